@@ -1,0 +1,1 @@
+//! The broker: sockets, the request path, the Kafka APIs and the coordinators behind them.

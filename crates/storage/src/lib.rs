@@ -1,0 +1,2 @@
+//! Durable partitions on RocksDB. Synchronous; knows record batches, never protocol messages.
+#![warn(missing_docs)]
