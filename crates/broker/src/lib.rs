@@ -1,1 +1,4 @@
 //! The broker: sockets, the request path, the Kafka APIs and the coordinators behind them.
+
+pub mod clock;
+pub mod tasks;

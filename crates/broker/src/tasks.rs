@@ -1,0 +1,310 @@
+//! Background tasks: the one place that spawns them.
+//!
+//! Guarantees that every task has a name, is told to stop by a cancellation token, is waited for at shutdown, and that
+//! its panic ends it alone: the panic is caught, counted and logged with the task's name, and nothing else notices.
+//! What a task does with its token, and what a failed task means for the broker, is left to whoever spawned it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How a task ended, as its [`TaskHandle`] tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The future ran to its end.
+    Finished,
+    /// The future panicked; the panic is logged and counted.
+    Panicked,
+    /// The task was given up: drained by force, or the runtime went away.
+    Aborted,
+}
+
+/// Result of [`Tasks::drain`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drained {
+    /// Every task ended before the deadline.
+    Clean,
+    /// The deadline passed first; what was left has been aborted.
+    Forced {
+        /// Names of the tasks that were still running, with how many of each.
+        left: Vec<(&'static str, usize)>,
+    },
+}
+
+/// Spawns tasks and waits for them. A clone is the same set with the same token; [`Tasks::child`] shares the set, and
+/// adds a token of its own.
+#[derive(Clone)]
+pub struct Tasks {
+    shared: Arc<Shared>,
+    token: CancellationToken,
+}
+
+struct Shared {
+    tracker: TaskTracker,
+    /// Cancelled when a drain is forced; no task sees it, [`Run`] drops the future instead.
+    abort: CancellationToken,
+    running: Mutex<BTreeMap<&'static str, usize>>,
+    panics: AtomicU64,
+}
+
+/// What [`Tasks::spawn`] gives back. Dropping it leaves the task running.
+pub struct TaskHandle {
+    join: tokio::task::JoinHandle<Ended>,
+}
+
+impl TaskHandle {
+    /// Waits for the task's end.
+    pub async fn ended(self) -> Ended {
+        self.join.await.unwrap_or(Ended::Aborted)
+    }
+
+    /// Whether the task has ended, in whatever way.
+    pub fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tasks {
+    /// An empty set whose token is not cancelled.
+    pub fn new() -> Self {
+        let shared = Shared {
+            tracker: TaskTracker::new(),
+            abort: CancellationToken::new(),
+            running: Mutex::new(BTreeMap::new()),
+            panics: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), token: CancellationToken::new() }
+    }
+
+    /// The token that tells this set's tasks to stop; cancelled with the parent's.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Tells the tasks of this set, and of its children, to stop. They end on their own; see [`Tasks::drain`].
+    pub fn cancel(&self) {
+        self.token.cancel();
+    }
+
+    /// The same set of tasks under a token of its own, so that a part of them (the connections of a listener, say) can
+    /// be told to stop before the rest.
+    pub fn child(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), token: self.token.child_token() }
+    }
+
+    /// Runs `future` as a task called `name`. A panic in it ends this task alone.
+    ///
+    /// Names are few and fixed (`connection`, `session-expiry`): they appear in logs, never one per peer.
+    /// Must be called on a tokio runtime.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that spawns: tracked, named, panics recorded"
+    )]
+    pub fn spawn<F>(&self, name: &'static str, future: F) -> TaskHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let running = Running::enter(name, Arc::clone(&self.shared));
+        let abort = self.shared.abort.clone();
+        let work = self.shared.tracker.track_future(async move {
+            // Declared first, hence dropped last: the name counts as running until the future is gone.
+            let running = running;
+            let caught = CatchPanic(Some(Box::pin(future)));
+            tokio::select! {
+                biased;
+                () = abort.cancelled() => Ended::Aborted,
+                outcome = caught => running.record(outcome),
+            }
+        });
+        TaskHandle { join: tokio::spawn(work) }
+    }
+
+    /// Panics caught so far, in all tasks of this set.
+    pub fn panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::Relaxed)
+    }
+
+    /// Names of the tasks that run now, with how many of each, in the names' order.
+    pub fn running(&self) -> Vec<(&'static str, usize)> {
+        self.shared.running.lock().iter().map(|(name, count)| (*name, *count)).collect()
+    }
+
+    /// Tells all tasks of this set to stop, waits until they have ended, at most `deadline`, then aborts what is left.
+    ///
+    /// An aborted task is dropped at its next await; one that blocks its thread cannot be stopped and is reported in
+    /// `left` like the others. Called on a child it still waits for the whole set: children share one set.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        self.token.cancel();
+        self.shared.tracker.close();
+        if tokio::time::timeout(deadline, self.shared.tracker.wait()).await.is_ok() {
+            return Drained::Clean;
+        }
+        let left = self.running();
+        self.shared.abort.cancel();
+        if left.is_empty() { Drained::Clean } else { Drained::Forced { left } }
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("running", &self.running()).field("panics", &self.panics()).finish()
+    }
+}
+
+/// Counts a task as running for as long as it lives, however it ends.
+struct Running {
+    name: &'static str,
+    shared: Arc<Shared>,
+}
+
+impl Running {
+    fn enter(name: &'static str, shared: Arc<Shared>) -> Self {
+        *shared.running.lock().entry(name).or_insert(0) += 1;
+        Self { name, shared }
+    }
+
+    fn record(&self, outcome: Result<(), String>) -> Ended {
+        let Err(panic) = outcome else { return Ended::Finished };
+        self.shared.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(task = self.name, panic, "a task panicked; it ended alone");
+        Ended::Panicked
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.shared.running.lock();
+        if let Some(count) = running.get_mut(self.name) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(self.name);
+            }
+        }
+    }
+}
+
+/// Polls a future and turns its panic, also one while it is dropped, into an error that carries the message.
+struct CatchPanic<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output = ()>> Future for CatchPanic<F> {
+    type Output = Result<(), String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Nothing of the future is looked at after a panic except to drop it, so unwind safety holds.
+        let Some(future) = self.0.as_mut() else { return Poll::Ready(Ok(())) };
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        let outcome = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) => Ok(()),
+            Err(panic) => Err(message(&*panic)),
+        };
+        let gone = self.0.take();
+        let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(gone)));
+        Poll::Ready(outcome.and(dropped.map_err(|panic| message(&*panic))))
+    }
+}
+
+/// The text of a panic, where it has one.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn drain_waits_for_tasks_that_honour_their_token() {
+        let tasks = Tasks::new();
+        let done = Arc::new(AtomicU64::new(0));
+        for _ in 0..3 {
+            let (token, done) = (tasks.token().clone(), Arc::clone(&done));
+            tasks.spawn("waiter", async move {
+                token.cancelled().await;
+                tokio::task::yield_now().await;
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        assert_eq!(tasks.running(), [("waiter", 3)]);
+        assert_eq!(tasks.drain(SOON).await, Drained::Clean);
+        assert_eq!(done.load(Ordering::SeqCst), 3);
+        assert!(tasks.running().is_empty());
+    }
+
+    #[tokio::test]
+    async fn panicking_task_dies_alone() {
+        let tasks = Tasks::new();
+        let token = tasks.token().clone();
+        let other = tasks.spawn("other", async move { token.cancelled().await });
+        let broken = tasks.spawn("broken", async { panic!("number {}", 7) });
+        assert_eq!(broken.ended().await, Ended::Panicked);
+        assert_eq!((tasks.panics(), other.is_finished()), (1, false));
+        assert_eq!(tasks.drain(SOON).await, Drained::Clean);
+        assert_eq!(other.ended().await, Ended::Finished);
+    }
+
+    #[tokio::test]
+    async fn panic_while_the_future_is_dropped_is_caught() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
+        let tasks = Tasks::new();
+        let bomb = Bomb;
+        let task = tasks.spawn("bomb", async move {
+            let _bomb = bomb;
+        });
+        assert_eq!(task.ended().await, Ended::Panicked);
+        assert_eq!(tasks.panics(), 1);
+    }
+
+    #[tokio::test]
+    async fn drain_names_and_aborts_what_does_not_stop() {
+        let tasks = Tasks::new();
+        let stuck = tasks.spawn("stuck", std::future::pending());
+        let forced = Drained::Forced { left: vec![("stuck", 1)] };
+        assert_eq!(tasks.drain(Duration::from_millis(20)).await, forced);
+        assert_eq!(stuck.ended().await, Ended::Aborted);
+    }
+
+    #[tokio::test]
+    async fn child_stops_without_its_parent_and_with_it() {
+        let tasks = Tasks::new();
+        let (first, second) = (tasks.child(), tasks.child());
+        first.cancel();
+        assert!(
+            first.token().is_cancelled() && !tasks.token().is_cancelled() && !second.token().is_cancelled()
+        );
+        tasks.cancel();
+        assert!(second.token().is_cancelled());
+    }
+
+    #[test]
+    fn message_reads_both_kinds_of_panic() {
+        assert_eq!(message(&"text"), "text");
+        assert_eq!(message(&String::from("owned")), "owned");
+        assert_eq!(message(&7_i32), "(no message)");
+    }
+}
