@@ -1,0 +1,24 @@
+# Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
+.PHONY: run test check binary generate help
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make run        install what is missing, build, start the broker in the foreground (ARGS="--listen 127.0.0.1:9092")
+run:
+	@exec tools/run.sh $(ARGS)
+
+## make -s binary  print the path of the release binary, built if need be
+binary:
+	@exec tools/binary.sh
+
+## make test       all that CI runs: check, then every client suite
+test:
+	@exec tools/test.sh
+
+## make check      formatting, lints, docs, dependencies, generated files, Rust tests
+check:
+	@exec tools/check.sh
+
+## make generate   write the generated files anew
+generate:
+	@exec tools/generate.sh

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Formatting, lints, docs, dependencies, generated files and Rust tests. Every stage runs, so one run shows all that is wrong.
+# Only the release profile is used: RocksDB is then compiled once, for users, tests and CI alike.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+"$root/tools/install.sh" test
+
+shell() { git ls-files -z '*.sh' .ci/run tools/generate.d | xargs -0 shellcheck -x --source-path=SCRIPTDIR; }
+docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items --quiet; }
+# The tests that drive a whole process find it through OTTLA_BINARY.
+tests() {
+    OTTLA_BINARY=$("$root/tools/binary.sh") || return
+    export OTTLA_BINARY
+    cargo test --release --locked --workspace --no-fail-fast
+}
+
+stage format cargo fmt --all --check
+stage shellcheck shell
+stage clippy cargo clippy --release --locked --workspace --all-targets -- -D warnings
+stage doc docs
+stage deny "$root/tools/deny.sh"
+stage generated "$root/tools/generate.sh" --check
+stage tests tests
+conclude

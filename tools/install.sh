@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# tools/install.sh run|test: installs, by apt, what building (run) or testing (test) needs and this machine lacks.
+# A package is asked for only if what it brings is absent. Without root it prints the one line to run and exits 1.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+missing=()
+# needs PACKAGE COMMAND: PACKAGE is missing unless COMMAND succeeds.
+needs() {
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has_libclang() { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' || compgen -G '/usr/lib/*/libclang*.so*' || [[ -n ${LIBCLANG_PATH:-} ]]; }
+has_clang_headers() { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || [[ -n ${LIBCLANG_PATH:-} ]]; }
+has_jdk() { have java && have javac; }
+has_venv() { python3 -c 'import venv, ensurepip'; }
+
+for_building() {
+    needs g++ have g++
+    needs make have make
+    # bindgen reads RocksDB's header through libclang, with clang's own stddef.h.
+    needs libclang-dev has_libclang
+    needs libclang-dev has_clang_headers
+}
+for_testing() {
+    needs python3 have python3
+    needs python3-venv has_venv
+    needs default-jdk-headless has_jdk
+    needs maven have mvn
+    needs kcat have kcat
+    needs shellcheck have shellcheck
+    # The container test starts its own engine, which only root can.
+    [[ $EUID != 0 ]] || needs docker.io have dockerd
+}
+install() {
+    [[ ${#missing[@]} == 0 ]] && return
+    local packages
+    packages=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')
+    local line="apt-get install -y --no-install-recommends ${packages% }"
+    have apt-get || fail "missing, and this machine has no apt: $packages"
+    if [[ $EUID != 0 ]]; then
+        printf 'Missing packages. Run this once, then again what you ran:\n  sudo %s\n' "$line" >&2
+        exit 1
+    fi
+    say "installing by apt: $packages"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2
+    # shellcheck disable=SC2086 # the package names are words
+    apt-get install -y -qq --no-install-recommends $packages >&2 </dev/null
+}
+
+case ${1:-} in
+run) for_building ;;
+test) for_building && for_testing ;;
+*) fail "usage: tools/install.sh run|test" ;;
+esac
+have cargo || fail "no cargo: install Rust by https://rustup.rs (rust-toolchain.toml names the version)"
+install

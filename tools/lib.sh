@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# Sourced by every script here: the checkout's root, the cache outside of it, and how a script speaks.
+# All that is slow to make (RocksDB, Python environments, jars, tools) lives in the cache and outlives a checkout.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export OTTLA_CACHE=${OTTLA_CACHE:-$HOME/.cache/ottla}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$OTTLA_CACHE/target}
+cd "$root" || exit 1
+
+# Progress goes to stderr: `make -s binary` prints nothing but a path on stdout.
+say() { printf '== %s\n' "$*" >&2; }
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# run NAME COMMAND...: runs a stage, notes how long it took, remembers it if it failed.
+failed=() summary=()
+stage() {
+    local name=$1 started=$SECONDS status=0
+    shift
+    say "$name"
+    "$@" || status=$?
+    local line
+    line=$(printf '%-12s %s in %d s' "$name" "$([[ $status == 0 ]] && echo ok || echo "FAILED ($status)")" $((SECONDS - started)))
+    summary+=("$line")
+    [[ $status == 0 ]] || failed+=("$name")
+}
+# Prints what `stage` noted; the script's exit code is its own.
+conclude() {
+    printf '\n' >&2
+    printf '   %s\n' "${summary[@]}" >&2
+    [[ ${#failed[@]} == 0 ]] || fail "failed: ${failed[*]}"
+}

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Installs, builds and starts the broker in the foreground; arguments go to `ottla serve`.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+binary=$("$root/tools/binary.sh")
+exec "$binary" serve "$@"

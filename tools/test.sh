@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# All that CI runs: `make check` and the container test. Every stage runs; the summary names what failed.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+"$root/tools/install.sh" test
+
+stage check "$root/tools/check.sh"
+[[ ! -x $root/docker/test.sh ]] || stage container "$root/docker/test.sh"
+conclude
+say "all passed"
