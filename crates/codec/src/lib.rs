@@ -1,2 +1,26 @@
 //! The Kafka wire protocol: bytes to typed messages and back. No I/O, no runtime, no clock.
+//!
+//! ```text
+//! frame   length prefix, request and response headers          chain   a response being written, record data spliced in
+//! request trait Request and Response: decode and encode one API at one version
+//! messages the typed messages                                   error_code   Kafka's error codes
+//! ```
+//!
+//! Everything here treats its input as hostile: a length or a count read off the wire is a claim,
+//! checked against the bytes that are there before anything is allocated by it.
 #![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod chain;
+pub mod error;
+pub mod error_code;
+mod fetch_response;
+pub mod frame;
+pub mod messages;
+pub mod request;
+mod wire;
+
+pub use chain::Chain;
+pub use error::{DecodeError, EncodeError};
+pub use error_code::ErrorCode;
+pub use request::{Request, Response};

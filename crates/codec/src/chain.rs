@@ -1,0 +1,187 @@
+//! A response under construction: what is written, and record data spliced in without a copy.
+//!
+//! Small things are written into a buffer; the record batches of a Fetch response are pushed as
+//! the `Bytes` they already are. The result is a list of segments for a vectored write, which
+//! [`Chain::into_frame`] opens with the length of all of them.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::EncodeError;
+
+/// Below this many bytes a copy is cheaper than one more segment in a vectored write.
+const SPLICE_MIN: usize = 1024;
+/// Room for the length prefix in front of everything.
+const PREFIX: usize = 4;
+
+#[derive(Debug)]
+enum Segment {
+    Written(BytesMut),
+    Spliced(Bytes),
+}
+
+/// A sequence of byte segments, appended to at its end.
+#[derive(Debug)]
+pub struct Chain {
+    closed: Vec<Segment>,
+    closed_len: usize,
+    /// The segment being written. While `closed` is empty it starts with room for the prefix.
+    open: BytesMut,
+}
+
+impl Chain {
+    /// An empty chain.
+    pub fn new() -> Self {
+        Chain::with_capacity(256)
+    }
+
+    /// An empty chain whose first segment has room for `bytes` bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut open = BytesMut::with_capacity(PREFIX + bytes);
+        open.resize(PREFIX, 0);
+        Chain { closed: Vec::new(), closed_len: 0, open }
+    }
+
+    /// The buffer at the end of the chain. Append to it only: what is in it is already part of
+    /// the chain.
+    pub fn buf(&mut self) -> &mut BytesMut {
+        &mut self.open
+    }
+
+    /// Appends `bytes`, sharing them rather than copying them unless they are very short.
+    pub fn push_bytes(&mut self, bytes: Bytes) {
+        if bytes.len() < SPLICE_MIN {
+            self.open.extend_from_slice(&bytes);
+            return;
+        }
+        let written = self.open.split();
+        self.closed_len += written.len() + bytes.len();
+        if !written.is_empty() {
+            self.closed.push(Segment::Written(written));
+        }
+        self.closed.push(Segment::Spliced(bytes));
+    }
+
+    /// Bytes in the chain, the length prefix not counted.
+    pub fn len(&self) -> usize {
+        self.closed_len + self.open.len() - PREFIX
+    }
+
+    /// True if nothing was appended yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The content, without a length prefix.
+    pub fn into_segments(self) -> Vec<Bytes> {
+        let mut segments = self.freeze();
+        if let Some(first) = segments.first_mut() {
+            let _prefix = first.split_to(PREFIX);
+        }
+        segments.retain(|segment| !segment.is_empty());
+        segments
+    }
+
+    /// The content, preceded by its length as Kafka frames it.
+    ///
+    /// # Errors
+    /// If the content is longer than a frame can be (2 GiB).
+    pub fn into_frame(mut self) -> Result<Vec<Bytes>, EncodeError> {
+        let len = i32::try_from(self.len()).map_err(|_| EncodeError {
+            message: "frame",
+            version: 0,
+            reason: format!("{} bytes do not fit into one frame", self.len()),
+        })?;
+        let first = match self.closed.first_mut() {
+            Some(Segment::Written(first)) => first,
+            // The first segment is never a spliced one: the room for the prefix comes before it.
+            _ => &mut self.open,
+        };
+        if let Some(prefix) = first.get_mut(..PREFIX) {
+            prefix.copy_from_slice(&len.to_be_bytes());
+        }
+        Ok(self.freeze())
+    }
+
+    /// The content as one buffer: a copy, for tests and tools.
+    pub fn into_bytes(self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.len());
+        for segment in self.into_segments() {
+            out.extend_from_slice(&segment);
+        }
+        out.freeze()
+    }
+
+    fn freeze(mut self) -> Vec<Bytes> {
+        let open = self.open.split();
+        self.closed
+            .into_iter()
+            .chain([Segment::Written(open)])
+            .map(|segment| match segment {
+                Segment::Written(bytes) => bytes.freeze(),
+                Segment::Spliced(bytes) => bytes,
+            })
+            .filter(|bytes| !bytes.is_empty())
+            .collect()
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Chain::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BufMut;
+
+    fn sample() -> (Chain, Bytes) {
+        let records = Bytes::from(vec![7; 5000]);
+        let mut chain = Chain::new();
+        chain.buf().put_u16(1);
+        chain.push_bytes(records.clone());
+        chain.push_bytes(records.clone());
+        chain.buf().put_u8(2);
+        chain.push_bytes(Bytes::from_static(b"short"));
+        (chain, records)
+    }
+
+    #[test]
+    fn long_bytes_are_shared_and_short_ones_copied() {
+        let (chain, records) = sample();
+        assert_eq!(chain.len(), 2 + 5000 + 5000 + 1 + 5);
+        let segments = chain.into_segments();
+        assert_eq!(segments.len(), 4);
+        assert_eq!(segments[1].as_ptr(), records.as_ptr());
+        assert_eq!(segments[2].as_ptr(), records.as_ptr());
+        assert_eq!(&segments[0][..], [0, 1]);
+        assert_eq!(&segments[3][..], b"\x02short");
+    }
+
+    #[test]
+    fn a_frame_opens_with_the_length_of_its_content() {
+        let (chain, _) = sample();
+        let len = chain.len();
+        let frame = chain.into_frame().unwrap();
+        assert_eq!(&frame[0][..4], u32::try_from(len).unwrap().to_be_bytes());
+        assert_eq!(frame.iter().map(Bytes::len).sum::<usize>(), len + 4);
+    }
+
+    #[test]
+    fn splicing_first_keeps_the_prefix_in_front() {
+        let mut chain = Chain::new();
+        chain.push_bytes(Bytes::from(vec![9; 2000]));
+        assert_eq!(chain.len(), 2000);
+        let frame = chain.into_frame().unwrap();
+        assert_eq!(&frame[0][..], 2000u32.to_be_bytes());
+        assert_eq!(frame[1].len(), 2000);
+    }
+
+    #[test]
+    fn an_empty_chain_is_an_empty_frame() {
+        assert!(Chain::new().is_empty());
+        assert!(Chain::new().into_segments().is_empty());
+        assert_eq!(Chain::new().into_frame().unwrap(), [Bytes::from_static(&[0; 4])]);
+    }
+}

@@ -1,0 +1,268 @@
+//! One API at one version: bytes to a typed request, a typed response to bytes.
+//!
+//! [`Request`] fixes an API's key, name, versions and response type, so that a handler names one
+//! type and gets the rest. Decoding takes a whole body: what is left over is an error. Brokers
+//! use `Request::decode` and `Response::encode`; the other two directions serve clients and tests.
+
+use std::fmt::Debug;
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::protocol::{Decodable, Encodable, Message, Request as KafkaRequest};
+
+use crate::chain::Chain;
+use crate::error::{DecodeError, EncodeError};
+use crate::fetch_response;
+use crate::messages::*;
+
+/// A request of an API that clients use.
+pub trait Request: Debug + Default + Sized + Send + Sync + 'static {
+    /// The API key.
+    const KEY: i16;
+    /// Kafka's name of the API, e.g. `Produce`.
+    const NAME: &'static str;
+    /// The versions that this crate can decode. What a broker implements may be less.
+    const VERSIONS: RangeInclusive<i16>;
+    /// What answers it.
+    type Response: Response;
+
+    /// Reads a request body. Strings and record data are slices of `body`, not copies.
+    ///
+    /// # Errors
+    /// If the bytes are not exactly one such request; nothing is allocated by their claims.
+    fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError>;
+
+    /// Writes the request body, as a client does.
+    ///
+    /// # Errors
+    /// If a field is set that the version does not have, or a length does not fit.
+    fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError>;
+}
+
+/// The answer to a [`Request`].
+pub trait Response: Debug + Default + Sized + Send + Sync + 'static {
+    /// Writes the response body.
+    ///
+    /// # Errors
+    /// If a field is set that the version does not have, or a length does not fit.
+    fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError>;
+
+    /// Reads a response body, as a client does. Only for bytes from a broker that is trusted:
+    /// memory is reserved by the counts in it.
+    ///
+    /// # Errors
+    /// If the bytes are not exactly one such response.
+    fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError>;
+}
+
+/// The versions of a message that kafka-protocol implements.
+const fn versions<M: Message>() -> RangeInclusive<i16> {
+    RangeInclusive::new(M::VERSIONS.min, M::VERSIONS.max)
+}
+
+fn decode<M: Message + Decodable>(api: &'static str, body: Bytes, version: i16) -> Result<M, DecodeError> {
+    if !versions::<M>().contains(&version) {
+        return Err(DecodeError::Version { api, version });
+    }
+    let len = body.len();
+    let mut rest = body;
+    let message = M::decode(&mut rest, version).map_err(|e| DecodeError::Message {
+        api,
+        version,
+        reason: format!("{e:#}"),
+    })?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Leftover { at: len - rest.len(), remaining: rest.len() });
+    }
+    Ok(message)
+}
+
+fn encode<M: Encodable>(
+    message: &M,
+    name: &'static str,
+    version: i16,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    message.encode(out, version).map_err(|e| EncodeError { message: name, version, reason: format!("{e:#}") })
+}
+
+macro_rules! requests {
+    ($($name:literal $request:ident => $response:ident;)*) => {
+        $(
+            impl Request for $request {
+                const KEY: i16 = <$request as KafkaRequest>::KEY;
+                const NAME: &'static str = $name;
+                const VERSIONS: RangeInclusive<i16> = versions::<$request>();
+                type Response = $response;
+
+                fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+                    decode($name, body, version)
+                }
+
+                fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+                    encode(self, stringify!($request), version, out)
+                }
+            }
+        )*
+    };
+}
+
+macro_rules! responses {
+    ($($name:literal $request:ident => $response:ident;)*) => {
+        $(
+            impl Response for $response {
+                fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
+                    encode(self, stringify!($response), version, out.buf())
+                }
+
+                fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+                    decode($name, body, version)
+                }
+            }
+        )*
+    };
+}
+
+/// Every API that clients use, Fetch apart because its response has an encoder of its own.
+macro_rules! for_each_api_but_fetch {
+    ($apply:ident) => {
+        $apply! {
+            "Produce" ProduceRequest => ProduceResponse;
+            "ListOffsets" ListOffsetsRequest => ListOffsetsResponse;
+            "Metadata" MetadataRequest => MetadataResponse;
+            "OffsetCommit" OffsetCommitRequest => OffsetCommitResponse;
+            "OffsetFetch" OffsetFetchRequest => OffsetFetchResponse;
+            "FindCoordinator" FindCoordinatorRequest => FindCoordinatorResponse;
+            "JoinGroup" JoinGroupRequest => JoinGroupResponse;
+            "Heartbeat" HeartbeatRequest => HeartbeatResponse;
+            "LeaveGroup" LeaveGroupRequest => LeaveGroupResponse;
+            "SyncGroup" SyncGroupRequest => SyncGroupResponse;
+            "DescribeGroups" DescribeGroupsRequest => DescribeGroupsResponse;
+            "ListGroups" ListGroupsRequest => ListGroupsResponse;
+            "SaslHandshake" SaslHandshakeRequest => SaslHandshakeResponse;
+            "ApiVersions" ApiVersionsRequest => ApiVersionsResponse;
+            "CreateTopics" CreateTopicsRequest => CreateTopicsResponse;
+            "DeleteTopics" DeleteTopicsRequest => DeleteTopicsResponse;
+            "DeleteRecords" DeleteRecordsRequest => DeleteRecordsResponse;
+            "InitProducerId" InitProducerIdRequest => InitProducerIdResponse;
+            "OffsetForLeaderEpoch" OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
+            "AddPartitionsToTxn" AddPartitionsToTxnRequest => AddPartitionsToTxnResponse;
+            "AddOffsetsToTxn" AddOffsetsToTxnRequest => AddOffsetsToTxnResponse;
+            "EndTxn" EndTxnRequest => EndTxnResponse;
+            "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse;
+            "TxnOffsetCommit" TxnOffsetCommitRequest => TxnOffsetCommitResponse;
+            "DescribeAcls" DescribeAclsRequest => DescribeAclsResponse;
+            "CreateAcls" CreateAclsRequest => CreateAclsResponse;
+            "DeleteAcls" DeleteAclsRequest => DeleteAclsResponse;
+            "DescribeConfigs" DescribeConfigsRequest => DescribeConfigsResponse;
+            "AlterConfigs" AlterConfigsRequest => AlterConfigsResponse;
+            "AlterReplicaLogDirs" AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse;
+            "DescribeLogDirs" DescribeLogDirsRequest => DescribeLogDirsResponse;
+            "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse;
+            "CreatePartitions" CreatePartitionsRequest => CreatePartitionsResponse;
+            "CreateDelegationToken" CreateDelegationTokenRequest => CreateDelegationTokenResponse;
+            "RenewDelegationToken" RenewDelegationTokenRequest => RenewDelegationTokenResponse;
+            "ExpireDelegationToken" ExpireDelegationTokenRequest => ExpireDelegationTokenResponse;
+            "DescribeDelegationToken" DescribeDelegationTokenRequest => DescribeDelegationTokenResponse;
+            "DeleteGroups" DeleteGroupsRequest => DeleteGroupsResponse;
+            "ElectLeaders" ElectLeadersRequest => ElectLeadersResponse;
+            "IncrementalAlterConfigs" IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
+            "AlterPartitionReassignments" AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse;
+            "ListPartitionReassignments" ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse;
+            "OffsetDelete" OffsetDeleteRequest => OffsetDeleteResponse;
+            "DescribeClientQuotas" DescribeClientQuotasRequest => DescribeClientQuotasResponse;
+            "AlterClientQuotas" AlterClientQuotasRequest => AlterClientQuotasResponse;
+            "DescribeUserScramCredentials" DescribeUserScramCredentialsRequest => DescribeUserScramCredentialsResponse;
+            "AlterUserScramCredentials" AlterUserScramCredentialsRequest => AlterUserScramCredentialsResponse;
+            "DescribeQuorum" DescribeQuorumRequest => DescribeQuorumResponse;
+            "UpdateFeatures" UpdateFeaturesRequest => UpdateFeaturesResponse;
+            "DescribeCluster" DescribeClusterRequest => DescribeClusterResponse;
+            "DescribeProducers" DescribeProducersRequest => DescribeProducersResponse;
+            "UnregisterBroker" UnregisterBrokerRequest => UnregisterBrokerResponse;
+            "DescribeTransactions" DescribeTransactionsRequest => DescribeTransactionsResponse;
+            "ListTransactions" ListTransactionsRequest => ListTransactionsResponse;
+            "ConsumerGroupHeartbeat" ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse;
+            "ConsumerGroupDescribe" ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
+            "GetTelemetrySubscriptions" GetTelemetrySubscriptionsRequest => GetTelemetrySubscriptionsResponse;
+            "PushTelemetry" PushTelemetryRequest => PushTelemetryResponse;
+            "ListConfigResources" ListConfigResourcesRequest => ListConfigResourcesResponse;
+            "DescribeTopicPartitions" DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
+            "ShareGroupHeartbeat" ShareGroupHeartbeatRequest => ShareGroupHeartbeatResponse;
+            "ShareGroupDescribe" ShareGroupDescribeRequest => ShareGroupDescribeResponse;
+            "ShareFetch" ShareFetchRequest => ShareFetchResponse;
+            "ShareAcknowledge" ShareAcknowledgeRequest => ShareAcknowledgeResponse;
+            "AddRaftVoter" AddRaftVoterRequest => AddRaftVoterResponse;
+            "RemoveRaftVoter" RemoveRaftVoterRequest => RemoveRaftVoterResponse;
+            "DescribeShareGroupOffsets" DescribeShareGroupOffsetsRequest => DescribeShareGroupOffsetsResponse;
+            "AlterShareGroupOffsets" AlterShareGroupOffsetsRequest => AlterShareGroupOffsetsResponse;
+            "DeleteShareGroupOffsets" DeleteShareGroupOffsetsRequest => DeleteShareGroupOffsetsResponse;
+        }
+    };
+}
+
+for_each_api_but_fetch!(requests);
+for_each_api_but_fetch!(responses);
+requests! { "Fetch" FetchRequest => FetchResponse; }
+
+impl Response for FetchResponse {
+    fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
+        fetch_response::encode(self, version, out)
+    }
+
+    fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+        decode("Fetch", body, version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Request, Response};
+    use crate::messages::*;
+    use crate::{Chain, DecodeError};
+    use bytes::{Bytes, BytesMut};
+
+    fn body<R: Request>(request: &R, version: i16) -> Bytes {
+        let mut out = BytesMut::new();
+        request.encode(version, &mut out).unwrap();
+        out.freeze()
+    }
+
+    #[test]
+    fn versions_are_those_that_can_be_decoded() {
+        assert_eq!(ProduceRequest::VERSIONS, 3..=13);
+        assert_eq!(FetchRequest::VERSIONS, 4..=18);
+        assert_eq!((FetchRequest::KEY, FetchRequest::NAME), (1, "Fetch"));
+        assert!(matches!(
+            ProduceRequest::decode(Bytes::new(), 99),
+            Err(DecodeError::Version { api: "Produce", version: 99 })
+        ));
+    }
+
+    #[test]
+    fn leftover_bytes_are_an_error() {
+        let mut out = BytesMut::new();
+        HeartbeatRequest::default().encode(4, &mut out).unwrap();
+        out.extend_from_slice(&[0]);
+        assert!(matches!(
+            HeartbeatRequest::decode(out.freeze(), 4),
+            Err(DecodeError::Leftover { remaining: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn strings_are_slices_of_the_body() {
+        let sent = HeartbeatRequest::default().with_member_id(StrBytes::from_static_str("member-one"));
+        let body = body(&sent, 4);
+        let received = HeartbeatRequest::decode(body.clone(), 4).unwrap();
+        assert_eq!(received, sent);
+        assert!(body.as_ptr_range().contains(&received.member_id.as_ptr()));
+    }
+
+    #[test]
+    fn responses_round_trip() {
+        let sent = MetadataResponse::default().with_controller_id(BrokerId(7));
+        let mut chain = Chain::new();
+        sent.encode(9, &mut chain).unwrap();
+        assert_eq!(MetadataResponse::decode(chain.into_bytes(), 9), Ok(sent));
+    }
+}
