@@ -18,6 +18,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// How a task ended, as its [`TaskHandle`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +43,43 @@ pub enum Drained {
     },
 }
 
-/// Spawns tasks and waits for them. A clone is the same set with the same token; [`Tasks::child`] shares the set, and
-/// adds a token of its own.
+/// A set of tasks: spawns them and waits for them. A clone is the same set; [`Tasks::child`] is a set within it.
 #[derive(Clone)]
 pub struct Tasks {
-    shared: Arc<Shared>,
-    token: CancellationToken,
+    set: Arc<Set>,
 }
 
-struct Shared {
+struct Set {
+    /// The set this one is part of: its tasks are also that one's.
+    parent: Option<Arc<Set>>,
     tracker: TaskTracker,
-    /// Cancelled when a drain is forced; no task sees it, [`Run`] drops the future instead.
+    /// Tells the tasks to stop.
+    token: CancellationToken,
+    /// Cancelled when a drain is forced; no task sees it, its future is dropped instead.
     abort: CancellationToken,
     running: Mutex<BTreeMap<&'static str, usize>>,
     panics: AtomicU64,
+}
+
+impl Set {
+    fn new(parent: Option<Arc<Self>>) -> Arc<Self> {
+        let token = |of: fn(&Self) -> &CancellationToken| {
+            parent.as_ref().map_or_else(CancellationToken::new, |parent| of(parent).child_token())
+        };
+        Arc::new(Self {
+            tracker: TaskTracker::new(),
+            token: token(|set| &set.token),
+            abort: token(|set| &set.abort),
+            running: Mutex::default(),
+            panics: AtomicU64::new(0),
+            parent,
+        })
+    }
+
+    /// This set and those it is part of, inside out.
+    fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |set| set.parent.as_deref())
+    }
 }
 
 /// What [`Tasks::spawn`] gives back. Dropping it leaves the task running.
@@ -84,29 +108,23 @@ impl Default for Tasks {
 impl Tasks {
     /// An empty set whose token is not cancelled.
     pub fn new() -> Self {
-        let shared = Shared {
-            tracker: TaskTracker::new(),
-            abort: CancellationToken::new(),
-            running: Mutex::new(BTreeMap::new()),
-            panics: AtomicU64::new(0),
-        };
-        Self { shared: Arc::new(shared), token: CancellationToken::new() }
+        Self { set: Set::new(None) }
     }
 
     /// The token that tells this set's tasks to stop; cancelled with the parent's.
     pub fn token(&self) -> &CancellationToken {
-        &self.token
+        &self.set.token
     }
 
     /// Tells the tasks of this set, and of its children, to stop. They end on their own; see [`Tasks::drain`].
     pub fn cancel(&self) {
-        self.token.cancel();
+        self.set.token.cancel();
     }
 
-    /// The same set of tasks under a token of its own, so that a part of them (the connections of a listener, say) can
-    /// be told to stop before the rest.
+    /// A set within this one, so that a part of the tasks (the connections of a listener, say) can be told to stop, and
+    /// be waited for, before the rest. Its tasks, their panics included, count as this set's too.
     pub fn child(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), token: self.token.child_token() }
+        Self { set: Set::new(Some(Arc::clone(&self.set))) }
     }
 
     /// Runs `future` as a task called `name`. A panic in it ends this task alone.
@@ -121,10 +139,10 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let running = Running::enter(name, Arc::clone(&self.shared));
-        let abort = self.shared.abort.clone();
-        let work = self.shared.tracker.track_future(async move {
-            // Declared first, hence dropped last: the name counts as running until the future is gone.
+        let running = Running::enter(name, Arc::clone(&self.set));
+        let abort = self.set.abort.clone();
+        let work = async move {
+            // Taken in first, hence dropped last: the task counts as running until its future is gone.
             let running = running;
             let caught = CatchPanic(Some(Box::pin(future)));
             tokio::select! {
@@ -132,32 +150,50 @@ impl Tasks {
                 () = abort.cancelled() => Ended::Aborted,
                 outcome = caught => running.record(outcome),
             }
-        });
+        };
         TaskHandle { join: tokio::spawn(work) }
     }
 
-    /// Panics caught so far, in all tasks of this set.
+    /// Runs `work` on a thread that may block and waits for its result; none if it panicked, which is recorded like a
+    /// task's panic. For rare, short work (a scrape); storage has its own threads. Once begun it cannot be aborted.
+    pub async fn blocking<T, F>(&self, name: &'static str, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let running = Running::enter(name, Arc::clone(&self.set));
+        let caught = move || match std::panic::catch_unwind(AssertUnwindSafe(work)) {
+            Ok(result) => Some(result),
+            Err(panic) => {
+                running.record(Err(message(&*panic)));
+                None
+            }
+        };
+        tokio::task::spawn_blocking(caught).await.ok().flatten()
+    }
+
+    /// Panics caught so far in the tasks of this set.
     pub fn panics(&self) -> u64 {
-        self.shared.panics.load(Ordering::Relaxed)
+        self.set.panics.load(Ordering::Relaxed)
     }
 
     /// Names of the tasks that run now, with how many of each, in the names' order.
     pub fn running(&self) -> Vec<(&'static str, usize)> {
-        self.shared.running.lock().iter().map(|(name, count)| (*name, *count)).collect()
+        self.set.running.lock().iter().map(|(name, count)| (*name, *count)).collect()
     }
 
     /// Tells all tasks of this set to stop, waits until they have ended, at most `deadline`, then aborts what is left.
     ///
-    /// An aborted task is dropped at its next await; one that blocks its thread cannot be stopped and is reported in
-    /// `left` like the others. Called on a child it still waits for the whole set: children share one set.
+    /// An aborted task is dropped at its next await; one that blocks its thread cannot be stopped, and is in `left` like
+    /// the others.
     pub async fn drain(&self, deadline: Duration) -> Drained {
-        self.token.cancel();
-        self.shared.tracker.close();
-        if tokio::time::timeout(deadline, self.shared.tracker.wait()).await.is_ok() {
+        self.cancel();
+        self.set.tracker.close();
+        if tokio::time::timeout(deadline, self.set.tracker.wait()).await.is_ok() {
             return Drained::Clean;
         }
         let left = self.running();
-        self.shared.abort.cancel();
+        self.set.abort.cancel();
         if left.is_empty() { Drained::Clean } else { Drained::Forced { left } }
     }
 }
@@ -168,21 +204,27 @@ impl fmt::Debug for Tasks {
     }
 }
 
-/// Counts a task as running for as long as it lives, however it ends.
+/// Counts a task as running, in its set and those around it, for as long as it lives, however it ends.
 struct Running {
     name: &'static str,
-    shared: Arc<Shared>,
+    set: Arc<Set>,
+    _tracked: Vec<TaskTrackerToken>,
 }
 
 impl Running {
-    fn enter(name: &'static str, shared: Arc<Shared>) -> Self {
-        *shared.running.lock().entry(name).or_insert(0) += 1;
-        Self { name, shared }
+    fn enter(name: &'static str, set: Arc<Set>) -> Self {
+        for each in set.chain() {
+            *each.running.lock().entry(name).or_insert(0) += 1;
+        }
+        let _tracked = set.chain().map(|each| each.tracker.token()).collect();
+        Self { name, set, _tracked }
     }
 
     fn record(&self, outcome: Result<(), String>) -> Ended {
         let Err(panic) = outcome else { return Ended::Finished };
-        self.shared.panics.fetch_add(1, Ordering::Relaxed);
+        for each in self.set.chain() {
+            each.panics.fetch_add(1, Ordering::Relaxed);
+        }
         tracing::error!(task = self.name, panic, "a task panicked; it ended alone");
         Ended::Panicked
     }
@@ -190,11 +232,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut running = self.shared.running.lock();
-        if let Some(count) = running.get_mut(self.name) {
-            *count -= 1;
-            if *count == 0 {
-                running.remove(self.name);
+        for each in self.set.chain() {
+            let mut running = each.running.lock();
+            if let Some(count) = running.get_mut(self.name) {
+                *count -= 1;
+                if *count == 0 {
+                    running.remove(self.name);
+                }
             }
         }
     }
@@ -299,6 +343,39 @@ mod tests {
         );
         tasks.cancel();
         assert!(second.token().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn draining_a_child_leaves_the_rest_running() {
+        let tasks = Tasks::new();
+        let (inner, token) = (tasks.child(), tasks.token().clone());
+        let outer = tasks.spawn("outer", async move { token.cancelled().await });
+        let token = inner.token().clone();
+        inner.spawn("inner", async move { token.cancelled().await });
+        assert_eq!(tasks.running(), [("inner", 1), ("outer", 1)]);
+        assert_eq!(inner.drain(SOON).await, Drained::Clean);
+        assert_eq!((tasks.running(), outer.is_finished()), (vec![("outer", 1)], false));
+        assert_eq!(tasks.drain(SOON).await, Drained::Clean);
+    }
+
+    #[tokio::test]
+    async fn parent_waits_for_its_childrens_tasks_and_counts_their_panics() {
+        let tasks = Tasks::new();
+        let child = tasks.child();
+        assert_eq!(child.spawn("broken", async { panic!("now") }).ended().await, Ended::Panicked);
+        let stuck = child.spawn("stuck", std::future::pending());
+        assert_eq!((tasks.panics(), child.panics()), (1, 1));
+        let forced = Drained::Forced { left: vec![("stuck", 1)] };
+        assert_eq!(tasks.drain(Duration::from_millis(20)).await, forced);
+        assert_eq!(stuck.ended().await, Ended::Aborted);
+    }
+
+    #[tokio::test]
+    async fn blocking_work_gives_its_result_and_its_panic_is_recorded() {
+        let tasks = Tasks::new();
+        assert_eq!(tasks.blocking("sum", || 1 + 1).await, Some(2));
+        assert_eq!(tasks.blocking("broken", || -> u8 { panic!("no") }).await, None);
+        assert_eq!((tasks.panics(), tasks.running()), (1, Vec::new()));
     }
 
     #[test]
