@@ -1,0 +1,236 @@
+//! Metrics: the handles the broker counts with, and the scrape that turns them into Prometheus' text.
+//!
+//! Guarantees that counting costs an atomic addition: a handle ([`RequestMetrics`], [`TopicMetrics`],
+//! [`ListenerMetrics`]) is looked up once and kept, never per record or request. Everything that can be read from the
+//! broker's state (offsets, lag, leaders) is not counted at all but taken at scrape from a [`Snapshot`].
+//! A scrape never holds more than the configured number of series; whole families are left out beyond it, the ones
+//! with the most detail first, and `ottla_metrics_series_dropped` says how many.
+//!
+//! Names are those that existing dashboards query (kafka_exporter's, and jmx_exporter's with its `kafka-2_0_0.yml`),
+//! beside our own `ottla_*`. `brokertopicmetrics` has a series per topic and none without `topic`: sums stay right.
+
+mod broker;
+mod exporter;
+mod families;
+mod native;
+mod requests;
+mod snapshot;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Registry, TextEncoder};
+
+pub use requests::{RequestMetrics, RequestTimes};
+pub use snapshot::{
+    BrokerSnapshot, BrokerState, ExtraFamily, ExtraKind, GroupOffset, GroupSnapshot, PartitionSnapshot,
+    Snapshot, TopicSnapshot,
+};
+
+use crate::clock::Clock;
+use families::Families;
+
+/// Series a scrape holds unless configured otherwise: enough for some 7 000 partitions.
+pub const DEFAULT_MAX_SERIES: usize = 100_000;
+
+/// The `Content-Type` of [`Metrics::scrape`]'s text.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// Why a scrape failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics could not be written as text: {0}")]
+pub struct ScrapeError(#[from] prometheus::Error);
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`; wraps after 2^64.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// The current value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// Adds `n`, which may be negative.
+    pub fn add(&self, n: i64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Replaces the value.
+    pub fn set(&self, value: i64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The current value.
+    pub fn value(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Traffic of one topic (Kafka's `BrokerTopicMetrics`); its partitions share one handle.
+#[derive(Debug, Default)]
+pub struct TopicMetrics {
+    /// Records appended.
+    pub messages_in: Counter,
+    /// Bytes of record batches appended.
+    pub bytes_in: Counter,
+    /// Bytes of record batches sent to consumers.
+    pub bytes_out: Counter,
+    /// Bytes of record batches refused (too large, for one).
+    pub bytes_rejected: Counter,
+    /// Produce requests that named the topic, once per partition in them, as Kafka counts.
+    pub total_produce_requests: Counter,
+    /// Fetch requests that named the topic, once per partition in them.
+    pub total_fetch_requests: Counter,
+    /// The same, where the answer was an error.
+    pub failed_produce_requests: Counter,
+    /// The same, where the answer was an error.
+    pub failed_fetch_requests: Counter,
+}
+
+/// Connections of one listener.
+#[derive(Debug, Default)]
+pub struct ListenerMetrics {
+    /// Connections open now.
+    pub open: Gauge,
+    /// Connections accepted so far.
+    pub accepted: Counter,
+    /// Connections closed at once because a limit was reached.
+    pub refused: Counter,
+    /// Connections closed because of bytes that are not a valid request.
+    pub malformed: Counter,
+}
+
+/// What [`Metrics::new`] needs to know.
+pub struct MetricsOptions {
+    /// Kafka's name of each API (`Produce`), in the order of the indexes given to [`Metrics::request`].
+    pub api_names: Vec<&'static str>,
+    /// The name of a Kafka error code (`NONE`, `NOT_LEADER_OR_FOLLOWER`).
+    pub error_name: fn(i16) -> &'static str,
+    /// Ages the windows of the latency quantiles.
+    pub clock: Clock,
+    /// Bound of the series in one scrape; 0 leaves out everything per topic, partition and group.
+    pub max_series: usize,
+}
+
+/// Gives the scrape the broker's state; must be quick and must not wait for anything.
+pub type Source = Arc<dyn Fn() -> Snapshot + Send + Sync>;
+
+/// All metrics of a broker. Cheap to clone; clones are the same metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+    registry: Registry,
+}
+
+struct Shared {
+    requests: Vec<RequestMetrics>,
+    error_name: fn(i16) -> &'static str,
+    topics: RwLock<BTreeMap<String, Arc<TopicMetrics>>>,
+    listeners: RwLock<BTreeMap<String, Arc<ListenerMetrics>>>,
+    source: RwLock<Option<Source>>,
+    max_series: usize,
+}
+
+impl Metrics {
+    /// Metrics that count from zero and have no [`Source`] yet.
+    pub fn new(options: MetricsOptions) -> Self {
+        let request = |name| RequestMetrics::new(name, options.clock.clone());
+        let shared = Arc::new(Shared {
+            requests: options.api_names.into_iter().map(request).collect(),
+            error_name: options.error_name,
+            topics: RwLock::default(),
+            listeners: RwLock::default(),
+            source: RwLock::default(),
+            max_series: options.max_series,
+        });
+        let registry = Registry::new();
+        let ours = registry.register(Box::new(Broker(Arc::clone(&shared))));
+        let process =
+            registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+        // A fresh registry refuses neither: the names of the two sets differ.
+        debug_assert!(ours.is_ok() && process.is_ok());
+        Self { shared, registry }
+    }
+
+    /// Where scrapes take the broker's state from, from now on. Until then they show what is counted here alone.
+    pub fn set_source(&self, source: Source) {
+        *self.shared.source.write() = Some(source);
+    }
+
+    /// The handle of the API at `index` of [`MetricsOptions::api_names`]; none beyond its end.
+    pub fn request(&self, index: usize) -> Option<&RequestMetrics> {
+        self.shared.requests.get(index)
+    }
+
+    /// The handle of a topic; made at first use. Fetch it once per partition, not per request.
+    pub fn topic(&self, name: &str) -> Arc<TopicMetrics> {
+        entry(&self.shared.topics, name)
+    }
+
+    /// Forgets a deleted topic; handles still held count on, but are no longer shown.
+    pub fn forget_topic(&self, name: &str) {
+        self.shared.topics.write().remove(name);
+    }
+
+    /// The handle of a listener, by its name (`PLAINTEXT`); made at first use.
+    pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
+        entry(&self.shared.listeners, name)
+    }
+
+    /// Everything in Prometheus' text format. Takes time in proportion to the number of series: not on an async thread.
+    pub fn scrape(&self) -> Result<String, ScrapeError> {
+        Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+}
+
+fn entry<T: Default>(map: &RwLock<BTreeMap<String, Arc<T>>>, name: &str) -> Arc<T> {
+    if let Some(found) = map.read().get(name) {
+        return Arc::clone(found);
+    }
+    Arc::clone(map.write().entry(name.to_owned()).or_default())
+}
+
+/// Builds all families at scrape, so that nothing but atomics is touched before.
+struct Broker(Arc<Shared>);
+
+impl Collector for Broker {
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let source = self.0.source.read().clone();
+        let snapshot = source.map(|source| source()).unwrap_or_default();
+        let mut families = Families::new(self.0.max_series);
+        // What matters most comes first: the limit cuts from the end.
+        native::families(&self.0, &snapshot, &mut families);
+        broker::families(&self.0, &snapshot, &mut families);
+        exporter::families(&snapshot, &mut families);
+        broker::log_families(&snapshot, &mut families);
+        families.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! Our own names, `ottla_*`, in Prometheus' base units.
+
+use super::families::{Families, Family};
+use super::{ExtraKind, ListenerMetrics, Shared, Snapshot};
+
+/// Adds what is ours: build, requests, connections, and the numbers of other parts.
+pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families) {
+    let build = [("version", env!("CARGO_PKG_VERSION"))];
+    out.gauge("ottla_build_info", "Version of the running broker; always 1.", |family| {
+        family.push(&build, 1.0)
+    });
+    let panics = snapshot.broker.task_panics as f64;
+    let help = "Panics caught in background tasks.";
+    out.counter("ottla_task_panics_total", help, |family| family.push(&[], panics));
+    requests(shared, out);
+    connections(shared, out);
+    for extra in &snapshot.extra {
+        let fill = |family: &mut Family| {
+            for (labels, value) in &extra.series {
+                let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                family.push(&labels, *value);
+            }
+        };
+        match extra.kind {
+            ExtraKind::Counter => out.bounded_counter(extra.name, extra.help, extra.series.len(), fill),
+            ExtraKind::Gauge => out.bounded_gauge(extra.name, extra.help, extra.series.len(), fill),
+        }
+    }
+}
+
+fn requests(shared: &Shared, out: &mut Families) {
+    let seen = || shared.requests.iter().filter(|request| request.count() > 0);
+    out.counter("ottla_requests_total", "Requests answered, by API and error code.", |family| {
+        for request in seen() {
+            for (code, count) in request.errors() {
+                family.push(&[("api", request.name()), ("error", (shared.error_name)(code))], count as f64);
+            }
+        }
+    });
+    let help = "Time from a request's last byte to its answer's last byte, long polls included.";
+    out.histogram("ottla_request_duration_seconds", help, |family| {
+        for request in seen() {
+            let (buckets, sum) = request.histogram();
+            // Counted after the buckets, hence never smaller than their sum.
+            family.push_histogram(&[("api", request.name())], &buckets, request.count(), sum);
+        }
+    });
+}
+
+fn connections(shared: &Shared, out: &mut Families) {
+    let listeners = shared.listeners.read();
+    let each = |value: fn(&ListenerMetrics) -> f64| {
+        let listeners = &listeners;
+        move |family: &mut Family| {
+            for (name, listener) in listeners.iter() {
+                family.push(&[("listener", name)], value(listener));
+            }
+        }
+    };
+    out.gauge("ottla_connections", "Connections open now.", each(|listener| listener.open.value() as f64));
+    let help = "Connections accepted.";
+    out.counter("ottla_connections_accepted_total", help, each(|listener| listener.accepted.value() as f64));
+    let help = "Connections closed at once because a limit was reached.";
+    out.counter("ottla_connections_refused_total", help, each(|listener| listener.refused.value() as f64));
+    let help = "Connections closed because of bytes that are not a valid request.";
+    out.counter(
+        "ottla_connections_malformed_total",
+        help,
+        each(|listener| listener.malformed.value() as f64),
+    );
+}

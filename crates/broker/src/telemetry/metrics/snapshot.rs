@@ -1,0 +1,147 @@
+//! The broker's state as a scrape sees it: plain values, taken once per scrape by a [`Source`](super::Source).
+
+/// Kafka's `BrokerState` (org.apache.kafka.metadata.BrokerState); the numbers are what dashboards map to words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BrokerState {
+    /// Not started, or stopped.
+    #[default]
+    NotRunning = 0,
+    /// Starting.
+    Starting = 1,
+    /// Reading its logs after an unclean stop.
+    Recovery = 2,
+    /// Serving.
+    Running = 3,
+    /// Stopping, connections being drained.
+    PendingControlledShutdown = 6,
+    /// Closing storage.
+    ShuttingDown = 7,
+}
+
+/// The broker itself.
+#[derive(Debug, Clone, Default)]
+pub struct BrokerSnapshot {
+    /// `node.id`.
+    pub node_id: i32,
+    /// The cluster's id, as DescribeCluster answers it.
+    pub cluster_id: String,
+    /// An address that clients reach, `host:port`.
+    pub address: String,
+    /// What it is doing.
+    pub state: BrokerState,
+    /// Whether this node is the active controller.
+    pub active_controller: bool,
+    /// Panics caught in background tasks so far.
+    pub task_panics: u64,
+}
+
+/// One topic with its partitions.
+#[derive(Debug, Clone, Default)]
+pub struct TopicSnapshot {
+    /// The topic's name.
+    pub name: String,
+    /// Its partitions, in any order.
+    pub partitions: Vec<PartitionSnapshot>,
+}
+
+/// One partition.
+#[derive(Debug, Clone, Default)]
+pub struct PartitionSnapshot {
+    /// Partition index.
+    pub partition: i32,
+    /// First offset that can be read.
+    pub log_start_offset: i64,
+    /// End of what consumers see.
+    pub high_watermark: i64,
+    /// End of the log.
+    pub log_end_offset: i64,
+    /// Bytes of its batches, where known.
+    pub size_bytes: Option<u64>,
+    /// Node id of the leader; none while the partition is offline.
+    pub leader: Option<i32>,
+    /// Node ids of the replicas, the preferred leader first.
+    pub replicas: Vec<i32>,
+    /// Node ids of the replicas in sync.
+    pub in_sync_replicas: Vec<i32>,
+}
+
+impl PartitionSnapshot {
+    /// Fewer replicas in sync than there are.
+    pub(super) fn is_under_replicated(&self) -> bool {
+        self.in_sync_replicas.len() < self.replicas.len()
+    }
+
+    /// The leader is the first replica.
+    pub(super) fn leader_is_preferred(&self) -> bool {
+        self.leader.is_some() && self.leader == self.replicas.first().copied()
+    }
+}
+
+/// One consumer group.
+#[derive(Debug, Clone, Default)]
+pub struct GroupSnapshot {
+    /// `group.id`.
+    pub group_id: String,
+    /// Members now.
+    pub members: usize,
+    /// Committed offsets, also of groups without members.
+    pub offsets: Vec<GroupOffset>,
+}
+
+/// One committed offset.
+#[derive(Debug, Clone, Default)]
+pub struct GroupOffset {
+    /// The topic's name.
+    pub topic: String,
+    /// Partition index.
+    pub partition: i32,
+    /// Next offset the group reads.
+    pub committed_offset: i64,
+}
+
+/// Whether an [`ExtraFamily`] only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtraKind {
+    /// Only grows; the name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// Numbers of a part that this module knows nothing of, storage's for one.
+#[derive(Debug, Clone)]
+pub struct ExtraFamily {
+    /// The metric's name, `ottla_` first, its unit last (`_bytes`, `_seconds`).
+    pub name: &'static str,
+    /// One sentence for the reader of a dashboard.
+    pub help: &'static str,
+    /// Counter or gauge.
+    pub kind: ExtraKind,
+    /// Label pairs and value of each series.
+    pub series: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+/// Everything a scrape takes from the broker's state.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The broker itself.
+    pub broker: BrokerSnapshot,
+    /// All topics.
+    pub topics: Vec<TopicSnapshot>,
+    /// All groups that have members or offsets.
+    pub groups: Vec<GroupSnapshot>,
+    /// Numbers of other parts.
+    pub extra: Vec<ExtraFamily>,
+}
+
+impl Snapshot {
+    /// Partitions over all topics.
+    pub(super) fn partition_count(&self) -> usize {
+        self.topics.iter().map(|topic| topic.partitions.len()).sum()
+    }
+
+    /// Every partition.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &PartitionSnapshot> {
+        self.topics.iter().flat_map(|topic| &topic.partitions)
+    }
+}
