@@ -1,5 +1,6 @@
 //! The broker: sockets, the request path, the Kafka APIs and the coordinators behind them.
 
 pub mod clock;
+pub mod healthcheck;
 pub mod tasks;
 pub mod telemetry;

@@ -1,0 +1,148 @@
+//! The endpoints, asked through a socket by plain bytes.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::clock::Clock;
+use crate::tasks::Drained;
+use crate::telemetry::metrics::MetricsOptions;
+
+const SOON: Duration = Duration::from_secs(10);
+
+struct Fixture {
+    tasks: Tasks,
+    readiness: Readiness,
+    metrics: Metrics,
+    address: SocketAddr,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        Self::start_within(LIMITS).await
+    }
+
+    async fn start_within(limits: Limits) -> Self {
+        let tasks = Tasks::new();
+        let readiness = Readiness::new(&["storage", "listeners"]);
+        let metrics = Metrics::new(MetricsOptions {
+            api_names: vec!["Produce"],
+            error_name: |_| "NONE",
+            clock: Clock::manual(0),
+            max_series: 1000,
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoints = Endpoints { metrics: metrics.clone(), readiness: readiness.clone() };
+        serve_within(limits, &tasks, listener, endpoints);
+        Self { tasks, readiness, metrics, address }
+    }
+
+    async fn send(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut answer = Vec::new();
+        // A server that refuses early may reset; whatever it said before counts.
+        let _ = stream.write_all(bytes).await;
+        let _ = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.expect("closes in time");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    async fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = self.send(request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("an answer: {answer:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_ascii_lowercase(), body.to_owned())
+    }
+}
+
+#[tokio::test]
+async fn readyz_follows_every_check_and_names_them() {
+    let http = Fixture::start().await;
+    let (status, _, body) = http.ask("GET", "/readyz").await;
+    assert_eq!(
+        (status, body.as_str()),
+        (503, "[-] storage failed: not started\n[-] listeners failed: not started\nnot ready\n")
+    );
+    http.readiness.pass("storage");
+    assert_eq!(http.ask("GET", "/readyz").await.0, 503);
+    http.readiness.pass("listeners");
+    assert_eq!(http.ask("GET", "/readyz").await.2, "ready\n");
+    assert_eq!(http.ask("GET", "/readyz?a=b&verbose").await.2, "[+] storage ok\n[+] listeners ok\nready\n");
+    http.readiness.fail("shutdown", "stopping");
+    let (status, _, body) = http.ask("GET", "/readyz?verbose=1").await;
+    assert_eq!((status, body.contains("[-] shutdown failed: stopping")), (503, true));
+    assert_eq!(http.ask("GET", "/livez").await.0, 200, "alive all the while");
+    assert_eq!(http.ask("GET", "/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_served_as_prometheus_text() {
+    let http = Fixture::start().await;
+    http.metrics.topic("orders").bytes_in.add(42);
+    let (status, head, body) = http.ask("GET", "/metrics").await;
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(body.contains("kafka_server_brokertopicmetrics_bytesin_total{topic=\"orders\"} 42\n"), "{body}");
+    let (status, head, body) = http.ask("HEAD", "/metrics").await;
+    assert_eq!((status, body.as_str()), (200, ""));
+    assert!(head.contains("content-length: "), "{head}");
+}
+
+#[tokio::test]
+async fn panicking_source_costs_one_answer_not_the_server() {
+    let http = Fixture::start().await;
+    http.metrics.set_source(Arc::new(|| panic!("source")));
+    assert_eq!(http.ask("GET", "/metrics").await.0, 500);
+    assert_eq!(http.ask("GET", "/livez").await.0, 200);
+    assert_eq!(http.tasks.panics(), 1);
+}
+
+#[tokio::test]
+async fn refuses_other_methods_and_paths() {
+    let http = Fixture::start().await;
+    let (status, head, _) = http.ask("POST", "/metrics").await;
+    assert_eq!((status, head.contains("allow: get, head")), (405, true));
+    assert_eq!(http.ask("GET", "/nope").await.0, 404);
+    assert_eq!(http.ask("GET", "/metrics/").await.0, 404);
+}
+
+#[tokio::test]
+async fn hostile_bytes_are_refused_and_harmless() {
+    let http = Fixture::start().await;
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(500));
+    let kafka = b"\x00\x00\x00\x1a\x00\x12\x00\x03\x00\x00\x00\x01\x00\x04test\x00\x00\x00\x00\x00";
+    let cases: [&[u8]; 5] = [&[0xff; 64], b"GET\r\n\r\n", kafka, long.as_bytes(), many.as_bytes()];
+    for bytes in cases {
+        let answer = http.send(bytes).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer:?}");
+    }
+    assert_eq!(http.ask("GET", "/livez").await.0, 200);
+    assert_eq!(http.tasks.panics(), 0);
+}
+
+#[tokio::test]
+async fn silent_connections_are_closed_and_free_their_place() {
+    let http =
+        Fixture::start_within(Limits { connections: 2, head_timeout: Duration::from_millis(50) }).await;
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.push(TcpStream::connect(http.address).await.unwrap());
+    }
+    silent[0].write_all(b"GET /livez HT").await.unwrap();
+    for stream in &mut silent {
+        let closed = tokio::time::timeout(SOON, stream.read(&mut [0; 256])).await.expect("closed in time");
+        assert_eq!(closed.unwrap_or(0), 0);
+    }
+    assert_eq!(http.ask("GET", "/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn stops_with_an_idle_connection_open() {
+    let http = Fixture::start().await;
+    let mut idle = TcpStream::connect(http.address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(idle.read(&mut [0; 256]).await.unwrap() > 0);
+    assert_eq!(http.tasks.drain(SOON).await, Drained::Clean);
+    assert!(TcpStream::connect(http.address).await.is_err());
+}
