@@ -4,6 +4,7 @@
 //! frame   length prefix, request and response headers          chain   a response being written, record data spliced in
 //! request trait Request and Response: decode and encode one API at one version
 //! messages the typed messages                                   error_code   Kafka's error codes
+//! records  record batches, checked once, opened when needed
 //! ```
 //!
 //! Everything here treats its input as hostile: a length or a count read off the wire is a claim,
@@ -17,6 +18,7 @@ pub mod error_code;
 mod fetch_response;
 pub mod frame;
 pub mod messages;
+pub mod records;
 pub mod request;
 mod wire;
 

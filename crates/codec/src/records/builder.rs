@@ -1,0 +1,200 @@
+//! Writes record batches, as producers do: for tests, tools and what the broker writes itself.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::batch::{Attributes, BatchHeader, TimestampType};
+use super::compression::{Compression, compress};
+
+/// A batch in the making. Records get the offsets 0, 1, 2, … from the base offset.
+#[derive(Debug, Clone)]
+pub struct BatchBuilder {
+    base_offset: i64,
+    partition_leader_epoch: i32,
+    attributes: i16,
+    compression: Compression,
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    base_timestamp: Option<i64>,
+    max_timestamp: i64,
+    count: i32,
+    records: BytesMut,
+}
+
+impl BatchBuilder {
+    /// A batch without producer id, compression or records.
+    pub fn new() -> Self {
+        BatchBuilder {
+            base_offset: 0,
+            partition_leader_epoch: -1,
+            attributes: 0,
+            compression: Compression::None,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            base_timestamp: None,
+            max_timestamp: -1,
+            count: 0,
+            records: BytesMut::new(),
+        }
+    }
+
+    /// The offset of its first record; producers leave it at 0.
+    pub fn base_offset(mut self, offset: i64) -> Self {
+        self.base_offset = offset;
+        self
+    }
+
+    /// The leader epoch; producers leave it at -1.
+    pub fn partition_leader_epoch(mut self, leader_epoch: i32) -> Self {
+        self.partition_leader_epoch = leader_epoch;
+        self
+    }
+
+    /// How the records are compressed.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// The idempotent producer, its epoch, and the sequence number of the first record.
+    pub fn producer(mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Self {
+        self.producer_id = producer_id;
+        self.producer_epoch = producer_epoch;
+        self.base_sequence = base_sequence;
+        self
+    }
+
+    /// Marks it as part of a transaction.
+    pub fn transactional(mut self) -> Self {
+        self.attributes |= Attributes::TRANSACTIONAL;
+        self
+    }
+
+    /// Marks it as a control batch.
+    pub fn control(mut self) -> Self {
+        self.attributes |= Attributes::CONTROL;
+        self
+    }
+
+    /// Who set the timestamps.
+    pub fn timestamp_type(mut self, timestamp_type: TimestampType) -> Self {
+        match timestamp_type {
+            TimestampType::CreateTime => self.attributes &= !Attributes::LOG_APPEND_TIME,
+            TimestampType::LogAppendTime => self.attributes |= Attributes::LOG_APPEND_TIME,
+        }
+        self
+    }
+
+    /// Appends a record without headers.
+    pub fn record(self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        self.record_with_headers(timestamp_ms, key, value, &[])
+    }
+
+    /// Appends a record.
+    pub fn record_with_headers(
+        mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Self {
+        self.push(timestamp_ms, key, value, headers);
+        self
+    }
+
+    /// Appends a record, for loops.
+    pub fn push(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) {
+        let base_timestamp = *self.base_timestamp.get_or_insert(timestamp_ms);
+        self.max_timestamp = self.max_timestamp.max(timestamp_ms);
+        let mut record = BytesMut::new();
+        record.put_i8(0);
+        put_varlong(&mut record, timestamp_ms.wrapping_sub(base_timestamp));
+        put_varlong(&mut record, self.count.into());
+        put_nullable(&mut record, key);
+        put_nullable(&mut record, value);
+        put_varlong(&mut record, headers.len() as i64);
+        for (name, value) in headers {
+            put_nullable(&mut record, Some(name.as_bytes()));
+            put_nullable(&mut record, *value);
+        }
+        put_varlong(&mut self.records, record.len() as i64);
+        self.records.extend_from_slice(&record);
+        self.count += 1;
+    }
+
+    /// Records so far.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(0)
+    }
+
+    /// Bytes of the records so far, before compression.
+    pub fn records_bytes(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it has no records yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The batch. Without records it is one that compaction has emptied.
+    ///
+    /// # Panics
+    /// If the batch exceeds 2 GiB, or the codec runs out of memory.
+    pub fn build(self) -> Bytes {
+        let payload =
+            compress(self.compression, &self.records).expect("codecs do not fail when writing to memory");
+        let length = i32::try_from(BatchHeader::LEN - 12 + payload.len()).expect("a batch is below 2 GiB");
+        let mut body = BytesMut::with_capacity(BatchHeader::LEN + payload.len());
+        body.put_i16(self.attributes | self.compression as i16);
+        body.put_i32((self.count - 1).max(0));
+        body.put_i64(self.base_timestamp.unwrap_or(-1));
+        body.put_i64(self.max_timestamp);
+        body.put_i64(self.producer_id);
+        body.put_i16(self.producer_epoch);
+        body.put_i32(self.base_sequence);
+        body.put_i32(self.count);
+        body.put_slice(&payload);
+        let mut batch = BytesMut::with_capacity(21 + body.len());
+        batch.put_i64(self.base_offset);
+        batch.put_i32(length);
+        batch.put_i32(self.partition_leader_epoch);
+        batch.put_i8(2);
+        batch.put_u32(crc32c::crc32c(&body));
+        batch.put_slice(&body);
+        batch.freeze()
+    }
+}
+
+impl Default for BatchBuilder {
+    fn default() -> Self {
+        BatchBuilder::new()
+    }
+}
+
+/// A zigzag varint; also writes what Kafka calls varint, which is the same for small numbers.
+pub(super) fn put_varlong(out: &mut BytesMut, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while zigzag >= 0x80 {
+        out.put_u8((zigzag as u8) | 0x80);
+        zigzag >>= 7;
+    }
+    out.put_u8(zigzag as u8);
+}
+
+fn put_nullable(out: &mut BytesMut, bytes: Option<&[u8]>) {
+    match bytes {
+        None => put_varlong(out, -1),
+        Some(bytes) => {
+            put_varlong(out, bytes.len() as i64);
+            out.put_slice(bytes);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The codecs of record batches, reading under a limit.
+//!
+//! Decompression is streamed: memory grows with what really comes out, never with what the data
+//! claims, and stops at [`decompressed_limit`].
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
+use super::error::BatchError;
+
+/// A compression codec, with its number in the attributes of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// As it is.
+    None = 0,
+    /// RFC 1952, members may follow each other.
+    Gzip = 1,
+    /// Snappy blocks in the framing of Java's snappy (xerial), or one bare block (librdkafka).
+    Snappy = 2,
+    /// The LZ4 frame format.
+    Lz4 = 3,
+    /// Zstandard frames (KIP-110).
+    Zstd = 4,
+}
+
+impl Compression {
+    /// All of them.
+    pub const ALL: [Compression; 5] =
+        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+
+    /// The codec of this number.
+    pub const fn from_id(id: u8) -> Option<Compression> {
+        match id {
+            0 => Some(Compression::None),
+            1 => Some(Compression::Gzip),
+            2 => Some(Compression::Snappy),
+            3 => Some(Compression::Lz4),
+            4 => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
+
+    /// Its name in configurations (`compression.type`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+const MIB: usize = 1024 * 1024;
+
+/// The most bytes that `compressed` bytes may expand to: 64 times as many, but at least 16 MiB
+/// (records of one repeated value compress a thousandfold) and at most 64 MiB.
+pub fn decompressed_limit(compressed: usize) -> usize {
+    compressed.saturating_mul(64).clamp(16 * MIB, 64 * MIB)
+}
+
+/// Decompresses `data`. Without compression this is a copy; callers slice instead.
+///
+/// # Errors
+/// If the data is broken or expands beyond [`decompressed_limit`].
+pub fn decompress(compression: Compression, data: &[u8]) -> Result<Bytes, BatchError> {
+    let mut out = Vec::with_capacity(data.len().saturating_mul(2).min(MIB));
+    reader(compression, data)
+        .read_to_end(&mut out)
+        .map_err(|error| failure(compression, data.len(), &error))?;
+    Ok(Bytes::from(out))
+}
+
+/// The decompressed data as a stream that fails beyond the limit; [`failure`] explains its errors.
+pub(super) fn reader<'a>(compression: Compression, data: &'a [u8]) -> Box<dyn Read + 'a> {
+    let left = decompressed_limit(data.len());
+    match compression {
+        Compression::None => Box::new(data),
+        Compression::Gzip => Box::new(Limited { inner: MultiGzDecoder::new(data), left }),
+        Compression::Snappy => Box::new(Limited { inner: SnappyReader::new(data), left }),
+        Compression::Lz4 => Box::new(Limited { inner: FrameDecoder::new(data), left }),
+        Compression::Zstd => match zstd::stream::read::Decoder::with_buffer(data) {
+            Ok(inner) => Box::new(Limited { inner, left }),
+            Err(error) => Box::new(Failed(Some(error))),
+        },
+    }
+}
+
+/// What an error of [`reader`] means.
+pub(super) fn failure(compression: Compression, compressed_len: usize, error: &io::Error) -> BatchError {
+    if error.get_ref().is_some_and(|inner| inner.is::<OverLimit>()) {
+        BatchError::TooExpansive { limit: decompressed_limit(compressed_len) }
+    } else {
+        BatchError::Decompression { compression, reason: error.to_string() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the decompressed data exceeds its limit")]
+struct OverLimit;
+
+/// Passes on at most `left` bytes; one more is an error.
+struct Limited<R> {
+    inner: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buf)?;
+        self.left = self.left.checked_sub(read).ok_or_else(|| io::Error::other(OverLimit))?;
+        Ok(read)
+    }
+}
+
+/// A stream that could not be opened.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _buf: &mut [u8]) -> io::Result<usize> {
+        match self.0.take() {
+            Some(error) => Err(error),
+            None => Ok(0),
+        }
+    }
+}
+
+/// Eight bytes of magic, a version, a compatible version; then blocks, each preceded by its
+/// length.
+const XERIAL_MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
+const XERIAL_VERSIONS: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 1];
+/// The block size of Java's `SnappyOutputStream`.
+const XERIAL_BLOCK: usize = 32 * 1024;
+/// A Snappy copy makes at most 64 bytes of 3, so a block cannot truly claim more than this.
+const SNAPPY_MAX_RATIO: usize = 32;
+
+struct SnappyReader<'a> {
+    rest: &'a [u8],
+    framed: bool,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl<'a> SnappyReader<'a> {
+    fn new(data: &'a [u8]) -> Self {
+        let header = XERIAL_MAGIC.len() + XERIAL_VERSIONS.len();
+        let framed = data.starts_with(XERIAL_MAGIC) && data.len() >= header;
+        let rest = if framed { data.get(header..).unwrap_or_default() } else { data };
+        SnappyReader { rest, framed, block: Vec::new(), at: 0 }
+    }
+
+    /// The next compressed block, or `None` at the end.
+    fn compressed_block(&mut self) -> io::Result<Option<&'a [u8]>> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        if !self.framed {
+            return Ok(Some(std::mem::take(&mut self.rest)));
+        }
+        let (len, rest) =
+            self.rest.split_first_chunk::<4>().ok_or_else(|| invalid("a block length is cut off"))?;
+        let (block, rest) = usize::try_from(i32::from_be_bytes(*len))
+            .ok()
+            .and_then(|len| rest.split_at_checked(len))
+            .ok_or_else(|| invalid("a block length exceeds the data"))?;
+        self.rest = rest;
+        Ok(Some(block))
+    }
+}
+
+impl Read for SnappyReader<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.block.len() {
+            let Some(compressed) = self.compressed_block()? else { return Ok(0) };
+            let len = snap::raw::decompress_len(compressed)?;
+            if len > compressed.len().saturating_mul(SNAPPY_MAX_RATIO) {
+                return Err(invalid("a block claims more than it can hold"));
+            }
+            self.at = 0;
+            self.block.clear();
+            self.block.resize(len, 0);
+            snap::raw::Decoder::new().decompress(compressed, &mut self.block)?;
+        }
+        let mut pending = self.block.get(self.at..).unwrap_or_default();
+        let read = pending.read(buf)?;
+        self.at += read;
+        Ok(read)
+    }
+}
+
+fn invalid(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// Compresses `data` as Kafka's Java producer does, at each codec's default level.
+///
+/// # Errors
+/// If the codec fails, which on valid input means that it ran out of memory.
+pub fn compress(compression: Compression, data: &[u8]) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::None => Ok(data.to_vec()),
+        Compression::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(data)?;
+            encoder.finish()
+        }
+        Compression::Snappy => {
+            let mut out = [XERIAL_MAGIC, XERIAL_VERSIONS].concat();
+            for block in data.chunks(XERIAL_BLOCK) {
+                let compressed = snap::raw::Encoder::new().compress_vec(block)?;
+                // A block of 32 KiB grows by a sixth at most, so its length fits.
+                out.extend_from_slice(&(compressed.len() as u32).to_be_bytes());
+                out.extend_from_slice(&compressed);
+            }
+            Ok(out)
+        }
+        Compression::Lz4 => {
+            let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+            let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+            encoder.write_all(data)?;
+            encoder.finish().map_err(io::Error::other)
+        }
+        Compression::Zstd => zstd::stream::encode_all(data, zstd::DEFAULT_COMPRESSION_LEVEL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODECS: [Compression; 4] =
+        [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+
+    fn text(len: usize) -> Vec<u8> {
+        b"the same few words again and again, ".iter().copied().cycle().take(len).collect()
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        for codec in Compression::ALL {
+            for len in [0, 1, 100, 40_000, 3_000_000] {
+                let data = text(len);
+                let compressed = compress(codec, &data).unwrap();
+                assert_eq!(decompress(codec, &compressed).unwrap(), data, "{codec} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn bare_snappy_is_read_too() {
+        let data = text(100_000);
+        let bare = snap::raw::Encoder::new().compress_vec(&data).unwrap();
+        assert_eq!(decompress(Compression::Snappy, &bare).unwrap(), data);
+    }
+
+    #[test]
+    fn ids_are_kafkas() {
+        for (id, codec) in (0..).zip(Compression::ALL) {
+            assert_eq!(Compression::from_id(id), Some(codec));
+            assert_eq!(codec as u8, id);
+        }
+        assert_eq!(Compression::from_id(5), None);
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let zeros = vec![0; 65 * MIB];
+        for codec in CODECS {
+            let bomb = compress(codec, &zeros).unwrap();
+            let limit = decompressed_limit(bomb.len());
+            assert_eq!(decompress(codec, &bomb), Err(BatchError::TooExpansive { limit }), "{codec}");
+        }
+    }
+
+    #[test]
+    fn garbage_and_truncations_are_errors_or_short_but_never_panics() {
+        let data = text(5_000);
+        for codec in CODECS {
+            let whole = compress(codec, &data).unwrap();
+            assert!(decompress(codec, &[0x55; 64]).is_err(), "{codec}");
+            for cut in 1..whole.len() {
+                if let Ok(out) = decompress(codec, &whole[..cut]) {
+                    assert!(out.len() <= data.len(), "{codec} cut at {cut}");
+                }
+            }
+            for at in 0..whole.len() {
+                let mut broken = whole.clone();
+                broken[at] ^= 0x41;
+                let _either = decompress(codec, &broken);
+            }
+        }
+    }
+
+    #[test]
+    fn a_snappy_block_cannot_claim_what_it_does_not_hold() {
+        // A length of 2^31 in front of three bytes.
+        let bare = [0x80, 0x80, 0x80, 0x80, 0x08, 0, 0, 0];
+        assert!(matches!(decompress(Compression::Snappy, &bare), Err(BatchError::Decompression { .. })));
+        let mut framed = [XERIAL_MAGIC, XERIAL_VERSIONS].concat();
+        framed.extend_from_slice(&[0x7f, 0xff, 0xff, 0xff, 1, 2, 3]);
+        assert!(matches!(decompress(Compression::Snappy, &framed), Err(BatchError::Decompression { .. })));
+    }
+}

@@ -1,0 +1,91 @@
+//! What can be wrong with a record batch, and the Kafka error code that says so.
+
+use thiserror::Error;
+
+use super::compression::Compression;
+use crate::error_code::ErrorCode;
+
+/// A record batch, or bytes that should be one, was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BatchError {
+    /// The bytes end before the batch does (or before its header does).
+    #[error("record batch of {needed} bytes is cut off after {have}")]
+    Truncated {
+        /// Bytes that the batch, or its header, takes.
+        needed: usize,
+        /// Bytes that are there.
+        have: usize,
+    },
+    /// The length field is too small for the header that follows it.
+    #[error("record batch claims a length of {0}, less than its own header")]
+    Length(i32),
+    /// Bytes follow where exactly one batch was to be.
+    #[error("{0} bytes follow the one record batch that is allowed")]
+    Leftover(usize),
+    /// The message format is not v2.
+    #[error("record batch has magic {0}, only 2 is accepted")]
+    Magic(i8),
+    /// The checksum does not match the content.
+    #[error("record batch has CRC-32C {computed:#010x}, its header says {stored:#010x}")]
+    Crc {
+        /// What the header says.
+        stored: u32,
+        /// What the content gives.
+        computed: u32,
+    },
+    /// The compression bits name no codec.
+    #[error("record batch uses unknown compression {0}")]
+    UnknownCompression(u8),
+    /// The header contradicts itself, or breaks a rule for producers.
+    #[error("record batch header: {field} is {value}, expected {expected}")]
+    Header {
+        /// The field, by its name in the format.
+        field: &'static str,
+        /// Its value.
+        value: i64,
+        /// The rule that it breaks.
+        expected: &'static str,
+    },
+    /// The records do not have the layout, or the number, that the header claims.
+    #[error("record {index} of the batch: {problem}")]
+    Record {
+        /// Which record, counted from zero.
+        index: i32,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The compressed data cannot be read.
+    #[error("{compression} data cannot be decompressed: {reason}")]
+    Decompression {
+        /// The codec.
+        compression: Compression,
+        /// What the codec said.
+        reason: String,
+    },
+    /// The compressed data expands beyond what its size justifies.
+    #[error("compressed records expand to more than {limit} bytes")]
+    TooExpansive {
+        /// The most bytes allowed for this batch.
+        limit: usize,
+    },
+}
+
+impl BatchError {
+    /// The code that Kafka answers a Produce request with for this fault (`ProduceRequest`,
+    /// `UnifiedLog` and `LogValidator`): what the bytes contradict is `CORRUPT_MESSAGE`, what the
+    /// rules forbid is `INVALID_RECORD`.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            BatchError::Length(_)
+            | BatchError::Crc { .. }
+            | BatchError::Decompression { .. }
+            | BatchError::TooExpansive { .. } => ErrorCode::CorruptMessage,
+            BatchError::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
+            BatchError::Truncated { .. }
+            | BatchError::Leftover(_)
+            | BatchError::Magic(_)
+            | BatchError::Header { .. }
+            | BatchError::Record { .. } => ErrorCode::InvalidRecord,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The walk over a producer's records that catches a batch whose counts lie.
+//!
+//! Kafka's `LogValidator` does the same. Nothing is allocated for uncompressed batches; compressed
+//! ones stream through one small buffer, so a batch costs no more memory than its codec's window.
+
+use std::io::Read;
+
+use super::batch::{RecordBatch, TimestampType};
+use super::compression::{Compression, failure, reader};
+use super::error::BatchError;
+
+/// What the walk learned besides that all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordsSummary {
+    /// The largest timestamp of the records in ms. Kafka believes this, not the header:
+    /// see [`set_max_timestamp`](super::set_max_timestamp).
+    pub max_timestamp: i64,
+    /// The offset of the first record that has it, from the batch's base offset.
+    pub max_timestamp_delta: i32,
+}
+
+/// Walks the records of a producer's batch: as many as the header says, offsets counting up from
+/// zero without gaps, every length within its record, every record as long as it claims, and
+/// nothing after the last.
+///
+/// # Errors
+/// `INVALID_RECORD` for records that break a rule, `CORRUPT_MESSAGE` for compressed data that is
+/// broken or too expansive.
+pub fn validate_records(batch: &RecordBatch) -> Result<RecordsSummary, BatchError> {
+    let payload = batch.payload();
+    match batch.header().attributes.compression()? {
+        Compression::None => walk(batch, Walk::new(Slice(payload))),
+        codec => {
+            let source = Stream {
+                reader: reader(codec, payload),
+                codec,
+                compressed_len: payload.len(),
+                buffer: vec![0; BUFFER_LEN],
+                at: 0,
+                len: 0,
+            };
+            walk(batch, Walk::new(source))
+        }
+    }
+}
+
+fn walk<S: Source>(batch: &RecordBatch, mut walk: Walk<S>) -> Result<RecordsSummary, BatchError> {
+    let header = batch.header();
+    let mut summary = RecordsSummary { max_timestamp: i64::MIN, max_timestamp_delta: 0 };
+    for index in 0..header.records_count {
+        walk.index = index;
+        let timestamp = header.base_timestamp.saturating_add(walk.record()?);
+        if timestamp > summary.max_timestamp {
+            summary = RecordsSummary { max_timestamp: timestamp, max_timestamp_delta: index };
+        }
+    }
+    if !walk.source.at_end()? {
+        return Err(walk.error("followed by more bytes than the header's records"));
+    }
+    if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
+        summary = RecordsSummary { max_timestamp: header.max_timestamp, max_timestamp_delta: 0 };
+    }
+    Ok(summary)
+}
+
+/// Bytes that are read once, front to back. `None` means that they ended.
+trait Source {
+    fn byte(&mut self) -> Result<Option<u8>, BatchError>;
+    fn skip(&mut self, count: usize) -> Result<Option<()>, BatchError>;
+    fn at_end(&mut self) -> Result<bool, BatchError>;
+}
+
+struct Slice<'a>(&'a [u8]);
+
+impl Source for Slice<'_> {
+    #[inline]
+    fn byte(&mut self) -> Result<Option<u8>, BatchError> {
+        Ok(self.0.split_first().map(|(first, rest)| {
+            self.0 = rest;
+            *first
+        }))
+    }
+
+    #[inline]
+    fn skip(&mut self, count: usize) -> Result<Option<()>, BatchError> {
+        Ok(self.0.get(count..).map(|rest| self.0 = rest))
+    }
+
+    fn at_end(&mut self) -> Result<bool, BatchError> {
+        Ok(self.0.is_empty())
+    }
+}
+
+const BUFFER_LEN: usize = 16 * 1024;
+
+struct Stream<'a> {
+    reader: Box<dyn Read + 'a>,
+    codec: Compression,
+    compressed_len: usize,
+    buffer: Vec<u8>,
+    at: usize,
+    len: usize,
+}
+
+impl Stream<'_> {
+    /// Makes sure that something is buffered; false at the end.
+    fn fill(&mut self) -> Result<bool, BatchError> {
+        if self.at == self.len {
+            self.at = 0;
+            self.len = self
+                .reader
+                .read(&mut self.buffer)
+                .map_err(|error| failure(self.codec, self.compressed_len, &error))?;
+        }
+        Ok(self.len > 0)
+    }
+}
+
+impl Source for Stream<'_> {
+    #[inline]
+    fn byte(&mut self) -> Result<Option<u8>, BatchError> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        let byte = self.buffer.get(self.at).copied();
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn skip(&mut self, mut count: usize) -> Result<Option<()>, BatchError> {
+        while count > 0 {
+            if !self.fill()? {
+                return Ok(None);
+            }
+            let step = count.min(self.len - self.at);
+            self.at += step;
+            count -= step;
+        }
+        Ok(Some(()))
+    }
+
+    fn at_end(&mut self) -> Result<bool, BatchError> {
+        Ok(!self.fill()?)
+    }
+}
+
+struct Walk<S> {
+    source: S,
+    index: i32,
+    /// Bytes left in the current record, by its own length.
+    left: usize,
+}
+
+impl<S: Source> Walk<S> {
+    fn new(source: S) -> Self {
+        Walk { source, index: 0, left: 0 }
+    }
+
+    #[cold]
+    fn error(&self, problem: &'static str) -> BatchError {
+        BatchError::Record { index: self.index, problem }
+    }
+
+    /// Walks one record and returns its timestamp delta.
+    fn record(&mut self) -> Result<i64, BatchError> {
+        // The length itself stands outside of the record.
+        self.left = usize::MAX;
+        let len = self.varint()?;
+        self.left = usize::try_from(len).map_err(|_| self.error("negative length"))?;
+        self.byte()?;
+        let timestamp_delta = self.varlong()?;
+        if self.varint()? != self.index {
+            return Err(self.error("its offset is not the next one"));
+        }
+        self.skip_nullable()?;
+        self.skip_nullable()?;
+        self.skip_headers()?;
+        if self.left != 0 {
+            return Err(self.error("longer than its content"));
+        }
+        Ok(timestamp_delta)
+    }
+
+    fn skip_headers(&mut self) -> Result<(), BatchError> {
+        let count = usize::try_from(self.varint()?).map_err(|_| self.error("negative header count"))?;
+        if count > self.left / 2 {
+            return Err(self.error("header count exceeds the record"));
+        }
+        for _ in 0..count {
+            if !self.skip_nullable()? {
+                return Err(self.error("null header name"));
+            }
+            self.skip_nullable()?;
+        }
+        Ok(())
+    }
+
+    /// Skips bytes behind their length; false if they are null.
+    #[inline]
+    fn skip_nullable(&mut self) -> Result<bool, BatchError> {
+        let len = self.varint()?;
+        if len == -1 {
+            return Ok(false);
+        }
+        match usize::try_from(len) {
+            Ok(len) if len <= self.left => {
+                self.left -= len;
+                self.source.skip(len)?.ok_or_else(|| self.error("cut off"))?;
+                Ok(true)
+            }
+            _ => Err(self.error("a length exceeds the record")),
+        }
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Result<u8, BatchError> {
+        if self.left == 0 {
+            return Err(self.error("shorter than its content"));
+        }
+        self.left -= 1;
+        self.source.byte()?.ok_or_else(|| self.error("cut off"))
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<i32, BatchError> {
+        i32::try_from(self.varlong()?).map_err(|_| self.error("a number is too large"))
+    }
+
+    #[inline]
+    fn varlong(&mut self) -> Result<i64, BatchError> {
+        let first = self.byte()?;
+        if first < 0x80 {
+            return Ok(i64::from(first >> 1) ^ -i64::from(first & 1));
+        }
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..70).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+            }
+        }
+        Err(self.error("a number is too long"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
