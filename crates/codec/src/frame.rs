@@ -6,11 +6,12 @@
 //! versions yet can read it (KIP-511).
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::ApiKey;
 
 use crate::chain::Chain;
 use crate::error::{DecodeError, EncodeError};
-use crate::messages::StrBytes;
+use crate::messages::{ApiVersionsRequest, StrBytes};
+use crate::request::Request;
+use crate::shape;
 use crate::wire::{Reader, put_uvarint};
 
 /// Reads the length prefix of a frame; a negative one or one above `limit` is refused.
@@ -25,24 +26,18 @@ pub fn frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, DecodeError>
 /// Whether requests of this API are flexible (KIP-482) at this version. False for keys that no
 /// message has.
 pub fn is_flexible(key: i16, version: i16) -> bool {
-    request_header_version(key, version) >= 2
+    shape::flexible_from(key).is_some_and(|first| version >= first)
 }
 
 /// The version of the request header: 2 for flexible versions, else 1. Defined for any version,
 /// so that the header of an ApiVersions request from the future can be read.
 pub fn request_header_version(key: i16, version: i16) -> i16 {
-    match ApiKey::try_from(key) {
-        Ok(api) => api.request_header_version(version),
-        Err(()) => 1,
-    }
+    if is_flexible(key, version) { 2 } else { 1 }
 }
 
 /// The version of the response header: 1 for flexible versions, else 0; ApiVersions always 0.
 pub fn response_header_version(key: i16, version: i16) -> i16 {
-    match ApiKey::try_from(key) {
-        Ok(ApiKey::ApiVersions) | Err(()) => 0,
-        Ok(api) => api.response_header_version(version),
-    }
+    i16::from(key != ApiVersionsRequest::KEY && is_flexible(key, version))
 }
 
 /// What stands in front of every request.
@@ -178,6 +173,27 @@ mod tests {
         assert_eq!(response_header_version(18, 4), 0, "ApiVersions");
         assert_eq!(request_header_version(17, 1), 1, "SaslHandshake is never flexible");
         assert_eq!(request_header_version(12345, 3), 1);
+    }
+
+    #[test]
+    fn header_versions_agree_with_kafka_protocol() {
+        use kafka_protocol::messages::ApiKey;
+        for api in crate::request::catalog::catalog() {
+            let theirs = ApiKey::try_from(api.key).unwrap();
+            for version in api.versions {
+                let (name, key) = (api.name, api.key);
+                assert_eq!(
+                    request_header_version(key, version),
+                    theirs.request_header_version(version),
+                    "{name}"
+                );
+                assert_eq!(
+                    response_header_version(key, version),
+                    theirs.response_header_version(version),
+                    "{name}"
+                );
+            }
+        }
     }
 
     #[test]

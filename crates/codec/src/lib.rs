@@ -4,6 +4,7 @@
 //! frame   length prefix, request and response headers          chain   a response being written, record data spliced in
 //! request trait Request and Response: decode and encode one API at one version
 //! messages the typed messages                                   error_code   Kafka's error codes
+//! shape    the layout of every request: bounds a body before anything is allocated
 //! records  record batches, checked once, opened when needed
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod frame;
 pub mod messages;
 pub mod records;
 pub mod request;
+pub mod shape;
 mod wire;
 
 pub use chain::Chain;

@@ -14,6 +14,7 @@ use crate::chain::Chain;
 use crate::error::{DecodeError, EncodeError};
 use crate::fetch_response;
 use crate::messages::*;
+use crate::shape;
 
 /// A request of an API that clients use.
 pub trait Request: Debug + Default + Sized + Send + Sync + 'static {
@@ -60,6 +61,15 @@ const fn versions<M: Message>() -> RangeInclusive<i16> {
     RangeInclusive::new(M::VERSIONS.min, M::VERSIONS.max)
 }
 
+/// Decodes a request: nothing is allocated before its shape is known to be right.
+fn decode_request<R: Request + Message + Decodable>(body: Bytes, version: i16) -> Result<R, DecodeError> {
+    if !<R as Request>::VERSIONS.contains(&version) {
+        return Err(DecodeError::Version { api: R::NAME, version });
+    }
+    shape::check(R::KEY, version, &body)?;
+    decode(R::NAME, body, version)
+}
+
 fn decode<M: Message + Decodable>(api: &'static str, body: Bytes, version: i16) -> Result<M, DecodeError> {
     if !versions::<M>().contains(&version) {
         return Err(DecodeError::Version { api, version });
@@ -96,7 +106,7 @@ macro_rules! requests {
                 type Response = $response;
 
                 fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
-                    decode($name, body, version)
+                    decode_request(body, version)
                 }
 
                 fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
@@ -211,6 +221,51 @@ impl Response for FetchResponse {
 
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
         decode("Fetch", body, version)
+    }
+}
+
+/// Every API as plain functions, for tests that go through all of them.
+#[cfg(test)]
+pub(crate) mod catalog {
+    use super::*;
+
+    pub(crate) struct Api {
+        pub(crate) key: i16,
+        pub(crate) name: &'static str,
+        pub(crate) versions: RangeInclusive<i16>,
+        /// Decodes a body and writes it again.
+        pub(crate) rewrite: fn(Bytes, i16) -> Result<Bytes, DecodeError>,
+        /// The default request, if the version can express it.
+        pub(crate) default: fn(i16) -> Option<Bytes>,
+    }
+
+    fn write<R: Request>(request: &R, version: i16) -> Result<Bytes, EncodeError> {
+        let mut out = BytesMut::new();
+        Request::encode(request, version, &mut out)?;
+        Ok(out.freeze())
+    }
+
+    fn api<R: Request>() -> Api {
+        Api {
+            key: R::KEY,
+            name: R::NAME,
+            versions: R::VERSIONS,
+            rewrite: |body, version| {
+                let request = <R as Request>::decode(body, version)?;
+                Ok(write(&request, version).expect("what was decoded can be encoded"))
+            },
+            default: |version| write(&R::default(), version).ok(),
+        }
+    }
+
+    macro_rules! apis {
+        ($($name:literal $request:ident => $response:ident;)*) => {
+            vec![api::<FetchRequest>(), $(api::<$request>(),)*]
+        };
+    }
+
+    pub(crate) fn catalog() -> Vec<Api> {
+        for_each_api_but_fetch!(apis)
     }
 }
 
