@@ -3,6 +3,7 @@
 //! kafka-protocol writes into one contiguous buffer; the batches of a Fetch response are most of
 //! what a broker sends, so here they are spliced into the [`Chain`] as they are. Same bytes, all
 //! versions. Fields that a version lacks are left out, as are tagged fields at their defaults.
+//! A partition may bring its batches as they lie in the log, one buffer each ([`FetchResponse`]).
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,26 @@ use kafka_protocol::protocol::{Encodable, Message};
 
 use crate::chain::Chain;
 use crate::error::EncodeError;
-use crate::messages::FetchResponse;
+use crate::messages;
 use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use crate::wire::put_uvarint;
+
+/// A Fetch response whose partitions may have several buffers of records each.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FetchResponse {
+    /// All of it but the records that are in `batches`.
+    pub message: messages::FetchResponse,
+    /// The records of each partition of `message`, counted over all topics, to be sent one after
+    /// another. A partition with an entry here has no `records` of its own; those after the last
+    /// entry do. Empty in a response that was decoded.
+    pub batches: Vec<Vec<Bytes>>,
+}
+
+impl From<messages::FetchResponse> for FetchResponse {
+    fn from(message: messages::FetchResponse) -> Self {
+        FetchResponse { message, batches: Vec::new() }
+    }
+}
 
 /// From this version on lengths are varints and structs end in tagged fields.
 const FLEXIBLE_FROM: i16 = 12;
@@ -23,6 +41,7 @@ const TOPIC_IDS_FROM: i16 = 13;
 struct Encoder<'a> {
     out: &'a mut Chain,
     version: i16,
+    batches: std::slice::Iter<'a, Vec<Bytes>>,
 }
 
 /// Appends `response` to `out`.
@@ -30,16 +49,16 @@ struct Encoder<'a> {
 /// # Errors
 /// If kafka-protocol knows no such version, or a length does not fit its field.
 pub(crate) fn encode(response: &FetchResponse, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
-    let mut encoder = Encoder { out, version };
-    let known = FetchResponse::VERSIONS;
+    let mut encoder = Encoder { out, version, batches: response.batches.iter() };
+    let known = messages::FetchResponse::VERSIONS;
     if version < known.min || version > known.max {
         return Err(encoder.error("no such version".to_owned()));
     }
-    encoder.response(response)
+    encoder.response(&response.message)
 }
 
 impl Encoder<'_> {
-    fn response(&mut self, response: &FetchResponse) -> Result<(), EncodeError> {
+    fn response(&mut self, response: &messages::FetchResponse) -> Result<(), EncodeError> {
         let out = self.out.buf();
         out.put_i32(response.throttle_time_ms);
         if self.version >= 7 {
@@ -56,7 +75,7 @@ impl Encoder<'_> {
             self.count_of_tags(known + response.unknown_tagged_fields.len())?;
             if known == 1 {
                 let mut nested = Chain::new();
-                let mut encoder = Encoder { out: &mut nested, version: self.version };
+                let mut encoder = Encoder { out: &mut nested, version: self.version, batches: [].iter() };
                 encoder.count(Some(endpoints.len()))?;
                 for endpoint in endpoints {
                     encoder.nested(endpoint)?;
@@ -102,12 +121,20 @@ impl Encoder<'_> {
         if self.version >= 11 {
             self.out.buf().put_i32(*partition.preferred_read_replica);
         }
-        self.count(partition.records.as_ref().map(Bytes::len))?;
-        if let Some(records) = &partition.records {
-            self.out.push_bytes(records.clone());
+        match self.batches.next() {
+            Some(batches) => self.records(Some(batches))?,
+            None => self.records(partition.records.as_ref().map(std::slice::from_ref))?,
         }
         if self.flexible() {
             self.partition_tags(partition)?;
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, buffers: Option<&[Bytes]>) -> Result<(), EncodeError> {
+        self.count(buffers.map(|buffers| buffers.iter().map(Bytes::len).sum()))?;
+        for buffer in buffers.unwrap_or_default() {
+            self.out.push_bytes(buffer.clone());
         }
         Ok(())
     }
@@ -162,7 +189,7 @@ impl Encoder<'_> {
     fn tagged_struct<T: Encodable>(&mut self, tag: u32, value: Option<&T>) -> Result<(), EncodeError> {
         let Some(value) = value else { return Ok(()) };
         let mut nested = Chain::new();
-        Encoder { out: &mut nested, version: self.version }.nested(value)?;
+        Encoder { out: &mut nested, version: self.version, batches: [].iter() }.nested(value)?;
         self.tagged(tag, &nested.into_bytes())
     }
 
@@ -235,7 +262,7 @@ mod tests {
             .with_unknown_tagged_field(9, Bytes::from_static(b"later"))
     }
 
-    fn response(version: i16) -> FetchResponse {
+    fn response(version: i16) -> messages::FetchResponse {
         let mut topic = FetchableTopicResponse::default().with_partitions(vec![
             partition(Some(Bytes::from(vec![1; 4000])), version),
             partition(Some(Bytes::new()), version),
@@ -249,7 +276,8 @@ mod tests {
         } else {
             topic.topic = TopicName(StrBytes::from_static_str("orders"));
         }
-        let mut response = FetchResponse::default().with_throttle_time_ms(8).with_responses(vec![topic]);
+        let mut response =
+            messages::FetchResponse::default().with_throttle_time_ms(8).with_responses(vec![topic]);
         if version >= 7 {
             response = response.with_error_code(2).with_session_id(99);
         }
@@ -266,9 +294,9 @@ mod tests {
     #[test]
     fn writes_the_bytes_that_kafka_protocol_writes() {
         for version in 4..=18 {
-            for response in [FetchResponse::default(), response(version)] {
+            for response in [messages::FetchResponse::default(), response(version)] {
                 let mut ours = Chain::new();
-                encode(&response, version, &mut ours).unwrap();
+                encode(&response.clone().into(), version, &mut ours).unwrap();
                 let mut theirs = BytesMut::new();
                 response.encode(&mut theirs, version).unwrap();
                 assert_eq!(ours.into_bytes(), theirs.freeze(), "version {version}");
@@ -282,8 +310,31 @@ mod tests {
         let topic =
             FetchableTopicResponse::default().with_partitions(vec![partition(Some(records.clone()), 17)]);
         let mut chain = Chain::new();
-        encode(&FetchResponse::default().with_responses(vec![topic]), 17, &mut chain).unwrap();
+        let message = messages::FetchResponse::default().with_responses(vec![topic]);
+        encode(&message.into(), 17, &mut chain).unwrap();
         assert!(chain.into_segments().iter().any(|s| s.as_ptr() == records.as_ptr()));
+    }
+
+    #[test]
+    fn batches_of_a_partition_become_one_field_without_a_copy() {
+        for version in 4..=18 {
+            let batches: Vec<Bytes> = (1..=3).map(|n| Bytes::from(vec![n; 5000])).collect();
+            let mut whole = response(version);
+            whole.responses[0].partitions[1].records = Some(batches.concat().into());
+            let mut expected = Chain::new();
+            encode(&whole.clone().into(), version, &mut expected).unwrap();
+
+            let first = whole.responses[0].partitions[0].records.take().unwrap();
+            whole.responses[0].partitions[1].records = None;
+            let parts = FetchResponse { message: whole, batches: vec![vec![first], batches.clone()] };
+            let mut chain = Chain::new();
+            encode(&parts, version, &mut chain).unwrap();
+            let segments = chain.into_segments();
+            for batch in &batches {
+                assert!(segments.iter().any(|s| s.as_ptr() == batch.as_ptr()), "version {version}");
+            }
+            assert_eq!(segments.concat(), expected.into_bytes(), "version {version}");
+        }
     }
 
     #[test]
@@ -292,6 +343,7 @@ mod tests {
         response.responses[0].topic = TopicName(StrBytes::from_static_str("orders"));
         response.responses[0].partitions.truncate(3);
         let mut chain = Chain::new();
+        let response = response.into();
         encode(&response, 4, &mut chain).unwrap();
         assert!(encode(&response, 3, &mut Chain::new()).is_err());
         assert!(encode(&response, 19, &mut Chain::new()).is_err());

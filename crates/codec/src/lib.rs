@@ -27,4 +27,5 @@ mod wire;
 pub use chain::Chain;
 pub use error::{DecodeError, EncodeError};
 pub use error_code::ErrorCode;
+pub use fetch_response::FetchResponse;
 pub use request::{Request, Response};

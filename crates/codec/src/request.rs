@@ -12,7 +12,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, Message, Request as KafkaRe
 
 use crate::chain::Chain;
 use crate::error::{DecodeError, EncodeError};
-use crate::fetch_response;
+use crate::fetch_response::{self, FetchResponse};
 use crate::messages::*;
 use crate::shape;
 
@@ -220,7 +220,7 @@ impl Response for FetchResponse {
     }
 
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
-        decode("Fetch", body, version)
+        decode::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
     }
 }
 
