@@ -1,0 +1,150 @@
+//! What DescribeConfigs says of every key: value, source, synonyms, type, documentation.
+//!
+//! Follows Kafka's `ConfigHelper.createTopicConfigEntry`, `createBrokerConfigEntry` and
+//! `DynamicBrokerConfig.brokerConfigSynonyms`. Filtering by names and the wire format are the API's.
+
+use super::broker_keys::BROKER_KEYS;
+use super::inert_keys::INERT_KEYS;
+use super::key::{Effect, Key, Kind};
+use super::load::broker_key;
+use super::topic_keys::{Overrides, TOPIC_KEYS, TopicKey};
+use super::{BrokerConfig, Setting};
+
+/// Where a value is from, numbered as in DescribeConfigs (KIP-226).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    DynamicTopicConfig = 1,
+    StaticBrokerConfig = 4,
+    DefaultConfig = 5,
+}
+
+impl ConfigSource {
+    /// The number that stands for it in a DescribeConfigs answer.
+    pub fn code(self) -> i8 {
+        self as i8
+    }
+}
+
+/// One key as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    pub name: String,
+    /// `None` for null and for secrets.
+    pub value: Option<String>,
+    pub source: ConfigSource,
+    pub kind: Kind,
+    pub is_sensitive: bool,
+    pub is_read_only: bool,
+    /// Every place that has a value for it, the one that counts first.
+    pub synonyms: Vec<ConfigSynonym>,
+    /// `None` for keys that only their owner knows.
+    pub documentation: Option<&'static str>,
+}
+
+/// A place that has a value for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigSynonym {
+    pub name: String,
+    /// `None` for secrets.
+    pub value: Option<String>,
+    pub source: ConfigSource,
+}
+
+/// The broker keys that stand in for one another, the strongest first (Kafka's `brokerConfigSynonyms`).
+const SYNONYMS: &[&[&str]] = &[
+    &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    &["log.roll.ms", "log.roll.hours"],
+    &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+    &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+];
+
+/// Every key of the broker, by name.
+pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
+    let known = BROKER_KEYS.iter().chain(INERT_KEYS.iter()).map(|key| broker_entry(key, config));
+    let others = config.settings().filter(|(name, _)| broker_key(name).is_none());
+    let mut entries: Vec<ConfigEntry> = known.chain(others.map(|(name, _)| foreign_entry(name))).collect();
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    entries
+}
+
+/// Every key of a topic whose own settings are `set`, by name.
+pub fn describe_topic(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry> {
+    let mut entries: Vec<ConfigEntry> =
+        TOPIC_KEYS.iter().map(|topic| topic_entry(topic, set, config)).collect();
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    entries
+}
+
+fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
+    let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
+    let synonyms = broker_synonyms(names.unwrap_or(&[key.name]), config);
+    let value = config.settings.get(key.name).map(|setting| setting.value.as_str()).or(key.default);
+    ConfigEntry {
+        name: key.name.to_owned(),
+        value: value.filter(|_| !key.sensitive()).map(str::to_owned),
+        source: synonyms.first().map_or(ConfigSource::DefaultConfig, |first| first.source),
+        kind: key.kind,
+        is_sensitive: key.sensitive(),
+        is_read_only: !(key.dynamic && key.effect == Effect::Enforced),
+        synonyms,
+        documentation: Some(key.documentation()),
+    }
+}
+
+/// A key that was set and that no table has. Kafka hides the value of such a key: it may be a plug-in's password.
+fn foreign_entry(name: &str) -> ConfigEntry {
+    let source = ConfigSource::StaticBrokerConfig;
+    ConfigEntry {
+        name: name.to_owned(),
+        value: None,
+        source,
+        kind: Kind::Unknown,
+        is_sensitive: true,
+        is_read_only: true,
+        synonyms: vec![ConfigSynonym { name: name.to_owned(), value: None, source }],
+        documentation: None,
+    }
+}
+
+fn topic_entry(topic: &TopicKey, set: &Overrides, config: &BrokerConfig) -> ConfigEntry {
+    let TopicKey { key, broker_keys, fallback } = topic;
+    let own = set.get(key.name).map(|value| ConfigSynonym {
+        name: key.name.to_owned(),
+        value: Some(value.clone()),
+        source: ConfigSource::DynamicTopicConfig,
+    });
+    let value = own.as_ref().and_then(|own| own.value.clone()).or_else(|| fallback(config));
+    let synonyms: Vec<ConfigSynonym> = own.into_iter().chain(broker_synonyms(broker_keys, config)).collect();
+    ConfigEntry {
+        name: key.name.to_owned(),
+        value,
+        source: synonyms.first().map_or(ConfigSource::DefaultConfig, |first| first.source),
+        kind: key.kind,
+        is_sensitive: false,
+        is_read_only: false,
+        synonyms,
+        documentation: Some(key.documentation()),
+    }
+}
+
+/// First what was set under any of the names, in their order, then the defaults.
+fn broker_synonyms(names: &[&str], config: &BrokerConfig) -> Vec<ConfigSynonym> {
+    let hidden = |name: &str, value: &str| {
+        let sensitive = broker_key(name).is_none_or(Key::sensitive);
+        (!sensitive).then(|| value.to_owned())
+    };
+    let set = names.iter().filter_map(|name| {
+        let Setting { value, .. } = config.settings.get(*name)?;
+        let source = ConfigSource::StaticBrokerConfig;
+        Some(ConfigSynonym { name: (*name).to_owned(), value: hidden(name, value), source })
+    });
+    let defaults = names.iter().filter_map(|name| {
+        let default = broker_key(name)?.default?;
+        let source = ConfigSource::DefaultConfig;
+        Some(ConfigSynonym { name: (*name).to_owned(), value: hidden(name, default), source })
+    });
+    set.chain(defaults).collect()
+}
+
+#[cfg(test)]
+mod tests;

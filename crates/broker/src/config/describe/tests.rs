@@ -1,0 +1,79 @@
+//! Sources and synonyms as Kafka 4.3 answers them for the same settings.
+
+use super::*;
+
+fn entry(entries: Vec<ConfigEntry>, name: &str) -> ConfigEntry {
+    entries.into_iter().find(|entry| entry.name == name).expect(name)
+}
+
+fn broker(pairs: &[(&str, &str)], name: &str) -> ConfigEntry {
+    entry(describe_broker(&BrokerConfig::from_pairs(pairs).unwrap()), name)
+}
+
+fn synonyms(entry: &ConfigEntry) -> Vec<(&str, Option<&str>, i8)> {
+    entry.synonyms.iter().map(|one| (one.name.as_str(), one.value.as_deref(), one.source.code())).collect()
+}
+
+#[test]
+fn a_default_and_a_set_broker_key() {
+    let default = broker(&[], "num.partitions");
+    assert_eq!((default.value.as_deref(), default.source.code()), (Some("1"), 5));
+    assert_eq!(synonyms(&default), [("num.partitions", Some("1"), 5)]);
+    let set = broker(&[("num.partitions", "3")], "num.partitions");
+    assert_eq!((set.value.as_deref(), set.source.code(), set.kind.code()), (Some("3"), 4, 3));
+    assert_eq!(synonyms(&set), [("num.partitions", Some("3"), 4), ("num.partitions", Some("1"), 5)]);
+    assert!(set.documentation.is_some_and(|text| text.starts_with("The partitions of a topic")));
+}
+
+#[test]
+fn units_are_described_as_plain_numbers() {
+    assert_eq!(broker(&[("log.retention.ms", "7d")], "log.retention.ms").value.as_deref(), Some("604800000"));
+}
+
+#[test]
+fn secrets_have_no_value_anywhere() {
+    let secret = broker(&[("ssl.keystore.password", "hunter2")], "ssl.keystore.password");
+    assert_eq!((secret.value.as_deref(), secret.is_sensitive, secret.kind), (None, true, Kind::Password));
+    assert_eq!(synonyms(&secret), [("ssl.keystore.password", None, 4)]);
+    let prefixed =
+        broker(&[("listener.name.x.ssl.key.password", "hunter2")], "listener.name.x.ssl.key.password");
+    assert_eq!((prefixed.value.as_deref(), prefixed.is_sensitive, prefixed.kind.code()), (None, true, 0));
+}
+
+#[test]
+fn keys_that_stand_in_for_one_another() {
+    let config =
+        BrokerConfig::from_pairs(&[("log.retention.hours", "2"), ("log.retention.minutes", "7")]).unwrap();
+    let topic = entry(describe_topic(&Overrides::new(), &config), "retention.ms");
+    assert_eq!((topic.value.as_deref(), topic.source.code()), (Some("420000"), 4));
+    let expected = [
+        ("log.retention.minutes", Some("7"), 4),
+        ("log.retention.hours", Some("2"), 4),
+        ("log.retention.hours", Some("168"), 5),
+    ];
+    assert_eq!(synonyms(&topic), expected);
+    assert_eq!(synonyms(&entry(describe_broker(&config), "log.retention.ms")), expected);
+}
+
+#[test]
+fn a_topics_own_setting_comes_first() {
+    let config = BrokerConfig::from_pairs(&[]).unwrap();
+    let set = Overrides::from([("max.message.bytes".to_owned(), "9".to_owned())]);
+    let own = entry(describe_topic(&set, &config), "max.message.bytes");
+    assert_eq!((own.value.as_deref(), own.source.code(), own.is_read_only), (Some("9"), 1, false));
+    assert_eq!(
+        synonyms(&own),
+        [("max.message.bytes", Some("9"), 1), ("message.max.bytes", Some("1048588"), 5)]
+    );
+    let without_broker_key = entry(describe_topic(&set, &config), "remote.storage.enable");
+    assert_eq!((without_broker_key.value.as_deref(), without_broker_key.source.code()), (Some("false"), 5));
+    assert_eq!(synonyms(&without_broker_key), []);
+}
+
+#[test]
+fn only_what_could_be_changed_at_run_time_is_not_read_only() {
+    assert!(!broker(&[], "message.max.bytes").is_read_only);
+    assert!(broker(&[], "log.dirs").is_read_only);
+    assert!(broker(&[], "log.retention.ms").is_read_only, "dynamic in Kafka, but not enforced yet");
+    assert!(broker(&[], "num.io.threads").is_read_only);
+}

@@ -1,0 +1,118 @@
+//! `docs/configuration.md`, written from the key tables.
+
+use std::fmt::Write as _;
+
+use super::BrokerConfig;
+use super::broker_keys::BROKER_KEYS;
+use super::inert_keys::INERT_KEYS;
+use super::key::{Effect, Key};
+use super::topic_keys::TOPIC_KEYS;
+
+/// Keys whose default or range is not Kafka 4.3's: Kafka's default, and why ours is another. Keys without a default
+/// of Kafka's are Ottla's own. A test holds this against the facts of Kafka 4.3.
+pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
+    ("flush.policy", None, "Kafka has only `os`"),
+    ("http.listener", None, "Kafka serves no HTTP"),
+    ("log.format", None, "Kafka configures log4j"),
+    ("log.level", None, "Kafka configures log4j"),
+    ("node.id", Some("none"), "a broker should start without a file"),
+    ("controller.listener.names", Some("none"), "there is no controller"),
+    ("process.roles", Some("none"), "there is no controller"),
+    ("log.dir", Some("/tmp/kafka-logs"), "data does not belong where a restart deletes it"),
+    ("log.flush.interval.ms", Some("null"), "what is written should not stay unsynced for long"),
+    ("group.initial.rebalance.delay.ms", Some("3000"), "a group on one node should start at once"),
+    ("max.connections", Some("2147483647"), "a broker should outlive a client that leaks connections"),
+    ("max.connections.per.ip", Some("2147483647"), "one host should not use up the connections of all"),
+    ("max.connection.creation.rate", Some("2147483647"), "accepting should not starve serving"),
+    ("queued.max.request.bytes", Some("-1"), "memory should have a bound"),
+    ("offsets.topic.replication.factor", Some("3"), "there is one node"),
+    ("transaction.state.log.replication.factor", Some("3"), "there is one node"),
+    ("transaction.state.log.min.isr", Some("2"), "there is one node"),
+    ("share.coordinator.state.topic.replication.factor", Some("3"), "there is one node"),
+    ("share.coordinator.state.topic.min.isr", Some("2"), "there is one node"),
+];
+
+const HEAD: &str = "# Configuration
+
+This file is written by `ottla config docs > docs/configuration.md`; a test fails when it is out of date.
+
+## Where values come from
+A flag of `ottla serve` (`--data`, `--listen`, `--http`, `--override KEY=VALUE`) comes before an environment variable,
+that before the file of `--config`, that before the default.
+
+- **File**: Kafka's `server.properties`, in Java's properties format.
+- **Environment**: as for Kafka's container image: `KAFKA_` and the key in capitals, with `_` for a dot, `__` for an
+  underscore, `___` for a dash. `KAFKA_LOG_DIRS=/data` sets `log.dirs`. Variables for the JVM are left aside.
+- **Units**: keys that count milliseconds, seconds, minutes, hours or bytes also take a number with a unit: `500ms`, `30s`,
+  `15m`, `12h`, `7d`; `512KiB`, `64MiB`, `1GiB` (powers of 1024) and `10kB`, `10MB`, `10GB` (powers of 1000).
+- **Mistakes**: `ottla config check FILE` reports every mistake at once and exits with 78, or with 0 if there is none;
+  `ottla serve` does the same before it starts. An unknown key is a mistake unless `--lenient` is given.
+
+Effect: *enforced* keys do what they say. Keys that are *not yet* enforced are accepted, described, and named in a warning
+at start when they are set. Keys *without* an effect belong to what Ottla does not have, and are named in a note.
+";
+
+/// The whole file.
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    text.push_str("\n## Where Ottla differs from Kafka 4.3\n| key | here | in Kafka | why |\n| --- | --- | --- | --- |\n");
+    for (name, kafka, why) in DIFFERENCES {
+        let here = super::load::broker_key(name).and_then(|key| key.default);
+        let kafka = kafka.map_or("no such key".to_owned(), |kafka| cell(Some(kafka)));
+        let _ = writeln!(text, "| `{name}` | {} | {kafka} | {why} |", cell(here));
+    }
+    text.push_str("\n## Broker\n| key | value | default | effect | |\n| --- | --- | --- | --- | --- |\n");
+    for key in BROKER_KEYS {
+        row(&mut text, key, key.default, "");
+    }
+    text.push_str(
+        "\n## Topics\nA topic's own setting comes before the broker keys named, in their order.\n\n",
+    );
+    text.push_str("| key | value | default | effect | |\n| --- | --- | --- | --- | --- |\n");
+    if let Ok(defaults) = BrokerConfig::from_pairs(&[]) {
+        for topic in TOPIC_KEYS {
+            let names: Vec<String> = topic.broker_keys.iter().map(|name| format!("`{name}`")).collect();
+            let broker =
+                if names.is_empty() { String::new() } else { format!(" Broker: {}.", names.join(", ")) };
+            row(&mut text, &topic.key, (topic.fallback)(&defaults).as_deref(), &broker);
+        }
+    }
+    text.push_str("\n## Kafka's keys that are accepted for compatibility\n");
+    let mut group = "";
+    for key in INERT_KEYS.iter() {
+        if key.doc == group {
+            let _ = write!(text, ", `{}`", key.name);
+        } else {
+            group = key.doc;
+            let _ = write!(text, "\n\n**{group}** ({}) `{}`", effect(key.effect), key.name);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn row(text: &mut String, key: &Key, default: Option<&str>, more: &str) {
+    let (name, doc) = (key.name, key.documentation());
+    let value = key.expectation().replace('|', "\\|");
+    let _ =
+        writeln!(text, "| `{name}` | {value} | {} | {} | {doc}{more} |", cell(default), effect(key.effect));
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Enforced => "enforced",
+        Effect::NotYet => "not yet",
+        Effect::Inert => "without",
+    }
+}
+
+fn cell(value: Option<&str>) -> String {
+    match value {
+        None => "null".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(value) => format!("`{value}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

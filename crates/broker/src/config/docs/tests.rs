@@ -1,0 +1,110 @@
+//! The tables against the facts of Kafka 4.3, and the checked-in file against the tables.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config::key::Check;
+
+/// `kafka-4.3.tsv`: (table, name) → (type, default, valid values, dynamic).
+fn facts() -> BTreeMap<(&'static str, &'static str), (&'static str, &'static str, &'static str, bool)> {
+    let lines = include_str!("kafka-4.3.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut cells = line.split('\t').chain(std::iter::repeat(""));
+            let mut next = || cells.next().unwrap_or("");
+            ((next(), next()), (next(), next(), next(), next() == "dynamic"))
+        })
+        .collect()
+}
+
+fn in_kafkas_notation(check: Check) -> String {
+    match check {
+        Check::Any => String::new(),
+        Check::AtLeast(low) => format!("[{low},...]"),
+        Check::Between(low, high) => format!("[{low},...,{high}]"),
+        Check::BetweenOr(low, high, other) => format!("[{low},...,{high}] or {other}"),
+        Check::OneOf(names) | Check::EachOf(names) => format!("[{}]", names.join(", ")),
+        Check::ThrottledReplicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
+    }
+}
+
+fn difference(name: &str) -> Option<Option<&'static str>> {
+    DIFFERENCES.iter().find(|(other, ..)| *other == name).map(|(_, kafka, _)| *kafka)
+}
+
+#[test]
+fn every_key_of_kafka_is_known_and_ours_are_kafkas() {
+    let facts = facts();
+    assert!(facts.len() > 380, "{} facts", facts.len());
+    let ours: Vec<&Key> = BROKER_KEYS.iter().chain(INERT_KEYS.iter()).collect();
+    for (table, name) in facts.keys() {
+        let known = match *table {
+            "broker" => ours.iter().any(|key| key.name == *name),
+            _ => TOPIC_KEYS.iter().any(|topic| topic.key.name == *name),
+        };
+        assert!(known, "Kafka's {table} key {name} is in no table");
+    }
+    for key in ours {
+        match facts.get(&("broker", key.name)) {
+            Some((kind, default, ..)) => {
+                assert_eq!(key.kind.name(), *kind, "{}", key.name);
+                let expected = difference(key.name).map_or(Some(*default), |kafka| kafka);
+                assert_eq!(expected, Some(*default), "what is said of Kafka's {}", key.name);
+                if difference(key.name).is_none() {
+                    assert_eq!(key.default.unwrap_or("null"), *default, "{}", key.name);
+                }
+            }
+            None => assert_eq!(
+                difference(key.name),
+                Some(None),
+                "{} is not Kafka's, and that is not said",
+                key.name
+            ),
+        }
+    }
+}
+
+#[test]
+fn ranges_are_kafkas_where_kafka_has_any() {
+    let facts = facts();
+    let broker = BROKER_KEYS.iter().map(|key| ("broker", key));
+    for (table, key) in broker.chain(TOPIC_KEYS.iter().map(|topic| ("topic", &topic.key))) {
+        let Some((kind, _, valid, _)) = facts.get(&(table, key.name)) else { continue };
+        assert_eq!(key.kind.name(), *kind, "{}", key.name);
+        // Two that mean the same, and what one node cannot do.
+        let same =
+            ["log.flush.interval.ms", "node.id", "controller.listener.names", "listeners", "broker.id"];
+        if !valid.is_empty() && !same.contains(&key.name) && valid.starts_with('[') {
+            assert_eq!(in_kafkas_notation(key.check), *valid, "{}", key.name);
+        }
+    }
+}
+
+#[test]
+fn topic_defaults_are_kafkas_but_for_the_brokers_difference() {
+    let facts = facts();
+    let config = BrokerConfig::from_pairs(&[]).unwrap();
+    for topic in TOPIC_KEYS {
+        let (_, default, ..) = facts.get(&("topic", topic.key.name)).expect(topic.key.name);
+        let ours = (topic.fallback)(&config);
+        match topic.key.name {
+            "flush.ms" => assert_eq!(ours.as_deref(), Some("1000")),
+            name => assert_eq!(ours.as_deref().unwrap_or("null"), *default, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn every_entry_is_documented() {
+    for key in BROKER_KEYS.iter().chain(INERT_KEYS.iter()).chain(TOPIC_KEYS.iter().map(|topic| &topic.key)) {
+        let text = key.documentation();
+        assert!(text.len() > 20 && text.ends_with('.') && !text.contains("  "), "{}: {text:?}", key.name);
+    }
+}
+
+#[test]
+fn the_checked_in_file_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let file = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(file == markdown(), "out of date: run `ottla config docs > docs/configuration.md`");
+}

@@ -1,0 +1,231 @@
+//! Where the broker listens, and under which addresses clients are told to find it.
+//!
+//! Reads `listeners`, `advertised.listeners`, `listener.security.protocol.map` and `controller.listener.names` with
+//! Kafka's rules (`SocketServerConfigs.listenerListToEndPoints`, `KafkaConfig.validateValues`). Binding sockets and
+//! answering Metadata are others' work.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// `NAME://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// In upper case, as Kafka normalises it.
+    pub name: String,
+    /// Without brackets; empty means every interface.
+    pub host: String,
+    pub port: u16,
+}
+
+/// One listener and what it advertises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name in upper case, such as `PLAINTEXT` or `EXTERNAL`.
+    pub name: String,
+    /// `None`: every interface, IPv4 and IPv6 alike.
+    pub host: Option<String>,
+    /// 0 lets the system choose.
+    pub port: u16,
+    pub advertised: Advertised,
+}
+
+/// The address that Metadata, FindCoordinator and DescribeCluster give to clients of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advertised {
+    /// Nothing was configured: an address that works for the connection that asks.
+    PerConnection,
+    /// `port` 0 stands for the port that was bound.
+    Fixed { host: String, port: u16 },
+}
+
+/// What the four keys say, with the names of the listeners that are left to a KRaft controller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Resolved {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) controller_listeners: Vec<String>,
+}
+
+/// The texts of the keys, as they stand.
+pub(super) struct Texts<'a> {
+    pub(super) listeners: &'a [String],
+    pub(super) advertised: Option<&'a [String]>,
+    pub(super) protocol_map: &'a str,
+    pub(super) controller_names: &'a [String],
+}
+
+/// A key that is wrong, and why (with the remedy).
+pub(super) type Wrong = (&'static str, String);
+
+/// Turns the four keys into listeners.
+///
+/// # Errors
+/// Everything that is wrong with them, by key.
+pub(super) fn resolve(texts: &Texts<'_>) -> Result<Resolved, Vec<Wrong>> {
+    let mut wrong = Vec::new();
+    let mut note = |key: &'static str, result: Result<Vec<Endpoint>, String>| {
+        result.unwrap_or_else(|reason| {
+            wrong.push((key, reason));
+            Vec::new()
+        })
+    };
+    let controllers: Vec<String> =
+        texts.controller_names.iter().map(|name| name.to_ascii_uppercase()).collect();
+    let is_broker = |endpoint: &Endpoint| !controllers.contains(&endpoint.name);
+    let bound = note("listeners", endpoints(texts.listeners));
+    let advertised = note("advertised.listeners", endpoints(texts.advertised.unwrap_or_default()));
+    let (bound, left): (Vec<_>, Vec<_>) = bound.into_iter().partition(is_broker);
+    let advertised: Vec<Endpoint> = advertised.into_iter().filter(is_broker).collect();
+
+    if wrong.is_empty() {
+        check_bound(&bound, &mut wrong);
+        check_protocols(&bound, texts.protocol_map, &mut wrong);
+        check_advertised(&bound, &advertised, &mut wrong);
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let listeners = bound.into_iter().map(|endpoint| Listener::new(endpoint, &advertised)).collect();
+    Ok(Resolved { listeners, controller_listeners: left.into_iter().map(|endpoint| endpoint.name).collect() })
+}
+
+fn endpoints(texts: &[String]) -> Result<Vec<Endpoint>, String> {
+    texts.iter().map(|text| text.parse()).collect()
+}
+
+fn check_bound(bound: &[Endpoint], wrong: &mut Vec<Wrong>) {
+    if bound.is_empty() {
+        wrong.push((
+            "listeners",
+            "no listener is left for clients; add one such as PLAINTEXT://:9092".to_owned(),
+        ));
+    }
+    for (index, endpoint) in bound.iter().enumerate() {
+        let earlier = bound.get(..index).unwrap_or_default();
+        if earlier.iter().any(|other| other.name == endpoint.name) {
+            wrong.push((
+                "listeners",
+                format!("the name {} is used twice; give each listener its own", endpoint.name),
+            ));
+        }
+        if earlier
+            .iter()
+            .any(|other| other.port == endpoint.port && endpoint.port != 0 && other.overlaps(endpoint))
+        {
+            wrong.push((
+                "listeners",
+                format!("port {} is used twice; give each listener its own", endpoint.port),
+            ));
+        }
+    }
+}
+
+fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
+    const MAP: &str = "listener.security.protocol.map";
+    let mut protocols = BTreeMap::new();
+    for pair in map.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        match pair.split_once(':') {
+            Some((name, protocol)) => {
+                protocols.insert(name.trim().to_ascii_uppercase(), protocol.trim().to_ascii_uppercase());
+            }
+            None => wrong.push((MAP, format!("{pair} is not NAME:PROTOCOL, such as EXTERNAL:PLAINTEXT"))),
+        }
+    }
+    for Endpoint { name, .. } in bound {
+        match protocols.get(name).map(String::as_str) {
+            Some("PLAINTEXT") => {}
+            Some(later @ ("SSL" | "SASL_PLAINTEXT" | "SASL_SSL")) => wrong.push((
+                "listeners",
+                format!(
+                    "listener {name} asks for {later}, which Ottla does not speak yet; map it to PLAINTEXT"
+                ),
+            )),
+            Some(other) => wrong.push((MAP, format!("{name}:{other} names no protocol; PLAINTEXT is one"))),
+            None => wrong.push((MAP, format!("listener {name} has no protocol; add {name}:PLAINTEXT"))),
+        }
+    }
+}
+
+fn check_advertised(bound: &[Endpoint], advertised: &[Endpoint], wrong: &mut Vec<Wrong>) {
+    const KEY: &str = "advertised.listeners";
+    for (index, Endpoint { name, host, .. }) in advertised.iter().enumerate() {
+        if !bound.iter().any(|endpoint| endpoint.name == *name) {
+            wrong.push((KEY, format!("{name} is not among the listeners; add {name}://:PORT to listeners")));
+        }
+        if advertised.iter().take(index).any(|other| other.name == *name) {
+            wrong.push((KEY, format!("the name {name} is used twice; give each listener one address")));
+        }
+        if matches!(host.as_str(), "0.0.0.0" | "::" | "") {
+            let advice = "name the host that clients can reach, or leave the key out: clients then get an address that \
+                          works for their connection";
+            wrong.push((KEY, format!("{name} has no host that a client could connect to; {advice}")));
+        }
+    }
+}
+
+impl Listener {
+    fn new(endpoint: Endpoint, advertised: &[Endpoint]) -> Self {
+        let Endpoint { name, host, port } = endpoint;
+        let any_interface = matches!(host.as_str(), "" | "::");
+        let advertised = match advertised.iter().find(|advertised| advertised.name == name) {
+            Some(fixed) => Advertised::Fixed { host: fixed.host.clone(), port: fixed.port },
+            None if any_interface || host == "0.0.0.0" => Advertised::PerConnection,
+            None => Advertised::Fixed { host: host.clone(), port },
+        };
+        Self { name, host: (!any_interface).then_some(host), port, advertised }
+    }
+}
+
+impl Endpoint {
+    /// Whether both cannot be bound on one port: the same host, or one of them every interface. Kafka allows a port
+    /// twice only for one IPv4 and one IPv6 address.
+    fn overlaps(&self, other: &Endpoint) -> bool {
+        let every = |host: &str| matches!(host, "" | "::");
+        every(&self.host) || every(&other.host) || self.host.contains(':') == other.host.contains(':')
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape =
+            || format!("{text} is not NAME://HOST:PORT, such as PLAINTEXT://:9092 or EXTERNAL://[::1]:9093");
+        let (name, address) = text.split_once("://").ok_or_else(shape)?;
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        {
+            return Err(shape());
+        }
+        let (host, port) = split_host_port(address).ok_or_else(shape)?;
+        Ok(Self { name: name.to_ascii_uppercase(), host, port })
+    }
+}
+
+/// `host:port`, `[v6]:port` or `:port`; the host comes back without brackets.
+pub(super) fn split_host_port(address: &str) -> Option<(String, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())?,
+        None if host.contains([':', ']', '/', ' ']) => return None,
+        None => host,
+    };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| port.parse().ok()).flatten().map(|port| (host.to_owned(), port))
+}
+
+/// `host:port`, with brackets around an IPv6 address; `*` for every interface.
+pub fn host_port(host: &str, port: u16) -> String {
+    match host {
+        "" => format!("*:{port}"),
+        v6 if v6.contains(':') => format!("[{v6}]:{port}"),
+        _ => format!("{host}:{port}"),
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}://{}", self.name, host_port(self.host.as_deref().unwrap_or(""), self.port))
+    }
+}
+
+#[cfg(test)]
+mod tests;

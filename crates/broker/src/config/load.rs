@@ -1,0 +1,244 @@
+//! Gathers what flags, environment and file say, and makes a [`BrokerConfig`] of it, or a list of all that is wrong.
+//!
+//! Precedence: flag or `--override`, then environment, then file, then default. Every problem of every source is found
+//! in one go. What several keys say together is judged in `resolve.rs`; nothing is logged here, because logging is
+//! configured by what is read: [`Loaded::notes`] are logged later.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::broker_keys::{BROKER_KEYS, BrokerKeys};
+use super::env::{self, Variable};
+use super::inert_keys::{INERT_KEYS, INERT_PREFIXES, REMOVED_KEYS};
+use super::key::{Effect, Key, Units};
+use super::problem::{ConfigError, Note, Origin, Problem};
+use super::topic_keys::topic_key;
+use super::value::Value;
+use super::{BrokerConfig, properties, resolve};
+
+/// Where to read from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// A `server.properties`.
+    pub file: Option<PathBuf>,
+    /// Environment variables; only `KAFKA_*` count.
+    pub env: Vec<(String, String)>,
+    /// `key=value` texts of `--override`; a later one wins.
+    pub overrides: Vec<String>,
+    /// Flags that stand for a key: flag, key, value. They win over everything.
+    pub flags: Vec<(&'static str, &'static str, String)>,
+    /// Unknown keys are warned about instead of refused.
+    pub lenient: bool,
+}
+
+/// A configuration, and what to log about it once logging works.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: BrokerConfig,
+    pub notes: Vec<Note>,
+}
+
+/// A value that somebody set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    pub value: String,
+    pub origin: Origin,
+}
+
+/// Explicitly set keys, whatever table they are from.
+pub(super) type Settings = BTreeMap<String, Setting>;
+
+/// Reads all sources.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let mut loader = Loader { lenient: sources.lenient, ..Loader::default() };
+    if let Some(path) = &sources.file {
+        loader.file(path);
+    }
+    loader.environment(&sources.env);
+    for text in &sources.overrides {
+        match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                loader.set(key.trim(), value.trim(), Origin::Flag("--override"));
+            }
+            _ => loader.problems.push(Problem::Override(text.clone())),
+        }
+    }
+    for (flag, key, value) in &sources.flags {
+        loader.set(key, value, Origin::Flag(flag));
+    }
+    loader.finish()
+}
+
+#[derive(Default)]
+struct Loader {
+    lenient: bool,
+    settings: Settings,
+    problems: Vec<Problem>,
+    notes: Vec<Note>,
+}
+
+impl Loader {
+    fn file(&mut self, path: &Path) {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(source) => return self.problems.push(Problem::File { path: path.to_owned(), source }),
+        };
+        let at = |line| Origin::File { path: path.to_owned(), line };
+        let (properties, bad_lines) = properties::parse(&bytes);
+        for bad in bad_lines {
+            self.problems.push(Problem::Line { origin: at(bad.line), reason: bad.reason });
+        }
+        for property in properties {
+            if let Some(Setting { origin: earlier, .. }) = self.settings.get(&property.key) {
+                let text = format!(
+                    "{}: {} is set at {earlier} already; this one counts",
+                    at(property.line),
+                    property.key
+                );
+                self.notes.push(Note::warn(text));
+            }
+            self.set(&property.key, property.value.trim(), at(property.line));
+        }
+    }
+
+    fn environment(&mut self, variables: &[(String, String)]) {
+        let mut ignored = Vec::new();
+        for (name, value) in variables {
+            match env::classify(name, value) {
+                Variable::Key(key) => self.set(&key, value.trim(), Origin::Environment(name.clone())),
+                Variable::Ignored(reason) => ignored.push(format!("{name} ({reason})")),
+                Variable::Other => {}
+            }
+        }
+        if !ignored.is_empty() {
+            ignored.sort();
+            self.notes.push(Note::info(format!("environment variables left aside: {}", ignored.join(", "))));
+        }
+    }
+
+    /// Takes a setting if its key is known; a later one replaces an earlier one.
+    fn set(&mut self, name: &str, value: &str, origin: Origin) {
+        let known = broker_key(name).is_some() || is_inert(name) || removed(name).is_some();
+        if !known && self.lenient {
+            self.notes.push(Note::warn(format!("{origin}: unknown key {name:?} is ignored")));
+        } else if !known {
+            return self.problems.push(Problem::Unknown { name: name.to_owned(), origin, hint: hint(name) });
+        }
+        self.settings.insert(name.to_owned(), Setting { value: value.to_owned(), origin });
+    }
+
+    fn finish(mut self) -> Result<Loaded, ConfigError> {
+        let mut reader = Reader { settings: &mut self.settings, problems: &mut self.problems };
+        let keys = BrokerKeys::read(&mut reader);
+        self.note_keys_without_effect();
+        let config =
+            keys.and_then(|keys| resolve::resolve(keys, self.settings, &mut self.problems, &mut self.notes));
+        match config {
+            Some(config) if self.problems.is_empty() => Ok(Loaded { config, notes: self.notes }),
+            _ => Err(ConfigError { problems: self.problems }),
+        }
+    }
+
+    /// One line for each way in which keys that were set do nothing.
+    fn note_keys_without_effect(&mut self) {
+        let (mut later, mut never, mut removed_keys) = (Vec::new(), Vec::new(), Vec::new());
+        for name in self.settings.keys() {
+            match broker_key(name).map(|key| key.effect) {
+                Some(Effect::Enforced) => {}
+                Some(Effect::NotYet) => later.push(name.as_str()),
+                Some(Effect::Inert) => never.push(name.as_str()),
+                None => match removed(name) {
+                    Some(advice) => removed_keys.push(format!("{name} ({advice})")),
+                    None if is_inert(name) => never.push(name.as_str()),
+                    None => {}
+                },
+            }
+        }
+        if !later.is_empty() {
+            self.notes.push(Note::warn(format!("set, but not enforced yet by Ottla: {}", later.join(", "))));
+        }
+        if !removed_keys.is_empty() {
+            self.notes
+                .push(Note::warn(format!("ignored, Kafka 4 has these no more: {}", removed_keys.join(", "))));
+        }
+        if !never.is_empty() {
+            self.notes.push(Note::info(format!("accepted, without meaning in Ottla: {}", never.join(", "))));
+        }
+    }
+}
+
+/// Reads typed values out of settings, and leaves the settings normalised.
+pub(super) struct Reader<'a> {
+    settings: &'a mut Settings,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// The value of the key called `name`. If it is malformed that is among the problems, and the default stands in for
+    /// it so that what depends on it can be checked too.
+    pub(super) fn read<T: Value>(&mut self, name: &'static str) -> Option<T> {
+        let key = broker_key(name)?;
+        self.set_value(key).or_else(|| match key.default {
+            Some(default) => T::read(default),
+            None => T::null(),
+        })
+    }
+
+    fn set_value<T: Value>(&mut self, key: &'static Key) -> Option<T> {
+        let setting = self.settings.get_mut(key.name)?;
+        let read = key.normalise(&setting.value, Units::Accepted).and_then(|normalised| {
+            let value = T::read(&normalised).ok_or_else(|| "cannot be read".to_owned());
+            value.map(|value| (normalised, value))
+        });
+        match read {
+            Ok((normalised, value)) => {
+                setting.value = normalised;
+                Some(value)
+            }
+            Err(reason) => {
+                let (value, origin) = (setting.value.clone(), setting.origin.clone());
+                self.problems.push(Problem::Malformed { key, value, origin, reason });
+                None
+            }
+        }
+    }
+}
+
+/// The broker key called `name`, with an effect or without.
+pub(super) fn broker_key(name: &str) -> Option<&'static Key> {
+    BROKER_KEYS.iter().chain(INERT_KEYS.iter()).find(|key| key.name == name)
+}
+
+fn is_inert(name: &str) -> bool {
+    INERT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn removed(name: &str) -> Option<&'static str> {
+    REMOVED_KEYS.iter().find(|(removed, _)| *removed == name).map(|(_, advice)| *advice)
+}
+
+/// What somebody who wrote `name` may have meant.
+fn hint(name: &str) -> Option<String> {
+    if let Some(topic) = topic_key(name) {
+        return Some(match topic.broker_keys.first() {
+            Some(broker) => format!("it is a key of topics; for the broker set {broker:?}"),
+            None => "it is a key of topics, not of the broker".to_owned(),
+        });
+    }
+    let lower = name.to_ascii_lowercase().replace(['_', '-'], ".");
+    let distance = |known: &str| strsim::damerau_levenshtein(&lower, known);
+    let close = (name.chars().count() / 4).clamp(1, 4);
+    BROKER_KEYS
+        .iter()
+        .chain(INERT_KEYS.iter())
+        .map(|key| (distance(key.name), key.name))
+        .min()
+        .filter(|(distance, _)| *distance <= close)
+        .map(|(_, known)| format!("did you mean {known:?}?"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What several keys say together: the rules between keys, and the values that none of them gives alone.
+
+use std::path::PathBuf;
+
+use super::broker_keys::BrokerKeys;
+use super::listener::{self, Endpoint, Texts};
+use super::load::{Setting, Settings};
+use super::problem::{Note, Origin, Problem};
+use super::value::FlushPolicy;
+use super::{BrokerConfig, HttpListener};
+
+/// Makes the configuration of the keys' values; `None` where something is wrong, which is then among the problems.
+pub(super) fn resolve(
+    mut keys: BrokerKeys,
+    settings: Settings,
+    problems: &mut Vec<Problem>,
+    notes: &mut Vec<Note>,
+) -> Option<BrokerConfig> {
+    let mut rules = Rules { settings: &settings, problems };
+    rules.node_id(&mut keys);
+    rules.limits(&keys);
+    let data_dir = rules.data_dir(&keys);
+    let http_listener = rules.http_listener(&keys);
+    let derived = listeners_from_advertised(&keys, &settings);
+    if let Some(derived) = derived {
+        notes.push(Note::info(format!(
+            "listeners is not set and taken from advertised.listeners: {}",
+            derived.join(",")
+        )));
+        keys.listeners = derived;
+    }
+    let listeners = rules.listeners(&keys);
+    if keys.flush_policy == FlushPolicy::Os {
+        notes.push(Note::warn(
+            "flush.policy=os: acknowledged records are lost when the power goes or the system crashes"
+                .to_owned(),
+        ));
+    }
+    let resolved = listeners?;
+    for name in &resolved.controller_listeners {
+        notes.push(Note::info(format!("listener {name} is for a KRaft controller and is not opened")));
+    }
+    let listeners = resolved.listeners;
+    Some(BrokerConfig { keys, listeners, http_listener: http_listener?, data_dir: data_dir?, settings })
+}
+
+/// Kafka's image listens where it advertises if it is not told where to listen; so does every file whose advertised
+/// names the default listener does not have.
+fn listeners_from_advertised(keys: &BrokerKeys, settings: &Settings) -> Option<Vec<String>> {
+    let advertised = keys.advertised_listeners.as_deref().unwrap_or_default();
+    if settings.contains_key("listeners") || advertised.is_empty() {
+        return None;
+    }
+    let endpoints: Vec<Endpoint> = advertised.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
+    let from_environment = settings
+        .get("advertised.listeners")
+        .is_some_and(|Setting { origin, .. }| matches!(origin, Origin::Environment(_)));
+    let default_suffices = endpoints.iter().all(|endpoint| endpoint.name == "PLAINTEXT");
+    (from_environment || !default_suffices)
+        .then(|| endpoints.iter().map(|Endpoint { name, port, .. }| format!("{name}://:{port}")).collect())
+}
+
+struct Rules<'a> {
+    settings: &'a Settings,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Rules<'_> {
+    fn wrong(&mut self, key: &'static str, reason: String) {
+        let origin = self.settings.get(key).map(|setting| setting.origin.clone());
+        self.problems.push(Problem::Wrong { key, origin, reason });
+    }
+
+    /// `broker.id` is the older name of `node.id`.
+    fn node_id(&mut self, keys: &mut BrokerKeys) {
+        if keys.broker_id < 0 {
+            return;
+        }
+        if !self.settings.contains_key("node.id") {
+            keys.node_id = keys.broker_id;
+        } else if keys.node_id != keys.broker_id {
+            let reason =
+                format!("{} is not node.id, which is {}; leave broker.id out", keys.broker_id, keys.node_id);
+            self.wrong("broker.id", reason);
+        }
+    }
+
+    fn limits(&mut self, keys: &BrokerKeys) {
+        let (all, one) = (keys.queued_max_request_bytes, i64::from(keys.socket_request_max_bytes));
+        if (0..one).contains(&all) {
+            let reason =
+                format!("{all} must be at least socket.request.max.bytes, {one}; raise it or lower that");
+            self.wrong("queued.max.request.bytes", reason);
+        }
+        let (shortest, longest) = (keys.group_min_session_timeout_ms, keys.group_max_session_timeout_ms);
+        if shortest > longest {
+            let reason = format!(
+                "{shortest} is more than group.max.session.timeout.ms, {longest}; lower it or raise that"
+            );
+            self.wrong("group.min.session.timeout.ms", reason);
+        }
+        if keys.retention_ms() == 0 {
+            let reason = "0 would keep nothing; give -1 to keep records for ever, or a time".to_owned();
+            let set = |key: &str| self.settings.contains_key(key);
+            let key = ["log.retention.ms", "log.retention.minutes"].into_iter().find(|key| set(key));
+            self.wrong(key.unwrap_or("log.retention.hours"), reason);
+        }
+    }
+
+    fn data_dir(&mut self, keys: &BrokerKeys) -> Option<PathBuf> {
+        let several = keys.log_dirs.as_deref().filter(|dirs| !dirs.is_empty());
+        let (key, dirs) = match several {
+            Some(dirs) => ("log.dirs", dirs.join(",")),
+            None => ("log.dir", keys.log_dir.join(",")),
+        };
+        if dirs.contains(',') {
+            self.wrong(
+                key,
+                format!("{dirs} names several folders, and Ottla keeps everything in one; name one"),
+            );
+            return None;
+        }
+        if dirs.is_empty() {
+            self.wrong(key, "no folder is named; name one, such as ./data".to_owned());
+            return None;
+        }
+        Some(PathBuf::from(dirs))
+    }
+
+    fn http_listener(&mut self, keys: &BrokerKeys) -> Option<Option<HttpListener>> {
+        let text = keys.http_listener.trim();
+        if text.is_empty() {
+            return Some(None);
+        }
+        let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let Some((host, port)) = listener::split_host_port(address) else {
+            let reason =
+                format!("{text} is not HOST:PORT, such as localhost:8080 or :8080; empty turns it off");
+            self.wrong("http.listener", reason);
+            return None;
+        };
+        let host = (!matches!(host.as_str(), "" | "::")).then_some(host);
+        Some(Some(HttpListener { host, port }))
+    }
+
+    fn listeners(&mut self, keys: &BrokerKeys) -> Option<listener::Resolved> {
+        let texts = Texts {
+            listeners: &keys.listeners,
+            advertised: keys.advertised_listeners.as_deref().filter(|texts| !texts.is_empty()),
+            protocol_map: &keys.listener_security_protocol_map,
+            controller_names: &keys.controller_listener_names,
+        };
+        match listener::resolve(&texts) {
+            Ok(resolved) => Some(resolved),
+            Err(wrong) => {
+                wrong.into_iter().for_each(|(key, reason)| self.wrong(key, reason));
+                None
+            }
+        }
+    }
+}
