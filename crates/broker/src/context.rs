@@ -1,0 +1,159 @@
+//! What a handler may touch: the services of the broker, the connection it was called on, and the request's header.
+//!
+//! Guarantees that a clone is cheap (three reference counts) and that a handler needs nothing global. Sockets, tasks
+//! and RocksDB are out of a handler's reach on purpose.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use codec::frame::RequestHeader;
+use codec::messages::StrBytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Disconnect, Entry, Phase};
+use crate::clock::Clock;
+use crate::tasks::Tasks;
+
+/// What the whole broker shares. Made once at start.
+pub(crate) struct Services {
+    /// The only source of time.
+    pub(crate) clock: Clock,
+    /// The only way to run something in the background.
+    pub(crate) tasks: Tasks,
+    /// The stages of a shutdown.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The stages of a shutdown, as tokens that are cancelled in this order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shutdown {
+    /// Listeners close.
+    pub(crate) accepting: CancellationToken,
+    /// Connections read no further request.
+    pub(crate) reading: CancellationToken,
+    /// Whatever waits for something to happen (a long poll) answers with what it has.
+    pub(crate) waiting: CancellationToken,
+}
+
+/// One connection, as handlers see it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Grows by one with each connection accepted since the start.
+    pub(crate) id: u64,
+    /// The other end.
+    pub(crate) address: SocketAddr,
+    /// Our end: the address that this client could reach.
+    pub(crate) local_address: SocketAddr,
+    /// Name of the listener it came through, such as `PLAINTEXT`.
+    pub(crate) listener: Arc<str>,
+    software: OnceLock<Software>,
+}
+
+/// What a client calls itself (KIP-511).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Software {
+    /// Such as `apache-kafka-java`.
+    pub(crate) name: StrBytes,
+    /// Such as `4.3.0`.
+    pub(crate) version: StrBytes,
+}
+
+impl Peer {
+    /// A connection that was just accepted.
+    pub(crate) fn new(id: u64, address: SocketAddr, local_address: SocketAddr, listener: Arc<str>) -> Self {
+        Self { id, address, local_address, listener, software: OnceLock::new() }
+    }
+
+    /// What the client said it is; `None` until it did.
+    pub(crate) fn software(&self) -> Option<&Software> {
+        self.software.get()
+    }
+
+    /// Remembers what the client said first; later claims on the same connection change nothing.
+    pub(crate) fn set_software(&self, software: Software) {
+        self.software.get_or_init(|| software);
+    }
+
+    /// Whether this connection may call that API now. Every listener is open to all as yet, so whoever connected may.
+    pub(crate) fn admit(&self, entry: &Entry) -> Result<(), Disconnect> {
+        match entry.phase {
+            Phase::Any | Phase::Authenticated => Ok(()),
+        }
+    }
+}
+
+/// The surroundings of one request.
+#[derive(Clone)]
+pub(crate) struct Context {
+    services: Arc<Services>,
+    peer: Arc<Peer>,
+    request: Arc<RequestHeader>,
+    arrived: Instant,
+}
+
+impl Context {
+    /// The context of the request with this header, which arrived now.
+    pub(crate) fn new(services: Arc<Services>, peer: Arc<Peer>, header: RequestHeader) -> Self {
+        let arrived = services.clock.instant();
+        Self { services, peer, request: Arc::new(header), arrived }
+    }
+
+    /// What the whole broker shares.
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// The connection the request came on.
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// The request's header.
+    pub(crate) fn header(&self) -> &RequestHeader {
+        &self.request
+    }
+
+    /// The version the request was written at, and the response will be.
+    pub(crate) fn api_version(&self) -> i16 {
+        self.request.api_version
+    }
+
+    /// The client's name for itself, empty if it gave none.
+    pub(crate) fn client_id(&self) -> &str {
+        self.request.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// The client's address as Kafka shows it (`/127.0.0.1`): what Java's `InetAddress.toString` gives without a name.
+    pub(crate) fn client_host(&self) -> String {
+        format!("/{}", self.peer.address.ip().to_canonical())
+    }
+
+    /// When the request had arrived whole, on the monotonic clock.
+    pub(crate) fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    /// The only source of time.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.services.clock
+    }
+
+    /// Cancelled when waiting must end because the broker stops: a long poll then answers with what it has.
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.services.shutdown.waiting
+    }
+
+    /// Records how long the request took and how it ended.
+    pub(crate) fn measure<T>(&self, entry: &Entry, answer: &Result<T, Disconnect>) {
+        let elapsed = self.clock().instant().saturating_duration_since(self.arrived);
+        tracing::trace!(
+            api = entry.name,
+            version = self.api_version(),
+            peer = %self.peer.address,
+            elapsed_us = elapsed.as_micros(),
+            closes = answer.is_err(),
+            "request"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! How many connections there may be, in all and from one address, and how fast they may come.
+//!
+//! Guarantees that a connection counts for as long as its [`Place`] lives. What happens to a client that gets no place
+//! is left to the listener.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::net::Limits;
+
+/// Counts the connections of all listeners.
+pub(crate) struct Admission {
+    all: Arc<Semaphore>,
+    per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    max_per_address: usize,
+    pace: Mutex<Pace>,
+}
+
+/// A place among the connections; given back when dropped.
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    address: IpAddr,
+    per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Admission {
+    /// With no connection yet.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
+            per_address: Arc::default(),
+            max_per_address: limits.max_connections_per_ip,
+            pace: Mutex::new(Pace::new(limits.max_connection_creation_rate)),
+        }
+    }
+
+    /// Whether a place is free now.
+    pub(super) fn is_full(&self) -> bool {
+        self.all.available_permits() == 0
+    }
+
+    /// Waits for a place among all; as in Kafka, a listener at `max.connections` accepts nobody until somebody leaves.
+    pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.all).acquire_owned().await.ok()
+    }
+
+    /// The place of a connection from `address`, or `None` if that address has `max.connections.per.ip` already.
+    pub(super) fn place(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
+        let mut per_address = self.per_address.lock();
+        let count = per_address.entry(address).or_insert(0);
+        if *count >= self.max_per_address {
+            if *count == 0 {
+                per_address.remove(&address);
+            }
+            return None;
+        }
+        *count += 1;
+        Some(Place { _permit: permit, address, per_address: Arc::clone(&self.per_address) })
+    }
+
+    /// How long to wait before the next accept to keep `max.connection.creation.rate`.
+    pub(super) fn pause(&self, now: Instant) -> Duration {
+        self.pace.lock().next(now)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut per_address = self.per_address.lock();
+        if let Some(count) = per_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                per_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Spreads connections over time: a second's worth may come at once, then one per interval.
+struct Pace {
+    interval: Duration,
+    /// When the connections so far would have come at an even pace.
+    due: Option<Instant>,
+}
+
+impl Pace {
+    const SLACK: Duration = Duration::from_secs(1);
+
+    fn new(per_second: u32) -> Self {
+        Self { interval: Duration::from_secs(1) / per_second.max(1), due: None }
+    }
+
+    fn next(&mut self, now: Instant) -> Duration {
+        let due = self.due.map_or(now, |due| due.max(now)) + self.interval;
+        self.due = Some(due);
+        due.saturating_duration_since(now).saturating_sub(Self::SLACK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    #[tokio::test]
+    async fn places_are_counted_per_address_and_given_back() {
+        let limits = Limits { max_connections: 3, max_connections_per_ip: 2, ..Limits::default() };
+        let admission = Admission::new(&limits);
+        let first = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        let second = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        assert!(admission.place(admission.permit().await.unwrap(), HERE).is_none());
+        let third = admission.place(admission.permit().await.unwrap(), THERE).unwrap();
+        assert!(admission.is_full());
+        drop(second);
+        let again = admission.place(admission.permit().await.unwrap(), HERE);
+        assert!(again.is_some());
+        drop((first, again, third));
+        assert!(admission.per_address.lock().is_empty());
+    }
+
+    #[test]
+    fn pace_lets_a_second_of_connections_through_then_slows() {
+        let mut pace = Pace::new(100);
+        let now = Instant::now();
+        let free = (0..100).filter(|_| pace.next(now).is_zero()).count();
+        assert_eq!(free, 100);
+        assert_eq!(pace.next(now), Duration::from_millis(10));
+        assert_eq!(pace.next(now), Duration::from_millis(20));
+        assert_eq!(pace.next(now + Duration::from_secs(5)), Duration::ZERO);
+    }
+}

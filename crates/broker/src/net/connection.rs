@@ -1,0 +1,233 @@
+//! One client's connection: frames in, requests side by side, answers out in order.
+//!
+//! Guarantees that requests start in arrival order and answers leave in arrival order; that at most `MAX_IN_FLIGHT`
+//! requests run at once; that no further request starts while `MAX_UNSENT_BYTES` of answers wait for the client to read
+//! them; and that a client which does nothing is let go. All of it is one task: a slow reader or a panicking handler
+//! takes down its own connection and nobody else's. What a request means is left to `dispatch.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use crate::api::Disconnect;
+use crate::context::{Peer, Services};
+use crate::dispatch::dispatch;
+use crate::net::frames::{Frame, FrameError, Frames};
+use crate::net::in_flight::InFlight;
+use crate::net::outgoing::Outgoing;
+use crate::net::{MAX_IN_FLIGHT, MAX_UNSENT_BYTES, Shared};
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+pub(super) enum Closed {
+    /// The client closed it between two requests.
+    #[error("closed by the client")]
+    ByClient,
+    /// The broker stops, and everything that was begun is answered.
+    #[error("the broker is shutting down")]
+    Shutdown,
+    /// Nothing moved for `connections.max.idle.ms`.
+    #[error("idle for {} s", .0.as_secs())]
+    Idle(Duration),
+    /// The client did not take its answers for `connections.max.idle.ms`.
+    #[error("{unsent} bytes of answers were not read for {} s", .after.as_secs())]
+    NotReading {
+        /// Bytes that still wait.
+        unsent: usize,
+        /// How long nothing was taken.
+        after: Duration,
+    },
+    /// What came is not a frame.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// A request could not be served.
+    #[error("{0}")]
+    Request(#[from] Disconnect),
+    /// Answers could not be written.
+    #[error("writing failed: {0}")]
+    Write(std::io::Error),
+}
+
+impl Closed {
+    /// Whether an operator should read about it: not if a client simply went away.
+    pub(super) fn is_notable(&self) -> bool {
+        match self {
+            Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => false,
+            Self::NotReading { .. } | Self::Request(_) => true,
+            Self::Frame(error) => !matches!(error, FrameError::Io(_)),
+        }
+    }
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn serve<R, W>(
+    reader: R,
+    writer: W,
+    peer: Arc<Peer>,
+    services: Arc<Services>,
+    shared: Arc<Shared>,
+) -> Closed
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let idle = Idle::new(shared.limits.max_idle);
+    let mut frames = Frames::new(reader, shared);
+    let mut connection = Connection {
+        writer,
+        peer,
+        services,
+        in_flight: InFlight::default(),
+        outgoing: Outgoing::default(),
+        idle,
+    };
+    let closed = connection.run(&mut frames).await;
+    connection.settle(&closed).await;
+    closed
+}
+
+struct Connection<W> {
+    writer: W,
+    peer: Arc<Peer>,
+    services: Arc<Services>,
+    in_flight: InFlight,
+    outgoing: Outgoing,
+    idle: Idle,
+}
+
+impl<W: AsyncWrite + Unpin> Connection<W> {
+    /// Takes frame after frame until there is a reason to stop; everything else goes on meanwhile.
+    async fn run<R: AsyncRead + Unpin>(&mut self, frames: &mut Frames<R>) -> Closed {
+        let stopping = self.services.shutdown.reading.clone().cancelled_owned();
+        tokio::pin!(stopping);
+        loop {
+            let frame = {
+                // Polled to its end, never dropped and begun anew: a frame may take many reads.
+                let next = frames.next();
+                tokio::pin!(next);
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = &mut stopping => return Closed::Shutdown,
+                        progress = self.progress() => if let Err(closed) = progress { return closed },
+                        frame = &mut next => break frame,
+                    }
+                }
+            };
+            let frame = match frame {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Closed::ByClient,
+                Err(error) => return error.into(),
+            };
+            while !self.has_room() {
+                tokio::select! {
+                    biased;
+                    () = &mut stopping => return Closed::Shutdown,
+                    progress = self.progress() => if let Err(closed) = progress { return closed },
+                }
+            }
+            self.start(frame).await;
+        }
+    }
+
+    /// Whether another request may start.
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < MAX_IN_FLIGHT
+            && self.outgoing.bytes() < MAX_UNSENT_BYTES
+            && !self.in_flight.ends()
+    }
+
+    async fn start(&mut self, frame: Frame) {
+        self.idle.touch();
+        let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), frame.bytes);
+        self.in_flight.start(request, frame.grant).await;
+    }
+
+    /// One step of what is under way: an answer that is ready, a write, or the end by idleness. Cancel-safe. Waits for
+    /// ever, or until the connection is idle for too long, if nothing is under way.
+    async fn progress(&mut self) -> Result<(), Closed> {
+        let Self { writer, in_flight, outgoing, idle, .. } = self;
+        tokio::select! {
+            biased;
+            answer = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)) => {
+                outgoing.push(answer?.unwrap_or_default());
+                Ok(())
+            }
+            written = outgoing.write_some(writer), if !outgoing.is_empty() => {
+                idle.touch();
+                written.map_err(Closed::Write)
+            }
+            () = idle.elapsed() => {
+                if !outgoing.is_empty() {
+                    return Err(Closed::NotReading { unsent: outgoing.bytes(), after: idle.limit });
+                }
+                if in_flight.is_empty() {
+                    return Err(Closed::Idle(idle.limit));
+                }
+                // A long wait that the client asked for (a rebalance) is no idleness.
+                idle.touch();
+                Ok(())
+            }
+        }
+    }
+
+    /// Before the socket closes: answers what was begun, unless the client has gone or did not take its answers.
+    async fn settle(&mut self, closed: &Closed) {
+        match closed {
+            Closed::Shutdown => {}
+            Closed::Frame(error) if !error.is_gone() => {}
+            // What came after the request that ends the connection is not answered.
+            Closed::Request(_) => self.in_flight = InFlight::default(),
+            Closed::ByClient
+            | Closed::Idle(_)
+            | Closed::NotReading { .. }
+            | Closed::Frame(_)
+            | Closed::Write(_) => {
+                return;
+            }
+        }
+        while !(self.in_flight.is_empty() && self.outgoing.is_empty()) {
+            match self.progress().await {
+                Ok(()) => {}
+                Err(Closed::Request(_)) => self.in_flight = InFlight::default(),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Time since something last moved.
+struct Idle {
+    limit: Duration,
+    last: Instant,
+    sleep: std::pin::Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        Self { limit, last: Instant::now(), sleep: Box::pin(tokio::time::sleep(limit)) }
+    }
+
+    /// Something moved. Cheap: the timer is moved only when it goes off.
+    fn touch(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Returns once nothing moved for the limit.
+    async fn elapsed(&mut self) {
+        loop {
+            self.sleep.as_mut().await;
+            let due = self.last + self.limit;
+            if due <= Instant::now() {
+                return;
+            }
+            self.sleep.as_mut().reset(due);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! Listening sockets: bound on IPv4 and IPv6, and the loops that accept from them.
+//!
+//! Guarantees that `localhost` and "all addresses" mean both families where the machine has both, that running out of
+//! file descriptors slows accepting down instead of spinning or ending it, and that no error of a connection reaches
+//! these loops. How many connections there may be is left to `admission.rs`, what they say to `connection.rs`.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockRef, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::context::{Peer, Services};
+use crate::net::admission::{Admission, Place};
+use crate::net::{Limits, Shared, connection};
+
+/// Connections that the system keeps ready to be accepted.
+const BACKLOG: i32 = 1024;
+/// Pause after the first failed accept in a row; it doubles up to the longest.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// Tries to find a port that is free in both address families, where the system chooses it.
+const PORT_TRIES: usize = 16;
+
+/// One entry of `listeners`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Such as `PLAINTEXT`.
+    pub name: Arc<str>,
+    /// Empty or `0.0.0.0` or `::` for all addresses (as Java does, both families), or a name or an address.
+    pub host: String,
+    /// 0 lets the system choose.
+    pub port: u16,
+}
+
+/// Why a listener cannot be bound.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// The port is taken.
+    #[error(
+        "cannot listen on {address} (listener {listener}): the port is in use; `ss -ltnp sport = :{}` names the process \
+         that has it. Stop that process, or choose another port with --listen HOST:PORT", .address.port()
+    )]
+    InUse {
+        /// Name of the listener.
+        listener: String,
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// The name has no address.
+    #[error(
+        "cannot listen on {host} (listener {listener}): the name cannot be resolved ({source}); give an address that this machine has"
+    )]
+    Resolve {
+        /// Name of the listener.
+        listener: String,
+        /// The host as configured.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The address is not ours, the port is privileged, and so on.
+    #[error(
+        "cannot listen on {address} (listener {listener}): {source}; choose another address with --listen HOST:PORT"
+    )]
+    Other {
+        /// Name of the listener.
+        listener: String,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A bound endpoint: one socket, or one for each address of its host.
+pub(crate) struct Listener {
+    endpoint: Endpoint,
+    sockets: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Listener {
+    /// Binds all addresses of `endpoint`, on one port.
+    pub(crate) async fn bind(endpoint: Endpoint) -> Result<Self, BindError> {
+        let hosts = resolve(&endpoint).await?;
+        let mut tries = if endpoint.port == 0 { PORT_TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match bind_all(&endpoint, &hosts) {
+                Err(BindError::InUse { .. }) if tries > 0 => {}
+                Err(error) => return Err(error),
+                Ok((sockets, addresses)) => return Ok(Self { endpoint, sockets, addresses }),
+            }
+        }
+    }
+
+    /// Such as `PLAINTEXT`.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.endpoint.name
+    }
+
+    /// Where it listens, with the port that was chosen.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Accepts connections until the shutdown's first stage.
+    pub(crate) fn start(self, door: &Arc<Door>) {
+        for socket in self.sockets {
+            let (door, name) = (Arc::clone(door), Arc::clone(&self.endpoint.name));
+            let tasks = door.services.tasks.clone();
+            tasks.spawn("acceptor", async move { door.accept_all(socket, name).await });
+        }
+    }
+}
+
+async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
+    let host = endpoint.host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) if !address.is_unspecified() => return Ok(vec![address]),
+        Ok(_) => return Ok(vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
+        Err(_) if host.is_empty() => return Ok(vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
+        Err(_) if host.eq_ignore_ascii_case("localhost") => {
+            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+        }
+        Err(_) => {}
+    }
+    let failed =
+        |source| BindError::Resolve { listener: endpoint.name.to_string(), host: host.to_owned(), source };
+    let mut addresses: Vec<IpAddr> =
+        tokio::net::lookup_host((host, 0)).await.map_err(failed)?.map(|found| found.ip()).collect();
+    addresses.sort();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(failed(io::ErrorKind::NotFound.into()));
+    }
+    Ok(addresses)
+}
+
+type Bound = (Vec<TcpListener>, Vec<SocketAddr>);
+
+/// Binds each address; one that the machine does not have (IPv6 switched off) is left out if another is there.
+fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr]) -> Result<Bound, BindError> {
+    let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
+    let (mut port, mut missing) = (endpoint.port, None);
+    for host in hosts {
+        let address = SocketAddr::new(*host, port);
+        let bound = listen(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let source = match bound {
+            Ok((address, socket)) => {
+                port = address.port();
+                addresses.push(address);
+                sockets.push(socket);
+                continue;
+            }
+            Err(source) => source,
+        };
+        let listener = endpoint.name.to_string();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => return Err(BindError::InUse { listener, address }),
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported => {
+                missing = Some(BindError::Other { listener, address, source });
+            }
+            _ => return Err(BindError::Other { listener, address, source }),
+        }
+    }
+    match missing {
+        Some(error) if sockets.is_empty() => Err(error),
+        _ => Ok((sockets, addresses)),
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+        Ok(socket) => socket,
+        // A machine without IPv6: all addresses are all IPv4 addresses then.
+        Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
+            return listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()));
+        }
+        Err(_) if address.is_ipv6() => return Err(io::ErrorKind::AddrNotAvailable.into()),
+        Err(error) => return Err(error),
+    };
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Where all listeners' connections come in.
+pub(crate) struct Door {
+    services: Arc<Services>,
+    shared: Arc<Shared>,
+    admission: Admission,
+    accepted: AtomicU64,
+}
+
+impl Door {
+    /// Open to as many as `limits` allow.
+    pub(crate) fn new(services: Arc<Services>, limits: Limits) -> Arc<Self> {
+        let admission = Admission::new(&limits);
+        Arc::new(Self {
+            services,
+            shared: Arc::new(Shared::new(limits)),
+            admission,
+            accepted: AtomicU64::new(0),
+        })
+    }
+
+    async fn accept_all(&self, socket: TcpListener, listener: Arc<str>) {
+        let stop = self.services.shutdown.accepting.clone();
+        let mut backoff = FIRST_BACKOFF;
+        while let Some(accepted) = stop.run_until_cancelled(socket.accept()).await {
+            match accepted {
+                Ok((stream, address)) => {
+                    backoff = FIRST_BACKOFF;
+                    let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+                    if stop.run_until_cancelled(self.admit(stream, canonical, &listener)).await.is_none() {
+                        break;
+                    }
+                }
+                // The client left before it was accepted: nobody's trouble.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    self.shared.notices.trouble(&listener, &error);
+                    let pause = tokio::time::sleep(backoff);
+                    if stop.run_until_cancelled(pause).await.is_none() {
+                        break;
+                    }
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
+            }
+        }
+    }
+
+    /// Lets a client in, as soon as there is room, unless its address has too many connections.
+    async fn admit(&self, stream: TcpStream, address: SocketAddr, listener: &Arc<str>) {
+        if self.admission.is_full() {
+            self.shared.notices.trouble(listener, &"max.connections is reached");
+        }
+        let Some(permit) = self.admission.permit().await else { return };
+        let Some(place) = self.admission.place(permit, address.ip()) else {
+            let reason = "max.connections.per.ip is reached for this address";
+            return self.shared.notices.closed(address, listener, &reason);
+        };
+        let pause = self.admission.pause(Instant::now());
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        if let Err(error) = self.open(stream, address, listener, place) {
+            tracing::debug!(peer = %address, %listener, %error, "the connection was gone before it began");
+        }
+    }
+
+    fn open(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        listener: &Arc<str>,
+        place: Place,
+    ) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_keepalive(true)?;
+        let local = stream.local_addr()?;
+        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+        let id = self.accepted.fetch_add(1, Ordering::Relaxed);
+        let peer = Arc::new(Peer::new(id, address, local, Arc::clone(listener)));
+        let (services, shared) = (Arc::clone(&self.services), Arc::clone(&self.shared));
+        self.services.tasks.spawn("connection", async move {
+            let _place = place;
+            let (reader, writer) = stream.split();
+            let closed =
+                connection::serve(reader, writer, Arc::clone(&peer), services, Arc::clone(&shared)).await;
+            if closed.is_notable() {
+                shared.notices.closed(peer.address, &peer.listener, &closed);
+            } else {
+                tracing::debug!(peer = %peer.address, reason = %closed, "connection ended");
+            }
+        });
+        Ok(())
+    }
+}
