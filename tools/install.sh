@@ -32,6 +32,9 @@ for_testing() {
     needs shellcheck have shellcheck
     # The container test starts its own engine, which only root can.
     [[ $EUID != 0 ]] || needs docker.io have dockerd
+    [[ $EUID != 0 ]] || needs docker-compose have docker-compose
+    # promtool checks the metrics; the server stands in for the image that compose.yaml names.
+    needs prometheus have promtool
 }
 install() {
     [[ ${#missing[@]} == 0 ]] && return

@@ -5,6 +5,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
 
 stage check "$root/tools/check.sh"
-[[ ! -x $root/docker/test.sh ]] || stage container "$root/docker/test.sh"
+stage container "$root/tests/docker/run.sh"
 conclude
 say "all passed"
