@@ -1,0 +1,203 @@
+//! Topics: what exists, for readers as an immutable snapshot, for the writer as the one place where it changes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::{
+    Done, Partition, PartitionNumber,
+    generation::Extent,
+    keys::{self, NodeKey, Tag, TopicRecord},
+    partition::Recovered,
+    writer::WriteGroup,
+};
+
+/// A topic to create. Names, counts and configs are the caller's to judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name, at most 65 535 bytes.
+    pub name: String,
+    /// A random id, new for every topic.
+    pub id: Uuid,
+    /// How many partitions, at least 1.
+    pub partitions: u32,
+    /// Configs that differ from the broker's.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A topic that exists.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Its id; a topic of the same name created later has another.
+    pub id: Uuid,
+    /// Configs that differ from the broker's.
+    pub configs: BTreeMap<String, String>,
+    /// By partition index.
+    pub partitions: Vec<Arc<Partition>>,
+    pub(crate) created_epoch: u32,
+}
+
+/// Why one topic was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CatalogError {
+    /// The name is taken.
+    #[error("topic already exists")]
+    TopicAlreadyExists,
+    /// No such topic.
+    #[error("no such topic")]
+    UnknownTopic,
+    /// A topic cannot have fewer partitions than before, nor none.
+    #[error("the topic has {current} partitions, {wanted} were asked for")]
+    InvalidPartitions {
+        /// How many it has.
+        current: u32,
+        /// How many it should have.
+        wanted: u32,
+    },
+}
+
+/// All topics at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    by_name: BTreeMap<String, Arc<Topic>>,
+    by_id: HashMap<Uuid, Arc<Topic>>,
+}
+
+impl Catalog {
+    /// The topic of that name.
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    /// The topic with that id.
+    pub fn topic_by_id(&self, id: Uuid) -> Option<&Arc<Topic>> {
+        self.by_id.get(&id)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
+        self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
+        self.by_id.insert(topic.id, topic);
+    }
+
+    fn remove(&mut self, id: Uuid) -> Option<Arc<Topic>> {
+        let topic = self.by_id.remove(&id)?;
+        self.by_name.remove(&topic.name);
+        Some(topic)
+    }
+}
+
+impl Topic {
+    fn record(&self) -> TopicRecord {
+        TopicRecord {
+            name: self.name.clone(),
+            created_epoch: self.created_epoch,
+            configs: self.configs.clone(),
+            partitions: self.partitions.iter().map(|partition| partition.number()).collect(),
+        }
+    }
+}
+
+/// The leader epoch of partitions created in `created_epoch`, now that the node is in `node_epoch`.
+pub(crate) fn leader_epoch(node_epoch: u32, created_epoch: u32) -> i32 {
+    i32::try_from(node_epoch.saturating_sub(created_epoch)).unwrap_or(i32::MAX)
+}
+
+/// A change of the catalog, with whom to tell.
+pub(crate) enum CatalogChange {
+    Create(Vec<NewTopic>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+    Delete(Vec<Uuid>, Done<Vec<Result<(), CatalogError>>>),
+    CreatePartitions(Vec<(Uuid, u32)>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+}
+
+/// The writer's own catalog, ahead of the published one until the next sync.
+#[derive(Debug)]
+pub(crate) struct CatalogWriter {
+    pub(crate) catalog: Catalog,
+    pub(crate) next_partition: u64,
+    pub(crate) node_epoch: u32,
+}
+
+impl CatalogWriter {
+    pub(crate) fn create(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        new: NewTopic,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        if self.catalog.topic(&new.name).is_some() || self.catalog.topic_by_id(new.id).is_some() {
+            return Err(CatalogError::TopicAlreadyExists);
+        }
+        if new.partitions == 0 {
+            return Err(CatalogError::InvalidPartitions { current: 0, wanted: 0 });
+        }
+        let NewTopic { name, id, partitions, configs } = new;
+        let topic = Topic { name, id, configs, partitions: Vec::new(), created_epoch: self.node_epoch };
+        Ok(self.put(group, topic, partitions))
+    }
+
+    pub(crate) fn create_partitions(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        id: Uuid,
+        wanted: u32,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let topic = self.catalog.topic_by_id(id).ok_or(CatalogError::UnknownTopic)?;
+        let current = topic.partitions.len() as u32;
+        if wanted <= current {
+            return Err(CatalogError::InvalidPartitions { current, wanted });
+        }
+        let topic = Topic {
+            name: topic.name.clone(),
+            id,
+            configs: topic.configs.clone(),
+            partitions: topic.partitions.clone(),
+            created_epoch: topic.created_epoch,
+        };
+        Ok(self.put(group, topic, wanted))
+    }
+
+    /// Gives the topic as many partitions as wanted, and writes it.
+    fn put(&mut self, group: &mut WriteGroup<'_>, mut topic: Topic, wanted: u32) -> Arc<Topic> {
+        let epoch = leader_epoch(self.node_epoch, topic.created_epoch);
+        for index in topic.partitions.len() as u32..wanted {
+            let number = PartitionNumber(self.next_partition);
+            self.next_partition += 1;
+            let partition = Partition::new(number, topic.id, index as i32, epoch, Recovered::default());
+            topic.partitions.push(Arc::new(partition));
+        }
+        group.put_state(keys::node(NodeKey::NextPartition), self.next_partition.to_be_bytes());
+        group.put_state(keys::topic(topic.id), topic.record().encode());
+        let topic = Arc::new(topic);
+        self.catalog.insert(Arc::clone(&topic));
+        topic
+    }
+
+    /// Removes the topic and all that is known of its partitions; returns the extents that nobody reads any more.
+    pub(crate) fn delete(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        id: Uuid,
+    ) -> Result<Vec<Extent>, CatalogError> {
+        let topic = self.catalog.remove(id).ok_or(CatalogError::UnknownTopic)?;
+        group.delete_state(keys::topic(id));
+        let mut extents = Vec::new();
+        for partition in &topic.partitions {
+            partition.delete();
+            extents.extend(partition.extents_from(0));
+            for tag in [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex] {
+                group.delete_state_prefix(&keys::prefix(tag, partition.number()));
+            }
+        }
+        Ok(extents)
+    }
+}

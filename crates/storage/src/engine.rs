@@ -1,0 +1,213 @@
+//! RocksDB: its families, its settings and their reasons, and the four calls the rest of the crate makes.
+//!
+//! Any error of a write or a sync is final: the caller stops acknowledging and the process ends. RocksDB's own
+//! resumption is switched off, since after it the fate of what was in flight is unknown.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use rocksdb::{
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBRawIteratorWithThreadMode,
+    DBRecoveryMode, DBWithThreadMode, LogLevel, MultiThreaded, Options, ReadOptions, WriteBatch,
+    WriteOptions,
+};
+
+use crate::{
+    StorageError, StorageOptions, fault,
+    keys::{self, GenerationNumber, STATE_FAMILY},
+};
+
+type Db = DBWithThreadMode<MultiThreaded>;
+
+/// A family that stays readable for as long as it is held, even if it is dropped meanwhile.
+pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
+pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
+
+/// Memtables are switched at this size; flushed files are as large.
+const WRITE_BUFFER_BYTES: usize = 64 << 20;
+/// Full memtables that may wait for their flush before writes do.
+const WRITE_BUFFERS: i32 = 4;
+/// Blocks of the state family and of index look-ups; catch-up reads pass it by.
+const BLOCK_CACHE_BYTES: usize = 8 << 20;
+/// Table files kept open, far below the usual limit of descriptors, which sockets need.
+const MAX_OPEN_FILES: i32 = 1000;
+const NEVER: i32 = i32::MAX;
+
+pub(crate) struct Engine {
+    db: Db,
+    cache: Cache,
+    /// Generations that exist as families, whether or not the state names them.
+    generations: Mutex<BTreeSet<GenerationNumber>>,
+}
+
+impl Engine {
+    /// Opens or creates the database. Replays the write-ahead log up to its first bad record.
+    pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Self, StorageError> {
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let database = database_options(options)?;
+        let mut names: BTreeSet<String> = match path.join("CURRENT").exists() {
+            true => Db::list_cf(&database, path)?.into_iter().collect(),
+            false => BTreeSet::new(),
+        };
+        names.extend(["default".into(), STATE_FAMILY.into()]);
+        let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
+        let families = names.into_iter().map(|name| {
+            let options = match GenerationNumber::of_family(&name) {
+                Some(_) => generation_options(&cache),
+                None => state_options(&cache),
+            };
+            ColumnFamilyDescriptor::new(name, options)
+        });
+        let db = Db::open_cf_descriptors(&database, path, families)?;
+        Ok(Self { db, cache, generations: Mutex::new(generations) })
+    }
+
+    pub(crate) fn state(&self) -> Result<Family<'_>, StorageError> {
+        self.db.cf_handle(STATE_FAMILY).ok_or_else(|| StorageError::corrupt("database", "no state family"))
+    }
+
+    pub(crate) fn generation(&self, number: GenerationNumber) -> Option<Family<'_>> {
+        self.db.cf_handle(&number.family())
+    }
+
+    /// Generations that exist as families, whether or not the state names them.
+    pub(crate) fn generations(&self) -> Vec<GenerationNumber> {
+        self.generations.lock().iter().copied().collect()
+    }
+
+    pub(crate) fn create_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
+        self.db.create_cf(number.family(), &generation_options(&self.cache))?;
+        self.generations.lock().insert(number);
+        Ok(())
+    }
+
+    /// Frees the generation's files once the last reader lets go of it.
+    pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
+        self.generations.lock().remove(&number);
+        Ok(self.db.drop_cf(&number.family())?)
+    }
+
+    /// Bytes of the generation's flushed files.
+    pub(crate) fn generation_bytes(&self, number: GenerationNumber) -> Result<u64, StorageError> {
+        let Some(family) = self.generation(number) else { return Ok(0) };
+        Ok(self.db.property_int_value_cf(&family, "rocksdb.total-sst-files-size")?.unwrap_or(0))
+    }
+
+    /// Hands `batch` to the write-ahead log, that is to the operating system, and makes it readable.
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
+        fault::before_write()?;
+        let mut options = WriteOptions::default();
+        options.set_sync(false);
+        Ok(self.db.write_opt(batch, &options)?)
+    }
+
+    /// Puts all that [`Engine::write`] has returned for onto the disk.
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        if fault::sync_is_skipped()? {
+            return Ok(());
+        }
+        Ok(self.db.flush_wal(true)?)
+    }
+
+    /// Writes all memtables to files, so that the next start has nothing to replay.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        let mut families: Vec<Family<'_>> = vec![self.state()?];
+        families.extend(self.generations().into_iter().filter_map(|number| self.generation(number)));
+        let families: Vec<&Family<'_>> = families.iter().collect();
+        Ok(self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default())?)
+    }
+
+    /// Stops flushes and compactions, waiting for those under way.
+    pub(crate) fn stop_background_work(&self) {
+        self.db.cancel_all_background_work(true);
+    }
+
+    /// Rises with every record written.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.db.latest_sequence_number()
+    }
+
+    pub(crate) fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.db.get_cf(&self.state()?, key)?)
+    }
+
+    /// A cursor over the keys of `family` that are ≥ `from` and < `to`, for reading many values once.
+    pub(crate) fn cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        options.fill_cache(false);
+        options.set_verify_checksums(true);
+        self.db.raw_iterator_cf_opt(family, options)
+    }
+
+    /// Calls `each` for every state record whose key starts with `prefix`, in key order.
+    pub(crate) fn scan_state(
+        &self,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut cursor = self.cursor(&self.state()?, prefix, &keys::behind(prefix));
+        cursor.seek_to_first();
+        while let Some((key, value)) = cursor.item() {
+            each(key, value)?;
+            cursor.next();
+        }
+        Ok(cursor.status()?)
+    }
+}
+
+fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
+    // These two have no setters: fail-stop instead of resuming, and a checksum on each record in memory.
+    let mut database = Options::default()
+        .get_options_from_string("max_bgerror_resume_count=0;memtable_protection_bytes_per_key=8")?;
+    database.create_if_missing(true);
+    database.create_missing_column_families(true);
+    database.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    database.set_track_and_verify_wals_in_manifest(true);
+    database.set_atomic_flush(true); // several families: none may be ahead of the log (rocksdb#7784)
+    database.set_manual_wal_flush(false);
+    database.set_recycle_log_file_num(0);
+    database.set_max_total_wal_size(options.max_total_wal_bytes);
+    database.set_max_open_files(MAX_OPEN_FILES);
+    database.set_max_background_jobs(2);
+    database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
+    database.set_paranoid_checks(true);
+    database.set_skip_stats_update_on_db_open(true);
+    database.set_stats_dump_period_sec(0);
+    database.set_stats_persist_period_sec(0);
+    database.set_log_level(LogLevel::Warn);
+    database.set_max_log_file_size(1 << 20);
+    database.set_keep_log_file_num(2);
+    Ok(database)
+}
+
+fn table_options(cache: &Cache) -> BlockBasedOptions {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(32 << 10);
+    table
+}
+
+/// A generation is written once and never compacted: each flushed file is sorted by partition already.
+fn generation_options(cache: &Cache) -> Options {
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&table_options(cache));
+    family.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    family.set_max_write_buffer_number(WRITE_BUFFERS);
+    family.set_disable_auto_compactions(true);
+    family.set_level_zero_file_num_compaction_trigger(NEVER);
+    family.set_level_zero_slowdown_writes_trigger(NEVER);
+    family.set_level_zero_stop_writes_trigger(NEVER);
+    family.set_soft_pending_compaction_bytes_limit(0);
+    family.set_hard_pending_compaction_bytes_limit(0);
+    family
+}
+
+fn state_options(cache: &Cache) -> Options {
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&table_options(cache));
+    family.set_write_buffer_size(WRITE_BUFFER_BYTES / 4);
+    family.set_max_write_buffer_number(WRITE_BUFFERS);
+    family
+}

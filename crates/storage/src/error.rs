@@ -1,0 +1,112 @@
+//! What can go wrong, for a caller to act on and an operator to read.
+
+use std::{path::PathBuf, sync::Arc};
+
+use thiserror::Error;
+
+/// A write, sync or read that failed. After a failed write or sync the storage answers nothing else.
+#[derive(Clone, Debug, Error)]
+pub enum StorageError {
+    /// RocksDB reported an error.
+    #[error("storage: {0}")]
+    Engine(Arc<str>),
+    /// A file beside RocksDB could not be read or written.
+    #[error("storage: {context}: {source}")]
+    Io {
+        /// What was being done.
+        context: &'static str,
+        /// The operating system's error.
+        source: Arc<std::io::Error>,
+    },
+    /// Bytes on the disk are not what was written.
+    #[error("storage: corrupt {what}: {detail}")]
+    Corrupt {
+        /// Which record.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: Arc<str>,
+    },
+    /// An earlier write or sync failed, or the storage is closed: nothing was done.
+    #[error("storage is stopped")]
+    Stopped,
+}
+
+impl StorageError {
+    pub(crate) fn io(context: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Io { context, source: Arc::new(source) }
+    }
+
+    pub(crate) fn corrupt(what: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::Corrupt { what, detail: detail.to_string().into() }
+    }
+}
+
+impl From<rocksdb::Error> for StorageError {
+    fn from(error: rocksdb::Error) -> Self {
+        Self::Engine(error.into_string().into())
+    }
+}
+
+/// Why a folder could not be opened. Each text names the cause and the remedy.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process holds the folder.
+    #[error(
+        "data folder {path} is in use by another broker: stop that one, or give this one another folder with --data"
+    )]
+    Locked {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// The folder cannot be created or written.
+    #[error(
+        "cannot write to data folder {path}: {source}: make it writable for this user, or choose another with --data"
+    )]
+    NotWritable {
+        /// The data folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// Written by a newer release.
+    #[error(
+        "data folder {path} has storage format {found}, this release reads up to {supported}: start the newer release that wrote it"
+    )]
+    NewerFormat {
+        /// The data folder.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format this release reads.
+        supported: u32,
+    },
+    /// The folder holds something else.
+    #[error(
+        "data folder {path} is not empty and holds no Ottla data: choose another with --data, or empty it"
+    )]
+    Foreign {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// Records that were synced are gone.
+    #[error(
+        "data folder {path} lost records that were on the disk (sequence {recovered} recovered, {synced} synced): \
+         restore it from a backup, or start with --accept-data-loss to go on without them"
+    )]
+    DataLoss {
+        /// The data folder.
+        path: PathBuf,
+        /// RocksDB's sequence number after recovery.
+        recovered: u64,
+        /// The last sequence number known to be synced.
+        synced: u64,
+    },
+    /// RocksDB or the state in it cannot be read.
+    #[error("cannot open data folder {path}: {source}: restore it from a backup if this stays")]
+    Storage {
+        /// The data folder.
+        path: PathBuf,
+        /// What failed.
+        source: StorageError,
+    },
+}

@@ -1,0 +1,70 @@
+//! Work that would stall the writer: creating and dropping column families, and the ticks of periodic work.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::{StorageOptions, engine::Engine, keys::GenerationNumber, storage::Failure, writer::Command};
+
+/// One thing to do off the writer's thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Chore {
+    /// Create the family of a generation, then tell the writer.
+    Prepare(GenerationNumber),
+    /// Drop the family of a generation that the state names no more.
+    Drop(GenerationNumber),
+}
+
+pub(crate) struct Housekeeping {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: StorageOptions,
+    pub(crate) chores: Receiver<Chore>,
+    pub(crate) commands: Sender<Command>,
+    pub(crate) failure: Arc<Failure>,
+}
+
+impl Housekeeping {
+    /// The thread's whole life: ends when the writer and the syncer have.
+    pub(crate) fn run(self) {
+        let interval = self.options.producer_id_expiration_check_interval.max(Duration::from_millis(10));
+        let mut tick = Instant::now() + interval;
+        loop {
+            match self.chores.recv_deadline(tick) {
+                Ok(chore) => self.do_chore(chore),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.expire_producers();
+                    tick = Instant::now() + interval;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn do_chore(&self, chore: Chore) {
+        let done = match chore {
+            Chore::Prepare(number) => self.engine.create_generation(number),
+            Chore::Drop(number) => self.engine.drop_generation(number),
+        };
+        match (done, chore) {
+            (Err(error), _) => self.failure.set(&error),
+            (Ok(()), Chore::Prepare(number)) => self.tell_writer(Command::GenerationReady(number)),
+            (Ok(()), Chore::Drop(number)) => tracing::debug!(generation = number.0, "dropped"),
+        }
+    }
+
+    fn expire_producers(&self) {
+        let expiration = i64::try_from(self.options.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
+        let before_ms = (self.options.clock)().saturating_sub(expiration);
+        self.tell_writer(Command::ExpireProducers { before_ms });
+    }
+
+    /// A writer that has ended needs to hear nothing.
+    fn tell_writer(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            tracing::debug!("the writer has ended");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Timestamp → offset and leader epoch → offset.
+//!
+//! The time index has one entry per stretch of about 64 KiB: the greatest timestamp of the log up to the stretch's end. As
+//! that never falls, the first entry at or above a time names the stretch in which the log first reached it. Batch headers
+//! and, in one batch, records answer the rest.
+
+use bytes::Bytes;
+use codec::records::Records;
+
+use crate::{
+    Isolation, Partition, ReadError, StorageError,
+    engine::Engine,
+    keys,
+    read::{BatchCursor, StoredBatch, readable_range},
+};
+
+/// Log bytes between two entries of the time index.
+const STRETCH_BYTES: usize = 64 << 10;
+
+/// Where a record with a certain timestamp is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampedOffset {
+    /// The record's offset.
+    pub offset: i64,
+    /// Its timestamp, ms.
+    pub timestamp_ms: i64,
+    /// Leader epoch of its batch.
+    pub leader_epoch: i32,
+}
+
+/// Where a leader epoch ends (Kafka's `OffsetForLeaderEpoch`). Both are -1 if the epoch asked for is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEndOffset {
+    /// The greatest known epoch at or below the one asked for.
+    pub leader_epoch: i32,
+    /// The first offset that is not of that epoch.
+    pub end_offset: i64,
+}
+
+impl EpochEndOffset {
+    const UNDEFINED: Self = Self { leader_epoch: -1, end_offset: -1 };
+}
+
+/// The first offset written in a leader epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EpochStart {
+    pub(crate) leader_epoch: i32,
+    pub(crate) start_offset: i64,
+}
+
+/// As Kafka's `LeaderEpochFileCache.endOffsetFor`: `epochs` rise strictly, the last one is the current one.
+pub(crate) fn epoch_end_offset(epochs: &[EpochStart], log_end_offset: i64, asked: i32) -> EpochEndOffset {
+    let higher = epochs.partition_point(|epoch| epoch.leader_epoch <= asked);
+    let at_most = higher.checked_sub(1).and_then(|index| epochs.get(index));
+    match (at_most, epochs.get(higher)) {
+        _ if asked < 0 => EpochEndOffset::UNDEFINED,
+        (Some(last), None) if last.leader_epoch == asked => {
+            EpochEndOffset { leader_epoch: asked, end_offset: log_end_offset }
+        }
+        (_, None) => EpochEndOffset::UNDEFINED,
+        (None, Some(next)) => EpochEndOffset { leader_epoch: asked, end_offset: next.start_offset },
+        (Some(found), Some(next)) => {
+            EpochEndOffset { leader_epoch: found.leader_epoch, end_offset: next.start_offset }
+        }
+    }
+}
+
+/// The open end of a partition's time index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Where it starts.
+    start_offset: i64,
+    bytes: usize,
+    /// Greatest timestamp of the whole log so far; -1 if it has no records.
+    max_timestamp: i64,
+}
+
+impl Stretch {
+    pub(crate) fn new(start_offset: i64, max_timestamp: i64) -> Self {
+        Self { start_offset, bytes: 0, max_timestamp }
+    }
+
+    /// Adds a batch that ends before `next_offset`; returns the `(max timestamp, start offset)` of a stretch this completes.
+    pub(crate) fn add(&mut self, bytes: usize, max_timestamp: i64, next_offset: i64) -> Option<(i64, i64)> {
+        self.bytes += bytes;
+        self.max_timestamp = self.max_timestamp.max(max_timestamp);
+        if self.bytes < STRETCH_BYTES {
+            return None;
+        }
+        let complete = (self.max_timestamp, self.start_offset);
+        *self = Self::new(next_offset, self.max_timestamp);
+        Some(complete)
+    }
+}
+
+/// The first visible record whose timestamp is at or above `timestamp_ms`.
+pub(crate) fn offset_for_timestamp(
+    engine: &Engine,
+    partition: &Partition,
+    timestamp_ms: i64,
+    isolation: Isolation,
+) -> Result<Option<TimestampedOffset>, ReadError> {
+    let stretch = partition.stretch();
+    let indexed = first_stretch_reaching(engine, partition, timestamp_ms)?;
+    let from = match indexed {
+        Some(start_offset) => start_offset,
+        None if stretch.max_timestamp >= timestamp_ms => stretch.start_offset,
+        None => return Ok(None),
+    };
+    let (start, end) = readable_range(partition, isolation);
+    let mut cursor = BatchCursor::new(engine, partition, from.max(start), end)?;
+    while let Some(batch) = cursor.next()? {
+        if batch.header.max_timestamp < timestamp_ms {
+            continue;
+        }
+        if let Some(found) = first_record_reaching(&batch, timestamp_ms, start) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The first of the visible records that carry the log's greatest timestamp.
+pub(crate) fn max_timestamp(
+    engine: &Engine,
+    partition: &Partition,
+) -> Result<Option<TimestampedOffset>, ReadError> {
+    let (start, end) = readable_range(partition, Isolation::ReadUncommitted);
+    let stretch = partition.stretch();
+    if let Some(found) =
+        offset_for_timestamp(engine, partition, stretch.max_timestamp, Isolation::ReadUncommitted)?
+    {
+        return Ok(Some(found));
+    }
+    // The record that carried it is deleted or not visible yet: look at every batch header.
+    let mut greatest: Option<i64> = None;
+    let mut cursor = BatchCursor::new(engine, partition, start, end)?;
+    while let Some(batch) = cursor.next()? {
+        greatest = greatest.max(Some(batch.header.max_timestamp));
+    }
+    let Some(greatest) = greatest else { return Ok(None) };
+    let mut cursor = BatchCursor::new(engine, partition, start, end)?;
+    while let Some(batch) = cursor.next()? {
+        if batch.header.max_timestamp == greatest {
+            return Ok(first_record_reaching(&batch, greatest, start));
+        }
+    }
+    Ok(None)
+}
+
+fn first_stretch_reaching(
+    engine: &Engine,
+    partition: &Partition,
+    timestamp_ms: i64,
+) -> Result<Option<i64>, StorageError> {
+    let from = keys::time_index(partition.number(), timestamp_ms, 0);
+    let to = keys::behind(&keys::prefix(keys::Tag::TimeIndex, partition.number()));
+    let mut cursor = engine.cursor(&engine.state()?, &from, &to);
+    cursor.seek_to_first();
+    let found = cursor.key().map(keys::parse_time_index).transpose()?;
+    cursor.status()?;
+    Ok(found.map(|(_, start_offset)| start_offset))
+}
+
+/// Looks into one batch; records below `start` are deleted. A batch whose records cannot be read (they are its
+/// producer's business) counts as a whole, from its first offset.
+fn first_record_reaching(
+    batch: &StoredBatch<'_>,
+    timestamp_ms: i64,
+    start: i64,
+) -> Option<TimestampedOffset> {
+    let header = batch.header;
+    let found = |offset, timestamp_ms| {
+        Some(TimestampedOffset { offset, timestamp_ms, leader_epoch: header.partition_leader_epoch })
+    };
+    let whole = || found(header.base_offset.max(start), header.max_timestamp);
+    let Ok(records) = Records::new(header, &Bytes::copy_from_slice(batch.value)) else { return whole() };
+    for record in records {
+        let Ok(record) = record else { return whole() };
+        if record.timestamp >= timestamp_ms && record.offset >= start {
+            return found(record.offset, record.timestamp);
+        }
+    }
+    None
+}
+
+/// Rebuilds the open stretch from the index and the batches behind its last entry.
+pub(crate) fn recover_stretch(engine: &Engine, partition: &Partition) -> Result<Stretch, ReadError> {
+    let prefix = keys::prefix(keys::Tag::TimeIndex, partition.number());
+    let mut index = engine.cursor(&engine.state()?, &prefix, &keys::behind(&prefix));
+    index.seek_to_last();
+    let last = match index.item() {
+        Some((key, value)) => {
+            Some((keys::parse_time_index(key)?.0, keys::parse_offset("time index", value)?))
+        }
+        None => None,
+    };
+    index.status().map_err(StorageError::from)?;
+    let (max_timestamp, end_offset) = last.unwrap_or((-1, partition.log_start_offset()));
+    let mut stretch = Stretch::new(end_offset.max(partition.log_start_offset()), max_timestamp);
+    let mut cursor = BatchCursor::new(engine, partition, stretch.start_offset, partition.log_end_offset())?;
+    while let Some(batch) = cursor.next()? {
+        stretch.bytes += batch.value.len();
+        stretch.max_timestamp = stretch.max_timestamp.max(batch.header.max_timestamp);
+    }
+    Ok(stretch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCHS: [EpochStart; 2] =
+        [EpochStart { leader_epoch: 2, start_offset: 0 }, EpochStart { leader_epoch: 5, start_offset: 10 }];
+
+    fn end_of(asked: i32) -> (i32, i64) {
+        let end = epoch_end_offset(&EPOCHS, 20, asked);
+        (end.leader_epoch, end.end_offset)
+    }
+
+    #[test]
+    fn epochs_end_where_kafka_says() {
+        assert_eq!(end_of(5), (5, 20), "the current epoch ends at the log's end");
+        assert_eq!(end_of(2), (2, 10));
+        assert_eq!(end_of(4), (2, 10), "between two known ones");
+        assert_eq!(end_of(1), (1, 0), "older than any known one");
+        assert_eq!(end_of(6), (-1, -1), "newer than any known one");
+        assert_eq!(end_of(-1), (-1, -1));
+    }
+
+    #[test]
+    fn a_stretch_completes_at_64_kib_with_the_greatest_timestamp_so_far() {
+        let mut stretch = Stretch::new(0, -1);
+        assert_eq!(stretch.add(STRETCH_BYTES - 1, 50, 4), None);
+        assert_eq!(stretch.add(1, 40, 5), Some((50, 0)));
+        assert_eq!(stretch.add(STRETCH_BYTES, 10, 9), Some((50, 5)), "never falls");
+    }
+}

@@ -1,0 +1,337 @@
+//! Every key and value layout, twin of `docs/storage-format.md`; golden-byte tests hold them.
+//!
+//! Integers are big-endian, so that keys sort as their numbers do. A value that may grow starts with a version byte. Every
+//! read is bounds-checked: bytes on a disk are a claim.
+
+use std::collections::BTreeMap;
+
+use bytes::Buf;
+use uuid::Uuid;
+
+use crate::{PartitionNumber, StorageError};
+
+/// The layouts of this file and of the files beside RocksDB. Raise it when an older release could misread something.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Name of the column family that holds everything but batches.
+pub(crate) const STATE_FAMILY: &str = "state";
+
+/// First byte of a key in the state family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Tag {
+    Node = 2,
+    Generation = 3,
+    Topic = 4,
+    Extent = 5,
+    LogStart = 6,
+    LeaderEpoch = 7,
+    Producer = 8,
+    TimeIndex = 9,
+    // 10 is kept for the index of aborted transactions.
+    Coordinator = 11,
+}
+
+/// Facts about this node, one key each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum NodeKey {
+    ClusterId = b'u',
+    Epoch = b'e',
+    Clean = b'c',
+    NextPartition = b'p',
+    NextProducerId = b'i',
+}
+
+/// A generation's number; its column family is named after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GenerationNumber(pub(crate) u32);
+
+impl GenerationNumber {
+    pub(crate) fn family(self) -> String {
+        format!("gen-{:08x}", self.0)
+    }
+
+    pub(crate) fn of_family(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix("gen-").filter(|digits| digits.len() == 8)?;
+        u32::from_str_radix(digits, 16).ok().map(Self)
+    }
+}
+
+/// Key of a batch in a generation: partition ‖ base offset.
+pub(crate) fn batch(partition: PartitionNumber, base_offset: i64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&partition.0.to_be_bytes());
+    key[8..].copy_from_slice(&base_offset.to_be_bytes());
+    key
+}
+
+/// The base offset in the key of a batch of `partition`; `None` if the key is another partition's.
+pub(crate) fn batch_offset(partition: PartitionNumber, key: &[u8]) -> Option<i64> {
+    let (found, offset) = key.split_first_chunk::<8>()?;
+    let offset = <[u8; 8]>::try_from(offset).ok()?;
+    (u64::from_be_bytes(*found) == partition.0).then(|| i64::from_be_bytes(offset))
+}
+
+pub(crate) fn node(key: NodeKey) -> [u8; 2] {
+    [Tag::Node as u8, key as u8]
+}
+
+pub(crate) fn generation(number: GenerationNumber) -> [u8; 5] {
+    let mut key = [Tag::Generation as u8; 5];
+    key[1..].copy_from_slice(&number.0.to_be_bytes());
+    key
+}
+
+pub(crate) fn topic(id: Uuid) -> [u8; 17] {
+    let mut key = [Tag::Topic as u8; 17];
+    key[1..].copy_from_slice(id.as_bytes());
+    key
+}
+
+/// Key of a partition's record whose second part is a number.
+fn of_partition(tag: Tag, partition: PartitionNumber, number: i64) -> [u8; 17] {
+    let mut key = [tag as u8; 17];
+    key[1..9].copy_from_slice(&partition.0.to_be_bytes());
+    key[9..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+pub(crate) fn extent(partition: PartitionNumber, base_offset: i64) -> [u8; 17] {
+    of_partition(Tag::Extent, partition, base_offset)
+}
+
+pub(crate) fn leader_epoch(partition: PartitionNumber, epoch: i32) -> [u8; 17] {
+    of_partition(Tag::LeaderEpoch, partition, i64::from(epoch))
+}
+
+pub(crate) fn producer(partition: PartitionNumber, producer_id: i64) -> [u8; 17] {
+    of_partition(Tag::Producer, partition, producer_id)
+}
+
+/// Timestamps may be negative, so their sign bit is flipped to make them sort.
+pub(crate) fn time_index(partition: PartitionNumber, max_timestamp: i64, base_offset: i64) -> [u8; 25] {
+    let mut key = [0; 25];
+    key[..17].copy_from_slice(&of_partition(Tag::TimeIndex, partition, max_timestamp ^ i64::MIN));
+    key[17..].copy_from_slice(&base_offset.to_be_bytes());
+    key
+}
+
+/// `(max timestamp, base offset)` of a time index key of any partition.
+pub(crate) fn parse_time_index(key: &[u8]) -> Result<(i64, i64), StorageError> {
+    let mut rest = key.get(9..).unwrap_or_default();
+    let what = "time index key";
+    Ok((read(what, rest.try_get_i64())? ^ i64::MIN, read(what, rest.try_get_i64())?))
+}
+
+/// `(partition, number)` of a key made of a tag, a partition and a number.
+pub(crate) fn parse_of_partition(
+    what: &'static str,
+    key: &[u8],
+) -> Result<(PartitionNumber, i64), StorageError> {
+    let mut rest = key.get(1..).unwrap_or_default();
+    Ok((PartitionNumber(read(what, rest.try_get_u64())?), read(what, rest.try_get_i64())?))
+}
+
+pub(crate) fn coordinator(key: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(1 + key.len());
+    whole.push(Tag::Coordinator as u8);
+    whole.extend_from_slice(key);
+    whole
+}
+
+/// Every record of `partition` under `tag` starts with these bytes.
+pub(crate) fn prefix(tag: Tag, partition: PartitionNumber) -> [u8; 9] {
+    let mut key = [tag as u8; 9];
+    key[1..].copy_from_slice(&partition.0.to_be_bytes());
+    key
+}
+
+/// The first key behind all keys that start with `prefix`.
+pub(crate) fn behind(prefix: &[u8]) -> Vec<u8> {
+    let mut key = prefix.to_vec();
+    while let Some(last) = key.pop() {
+        if last < u8::MAX {
+            key.push(last + 1);
+            break;
+        }
+    }
+    key
+}
+
+pub(crate) fn read<T>(what: &'static str, value: Result<T, bytes::TryGetError>) -> Result<T, StorageError> {
+    value.map_err(|error| StorageError::corrupt(what, error))
+}
+
+/// A value that is one offset.
+pub(crate) fn parse_offset(what: &'static str, mut value: &[u8]) -> Result<i64, StorageError> {
+    read(what, value.try_get_i64())
+}
+
+fn read_string(what: &'static str, bytes: &mut &[u8]) -> Result<String, StorageError> {
+    let length = usize::from(read(what, bytes.try_get_u16())?);
+    let (text, rest) =
+        bytes.split_at_checked(length).ok_or_else(|| StorageError::corrupt(what, "string cut short"))?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).map_err(|error| StorageError::corrupt(what, error))
+}
+
+fn put_string(out: &mut Vec<u8>, text: &str) {
+    debug_assert!(text.len() <= usize::from(u16::MAX));
+    out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn check_version(what: &'static str, found: u8) -> Result<(), StorageError> {
+    if found == 1 { Ok(()) } else { Err(StorageError::corrupt(what, format_args!("version {found}"))) }
+}
+
+/// Value of a [`Tag::Topic`] key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicRecord {
+    pub(crate) name: String,
+    /// The node's epoch when the topic was created: leader epochs count from here.
+    pub(crate) created_epoch: u32,
+    pub(crate) configs: BTreeMap<String, String>,
+    /// By partition index.
+    pub(crate) partitions: Vec<PartitionNumber>,
+}
+
+impl TopicRecord {
+    const WHAT: &'static str = "topic record";
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![1];
+        put_string(&mut out, &self.name);
+        out.extend_from_slice(&self.created_epoch.to_be_bytes());
+        out.extend_from_slice(&(self.configs.len() as u16).to_be_bytes());
+        for (key, value) in &self.configs {
+            put_string(&mut out, key);
+            put_string(&mut out, value);
+        }
+        out.extend_from_slice(&(self.partitions.len() as u32).to_be_bytes());
+        for partition in &self.partitions {
+            out.extend_from_slice(&partition.0.to_be_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
+        let name = read_string(Self::WHAT, &mut bytes)?;
+        let created_epoch = read(Self::WHAT, bytes.try_get_u32())?;
+        let mut configs = BTreeMap::new();
+        for _ in 0..read(Self::WHAT, bytes.try_get_u16())? {
+            let key = read_string(Self::WHAT, &mut bytes)?;
+            configs.insert(key, read_string(Self::WHAT, &mut bytes)?);
+        }
+        let count = read(Self::WHAT, bytes.try_get_u32())? as usize;
+        if bytes.len() != count.saturating_mul(8) {
+            return Err(StorageError::corrupt(
+                Self::WHAT,
+                format_args!("{count} partitions in {} bytes", bytes.len()),
+            ));
+        }
+        let mut partitions = Vec::with_capacity(count);
+        for _ in 0..count {
+            partitions.push(PartitionNumber(read(Self::WHAT, bytes.try_get_u64())?));
+        }
+        Ok(Self { name, created_epoch, configs, partitions })
+    }
+}
+
+/// Value of a [`Tag::Generation`] key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GenerationRecord {
+    pub(crate) created_ms: i64,
+}
+
+impl GenerationRecord {
+    pub(crate) fn encode(self) -> [u8; 9] {
+        let mut out = [1; 9];
+        out[1..].copy_from_slice(&self.created_ms.to_be_bytes());
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        let what = "generation record";
+        check_version(what, read(what, bytes.try_get_u8())?)?;
+        Ok(Self { created_ms: read(what, bytes.try_get_i64())? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTITION: PartitionNumber = PartitionNumber(0x0102);
+
+    #[test]
+    fn keys_have_golden_bytes() {
+        assert_eq!(batch(PARTITION, 3), [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(node(NodeKey::Epoch), [2, b'e']);
+        assert_eq!(generation(GenerationNumber(7)), [3, 0, 0, 0, 7]);
+        assert_eq!(topic(Uuid::from_u128(1)), [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(extent(PARTITION, 3), [5, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(prefix(Tag::LogStart, PARTITION), [6, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(leader_epoch(PARTITION, 9), [7, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 9]);
+        assert_eq!(producer(PARTITION, 5), [8, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 5]);
+        assert_eq!(
+            time_index(PARTITION, 1, 2),
+            [9, 0, 0, 0, 0, 0, 0, 1, 2, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
+        );
+        assert_eq!(coordinator(b"ab"), [11, b'a', b'b']);
+    }
+
+    #[test]
+    fn records_have_golden_bytes() {
+        let record = TopicRecord {
+            name: "t".into(),
+            created_epoch: 2,
+            configs: BTreeMap::from([("k".into(), "v".into())]),
+            partitions: vec![PartitionNumber(4)],
+        };
+        let golden =
+            [1, 0, 1, b't', 0, 0, 0, 2, 0, 1, 0, 1, b'k', 0, 1, b'v', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4];
+        assert_eq!(record.encode(), golden);
+        assert_eq!(TopicRecord::decode(&golden).unwrap(), record);
+        let generation = GenerationRecord { created_ms: 5 };
+        assert_eq!(generation.encode(), [1, 0, 0, 0, 0, 0, 0, 0, 5]);
+        assert_eq!(GenerationRecord::decode(&generation.encode()).unwrap(), generation);
+    }
+
+    #[test]
+    fn every_truncation_of_a_topic_record_is_an_error() {
+        let whole = TopicRecord {
+            name: "topic".into(),
+            created_epoch: 0,
+            configs: BTreeMap::from([("key".into(), "value".into())]),
+            partitions: vec![PartitionNumber(1), PartitionNumber(2)],
+        }
+        .encode();
+        for length in 0..whole.len() {
+            assert!(TopicRecord::decode(&whole[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn time_index_keys_sort_by_signed_timestamp() {
+        let keys = [-5, -1, 0, 1, 5].map(|timestamp| time_index(PARTITION, timestamp, 0));
+        assert!(keys.is_sorted());
+        assert_eq!(parse_time_index(&time_index(PARTITION, -5, 9)).unwrap(), (-5, 9));
+    }
+
+    #[test]
+    fn behind_is_the_first_key_past_a_prefix() {
+        assert_eq!(behind(&[1, 2]), [1, 3]);
+        assert_eq!(behind(&[1, 0xff]), [2]);
+    }
+
+    #[test]
+    fn a_family_name_leads_back_to_its_generation() {
+        let number = GenerationNumber(0xabc);
+        assert_eq!(number.family(), "gen-00000abc");
+        assert_eq!(GenerationNumber::of_family("gen-00000abc"), Some(number));
+        assert_eq!(GenerationNumber::of_family("state"), None);
+    }
+}

@@ -1,0 +1,392 @@
+//! One partition as readers see it: its offsets, its tail, and who waits for it. Only the writer and the syncer move anything.
+//!
+//! Offsets satisfy `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset` and never go back. A batch is
+//! below the high watermark once the promise its producer asked for is kept, in offset order.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
+
+use crate::{
+    EpochEndOffset, ProducerState, ReadLimits,
+    appender::AppendState,
+    generation::Extent,
+    index::{self, EpochStart, Stretch},
+    tail::Tail,
+};
+
+/// Names a partition on the disk; never used again, so that a topic created anew never shows old records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionNumber(pub u64);
+
+/// Someone who waits for a partition to grow.
+pub trait Watcher: Send + Sync {
+    /// `bytes` more became visible; `u64::MAX` when the partition was deleted. Runs on a storage thread: must not block.
+    fn advanced(&self, bytes: u64);
+}
+
+/// A partition. Cheap to read from any thread.
+pub struct Partition {
+    number: PartitionNumber,
+    topic_id: Uuid,
+    index: i32,
+    leader_epoch: i32,
+    log_start_offset: AtomicI64,
+    log_end_offset: AtomicI64,
+    high_watermark: AtomicI64,
+    deleted: AtomicBool,
+    progress: Mutex<Progress>,
+    tail: Mutex<Tail>,
+    extents: RwLock<Vec<Extent>>,
+    epochs: RwLock<Vec<EpochStart>>,
+    watched: AtomicBool,
+    watchers: Mutex<Vec<Arc<dyn Watcher>>>,
+    /// The writer's own; others only look.
+    pub(crate) append: Mutex<AppendState>,
+}
+
+/// What recovery found of a partition.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    pub(crate) log_start_offset: i64,
+    pub(crate) extents: Vec<Extent>,
+    pub(crate) epochs: Vec<EpochStart>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    /// Batches that are in the log but not visible, because they or one before them await a sync.
+    pending: VecDeque<Pending>,
+    appended_bytes: u64,
+    visible_bytes: u64,
+    stretch: Stretch,
+}
+
+/// A batch that awaits a sync.
+#[derive(Debug)]
+struct Pending {
+    group: u64,
+    base_offset: i64,
+    bytes_before: u64,
+}
+
+/// A batch that the write-ahead log has taken.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) base_offset: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) bytes: Bytes,
+    pub(crate) stretch: Stretch,
+    /// The write group whose sync makes it visible; `None` if it need not wait for one.
+    pub(crate) awaits: Option<u64>,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        number: PartitionNumber,
+        topic_id: Uuid,
+        index: i32,
+        leader_epoch: i32,
+        found: Recovered,
+    ) -> Self {
+        let start = found.log_start_offset;
+        let stretch = Stretch::new(start, -1);
+        let mut epochs = found.epochs;
+        let epoch_recorded = epochs.last().is_some_and(|last| last.leader_epoch >= leader_epoch);
+        if !epoch_recorded {
+            epochs.push(EpochStart { leader_epoch, start_offset: start });
+        }
+        let generation = found.extents.last().map(|extent| extent.generation);
+        Self {
+            number,
+            topic_id,
+            index,
+            leader_epoch,
+            log_start_offset: start.into(),
+            log_end_offset: start.into(),
+            high_watermark: start.into(),
+            deleted: false.into(),
+            progress: Mutex::new(Progress {
+                pending: VecDeque::new(),
+                appended_bytes: 0,
+                visible_bytes: 0,
+                stretch,
+            }),
+            tail: Mutex::default(),
+            extents: RwLock::new(found.extents),
+            epochs: RwLock::new(epochs),
+            watched: false.into(),
+            watchers: Mutex::default(),
+            append: Mutex::new(AppendState::new(start, stretch, generation, epoch_recorded)),
+        }
+    }
+
+    /// Its number on the disk.
+    pub fn number(&self) -> PartitionNumber {
+        self.number
+    }
+
+    /// Its index within the topic, from 0.
+    pub fn index(&self) -> i32 {
+        self.index
+    }
+
+    /// The topic's id.
+    pub fn topic_id(&self) -> Uuid {
+        self.topic_id
+    }
+
+    /// The current leader epoch, ≥ 0; rises with every unclean start (KIP-320).
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// The first readable offset.
+    pub fn log_start_offset(&self) -> i64 {
+        self.log_start_offset.load(Ordering::Acquire)
+    }
+
+    /// The offset of the next record to be written.
+    pub fn log_end_offset(&self) -> i64 {
+        self.log_end_offset.load(Ordering::Acquire)
+    }
+
+    /// The first offset that is not visible.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark.load(Ordering::SeqCst)
+    }
+
+    /// The first offset that `read_committed` does not see: the high watermark, as no transaction is ever open yet.
+    pub fn last_stable_offset(&self) -> i64 {
+        self.high_watermark()
+    }
+
+    /// Whether the topic was deleted; such a partition is never read or written again.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
+    /// Where `epoch` ends.
+    pub fn epoch_end_offset(&self, epoch: i32) -> EpochEndOffset {
+        index::epoch_end_offset(&self.epochs.read(), self.log_end_offset(), epoch)
+    }
+
+    /// Producers that are remembered, with their ids, by id.
+    pub fn producers(&self) -> Vec<(i64, ProducerState)> {
+        let mut producers: Vec<_> =
+            self.append.lock().producers().map(|(id, state)| (*id, state.clone())).collect();
+        producers.sort_by_key(|(id, _)| *id);
+        producers
+    }
+
+    /// From now on `watcher` hears of every advance.
+    pub fn subscribe(&self, watcher: &Arc<dyn Watcher>) {
+        let mut watchers = self.watchers.lock();
+        watchers.push(Arc::clone(watcher));
+        self.watched.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&self, watcher: &Arc<dyn Watcher>) {
+        let mut watchers = self.watchers.lock();
+        if let Some(position) = watchers.iter().position(|other| Arc::ptr_eq(other, watcher)) {
+            watchers.swap_remove(position);
+        }
+        self.watched.store(!watchers.is_empty(), Ordering::SeqCst);
+    }
+
+    /// Makes the log end here; recovery only, before anyone else sees the partition.
+    pub(crate) fn recover_end(&self, log_end_offset: i64, producers: Vec<(i64, ProducerState)>) {
+        self.log_end_offset.store(log_end_offset, Ordering::Release);
+        self.high_watermark.store(log_end_offset, Ordering::Release);
+        let mut append = self.append.lock();
+        append.recover(log_end_offset, producers);
+        if !append.epoch_recorded
+            && let Some(current) = self.epochs.write().last_mut()
+        {
+            current.start_offset = log_end_offset;
+        }
+    }
+
+    /// Recovery only: where the open end of the time index is.
+    pub(crate) fn recover_stretch(&self, stretch: Stretch) {
+        self.progress.lock().stretch = stretch;
+        self.append.lock().stretch = stretch;
+    }
+
+    pub(crate) fn stretch(&self) -> Stretch {
+        self.progress.lock().stretch
+    }
+
+    /// The extents that may hold offsets from `from` on, in order.
+    pub(crate) fn extents_from(&self, from: i64) -> Vec<Extent> {
+        let extents = self.extents.read();
+        let behind = extents.partition_point(|extent| extent.base_offset <= from);
+        extents.get(behind.saturating_sub(1)..).unwrap_or_default().to_vec()
+    }
+
+    pub(crate) fn add_extent(&self, extent: Extent) {
+        self.extents.write().push(extent);
+    }
+
+    pub(crate) fn read_from_tail(&self, from: i64, end: i64, limits: ReadLimits) -> Option<Vec<Bytes>> {
+        self.tail.lock().read(from, end, limits)
+    }
+
+    pub(crate) fn pop_tail(&self) {
+        self.tail.lock().pop();
+    }
+
+    /// The write-ahead log has taken a batch.
+    pub(crate) fn publish(&self, written: Written) {
+        let Written { base_offset, next_offset, bytes, stretch, awaits } = written;
+        let size = bytes.len() as u64;
+        self.tail.lock().push(base_offset, next_offset, bytes);
+        let mut progress = self.progress.lock();
+        progress.stretch = stretch;
+        if let Some(group) = awaits {
+            let bytes_before = progress.appended_bytes;
+            progress.pending.push_back(Pending { group, base_offset, bytes_before });
+        }
+        progress.appended_bytes += size;
+        self.log_end_offset.store(next_offset, Ordering::Release);
+        self.advance(&mut progress);
+    }
+
+    /// All groups up to `group` are on the disk.
+    pub(crate) fn synced(&self, group: u64) {
+        let mut progress = self.progress.lock();
+        while progress.pending.front().is_some_and(|pending| pending.group <= group) {
+            progress.pending.pop_front();
+        }
+        self.advance(&mut progress);
+    }
+
+    fn advance(&self, progress: &mut Progress) {
+        let (offset, bytes) = match progress.pending.front() {
+            Some(pending) => (pending.base_offset, pending.bytes_before),
+            None => (self.log_end_offset(), progress.appended_bytes),
+        };
+        let gained = bytes - progress.visible_bytes;
+        if gained > 0 {
+            progress.visible_bytes = bytes;
+            self.high_watermark.store(offset, Ordering::SeqCst);
+            self.wake(gained);
+        }
+    }
+
+    pub(crate) fn delete(&self) {
+        self.deleted.store(true, Ordering::SeqCst);
+        self.wake(u64::MAX);
+    }
+
+    fn wake(&self, bytes: u64) {
+        if self.watched.load(Ordering::SeqCst) {
+            for watcher in self.watchers.lock().iter() {
+                watcher.advanced(bytes);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partition")
+            .field("number", &self.number)
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicU64);
+
+    impl Watcher for Counter {
+        fn advanced(&self, bytes: u64) {
+            self.0.fetch_add(bytes, Ordering::SeqCst);
+        }
+    }
+
+    fn partition() -> Partition {
+        Partition::new(PartitionNumber(1), Uuid::nil(), 0, 0, Recovered::default())
+    }
+
+    fn written(base_offset: i64, awaits: Option<u64>) -> Written {
+        let stretch = Stretch::new(0, -1);
+        Written {
+            base_offset,
+            next_offset: base_offset + 1,
+            bytes: Bytes::from_static(b"0123"),
+            stretch,
+            awaits,
+        }
+    }
+
+    #[test]
+    fn a_record_is_seen_once_its_own_promise_is_kept() {
+        let partition = partition();
+        partition.publish(written(0, None));
+        assert_eq!(partition.high_watermark(), 1, "acks=1 is visible in the log");
+        partition.publish(written(1, Some(7)));
+        assert_eq!(
+            (partition.high_watermark(), partition.log_end_offset()),
+            (1, 2),
+            "acks=all awaits the sync"
+        );
+        partition.synced(6);
+        assert_eq!(partition.high_watermark(), 1, "an earlier sync does not cover it");
+        partition.synced(7);
+        assert_eq!(partition.high_watermark(), 2);
+    }
+
+    #[test]
+    fn what_is_behind_an_unsynced_record_waits_with_it() {
+        let partition = partition();
+        partition.publish(written(0, Some(1)));
+        partition.publish(written(1, None));
+        assert_eq!(partition.high_watermark(), 0);
+        partition.publish(written(2, Some(2)));
+        partition.synced(1);
+        assert_eq!(partition.high_watermark(), 2);
+    }
+
+    #[test]
+    fn watchers_hear_of_visible_bytes_only() {
+        let partition = partition();
+        let counter = Arc::new(Counter::default());
+        let watcher: Arc<dyn Watcher> = Arc::clone(&counter) as _;
+        partition.subscribe(&watcher);
+        partition.publish(written(0, Some(1)));
+        assert_eq!(counter.0.load(Ordering::SeqCst), 0);
+        partition.publish(written(1, None));
+        partition.synced(1);
+        assert_eq!(counter.0.load(Ordering::SeqCst), 8);
+        partition.unsubscribe(&watcher);
+        partition.publish(written(2, None));
+        assert_eq!(counter.0.load(Ordering::SeqCst), 8);
+    }
+
+    #[test]
+    fn watchers_hear_of_deletion() {
+        let partition = partition();
+        let counter = Arc::new(Counter::default());
+        partition.subscribe(&(Arc::clone(&counter) as _));
+        partition.delete();
+        assert_eq!(counter.0.load(Ordering::SeqCst), u64::MAX);
+    }
+}

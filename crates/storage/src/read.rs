@@ -1,0 +1,256 @@
+//! Reads: whole batches, from the tail in memory if it holds them, else from the generations on the disk.
+
+use std::vec::IntoIter;
+
+use bytes::Bytes;
+use codec::records::BatchHeader;
+use thiserror::Error;
+
+use crate::{
+    Partition, StorageError,
+    engine::{Cursor, Engine},
+    generation::Extent,
+    keys,
+    tail::Room,
+};
+
+/// Which records a reader may see (`isolation.level`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Everything below the high watermark.
+    #[default]
+    ReadUncommitted,
+    /// Everything below the last stable offset.
+    ReadCommitted,
+}
+
+/// How much to read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Upper bound of the bytes returned …
+    pub max_bytes: usize,
+    /// … unless this is set and the first batch alone is larger (KIP-74).
+    pub at_least_one: bool,
+    /// Which records are visible.
+    pub isolation: Isolation,
+}
+
+/// An aborted transaction that overlaps the batches read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Whose it was.
+    pub producer_id: i64,
+    /// Its first offset.
+    pub first_offset: i64,
+}
+
+/// What a read found.
+#[derive(Clone, Debug)]
+pub struct ReadBatches {
+    /// Whole batches in offset order; the first holds the offset asked for.
+    pub batches: Vec<Bytes>,
+    /// Their sizes, added up.
+    pub bytes: usize,
+    /// The partition's high watermark at the time of the read.
+    pub high_watermark: i64,
+    /// Its last stable offset.
+    pub last_stable_offset: i64,
+    /// Its first readable offset.
+    pub log_start_offset: i64,
+    /// Aborted transactions among the batches, by first offset; empty while transactions are not served.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+/// Why nothing was read.
+#[derive(Clone, Debug, Error)]
+pub enum ReadError {
+    /// The offset is deleted or was never written.
+    #[error("offset {offset} is outside {log_start_offset}..={log_end_offset}")]
+    OffsetOutOfRange {
+        /// The offset asked for.
+        offset: i64,
+        /// The first readable one.
+        log_start_offset: i64,
+        /// The next one to be written.
+        log_end_offset: i64,
+    },
+    /// The topic was deleted.
+    #[error("the partition is deleted")]
+    Deleted,
+    /// The disk failed or lied.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The offsets a reader may see: from the first to before the second.
+pub(crate) fn readable_range(partition: &Partition, isolation: Isolation) -> (i64, i64) {
+    let end = match isolation {
+        Isolation::ReadUncommitted => partition.high_watermark(),
+        Isolation::ReadCommitted => partition.last_stable_offset(),
+    };
+    (partition.log_start_offset(), end)
+}
+
+/// Reads from memory. `None`: the disk must be asked.
+pub(crate) fn read_tail(
+    partition: &Partition,
+    from: i64,
+    limits: ReadLimits,
+) -> Option<Result<ReadBatches, ReadError>> {
+    let (start, end) = match checked_range(partition, from, limits.isolation) {
+        Ok(range) => range,
+        Err(error) => return Some(Err(error)),
+    };
+    let batches = if from >= end { Vec::new() } else { partition.read_from_tail(from, end, limits)? };
+    // The log start is looked at again: a record below it must not be served even if it left in between.
+    let moved = partition.log_start_offset() > from && start <= from;
+    Some(if moved { Err(out_of_range(partition, from)) } else { Ok(found(partition, batches)) })
+}
+
+/// Reads from memory or the disk.
+pub(crate) fn read(
+    engine: &Engine,
+    partition: &Partition,
+    from: i64,
+    limits: ReadLimits,
+) -> Result<ReadBatches, ReadError> {
+    if let Some(answer) = read_tail(partition, from, limits) {
+        return answer;
+    }
+    let (_, end) = checked_range(partition, from, limits.isolation)?;
+    let mut room = Room::new(limits);
+    let mut batches = Vec::new();
+    let mut cursor = BatchCursor::new(engine, partition, from, end)?;
+    while let Some(batch) = cursor.next()? {
+        if !room.admits(batch.value.len()) {
+            break;
+        }
+        batches.push(Bytes::copy_from_slice(batch.value));
+    }
+    checked_range(partition, from, limits.isolation)?;
+    Ok(found(partition, batches))
+}
+
+fn checked_range(partition: &Partition, from: i64, isolation: Isolation) -> Result<(i64, i64), ReadError> {
+    if partition.is_deleted() {
+        return Err(ReadError::Deleted);
+    }
+    let (start, end) = readable_range(partition, isolation);
+    if from < start || from > partition.log_end_offset() {
+        return Err(out_of_range(partition, from));
+    }
+    Ok((start, end))
+}
+
+fn out_of_range(partition: &Partition, offset: i64) -> ReadError {
+    let (log_start_offset, log_end_offset) = (partition.log_start_offset(), partition.log_end_offset());
+    ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset }
+}
+
+fn found(partition: &Partition, batches: Vec<Bytes>) -> ReadBatches {
+    ReadBatches {
+        bytes: batches.iter().map(Bytes::len).sum(),
+        batches,
+        high_watermark: partition.high_watermark(),
+        last_stable_offset: partition.last_stable_offset(),
+        log_start_offset: partition.log_start_offset(),
+        aborted: Vec::new(),
+    }
+}
+
+/// A batch on the disk, valid until the cursor moves.
+pub(crate) struct StoredBatch<'c> {
+    pub(crate) header: BatchHeader,
+    pub(crate) value: &'c [u8],
+}
+
+/// Walks a partition's batches on the disk, across its extents, from the batch that holds an offset up to an end.
+pub(crate) struct BatchCursor<'a> {
+    engine: &'a Engine,
+    partition: &'a Partition,
+    from: i64,
+    end: i64,
+    extents: IntoIter<Extent>,
+    current: Option<Cursor<'a>>,
+    fresh: bool,
+}
+
+impl<'a> BatchCursor<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        partition: &'a Partition,
+        from: i64,
+        end: i64,
+    ) -> Result<Self, StorageError> {
+        let extents = partition.extents_from(from).into_iter();
+        Ok(Self { engine, partition, from, end, extents, current: None, fresh: false })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
+        while self.current.is_none() || !self.step()? {
+            let Some(extent) = self.extents.next() else { return Ok(None) };
+            self.open(extent)?;
+        }
+        let Some((key, value)) = self.current.as_ref().and_then(Cursor::item) else { return Ok(None) };
+        let corrupt = |detail: &str| StorageError::corrupt("batch", detail);
+        let header = BatchHeader::parse(value).map_err(|error| StorageError::corrupt("batch", error))?;
+        if keys::batch_offset(self.partition.number(), key) != Some(header.base_offset) {
+            return Err(corrupt("its offset is not its key's").into());
+        }
+        if header.size_bytes() != value.len() {
+            return Err(corrupt("its length is not its value's").into());
+        }
+        Ok(Some(StoredBatch { header, value }))
+    }
+
+    /// Moves to the next batch below the end; false if this extent has none.
+    fn step(&mut self) -> Result<bool, StorageError> {
+        let Some(cursor) = self.current.as_mut() else { return Ok(false) };
+        if !std::mem::take(&mut self.fresh) {
+            cursor.next();
+        }
+        let valid = cursor.valid();
+        if !valid {
+            cursor.status()?;
+        }
+        Ok(valid)
+    }
+
+    fn open(&mut self, extent: Extent) -> Result<(), ReadError> {
+        let number = self.partition.number();
+        let Some(family) = self.engine.generation(extent.generation) else {
+            return Err(match self.partition.is_deleted() {
+                true => ReadError::Deleted,
+                false => StorageError::corrupt("extent", "its generation is gone").into(),
+            });
+        };
+        let lower = keys::batch(number, extent.base_offset);
+        let mut cursor = self.engine.cursor(&family, &lower, &keys::batch(number, self.end));
+        let wanted = keys::batch(number, self.from);
+        cursor.seek_for_prev(wanted);
+        let holds = |value| BatchHeader::parse(value).is_ok_and(|header| header.next_offset() > self.from);
+        if !cursor.value().is_some_and(holds) {
+            cursor.status().map_err(StorageError::from)?;
+            cursor.seek(wanted);
+        }
+        self.current = Some(cursor);
+        self.fresh = true;
+        Ok(())
+    }
+}
+
+/// The header of the last batch on the disk, if there is one.
+pub(crate) fn last_batch(engine: &Engine, partition: &Partition) -> Result<Option<BatchHeader>, ReadError> {
+    let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
+    let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX)?;
+    cursor.open(extent)?;
+    let Some(raw) = cursor.current.as_mut() else { return Ok(None) };
+    raw.seek_to_last();
+    raw.status().map_err(StorageError::from)?;
+    match raw.value() {
+        Some(value) => {
+            Ok(Some(BatchHeader::parse(value).map_err(|error| StorageError::corrupt("batch", error))?))
+        }
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,272 @@
+//! Opening a folder: whose it is, what a crash left, and every topic and partition as the log has them.
+//!
+//! Costs what the write-ahead log holds and a few look-ups per partition, never what the data holds.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rocksdb::WriteBatch;
+use uuid::Uuid;
+
+use crate::{
+    OpenError, Partition, PartitionNumber, ProducerState, ReadError, Recovery, StorageError, StorageOptions,
+    Topic,
+    catalog::{self, Catalog, CatalogWriter},
+    engine::Engine,
+    fence::Fence,
+    generation::{Extent, Generations},
+    guard::Guard,
+    index::{self, EpochStart},
+    keys::{self, GenerationNumber, GenerationRecord, NodeKey, Tag, TopicRecord},
+    partition::Recovered,
+    read,
+};
+
+/// An open folder, before its threads start.
+pub(crate) struct Opened {
+    pub(crate) guard: Guard,
+    pub(crate) fence: Fence,
+    pub(crate) engine: Engine,
+    pub(crate) catalog: CatalogWriter,
+    pub(crate) generations: Generations,
+    pub(crate) next_producer_id: i64,
+    pub(crate) cluster_id: String,
+    pub(crate) recovery: Recovery,
+}
+
+/// Opens or creates the folder.
+pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
+    let path = &options.path;
+    let failed = |source| OpenError::Storage { path: path.clone(), source };
+    let guard = Guard::acquire(path)?;
+    let mut fence = Fence::open(path).map_err(failed)?;
+    let engine = Engine::open(path, options).map_err(failed)?;
+    let (recovered, synced) = (engine.sequence(), fence.sequence());
+    if recovered < synced {
+        if !options.accept_data_loss {
+            return Err(OpenError::DataLoss { path: path.clone(), recovered, synced });
+        }
+        tracing::warn!(recovered, synced, "starting without records that were on the disk, as asked");
+        fence.force(recovered).map_err(failed)?;
+    }
+    let node = Node::load(&engine).map_err(failed)?;
+    let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
+    let catalog = load_catalog(&engine, &node).map_err(failed)?;
+    node.mark_started(&engine).map_err(failed)?;
+    let topics = catalog.topics().len();
+    let partitions = catalog.topics().map(|topic| topic.partitions.len()).sum();
+    let recovery = Recovery { new: node.new, unclean: node.unclean, topics, partitions };
+    let catalog = CatalogWriter { catalog, next_partition: node.next_partition, node_epoch: node.epoch };
+    let (next_producer_id, cluster_id) = (node.next_producer_id, node.cluster_id);
+    Ok(Opened { guard, fence, engine, catalog, generations, next_producer_id, cluster_id, recovery })
+}
+
+/// Facts about this node.
+struct Node {
+    new: bool,
+    unclean: bool,
+    cluster_id: String,
+    epoch: u32,
+    next_partition: u64,
+    next_producer_id: i64,
+}
+
+impl Node {
+    fn load(engine: &Engine) -> Result<Self, StorageError> {
+        let number = |key: NodeKey| -> Result<Option<u64>, StorageError> {
+            let Some(value) = engine.state_value(&keys::node(key))? else { return Ok(None) };
+            let bytes =
+                value.try_into().map_err(|_| StorageError::corrupt("node record", "not eight bytes"))?;
+            Ok(Some(u64::from_be_bytes(bytes)))
+        };
+        let cluster_id = engine.state_value(&keys::node(NodeKey::ClusterId))?;
+        let new = cluster_id.is_none();
+        let cluster_id = match cluster_id {
+            Some(text) => {
+                String::from_utf8(text).map_err(|error| StorageError::corrupt("cluster id", error))?
+            }
+            None => base64_url(Uuid::new_v4().as_bytes()),
+        };
+        let unclean = !new && engine.state_value(&keys::node(NodeKey::Clean))?.is_none();
+        let epoch = number(NodeKey::Epoch)?.unwrap_or(0) + u64::from(unclean);
+        Ok(Self {
+            new,
+            unclean,
+            cluster_id,
+            epoch: u32::try_from(epoch).map_err(|error| StorageError::corrupt("node epoch", error))?,
+            next_partition: number(NodeKey::NextPartition)?.unwrap_or(1),
+            next_producer_id: i64::try_from(number(NodeKey::NextProducerId)?.unwrap_or(0))
+                .map_err(|error| StorageError::corrupt("producer id", error))?,
+        })
+    }
+
+    /// From here on a stop without a clean mark counts as unclean. Also puts on the disk what recovery made visible.
+    fn mark_started(&self, engine: &Engine) -> Result<(), StorageError> {
+        let state = engine.state()?;
+        let mut batch = WriteBatch::default();
+        batch.put_cf(&state, keys::node(NodeKey::ClusterId), &self.cluster_id);
+        batch.put_cf(&state, keys::node(NodeKey::Epoch), u64::from(self.epoch).to_be_bytes());
+        batch.delete_cf(&state, keys::node(NodeKey::Clean));
+        engine.write(batch)?;
+        engine.sync()
+    }
+}
+
+/// Kafka prints ids as 22 characters of URL-safe base64.
+fn base64_url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len() * 4 / 3 + 1);
+    for chunk in bytes.chunks(3) {
+        let word =
+            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for position in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(word >> (18 - 6 * position)) as usize & 63]));
+        }
+    }
+    text
+}
+
+/// Makes families and state agree; the newest generation goes on taking appends.
+fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generations, StorageError> {
+    let mut named: Vec<(GenerationNumber, GenerationRecord)> = Vec::new();
+    engine.scan_state(&[Tag::Generation as u8], |key, value| {
+        let what = "generation key";
+        let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
+        let number = number.ok_or_else(|| StorageError::corrupt(what, "not four bytes"))?;
+        named.push((GenerationNumber(number), GenerationRecord::decode(value)?));
+        Ok(())
+    })?;
+    for family in engine.generations() {
+        if !named.iter().any(|(number, _)| *number == family) {
+            engine.drop_generation(family)?;
+        }
+    }
+    let mut extents: HashMap<GenerationNumber, usize> =
+        named.iter().map(|(number, _)| (*number, 0)).collect();
+    engine.scan_state(&[Tag::Extent as u8], |_, value| {
+        *extents.entry(parse_generation(value)?).or_default() += 1;
+        Ok(())
+    })?;
+    let (current, created_ms) = match named.last() {
+        Some((number, record)) => (*number, record.created_ms),
+        None if node.new => {
+            let first = GenerationNumber(1);
+            engine.create_generation(first)?;
+            let mut batch = WriteBatch::default();
+            let record = GenerationRecord { created_ms: now_ms };
+            batch.put_cf(&engine.state()?, keys::generation(first), record.encode());
+            engine.write(batch)?;
+            (first, now_ms)
+        }
+        None => return Err(StorageError::corrupt("state", "it names no generation")),
+    };
+    let bytes = engine.generation_bytes(current)?;
+    Ok(Generations::new(current, created_ms, bytes, extents))
+}
+
+fn parse_generation(value: &[u8]) -> Result<GenerationNumber, StorageError> {
+    let number = value.try_into().map_err(|_| StorageError::corrupt("extent", "not four bytes"))?;
+    Ok(GenerationNumber(u32::from_be_bytes(number)))
+}
+
+/// What the state says of all partitions.
+#[derive(Default)]
+struct Partitions {
+    found: HashMap<PartitionNumber, Recovered>,
+    producers: HashMap<PartitionNumber, Vec<(i64, ProducerState)>>,
+}
+
+impl Partitions {
+    fn load(engine: &Engine) -> Result<Self, StorageError> {
+        let mut all = Self::default();
+        engine.scan_state(&[Tag::Extent as u8], |key, value| {
+            let (partition, base_offset) = keys::parse_of_partition("extent key", key)?;
+            let extent = Extent { base_offset, generation: parse_generation(value)? };
+            all.found.entry(partition).or_default().extents.push(extent);
+            Ok(())
+        })?;
+        engine.scan_state(&[Tag::LogStart as u8], |key, value| {
+            let partition = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
+            let partition =
+                partition.ok_or_else(|| StorageError::corrupt("log start key", "not nine bytes"))?;
+            let offset = keys::parse_offset("log start", value)?;
+            all.found.entry(PartitionNumber(partition)).or_default().log_start_offset = offset;
+            Ok(())
+        })?;
+        engine.scan_state(&[Tag::LeaderEpoch as u8], |key, value| {
+            let (partition, epoch) = keys::parse_of_partition("leader epoch key", key)?;
+            let leader_epoch =
+                epoch.try_into().map_err(|error| StorageError::corrupt("leader epoch", error))?;
+            let start_offset = keys::parse_offset("leader epoch", value)?;
+            let epochs = &mut all.found.entry(partition).or_default().epochs;
+            epochs.push(EpochStart { leader_epoch, start_offset });
+            Ok(())
+        })?;
+        engine.scan_state(&[Tag::Producer as u8], |key, value| {
+            let (partition, producer_id) = keys::parse_of_partition("producer key", key)?;
+            let state = ProducerState::decode(value)?;
+            all.producers.entry(partition).or_default().push((producer_id, state));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    fn recover(
+        &mut self,
+        engine: &Engine,
+        number: PartitionNumber,
+        topic_id: Uuid,
+        index: i32,
+        leader_epoch: i32,
+    ) -> Result<Partition, StorageError> {
+        let found = self.found.remove(&number).unwrap_or_default();
+        let has_batches = !found.extents.is_empty();
+        let partition = Partition::new(number, topic_id, index, leader_epoch, found);
+        let mut end = partition.log_start_offset();
+        if has_batches && let Some(last) = read::last_batch(engine, &partition).map_err(storage_error)? {
+            end = end.max(last.next_offset());
+        }
+        partition.recover_end(end, self.producers.remove(&number).unwrap_or_default());
+        if has_batches {
+            partition.recover_stretch(index::recover_stretch(engine, &partition).map_err(storage_error)?);
+        }
+        Ok(partition)
+    }
+}
+
+/// During recovery no offset is out of range: only the disk can fail.
+fn storage_error(error: ReadError) -> StorageError {
+    match error {
+        ReadError::Storage(error) => error,
+        other => StorageError::corrupt("partition", other),
+    }
+}
+
+fn load_catalog(engine: &Engine, node: &Node) -> Result<Catalog, StorageError> {
+    let mut partitions = Partitions::load(engine)?;
+    let mut catalog = Catalog::default();
+    engine.scan_state(&[Tag::Topic as u8], |key, value| {
+        let id = key.get(1..).and_then(|id| Uuid::from_slice(id).ok());
+        let id = id.ok_or_else(|| StorageError::corrupt("topic key", "not seventeen bytes"))?;
+        let TopicRecord { name, created_epoch, configs, partitions: numbers } = TopicRecord::decode(value)?;
+        let leader_epoch = catalog::leader_epoch(node.epoch, created_epoch);
+        let mut recovered = Vec::with_capacity(numbers.len());
+        for (index, number) in (0..).zip(numbers) {
+            recovered.push(Arc::new(partitions.recover(engine, number, id, index, leader_epoch)?));
+        }
+        catalog.insert(Arc::new(Topic { name, id, configs, partitions: recovered, created_epoch }));
+        Ok(())
+    })?;
+    Ok(catalog)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_ids_look_like_kafkas() {
+        assert_eq!(base64_url(&[0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
+        assert_eq!(base64_url(&[0xff; 16]), "_____________________w");
+        assert_eq!(base64_url(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw");
+    }
+}

@@ -1,0 +1,294 @@
+//! The crate's face: one handle to an open folder, its calls, its threads, its end.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    thread,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use crossbeam_channel::{Sender, bounded};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::{
+    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, Isolation, NewTopic, OpenError,
+    Partition, ReadBatches, ReadError, ReadLimits, StorageError, StorageOptions, TimestampedOffset, Topic,
+    catalog::CatalogChange,
+    coordinator_log,
+    engine::Engine,
+    guard::Guard,
+    housekeeping::Housekeeping,
+    index, read,
+    recovery::{self, Opened},
+    sync::{self, SyncQueue},
+    tail::TailBudget,
+    writer::{Command, Writer},
+};
+
+/// Commands that may wait for the writer before callers wait for it.
+const QUEUED_COMMANDS: usize = 16 << 10;
+const QUEUED_CHORES: usize = 64;
+
+/// Receives the outcome of a write, on a storage thread; must not block.
+pub type Done<T> = Box<dyn FnOnce(Result<T, StorageError>) + Send>;
+
+/// What opening the folder found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The folder was empty.
+    pub new: bool,
+    /// The last process did not stop cleanly: leader epochs were raised.
+    pub unclean: bool,
+    /// Topics found.
+    pub topics: usize,
+    /// Their partitions.
+    pub partitions: usize,
+}
+
+/// The first failed write or sync; after it nothing is acknowledged.
+pub(crate) struct Failure {
+    first: OnceLock<StorageError>,
+    on_fatal: Arc<dyn Fn(&StorageError) + Send + Sync>,
+}
+
+impl Failure {
+    pub(crate) fn get(&self) -> Option<StorageError> {
+        self.first.get().cloned()
+    }
+
+    pub(crate) fn set(&self, error: &StorageError) {
+        if self.first.set(error.clone()).is_ok() {
+            tracing::error!(%error, "storage failed: nothing is acknowledged any more");
+            (self.on_fatal)(error);
+        }
+    }
+}
+
+/// An open data folder. Clones share it; [`Storage::close`] ends it.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Arc<Engine>,
+    commands: Sender<Command>,
+    catalog: Arc<ArcSwap<Catalog>>,
+    cluster_id: String,
+    recovery: Recovery,
+    failure: Arc<Failure>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    _guard: Guard,
+}
+
+impl Storage {
+    /// Opens or creates the folder, replaying what a crash left.
+    ///
+    /// # Errors
+    /// See [`OpenError`]: the folder is in use, not writable, newer, foreign, or has lost records.
+    pub fn open(options: StorageOptions) -> Result<Self, OpenError> {
+        let opened = recovery::open(&options)?;
+        let path = options.path.clone();
+        Self::start(options, opened).map_err(|source| OpenError::NotWritable { path, source })
+    }
+
+    fn start(options: StorageOptions, opened: Opened) -> std::io::Result<Self> {
+        let Opened { guard, fence, engine, catalog, generations, next_producer_id, cluster_id, recovery } =
+            opened;
+        let engine = Arc::new(engine);
+        let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
+        let syncs = Arc::new(SyncQueue::default());
+        let published = Arc::new(ArcSwap::from_pointee(catalog.catalog.clone()));
+        let (command_sender, commands) = bounded(QUEUED_COMMANDS);
+        let (chore_sender, chores) = bounded(QUEUED_CHORES);
+
+        let housekeeping = Housekeeping {
+            engine: Arc::clone(&engine),
+            options: options.clone(),
+            chores,
+            commands: command_sender.clone(),
+            failure: Arc::clone(&failure),
+        };
+        let syncer = {
+            let (engine, syncs, failure) = (Arc::clone(&engine), Arc::clone(&syncs), Arc::clone(&failure));
+            let interval = options.flush_interval;
+            move || sync::run(&engine, &syncs, &failure, fence, interval)
+        };
+        let writer = Writer {
+            engine: Arc::clone(&engine),
+            tail: TailBudget::new(options.tail_bytes),
+            options,
+            commands,
+            syncs,
+            chores: chore_sender,
+            failure: Arc::clone(&failure),
+            published: Arc::clone(&published),
+            catalog,
+            generations,
+            next_producer_id,
+            producer_ids_end: next_producer_id,
+            group: 0,
+        };
+        let threads = vec![
+            spawn("storage-writer", move || writer.run())?,
+            spawn("storage-syncer", syncer)?,
+            spawn("storage-chores", move || housekeeping.run())?,
+        ];
+        let inner = Inner {
+            engine,
+            commands: command_sender,
+            catalog: published,
+            cluster_id,
+            recovery,
+            failure,
+            threads: Mutex::new(threads),
+            _guard: guard,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The cluster's id: 22 characters, the same for the folder's whole life.
+    pub fn cluster_id(&self) -> &str {
+        &self.inner.cluster_id
+    }
+
+    /// What opening the folder found.
+    pub fn recovery(&self) -> Recovery {
+        self.inner.recovery
+    }
+
+    /// All topics as of now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog.load_full()
+    }
+
+    /// Creates topics, each or not at all; durable before `done`.
+    pub fn create_topics(&self, topics: Vec<NewTopic>, done: Done<Vec<Result<Arc<Topic>, CatalogError>>>) {
+        self.send(Command::Catalog(CatalogChange::Create(topics, done)));
+    }
+
+    /// Deletes topics with all that they hold; durable before `done`.
+    pub fn delete_topics(&self, ids: Vec<Uuid>, done: Done<Vec<Result<(), CatalogError>>>) {
+        self.send(Command::Catalog(CatalogChange::Delete(ids, done)));
+    }
+
+    /// Gives topics more partitions, so many in total; durable before `done`.
+    pub fn create_partitions(
+        &self,
+        counts: Vec<(Uuid, u32)>,
+        done: Done<Vec<Result<Arc<Topic>, CatalogError>>>,
+    ) {
+        self.send(Command::Catalog(CatalogChange::CreatePartitions(counts, done)));
+    }
+
+    /// Appends batches in the order of the calls; `done` hears when [`AppendRequest::acks`] is kept.
+    pub fn append(&self, request: AppendRequest, done: Done<Vec<AppendResult>>) {
+        self.send(Command::Append(request, done));
+    }
+
+    /// A producer id that was never given before, not even by a process that crashed.
+    pub fn allocate_producer_id(&self, done: Done<i64>) {
+        self.send(Command::ProducerId(done));
+    }
+
+    /// Writes coordinator records: all or none, in the order of the calls, durable before `done`.
+    pub fn write_coordinator(&self, records: Vec<CoordinatorRecord>, done: Done<()>) {
+        self.send(Command::Coordinator(records, done));
+    }
+
+    /// All coordinator records, in key order. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed or lied.
+    pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
+        coordinator_log::records(&self.inner.engine)
+    }
+
+    /// Reads from memory only; `None` if the disk must be asked.
+    pub fn read_tail(
+        &self,
+        partition: &Partition,
+        from: i64,
+        limits: ReadLimits,
+    ) -> Option<Result<ReadBatches, ReadError>> {
+        read::read_tail(partition, from, limits)
+    }
+
+    /// Reads whole batches from the one that holds `from`. May block on the disk.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read(
+        &self,
+        partition: &Partition,
+        from: i64,
+        limits: ReadLimits,
+    ) -> Result<ReadBatches, ReadError> {
+        read::read(&self.inner.engine, partition, from, limits)
+    }
+
+    /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn offset_for_timestamp(
+        &self,
+        partition: &Partition,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        index::offset_for_timestamp(&self.inner.engine, partition, timestamp_ms, isolation)
+    }
+
+    /// The first visible record with the greatest timestamp. May block on the disk.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn max_timestamp(&self, partition: &Partition) -> Result<Option<TimestampedOffset>, ReadError> {
+        index::max_timestamp(&self.inner.engine, partition)
+    }
+
+    /// Finishes what was asked for, syncs and flushes it, marks the folder clean and ends the threads. Later calls are
+    /// refused; a second close does nothing.
+    ///
+    /// # Errors
+    /// A write or sync failed, now or before: the next start will count this stop as unclean.
+    pub fn close(&self) -> Result<(), StorageError> {
+        let threads = std::mem::take(&mut *self.inner.threads.lock());
+        if threads.is_empty() {
+            return Ok(());
+        }
+        let (sender, closed) = bounded(1);
+        let done: Done<()> = Box::new(move |outcome| sender.send(outcome).unwrap_or_default());
+        self.send(Command::Close(done));
+        let outcome = closed.recv().unwrap_or(Err(StorageError::Stopped));
+        for thread in threads {
+            if thread.join().is_err() {
+                return Err(StorageError::Stopped);
+            }
+        }
+        outcome?;
+        self.inner.engine.flush()?;
+        self.inner.engine.stop_background_work();
+        self.inner.failure.get().map_or(Ok(()), Err)
+    }
+
+    fn send(&self, command: Command) {
+        if let Err(refused) = self.inner.commands.send(command) {
+            crate::writer::refuse(refused.into_inner());
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the storage's own threads; they are joined by close")]
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(body)
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").field("recovery", &self.inner.recovery).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! The syncing thread: one fdatasync covers everything written since the last one, while the writer goes on.
+//!
+//! After it, in the order of the write groups: high watermarks rise, then those who asked for durability are answered.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::{Partition, StorageError, engine::Engine, fence::Fence, storage::Failure};
+
+/// Runs once the group is on the disk, or with the error that stopped everything.
+pub(crate) type AfterSync = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+
+/// What a write group wants done once it is on the disk.
+pub(crate) struct SyncGroup {
+    pub(crate) number: u64,
+    /// Partitions with batches that are invisible until then.
+    pub(crate) partitions: Vec<Arc<Partition>>,
+    pub(crate) after: Vec<AfterSync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    groups: Vec<SyncGroup>,
+    /// Something was written since the last sync.
+    dirty: bool,
+    closing: bool,
+}
+
+/// Hands write groups from the writer to the syncer. Its length is bounded by the requests in flight.
+#[derive(Default)]
+pub(crate) struct SyncQueue {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl SyncQueue {
+    /// A group that nobody waits for was written.
+    pub(crate) fn mark_dirty(&self) {
+        let mut queue = self.queue.lock();
+        if !queue.dirty {
+            queue.dirty = true;
+            self.changed.notify_one();
+        }
+    }
+
+    pub(crate) fn push(&self, group: SyncGroup) {
+        let mut queue = self.queue.lock();
+        queue.dirty = true;
+        queue.groups.push(group);
+        self.changed.notify_one();
+    }
+
+    /// Everything pushed so far is synced, then the syncer ends.
+    pub(crate) fn close(&self) {
+        self.queue.lock().closing = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for groups, or for the interval to pass over data that nobody waits for. `None`: closed, nothing left.
+    fn next(&self, interval: Duration) -> Option<Vec<SyncGroup>> {
+        let mut queue = self.queue.lock();
+        loop {
+            if !queue.groups.is_empty() {
+                break;
+            }
+            if queue.closing {
+                return None;
+            }
+            if !queue.dirty {
+                self.changed.wait(&mut queue);
+            } else if self.changed.wait_for(&mut queue, interval).timed_out() {
+                break;
+            }
+        }
+        queue.dirty = false;
+        Some(std::mem::take(&mut queue.groups))
+    }
+}
+
+/// The thread's whole life.
+pub(crate) fn run(
+    engine: &Engine,
+    queue: &SyncQueue,
+    failure: &Failure,
+    mut fence: Fence,
+    interval: Duration,
+) {
+    while let Some(groups) = queue.next(interval) {
+        let sequence = engine.sequence();
+        let synced = match failure.get() {
+            Some(error) => Err(error),
+            None => engine.sync().inspect_err(|error| failure.set(error)),
+        };
+        if let (Ok(()), Some(last)) = (&synced, groups.last().map(|group| group.number)) {
+            for partition in groups.iter().flat_map(|group| &group.partitions) {
+                partition.synced(last);
+            }
+        }
+        for after in groups.into_iter().flat_map(|group| group.after) {
+            after(synced.clone());
+        }
+        if synced.is_ok()
+            && let Err(error) = fence.advance(sequence)
+        {
+            failure.set(&error);
+        }
+    }
+}

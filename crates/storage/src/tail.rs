@@ -1,0 +1,139 @@
+//! The newest batches of each partition, kept in memory so that a consumer that keeps up never touches the disk.
+//!
+//! One budget bounds all partitions together; what was appended first leaves first. A tail has no holes: it starts at some
+//! batch and ends at the log's end.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{Partition, ReadLimits};
+
+#[derive(Debug)]
+struct TailBatch {
+    base_offset: i64,
+    next_offset: i64,
+    bytes: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    batches: VecDeque<TailBatch>,
+}
+
+impl Tail {
+    pub(crate) fn push(&mut self, base_offset: i64, next_offset: i64, bytes: Bytes) {
+        self.batches.push_back(TailBatch { base_offset, next_offset, bytes });
+    }
+
+    pub(crate) fn pop(&mut self) {
+        self.batches.pop_front();
+        if self.batches.is_empty() {
+            self.batches = VecDeque::new();
+        }
+    }
+
+    /// Whole batches from the one that holds `from`, all below `end`; `None` if the tail starts behind `from`.
+    pub(crate) fn read(&self, from: i64, end: i64, limits: ReadLimits) -> Option<Vec<Bytes>> {
+        if self.batches.front()?.base_offset > from {
+            return None;
+        }
+        let first = self.batches.partition_point(|batch| batch.next_offset <= from);
+        let mut room = Room::new(limits);
+        let visible = self.batches.range(first..).take_while(|batch| batch.base_offset < end);
+        Some(
+            visible
+                .take_while(|batch| room.admits(batch.bytes.len()))
+                .map(|batch| batch.bytes.clone())
+                .collect(),
+        )
+    }
+}
+
+/// How much a read may still take.
+pub(crate) struct Room {
+    left: usize,
+    first_is_free: bool,
+}
+
+impl Room {
+    pub(crate) fn new(limits: ReadLimits) -> Self {
+        Self { left: limits.max_bytes, first_is_free: limits.at_least_one }
+    }
+
+    /// Takes `bytes` if they fit, or if they are the first and one batch was asked for whatever its size.
+    pub(crate) fn admits(&mut self, bytes: usize) -> bool {
+        let admitted = bytes <= self.left || self.first_is_free;
+        self.first_is_free = false;
+        self.left = if admitted { self.left.saturating_sub(bytes) } else { 0 };
+        admitted
+    }
+}
+
+/// The order in which batches leave memory. Owned by the writer.
+#[derive(Debug)]
+pub(crate) struct TailBudget {
+    limit: usize,
+    held: usize,
+    order: VecDeque<(Arc<Partition>, usize)>,
+}
+
+impl TailBudget {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, held: 0, order: VecDeque::new() }
+    }
+
+    /// Notes that `bytes` joined the partition's tail, and evicts the oldest of all tails beyond the budget.
+    pub(crate) fn added(&mut self, partition: &Arc<Partition>, bytes: usize) {
+        self.order.push_back((Arc::clone(partition), bytes));
+        self.held += bytes;
+        while self.held > self.limit {
+            let Some((partition, bytes)) = self.order.pop_front() else { break };
+            partition.pop_tail();
+            self.held -= bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isolation;
+
+    fn limits(max_bytes: usize, at_least_one: bool) -> ReadLimits {
+        ReadLimits { max_bytes, at_least_one, isolation: Isolation::ReadUncommitted }
+    }
+
+    fn tail() -> Tail {
+        let mut tail = Tail::default();
+        for base in [10, 13, 16] {
+            tail.push(base, base + 3, Bytes::from_static(b"0123456789"));
+        }
+        tail
+    }
+
+    #[test]
+    fn starts_with_the_batch_that_holds_the_offset() {
+        assert_eq!(tail().read(14, 100, limits(100, false)).unwrap().len(), 2);
+        assert_eq!(tail().read(10, 100, limits(100, false)).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn knows_what_it_does_not_hold() {
+        assert!(tail().read(9, 100, limits(100, false)).is_none());
+        assert!(Tail::default().read(0, 100, limits(100, false)).is_none());
+    }
+
+    #[test]
+    fn shows_nothing_at_or_behind_the_end() {
+        assert_eq!(tail().read(10, 16, limits(100, false)).unwrap().len(), 2);
+        assert_eq!(tail().read(19, 19, limits(100, false)).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn stops_at_the_byte_limit_but_for_a_first_batch_asked_for() {
+        assert_eq!(tail().read(10, 100, limits(25, false)).unwrap().len(), 2);
+        assert_eq!(tail().read(10, 100, limits(5, false)).unwrap().len(), 0);
+        assert_eq!(tail().read(10, 100, limits(5, true)).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,380 @@
+//! The writer: one thread through which every change goes, in the order it was asked for.
+//!
+//! It drains its queue, gives offsets, checks sequences, builds one WriteBatch over all partitions and records, writes it,
+//! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all that queued up
+//! meanwhile, and a slow sync holds up nobody who did not ask for it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use rocksdb::WriteBatch;
+
+use crate::{
+    Acks, AppendRequest, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition,
+    PartitionNumber, StorageError, StorageOptions, appender,
+    catalog::{CatalogChange, CatalogWriter},
+    engine::{Engine, Family},
+    generation::{Extent, Generations},
+    housekeeping::Chore,
+    keys::{self, GenerationNumber, GenerationRecord, NodeKey},
+    partition::Written,
+    storage::Failure,
+    sync::{AfterSync, SyncGroup, SyncQueue},
+    tail::TailBudget,
+};
+
+/// Bytes of batches after which a group is written even if more is queued.
+const GROUP_BYTES: usize = 4 << 20;
+/// Commands after which it is.
+const GROUP_COMMANDS: usize = 1024;
+/// How often an idle writer looks at its generation's age.
+const IDLE: Duration = Duration::from_secs(60);
+/// Producer ids taken from the disk at a time; what is left of a block is lost at a stop.
+const PRODUCER_ID_BLOCK: i64 = 1000;
+
+/// One thing to write.
+pub(crate) enum Command {
+    Append(AppendRequest, Done<Vec<AppendResult>>),
+    Coordinator(Vec<CoordinatorRecord>, Done<()>),
+    Catalog(CatalogChange),
+    ProducerId(Done<i64>),
+    /// Forget producers that last wrote before this time, Unix ms.
+    ExpireProducers {
+        before_ms: i64,
+    },
+    /// The family of this generation exists: appends may go there.
+    GenerationReady(GenerationNumber),
+    /// Write the clean mark behind everything else, then end.
+    Close(Done<()>),
+}
+
+/// What the writer owns.
+pub(crate) struct Writer {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: StorageOptions,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) syncs: Arc<SyncQueue>,
+    pub(crate) chores: Sender<Chore>,
+    pub(crate) failure: Arc<Failure>,
+    pub(crate) published: Arc<ArcSwap<Catalog>>,
+    pub(crate) catalog: CatalogWriter,
+    pub(crate) generations: Generations,
+    pub(crate) next_producer_id: i64,
+    pub(crate) producer_ids_end: i64,
+    pub(crate) tail: TailBudget,
+    pub(crate) group: u64,
+}
+
+/// Everything one WriteBatch brings about, collected while it is built.
+pub(crate) struct WriteGroup<'e> {
+    batch: WriteBatch,
+    generation: Family<'e>,
+    state: Family<'e>,
+    /// Where its batches go.
+    pub(crate) current: GenerationNumber,
+    pub(crate) now_ms: i64,
+    pub(crate) written: Vec<(Arc<Partition>, Written)>,
+    /// Producers whose state changed: written once a group.
+    pub(crate) producers: HashMap<(PartitionNumber, i64), Arc<Partition>>,
+    appended_bytes: usize,
+    extents_added: usize,
+    extents_removed: Vec<Extent>,
+    catalog_changed: bool,
+    after_write: Vec<AfterSync>,
+    after_sync: Vec<AfterSync>,
+}
+
+impl<'e> WriteGroup<'e> {
+    fn new(engine: &'e Engine, current: GenerationNumber, now_ms: i64) -> Result<Self, StorageError> {
+        let missing = || StorageError::corrupt("database", "the current generation is gone");
+        Ok(Self {
+            batch: WriteBatch::default(),
+            generation: engine.generation(current).ok_or_else(missing)?,
+            state: engine.state()?,
+            current,
+            now_ms,
+            written: Vec::new(),
+            producers: HashMap::new(),
+            appended_bytes: 0,
+            extents_added: 0,
+            extents_removed: Vec::new(),
+            catalog_changed: false,
+            after_write: Vec::new(),
+            after_sync: Vec::new(),
+        })
+    }
+
+    pub(crate) fn put_batch(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &[u8]) {
+        self.batch.put_cf(&self.generation, keys::batch(partition, base_offset), bytes);
+        self.appended_bytes += bytes.len();
+    }
+
+    pub(crate) fn put_extent(&mut self, partition: &Partition, extent: Extent) {
+        let key = keys::extent(partition.number(), extent.base_offset);
+        self.put_state(key, extent.generation.0.to_be_bytes());
+        self.extents_added += 1;
+        partition.add_extent(extent);
+    }
+
+    pub(crate) fn put_state(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.batch.put_cf(&self.state, key, value);
+    }
+
+    pub(crate) fn delete_state(&mut self, key: impl AsRef<[u8]>) {
+        self.batch.delete_cf(&self.state, key);
+    }
+
+    pub(crate) fn delete_state_prefix(&mut self, prefix: &[u8]) {
+        self.batch.delete_range_cf(&self.state, prefix, &keys::behind(prefix));
+    }
+}
+
+impl Writer {
+    /// The thread's whole life: ends on [`Command::Close`] or when nobody can ask any more.
+    pub(crate) fn run(mut self) {
+        // A roll changes the family that a group writes to, so it starts a group of its own.
+        let mut put_back = None;
+        loop {
+            let first = match put_back.take().map_or_else(|| self.commands.recv_timeout(IDLE), Ok) {
+                Ok(command) => command,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.ask_for_successor();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let closing = matches!(first, Command::Close(_));
+            put_back = match self.failure.get() {
+                Some(_) => {
+                    refuse(first);
+                    None
+                }
+                None => self.write_group(first).unwrap_or_else(|error| {
+                    self.failure.set(&error);
+                    None
+                }),
+            };
+            if closing {
+                break;
+            }
+            self.ask_for_successor();
+        }
+        self.syncs.close();
+    }
+
+    /// Writes `first` and what else is queued; returns a command that must start a group of its own.
+    fn write_group(&mut self, first: Command) -> Result<Option<Command>, StorageError> {
+        let engine = Arc::clone(&self.engine);
+        let now_ms = (self.options.clock)();
+        if let Command::GenerationReady(number) = first {
+            tracing::debug!(generation = number.0, "appends go to a new generation");
+            self.generations.roll(number, now_ms);
+        }
+        let mut group = WriteGroup::new(&engine, self.generations.current(), now_ms)?;
+        self.group += 1;
+        let mut put_back = None;
+        let mut next = Some(first);
+        for _ in 0..GROUP_COMMANDS {
+            let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) else { break };
+            let closes = matches!(command, Command::Close(_));
+            self.apply(&mut group, command);
+            if closes || group.appended_bytes >= GROUP_BYTES {
+                break;
+            }
+            next = self.commands.try_recv().ok();
+            if matches!(next, Some(Command::GenerationReady(_) | Command::Close(_))) {
+                put_back = next;
+                break;
+            }
+        }
+        self.commit(&engine, group)?;
+        Ok(put_back)
+    }
+
+    /// Writes the group and makes it known.
+    fn commit(&mut self, engine: &Engine, mut group: WriteGroup<'_>) -> Result<(), StorageError> {
+        for ((number, producer_id), partition) in std::mem::take(&mut group.producers) {
+            if let Some(state) = partition.append.lock().producer(producer_id) {
+                group.put_state(keys::producer(number, producer_id), state.encode());
+            }
+        }
+        self.give_up_empty_generations(&mut group);
+        if group.catalog_changed {
+            let (published, catalog) = (Arc::clone(&self.published), Arc::new(self.catalog.catalog.clone()));
+            let publish =
+                move |durable: Result<(), StorageError>| durable.map_or((), |()| published.store(catalog));
+            match self.options.flush_policy {
+                FlushPolicy::Sync => group.after_sync.insert(0, Box::new(publish)),
+                FlushPolicy::Os => group.after_write.insert(0, Box::new(publish)),
+            }
+        }
+        let WriteGroup { batch, written, after_write, after_sync, .. } = group;
+        let wrote = !batch.is_empty();
+        if wrote && let Err(error) = engine.write(batch) {
+            for after in after_write.into_iter().chain(after_sync) {
+                after(Err(error.clone()));
+            }
+            return Err(error);
+        }
+        let partitions = self.publish(written);
+        if !partitions.is_empty() || !after_sync.is_empty() {
+            self.syncs.push(SyncGroup { number: self.group, partitions, after: after_sync });
+        } else if wrote {
+            self.syncs.mark_dirty();
+        }
+        for after in after_write {
+            after(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Moves log ends; returns the partitions with batches that await the group's sync.
+    fn publish(&mut self, written: Vec<(Arc<Partition>, Written)>) -> Vec<Arc<Partition>> {
+        let mut awaiting: Vec<Arc<Partition>> = Vec::new();
+        for (partition, written) in written {
+            if written.awaits.is_some() && !awaiting.last().is_some_and(|last| Arc::ptr_eq(last, &partition))
+            {
+                awaiting.push(Arc::clone(&partition));
+            }
+            let bytes = written.bytes.len();
+            partition.publish(written);
+            self.tail.added(&partition, bytes);
+        }
+        awaiting
+    }
+
+    fn apply(&mut self, group: &mut WriteGroup<'_>, command: Command) {
+        match command {
+            Command::Append(request, done) => self.append(group, request, done),
+            Command::Coordinator(records, done) => {
+                for CoordinatorRecord { key, value } in records {
+                    match value {
+                        Some(value) => group.put_state(keys::coordinator(&key), value),
+                        None => group.delete_state(keys::coordinator(&key)),
+                    }
+                }
+                self.after_durable(group, done);
+            }
+            Command::Catalog(change) => self.change_catalog(group, change),
+            Command::ProducerId(done) => {
+                let id = self.take_producer_id(group);
+                self.after_durable(group, Box::new(move |durable| done(durable.map(|()| id))));
+            }
+            Command::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
+            Command::GenerationReady(number) => {
+                let record = GenerationRecord { created_ms: group.now_ms };
+                group.put_state(keys::generation(number), record.encode());
+            }
+            Command::Close(done) => {
+                group.put_state(keys::node(NodeKey::Clean), [1]);
+                // Under every flush policy: a clean stop leaves nothing to the operating system.
+                group.after_sync.push(done);
+            }
+        }
+    }
+
+    fn append(&mut self, group: &mut WriteGroup<'_>, request: AppendRequest, done: Done<Vec<AppendResult>>) {
+        let syncs = request.acks == Acks::All && self.options.flush_policy == FlushPolicy::Sync;
+        let awaits = syncs.then_some(self.group);
+        let results: Vec<AppendResult> =
+            request.entries.iter().map(|entry| appender::append(group, entry, awaits)).collect();
+        let after: AfterSync = Box::new(move |written| done(written.map(|()| results)));
+        match syncs {
+            // A repeated batch waits too: its first copy may not be on the disk yet.
+            true => group.after_sync.push(after),
+            false => group.after_write.push(after),
+        }
+    }
+
+    /// Answers when the group has what the flush policy calls durable.
+    fn after_durable(&self, group: &mut WriteGroup<'_>, after: AfterSync) {
+        match self.options.flush_policy {
+            FlushPolicy::Sync => group.after_sync.push(after),
+            FlushPolicy::Os => group.after_write.push(after),
+        }
+    }
+
+    fn change_catalog(&mut self, group: &mut WriteGroup<'_>, change: CatalogChange) {
+        group.catalog_changed = true;
+        let answer: AfterSync = match change {
+            CatalogChange::Create(topics, done) => {
+                let results: Vec<_> = topics.into_iter().map(|new| self.catalog.create(group, new)).collect();
+                Box::new(move |durable| done(durable.map(|()| results)))
+            }
+            CatalogChange::CreatePartitions(counts, done) => {
+                let mut create = |(id, wanted)| self.catalog.create_partitions(group, id, wanted);
+                let results: Vec<_> = counts.into_iter().map(&mut create).collect();
+                Box::new(move |durable| done(durable.map(|()| results)))
+            }
+            CatalogChange::Delete(ids, done) => {
+                let mut results = Vec::with_capacity(ids.len());
+                for id in ids {
+                    let removed = self.catalog.delete(group, id);
+                    results.push(removed.map(|extents| group.extents_removed.extend(extents)));
+                }
+                Box::new(move |durable| done(durable.map(|()| results)))
+            }
+        };
+        self.after_durable(group, answer);
+    }
+
+    /// Generations in which nothing lives go first from the state, then, once that is on the disk, as families.
+    fn give_up_empty_generations(&mut self, group: &mut WriteGroup<'_>) {
+        self.generations.appended(group.appended_bytes, group.extents_added);
+        for number in self.generations.extents_removed(&group.extents_removed) {
+            group.delete_state(keys::generation(number));
+            let chores = self.chores.clone();
+            let drop_it = move |durable: Result<(), StorageError>| {
+                // Left undone, the next start does it.
+                if durable.is_ok() && chores.try_send(Chore::Drop(number)).is_err() {
+                    tracing::debug!(generation = number.0, "dropped at the next start");
+                }
+            };
+            group.after_sync.push(Box::new(drop_it));
+        }
+    }
+
+    fn take_producer_id(&mut self, group: &mut WriteGroup<'_>) -> i64 {
+        if self.next_producer_id == self.producer_ids_end {
+            self.producer_ids_end += PRODUCER_ID_BLOCK;
+            group.put_state(keys::node(NodeKey::NextProducerId), self.producer_ids_end.to_be_bytes());
+        }
+        self.next_producer_id += 1;
+        self.next_producer_id - 1
+    }
+
+    fn expire_producers(&self, group: &mut WriteGroup<'_>, before_ms: i64) {
+        for partition in self.catalog.catalog.topics().flat_map(|topic| &topic.partitions) {
+            for producer_id in partition.append.lock().expire(before_ms) {
+                group.producers.remove(&(partition.number(), producer_id));
+                group.delete_state(keys::producer(partition.number(), producer_id));
+            }
+        }
+    }
+
+    fn ask_for_successor(&mut self) {
+        let StorageOptions { clock, generation_bytes, generation_age, .. } = &self.options;
+        if let Some(number) = self.generations.wanted(clock(), *generation_bytes, *generation_age)
+            && self.chores.try_send(Chore::Prepare(number)).is_err()
+        {
+            tracing::debug!("no successor for the current generation yet");
+            self.generations.successor_refused();
+        }
+    }
+}
+
+/// Answers that the storage is stopped.
+pub(crate) fn refuse(command: Command) {
+    let error = StorageError::Stopped;
+    match command {
+        Command::Append(_, done) => done(Err(error)),
+        Command::Coordinator(_, done) | Command::Close(done) => done(Err(error)),
+        Command::ProducerId(done) => done(Err(error)),
+        Command::Catalog(CatalogChange::Create(_, done) | CatalogChange::CreatePartitions(_, done)) => {
+            done(Err(error));
+        }
+        Command::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
+        Command::ExpireProducers { .. } | Command::GenerationReady(_) => {}
+    }
+}

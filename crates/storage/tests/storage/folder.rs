@@ -1,0 +1,196 @@
+//! The folder as a whole: topics, generations, coordinator records, what a bad start says, and a random walk over all of it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::common::{append, batch, copy_of, create, delete, open, values, wait};
+use bytes::Bytes;
+use storage::{
+    Acks, CatalogError, CoordinatorRecord, NewTopic, OpenError, ReadError, Storage, StorageOptions,
+};
+use uuid::Uuid;
+
+#[test]
+fn topics_are_created_grown_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 2);
+    let again = NewTopic { name: "t".into(), id: Uuid::new_v4(), partitions: 1, configs: BTreeMap::new() };
+    let refused = wait(|done| storage.create_topics(vec![again], done)).unwrap().remove(0).unwrap_err();
+    assert_eq!(refused, CatalogError::TopicAlreadyExists);
+    let grown = wait(|done| storage.create_partitions(vec![(topic.id, 3)], done)).unwrap().remove(0).unwrap();
+    assert_eq!(grown.partitions.len(), 3);
+    assert!(Arc::ptr_eq(&grown.partitions[0], &topic.partitions[0]));
+    let shrunk =
+        wait(|done| storage.create_partitions(vec![(topic.id, 3)], done)).unwrap().remove(0).unwrap_err();
+    assert_eq!(shrunk, CatalogError::InvalidPartitions { current: 3, wanted: 3 });
+
+    append(&storage, &topic.partitions[0], batch(&[(1, b"old")]), Acks::All).unwrap();
+    delete(&storage, &topic);
+    assert!(storage.catalog().topic("t").is_none());
+    let gone = storage.read(&topic.partitions[0], 0, crate::common::UNLIMITED).unwrap_err();
+    assert!(matches!(gone, ReadError::Deleted));
+    append(&storage, &topic.partitions[0], batch(&[(1, b"late")]), Acks::All).unwrap_err();
+    let anew = create(&storage, "t", 1);
+    assert_ne!(anew.id, topic.id);
+    assert_eq!(values(&storage, &anew.partitions[0], 0), []);
+    storage.close().unwrap();
+}
+
+#[test]
+fn reads_cross_generations_and_empty_ones_are_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        StorageOptions { generation_bytes: 10_000, tail_bytes: 0, ..StorageOptions::new(folder.path()) };
+    let storage = Storage::open(options.clone()).unwrap();
+    let (kept, deleted) = (create(&storage, "kept", 1), create(&storage, "deleted", 1));
+    let value = vec![1u8; 4000];
+    let generations = |path: &std::path::Path| {
+        let names = rocksdb::DB::list_cf(&rocksdb::Options::default(), path).unwrap();
+        names.iter().filter(|name| name.starts_with("gen-")).count()
+    };
+    for _ in 0..40 {
+        append(&storage, &deleted.partitions[0], batch(&[(1, &value)]), Acks::All).unwrap();
+    }
+    for _ in 0..40 {
+        append(&storage, &kept.partitions[0], batch(&[(1, &value)]), Acks::All).unwrap();
+    }
+    assert_eq!(values(&storage, &kept.partitions[0], 0).len(), 40);
+    assert_eq!(values(&storage, &kept.partitions[0], 20).len(), 20);
+    let before = generations(folder.path());
+    assert!(before > 4, "{before} generations");
+    delete(&storage, &deleted);
+    storage.close().unwrap();
+    drop(storage);
+    let storage = Storage::open(options).unwrap();
+    assert!(generations(folder.path()) < before, "space of deleted topics comes back");
+    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions[0]);
+    assert_eq!(values(&storage, &partition, 0).len(), 40);
+    storage.close().unwrap();
+}
+
+#[test]
+fn coordinator_records_are_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let record = |key: &'static str, value: Option<&'static str>| CoordinatorRecord {
+        key: Bytes::from_static(key.as_bytes()),
+        value: value.map(|value| Bytes::from_static(value.as_bytes())),
+    };
+    let records = vec![record("b", Some("1")), record("a", Some("2")), record("c", Some("3"))];
+    wait(|done| storage.write_coordinator(records, done)).unwrap();
+    wait(|done| storage.write_coordinator(vec![record("c", None), record("b", Some("4"))], done)).unwrap();
+    let killed = copy_of(folder.path());
+    storage.close().unwrap();
+    let storage = open(killed.path());
+    assert_eq!(storage.coordinator_records().unwrap(), [("a".into(), "2".into()), ("b".into(), "4".into())]);
+    storage.close().unwrap();
+}
+
+#[test]
+fn a_log_cut_short_behind_the_fence_is_not_started_silently() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 1);
+    append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::All).unwrap();
+    let killed = copy_of(folder.path());
+    storage.close().unwrap();
+    std::fs::write(killed.path().join("FENCE"), "1000000").unwrap();
+    let refused = Storage::open(StorageOptions::new(killed.path())).unwrap_err();
+    assert!(matches!(refused, OpenError::DataLoss { synced: 1_000_000, .. }), "{refused}");
+    let accepted = StorageOptions { accept_data_loss: true, ..StorageOptions::new(killed.path()) };
+    let storage = Storage::open(accepted).unwrap();
+    assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].leader_epoch(), 1);
+    storage.close().unwrap();
+    drop(storage);
+    open(killed.path()).close().unwrap();
+}
+
+/// A small generator: the same seed walks the same way.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// Appends, reads, deletions, restarts and kills against plain vectors. `OTTLA_SEEDS` asks for more walks.
+#[test]
+fn random_walks_agree_with_a_plain_model() {
+    let seeds = std::env::var("OTTLA_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(8);
+    for seed in 1..=seeds {
+        walk(seed);
+    }
+}
+
+fn walk(seed: u64) {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let options = |path: &std::path::Path| StorageOptions {
+        generation_bytes: 20_000,
+        tail_bytes: 5_000,
+        ..StorageOptions::new(path)
+    };
+    let mut folder = tempfile::tempdir().unwrap();
+    let mut storage = Storage::open(options(folder.path())).unwrap();
+    let mut model: BTreeMap<String, Vec<Vec<(i64, Bytes)>>> = BTreeMap::new();
+    for step in 0..120u64 {
+        let context = format!("seed {seed} step {step}");
+        match random.below(20) {
+            0 if model.len() < 4 => {
+                let name = format!("topic-{step}");
+                create(&storage, &name, 3);
+                model.insert(name, vec![Vec::new(); 3]);
+            }
+            1 if model.len() > 2 => {
+                let name = model.keys().next().unwrap().clone();
+                delete(&storage, storage.catalog().topic(&name).unwrap());
+                model.remove(&name);
+            }
+            2 => {
+                storage.close().unwrap();
+                drop(storage);
+                storage = Storage::open(options(folder.path())).unwrap();
+            }
+            3 => {
+                let killed = copy_of(folder.path());
+                storage.close().unwrap();
+                drop(storage);
+                folder = killed;
+                storage = Storage::open(options(folder.path())).unwrap();
+                assert!(storage.recovery().unclean, "{context}");
+            }
+            _ => {
+                for (name, partitions) in &mut model {
+                    let topic = Arc::clone(storage.catalog().topic(name).unwrap());
+                    let index = random.below(3) as usize;
+                    let (partition, log) = (&topic.partitions[index], &mut partitions[index]);
+                    let value = Bytes::from(vec![step as u8; random.below(2000) as usize]);
+                    let records: Vec<(i64, &[u8])> =
+                        (0..=random.below(3)).map(|_| (1, value.as_ref())).collect();
+                    let base = append(&storage, partition, batch(&records), Acks::All).unwrap().base_offset;
+                    log.extend((base..).zip(&records).map(|(offset, _)| (offset, value.clone())));
+                    let from = random.below(log.len() as u64) as usize;
+                    let found = values(&storage, partition, from as i64);
+                    let start = found.iter().position(|(offset, _)| *offset == from as i64).expect(&context);
+                    assert_eq!(found[start..], log[from..], "{context}");
+                }
+            }
+        }
+        for (name, partitions) in &model {
+            for (index, log) in partitions.iter().enumerate() {
+                let partition = Arc::clone(&storage.catalog().topic(name).unwrap().partitions[index]);
+                assert_eq!(partition.high_watermark(), log.len() as i64, "{context} {name}-{index}");
+            }
+        }
+    }
+    for (name, partitions) in &model {
+        for (index, log) in partitions.iter().enumerate() {
+            let partition = Arc::clone(&storage.catalog().topic(name).unwrap().partitions[index]);
+            assert_eq!(values(&storage, &partition, 0), *log, "seed {seed} {name}-{index}");
+        }
+    }
+    storage.close().unwrap();
+}

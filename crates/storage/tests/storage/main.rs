@@ -1,0 +1,6 @@
+//! The storage through its public face, on real files.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod common;
+mod folder;
+mod log;
