@@ -18,6 +18,7 @@ pub mod config;
 mod context;
 mod dispatch;
 pub mod healthcheck;
+pub mod io;
 mod net;
 pub mod tasks;
 pub mod telemetry;

@@ -1,0 +1,164 @@
+//! The only bridge between async tasks and the storage's threads.
+//!
+//! A write takes its place in the order when the method is *called*; the future it returns only waits. A read is answered
+//! from memory on the spot if it can be, else on a bounded pool of blocking threads.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use storage::{
+    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, Done, Isolation, NewTopic,
+    Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageError, TimestampedOffset, Topic,
+};
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
+
+/// Disk reads at the same time; more would only queue up in the disk.
+const DISK_READS: usize = 8;
+
+/// What services call. Clones share the storage.
+#[derive(Clone, Debug)]
+pub struct Io {
+    storage: Storage,
+    disk_reads: Arc<Semaphore>,
+}
+
+impl Io {
+    /// The bridge to an open folder.
+    pub fn new(storage: Storage) -> Self {
+        Self { storage, disk_reads: Arc::new(Semaphore::new(DISK_READS)) }
+    }
+
+    /// The storage itself, for what neither waits nor blocks.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// All topics as of now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.storage.catalog()
+    }
+
+    /// Appends batches; see [`Storage::append`].
+    pub fn append(
+        &self,
+        request: AppendRequest,
+    ) -> impl Future<Output = Result<Vec<AppendResult>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.storage.append(request, done);
+        answer
+    }
+
+    /// Creates topics, each or not at all.
+    pub fn create_topics(
+        &self,
+        topics: Vec<NewTopic>,
+    ) -> impl Future<Output = Result<Vec<Result<Arc<Topic>, CatalogError>>, StorageError>> + Send + use<>
+    {
+        let (done, answer) = answer();
+        self.storage.create_topics(topics, done);
+        answer
+    }
+
+    /// Deletes topics with all that they hold.
+    pub fn delete_topics(
+        &self,
+        ids: Vec<Uuid>,
+    ) -> impl Future<Output = Result<Vec<Result<(), CatalogError>>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.storage.delete_topics(ids, done);
+        answer
+    }
+
+    /// Gives topics more partitions, so many in total.
+    pub fn create_partitions(
+        &self,
+        counts: Vec<(Uuid, u32)>,
+    ) -> impl Future<Output = Result<Vec<Result<Arc<Topic>, CatalogError>>, StorageError>> + Send + use<>
+    {
+        let (done, answer) = answer();
+        self.storage.create_partitions(counts, done);
+        answer
+    }
+
+    /// A producer id that was never given before.
+    pub fn allocate_producer_id(&self) -> impl Future<Output = Result<i64, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.storage.allocate_producer_id(done);
+        answer
+    }
+
+    /// Writes coordinator records, all or none, durable before the answer.
+    pub fn write_coordinator(
+        &self,
+        records: Vec<CoordinatorRecord>,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.storage.write_coordinator(records, done);
+        answer
+    }
+
+    /// All coordinator records, in key order; blocks, so for the start only.
+    pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
+        self.storage.coordinator_records()
+    }
+
+    /// Reads whole batches from the one that holds `from`.
+    pub async fn read(
+        &self,
+        partition: &Arc<Partition>,
+        from: i64,
+        limits: ReadLimits,
+    ) -> Result<ReadBatches, ReadError> {
+        match self.storage.read_tail(partition, from, limits) {
+            Some(answer) => answer,
+            None => {
+                self.on_disk(partition, move |storage, partition| storage.read(partition, from, limits)).await
+            }
+        }
+    }
+
+    /// The first visible record whose timestamp is at or above `timestamp_ms`.
+    pub async fn offset_for_timestamp(
+        &self,
+        partition: &Arc<Partition>,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        let look_up = move |storage: &Storage, partition: &Partition| {
+            storage.offset_for_timestamp(partition, timestamp_ms, isolation)
+        };
+        self.on_disk(partition, look_up).await
+    }
+
+    /// The first visible record with the greatest timestamp.
+    pub async fn max_timestamp(
+        &self,
+        partition: &Arc<Partition>,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        self.on_disk(partition, |storage, partition| storage.max_timestamp(partition)).await
+    }
+
+    /// Runs `read` where blocking does no harm.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        partition: &Arc<Partition>,
+        read: impl FnOnce(&Storage, &Partition) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let permit = Arc::clone(&self.disk_reads).acquire_owned().await.map_err(|_| StorageError::Stopped)?;
+        let (storage, partition) = (self.storage.clone(), Arc::clone(partition));
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&storage, &partition)
+        });
+        reading.await.map_err(|_| StorageError::Stopped)?
+    }
+}
+
+/// Who hears the outcome of a write, and the future that waits for it. If nobody waits any more, the write is done all
+/// the same.
+fn answer<T: Send + 'static>() -> (Done<T>, impl Future<Output = Result<T, StorageError>> + Send + use<T>) {
+    let (sender, receiver) = oneshot::channel();
+    let done: Done<T> = Box::new(move |outcome| drop(sender.send(outcome)));
+    (done, async move { receiver.await.unwrap_or(Err(StorageError::Stopped)) })
+}
