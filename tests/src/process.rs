@@ -1,0 +1,55 @@
+//! Signals, and what /proc says of a process.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Sends a signal, by its name without `SIG`. By the shell's builtin: no unsafe code, and no
+/// package that a small machine lacks.
+///
+/// # Errors
+/// If there is no such process.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status()?;
+    ensure!(status.success(), "kill -{name} {pid}: {status}");
+    Ok(())
+}
+
+/// Resident memory of a process, in bytes: now, and the most it ever was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// VmRSS.
+    pub now_bytes: u64,
+    /// VmHWM.
+    pub peak_bytes: u64,
+}
+
+/// Reads [`Memory`] of a process.
+///
+/// # Errors
+/// If it is gone.
+pub fn memory(pid: u32) -> Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    };
+    Ok(Memory { now_bytes: field("VmRSS:").context("VmRSS")?, peak_bytes: field("VmHWM:").context("VmHWM")? })
+}
+
+/// Makes [`Memory::peak_bytes`] start again from what is resident now.
+///
+/// # Errors
+/// If we may not (it needs to be our own process or root).
+pub fn reset_peak(pid: u32) -> Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting VmHWM")
+}
+
+/// Open file descriptors of a process.
+///
+/// # Errors
+/// If it is gone.
+pub fn open_files(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
