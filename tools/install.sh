@@ -33,6 +33,7 @@ for_testing() {
     # The container test starts its own engine, which only root can.
     [[ $EUID != 0 ]] || needs docker.io have dockerd
     [[ $EUID != 0 ]] || needs docker-compose have docker-compose
+    [[ $EUID != 0 ]] || needs iproute2 have ip
     # promtool checks the metrics; the server stands in for the image that compose.yaml names.
     needs prometheus have promtool
 }

@@ -4,7 +4,7 @@
 # Builds the last stage of docker/Dockerfile (no image is pulled: the binary's own file system stands in for the build
 # stage), runs it hardened with published ports and a volume, and drives it from outside with kafka-python; then brings up
 # docker/compose.yaml by docker-compose 1.29 and asks its Prometheus for the broker's metrics. Skips, saying so, where there
-# is no root or no engine. Leaves nothing behind: the engine, its images and its network are this script's own.
+# is no root or no engine. Leaves nothing behind and minds no engine that runs beside it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
 here=$root/tests/docker
@@ -15,15 +15,37 @@ skip() {
 }
 [[ $EUID == 0 ]] || skip "it starts a container engine, which only root can"
 have dockerd || skip "no dockerd (Debian: apt-get install docker.io)"
+have unshare || skip "no unshare (Debian: apt-get install util-linux)"
+have ip || skip "no ip (Debian: apt-get install iproute2)"
 
-work=$(mktemp -d /tmp/ottla-docker.XXXXXX)
+# Outside: what needs the network, or the build. Then the rest in namespaces of its own, where every port is free, and whose
+# end takes the engine's processes, mounts, bridge and packet filter rules with it.
+venv=$OTTLA_CACHE/venvs/container-test
+if [[ ${OTTLA_INSIDE:-} != yes ]]; then
+    binary=${1:-$("$root/tools/binary.sh")}
+    [[ -e $venv/ready ]] || {
+        say "installing kafka-python into $venv"
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" -q --disable-pip-version-check install kafka-python==3.0.12
+        touch "$venv/ready"
+    }
+    unshare --net --mount --pid --fork true || skip "this machine gives no namespaces of its own"
+    OTTLA_WORK=$(mktemp -d /tmp/ottla-docker.XXXXXX)
+    export OTTLA_INSIDE=yes OTTLA_WORK
+    trap 'rm -rf "$OTTLA_WORK"' EXIT
+    unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$(realpath "$binary")"
+    exit
+fi
+binary=$1 work=$OTTLA_WORK
+ip link set lo up
+
 export DOCKER_HOST=unix://$work/docker.sock
 # Debian's own client, which builds with BuildKit by itself; others want a plugin for that.
 docker() { DOCKER_BUILDKIT=${buildkit:-1} "$docker" "$@"; }
 docker=/usr/bin/docker
 [[ -x $docker ]] || docker=$(command -v docker)
-engine='' bridge_was_there=''
-[[ ! -e /sys/class/net/docker0 ]] || bridge_was_there=yes
+engine=''
 
 # shellcheck disable=SC2317 # reached through the trap
 cleanup() {
@@ -31,14 +53,9 @@ cleanup() {
     trap - EXIT INT TERM
     if [[ -n $engine ]]; then
         docker ps -aq 2>/dev/null | xargs -r "$docker" rm -f >/dev/null 2>&1 || true
-        docker network prune -f >/dev/null 2>&1 || true
         kill "$engine" 2>/dev/null || true
         wait "$engine" 2>/dev/null || true
-        [[ -n $bridge_was_there ]] || ip link delete docker0 2>/dev/null || true
     fi
-    # What the engine may have left mounted.
-    grep -o " $work/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
-    rm -rf "$work"
     exit "$status"
 }
 trap cleanup EXIT
@@ -88,7 +105,6 @@ given() {
     "$root/docker/rootfs.sh" "$2" "$work/$1/rootfs"
     tar -C "$work/$1" -c rootfs data | docker import - "$1" >/dev/null
 }
-binary=${1:-$("$root/tools/binary.sh")}
 [[ $(basename "$binary") == ottla ]] || { install -D "$binary" "$work/ottla"; binary=$work/ottla; }
 given ottla-rootfs "$binary"
 docker build -q --build-arg ROOTFS=ottla-rootfs -f "$root/docker/Dockerfile" -t ottla:latest "$root" >/dev/null
@@ -112,20 +128,9 @@ context_is_a_workspace() {
 expect "the build's context holds all that cargo and the build stage need" context_is_a_workspace
 
 # --- one container -----------------------------------------------------------------------------------------------------
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'; }
-port_is_free() { python3 -c 'import socket, sys; socket.socket().bind(("", int(sys.argv[1])))' "$1" 2>/dev/null; }
-http=$(free_port)
-command=()
-if port_is_free 9092; then
-    kafka=9092
-else
-    # A published port is the one clients are told, so the broker must listen on that number inside as well.
-    kafka=$(free_port)
-    command=(serve --listen ":$kafka")
-fi
 start() {
     docker run -d --name ottla --read-only --cap-drop ALL --security-opt no-new-privileges -v ottla-test:/data \
-        -p "$kafka:$kafka" -p "127.0.0.1:$http:8080" ottla:latest "${command[@]}" >/dev/null
+        -p 9092:9092 -p 127.0.0.1:8080:8080 ottla:latest >/dev/null
 }
 health() { docker inspect -f '{{.State.Health.Status}}' ottla; }
 is_decided() { [[ $(health) != starting ]]; }
@@ -144,18 +149,10 @@ expect "the process is user 65532" test "$(uid)" = 65532
 expect "the volume belongs to that user" \
     test "$(stat -c %u "$(docker volume inspect -f '{{.Mountpoint}}' ottla-test)")" = 65532
 
-venv=$OTTLA_CACHE/venvs/container-test
-[[ -x $venv/bin/python && -e $venv/ready ]] || {
-    say "installing kafka-python into $venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" -q --disable-pip-version-check install kafka-python==3.0.12
-    touch "$venv/ready"
-}
 drive() { timeout 120 "$venv/bin/python" "$here/drive.py" "$@"; }
-expect "kafka-python sends through the published port" drive send "localhost:$kafka" 1000
-expect "kafka-python reads them back in a group" drive read "localhost:$kafka" 1000
-curl -fsS "http://127.0.0.1:$http/metrics" >"$work/metrics"
+expect "kafka-python sends through the published port" drive send "localhost:9092" 1000
+expect "kafka-python reads them back in a group" drive read "localhost:9092" 1000
+curl -fsS "http://127.0.0.1:8080/metrics" >"$work/metrics"
 shows() { grep -qF "$1" "$work/metrics"; }
 expect "the metrics count what was sent" \
     shows 'kafka_server_brokertopicmetrics_messagesin_total{topic="container-test"} 1000'
@@ -178,7 +175,7 @@ if have kcat; then
         docker build -q -t kcat - >/dev/null
     docker network create ottla-test >/dev/null
     docker network connect --alias ottla ottla-test ottla
-    beside() { [[ $(docker run --rm --network ottla-test kcat -C -q -b "ottla:$kafka" -t container-test -e | wc -l) == 1000 ]]; }
+    beside() { [[ $(docker run --rm --network ottla-test kcat -C -q -b "ottla:9092" -t container-test -e | wc -l) == 1000 ]]; }
     expect "a container beside it reads them too" beside
 fi
 
@@ -187,7 +184,7 @@ expect "docker stop ends it cleanly" stopped_cleanly
 docker rm ottla >/dev/null
 start
 expect "a new container on the same volume is healthy" healthy
-expect "the volume kept the records" drive check "localhost:$kafka" 1000
+expect "the volume kept the records" drive check "localhost:9092" 1000
 docker rm -f ottla >/dev/null
 
 # The classic builder, which docker-compose 1.29 and old engines use. It insists on the build stage, which is cut out.
@@ -210,9 +207,9 @@ if have promtool; then
 fi
 if ! have docker-compose; then
     say "no docker-compose: compose.yaml is not tried"
-elif ! port_is_free 9092 || ! port_is_free 8080 || ! port_is_free 9090 || ! have prometheus; then
+elif ! have prometheus; then
     expect "docker-compose accepts compose.yaml" docker-compose -f "$compose_file" config -q
-    say "ports 9092, 8080 or 9090 are taken, or no prometheus is installed: compose.yaml is not brought up"
+    say "no prometheus to stand in for its image: compose.yaml is not brought up"
 else
     # Debian's Prometheus in the place of the image that cannot be pulled.
     image=$(docker-compose -f "$compose_file" config | sed -nE 's/^ *image: (prom\/.*)$/\1/p')
