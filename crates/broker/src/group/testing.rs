@@ -1,0 +1,304 @@
+//! A group on a bench: its clock in the test's hand, its storage a map, its answers collected.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{
+    GenerationId, GroupConfig, GroupError, GroupId, GroupInstanceId, MemberId, Now, Outcome, Reply, Waiter,
+    classic::{
+        ClassicGroup, CommitIdentity, JoinReply, JoinRequest, JoinedGroup, LeavingMember, State, SyncReply,
+        SyncRequest,
+    },
+    machine::GroupMachine,
+    member::Protocol,
+    offsets::OffsetCommit,
+    records::Key,
+};
+
+pub(crate) const SESSION_MS: u32 = 10_000;
+pub(crate) const REBALANCE_MS: u32 = 60_000;
+
+/// One group, driven by a test.
+pub(crate) struct Bench {
+    pub(crate) machine: GroupMachine,
+    pub(crate) config: GroupConfig,
+    pub(crate) now_ms: u64,
+    /// What storage holds.
+    pub(crate) stored: BTreeMap<Bytes, Bytes>,
+    /// Records written so far.
+    pub(crate) writes: usize,
+    pub(crate) joins: HashMap<Waiter, JoinReply>,
+    pub(crate) syncs: HashMap<Waiter, SyncReply>,
+    pub(crate) wake_at: Option<u64>,
+    waiters: u64,
+    uuids: u128,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Bench {
+        Bench::with(GroupConfig::default())
+    }
+
+    pub(crate) fn with(config: GroupConfig) -> Bench {
+        let now = Now { monotonic_ms: 1_000, unix_ms: 1_000_000 };
+        Bench {
+            machine: GroupMachine::new(GroupId::from("g"), now),
+            config,
+            now_ms: 1_000,
+            stored: BTreeMap::new(),
+            writes: 0,
+            joins: HashMap::new(),
+            syncs: HashMap::new(),
+            wake_at: None,
+            waiters: 0,
+            uuids: 0,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { monotonic_ms: self.now_ms, unix_ms: i64::try_from(self.now_ms).unwrap() + 999_000 }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.machine.classic.state()
+    }
+
+    /// Carries out what a step asks for, as the shell does.
+    pub(crate) fn carry_out(&mut self, out: Outcome) {
+        self.writes += out.records.len();
+        for record in out.records {
+            match record.value {
+                Some(value) => drop(self.stored.insert(record.key, value)),
+                None => drop(self.stored.remove(&record.key)),
+            }
+        }
+        for (waiter, reply) in out.replies {
+            let answered_twice = match reply {
+                Reply::Join(reply) => self.joins.insert(waiter, reply).is_some(),
+                Reply::Sync(reply) => self.syncs.insert(waiter, reply).is_some(),
+            };
+            assert!(!answered_twice, "{waiter:?} was answered twice");
+        }
+        if let Some(at) = out.wake_at {
+            self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+        }
+    }
+
+    pub(crate) fn step<T>(
+        &mut self,
+        act: impl FnOnce(&mut ClassicGroup, Now, &GroupConfig, &mut Outcome) -> T,
+    ) -> T {
+        let mut out = Outcome::default();
+        let now = self.now();
+        let result = act(&mut self.machine.classic, now, &self.config, &mut out);
+        self.carry_out(out);
+        result
+    }
+
+    /// Lets time pass, waking the group exactly when it asked to be woken.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let until = self.now_ms + ms;
+        let mut wakes = 0;
+        while let Some(at) = self.wake_at.filter(|at| *at <= until) {
+            self.now_ms = self.now_ms.max(at);
+            self.wake_at = None;
+            self.step(|group, now, config, out| group.tick(now, config, out));
+            wakes += 1;
+            assert!(wakes < 10_000, "the group spins");
+        }
+        self.now_ms = until;
+    }
+
+    /// The broker is killed and started again: only what is stored remains, and nobody gets an answer.
+    pub(crate) fn restart(&mut self) {
+        self.wake_at = None;
+        let now = self.now();
+        let mut machine = GroupMachine::new(GroupId::from("g"), now);
+        let mut out = Outcome::default();
+        for (key, value) in &self.stored {
+            let key = Key::decode(key).unwrap().unwrap();
+            machine.replay(now, key, value, &mut out).unwrap();
+        }
+        self.machine = machine;
+        self.carry_out(out);
+    }
+
+    pub(crate) fn fresh(&mut self) -> Uuid {
+        self.uuids += 1;
+        Uuid::from_u128(self.uuids)
+    }
+
+    pub(crate) fn waiter(&mut self) -> Waiter {
+        self.waiters += 1;
+        Waiter(self.waiters)
+    }
+
+    /// JoinGroup as the newest clients send it, offering `protocols` with empty metadata.
+    pub(crate) fn request(&mut self, id: &str, instance: Option<&str>, protocols: &[&str]) -> JoinRequest {
+        JoinRequest {
+            member_id: MemberId::from(id),
+            group_instance_id: instance.map(GroupInstanceId::from),
+            client_id: "client".into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout_ms: SESSION_MS,
+            rebalance_timeout_ms: REBALANCE_MS,
+            protocol_type: "consumer".into(),
+            protocols: protocols.iter().map(|name| protocol(name, b"")).collect(),
+            requires_known_member_id: true,
+            supports_skipping_assignment: true,
+            reason: None,
+            fresh: self.fresh(),
+        }
+    }
+
+    pub(crate) fn send_join(&mut self, request: JoinRequest) -> Waiter {
+        let waiter = self.waiter();
+        self.step(|group, now, config, out| group.join(now, config, request, waiter, out));
+        waiter
+    }
+
+    /// Gets an id (KIP-394) and joins with it, offering `range`.
+    pub(crate) fn join_new(&mut self) -> (MemberId, Waiter) {
+        let request = self.request("", None, &["range"]);
+        let waiter = self.send_join(request);
+        let reply = self.joins.remove(&waiter).unwrap();
+        assert_eq!(reply.result.err(), Some(GroupError::MemberIdRequired));
+        let request = self.request(reply.member_id.as_str(), None, &["range"]);
+        let waiter = self.send_join(request);
+        (reply.member_id, waiter)
+    }
+
+    /// Joins again with what it joined before.
+    pub(crate) fn rejoin(&mut self, id: &MemberId) -> Waiter {
+        let request = self.request(id.as_str(), None, &["range"]);
+        self.send_join(request)
+    }
+
+    pub(crate) fn joined(&mut self, waiter: Waiter) -> JoinedGroup {
+        self.joins.remove(&waiter).expect("JoinGroup is answered").result.expect("joined")
+    }
+
+    pub(crate) fn join_error(&mut self, waiter: Waiter) -> GroupError {
+        self.joins.remove(&waiter).expect("JoinGroup is answered").result.expect_err("refused")
+    }
+
+    pub(crate) fn send_sync(
+        &mut self,
+        id: &MemberId,
+        generation: i32,
+        assignments: &[(&MemberId, &str)],
+    ) -> Waiter {
+        let request = SyncRequest {
+            member_id: id.clone(),
+            group_instance_id: None,
+            generation: GenerationId(generation),
+            protocol_type: Some("consumer".into()),
+            protocol: None,
+            assignments: assignments
+                .iter()
+                .map(|(id, bytes)| ((*id).clone(), Bytes::copy_from_slice(bytes.as_bytes())))
+                .collect(),
+        };
+        let waiter = self.waiter();
+        self.step(|group, now, _, out| group.sync(now, request, waiter, out));
+        waiter
+    }
+
+    /// The assignment that a SyncGroup was answered with.
+    pub(crate) fn assignment(&mut self, waiter: Waiter) -> Result<String, GroupError> {
+        let reply = self.syncs.remove(&waiter).expect("SyncGroup is answered");
+        reply.map(|synced| String::from_utf8(synced.assignment.to_vec()).unwrap())
+    }
+
+    pub(crate) fn heartbeat(&mut self, id: &MemberId, generation: i32) -> Result<(), GroupError> {
+        self.step(|group, now, _, out| group.heartbeat(now, id, None, GenerationId(generation), out))
+    }
+
+    pub(crate) fn leave(&mut self, id: &MemberId) -> Result<(), GroupError> {
+        let leaving = [LeavingMember { member_id: id.clone(), group_instance_id: None, reason: None }];
+        self.step(|group, now, config, out| group.leave(now, config, &leaving, out)).unwrap().remove(0)
+    }
+
+    /// A stable group of `count` dynamic members, the first of whom leads, each assigned its own number.
+    pub(crate) fn stable(count: usize) -> (Bench, Vec<MemberId>) {
+        let mut bench = Bench::new();
+        let waiting: Vec<(MemberId, Waiter)> = (0..count).map(|_| bench.join_new()).collect();
+        bench.pass(6_000);
+        let ids: Vec<MemberId> = waiting.iter().map(|(id, _)| id.clone()).collect();
+        let generation = waiting.iter().map(|(_, waiter)| bench.joined(*waiter).generation).max().unwrap().0;
+        bench.sync_all(&ids, generation);
+        assert_eq!(bench.state(), State::Stable);
+        (bench, ids)
+    }
+
+    /// All members sync, the leader last; everybody is assigned its place in `ids`.
+    pub(crate) fn sync_all(&mut self, ids: &[MemberId], generation: i32) {
+        let names: Vec<String> = (0..ids.len()).map(|number| number.to_string()).collect();
+        let assignments: Vec<(&MemberId, &str)> = ids.iter().zip(names.iter().map(String::as_str)).collect();
+        let leader = self.leader();
+        let waiters: Vec<Waiter> =
+            ids.iter().filter(|id| **id != leader).map(|id| self.send_sync(id, generation, &[])).collect();
+        let last = self.send_sync(&leader, generation, &assignments);
+        for waiter in waiters.into_iter().chain([last]) {
+            self.assignment(waiter).unwrap();
+        }
+    }
+
+    /// The leader of the group, as its stored or current members would be told.
+    pub(crate) fn leader(&self) -> MemberId {
+        self.machine.classic.leader_for_tests()
+    }
+
+    pub(crate) fn commit(
+        &mut self,
+        id: &MemberId,
+        generation: i32,
+        topic: &str,
+        offset: i64,
+    ) -> Result<(), GroupError> {
+        let who = CommitIdentity {
+            member_id: id.clone(),
+            group_instance_id: None,
+            generation: GenerationId(generation),
+        };
+        self.commit_as(&who, None, vec![commit(topic, 0, offset)])
+            .map(|results| assert_eq!(results, [Ok(())]))
+    }
+
+    pub(crate) fn commit_as(
+        &mut self,
+        who: &CommitIdentity,
+        retention_ms: Option<i64>,
+        commits: Vec<OffsetCommit>,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let mut out = Outcome::default();
+        let now = self.now();
+        let result = self.machine.commit_offsets(now, &self.config, who, retention_ms, commits, &mut out);
+        self.carry_out(out);
+        result
+    }
+
+    pub(crate) fn committed(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.machine.offsets().committed(topic, partition).map(|committed| committed.offset)
+    }
+}
+
+pub(crate) fn commit(topic: &str, partition: i32, offset: i64) -> OffsetCommit {
+    OffsetCommit {
+        topic: topic.into(),
+        topic_id: Uuid::nil(),
+        partition,
+        offset,
+        leader_epoch: -1,
+        metadata: Arc::default(),
+    }
+}
+
+pub(crate) fn protocol(name: &str, metadata: &'static [u8]) -> Protocol {
+    Protocol { name: name.into(), metadata: Bytes::from_static(metadata) }
+}
