@@ -22,6 +22,7 @@ pub(crate) mod member;
 pub(crate) mod offsets;
 pub(crate) mod outcome;
 pub(crate) mod records;
+pub(crate) mod service;
 
 #[cfg(test)]
 mod history_tests;

@@ -3,5 +3,4 @@
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 
 pub mod http;
-pub mod logging;
 pub mod metrics;

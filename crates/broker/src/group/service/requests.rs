@@ -1,0 +1,188 @@
+//! What the APIs ask of the coordinator: one method per request, in domain types.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::super::{
+    GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Reply,
+    classic::{
+        CommitIdentity, GroupDescription, JoinReply, JoinRequest, LeaveReply, LeavingMember, State,
+        SyncReply, SyncRequest,
+    },
+    offsets::{OffsetCommit, Offsets},
+};
+use super::{GroupService, hosted::Hosted};
+
+/// A group in a list of groups.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupOverview {
+    pub(crate) group_id: GroupId,
+    /// Empty for a group that only stores offsets.
+    pub(crate) protocol_type: Arc<str>,
+    pub(crate) state: State,
+}
+
+/// Whom a commit is from, and how it wants to be treated.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitTerms {
+    pub(crate) who: CommitIdentity,
+    /// The retention time that versions 2–4 may name, milliseconds.
+    pub(crate) retention_ms: Option<i64>,
+    /// Version 9 and later: a member's group that is unknown is GROUP_ID_NOT_FOUND, before that ILLEGAL_GENERATION.
+    pub(crate) names_unknown_group: bool,
+}
+
+impl GroupService {
+    /// JoinGroup: waits until the group's next generation begins.
+    pub(crate) async fn join(&self, group_id: &GroupId, request: JoinRequest) -> JoinReply {
+        let member_id = request.member_id.clone();
+        if group_id.as_str().is_empty() {
+            return JoinReply::refused(member_id, GroupError::InvalidGroupId);
+        }
+        let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
+        // Who has an id already was in a group that is gone, and must start over.
+        let stepped = self.step(group_id, member_id.is_none(), |slot, now, config, out| {
+            slot.answers.insert(waiter, sender);
+            slot.machine.classic.join(now, config, request, waiter, out);
+        });
+        if stepped.is_none() {
+            return JoinReply::refused(member_id, GroupError::UnknownMemberId);
+        }
+        match self.answered(answer).await {
+            Ok(Reply::Join(reply)) => reply,
+            Ok(Reply::Sync(_)) => JoinReply::refused(member_id, GroupError::CoordinatorNotAvailable),
+            Err(error) => JoinReply::refused(member_id, error),
+        }
+    }
+
+    /// SyncGroup: waits until the leader has assigned.
+    pub(crate) async fn sync(&self, group_id: &GroupId, request: SyncRequest) -> SyncReply {
+        not_empty(group_id)?;
+        let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
+        let stepped = self.step(group_id, false, |slot, now, _, out| {
+            slot.answers.insert(waiter, sender);
+            slot.machine.classic.sync(now, request, waiter, out);
+        });
+        stepped.ok_or(GroupError::UnknownMemberId)?;
+        match self.answered(answer).await? {
+            Reply::Sync(reply) => reply,
+            Reply::Join(_) => Err(GroupError::CoordinatorNotAvailable),
+        }
+    }
+
+    /// Waits for the answer, or for the end of all waiting.
+    async fn answered(&self, answer: oneshot::Receiver<Reply>) -> Result<Reply, GroupError> {
+        tokio::select! {
+            biased;
+            reply = answer => reply.map_err(|_| GroupError::StorageFailed),
+            () = self.waiting.cancelled() => Err(GroupError::NotCoordinator),
+        }
+    }
+
+    /// Heartbeat.
+    pub(crate) async fn heartbeat(
+        &self,
+        group_id: &GroupId,
+        member_id: &MemberId,
+        instance_id: Option<&GroupInstanceId>,
+        generation: GenerationId,
+    ) -> Result<(), GroupError> {
+        not_empty(group_id)?;
+        let step = self.step(group_id, false, |slot, now, _, out| {
+            slot.machine.classic.heartbeat(now, member_id, instance_id, generation, out)
+        });
+        let (result, ticket) = step.ok_or(GroupError::UnknownMemberId)?;
+        ticket.durable().await?;
+        result
+    }
+
+    /// LeaveGroup: the result of each member, in their order.
+    pub(crate) async fn leave(
+        &self,
+        group_id: &GroupId,
+        leaving: &[LeavingMember],
+    ) -> Result<LeaveReply, GroupError> {
+        not_empty(group_id)?;
+        let step = self.step(group_id, false, |slot, now, config, out| {
+            slot.machine.classic.leave(now, config, leaving, out)
+        });
+        let (result, ticket) = step.ok_or(GroupError::UnknownMemberId)?;
+        ticket.durable().await?;
+        result
+    }
+
+    /// OffsetCommit: the result of each commit, in their order, or one for all. Durable when it returns.
+    pub(crate) async fn commit(
+        &self,
+        group_id: &GroupId,
+        terms: &CommitTerms,
+        commits: Vec<OffsetCommit>,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        // Whoever is not a member may commit to a group that nobody ever joined; the commit creates it.
+        let create = terms.who.generation < GenerationId(0);
+        let step = self.step(group_id, create, |slot, now, config, out| {
+            slot.machine.commit_offsets(now, config, &terms.who, terms.retention_ms, commits, out)
+        });
+        let unknown = if terms.names_unknown_group {
+            GroupError::GroupIdNotFound
+        } else {
+            GroupError::IllegalGeneration
+        };
+        let (result, ticket) = step.ok_or(unknown)?;
+        ticket.durable().await?;
+        result
+    }
+
+    /// OffsetFetch: reads the group's offsets by `read`, which gets `None` if there is no such group.
+    pub(crate) async fn read_offsets<T>(
+        &self,
+        group_id: &GroupId,
+        read: impl FnOnce(Option<&Offsets>) -> T,
+    ) -> Result<T, GroupError> {
+        let Some(hosted) = self.find(group_id) else { return Ok(read(None)) };
+        let (result, ticket) = {
+            let slot = hosted.lock();
+            (read(Some(slot.machine.offsets())), hosted.ticket(&slot))
+        };
+        ticket.durable().await?;
+        Ok(result)
+    }
+
+    /// ListGroups: all groups, in the order of their ids.
+    pub(crate) fn list(&self) -> Vec<GroupOverview> {
+        let hosted: Vec<_> = self.groups.read().values().cloned().collect();
+        let overview = |hosted: &Arc<Hosted>| {
+            let slot = hosted.lock();
+            let group = &slot.machine.classic;
+            (!slot.removed).then(|| GroupOverview {
+                group_id: group.id().clone(),
+                protocol_type: group.protocol_type().cloned().unwrap_or_default(),
+                state: group.state(),
+            })
+        };
+        let mut list: Vec<GroupOverview> = hosted.iter().filter_map(overview).collect();
+        list.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+        list
+    }
+
+    /// DescribeGroups: `None` if there is no such group.
+    pub(crate) fn describe(&self, group_id: &GroupId) -> Option<GroupDescription> {
+        let hosted = self.find(group_id)?;
+        let slot = hosted.lock();
+        (!slot.removed).then(|| slot.machine.classic.describe())
+    }
+
+    /// DeleteGroups, one group.
+    pub(crate) async fn delete(&self, group_id: &GroupId) -> Result<(), GroupError> {
+        let step = self.step(group_id, false, |slot, now, _, out| slot.machine.delete(now, out));
+        let (result, ticket) = step.ok_or(GroupError::GroupIdNotFound)?;
+        ticket.durable().await?;
+        result
+    }
+}
+
+/// The empty group id is for commits without a group only, which Kafka allows for old clients' sake.
+fn not_empty(group_id: &GroupId) -> Result<(), GroupError> {
+    if group_id.as_str().is_empty() { Err(GroupError::InvalidGroupId) } else { Ok(()) }
+}

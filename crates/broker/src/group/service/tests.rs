@@ -1,0 +1,371 @@
+//! What the shell adds to the state machines: order, durability, waiting, waking. Time is real here, and short.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    task::Poll,
+};
+
+use parking_lot::Mutex;
+
+use super::super::{
+    GenerationId, GroupError, MemberId,
+    classic::{CommitIdentity, JoinReply, JoinRequest, LeavingMember, SyncRequest},
+    records::Record,
+    testing::{commit, protocol},
+};
+use super::*;
+
+/// A storage whose writes end when the test says so.
+#[derive(Default)]
+struct Paper {
+    stored: Mutex<BTreeMap<Bytes, Bytes>>,
+    /// Writes under way: what they write, and whom to tell.
+    open: Mutex<VecDeque<(Vec<Record>, oneshot::Sender<()>)>>,
+    held: std::sync::atomic::AtomicBool,
+}
+
+impl Paper {
+    fn journal(self: &Arc<Self>) -> Journal {
+        let paper = Arc::clone(self);
+        Box::new(move |records| {
+            let (sender, receiver) = oneshot::channel();
+            paper.open.lock().push_back((records, sender));
+            if !paper.held.load(Ordering::SeqCst) {
+                paper.finish_all();
+            }
+            Box::pin(async move { receiver.await.map_err(|_| JournalFailed) })
+        })
+    }
+
+    fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    fn finish_all(&self) {
+        while let Some((records, sender)) = self.open.lock().pop_front() {
+            for Record { key, value } in records {
+                match value {
+                    Some(value) => drop(self.stored.lock().insert(key, value)),
+                    None => drop(self.stored.lock().remove(&key)),
+                }
+            }
+            let _ = sender.send(());
+        }
+    }
+
+    fn fail_all(&self) {
+        self.open.lock().clear();
+    }
+
+    fn records(&self) -> Vec<(Bytes, Bytes)> {
+        self.stored.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+struct Setup {
+    service: Arc<GroupService>,
+    paper: Arc<Paper>,
+    waiting: CancellationToken,
+}
+
+const SESSION_MS: u32 = 150;
+
+fn service_on(paper: Arc<Paper>) -> Setup {
+    let config = GroupConfig {
+        min_session_timeout_ms: 1,
+        initial_rebalance_delay_ms: 0,
+        offsets_retention_ms: 40,
+        offsets_retention_check_interval_ms: 10,
+        ..GroupConfig::default()
+    };
+    let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
+    let service = GroupService::new(config, Clock::system(), tasks, waiting.clone(), paper.journal());
+    service.load(paper.records()).unwrap();
+    let service = Arc::new(service);
+    service.start();
+    Setup { service, paper, waiting }
+}
+
+fn setup() -> Setup {
+    service_on(Arc::default())
+}
+
+fn request(id: &MemberId) -> JoinRequest {
+    JoinRequest {
+        member_id: id.clone(),
+        group_instance_id: None,
+        client_id: "client".into(),
+        client_host: "/127.0.0.1".into(),
+        session_timeout_ms: SESSION_MS,
+        rebalance_timeout_ms: 1_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol("range", b"")],
+        requires_known_member_id: false,
+        supports_skipping_assignment: true,
+        reason: None,
+        fresh: uuid::Uuid::new_v4(),
+    }
+}
+
+fn group() -> GroupId {
+    GroupId::from("g")
+}
+
+impl Setup {
+    async fn join(&self, id: &MemberId) -> JoinReply {
+        self.service.join(&group(), request(id)).await
+    }
+
+    async fn sync(&self, id: &MemberId, generation: i32) -> Result<Bytes, GroupError> {
+        let request = SyncRequest {
+            member_id: id.clone(),
+            group_instance_id: None,
+            generation: GenerationId(generation),
+            protocol_type: None,
+            protocol: None,
+            assignments: HashMap::from([(id.clone(), Bytes::from_static(b"all"))]),
+        };
+        self.service.sync(&group(), request).await.map(|synced| synced.assignment)
+    }
+
+    /// A stable group of one member.
+    async fn stable(&self) -> MemberId {
+        let reply = self.join(&MemberId::none()).await;
+        assert_eq!(reply.result.unwrap().generation, GenerationId(1));
+        assert_eq!(self.sync(&reply.member_id, 1).await.unwrap(), "all");
+        reply.member_id
+    }
+
+    async fn heartbeat(&self, id: &MemberId, generation: i32) -> Result<(), GroupError> {
+        self.service.heartbeat(&group(), id, None, GenerationId(generation)).await
+    }
+
+    async fn commit(&self, id: &MemberId, generation: i32, offset: i64) -> Result<(), GroupError> {
+        let who = CommitIdentity {
+            member_id: id.clone(),
+            group_instance_id: None,
+            generation: GenerationId(generation),
+        };
+        let terms = CommitTerms { who, retention_ms: None, names_unknown_group: false };
+        let results = self.service.commit(&group(), &terms, vec![commit("t", 0, offset)]).await?;
+        results.into_iter().next().unwrap()
+    }
+
+    async fn committed(&self) -> Option<i64> {
+        let read = |offsets: Option<&super::super::offsets::Offsets>| {
+            offsets.and_then(|offsets| offsets.committed("t", 0)).map(|committed| committed.offset)
+        };
+        self.service.read_offsets(&group(), read).await.unwrap()
+    }
+
+    async fn leave(&self, id: &MemberId) -> Result<(), GroupError> {
+        let leaving = [LeavingMember { member_id: id.clone(), group_instance_id: None, reason: None }];
+        self.service.leave(&group(), &leaving).await?.remove(0)
+    }
+}
+
+/// Whether a future is ready after everything else has had its chance.
+async fn is_pending<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())).await
+}
+
+async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "it never came true");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_is_answered_when_it_is_durable_and_not_before() {
+    let setup = setup();
+    let id = setup.stable().await;
+    setup.paper.hold();
+    let mut first = Box::pin(setup.commit(&id, 1, 5));
+    assert!(is_pending(&mut first).await);
+    let mut read = Box::pin(setup.committed());
+    assert!(is_pending(&mut read).await, "what is not durable must not be seen");
+    setup.paper.finish_all();
+    assert_eq!(first.await, Ok(()));
+    assert_eq!(read.await, Some(5));
+}
+
+#[tokio::test]
+async fn an_assignment_is_handed_out_when_it_is_durable() {
+    let setup = setup();
+    let reply = setup.join(&MemberId::none()).await;
+    setup.paper.hold();
+    let mut sync = Box::pin(setup.sync(&reply.member_id, 1));
+    assert!(is_pending(&mut sync).await);
+    let mut again = Box::pin(setup.sync(&reply.member_id, 1));
+    assert!(is_pending(&mut again).await, "the step wrote nothing, but an earlier one did");
+    setup.paper.finish_all();
+    assert_eq!(sync.await.unwrap(), "all");
+    assert_eq!(again.await.unwrap(), "all");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_nothing_with_it() {
+    let setup = setup();
+    let id = setup.stable().await;
+    setup.paper.hold();
+    let mut abandoned = Box::pin(setup.commit(&id, 1, 5));
+    assert!(is_pending(&mut abandoned).await);
+    drop(abandoned);
+    let mut next = Box::pin(setup.commit(&id, 1, 6));
+    assert!(is_pending(&mut next).await);
+    setup.paper.finish_all();
+    assert_eq!(next.await, Ok(()));
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_of_the_group_is_promised() {
+    let setup = setup();
+    let id = setup.stable().await;
+    setup.paper.hold();
+    let mut commit = Box::pin(setup.commit(&id, 1, 5));
+    assert!(is_pending(&mut commit).await);
+    setup.paper.fail_all();
+    assert_eq!(commit.await, Err(GroupError::StorageFailed));
+    assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::StorageFailed));
+    let mut join = Box::pin(setup.join(&id));
+    assert!(is_pending(&mut join).await);
+    setup.paper.finish_all();
+    assert_eq!(
+        join.await.result.err(),
+        Some(GroupError::StorageFailed),
+        "it succeeded after one that did not"
+    );
+}
+
+#[tokio::test]
+async fn shutdown_ends_waiting_but_not_the_group() {
+    let setup = setup();
+    let id = setup.stable().await;
+    let nobody = MemberId::none();
+    let mut newcomer = Box::pin(setup.join(&nobody));
+    assert!(is_pending(&mut newcomer).await);
+    setup.waiting.cancel();
+    assert_eq!(newcomer.await.result.err(), Some(GroupError::NotCoordinator));
+    assert_eq!(setup.commit(&id, 1, 9).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_silent_member_is_removed_on_time_by_the_timer_task() {
+    let setup = setup();
+    let id = setup.stable().await;
+    let started = std::time::Instant::now();
+    eventually(async || setup.service.list().iter().all(|group| group.state == State::Empty)).await;
+    assert!(started.elapsed() >= Duration::from_millis(u64::from(SESSION_MS) - 1));
+    assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
+}
+
+#[tokio::test]
+async fn an_earlier_deadline_wakes_before_a_later_one_set_first() {
+    let setup = setup();
+    let late = JoinRequest { session_timeout_ms: 60_000, ..request(&MemberId::none()) };
+    let late = setup.service.join(&GroupId::from("late"), late).await;
+    assert!(late.result.is_ok());
+    let id = setup.stable().await;
+    let lives = |overview: &GroupOverview| overview.group_id == group() && overview.state != State::Empty;
+    eventually(async || !setup.service.list().iter().any(lives)).await;
+    assert_eq!(setup.service.list().len(), 1, "the other group still has its member");
+    assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_the_group_was() {
+    let before = setup();
+    let id = before.stable().await;
+    before.commit(&id, 1, 5).await.unwrap();
+    let after = service_on(Arc::new(Paper {
+        stored: Mutex::new(before.paper.stored.lock().clone()),
+        ..Paper::default()
+    }));
+    assert_eq!(after.heartbeat(&id, 1).await, Ok(()));
+    assert_eq!(after.committed().await, Some(5));
+    eventually(async || after.service.list().iter().all(|group| group.state == State::Empty)).await;
+}
+
+#[tokio::test]
+async fn expired_offsets_and_their_group_go() {
+    let setup = setup();
+    assert_eq!(setup.commit(&MemberId::none(), -1, 5).await, Ok(()));
+    assert_eq!(setup.service.list().len(), 1);
+    eventually(async || setup.service.list().is_empty()).await;
+    assert!(setup.paper.records().is_empty());
+    assert_eq!(setup.committed().await, None);
+}
+
+#[tokio::test]
+async fn a_deleted_group_is_gone_with_its_records() {
+    let setup = setup();
+    let id = setup.stable().await;
+    setup.commit(&id, 1, 5).await.unwrap();
+    assert_eq!(setup.service.delete(&group()).await, Err(GroupError::NonEmptyGroup));
+    setup.leave(&id).await.unwrap();
+    assert_eq!(setup.service.delete(&group()).await, Ok(()));
+    assert_eq!(setup.service.delete(&group()).await, Err(GroupError::GroupIdNotFound));
+    assert!(setup.service.describe(&group()).is_none());
+    assert!(setup.paper.records().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_group_is_created_by_those_who_may() {
+    let setup = setup();
+    let stranger = MemberId::from("stranger");
+    assert_eq!(setup.join(&stranger).await.result.err(), Some(GroupError::UnknownMemberId));
+    assert_eq!(setup.heartbeat(&stranger, 1).await, Err(GroupError::UnknownMemberId));
+    assert_eq!(setup.sync(&stranger, 1).await.err(), Some(GroupError::UnknownMemberId));
+    assert_eq!(setup.commit(&stranger, 1, 5).await, Err(GroupError::IllegalGeneration));
+    assert!(setup.service.list().is_empty());
+    let refused = JoinRequest { protocols: Vec::new(), ..request(&MemberId::none()) };
+    let reply = setup.service.join(&group(), refused).await;
+    assert_eq!(reply.result.err(), Some(GroupError::InconsistentGroupProtocol));
+    assert!(setup.service.list().is_empty(), "a refusal leaves no group behind");
+    let nameless = setup.service.join(&GroupId::from(""), request(&MemberId::none())).await;
+    assert_eq!(nameless.result.err(), Some(GroupError::InvalidGroupId));
+}
+
+/// Groups are created, used and deleted from several threads at once; whatever a commit was told must then be true.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_between_deletion_and_creation() {
+    let setup = Arc::new(setup_with_long_retention());
+    let mut workers = Vec::new();
+    for worker in 0..4_i64 {
+        let setup = Arc::clone(&setup);
+        workers.push(tokio::task::spawn_blocking(move || {
+            tokio::runtime::Handle::current().block_on(async {
+                for round in 0..500 {
+                    if worker % 2 == 0 {
+                        setup.commit(&MemberId::none(), -1, round).await.unwrap();
+                    } else {
+                        let _ = setup.service.delete(&group()).await;
+                    }
+                }
+            });
+        }));
+    }
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    setup.commit(&MemberId::none(), -1, 777).await.unwrap();
+    let reread = service_on(Arc::new(Paper {
+        stored: Mutex::new(setup.paper.stored.lock().clone()),
+        ..Paper::default()
+    }));
+    assert_eq!(reread.committed().await, Some(777));
+}
+
+fn setup_with_long_retention() -> Setup {
+    let paper = Arc::<Paper>::default();
+    let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
+    let service =
+        GroupService::new(GroupConfig::default(), Clock::system(), tasks, waiting.clone(), paper.journal());
+    Setup { service: Arc::new(service), paper, waiting }
+}
