@@ -3,4 +3,5 @@
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 
 pub mod http;
+pub mod logging;
 pub mod metrics;

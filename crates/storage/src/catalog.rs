@@ -193,6 +193,7 @@ impl CatalogWriter {
         let mut extents = Vec::new();
         for partition in &topic.partitions {
             partition.delete();
+            group.forget_producers(partition.number());
             extents.extend(partition.extents_from(0));
             for tag in [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex] {
                 group.delete_state_prefix(&keys::prefix(tag, partition.number()));

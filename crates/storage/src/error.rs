@@ -26,6 +26,12 @@ pub enum StorageError {
         /// What is wrong with it.
         detail: Arc<str>,
     },
+    /// One of the storage's threads ended by a fault of ours.
+    #[error("storage: thread {thread} panicked")]
+    Panicked {
+        /// Its name.
+        thread: &'static str,
+    },
     /// An earlier write or sync failed, or the storage is closed: nothing was done.
     #[error("storage is stopped")]
     Stopped,

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, OnceLock},
     thread,
 };
@@ -132,9 +133,9 @@ impl Storage {
             group: 0,
         };
         let threads = vec![
-            spawn("storage-writer", move || writer.run())?,
-            spawn("storage-syncer", syncer)?,
-            spawn("storage-chores", move || housekeeping.run())?,
+            spawn("storage-writer", &failure, move || writer.run())?,
+            spawn("storage-syncer", &failure, syncer)?,
+            spawn("storage-chores", &failure, move || housekeeping.run())?,
         ];
         let inner = Inner {
             engine,
@@ -282,9 +283,19 @@ impl Storage {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the storage's own threads; they are joined by close")]
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new().name(name.into()).spawn(body)
+/// Starts one of the storage's own threads; [`Storage::close`] joins it. Without any of them nothing can be promised, so
+/// a panic counts as a failure.
+fn spawn(
+    name: &'static str,
+    failure: &Arc<Failure>,
+    body: impl FnOnce() + Send + 'static,
+) -> std::io::Result<thread::JoinHandle<()>> {
+    let failure = Arc::clone(failure);
+    thread::Builder::new().name(name.into()).spawn(move || {
+        if panic::catch_unwind(AssertUnwindSafe(body)).is_err() {
+            failure.set(&StorageError::Panicked { thread: name });
+        }
+    })
 }
 
 impl fmt::Debug for Storage {

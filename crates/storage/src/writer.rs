@@ -125,6 +125,11 @@ impl<'e> WriteGroup<'e> {
         self.batch.delete_cf(&self.state, key);
     }
 
+    /// The partition is gone: what this group was to remember of its producers goes with it.
+    pub(crate) fn forget_producers(&mut self, partition: PartitionNumber) {
+        self.producers.retain(|(number, _), _| *number != partition);
+    }
+
     pub(crate) fn delete_state_prefix(&mut self, prefix: &[u8]) {
         self.batch.delete_range_cf(&self.state, prefix, &keys::behind(prefix));
     }

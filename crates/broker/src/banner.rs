@@ -1,0 +1,78 @@
+//! What the broker says on standard output once it is ready: where it is, and how to send and read a first message.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use broker::config::{BrokerConfig, HttpListener, host_port};
+
+/// The text, for a broker of this configuration that listens on `addresses`.
+pub(crate) fn text(config: &BrokerConfig, addresses: &[SocketAddr]) -> String {
+    let server = addresses.first().map_or("localhost:9092".to_owned(), |first| reachable(*first));
+    let bound: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let data = std::path::absolute(config.data_dir()).unwrap_or_else(|_| config.data_dir().to_owned());
+    let mut text = format!("Ottla {} is ready\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |what: &str, how: &str| {
+        let _ = writeln!(text, "  {what:<7} {how}");
+    };
+    line("Kafka", &format!("{server} (listens on {})", bound.join(", ")));
+    if let Some(http) = config.http_listener() {
+        line("HTTP", &format!("http://{}/ (metrics, livez, readyz)", host(http)));
+    }
+    line("data", &data.display().to_string());
+    line("send", &format!("echo hello | kcat -P -b {server} -t greetings"));
+    line("read", &format!("kcat -C -b {server} -t greetings -e"));
+    line("or", &format!("kafka-console-producer.sh --bootstrap-server {server} --topic greetings"));
+    line(
+        "",
+        &format!("kafka-console-consumer.sh --bootstrap-server {server} --topic greetings --from-beginning"),
+    );
+    text
+}
+
+/// What a client on this machine connects to.
+fn reachable(address: SocketAddr) -> String {
+    let ip = address.ip();
+    if ip.is_unspecified() || ip.is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}
+
+fn host(http: &HttpListener) -> String {
+    match http.host.as_deref() {
+        None | Some("0.0.0.0") => host_port("localhost", http.port),
+        Some(host) => host_port(host, http.port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn banner(pairs: &[(&str, &str)], addresses: &[&str]) -> String {
+        let addresses: Vec<SocketAddr> =
+            addresses.iter().map(|text| text.parse().expect("an address")).collect();
+        text(&BrokerConfig::from_pairs(pairs).expect("valid"), &addresses)
+    }
+
+    #[test]
+    fn names_addresses_that_a_client_can_use() {
+        let text = banner(&[("log.dirs", "/var/ottla")], &["[::]:9092", "0.0.0.0:9092"]);
+        for part in [
+            "Kafka   localhost:9092 (listens on [::]:9092, 0.0.0.0:9092)\n",
+            "HTTP    http://localhost:8080/ (metrics, livez, readyz)\n",
+            "data    /var/ottla\n",
+            "echo hello | kcat -P -b localhost:9092 -t greetings\n",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(banner(&[], &["192.0.2.7:19092"]).contains("kcat -C -b 192.0.2.7:19092 "));
+        assert!(banner(&[("http.listener", ":81")], &[]).contains("http://localhost:81/"));
+    }
+
+    #[test]
+    fn says_nothing_of_http_where_it_is_off() {
+        assert!(!banner(&[("http.listener", "")], &["[::]:9092"]).contains("HTTP"));
+    }
+}

@@ -1,0 +1,227 @@
+//! The command line: what can be asked of the binary, and the commands that need no running broker.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use broker::config::{BrokerConfig, ConfigError, HttpListener, Loaded, Sources, host_port, load, markdown};
+use clap::{Args, Parser, Subcommand};
+
+/// The configuration is wrong (EX_CONFIG of sysexits.h).
+pub(crate) const EXIT_CONFIG: u8 = 78;
+/// The broker could not start, or stopped because of a fault.
+pub(crate) const EXIT_FAILED: u8 = 1;
+/// The broker was told twice to stop, or could not finish in time.
+pub(crate) const EXIT_FORCED: u8 = 3;
+
+const EXIT_CODES: &str = "Exit codes: 0 done or stopped cleanly, 1 failed, 2 wrong usage, 3 stopped by force, \
+                          78 wrong configuration.";
+
+/// A message broker that speaks the Kafka protocol.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the broker until it is told to stop.
+    Serve(Serve),
+    /// Checks a configuration, or documents all keys.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Asks a running broker whether it is ready; exits with 0 if it is.
+    Healthcheck {
+        /// Where the broker serves HTTP [default: as KAFKA_HTTP_LISTENER says, else localhost:8080]
+        #[arg(long, value_name = "HOST:PORT")]
+        http: Option<String>,
+    },
+}
+
+/// Flags come before KAFKA_* environment variables, those before the file, that before the defaults.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Serve {
+    /// A server.properties, as for Kafka.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets one key; may be given several times.
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The folder that holds the data (log.dirs) [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Where Kafka clients connect (listeners) [default: port 9092 of every interface]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Where /metrics, /livez and /readyz are served (http.listener) [default: localhost:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    http: Option<String>,
+    /// Warns of unknown keys instead of refusing them.
+    #[arg(long)]
+    lenient: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Reports everything that is wrong with a file; exits with 78 if anything is.
+    Check {
+        /// A server.properties, as for Kafka.
+        file: PathBuf,
+        /// Warns of unknown keys instead of refusing them.
+        #[arg(long)]
+        lenient: bool,
+    },
+    /// Prints the documentation of all keys, in Markdown.
+    Docs,
+}
+
+impl Serve {
+    /// The configuration that flags, environment and file make together.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
+        load(&Sources {
+            file: self.config.clone(),
+            env: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, lossy(value))))
+                .collect(),
+            overrides: self.overrides.clone(),
+            flags: self.flags(),
+            lenient: self.lenient,
+        })
+    }
+
+    fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let flag = |flag, key, value: Option<String>| value.map(|value| (flag, key, value));
+        let listen = self.listen.as_ref().map(|address| format!("PLAINTEXT://{address}"));
+        let flags = [
+            flag("--data", "log.dirs", self.data.clone()),
+            flag("--listen", "listeners", listen),
+            flag("--http", "http.listener", self.http.clone()),
+        ];
+        flags.into_iter().flatten().collect()
+    }
+}
+
+fn lossy(value: std::ffi::OsString) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+/// Runs `ottla config …`.
+pub(crate) fn config(command: &ConfigCommand) -> ExitCode {
+    match command {
+        ConfigCommand::Check { file, lenient } => {
+            let sources = Sources { file: Some(file.clone()), lenient: *lenient, ..Sources::default() };
+            match load(&sources) {
+                Ok(Loaded { notes, .. }) => {
+                    let notes: String = notes.iter().map(|note| format!("{}\n", note.text)).collect();
+                    print(&format!("{notes}{} is a valid configuration\n", file.display()))
+                }
+                Err(error) => wrong_configuration(&error),
+            }
+        }
+        ConfigCommand::Docs => print(&markdown()),
+    }
+}
+
+/// Asks the broker at `http`, or where the environment has it, whether it is ready.
+pub(crate) fn healthcheck(http: Option<String>) -> ExitCode {
+    let configured = || std::env::var("KAFKA_HTTP_LISTENER").ok().and_then(|text| local_address(&text));
+    let address = http.or_else(configured).unwrap_or_else(|| "localhost:8080".to_owned());
+    match broker::healthcheck::healthcheck(&address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+/// Where a broker with this `http.listener` can be asked from its own machine; `None` if it serves no HTTP.
+fn local_address(http_listener: &str) -> Option<String> {
+    let config = BrokerConfig::from_pairs(&[("http.listener", http_listener)]).ok()?;
+    let HttpListener { host, port } = config.http_listener()?;
+    let host = host.as_deref().filter(|host| *host != "0.0.0.0").unwrap_or("localhost");
+    Some(host_port(host, *port))
+}
+
+/// Says what is wrong with the configuration.
+pub(crate) fn wrong_configuration(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("ottla: {error}");
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// Says why the broker does not run.
+pub(crate) fn failed(why: &str) -> ExitCode {
+    eprintln!("ottla: {why}");
+    ExitCode::from(EXIT_FAILED)
+}
+
+/// Says why the broker ended before it was done.
+pub(crate) fn forced(why: &str) -> ExitCode {
+    eprintln!("ottla: stopped by force: {why}");
+    ExitCode::from(EXIT_FORCED)
+}
+
+/// Writes to standard output. A reader that has gone away, such as `head`, is no failure.
+pub(crate) fn print(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            failed(&format!("cannot write to standard output: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(arguments: &[&str]) -> Serve {
+        let arguments = ["ottla", "serve"].iter().chain(arguments);
+        match Cli::try_parse_from(arguments).map(|cli| cli.command) {
+            Ok(Command::Serve(serve)) => serve,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn short_flags_stand_for_keys_and_win() {
+        let serve =
+            serve(&["--data", "/d", "--listen", "[::1]:1", "--http", ":2", "--override", "log.dirs=/x"]);
+        let config = serve.load().expect("valid").config;
+        assert_eq!(config.data_dir(), std::path::Path::new("/d"));
+        let listeners: Vec<String> = config.listeners().iter().map(ToString::to_string).collect();
+        assert_eq!(listeners, ["PLAINTEXT://[::1]:1"]);
+        assert_eq!(config.http_listener().map(ToString::to_string).as_deref(), Some("*:2"));
+    }
+
+    #[test]
+    fn a_wrong_flag_is_named_in_the_error() {
+        let error = serve(&["--listen", "9092"]).load().expect_err("refused").to_string();
+        assert!(error.contains("--listen: listeners: PLAINTEXT://9092 is not NAME://HOST:PORT"), "{error}");
+    }
+
+    #[test]
+    fn a_healthcheck_asks_where_the_broker_serves() {
+        assert_eq!(local_address(":81").as_deref(), Some("localhost:81"));
+        assert_eq!(local_address("[::1]:81").as_deref(), Some("[::1]:81"));
+        assert_eq!(local_address("0.0.0.0:81").as_deref(), Some("localhost:81"));
+        assert_eq!(local_address(""), None);
+    }
+
+    #[test]
+    fn config_check_exits_with_78_or_0() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let check = || config(&ConfigCommand::Check { file: file.path().to_owned(), lenient: false });
+        std::fs::write(file.path(), "num.partitions=2").expect("written");
+        assert_eq!(check(), ExitCode::SUCCESS);
+        std::fs::write(file.path(), "num.partition=2").expect("written");
+        assert_eq!(check(), ExitCode::from(EXIT_CONFIG));
+    }
+}
