@@ -156,7 +156,7 @@ broker_keys! {
     log_retention_hours: i32 = "log.retention.hours", Some("168"), AtLeast(-1), NotYet, FIXED;
     /// The bytes that a partition keeps; -1 is without a limit.
     log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, NotYet, DYNAMIC;
-    /// How often it is looked for records to drop.
+    /// How often records that may be dropped are looked for.
     log_retention_check_interval_ms: i64 =
         "log.retention.check.interval.ms", Some("300000"), AtLeast(1), NotYet, FIXED;
     /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
@@ -191,12 +191,12 @@ broker_keys! {
     offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced, FIXED;
     /// How long offsets outlive the last member of their group, or the last commit where there are no members.
     offsets_retention_minutes: i32 = "offsets.retention.minutes", Some("10080"), AtLeast(1), Enforced, FIXED;
-    /// How often it is looked for offsets that have expired.
+    /// How often expired offsets are looked for.
     offsets_retention_check_interval_ms: i64 =
         "offsets.retention.check.interval.ms", Some("600000"), AtLeast(1), Enforced, FIXED;
     /// How long the sequence numbers of an idempotent producer are remembered after its last batch.
     producer_id_expiration_ms: i32 = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced, DYNAMIC;
-    /// How often it is looked for producers that have expired.
+    /// How often expired producers are looked for.
     producer_id_expiration_check_interval_ms: i32 =
         "producer.id.expiration.check.interval.ms", Some("600000"), AtLeast(1), Enforced, FIXED;
 
