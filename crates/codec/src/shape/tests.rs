@@ -278,6 +278,23 @@ fn spoilt_bytes_never_get_past_the_check_into_a_layout_fault() {
 }
 
 #[test]
+fn a_tagged_field_is_as_long_as_it_says() {
+    let request = crate::messages::FetchRequest::default()
+        .with_cluster_id(Some(crate::messages::StrBytes::from_static_str("ab")));
+    let mut bytes = BytesMut::new();
+    crate::Request::encode(&request, 12, &mut bytes).unwrap();
+    // One tagged field, tag 0, three bytes: a compact string of two.
+    assert!(bytes.ends_with(&[1, 0, 3, 3, b'a', b'b']));
+    assert_eq!(check(1, 12, &bytes), Ok(()));
+    let at = bytes.len() - 4;
+    for size in [0, 1, 2] {
+        bytes[at] = size;
+        let error = DecodeError::Invalid { expected: "ClusterId", at: at + 1 };
+        assert_eq!(check(1, 12, &bytes), Err(error), "size {size}");
+    }
+}
+
+#[test]
 fn many_small_elements_exceed_the_memory_budget() {
     // DescribeGroups 5: a compact array of a million empty names, one byte each, 32 in memory.
     let mut bytes = BytesMut::new();
