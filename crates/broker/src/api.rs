@@ -6,6 +6,11 @@
 //! there twice. What an API does is left to its file; what all of them share, to `dispatch.rs`.
 
 mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod metadata;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -13,11 +18,11 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use codec::frame::RequestHeader;
-use codec::{Chain, DecodeError, EncodeError, Request};
+use codec::{DecodeError, EncodeError, Request};
 use thiserror::Error;
 
 use crate::context::Context;
-use crate::dispatch;
+use crate::dispatch::{self, Encoded};
 
 /// One Kafka API: its request type, the versions that are really served, and its handler.
 pub(crate) trait Api: Sized {
@@ -39,6 +44,11 @@ pub(crate) trait Api: Sized {
     /// Answers one request. What runs before the first await runs in the order in which the requests of a connection
     /// arrived; the rest may overlap with the connection's other requests. The future is dropped if the client goes away.
     fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Answer<Self>> + Send;
+
+    /// The first error code in a response, 0 for none: it is counted in the metrics.
+    fn first_error(_response: &<Self::Request as Request>::Response) -> i16 {
+        0
+    }
 
     /// The answer, written at version 0, to a version outside `VERSIONS`; `None` closes the connection.
     fn unsupported_version() -> Option<<Self::Request as Request>::Response> {
@@ -93,8 +103,7 @@ pub(crate) enum Disconnect {
 }
 
 /// Reads a request body, calls the handler, writes the answer (header and body) behind a length prefix to come.
-pub(crate) type Run =
-    fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<Option<Chain>, Disconnect>> + Send>>;
+pub(crate) type Run = fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>>;
 
 /// One row of the registry: an [`Api`] with its types erased.
 pub(crate) struct Entry {
@@ -112,7 +121,7 @@ pub(crate) struct Entry {
     /// Decode, call, encode.
     pub(crate) run: Run,
     /// The answer to a version that is not served, if there is one.
-    pub(crate) refuse_version: fn(&RequestHeader) -> Result<Option<Chain>, Disconnect>,
+    pub(crate) refuse_version: fn(&RequestHeader) -> Result<Encoded, Disconnect>,
 }
 
 impl Entry {
@@ -155,7 +164,14 @@ const MAX_PLAIN_FRAME_BYTES: usize = 4 << 20;
 /// Every API that is served, ordered by key.
 pub(crate) static REGISTRY: &[Entry] = ENTRIES;
 
-const ENTRIES: &[Entry] = &[Entry::of::<api_versions::ApiVersions>()];
+const ENTRIES: &[Entry] = &[
+    Entry::of::<metadata::Metadata>(),
+    Entry::of::<api_versions::ApiVersions>(),
+    Entry::of::<create_topics::CreateTopics>(),
+    Entry::of::<delete_topics::DeleteTopics>(),
+    Entry::of::<create_partitions::CreatePartitions>(),
+    Entry::of::<describe_cluster::DescribeCluster>(),
+];
 
 const _: () = assert_ascending(ENTRIES);
 
@@ -170,8 +186,12 @@ const fn assert_ascending(entries: &[Entry]) {
 
 /// The entry of an API key.
 pub(crate) fn entry(key: i16) -> Option<&'static Entry> {
-    let at = REGISTRY.binary_search_by_key(&key, |entry| entry.key).ok()?;
-    REGISTRY.get(at)
+    REGISTRY.get(index(key)?)
+}
+
+/// The place of an API key in the registry.
+pub(crate) fn index(key: i16) -> Option<usize> {
+    REGISTRY.binary_search_by_key(&key, |entry| entry.key).ok()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use broker::StartOptions;
 use broker::config::{BrokerConfig, ConfigError, HttpListener, Loaded, Sources, host_port, load, markdown};
 use clap::{Args, Parser, Subcommand};
 
@@ -61,6 +62,9 @@ pub(crate) struct Serve {
     /// Warns of unknown keys instead of refusing them.
     #[arg(long)]
     lenient: bool,
+    /// Starts although records that were on the disk are missing, and goes on without them.
+    #[arg(long)]
+    accept_data_loss: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +82,11 @@ pub(crate) enum ConfigCommand {
 }
 
 impl Serve {
+    /// What is decided anew at every start.
+    pub(crate) fn options(&self) -> StartOptions {
+        StartOptions { accept_data_loss: self.accept_data_loss }
+    }
+
     /// The configuration that flags, environment and file make together.
     ///
     /// # Errors

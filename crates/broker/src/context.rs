@@ -13,10 +13,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Disconnect, Entry, Phase};
 use crate::clock::Clock;
+use crate::config::BrokerConfig;
+use crate::io::Io;
+use crate::net::advertised::AdvertisedAddresses;
 use crate::tasks::Tasks;
+use crate::telemetry::metrics::Metrics;
 
 /// What the whole broker shares. Made once at start.
 pub(crate) struct Services {
+    /// Every key's value.
+    pub(crate) config: Arc<BrokerConfig>,
+    /// The way to the storage.
+    pub(crate) io: Io,
+    /// Where clients are told to find this broker.
+    pub(crate) advertised: AdvertisedAddresses,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// The only source of time.
     pub(crate) clock: Clock,
     /// The only way to run something in the background.
@@ -39,8 +51,6 @@ pub(crate) struct Shutdown {
 /// One connection, as handlers see it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Grows by one with each connection accepted since the start.
-    pub(crate) id: u64,
     /// The other end.
     pub(crate) address: SocketAddr,
     /// Our end: the address that this client could reach.
@@ -61,8 +71,8 @@ pub(crate) struct Software {
 
 impl Peer {
     /// A connection that was just accepted.
-    pub(crate) fn new(id: u64, address: SocketAddr, local_address: SocketAddr, listener: Arc<str>) -> Self {
-        Self { id, address, local_address, listener, software: OnceLock::new() }
+    pub(crate) fn new(address: SocketAddr, local_address: SocketAddr, listener: Arc<str>) -> Self {
+        Self { address, local_address, listener, software: OnceLock::new() }
     }
 
     /// What the client said it is; `None` until it did.
@@ -134,6 +144,26 @@ impl Context {
         self.arrived
     }
 
+    /// Every key's value.
+    pub(crate) fn config(&self) -> &Arc<BrokerConfig> {
+        &self.services.config
+    }
+
+    /// The way to the storage.
+    pub(crate) fn io(&self) -> &Io {
+        &self.services.io
+    }
+
+    /// `node.id`: this broker's, and that of every partition's leader.
+    pub(crate) fn node_id(&self) -> i32 {
+        self.services.config.node_id
+    }
+
+    /// Where this client finds this broker: host and port for Metadata, FindCoordinator and DescribeCluster.
+    pub(crate) fn advertised_address(&self) -> (String, u16) {
+        self.services.advertised.to(&self.peer)
+    }
+
     /// The only source of time.
     pub(crate) fn clock(&self) -> &Clock {
         &self.services.clock
@@ -142,18 +172,5 @@ impl Context {
     /// Cancelled when waiting must end because the broker stops: a long poll then answers with what it has.
     pub(crate) fn shutdown(&self) -> &CancellationToken {
         &self.services.shutdown.waiting
-    }
-
-    /// Records how long the request took and how it ended.
-    pub(crate) fn measure<T>(&self, entry: &Entry, answer: &Result<T, Disconnect>) {
-        let elapsed = self.clock().instant().saturating_duration_since(self.arrived);
-        tracing::trace!(
-            api = entry.name,
-            version = self.api_version(),
-            peer = %self.peer.address,
-            elapsed_us = elapsed.as_micros(),
-            closes = answer.is_err(),
-            "request"
-        );
     }
 }

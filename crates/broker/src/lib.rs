@@ -12,36 +12,69 @@
 //! run something in the background and to know the time.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod admin;
 mod api;
 pub mod clock;
 pub mod config;
 mod context;
 mod dispatch;
+mod error;
 #[allow(dead_code, unused_imports, reason = "no API calls the coordinator yet")]
 mod group;
 pub mod healthcheck;
 pub mod io;
 mod net;
+#[cfg(test)]
+mod protocol_page;
+mod snapshot;
 pub mod tasks;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use codec::ErrorCode;
+use storage::{OpenError, Storage, StorageOptions};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::{BrokerConfig, FlushPolicy};
 use crate::context::{Services, Shutdown};
+use crate::io::Io;
 use crate::net::Limits;
-pub use crate::net::listener::{BindError, Endpoint};
-use crate::net::listener::{Door, Listener};
+use crate::net::advertised::AdvertisedAddresses;
+pub use crate::net::listener::BindError;
+use crate::net::listener::{Door, Endpoint, Listener};
 use crate::tasks::{Drained, Tasks};
+use crate::telemetry::http::{self, Endpoints, Readiness};
+use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
+
+/// Time for background tasks to end once no client is left.
+const BACKGROUND_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Names of the checks of `/readyz`.
+const STORAGE: &str = "storage";
+const LISTENERS: &str = "listeners";
 
 /// A running broker. Dropping it does not stop it; [`Broker::shutdown`] does.
 pub struct Broker {
     services: Arc<Services>,
+    connections: Tasks,
+    readiness: Readiness,
     addresses: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    fatal: Arc<Fatal>,
+}
+
+/// What is decided anew at every start, and hence is no configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StartOptions {
+    /// Start although records that were on the disk are missing.
+    pub accept_data_loss: bool,
 }
 
 /// Why the broker does not start. Each names its cause and the remedy.
@@ -50,60 +83,195 @@ pub enum StartError {
     /// A listener cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The data folder cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] OpenError),
+    /// The runtime stopped, or opening the data folder panicked; the log has it.
+    #[error("starting was cut short; the log says why")]
+    Interrupted,
 }
 
 /// How a broker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every request that was begun was answered.
+    /// Every request that was begun was answered, and all data is on the disk.
     Clean,
-    /// The deadline cut some off.
+    /// The deadline cut some off, or the storage failed.
     Forced,
 }
 
+/// The storage's last word, if it failed.
+#[derive(Default)]
+struct Fatal {
+    reason: OnceLock<String>,
+    happened: CancellationToken,
+}
+
 impl Broker {
-    /// Binds every listener, then serves.
+    /// Binds every listener, opens the data folder, then serves. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// If a listener cannot be bound; nothing is left running then.
-    pub async fn start(endpoints: Vec<Endpoint>) -> Result<Self, StartError> {
-        let services =
-            Arc::new(Services { clock: Clock::system(), tasks: Tasks::new(), shutdown: Shutdown::default() });
-        let mut listeners = Vec::new();
-        for endpoint in endpoints {
-            listeners.push(Listener::bind(endpoint).await?);
+    /// If a listener cannot be bound or the data folder cannot be opened; nothing is left running then.
+    pub async fn start(config: BrokerConfig, options: StartOptions) -> Result<Self, StartError> {
+        // Sockets first: a port that is taken is found before anything on the disk is touched.
+        let (listeners, http) = bind(&config).await?;
+        let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
+        let storage_options = storage_options(&config, options, &clock, &fatal);
+        let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
+        let storage = opening.await.ok_or(StartError::Interrupted)??;
+        tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
+        let services = Arc::new(Services {
+            advertised: advertised(&config, &listeners),
+            config: Arc::new(config),
+            io: Io::new(storage),
+            metrics: metrics(&clock),
+            clock,
+            tasks,
+            shutdown: Shutdown::default(),
+        });
+        let weak = Arc::downgrade(&services);
+        let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
+        services.metrics.set_source(Arc::new(source));
+        let broker = Self {
+            connections: services.tasks.child(),
+            readiness: Readiness::new(&[STORAGE, LISTENERS]),
+            addresses: listeners.iter().flat_map(Listener::addresses).copied().collect(),
+            http: http.iter().flat_map(Listener::addresses).copied().collect(),
+            services,
+            fatal,
+        };
+        broker.serve(listeners, http);
+        Ok(broker)
+    }
+
+    fn serve(&self, listeners: Vec<Listener>, http: Option<Listener>) {
+        let (metrics, readiness) = (self.services.metrics.clone(), self.readiness.clone());
+        let endpoints = Endpoints { metrics, readiness };
+        for socket in http.into_iter().flat_map(Listener::into_sockets) {
+            http::serve(&self.services.tasks, socket, endpoints.clone());
         }
-        let addresses = listeners.iter().flat_map(Listener::addresses).copied().collect();
-        let door = Door::new(Arc::clone(&services), Limits::default());
+        let limits = Limits::new(&self.services.config);
+        let door = Door::new(Arc::clone(&self.services), self.connections.clone(), limits);
         for listener in listeners {
             tracing::info!(listener = %listener.name(), addresses = ?listener.addresses(), "listening");
             listener.start(&door);
         }
-        Ok(Self { services, addresses })
+        self.readiness.pass(STORAGE);
+        self.readiness.pass(LISTENERS);
     }
 
-    /// Where clients can connect: every bound address, with the ports that the system chose.
+    /// Where Kafka clients can connect: every bound address, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
+    /// Where HTTP is served; empty if it is turned off.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Waits until the storage fails; gives the reason. Nothing is acknowledged from then on: the process must end, with an
+    /// exit code that says so, and be started anew.
+    pub async fn failed(&self) -> String {
+        self.fatal.happened.cancelled().await;
+        self.fatal.reason.get().cloned().unwrap_or_default()
+    }
+
     /// Stops in stages, each logged: accept no more, read no more, end long polls, answer what was begun (until
-    /// `deadline` has passed).
+    /// `deadline` has passed), end background tasks, close the data folder.
     pub async fn shutdown(self, deadline: Duration) -> Outcome {
-        let Services { tasks, shutdown, .. } = &*self.services;
+        let Services { tasks, shutdown, io, .. } = &*self.services;
+        self.readiness.fail(LISTENERS, "shutting down");
         tracing::info!("shutdown: no further connections");
         shutdown.accepting.cancel();
         tracing::info!("shutdown: no further requests");
         shutdown.reading.cancel();
         tracing::info!("shutdown: ending long polls");
         shutdown.waiting.cancel();
-        tracing::info!(deadline_ms = deadline.as_millis(), running = ?tasks.running(), "shutdown: draining");
-        match tasks.drain(deadline).await {
-            Drained::Clean => Outcome::Clean,
-            Drained::Forced { left } => {
-                tracing::warn!(?left, "shutdown: forced, some requests were cut off");
-                Outcome::Forced
+        let running = self.connections.running();
+        tracing::info!(deadline_ms = deadline.as_millis(), ?running, "shutdown: answering what was begun");
+        let mut outcome = Outcome::Clean;
+        for (set, deadline) in [(&self.connections, deadline), (tasks, BACKGROUND_DEADLINE)] {
+            if let Drained::Forced { left } = set.drain(deadline).await {
+                tracing::warn!(?left, "shutdown: forced, what was left is cut off");
+                outcome = Outcome::Forced;
             }
         }
+        tracing::info!("shutdown: closing the data folder");
+        let storage = io.storage().clone();
+        match Tasks::new().blocking("close-storage", move || storage.close()).await {
+            Some(Ok(())) => outcome,
+            Some(Err(error)) => {
+                tracing::error!(%error, "shutdown: the data folder was not closed cleanly");
+                Outcome::Forced
+            }
+            None => Outcome::Forced,
+        }
     }
+}
+
+/// The storage's options, as far as they are configured.
+fn storage_options(
+    config: &BrokerConfig,
+    options: StartOptions,
+    clock: &Clock,
+    fatal: &Arc<Fatal>,
+) -> StorageOptions {
+    let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    let (clock, fatal) = (clock.clone(), Arc::clone(fatal));
+    StorageOptions {
+        flush_policy: match config.flush_policy {
+            FlushPolicy::Sync => storage::FlushPolicy::Sync,
+            FlushPolicy::Os => storage::FlushPolicy::Os,
+        },
+        flush_interval: ms(config.log_flush_interval_ms),
+        producer_id_expiration: ms(config.producer_id_expiration_ms.into()),
+        producer_id_expiration_check_interval: ms(config.producer_id_expiration_check_interval_ms.into()),
+        accept_data_loss: options.accept_data_loss,
+        clock: Arc::new(move || clock.now_ms()),
+        on_fatal: Arc::new(move |error| {
+            let _first = fatal.reason.set(error.to_string());
+            fatal.happened.cancel();
+        }),
+        ..StorageOptions::new(config.data_dir())
+    }
+}
+
+fn metrics(clock: &Clock) -> Metrics {
+    Metrics::new(MetricsOptions {
+        api_names: api::REGISTRY.iter().map(|entry| entry.name).collect(),
+        error_name: |code| ErrorCode::from_code(code).map_or("UNKNOWN", ErrorCode::name),
+        clock: clock.clone(),
+        max_series: DEFAULT_MAX_SERIES,
+    })
+}
+
+/// Every listener of the configuration, and HTTP's, bound and not yet serving.
+async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>), BindError> {
+    let backlog = config.socket_listen_backlog_size;
+    let mut listeners = Vec::new();
+    for listener in config.listeners() {
+        let host = listener.host.clone().unwrap_or_default();
+        let endpoint =
+            Endpoint { name: listener.name.as_str().into(), host, port: listener.port, flag: "--listen" };
+        listeners.push(Listener::bind(endpoint, backlog).await?);
+    }
+    let http = match config.http_listener() {
+        Some(http) => {
+            let host = http.host.clone().unwrap_or_default();
+            let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
+            Some(Listener::bind(endpoint, backlog).await?)
+        }
+        None => None,
+    };
+    Ok((listeners, http))
+}
+
+fn advertised(config: &BrokerConfig, listeners: &[Listener]) -> AdvertisedAddresses {
+    let mut advertised = AdvertisedAddresses::new();
+    for (configured, bound) in config.listeners().iter().zip(listeners) {
+        let port = bound.addresses().first().map_or(configured.port, SocketAddr::port);
+        advertised.add(Arc::clone(bound.name()), configured.advertised.clone(), port);
+    }
+    advertised
 }

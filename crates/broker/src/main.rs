@@ -6,9 +6,9 @@ mod cli;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use broker::config::{BrokerConfig, Loaded, Note};
+use broker::config::{Loaded, Note};
 use broker::telemetry::logging;
-use broker::{Broker, Endpoint, Outcome};
+use broker::{Broker, Outcome, StartOptions};
 use clap::Parser as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -46,12 +46,12 @@ fn serve(arguments: &Serve) -> ExitCode {
             return cli::failed(&format!("cannot start {threads} threads: {error}; check `ulimit -u`"));
         }
     };
-    let code = runtime.block_on(run(loaded));
+    let code = runtime.block_on(run(loaded, arguments.options()));
     runtime.shutdown_timeout(RUNTIME_DEADLINE);
     code
 }
 
-async fn run(Loaded { config, notes }: Loaded) -> ExitCode {
+async fn run(Loaded { config, notes }: Loaded, options: StartOptions) -> ExitCode {
     for Note { text, is_warning } in &notes {
         if *is_warning { tracing::warn!("{text}") } else { tracing::info!("{text}") }
     }
@@ -60,14 +60,18 @@ async fn run(Loaded { config, notes }: Loaded) -> ExitCode {
         Err(error) => return cli::failed(&format!("cannot listen for signals: {error}")),
     };
     let broker = tokio::select! {
-        started = Broker::start(endpoints(&config)) => match started {
+        started = Broker::start(config.clone(), options) => match started {
             Ok(broker) => broker,
             Err(error) => return cli::failed(&error.to_string()),
         },
         name = signals.next() => return cli::forced(&format!("{name} while starting")),
     };
     cli::print(&banner::text(&config, broker.addresses()));
-    let name = signals.next().await;
+    let name = tokio::select! {
+        name = signals.next() => name,
+        // What was not acknowledged may be lost: only a new start tells what the disk holds.
+        reason = broker.failed() => return cli::failed(&format!("the storage failed, start anew: {reason}")),
+    };
     tracing::info!("{name}: stopping; a second signal stops at once");
     tokio::select! {
         outcome = broker.shutdown(DRAIN_DEADLINE) => match outcome {
@@ -76,15 +80,6 @@ async fn run(Loaded { config, notes }: Loaded) -> ExitCode {
         },
         name = signals.next() => cli::forced(&format!("{name} while stopping")),
     }
-}
-
-fn endpoints(config: &BrokerConfig) -> Vec<Endpoint> {
-    let endpoint = |listener: &broker::config::Listener| Endpoint {
-        name: listener.name.as_str().into(),
-        host: listener.host.clone().unwrap_or_default(),
-        port: listener.port,
-    };
-    config.listeners().iter().map(endpoint).collect()
 }
 
 /// What asks the process to stop.

@@ -10,6 +10,7 @@
 //! Nothing here knows what a request means; that begins in `dispatch.rs`.
 
 mod admission;
+pub(crate) mod advertised;
 mod budget;
 mod connection;
 mod frames;
@@ -20,6 +21,7 @@ mod outgoing;
 
 use std::time::Duration;
 
+use crate::config::BrokerConfig;
 use crate::net::budget::Budget;
 use crate::net::notices::Notices;
 
@@ -40,6 +42,8 @@ pub(crate) struct Limits {
     pub(crate) max_request_bytes: usize,
     /// `queued.max.request.bytes`: bytes of requests received and not yet answered, over all connections; `None` for no bound.
     pub(crate) queued_request_bytes: Option<usize>,
+    /// How long a client may take over a frame.
+    pub(crate) frame_deadline: Duration,
     /// `connections.max.idle.ms`
     pub(crate) max_idle: Duration,
     /// `max.connections`
@@ -50,18 +54,27 @@ pub(crate) struct Limits {
     pub(crate) max_connection_creation_rate: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// As configured; -1 and 0 mean what they mean to Kafka.
+    pub(crate) fn new(config: &BrokerConfig) -> Self {
+        let count = |limit: i32| usize::try_from(limit).unwrap_or(0);
+        let idle_ms = u64::try_from(config.connections_max_idle_ms).ok();
         Self {
-            max_request_bytes: 100 << 20,
-            queued_request_bytes: Some(256 << 20),
-            max_idle: Duration::from_secs(600),
-            max_connections: 10_000,
-            max_connections_per_ip: 1_000,
-            max_connection_creation_rate: 1_000,
+            max_request_bytes: count(config.socket_request_max_bytes),
+            queued_request_bytes: config
+                .request_memory_bytes()
+                .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            frame_deadline: FRAME_DEADLINE,
+            max_idle: idle_ms.map_or(FOREVER, Duration::from_millis).min(FOREVER),
+            max_connections: count(config.max_connections),
+            max_connections_per_ip: count(config.max_connections_per_ip),
+            max_connection_creation_rate: u32::try_from(config.max_connection_creation_rate).unwrap_or(0),
         }
     }
 }
+
+/// Longer than any connection lasts, and short enough for a timer.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What all connections share.
 pub(crate) struct Shared {

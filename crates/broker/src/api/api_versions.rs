@@ -4,14 +4,15 @@
 //! supported feature may start at version 0 (KIP-1022). A version above 4 is answered at version 0 with
 //! UNSUPPORTED_VERSION and one entry for this API, so that the client can come back with one that is served (KIP-511).
 //!
-//! Features: none is finalized yet, and none is listed as supported. `metadata.version`, `group.version`,
-//! `share.version` and `transaction.version` will appear with what they promise (KIP-848, KIP-932, KIP-890).
+//! Features: `metadata.version` alone, at the level of Kafka 4.3, because consoles tell from it which requests a broker
+//! knows. `group.version`, `share.version` and `transaction.version` are off (level 0, so absent) until what they
+//! promise is here (KIP-848, KIP-932, KIP-890).
 
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
-use codec::messages::api_versions_response::ApiVersion;
-use codec::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use codec::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use codec::messages::{ApiVersionsRequest, ApiVersionsResponse, StrBytes};
 
 use crate::api::{Answer, Api, Entry, Phase, REGISTRY, Reply};
 use crate::context::{Context, Software};
@@ -34,8 +35,12 @@ impl Api for ApiVersions {
             }
             cx.peer().set_software(Software { name, version });
         }
-        let keys = REGISTRY.iter().map(advertise).collect();
-        Ok(Reply::Response(ApiVersionsResponse::default().with_api_keys(keys)))
+        let response = ApiVersionsResponse::default().with_api_keys(REGISTRY.iter().map(advertise).collect());
+        Ok(Reply::Response(if cx.api_version() >= 3 { with_features(response) } else { response }))
+    }
+
+    fn first_error(response: &ApiVersionsResponse) -> i16 {
+        response.error_code
     }
 
     fn unsupported_version() -> Option<ApiVersionsResponse> {
@@ -43,6 +48,25 @@ impl Api for ApiVersions {
         let refusal = ApiVersionsResponse::default().with_error_code(ErrorCode::UnsupportedVersion.code());
         Some(refusal.with_api_keys(own.map(advertise).collect()))
     }
+}
+
+/// `MetadataVersion.MINIMUM_VERSION` (3.3-IV3) and `IBP_4_3_IV0` of Kafka 4.3.
+const METADATA_VERSION: RangeInclusive<i16> = 7..=30;
+
+/// The epoch counts changes of the finalized features: as yet there is none.
+fn with_features(response: ApiVersionsResponse) -> ApiVersionsResponse {
+    let name = || StrBytes::from_static_str("metadata.version");
+    let (least, greatest) = METADATA_VERSION.into_inner();
+    let supported =
+        SupportedFeatureKey::default().with_name(name()).with_min_version(least).with_max_version(greatest);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(name())
+        .with_min_version_level(greatest)
+        .with_max_version_level(greatest);
+    response
+        .with_supported_features(vec![supported])
+        .with_finalized_features(vec![finalized])
+        .with_finalized_features_epoch(0)
 }
 
 fn advertise(entry: &Entry) -> ApiVersion {

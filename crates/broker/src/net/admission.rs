@@ -107,13 +107,15 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::config::BrokerConfig;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[tokio::test]
     async fn places_are_counted_per_address_and_given_back() {
-        let limits = Limits { max_connections: 3, max_connections_per_ip: 2, ..Limits::default() };
+        let config = [("max.connections", "3"), ("max.connections.per.ip", "2")];
+        let limits = Limits::new(&BrokerConfig::from_pairs(&config).unwrap());
         let admission = Admission::new(&limits);
         let first = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
         let second = admission.place(admission.permit().await.unwrap(), HERE).unwrap();

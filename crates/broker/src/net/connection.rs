@@ -8,17 +8,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
-use crate::api::Disconnect;
+use crate::api::{self, Disconnect};
 use crate::context::{Peer, Services};
-use crate::dispatch::dispatch;
+use crate::dispatch::{Receipt, dispatch};
 use crate::net::frames::{Frame, FrameError, Frames};
-use crate::net::in_flight::InFlight;
-use crate::net::outgoing::Outgoing;
+use crate::net::in_flight::{InFlight, Ready};
+use crate::net::outgoing::{Outgoing, Unsent};
 use crate::net::{MAX_IN_FLIGHT, MAX_UNSENT_BYTES, Shared};
+use crate::telemetry::metrics::RequestTimes;
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -30,10 +32,10 @@ pub(super) enum Closed {
     #[error("the broker is shutting down")]
     Shutdown,
     /// Nothing moved for `connections.max.idle.ms`.
-    #[error("idle for {} s", .0.as_secs())]
+    #[error("idle for {0:?}")]
     Idle(Duration),
     /// The client did not take its answers for `connections.max.idle.ms`.
-    #[error("{unsent} bytes of answers were not read for {} s", .after.as_secs())]
+    #[error("{unsent} bytes of answers were not read for {after:?}")]
     NotReading {
         /// Bytes that still wait.
         unsent: usize,
@@ -58,6 +60,17 @@ impl Closed {
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => false,
             Self::NotReading { .. } | Self::Request(_) => true,
             Self::Frame(error) => !matches!(error, FrameError::Io(_)),
+        }
+    }
+
+    /// Whether bytes that are no valid request were the reason.
+    pub(super) fn is_malformed(&self) -> bool {
+        match self {
+            Self::Frame(error) => !error.is_gone(),
+            Self::Request(reason) => !matches!(reason, Disconnect::Unanswerable(_) | Disconnect::Refused(_)),
+            Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::NotReading { .. } | Self::Write(_) => {
+                false
+            }
         }
     }
 }
@@ -143,22 +156,22 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     async fn start(&mut self, frame: Frame) {
         self.idle.touch();
         let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), frame.bytes);
-        self.in_flight.start(request, frame.grant).await;
+        self.in_flight.start(request, frame.arrived, frame.grant).await;
     }
 
     /// One step of what is under way: an answer that is ready, a write, or the end by idleness. Cancel-safe. Waits for
     /// ever, or until the connection is idle for too long, if nothing is under way.
     async fn progress(&mut self) -> Result<(), Closed> {
-        let Self { writer, in_flight, outgoing, idle, .. } = self;
+        let Self { writer, services, in_flight, outgoing, idle, .. } = self;
         tokio::select! {
             biased;
-            answer = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)) => {
-                outgoing.push(answer?.unwrap_or_default());
-                Ok(())
+            ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)) => {
+                let (answer, unsent) = turn(ready?);
+                outgoing.push(answer.unwrap_or_default(), unsent);
             }
             written = outgoing.write_some(writer), if !outgoing.is_empty() => {
                 idle.touch();
-                written.map_err(Closed::Write)
+                written.map_err(Closed::Write)?;
             }
             () = idle.elapsed() => {
                 if !outgoing.is_empty() {
@@ -169,9 +182,12 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 }
                 // A long wait that the client asked for (a rebalance) is no idleness.
                 idle.touch();
-                Ok(())
             }
         }
+        while let Some((receipt, times)) = outgoing.pop_sent() {
+            observe(services, &receipt, &times);
+        }
+        Ok(())
     }
 
     /// Before the socket closes: answers what was begun, unless the client has gone or did not take its answers.
@@ -196,6 +212,27 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 Err(_) => return,
             }
         }
+    }
+}
+
+/// The frame of an answer whose turn it is, and what will be counted of it.
+fn turn(ready: Ready) -> (Option<Vec<Bytes>>, Unsent) {
+    let Ready { answered, arrived, started, paused, finished } = ready;
+    let since = std::time::Instant::now();
+    let times = RequestTimes {
+        request_queue: started.saturating_duration_since(arrived),
+        local: paused.saturating_duration_since(started),
+        remote: finished.saturating_duration_since(paused),
+        response_queue: since.saturating_duration_since(finished),
+        response_send: Duration::ZERO,
+    };
+    (answered.frame, Unsent { receipt: answered.receipt, times, since })
+}
+
+fn observe(services: &Services, receipt: &Receipt, times: &RequestTimes) {
+    let counted = api::index(receipt.entry.key).and_then(|index| services.metrics.request(index));
+    if let Some(counted) = counted {
+        counted.observe(receipt.version, receipt.error_code, times);
     }
 }
 

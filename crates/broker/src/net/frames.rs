@@ -8,7 +8,7 @@
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use codec::DecodeError;
@@ -16,8 +16,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::api;
+use crate::net::Shared;
 use crate::net::budget::Grant;
-use crate::net::{FRAME_DEADLINE, Shared};
 
 /// The first read of a frame goes through a buffer on the stack of this size: most frames are complete after it.
 const FIRST_READ_BYTES: usize = 16 << 10;
@@ -31,6 +31,8 @@ const PREFIX_BYTES: usize = 4;
 pub(super) struct Frame {
     /// Header and body.
     pub(super) bytes: Bytes,
+    /// When its last byte came.
+    pub(super) arrived: Instant,
     /// The part of the budget that it occupies until it is answered.
     pub(super) grant: Grant,
 }
@@ -41,11 +43,16 @@ pub(super) enum FrameError {
     /// The length prefix is negative or beyond what this API may send.
     #[error("{0}")]
     Length(#[from] DecodeError),
+    /// The client speaks something else.
+    #[error("this listener speaks the Kafka protocol without TLS, and the client began {0}")]
+    Foreign(&'static str),
     /// Refused before the rest of it is read.
     #[error("unknown API key {0}")]
     UnknownApi(i16),
     /// The client began a frame and did not finish it.
-    #[error("a frame was begun and not finished within {} s: {received} bytes came of {announced} announced", .after.as_secs())]
+    #[error(
+        "a frame was begun and not finished within {after:?}: {received} bytes came of {announced} announced"
+    )]
     Unfinished {
         /// How long it had.
         after: Duration,
@@ -74,6 +81,17 @@ impl FrameError {
     }
 }
 
+/// What people mistake a Kafka port for, named so that the log line tells them.
+fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
+    match &prefix {
+        // A TLS record: handshake, version 3.x.
+        [0x16, 3, ..] => FrameError::Foreign("a TLS handshake"),
+        b"GET " | b"POST" | b"HEAD" | b"PUT " | b"OPTI" => FrameError::Foreign("an HTTP request"),
+        b"SSH-" => FrameError::Foreign("an SSH session"),
+        _ => error.into(),
+    }
+}
+
 /// Cuts what a socket delivers into frames.
 pub(super) struct Frames<R> {
     socket: R,
@@ -97,7 +115,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
         let announced = match self.announced()? {
             Some(length) if self.buffer.len() >= length => length,
-            _ => match tokio::time::timeout(FRAME_DEADLINE, self.finish()).await {
+            _ => match tokio::time::timeout(self.shared.limits.frame_deadline, self.finish()).await {
                 Ok(finished) => finished?,
                 Err(_) => return Err(self.unfinished()),
             },
@@ -123,7 +141,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     fn announced(&self) -> Result<Option<usize>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
         let largest = self.shared.limits.max_request_bytes;
-        let length = codec::frame::frame_length(*prefix, largest)?;
+        let length =
+            codec::frame::frame_length(*prefix, largest).map_err(|error| mistaken(*prefix, error))?;
         let Some([.., high, low]) = self.buffer.first_chunk::<{ PREFIX_BYTES + 2 }>() else {
             // The key decides how long a frame may be. A frame too short to have one is complete here, and refused later.
             return Ok((self.buffer.len() >= PREFIX_BYTES + length).then_some(PREFIX_BYTES + length));
@@ -167,11 +186,35 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         };
         let mut bytes = frame.freeze();
         let _prefix = bytes.split_to(PREFIX_BYTES);
-        Frame { bytes, grant: std::mem::take(&mut self.grant) }
+        Frame { bytes, arrived: Instant::now(), grant: std::mem::take(&mut self.grant) }
+    }
+
+    /// Bytes that the buffer can hold.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        self.buffer.capacity()
     }
 
     fn unfinished(&self) -> FrameError {
         let announced = self.announced().ok().flatten().unwrap_or(PREFIX_BYTES);
-        FrameError::Unfinished { after: FRAME_DEADLINE, received: self.buffer.len(), announced }
+        FrameError::Unfinished {
+            after: self.shared.limits.frame_deadline,
+            received: self.buffer.len(),
+            announced,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_protocols_are_named() {
+        let error =
+            |prefix| mistaken(prefix, codec::frame::frame_length(prefix, 100 << 20).unwrap_err()).to_string();
+        assert!(error([0x16, 3, 1, 2]).contains("TLS"));
+        assert!(error(*b"GET ").contains("HTTP"));
+        assert!(error([0xff; 4]).contains("-1"));
     }
 }

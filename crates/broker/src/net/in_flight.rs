@@ -7,12 +7,27 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use crate::api::Disconnect;
-use crate::dispatch::AnswerFrame;
+use crate::dispatch::Answered;
 use crate::net::budget::Grant;
 
-type Running = Pin<Box<dyn Future<Output = Result<AnswerFrame, Disconnect>> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Result<Answered, Disconnect>> + Send>>;
+
+/// An answer whose turn it is, and when things happened to its request.
+pub(super) struct Ready {
+    /// The answer.
+    pub(super) answered: Answered,
+    /// When its frame was complete.
+    pub(super) arrived: Instant,
+    /// When its handler began.
+    pub(super) started: Instant,
+    /// When its handler first waited, or was done.
+    pub(super) paused: Instant,
+    /// When its answer was there.
+    pub(super) finished: Instant,
+}
 
 /// Requests that are not answered, or whose answer waits for an older one's.
 #[derive(Default)]
@@ -20,10 +35,18 @@ pub(super) struct InFlight {
     slots: VecDeque<Slot>,
 }
 
-enum Slot {
+struct Slot {
+    state: State,
+    arrived: Instant,
+    started: Instant,
+    paused: Instant,
+    finished: Instant,
+}
+
+enum State {
     /// Holds its share of the budget until it is answered.
     Running(Running, #[allow(dead_code, reason = "kept for its drop")] Grant),
-    Answered(Result<AnswerFrame, Disconnect>),
+    Answered(Result<Answered, Disconnect>),
 }
 
 impl InFlight {
@@ -39,45 +62,52 @@ impl InFlight {
 
     /// Whether one of them will close the connection: then nothing after it may begin.
     pub(super) fn ends(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot, Slot::Answered(Err(_))))
+        self.slots.iter().any(|slot| matches!(slot.state, State::Answered(Err(_))))
     }
 
     /// Adds a request and runs it up to its first wait, so that what a handler does before it is done in arrival order.
-    pub(super) async fn start<F>(&mut self, request: F, grant: Grant)
+    pub(super) async fn start<F>(&mut self, request: F, arrived: Instant, grant: Grant)
     where
-        F: Future<Output = Result<AnswerFrame, Disconnect>> + Send + 'static,
+        F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
-        let mut slot = Slot::Running(Box::pin(request), grant);
+        let now = Instant::now();
+        let state = State::Running(Box::pin(request), grant);
+        let mut slot = Slot { state, arrived, started: now, paused: now, finished: now };
         std::future::poll_fn(|cx| {
             slot.advance(cx);
             Poll::Ready(())
         })
         .await;
+        slot.paused = Instant::now();
         self.slots.push_back(slot);
     }
 
     /// The oldest request's answer, once it is there. Lets all others go on too. Waits for ever if there is none.
-    pub(super) fn poll_oldest(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerFrame, Disconnect>> {
+    pub(super) fn poll_oldest(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ready, Disconnect>> {
         for slot in &mut self.slots {
             slot.advance(cx);
         }
-        match self.slots.pop_front() {
-            Some(Slot::Answered(answer)) => Poll::Ready(answer),
-            Some(running) => {
-                self.slots.push_front(running);
-                Poll::Pending
+        let Some(oldest) = self.slots.pop_front_if(|slot| matches!(slot.state, State::Answered(_))) else {
+            return Poll::Pending;
+        };
+        let Slot { state, arrived, started, paused, finished } = oldest;
+        match state {
+            State::Answered(Ok(answered)) => {
+                Poll::Ready(Ok(Ready { answered, arrived, started, paused, finished }))
             }
-            None => Poll::Pending,
+            State::Answered(Err(disconnect)) => Poll::Ready(Err(disconnect)),
+            State::Running(..) => Poll::Pending,
         }
     }
 }
 
 impl Slot {
     fn advance(&mut self, cx: &mut Context<'_>) {
-        if let Slot::Running(request, _) = self
+        if let State::Running(request, _) = &mut self.state
             && let Poll::Ready(answer) = request.as_mut().poll(cx)
         {
-            *self = Slot::Answered(answer);
+            self.state = State::Answered(answer);
+            self.finished = Instant::now();
         }
     }
 }
@@ -91,13 +121,29 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::api;
+    use crate::dispatch::Receipt;
 
-    fn frame(text: &'static str) -> AnswerFrame {
-        Some(vec![Bytes::from_static(text.as_bytes())])
+    fn answered(text: &'static str) -> Answered {
+        let receipt = Receipt { entry: &api::REGISTRY[0], version: 0, error_code: 0 };
+        Answered { frame: Some(vec![Bytes::from_static(text.as_bytes())]), receipt }
     }
 
-    async fn oldest(in_flight: &mut InFlight) -> Result<AnswerFrame, Disconnect> {
-        std::future::poll_fn(|cx| in_flight.poll_oldest(cx)).await
+    async fn start<F>(in_flight: &mut InFlight, request: F)
+    where
+        F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
+    {
+        in_flight.start(request, Instant::now(), Grant::default()).await;
+    }
+
+    async fn oldest(in_flight: &mut InFlight) -> Result<Bytes, Disconnect> {
+        let ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)).await?;
+        assert!(
+            ready.arrived <= ready.started
+                && ready.started <= ready.paused
+                && ready.started <= ready.finished
+        );
+        Ok(ready.answered.frame.unwrap().remove(0))
     }
 
     #[tokio::test]
@@ -106,15 +152,15 @@ mod tests {
         let (release, released) = oneshot::channel::<()>();
         let slow = async move {
             released.await.unwrap();
-            Ok(frame("slow"))
+            Ok(answered("slow"))
         };
-        in_flight.start(slow, Grant::default()).await;
-        in_flight.start(async { Ok(frame("fast")) }, Grant::default()).await;
+        start(&mut in_flight, slow).await;
+        start(&mut in_flight, async { Ok(answered("fast")) }).await;
         let pending = std::future::poll_fn(|cx| Poll::Ready(in_flight.poll_oldest(cx).is_pending())).await;
         assert!(pending);
         release.send(()).unwrap();
-        assert_eq!(oldest(&mut in_flight).await.unwrap(), frame("slow"));
-        assert_eq!(oldest(&mut in_flight).await.unwrap(), frame("fast"));
+        assert_eq!(oldest(&mut in_flight).await.unwrap(), "slow");
+        assert_eq!(oldest(&mut in_flight).await.unwrap(), "fast");
         assert!(in_flight.is_empty());
     }
 
@@ -126,10 +172,9 @@ mod tests {
             let order = Arc::clone(&order);
             let request = async move {
                 order.lock().push(number);
-                std::future::pending::<()>().await;
-                Ok(None)
+                std::future::pending().await
             };
-            in_flight.start(request, Grant::default()).await;
+            start(&mut in_flight, request).await;
         }
         assert_eq!(*order.lock(), [0, 1, 2, 3]);
         assert_eq!(in_flight.len(), 4);
@@ -138,11 +183,11 @@ mod tests {
     #[tokio::test]
     async fn failure_waits_for_the_answers_before_it() {
         let mut in_flight = InFlight::default();
-        in_flight.start(async { Ok(frame("first")) }, Grant::default()).await;
+        start(&mut in_flight, async { Ok(answered("first")) }).await;
         assert!(!in_flight.ends());
-        in_flight.start(async { Err(Disconnect::UnknownApi(99)) }, Grant::default()).await;
+        start(&mut in_flight, async { Err(Disconnect::UnknownApi(99)) }).await;
         assert!(in_flight.ends());
-        assert_eq!(oldest(&mut in_flight).await.unwrap(), frame("first"));
+        assert_eq!(oldest(&mut in_flight).await.unwrap(), "first");
         assert!(matches!(oldest(&mut in_flight).await, Err(Disconnect::UnknownApi(99))));
     }
 }

@@ -7,7 +7,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -17,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::context::{Peer, Services};
 use crate::net::admission::{Admission, Place};
 use crate::net::{Limits, Shared, connection};
+use crate::tasks::Tasks;
+use crate::telemetry::metrics::ListenerMetrics;
 
-/// Connections that the system keeps ready to be accepted.
-const BACKLOG: i32 = 1024;
 /// Pause after the first failed accept in a row; it doubles up to the longest.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -28,13 +27,15 @@ const PORT_TRIES: usize = 16;
 
 /// One entry of `listeners`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// Such as `PLAINTEXT`.
-    pub name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// Empty or `0.0.0.0` or `::` for all addresses (as Java does, both families), or a name or an address.
-    pub host: String,
+    pub(crate) host: String,
     /// 0 lets the system choose.
-    pub port: u16,
+    pub(crate) port: u16,
+    /// The flag of the command line that changes it.
+    pub(crate) flag: &'static str,
 }
 
 /// Why a listener cannot be bound.
@@ -43,11 +44,13 @@ pub enum BindError {
     /// The port is taken.
     #[error(
         "cannot listen on {address} (listener {listener}): the port is in use; `ss -ltnp sport = :{}` names the process \
-         that has it. Stop that process, or choose another port with --listen HOST:PORT", .address.port()
+         that has it. Stop that process, or choose another port with {flag} HOST:PORT", .address.port()
     )]
     InUse {
         /// Name of the listener.
         listener: String,
+        /// The flag that moves it.
+        flag: &'static str,
         /// Where it was to listen.
         address: SocketAddr,
     },
@@ -65,11 +68,13 @@ pub enum BindError {
     },
     /// The address is not ours, the port is privileged, and so on.
     #[error(
-        "cannot listen on {address} (listener {listener}): {source}; choose another address with --listen HOST:PORT"
+        "cannot listen on {address} (listener {listener}): {source}; choose another address with {flag} HOST:PORT"
     )]
     Other {
         /// Name of the listener.
         listener: String,
+        /// The flag that moves it.
+        flag: &'static str,
         /// Where it was to listen.
         address: SocketAddr,
         /// What the system said.
@@ -85,13 +90,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds all addresses of `endpoint`, on one port.
-    pub(crate) async fn bind(endpoint: Endpoint) -> Result<Self, BindError> {
+    /// Binds all addresses of `endpoint`, on one port. The system keeps up to `backlog` connections ready to be accepted.
+    pub(crate) async fn bind(endpoint: Endpoint, backlog: i32) -> Result<Self, BindError> {
         let hosts = resolve(&endpoint).await?;
         let mut tries = if endpoint.port == 0 { PORT_TRIES } else { 1 };
         loop {
             tries -= 1;
-            match bind_all(&endpoint, &hosts) {
+            match bind_all(&endpoint, &hosts, backlog) {
                 Err(BindError::InUse { .. }) if tries > 0 => {}
                 Err(error) => return Err(error),
                 Ok((sockets, addresses)) => return Ok(Self { endpoint, sockets, addresses }),
@@ -109,11 +114,16 @@ impl Listener {
         &self.addresses
     }
 
+    /// The sockets alone, for a server of its own.
+    pub(crate) fn into_sockets(self) -> Vec<TcpListener> {
+        self.sockets
+    }
+
     /// Accepts connections until the shutdown's first stage.
     pub(crate) fn start(self, door: &Arc<Door>) {
         for socket in self.sockets {
             let (door, name) = (Arc::clone(door), Arc::clone(&self.endpoint.name));
-            let tasks = door.services.tasks.clone();
+            let tasks = door.connections.clone();
             tasks.spawn("acceptor", async move { door.accept_all(socket, name).await });
         }
     }
@@ -145,12 +155,12 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
 type Bound = (Vec<TcpListener>, Vec<SocketAddr>);
 
 /// Binds each address; one that the machine does not have (IPv6 switched off) is left out if another is there.
-fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr]) -> Result<Bound, BindError> {
+fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], backlog: i32) -> Result<Bound, BindError> {
     let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
     let (mut port, mut missing) = (endpoint.port, None);
     for host in hosts {
         let address = SocketAddr::new(*host, port);
-        let bound = listen(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let bound = listen(address, backlog).and_then(|socket| Ok((socket.local_addr()?, socket)));
         let source = match bound {
             Ok((address, socket)) => {
                 port = address.port();
@@ -160,13 +170,13 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr]) -> Result<Bound, BindError> {
             }
             Err(source) => source,
         };
-        let listener = endpoint.name.to_string();
+        let (listener, flag) = (endpoint.name.to_string(), endpoint.flag);
         match source.kind() {
-            io::ErrorKind::AddrInUse => return Err(BindError::InUse { listener, address }),
+            io::ErrorKind::AddrInUse => return Err(BindError::InUse { listener, flag, address }),
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported => {
-                missing = Some(BindError::Other { listener, address, source });
+                missing = Some(BindError::Other { listener, flag, address, source });
             }
-            _ => return Err(BindError::Other { listener, address, source }),
+            _ => return Err(BindError::Other { listener, flag, address, source }),
         }
     }
     match missing {
@@ -175,12 +185,12 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr]) -> Result<Bound, BindError> {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
         Ok(socket) => socket,
         // A machine without IPv6: all addresses are all IPv4 addresses then.
         Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
-            return listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()));
+            return listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), backlog);
         }
         Err(_) if address.is_ipv6() => return Err(io::ErrorKind::AddrNotAvailable.into()),
         Err(error) => return Err(error),
@@ -191,28 +201,24 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     TcpListener::from_std(socket.into())
 }
 
 /// Where all listeners' connections come in.
 pub(crate) struct Door {
     services: Arc<Services>,
+    connections: Tasks,
     shared: Arc<Shared>,
     admission: Admission,
-    accepted: AtomicU64,
 }
 
 impl Door {
-    /// Open to as many as `limits` allow.
-    pub(crate) fn new(services: Arc<Services>, limits: Limits) -> Arc<Self> {
+    /// Open to as many as `limits` allow; they are served as tasks of `connections`.
+    pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits) -> Arc<Self> {
         let admission = Admission::new(&limits);
-        Arc::new(Self {
-            services,
-            shared: Arc::new(Shared::new(limits)),
-            admission,
-            accepted: AtomicU64::new(0),
-        })
+        let shared = Arc::new(Shared::new(limits));
+        Arc::new(Self { services, connections, shared, admission })
     }
 
     async fn accept_all(&self, socket: TcpListener, listener: Arc<str>) {
@@ -249,6 +255,7 @@ impl Door {
         let Some(permit) = self.admission.permit().await else { return };
         let Some(place) = self.admission.place(permit, address.ip()) else {
             let reason = "max.connections.per.ip is reached for this address";
+            self.services.metrics.listener(listener).refused.inc();
             return self.shared.notices.closed(address, listener, &reason);
         };
         let pause = self.admission.pause(Instant::now());
@@ -271,20 +278,39 @@ impl Door {
         SockRef::from(&stream).set_keepalive(true)?;
         let local = stream.local_addr()?;
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-        let id = self.accepted.fetch_add(1, Ordering::Relaxed);
-        let peer = Arc::new(Peer::new(id, address, local, Arc::clone(listener)));
+        let peer = Arc::new(Peer::new(address, local, Arc::clone(listener)));
         let (services, shared) = (Arc::clone(&self.services), Arc::clone(&self.shared));
-        self.services.tasks.spawn("connection", async move {
+        let metrics = self.services.metrics.listener(listener);
+        metrics.accepted.inc();
+        self.connections.spawn("connection", async move {
             let _place = place;
+            let _open = Open::new(Arc::clone(&metrics));
             let (reader, writer) = stream.split();
             let closed =
                 connection::serve(reader, writer, Arc::clone(&peer), services, Arc::clone(&shared)).await;
             if closed.is_notable() {
+                metrics.malformed.add(u64::from(closed.is_malformed()));
                 shared.notices.closed(peer.address, &peer.listener, &closed);
             } else {
                 tracing::debug!(peer = %peer.address, reason = %closed, "connection ended");
             }
         });
         Ok(())
+    }
+}
+
+/// Counts a connection as open for as long as it lives, however it ends.
+struct Open(Arc<ListenerMetrics>);
+
+impl Open {
+    fn new(metrics: Arc<ListenerMetrics>) -> Self {
+        metrics.open.add(1);
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.add(-1);
     }
 }

@@ -1,46 +1,23 @@
-//! Connections driven through a real socket of a running broker.
+//! Connections driven through real sockets of a running broker, and through narrow pipes where time and memory matter.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use codec::frame::{RequestHeader, parse_response_header};
-use codec::messages::{ApiVersionsRequest, ApiVersionsResponse, StrBytes};
-use codec::{Request, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::BytesMut;
+use codec::messages::metadata_request::MetadataRequestTopic;
+use codec::messages::{ApiVersionsRequest, MetadataRequest, StrBytes, TopicName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
-use crate::{Broker, Endpoint, Outcome};
+use super::*;
+use crate::admin::topics::{self, WantedTopic};
+use crate::net::Limits;
+use crate::testing::{Client, Running, SOON, frame};
+use crate::{Outcome, api};
 
-const SOON: Duration = Duration::from_secs(10);
-
-async fn broker() -> (Broker, SocketAddr) {
-    let endpoint = Endpoint { name: "PLAINTEXT".into(), host: "127.0.0.1".to_owned(), port: 0 };
-    let broker = Broker::start(vec![endpoint]).await.unwrap();
-    let address = broker.addresses()[0];
-    (broker, address)
-}
-
-async fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).await.unwrap()
-}
-
-/// A whole request frame.
-fn request<R: Request>(request: &R, version: i16, correlation_id: i32) -> BytesMut {
-    let header = RequestHeader {
-        api_key: R::KEY,
-        api_version: version,
-        correlation_id,
-        client_id: Some(StrBytes::from_static_str("test")),
-    };
-    let mut body = BytesMut::new();
-    header.encode(&mut body).unwrap();
-    request.encode(version, &mut body).unwrap();
-    let mut frame = BytesMut::new();
-    frame.put_u32(u32::try_from(body.len()).unwrap());
-    frame.extend_from_slice(&body);
-    frame
-}
+/// Long enough for a task to be run, short enough to wait for in vain.
+const MOMENT: Duration = Duration::from_millis(100);
 
 fn api_versions(version: i16, correlation_id: i32) -> BytesMut {
     let mut body = ApiVersionsRequest::default();
@@ -48,155 +25,282 @@ fn api_versions(version: i16, correlation_id: i32) -> BytesMut {
         body.client_software_name = StrBytes::from_static_str("raw");
         body.client_software_version = StrBytes::from_static_str("1.0");
     }
-    request(&body, version, correlation_id)
-}
-
-/// The next frame, without its length prefix; `None` if the broker closed the connection.
-async fn receive(stream: &mut TcpStream) -> Option<Bytes> {
-    let read = async {
-        let length = stream.read_u32().await.ok()?;
-        let mut frame = vec![0; length as usize];
-        stream.read_exact(&mut frame).await.ok()?;
-        Some(Bytes::from(frame))
-    };
-    tokio::time::timeout(SOON, read).await.unwrap()
-}
-
-async fn receive_api_versions(stream: &mut TcpStream, version: i16) -> (i32, ApiVersionsResponse) {
-    let mut frame = receive(stream).await.unwrap();
-    let correlation_id = parse_response_header(&mut frame, 18, version).unwrap();
-    (correlation_id, ApiVersionsResponse::decode(frame, version).unwrap())
+    frame(&body, version, correlation_id)
 }
 
 #[tokio::test]
 async fn api_versions_is_answered_at_every_version() {
-    let (_broker, address) = broker().await;
-    let mut stream = connect(address).await;
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
     for version in 0..=4 {
-        stream.write_all(&api_versions(version, 40 + i32::from(version))).await.unwrap();
-        let (correlation_id, response) = receive_api_versions(&mut stream, version).await;
+        client.stream.write_all(&api_versions(version, 40 + i32::from(version))).await.unwrap();
+        let (correlation_id, response) = client.receive::<ApiVersionsRequest>(version).await;
         assert_eq!((correlation_id, response.error_code), (40 + i32::from(version), 0));
-        let own = response.api_keys.iter().find(|api| api.api_key == 18).unwrap();
-        assert_eq!((own.min_version, own.max_version), (0, 4));
+        let told: Vec<_> =
+            response.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
+        let registered: Vec<_> =
+            api::REGISTRY.iter().map(|entry| (entry.key, entry.advertised.0, entry.advertised.1)).collect();
+        assert_eq!(told, registered);
     }
 }
 
 #[tokio::test]
 async fn unknown_version_of_api_versions_keeps_the_connection() {
-    let (_broker, address) = broker().await;
-    let mut stream = connect(address).await;
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
     let mut frame = api_versions(4, 7);
     frame[7] = 99;
-    stream.write_all(&frame).await.unwrap();
-    let (correlation_id, response) = receive_api_versions(&mut stream, 0).await;
+    client.stream.write_all(&frame).await.unwrap();
+    let (correlation_id, response) = client.receive::<ApiVersionsRequest>(0).await;
     assert_eq!((correlation_id, response.error_code, response.api_keys.len()), (7, 35, 1));
-    stream.write_all(&api_versions(4, 8)).await.unwrap();
-    assert_eq!(receive_api_versions(&mut stream, 4).await.0, 8);
+    client.stream.write_all(&api_versions(4, 8)).await.unwrap();
+    assert_eq!(client.receive::<ApiVersionsRequest>(4).await.0, 8);
 }
 
 #[tokio::test]
 async fn bad_software_name_is_refused_with_a_code() {
-    let (_broker, address) = broker().await;
-    let mut stream = connect(address).await;
-    stream.write_all(&request(&ApiVersionsRequest::default(), 3, 1)).await.unwrap();
-    assert_eq!(receive_api_versions(&mut stream, 3).await.1.error_code, 42);
+    let running = Running::start(&[]).await.unwrap();
+    let response = running.client().await.call(3, &ApiVersionsRequest::default()).await;
+    assert_eq!(response.error_code, 42);
 }
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
-    let (_broker, address) = broker().await;
-    let mut stream = connect(address).await;
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
     let mut all = BytesMut::new();
     for number in 0..100 {
-        all.extend_from_slice(&api_versions(0, number));
+        // Some of them create a topic and wait for the disk, the others do not.
+        if number % 7 == 0 {
+            all.extend_from_slice(&frame(&metadata(&format!("topic-{number}")), 1, number));
+        } else {
+            all.extend_from_slice(&api_versions(0, number));
+        }
     }
-    stream.write_all(&all).await.unwrap();
+    client.stream.write_all(&all).await.unwrap();
     for number in 0..100 {
-        assert_eq!(receive_api_versions(&mut stream, 0).await.0, number);
+        let mut answer = client.receive_frame().await.unwrap();
+        assert_eq!(codec::frame::parse_response_header(&mut answer, 18, 0), Ok(number));
     }
+}
+
+fn metadata(topic: &str) -> MetadataRequest {
+    let name = TopicName(StrBytes::from_string(topic.to_owned()));
+    MetadataRequest::default()
+        .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
+        .with_allow_auto_topic_creation(true)
 }
 
 #[tokio::test]
 async fn frame_that_trickles_in_is_put_together() {
-    let (_broker, address) = broker().await;
-    let mut stream = connect(address).await;
-    stream.set_nodelay(true).unwrap();
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    client.stream.set_nodelay(true).unwrap();
     for number in 0..2 {
         for byte in api_versions(3, number) {
-            stream.write_all(&[byte]).await.unwrap();
+            client.stream.write_all(&[byte]).await.unwrap();
             tokio::task::yield_now().await;
         }
-        assert_eq!(receive_api_versions(&mut stream, 3).await.0, number);
+        assert_eq!(client.receive::<ApiVersionsRequest>(3).await.0, number);
     }
 }
 
 #[tokio::test]
 async fn what_is_no_request_closes_the_connection_and_no_other() {
-    let (_broker, address) = broker().await;
-    let mut bystander = connect(address).await;
+    let running = Running::start(&[]).await.unwrap();
+    let mut bystander = running.client().await;
     let oversized_api_versions = [0, 64, 0, 1, 0, 18, 0, 0];
-    let cases: [&[u8]; 7] = [
+    let cases: [&[u8]; 8] = [
         &[0xff; 8],
         &[0x80, 0, 0, 0],
         &[0x7f, 0xff, 0xff, 0xff, 0, 18],
         &oversized_api_versions,
         &[0, 0, 0, 8, 0x03, 0xe8, 0, 0, 0, 0, 0, 1],
+        &[0, 0, 0, 10, 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff],
         &[0, 0, 0, 0],
         &[0, 0, 0, 1, 9],
     ];
     for bytes in cases {
-        let mut stream = connect(address).await;
-        stream.write_all(bytes).await.unwrap();
-        assert_eq!(receive(&mut stream).await, None, "{bytes:?}");
+        let mut client = running.client().await;
+        client.stream.write_all(bytes).await.unwrap();
+        assert_eq!(client.receive_frame().await, None, "{bytes:?}");
     }
-    bystander.write_all(&api_versions(0, 5)).await.unwrap();
-    assert_eq!(receive_api_versions(&mut bystander, 0).await.0, 5);
+    bystander.stream.write_all(&api_versions(0, 5)).await.unwrap();
+    assert_eq!(bystander.receive::<ApiVersionsRequest>(0).await.0, 5);
 }
 
 #[tokio::test]
 async fn requests_before_a_bad_one_are_still_answered() {
-    let (_broker, address) = broker().await;
-    let mut stream = connect(address).await;
-    let mut all = api_versions(0, 1);
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let mut all = frame(&metadata("created-first"), 1, 1);
     all.extend_from_slice(&api_versions(0, 2));
     all.extend_from_slice(&[0xff; 4]);
-    stream.write_all(&all).await.unwrap();
-    assert_eq!(receive_api_versions(&mut stream, 0).await.0, 1);
-    assert_eq!(receive_api_versions(&mut stream, 0).await.0, 2);
-    assert_eq!(receive(&mut stream).await, None);
+    client.stream.write_all(&all).await.unwrap();
+    assert_eq!(client.receive::<MetadataRequest>(1).await.0, 1);
+    assert_eq!(client.receive::<ApiVersionsRequest>(0).await.0, 2);
+    assert_eq!(client.receive_frame().await, None);
 }
 
 #[tokio::test]
-async fn shutdown_closes_idle_connections_and_the_port() {
-    let (broker, address) = broker().await;
-    let mut stream = connect(address).await;
-    stream.write_all(&api_versions(0, 1)).await.unwrap();
-    receive_api_versions(&mut stream, 0).await;
-    assert_eq!(broker.shutdown(SOON).await, Outcome::Clean);
-    assert_eq!(receive(&mut stream).await, None);
-    assert!(TcpStream::connect(address).await.is_err());
+async fn shutdown_answers_what_was_begun_then_closes() {
+    let running = Running::start(&[]).await.unwrap();
+    let (mut idle, mut busy) = (running.client().await, running.client().await);
+    idle.call(0, &ApiVersionsRequest::default()).await;
+    busy.call(0, &ApiVersionsRequest::default()).await;
+    busy.stream.write_all(&frame(&metadata("begun"), 1, 9)).await.unwrap();
+    // The request is in the socket; whether it was read before the shutdown or not, nothing hangs.
+    assert_eq!(running.broker.shutdown(SOON).await, Outcome::Clean);
+    assert_eq!(idle.receive_frame().await, None);
+    let _answered_or_not = busy.receive_frame().await;
+    assert!(TcpStream::connect(running.address).await.is_err());
 }
 
 #[tokio::test]
 async fn taken_port_is_named_with_a_remedy() {
-    let (_broker, address) = broker().await;
-    let endpoint = Endpoint { name: "PLAINTEXT".into(), host: "127.0.0.1".to_owned(), port: address.port() };
-    let Err(error) = Broker::start(vec![endpoint]).await else { panic!("bound twice") };
-    let text = error.to_string();
-    assert!(text.contains(&address.to_string()) && text.contains("--listen"), "{text}");
+    let running = Running::start(&[("listeners", "PLAINTEXT://127.0.0.1:0")]).await.unwrap();
+    for (key, flag) in [("listeners", "--listen"), ("http.listener", "--http")] {
+        let value = if key == "listeners" { "PLAINTEXT://" } else { "" };
+        let Err(error) = Running::start(&[(key, &format!("{value}{}", running.address))]).await else {
+            panic!("bound twice")
+        };
+        let text = error.to_string();
+        assert!(text.contains(&running.address.to_string()) && text.contains(flag), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn locked_folder_is_an_error_with_a_remedy() {
+    let running = Running::start(&[]).await.unwrap();
+    let folder = running.broker.services.config.data_dir().to_str().unwrap().to_owned();
+    let Err(error) = Running::start(&[("log.dirs", &folder)]).await else { panic!("opened twice") };
+    assert!(error.to_string().contains("in use"), "{error}");
 }
 
 #[tokio::test]
 async fn localhost_and_all_addresses_are_reached_by_both_families() {
     for host in ["localhost", "", "0.0.0.0"] {
-        let endpoint = Endpoint { name: "PLAINTEXT".into(), host: host.to_owned(), port: 0 };
-        let broker = Broker::start(vec![endpoint]).await.unwrap();
-        let port = broker.addresses()[0].port();
+        let running = Running::start(&[("listeners", &format!("PLAINTEXT://{host}:0"))]).await.unwrap();
         let ipv6_here = std::net::TcpListener::bind("[::1]:0").is_ok();
         for address in ["127.0.0.1", "::1"].iter().filter(|address| ipv6_here || !address.contains(':')) {
-            let mut stream = connect(SocketAddr::new(address.parse().unwrap(), port)).await;
-            stream.write_all(&api_versions(0, 3)).await.unwrap();
-            assert_eq!(receive_api_versions(&mut stream, 0).await.0, 3, "{host} by {address}");
+            let address = SocketAddr::new(address.parse().unwrap(), running.address.port());
+            let mut client = Client::new(TcpStream::connect(address).await.unwrap());
+            client.call(0, &ApiVersionsRequest::default()).await;
         }
     }
+}
+
+#[tokio::test]
+async fn idle_connection_is_let_go() {
+    let running = Running::start(&[("connections.max.idle.ms", "150")]).await.unwrap();
+    let mut client = running.client().await;
+    for _ in 0..4 {
+        tokio::time::sleep(MOMENT).await;
+        client.call(0, &ApiVersionsRequest::default()).await;
+    }
+    assert_eq!(client.receive_frame().await, None);
+}
+
+#[tokio::test]
+async fn one_address_gets_its_share_of_connections() {
+    let running = Running::start(&[("max.connections.per.ip", "2")]).await.unwrap();
+    let (mut first, mut second) = (running.client().await, running.client().await);
+    first.call(0, &ApiVersionsRequest::default()).await;
+    second.call(0, &ApiVersionsRequest::default()).await;
+    assert_eq!(running.client().await.receive_frame().await, None);
+    first.call(0, &ApiVersionsRequest::default()).await;
+}
+
+/// A connection over a pipe of `pipe` bytes each way, with limits of its own.
+async fn piped(
+    running: &Running,
+    pipe: usize,
+    limits: Limits,
+) -> (Client<DuplexStream>, impl Future<Output = Closed>) {
+    let (near, far) = tokio::io::duplex(pipe);
+    let address = SocketAddr::from(([127, 0, 0, 1], 9));
+    let peer = Arc::new(Peer::new(address, address, "PLAINTEXT".into()));
+    let (reader, writer) = tokio::io::split(far);
+    let services = Arc::clone(&running.broker.services);
+    let served = serve(reader, writer, peer, services, Arc::new(Shared::new(limits)));
+    (Client::new(near), served)
+}
+
+fn limits(running: &Running) -> Limits {
+    Limits::new(&running.broker.services.config)
+}
+
+#[tokio::test]
+async fn begun_frame_must_be_finished_in_time() {
+    let running = Running::start(&[]).await.unwrap();
+    let limits = Limits { frame_deadline: MOMENT, ..limits(&running) };
+    let (mut client, served) = piped(&running, 1024, limits).await;
+    client.stream.write_all(&[0, 0, 1, 0, 0, 3]).await.unwrap();
+    let closed = tokio::time::timeout(SOON, served).await.unwrap();
+    let text = closed.to_string();
+    assert!(closed.is_notable() && text.contains("6 bytes came of 260 announced"), "{text}");
+}
+
+#[tokio::test]
+async fn client_that_reads_nothing_is_not_served_on() {
+    let running = Running::start(&[]).await.unwrap();
+    let wanted = WantedTopic { partitions: 9_000, ..WantedTopic::with_defaults("wide".to_owned()) };
+    topics::create(&running.broker.services, &[wanted], false).await.remove(0).unwrap();
+    let (client, served) = piped(&running, 4096, limits(&running)).await;
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let client = async {
+        let mut written = 0;
+        while written < 2_000 {
+            let request = frame(&metadata("wide"), 1, written);
+            if tokio::time::timeout(MOMENT, writer.write_all(&request)).await.is_err() {
+                break;
+            }
+            written += 1;
+        }
+        // What is taken in without being answered: the pipe, and one read of the connection's.
+        assert!(written < 1_000, "{written} requests were taken in");
+        let mut answers = 0;
+        let mut answer = Vec::new();
+        while answers < written {
+            let length = tokio::time::timeout(SOON, reader.read_u32()).await.unwrap().unwrap();
+            answer.resize(length as usize, 0);
+            reader.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer[..4], answers.to_be_bytes());
+            assert!(length > 100_000);
+            answers += 1;
+        }
+        answers
+    };
+    tokio::select! {
+        answers = client => assert!(answers > 8),
+        closed = served => panic!("{closed}"),
+    }
+}
+
+#[tokio::test]
+async fn client_that_never_reads_is_let_go() {
+    let running = Running::start(&[]).await.unwrap();
+    let limits = Limits { max_idle: 3 * MOMENT, ..limits(&running) };
+    let (mut client, served) = piped(&running, 16, limits).await;
+    let request = api_versions(0, 1);
+    let (written, closed) =
+        tokio::join!(client.stream.write_all(&request), tokio::time::timeout(SOON, served));
+    written.unwrap();
+    let closed = closed.unwrap();
+    assert!(matches!(closed, Closed::NotReading { .. }) && closed.is_notable(), "{closed}");
+}
+
+#[tokio::test]
+async fn announced_length_reserves_nothing() {
+    let running = Running::start(&[]).await.unwrap();
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let shared = Arc::new(Shared::new(limits(&running)));
+    let mut frames = Frames::new(far, shared);
+    let mut client = Client::new(near);
+    // A 4 MiB Metadata request of which 40 KiB come.
+    let mut begun = vec![0, 64, 0, 0, 0, 3];
+    begun.resize(40 << 10, 0);
+    client.stream.write_all(&begun).await.unwrap();
+    tokio::time::timeout(MOMENT, frames.next()).await.map(|_| ()).unwrap_err();
+    assert!(frames.reserved() < 200 << 10, "{}", frames.reserved());
 }

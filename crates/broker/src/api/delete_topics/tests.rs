@@ -1,0 +1,98 @@
+//! `delete_topics.rs` through a socket.
+
+use codec::messages::metadata_request::MetadataRequestTopic;
+use codec::messages::{MetadataRequest, TopicName as Name};
+use uuid::Uuid;
+
+use super::*;
+use crate::testing::{Client, Running};
+
+fn name(text: &str) -> Name {
+    Name(StrBytes::from_string(text.to_owned()))
+}
+
+async fn create(client: &mut Client<tokio::net::TcpStream>, text: &str) -> Uuid {
+    let topic = MetadataRequestTopic::default().with_name(Some(name(text)));
+    let request =
+        MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+    let response = client.call(12, &request).await;
+    assert_eq!(response.topics[0].error_code, 0);
+    response.topics[0].topic_id
+}
+
+async fn names(client: &mut Client<tokio::net::TcpStream>) -> Vec<String> {
+    let response = client.call(12, &MetadataRequest::default().with_topics(None)).await;
+    response.topics.iter().map(|topic| topic.name.as_ref().unwrap().to_string()).collect()
+}
+
+fn by_name(version: i16, texts: &[&str]) -> DeleteTopicsRequest {
+    let request = DeleteTopicsRequest::default();
+    if version >= 6 {
+        let state = |text: &&str| DeleteTopicState::default().with_name(Some(name(text)));
+        return request.with_topics(texts.iter().map(state).collect());
+    }
+    request.with_topic_names(texts.iter().map(|text| name(text)).collect())
+}
+
+#[tokio::test]
+async fn topics_are_deleted_by_name_at_every_version() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    for version in 1..=6 {
+        let id = create(&mut client, "gone").await;
+        let response = client.call(version, &by_name(version, &["gone", "never"])).await;
+        let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(codes, [0, 3]);
+        assert_eq!(response.responses[0].topic_id, if version >= 6 { id } else { Uuid::nil() });
+        assert_eq!(response.responses[1].error_message.is_some(), version >= 5);
+        assert!(names(&mut client).await.is_empty());
+        assert_ne!(create(&mut client, "gone").await, id, "a new topic has a new id");
+        client.call(version, &by_name(version, &["gone"])).await;
+    }
+}
+
+#[tokio::test]
+async fn topics_are_deleted_by_id() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let id = create(&mut client, "t").await;
+    let state = |id| DeleteTopicState::default().with_name(None).with_topic_id(id);
+    let request = DeleteTopicsRequest::default().with_topics(vec![state(id), state(Uuid::from_u128(1))]);
+    let response = client.call(6, &request).await;
+    assert_eq!(
+        (response.responses[0].name.as_ref(), response.responses[0].error_code),
+        (Some(&name("t")), 0)
+    );
+    assert_eq!((response.responses[1].name.as_ref(), response.responses[1].error_code), (None, 100));
+    assert!(names(&mut client).await.is_empty());
+}
+
+#[tokio::test]
+async fn contradictions_delete_nothing() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let id = create(&mut client, "t").await;
+    let both = DeleteTopicState::default().with_name(Some(name("t"))).with_topic_id(id);
+    let neither = DeleteTopicState::default().with_name(None);
+    let named = DeleteTopicState::default().with_name(Some(name("t")));
+    let identified = DeleteTopicState::default().with_name(None).with_topic_id(id);
+    for states in [vec![both], vec![neither], vec![named.clone(), named.clone()], vec![named, identified]] {
+        let count = states.len();
+        let response = client.call(6, &DeleteTopicsRequest::default().with_topics(states)).await;
+        let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(codes, vec![42; count]);
+    }
+    assert_eq!(names(&mut client).await, ["t"]);
+}
+
+#[tokio::test]
+async fn deletion_can_be_switched_off() {
+    let running = Running::start(&[("delete.topic.enable", "false")]).await.unwrap();
+    let mut client = running.client().await;
+    create(&mut client, "t").await;
+    for (version, code) in [(2, 42), (3, 73), (6, 73)] {
+        let response = client.call(version, &by_name(version, &["t"])).await;
+        assert_eq!(response.responses[0].error_code, code);
+    }
+    assert_eq!(names(&mut client).await, ["t"]);
+}

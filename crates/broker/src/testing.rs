@@ -1,0 +1,109 @@
+//! For tests of this crate: a broker on a folder of its own, and a client that speaks frames.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use codec::frame::{RequestHeader, parse_response_header};
+use codec::messages::StrBytes;
+use codec::{Request, Response};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::config::BrokerConfig;
+use crate::{Broker, StartError, StartOptions};
+
+/// Longer than anything here takes.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A broker, and its folder, which goes when this goes.
+pub(crate) struct Running {
+    pub(crate) broker: Broker,
+    /// Of its first listener.
+    pub(crate) address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// A broker on an empty folder, on every address and a port of its own, unless `pairs` say otherwise.
+    pub(crate) async fn start(pairs: &[(&str, &str)]) -> Result<Self, StartError> {
+        Self::start_in(tempfile::tempdir().unwrap(), pairs).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, pairs: &[(&str, &str)]) -> Result<Self, StartError> {
+        let own = [
+            ("log.dirs", folder.path().to_str().unwrap()),
+            ("listeners", "PLAINTEXT://:0"),
+            ("http.listener", "127.0.0.1:0"),
+        ];
+        let config = BrokerConfig::from_pairs(&[own.as_slice(), pairs].concat()).unwrap();
+        let broker = Broker::start(config, StartOptions::default()).await?;
+        let port = broker.addresses()[0].port();
+        Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), broker, folder })
+    }
+
+    /// Stops it and starts it anew on the same folder.
+    pub(crate) async fn restart(self, pairs: &[(&str, &str)]) -> Self {
+        self.broker.shutdown(SOON).await;
+        Self::start_in(self.folder, pairs).await.unwrap()
+    }
+
+    /// A new connection.
+    pub(crate) async fn client(&self) -> Client<TcpStream> {
+        Client::new(TcpStream::connect(self.address).await.unwrap())
+    }
+}
+
+/// One connection, as a client has it.
+pub(crate) struct Client<S> {
+    pub(crate) stream: S,
+    next_correlation_id: i32,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Speaks over `stream`.
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, next_correlation_id: 0 }
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.next_correlation_id += 1;
+        let expected = self.next_correlation_id;
+        self.stream.write_all(&frame(request, version, expected)).await.unwrap();
+        let (correlation_id, response) = self.receive::<R>(version).await;
+        assert_eq!(correlation_id, expected);
+        response
+    }
+
+    /// The next answer and its correlation id.
+    pub(crate) async fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+        let mut frame = self.receive_frame().await.unwrap();
+        let correlation_id = parse_response_header(&mut frame, R::KEY, version).unwrap();
+        (correlation_id, R::Response::decode(frame, version).unwrap())
+    }
+
+    /// The next frame, without its length prefix; `None` if the broker closed the connection.
+    pub(crate) async fn receive_frame(&mut self) -> Option<Bytes> {
+        let read = async {
+            let length = self.stream.read_u32().await.ok()?;
+            let mut frame = vec![0; length as usize];
+            self.stream.read_exact(&mut frame).await.ok()?;
+            Some(Bytes::from(frame))
+        };
+        tokio::time::timeout(SOON, read).await.unwrap()
+    }
+}
+
+/// A whole request frame, length prefix included.
+pub(crate) fn frame<R: Request>(request: &R, version: i16, correlation_id: i32) -> BytesMut {
+    let client_id = Some(StrBytes::from_static_str("test"));
+    let header = RequestHeader { api_key: R::KEY, api_version: version, correlation_id, client_id };
+    let mut body = BytesMut::new();
+    header.encode(&mut body).unwrap();
+    request.encode(version, &mut body).unwrap();
+    let mut frame = BytesMut::new();
+    frame.put_u32(u32::try_from(body.len()).unwrap());
+    frame.extend_from_slice(&body);
+    frame
+}
