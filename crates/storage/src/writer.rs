@@ -178,7 +178,6 @@ impl Writer {
         }
         let mut group = WriteGroup::new(&engine, self.generations.current(), now_ms)?;
         self.group += 1;
-        let mut put_back = None;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
             let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) else { break };
@@ -189,12 +188,12 @@ impl Writer {
             }
             next = self.commands.try_recv().ok();
             if matches!(next, Some(Command::GenerationReady(_) | Command::Close(_))) {
-                put_back = next;
                 break;
             }
         }
         self.commit(&engine, group)?;
-        Ok(put_back)
+        // What was taken from the queue and found no room in this group begins the next one.
+        Ok(next)
     }
 
     /// Writes the group and makes it known.

@@ -68,6 +68,27 @@ fn reads_cross_generations_and_empty_ones_are_dropped() {
     storage.close().unwrap();
 }
 
+/// Users saw: a request now and then failed with KAFKA_STORAGE_ERROR while thousands were queued.
+#[test]
+fn every_command_of_a_burst_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let (sender, answers) = std::sync::mpsc::sync_channel(12_000);
+    for number in 0..12_000u32 {
+        let record = CoordinatorRecord { key: number.to_be_bytes().to_vec().into(), value: Some("v".into()) };
+        let sender = sender.clone();
+        storage.write_coordinator(
+            vec![record],
+            Box::new(move |outcome| sender.send(outcome).unwrap_or_default()),
+        );
+    }
+    drop(sender);
+    let answered = answers.iter().filter(Result::is_ok).count();
+    assert_eq!(answered, 12_000);
+    assert_eq!(storage.coordinator_records().unwrap().len(), 12_000);
+    storage.close().unwrap();
+}
+
 #[test]
 fn coordinator_records_are_replayed() {
     let folder = tempfile::tempdir().unwrap();
