@@ -68,29 +68,37 @@ const fn versions<M: Message>() -> RangeInclusive<i16> {
 }
 
 /// Decodes a request: nothing is allocated before its shape is known to be right.
-fn decode_request<R: Request + Message + Decodable>(body: Bytes, version: i16) -> Result<R, DecodeError> {
+fn decode_request<R: Request + Message + Decodable>(mut body: Bytes, version: i16) -> Result<R, DecodeError> {
     if !<R as Request>::VERSIONS.contains(&version) {
         return Err(DecodeError::Version { api: R::NAME, version });
     }
     shape::check(R::KEY, version, &body)?;
-    decode(R::NAME, body, version)
+    decode(R::NAME, &mut body, version)
 }
 
-fn decode<M: Message + Decodable>(api: &'static str, body: Bytes, version: i16) -> Result<M, DecodeError> {
+fn decode<M: Message + Decodable>(
+    api: &'static str,
+    body: &mut Bytes,
+    version: i16,
+) -> Result<M, DecodeError> {
     if !versions::<M>().contains(&version) {
         return Err(DecodeError::Version { api, version });
     }
+    M::decode(body, version).map_err(|e| DecodeError::Message { api, version, reason: format!("{e:#}") })
+}
+
+/// Decodes a response, which has nothing behind it.
+fn decode_response<M: Message + Decodable>(
+    api: &'static str,
+    mut body: Bytes,
+    version: i16,
+) -> Result<M, DecodeError> {
     let len = body.len();
-    let mut rest = body;
-    let message = M::decode(&mut rest, version).map_err(|e| DecodeError::Message {
-        api,
-        version,
-        reason: format!("{e:#}"),
-    })?;
-    if !rest.is_empty() {
-        return Err(DecodeError::Leftover { at: len - rest.len(), remaining: rest.len() });
+    let message = decode(api, &mut body, version)?;
+    match body.len() {
+        0 => Ok(message),
+        remaining => Err(DecodeError::Leftover { at: len - remaining, remaining }),
     }
-    Ok(message)
 }
 
 fn encode<M: Encodable>(
@@ -132,7 +140,7 @@ macro_rules! responses {
                 }
 
                 fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
-                    decode($name, body, version)
+                    decode_response($name, body, version)
                 }
             }
         )*
@@ -226,7 +234,7 @@ impl Response for FetchResponse {
     }
 
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
-        decode::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
+        decode_response::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
     }
 }
 
@@ -300,14 +308,12 @@ mod tests {
     }
 
     #[test]
-    fn leftover_bytes_are_an_error() {
+    fn bytes_behind_a_request_are_ignored() {
         let mut out = BytesMut::new();
-        HeartbeatRequest::default().encode(4, &mut out).unwrap();
-        out.extend_from_slice(&[0]);
-        assert!(matches!(
-            HeartbeatRequest::decode(out.freeze(), 4),
-            Err(DecodeError::Leftover { remaining: 1, .. })
-        ));
+        let sent = HeartbeatRequest::default();
+        sent.encode(4, &mut out).unwrap();
+        out.extend_from_slice(&[1, 2, 3]);
+        assert_eq!(HeartbeatRequest::decode(out.freeze(), 4), Ok(sent));
     }
 
     #[test]

@@ -104,7 +104,8 @@ pub fn memory_budget(body_len: usize) -> usize {
     body_len.saturating_mul(8).saturating_add(MIB).min(64 * MIB)
 }
 
-/// Checks that `body` has the shape of this request at this version.
+/// Checks that `body` starts with what has the shape of this request at this version. Bytes behind it are ignored, as
+/// Kafka ignores them: librdkafka 2 sends three too many with Metadata 11 and later.
 ///
 /// # Errors
 /// If it has not, naming the field and the byte; or if no layout is known for key and version.
@@ -119,11 +120,7 @@ pub fn check(key: i16, version: i16, body: &[u8]) -> Result<(), DecodeError> {
         budget: memory_budget(body.len()),
         memory_left: memory_budget(body.len()),
     };
-    walk.fields(message.fields)?;
-    match walk.reader.remaining() {
-        0 => Ok(()),
-        remaining => Err(DecodeError::Leftover { at: walk.reader.position(), remaining }),
-    }
+    walk.fields(message.fields)
 }
 
 /// What the map of a struct's unknown tagged fields takes: its first node, and each field in it.

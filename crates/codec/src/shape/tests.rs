@@ -231,7 +231,7 @@ fn any_truncation_is_an_error() {
         }
         let mut longer = bytes.to_vec();
         longer.push(0);
-        assert!(matches!(check(api.key, version, &longer), Err(DecodeError::Leftover { remaining: 1, .. })));
+        assert_eq!(check(api.key, version, &longer), Ok(()), "what is behind is ignored");
     });
 }
 
