@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check binary generate help
+.PHONY: run test check bench binary generate clients help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -18,6 +18,14 @@ test:
 ## make check      formatting, lints, docs, dependencies, generated files, Rust tests
 check:
 	@exec tools/check.sh
+
+## make clients    stock clients against the release binary (ONLY="python java c")
+clients:
+	@exec tools/clients.sh $(ONLY)
+
+## make bench      whole-process figures beside Apache Kafka, saved under tools/bench/results/
+bench:
+	@exec tools/bench.sh $(ARGS)
 
 ## make generate   write the generated files anew
 generate:

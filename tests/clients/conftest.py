@@ -1,0 +1,57 @@
+"""Fixtures of every suite: the broker, and unique names, so that tests share a broker without meeting."""
+
+import itertools
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from harness.broker import new_broker
+from harness.drivers import Driver
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """One broker per worker process, shared by the tests that leave it running."""
+    one = new_broker()
+    try:
+        one.start()
+        yield one
+        code = one.stop()
+        if one.kind == "ottla":
+            assert code == 0, f"exit code {code} after SIGTERM:\n{one.tail()}"
+    finally:
+        one.remove()
+
+
+@pytest.fixture
+def own_broker():
+    """A broker with nothing in it, for tests that kill it or need a name for themselves."""
+    one = new_broker()
+    try:
+        one.start()
+        yield one
+    finally:
+        one.remove()
+
+
+@pytest.fixture
+def name():
+    """A name no other test uses."""
+    return f"t{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def driver(broker, client):
+    """The parametrised client, connected to the shared broker."""
+    with Driver(client, broker.bootstrap) as one:
+        yield one
+
+
+@pytest.fixture
+def is_kafka():
+    return os.environ.get("BROKER") == "kafka"

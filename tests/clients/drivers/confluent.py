@@ -1,0 +1,188 @@
+"""Drives confluent-kafka (librdkafka)."""
+
+import json
+import sys
+import time
+
+import confluent_kafka
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+
+from lines import emit, packed_record, serve, unpack, unpack_headers
+
+
+class Operations:
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+        self._admin = None
+
+    @property
+    def admin(self):
+        if self._admin is None:
+            self._admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        return self._admin
+
+    def consumer(self, group="unused", **settings):
+        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "enable.auto.commit": False, **settings})
+
+    def versions(self):
+        return {"library": confluent_kafka.__version__, "librdkafka": confluent_kafka.libversion()[0]}
+
+    def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20):
+        producer = Producer({"bootstrap.servers": self.bootstrap, "acks": acks, "compression.type": codec,
+                             "enable.idempotence": idempotent, "linger.ms": linger_ms})
+        outcome = {}
+        for number, r in enumerate(records):
+            producer.produce(topic, value=unpack(r["value"]), key=unpack(r["key"]), partition=partition,
+                             headers=unpack_headers(r["headers"]), timestamp=r["timestamp"],
+                             on_delivery=lambda error, message, number=number: outcome.update({number: (error, message.offset())}))
+        left = producer.flush(30)
+        if left:
+            raise TimeoutError("%d records not acknowledged" % left)
+        for error, _ in outcome.values():
+            if error is not None:
+                raise KafkaException(error)
+        offsets = [outcome[number][1] for number in range(len(records))]
+        return [None if acks == "0" or offset is None or offset < 0 else offset for offset in offsets]
+
+    def consume(self, topic, partition, count, timeout):
+        # Short waits at the end of the log, as close() waits for the fetch that is out.
+        consumer = self.consumer(**{"fetch.wait.max.ms": 50})
+        try:
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+            records, deadline = [], time.time() + timeout
+            while len(records) < count and time.time() < deadline:
+                message = consumer.poll(0.2)
+                if message is None:
+                    continue
+                if message.error():
+                    raise KafkaException(message.error())
+                kind, timestamp = message.timestamp()
+                records.append(packed_record(message.partition(), message.offset(), message.key(), message.value(),
+                                             message.headers(), timestamp, kind - 1))
+            return records
+        finally:
+            consumer.close()
+
+    def seek(self, topic, partition, to):
+        consumer = self.consumer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+            consumer.poll(10)
+            seen = []
+            for offset in to:
+                consumer.seek(TopicPartition(topic, partition, offset))
+                message = consumer.poll(10)
+                seen.append(None if message is None or message.error() else message.offset())
+            return seen
+        finally:
+            consumer.close()
+
+    def ends(self, topic, partition):
+        consumer = self.consumer()
+        try:
+            return list(consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10))
+        finally:
+            consumer.close()
+
+    def offsets_for_times(self, topic, partition, timestamps):
+        """librdkafka gives no timestamp back, and -1 (the end) where there is none so late."""
+        consumer = self.consumer()
+        try:
+            found = [consumer.offsets_for_times([TopicPartition(topic, partition, t)], timeout=10)[0] for t in timestamps]
+            return [None if one.offset < 0 else [one.offset, None] for one in found]
+        finally:
+            consumer.close()
+
+    def pause(self, topic):
+        consumer = self.consumer()
+        try:
+            consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in (0, 1)])
+            consumer.pause([TopicPartition(topic, 1)])
+            seen = []
+            for _ in range(2):
+                partitions, deadline = set(), time.time() + 2
+                while time.time() < deadline:
+                    message = consumer.poll(0.2)
+                    if message is not None and not message.error():
+                        partitions.add(message.partition())
+                seen.append(sorted(partitions))
+                consumer.resume([TopicPartition(topic, 1)])
+            return seen
+        finally:
+            consumer.close()
+
+    def commit(self, group, topic, partition, offset, metadata):
+        consumer = self.consumer(group)
+        try:
+            consumer.commit(offsets=[TopicPartition(topic, partition, offset, metadata)], asynchronous=False)
+            again = consumer.committed([TopicPartition(topic, partition)], timeout=10)[0]
+            return [again.offset, again.metadata]
+        finally:
+            consumer.close()
+
+    def list_topics(self):
+        return sorted(self.admin.list_topics(timeout=10).topics)
+
+    def partitions_for_topic(self, topic):
+        return sorted(self.admin.list_topics(topic, timeout=10).topics[topic].partitions)
+
+    def create_topic(self, topic, partitions, configs):
+        self.admin.create_topics([NewTopic(topic, partitions, 1, config=configs)])[topic].result(10)
+
+    def delete_topic(self, topic):
+        self.admin.delete_topics([topic])[topic].result(10)
+
+    def create_partitions(self, topic, total):
+        self.admin.create_partitions([NewPartitions(topic, total)])[topic].result(10)
+
+    def describe_configs(self, topic):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        entries = self.admin.describe_configs([resource])[resource].result(10)
+        return {name: entry.value for name, entry in entries.items()}
+
+    def list_groups(self):
+        found = self.admin.list_consumer_groups().result(10)
+        if found.errors:
+            raise KafkaException(found.errors[0])
+        return sorted(group.group_id for group in found.valid)
+
+    def describe_group(self, group):
+        found = self.admin.describe_consumer_groups([group])[group].result(10)
+        return {"state": found.state.name.title().replace("_", ""), "members": len(found.members)}
+
+    def delete_group(self, group):
+        self.admin.delete_consumer_groups([group])[group].result(10)
+
+
+def member(bootstrap, group, topic, session_ms):
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False,
+                         "auto.offset.reset": "earliest", "session.timeout.ms": session_ms, "heartbeat.interval.ms": 500})
+
+    def assigned(_, partitions):
+        emit({"event": "assigned", "partitions": [tp.partition for tp in partitions]})
+
+    consumer.subscribe([topic], on_assign=assigned)
+    while True:
+        read = {}
+        for message in consumer.consume(50, 0.1):
+            if not message.error():
+                read.setdefault(message.partition(), []).append(message.offset())
+        if not read:
+            continue
+        emit({"event": "read", "offsets": read})
+        offsets = [TopicPartition(topic, p, offsets[-1] + 1) for p, offsets in read.items()]
+        try:
+            committed = consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            sys.stderr.write("commit: %s\n" % error)
+            continue
+        emit({"event": "committed", "offsets": {tp.partition: tp.offset for tp in committed if tp.error is None}})
+
+
+if __name__ == "__main__":
+    mode, bootstrap, settings = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    if mode == "member":
+        member(bootstrap, **settings)
+    else:
+        serve(Operations(bootstrap))

@@ -1,0 +1,137 @@
+"""A broker under test: Ottla's release binary or, for comparison, Apache Kafka; started, killed and started again."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from .process import free_port, spawn
+from .wire import answers_api_versions
+
+KAFKA_LIBS = pathlib.Path(os.environ.get("KAFKA_LIBS", "~/.cache/ottla/kafka-4.3.0/libs")).expanduser()
+
+# The heap and collector flags of the distribution's kafka-server-start.
+_JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+        "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"]
+
+_KAFKA_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+
+
+class Broker:
+    """One broker process with its folder and port; both stay the same over kill() and start()."""
+
+    kind = None
+
+    def __init__(self, home=None):
+        self.home = pathlib.Path(home or tempfile.mkdtemp(prefix=f"{self.kind}-", dir=os.environ.get("OTTLA_TMP")))
+        self.port = free_port()
+        self.process = None
+        self.log = self.home / "log"
+
+    @property
+    def bootstrap(self):
+        return f"localhost:{self.port}"
+
+    def argv(self):
+        raise NotImplementedError
+
+    def start(self, timeout=60, every=0.005):
+        """Starts it and waits for ApiVersions; returns the seconds from exec to the answer."""
+        argv = self.argv()
+        with open(self.log, "ab") as log:
+            began = time.monotonic()
+            self.process = spawn(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        while not answers_api_versions(self.port):
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.kind} exited with {self.process.returncode}:\n{self.tail()}")
+            if time.monotonic() - began > timeout:
+                raise RuntimeError(f"{self.kind} not ready after {timeout} s:\n{self.tail()}")
+            time.sleep(every)
+        return time.monotonic() - began
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """kill -9, and gone when this returns."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout=30):
+        """Asks it to stop and returns its exit code."""
+        if self.process is None:
+            return None
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise RuntimeError(f"{self.kind} did not stop within {timeout} s of SIGTERM:\n{self.tail()}") from None
+
+    def remove(self):
+        if self.alive():
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def tail(self, lines=30):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Ottla(Broker):
+    kind = "ottla"
+
+    def __init__(self, home=None, overrides=()):
+        super().__init__(home)
+        self.http_port = free_port()
+        self.overrides = overrides
+
+    def argv(self):
+        binary = os.environ.get("OTTLA_BINARY") or _usage("OTTLA_BINARY is not set: `make clients` sets it")
+        argv = [binary, "serve", "--data", str(self.home / "data"), "--listen", f"127.0.0.1:{self.port}",
+                "--http", f"127.0.0.1:{self.http_port}"]
+        for override in self.overrides:
+            argv += ["--override", override]
+        return argv
+
+
+class Kafka(Broker):
+    kind = "kafka"
+
+    def argv(self):
+        java = ["java", *_JVM, "-cp", f"{KAFKA_LIBS}/*"]
+        properties = self.home / "server.properties"
+        if not properties.exists():
+            properties.write_text(_KAFKA_PROPERTIES.format(
+                controller=free_port(), port=self.port, data=self.home / "data"))
+            subprocess.run(["java", "-cp", f"{KAFKA_LIBS}/*", "kafka.tools.StorageTool", "format",
+                            "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties)],
+                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return [*java, "kafka.Kafka", str(properties)]
+
+
+def new_broker():
+    """The kind that the environment's BROKER asks for: ottla (the default) or kafka."""
+    kinds = {"ottla": Ottla, "kafka": Kafka}
+    return kinds[os.environ.get("BROKER", "ottla")]()
+
+
+def _usage(message):
+    raise RuntimeError(message)

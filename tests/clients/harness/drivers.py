@@ -1,0 +1,157 @@
+"""Stock clients as the suites see them: a process per client that obeys lines of JSON.
+
+A driver (drivers/) is a small program against one library. It reads requests {"op": ..., ...} on stdin and answers
+each with {"ok": value} or {"error": "Type: message"}. A driver in `member` mode joins a group and reports what it is
+given, reads and commits, until it is killed.
+"""
+
+import json
+import os
+import pathlib
+import queue
+import shutil
+import subprocess
+import threading
+import time
+
+from .broker import KAFKA_LIBS
+from .process import spawn
+from .records import from_json, to_json
+
+_DRIVERS = pathlib.Path(__file__).parent.parent / "drivers"
+VENVS = pathlib.Path(os.environ.get("OTTLA_VENVS", "~/.cache/ottla/venvs")).expanduser()
+JAVA_CLASSES = pathlib.Path(os.environ.get("OTTLA_JAVA_CLASSES", "~/.cache/ottla/java-driver")).expanduser()
+
+KAFKA_PYTHON = ["kafka-python-1.4.7", "kafka-python-2.0.2", "kafka-python-2.3.3", "kafka-python-3.0.12"]
+CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", "java-4.3.0", "kcat"]
+
+
+class DriverError(Exception):
+    """What the client itself reported: the name of its exception and its message."""
+
+
+def python_of(client):
+    """The interpreter of that client's environment, made by tools/clients.sh."""
+    name = "suite" if client.startswith("confluent") else client
+    python = VENVS / name / "bin" / "python"
+    assert python.exists(), f"no {python}: `make clients` makes it"
+    return str(python)
+
+
+def command(client):
+    if client.startswith("kafka-python"):
+        return [python_of(client), str(_DRIVERS / "kafka_python.py")]
+    if client.startswith("confluent"):
+        return [python_of(client), str(_DRIVERS / "confluent.py")]
+    if client.startswith("aiokafka"):
+        return [python_of(client), str(_DRIVERS / "aio.py")]
+    if client.startswith("java"):
+        return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{JAVA_CLASSES}:{KAFKA_LIBS}/*", "Driver"]
+    return [python_of("suite"), str(_DRIVERS / "kcat.py")]
+
+
+class Driver:
+    """One client process. Use it as a context manager."""
+
+    def __init__(self, client, bootstrap, mode="calls", **settings):
+        self.client = client
+        self.lines = queue.Queue()
+        self.errors = []
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_DRIVERS)}
+        self.process = spawn(
+            [*command(client), mode, bootstrap, json.dumps(settings)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read_errors, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put((time.monotonic(), json.loads(line)))
+        self.lines.put((time.monotonic(), None))
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            self.errors.append(line)
+            del self.errors[:-400]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def diagnosis(self):
+        return f"{self.client} said:\n{''.join(self.errors[-40:])}"
+
+    def next(self, timeout):
+        """(monotonic time, message) or None after that many seconds; fails if the process has ended."""
+        try:
+            at, message = self.lines.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if message is None:
+            self.lines.put((at, None))
+            raise AssertionError(f"{self.client} ended\n{self.diagnosis()}")
+        return at, message
+
+    def call(self, op, patience=60, **arguments):
+        """What the driver answers to `op`; a DriverError if that is an error. Fails after `patience` seconds."""
+        self.process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
+        self.process.stdin.flush()
+        answer = self.next(patience)
+        assert answer, f"{self.client} did not answer {op} within {patience} s\n{self.diagnosis()}"
+        message = answer[1]
+        if "error" in message:
+            raise DriverError(message["error"])
+        return message["ok"]
+
+    def produce(self, topic, records, partition=0, codec="none", acks="all", patience=60, **more):
+        """Sends and waits for every acknowledgement; returns their offsets (None for acks=0)."""
+        return self.call("produce", patience, topic=topic, partition=partition, codec=codec, acks=acks,
+                         records=[to_json(r) for r in records], **more)
+
+    def consume(self, topic, count, partition=0, timeout=30):
+        """The first `count` records of a partition, with offset and timestamp_type."""
+        return [from_json(r) for r in
+                self.call("consume", timeout + 10, topic=topic, partition=partition, count=count, timeout=timeout)]
+
+
+class Member(Driver):
+    """A group member: subscribes, reads, commits after every poll, and tells of each."""
+
+    def __init__(self, client, bootstrap, group, topic, session_ms):
+        super().__init__(client, bootstrap, "member", group=group, topic=topic, session_ms=session_ms)
+        self.assigned = None  # partitions it owns now
+        self.assignments = []  # (when, partitions, generation or None), one per rebalance that gave it something
+        self.read = {}  # partition -> offsets in the order they were handed to the program
+        self.committed = {}  # partition -> next offset, as acknowledged
+
+    def pump(self, seconds=0.05):
+        """Takes in what it reported meanwhile."""
+        deadline = time.monotonic() + seconds
+        while True:
+            got = self.next(max(0.0, deadline - time.monotonic()))
+            if got is None:
+                return self
+            self._take(*got)
+
+    def _take(self, at, message):
+        event = message.get("event")
+        if event == "assigned":
+            self.assigned = sorted(message["partitions"])
+            self.assignments.append((at, self.assigned, message.get("generation")))
+        elif event == "read":
+            for partition, offsets in message["offsets"].items():
+                self.read.setdefault(int(partition), []).extend(offsets)
+        elif event == "committed":
+            self.committed.update({int(p): o for p, o in message["offsets"].items()})
+        elif "error" in message:
+            raise AssertionError(f"{self.client}: {message['error']}\n{self.diagnosis()}")
+
+
+def kcat_available():
+    return shutil.which("kcat") is not None

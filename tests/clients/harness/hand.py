@@ -1,0 +1,72 @@
+"""The harness's own hand on a broker, by confluent-kafka: sets the scene and looks at the outcome."""
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from .process import eventually
+
+
+# What a coordinator that has just started may answer.
+_LATER = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+          KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
+
+
+class Hand:
+    def __init__(self, bootstrap):
+        # Without its own log: brokers are killed on purpose here.
+        self.config = {"bootstrap.servers": bootstrap, "log_level": 0}
+        self.admin = AdminClient(self.config)
+
+    def create_topic(self, topic, partitions=1, **configs):
+        # Nothing here is to be deleted for its age: some records are dated 1970.
+        configs.setdefault("retention.ms", "-1")
+        self.admin.create_topics([NewTopic(topic, partitions, 1, config=configs)])[topic].result(30)
+        eventually(f"{topic} is listed", lambda: topic in self.admin.list_topics(timeout=10).topics)
+
+    def produce(self, topic, values, partition=0):
+        """Sends values (bytes) to one partition and waits until all are acknowledged."""
+        errors = []
+        producer = Producer({**self.config, "linger.ms": 5})
+        for value in values:
+            producer.produce(topic, value=value, partition=partition,
+                             on_delivery=lambda error, _: error and errors.append(error))
+        assert producer.flush(30) == 0 and not errors, errors
+
+    def ends(self, topic, partition=0):
+        """Log start and high watermark; None while there is no such topic."""
+        consumer = Consumer({**self.config, "group.id": "hand"})
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
+                return None
+            raise
+        finally:
+            consumer.close()
+
+    def committed(self, group, topic, partitions):
+        """Next offset by partition; -1001 where nothing was committed."""
+        # The consumer's call: the admin client's (2.16.1) crashes the interpreter when given a timeout.
+        consumer = Consumer({**self.config, "group.id": group})
+        try:
+            def answered():
+                try:
+                    return consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=10)
+                except KafkaException as error:
+                    if error.args[0].code() not in _LATER:
+                        raise
+                    return None
+
+            return {tp.partition: tp.offset for tp in eventually("the coordinator answers", answered, seconds=40)}
+        finally:
+            consumer.close()
+
+    def group(self, group):
+        """State and sorted member ids; DEAD if there is no such group, which newer versions answer with an error."""
+        try:
+            found = self.admin.describe_consumer_groups([group])[group].result(10)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return "DEAD", []
+            raise
+        return found.state.name, sorted(member.member_id for member in found.members)

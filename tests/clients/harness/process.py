@@ -1,0 +1,44 @@
+"""Processes that cannot outlive the run, and ports that nobody else will be handed meanwhile."""
+
+import ctypes
+import random
+import signal
+import socket
+import subprocess
+import time
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(argv, **options):
+    """Popen whose process is killed when the thread that started it ends, however it ends."""
+    return subprocess.Popen(argv, preexec_fn=_die_with_parent, **options)
+
+
+def free_port():
+    """A port below the ephemeral range, so that no outgoing connection takes it between asking and listening."""
+    while True:
+        port = random.randrange(12000, 31000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def eventually(what, check, seconds=20, every=0.1):
+    """The first true value of check(); fails, naming what was awaited, after that many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(every)

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# tools/clients.sh [SUITE...]: stock clients against the release binary; all suites, or the folders of tests/clients named.
+# BROKER=kafka runs the very same suites against Apache Kafka 4.3 instead. PYTEST_ARGS goes to pytest.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+"$root/tools/install.sh" test
+
+export OTTLA_SHARED=${OTTLA_SHARED:-$root/../shared}
+[[ -d $OTTLA_SHARED/clients ]] ||
+    fail "no $OTTLA_SHARED/clients: the programs users start from are read from there (set OTTLA_SHARED)"
+if [[ ${BROKER:-ottla} == ottla && -z ${OTTLA_BINARY:-} ]]; then
+    OTTLA_BINARY=$("$root/tools/binary.sh")
+    export OTTLA_BINARY
+fi
+"$root/tools/client-envs.sh"
+
+export OTTLA_VENVS=$OTTLA_CACHE/venvs KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLASSES=$OTTLA_CACHE/java-driver
+export PYTHONDONTWRITEBYTECODE=1
+cd "$root/tests/clients"
+# A broker per worker; most of a test's time is waiting, so more workers than cores.
+# shellcheck disable=SC2086 # PYTEST_ARGS holds words
+exec "$OTTLA_VENVS/suite/bin/python" -m pytest -n "${WORKERS:-4}" --dist loadgroup ${PYTEST_ARGS:-} "$@"
