@@ -11,7 +11,7 @@ import time
 from .process import free_port, spawn
 from .wire import answers_api_versions
 
-KAFKA_LIBS = pathlib.Path(os.environ.get("KAFKA_LIBS", "~/.cache/ottla/kafka-4.3.0/libs")).expanduser()
+KAFKA_LIBS = pathlib.Path(os.environ.get("OTTLA_KAFKA_LIBS", "~/.cache/ottla/kafka-4.3.0/libs")).expanduser()
 
 # The heap and collector flags of the distribution's kafka-server-start.
 _JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
