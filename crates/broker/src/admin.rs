@@ -1,5 +1,6 @@
 //! Rules for topics that several admin APIs share. Domain types in, domain types out; messages are left to `api/`.
 
 pub(crate) mod authorized_operations;
+pub(crate) mod configs;
 pub(crate) mod partitions;
 pub(crate) mod topics;

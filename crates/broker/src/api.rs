@@ -10,6 +10,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod metadata;
 
 use std::future::Future;
@@ -169,6 +170,7 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<api_versions::ApiVersions>(),
     Entry::of::<create_topics::CreateTopics>(),
     Entry::of::<delete_topics::DeleteTopics>(),
+    Entry::of::<describe_configs::DescribeConfigs>(),
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
 ];

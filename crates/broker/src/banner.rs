@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use broker::config::{BrokerConfig, HttpListener, host_port};
+use broker::config::BrokerConfig;
 
-/// The text, for a broker of this configuration that listens on `addresses`.
-pub(crate) fn text(config: &BrokerConfig, addresses: &[SocketAddr]) -> String {
+/// The text, for a broker of this configuration that listens on `addresses` and serves HTTP on `http`.
+pub(crate) fn text(config: &BrokerConfig, addresses: &[SocketAddr], http: &[SocketAddr]) -> String {
     let server = addresses.first().map_or("localhost:9092".to_owned(), |first| reachable(*first));
     let bound: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let data = std::path::absolute(config.data_dir()).unwrap_or_else(|_| config.data_dir().to_owned());
@@ -15,8 +15,8 @@ pub(crate) fn text(config: &BrokerConfig, addresses: &[SocketAddr]) -> String {
         let _ = writeln!(text, "  {what:<7} {how}");
     };
     line("Kafka", &format!("{server} (listens on {})", bound.join(", ")));
-    if let Some(http) = config.http_listener() {
-        line("HTTP", &format!("http://{}/ (metrics, livez, readyz)", host(http)));
+    if let Some(http) = http.first() {
+        line("HTTP", &format!("http://{}/ (metrics, livez, readyz)", reachable(*http)));
     }
     line("data", &data.display().to_string());
     line("send", &format!("echo hello | kcat -P -b {server} -t greetings"));
@@ -39,26 +39,21 @@ fn reachable(address: SocketAddr) -> String {
     }
 }
 
-fn host(http: &HttpListener) -> String {
-    match http.host.as_deref() {
-        None | Some("0.0.0.0") => host_port("localhost", http.port),
-        Some(host) => host_port(host, http.port),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn banner(pairs: &[(&str, &str)], addresses: &[&str]) -> String {
-        let addresses: Vec<SocketAddr> =
-            addresses.iter().map(|text| text.parse().expect("an address")).collect();
-        text(&BrokerConfig::from_pairs(pairs).expect("valid"), &addresses)
+    fn banner(folder: &str, addresses: &[&str], http: &[&str]) -> String {
+        let parsed = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().expect("an address")).collect()
+        };
+        let config = BrokerConfig::from_pairs(&[("log.dirs", folder)]).expect("valid");
+        text(&config, &parsed(addresses), &parsed(http))
     }
 
     #[test]
     fn names_addresses_that_a_client_can_use() {
-        let text = banner(&[("log.dirs", "/var/ottla")], &["[::]:9092", "0.0.0.0:9092"]);
+        let text = banner("/var/ottla", &["[::]:9092", "0.0.0.0:9092"], &["127.0.0.1:8080", "[::1]:8080"]);
         for part in [
             "Kafka   localhost:9092 (listens on [::]:9092, 0.0.0.0:9092)\n",
             "HTTP    http://localhost:8080/ (metrics, livez, readyz)\n",
@@ -67,12 +62,11 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(banner(&[], &["192.0.2.7:19092"]).contains("kcat -C -b 192.0.2.7:19092 "));
-        assert!(banner(&[("http.listener", ":81")], &[]).contains("http://localhost:81/"));
+        assert!(banner("d", &["192.0.2.7:19092"], &[]).contains("kcat -C -b 192.0.2.7:19092 "));
     }
 
     #[test]
     fn says_nothing_of_http_where_it_is_off() {
-        assert!(!banner(&[("http.listener", "")], &["[::]:9092"]).contains("HTTP"));
+        assert!(!banner("d", &["[::]:9092"], &[]).contains("HTTP"));
     }
 }

@@ -5,6 +5,7 @@
 
 use codec::ErrorCode;
 
+use crate::admin::configs::ConfigsError;
 use crate::admin::topics::TopicError;
 
 impl From<&TopicError> for ErrorCode {
@@ -22,6 +23,15 @@ impl From<&TopicError> for ErrorCode {
             TopicError::TooMuch(_) => Self::PolicyViolation,
             TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
             TopicError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
+impl From<&ConfigsError> for ErrorCode {
+    fn from(error: &ConfigsError) -> Self {
+        match error {
+            ConfigsError::Topic(error) => Self::from(error),
+            ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
         }
     }
 }
@@ -45,6 +55,17 @@ mod tests {
             (TopicError::TooMuch(text()), 44),
             (TopicError::DeletionDisabled, 73),
             (TopicError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn configs_errors_have_kafkas_codes() {
+        let pairs = [
+            (ConfigsError::Topic(TopicError::UnknownTopic), 3),
+            (ConfigsError::InvalidRequest(String::new()), 42),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");

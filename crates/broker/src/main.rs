@@ -66,7 +66,7 @@ async fn run(Loaded { config, notes }: Loaded, options: StartOptions) -> ExitCod
         },
         name = signals.next() => return cli::forced(&format!("{name} while starting")),
     };
-    cli::print(&banner::text(&config, broker.addresses()));
+    cli::print(&banner::text(&config, broker.addresses(), broker.http_addresses()));
     let name = tokio::select! {
         name = signals.next() => name,
         // What was not acknowledged may be lost: only a new start tells what the disk holds.

@@ -34,7 +34,7 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
 
 const HEAD: &str = "# Configuration
 
-This file is written by `ottla config docs > docs/configuration.md`; a test fails when it is out of date.
+<!-- Generated from the tables of keys; `make generate` writes it anew. `ottla config docs` prints it. -->
 
 ## Where values come from
 A flag of `ottla serve` (`--data`, `--listen`, `--http`, `--override KEY=VALUE`) comes before an environment variable,
