@@ -11,7 +11,12 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -166,10 +171,15 @@ const MAX_PLAIN_FRAME_BYTES: usize = 4 << 20;
 pub(crate) static REGISTRY: &[Entry] = ENTRIES;
 
 const ENTRIES: &[Entry] = &[
+    Entry::of::<produce::Produce>(),
+    Entry::of::<fetch::Fetch>(),
+    Entry::of::<list_offsets::ListOffsets>(),
     Entry::of::<metadata::Metadata>(),
     Entry::of::<api_versions::ApiVersions>(),
     Entry::of::<create_topics::CreateTopics>(),
     Entry::of::<delete_topics::DeleteTopics>(),
+    Entry::of::<init_producer_id::InitProducerId>(),
+    Entry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     Entry::of::<describe_configs::DescribeConfigs>(),
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<describe_cluster::DescribeCluster>(),

@@ -16,6 +16,8 @@ use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::io::Io;
 use crate::net::advertised::AdvertisedAddresses;
+use crate::partition::fetch::Fetcher;
+use crate::partition::manager::PartitionManager;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
@@ -25,6 +27,10 @@ pub(crate) struct Services {
     pub(crate) config: Arc<BrokerConfig>,
     /// The way to the storage.
     pub(crate) io: Io,
+    /// Topics and partitions as clients name them.
+    pub(crate) partitions: Arc<PartitionManager>,
+    /// Reads for clients.
+    pub(crate) fetcher: Fetcher,
     /// Where clients are told to find this broker.
     pub(crate) advertised: AdvertisedAddresses,
     /// What is counted.
@@ -142,6 +148,16 @@ impl Context {
     /// When the request had arrived whole, on the monotonic clock.
     pub(crate) fn arrived(&self) -> Instant {
         self.arrived
+    }
+
+    /// Topics and partitions as clients name them.
+    pub(crate) fn partitions(&self) -> &PartitionManager {
+        &self.services.partitions
+    }
+
+    /// Reads for clients.
+    pub(crate) fn fetcher(&self) -> &Fetcher {
+        &self.services.fetcher
     }
 
     /// Every key's value.

@@ -5,8 +5,13 @@
 
 use codec::ErrorCode;
 
+use storage::AppendError;
+
 use crate::admin::configs::ConfigsError;
 use crate::admin::topics::TopicError;
+use crate::partition::error::PartitionError;
+use crate::partition::fetch_session::SessionError;
+use crate::partition::produce::ProduceError;
 
 impl From<&TopicError> for ErrorCode {
     fn from(error: &TopicError) -> Self {
@@ -27,6 +32,23 @@ impl From<&TopicError> for ErrorCode {
     }
 }
 
+impl From<&PartitionError> for ErrorCode {
+    fn from(error: &PartitionError) -> Self {
+        match error {
+            PartitionError::UnknownTopicOrPartition => Self::UnknownTopicOrPartition,
+            PartitionError::UnknownTopicId => Self::UnknownTopicId,
+            PartitionError::InconsistentTopicId => Self::InconsistentTopicId,
+            PartitionError::InternalTopic => Self::InvalidTopicException,
+            PartitionError::FencedLeaderEpoch => Self::FencedLeaderEpoch,
+            PartitionError::UnknownLeaderEpoch => Self::UnknownLeaderEpoch,
+            PartitionError::OffsetOutOfRange => Self::OffsetOutOfRange,
+            PartitionError::InvalidRequest => Self::InvalidRequest,
+            PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
+            PartitionError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
 impl From<&ConfigsError> for ErrorCode {
     fn from(error: &ConfigsError) -> Self {
         match error {
@@ -36,9 +58,95 @@ impl From<&ConfigsError> for ErrorCode {
     }
 }
 
+impl From<&SessionError> for ErrorCode {
+    fn from(error: &SessionError) -> Self {
+        match error {
+            SessionError::IdNotFound => Self::FetchSessionIdNotFound,
+            SessionError::InvalidEpoch => Self::InvalidFetchSessionEpoch,
+            SessionError::TopicIdError => Self::FetchSessionTopicIdError,
+        }
+    }
+}
+
+impl From<&ProduceError> for ErrorCode {
+    fn from(error: &ProduceError) -> Self {
+        match error {
+            ProduceError::Batch(error) => error.error_code(),
+            ProduceError::ZstdTooEarly(_) => Self::UnsupportedCompressionType,
+            ProduceError::TooLarge { .. } => Self::MessageTooLarge,
+            ProduceError::ControlBatch | ProduceError::InvalidRecords(_) => Self::InvalidRecord,
+            ProduceError::Transactional => Self::InvalidTxnState,
+            ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
+            ProduceError::Partition(error) => error.into(),
+            ProduceError::Append(error) => append_error(error),
+            ProduceError::Storage => Self::KafkaStorageError,
+            ProduceError::RequiredAcks(_) => Self::InvalidRequiredAcks,
+        }
+    }
+}
+
+fn append_error(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::PartitionDeleted => ErrorCode::UnknownTopicOrPartition,
+        AppendError::OffsetsExhausted => ErrorCode::KafkaStorageError,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn partition_errors_have_kafkas_codes() {
+        let pairs = [
+            (PartitionError::UnknownTopicOrPartition, 3),
+            (PartitionError::UnknownTopicId, 100),
+            (PartitionError::InconsistentTopicId, 103),
+            (PartitionError::InternalTopic, 17),
+            (PartitionError::FencedLeaderEpoch, 74),
+            (PartitionError::UnknownLeaderEpoch, 75),
+            (PartitionError::OffsetOutOfRange, 1),
+            (PartitionError::InvalidRequest, 42),
+            (PartitionError::UnsupportedVersion, 35),
+            (PartitionError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+        for (error, code) in [
+            (SessionError::IdNotFound, 70),
+            (SessionError::InvalidEpoch, 71),
+            (SessionError::TopicIdError, 106),
+        ] {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn produce_errors_have_kafkas_codes() {
+        let pairs = [
+            (ProduceError::Batch(codec::records::BatchError::Crc { stored: 1, computed: 2 }), 2),
+            (ProduceError::Batch(codec::records::BatchError::Magic(1)), 87),
+            (ProduceError::ZstdTooEarly(3), 76),
+            (ProduceError::TooLarge { size: 2, max: 1 }, 10),
+            (ProduceError::ControlBatch, 87),
+            (ProduceError::InvalidRecords(Vec::new()), 87),
+            (ProduceError::Transactional, 48),
+            (ProduceError::InvalidTimestamp(Vec::new()), 32),
+            (ProduceError::Partition(PartitionError::UnknownTopicId), 100),
+            (ProduceError::Append(AppendError::OutOfOrderSequence { last: 0, found: 2 }), 45),
+            (ProduceError::Append(AppendError::InvalidProducerEpoch { current: 1, found: 0 }), 47),
+            (ProduceError::Append(AppendError::PartitionDeleted), 3),
+            (ProduceError::Append(AppendError::OffsetsExhausted), 56),
+            (ProduceError::Storage, 56),
+            (ProduceError::RequiredAcks(2), 21),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
 
     #[test]
     fn topic_errors_have_kafkas_codes() {

@@ -24,6 +24,7 @@ mod group;
 pub mod healthcheck;
 pub mod io;
 mod net;
+mod partition;
 #[cfg(test)]
 mod protocol_page;
 mod snapshot;
@@ -49,6 +50,8 @@ use crate::net::Limits;
 use crate::net::advertised::AdvertisedAddresses;
 pub use crate::net::listener::BindError;
 use crate::net::listener::{Door, Endpoint, Listener};
+use crate::partition::fetch::{Fetcher, FetcherOptions};
+use crate::partition::manager::PartitionManager;
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::http::{self, Endpoints, Readiness};
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
@@ -120,11 +123,17 @@ impl Broker {
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
         tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
+        let (config, io, metrics) = (Arc::new(config), Io::new(storage), metrics(&clock));
+        let partitions =
+            Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&config), metrics.clone()));
+        let fetcher_options = FetcherOptions::of(&config);
         let services = Arc::new(Services {
+            fetcher: Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), fetcher_options),
+            partitions,
             advertised: advertised(&config, &listeners),
-            config: Arc::new(config),
-            io: Io::new(storage),
-            metrics: metrics(&clock),
+            config,
+            io,
+            metrics,
             clock,
             tasks,
             shutdown: Shutdown::default(),

@@ -14,6 +14,7 @@ pub(crate) fn take(services: &Services) -> Snapshot {
     Snapshot {
         broker: broker(services),
         topics: catalog.topics().map(|one| topic(one, node_id)).collect(),
+        extra: services.fetcher.families(),
         ..Snapshot::default()
     }
 }

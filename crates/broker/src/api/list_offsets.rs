@@ -1,0 +1,198 @@
+//! ListOffsets (key 2), versions 1–10: the first, the last, or the first offset at a time, of partitions.
+//!
+//! What the versions changed here: 2 the isolation level (KIP-98), 4 leader epochs (KIP-320), 6 flexible, 7 the offset
+//! of the largest timestamp (KIP-734), 8 the first local offset and 9 the last in tiered storage (KIP-405, KIP-1005),
+//! 10 a timeout for reads from tiered storage.
+//!
+//! Without tiered storage the first local offset is the first, and there is no last in tiered storage, as in Kafka.
+//! A negative timestamp that the version does not define is answered UNSUPPORTED_VERSION, a partition that is named
+//! twice INVALID_REQUEST. Replica ids are not looked at.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::list_offsets_request::ListOffsetsPartition;
+use codec::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use codec::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use storage::{Isolation, Partition, ReadError, TimestampedOffset};
+
+use super::{Answer, Api, Reply};
+use crate::context::Context;
+use crate::partition::error::PartitionError;
+use crate::partition::fetch_set::TopicKey;
+use crate::partition::position::{check_leader_epoch, epoch_from_wire};
+
+const LEADER_EPOCH_FROM: i16 = 4;
+const READ_COMMITTED: i8 = 1;
+/// What stands for an offset, a timestamp or an epoch that there is not.
+const NONE: i64 = -1;
+
+pub(super) struct ListOffsets;
+
+impl Api for ListOffsets {
+    type Request = ListOffsetsRequest;
+    const VERSIONS: RangeInclusive<i16> = 1..=10;
+
+    async fn handle(cx: &Context, request: ListOffsetsRequest) -> Answer<Self> {
+        let isolation = match request.isolation_level {
+            READ_COMMITTED => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        };
+        let twice = named_twice(&request);
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in request.topics {
+            let key = TopicKey::Name(topic.name.as_str().into());
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in &topic.partitions {
+                let found = if twice.contains(&(key.clone(), asked.partition_index)) {
+                    Err(PartitionError::InvalidRequest)
+                } else {
+                    look_up(cx, &key, asked, isolation).await
+                };
+                partitions.push(partition_response(asked.partition_index, &found, cx.api_version()));
+            }
+            topics
+                .push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
+        }
+        Ok(Reply::Response(ListOffsetsResponse::default().with_topics(topics)))
+    }
+
+    fn first_error(response: &ListOffsetsResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+/// What a timestamp of the request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Latest,
+    Earliest,
+    MaxTimestamp,
+    LatestTiered,
+    AtOrAfter(i64),
+}
+
+impl Asked {
+    /// Kafka: `ReplicaManager.isListOffsetsTimestampUnsupported`.
+    fn of(timestamp: i64, version: i16) -> Result<Self, PartitionError> {
+        let (asked, since) = match timestamp {
+            -1 => (Self::Latest, 1),
+            -2 => (Self::Earliest, 1),
+            -3 => (Self::MaxTimestamp, 7),
+            -4 => (Self::Earliest, 8),
+            -5 => (Self::LatestTiered, 9),
+            0.. => (Self::AtOrAfter(timestamp), 0),
+            _ => return Err(PartitionError::UnsupportedVersion),
+        };
+        if version < since { Err(PartitionError::UnsupportedVersion) } else { Ok(asked) }
+    }
+}
+
+/// An answer for one partition.
+#[derive(Debug, PartialEq, Eq)]
+struct Offset {
+    offset: i64,
+    timestamp: i64,
+    leader_epoch: i32,
+}
+
+const NOTHING: Offset = Offset { offset: NONE, timestamp: NONE, leader_epoch: -1 };
+
+fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicKey, i32)> {
+    let mut seen = HashSet::new();
+    let mut twice = HashSet::new();
+    for topic in &request.topics {
+        let key = TopicKey::Name(topic.name.as_str().into());
+        for partition in &topic.partitions {
+            let named = (key.clone(), partition.partition_index);
+            if !seen.insert(named.clone()) {
+                twice.insert(named);
+            }
+        }
+    }
+    twice
+}
+
+async fn look_up(
+    cx: &Context,
+    topic: &TopicKey,
+    asked: &ListOffsetsPartition,
+    isolation: Isolation,
+) -> Result<Offset, PartitionError> {
+    let what = Asked::of(asked.timestamp, cx.api_version())?;
+    let partition = cx.partitions().find(topic, asked.partition_index)?.partition;
+    check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
+    let visible_end = match isolation {
+        Isolation::ReadUncommitted => partition.high_watermark(),
+        Isolation::ReadCommitted => partition.last_stable_offset(),
+    };
+    let without_time =
+        |offset| Offset { offset, timestamp: NONE, leader_epoch: epoch_at(&partition, offset) };
+    let found = match what {
+        Asked::Earliest => return Ok(without_time(partition.log_start_offset())),
+        Asked::Latest => {
+            return Ok(Offset { leader_epoch: partition.leader_epoch(), ..without_time(visible_end) });
+        }
+        Asked::LatestTiered => return Ok(NOTHING),
+        Asked::MaxTimestamp => cx.io().max_timestamp(&partition).await,
+        Asked::AtOrAfter(timestamp) => cx.io().offset_for_timestamp(&partition, timestamp, isolation).await,
+    };
+    let found = found.map_err(|error| read_error(&error))?;
+    let visible = found.filter(|found| found.offset < visible_end);
+    Ok(visible.map_or(NOTHING, |TimestampedOffset { offset, timestamp_ms, leader_epoch }| Offset {
+        offset,
+        timestamp: timestamp_ms,
+        leader_epoch,
+    }))
+}
+
+/// The leader epoch in which the record at `offset` was written: the last one that ends after it.
+fn epoch_at(partition: &Partition, offset: i64) -> i32 {
+    let mut epoch = partition.leader_epoch();
+    // Epochs only rise with an unclean start, so there are few of them.
+    while let Some(before) = epoch.checked_sub(1) {
+        let end = partition.epoch_end_offset(before);
+        if end.leader_epoch < 0 || end.end_offset <= offset {
+            break;
+        }
+        epoch = end.leader_epoch;
+    }
+    epoch
+}
+
+fn read_error(error: &ReadError) -> PartitionError {
+    match error {
+        ReadError::OffsetOutOfRange { .. } => PartitionError::OffsetOutOfRange,
+        ReadError::Deleted => PartitionError::UnknownTopicOrPartition,
+        ReadError::Storage(error) => {
+            tracing::error!(%error, "looking up an offset failed");
+            PartitionError::Storage
+        }
+    }
+}
+
+fn partition_response(
+    index: i32,
+    found: &Result<Offset, PartitionError>,
+    version: i16,
+) -> ListOffsetsPartitionResponse {
+    let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
+    match found {
+        Ok(found) => {
+            let response = response.with_offset(found.offset).with_timestamp(found.timestamp);
+            if version >= LEADER_EPOCH_FROM {
+                response.with_leader_epoch(found.leader_epoch)
+            } else {
+                response
+            }
+        }
+        Err(error) => {
+            response.with_error_code(ErrorCode::from(error).code()).with_offset(NONE).with_timestamp(NONE)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
