@@ -8,15 +8,25 @@
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -175,6 +185,15 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<fetch::Fetch>(),
     Entry::of::<list_offsets::ListOffsets>(),
     Entry::of::<metadata::Metadata>(),
+    Entry::of::<offset_commit::OffsetCommit>(),
+    Entry::of::<offset_fetch::OffsetFetch>(),
+    Entry::of::<find_coordinator::FindCoordinator>(),
+    Entry::of::<join_group::JoinGroup>(),
+    Entry::of::<heartbeat::Heartbeat>(),
+    Entry::of::<leave_group::LeaveGroup>(),
+    Entry::of::<sync_group::SyncGroup>(),
+    Entry::of::<describe_groups::DescribeGroups>(),
+    Entry::of::<list_groups::ListGroups>(),
     Entry::of::<api_versions::ApiVersions>(),
     Entry::of::<create_topics::CreateTopics>(),
     Entry::of::<delete_topics::DeleteTopics>(),
@@ -182,6 +201,7 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     Entry::of::<describe_configs::DescribeConfigs>(),
     Entry::of::<create_partitions::CreatePartitions>(),
+    Entry::of::<delete_groups::DeleteGroups>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
 ];
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Disconnect, Entry, Phase};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
+use crate::group::service::GroupService;
 use crate::io::Io;
 use crate::net::advertised::AdvertisedAddresses;
 use crate::partition::fetch::Fetcher;
@@ -31,6 +32,8 @@ pub(crate) struct Services {
     pub(crate) partitions: Arc<PartitionManager>,
     /// Reads for clients.
     pub(crate) fetcher: Fetcher,
+    /// The coordinator of all groups.
+    pub(crate) groups: Arc<GroupService>,
     /// Where clients are told to find this broker.
     pub(crate) advertised: AdvertisedAddresses,
     /// What is counted.
@@ -168,6 +171,11 @@ impl Context {
     /// The way to the storage.
     pub(crate) fn io(&self) -> &Io {
         &self.services.io
+    }
+
+    /// The coordinator of all groups.
+    pub(crate) fn groups(&self) -> &GroupService {
+        &self.services.groups
     }
 
     /// `node.id`: this broker's, and that of every partition's leader.

@@ -9,6 +9,7 @@ use storage::AppendError;
 
 use crate::admin::configs::ConfigsError;
 use crate::admin::topics::TopicError;
+use crate::group::GroupError;
 use crate::partition::error::PartitionError;
 use crate::partition::fetch_session::SessionError;
 use crate::partition::produce::ProduceError;
@@ -45,6 +46,29 @@ impl From<&PartitionError> for ErrorCode {
             PartitionError::InvalidRequest => Self::InvalidRequest,
             PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
             PartitionError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
+impl From<GroupError> for ErrorCode {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::CoordinatorNotAvailable => Self::CoordinatorNotAvailable,
+            GroupError::NotCoordinator => Self::NotCoordinator,
+            // Clients look for the coordinator again, and find it when the broker is back.
+            GroupError::StorageFailed => Self::CoordinatorNotAvailable,
+            GroupError::InvalidGroupId => Self::InvalidGroupId,
+            GroupError::GroupIdNotFound => Self::GroupIdNotFound,
+            GroupError::NonEmptyGroup => Self::NonEmptyGroup,
+            GroupError::UnknownMemberId => Self::UnknownMemberId,
+            GroupError::MemberIdRequired => Self::MemberIdRequired,
+            GroupError::FencedInstanceId => Self::FencedInstanceId,
+            GroupError::IllegalGeneration => Self::IllegalGeneration,
+            GroupError::RebalanceInProgress => Self::RebalanceInProgress,
+            GroupError::InconsistentGroupProtocol => Self::InconsistentGroupProtocol,
+            GroupError::InvalidSessionTimeout => Self::InvalidSessionTimeout,
+            GroupError::GroupMaxSizeReached => Self::GroupMaxSizeReached,
+            GroupError::OffsetMetadataTooLarge => Self::OffsetMetadataTooLarge,
         }
     }
 }
@@ -177,6 +201,30 @@ mod tests {
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn group_errors_have_kafkas_codes() {
+        let pairs = [
+            (GroupError::CoordinatorNotAvailable, 15),
+            (GroupError::NotCoordinator, 16),
+            (GroupError::StorageFailed, 15),
+            (GroupError::InvalidGroupId, 24),
+            (GroupError::GroupIdNotFound, 69),
+            (GroupError::NonEmptyGroup, 68),
+            (GroupError::UnknownMemberId, 25),
+            (GroupError::MemberIdRequired, 79),
+            (GroupError::FencedInstanceId, 82),
+            (GroupError::IllegalGeneration, 22),
+            (GroupError::RebalanceInProgress, 27),
+            (GroupError::InconsistentGroupProtocol, 23),
+            (GroupError::InvalidSessionTimeout, 26),
+            (GroupError::GroupMaxSizeReached, 81),
+            (GroupError::OffsetMetadataTooLarge, 12),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(error).code(), code, "{error:?}");
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) mod service;
 mod history_tests;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wire_tests;
 
 pub(crate) use error::GroupError;
 pub(crate) use ids::{GenerationId, GroupId, GroupInstanceId, MemberId};

@@ -19,7 +19,6 @@ pub mod config;
 mod context;
 mod dispatch;
 mod error;
-#[allow(dead_code, unused_imports, reason = "no API calls the coordinator yet")]
 mod group;
 pub mod healthcheck;
 pub mod io;
@@ -89,6 +88,11 @@ pub enum StartError {
     /// The data folder cannot be opened.
     #[error(transparent)]
     Storage(#[from] OpenError),
+    /// The groups and offsets in the data folder cannot be read.
+    #[error(
+        "the groups in the data folder cannot be read: {0}; nobody's offsets are guessed: restore the folder, or start the version that wrote it"
+    )]
+    Groups(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The runtime stopped, or opening the data folder panicked; the log has it.
     #[error("starting was cut short; the log says why")]
     Interrupted,
@@ -127,16 +131,21 @@ impl Broker {
         let partitions =
             Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&config), metrics.clone()));
         let fetcher_options = FetcherOptions::of(&config);
+        let shutdown = Shutdown::default();
+        let groups = group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io)
+            .await
+            .map_err(|error| StartError::Groups(error.into()))?;
         let services = Arc::new(Services {
             fetcher: Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), fetcher_options),
             partitions,
             advertised: advertised(&config, &listeners),
             config,
             io,
+            groups,
             metrics,
             clock,
             tasks,
-            shutdown: Shutdown::default(),
+            shutdown,
         });
         let weak = Arc::downgrade(&services);
         let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();

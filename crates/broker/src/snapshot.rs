@@ -15,6 +15,7 @@ pub(crate) fn take(services: &Services) -> Snapshot {
         broker: broker(services),
         topics: catalog.topics().map(|one| topic(one, node_id)).collect(),
         extra: services.fetcher.families(),
+        groups: services.groups.snapshot(),
         ..Snapshot::default()
     }
 }

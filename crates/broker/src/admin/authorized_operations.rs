@@ -22,6 +22,9 @@ pub(crate) const TOPIC: i32 =
 pub(crate) const CLUSTER: i32 =
     CREATE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE | ALTER | DESCRIBE;
 
+/// On a group.
+pub(crate) const GROUP: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +32,6 @@ mod tests {
     /// What Apache Kafka 4 answers without an authorizer.
     #[test]
     fn fields_are_those_that_kafka_answers() {
-        assert_eq!((TOPIC, CLUSTER), (3576, 8096));
+        assert_eq!((TOPIC, CLUSTER, GROUP), (3576, 8096, 3400));
     }
 }

@@ -317,6 +317,12 @@ async fn remove(services: &Services, found: &BTreeMap<Uuid, String>, outcomes: &
             }
         }
     }
+    services.groups.forget_offsets(|topic, committed| {
+        let is_gone = |(id, name): (&Uuid, &String)| {
+            topic == name && (committed.topic_id == *id || committed.topic_id.is_nil())
+        };
+        found.iter().filter(|(id, _)| !errors.contains_key(id)).any(is_gone)
+    });
     for (_, id, outcome) in outcomes.iter_mut() {
         if let (Ok(()), Some(error)) = (&outcome, errors.get(id)) {
             *outcome = Err(error.clone());

@@ -33,7 +33,7 @@ use indexmap::IndexMap;
 
 use super::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Now, Outcome, member::Member};
 
-pub(crate) use join::{JoinReply, JoinRequest, JoinedGroup, JoinedMember};
+pub(crate) use join::{JoinReply, JoinRequest, JoinedGroup};
 pub(crate) use requests::{CommitIdentity, LeaveReply, LeavingMember};
 pub(crate) use sync::{SyncReply, SyncRequest, SyncedMember};
 pub(crate) use view::{GroupDescription, MemberDescription};
@@ -130,8 +130,8 @@ impl ClassicGroup {
         self.state_since_ms
     }
 
-    pub(crate) fn generation(&self) -> GenerationId {
-        self.generation
+    pub(crate) fn member_count(&self) -> usize {
+        self.members.len()
     }
 
     /// `None`: a "simple" group, which only stores offsets.
@@ -141,12 +141,6 @@ impl ClassicGroup {
 
     pub(crate) fn is_persisted(&self) -> bool {
         self.persisted
-    }
-
-    /// The leader; none of an empty group.
-    #[cfg(test)]
-    pub(crate) fn leader_for_tests(&self) -> MemberId {
-        self.leader.clone().unwrap_or_else(MemberId::none)
     }
 
     /// Nothing would be lost by forgetting this group.

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use storage::Catalog;
 use uuid::Uuid;
 
 use super::classic::{ClassicGroup, State};
@@ -28,6 +29,13 @@ pub(crate) struct CommittedOffset {
     /// The topic's id at the time of the commit, nil if unknown: a topic that was deleted and created again under
     /// its name is another one.
     pub(crate) topic_id: Uuid,
+}
+
+impl CommittedOffset {
+    /// Whether the topic of that name is the one for which this was committed, not deleted since, nor created anew.
+    pub(crate) fn belongs_to(&self, topic: &str, catalog: &Catalog) -> bool {
+        catalog.topic(topic).is_some_and(|topic| self.topic_id.is_nil() || self.topic_id == topic.id)
+    }
 }
 
 /// One partition of an OffsetCommit.

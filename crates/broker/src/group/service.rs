@@ -10,6 +10,7 @@
 
 mod alarms;
 mod hosted;
+mod open;
 mod requests;
 
 #[cfg(test)]
@@ -40,7 +41,8 @@ use crate::{clock::Clock, tasks::Tasks};
 use alarms::{Alarm, Alarms};
 use hosted::{Hosted, Slot, Ticket};
 
-pub(crate) use hosted::{Journal, JournalFailed, Writing};
+pub(crate) use hosted::{Journal, JournalFailed};
+pub(crate) use open::open;
 pub(crate) use requests::{CommitTerms, GroupOverview};
 
 /// The coordinator of all groups. One per broker.

@@ -251,7 +251,7 @@ impl Bench {
 
     /// The leader of the group, as its stored or current members would be told.
     pub(crate) fn leader(&self) -> MemberId {
-        self.machine.classic.leader_for_tests()
+        self.machine.classic.leader()
     }
 
     pub(crate) fn commit(

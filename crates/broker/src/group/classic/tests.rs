@@ -6,6 +6,17 @@ use super::*;
 
 mod static_members;
 
+impl ClassicGroup {
+    pub(crate) fn generation(&self) -> GenerationId {
+        self.generation
+    }
+
+    /// None of an empty group.
+    pub(crate) fn leader(&self) -> MemberId {
+        self.leader.clone().unwrap_or_else(MemberId::none)
+    }
+}
+
 #[test]
 fn a_dynamic_member_must_ask_for_its_id_first() {
     let mut bench = Bench::new();

@@ -10,9 +10,10 @@ use super::super::{
         CommitIdentity, GroupDescription, JoinReply, JoinRequest, LeaveReply, LeavingMember, State,
         SyncReply, SyncRequest,
     },
-    offsets::{OffsetCommit, Offsets},
+    offsets::{CommittedOffset, OffsetCommit, Offsets},
 };
 use super::{GroupService, hosted::Hosted};
+use crate::telemetry::metrics::{GroupOffset, GroupSnapshot};
 
 /// A group in a list of groups.
 #[derive(Clone, Debug)]
@@ -171,6 +172,24 @@ impl GroupService {
         let hosted = self.find(group_id)?;
         let slot = hosted.lock();
         (!slot.removed).then(|| slot.machine.classic.describe())
+    }
+
+    /// What a scrape of the metrics shows of the groups.
+    pub(crate) fn snapshot(&self) -> Vec<GroupSnapshot> {
+        let hosted: Vec<_> = self.groups.read().values().cloned().collect();
+        let snapshot =
+            |hosted: &Arc<Hosted>| {
+                let slot = hosted.lock();
+                let offset = |(topic, partition, committed): (&Arc<str>, i32, &CommittedOffset)| {
+                    GroupOffset { topic: topic.to_string(), partition, committed_offset: committed.offset }
+                };
+                GroupSnapshot {
+                    group_id: slot.machine.classic.id().to_string(),
+                    members: slot.machine.classic.member_count(),
+                    offsets: slot.machine.offsets().iter().map(offset).collect(),
+                }
+            };
+        hosted.iter().map(snapshot).collect()
     }
 
     /// DeleteGroups, one group.

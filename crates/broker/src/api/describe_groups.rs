@@ -1,0 +1,82 @@
+//! DescribeGroups, key 15: state, members and assignments of classic groups.
+//!
+//! Versions 0–6. v1: throttle time. v3: authorized operations (KIP-430). v4: instance ids (KIP-345). v5: flexible. v6:
+//! a group that does not exist is GROUP_ID_NOT_FOUND with a message (KIP-1043); before, it is a group in state Dead.
+//! Subscriptions and assignments are the members' own bytes, shown while the group is stable.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use codec::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, StrBytes};
+
+use crate::admin::authorized_operations;
+use crate::api::{Answer, Api, Reply};
+use crate::context::Context;
+use crate::group;
+use crate::group::classic::{GroupDescription, MemberDescription, State};
+
+/// See the file's header.
+pub(crate) struct DescribeGroups;
+
+impl Api for DescribeGroups {
+    type Request = DescribeGroupsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let version = cx.api_version();
+        let describe = |name: GroupId| {
+            let found = cx.groups().describe(&group::GroupId::from(name.as_str()));
+            let exists = found.is_some();
+            let described = match found {
+                Some(found) => described(found, version),
+                None => absent(&name, version),
+            };
+            let described = described.with_group_id(name);
+            if request.include_authorized_operations && exists {
+                return described.with_authorized_operations(authorized_operations::GROUP);
+            }
+            described
+        };
+        let groups = request.groups.iter().cloned().map(describe).collect();
+        Ok(Reply::Response(DescribeGroupsResponse::default().with_groups(groups)))
+    }
+
+    fn first_error(response: &DescribeGroupsResponse) -> i16 {
+        response.groups.iter().map(|group| group.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn absent(name: &str, version: i16) -> DescribedGroup {
+    let dead = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.as_str()));
+    if version < 6 {
+        return dead;
+    }
+    let message = StrBytes::from_string(format!("Group {name} not found."));
+    dead.with_error_code(ErrorCode::GroupIdNotFound.code()).with_error_message(Some(message))
+}
+
+fn described(group: GroupDescription, version: i16) -> DescribedGroup {
+    let members = group.members.into_iter().map(|member| described_member(member, version));
+    DescribedGroup::default()
+        .with_group_state(StrBytes::from_static_str(group.state.as_str()))
+        .with_protocol_type(text(&group.protocol_type))
+        .with_protocol_data(text(&group.protocol))
+        .with_members(members.collect())
+}
+
+fn described_member(member: MemberDescription, version: i16) -> DescribedGroupMember {
+    let instance_id = member.group_instance_id.filter(|_| version >= 4);
+    DescribedGroupMember::default()
+        .with_member_id(StrBytes::from_string(member.member_id.to_string()))
+        .with_group_instance_id(instance_id.map(|id| StrBytes::from_string(id.to_string())))
+        .with_client_id(text(&member.client_id))
+        .with_client_host(text(&member.client_host))
+        .with_member_metadata(member.metadata)
+        .with_member_assignment(member.assignment)
+}
+
+fn text(text: &Arc<str>) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
