@@ -125,8 +125,9 @@ broker_keys! {
     /// How far a producer's timestamp may lie in the future; ignored for LogAppendTime.
     log_message_timestamp_after_max_ms: i64 =
         "log.message.timestamp.after.max.ms", Some("3600000"), AtLeast(0), Enforced, DYNAMIC;
-    /// The replicas that must have an acks=all record before it is acknowledged. There is one.
-    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), AtLeast(1), Enforced, DYNAMIC;
+    /// The replicas that must have an acks=all record before it is acknowledged. There is one; asking for more changes
+    /// nothing.
+    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), AtLeast(1), NotYet, DYNAMIC;
     /// The codec that batches are kept in; `producer` keeps them as they came.
     compression_type: CompressionType =
         "compression.type", Some("producer"), OneOf(CompressionType::NAMES), NotYet, DYNAMIC;

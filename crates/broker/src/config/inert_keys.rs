@@ -44,6 +44,26 @@ pub(super) static INERT_PREFIXES: &[&str] = &[
     "listener.name.",
 ];
 
+/// Keys that Kafka itself calls internal: accepted, and neither documented nor described unless they are set.
+pub(super) static INTERNAL_KEYS: &[&str] = &[
+    "controller.performance.always.log.threshold.ms",
+    "controller.performance.sample.period.ms",
+    "group.consumer.regex.refresh.interval.ms",
+    "group.share.initialize.retry.interval.ms",
+    "group.share.persister.class.name",
+    "log.initial.task.delay.ms",
+    "remote.log.index.file.cache.ttl.ms",
+    "remote.log.manager.task.retry.backoff.max.ms",
+    "remote.log.manager.task.retry.backoff.ms",
+    "remote.log.manager.task.retry.jitter",
+    "server.max.startup.time.ms",
+    "share.coordinator.cold.partition.snapshot.interval.ms",
+    "share.coordinator.state.topic.prune.interval.ms",
+    "unclean.leader.election.interval.ms",
+    "unstable.api.versions.enable",
+    "unstable.feature.versions.enable",
+];
+
 /// Keys that Kafka 4 no longer has, and what to do about them.
 pub(super) static REMOVED_KEYS: &[(&str, &str)] = &[
     ("advertised.host.name", "set advertised.listeners instead"),
@@ -218,7 +238,6 @@ static GROUPS: &[Group] = &[
             ("group.consumer.min.assignment.interval.ms", Int, Some("0")),
             ("group.consumer.min.heartbeat.interval.ms", Int, Some("5000")),
             ("group.consumer.min.session.timeout.ms", Int, Some("45000")),
-            ("group.consumer.regex.refresh.interval.ms", Int, Some("600000")),
             ("group.consumer.session.timeout.ms", Int, Some("45000")),
             ("group.coordinator.rebalance.protocols", List, Some("classic,consumer,streams")),
         ],
@@ -231,7 +250,6 @@ static GROUPS: &[Group] = &[
             ("group.share.assignors", List, Some("simple")),
             ("group.share.delivery.count.limit", Int, Some("5")),
             ("group.share.heartbeat.interval.ms", Int, Some("5000")),
-            ("group.share.initialize.retry.interval.ms", Int, Some("30000")),
             ("group.share.max.assignment.interval.ms", Int, Some("15000")),
             ("group.share.max.delivery.count.limit", Int, Some("10")),
             ("group.share.max.heartbeat.interval.ms", Int, Some("15000")),
@@ -298,7 +316,6 @@ static GROUPS: &[Group] = &[
             ("remote.fetch.max.wait.ms", Int, Some("500")),
             ("remote.list.offsets.request.timeout.ms", Long, Some("30000")),
             ("remote.log.index.file.cache.total.size.bytes", Long, Some("1073741824")),
-            ("remote.log.index.file.cache.ttl.ms", Long, Some("900000")),
             ("remote.log.manager.copier.thread.pool.size", Int, Some("10")),
             ("remote.log.manager.copy.max.bytes.per.second", Long, Some("9223372036854775807")),
             ("remote.log.manager.copy.quota.window.num", Int, Some("11")),
@@ -309,9 +326,6 @@ static GROUPS: &[Group] = &[
             ("remote.log.manager.fetch.quota.window.size.seconds", Int, Some("1")),
             ("remote.log.manager.follower.thread.pool.size", Int, Some("2")),
             ("remote.log.manager.task.interval.ms", Long, Some("30000")),
-            ("remote.log.manager.task.retry.backoff.max.ms", Long, Some("30000")),
-            ("remote.log.manager.task.retry.backoff.ms", Long, Some("500")),
-            ("remote.log.manager.task.retry.jitter", Double, Some("0.2")),
             ("remote.log.manager.thread.pool.size", Int, Some("2")),
             ("remote.log.metadata.custom.metadata.max.bytes", Int, Some("128")),
             (
@@ -340,11 +354,6 @@ static GROUPS: &[Group] = &[
             ("client.quota.callback.class", Class, None),
             ("config.providers", List, Some("")),
             ("create.topic.policy.class.name", Class, None),
-            (
-                "group.share.persister.class.name",
-                String,
-                Some("org.apache.kafka.server.share.persister.DefaultStatePersister"),
-            ),
             ("kafka.metrics.polling.interval.secs", Int, Some("10")),
             ("kafka.metrics.reporters", List, Some("")),
             ("metric.reporters", List, Some("org.apache.kafka.common.metrics.JmxReporter")),
@@ -369,13 +378,11 @@ static GROUPS: &[Group] = &[
             ("offsets.topic.segment.bytes", Int, Some("104857600")),
             ("share.coordinator.append.linger.ms", Int, Some("-1")),
             ("share.coordinator.cached.buffer.max.bytes", Int, Some("1048588")),
-            ("share.coordinator.cold.partition.snapshot.interval.ms", Int, Some("300000")),
             ("share.coordinator.load.buffer.size", Int, Some("5242880")),
             ("share.coordinator.snapshot.update.records.per.snapshot", Int, Some("500")),
             ("share.coordinator.state.topic.compression.codec", Int, Some("0")),
             ("share.coordinator.state.topic.min.isr", Short, Some("1")),
             ("share.coordinator.state.topic.num.partitions", Int, Some("50")),
-            ("share.coordinator.state.topic.prune.interval.ms", Int, Some("300000")),
             ("share.coordinator.state.topic.replication.factor", Short, Some("1")),
             ("share.coordinator.state.topic.segment.bytes", Int, Some("104857600")),
             ("share.coordinator.threads", Int, Some("1")),
@@ -416,7 +423,6 @@ static GROUPS: &[Group] = &[
             ("replication.quota.window.num", Int, Some("11")),
             ("replication.quota.window.size.seconds", Int, Some("1")),
             ("security.inter.broker.protocol", String, Some("PLAINTEXT")),
-            ("unclean.leader.election.interval.ms", Long, Some("300000")),
         ],
     },
     Group {
@@ -425,8 +431,6 @@ static GROUPS: &[Group] = &[
         keys: &[
             ("broker.heartbeat.interval.ms", Int, Some("2000")),
             ("broker.session.timeout.ms", Int, Some("9000")),
-            ("controller.performance.always.log.threshold.ms", Long, Some("2000")),
-            ("controller.performance.sample.period.ms", Long, Some("60000")),
             ("controller.quorum.append.linger.ms", Int, Some("25")),
             ("controller.quorum.auto.join.enable", Boolean, Some("false")),
             ("controller.quorum.bootstrap.servers", List, Some("")),
@@ -450,11 +454,8 @@ static GROUPS: &[Group] = &[
             ("metadata.max.retention.bytes", Long, Some("104857600")),
             ("metadata.max.retention.ms", Long, Some("604800000")),
             ("process.roles", List, Some("broker")),
-            ("server.max.startup.time.ms", Long, Some("9223372036854775807")),
             ("socket.connection.setup.timeout.max.ms", Long, Some("30000")),
             ("socket.connection.setup.timeout.ms", Long, Some("10000")),
-            ("unstable.api.versions.enable", Boolean, Some("false")),
-            ("unstable.feature.versions.enable", Boolean, Some("false")),
         ],
     },
     Group {
@@ -488,7 +489,6 @@ static GROUPS: &[Group] = &[
             ("log.flush.offset.checkpoint.interval.ms", Int, Some("60000")),
             ("log.flush.scheduler.interval.ms", Long, Some("9223372036854775807")),
             ("log.flush.start.offset.checkpoint.interval.ms", Int, Some("60000")),
-            ("log.initial.task.delay.ms", Long, Some("30000")),
         ],
     },
 ];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::broker_keys::{BROKER_KEYS, BrokerKeys};
 use super::env::{self, Variable};
-use super::inert_keys::{INERT_KEYS, INERT_PREFIXES, REMOVED_KEYS};
+use super::inert_keys::{INERT_KEYS, INERT_PREFIXES, INTERNAL_KEYS, REMOVED_KEYS};
 use super::key::{Effect, Key, Units};
 use super::problem::{ConfigError, Note, Origin, Problem};
 use super::topic_keys::topic_key;
@@ -213,7 +213,7 @@ pub(super) fn broker_key(name: &str) -> Option<&'static Key> {
 }
 
 fn is_inert(name: &str) -> bool {
-    INERT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    INTERNAL_KEYS.contains(&name) || INERT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn removed(name: &str) -> Option<&'static str> {

@@ -142,9 +142,10 @@ topic_keys! {
     /// How long a record is left as it is before it may be compacted away.
     min_compaction_lag_ms: i64 = "min.compaction.lag.ms", ["log.cleaner.min.compaction.lag.ms"],
         |broker| broker.log_cleaner_min_compaction_lag_ms, AtLeast(0), NotYet;
-    /// The replicas that must have an acks=all record before it is acknowledged. There is one.
+    /// The replicas that must have an acks=all record before it is acknowledged. There is one; asking for more changes
+    /// nothing.
     min_insync_replicas: i32 = "min.insync.replicas", ["min.insync.replicas"],
-        |broker| broker.min_insync_replicas, AtLeast(1), Enforced;
+        |broker| broker.min_insync_replicas, AtLeast(1), NotYet;
     /// Whether Kafka allocates segment files in advance. Ottla has no segment files.
     preallocate: bool = "preallocate", ["log.preallocate"], |broker| broker.log_preallocate, Any, Inert;
     /// For tiered storage, which Ottla does not have.
