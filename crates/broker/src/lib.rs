@@ -51,6 +51,7 @@ pub use crate::net::listener::BindError;
 use crate::net::listener::{Door, Endpoint, Listener};
 use crate::partition::fetch::{Fetcher, FetcherOptions};
 use crate::partition::manager::PartitionManager;
+use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::http::{self, Endpoints, Readiness};
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
@@ -266,19 +267,24 @@ fn metrics(clock: &Clock) -> Metrics {
 
 /// Every listener of the configuration, and HTTP's, bound and not yet serving.
 async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>), BindError> {
-    let backlog = config.socket_listen_backlog_size;
+    let buffer = |bytes: i32| usize::try_from(bytes).ok().filter(|bytes| *bytes > 0);
+    let options = SocketOptions {
+        backlog: config.socket_listen_backlog_size,
+        receive_buffer_bytes: buffer(config.socket_receive_buffer_bytes),
+        send_buffer_bytes: buffer(config.socket_send_buffer_bytes),
+    };
     let mut listeners = Vec::new();
     for listener in config.listeners() {
         let host = listener.host.clone().unwrap_or_default();
         let endpoint =
             Endpoint { name: listener.name.as_str().into(), host, port: listener.port, flag: "--listen" };
-        listeners.push(Listener::bind(endpoint, backlog).await?);
+        listeners.push(Listener::bind(endpoint, options).await?);
     }
     let http = match config.http_listener() {
         Some(http) => {
             let host = http.host.clone().unwrap_or_default();
             let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
-            Some(Listener::bind(endpoint, backlog).await?)
+            Some(Listener::bind(endpoint, options).await?)
         }
         None => None,
     };

@@ -38,6 +38,17 @@ pub(crate) struct Endpoint {
     pub(crate) flag: &'static str,
 }
 
+/// How the system treats a listener's sockets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SocketOptions {
+    /// Connections kept ready to be accepted (`socket.listen.backlog.size`).
+    pub(crate) backlog: i32,
+    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
+    pub(crate) receive_buffer_bytes: Option<usize>,
+    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
+    pub(crate) send_buffer_bytes: Option<usize>,
+}
+
 /// Why a listener cannot be bound.
 #[derive(Debug, Error)]
 pub enum BindError {
@@ -90,13 +101,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds all addresses of `endpoint`, on one port. The system keeps up to `backlog` connections ready to be accepted.
-    pub(crate) async fn bind(endpoint: Endpoint, backlog: i32) -> Result<Self, BindError> {
+    /// Binds all addresses of `endpoint`, on one port.
+    pub(crate) async fn bind(endpoint: Endpoint, options: SocketOptions) -> Result<Self, BindError> {
         let hosts = resolve(&endpoint).await?;
         let mut tries = if endpoint.port == 0 { PORT_TRIES } else { 1 };
         loop {
             tries -= 1;
-            match bind_all(&endpoint, &hosts, backlog) {
+            match bind_all(&endpoint, &hosts, options) {
                 Err(BindError::InUse { .. }) if tries > 0 => {}
                 Err(error) => return Err(error),
                 Ok((sockets, addresses)) => return Ok(Self { endpoint, sockets, addresses }),
@@ -155,12 +166,12 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
 type Bound = (Vec<TcpListener>, Vec<SocketAddr>);
 
 /// Binds each address; one that the machine does not have (IPv6 switched off) is left out if another is there.
-fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], backlog: i32) -> Result<Bound, BindError> {
+fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], options: SocketOptions) -> Result<Bound, BindError> {
     let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
     let (mut port, mut missing) = (endpoint.port, None);
     for host in hosts {
         let address = SocketAddr::new(*host, port);
-        let bound = listen(address, backlog).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let bound = listen(address, options).and_then(|socket| Ok((socket.local_addr()?, socket)));
         let source = match bound {
             Ok((address, socket)) => {
                 port = address.port();
@@ -185,12 +196,12 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], backlog: i32) -> Result<Bound
     }
 }
 
-fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener> {
     let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
         Ok(socket) => socket,
         // A machine without IPv6: all addresses are all IPv4 addresses then.
         Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
-            return listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), backlog);
+            return listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), options);
         }
         Err(_) if address.is_ipv6() => return Err(io::ErrorKind::AddrNotAvailable.into()),
         Err(error) => return Err(error),
@@ -201,7 +212,14 @@ fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
+    // Before listening: the window that a client may use is agreed when it connects. Accepted sockets inherit both.
+    if let Some(bytes) = options.receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = options.send_buffer_bytes {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.listen(options.backlog)?;
     TcpListener::from_std(socket.into())
 }
 
