@@ -5,10 +5,8 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use codec::frame::RequestHeader;
-use codec::messages::StrBytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Disconnect, Entry, Phase};
@@ -73,9 +71,26 @@ pub(crate) struct Peer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Software {
     /// Such as `apache-kafka-java`.
-    pub(crate) name: StrBytes,
+    name: Box<str>,
     /// Such as `4.3.0`.
-    pub(crate) version: StrBytes,
+    version: Box<str>,
+}
+
+/// Longer names and versions are cut: they are for people to read.
+const MAX_SOFTWARE_LENGTH: usize = 64;
+
+impl Software {
+    /// Keeps a copy of both: the frame they came in is not held for them.
+    pub(crate) fn new(name: &str, version: &str) -> Self {
+        let cut = |text: &str| text.chars().take(MAX_SOFTWARE_LENGTH).collect();
+        Self { name: cut(name), version: cut(version) }
+    }
+}
+
+impl std::fmt::Display for Software {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.name, self.version)
+    }
 }
 
 impl Peer {
@@ -108,14 +123,12 @@ pub(crate) struct Context {
     services: Arc<Services>,
     peer: Arc<Peer>,
     request: Arc<RequestHeader>,
-    arrived: Instant,
 }
 
 impl Context {
-    /// The context of the request with this header, which arrived now.
+    /// The context of the request with this header.
     pub(crate) fn new(services: Arc<Services>, peer: Arc<Peer>, header: RequestHeader) -> Self {
-        let arrived = services.clock.instant();
-        Self { services, peer, request: Arc::new(header), arrived }
+        Self { services, peer, request: Arc::new(header) }
     }
 
     /// What the whole broker shares.
@@ -146,11 +159,6 @@ impl Context {
     /// The client's address as Kafka shows it (`/127.0.0.1`): what Java's `InetAddress.toString` gives without a name.
     pub(crate) fn client_host(&self) -> String {
         format!("/{}", self.peer.address.ip().to_canonical())
-    }
-
-    /// When the request had arrived whole, on the monotonic clock.
-    pub(crate) fn arrived(&self) -> Instant {
-        self.arrived
     }
 
     /// Topics and partitions as clients name them.

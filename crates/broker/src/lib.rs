@@ -48,10 +48,9 @@ use crate::io::Io;
 use crate::net::Limits;
 use crate::net::advertised::AdvertisedAddresses;
 pub use crate::net::listener::BindError;
-use crate::net::listener::{Door, Endpoint, Listener};
+use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
 use crate::partition::fetch::{Fetcher, FetcherOptions};
 use crate::partition::manager::PartitionManager;
-use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::http::{self, Endpoints, Readiness};
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
@@ -128,29 +127,8 @@ impl Broker {
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
         tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
-        let (config, io, metrics) = (Arc::new(config), Io::new(storage), metrics(&clock));
-        let partitions =
-            Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&config), metrics.clone()));
-        let fetcher_options = FetcherOptions::of(&config);
-        let shutdown = Shutdown::default();
-        let groups = group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io)
-            .await
-            .map_err(|error| StartError::Groups(error.into()))?;
-        let services = Arc::new(Services {
-            fetcher: Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), fetcher_options),
-            partitions,
-            advertised: advertised(&config, &listeners),
-            config,
-            io,
-            groups,
-            metrics,
-            clock,
-            tasks,
-            shutdown,
-        });
-        let weak = Arc::downgrade(&services);
-        let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
-        services.metrics.set_source(Arc::new(source));
+        let advertised = advertised(&config, &listeners);
+        let services = services(config, Io::new(storage), clock, tasks, advertised).await?;
         let broker = Self {
             connections: services.tasks.child(),
             readiness: Readiness::new(&[STORAGE, LISTENERS]),
@@ -229,6 +207,31 @@ impl Broker {
     }
 }
 
+/// Everything between the sockets and the storage.
+async fn services(
+    config: BrokerConfig,
+    io: Io,
+    clock: Clock,
+    tasks: Tasks,
+    advertised: AdvertisedAddresses,
+) -> Result<Arc<Services>, StartError> {
+    let (config, metrics, shutdown) = (Arc::new(config), metrics(&clock), Shutdown::default());
+    let partitions =
+        Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&config), metrics.clone()));
+    let options = FetcherOptions::of(&config);
+    let fetcher = Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), options);
+    let groups = group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io)
+        .await
+        .map_err(|error| StartError::Groups(error.into()))?;
+    let services =
+        Services { fetcher, partitions, advertised, config, io, groups, metrics, clock, tasks, shutdown };
+    let services = Arc::new(services);
+    let weak = Arc::downgrade(&services);
+    let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
+    services.metrics.set_source(Arc::new(source));
+    Ok(services)
+}
+
 /// The storage's options, as far as they are configured.
 fn storage_options(
     config: &BrokerConfig,
@@ -284,6 +287,7 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
         Some(http) => {
             let host = http.host.clone().unwrap_or_default();
             let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
+            let options = SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, ..options };
             Some(Listener::bind(endpoint, options).await?)
         }
         None => None,

@@ -16,7 +16,6 @@ pub(crate) fn take(services: &Services) -> Snapshot {
         topics: catalog.topics().map(|one| topic(one, node_id)).collect(),
         extra: services.fetcher.families(),
         groups: services.groups.snapshot(),
-        ..Snapshot::default()
     }
 }
 

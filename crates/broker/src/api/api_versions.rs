@@ -33,7 +33,7 @@ impl Api for ApiVersions {
                     ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
                 return Ok(Reply::Response(refusal));
             }
-            cx.peer().set_software(Software { name, version });
+            cx.peer().set_software(Software::new(&name, &version));
         }
         let response = ApiVersionsResponse::default().with_api_keys(REGISTRY.iter().map(advertise).collect());
         Ok(Reply::Response(if cx.api_version() >= 3 { with_features(response) } else { response }))

@@ -274,7 +274,7 @@ impl Door {
         let Some(place) = self.admission.place(permit, address.ip()) else {
             let reason = "max.connections.per.ip is reached for this address";
             self.services.metrics.listener(listener).refused.inc();
-            return self.shared.notices.closed(address, listener, &reason);
+            return self.shared.notices.refused(address, listener, &reason);
         };
         let pause = self.admission.pause(Instant::now());
         if !pause.is_zero() {
@@ -308,7 +308,7 @@ impl Door {
                 connection::serve(reader, writer, Arc::clone(&peer), services, Arc::clone(&shared)).await;
             if closed.is_notable() {
                 metrics.malformed.add(u64::from(closed.is_malformed()));
-                shared.notices.closed(peer.address, &peer.listener, &closed);
+                shared.notices.closed(&peer, &closed);
             } else {
                 tracing::debug!(peer = %peer.address, reason = %closed, "connection ended");
             }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::context::Peer;
+
 /// Lines in a row that are always written.
 const BURST: u32 = 200;
 /// Lines per second in the long run.
@@ -31,10 +33,19 @@ impl Notices {
         Self { bucket: Mutex::new(Bucket { lines: BURST, filled: Instant::now(), suppressed: 0 }) }
     }
 
-    /// Says why a connection was closed by us, or refused.
-    pub(super) fn closed(&self, peer: SocketAddr, listener: &str, reason: &dyn Display) {
+    /// Says why a connection was closed by us, with what the client said it is, if it did.
+    pub(super) fn closed(&self, peer: &Peer, reason: &dyn Display) {
         if let Some(suppressed) = self.take(Instant::now()) {
-            tracing::warn!(%peer, listener, suppressed, %reason, "connection closed");
+            let Peer { address, listener, .. } = peer;
+            let software = peer.software().map(tracing::field::display);
+            tracing::warn!(peer = %address, %listener, software, suppressed, %reason, "connection closed");
+        }
+    }
+
+    /// Says why a client was not let in.
+    pub(super) fn refused(&self, peer: SocketAddr, listener: &str, reason: &dyn Display) {
+        if let Some(suppressed) = self.take(Instant::now()) {
+            tracing::warn!(%peer, listener, suppressed, %reason, "connection refused");
         }
     }
 
