@@ -1,6 +1,6 @@
 //! `ottla healthcheck`: asks a broker's `/readyz`, for containers that have no other program to ask with.
 //!
-//! Guarantees to end within [`TIMEOUT`] per address and to read a bounded answer. Exit codes are left to the caller.
+//! Guarantees to end within `TIMEOUT` per address and to read a bounded answer. Exit codes are left to the caller.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
