@@ -14,6 +14,15 @@ from harness.drivers import Driver
 _numbers = itertools.count()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the last the broker logged."""
+    report = (yield).get_result()
+    one = getattr(item, "funcargs", {}).get("own_broker") or getattr(item, "funcargs", {}).get("broker")
+    if report.failed and one is not None and one.log.exists():
+        report.sections.append((f"log of {one.kind} ({'running' if one.alive() else 'not running'})", one.tail(40)))
+
+
 @pytest.fixture(scope="session")
 def broker():
     """One broker per worker process, shared by the tests that leave it running."""

@@ -23,12 +23,12 @@ class Hand:
         self.admin.create_topics([NewTopic(topic, partitions, 1, config=configs)])[topic].result(30)
         eventually(f"{topic} is listed", lambda: topic in self.admin.list_topics(timeout=10).topics)
 
-    def produce(self, topic, values, partition=0):
-        """Sends values (bytes) to one partition and waits until all are acknowledged."""
+    def produce(self, topic, values, partition=0, timestamps=None):
+        """Sends values (bytes) to one partition, dated now or as given, and waits until all are acknowledged."""
         errors = []
         producer = Producer({**self.config, "linger.ms": 5})
-        for value in values:
-            producer.produce(topic, value=value, partition=partition,
+        for number, value in enumerate(values):
+            producer.produce(topic, value=value, partition=partition, timestamp=timestamps[number] if timestamps else 0,
                              on_delivery=lambda error, _: error and errors.append(error))
         assert producer.flush(30) == 0 and not errors, errors
 
