@@ -161,6 +161,7 @@ fn partition_data(answer: PartitionAnswer) -> (PartitionData, Vec<Bytes>) {
         log_start_offset,
         batches,
         bytes: _,
+        had_no_room: _,
         aborted,
         diverging,
     } = served;

@@ -91,6 +91,8 @@ pub(crate) struct Served {
     pub(crate) batches: Vec<Bytes>,
     /// Their sizes, added up.
     pub(crate) bytes: usize,
+    /// There are records, but not one batch of them fitted into what was left of the answer.
+    pub(crate) had_no_room: bool,
     /// Aborted transactions among them, if the reader asked for committed records only.
     pub(crate) aborted: Option<Vec<AbortedTransaction>>,
     /// Where the client's log diverges from this one; then there are no batches.

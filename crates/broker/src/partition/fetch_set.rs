@@ -52,6 +52,8 @@ pub(crate) struct Told {
     pub(crate) log_start_offset: i64,
     /// There are records in it.
     pub(crate) has_records: bool,
+    /// There are records that it had no room for.
+    pub(crate) left_records: bool,
     /// It is an error, or says where the client's log diverges.
     pub(crate) is_refusal: bool,
 }
@@ -159,13 +161,16 @@ impl<H> FetchSet<H> {
     /// Notes what the client is told of an entry. Whether an incremental answer has to carry it (Kafka:
     /// `CachedPartition.maybeUpdateResponseData`): records, refusals, and changed watermarks always do.
     ///
-    /// An entry with records or a refusal is queued again: unless the client moves it, it will be told again.
+    /// An entry with records or a refusal is queued again: unless the client moves it, it will be told again. One
+    /// whose records had no room comes first next time.
     pub(crate) fn tell(&mut self, id: SlotId, told: &Told) -> bool {
         let Some(slot) = self.slots.get_mut(&id) else { return true };
         let now = (told.high_watermark, told.log_start_offset);
         let news = told.has_records || told.is_refusal || slot.known != Some(now);
         slot.known = if told.is_refusal { None } else { Some(now) };
-        if told.has_records || told.is_refusal {
+        if told.left_records {
+            self.mark_first(id);
+        } else if told.has_records || told.is_refusal {
             self.mark(id);
         }
         news
@@ -294,7 +299,7 @@ pub(super) mod tests {
         let mut set = set(1);
         let id = set.take_next().unwrap();
         set.tell(id, &told(5));
-        let refusal = Told { is_refusal: true, high_watermark: -1, log_start_offset: -1, has_records: false };
+        let refusal = Told { is_refusal: true, high_watermark: -1, log_start_offset: -1, ..Told::default() };
         assert!(set.tell(id, &refusal));
         assert_eq!(set.take_next(), Some(id));
         assert!(set.tell(id, &refusal));

@@ -92,13 +92,12 @@ impl<'a> Round<'a> {
     /// Gives back the records found, and queues their partitions: they are read again when there are more.
     pub(super) fn let_go(&mut self) {
         let mut set = self.fetch.session.set.lock();
-        let with_records = self.answers.extract_if(.., |_, answer| answer.told().has_records);
-        with_records
-            .map(|(id, _)| id)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .for_each(|id| set.mark_first(id));
+        let unread = self.answers.extract_if(.., |_, answer| {
+            let told = answer.told();
+            told.has_records || told.left_records
+        });
+        let unread: Vec<SlotId> = unread.map(|(id, _)| id).collect();
+        unread.into_iter().rev().for_each(|id| set.mark_first(id));
         self.limits = FetchLimits::new(self.terms.max_bytes);
         self.found_bytes = 0;
         self.share = FetchShare::default();
@@ -267,6 +266,7 @@ impl<'a> Round<'a> {
             log_start_offset,
             batches,
             bytes,
+            had_no_room: bytes == 0,
             aborted,
             diverging: None,
         }
@@ -320,6 +320,7 @@ impl PartitionAnswer {
                 high_watermark: served.high_watermark,
                 log_start_offset: served.log_start_offset,
                 has_records: served.bytes > 0,
+                left_records: served.had_no_room,
                 is_refusal: served.diverging.is_some(),
             },
             Err(_) => Told { is_refusal: true, ..Told::default() },

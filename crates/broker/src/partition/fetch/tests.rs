@@ -254,6 +254,22 @@ async fn the_first_batch_comes_whatever_its_size_and_the_others_wait_their_turn(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_had_no_room_come_next() {
+    let broker = Broker::new();
+    let topic = broker.create("orders", 2).await;
+    let size = broker.append(&topic, 0, 5000).await;
+    broker.append(&topic, 1, 5000).await;
+    // Room for one batch and a half.
+    let narrow = FetchTerms { max_bytes: size + size / 2, ..terms(1, LONG) };
+    let all = vec![wanted("orders", 0, 0), wanted("orders", 1, 0)];
+    let id = broker.fetch(NEW_SESSION, all, FetchTerms { max_bytes: 0, ..narrow }).await.session_id;
+    let first = broker.fetch((id, 1), vec![], narrow).await;
+    assert_eq!(summary(&first)[0], (0, Ok(size)));
+    let second = broker.fetch((id, 2), vec![wanted("orders", 0, 1)], narrow).await;
+    assert_eq!(summary(&second), [(1, Ok(size))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_answers_only_what_is_new() {
     let broker = Broker::new();
     let topic = broker.create("orders", 100).await;
