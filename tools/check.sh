@@ -7,10 +7,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 shell() { git ls-files -z '*.sh' .ci/run tools/generate.d | xargs -0 shellcheck -x --source-path=SCRIPTDIR; }
 docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items --quiet; }
-# The tests that drive a whole process find it through OTTLA_BINARY.
+# The tests that drive a whole process find it through OTTLA_BINARY; OTTLA_FAULTY_BINARY breaks syncs on purpose.
 tests() {
     OTTLA_BINARY=$("$root/tools/binary.sh") || return
-    export OTTLA_BINARY
+    cargo build --release --locked -p ottla-broker --features fault --bin ottla-faulty || return
+    OTTLA_FAULTY_BINARY=$CARGO_TARGET_DIR/release/ottla-faulty
+    export OTTLA_BINARY OTTLA_FAULTY_BINARY
     cargo test --release --locked --workspace --no-fail-fast
 }
 

@@ -30,6 +30,9 @@ for_testing() {
     needs maven have mvn
     needs kcat have kcat
     needs shellcheck have shellcheck
+    # The power-cut test mounts a disk of its own, which only root can.
+    [[ $EUID != 0 ]] || needs e2fsprogs have mkfs.ext4
+    [[ $EUID != 0 ]] || needs mount have losetup
     # The container test starts its own engine, which only root can.
     [[ $EUID != 0 ]] || needs docker.io have dockerd
     [[ $EUID != 0 ]] || needs docker-compose have docker-compose

@@ -1,6 +1,8 @@
 //! The calls every test needs: topics, metadata, offsets, committed offsets. One fixed version
 //! each; what other versions do is the registry test's business.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result, ensure};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -9,8 +11,9 @@ use codec::messages::metadata_response::MetadataResponseTopic;
 use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use codec::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use codec::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, GroupId, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, StrBytes, TopicName,
+    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, FindCoordinatorRequest, GroupId,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    StrBytes, TopicName,
 };
 
 use crate::client::Client;
@@ -139,6 +142,17 @@ pub fn init_producer_id(client: &mut Client) -> Result<(i64, i16)> {
     let response = client.call(4, &request)?;
     ensure!(response.error_code == 0, "InitProducerId: error {}", response.error_code);
     Ok((response.producer_id.0, response.producer_epoch))
+}
+
+/// Connects to a group's coordinator, as a client does before it speaks of the group.
+///
+/// # Errors
+/// If nobody listens, or the coordinator is not ready.
+pub fn connect_to_coordinator(address: SocketAddr, group: &str) -> Result<Client> {
+    let mut client = Client::connect(address)?;
+    let response = client.call(2, &FindCoordinatorRequest::default().with_key(text(group)))?;
+    ensure!(response.error_code == 0, "FindCoordinator: error {}", response.error_code);
+    Ok(client)
 }
 
 /// Commits an offset without being a member.

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use parking_lot::Mutex;
 
-use crate::admin::{commit, committed};
+use crate::admin::{commit, committed, connect_to_coordinator};
 use crate::client::Client;
 use crate::consumer::{Ask, fetch, read_all, seen, watermarks};
 use crate::history::History;
@@ -24,16 +25,25 @@ pub struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Result<History>>>,
     read: Arc<AtomicU64>,
+    failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Load {
     /// Nothing yet, against a broker there.
     pub fn new(address: SocketAddr) -> Load {
-        Load { address, stop: Arc::default(), threads: Vec::new(), read: Arc::default() }
+        Load {
+            address,
+            stop: Arc::default(),
+            threads: Vec::new(),
+            read: Arc::default(),
+            failure: Arc::default(),
+        }
     }
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() -> Result<History> + Send + 'static) -> Result<()> {
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(body)?);
+        let (failure, who) = (Arc::clone(&self.failure), name.to_owned());
+        let noted = move || body().inspect_err(|error| *failure.lock() = Some(format!("{who}: {error:#}")));
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(noted)?);
         Ok(())
     }
 
@@ -66,9 +76,20 @@ impl Load {
         self.spawn("committer", move || keep_committing(address, (&group, &topic, partition), &stop))
     }
 
-    /// How many records all consumers have read so far: whether the load is moving.
-    pub fn records_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+    /// Waits until the consumers have read so many records more: the load is moving.
+    ///
+    /// # Errors
+    /// If a part of it has failed, or nothing comes for 20 s.
+    pub fn moves(&self, records: u64) -> Result<()> {
+        let (since, before) = (Instant::now(), self.read.load(Ordering::Relaxed));
+        while self.read.load(Ordering::Relaxed) < before + records {
+            if let Some(failure) = self.failure.lock().clone() {
+                bail!(failure);
+            }
+            ensure!(since.elapsed() < Duration::from_secs(20), "the load does not move");
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Stops it, waits for all answers, and reads every partition of these topics' whole log.
@@ -154,6 +175,9 @@ fn keep_committing(
     let mut sent = -1;
     while !stop.load(Ordering::Relaxed) {
         let fresh = client.is_none();
+        if fresh {
+            client = connect_to_coordinator(address, group).ok();
+        }
         let Some(connection) = connected(&mut client, address) else { continue };
         if fresh {
             let Ok((offset, metadata)) = committed(connection, group, topic, partition) else {

@@ -20,7 +20,7 @@ use codec::messages::sync_group_request::SyncGroupRequestAssignment;
 use codec::messages::{HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, StrBytes, SyncGroupRequest};
 use parking_lot::Mutex;
 
-use crate::admin::{committed, group_id, text, topic_name};
+use crate::admin::{committed, connect_to_coordinator, group_id, text, topic_name};
 use crate::client::Client;
 use crate::consumer::{Ask, fetch, seen};
 
@@ -61,6 +61,8 @@ pub struct Notes {
     pub began: BTreeMap<i32, Vec<i64>>,
     /// Offsets that it processed and committed, in its order.
     pub processed: BTreeMap<i32, Vec<i64>>,
+    /// Why it ended, if it did so by itself.
+    pub failed: Option<String>,
 }
 
 /// A running member.
@@ -86,10 +88,10 @@ impl Member {
             beaten: Instant::now(),
             positions: BTreeMap::new(),
         };
-        let stopped = Arc::clone(&stop);
+        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&notes));
         let body = move || {
             while !stopped.load(Ordering::Relaxed) {
-                consumer.turn()?;
+                consumer.turn().inspect_err(|error| noted.lock().failed = Some(format!("{error:#}")))?;
             }
             Ok(())
         };
@@ -124,7 +126,9 @@ struct Consumer {
 impl Consumer {
     /// One step; whatever breaks the connection is a reason to come back, not to give up.
     fn turn(&mut self) -> Result<()> {
-        let Some(mut client) = self.client.take().or_else(|| Client::connect(self.address).ok()) else {
+        let Some(mut client) =
+            self.client.take().or_else(|| connect_to_coordinator(self.address, &self.settings.group).ok())
+        else {
             thread::sleep(Duration::from_millis(5));
             return Ok(());
         };
