@@ -50,6 +50,6 @@ fi
 stamp=$(cat "$jars/.stamp" "$suites/drivers/java/Driver.java" | sha256sum)
 if ! fresh "$classes" "$stamp"; then
     rm -rf "$classes" && mkdir -p "$classes"
-    javac -nowarn -cp "$jars/libs/*" -d "$classes" "$suites/drivers/java/Driver.java"
+    javac -nowarn -XDsuppressNotes -cp "$jars/libs/*" -d "$classes" "$suites/drivers/java/Driver.java"
     echo "$stamp" >"$classes/.stamp"
 fi

@@ -59,8 +59,3 @@ def driver(broker, client):
     """The parametrised client, connected to the shared broker."""
     with Driver(client, broker.bootstrap) as one:
         yield one
-
-
-@pytest.fixture
-def is_kafka():
-    return os.environ.get("BROKER") == "kafka"

@@ -99,9 +99,7 @@ def drained(member):
         return member
 
 
-def test_a_restart_of_the_broker_is_no_rebalance(own_broker, name, client, is_kafka):
-    if is_kafka and client.startswith("java"):
-        pytest.skip("Apache Kafka's own restart makes its Java client join anew (FINDINGS.md)")
+def test_a_restart_of_the_broker_is_no_rebalance(own_broker, name, client):
     hand = Hand(own_broker.bootstrap)
     hand.create_topic(name, PARTITIONS)
     produce(hand, name, 100)
