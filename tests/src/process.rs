@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Sends a signal, by its name without `SIG`. By the shell's builtin: no unsafe code, and no
 /// package that a small machine lacks.
@@ -14,6 +16,34 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
     let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status()?;
     ensure!(status.success(), "kill -{name} {pid}: {status}");
     Ok(())
+}
+
+/// Stops a process (SIGSTOP) and waits until none of its threads runs any more: each is stopped,
+/// or, unless `between_calls`, inside the kernel, waiting for a disk.
+///
+/// # Errors
+/// If it is gone, or does not come to rest.
+pub fn freeze(pid: u32, between_calls: bool) -> Result<()> {
+    signal(pid, "STOP")?;
+    let at_rest = |state: char| state == 'T' || (state == 'D' && !between_calls);
+    for _ in 0..5_000 {
+        if thread_states(pid)?.into_iter().all(at_rest) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    bail!("process {pid} does not come to rest: {:?}", thread_states(pid)?)
+}
+
+/// The states of its threads, as in the third field of /proc/…/stat.
+fn thread_states(pid: u32) -> Result<Vec<char>> {
+    let mut states = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+        // The name before it is in parentheses, and may hold anything.
+        states.extend(stat.rsplit(") ").next().and_then(|rest| rest.chars().next()));
+    }
+    Ok(states)
 }
 
 /// Resident memory of a process, in bytes: now, and the most it ever was.
