@@ -57,6 +57,11 @@ pub(crate) trait Api: Sized {
     /// Whether its requests carry data and may be as long as `socket.request.max.bytes`.
     const CARRIES_RECORDS: bool = false;
 
+    /// Whether requests of this API may run side by side on one connection. All others wait until everything that was
+    /// sent before them is done, so that a client which does not wait for answers (a commit, then a fetch of the
+    /// commit) still sees what it did itself, as it does in Kafka, which runs one request of a connection at a time.
+    const OVERLAPS: bool = false;
+
     /// Answers one request. What runs before the first await runs in the order in which the requests of a connection
     /// arrived; the rest may overlap with the connection's other requests. The future is dropped if the client goes away.
     fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Answer<Self>> + Send;
@@ -134,6 +139,8 @@ pub(crate) struct Entry {
     /// When it may be called.
     pub(crate) phase: Phase,
     carries_records: bool,
+    /// Whether its requests may run side by side on one connection.
+    pub(crate) overlaps: bool,
     /// Decode, call, encode.
     pub(crate) run: Run,
     /// The answer to a version that is not served, if there is one.
@@ -158,6 +165,7 @@ impl Entry {
             advertised: (*told.start(), *told.end()),
             phase: A::PHASE,
             carries_records: A::CARRIES_RECORDS,
+            overlaps: A::OVERLAPS,
             run: dispatch::run::<A>,
             refuse_version: dispatch::refuse_version::<A>,
         }

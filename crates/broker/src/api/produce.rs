@@ -43,6 +43,8 @@ impl Api for Produce {
     const VERSIONS: RangeInclusive<i16> = 3..=13;
     const ADVERTISED: RangeInclusive<i16> = 0..=13;
     const CARRIES_RECORDS: bool = true;
+    // Each takes its place in its partitions' order before its first wait.
+    const OVERLAPS: bool = true;
 
     async fn handle(cx: &Context, request: ProduceRequest) -> Answer<Self> {
         let version = cx.api_version();

@@ -1,10 +1,11 @@
 //! One client's connection: frames in, requests side by side, answers out in order.
 //!
-//! Guarantees that requests start in arrival order and answers leave in arrival order; that at most `MAX_IN_FLIGHT`
-//! requests run at once; that no further request starts while `MAX_UNSENT_BYTES` of answers wait for the client to read
+//! Guarantees that requests start in arrival order and answers leave in arrival order; that only requests which say so
+//! run side by side, at most `MAX_IN_FLIGHT` of them; that no further request starts while `MAX_UNSENT_BYTES` of answers wait for the client to read
 //! them; and that a client which does nothing is let go. All of it is one task: a slow reader or a panicking handler
 //! takes down its own connection and nobody else's. What a request means is left to `dispatch.rs`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +94,7 @@ where
         writer,
         peer,
         services,
+        waiting: VecDeque::new(),
         in_flight: InFlight::default(),
         outgoing: Outgoing::default(),
         idle,
@@ -106,57 +108,64 @@ struct Connection<W> {
     writer: W,
     peer: Arc<Peer>,
     services: Arc<Services>,
+    /// Read, and not started because something before them runs.
+    waiting: VecDeque<Frame>,
     in_flight: InFlight,
     outgoing: Outgoing,
     idle: Idle,
 }
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
-    /// Takes frame after frame until there is a reason to stop; everything else goes on meanwhile.
+    /// Takes frame after frame until there is a reason to stop and everything that came before it has begun; whatever is
+    /// under way goes on meanwhile.
     async fn run<R: AsyncRead + Unpin>(&mut self, frames: &mut Frames<R>) -> Closed {
         let stopping = self.services.shutdown.reading.clone().cancelled_owned();
         tokio::pin!(stopping);
+        let mut end: Option<Closed> = None;
         loop {
-            let frame = {
-                // Polled to its end, never dropped and begun anew: a frame may take many reads.
-                let next = frames.next();
-                tokio::pin!(next);
-                loop {
-                    tokio::select! {
-                        biased;
-                        () = &mut stopping => return Closed::Shutdown,
-                        progress = self.progress() => if let Err(closed) = progress { return closed },
-                        frame = &mut next => break frame,
-                    }
+            // Polled to its end, never dropped and begun anew: a frame may take many reads.
+            let next = frames.next();
+            tokio::pin!(next);
+            let frame = loop {
+                self.start_waiting().await;
+                if let Some(end) = end.take_if(|_| self.waiting.is_empty()) {
+                    return end;
                 }
-            };
-            let frame = match frame {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return Closed::ByClient,
-                Err(error) => return error.into(),
-            };
-            while !self.has_room() {
                 tokio::select! {
                     biased;
-                    () = &mut stopping => return Closed::Shutdown,
+                    () = &mut stopping, if end.is_none() => end = Some(Closed::Shutdown),
                     progress = self.progress() => if let Err(closed) = progress { return closed },
+                    frame = &mut next, if end.is_none() && self.may_read() => break frame,
                 }
+            };
+            match frame {
+                Ok(Some(frame)) => self.waiting.push_back(frame),
+                Ok(None) => end = Some(Closed::ByClient),
+                Err(error) => end = Some(error.into()),
             }
-            self.start(frame).await;
         }
     }
 
-    /// Whether another request may start.
-    fn has_room(&self) -> bool {
-        self.in_flight.len() < MAX_IN_FLIGHT
-            && self.outgoing.bytes() < MAX_UNSENT_BYTES
-            && !self.in_flight.ends()
+    /// Whether another frame may be read: one that must wait is held, so that a client that leaves is noticed.
+    fn may_read(&self) -> bool {
+        self.in_flight.len() + self.waiting.len() < MAX_IN_FLIGHT && self.may_go_on()
     }
 
-    async fn start(&mut self, frame: Frame) {
-        self.idle.touch();
-        let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), frame.bytes);
-        self.in_flight.start(request, frame.arrived, frame.grant).await;
+    /// Whether the client takes its answers, and no request has ended the connection.
+    fn may_go_on(&self) -> bool {
+        self.outgoing.bytes() < MAX_UNSENT_BYTES && !self.in_flight.ends()
+    }
+
+    /// Starts the requests that need not wait for others any more, in their order.
+    async fn start_waiting(&mut self) {
+        while self.may_go_on() {
+            let Some(frame) = self.waiting.pop_front_if(|frame| self.in_flight.admits(frame.overlaps)) else {
+                return;
+            };
+            self.idle.touch();
+            let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), frame.bytes);
+            self.in_flight.start(request, frame.overlaps, frame.arrived, frame.grant).await;
+        }
     }
 
     /// One step of what is under way: an answer that is ready, a write, or the end by idleness. Cancel-safe. Waits for

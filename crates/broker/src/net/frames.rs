@@ -31,6 +31,8 @@ const PREFIX_BYTES: usize = 4;
 pub(super) struct Frame {
     /// Header and body.
     pub(super) bytes: Bytes,
+    /// Its API's key, if requests of that API may run side by side.
+    pub(super) overlaps: Option<i16>,
     /// When its last byte came.
     pub(super) arrived: Instant,
     /// The part of the budget that it occupies until it is answered.
@@ -186,7 +188,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         };
         let mut bytes = frame.freeze();
         let _prefix = bytes.split_to(PREFIX_BYTES);
-        Frame { bytes, arrived: Instant::now(), grant: std::mem::take(&mut self.grant) }
+        let key = bytes.first_chunk().map(|key| i16::from_be_bytes(*key));
+        let overlaps = key.filter(|key| api::entry(*key).is_some_and(|entry| entry.overlaps));
+        Frame { bytes, overlaps, arrived: Instant::now(), grant: std::mem::take(&mut self.grant) }
     }
 
     /// Bytes that the buffer can hold.

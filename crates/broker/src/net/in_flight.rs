@@ -1,7 +1,7 @@
 //! The requests of one connection that are running.
 //!
 //! Guarantees that each is started when it is added, hence in arrival order, that all of them go on side by side, and
-//! that their answers come out in arrival order. How many there may be is left to the connection. Dropping this drops
+//! that their answers come out in arrival order. Says which requests may join those that run; how many there may be is left to the connection. Dropping this drops
 //! the handlers: a client that has gone waits for nothing.
 
 use std::collections::VecDeque;
@@ -37,6 +37,7 @@ pub(super) struct InFlight {
 
 struct Slot {
     state: State,
+    overlaps: Option<i16>,
     arrived: Instant,
     started: Instant,
     paused: Instant,
@@ -65,14 +66,20 @@ impl InFlight {
         self.slots.iter().any(|slot| matches!(slot.state, State::Answered(Err(_))))
     }
 
+    /// Whether a request may start now: everything before it is done, or is of the same API, whose requests may overlap.
+    pub(super) fn admits(&self, overlaps: Option<i16>) -> bool {
+        let mut running = self.slots.iter().filter(|slot| matches!(slot.state, State::Running(..)));
+        running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)
+    }
+
     /// Adds a request and runs it up to its first wait, so that what a handler does before it is done in arrival order.
-    pub(super) async fn start<F>(&mut self, request: F, arrived: Instant, grant: Grant)
+    pub(super) async fn start<F>(&mut self, request: F, overlaps: Option<i16>, arrived: Instant, grant: Grant)
     where
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
         let now = Instant::now();
         let state = State::Running(Box::pin(request), grant);
-        let mut slot = Slot { state, arrived, started: now, paused: now, finished: now };
+        let mut slot = Slot { state, overlaps, arrived, started: now, paused: now, finished: now };
         std::future::poll_fn(|cx| {
             slot.advance(cx);
             Poll::Ready(())
@@ -90,7 +97,7 @@ impl InFlight {
         let Some(oldest) = self.slots.pop_front_if(|slot| matches!(slot.state, State::Answered(_))) else {
             return Poll::Pending;
         };
-        let Slot { state, arrived, started, paused, finished } = oldest;
+        let Slot { state, arrived, started, paused, finished, .. } = oldest;
         match state {
             State::Answered(Ok(answered)) => {
                 Poll::Ready(Ok(Ready { answered, arrived, started, paused, finished }))
@@ -133,7 +140,7 @@ mod tests {
     where
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
-        in_flight.start(request, Instant::now(), Grant::default()).await;
+        in_flight.start(request, Some(0), Instant::now(), Grant::default()).await;
     }
 
     async fn oldest(in_flight: &mut InFlight) -> Result<Bytes, Disconnect> {
@@ -178,6 +185,19 @@ mod tests {
         }
         assert_eq!(*order.lock(), [0, 1, 2, 3]);
         assert_eq!(in_flight.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn requests_join_only_their_like() {
+        let mut in_flight = InFlight::default();
+        assert!(in_flight.admits(None) && in_flight.admits(Some(0)));
+        start(&mut in_flight, async { Ok(answered("done")) }).await;
+        assert!(in_flight.admits(None), "what is done holds up nobody, even if its answer was not taken yet");
+        start(&mut in_flight, std::future::pending()).await;
+        assert!(in_flight.admits(Some(0)) && !in_flight.admits(Some(1)) && !in_flight.admits(None));
+        let mut alone = InFlight::default();
+        alone.start(std::future::pending(), None, Instant::now(), Grant::default()).await;
+        assert!(!alone.admits(None) && !alone.admits(Some(0)));
     }
 
     #[tokio::test]

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use codec::messages::create_topics_request::CreatableTopic;
 use codec::messages::metadata_request::MetadataRequestTopic;
-use codec::messages::{ApiVersionsRequest, MetadataRequest, StrBytes, TopicName};
+use codec::messages::{
+    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, StrBytes, TopicName,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
@@ -84,10 +87,56 @@ async fn pipelined_requests_are_answered_in_order() {
     }
 }
 
+#[tokio::test]
+async fn client_that_does_not_wait_sees_what_it_did_itself() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let topic =
+        CreatableTopic::default().with_name(name("t")).with_num_partitions(1).with_replication_factor(1);
+    let create = CreateTopicsRequest::default().with_topics(vec![topic]);
+    let delete = DeleteTopicsRequest::default().with_topic_names(vec![name("t")]);
+    let look = metadata("t").with_allow_auto_topic_creation(false);
+    let mut all = frame(&create, 5, 0);
+    for correlation_id in 0..20 {
+        all.extend_from_slice(&frame(&look, 4, correlation_id));
+        all.extend_from_slice(&frame(&delete, 1, correlation_id));
+        all.extend_from_slice(&frame(&look, 4, correlation_id));
+        all.extend_from_slice(&frame(&create, 5, correlation_id + 1));
+    }
+    client.stream.write_all(&all).await.unwrap();
+    assert_eq!(client.receive::<CreateTopicsRequest>(5).await.1.topics[0].error_code, 0);
+    for _ in 0..20 {
+        assert_eq!(client.receive::<MetadataRequest>(4).await.1.topics[0].error_code, 0);
+        assert_eq!(client.receive::<DeleteTopicsRequest>(1).await.1.responses[0].error_code, 0);
+        assert_eq!(client.receive::<MetadataRequest>(4).await.1.topics[0].error_code, 3);
+        assert_eq!(client.receive::<CreateTopicsRequest>(5).await.1.topics[0].error_code, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_client_left_is_still_done() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut leaver = running.client().await;
+    let mut all = BytesMut::new();
+    for number in 0..6 {
+        all.extend_from_slice(&frame(&metadata(&format!("left-{number}")), 1, number));
+    }
+    leaver.stream.write_all(&all).await.unwrap();
+    leaver.stream.shutdown().await.unwrap();
+    // Nobody says when it is done: the broker may still be about it when the connection is closed.
+    while leaver.receive_frame().await.is_some() {}
+    tokio::time::sleep(MOMENT).await;
+    let all = running.client().await.call(1, &MetadataRequest::default().with_topics(None)).await;
+    assert_eq!(all.topics.len(), 6);
+}
+
+fn name(text: &str) -> TopicName {
+    TopicName(StrBytes::from_string(text.to_owned()))
+}
+
 fn metadata(topic: &str) -> MetadataRequest {
-    let name = TopicName(StrBytes::from_string(topic.to_owned()));
     MetadataRequest::default()
-        .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
+        .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name(topic)))]))
         .with_allow_auto_topic_creation(true)
 }
 
