@@ -245,7 +245,7 @@ impl Fetcher {
         let mut last = terms.max_wait.is_zero() || shutdown.is_cancelled();
         loop {
             let listening = arrivals.expect(terms.min_bytes);
-            round.look().await;
+            round.look(&listening).await;
             if last || round.has_enough() {
                 break;
             }

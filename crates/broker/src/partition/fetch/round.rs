@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use storage::{Isolation, Partition, ReadBatches, ReadError, ReadLimits};
+use tokio::sync::futures::Notified;
 
 use super::{FetchTerms, Fetcher, Kind, Log, OpenFetch, PartitionAnswer, Served};
 use crate::partition::delayed_fetch::Subscription;
@@ -103,8 +104,9 @@ impl<'a> Round<'a> {
         self.share = FetchShare::default();
     }
 
-    /// Looks at every partition that is queued, until the answer is full.
-    pub(super) async fn look(&mut self) {
+    /// Looks at every partition that is queued, until the answer is full. Wants the listener only to see that there is
+    /// one: an append after the look then wakes it, an append before is seen.
+    pub(super) async fn look(&mut self, _listening: &Notified<'_>) {
         self.queue_changed();
         self.looks += 1;
         while let Some(read) = self.next_read() {
