@@ -83,9 +83,9 @@ broker_keys! {
     /// The largest request that is read from a connection.
     socket_request_max_bytes: i32 = "socket.request.max.bytes", Some("104857600"), AtLeast(1), Enforced, FIXED;
     /// SO_SNDBUF of client connections; -1 leaves it to the operating system.
-    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes", Some("102400"), AtLeast(-1), Enforced, FIXED;
+    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes", Some("-1"), AtLeast(-1), Enforced, FIXED;
     /// SO_RCVBUF of client connections; -1 leaves it to the operating system.
-    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes", Some("102400"), AtLeast(-1), Enforced, FIXED;
+    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes", Some("-1"), AtLeast(-1), Enforced, FIXED;
     /// How many connections may wait to be accepted.
     socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Some("50"), AtLeast(1), Enforced, FIXED;
     /// A connection without a request for this long is closed.

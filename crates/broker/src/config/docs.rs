@@ -24,6 +24,8 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("max.connections", Some("2147483647"), "a broker should outlive a client that leaks connections"),
     ("max.connections.per.ip", Some("2147483647"), "one host should not use up the connections of all"),
     ("max.connection.creation.rate", Some("2147483647"), "accepting should not starve serving"),
+    ("socket.receive.buffer.bytes", Some("102400"), "a fixed buffer costs a third of the throughput"),
+    ("socket.send.buffer.bytes", Some("102400"), "a fixed buffer costs a third of the throughput"),
     ("queued.max.request.bytes", Some("-1"), "memory should have a bound"),
     ("offsets.topic.replication.factor", Some("3"), "there is one node"),
     ("transaction.state.log.replication.factor", Some("3"), "there is one node"),
