@@ -16,7 +16,7 @@ use crate::{
     Partition, ProducerState,
     generation::Extent,
     index::Stretch,
-    keys::{self, GenerationNumber},
+    keys::{self, Home, LogStart},
     partition::Written,
     producer_state::{self, Verdict},
     writer::WriteGroup,
@@ -102,20 +102,27 @@ pub(crate) struct AppendState {
     next_offset: i64,
     producers: HashMap<i64, ProducerState>,
     pub(crate) stretch: Stretch,
-    /// Where its newest extent lies.
-    generation: Option<GenerationNumber>,
+    /// Where its newest extent lies; `None` if nothing lives.
+    pub(crate) home: Option<Home>,
+    /// Ahead of the one that readers see until the next sync.
+    pub(crate) log_start: LogStart,
     /// Whether the current leader epoch's start is on the disk.
     pub(crate) epoch_recorded: bool,
 }
 
 impl AppendState {
     pub(crate) fn new(
-        next_offset: i64,
+        log_start: LogStart,
         stretch: Stretch,
-        generation: Option<GenerationNumber>,
+        home: Option<Home>,
         epoch_recorded: bool,
     ) -> Self {
-        Self { next_offset, producers: HashMap::new(), stretch, generation, epoch_recorded }
+        let next_offset = log_start.offset;
+        Self { next_offset, producers: HashMap::new(), stretch, home, log_start, epoch_recorded }
+    }
+
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.next_offset
     }
 
     pub(crate) fn recover(&mut self, next_offset: i64, producers: Vec<(i64, ProducerState)>) {
@@ -164,12 +171,14 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: &AppendEntry, awaits: Op
     let bytes =
         patched(batch, base_offset, partition.leader_epoch(), log_append_time.then_some(group.now_ms));
     let max_timestamp = if *log_append_time { group.now_ms } else { header.max_timestamp };
-    group.put_batch(partition.number(), base_offset, &bytes);
+    let home = Home::Generation(group.current);
+    group.put_batch(home, partition.number(), base_offset, &bytes);
 
-    if state.generation != Some(group.current) {
-        let extent = Extent { base_offset, generation: group.current };
+    if state.home != Some(home) {
+        let extent = Extent { base_offset, home, position: state.stretch.end.end_position };
         group.put_extent(partition, extent);
-        state.generation = Some(extent.generation);
+        partition.add_extent(extent);
+        state.home = Some(home);
     }
     if !state.epoch_recorded {
         group.put_state(
@@ -178,9 +187,8 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: &AppendEntry, awaits: Op
         );
         state.epoch_recorded = true;
     }
-    if let Some((max_timestamp, start_offset)) = state.stretch.add(bytes.len(), max_timestamp, next_offset) {
-        let key = keys::time_index(partition.number(), max_timestamp, start_offset);
-        group.put_state(key, next_offset.to_be_bytes());
+    if let Some(complete) = state.stretch.add(bytes.len(), max_timestamp, next_offset, group.open_ms) {
+        group.put_stretch(partition.number(), complete);
     }
     if header.has_producer_id() {
         let known = state.producers.get_mut(&header.producer_id);

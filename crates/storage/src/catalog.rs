@@ -187,14 +187,18 @@ impl CatalogWriter {
         &mut self,
         group: &mut WriteGroup<'_>,
         id: Uuid,
-    ) -> Result<Vec<Extent>, CatalogError> {
+    ) -> Result<Vec<(PartitionNumber, Extent)>, CatalogError> {
         let topic = self.catalog.remove(id).ok_or(CatalogError::UnknownTopic)?;
         group.delete_state(keys::topic(id));
         let mut extents = Vec::new();
         for partition in &topic.partitions {
             partition.delete();
             group.forget_producers(partition.number());
-            extents.extend(partition.extents_from(0));
+            let number = partition.number();
+            if partition.has_settled() {
+                group.delete_settled(number, i64::MAX);
+            }
+            extents.extend(partition.extents_from(0).into_iter().map(|extent| (number, extent)));
             for tag in [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex] {
                 group.delete_state_prefix(&keys::prefix(tag, partition.number()));
             }

@@ -14,7 +14,7 @@ use rocksdb::{
 
 use crate::{
     StorageError, StorageOptions, fault,
-    keys::{self, GenerationNumber, STATE_FAMILY},
+    keys::{self, GenerationNumber, Home, SETTLED_FAMILY, STATE_FAMILY},
 };
 
 type Db = DBWithThreadMode<MultiThreaded>;
@@ -49,7 +49,7 @@ impl Engine {
             true => Db::list_cf(&database, path)?.into_iter().collect(),
             false => BTreeSet::new(),
         };
-        names.extend(["default".into(), STATE_FAMILY.into()]);
+        names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
         let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
         let families = names.into_iter().map(|name| {
             let options = match GenerationNumber::of_family(&name) {
@@ -66,8 +66,8 @@ impl Engine {
         self.db.cf_handle(STATE_FAMILY).ok_or_else(|| StorageError::corrupt("database", "no state family"))
     }
 
-    pub(crate) fn generation(&self, number: GenerationNumber) -> Option<Family<'_>> {
-        self.db.cf_handle(&number.family())
+    pub(crate) fn family(&self, home: Home) -> Option<Family<'_>> {
+        self.db.cf_handle(&home.family())
     }
 
     /// Generations that exist as families, whether or not the state names them.
@@ -87,10 +87,20 @@ impl Engine {
         Ok(self.db.drop_cf(&number.family())?)
     }
 
-    /// Bytes of the generation's flushed files.
-    pub(crate) fn generation_bytes(&self, number: GenerationNumber) -> Result<u64, StorageError> {
-        let Some(family) = self.generation(number) else { return Ok(0) };
-        Ok(self.db.property_int_value_cf(&family, "rocksdb.total-sst-files-size")?.unwrap_or(0))
+    /// Bytes that a family of batches holds in files and in memory.
+    pub(crate) fn held_bytes(&self, home: Home) -> Result<u64, StorageError> {
+        let Some(family) = self.family(home) else { return Ok(0) };
+        let property = |name| self.db.property_int_value_cf(&family, name);
+        let files = property("rocksdb.total-sst-files-size")?.unwrap_or(0);
+        Ok(files + property("rocksdb.cur-size-all-mem-tables")?.unwrap_or(0))
+    }
+
+    /// Writes the settled family anew without what is deleted in it.
+    pub(crate) fn compact_settled(&self) -> Result<(), StorageError> {
+        if let Some(family) = self.family(Home::Settled) {
+            self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
     }
 
     /// Hands `batch` to the write-ahead log, that is to the operating system, and makes it readable.
@@ -112,7 +122,8 @@ impl Engine {
     /// Writes all memtables to files, so that the next start has nothing to replay.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         let mut families: Vec<Family<'_>> = vec![self.state()?];
-        families.extend(self.generations().into_iter().filter_map(|number| self.generation(number)));
+        let homes = self.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
+        families.extend(homes.filter_map(|home| self.family(home)));
         let families: Vec<&Family<'_>> = families.iter().collect();
         Ok(self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default())?)
     }

@@ -1,20 +1,32 @@
 //! Generations: column families that take the appends of all partitions for a while and are then left alone.
 //!
-//! A partition knows by its extents in which generation an offset lies. Creating and dropping a family is not part of a
+//! A partition knows by its extents in which family an offset lies: the generation it was appended to or, once most of that
+//! was dead and the rest moved on, the settled family. Creating and dropping a family is not part of a
 //! WriteBatch, so the state decides what is true: a family that it does not name is removed at the next start.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use crate::keys::GenerationNumber;
+use crate::{
+    PartitionNumber,
+    keys::{GenerationNumber, Home},
+};
 
-/// A partition's offsets from `base_offset`, up to the next extent's, lie in `generation`.
+/// A partition's offsets from `base_offset`, up to the next extent's, lie in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) base_offset: i64,
-    pub(crate) generation: GenerationNumber,
+    pub(crate) home: Home,
+    /// Bytes that the partition had taken before it.
+    pub(crate) position: u64,
 }
 
-/// Which generation takes appends, and how many extents live in each. Owned by the writer.
+/// Which extents live in each generation: partition and base offset.
+pub(crate) type LivingExtents = HashMap<GenerationNumber, HashSet<(PartitionNumber, i64)>>;
+
+/// Which generation takes appends, and what lives in each. Owned by the writer.
 #[derive(Debug)]
 pub(crate) struct Generations {
     current: GenerationNumber,
@@ -22,7 +34,9 @@ pub(crate) struct Generations {
     bytes: u64,
     /// A successor was asked for and is not there yet.
     successor_asked: bool,
-    extents: HashMap<GenerationNumber, usize>,
+    /// Most of the current generation is dead: it is to be sealed, whatever its size and age.
+    worn_out: bool,
+    extents: LivingExtents,
     highest: GenerationNumber,
 }
 
@@ -31,19 +45,37 @@ impl Generations {
         current: GenerationNumber,
         created_ms: i64,
         bytes: u64,
-        extents: HashMap<GenerationNumber, usize>,
+        extents: LivingExtents,
     ) -> Self {
-        Self { current, created_ms, bytes, successor_asked: false, extents, highest: current }
+        Self {
+            current,
+            created_ms,
+            bytes,
+            successor_asked: false,
+            worn_out: false,
+            extents,
+            highest: current,
+        }
     }
 
     pub(crate) fn current(&self) -> GenerationNumber {
         self.current
     }
 
-    /// The current generation took so many bytes and new extents.
-    pub(crate) fn appended(&mut self, bytes: usize, extents: usize) {
+    /// The current generation took so many bytes.
+    pub(crate) fn appended(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
-        *self.extents.entry(self.current).or_default() += extents;
+    }
+
+    pub(crate) fn extent_added(&mut self, partition: PartitionNumber, extent: Extent) {
+        if let Home::Generation(number) = extent.home {
+            self.extents.entry(number).or_default().insert((partition, extent.base_offset));
+        }
+    }
+
+    /// If `number` still takes appends, another should soon: most of it is dead.
+    pub(crate) fn wear_out(&mut self, number: GenerationNumber) {
+        self.worn_out |= number == self.current;
     }
 
     /// The successor that was asked for will not come; it may be asked for again.
@@ -55,7 +87,7 @@ impl Generations {
     pub(crate) fn wanted(&mut self, now_ms: i64, full_bytes: u64, age: Duration) -> Option<GenerationNumber> {
         let old =
             now_ms.saturating_sub(self.created_ms) >= i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let due = self.bytes > 0 && (self.bytes >= full_bytes || old);
+        let due = self.bytes > 0 && (self.bytes >= full_bytes || old || self.worn_out);
         if !due || self.successor_asked {
             return None;
         }
@@ -67,21 +99,25 @@ impl Generations {
     /// The family of `successor` exists: it takes appends from now on.
     pub(crate) fn roll(&mut self, successor: GenerationNumber, now_ms: i64) {
         self.current = successor;
+        self.worn_out = false;
+        self.extents.entry(successor).or_default();
         self.created_ms = now_ms;
         self.bytes = 0;
         self.successor_asked = false;
     }
 
     /// Extents are gone; returns the generations in which nothing lives any more.
-    pub(crate) fn extents_removed(&mut self, removed: &[Extent]) -> Vec<GenerationNumber> {
-        for extent in removed {
-            if let Some(count) = self.extents.get_mut(&extent.generation) {
-                *count = count.saturating_sub(1);
+    pub(crate) fn extents_removed(&mut self, removed: &[(PartitionNumber, Extent)]) -> Vec<GenerationNumber> {
+        for (partition, extent) in removed {
+            if let Home::Generation(number) = extent.home
+                && let Some(living) = self.extents.get_mut(&number)
+            {
+                living.remove(&(*partition, extent.base_offset));
             }
         }
-        let current = self.current;
-        let is_empty = |(number, count): &(&GenerationNumber, &usize)| **count == 0 && **number != current;
-        let mut empty: Vec<_> = self.extents.iter().filter(is_empty).map(|(number, _)| *number).collect();
+        let is_empty = |number| self.extents.get(&number).is_some_and(HashSet::is_empty);
+        let sealed = self.extents.keys().copied().filter(|number| *number != self.current);
+        let mut empty: Vec<_> = sealed.filter(|number| is_empty(*number)).collect();
         empty.sort_unstable();
         for number in &empty {
             self.extents.remove(number);
@@ -94,6 +130,7 @@ impl Generations {
 mod tests {
     use super::*;
 
+    const PARTITION: PartitionNumber = PartitionNumber(1);
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn generations() -> Generations {
@@ -104,7 +141,7 @@ mod tests {
     fn a_successor_is_asked_for_once_when_full() {
         let mut generations = generations();
         assert_eq!(generations.wanted(0, 100, HOUR), None);
-        generations.appended(100, 0);
+        generations.appended(100);
         assert_eq!(generations.wanted(0, 100, HOUR), Some(GenerationNumber(5)));
         assert_eq!(generations.wanted(0, 100, HOUR), None);
         generations.roll(GenerationNumber(5), 0);
@@ -115,7 +152,7 @@ mod tests {
     fn age_rolls_a_generation_unless_it_is_empty() {
         let mut generations = generations();
         assert_eq!(generations.wanted(3_600_000, 100, HOUR), None);
-        generations.appended(1, 1);
+        generations.appended(1);
         assert_eq!(generations.wanted(3_599_999, 100, HOUR), None);
         assert!(generations.wanted(3_600_000, 100, HOUR).is_some());
     }
@@ -123,12 +160,26 @@ mod tests {
     #[test]
     fn a_generation_without_extents_is_given_up_unless_it_takes_appends() {
         let mut generations = generations();
-        generations.appended(10, 1);
+        let extent =
+            |number| Extent { base_offset: 0, home: Home::Generation(GenerationNumber(number)), position: 0 };
+        generations.extent_added(PARTITION, extent(4));
         generations.roll(GenerationNumber(5), 0);
-        generations.appended(10, 1);
-        let extent = |number| Extent { base_offset: 0, generation: GenerationNumber(number) };
-        assert_eq!(generations.extents_removed(&[extent(4), extent(5)]), [GenerationNumber(4)]);
+        generations.extent_added(PARTITION, extent(5));
+        assert_eq!(
+            generations.extents_removed(&[(PARTITION, extent(4)), (PARTITION, extent(5))]),
+            [GenerationNumber(4)]
+        );
         generations.roll(GenerationNumber(6), 0);
         assert_eq!(generations.extents_removed(&[]), [GenerationNumber(5)]);
+    }
+
+    #[test]
+    fn a_worn_out_generation_is_sealed_before_its_time() {
+        let mut generations = generations();
+        generations.appended(1);
+        generations.wear_out(GenerationNumber(3));
+        assert_eq!(generations.wanted(0, 100, HOUR), None, "that one is sealed already");
+        generations.wear_out(GenerationNumber(4));
+        assert_eq!(generations.wanted(0, 100, HOUR), Some(GenerationNumber(5)));
     }
 }

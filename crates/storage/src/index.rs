@@ -1,8 +1,9 @@
-//! Timestamp → offset and leader epoch → offset.
+//! Timestamp → offset, leader epoch → offset, and how many bytes lie before an offset.
 //!
 //! The time index has one entry per stretch of about 64 KiB: the greatest timestamp of the log up to the stretch's end. As
 //! that never falls, the first entry at or above a time names the stretch in which the log first reached it. Batch headers
-//! and, in one batch, records answer the rest.
+//! and, in one batch, records answer the rest. An entry also tells where the stretch ends, in offsets and in bytes, and when
+//! its last batch was appended: retention goes by that.
 
 use bytes::Bytes;
 use codec::records::Records;
@@ -10,12 +11,12 @@ use codec::records::Records;
 use crate::{
     Isolation, Partition, ReadError, StorageError,
     engine::Engine,
-    keys,
+    keys::{self, LogStart, StretchRecord},
     read::{BatchCursor, StoredBatch, readable_range},
 };
 
 /// Log bytes between two entries of the time index.
-const STRETCH_BYTES: usize = 64 << 10;
+const STRETCH_BYTES: u64 = 64 << 10;
 
 /// Where a record with a certain timestamp is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,28 +69,53 @@ pub(crate) fn epoch_end_offset(epochs: &[EpochStart], log_end_offset: i64, asked
 /// The open end of a partition's time index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
-    /// Where it starts.
-    start_offset: i64,
-    bytes: usize,
+    /// Where it starts …
+    pub(crate) start_offset: i64,
+    /// … how many bytes the partition had taken before …
+    pub(crate) start_position: u64,
+    /// … and where it, and with it the log, ends for now.
+    pub(crate) end: StretchRecord,
     /// Greatest timestamp of the whole log so far; -1 if it has no records.
     max_timestamp: i64,
 }
 
+/// What completes a stretch: its key, `(max timestamp, start offset)`, and its record.
+pub(crate) type CompleteStretch = ((i64, i64), StretchRecord);
+
 impl Stretch {
-    pub(crate) fn new(start_offset: i64, max_timestamp: i64) -> Self {
-        Self { start_offset, bytes: 0, max_timestamp }
+    /// An empty one behind `end`.
+    pub(crate) fn new(end: StretchRecord, max_timestamp: i64) -> Self {
+        Self { start_offset: end.end_offset, start_position: end.end_position, end, max_timestamp }
     }
 
-    /// Adds a batch that ends before `next_offset`; returns the `(max timestamp, start offset)` of a stretch this completes.
-    pub(crate) fn add(&mut self, bytes: usize, max_timestamp: i64, next_offset: i64) -> Option<(i64, i64)> {
-        self.bytes += bytes;
+    /// Adds a batch that ends before `next_offset`, appended at `appended_ms`; returns the stretch if this completes it.
+    pub(crate) fn add(
+        &mut self,
+        bytes: usize,
+        max_timestamp: i64,
+        next_offset: i64,
+        appended_ms: u64,
+    ) -> Option<CompleteStretch> {
+        let end_position = self.end.end_position + bytes as u64;
+        self.end = StretchRecord { end_offset: next_offset, end_position, appended_ms };
         self.max_timestamp = self.max_timestamp.max(max_timestamp);
-        if self.bytes < STRETCH_BYTES {
-            return None;
-        }
-        let complete = (self.max_timestamp, self.start_offset);
-        *self = Self::new(next_offset, self.max_timestamp);
-        Some(complete)
+        (end_position - self.start_position >= STRETCH_BYTES).then(|| self.complete())
+    }
+
+    /// Ends the stretch here. It must hold something.
+    fn complete(&mut self) -> CompleteStretch {
+        let complete = ((self.max_timestamp, self.start_offset), self.end);
+        *self = Self::new(self.end, self.max_timestamp);
+        complete
+    }
+
+    /// Ends the stretch if it holds something, all of it appended before `before_ms`.
+    pub(crate) fn complete_older(&mut self, before_ms: u64) -> Option<CompleteStretch> {
+        (!self.is_empty() && self.end.appended_ms < before_ms).then(|| self.complete())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start_offset == self.end.end_offset
     }
 }
 
@@ -108,7 +134,7 @@ pub(crate) fn offset_for_timestamp(
         None => return Ok(None),
     };
     let (start, end) = readable_range(partition, isolation);
-    let mut cursor = BatchCursor::new(engine, partition, from.max(start), end)?;
+    let mut cursor = BatchCursor::new(engine, partition, from.max(start), end);
     while let Some(batch) = cursor.next()? {
         if batch.header.max_timestamp < timestamp_ms {
             continue;
@@ -134,12 +160,12 @@ pub(crate) fn max_timestamp(
     }
     // The record that carried it is deleted or not visible yet: look at every batch header.
     let mut greatest: Option<i64> = None;
-    let mut cursor = BatchCursor::new(engine, partition, start, end)?;
+    let mut cursor = BatchCursor::new(engine, partition, start, end);
     while let Some(batch) = cursor.next()? {
         greatest = greatest.max(Some(batch.header.max_timestamp));
     }
     let Some(greatest) = greatest else { return Ok(None) };
-    let mut cursor = BatchCursor::new(engine, partition, start, end)?;
+    let mut cursor = BatchCursor::new(engine, partition, start, end);
     while let Some(batch) = cursor.next()? {
         if batch.header.max_timestamp == greatest {
             return Ok(first_record_reaching(&batch, greatest, start));
@@ -184,23 +210,37 @@ fn first_record_reaching(
     None
 }
 
-/// Rebuilds the open stretch from the index and the batches behind its last entry.
-pub(crate) fn recover_stretch(engine: &Engine, partition: &Partition) -> Result<Stretch, ReadError> {
+/// Rebuilds the open stretch from the index and the batches behind its last entry. When those were appended is not known:
+/// `now_ms` counts.
+pub(crate) fn recover_stretch(
+    engine: &Engine,
+    partition: &Partition,
+    log_start: LogStart,
+    now_ms: u64,
+) -> Result<Stretch, ReadError> {
     let prefix = keys::prefix(keys::Tag::TimeIndex, partition.number());
     let mut index = engine.cursor(&engine.state()?, &prefix, &keys::behind(&prefix));
     index.seek_to_last();
     let last = match index.item() {
-        Some((key, value)) => {
-            Some((keys::parse_time_index(key)?.0, keys::parse_offset("time index", value)?))
-        }
+        Some((key, value)) => Some((keys::parse_time_index(key)?.0, StretchRecord::decode(value)?)),
         None => None,
     };
     index.status().map_err(StorageError::from)?;
-    let (max_timestamp, end_offset) = last.unwrap_or((-1, partition.log_start_offset()));
-    let mut stretch = Stretch::new(end_offset.max(partition.log_start_offset()), max_timestamp);
-    let mut cursor = BatchCursor::new(engine, partition, stretch.start_offset, partition.log_end_offset())?;
+    let LogStart { offset, position } = log_start;
+    let mut end = StretchRecord { end_offset: offset, end_position: position, appended_ms: now_ms };
+    let mut max_timestamp = -1;
+    if let Some((last_timestamp, last)) = last {
+        max_timestamp = last_timestamp;
+        if last.end_offset > offset {
+            end = last;
+        }
+    }
+    let mut stretch = Stretch::new(end, max_timestamp);
+    let mut cursor = BatchCursor::new(engine, partition, stretch.start_offset, partition.log_end_offset());
     while let Some(batch) = cursor.next()? {
-        stretch.bytes += batch.value.len();
+        let end_position = stretch.end.end_position + batch.value.len() as u64;
+        let end_offset = batch.header.next_offset();
+        stretch.end = StretchRecord { end_offset, end_position, appended_ms: now_ms };
         stretch.max_timestamp = stretch.max_timestamp.max(batch.header.max_timestamp);
     }
     Ok(stretch)
@@ -228,11 +268,27 @@ mod tests {
         assert_eq!(end_of(-1), (-1, -1));
     }
 
+    const START: StretchRecord = StretchRecord { end_offset: 0, end_position: 7, appended_ms: 0 };
+
     #[test]
     fn a_stretch_completes_at_64_kib_with_the_greatest_timestamp_so_far() {
-        let mut stretch = Stretch::new(0, -1);
-        assert_eq!(stretch.add(STRETCH_BYTES - 1, 50, 4), None);
-        assert_eq!(stretch.add(1, 40, 5), Some((50, 0)));
-        assert_eq!(stretch.add(STRETCH_BYTES, 10, 9), Some((50, 5)), "never falls");
+        let mut stretch = Stretch::new(START, -1);
+        let whole = STRETCH_BYTES as usize;
+        assert_eq!(stretch.add(whole - 1, 50, 4, 1), None);
+        let end = StretchRecord { end_offset: 5, end_position: 7 + STRETCH_BYTES, appended_ms: 2 };
+        assert_eq!(stretch.add(1, 40, 5, 2), Some(((50, 0), end)));
+        let (key, _) = stretch.add(whole, 10, 9, 3).unwrap();
+        assert_eq!(key, (50, 5), "never falls");
+    }
+
+    #[test]
+    fn a_stretch_completes_when_it_is_old() {
+        let mut stretch = Stretch::new(START, -1);
+        assert_eq!(stretch.complete_older(100), None, "it is empty");
+        stretch.add(10, 50, 4, 5);
+        assert_eq!(stretch.complete_older(5), None);
+        let end = StretchRecord { end_offset: 4, end_position: 17, appended_ms: 5 };
+        assert_eq!(stretch.complete_older(6), Some(((50, 0), end)));
+        assert!(stretch.is_empty());
     }
 }

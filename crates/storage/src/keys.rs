@@ -15,6 +15,8 @@ pub(crate) const FORMAT: u32 = 1;
 
 /// Name of the column family that holds everything but batches.
 pub(crate) const STATE_FAMILY: &str = "state";
+/// Name of the column family of [`Home::Settled`].
+pub(crate) const SETTLED_FAMILY: &str = "settled";
 
 /// First byte of a key in the state family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(crate) enum NodeKey {
     Clean = b'c',
     NextPartition = b'p',
     NextProducerId = b'i',
+    /// For how long the folder was open, in ms: what retention goes by.
+    OpenFor = b'o',
 }
 
 /// A generation's number; its column family is named after it.
@@ -55,6 +59,38 @@ impl GenerationNumber {
     pub(crate) fn of_family(name: &str) -> Option<Self> {
         let digits = name.strip_prefix("gen-").filter(|digits| digits.len() == 8)?;
         u32::from_str_radix(digits, 16).ok().map(Self)
+    }
+}
+
+/// The family in which an extent lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Home {
+    /// What outlived the generation it was written to. Numbered 0, as generations count from 1.
+    Settled,
+    /// Where it was written.
+    Generation(GenerationNumber),
+}
+
+impl Home {
+    pub(crate) fn family(self) -> String {
+        match self {
+            Self::Settled => SETTLED_FAMILY.into(),
+            Self::Generation(number) => number.family(),
+        }
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            Self::Settled => 0,
+            Self::Generation(number) => number.0,
+        }
+    }
+
+    fn of_number(number: u32) -> Self {
+        match number {
+            0 => Self::Settled,
+            number => Self::Generation(GenerationNumber(number)),
+        }
     }
 }
 
@@ -117,6 +153,13 @@ pub(crate) fn time_index(partition: PartitionNumber, max_timestamp: i64, base_of
     key
 }
 
+/// The keys of `partition`'s time index up to and with that of `last`, `(max timestamp, start offset)`, as a range.
+pub(crate) fn time_index_through(partition: PartitionNumber, last: (i64, i64)) -> ([u8; 9], [u8; 26]) {
+    let mut to = [0; 26];
+    to[..25].copy_from_slice(&time_index(partition, last.0, last.1));
+    (prefix(Tag::TimeIndex, partition), to)
+}
+
 /// `(max timestamp, base offset)` of a time index key of any partition.
 pub(crate) fn parse_time_index(key: &[u8]) -> Result<(i64, i64), StorageError> {
     let mut rest = key.get(9..).unwrap_or_default();
@@ -161,6 +204,81 @@ pub(crate) fn behind(prefix: &[u8]) -> Vec<u8> {
 
 pub(crate) fn read<T>(what: &'static str, value: Result<T, bytes::TryGetError>) -> Result<T, StorageError> {
     value.map_err(|error| StorageError::corrupt(what, error))
+}
+
+/// A partition's log start: value of a [`Tag::LogStart`] key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogStart {
+    pub(crate) offset: i64,
+    /// Bytes that the partition had taken before the stretch that holds the offset.
+    pub(crate) position: u64,
+}
+
+impl LogStart {
+    pub(crate) fn encode(self) -> [u8; 16] {
+        let mut out = [0; 16];
+        out[..8].copy_from_slice(&self.offset.to_be_bytes());
+        out[8..].copy_from_slice(&self.position.to_be_bytes());
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        let what = "log start";
+        Ok(Self { offset: read(what, bytes.try_get_i64())?, position: read(what, bytes.try_get_u64())? })
+    }
+}
+
+/// Where an extent lies: value of a [`Tag::Extent`] key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExtentRecord {
+    pub(crate) home: Home,
+    /// Bytes that the partition had taken before it.
+    pub(crate) position: u64,
+}
+
+impl ExtentRecord {
+    pub(crate) fn encode(self) -> [u8; 12] {
+        let mut out = [0; 12];
+        out[..4].copy_from_slice(&self.home.number().to_be_bytes());
+        out[4..].copy_from_slice(&self.position.to_be_bytes());
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        let what = "extent";
+        let home = Home::of_number(read(what, bytes.try_get_u32())?);
+        Ok(Self { home, position: read(what, bytes.try_get_u64())? })
+    }
+}
+
+/// A stretch of a partition's log: value of a [`Tag::TimeIndex`] key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StretchRecord {
+    /// The first offset behind it.
+    pub(crate) end_offset: i64,
+    /// Bytes that the partition had taken up to its end.
+    pub(crate) end_position: u64,
+    /// When its last batch was appended, in ms of the folder's time open.
+    pub(crate) appended_ms: u64,
+}
+
+impl StretchRecord {
+    pub(crate) fn encode(self) -> [u8; 24] {
+        let mut out = [0; 24];
+        out[..8].copy_from_slice(&self.end_offset.to_be_bytes());
+        out[8..16].copy_from_slice(&self.end_position.to_be_bytes());
+        out[16..].copy_from_slice(&self.appended_ms.to_be_bytes());
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        let what = "time index";
+        Ok(Self {
+            end_offset: read(what, bytes.try_get_i64())?,
+            end_position: read(what, bytes.try_get_u64())?,
+            appended_ms: read(what, bytes.try_get_u64())?,
+        })
+    }
 }
 
 /// A value that is one offset.
@@ -295,6 +413,18 @@ mod tests {
             [1, 0, 1, b't', 0, 0, 0, 2, 0, 1, 0, 1, b'k', 0, 1, b'v', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4];
         assert_eq!(record.encode(), golden);
         assert_eq!(TopicRecord::decode(&golden).unwrap(), record);
+        let start = LogStart { offset: 3, position: 0x0102 };
+        assert_eq!(start.encode(), [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(LogStart::decode(&start.encode()).unwrap(), start);
+        for (home, number) in [(Home::Settled, 0), (Home::Generation(GenerationNumber(7)), 7)] {
+            let extent = ExtentRecord { home, position: 9 };
+            assert_eq!(extent.encode(), [0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 9]);
+            assert_eq!(ExtentRecord::decode(&extent.encode()).unwrap(), extent);
+        }
+        let stretch = StretchRecord { end_offset: 1, end_position: 2, appended_ms: 3 };
+        let golden = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3];
+        assert_eq!(stretch.encode(), golden);
+        assert_eq!(StretchRecord::decode(&golden).unwrap(), stretch);
         let generation = GenerationRecord { created_ms: 5 };
         assert_eq!(generation.encode(), [1, 0, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(GenerationRecord::decode(&generation.encode()).unwrap(), generation);

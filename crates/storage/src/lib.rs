@@ -17,6 +17,7 @@
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
 //! | `writer.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
 //! | `generation.rs` `housekeeping.rs` | which column family takes appends; work kept off the writer's thread |
+//! | `lifecycle.rs` `retention.rs` `settle.rs` | old records: which may go, and how their space comes back |
 //! | `catalog.rs` `coordinator_log.rs` | topics; records that coordinators write and replay |
 //! | `partition.rs` `producer_state.rs` `index.rs` | offsets and watermarks; idempotence; time and epoch look-ups |
 //! | `read.rs` `tail.rs` | reads, from memory first |
@@ -38,11 +39,14 @@ mod guard;
 mod housekeeping;
 mod index;
 mod keys;
+mod lifecycle;
 mod options;
 mod partition;
 mod producer_state;
 mod read;
 mod recovery;
+mod retention;
+mod settle;
 mod storage;
 mod sync;
 mod tail;
@@ -53,8 +57,9 @@ pub use catalog::{Catalog, CatalogError, NewTopic, Topic};
 pub use coordinator_log::CoordinatorRecord;
 pub use error::{OpenError, StorageError};
 pub use index::{EpochEndOffset, TimestampedOffset};
-pub use options::{FlushPolicy, StorageOptions};
+pub use options::{FlushPolicy, LogPolicy, StorageOptions};
 pub use partition::{Partition, PartitionNumber, Watcher};
 pub use producer_state::ProducerState;
 pub use read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits};
+pub use retention::{DeleteBelow, Retention};
 pub use storage::{Done, Recovery, Storage};

@@ -1,8 +1,13 @@
 //! What a caller sets when it opens a folder. Defaults suit a laptop.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::StorageError;
+use crate::{Retention, StorageError, Topic};
 
 /// When an append that asked for `acks=all`, and every coordinator or catalog record, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -12,6 +17,33 @@ pub enum FlushPolicy {
     Sync,
     /// After the operating system has it, as Kafka does: survives `kill -9` only.
     Os,
+}
+
+/// What may happen to a topic's old records (`cleanup.policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogPolicy {
+    /// They may be deleted; `None`: never.
+    pub retention: Option<Retention>,
+}
+
+/// For how long a folder was open, over all processes that had it.
+pub(crate) struct OpenClock {
+    /// Before this process.
+    before_ms: u64,
+    uptime: Arc<dyn Fn() -> Duration + Send + Sync>,
+    started: Duration,
+}
+
+impl OpenClock {
+    pub(crate) fn new(before_ms: u64, options: &StorageOptions) -> Self {
+        let uptime = Arc::clone(&options.uptime);
+        Self { before_ms, started: uptime(), uptime }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        let here = (self.uptime)().saturating_sub(self.started);
+        self.before_ms.saturating_add(here.as_millis() as u64)
+    }
 }
 
 /// Everything [`Storage::open`](crate::Storage::open) needs to know.
@@ -35,10 +67,18 @@ pub struct StorageOptions {
     pub producer_id_expiration: Duration,
     /// How often expired producers are looked for (`producer.id.expiration.check.interval.ms`).
     pub producer_id_expiration_check_interval: Duration,
+    /// What may happen to a topic's old records; asked anew for every look at them.
+    pub log_policy: Arc<dyn Fn(&Topic) -> LogPolicy + Send + Sync>,
+    /// How often records that may be deleted are looked for (`log.retention.check.interval.ms`).
+    pub retention_check_interval: Duration,
+    /// A generation that is half dead is kept as long as less than this would be won.
+    pub settle_bytes: u64,
     /// Start although records that were synced are missing.
     pub accept_data_loss: bool,
     /// Wall clock, Unix milliseconds.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Time since some moment before the opening; no clock that anyone can set.
+    pub uptime: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// Called once, on a storage thread, when a write or sync has failed: nothing is acknowledged any more and the
     /// process must end.
     pub on_fatal: Arc<dyn Fn(&StorageError) + Send + Sync>,
@@ -47,6 +87,7 @@ pub struct StorageOptions {
 impl StorageOptions {
     /// Defaults for the data folder `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
+        let started = Instant::now();
         Self {
             path: path.into(),
             flush_policy: FlushPolicy::Sync,
@@ -57,8 +98,12 @@ impl StorageOptions {
             max_total_wal_bytes: 256 << 20,
             producer_id_expiration: Duration::from_secs(86_400),
             producer_id_expiration_check_interval: Duration::from_secs(600),
+            log_policy: Arc::new(|_| LogPolicy::default()),
+            retention_check_interval: Duration::from_secs(300),
+            settle_bytes: 16 << 20,
             accept_data_loss: false,
             clock: Arc::new(system_clock),
+            uptime: Arc::new(move || started.elapsed()),
             on_fatal: Arc::new(|_| {}),
         }
     }

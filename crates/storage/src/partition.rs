@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -21,6 +21,7 @@ use crate::{
     appender::AppendState,
     generation::Extent,
     index::{self, EpochStart, Stretch},
+    keys::{Home, LogStart, StretchRecord},
     tail::Tail,
 };
 
@@ -41,6 +42,8 @@ pub struct Partition {
     index: i32,
     leader_epoch: i32,
     log_start_offset: AtomicI64,
+    /// Bytes that it had taken before the batch that holds the log start.
+    log_start_position: AtomicU64,
     log_end_offset: AtomicI64,
     high_watermark: AtomicI64,
     deleted: AtomicBool,
@@ -57,7 +60,7 @@ pub struct Partition {
 /// What recovery found of a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    pub(crate) log_start_offset: i64,
+    pub(crate) log_start: LogStart,
     pub(crate) extents: Vec<Extent>,
     pub(crate) epochs: Vec<EpochStart>,
 }
@@ -98,20 +101,22 @@ impl Partition {
         leader_epoch: i32,
         found: Recovered,
     ) -> Self {
-        let start = found.log_start_offset;
-        let stretch = Stretch::new(start, -1);
+        let LogStart { offset: start, position } = found.log_start;
+        let end = StretchRecord { end_offset: start, end_position: position, appended_ms: 0 };
+        let stretch = Stretch::new(end, -1);
         let mut epochs = found.epochs;
         let epoch_recorded = epochs.last().is_some_and(|last| last.leader_epoch >= leader_epoch);
         if !epoch_recorded {
             epochs.push(EpochStart { leader_epoch, start_offset: start });
         }
-        let generation = found.extents.last().map(|extent| extent.generation);
+        let home = found.extents.last().map(|extent| extent.home);
         Self {
             number,
             topic_id,
             index,
             leader_epoch,
             log_start_offset: start.into(),
+            log_start_position: position.into(),
             log_end_offset: start.into(),
             high_watermark: start.into(),
             deleted: false.into(),
@@ -126,7 +131,7 @@ impl Partition {
             epochs: RwLock::new(epochs),
             watched: false.into(),
             watchers: Mutex::default(),
-            append: Mutex::new(AppendState::new(start, stretch, generation, epoch_recorded)),
+            append: Mutex::new(AppendState::new(found.log_start, stretch, home, epoch_recorded)),
         }
     }
 
@@ -153,6 +158,12 @@ impl Partition {
     /// The first readable offset.
     pub fn log_start_offset(&self) -> i64 {
         self.log_start_offset.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the batches from the one that holds the log start to the log's end, as their producers sent them.
+    pub fn size_bytes(&self) -> u64 {
+        let end = self.stretch().end.end_position;
+        end.saturating_sub(self.log_start_position.load(Ordering::Acquire))
     }
 
     /// The offset of the next record to be written.
@@ -217,10 +228,9 @@ impl Partition {
         }
     }
 
-    /// Recovery only: where the open end of the time index is.
-    pub(crate) fn recover_stretch(&self, stretch: Stretch) {
+    /// The open end of the time index, as the log has it now.
+    pub(crate) fn set_stretch(&self, stretch: Stretch) {
         self.progress.lock().stretch = stretch;
-        self.append.lock().stretch = stretch;
     }
 
     pub(crate) fn stretch(&self) -> Stretch {
@@ -234,8 +244,70 @@ impl Partition {
         extents.get(behind.saturating_sub(1)..).unwrap_or_default().to_vec()
     }
 
+    /// Every extent with the bytes that live in it, in order.
+    pub(crate) fn live_extents(&self) -> Vec<(Extent, u64)> {
+        let log_start = self.log_start_position.load(Ordering::Acquire);
+        let end = self.stretch().end.end_position;
+        let extents = self.extents.read();
+        let ends = extents.iter().skip(1).map(|next| next.position).chain([end]);
+        let live =
+            |(extent, end): (&Extent, u64)| (*extent, end.saturating_sub(extent.position.max(log_start)));
+        extents.iter().zip(ends).map(live).collect()
+    }
+
+    /// Every extent with the first offset behind it, in order.
+    pub(crate) fn extents_with_ends(&self) -> Vec<(Extent, i64)> {
+        self.extents_ending(self.log_end_offset())
+    }
+
+    /// The extents in which nothing is at or above `offset`, in order.
+    pub(crate) fn extents_below(&self, offset: i64, log_end_offset: i64) -> Vec<Extent> {
+        let all = self.extents_ending(log_end_offset).into_iter();
+        all.take_while(|(_, end)| *end <= offset).map(|(extent, _)| extent).collect()
+    }
+
+    fn extents_ending(&self, log_end_offset: i64) -> Vec<(Extent, i64)> {
+        let extents = self.extents.read();
+        let ends = extents.iter().skip(1).map(|next| next.base_offset).chain([log_end_offset]);
+        extents.iter().copied().zip(ends).collect()
+    }
+
+    pub(crate) fn last_extent(&self) -> Option<Extent> {
+        self.extents.read().last().copied()
+    }
+
+    pub(crate) fn has_extent(&self, extent: Extent) -> bool {
+        self.extents.read().contains(&extent)
+    }
+
+    /// Whether anything of it was ever settled and may still be there.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.extents.read().iter().any(|extent| extent.home == Home::Settled)
+    }
+
     pub(crate) fn add_extent(&self, extent: Extent) {
         self.extents.write().push(extent);
+    }
+
+    /// Puts `extent` in the place of the one with its base offset; false if there is none any more.
+    pub(crate) fn replace_extent(&self, extent: Extent) -> bool {
+        let mut extents = self.extents.write();
+        let found = extents.iter_mut().find(|other| other.base_offset == extent.base_offset);
+        found.map(|other| *other = extent).is_some()
+    }
+
+    /// Nothing below `start` is served from now on. `dead` are the extents that lie wholly below it.
+    pub(crate) fn start_at(&self, start: LogStart, dead: &[Extent]) {
+        if start.offset > self.log_start_offset() {
+            self.log_start_offset.store(start.offset, Ordering::Release);
+            self.log_start_position.store(start.position, Ordering::Release);
+        }
+        self.extents.write().retain(|extent| !dead.iter().any(|dead| dead.base_offset == extent.base_offset));
+    }
+
+    pub(crate) fn log_start(&self) -> LogStart {
+        let position = self.log_start_position.load(Ordering::Acquire);
+        LogStart { offset: self.log_start_offset(), position }
     }
 
     pub(crate) fn read_from_tail(&self, from: i64, end: i64, limits: ReadLimits) -> Option<Vec<Bytes>> {
@@ -327,7 +399,8 @@ mod tests {
     }
 
     fn written(base_offset: i64, awaits: Option<u64>) -> Written {
-        let stretch = Stretch::new(0, -1);
+        let end = StretchRecord { end_offset: base_offset + 1, end_position: 4, appended_ms: 0 };
+        let stretch = Stretch::new(end, -1);
         Written {
             base_offset,
             next_offset: base_offset + 1,

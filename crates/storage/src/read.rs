@@ -120,7 +120,7 @@ pub(crate) fn read(
     let (_, end) = checked_range(partition, from, limits.isolation)?;
     let mut room = Room::new(limits);
     let mut batches = Vec::new();
-    let mut cursor = BatchCursor::new(engine, partition, from, end)?;
+    let mut cursor = BatchCursor::new(engine, partition, from, end);
     while let Some(batch) = cursor.next()? {
         if !room.admits(batch.value.len()) {
             break;
@@ -170,26 +170,34 @@ pub(crate) struct BatchCursor<'a> {
     partition: &'a Partition,
     from: i64,
     end: i64,
-    extents: IntoIter<Extent>,
+    /// What is still to be opened, with where each ends.
+    extents: IntoIter<(Extent, i64)>,
     current: Option<Cursor<'a>>,
     fresh: bool,
 }
 
 impl<'a> BatchCursor<'a> {
-    pub(crate) fn new(
+    pub(crate) fn new(engine: &'a Engine, partition: &'a Partition, from: i64, end: i64) -> Self {
+        let extents = bounded(partition.extents_from(from), end);
+        Self { engine, partition, from, end, extents, current: None, fresh: false }
+    }
+
+    /// The same, over one extent only.
+    pub(crate) fn in_extent(
         engine: &'a Engine,
         partition: &'a Partition,
         from: i64,
+        extent: Extent,
         end: i64,
-    ) -> Result<Self, StorageError> {
-        let extents = partition.extents_from(from).into_iter();
-        Ok(Self { engine, partition, from, end, extents, current: None, fresh: false })
+    ) -> Self {
+        let extents = vec![(extent, end)].into_iter();
+        Self { engine, partition, from, end, extents, current: None, fresh: false }
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
         while self.current.is_none() || !self.step()? {
-            let Some(extent) = self.extents.next() else { return Ok(None) };
-            self.open(extent)?;
+            let Some((extent, end)) = self.extents.next() else { return Ok(None) };
+            self.open(extent, end)?;
         }
         let Some((key, value)) = self.current.as_ref().and_then(Cursor::item) else { return Ok(None) };
         let corrupt = |detail: &str| StorageError::corrupt("batch", detail);
@@ -216,16 +224,11 @@ impl<'a> BatchCursor<'a> {
         Ok(valid)
     }
 
-    fn open(&mut self, extent: Extent) -> Result<(), ReadError> {
+    fn open(&mut self, extent: Extent, end: i64) -> Result<(), ReadError> {
         let number = self.partition.number();
-        let Some(family) = self.engine.generation(extent.generation) else {
-            return Err(match self.partition.is_deleted() {
-                true => ReadError::Deleted,
-                false => StorageError::corrupt("extent", "its generation is gone").into(),
-            });
-        };
+        let Some(family) = self.engine.family(extent.home) else { return self.reopen(extent) };
         let lower = keys::batch(number, extent.base_offset);
-        let mut cursor = self.engine.cursor(&family, &lower, &keys::batch(number, self.end));
+        let mut cursor = self.engine.cursor(&family, &lower, &keys::batch(number, end));
         let wanted = keys::batch(number, self.from);
         cursor.seek_for_prev(wanted);
         let holds = |value| BatchHeader::parse(value).is_ok_and(|header| header.next_offset() > self.from);
@@ -237,13 +240,35 @@ impl<'a> BatchCursor<'a> {
         self.fresh = true;
         Ok(())
     }
+
+    /// The extent's family was dropped since the extents were looked at: what lived in it has moved, or is dead.
+    fn reopen(&mut self, gone: Extent) -> Result<(), ReadError> {
+        if self.partition.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        let from = self.from.max(gone.base_offset).max(self.partition.log_start_offset());
+        let extents = self.partition.extents_from(from);
+        if extents.contains(&gone) {
+            return Err(StorageError::corrupt("extent", "its generation is gone").into());
+        }
+        self.from = from;
+        self.current = None;
+        self.extents = bounded(extents, self.end);
+        Ok(())
+    }
+}
+
+/// Each extent with where it ends: at the next one, or at `end`.
+fn bounded(extents: Vec<Extent>, end: i64) -> IntoIter<(Extent, i64)> {
+    let next: Vec<i64> = extents.iter().skip(1).map(|next| next.base_offset.min(end)).chain([end]).collect();
+    extents.into_iter().zip(next).collect::<Vec<_>>().into_iter()
 }
 
 /// The header of the last batch on the disk, if there is one.
 pub(crate) fn last_batch(engine: &Engine, partition: &Partition) -> Result<Option<BatchHeader>, ReadError> {
     let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
-    let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX)?;
-    cursor.open(extent)?;
+    let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX);
+    cursor.open(extent, i64::MAX)?;
     let Some(raw) = cursor.current.as_mut() else { return Ok(None) };
     raw.seek_to_last();
     raw.status().map_err(StorageError::from)?;

@@ -2,7 +2,10 @@
 //!
 //! Costs what the write-ahead log holds and a few look-ups per partition, never what the data holds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use rocksdb::WriteBatch;
 use uuid::Uuid;
@@ -13,10 +16,12 @@ use crate::{
     catalog::{self, Catalog, CatalogWriter},
     engine::Engine,
     fence::Fence,
-    generation::{Extent, Generations},
+    generation::{Extent, Generations, LivingExtents},
     guard::Guard,
     index::{self, EpochStart},
-    keys::{self, GenerationNumber, GenerationRecord, NodeKey, Tag, TopicRecord},
+    keys::{
+        self, ExtentRecord, GenerationNumber, GenerationRecord, Home, LogStart, NodeKey, Tag, TopicRecord,
+    },
     partition::Recovered,
     read,
 };
@@ -29,6 +34,8 @@ pub(crate) struct Opened {
     pub(crate) catalog: CatalogWriter,
     pub(crate) generations: Generations,
     pub(crate) next_producer_id: i64,
+    /// For how long the folder was open before.
+    pub(crate) open_ms: u64,
     pub(crate) cluster_id: String,
     pub(crate) recovery: Recovery,
 }
@@ -56,8 +63,8 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     let partitions = catalog.topics().map(|topic| topic.partitions.len()).sum();
     let recovery = Recovery { new: node.new, unclean: node.unclean, topics, partitions };
     let catalog = CatalogWriter { catalog, next_partition: node.next_partition, node_epoch: node.epoch };
-    let (next_producer_id, cluster_id) = (node.next_producer_id, node.cluster_id);
-    Ok(Opened { guard, fence, engine, catalog, generations, next_producer_id, cluster_id, recovery })
+    let Node { next_producer_id, open_ms, cluster_id, .. } = node;
+    Ok(Opened { guard, fence, engine, catalog, generations, next_producer_id, open_ms, cluster_id, recovery })
 }
 
 /// Facts about this node.
@@ -68,6 +75,8 @@ struct Node {
     epoch: u32,
     next_partition: u64,
     next_producer_id: i64,
+    /// For how long the folder was open before.
+    open_ms: u64,
 }
 
 impl Node {
@@ -96,6 +105,7 @@ impl Node {
             next_partition: number(NodeKey::NextPartition)?.unwrap_or(1),
             next_producer_id: i64::try_from(number(NodeKey::NextProducerId)?.unwrap_or(0))
                 .map_err(|error| StorageError::corrupt("producer id", error))?,
+            open_ms: number(NodeKey::OpenFor)?.unwrap_or(0),
         })
     }
 
@@ -140,10 +150,12 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
             engine.drop_generation(family)?;
         }
     }
-    let mut extents: HashMap<GenerationNumber, usize> =
-        named.iter().map(|(number, _)| (*number, 0)).collect();
-    engine.scan_state(&[Tag::Extent as u8], |_, value| {
-        *extents.entry(parse_generation(value)?).or_default() += 1;
+    let mut extents: LivingExtents = named.iter().map(|(number, _)| (*number, HashSet::new())).collect();
+    engine.scan_state(&[Tag::Extent as u8], |key, value| {
+        if let Home::Generation(number) = ExtentRecord::decode(value)?.home {
+            let extent = keys::parse_of_partition("extent key", key)?;
+            extents.entry(number).or_default().insert(extent);
+        }
         Ok(())
     })?;
     let (current, created_ms) = match named.last() {
@@ -159,13 +171,8 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
         }
         None => return Err(StorageError::corrupt("state", "it names no generation")),
     };
-    let bytes = engine.generation_bytes(current)?;
+    let bytes = engine.held_bytes(Home::Generation(current))?;
     Ok(Generations::new(current, created_ms, bytes, extents))
-}
-
-fn parse_generation(value: &[u8]) -> Result<GenerationNumber, StorageError> {
-    let number = value.try_into().map_err(|_| StorageError::corrupt("extent", "not four bytes"))?;
-    Ok(GenerationNumber(u32::from_be_bytes(number)))
 }
 
 /// What the state says of all partitions.
@@ -180,7 +187,8 @@ impl Partitions {
         let mut all = Self::default();
         engine.scan_state(&[Tag::Extent as u8], |key, value| {
             let (partition, base_offset) = keys::parse_of_partition("extent key", key)?;
-            let extent = Extent { base_offset, generation: parse_generation(value)? };
+            let ExtentRecord { home, position } = ExtentRecord::decode(value)?;
+            let extent = Extent { base_offset, home, position };
             all.found.entry(partition).or_default().extents.push(extent);
             Ok(())
         })?;
@@ -188,8 +196,8 @@ impl Partitions {
             let partition = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
             let partition =
                 partition.ok_or_else(|| StorageError::corrupt("log start key", "not nine bytes"))?;
-            let offset = keys::parse_offset("log start", value)?;
-            all.found.entry(PartitionNumber(partition)).or_default().log_start_offset = offset;
+            let log_start = LogStart::decode(value)?;
+            all.found.entry(PartitionNumber(partition)).or_default().log_start = log_start;
             Ok(())
         })?;
         engine.scan_state(&[Tag::LeaderEpoch as u8], |key, value| {
@@ -217,6 +225,7 @@ impl Partitions {
         topic_id: Uuid,
         index: i32,
         leader_epoch: i32,
+        open_ms: u64,
     ) -> Result<Partition, StorageError> {
         let found = self.found.remove(&number).unwrap_or_default();
         let has_batches = !found.extents.is_empty();
@@ -227,7 +236,11 @@ impl Partitions {
         }
         partition.recover_end(end, self.producers.remove(&number).unwrap_or_default());
         if has_batches {
-            partition.recover_stretch(index::recover_stretch(engine, &partition).map_err(storage_error)?);
+            let log_start = partition.log_start();
+            let stretch = index::recover_stretch(engine, &partition, log_start, open_ms);
+            let stretch = stretch.map_err(storage_error)?;
+            partition.append.lock().stretch = stretch;
+            partition.set_stretch(stretch);
         }
         Ok(partition)
     }
@@ -251,7 +264,8 @@ fn load_catalog(engine: &Engine, node: &Node) -> Result<Catalog, StorageError> {
         let leader_epoch = catalog::leader_epoch(node.epoch, created_epoch);
         let mut recovered = Vec::with_capacity(numbers.len());
         for (index, number) in (0..).zip(numbers) {
-            recovered.push(Arc::new(partitions.recover(engine, number, id, index, leader_epoch)?));
+            let partition = partitions.recover(engine, number, id, index, leader_epoch, node.open_ms)?;
+            recovered.push(Arc::new(partition));
         }
         catalog.insert(Arc::new(Topic { name, id, configs, partitions: recovered, created_epoch }));
         Ok(())

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU32},
     thread,
 };
 
@@ -14,14 +14,18 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::{
-    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, Isolation, NewTopic, OpenError,
-    Partition, ReadBatches, ReadError, ReadLimits, StorageError, StorageOptions, TimestampedOffset, Topic,
+    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, DeleteBelow, Isolation, NewTopic,
+    OpenError, Partition, ReadBatches, ReadError, ReadLimits, StorageError, StorageOptions,
+    TimestampedOffset, Topic,
     catalog::CatalogChange,
     coordinator_log,
     engine::Engine,
     guard::Guard,
     housekeeping::Housekeeping,
-    index, read,
+    index,
+    lifecycle::Lifecycle,
+    options::OpenClock,
+    read,
     recovery::{self, Opened},
     sync::{self, SyncQueue},
     tail::TailBudget,
@@ -80,6 +84,7 @@ struct Inner {
     cluster_id: String,
     recovery: Recovery,
     failure: Arc<Failure>,
+    lifecycle: Arc<Lifecycle>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     _guard: Guard,
 }
@@ -96,8 +101,17 @@ impl Storage {
     }
 
     fn start(options: StorageOptions, opened: Opened) -> std::io::Result<Self> {
-        let Opened { guard, fence, engine, catalog, generations, next_producer_id, cluster_id, recovery } =
-            opened;
+        let Opened {
+            guard,
+            fence,
+            engine,
+            catalog,
+            generations,
+            next_producer_id,
+            open_ms,
+            cluster_id,
+            recovery,
+        } = opened;
         let engine = Arc::new(engine);
         let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
         let syncs = Arc::new(SyncQueue::default());
@@ -105,6 +119,19 @@ impl Storage {
         let (command_sender, commands) = bounded(QUEUED_COMMANDS);
         let (chore_sender, chores) = bounded(QUEUED_CHORES);
 
+        let (alive, ended) = bounded(0);
+        let open_clock = Arc::new(OpenClock::new(open_ms, &options));
+        let current = Arc::new(AtomicU32::new(generations.current().0));
+        let lifecycle = Arc::new(Lifecycle {
+            engine: Arc::clone(&engine),
+            options: options.clone(),
+            catalog: Arc::clone(&published),
+            commands: command_sender.clone(),
+            failure: Arc::clone(&failure),
+            open_clock: Arc::clone(&open_clock),
+            current: Arc::clone(&current),
+            busy: Mutex::new(()),
+        });
         let housekeeping = Housekeeping {
             engine: Arc::clone(&engine),
             options: options.clone(),
@@ -130,12 +157,17 @@ impl Storage {
             generations,
             next_producer_id,
             producer_ids_end: next_producer_id,
+            open_clock,
+            current,
+            _alive: alive,
             group: 0,
         };
+        let tending = Arc::clone(&lifecycle);
         let threads = vec![
             spawn("storage-writer", &failure, move || writer.run())?,
             spawn("storage-syncer", &failure, syncer)?,
             spawn("storage-chores", &failure, move || housekeeping.run())?,
+            spawn("storage-cleaner", &failure, move || tending.run(&ended))?,
         ];
         let inner = Inner {
             engine,
@@ -144,6 +176,7 @@ impl Storage {
             cluster_id,
             recovery,
             failure,
+            lifecycle,
             threads: Mutex::new(threads),
             _guard: guard,
         };
@@ -249,6 +282,27 @@ impl Storage {
     /// See [`ReadError`].
     pub fn max_timestamp(&self, partition: &Partition) -> Result<Option<TimestampedOffset>, ReadError> {
         index::max_timestamp(&self.inner.engine, partition)
+    }
+
+    /// Deletes the records of each partition below an offset (DeleteRecords), or all visible ones; answers with where each
+    /// log begins then. Durable before it returns; blocks on the disk.
+    ///
+    /// # Errors
+    /// The outer one: the disk failed. The inner ones: see [`ReadError`].
+    pub fn delete_records(
+        &self,
+        below: &[(Arc<Partition>, DeleteBelow)],
+    ) -> Result<Vec<Result<i64, ReadError>>, StorageError> {
+        self.inner.lifecycle.delete_records(below)
+    }
+
+    /// Does now what a thread does from time to time: deletes what retention lets go and gives back the space of what is
+    /// dead. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed or lied.
+    pub fn tend_logs(&self) -> Result<(), StorageError> {
+        self.inner.lifecycle.tend(true)
     }
 
     /// Finishes what was asked for, syncs and flushes it, marks the folder clean and ends the threads. Later calls are

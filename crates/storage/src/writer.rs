@@ -4,7 +4,15 @@
 //! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all that queued up
 //! meanwhile, and a slow sync holds up nobody who did not ask for it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -17,8 +25,12 @@ use crate::{
     engine::{Engine, Family},
     generation::{Extent, Generations},
     housekeeping::Chore,
-    keys::{self, GenerationNumber, GenerationRecord, NodeKey},
+    index::CompleteStretch,
+    keys::{self, ExtentRecord, GenerationNumber, GenerationRecord, Home, NodeKey},
+    options::OpenClock,
     partition::Written,
+    retention::{self, LogStartMove},
+    settle::Settlement,
     storage::Failure,
     sync::{AfterSync, SyncGroup, SyncQueue},
     tail::TailBudget,
@@ -43,6 +55,17 @@ pub(crate) enum Command {
     ExpireProducers {
         before_ms: i64,
     },
+    /// Let logs begin later; answers with where they do begin.
+    MoveLogStarts(Vec<LogStartMove>, Done<Vec<i64>>),
+    /// Write to the disk when what lies in the open stretches was appended, if that was before this time, ms of the
+    /// folder's time open.
+    CompleteStretches {
+        before_ms: u64,
+    },
+    /// Most of this generation is dead.
+    WearOut(GenerationNumber),
+    /// Copy what lives in a worn-out generation.
+    Settle(Settlement, Done<()>),
     /// The family of this generation exists: appends may go there.
     GenerationReady(GenerationNumber),
     /// Write the clean mark behind everything else, then end.
@@ -63,6 +86,11 @@ pub(crate) struct Writer {
     pub(crate) next_producer_id: i64,
     pub(crate) producer_ids_end: i64,
     pub(crate) tail: TailBudget,
+    pub(crate) open_clock: Arc<OpenClock>,
+    /// The generation that takes appends, for others to see.
+    pub(crate) current: Arc<AtomicU32>,
+    /// Tells by its end that the writer has ended.
+    pub(crate) _alive: Sender<Infallible>,
     pub(crate) group: u64,
 }
 
@@ -70,51 +98,83 @@ pub(crate) struct Writer {
 pub(crate) struct WriteGroup<'e> {
     batch: WriteBatch,
     generation: Family<'e>,
+    settled: Family<'e>,
     state: Family<'e>,
     /// Where its batches go.
     pub(crate) current: GenerationNumber,
     pub(crate) now_ms: i64,
+    /// For how long the folder was open: what retention goes by.
+    pub(crate) open_ms: u64,
     pub(crate) written: Vec<(Arc<Partition>, Written)>,
     /// Producers whose state changed: written once a group.
     pub(crate) producers: HashMap<(PartitionNumber, i64), Arc<Partition>>,
     appended_bytes: usize,
-    extents_added: usize,
-    extents_removed: Vec<Extent>,
+    extents_added: Vec<(PartitionNumber, Extent)>,
+    pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
+    /// Partitions whose stretch was completed by its age.
+    stretches: Vec<Arc<Partition>>,
     catalog_changed: bool,
-    after_write: Vec<AfterSync>,
-    after_sync: Vec<AfterSync>,
+    pub(crate) after_write: Vec<AfterSync>,
+    pub(crate) after_sync: Vec<AfterSync>,
 }
 
 impl<'e> WriteGroup<'e> {
-    fn new(engine: &'e Engine, current: GenerationNumber, now_ms: i64) -> Result<Self, StorageError> {
-        let missing = || StorageError::corrupt("database", "the current generation is gone");
+    fn new(
+        engine: &'e Engine,
+        current: GenerationNumber,
+        now_ms: i64,
+        open_ms: u64,
+    ) -> Result<Self, StorageError> {
+        let missing = || StorageError::corrupt("database", "a family is gone");
         Ok(Self {
             batch: WriteBatch::default(),
-            generation: engine.generation(current).ok_or_else(missing)?,
+            generation: engine.family(Home::Generation(current)).ok_or_else(missing)?,
+            settled: engine.family(Home::Settled).ok_or_else(missing)?,
             state: engine.state()?,
             current,
             now_ms,
+            open_ms,
             written: Vec::new(),
             producers: HashMap::new(),
             appended_bytes: 0,
-            extents_added: 0,
+            extents_added: Vec::new(),
             extents_removed: Vec::new(),
+            stretches: Vec::new(),
             catalog_changed: false,
             after_write: Vec::new(),
             after_sync: Vec::new(),
         })
     }
 
-    pub(crate) fn put_batch(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &[u8]) {
-        self.batch.put_cf(&self.generation, keys::batch(partition, base_offset), bytes);
+    pub(crate) fn put_batch(
+        &mut self,
+        home: Home,
+        partition: PartitionNumber,
+        base_offset: i64,
+        bytes: &[u8],
+    ) {
+        let family = match home {
+            Home::Settled => &self.settled,
+            Home::Generation(_) => &self.generation,
+        };
+        self.batch.put_cf(family, keys::batch(partition, base_offset), bytes);
         self.appended_bytes += bytes.len();
     }
 
+    /// Frees what the settled family holds of the partition below `offset`.
+    pub(crate) fn delete_settled(&mut self, partition: PartitionNumber, offset: i64) {
+        self.batch.delete_range_cf(&self.settled, keys::batch(partition, 0), keys::batch(partition, offset));
+    }
+
     pub(crate) fn put_extent(&mut self, partition: &Partition, extent: Extent) {
-        let key = keys::extent(partition.number(), extent.base_offset);
-        self.put_state(key, extent.generation.0.to_be_bytes());
-        self.extents_added += 1;
-        partition.add_extent(extent);
+        let record = ExtentRecord { home: extent.home, position: extent.position };
+        self.put_state(keys::extent(partition.number(), extent.base_offset), record.encode());
+        self.extents_added.push((partition.number(), extent));
+    }
+
+    pub(crate) fn put_stretch(&mut self, partition: PartitionNumber, complete: CompleteStretch) {
+        let ((max_timestamp, start_offset), record) = complete;
+        self.put_state(keys::time_index(partition, max_timestamp, start_offset), record.encode());
     }
 
     pub(crate) fn put_state(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
@@ -131,7 +191,12 @@ impl<'e> WriteGroup<'e> {
     }
 
     pub(crate) fn delete_state_prefix(&mut self, prefix: &[u8]) {
-        self.batch.delete_range_cf(&self.state, prefix, &keys::behind(prefix));
+        self.delete_state_range(prefix, &keys::behind(prefix));
+    }
+
+    /// Deletes the keys that are ≥ `from` and < `to`.
+    pub(crate) fn delete_state_range(&mut self, from: &[u8], to: &[u8]) {
+        self.batch.delete_range_cf(&self.state, from, to);
     }
 }
 
@@ -175,8 +240,10 @@ impl Writer {
         if let Command::GenerationReady(number) = first {
             tracing::debug!(generation = number.0, "appends go to a new generation");
             self.generations.roll(number, now_ms);
+            self.current.store(number.0, Ordering::Release);
         }
-        let mut group = WriteGroup::new(&engine, self.generations.current(), now_ms)?;
+        let mut group =
+            WriteGroup::new(&engine, self.generations.current(), now_ms, self.open_clock.now_ms())?;
         self.group += 1;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
@@ -213,7 +280,7 @@ impl Writer {
                 FlushPolicy::Os => group.after_write.insert(0, Box::new(publish)),
             }
         }
-        let WriteGroup { batch, written, after_write, after_sync, .. } = group;
+        let WriteGroup { batch, written, stretches, after_write, after_sync, .. } = group;
         let wrote = !batch.is_empty();
         if wrote && let Err(error) = engine.write(batch) {
             for after in after_write.into_iter().chain(after_sync) {
@@ -222,6 +289,10 @@ impl Writer {
             return Err(error);
         }
         let partitions = self.publish(written);
+        for partition in stretches {
+            let stretch = partition.append.lock().stretch;
+            partition.set_stretch(stretch);
+        }
         if !partitions.is_empty() || !after_sync.is_empty() {
             self.syncs.push(SyncGroup { number: self.group, partitions, after: after_sync });
         } else if wrote {
@@ -266,12 +337,25 @@ impl Writer {
                 self.after_durable(group, Box::new(move |durable| done(durable.map(|()| id))));
             }
             Command::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
+            Command::MoveLogStarts(moves, done) => {
+                let starts: Vec<i64> =
+                    moves.iter().map(|each| retention::move_log_start(group, each)).collect();
+                // Under every flush policy: what is deleted must not come back, as it may be gone.
+                group.after_sync.push(Box::new(move |durable| done(durable.map(|()| starts))));
+            }
+            Command::CompleteStretches { before_ms } => self.complete_stretches(group, before_ms),
+            Command::WearOut(number) => self.generations.wear_out(number),
+            Command::Settle(settlement, done) => {
+                settlement.apply(group);
+                group.after_write.push(done);
+            }
             Command::GenerationReady(number) => {
                 let record = GenerationRecord { created_ms: group.now_ms };
                 group.put_state(keys::generation(number), record.encode());
             }
             Command::Close(done) => {
                 group.put_state(keys::node(NodeKey::Clean), [1]);
+                group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
                 // Under every flush policy: a clean stop leaves nothing to the operating system.
                 group.after_sync.push(done);
             }
@@ -325,7 +409,10 @@ impl Writer {
 
     /// Generations in which nothing lives go first from the state, then, once that is on the disk, as families.
     fn give_up_empty_generations(&mut self, group: &mut WriteGroup<'_>) {
-        self.generations.appended(group.appended_bytes, group.extents_added);
+        self.generations.appended(group.appended_bytes);
+        for (partition, extent) in &group.extents_added {
+            self.generations.extent_added(*partition, *extent);
+        }
         for number in self.generations.extents_removed(&group.extents_removed) {
             group.delete_state(keys::generation(number));
             let chores = self.chores.clone();
@@ -357,6 +444,17 @@ impl Writer {
         }
     }
 
+    fn complete_stretches(&self, group: &mut WriteGroup<'_>, before_ms: u64) {
+        for partition in self.catalog.catalog.topics().flat_map(|topic| &topic.partitions) {
+            let mut state = partition.append.lock();
+            if let Some(complete) = state.stretch.complete_older(before_ms) {
+                group.put_stretch(partition.number(), complete);
+                group.stretches.push(Arc::clone(partition));
+            }
+        }
+        group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
+    }
+
     fn ask_for_successor(&mut self) {
         let StorageOptions { clock, generation_bytes, generation_age, .. } = &self.options;
         if let Some(number) = self.generations.wanted(clock(), *generation_bytes, *generation_age)
@@ -379,6 +477,11 @@ pub(crate) fn refuse(command: Command) {
             done(Err(error));
         }
         Command::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
-        Command::ExpireProducers { .. } | Command::GenerationReady(_) => {}
+        Command::MoveLogStarts(_, done) => done(Err(error)),
+        Command::Settle(_, done) => done(Err(error)),
+        Command::ExpireProducers { .. }
+        | Command::GenerationReady(_)
+        | Command::CompleteStretches { .. }
+        | Command::WearOut(_) => {}
     }
 }

@@ -4,3 +4,5 @@
 mod common;
 mod folder;
 mod log;
+mod model;
+mod space;

@@ -1,0 +1,199 @@
+//! The thread that lets old records go: retention, then the space of what is dead.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::Mutex;
+
+use crate::{
+    Catalog, Done, Partition, ReadError, StorageError, StorageOptions,
+    engine::Engine,
+    keys::{GenerationNumber, Home},
+    options::OpenClock,
+    retention::{self, DeleteBelow, LogStartMove},
+    settle,
+    storage::Failure,
+    writer::Command,
+};
+
+/// How often dead space is looked for, whatever the interval of retention: a deleted topic's is back within a minute.
+const SWEEP: Duration = Duration::from_secs(10);
+/// A stretch that gets nothing more is noted on the disk after so long, so that a restart does not make it new again.
+const STRETCH_AGE: Duration = Duration::from_secs(3600);
+/// Log starts moved in one write group.
+const MOVES: usize = 1000;
+
+/// Everything that tending the logs needs.
+pub(crate) struct Lifecycle {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: StorageOptions,
+    pub(crate) catalog: Arc<ArcSwap<Catalog>>,
+    pub(crate) commands: Sender<Command>,
+    pub(crate) failure: Arc<Failure>,
+    pub(crate) open_clock: Arc<OpenClock>,
+    /// Generations below this one take no more appends.
+    pub(crate) current: Arc<AtomicU32>,
+    /// One at a time: the thread, or a caller who does not want to wait for it.
+    pub(crate) busy: Mutex<()>,
+}
+
+impl Lifecycle {
+    /// The thread's whole life: ends when the writer has.
+    pub(crate) fn run(&self, ended: &Receiver<Infallible>) {
+        let interval = self.options.retention_check_interval.max(Duration::from_millis(10));
+        let mut retain = Instant::now() + interval;
+        loop {
+            let next = retain.min(Instant::now() + SWEEP);
+            match ended.recv_deadline(next) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let due = Instant::now() >= retain;
+            if due {
+                retain = Instant::now() + interval;
+            }
+            if let Err(error) = self.tend(due)
+                && self.failure.get().is_none()
+                && !matches!(error, StorageError::Stopped)
+            {
+                tracing::error!(%error, "old records stay for now");
+            }
+        }
+    }
+
+    /// Deletes what retention lets go, if `retain`, and gives back the space of what is dead.
+    pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
+        let _alone = self.busy.lock();
+        if let Some(error) = self.failure.get() {
+            return Err(error);
+        }
+        if retain {
+            self.retain()?;
+        }
+        self.sweep()
+    }
+
+    fn retain(&self) -> Result<(), StorageError> {
+        let now_ms = self.open_clock.now_ms();
+        let before_ms = now_ms.saturating_sub(STRETCH_AGE.as_millis() as u64);
+        self.tell(Command::CompleteStretches { before_ms })?;
+        let mut moves: Vec<LogStartMove> = Vec::new();
+        for topic in self.catalog.load_full().topics() {
+            let Some(rules) = (self.options.log_policy)(topic).retention else { continue };
+            for partition in &topic.partitions {
+                moves.extend(retention::expired(&self.engine, partition, rules, now_ms)?);
+                if moves.len() >= MOVES {
+                    self.move_log_starts(std::mem::take(&mut moves))?;
+                }
+            }
+        }
+        self.move_log_starts(moves)
+    }
+
+    fn move_log_starts(&self, moves: Vec<LogStartMove>) -> Result<(), StorageError> {
+        if moves.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(partitions = moves.len(), "old records are deleted");
+        self.ask(|done| Command::MoveLogStarts(moves, done)).map(|_| ())
+    }
+
+    pub(crate) fn delete_records(
+        &self,
+        below: &[(Arc<Partition>, DeleteBelow)],
+    ) -> Result<Vec<Result<i64, ReadError>>, StorageError> {
+        let found: Vec<_> = below.iter().map(|(partition, below)| self.locate(partition, *below)).collect();
+        let moves = found.iter().flatten().cloned().collect();
+        let mut starts = self.ask(|done| Command::MoveLogStarts(moves, done))?.into_iter();
+        let answer = |found: Result<LogStartMove, ReadError>| {
+            found.and_then(|_| starts.next().ok_or(ReadError::Storage(StorageError::Stopped)))
+        };
+        Ok(found.into_iter().map(answer).collect())
+    }
+
+    fn locate(&self, partition: &Arc<Partition>, below: DeleteBelow) -> Result<LogStartMove, ReadError> {
+        let visible = partition.high_watermark();
+        let offset = match below {
+            DeleteBelow::Offset(offset) => offset,
+            DeleteBelow::HighWatermark => visible,
+        };
+        if partition.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        if offset < 0 || offset > visible {
+            let (log_start_offset, log_end_offset) = (partition.log_start_offset(), visible);
+            return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset });
+        }
+        retention::move_to(&self.engine, partition, offset)
+    }
+
+    /// Gives back the space of what is dead, wherever at least half is.
+    fn sweep(&self) -> Result<(), StorageError> {
+        let catalog = self.catalog.load_full();
+        let mut living: HashMap<Home, u64> = HashMap::new();
+        let partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+        for (extent, bytes) in partitions.flat_map(|partition| partition.live_extents()) {
+            *living.entry(extent.home).or_default() += bytes;
+        }
+        let homes = self.engine.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
+        for home in homes {
+            let living = living.get(&home).copied().unwrap_or(0);
+            let held = self.engine.held_bytes(home)?;
+            if is_worn_out(living, held, self.options.settle_bytes) {
+                tracing::debug!(?home, living, held, "worn out");
+                self.renew(home, &catalog)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn renew(&self, home: Home, catalog: &Catalog) -> Result<(), StorageError> {
+        let current = GenerationNumber(self.current.load(Ordering::Acquire));
+        match home {
+            Home::Settled => self.engine.compact_settled(),
+            Home::Generation(number) if number == current => self.tell(Command::WearOut(number)),
+            // The successor that is not in use yet.
+            Home::Generation(number) if number > current => Ok(()),
+            Home::Generation(number) => {
+                let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+                partitions.try_for_each(|partition| self.settle(partition, number))
+            }
+        }
+    }
+
+    fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
+        let mut write = |step| self.ask(|done| Command::Settle(step, done));
+        match settle::settle(&self.engine, partition, number, &mut write) {
+            Err(ReadError::Storage(error)) => Err(error),
+            // Deleted meanwhile: nothing is left to settle.
+            Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
+        }
+    }
+
+    fn tell(&self, command: Command) -> Result<(), StorageError> {
+        self.commands.send(command).map_err(|_| StorageError::Stopped)
+    }
+
+    /// Sends a command and waits for its answer.
+    fn ask<T: Send + 'static>(&self, command: impl FnOnce(Done<T>) -> Command) -> Result<T, StorageError> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.tell(command(Box::new(move |outcome| sender.send(outcome).unwrap_or_default())))?;
+        answer.recv().map_err(|_| StorageError::Stopped)?
+    }
+}
+
+/// Whether at least half of what a generation holds is dead, and enough to be worth the copies.
+fn is_worn_out(living: u64, held: u64, at_least: u64) -> bool {
+    let dead = held.saturating_sub(living);
+    dead >= at_least && dead >= living
+}

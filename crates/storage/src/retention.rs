@@ -1,0 +1,176 @@
+//! Which old records may go, and letting a log begin later.
+//!
+//! Deletion is logical first: the log start moves, is synced, and nothing below it is served again; what held the records
+//! goes afterwards. Retention goes by the time for which the folder was open since a record was appended, never by a
+//! wall clock and never by a producer's timestamp, so that neither can delete anything. It deletes whole stretches of
+//! the time index (about 64 KiB), where Kafka deletes whole segments.
+
+use std::sync::Arc;
+
+use crate::{
+    Partition, ReadError, StorageError,
+    engine::Engine,
+    index::Stretch,
+    keys::{self, LogStart, StretchRecord, Tag},
+    read::BatchCursor,
+    writer::WriteGroup,
+};
+
+/// When records of a topic may be deleted (`cleanup.policy=delete`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// `retention.ms`: they have been in an open folder for so long. `None`: never for that reason.
+    pub ms: Option<u64>,
+    /// `retention.bytes`: their partition holds as much without them. `None`: never for that reason.
+    pub bytes: Option<u64>,
+}
+
+/// Up to where a caller wants records deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteBelow {
+    /// All below this offset, which must not be above the high watermark.
+    Offset(i64),
+    /// All that readers see.
+    HighWatermark,
+}
+
+/// Where a partition's log is to begin.
+#[derive(Clone, Debug)]
+pub(crate) struct LogStartMove {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) start: LogStart,
+    /// The first offset of the batch that holds the log start: what is below it is read no more.
+    dead_below: i64,
+    /// Key, `(max timestamp, start offset)`, of the last stretch that lies wholly below.
+    last_dead: Option<(i64, i64)>,
+}
+
+/// The stretches at the front of a log that a rule lets go.
+struct Front {
+    start: LogStart,
+    last_dead: Option<(i64, i64)>,
+    /// All complete stretches went; the open one is next.
+    all: bool,
+}
+
+/// Walks the complete stretches from the log start while `dead` says so.
+fn walk(
+    engine: &Engine,
+    partition: &Partition,
+    mut dead: impl FnMut(&StretchRecord) -> bool,
+) -> Result<Front, StorageError> {
+    let mut front = Front { start: partition.log_start(), last_dead: None, all: true };
+    let prefix = keys::prefix(Tag::TimeIndex, partition.number());
+    let mut cursor = engine.cursor(&engine.state()?, &prefix, &keys::behind(&prefix));
+    cursor.seek_to_first();
+    while let Some((key, value)) = cursor.item() {
+        let record = StretchRecord::decode(value)?;
+        // What an earlier move let go may still be there.
+        let gone = record.end_offset <= front.start.offset;
+        if !gone && !dead(&record) {
+            front.all = false;
+            break;
+        }
+        front.last_dead = Some(keys::parse_time_index(key)?);
+        if !gone {
+            front.start = LogStart { offset: record.end_offset, position: record.end_position };
+        }
+        cursor.next();
+    }
+    cursor.status()?;
+    Ok(front)
+}
+
+/// What `rules` let go by now; `None` if that is nothing.
+pub(crate) fn expired(
+    engine: &Engine,
+    partition: &Arc<Partition>,
+    rules: Retention,
+    now_ms: u64,
+) -> Result<Option<LogStartMove>, StorageError> {
+    // Taken first: what is appended meanwhile is not looked at.
+    let (open, visible) = (partition.stretch(), partition.high_watermark());
+    let log_end = open.end.end_position;
+    let is_dead = |stretch: &StretchRecord| {
+        let age = now_ms.saturating_sub(stretch.appended_ms);
+        let behind = log_end.saturating_sub(stretch.end_position);
+        stretch.end_offset <= visible
+            && (rules.ms.is_some_and(|limit| age >= limit)
+                || rules.bytes.is_some_and(|limit| behind >= limit))
+    };
+    let mut front = walk(engine, partition, is_dead)?;
+    if front.all && is_dead(&open.end) {
+        front.start = LogStart { offset: open.end.end_offset, position: log_end };
+    }
+    let moved = front.start.offset > partition.log_start_offset();
+    Ok(moved.then(|| front.to(partition)))
+}
+
+/// The move that lets the log begin at `offset` (DeleteRecords), which lies between the log start and the high watermark.
+pub(crate) fn move_to(
+    engine: &Engine,
+    partition: &Arc<Partition>,
+    offset: i64,
+) -> Result<LogStartMove, ReadError> {
+    let Stretch { end, .. } = partition.stretch();
+    let front = walk(engine, partition, |stretch| stretch.end_offset <= offset)?;
+    let mut moved = front.to(partition);
+    let mut cursor = BatchCursor::new(engine, partition, moved.start.offset, end.end_offset);
+    while let Some(batch) = cursor.next()? {
+        if batch.header.next_offset() > offset {
+            moved.dead_below = batch.header.base_offset.min(offset);
+            break;
+        }
+        moved.start.position += batch.value.len() as u64;
+        moved.dead_below = batch.header.next_offset().min(offset);
+    }
+    moved.start.offset = offset;
+    Ok(moved)
+}
+
+impl Front {
+    fn to(&self, partition: &Arc<Partition>) -> LogStartMove {
+        let Self { start, last_dead, .. } = *self;
+        LogStartMove { partition: Arc::clone(partition), start, dead_below: start.offset, last_dead }
+    }
+}
+
+/// Adds the move to the group; readers see it once it is on the disk. Returns where the log begins then, which is later
+/// than asked for if another move came first.
+pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) -> i64 {
+    let LogStartMove { partition, start, dead_below, last_dead } = wanted;
+    let number = partition.number();
+    let mut state = partition.append.lock();
+    if start.offset <= state.log_start.offset || partition.is_deleted() {
+        return state.log_start.offset;
+    }
+    let position = start.position.max(state.log_start.position);
+    let start = LogStart { offset: start.offset, position };
+    state.log_start = start;
+    group.put_state(keys::prefix(Tag::LogStart, number), start.encode());
+    if let Some(last) = last_dead {
+        let (from, to) = keys::time_index_through(number, *last);
+        group.delete_state_range(&from, &to);
+    }
+    let dead = partition.extents_below(start.offset, state.next_offset());
+    for extent in &dead {
+        group.delete_state(keys::extent(number, extent.base_offset));
+        group.extents_removed.push((number, *extent));
+    }
+    if dead.last().map(|extent| extent.base_offset)
+        == partition.last_extent().map(|extent| extent.base_offset)
+    {
+        state.home = None;
+    }
+    if partition.has_settled() {
+        group.delete_settled(number, *dead_below);
+    }
+    let partition = Arc::clone(partition);
+    let publish = move |durable: Result<(), StorageError>| {
+        if durable.is_ok() {
+            partition.start_at(start, &dead);
+        }
+    };
+    group.after_sync.push(Box::new(publish));
+    start.offset
+}

@@ -1,0 +1,328 @@
+//! Random walks beside a plain model: appends, reads, retention, deletion of records, changes of policy, restarts, kills.
+//! `OTTLA_SEEDS=N` walks N times, `OTTLA_SEED=S` only from that seed.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use storage::{Acks, DeleteBelow, LogPolicy, Partition, ReadError, Retention, Storage, StorageOptions};
+
+use crate::common::{UNLIMITED, append, batch, copy_of, create, delete, values};
+
+const STEPS: u64 = 150;
+const PARTITIONS: u32 = 3;
+
+/// A small generator: the same seed walks the same way.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// A batch as it was appended.
+struct Batch {
+    base_offset: i64,
+    values: Vec<Bytes>,
+    bytes: u64,
+    appended_ms: u64,
+}
+
+impl Batch {
+    fn end(&self) -> i64 {
+        self.base_offset + self.values.len() as i64
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    batches: Vec<Batch>,
+    start: i64,
+    end: i64,
+}
+
+impl Log {
+    /// The batches that hold something at or above the log start.
+    fn alive(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.iter().filter(|batch| batch.end() > self.start)
+    }
+
+    fn records_from(&self, from: i64) -> Vec<(i64, Bytes)> {
+        let records = |batch: &Batch| -> Vec<_> { (batch.base_offset..).zip(batch.values.clone()).collect() };
+        self.alive().flat_map(records).filter(|(offset, _)| *offset >= from).collect()
+    }
+}
+
+struct Topic {
+    logs: Vec<Log>,
+    /// Nothing hid an append time from the storage since it was empty.
+    never_restarted: bool,
+}
+
+/// What the storage is told from outside.
+struct World {
+    uptime_ms: AtomicU64,
+    wall_ms: AtomicI64,
+    policies: Mutex<BTreeMap<String, Retention>>,
+}
+
+struct Walk {
+    context: String,
+    random: Random,
+    world: Arc<World>,
+    folder: tempfile::TempDir,
+    storage: Storage,
+    topics: BTreeMap<String, Topic>,
+}
+
+#[test]
+fn random_walks_agree_with_a_plain_model() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    if let Some(seed) = number("OTTLA_SEED") {
+        return Walk::new(seed).walk(seed);
+    }
+    for seed in 1..=number("OTTLA_SEEDS").unwrap_or(6) {
+        Walk::new(seed).walk(seed);
+    }
+}
+
+impl World {
+    fn open(self: &Arc<Self>, folder: &Path) -> Storage {
+        let (uptime, wall, policies) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let options = StorageOptions {
+            generation_bytes: 40_000,
+            settle_bytes: 1,
+            tail_bytes: 5_000,
+            uptime: Arc::new(move || Duration::from_millis(uptime.uptime_ms.load(Ordering::SeqCst))),
+            clock: Arc::new(move || wall.wall_ms.load(Ordering::SeqCst)),
+            log_policy: Arc::new(move |topic| LogPolicy {
+                retention: policies.policies.lock().get(&topic.name).copied(),
+            }),
+            ..StorageOptions::new(folder)
+        };
+        Storage::open(options).unwrap()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.uptime_ms.load(Ordering::SeqCst)
+    }
+}
+
+impl Walk {
+    fn new(seed: u64) -> Self {
+        let world = Arc::new(World {
+            uptime_ms: AtomicU64::new(5_000_000),
+            wall_ms: AtomicI64::new(1_700_000_000_000),
+            policies: Mutex::default(),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let storage = world.open(folder.path());
+        let random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self { context: String::new(), random, world, folder, storage, topics: BTreeMap::new() }
+    }
+
+    fn walk(mut self, seed: u64) {
+        for step in 0..STEPS {
+            self.context = format!("seed {seed} step {step}");
+            match self.random.below(24) {
+                0 if self.topics.len() < 4 => self.create(step),
+                1 if self.topics.len() > 2 => self.delete(),
+                2 => self.restart(),
+                3 => self.kill(),
+                4 | 5 => self.delete_records(),
+                6 | 7 => self.tend(),
+                8 => self.change_policy(),
+                9 => self.pass_time(),
+                _ => self.append(step),
+            }
+            self.check_positions();
+        }
+        for _ in 0..3 {
+            self.tend();
+        }
+        self.restart();
+        self.check_records();
+        self.storage.close().unwrap();
+    }
+
+    fn partition(&self, name: &str, index: usize) -> Arc<Partition> {
+        Arc::clone(&self.storage.catalog().topic(name).unwrap().partitions[index])
+    }
+
+    fn create(&mut self, step: u64) {
+        let name = format!("topic-{step}");
+        create(&self.storage, &name, PARTITIONS);
+        let logs = (0..PARTITIONS).map(|_| Log::default()).collect();
+        self.topics.insert(name, Topic { logs, never_restarted: true });
+    }
+
+    fn delete(&mut self) {
+        let name = self.topics.keys().next().unwrap().clone();
+        delete(&self.storage, self.storage.catalog().topic(&name).unwrap());
+        self.topics.remove(&name);
+        self.world.policies.lock().remove(&name);
+    }
+
+    fn restart(&mut self) {
+        self.storage.close().unwrap();
+        let path = self.folder.path().to_owned();
+        self.reopen(&path, false);
+    }
+
+    fn kill(&mut self) {
+        let killed = copy_of(self.folder.path());
+        self.storage.close().unwrap();
+        let path = killed.path().to_owned();
+        self.reopen(&path, true);
+        self.folder = killed;
+    }
+
+    fn reopen(&mut self, path: &Path, unclean: bool) {
+        // The old handle goes first: it holds the folder's lock.
+        let elsewhere = tempfile::tempdir().unwrap();
+        self.storage = Storage::open(StorageOptions::new(elsewhere.path())).unwrap();
+        self.storage.close().unwrap();
+        self.storage = self.world.open(path);
+        assert_eq!(self.storage.recovery().unclean, unclean, "{}", self.context);
+        for topic in self.topics.values_mut() {
+            topic.never_restarted = false;
+        }
+    }
+
+    fn append(&mut self, step: u64) {
+        for name in self.topics.keys().cloned().collect::<Vec<_>>() {
+            let index = self.random.below(u64::from(PARTITIONS)) as usize;
+            let partition = self.partition(&name, index);
+            let value = Bytes::from(vec![step as u8; self.random.below(9000) as usize]);
+            let values_sent = vec![value; 1 + self.random.below(4) as usize];
+            let records: Vec<(i64, &[u8])> = values_sent.iter().map(|value| (1, value.as_ref())).collect();
+            let batch = batch(&records);
+            let bytes = batch.bytes().len() as u64;
+            let base_offset = append(&self.storage, &partition, batch, Acks::All).unwrap().base_offset;
+            let log = &mut self.topics.get_mut(&name).unwrap().logs[index];
+            assert_eq!(base_offset, log.end, "{}", self.context);
+            log.end += values_sent.len() as i64;
+            let appended_ms = self.world.now_ms();
+            log.batches.push(Batch { base_offset, values: values_sent, bytes, appended_ms });
+            let from = log.start + self.random.below((log.end - log.start) as u64) as i64;
+            let found: Vec<_> = values(&self.storage, &partition, from)
+                .into_iter()
+                .filter(|(offset, _)| *offset >= from)
+                .collect();
+            assert_eq!(found, log.records_from(from), "{} {name}-{index} from {from}", self.context);
+        }
+    }
+
+    fn delete_records(&mut self) {
+        let mut asked = Vec::new();
+        for (name, topic) in &mut self.topics {
+            let index = self.random.below(u64::from(PARTITIONS)) as usize;
+            let log = &mut topic.logs[index];
+            let partition = Arc::clone(&self.storage.catalog().topic(name).unwrap().partitions[index]);
+            let (below, start) = match self.random.below(6) {
+                0 => (DeleteBelow::HighWatermark, Ok(log.end)),
+                1 => (DeleteBelow::Offset(log.end + 1), Err(())),
+                _ => {
+                    let offset = self.random.below(log.end as u64 + 1) as i64;
+                    (DeleteBelow::Offset(offset), Ok(offset.max(log.start)))
+                }
+            };
+            log.start = start.unwrap_or(log.start);
+            asked.push((partition, below, start));
+        }
+        let calls: Vec<_> =
+            asked.iter().map(|(partition, below, _)| (Arc::clone(partition), *below)).collect();
+        let answers = self.storage.delete_records(&calls).unwrap();
+        for ((_, below, expected), answer) in asked.into_iter().zip(answers) {
+            assert_eq!(answer.map_err(|_| ()), expected, "{} {below:?}", self.context);
+        }
+    }
+
+    /// Retention, and the space of what is dead: checks that nothing went too early, nor stayed too long.
+    fn tend(&mut self) {
+        self.storage.tend_logs().unwrap();
+        let now_ms = self.world.now_ms();
+        for (name, topic) in &mut self.topics {
+            let rules = self.world.policies.lock().get(name).copied().unwrap_or_default();
+            for (index, log) in topic.logs.iter_mut().enumerate() {
+                let partition = &self.storage.catalog().topic(name).unwrap().partitions[index].clone();
+                let context = format!("{} {name}-{index} {rules:?}", self.context);
+                let start = partition.log_start_offset();
+                assert!(start >= log.start, "{context}: it went back");
+                let mut behind: u64 = log.alive().map(|batch| batch.bytes).sum();
+                for gone in log.alive() {
+                    behind -= gone.bytes;
+                    let old = rules.ms.is_some_and(|limit| now_ms - gone.appended_ms >= limit);
+                    let over = rules.bytes.is_some_and(|limit| behind >= limit);
+                    let deleted = gone.end() <= start;
+                    assert!(!deleted || old || over, "{context}: {} went too early", gone.base_offset);
+                }
+                let all_old = log
+                    .alive()
+                    .all(|batch| rules.ms.is_some_and(|limit| now_ms - batch.appended_ms >= limit));
+                assert!(!(all_old && topic.never_restarted) || start == log.end, "{context}: all is old");
+                log.start = start;
+                let too_much = rules.bytes.is_some_and(|limit| partition.size_bytes() > limit + 200_000);
+                assert!(!too_much, "{context}: {} bytes", partition.size_bytes());
+            }
+        }
+        self.check_records();
+    }
+
+    fn change_policy(&mut self) {
+        let names: Vec<_> = self.topics.keys().cloned().collect();
+        for name in names {
+            let ms = (self.random.below(2) == 0).then(|| self.random.below(100_000));
+            let bytes = (self.random.below(2) == 0).then(|| self.random.below(300_000));
+            self.world.policies.lock().insert(name, Retention { ms, bytes });
+        }
+    }
+
+    /// Time passes; the wall clock goes its own way.
+    fn pass_time(&mut self) {
+        self.world.uptime_ms.fetch_add(self.random.below(60_000), Ordering::SeqCst);
+        let step = self.random.below(4_000_000_000_000) as i64 - 2_000_000_000_000;
+        self.world.wall_ms.fetch_add(step, Ordering::SeqCst);
+    }
+
+    fn check_positions(&self) {
+        for (name, topic) in &self.topics {
+            for (index, log) in topic.logs.iter().enumerate() {
+                let partition = self.partition(name, index);
+                let context = format!("{} {name}-{index}", self.context);
+                let found = (partition.log_start_offset(), partition.high_watermark());
+                assert_eq!(found, (log.start, log.end), "{context}");
+                let size: u64 = log.alive().map(|batch| batch.bytes).sum();
+                assert_eq!(partition.size_bytes(), size, "{context}");
+            }
+        }
+    }
+
+    fn check_records(&self) {
+        for (name, topic) in &self.topics {
+            for (index, log) in topic.logs.iter().enumerate() {
+                let partition = self.partition(name, index);
+                let context = format!("{} {name}-{index}", self.context);
+                let found = values(&self.storage, &partition, log.start);
+                let found: Vec<_> = found.into_iter().filter(|(offset, _)| *offset >= log.start).collect();
+                assert_eq!(found, log.records_from(log.start), "{context}");
+                if log.start > 0 {
+                    let below = self.storage.read(&partition, log.start - 1, UNLIMITED);
+                    assert!(matches!(below, Err(ReadError::OffsetOutOfRange { .. })), "{context}");
+                }
+            }
+        }
+    }
+}

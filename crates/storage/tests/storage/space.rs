@@ -1,0 +1,107 @@
+//! Dead records give their space back, and what lives beside them stays.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use storage::{Acks, DeleteBelow, Storage, StorageOptions};
+
+use crate::common::{append, batch, copy_of, create, delete, values};
+
+const MIB: u64 = 1 << 20;
+
+fn options(folder: &Path) -> StorageOptions {
+    StorageOptions {
+        generation_bytes: 4 * MIB,
+        settle_bytes: MIB / 4,
+        tail_bytes: 0,
+        ..StorageOptions::new(folder)
+    }
+}
+
+/// Bytes of the folder's table files.
+fn table_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let tables = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "sst"));
+    tables.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Tends the logs until the table files are this small.
+fn shrinks_below(storage: &Storage, folder: &Path, bytes: u64) {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        storage.tend_logs().unwrap();
+        let held = table_bytes(folder);
+        if held < bytes {
+            return;
+        }
+        assert!(Instant::now() < until, "{held} bytes are still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Two topics, interleaved: one record in eight is of the second. Restarts, so that it lies in table files.
+fn filled(folder: &Path) -> Storage {
+    let storage = Storage::open(options(folder)).unwrap();
+    let (large, small) = (create(&storage, "large", 2), create(&storage, "small", 2));
+    for step in 0..600u32 {
+        let value = vec![step as u8; 20_000];
+        let topic = if step % 8 == 0 { &small } else { &large };
+        let partition = &topic.partitions[(step as usize / 8) % 2];
+        append(&storage, partition, batch(&[(1, &value)]), Acks::Leader).unwrap();
+    }
+    storage.close().unwrap();
+    drop(storage);
+    Storage::open(options(folder)).unwrap()
+}
+
+fn small_is_whole(storage: &Storage) {
+    for (index, partition) in storage.catalog().topic("small").unwrap().partitions.iter().enumerate() {
+        let found = values(storage, partition, 0);
+        let expected: Vec<u8> = (0..600u32)
+            .step_by(8)
+            .filter(|step| (*step as usize / 8) % 2 == index)
+            .map(|step| step as u8)
+            .collect();
+        assert_eq!(found.len(), expected.len(), "partition {index}");
+        for ((offset, value), (position, byte)) in found.iter().zip((0..).zip(expected)) {
+            assert_eq!(*offset, position);
+            assert!(value.len() == 20_000 && value.iter().all(|found| *found == byte), "offset {offset}");
+        }
+    }
+}
+
+#[test]
+fn a_deleted_topic_gives_its_space_back_and_its_neighbour_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(folder.path());
+    assert!(table_bytes(folder.path()) > 11 * MIB);
+    delete(&storage, storage.catalog().topic("large").unwrap());
+    shrinks_below(&storage, folder.path(), 4 * MIB);
+    small_is_whole(&storage);
+    let killed = copy_of(folder.path());
+    storage.close().unwrap();
+    let storage = Storage::open(options(killed.path())).unwrap();
+    small_is_whole(&storage);
+    delete(&storage, storage.catalog().topic("small").unwrap());
+    shrinks_below(&storage, killed.path(), MIB / 2);
+    storage.close().unwrap();
+}
+
+#[test]
+fn deleted_records_give_their_space_back_and_later_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(folder.path());
+    let large = storage.catalog().topic("large").unwrap().clone();
+    let calls: Vec<_> =
+        large.partitions.iter().map(|partition| (partition.clone(), DeleteBelow::Offset(255))).collect();
+    let answers = storage.delete_records(&calls).unwrap();
+    assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 255));
+    shrinks_below(&storage, folder.path(), 5 * MIB);
+    small_is_whole(&storage);
+    for partition in &large.partitions {
+        assert_eq!(values(&storage, partition, 255).len() as i64, partition.high_watermark() - 255);
+    }
+    storage.close().unwrap();
+}
