@@ -12,8 +12,10 @@ use codec::messages::create_partitions_request::{CreatePartitionsAssignment, Cre
 use codec::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
+use codec::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use codec::messages::delete_topics_request::DeleteTopicState;
 use codec::messages::describe_configs_request::DescribeConfigsResource;
+use codec::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use codec::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use codec::messages::join_group_request::JoinGroupRequestProtocol;
 use codec::messages::leave_group_request::MemberIdentity;
@@ -106,9 +108,15 @@ pub fn all() -> Vec<Sample> {
         Sample::of(api_versions),
         Sample::of(create_topics),
         Sample::of(delete_topics),
+        Sample::of(delete_records),
         Sample::of(init_producer_id),
         Sample::of(offset_for_leader_epoch),
         Sample::of(describe_configs),
+        Sample::of(|_| {
+            let topic =
+                DescribableLogDirTopic::default().with_topic(topic_name(TOPIC)).with_partitions(vec![0]);
+            DescribeLogDirsRequest::default().with_topics(Some(vec![topic]))
+        }),
         Sample::of(create_partitions),
         Sample::of(|_| DeleteGroupsRequest::default().with_groups_names(vec![group_id("g")])),
         Sample::of(|version| {
@@ -274,6 +282,12 @@ fn delete_topics(version: i16) -> DeleteTopicsRequest {
         return request.with_topics(vec![DeleteTopicState::default().with_name(Some(topic_name("deleted")))]);
     }
     request.with_topic_names(vec![topic_name("deleted")])
+}
+
+fn delete_records(_: i16) -> DeleteRecordsRequest {
+    let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(0);
+    let topic = DeleteRecordsTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
+    DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
 }
 
 fn init_producer_id(_: i16) -> InitProducerIdRequest {

@@ -43,6 +43,7 @@ impl From<&PartitionError> for ErrorCode {
             PartitionError::FencedLeaderEpoch => Self::FencedLeaderEpoch,
             PartitionError::UnknownLeaderEpoch => Self::UnknownLeaderEpoch,
             PartitionError::OffsetOutOfRange => Self::OffsetOutOfRange,
+            PartitionError::OnlyCompacted => Self::PolicyViolation,
             PartitionError::InvalidRequest => Self::InvalidRequest,
             PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
             PartitionError::Storage => Self::KafkaStorageError,

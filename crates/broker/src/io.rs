@@ -7,11 +7,13 @@ use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use storage::{
-    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, Done, Isolation, NewTopic,
-    Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageError, TimestampedOffset, Topic,
+    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, DeleteBelow, Done, Isolation,
+    NewTopic, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageError, TimestampedOffset, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
+
+use crate::partition::error::PartitionError;
 
 /// Disk reads at the same time; more would only queue up in the disk.
 const DISK_READS: usize = 8;
@@ -139,19 +141,41 @@ impl Io {
         self.on_disk(partition, |storage, partition| storage.max_timestamp(partition)).await
     }
 
+    /// Deletes the records of each partition below an offset; answers in the same order with where each log begins then.
+    pub(crate) async fn delete_records(
+        &self,
+        below: Vec<(Arc<Partition>, DeleteBelow)>,
+    ) -> Vec<Result<i64, PartitionError>> {
+        let count = below.len();
+        let answer =
+            self.blocking(move |storage| storage.delete_records(&below).map_err(ReadError::from)).await;
+        match answer {
+            Ok(starts) => starts.into_iter().map(|start| Ok(start?)).collect(),
+            Err(error) => vec![Err(PartitionError::from(error)); count],
+        }
+    }
+
     /// Runs `read` where blocking does no harm.
     async fn on_disk<T: Send + 'static>(
         &self,
         partition: &Arc<Partition>,
         read: impl FnOnce(&Storage, &Partition) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
+        let partition = Arc::clone(partition);
+        self.blocking(move |storage| read(storage, &partition)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Storage) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
         let permit = Arc::clone(&self.disk_reads).acquire_owned().await.map_err(|_| StorageError::Stopped)?;
-        let (storage, partition) = (self.storage.clone(), Arc::clone(partition));
-        let reading = tokio::task::spawn_blocking(move || {
+        let storage = self.storage.clone();
+        let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            read(&storage, &partition)
+            call(&storage)
         });
-        reading.await.map_err(|_| StorageError::Stopped)?
+        running.await.map_err(|_| StorageError::Stopped)?
     }
 }
 

@@ -42,7 +42,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{BrokerConfig, FlushPolicy};
+use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
 use crate::context::{Services, Shutdown};
 use crate::io::Io;
 use crate::net::Limits;
@@ -123,6 +123,7 @@ impl Broker {
         // Sockets first: a port that is taken is found before anything on the disk is touched.
         let (listeners, http) = bind(&config).await?;
         let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
+        let config = Arc::new(config);
         let storage_options = storage_options(&config, options, &clock, &fatal);
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
@@ -209,13 +210,13 @@ impl Broker {
 
 /// Everything between the sockets and the storage.
 async fn services(
-    config: BrokerConfig,
+    config: Arc<BrokerConfig>,
     io: Io,
     clock: Clock,
     tasks: Tasks,
     advertised: AdvertisedAddresses,
 ) -> Result<Arc<Services>, StartError> {
-    let (config, metrics, shutdown) = (Arc::new(config), metrics(&clock), Shutdown::default());
+    let (metrics, shutdown) = (metrics(&clock), Shutdown::default());
     let partitions =
         Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&config), metrics.clone()));
     let options = FetcherOptions::of(&config);
@@ -234,7 +235,7 @@ async fn services(
 
 /// The storage's options, as far as they are configured.
 fn storage_options(
-    config: &BrokerConfig,
+    config: &Arc<BrokerConfig>,
     options: StartOptions,
     clock: &Clock,
     fatal: &Arc<Fatal>,
@@ -249,6 +250,11 @@ fn storage_options(
         flush_interval: ms(config.log_flush_interval_ms),
         producer_id_expiration: ms(config.producer_id_expiration_ms.into()),
         producer_id_expiration_check_interval: ms(config.producer_id_expiration_check_interval_ms.into()),
+        retention_check_interval: ms(config.log_retention_check_interval_ms),
+        log_policy: {
+            let config = Arc::clone(config);
+            Arc::new(move |topic| TopicConfig::effective(&topic.configs, &config).log_policy())
+        },
         accept_data_loss: options.accept_data_loss,
         clock: Arc::new(move || clock.now_ms()),
         on_fatal: Arc::new(move |error| {

@@ -46,7 +46,7 @@ fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
         log_start_offset: partition.log_start_offset(),
         high_watermark: partition.high_watermark(),
         log_end_offset: partition.log_end_offset(),
-        size_bytes: None,
+        size_bytes: Some(partition.size_bytes()),
         leader: Some(node_id),
         replicas: vec![node_id],
         in_sync_replicas: vec![node_id],

@@ -1,5 +1,6 @@
 """Kafka 4.3's own command-line tools, run as their scripts run them, and what they print."""
 
+import json
 import re
 import subprocess
 
@@ -36,6 +37,29 @@ def test_topics(broker, name):
     assert "already exists" in refused
     tool(TOPICS, *at, "--delete", "--topic", name)
     eventually("it is gone", lambda: name not in tool(TOPICS, *at, "--list").splitlines())
+
+
+def test_delete_records_and_log_dirs(broker, name, tmp_path):
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    hand.produce(name, [b"x" * 1000] * 10)
+    at = ["--bootstrap-server", broker.bootstrap]
+
+    def size():
+        printed = tool("org.apache.kafka.tools.LogDirsCommand", *at, "--describe", "--topic-list", name)
+        (folder,) = json.loads(printed[printed.index("{"):])["brokers"][0]["logDirs"]
+        assert folder["error"] is None
+        (partition,) = folder["partitions"]
+        assert partition["partition"] == f"{name}-0"
+        return partition["size"]
+
+    before = size()
+    assert 10_000 < before < 12_000
+    wanted = tmp_path / "delete.json"
+    wanted.write_text(json.dumps({"version": 1, "partitions": [{"topic": name, "partition": 0, "offset": -1}]}))
+    printed = tool("org.apache.kafka.tools.DeleteRecordsCommand", *at, "--offset-json-file", str(wanted))
+    assert f"partition: {name}-0\tlow_watermark: 10" in printed, printed
+    assert size() == 0
 
 
 def test_console_producer_and_consumer(broker, name):

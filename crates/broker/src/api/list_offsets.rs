@@ -15,7 +15,7 @@ use codec::ErrorCode;
 use codec::messages::list_offsets_request::ListOffsetsPartition;
 use codec::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use codec::messages::{ListOffsetsRequest, ListOffsetsResponse};
-use storage::{Isolation, Partition, ReadError, TimestampedOffset};
+use storage::{Isolation, Partition, TimestampedOffset};
 
 use super::{Answer, Api, Reply};
 use crate::context::Context;
@@ -139,7 +139,7 @@ async fn look_up(
         Asked::MaxTimestamp => cx.io().max_timestamp(&partition).await,
         Asked::AtOrAfter(timestamp) => cx.io().offset_for_timestamp(&partition, timestamp, isolation).await,
     };
-    let found = found.map_err(|error| read_error(&error))?;
+    let found = found?;
     let visible = found.filter(|found| found.offset < visible_end);
     Ok(visible.map_or(NOTHING, |TimestampedOffset { offset, timestamp_ms, leader_epoch }| Offset {
         offset,
@@ -160,17 +160,6 @@ fn epoch_at(partition: &Partition, offset: i64) -> i32 {
         epoch = end.leader_epoch;
     }
     epoch
-}
-
-fn read_error(error: &ReadError) -> PartitionError {
-    match error {
-        ReadError::OffsetOutOfRange { .. } => PartitionError::OffsetOutOfRange,
-        ReadError::Deleted => PartitionError::UnknownTopicOrPartition,
-        ReadError::Storage(error) => {
-            tracing::error!(%error, "looking up an offset failed");
-            PartitionError::Storage
-        }
-    }
 }
 
 fn partition_response(

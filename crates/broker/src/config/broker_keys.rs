@@ -150,19 +150,19 @@ broker_keys! {
 
     // ---- retention and cleaning
     /// How long records are kept; -1 is for ever. Comes before `log.retention.minutes`.
-    log_retention_ms: Option<i64> = "log.retention.ms", None, AtLeast(-1), NotYet, DYNAMIC;
+    log_retention_ms: Option<i64> = "log.retention.ms", None, AtLeast(-1), Enforced, DYNAMIC;
     /// How long records are kept. Comes before `log.retention.hours`.
-    log_retention_minutes: Option<i32> = "log.retention.minutes", None, AtLeast(-1), NotYet, FIXED;
+    log_retention_minutes: Option<i32> = "log.retention.minutes", None, AtLeast(-1), Enforced, FIXED;
     /// How long records are kept.
-    log_retention_hours: i32 = "log.retention.hours", Some("168"), AtLeast(-1), NotYet, FIXED;
+    log_retention_hours: i32 = "log.retention.hours", Some("168"), AtLeast(-1), Enforced, FIXED;
     /// The bytes that a partition keeps; -1 is without a limit.
-    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, NotYet, DYNAMIC;
+    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, Enforced, DYNAMIC;
     /// How often records that may be dropped are looked for.
     log_retention_check_interval_ms: i64 =
-        "log.retention.check.interval.ms", Some("300000"), AtLeast(1), NotYet, FIXED;
+        "log.retention.check.interval.ms", Some("300000"), AtLeast(1), Enforced, FIXED;
     /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
     log_cleanup_policy: CleanupPolicy =
-        "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), NotYet, DYNAMIC;
+        "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), Enforced, DYNAMIC;
     /// Whether compacted topics are cleaned.
     log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, NotYet, FIXED;
     /// How long a tombstone of a compacted topic is kept for consumers to see.

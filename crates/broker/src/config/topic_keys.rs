@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use storage::{LogPolicy, Retention};
+
 use super::BrokerConfig;
 use super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf, ThrottledReplicas};
 use super::key::Effect::{Enforced, Inert, NotYet};
@@ -80,7 +82,7 @@ macro_rules! topic_keys {
 topic_keys! {
     /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
     cleanup_policy: CleanupPolicy = "cleanup.policy", ["log.cleanup.policy"],
-        |broker| broker.log_cleanup_policy, EachOf(CleanupPolicy::NAMES), NotYet;
+        |broker| broker.log_cleanup_policy, EachOf(CleanupPolicy::NAMES), Enforced;
     /// The codec that batches are kept in; `producer` keeps them as they came.
     compression_type: CompressionType = "compression.type", ["compression.type"],
         |broker| broker.compression_type, OneOf(CompressionType::NAMES), NotYet;
@@ -156,10 +158,10 @@ topic_keys! {
     remote_storage_enable: bool = "remote.storage.enable", [], |_| false, Any, Enforced;
     /// The bytes that a partition keeps; -1 is without a limit.
     retention_bytes: i64 = "retention.bytes", ["log.retention.bytes"],
-        |broker| broker.log_retention_bytes, Any, NotYet;
+        |broker| broker.log_retention_bytes, Any, Enforced;
     /// How long records are kept; -1 is for ever.
     retention_ms: i64 = "retention.ms", ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
-        |broker| broker.retention_ms(), AtLeast(-1), NotYet;
+        |broker| broker.retention_ms(), AtLeast(-1), Enforced;
     /// The size of a segment file in Kafka. Ottla has no segment files.
     segment_bytes: i32 = "segment.bytes", ["log.segment.bytes"],
         |broker| broker.log_segment_bytes, AtLeast(1_048_576), Inert;
@@ -178,6 +180,13 @@ topic_keys! {
 }
 
 impl TopicConfig {
+    /// What may happen to old records.
+    pub fn log_policy(&self) -> LogPolicy {
+        let limit = |value: i64| u64::try_from(value).ok();
+        let retention = Retention { ms: limit(self.retention_ms), bytes: limit(self.retention_bytes) };
+        LogPolicy { retention: self.cleanup_policy.delete.then_some(retention) }
+    }
+
     /// Checks what a client wants to set, as Kafka's `LogConfig.validate` does, and gives it back normalised.
     ///
     /// # Errors

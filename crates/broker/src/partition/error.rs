@@ -1,5 +1,6 @@
 //! Why a partition refuses: domain errors, turned into Kafka's codes in `crate::error` and nowhere else.
 
+use storage::ReadError;
 use thiserror::Error;
 
 /// A refusal of one partition, reading or being found.
@@ -26,6 +27,9 @@ pub(crate) enum PartitionError {
     /// The offset is outside the log.
     #[error("offset out of range")]
     OffsetOutOfRange,
+    /// Records of a topic that is only compacted are not deleted by offset.
+    #[error("the topic's cleanup.policy is compact")]
+    OnlyCompacted,
     /// The same partition twice in a request that allows it once, or a field that cannot be.
     #[error("invalid request")]
     InvalidRequest,
@@ -35,4 +39,17 @@ pub(crate) enum PartitionError {
     /// The storage engine failed; it has said so in the log.
     #[error("storage failed")]
     Storage,
+}
+
+impl From<ReadError> for PartitionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OffsetOutOfRange { .. } => Self::OffsetOutOfRange,
+            ReadError::Deleted => Self::UnknownTopicOrPartition,
+            ReadError::Storage(error) => {
+                tracing::error!(%error, "the disk could not be read");
+                Self::Storage
+            }
+        }
+    }
 }

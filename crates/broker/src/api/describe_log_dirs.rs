@@ -1,0 +1,73 @@
+//! DescribeLogDirs, key 35: the data folder, and the size of each partition in it.
+//!
+//! Versions 1–4. v2: flexible. v3: an error code for the whole answer. v4: the size and free space of the folder's file
+//! system (KIP-827). There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka.
+//! A size is that of the record batches, without what the storage adds to them.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use codec::messages::describe_log_dirs_response::{
+    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
+use codec::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, StrBytes, TopicName};
+use storage::Topic;
+
+use super::{Answer, Api, Reply};
+use crate::context::Context;
+
+/// Unknown, for the sizes of the file system.
+const UNKNOWN: i64 = -1;
+
+pub(super) struct DescribeLogDirs;
+
+impl Api for DescribeLogDirs {
+    type Request = DescribeLogDirsRequest;
+    const VERSIONS: RangeInclusive<i16> = 1..=4;
+
+    async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Answer<Self> {
+        let folder = cx.services().config.data_dir();
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let catalog = cx.io().catalog();
+        let topics = match &request.topics {
+            None => catalog.topics().map(|topic| described(topic, |_| true)).collect(),
+            Some(asked) => {
+                let found = asked.iter().filter_map(|asked| {
+                    let topic = catalog.topic(asked.topic.as_str())?;
+                    let wanted: HashSet<i32> = asked.partitions.iter().copied().collect();
+                    Some(described(topic, |index| wanted.contains(&index)))
+                });
+                found.collect()
+            }
+        };
+        let (total, usable) = match rustix::fs::statvfs(&folder) {
+            Ok(found) => (bytes(found.f_blocks, found.f_frsize), bytes(found.f_bavail, found.f_frsize)),
+            Err(_) => (UNKNOWN, UNKNOWN),
+        };
+        let result = DescribeLogDirsResult::default()
+            .with_log_dir(StrBytes::from_string(folder.to_string_lossy().into_owned()))
+            .with_topics(topics)
+            .with_total_bytes(total)
+            .with_usable_bytes(usable);
+        Ok(Reply::Response(DescribeLogDirsResponse::default().with_results(vec![result])))
+    }
+
+    fn first_error(response: &DescribeLogDirsResponse) -> i16 {
+        response.error_code
+    }
+}
+
+fn bytes(blocks: u64, block_bytes: u64) -> i64 {
+    i64::try_from(blocks.saturating_mul(block_bytes)).unwrap_or(i64::MAX)
+}
+
+fn described(topic: &Topic, wanted: impl Fn(i32) -> bool) -> DescribeLogDirsTopic {
+    let partitions = topic.partitions.iter().filter(|partition| wanted(partition.index())).map(|partition| {
+        DescribeLogDirsPartition::default()
+            .with_partition_index(partition.index())
+            .with_partition_size(i64::try_from(partition.size_bytes()).unwrap_or(i64::MAX))
+    });
+    DescribeLogDirsTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
+        .with_partitions(partitions.collect())
+}
