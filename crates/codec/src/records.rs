@@ -3,7 +3,7 @@
 //! A broker stores and serves batches as its producers built them. [`RecordBatch`] checks one on
 //! arrival (length, CRC-32C, counts); [`validate_records`] also walks the records in it;
 //! [`batches`] cuts a stored or fetched sequence into batches by their headers alone; [`Records`]
-//! reads the records themselves. [`BatchBuilder`] writes batches.
+//! reads the records themselves. [`BatchBuilder`] writes batches. [`OpenedBatch`] takes records out of one.
 //!
 //! Layout and rules are those of Kafka's `DefaultRecordBatch`, `DefaultRecord` and `LogValidator`.
 
@@ -12,6 +12,7 @@ mod builder;
 mod compression;
 mod control;
 mod error;
+mod filter;
 mod record;
 mod validate;
 
@@ -23,5 +24,6 @@ pub use builder::BatchBuilder;
 pub use compression::{Compression, compress, decompress, decompressed_limit};
 pub use control::{ControlType, EndTransactionMarker};
 pub use error::BatchError;
+pub use filter::{OpenedBatch, RecordView, Retained, emptied};
 pub use record::{Record, RecordHeader, Records};
 pub use validate::{RecordsSummary, validate_records};

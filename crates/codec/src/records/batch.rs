@@ -5,12 +5,13 @@
 //! broker may change three things in a batch: base offset and leader epoch (outside the CRC), and
 //! the timestamp type with the largest timestamp (inside it).
 
-use std::fmt;
+use std::{fmt, io};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::compression::Compression;
 use super::error::BatchError;
+use super::filter::OpenedBatch;
 use super::record::Records;
 
 /// Where the fields stand. The CRC covers everything from the attributes on.
@@ -180,6 +181,11 @@ impl BatchHeader {
         self.last_offset().saturating_add(1)
     }
 
+    /// The time in ms from which compaction may drop the tombstones and markers in it, if it has one (KIP-534).
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp)
+    }
+
     /// Whether an idempotent or transactional producer wrote it.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id >= 0
@@ -194,6 +200,33 @@ impl BatchHeader {
         let sum = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
         (sum % (i64::from(i32::MAX) + 1)) as i32
     }
+}
+
+/// The batch of this header and these records, compressed as the header says; length and CRC are put in.
+///
+/// # Errors
+/// If it exceeds 2 GiB.
+pub(super) fn assemble(header: &BatchHeader, payload: &[u8]) -> io::Result<Bytes> {
+    let length = i32::try_from(BatchHeader::LEN - LENGTH_BASE + payload.len())
+        .map_err(|_| io::Error::other("a batch cannot exceed 2 GiB"))?;
+    let mut batch = BytesMut::with_capacity(BatchHeader::LEN + payload.len());
+    batch.put_i64(header.base_offset);
+    batch.put_i32(length);
+    batch.put_i32(header.partition_leader_epoch);
+    batch.put_i8(MAGIC_V2);
+    batch.put_u32(0);
+    batch.put_i16(header.attributes.0);
+    batch.put_i32(header.last_offset_delta);
+    batch.put_i64(header.base_timestamp);
+    batch.put_i64(header.max_timestamp);
+    batch.put_i64(header.producer_id);
+    batch.put_i16(header.producer_epoch);
+    batch.put_i32(header.base_sequence);
+    batch.put_i32(header.records_count);
+    batch.put_slice(payload);
+    let crc = crc32c::crc32c(batch.get(at::ATTRIBUTES..).unwrap_or_default());
+    put(&mut batch, at::CRC, crc.to_be_bytes());
+    Ok(batch.freeze())
 }
 
 fn ensure<T: Into<i64>>(
@@ -292,6 +325,15 @@ impl RecordBatch {
     /// If the compressed data is broken or expands beyond its limit.
     pub fn records(&self) -> Result<Records, BatchError> {
         Records::new(self.header, &self.bytes)
+    }
+
+    /// The records as one piece to be looked through and thinned out, decompressed if need be.
+    ///
+    /// # Errors
+    /// If the compressed data is broken or expands beyond the limit, or the records do not have the layout, the
+    /// number or the offsets that the header claims.
+    pub fn open(&self) -> Result<OpenedBatch, BatchError> {
+        OpenedBatch::new(self.header, &self.bytes)
     }
 
     /// What follows the header: the records, compressed or not.

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::batch::{Attributes, BatchHeader, TimestampType};
+use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
 use super::compression::{Compression, compress};
 
 /// A batch in the making. Records get the offsets 0, 1, 2, … from the base offset.
@@ -151,25 +151,21 @@ impl BatchBuilder {
     pub fn build(self) -> Bytes {
         let payload =
             compress(self.compression, &self.records).expect("codecs do not fail when writing to memory");
-        let length = i32::try_from(BatchHeader::LEN - 12 + payload.len()).expect("a batch is below 2 GiB");
-        let mut body = BytesMut::with_capacity(BatchHeader::LEN + payload.len());
-        body.put_i16(self.attributes | self.compression as i16);
-        body.put_i32((self.count - 1).max(0));
-        body.put_i64(self.base_timestamp.unwrap_or(-1));
-        body.put_i64(self.max_timestamp);
-        body.put_i64(self.producer_id);
-        body.put_i16(self.producer_epoch);
-        body.put_i32(self.base_sequence);
-        body.put_i32(self.count);
-        body.put_slice(&payload);
-        let mut batch = BytesMut::with_capacity(21 + body.len());
-        batch.put_i64(self.base_offset);
-        batch.put_i32(length);
-        batch.put_i32(self.partition_leader_epoch);
-        batch.put_i8(2);
-        batch.put_u32(crc32c::crc32c(&body));
-        batch.put_slice(&body);
-        batch.freeze()
+        let header = BatchHeader {
+            base_offset: self.base_offset,
+            batch_length: 0,
+            partition_leader_epoch: self.partition_leader_epoch,
+            crc: 0,
+            attributes: Attributes(self.attributes | self.compression as i16),
+            last_offset_delta: (self.count - 1).max(0),
+            base_timestamp: self.base_timestamp.unwrap_or(-1),
+            max_timestamp: self.max_timestamp,
+            producer_id: self.producer_id,
+            producer_epoch: self.producer_epoch,
+            base_sequence: self.base_sequence,
+            records_count: self.count,
+        };
+        assemble(&header, &payload).expect("a batch is below 2 GiB")
     }
 }
 

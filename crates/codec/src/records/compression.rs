@@ -65,10 +65,13 @@ impl fmt::Display for Compression {
 
 const MIB: usize = 1024 * 1024;
 
+/// The most bytes that any batch may expand to.
+pub(super) const MAX_DECOMPRESSED: usize = 64 * MIB;
+
 /// The most bytes that `compressed` bytes may expand to: 64 times as many, but at least 16 MiB
 /// (records of one repeated value compress a thousandfold) and at most 64 MiB.
 pub fn decompressed_limit(compressed: usize) -> usize {
-    compressed.saturating_mul(64).clamp(16 * MIB, 64 * MIB)
+    compressed.saturating_mul(64).clamp(16 * MIB, MAX_DECOMPRESSED)
 }
 
 /// Decompresses `data`. Without compression this is a copy; callers slice instead.
@@ -76,51 +79,61 @@ pub fn decompressed_limit(compressed: usize) -> usize {
 /// # Errors
 /// If the data is broken or expands beyond [`decompressed_limit`].
 pub fn decompress(compression: Compression, data: &[u8]) -> Result<Bytes, BatchError> {
+    decompress_within(compression, data, decompressed_limit(data.len()))
+}
+
+/// Decompresses `data` to at most `limit` bytes.
+pub(super) fn decompress_within(
+    compression: Compression,
+    data: &[u8],
+    limit: usize,
+) -> Result<Bytes, BatchError> {
     let mut out = Vec::with_capacity(data.len().saturating_mul(2).min(MIB));
-    reader(compression, data)
-        .read_to_end(&mut out)
-        .map_err(|error| failure(compression, data.len(), &error))?;
+    reader(compression, data, limit).read_to_end(&mut out).map_err(|error| failure(compression, &error))?;
     Ok(Bytes::from(out))
 }
 
-/// The decompressed data as a stream that fails beyond the limit; [`failure`] explains its errors.
-pub(super) fn reader<'a>(compression: Compression, data: &'a [u8]) -> Box<dyn Read + 'a> {
-    let left = decompressed_limit(data.len());
+/// The decompressed data as a stream that fails beyond `limit` bytes; [`failure`] explains its errors.
+pub(super) fn reader<'a>(compression: Compression, data: &'a [u8], limit: usize) -> Box<dyn Read + 'a> {
+    let left = limit;
     match compression {
         Compression::None => Box::new(data),
-        Compression::Gzip => Box::new(Limited { inner: MultiGzDecoder::new(data), left }),
-        Compression::Snappy => Box::new(Limited { inner: SnappyReader::new(data), left }),
-        Compression::Lz4 => Box::new(Limited { inner: FrameDecoder::new(data), left }),
+        Compression::Gzip => Box::new(Limited { inner: MultiGzDecoder::new(data), limit, left }),
+        Compression::Snappy => Box::new(Limited { inner: SnappyReader::new(data), limit, left }),
+        Compression::Lz4 => Box::new(Limited { inner: FrameDecoder::new(data), limit, left }),
         Compression::Zstd => match zstd::stream::read::Decoder::with_buffer(data) {
-            Ok(inner) => Box::new(Limited { inner, left }),
+            Ok(inner) => Box::new(Limited { inner, limit, left }),
             Err(error) => Box::new(Failed(Some(error))),
         },
     }
 }
 
 /// What an error of [`reader`] means.
-pub(super) fn failure(compression: Compression, compressed_len: usize, error: &io::Error) -> BatchError {
-    if error.get_ref().is_some_and(|inner| inner.is::<OverLimit>()) {
-        BatchError::TooExpansive { limit: decompressed_limit(compressed_len) }
-    } else {
-        BatchError::Decompression { compression, reason: error.to_string() }
+pub(super) fn failure(compression: Compression, error: &io::Error) -> BatchError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<OverLimit>()) {
+        Some(OverLimit { limit }) => BatchError::TooExpansive { limit: *limit },
+        None => BatchError::Decompression { compression, reason: error.to_string() },
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the decompressed data exceeds its limit")]
-struct OverLimit;
+#[error("the decompressed data exceeds its limit of {limit} bytes")]
+struct OverLimit {
+    limit: usize,
+}
 
 /// Passes on at most `left` bytes; one more is an error.
 struct Limited<R> {
     inner: R,
+    limit: usize,
     left: usize,
 }
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buf)?;
-        self.left = self.left.checked_sub(read).ok_or_else(|| io::Error::other(OverLimit))?;
+        let over = || io::Error::other(OverLimit { limit: self.limit });
+        self.left = self.left.checked_sub(read).ok_or_else(over)?;
         Ok(read)
     }
 }

@@ -4,10 +4,12 @@
 //! limit, if need be); keys and values are slices. Every length is checked against the record it
 //! stands in, and that against the batch.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::batch::{BatchHeader, TimestampType};
-use super::compression::{Compression, decompress};
+use super::compression::{Compression, MAX_DECOMPRESSED, decompress_within};
 use super::error::BatchError;
 
 /// One record.
@@ -49,35 +51,34 @@ impl Records {
     /// # Errors
     /// If the codec is unknown, the compressed data broken or too expansive.
     pub fn new(header: BatchHeader, bytes: &Bytes) -> Result<Records, BatchError> {
-        let payload = bytes.slice(BatchHeader::LEN.min(bytes.len())..);
-        let bytes = match header.attributes.compression()? {
-            Compression::None => payload,
-            codec => decompress(codec, &payload)?,
-        };
+        let bytes = uncompressed(&header, bytes)?;
         Ok(Records { header, bytes, at: 0, index: 0 })
     }
 
     fn read(&mut self) -> Result<Record, BatchError> {
-        let index = self.index;
-        let mut cursor = Cursor { bytes: &self.bytes, at: self.at, end: self.bytes.len(), index };
-        let len = cursor.len()?.ok_or_else(|| cursor.error("negative length"))?;
-        cursor.end = cursor.at + len;
-        self.at = cursor.end;
-        cursor.byte()?;
-        let timestamp_delta = cursor.varlong()?;
-        let offset_delta = cursor.varint()?;
-        let key = cursor.bytes()?;
-        let value = cursor.bytes()?;
-        let headers = cursor.headers()?;
-        if cursor.at != cursor.end {
-            return Err(cursor.error("longer than its content"));
-        }
-        let timestamp = match self.header.attributes.timestamp_type() {
-            TimestampType::CreateTime => self.header.base_timestamp.saturating_add(timestamp_delta),
-            TimestampType::LogAppendTime => self.header.max_timestamp,
-        };
-        let offset = self.header.base_offset.saturating_add(offset_delta.into());
-        Ok(Record { offset, timestamp, key, value, headers })
+        let mut headers = Vec::new();
+        let slice = |range: Range<usize>| self.bytes.slice(range);
+        let layout = Layout::read(&self.bytes, self.at, self.index, |key, value| {
+            headers.push(RecordHeader { key: slice(key), value: value.map(slice) });
+        })?;
+        self.at = layout.whole.end;
+        Ok(Record {
+            offset: layout.offset(&self.header),
+            timestamp: layout.timestamp(&self.header),
+            key: layout.key.map(slice),
+            value: layout.value.map(slice),
+            headers,
+        })
+    }
+}
+
+/// The records of a batch without its header, decompressed if need be. Under the limit of all batches, not under the
+/// one of this batch's size: what was accepted may have lost records since, and compress better than before.
+pub(super) fn uncompressed(header: &BatchHeader, batch: &Bytes) -> Result<Bytes, BatchError> {
+    let payload = batch.slice(BatchHeader::LEN.min(batch.len())..);
+    match header.attributes.compression()? {
+        Compression::None => Ok(payload),
+        codec => decompress_within(codec, &payload, MAX_DECOMPRESSED),
     }
 }
 
@@ -94,9 +95,61 @@ impl Iterator for Records {
     }
 }
 
+/// Where the parts of one record stand in the uncompressed records of its batch.
+pub(super) struct Layout {
+    /// All of it, with its length.
+    pub(super) whole: Range<usize>,
+    /// Where its offset delta starts; before it are length, attributes and timestamp delta.
+    pub(super) behind_timestamp: usize,
+    pub(super) attributes: u8,
+    timestamp_delta: i64,
+    offset_delta: i32,
+    pub(super) key: Option<Range<usize>>,
+    pub(super) value: Option<Range<usize>>,
+}
+
+impl Layout {
+    /// Reads the record at `at`, number `index` of its batch; `header` takes the name and value of each header.
+    #[inline]
+    pub(super) fn read(
+        bytes: &[u8],
+        at: usize,
+        index: i32,
+        header: impl FnMut(Range<usize>, Option<Range<usize>>),
+    ) -> Result<Layout, BatchError> {
+        let mut cursor = Cursor { bytes, at, end: bytes.len(), index };
+        let len = cursor.len()?.ok_or_else(|| cursor.error("negative length"))?;
+        cursor.end = cursor.at + len;
+        let attributes = cursor.byte()?;
+        let timestamp_delta = cursor.varlong()?;
+        let behind_timestamp = cursor.at;
+        let offset_delta = cursor.varint()?;
+        let key = cursor.nullable()?;
+        let value = cursor.nullable()?;
+        cursor.headers(header)?;
+        if cursor.at != cursor.end {
+            return Err(cursor.error("longer than its content"));
+        }
+        let whole = at..cursor.end;
+        Ok(Layout { whole, behind_timestamp, attributes, timestamp_delta, offset_delta, key, value })
+    }
+
+    pub(super) fn offset(&self, header: &BatchHeader) -> i64 {
+        header.base_offset.saturating_add(self.offset_delta.into())
+    }
+
+    /// Sums wrap around, as Java's do: so a timestamp outlives a change of the base, whatever it is.
+    pub(super) fn timestamp(&self, header: &BatchHeader) -> i64 {
+        match header.attributes.timestamp_type() {
+            TimestampType::CreateTime => header.base_timestamp.wrapping_add(self.timestamp_delta),
+            TimestampType::LogAppendTime => header.max_timestamp,
+        }
+    }
+}
+
 /// Reads within one record.
 struct Cursor<'a> {
-    bytes: &'a Bytes,
+    bytes: &'a [u8],
     at: usize,
     end: usize,
     index: i32,
@@ -147,25 +200,27 @@ impl Cursor<'_> {
         }
     }
 
-    fn bytes(&mut self) -> Result<Option<Bytes>, BatchError> {
+    fn nullable(&mut self) -> Result<Option<Range<usize>>, BatchError> {
         let Some(len) = self.len()? else { return Ok(None) };
         let start = self.at;
         self.at += len;
-        Ok(Some(self.bytes.slice(start..self.at)))
+        Ok(Some(start..self.at))
     }
 
-    fn headers(&mut self) -> Result<Vec<RecordHeader>, BatchError> {
+    fn headers(
+        &mut self,
+        mut each: impl FnMut(Range<usize>, Option<Range<usize>>),
+    ) -> Result<(), BatchError> {
         // A header takes at least two bytes, so the count is checked like a length.
         let count = self.varint()?;
         let count = usize::try_from(count)
             .ok()
             .filter(|count| *count <= (self.end - self.at) / 2)
             .ok_or_else(|| self.error("header count exceeds the record"))?;
-        let mut headers = Vec::new();
         for _ in 0..count {
-            let key = self.bytes()?.ok_or_else(|| self.error("null header name"))?;
-            headers.push(RecordHeader { key, value: self.bytes()? });
+            let key = self.nullable()?.ok_or_else(|| self.error("null header name"))?;
+            each(key, self.nullable()?);
         }
-        Ok(headers)
+        Ok(())
     }
 }

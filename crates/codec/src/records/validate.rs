@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use super::batch::{RecordBatch, TimestampType};
-use super::compression::{Compression, failure, reader};
+use super::compression::{Compression, decompressed_limit, failure, reader};
 use super::error::BatchError;
 
 /// What the walk learned besides that all is well.
@@ -32,9 +32,8 @@ pub fn validate_records(batch: &RecordBatch) -> Result<RecordsSummary, BatchErro
         Compression::None => walk(batch, Walk::new(Slice(payload))),
         codec => {
             let source = Stream {
-                reader: reader(codec, payload),
+                reader: reader(codec, payload, decompressed_limit(payload.len())),
                 codec,
-                compressed_len: payload.len(),
                 buffer: vec![0; BUFFER_LEN],
                 at: 0,
                 len: 0,
@@ -49,7 +48,7 @@ fn walk<S: Source>(batch: &RecordBatch, mut walk: Walk<S>) -> Result<RecordsSumm
     let mut summary = RecordsSummary { max_timestamp: i64::MIN, max_timestamp_delta: 0 };
     for index in 0..header.records_count {
         walk.index = index;
-        let timestamp = header.base_timestamp.saturating_add(walk.record()?);
+        let timestamp = header.base_timestamp.wrapping_add(walk.record()?);
         if timestamp > summary.max_timestamp {
             summary = RecordsSummary { max_timestamp: timestamp, max_timestamp_delta: index };
         }
@@ -96,7 +95,6 @@ const BUFFER_LEN: usize = 16 * 1024;
 struct Stream<'a> {
     reader: Box<dyn Read + 'a>,
     codec: Compression,
-    compressed_len: usize,
     buffer: Vec<u8>,
     at: usize,
     len: usize,
@@ -107,10 +105,7 @@ impl Stream<'_> {
     fn fill(&mut self) -> Result<bool, BatchError> {
         if self.at == self.len {
             self.at = 0;
-            self.len = self
-                .reader
-                .read(&mut self.buffer)
-                .map_err(|error| failure(self.codec, self.compressed_len, &error))?;
+            self.len = self.reader.read(&mut self.buffer).map_err(|error| failure(self.codec, &error))?;
         }
         Ok(self.len > 0)
     }

@@ -1,0 +1,190 @@
+//! Takes records out of a batch, as log compaction does, and leaves all else as it was.
+//!
+//! What stays is copied byte for byte: offsets, timestamps, headers and the order do not change, nor do base offset,
+//! last offset, producer id, epoch and sequence, from which readers and producers know what the batch was. Follows
+//! Kafka's `MemoryRecords.filterTo` and KIP-534; which records stay is the caller's decision.
+
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
+use super::builder::put_varlong;
+use super::compression::{Compression, compress};
+use super::error::BatchError;
+use super::record::{Layout, uncompressed};
+
+/// Stands for a time that there is not.
+const NO_TIMESTAMP: i64 = -1;
+
+/// A batch whose records were decompressed, if need be, and walked once: they have the layout and the number that the
+/// header claims, and their offsets rise within its range.
+#[derive(Debug, Clone)]
+pub struct OpenedBatch {
+    header: BatchHeader,
+    records: Bytes,
+}
+
+/// One record, borrowed from its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordView<'a> {
+    /// Its offset in the partition.
+    pub offset: i64,
+    /// Its timestamp in ms; that of the batch's append if the batch says so.
+    pub timestamp: i64,
+    /// Its key, or null.
+    pub key: Option<&'a [u8]>,
+    /// Its value, or null: a tombstone in a compacted topic.
+    pub value: Option<&'a [u8]>,
+    /// All of it.
+    whole: &'a [u8],
+    attributes: u8,
+    /// From its offset delta on.
+    behind_timestamp: &'a [u8],
+}
+
+impl OpenedBatch {
+    pub(super) fn new(header: BatchHeader, batch: &Bytes) -> Result<OpenedBatch, BatchError> {
+        let records = uncompressed(&header, batch)?;
+        let (mut at, mut before) = (0, header.base_offset.saturating_sub(1));
+        for index in 0..header.records_count {
+            let layout = Layout::read(&records, at, index, |_, _| {})?;
+            let offset = layout.offset(&header);
+            if offset <= before || offset > header.last_offset() {
+                return Err(BatchError::Record {
+                    index,
+                    problem: "its offset is not one of the batch's next",
+                });
+            }
+            (at, before) = (layout.whole.end, offset);
+        }
+        if at != records.len() {
+            let index = header.records_count;
+            return Err(BatchError::Record { index, problem: "more bytes than the header's records" });
+        }
+        Ok(OpenedBatch { header, records })
+    }
+
+    /// The header of the batch.
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// Its records, in order.
+    pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
+        views(&self.header, &self.records)
+    }
+
+    /// Keeps the records that `retain` says. Nothing is copied before the first that does not stay.
+    pub fn filter(self, mut retain: impl FnMut(&RecordView<'_>) -> bool) -> Retained {
+        let (mut kept, mut count, mut seen) = (None, 0, 0);
+        let mut max_timestamp = NO_TIMESTAMP;
+        for view in views(&self.header, &self.records) {
+            if retain(&view) {
+                count += 1;
+                max_timestamp = max_timestamp.max(view.timestamp);
+                if let Some(kept) = &mut kept {
+                    BytesMut::extend_from_slice(kept, view.whole);
+                }
+            } else if kept.is_none() {
+                kept = Some(BytesMut::from(self.records.get(..seen).unwrap_or_default()));
+            }
+            seen += view.whole.len();
+        }
+        let OpenedBatch { mut header, records } = self;
+        if kept.is_some() && header.attributes.timestamp_type() == TimestampType::CreateTime {
+            header.max_timestamp = max_timestamp;
+        }
+        header.records_count = count;
+        let changed = kept.is_some();
+        Retained { header, records: kept.map_or(records, BytesMut::freeze), changed }
+    }
+}
+
+/// What stays of a batch, not yet a batch again.
+#[derive(Debug, Clone)]
+pub struct Retained {
+    header: BatchHeader,
+    records: Bytes,
+    changed: bool,
+}
+
+impl Retained {
+    /// Whether no record stays.
+    pub fn is_empty(&self) -> bool {
+        self.header.records_count == 0
+    }
+
+    /// Whether the batch is other than it was: a record was taken out, or a delete horizon set.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Writes into the batch from when on its tombstones and markers may go, Unix ms (KIP-534). It takes the place of
+    /// the base timestamp; the records keep theirs, as what they are relative to it is rewritten.
+    pub fn set_delete_horizon(&mut self, horizon_ms: i64) {
+        let mut records = BytesMut::with_capacity(self.records.len().saturating_add(self.records.len() / 8));
+        let mut front = BytesMut::new();
+        for view in views(&self.header, &self.records) {
+            front.clear();
+            front.put_u8(view.attributes);
+            put_varlong(&mut front, view.timestamp.wrapping_sub(horizon_ms));
+            put_varlong(&mut records, (front.len() + view.behind_timestamp.len()) as i64);
+            records.extend_from_slice(&front);
+            records.extend_from_slice(view.behind_timestamp);
+        }
+        self.records = records.freeze();
+        self.header.attributes.0 |= Attributes::DELETE_HORIZON;
+        self.header.base_timestamp = horizon_ms;
+        self.changed = true;
+    }
+
+    /// The batch, compressed as before. Without records it is [`emptied`].
+    ///
+    /// # Errors
+    /// If the codec fails, which on valid input means that it ran out of memory.
+    pub fn build(&self) -> io::Result<Bytes> {
+        if self.is_empty() {
+            return Ok(emptied(&self.header));
+        }
+        match self.header.attributes.compression().unwrap_or(Compression::None) {
+            Compression::None => assemble(&self.header, &self.records),
+            codec => assemble(&self.header, &compress(codec, &self.records)?),
+        }
+    }
+}
+
+/// The batch of this header after it lost its records: a trace that keeps its offsets and its producer's sequence
+/// (Kafka's `DefaultRecordBatch.writeEmptyHeader`).
+pub fn emptied(header: &BatchHeader) -> Bytes {
+    let kept = Attributes::LOG_APPEND_TIME | Attributes::TRANSACTIONAL | Attributes::CONTROL;
+    let header = BatchHeader {
+        attributes: Attributes(header.attributes.0 & kept),
+        base_timestamp: NO_TIMESTAMP,
+        records_count: 0,
+        ..*header
+    };
+    assemble(&header, &[]).expect("a header alone is below 2 GiB")
+}
+
+/// The records in `records`, which were walked before: it ends where they do.
+fn views<'a>(header: &'a BatchHeader, records: &'a [u8]) -> impl Iterator<Item = RecordView<'a>> {
+    let mut at = 0;
+    (0..header.records_count).map_while(move |index| {
+        let layout = Layout::read(records, at, index, |_, _| {}).ok()?;
+        at = layout.whole.end;
+        let slice = |range: std::ops::Range<usize>| records.get(range).unwrap_or_default();
+        Some(RecordView {
+            offset: layout.offset(header),
+            timestamp: layout.timestamp(header),
+            key: layout.key.clone().map(slice),
+            value: layout.value.clone().map(slice),
+            behind_timestamp: slice(layout.behind_timestamp..layout.whole.end),
+            attributes: layout.attributes,
+            whole: slice(layout.whole.clone()),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;
