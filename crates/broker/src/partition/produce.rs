@@ -62,8 +62,13 @@ pub(crate) enum ProduceError {
     #[error("One or more records have been rejected due to invalid timestamp")]
     InvalidTimestamp(Vec<RecordError>),
     /// Some records break a rule of the topic.
-    #[error("One or more records have been rejected due to {} record errors in total", .0.len())]
-    InvalidRecords(Vec<RecordError>),
+    #[error("One or more records have been rejected due to {total} record errors in total")]
+    InvalidRecords {
+        /// The first of them.
+        shown: Vec<RecordError>,
+        /// How many there are.
+        total: usize,
+    },
     /// The partition is not there, or not for clients to write to.
     #[error(transparent)]
     Partition(#[from] PartitionError),
@@ -82,7 +87,7 @@ impl ProduceError {
     /// The records at fault, if the fault is in single records.
     pub(crate) fn records(&self) -> &[RecordError] {
         match self {
-            Self::InvalidTimestamp(records) | Self::InvalidRecords(records) => records,
+            Self::InvalidTimestamp(records) | Self::InvalidRecords { shown: records, .. } => records,
             _ => &[],
         }
     }
@@ -146,22 +151,21 @@ pub(crate) fn check(
     Ok(with_true_timestamp(batch, max_timestamp, rules)?)
 }
 
-/// Looks at the records as far as it can be had without decompressing; the largest timestamp among them.
+/// Looks at the records as far as it can be had without decompressing, in compacted topics at each (Kafka's
+/// `LogValidator.validateKey`); the largest timestamp among them.
 fn check_records(batch: &RecordBatch, rules: &ProduceRules) -> Result<i64, ProduceError> {
     let compressed = batch.header().attributes.compression()? != Compression::None;
-    let max_timestamp = if compressed && !rules.compacted {
-        batch.header().max_timestamp
-    } else {
-        validate_records(batch)?.max_timestamp
-    };
-    if rules.compacted {
-        let message = |_: &Record| "Compacted topic cannot accept message without key".to_owned();
-        let keyless = record_errors(batch, |record| record.key.is_none(), message)?;
-        if !keyless.is_empty() {
-            return Err(ProduceError::InvalidRecords(keyless));
-        }
+    if compressed && !rules.compacted {
+        return Ok(batch.header().max_timestamp);
     }
-    Ok(max_timestamp)
+    let summary = validate_records(batch)?;
+    if rules.compacted && summary.keyless > 0 {
+        let message = |_: &Record| "Compacted topic cannot accept message without key".to_owned();
+        let shown = record_errors(batch, |record| record.key.is_none(), message)?;
+        let total = usize::try_from(summary.keyless).unwrap_or(shown.len());
+        return Err(ProduceError::InvalidRecords { shown, total });
+    }
+    Ok(summary.max_timestamp)
 }
 
 fn check_timestamps(
@@ -202,6 +206,7 @@ fn check_timestamps(
     if outside.is_empty() { Ok(()) } else { Err(ProduceError::InvalidTimestamp(outside)) }
 }
 
+/// The first records that are refused.
 fn record_errors(
     batch: &RecordBatch,
     is_refused: impl Fn(&Record) -> bool,
@@ -210,8 +215,11 @@ fn record_errors(
     let mut errors = Vec::new();
     for (index, record) in (0..).zip(batch.records()?) {
         let record = record?;
-        if is_refused(&record) && errors.len() < MAX_RECORD_ERRORS {
+        if is_refused(&record) {
             errors.push(RecordError { index, message: message(&record) });
+        }
+        if errors.len() == MAX_RECORD_ERRORS {
+            break;
         }
     }
     Ok(errors)
@@ -309,12 +317,37 @@ mod tests {
     #[test]
     fn compacted_topics_name_the_records_without_a_key() {
         let rules = ProduceRules { compacted: true, ..RULES };
-        for compression in [Compression::None, Compression::Gzip] {
+        for compression in Compression::ALL {
             let keyless = batch().record(NOW_MS, None, None).record(NOW_MS, Some(b""), None);
             let error = check_with(keyless.compression(compression), &rules).unwrap_err();
             assert_eq!(error.records().iter().map(|record| record.index).collect::<Vec<_>>(), [1]);
+            assert!(check_with(batch().compression(compression), &rules).is_ok());
         }
-        assert!(check_with(batch(), &rules).is_ok());
+        assert!(check_with(BatchBuilder::new().record(NOW_MS, None, None), &RULES).is_ok());
+    }
+
+    #[test]
+    fn only_the_first_of_many_refused_records_are_named_but_all_are_counted() {
+        let rules = ProduceRules { compacted: true, max_message_bytes: 1 << 20, ..RULES };
+        let mut keyless = batch();
+        (0..1000).for_each(|_| keyless.push(NOW_MS, None, None, &[]));
+        let error = check_with(keyless, &rules).unwrap_err();
+        let named: Vec<i32> = error.records().iter().map(|record| record.index).collect();
+        assert_eq!(named, (1..=MAX_RECORD_ERRORS as i32).collect::<Vec<_>>());
+        assert!(error.to_string().contains("1000 record errors"), "{error}");
+    }
+
+    /// Elsewhere what is compressed stays closed: nobody pays for looking into it.
+    #[test]
+    fn only_compacted_topics_look_into_compressed_batches() {
+        let mut bytes = BytesMut::from(&batch().compression(Compression::Gzip).build()[..]);
+        bytes[61] ^= 0xff;
+        set_max_timestamp(&mut bytes, TimestampType::CreateTime, NOW_MS + 1);
+        let broken = Some(bytes.freeze());
+        assert!(check(broken.clone(), &RULES, 9, NOW_MS).is_ok());
+        let rules = ProduceRules { compacted: true, ..RULES };
+        let error = check(broken, &rules, 9, NOW_MS).unwrap_err();
+        assert!(matches!(error, ProduceError::Batch(BatchError::Decompression { .. })), "{error}");
     }
 
     #[test]

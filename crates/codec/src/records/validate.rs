@@ -17,6 +17,8 @@ pub struct RecordsSummary {
     pub max_timestamp: i64,
     /// The offset of the first record that has it, from the batch's base offset.
     pub max_timestamp_delta: i32,
+    /// Records without a key, which compacted topics do not take.
+    pub keyless: i32,
 }
 
 /// Walks the records of a producer's batch: as many as the header says, offsets counting up from
@@ -45,19 +47,21 @@ pub fn validate_records(batch: &RecordBatch) -> Result<RecordsSummary, BatchErro
 
 fn walk<S: Source>(batch: &RecordBatch, mut walk: Walk<S>) -> Result<RecordsSummary, BatchError> {
     let header = batch.header();
-    let mut summary = RecordsSummary { max_timestamp: i64::MIN, max_timestamp_delta: 0 };
+    let mut summary = RecordsSummary { max_timestamp: i64::MIN, max_timestamp_delta: 0, keyless: 0 };
     for index in 0..header.records_count {
         walk.index = index;
-        let timestamp = header.base_timestamp.wrapping_add(walk.record()?);
+        let (timestamp_delta, has_key) = walk.record()?;
+        let timestamp = header.base_timestamp.wrapping_add(timestamp_delta);
+        summary.keyless += i32::from(!has_key);
         if timestamp > summary.max_timestamp {
-            summary = RecordsSummary { max_timestamp: timestamp, max_timestamp_delta: index };
+            (summary.max_timestamp, summary.max_timestamp_delta) = (timestamp, index);
         }
     }
     if !walk.source.at_end()? {
         return Err(walk.error("followed by more bytes than the header's records"));
     }
     if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-        summary = RecordsSummary { max_timestamp: header.max_timestamp, max_timestamp_delta: 0 };
+        (summary.max_timestamp, summary.max_timestamp_delta) = (header.max_timestamp, 0);
     }
     Ok(summary)
 }
@@ -156,8 +160,8 @@ impl<S: Source> Walk<S> {
         BatchError::Record { index: self.index, problem }
     }
 
-    /// Walks one record and returns its timestamp delta.
-    fn record(&mut self) -> Result<i64, BatchError> {
+    /// Walks one record and returns its timestamp delta and whether it has a key.
+    fn record(&mut self) -> Result<(i64, bool), BatchError> {
         // The length itself stands outside of the record.
         self.left = usize::MAX;
         let len = self.varint()?;
@@ -167,13 +171,13 @@ impl<S: Source> Walk<S> {
         if self.varint()? != self.index {
             return Err(self.error("its offset is not the next one"));
         }
-        self.skip_nullable()?;
+        let has_key = self.skip_nullable()?;
         self.skip_nullable()?;
         self.skip_headers()?;
         if self.left != 0 {
             return Err(self.error("longer than its content"));
         }
-        Ok(timestamp_delta)
+        Ok((timestamp_delta, has_key))
     }
 
     fn skip_headers(&mut self) -> Result<(), BatchError> {

@@ -137,7 +137,7 @@ fn the_largest_timestamp_is_found_whatever_the_header_says() {
     set_max_timestamp(&mut bytes, TimestampType::CreateTime, 99_999);
     let batch = RecordBatch::parse(bytes.into()).unwrap();
     let summary = validate_records(&batch).unwrap();
-    assert_eq!(summary, RecordsSummary { max_timestamp: 1500, max_timestamp_delta: 1 });
+    assert_eq!(summary, RecordsSummary { max_timestamp: 1500, max_timestamp_delta: 1, keyless: 4 });
 }
 
 type Headers = Vec<(String, Option<Vec<u8>>)>;
@@ -164,6 +164,8 @@ proptest! {
         let batch = RecordBatch::parse(builder.build()).unwrap();
         let summary = validate_records(&batch).unwrap();
         prop_assert_eq!(summary.max_timestamp, batch.header().max_timestamp);
+        let keyless = records.iter().filter(|(_, key, ..)| key.is_none()).count();
+        prop_assert_eq!(summary.keyless as usize, keyless);
         for (read, (timestamp, key, value, headers)) in batch.records().unwrap().zip(&records) {
             let read = read.unwrap();
             prop_assert_eq!(read.timestamp, *timestamp);
