@@ -1,14 +1,18 @@
-//! Topics with `cleanup.policy=compact`: what they refuse of a producer (KIP-467), as a client sees it.
+//! Topics with `cleanup.policy=compact`, as a client sees them: what they refuse of a producer (KIP-467), what is left.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use codec::messages::ProduceRequest;
 use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use codec::messages::produce_response::PartitionProduceResponse;
-use codec::records::{BatchBuilder, Compression};
+use codec::records::{BatchBuilder, Compression, RecordBatch, batches};
 use ottla_tests::admin::{create_topic, create_topic_with, init_producer_id, list_offset, topic_name};
 use ottla_tests::broker::TestBroker;
 use ottla_tests::client::Client;
+use ottla_tests::consumer::{Ask, fetch};
+use ottla_tests::eventually;
 
 const INVALID_RECORD: i16 = 87;
 /// Of a timestamp: the end of the log.
@@ -119,5 +123,73 @@ fn a_tombstone_is_taken() -> Result<()> {
     let tombstone = BatchBuilder::new().record(1, Some(b"a"), None).build();
     let answer = produce(&mut client, 9, &[("compacted", 0, tombstone)])?.remove(0);
     ensure!(answer.error_code == 0, "{answer:?}");
+    Ok(())
+}
+
+/// Offset, key and value of every record that a fetch from the log's start finds, all in one answer.
+fn left(client: &mut Client, topic: &str) -> Result<Vec<(i64, String, Option<String>)>> {
+    let end = list_offset(client, topic, 0, LATEST)?;
+    let (mut next, mut left) = (0, Vec::new());
+    while next < end {
+        let data = fetch(client, &Ask { topic, partition: 0, offset: next, max_wait_ms: 0 })?;
+        ensure!(data.error_code == 0, "Fetch at {next}: error {}", data.error_code);
+        let found = batches(&data.records.unwrap_or_default()).collect::<Result<Vec<_>, _>>()?;
+        ensure!(!found.is_empty(), "nothing at {next}, which ends at {end}");
+        for batch in found {
+            let (header, bytes) = batch;
+            next = header.next_offset();
+            for record in RecordBatch::parse_stored(bytes)?.records()? {
+                let record = record?;
+                let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
+                left.push((record.offset, record.key.map(text).unwrap_or_default(), record.value.map(text)));
+            }
+        }
+    }
+    Ok(left)
+}
+
+#[test]
+fn of_each_key_the_newest_record_is_left_also_after_a_kill() -> Result<()> {
+    let (mut broker, mut client) = broker()?;
+    let settings =
+        [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.01"), ("delete.retention.ms", "0")];
+    create_topic_with(&mut client, "states", 1, &settings)?;
+    let mut newest: BTreeMap<String, (i64, String)> = BTreeMap::new();
+    let mut offset = 0;
+    for round in 0..40 {
+        let compression = Compression::ALL[round % Compression::ALL.len()];
+        let mut builder = BatchBuilder::new().compression(compression);
+        for step in 0..50 {
+            let (key, value) = (format!("key-{}", (round * 7 + step) % 60), format!("value {round} {step}"));
+            builder.push(1, Some(key.as_bytes()), Some(value.as_bytes()), &[]);
+            newest.insert(key, (offset, value));
+            offset += 1;
+        }
+        let answer = produce(&mut client, 9, &[("states", 0, builder.build())])?.remove(0);
+        ensure!(answer.error_code == 0, "{answer:?}");
+    }
+    let tombstone = BatchBuilder::new().record(1, Some(b"key-0"), None).build();
+    produce(&mut client, 9, &[("states", 0, tombstone)])?;
+    newest.remove("key-0");
+    let expected: BTreeSet<_> =
+        newest.into_iter().map(|(key, (offset, value))| (offset, key, Some(value))).collect();
+    // What deletes may be seen for a while, what it deletes may not.
+    let is_clean = |client: &mut Client| -> Result<bool> {
+        let left: BTreeSet<_> =
+            left(client, "states")?.into_iter().filter(|(.., value)| value.is_some()).collect();
+        Ok(left == expected)
+    };
+    eventually!(
+        60,
+        is_clean(&mut client)?,
+        "{} records left, {} expected",
+        left(&mut client, "states")?.len(),
+        expected.len()
+    );
+    broker.kill_9()?;
+    broker.start()?;
+    let mut client = Client::connect(broker.address())?;
+    ensure!(is_clean(&mut client)?, "a kill changed what is left");
+    ensure!(list_offset(&mut client, "states", 0, LATEST)? == offset + 1, "offsets go on where they were");
     Ok(())
 }

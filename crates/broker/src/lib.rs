@@ -253,7 +253,7 @@ fn storage_options(
         retention_check_interval: ms(config.log_retention_check_interval_ms),
         log_policy: {
             let config = Arc::clone(config);
-            Arc::new(move |topic| TopicConfig::effective(&topic.configs, &config).log_policy())
+            Arc::new(move |topic| TopicConfig::effective(&topic.configs, &config).log_policy(&config))
         },
         accept_data_loss: options.accept_data_loss,
         clock: Arc::new(move || clock.now_ms()),

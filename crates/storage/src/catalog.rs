@@ -195,11 +195,12 @@ impl CatalogWriter {
             partition.delete();
             group.forget_producers(partition.number());
             let number = partition.number();
-            if partition.has_settled() {
-                group.delete_settled(number, i64::MAX);
-            }
+            // Also what a cleaning that was cut short has left there.
+            group.delete_settled(number, i64::MAX);
             extents.extend(partition.extents_from(0).into_iter().map(|extent| (number, extent)));
-            for tag in [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex] {
+            for tag in
+                [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex, Tag::Cleaned]
+            {
                 group.delete_state_prefix(&keys::prefix(tag, partition.number()));
             }
         }

@@ -1,4 +1,4 @@
-//! Log compaction (`cleanup.policy=compact`), the part that knows only bytes: what is kept of a compacted log.
+//! Log compaction (`cleanup.policy=compact`): of each key the newest record stays.
 //!
 //! ```text
 //!  cleanable()  is there enough to clean, and up to where
@@ -13,20 +13,20 @@
 //! beside it; that offsets and producers' sequences are not lost. Follows Kafka's `Cleaner`, `LogCleanerManager` and
 //! KIP-534; where it is stricter, the functions say so.
 //!
-//! Which partitions, reading and writing batches, and how a crash between two batches is survived is the caller's.
-//! Order matters to it: batches are replaced in order of offsets, so that no tombstone goes before what it deletes.
+//! `log.rs` takes one partition through these steps; all else knows only bytes. Batches are replaced in order of offsets,
+//! so that after a crash between two no tombstone has gone before what it deletes.
 
 mod cleaner;
+mod log;
 mod offset_map;
 mod schedule;
 
-// What the caller needs, and for now nobody does.
-#[expect(unused_imports, reason = "see above")]
-pub(crate) use schedule::{CompactionConfig, DirtyStretch, LogToClean, cleanable};
-#[cfg_attr(not(test), expect(unused_imports, reason = "see above"))]
+pub use schedule::Compaction;
 pub(crate) use {
     cleaner::{Cleaned, CleaningError, CleaningRules, Indexed, clean, index},
+    log::{CleaningStep, LogCleaning},
     offset_map::OffsetMap,
+    schedule::{DirtyStretch, LogToClean, cleanable},
 };
 
 #[cfg(test)]

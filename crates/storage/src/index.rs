@@ -76,7 +76,7 @@ pub(crate) struct Stretch {
     /// … and where it, and with it the log, ends for now.
     pub(crate) end: StretchRecord,
     /// Greatest timestamp of the whole log so far; -1 if it has no records.
-    max_timestamp: i64,
+    pub(crate) max_timestamp: i64,
 }
 
 /// What completes a stretch: its key, `(max timestamp, start offset)`, and its record.
@@ -103,7 +103,7 @@ impl Stretch {
     }
 
     /// Ends the stretch here. It must hold something.
-    fn complete(&mut self) -> CompleteStretch {
+    pub(crate) fn complete(&mut self) -> CompleteStretch {
         let complete = ((self.max_timestamp, self.start_offset), self.end);
         *self = Self::new(self.end, self.max_timestamp);
         complete

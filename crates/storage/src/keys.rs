@@ -32,6 +32,7 @@ pub(crate) enum Tag {
     TimeIndex = 9,
     // 10 is kept for the index of aborted transactions.
     Coordinator = 11,
+    Cleaned = 12,
 }
 
 /// Facts about this node, one key each.
@@ -206,12 +207,22 @@ pub(crate) fn read<T>(what: &'static str, value: Result<T, bytes::TryGetError>) 
     value.map_err(|error| StorageError::corrupt(what, error))
 }
 
+/// The position of a new partition's first batch. Not 0: a cleaning can make batches a little longer, and then moves the
+/// positions of what it cleaned down.
+const FIRST_POSITION: u64 = 1 << 62;
+
 /// A partition's log start: value of a [`Tag::LogStart`] key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogStart {
     pub(crate) offset: i64,
     /// Bytes that the partition had taken before the stretch that holds the offset.
     pub(crate) position: u64,
+}
+
+impl Default for LogStart {
+    fn default() -> Self {
+        Self { offset: 0, position: FIRST_POSITION }
+    }
 }
 
 impl LogStart {
@@ -279,6 +290,45 @@ impl StretchRecord {
             appended_ms: read(what, bytes.try_get_u64())?,
         })
     }
+}
+
+/// Up to where a compacted log is clean: value of a [`Tag::Cleaned`] key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CleanedRecord {
+    /// The first dirty offset; a stretch begins there.
+    pub(crate) offset: i64,
+    /// Bytes that the partition had taken before it.
+    pub(crate) position: u64,
+    /// The time index's greatest timestamp up to there.
+    pub(crate) max_timestamp: i64,
+}
+
+impl CleanedRecord {
+    /// Nothing was cleaned.
+    pub(crate) const NOTHING: Self = Self { offset: 0, position: 0, max_timestamp: i64::MIN };
+
+    pub(crate) fn encode(self) -> [u8; 24] {
+        let mut out = [0; 24];
+        out[..8].copy_from_slice(&self.offset.to_be_bytes());
+        out[8..16].copy_from_slice(&self.position.to_be_bytes());
+        out[16..].copy_from_slice(&self.max_timestamp.to_be_bytes());
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        let what = "cleaned";
+        Ok(Self {
+            offset: read(what, bytes.try_get_i64())?,
+            position: read(what, bytes.try_get_u64())?,
+            max_timestamp: read(what, bytes.try_get_i64())?,
+        })
+    }
+}
+
+/// The partition in a key made of a tag and a partition.
+pub(crate) fn parse_partition(what: &'static str, key: &[u8]) -> Result<PartitionNumber, StorageError> {
+    let mut rest = key.get(1..).unwrap_or_default();
+    Ok(PartitionNumber(read(what, rest.try_get_u64())?))
 }
 
 /// A value that is one offset.
@@ -425,6 +475,10 @@ mod tests {
         let golden = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3];
         assert_eq!(stretch.encode(), golden);
         assert_eq!(StretchRecord::decode(&golden).unwrap(), stretch);
+        let cleaned = CleanedRecord { offset: 1, position: 2, max_timestamp: -1 };
+        let golden = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(cleaned.encode(), golden);
+        assert_eq!(CleanedRecord::decode(&golden).unwrap(), cleaned);
         let generation = GenerationRecord { created_ms: 5 };
         assert_eq!(generation.encode(), [1, 0, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(GenerationRecord::decode(&generation.encode()).unwrap(), generation);

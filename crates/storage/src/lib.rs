@@ -17,10 +17,9 @@
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
 //! | `writer.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
 //! | `generation.rs` `housekeeping.rs` | which column family takes appends; work kept off the writer's thread |
-//! | `lifecycle.rs` `retention.rs` `settle.rs` | old records: which may go, and how their space comes back |
+//! | `lifecycle.rs` `retention.rs` `compaction.rs` `settle.rs` | old records: which may go, and how their space comes back |
 //! | `catalog.rs` `coordinator_log.rs` | topics; records that coordinators write and replay |
 //! | `partition.rs` `producer_state.rs` `index.rs` | offsets and watermarks; idempotence; time and epoch look-ups |
-//! | `compaction.rs` | what is kept of a compacted log |
 //! | `read.rs` `tail.rs` | reads, from memory first |
 //! | `fault.rs` | faults on purpose, test builds only |
 //!
@@ -58,6 +57,7 @@ mod writer;
 
 pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
 pub use catalog::{Catalog, CatalogError, NewTopic, Topic};
+pub use compaction::Compaction;
 pub use coordinator_log::CoordinatorRecord;
 pub use error::{OpenError, StorageError};
 pub use index::{EpochEndOffset, TimestampedOffset};

@@ -1,4 +1,4 @@
-//! The thread that lets old records go: retention, then the space of what is dead.
+//! The thread that lets old records go: retention, compaction, then the space of what is dead.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use parking_lot::Mutex;
 
 use crate::{
-    Catalog, Done, Partition, ReadError, StorageError, StorageOptions,
+    Catalog, Compaction, Done, Partition, ReadError, StorageError, StorageOptions,
+    compaction::LogCleaning,
     engine::Engine,
     keys::{GenerationNumber, Home},
     options::OpenClock,
@@ -71,7 +72,7 @@ impl Lifecycle {
         }
     }
 
-    /// Deletes what retention lets go, if `retain`, and gives back the space of what is dead.
+    /// Deletes what retention lets go, if `retain`, cleans compacted logs, and gives back the space of what is dead.
     pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
         let _alone = self.busy.lock();
         if let Some(error) = self.failure.get() {
@@ -80,15 +81,17 @@ impl Lifecycle {
         if retain {
             self.retain()?;
         }
+        self.clean()?;
         self.sweep()
     }
 
     fn retain(&self) -> Result<(), StorageError> {
         let now_ms = self.open_clock.now_ms();
-        let before_ms = now_ms.saturating_sub(STRETCH_AGE.as_millis() as u64);
-        self.tell(Command::CompleteStretches { before_ms })?;
+        let catalog = self.catalog.load_full();
+        let partitions = catalog.topics().flat_map(|topic| &topic.partitions).cloned().collect();
+        self.complete_stretches(partitions, now_ms.saturating_sub(STRETCH_AGE.as_millis() as u64))?;
         let mut moves: Vec<LogStartMove> = Vec::new();
-        for topic in self.catalog.load_full().topics() {
+        for topic in catalog.topics() {
             let Some(rules) = (self.options.log_policy)(topic).retention else { continue };
             for partition in &topic.partitions {
                 moves.extend(retention::expired(&self.engine, partition, rules, now_ms)?);
@@ -137,6 +140,44 @@ impl Lifecycle {
         retention::move_to(&self.engine, partition, offset)
     }
 
+    /// Cleans the compacted logs that are worth it, the dirtiest first.
+    fn clean(&self) -> Result<(), StorageError> {
+        let catalog = self.catalog.load_full();
+        let rules =
+            catalog.topics().filter_map(|topic| Some((topic, (self.options.log_policy)(topic).compaction?)));
+        let compacted: Vec<(&Arc<Partition>, Compaction)> =
+            rules.flat_map(|(topic, rules)| topic.partitions.iter().map(move |each| (each, rules))).collect();
+        if compacted.is_empty() {
+            return Ok(());
+        }
+        let now_ms = self.open_clock.now_ms();
+        self.complete_stretches(
+            compacted.iter().map(|(partition, _)| Arc::clone(partition)).collect(),
+            now_ms,
+        )?;
+        let mut found = Vec::new();
+        for (partition, rules) in compacted {
+            let cleaning = LogCleaning::find(&self.engine, partition, &rules, now_ms)?;
+            found.extend(cleaning.map(|cleaning| (cleaning, rules)));
+        }
+        found.sort_by(|(one, _), (other, _)| other.found.dirty_ratio.total_cmp(&one.found.dirty_ratio));
+        for (cleaning, rules) in found {
+            let partition = cleaning.partition.number();
+            let mut write = |step| self.ask(|done| Command::Clean(step, done));
+            unless_deleted(cleaning.run(&self.engine, &rules, now_ms, &mut write))?;
+            tracing::debug!(partition = partition.0, "compacted");
+        }
+        Ok(())
+    }
+
+    fn complete_stretches(
+        &self,
+        partitions: Vec<Arc<Partition>>,
+        before_ms: u64,
+    ) -> Result<(), StorageError> {
+        self.ask(|done| Command::CompleteStretches { partitions, before_ms, done })
+    }
+
     /// Gives back the space of what is dead, wherever at least half is.
     fn sweep(&self) -> Result<(), StorageError> {
         let catalog = self.catalog.load_full();
@@ -173,11 +214,7 @@ impl Lifecycle {
 
     fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
         let mut write = |step| self.ask(|done| Command::Settle(step, done));
-        match settle::settle(&self.engine, partition, number, &mut write) {
-            Err(ReadError::Storage(error)) => Err(error),
-            // Deleted meanwhile: nothing is left to settle.
-            Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
-        }
+        unless_deleted(settle::settle(&self.engine, partition, number, &mut write))
     }
 
     fn tell(&self, command: Command) -> Result<(), StorageError> {
@@ -189,6 +226,14 @@ impl Lifecycle {
         let (sender, answer) = mpsc::sync_channel(1);
         self.tell(command(Box::new(move |outcome| sender.send(outcome).unwrap_or_default())))?;
         answer.recv().map_err(|_| StorageError::Stopped)?
+    }
+}
+
+/// A partition that was deleted meanwhile leaves nothing to do.
+fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
+    match outcome {
+        Err(ReadError::Storage(error)) => Err(error),
+        Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Retention, StorageError, Topic};
+use crate::{Compaction, Retention, StorageError, Topic};
 
 /// When an append that asked for `acks=all`, and every coordinator or catalog record, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,10 +20,12 @@ pub enum FlushPolicy {
 }
 
 /// What may happen to a topic's old records (`cleanup.policy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LogPolicy {
     /// They may be deleted; `None`: never.
     pub retention: Option<Retention>,
+    /// All but the newest record of each key may go; `None`: they stay.
+    pub compaction: Option<Compaction>,
 }
 
 /// For how long a folder was open, over all processes that had it.

@@ -21,7 +21,7 @@ use crate::{
     appender::AppendState,
     generation::Extent,
     index::{self, EpochStart, Stretch},
-    keys::{Home, LogStart, StretchRecord},
+    keys::{CleanedRecord, Home, LogStart, StretchRecord},
     tail::Tail,
 };
 
@@ -50,6 +50,7 @@ pub struct Partition {
     progress: Mutex<Progress>,
     tail: Mutex<Tail>,
     extents: RwLock<Vec<Extent>>,
+    cleaned: Mutex<CleanedRecord>,
     epochs: RwLock<Vec<EpochStart>>,
     watched: AtomicBool,
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
@@ -58,11 +59,19 @@ pub struct Partition {
 }
 
 /// What recovery found of a partition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) log_start: LogStart,
     pub(crate) extents: Vec<Extent>,
     pub(crate) epochs: Vec<EpochStart>,
+    pub(crate) cleaned: CleanedRecord,
+}
+
+impl Default for Recovered {
+    fn default() -> Self {
+        let (extents, epochs) = (Vec::new(), Vec::new());
+        Self { log_start: LogStart::default(), extents, epochs, cleaned: CleanedRecord::NOTHING }
+    }
 }
 
 #[derive(Debug)]
@@ -128,6 +137,7 @@ impl Partition {
             }),
             tail: Mutex::default(),
             extents: RwLock::new(found.extents),
+            cleaned: Mutex::new(found.cleaned),
             epochs: RwLock::new(epochs),
             watched: false.into(),
             watchers: Mutex::default(),
@@ -255,18 +265,14 @@ impl Partition {
         extents.iter().zip(ends).map(live).collect()
     }
 
-    /// Every extent with the first offset behind it, in order.
-    pub(crate) fn extents_with_ends(&self) -> Vec<(Extent, i64)> {
-        self.extents_ending(self.log_end_offset())
-    }
-
     /// The extents in which nothing is at or above `offset`, in order.
     pub(crate) fn extents_below(&self, offset: i64, log_end_offset: i64) -> Vec<Extent> {
-        let all = self.extents_ending(log_end_offset).into_iter();
+        let all = self.extents_with_ends(log_end_offset).into_iter();
         all.take_while(|(_, end)| *end <= offset).map(|(extent, _)| extent).collect()
     }
 
-    fn extents_ending(&self, log_end_offset: i64) -> Vec<(Extent, i64)> {
+    /// Every extent with the first offset behind it, in order.
+    pub(crate) fn extents_with_ends(&self, log_end_offset: i64) -> Vec<(Extent, i64)> {
         let extents = self.extents.read();
         let ends = extents.iter().skip(1).map(|next| next.base_offset).chain([log_end_offset]);
         extents.iter().copied().zip(ends).collect()
@@ -301,8 +307,24 @@ impl Partition {
         if start.offset > self.log_start_offset() {
             self.log_start_offset.store(start.offset, Ordering::Release);
             self.log_start_position.store(start.position, Ordering::Release);
+            self.tail.lock().purge(start.offset);
         }
         self.extents.write().retain(|extent| !dead.iter().any(|dead| dead.base_offset == extent.base_offset));
+    }
+
+    /// Up to where the log is compacted.
+    pub(crate) fn cleaned(&self) -> CleanedRecord {
+        *self.cleaned.lock()
+    }
+
+    /// What cleaning left lies in these extents, and counts for less.
+    pub(crate) fn set_cleaned(&self, cleaned: CleanedRecord, start: LogStart, extents: &[Extent]) {
+        *self.cleaned.lock() = cleaned;
+        self.tail.lock().purge(cleaned.offset);
+        self.log_start_position.store(start.position, Ordering::Release);
+        let mut all = self.extents.write();
+        let behind = all.partition_point(|extent| extent.base_offset <= cleaned.offset);
+        all.splice(..behind, extents.iter().copied());
     }
 
     pub(crate) fn log_start(&self) -> LogStart {

@@ -20,7 +20,8 @@ use crate::{
     guard::Guard,
     index::{self, EpochStart},
     keys::{
-        self, ExtentRecord, GenerationNumber, GenerationRecord, Home, LogStart, NodeKey, Tag, TopicRecord,
+        self, CleanedRecord, ExtentRecord, GenerationNumber, GenerationRecord, Home, LogStart, NodeKey, Tag,
+        TopicRecord,
     },
     partition::Recovered,
     read,
@@ -193,11 +194,13 @@ impl Partitions {
             Ok(())
         })?;
         engine.scan_state(&[Tag::LogStart as u8], |key, value| {
-            let partition = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
-            let partition =
-                partition.ok_or_else(|| StorageError::corrupt("log start key", "not nine bytes"))?;
-            let log_start = LogStart::decode(value)?;
-            all.found.entry(PartitionNumber(partition)).or_default().log_start = log_start;
+            let partition = keys::parse_partition("log start key", key)?;
+            all.found.entry(partition).or_default().log_start = LogStart::decode(value)?;
+            Ok(())
+        })?;
+        engine.scan_state(&[Tag::Cleaned as u8], |key, value| {
+            let partition = keys::parse_partition("cleaned key", key)?;
+            all.found.entry(partition).or_default().cleaned = CleanedRecord::decode(value)?;
             Ok(())
         })?;
         engine.scan_state(&[Tag::LeaderEpoch as u8], |key, value| {

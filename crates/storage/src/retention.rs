@@ -10,8 +10,7 @@ use std::sync::Arc;
 use crate::{
     Partition, ReadError, StorageError,
     engine::Engine,
-    index::Stretch,
-    keys::{self, LogStart, StretchRecord, Tag},
+    keys::{self, CleanedRecord, LogStart, StretchRecord, Tag},
     read::BatchCursor,
     writer::WriteGroup,
 };
@@ -43,12 +42,15 @@ pub(crate) struct LogStartMove {
     dead_below: i64,
     /// Key, `(max timestamp, start offset)`, of the last stretch that lies wholly below.
     last_dead: Option<(i64, i64)>,
+    /// Of which cleaning the key is: a later one lays the index anew.
+    cleaned: CleanedRecord,
 }
 
 /// The stretches at the front of a log that a rule lets go.
 struct Front {
     start: LogStart,
     last_dead: Option<(i64, i64)>,
+    cleaned: CleanedRecord,
     /// All complete stretches went; the open one is next.
     all: bool,
 }
@@ -59,7 +61,8 @@ fn walk(
     partition: &Partition,
     mut dead: impl FnMut(&StretchRecord) -> bool,
 ) -> Result<Front, StorageError> {
-    let mut front = Front { start: partition.log_start(), last_dead: None, all: true };
+    let (cleaned, start) = (partition.cleaned(), partition.log_start());
+    let mut front = Front { start, last_dead: None, cleaned, all: true };
     let prefix = keys::prefix(Tag::TimeIndex, partition.number());
     let mut cursor = engine.cursor(&engine.state()?, &prefix, &keys::behind(&prefix));
     cursor.seek_to_first();
@@ -112,7 +115,7 @@ pub(crate) fn move_to(
     partition: &Arc<Partition>,
     offset: i64,
 ) -> Result<LogStartMove, ReadError> {
-    let Stretch { end, .. } = partition.stretch();
+    let end = partition.stretch().end;
     let front = walk(engine, partition, |stretch| stretch.end_offset <= offset)?;
     let mut moved = front.to(partition);
     let mut cursor = BatchCursor::new(engine, partition, moved.start.offset, end.end_offset);
@@ -131,14 +134,15 @@ pub(crate) fn move_to(
 impl Front {
     fn to(&self, partition: &Arc<Partition>) -> LogStartMove {
         let Self { start, last_dead, .. } = *self;
-        LogStartMove { partition: Arc::clone(partition), start, dead_below: start.offset, last_dead }
+        let (dead_below, cleaned) = (start.offset, self.cleaned);
+        LogStartMove { partition: Arc::clone(partition), start, dead_below, last_dead, cleaned }
     }
 }
 
 /// Adds the move to the group; readers see it once it is on the disk. Returns where the log begins then, which is later
 /// than asked for if another move came first.
 pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) -> i64 {
-    let LogStartMove { partition, start, dead_below, last_dead } = wanted;
+    let LogStartMove { partition, start, dead_below, last_dead, cleaned } = wanted;
     let number = partition.number();
     let mut state = partition.append.lock();
     if start.offset <= state.log_start.offset || partition.is_deleted() {
@@ -148,8 +152,8 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
     let start = LogStart { offset: start.offset, position };
     state.log_start = start;
     group.put_state(keys::prefix(Tag::LogStart, number), start.encode());
-    if let Some(last) = last_dead {
-        let (from, to) = keys::time_index_through(number, *last);
+    if let Some(last) = last_dead.filter(|_| *cleaned == partition.cleaned()) {
+        let (from, to) = keys::time_index_through(number, last);
         group.delete_state_range(&from, &to);
     }
     let dead = partition.extents_below(start.offset, state.next_offset());

@@ -64,7 +64,7 @@ pub(crate) fn settle(
     generation: GenerationNumber,
     write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
 ) -> Result<(), ReadError> {
-    for (extent, end) in partition.extents_with_ends() {
+    for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
         if extent.home == Home::Generation(generation) {
             copy(engine, partition, extent, end, write)?;
             write(Settlement::Move(Arc::clone(partition), extent))?;

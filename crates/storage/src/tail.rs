@@ -19,6 +19,8 @@ struct TailBatch {
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<TailBatch>,
+    /// Batches that were purged and are still to be popped.
+    purged: usize,
 }
 
 impl Tail {
@@ -27,10 +29,20 @@ impl Tail {
     }
 
     pub(crate) fn pop(&mut self) {
-        self.batches.pop_front();
+        match self.purged {
+            0 => drop(self.batches.pop_front()),
+            purged => self.purged = purged - 1,
+        }
         if self.batches.is_empty() {
             self.batches = VecDeque::new();
         }
+    }
+
+    /// Lets go of the batches that lie wholly below `offset`: they are deleted, or something else is left of them.
+    pub(crate) fn purge(&mut self, offset: i64) {
+        let purged = self.batches.partition_point(|batch| batch.next_offset <= offset);
+        self.batches.drain(..purged);
+        self.purged += purged;
     }
 
     /// Whole batches from the one that holds `from`, all below `end`; `None` if the tail starts behind `from`.
@@ -116,6 +128,18 @@ mod tests {
     fn starts_with_the_batch_that_holds_the_offset() {
         assert_eq!(tail().read(14, 100, limits(100, false)).unwrap().len(), 2);
         assert_eq!(tail().read(10, 100, limits(100, false)).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn what_was_purged_is_popped_but_once() {
+        let mut tail = tail();
+        tail.purge(15);
+        assert_eq!(tail.batches.len(), 2, "the batch that holds the offset before it stays");
+        assert!(tail.read(12, 100, limits(100, false)).is_none());
+        tail.pop();
+        assert_eq!(tail.batches.len(), 2);
+        tail.pop();
+        assert_eq!(tail.batches.len(), 1);
     }
 
     #[test]

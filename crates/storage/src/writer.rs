@@ -22,6 +22,7 @@ use crate::{
     Acks, AppendRequest, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition,
     PartitionNumber, StorageError, StorageOptions, appender,
     catalog::{CatalogChange, CatalogWriter},
+    compaction::CleaningStep,
     engine::{Engine, Family},
     generation::{Extent, Generations},
     housekeeping::Chore,
@@ -57,19 +58,30 @@ pub(crate) enum Command {
     },
     /// Let logs begin later; answers with where they do begin.
     MoveLogStarts(Vec<LogStartMove>, Done<Vec<i64>>),
-    /// Write to the disk when what lies in the open stretches was appended, if that was before this time, ms of the
-    /// folder's time open.
+    /// End the open stretches of these partitions, if what lies in them was appended before this time, ms of the folder's
+    /// time open.
     CompleteStretches {
+        partitions: Vec<Arc<Partition>>,
         before_ms: u64,
+        done: Done<()>,
     },
     /// Most of this generation is dead.
     WearOut(GenerationNumber),
     /// Copy what lives in a worn-out generation.
     Settle(Settlement, Done<()>),
+    /// Write what is left of a compacted log.
+    Clean(CleaningStep, Done<()>),
     /// The family of this generation exists: appends may go there.
     GenerationReady(GenerationNumber),
     /// Write the clean mark behind everything else, then end.
     Close(Done<()>),
+}
+
+impl Command {
+    /// What follows must see what this did, which it does once the group is written.
+    fn ends_its_group(&self) -> bool {
+        matches!(self, Self::Close(_) | Self::Settle(..) | Self::Clean(..))
+    }
 }
 
 /// What the writer owns.
@@ -161,6 +173,11 @@ impl<'e> WriteGroup<'e> {
         self.appended_bytes += bytes.len();
     }
 
+    /// Deletes a batch from the settled family.
+    pub(crate) fn delete_batch(&mut self, partition: PartitionNumber, base_offset: i64) {
+        self.batch.delete_cf(&self.settled, keys::batch(partition, base_offset));
+    }
+
     /// Frees what the settled family holds of the partition below `offset`.
     pub(crate) fn delete_settled(&mut self, partition: PartitionNumber, offset: i64) {
         self.batch.delete_range_cf(&self.settled, keys::batch(partition, 0), keys::batch(partition, offset));
@@ -248,9 +265,9 @@ impl Writer {
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
             let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) else { break };
-            let closes = matches!(command, Command::Close(_));
+            let is_last = command.ends_its_group();
             self.apply(&mut group, command);
-            if closes || group.appended_bytes >= GROUP_BYTES {
+            if is_last || group.appended_bytes >= GROUP_BYTES {
                 break;
             }
             next = self.commands.try_recv().ok();
@@ -343,10 +360,17 @@ impl Writer {
                 // Under every flush policy: what is deleted must not come back, as it may be gone.
                 group.after_sync.push(Box::new(move |durable| done(durable.map(|()| starts))));
             }
-            Command::CompleteStretches { before_ms } => self.complete_stretches(group, before_ms),
+            Command::CompleteStretches { partitions, before_ms, done } => {
+                complete_stretches(group, &partitions, before_ms);
+                group.after_write.push(done);
+            }
             Command::WearOut(number) => self.generations.wear_out(number),
             Command::Settle(settlement, done) => {
                 settlement.apply(group);
+                group.after_write.push(done);
+            }
+            Command::Clean(step, done) => {
+                step.apply(group);
                 group.after_write.push(done);
             }
             Command::GenerationReady(number) => {
@@ -444,17 +468,6 @@ impl Writer {
         }
     }
 
-    fn complete_stretches(&self, group: &mut WriteGroup<'_>, before_ms: u64) {
-        for partition in self.catalog.catalog.topics().flat_map(|topic| &topic.partitions) {
-            let mut state = partition.append.lock();
-            if let Some(complete) = state.stretch.complete_older(before_ms) {
-                group.put_stretch(partition.number(), complete);
-                group.stretches.push(Arc::clone(partition));
-            }
-        }
-        group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
-    }
-
     fn ask_for_successor(&mut self) {
         let StorageOptions { clock, generation_bytes, generation_age, .. } = &self.options;
         if let Some(number) = self.generations.wanted(clock(), *generation_bytes, *generation_age)
@@ -464,6 +477,17 @@ impl Writer {
             self.generations.successor_refused();
         }
     }
+}
+
+fn complete_stretches(group: &mut WriteGroup<'_>, partitions: &[Arc<Partition>], before_ms: u64) {
+    for partition in partitions.iter().filter(|partition| !partition.is_deleted()) {
+        let mut state = partition.append.lock();
+        if let Some(complete) = state.stretch.complete_older(before_ms) {
+            group.put_stretch(partition.number(), complete);
+            group.stretches.push(Arc::clone(partition));
+        }
+    }
+    group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
 }
 
 /// Answers that the storage is stopped.
@@ -478,10 +502,9 @@ pub(crate) fn refuse(command: Command) {
         }
         Command::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
         Command::MoveLogStarts(_, done) => done(Err(error)),
-        Command::Settle(_, done) => done(Err(error)),
-        Command::ExpireProducers { .. }
-        | Command::GenerationReady(_)
-        | Command::CompleteStretches { .. }
-        | Command::WearOut(_) => {}
+        Command::Settle(_, done) | Command::Clean(_, done) | Command::CompleteStretches { done, .. } => {
+            done(Err(error));
+        }
+        Command::ExpireProducers { .. } | Command::GenerationReady(_) | Command::WearOut(_) => {}
     }
 }

@@ -164,19 +164,19 @@ broker_keys! {
     log_cleanup_policy: CleanupPolicy =
         "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), Enforced, DYNAMIC;
     /// Whether compacted topics are cleaned.
-    log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, NotYet, FIXED;
+    log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, Enforced, FIXED;
     /// How long a tombstone of a compacted topic is kept for consumers to see.
     log_cleaner_delete_retention_ms: i64 =
-        "log.cleaner.delete.retention.ms", Some("86400000"), AtLeast(0), NotYet, DYNAMIC;
+        "log.cleaner.delete.retention.ms", Some("86400000"), AtLeast(0), Enforced, DYNAMIC;
     /// How long a record is left as it is before it may be compacted away.
     log_cleaner_min_compaction_lag_ms: i64 =
-        "log.cleaner.min.compaction.lag.ms", Some("0"), AtLeast(0), NotYet, DYNAMIC;
+        "log.cleaner.min.compaction.lag.ms", Some("0"), AtLeast(0), Enforced, DYNAMIC;
     /// The longest that a record may wait for compaction.
     log_cleaner_max_compaction_lag_ms: i64 =
-        "log.cleaner.max.compaction.lag.ms", Some("9223372036854775807"), AtLeast(1), NotYet, DYNAMIC;
+        "log.cleaner.max.compaction.lag.ms", Some("9223372036854775807"), AtLeast(1), Enforced, DYNAMIC;
     /// The part of a compacted log that must be uncleaned before it is cleaned.
     log_cleaner_min_cleanable_ratio: f64 =
-        "log.cleaner.min.cleanable.ratio", Some("0.5"), Between(0, 1), NotYet, DYNAMIC;
+        "log.cleaner.min.cleanable.ratio", Some("0.5"), Between(0, 1), Enforced, DYNAMIC;
 
     // ---- groups and producers
     /// The shortest session timeout that a classic group's member may ask for.

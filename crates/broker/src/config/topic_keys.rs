@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use storage::{LogPolicy, Retention};
+use storage::{Compaction, LogPolicy, Retention};
 
 use super::BrokerConfig;
 use super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf, ThrottledReplicas};
@@ -97,7 +97,7 @@ topic_keys! {
         |broker| broker.compression_zstd_level, Between(-131_072, 22), NotYet;
     /// How long a tombstone of a compacted topic is kept for consumers to see.
     delete_retention_ms: i64 = "delete.retention.ms", ["log.cleaner.delete.retention.ms"],
-        |broker| broker.log_cleaner_delete_retention_ms, AtLeast(0), NotYet;
+        |broker| broker.log_cleaner_delete_retention_ms, AtLeast(0), Enforced;
     /// How long Kafka keeps a deleted segment file. Ottla has no segment files.
     file_delete_delay_ms: i64 = "file.delete.delay.ms", ["log.segment.delete.delay.ms"],
         |broker| broker.log_segment_delete_delay_ms, AtLeast(0), Inert;
@@ -124,7 +124,7 @@ topic_keys! {
         |broker| broker.log_local_retention_ms, AtLeast(-2), Inert;
     /// The longest that a record may wait for compaction.
     max_compaction_lag_ms: i64 = "max.compaction.lag.ms", ["log.cleaner.max.compaction.lag.ms"],
-        |broker| broker.log_cleaner_max_compaction_lag_ms, AtLeast(1), NotYet;
+        |broker| broker.log_cleaner_max_compaction_lag_ms, AtLeast(1), Enforced;
     /// The largest record batch that is accepted, as it stands compressed.
     max_message_bytes: i32 = "max.message.bytes", ["message.max.bytes"],
         |broker| broker.message_max_bytes, AtLeast(0), Enforced;
@@ -140,10 +140,10 @@ topic_keys! {
         |broker| broker.log_message_timestamp_type, OneOf(TimestampType::NAMES), Enforced;
     /// The part of a compacted log that must be uncleaned before it is cleaned.
     min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio", ["log.cleaner.min.cleanable.ratio"],
-        |broker| broker.log_cleaner_min_cleanable_ratio, Between(0, 1), NotYet;
+        |broker| broker.log_cleaner_min_cleanable_ratio, Between(0, 1), Enforced;
     /// How long a record is left as it is before it may be compacted away.
     min_compaction_lag_ms: i64 = "min.compaction.lag.ms", ["log.cleaner.min.compaction.lag.ms"],
-        |broker| broker.log_cleaner_min_compaction_lag_ms, AtLeast(0), NotYet;
+        |broker| broker.log_cleaner_min_compaction_lag_ms, AtLeast(0), Enforced;
     /// The replicas that must have an acks=all record before it is acknowledged. There is one; asking for more changes
     /// nothing.
     min_insync_replicas: i32 = "min.insync.replicas", ["min.insync.replicas"],
@@ -181,10 +181,19 @@ topic_keys! {
 
 impl TopicConfig {
     /// What may happen to old records.
-    pub fn log_policy(&self) -> LogPolicy {
+    pub fn log_policy(&self, broker: &BrokerConfig) -> LogPolicy {
         let limit = |value: i64| u64::try_from(value).ok();
         let retention = Retention { ms: limit(self.retention_ms), bytes: limit(self.retention_bytes) };
-        LogPolicy { retention: self.cleanup_policy.delete.then_some(retention) }
+        let compaction = Compaction {
+            min_cleanable_dirty_ratio: self.min_cleanable_dirty_ratio,
+            min_compaction_lag_ms: self.min_compaction_lag_ms,
+            max_compaction_lag_ms: self.max_compaction_lag_ms,
+            delete_retention_ms: self.delete_retention_ms,
+        };
+        LogPolicy {
+            retention: self.cleanup_policy.delete.then_some(retention),
+            compaction: (self.cleanup_policy.compact && broker.log_cleaner_enable).then_some(compaction),
+        }
     }
 
     /// Checks what a client wants to set, as Kafka's `LogConfig.validate` does, and gives it back normalised.

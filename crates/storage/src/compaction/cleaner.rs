@@ -41,7 +41,7 @@ pub(crate) enum CleaningError {
 
 /// What holds for all batches of one cleaning.
 pub(crate) struct CleaningRules<'a> {
-    /// The broker's time, Unix ms.
+    /// The time, ms; on the same clock as all horizons before.
     pub(crate) now_ms: i64,
     /// `delete.retention.ms` of the topic.
     pub(crate) delete_retention_ms: i64,

@@ -1,18 +1,20 @@
 //! Whether a log is worth cleaning, and up to where: Kafka's `LogCleanerManager.cleanableOffsets` and
 //! `grabFilthiestCompactedLog`.
 //!
-//! Times are those of the broker at the append, not of the producer (Kafka looks at the records' own timestamps): what
+//! Times are those of the broker at the append, on the clock of the folder's time open, not of the producer (Kafka looks at the records' own timestamps): what
 //! a client writes into a record neither hurries nor holds up the cleaning of others' records.
 
-/// What a topic's configuration says of it.
+/// When and how the records of a topic are compacted (`cleanup.policy=compact`).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct CompactionConfig {
+pub struct Compaction {
     /// `min.cleanable.dirty.ratio`, 0 to 1.
-    pub(crate) min_cleanable_dirty_ratio: f64,
+    pub min_cleanable_dirty_ratio: f64,
     /// `min.compaction.lag.ms`: younger records stay as they are; 0 has no such records.
-    pub(crate) min_compaction_lag_ms: i64,
+    pub min_compaction_lag_ms: i64,
     /// `max.compaction.lag.ms`: an older dirty record makes the log due at once.
-    pub(crate) max_compaction_lag_ms: i64,
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`: for how long a tombstone stays after its first cleaning.
+    pub delete_retention_ms: i64,
 }
 
 /// A piece of the dirty part of a log, as large as the caller likes: it is cleaned as a whole or not yet.
@@ -22,9 +24,9 @@ pub(crate) struct DirtyStretch {
     pub(crate) end_offset: i64,
     /// Bytes of its batches.
     pub(crate) bytes: u64,
-    /// When its first batch was appended, Unix ms.
+    /// When its first batch was appended, ms.
     pub(crate) first_append_ms: i64,
-    /// When its last batch was appended, Unix ms.
+    /// When its last batch was appended, ms.
     pub(crate) last_append_ms: i64,
 }
 
@@ -46,7 +48,7 @@ pub(crate) fn cleanable(
     clean_bytes: u64,
     dirty: impl IntoIterator<Item = DirtyStretch>,
     last_stable_offset: i64,
-    config: &CompactionConfig,
+    config: &Compaction,
     now_ms: i64,
 ) -> Option<LogToClean> {
     let youngest_ms = match config.min_compaction_lag_ms {
@@ -73,10 +75,11 @@ pub(crate) fn cleanable(
 mod tests {
     use super::*;
 
-    const CONFIG: CompactionConfig = CompactionConfig {
+    const CONFIG: Compaction = Compaction {
         min_cleanable_dirty_ratio: 0.5,
         min_compaction_lag_ms: 0,
         max_compaction_lag_ms: i64::MAX,
+        delete_retention_ms: 0,
     };
 
     /// Stretches of 10 offsets and 100 bytes, appended at these times.
@@ -90,7 +93,7 @@ mod tests {
         (0..).zip(appended_ms.iter().copied()).map(stretch).collect()
     }
 
-    fn end(clean_bytes: u64, appended_ms: &[i64], last_stable: i64, config: CompactionConfig) -> Option<i64> {
+    fn end(clean_bytes: u64, appended_ms: &[i64], last_stable: i64, config: Compaction) -> Option<i64> {
         cleanable(clean_bytes, stretches(appended_ms), last_stable, &config, 1000).map(|log| log.end_offset)
     }
 
@@ -101,7 +104,7 @@ mod tests {
         assert_eq!(end(0, &[], 100, CONFIG), None);
         let log = cleanable(100, stretches(&[1, 2, 3]), 100, &CONFIG, 1000).unwrap();
         assert_eq!(log, LogToClean { end_offset: 30, dirty_ratio: 0.75, overdue: false });
-        let always = CompactionConfig { min_cleanable_dirty_ratio: 0.0, ..CONFIG };
+        let always = Compaction { min_cleanable_dirty_ratio: 0.0, ..CONFIG };
         assert_eq!(end(u64::MAX / 2, &[1], 100, always), Some(10));
         assert_eq!(end(5, &[], 100, always), None);
     }
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn young_records_and_all_behind_them_wait() {
-        let config = CompactionConfig { min_compaction_lag_ms: 100, ..CONFIG };
+        let config = Compaction { min_compaction_lag_ms: 100, ..CONFIG };
         assert_eq!(end(0, &[1, 895, 1], 100, config), Some(30));
         assert_eq!(end(0, &[1, 896, 1], 100, config), Some(10));
         assert_eq!(end(0, &[1, 5000, 1], 100, config), Some(10));
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_record_older_than_the_greatest_lag_is_due_at_once() {
-        let config = CompactionConfig { max_compaction_lag_ms: 100, ..CONFIG };
+        let config = Compaction { max_compaction_lag_ms: 100, ..CONFIG };
         assert_eq!(end(9000, &[900], 100, config), None);
         assert_eq!(end(9000, &[899], 100, config), Some(10));
         assert!(cleanable(0, stretches(&[899]), 100, &config, 1000).unwrap().overdue);
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn extreme_times_and_sizes_do_not_overflow() {
-        let lags = CompactionConfig { min_compaction_lag_ms: i64::MAX, max_compaction_lag_ms: 0, ..CONFIG };
+        let lags = Compaction { min_compaction_lag_ms: i64::MAX, max_compaction_lag_ms: 0, ..CONFIG };
         let stretch = DirtyStretch {
             end_offset: 1,
             bytes: u64::MAX,

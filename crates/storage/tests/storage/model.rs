@@ -2,7 +2,7 @@
 //! `OTTLA_SEEDS=N` walks N times, `OTTLA_SEED=S` only from that seed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
         Arc,
@@ -12,10 +12,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use codec::records::{BatchBuilder, Record as StoredRecord, RecordBatch};
 use parking_lot::Mutex;
-use storage::{Acks, DeleteBelow, LogPolicy, Partition, ReadError, Retention, Storage, StorageOptions};
+use storage::{
+    Acks, Compaction, DeleteBelow, LogPolicy, Partition, ReadError, Retention, Storage, StorageOptions,
+};
 
-use crate::common::{UNLIMITED, append, batch, copy_of, create, delete, values};
+use crate::common::{UNLIMITED, append, copy_of, create, delete};
 
 const STEPS: u64 = 150;
 const PARTITIONS: u32 = 3;
@@ -32,18 +35,16 @@ impl Random {
     }
 }
 
-/// A batch as it was appended.
+/// Offset, key and value.
+type Record = (i64, Option<Bytes>, Option<Bytes>);
+
+/// A batch as it was appended, or as a cleaning left it.
 struct Batch {
     base_offset: i64,
-    values: Vec<Bytes>,
+    end: i64,
+    records: Vec<Record>,
     bytes: u64,
     appended_ms: u64,
-}
-
-impl Batch {
-    fn end(&self) -> i64 {
-        self.base_offset + self.values.len() as i64
-    }
 }
 
 #[derive(Default)]
@@ -56,17 +57,18 @@ struct Log {
 impl Log {
     /// The batches that hold something at or above the log start.
     fn alive(&self) -> impl Iterator<Item = &Batch> {
-        self.batches.iter().filter(|batch| batch.end() > self.start)
+        self.batches.iter().filter(|batch| batch.end > self.start)
     }
 
-    fn records_from(&self, from: i64) -> Vec<(i64, Bytes)> {
-        let records = |batch: &Batch| -> Vec<_> { (batch.base_offset..).zip(batch.values.clone()).collect() };
-        self.alive().flat_map(records).filter(|(offset, _)| *offset >= from).collect()
+    fn records_from(&self, from: i64) -> Vec<Record> {
+        self.alive().flat_map(|batch| batch.records.clone()).filter(|(offset, ..)| *offset >= from).collect()
     }
 }
 
 struct Topic {
     logs: Vec<Log>,
+    /// Its records have keys, so that it can be compacted.
+    keyed: bool,
     /// Nothing hid an append time from the storage since it was empty.
     never_restarted: bool,
 }
@@ -75,7 +77,9 @@ struct Topic {
 struct World {
     uptime_ms: AtomicU64,
     wall_ms: AtomicI64,
-    policies: Mutex<BTreeMap<String, Retention>>,
+    policies: Mutex<BTreeMap<String, LogPolicy>>,
+    /// Generations may be settled in this walk; in the others they stay, and with them other paths.
+    settles: bool,
 }
 
 struct Walk {
@@ -103,12 +107,12 @@ impl World {
         let (uptime, wall, policies) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         let options = StorageOptions {
             generation_bytes: 40_000,
-            settle_bytes: 1,
+            settle_bytes: if self.settles { 1 } else { u64::MAX },
             tail_bytes: 5_000,
             uptime: Arc::new(move || Duration::from_millis(uptime.uptime_ms.load(Ordering::SeqCst))),
             clock: Arc::new(move || wall.wall_ms.load(Ordering::SeqCst)),
-            log_policy: Arc::new(move |topic| LogPolicy {
-                retention: policies.policies.lock().get(&topic.name).copied(),
+            log_policy: Arc::new(move |topic| {
+                policies.policies.lock().get(&topic.name).copied().unwrap_or_default()
             }),
             ..StorageOptions::new(folder)
         };
@@ -126,6 +130,7 @@ impl Walk {
             uptime_ms: AtomicU64::new(5_000_000),
             wall_ms: AtomicI64::new(1_700_000_000_000),
             policies: Mutex::default(),
+            settles: seed.is_multiple_of(2),
         });
         let folder = tempfile::tempdir().unwrap();
         let storage = world.open(folder.path());
@@ -165,7 +170,8 @@ impl Walk {
         let name = format!("topic-{step}");
         create(&self.storage, &name, PARTITIONS);
         let logs = (0..PARTITIONS).map(|_| Log::default()).collect();
-        self.topics.insert(name, Topic { logs, never_restarted: true });
+        let keyed = self.random.below(2) == 0;
+        self.topics.insert(name, Topic { logs, keyed, never_restarted: true });
     }
 
     fn delete(&mut self) {
@@ -205,23 +211,33 @@ impl Walk {
         for name in self.topics.keys().cloned().collect::<Vec<_>>() {
             let index = self.random.below(u64::from(PARTITIONS)) as usize;
             let partition = self.partition(&name, index);
-            let value = Bytes::from(vec![step as u8; self.random.below(9000) as usize]);
-            let values_sent = vec![value; 1 + self.random.below(4) as usize];
-            let records: Vec<(i64, &[u8])> = values_sent.iter().map(|value| (1, value.as_ref())).collect();
-            let batch = batch(&records);
+            let mut record = |_| {
+                let key = self.topics[&name].keyed.then(|| Bytes::from(vec![self.random.below(5) as u8]));
+                let value = Bytes::from(vec![step as u8; self.random.below(9000) as usize]);
+                (key, (self.random.below(5) > 0).then_some(value))
+            };
+            let sent: Vec<_> = (0..1 + step % 4).map(&mut record).collect();
+            let mut builder = BatchBuilder::new();
+            for (key, value) in &sent {
+                builder.push(1, key.as_deref(), value.as_deref(), &[]);
+            }
+            let batch = RecordBatch::parse(builder.build()).unwrap();
             let bytes = batch.bytes().len() as u64;
             let base_offset = append(&self.storage, &partition, batch, Acks::All).unwrap().base_offset;
             let log = &mut self.topics.get_mut(&name).unwrap().logs[index];
             assert_eq!(base_offset, log.end, "{}", self.context);
-            log.end += values_sent.len() as i64;
+            log.end += sent.len() as i64;
+            let records =
+                (base_offset..).zip(sent).map(|(offset, (key, value))| (offset, key, value)).collect();
             let appended_ms = self.world.now_ms();
-            log.batches.push(Batch { base_offset, values: values_sent, bytes, appended_ms });
+            log.batches.push(Batch { base_offset, end: log.end, records, bytes, appended_ms });
             let from = log.start + self.random.below((log.end - log.start) as u64) as i64;
-            let found: Vec<_> = values(&self.storage, &partition, from)
-                .into_iter()
-                .filter(|(offset, _)| *offset >= from)
-                .collect();
-            assert_eq!(found, log.records_from(from), "{} {name}-{index} from {from}", self.context);
+            assert_eq!(
+                stored_records(&self.storage, &partition, from),
+                log.records_from(from),
+                "{} {name}-{index} from {from}",
+                self.context
+            );
         }
     }
 
@@ -250,43 +266,51 @@ impl Walk {
         }
     }
 
-    /// Retention, and the space of what is dead: checks that nothing went too early, nor stayed too long.
+    /// Retention, compaction, and the space of what is dead: checks that nothing went too early, nor stayed too long.
     fn tend(&mut self) {
+        self.world.uptime_ms.fetch_add(1, Ordering::SeqCst);
         self.storage.tend_logs().unwrap();
         let now_ms = self.world.now_ms();
         for (name, topic) in &mut self.topics {
-            let rules = self.world.policies.lock().get(name).copied().unwrap_or_default();
+            let policy = self.world.policies.lock().get(name).copied().unwrap_or_default();
             for (index, log) in topic.logs.iter_mut().enumerate() {
-                let partition = &self.storage.catalog().topic(name).unwrap().partitions[index].clone();
-                let context = format!("{} {name}-{index} {rules:?}", self.context);
-                let start = partition.log_start_offset();
-                assert!(start >= log.start, "{context}: it went back");
-                let mut behind: u64 = log.alive().map(|batch| batch.bytes).sum();
-                for gone in log.alive() {
-                    behind -= gone.bytes;
-                    let old = rules.ms.is_some_and(|limit| now_ms - gone.appended_ms >= limit);
-                    let over = rules.bytes.is_some_and(|limit| behind >= limit);
-                    let deleted = gone.end() <= start;
-                    assert!(!deleted || old || over, "{context}: {} went too early", gone.base_offset);
+                let partition = Arc::clone(&self.storage.catalog().topic(name).unwrap().partitions[index]);
+                let context = format!("{} {name}-{index} {policy:?}", self.context);
+                let found = stored(&self.storage, &partition, partition.log_start_offset());
+                if policy.compaction.is_some() {
+                    check_compacted(log, &found, &context);
+                    // From here on what is left must stay.
+                    for batch in &mut log.batches {
+                        if let Some(left) = found.iter().find(|left| left.base_offset == batch.base_offset) {
+                            (batch.records, batch.bytes) = (left.records.clone(), left.bytes);
+                        } else {
+                            (batch.records, batch.bytes) = (Vec::new(), 0);
+                        }
+                    }
                 }
-                let all_old = log
-                    .alive()
-                    .all(|batch| rules.ms.is_some_and(|limit| now_ms - batch.appended_ms >= limit));
-                assert!(!(all_old && topic.never_restarted) || start == log.end, "{context}: all is old");
-                log.start = start;
-                let too_much = rules.bytes.is_some_and(|limit| partition.size_bytes() > limit + 200_000);
-                assert!(!too_much, "{context}: {} bytes", partition.size_bytes());
+                let rules = policy.retention.unwrap_or_default();
+                check_retained(log, &partition, rules, now_ms, topic.never_restarted, &context);
+                log.start = partition.log_start_offset();
             }
         }
         self.check_records();
     }
 
     fn change_policy(&mut self) {
-        let names: Vec<_> = self.topics.keys().cloned().collect();
-        for name in names {
+        for (name, topic) in &self.topics {
             let ms = (self.random.below(2) == 0).then(|| self.random.below(100_000));
             let bytes = (self.random.below(2) == 0).then(|| self.random.below(300_000));
-            self.world.policies.lock().insert(name, Retention { ms, bytes });
+            let compaction = Compaction {
+                min_cleanable_dirty_ratio: 0.0,
+                min_compaction_lag_ms: 0,
+                max_compaction_lag_ms: i64::MAX,
+                delete_retention_ms: self.random.below(50_000) as i64,
+            };
+            let policy = LogPolicy {
+                retention: (self.random.below(2) == 0).then_some(Retention { ms, bytes }),
+                compaction: (topic.keyed && self.random.below(3) > 0).then_some(compaction),
+            };
+            self.world.policies.lock().insert(name.clone(), policy);
         }
     }
 
@@ -315,9 +339,11 @@ impl Walk {
             for (index, log) in topic.logs.iter().enumerate() {
                 let partition = self.partition(name, index);
                 let context = format!("{} {name}-{index}", self.context);
-                let found = values(&self.storage, &partition, log.start);
-                let found: Vec<_> = found.into_iter().filter(|(offset, _)| *offset >= log.start).collect();
-                assert_eq!(found, log.records_from(log.start), "{context}");
+                assert_eq!(
+                    stored_records(&self.storage, &partition, log.start),
+                    log.records_from(log.start),
+                    "{context}"
+                );
                 if log.start > 0 {
                     let below = self.storage.read(&partition, log.start - 1, UNLIMITED);
                     assert!(matches!(below, Err(ReadError::OffsetOutOfRange { .. })), "{context}");
@@ -325,4 +351,63 @@ impl Walk {
             }
         }
     }
+}
+
+/// The batches of the partition from the one that holds `from`, as they are stored.
+fn stored(storage: &Storage, partition: &Partition, from: i64) -> Vec<Batch> {
+    let parsed = |bytes: Bytes| {
+        let batch = RecordBatch::parse_stored(bytes.clone()).unwrap();
+        let record = |record: StoredRecord| (record.offset, record.key, record.value);
+        let records = batch.records().unwrap().map(|found| record(found.unwrap())).collect();
+        let (base_offset, end) = (batch.header().base_offset, batch.header().next_offset());
+        Batch { base_offset, end, records, bytes: bytes.len() as u64, appended_ms: 0 }
+    };
+    storage.read(partition, from, UNLIMITED).unwrap().batches.into_iter().map(parsed).collect()
+}
+
+fn stored_records(storage: &Storage, partition: &Partition, from: i64) -> Vec<Record> {
+    let records = stored(storage, partition, from).into_iter().flat_map(|batch| batch.records);
+    records.filter(|(offset, ..)| *offset >= from).collect()
+}
+
+/// Nothing appeared, of each key the newest record stayed unless it deletes, and no older one did.
+fn check_compacted(log: &Log, found: &[Batch], context: &str) {
+    let before = log.records_from(log.start);
+    let found: Vec<&Record> =
+        found.iter().flat_map(|batch| &batch.records).filter(|(offset, ..)| *offset >= log.start).collect();
+    assert!(found.iter().all(|record| before.contains(record)), "{context}: something appeared");
+    let newest: BTreeMap<_, _> = before.iter().map(|record| (record.1.clone(), record)).collect();
+    let start = found.first().map_or(log.end, |(offset, ..)| *offset);
+    for newest in newest.values().filter(|(offset, _, value)| *offset >= start && value.is_some()) {
+        assert!(found.contains(newest), "{context}: offset {} is the newest of its key", newest.0);
+    }
+    let mut seen = BTreeSet::new();
+    for (offset, key, _) in found {
+        assert!(seen.insert(key), "{context}: offset {offset} is not the first of its key");
+    }
+}
+
+/// Nothing went too early by retention, nor stayed too long.
+fn check_retained(
+    log: &Log,
+    partition: &Partition,
+    rules: Retention,
+    now_ms: u64,
+    never_restarted: bool,
+    context: &str,
+) {
+    let start = partition.log_start_offset();
+    assert!(start >= log.start, "{context}: it went back");
+    let mut behind: u64 = log.alive().map(|batch| batch.bytes).sum();
+    for gone in log.alive() {
+        behind -= gone.bytes;
+        let old = rules.ms.is_some_and(|limit| now_ms - gone.appended_ms >= limit);
+        let over = rules.bytes.is_some_and(|limit| behind >= limit);
+        let deleted = gone.end <= start;
+        assert!(!deleted || old || over, "{context}: {} went too early", gone.base_offset);
+    }
+    let is_old = |batch: &Batch| rules.ms.is_some_and(|limit| now_ms - batch.appended_ms >= limit);
+    assert!(!(never_restarted && log.alive().all(is_old)) || start == log.end, "{context}: all is old");
+    let too_much = rules.bytes.is_some_and(|limit| partition.size_bytes() > limit + 200_000);
+    assert!(!too_much, "{context}: {} bytes", partition.size_bytes());
 }
