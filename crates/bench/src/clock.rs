@@ -1,0 +1,37 @@
+//! Time: nanoseconds since the start of the process, and the wall clock once, for record timestamps.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A second, in the unit of [`Clock::now`].
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
+/// The monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    /// Starts counting.
+    pub(crate) fn start() -> Clock {
+        Clock(Instant::now())
+    }
+
+    /// Nanoseconds since [`Clock::start`].
+    pub(crate) fn now(self) -> u64 {
+        nanos(self.0.elapsed())
+    }
+}
+
+/// A duration in nanoseconds; 584 years at most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since 1970, for the timestamps in records.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a load driver stamps its records as a producer does; nothing steps its time"
+)]
+pub(crate) fn wall_ms() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}

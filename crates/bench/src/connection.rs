@@ -1,0 +1,256 @@
+//! One non-blocking connection: requests queued and written with few system calls, frames read in place.
+//!
+//! Small requests are gathered in one buffer; a large body is written from where it was built, never
+//! copied. What is read stays in one buffer until it is a whole frame. Who waits for the socket is
+//! [`crate::poller`]'s business.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use codec::frame;
+
+/// A body of at least this size is not copied.
+const SHARED_FROM: usize = 4096;
+/// Pieces per writev; Linux takes up to 1024.
+const PIECES: usize = 64;
+/// What is read at first; it grows with the frames.
+const INBOX_BYTES: usize = 16 << 10;
+/// No answer may be longer.
+const FRAME_LIMIT: usize = 256 << 20;
+
+#[derive(Debug)]
+enum Piece {
+    Gathered(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Gathered(bytes) => bytes,
+            Piece::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// A connection to a broker.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    outbox: VecDeque<Piece>,
+    /// How much of the first piece was written.
+    written: usize,
+    inbox: Vec<u8>,
+    /// What of `inbox` was read from the socket and not handed out yet.
+    unread: Range<usize>,
+}
+
+impl Connection {
+    /// Connects, waiting for it, and makes the socket non-blocking.
+    pub(crate) fn open(address: SocketAddr) -> Result<Connection> {
+        let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Connection { stream, outbox: VecDeque::new(), written: 0, inbox: Vec::new(), unread: 0..0 })
+    }
+
+    /// The socket, to be waited for.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Queues a request of a head and a body; [`Connection::flush`] writes it.
+    pub(crate) fn queue(&mut self, head: &[u8], body: &Bytes) {
+        if !matches!(self.outbox.back(), Some(Piece::Gathered(_))) {
+            self.outbox.push_back(Piece::Gathered(Vec::with_capacity(1024)));
+        }
+        if let Some(Piece::Gathered(gathered)) = self.outbox.back_mut() {
+            gathered.extend_from_slice(head);
+            if body.len() < SHARED_FROM {
+                gathered.extend_from_slice(body);
+                return;
+            }
+        }
+        self.outbox.push_back(Piece::Shared(body.clone()));
+    }
+
+    /// Writes as much as the socket takes; says whether that was everything.
+    pub(crate) fn flush(&mut self) -> Result<bool> {
+        while !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); PIECES];
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(&self.outbox) {
+                let skip = if count == 0 { self.written } else { 0 };
+                *slice = IoSlice::new(&piece.bytes()[skip..]);
+                count += 1;
+            }
+            match self.stream.write_vectored(&slices[..count]) {
+                Ok(wrote) => self.consume(wrote),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("writing to the broker"),
+            }
+        }
+        Ok(true)
+    }
+
+    fn consume(&mut self, wrote: usize) {
+        self.written += wrote;
+        while let Some(first) = self.outbox.front() {
+            let len = first.bytes().len();
+            if self.written < len {
+                break;
+            }
+            self.written -= len;
+            self.outbox.pop_front();
+        }
+    }
+
+    /// Reads once.
+    ///
+    /// # Errors
+    /// If the broker closed the connection.
+    pub(crate) fn fill(&mut self) -> Result<()> {
+        if self.unread.end == self.inbox.len() {
+            self.make_room((self.unread.len() + 1).max(INBOX_BYTES));
+        } else if self.unread.is_empty() {
+            self.unread = 0..0;
+        }
+        match self.stream.read(&mut self.inbox[self.unread.end..]) {
+            Ok(0) => anyhow::bail!("the broker closed the connection"),
+            Ok(count) => self.unread.end += count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error).context("reading from the broker"),
+        }
+        Ok(())
+    }
+
+    /// The next whole frame of what was read, without its length; [`Connection::frame`] shows it.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Range<usize>>> {
+        let unread = &self.inbox[self.unread.clone()];
+        if let Some(prefix) = unread.first_chunk::<4>() {
+            let len = frame::frame_length(*prefix, FRAME_LIMIT)?;
+            if unread.len() >= 4 + len {
+                let start = self.unread.start + 4;
+                self.unread.start = start + len;
+                return Ok(Some(start..start + len));
+            }
+            self.make_room(4 + len);
+        } else {
+            self.make_room(4);
+        }
+        Ok(None)
+    }
+
+    /// Moves what was read to the front, and sees to it that a frame of this size fits.
+    fn make_room(&mut self, frame_bytes: usize) {
+        self.inbox.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        if self.inbox.len() < frame_bytes {
+            self.inbox.resize(frame_bytes.next_power_of_two(), 0);
+        }
+    }
+
+    /// The bytes of a frame.
+    pub(crate) fn frame(&self, range: Range<usize>) -> &[u8] {
+        &self.inbox[range]
+    }
+
+    /// Gives back the memory of its buffers, until they are needed again.
+    pub(crate) fn forget_buffers(&mut self) {
+        self.inbox = Vec::new();
+        self.unread = 0..0;
+        self.outbox = VecDeque::new();
+    }
+
+    /// Waits for one answer and takes it: for what happens before a load. A copy.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Bytes> {
+        self.stream.set_nonblocking(false)?;
+        self.queue(request, &Bytes::new());
+        ensure!(self.flush()?, "a blocking socket blocked");
+        let answer = loop {
+            if let Some(range) = self.next_frame()? {
+                break Bytes::copy_from_slice(self.frame(range));
+            }
+            self.fill()?;
+        };
+        self.stream.set_nonblocking(true)?;
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = Connection::open(listener.local_addr().unwrap()).unwrap();
+        (connection, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn requests_arrive_whole_and_in_order_whatever_their_size() {
+        let (mut connection, mut peer) = pair();
+        let mut expected = Vec::new();
+        for size in [0, 1, 4095, 4096, 5_000_000, 3, 70_000, 1] {
+            let head = vec![size as u8; 10];
+            let body = Bytes::from(vec![(size >> 3) as u8; size]);
+            connection.queue(&head, &body);
+            expected.extend_from_slice(&head);
+            expected.extend_from_slice(&body);
+        }
+        let len = expected.len();
+        let reader = thread::spawn(move || {
+            let mut got = vec![0; len];
+            peer.read_exact(&mut got).unwrap();
+            got
+        });
+        while !connection.flush().unwrap() {
+            thread::yield_now();
+        }
+        assert!(reader.join().unwrap() == expected);
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut() {
+        let (mut connection, mut peer) = pair();
+        let sizes = [0usize, 1, 16 << 10, 3, 200_000, 7];
+        let mut stream = Vec::new();
+        for size in sizes {
+            stream.extend_from_slice(&(size as u32).to_be_bytes());
+            stream.resize(stream.len() + size, size as u8);
+        }
+        let writer = thread::spawn(move || {
+            for piece in stream.chunks(777) {
+                peer.write_all(piece).unwrap();
+            }
+            peer
+        });
+        let mut got = Vec::new();
+        while got.len() < sizes.len() {
+            connection.fill().unwrap();
+            while let Some(range) = connection.next_frame().unwrap() {
+                let frame = connection.frame(range);
+                assert!(frame.iter().all(|byte| *byte == frame.len() as u8));
+                got.push(frame.len());
+            }
+        }
+        assert_eq!(got, sizes);
+        drop(writer.join().unwrap());
+        assert!(
+            (0..100).any(|_| {
+                thread::sleep(std::time::Duration::from_millis(1));
+                connection.fill().is_err()
+            }),
+            "the end of the stream is an error"
+        );
+    }
+}

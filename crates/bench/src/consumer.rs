@@ -1,0 +1,164 @@
+//! A consuming connection: fetches all its partitions in one session (KIP-227), one request at a time, as the
+//! Java client does.
+//!
+//! Nothing may be missing: every batch must begin where the one before it ended, and have the size that was
+//! produced.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+
+use crate::connection::Connection;
+use crate::frames::{self, FetchTerms};
+use crate::responses;
+use crate::tally::{Counts, Tally};
+
+/// As Java's `fetch.max.wait.ms`.
+const MAX_WAIT_MS: u32 = 500;
+
+/// What all consumers of a load have in common.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    pub(crate) topic: &'a str,
+    /// `max_bytes` of a fetch.
+    pub(crate) fetch_bytes: u32,
+    pub(crate) records_per_batch: u32,
+    pub(crate) batch_bytes: usize,
+    /// Where each partition ends; a consumer that arrives there begins anew if `again`. Empty: it waits for more.
+    pub(crate) ends: Vec<i64>,
+    pub(crate) again: bool,
+}
+
+#[derive(Debug)]
+struct Position {
+    index: u32,
+    offset: i64,
+    /// The broker's session does not know this offset yet.
+    changed: bool,
+}
+
+/// A consuming connection.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) connection: Connection,
+    positions: Vec<Position>,
+    by_index: HashMap<i32, usize>,
+    session_id: i32,
+    session_epoch: i32,
+    correlation: i32,
+    sent_at: u64,
+}
+
+impl Consumer {
+    /// Connects; it reads these partitions from their beginning.
+    pub(crate) fn connect(address: SocketAddr, partitions: impl Iterator<Item = u32>) -> Result<Consumer> {
+        let positions: Vec<_> =
+            partitions.map(|index| Position { index, offset: 0, changed: true }).collect();
+        let by_index =
+            positions.iter().enumerate().map(|(at, position)| (position.index.cast_signed(), at)).collect();
+        Ok(Consumer {
+            connection: Connection::open(address)?,
+            positions,
+            by_index,
+            session_id: 0,
+            session_epoch: 0,
+            correlation: 0,
+            sent_at: 0,
+        })
+    }
+
+    /// Queues the next fetch: in a session only the partitions that moved.
+    pub(crate) fn fetch(&mut self, now: u64, reading: &Reading) -> Result<()> {
+        let terms = FetchTerms {
+            session_id: self.session_id,
+            session_epoch: self.session_epoch,
+            max_bytes: reading.fetch_bytes,
+            max_wait_ms: MAX_WAIT_MS,
+        };
+        self.correlation = self.correlation.wrapping_add(1);
+        let everything = self.session_id == 0;
+        let asked = self.positions.iter().filter(|position| everything || position.changed);
+        let asked = asked.map(|position| (position.index, position.offset));
+        let frame = frames::fetch(reading.topic, self.correlation, terms, asked)?;
+        self.connection.queue(&frame, &Bytes::new());
+        for position in &mut self.positions {
+            position.changed = false;
+        }
+        self.sent_at = now;
+        Ok(())
+    }
+
+    /// Takes an answer, if it is whole, and queues the next fetch; says whether there was one.
+    pub(crate) fn receive(&mut self, now: u64, reading: &Reading, tally: &mut Tally) -> Result<bool> {
+        self.connection.fill()?;
+        let Some(range) = self.connection.next_frame()? else { return Ok(false) };
+        let mut counts = Counts { requests: 1, ..Counts::default() };
+        let positions = &mut self.positions;
+        let by_index = &self.by_index;
+        let answer = responses::fetched(self.connection.frame(range), |index, records| {
+            let at = by_index.get(&index).context("a partition that was not asked for")?;
+            let position = positions.get_mut(*at).context("a partition that was not asked for")?;
+            position.take(records, now, reading, tally, &mut counts)
+        })?;
+        ensure!(
+            answer.correlation == self.correlation,
+            "answer {}, expected {}",
+            answer.correlation,
+            self.correlation
+        );
+        self.session_epoch = if answer.session_id == 0 { 0 } else { self.session_epoch % i32::MAX + 1 };
+        self.session_id = answer.session_id;
+        tally.fetch(now, counts);
+        if tally.due.is_empty() {
+            tally.delivery(self.sent_at, now);
+        }
+        self.fetch(now, reading)?;
+        Ok(true)
+    }
+
+    /// Whether every partition was read to its end.
+    pub(crate) fn is_done(&self, ends: &[i64]) -> bool {
+        self.positions
+            .iter()
+            .all(|position| ends.get(position.index as usize).is_some_and(|end| position.offset >= *end))
+    }
+}
+
+impl Position {
+    fn take(
+        &mut self,
+        records: &[u8],
+        now: u64,
+        reading: &Reading,
+        tally: &mut Tally,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        responses::whole_batches(records, |header| {
+            ensure!(
+                header.base_offset == self.offset && header.size_bytes() == reading.batch_bytes,
+                "partition {}: a batch of {} bytes at offset {}, expected {} bytes at {}",
+                self.index,
+                header.size_bytes(),
+                header.base_offset,
+                reading.batch_bytes,
+                self.offset
+            );
+            counts.records += u64::from(header.records_count.unsigned_abs());
+            counts.bytes += reading.batch_bytes as u64;
+            if let Some(dues) = tally.due.get(self.index as usize) {
+                let number = usize::try_from(self.offset)? / reading.records_per_batch as usize;
+                tally.delivery(*dues.get(number).context("a batch that was not sent")?, now);
+            }
+            self.offset = header.next_offset();
+            self.changed = true;
+            Ok(())
+        })?;
+        if reading.again && reading.ends.get(self.index as usize).is_some_and(|end| self.offset >= *end) {
+            self.offset = 0;
+            self.changed = true;
+        }
+        Ok(())
+    }
+}

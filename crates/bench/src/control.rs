@@ -1,0 +1,118 @@
+//! The few typed calls around a load: create a topic, ask where its partitions end.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::{BufMut as _, BytesMut};
+use codec::frame::{self, RequestHeader};
+use codec::messages::create_topics_request::CreatableTopic;
+use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use codec::messages::{ApiVersionsRequest, CreateTopicsRequest, ListOffsetsRequest, StrBytes, TopicName};
+use codec::{Request, Response as _};
+
+use crate::connection::Connection;
+
+/// How we call ourselves.
+const CLIENT_ID: &str = "ottla-bench";
+/// Partitions asked for per request.
+const PARTITIONS: usize = 1000;
+
+/// A connection for calls that are waited for.
+#[derive(Debug)]
+pub(crate) struct Control(Connection);
+
+impl Control {
+    /// Connects.
+    pub(crate) fn connect(address: SocketAddr) -> Result<Control> {
+        Ok(Control(Connection::open(address)?))
+    }
+
+    fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
+        let mut body = BytesMut::new();
+        request.encode(version, &mut body)?;
+        let mut answer = self.0.exchange(&framed(R::KEY, version, 1, &body)?)?;
+        frame::parse_response_header(&mut answer, R::KEY, version)?;
+        Ok(R::Response::decode(answer, version)?)
+    }
+
+    /// Creates a topic and waits until every partition answers.
+    pub(crate) fn create_topic(&mut self, name: &str, partitions: u32) -> Result<()> {
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(name))
+            .with_num_partitions(i32::try_from(partitions)?)
+            .with_replication_factor(1);
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000);
+        let response = self.call(5, &request)?;
+        let result = response.topics.first().context("CreateTopics: no answer")?;
+        ensure!(
+            result.error_code == 0,
+            "CreateTopics {name}: error {}: {:?}",
+            result.error_code,
+            result.error_message
+        );
+        // Apache Kafka answers before its own partitions are there.
+        for _ in 0..1200 {
+            if self.end_offsets(name, partitions).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        self.end_offsets(name, partitions).map(|_| ())
+    }
+
+    /// The next offset of every partition.
+    pub(crate) fn end_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
+        let mut ends = vec![0; partitions as usize];
+        let indexes: Vec<i32> = (0..i32::try_from(partitions)?).collect();
+        for some in indexes.chunks(PARTITIONS) {
+            let asked = |index: &i32| {
+                ListOffsetsPartition::default()
+                    .with_partition_index(*index)
+                    .with_timestamp(-1)
+                    .with_current_leader_epoch(-1)
+            };
+            let topic = ListOffsetsTopic::default()
+                .with_name(topic_name(name))
+                .with_partitions(some.iter().map(asked).collect());
+            let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+            let response = self.call(6, &request)?;
+            for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
+                let index = partition.partition_index;
+                ensure!(
+                    partition.error_code == 0,
+                    "ListOffsets {name}-{index}: error {}",
+                    partition.error_code
+                );
+                *usize::try_from(index)
+                    .ok()
+                    .and_then(|index| ends.get_mut(index))
+                    .context("ListOffsets")? = partition.offset;
+            }
+        }
+        Ok(ends)
+    }
+}
+
+/// The smallest request, which every broker answers: a whole frame.
+pub(crate) fn api_versions() -> Result<BytesMut> {
+    let mut body = BytesMut::new();
+    ApiVersionsRequest::default().encode(0, &mut body)?;
+    framed(ApiVersionsRequest::KEY, 0, 1, &body)
+}
+
+/// A name as the messages want it.
+pub(crate) fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+/// A whole frame: length, header, body.
+pub(crate) fn framed(api_key: i16, api_version: i16, correlation_id: i32, body: &[u8]) -> Result<BytesMut> {
+    let mut frame = BytesMut::with_capacity(body.len() + 64);
+    frame.put_i32(0);
+    let client_id = Some(StrBytes::from_static_str(CLIENT_ID));
+    RequestHeader { api_key, api_version, correlation_id, client_id }.encode(&mut frame)?;
+    frame.put_slice(body);
+    let len = i32::try_from(frame.len() - 4)?;
+    frame[..4].copy_from_slice(&len.to_be_bytes());
+    Ok(frame)
+}

@@ -1,0 +1,178 @@
+//! Ready-made requests: a produce request is built once by the codec and then only patched.
+//!
+//! A produce frame is a head (length, header, topic, partition, size of the records), a batch, and the three
+//! empty tag sections that end it. Per request only the correlation id and the partition change, both in
+//! the head, so the batches are shared by all requests and never touched again. Batches of one load differ
+//! in content (random, so that nothing can compress it away) and have the same size.
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::{Bytes, BytesMut};
+use codec::Request as _;
+use codec::messages::ProduceRequest;
+use codec::messages::fetch_request::{FetchPartition, FetchTopic};
+use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use codec::messages::{BrokerId, FetchRequest};
+use codec::records::BatchBuilder;
+use rand::Rng as _;
+
+use crate::clock::wall_ms;
+use crate::control::{framed, topic_name};
+
+/// The last version that names topics by their names; what it says is what newer ones say.
+pub(crate) const PRODUCE_VERSION: i16 = 12;
+/// As for produce; it has fetch sessions (KIP-227).
+pub(crate) const FETCH_VERSION: i16 = 12;
+/// Different batches per load.
+const BATCHES: usize = 8;
+/// The tag sections of partition, topic and request.
+const TAIL: [u8; 3] = [0, 0, 0];
+/// Where the correlation id stands in a frame: behind length, key and version.
+const CORRELATION_AT: usize = 8;
+/// How long the broker may wait for its replicas, in ms.
+const TIMEOUT_MS: i32 = 30_000;
+
+/// The produce requests of one load.
+#[derive(Debug)]
+pub(crate) struct ProduceFrames {
+    head: Vec<u8>,
+    partition_at: usize,
+    /// Each with the tail of the frame behind it.
+    batches: Vec<Bytes>,
+    /// Size of every batch.
+    pub(crate) batch_bytes: usize,
+}
+
+impl ProduceFrames {
+    /// Builds them: batches of so many records with values of so many bytes.
+    pub(crate) fn build(topic: &str, acks: i16, records: u32, record_bytes: u32) -> Result<ProduceFrames> {
+        let now = wall_ms();
+        let mut batches = Vec::with_capacity(BATCHES);
+        for _ in 0..BATCHES {
+            let mut value = vec![0; record_bytes as usize];
+            let mut builder = BatchBuilder::new();
+            for _ in 0..records {
+                rand::rng().fill_bytes(&mut value);
+                builder.push(now, None, Some(&value), &[]);
+            }
+            batches.push(builder.build());
+        }
+        let first = batches.first().context("no batch")?.clone();
+        let frame = produce_frame(topic, acks, first.clone())?;
+        let head = frame.len() - TAIL.len() - first.len();
+        ensure!(
+            frame[head..head + first.len()] == first && frame.ends_with(&TAIL),
+            "an unknown produce layout"
+        );
+        let partition_at = head - uvarint_bytes(first.len() + 1) - 4;
+        ensure!(frame[partition_at..partition_at + 4] == [0; 4], "an unknown produce layout");
+        let with_tail = |batch: Bytes| {
+            let mut bytes = BytesMut::with_capacity(batch.len() + TAIL.len());
+            bytes.extend_from_slice(&batch);
+            bytes.extend_from_slice(&TAIL);
+            bytes.freeze()
+        };
+        let batches = batches.into_iter().map(with_tail).collect();
+        Ok(ProduceFrames { head: frame[..head].to_vec(), partition_at, batches, batch_bytes: first.len() })
+    }
+
+    /// The head of the next request, patched, and its body; `number` chooses the batch.
+    pub(crate) fn next(&mut self, correlation: i32, partition: u32, number: usize) -> (&[u8], &Bytes) {
+        self.head[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation.to_be_bytes());
+        self.head[self.partition_at..self.partition_at + 4].copy_from_slice(&partition.to_be_bytes());
+        (&self.head, &self.batches[number % BATCHES])
+    }
+}
+
+fn produce_frame(topic: &str, acks: i16, batch: Bytes) -> Result<BytesMut> {
+    let partition = PartitionProduceData::default().with_index(0).with_records(Some(batch));
+    let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![partition]);
+    let request =
+        ProduceRequest::default().with_acks(acks).with_timeout_ms(TIMEOUT_MS).with_topic_data(vec![topic]);
+    let mut body = BytesMut::new();
+    request.encode(PRODUCE_VERSION, &mut body)?;
+    framed(ProduceRequest::KEY, PRODUCE_VERSION, 0, &body)
+}
+
+fn uvarint_bytes(value: usize) -> usize {
+    let bits = usize::BITS - value.leading_zeros();
+    bits.div_ceil(7).max(1) as usize
+}
+
+/// What a fetch request asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchTerms {
+    /// KIP-227: 0 opens a session.
+    pub(crate) session_id: i32,
+    /// Its next epoch; 0 opens a session.
+    pub(crate) session_epoch: i32,
+    /// `max_bytes`, also of each partition.
+    pub(crate) max_bytes: u32,
+    /// How long the broker waits for the first byte, in ms.
+    pub(crate) max_wait_ms: u32,
+}
+
+/// A fetch request for partitions from offsets on: a whole frame.
+pub(crate) fn fetch(
+    topic: &str,
+    correlation: i32,
+    terms: FetchTerms,
+    from: impl Iterator<Item = (u32, i64)>,
+) -> Result<BytesMut> {
+    let max_bytes = i32::try_from(terms.max_bytes)?;
+    let ask = |(index, offset): (u32, i64)| {
+        FetchPartition::default()
+            .with_partition(index.cast_signed())
+            .with_current_leader_epoch(-1)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(max_bytes)
+    };
+    let partitions: Vec<FetchPartition> = from.map(ask).collect();
+    let topics = match partitions.is_empty() {
+        true => Vec::new(),
+        false => vec![FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)],
+    };
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(i32::try_from(terms.max_wait_ms)?)
+        .with_min_bytes(1)
+        .with_max_bytes(max_bytes)
+        .with_session_id(terms.session_id)
+        .with_session_epoch(terms.session_epoch)
+        .with_topics(topics);
+    let mut body = BytesMut::new();
+    request.encode(FETCH_VERSION, &mut body)?;
+    framed(FetchRequest::KEY, FETCH_VERSION, correlation, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use codec::frame::RequestHeader;
+    use codec::records::RecordBatch;
+
+    use super::*;
+
+    #[test]
+    fn patched_frames_are_what_the_codec_would_write() {
+        for (records, record_bytes) in [(1, 100), (100, 100), (64, 1024), (1, 0), (3, 70_000)] {
+            let mut frames = ProduceFrames::build("some-topic", -1, records, record_bytes).unwrap();
+            for number in 0..2 * BATCHES {
+                let (correlation, partition) = (0x0102_0304 + number as i32, 1999);
+                let batch_bytes = frames.batch_bytes;
+                let (head, body) = frames.next(correlation, partition, number);
+                let mut frame = Bytes::from([head, body].concat());
+                assert_eq!(frame.split_to(4)[..], (frame.len() as u32).to_be_bytes());
+                let header = RequestHeader::parse(&mut frame).unwrap();
+                assert_eq!((header.api_key, header.correlation_id), (0, correlation));
+                let request = ProduceRequest::decode(frame, PRODUCE_VERSION).unwrap();
+                assert_eq!(request.acks, -1);
+                let topic = &request.topic_data[0];
+                assert_eq!(topic.name.as_str(), "some-topic");
+                assert_eq!(topic.partition_data[0].index, 1999);
+                let batch = topic.partition_data[0].records.clone().unwrap();
+                assert_eq!(batch.len(), batch_bytes);
+                let batch = RecordBatch::parse(batch).unwrap();
+                assert_eq!(batch.header().records_count, records as i32);
+            }
+        }
+    }
+}

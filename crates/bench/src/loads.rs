@@ -1,0 +1,241 @@
+//! The loads: one table, and how a load is written on the command line.
+//!
+//! `NAME` or `NAME:key=value,key=value`, for instance `produce-1k:acks=all,partitions=100`. A load in the
+//! table is nothing but a set of values of these keys; every key may be set on every load.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Producers, with tailing consumers beside them if `consumers` is not 0.
+    Stream,
+    /// Consumers that read from the beginning what was produced before.
+    CatchUp,
+    /// Connections on which nothing happens.
+    Idle,
+}
+
+/// A load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Load {
+    /// What is done.
+    pub(crate) kind: Kind,
+    /// Records per batch; a request carries one batch.
+    pub(crate) records: u32,
+    /// Bytes of a record's value.
+    pub(crate) record_bytes: u32,
+    /// 1, or -1 for all.
+    pub(crate) acks: i16,
+    /// Of the one topic.
+    pub(crate) partitions: u32,
+    /// Of producers (of consumers when catching up).
+    pub(crate) connections: u32,
+    /// Requests that a producing connection may have unanswered.
+    pub(crate) in_flight: u32,
+    /// Requests per second over all connections; 0: as fast as answers come.
+    pub(crate) rate: u32,
+    /// Tailing consumers, each on a connection of its own.
+    pub(crate) consumers: u32,
+    /// The most that one fetch may bring, in bytes.
+    pub(crate) fetch_bytes: u32,
+    /// To be produced: in all instead of for a time (if not 0), or before catching up.
+    pub(crate) volume_mib: u32,
+    /// Catch up once, after the page cache was dropped.
+    pub(crate) cold: bool,
+    /// `compare` starts Kafka with `log.flush.interval.messages=1`.
+    pub(crate) kafka_syncs: bool,
+}
+
+const KIB64: Load = Load {
+    kind: Kind::Stream,
+    records: 64,
+    record_bytes: 1024,
+    acks: 1,
+    partitions: 6,
+    connections: 4,
+    in_flight: 5,
+    rate: 0,
+    consumers: 0,
+    fetch_bytes: 1 << 20,
+    volume_mib: 0,
+    cold: false,
+    kafka_syncs: false,
+};
+const SMALL: Load = Load { records: 100, record_bytes: 100, ..KIB64 };
+const ONE: Load = Load { records: 1, record_bytes: 100, ..KIB64 };
+const END_TO_END: Load = Load { rate: 2000, consumers: 1, partitions: 1, connections: 1, ..ONE };
+const CATCH_UP: Load = Load { kind: Kind::CatchUp, connections: 1, in_flight: 1, volume_mib: 1024, ..KIB64 };
+
+/// Every load that has a name.
+#[rustfmt::skip]
+pub(crate) const TABLE: &[(&str, Load, &str)] = &[
+    ("produce-1k",      KIB64,                                                    "64 records of 1 KiB per request"),
+    ("produce-100b",    SMALL,                                                    "100 records of 100 bytes per request"),
+    ("produce-one",     ONE,                                                      "one record of 100 bytes per request"),
+    ("sync-1k",         Load { acks: -1, kafka_syncs: true, ..KIB64 },            "as produce-1k, synced before each acknowledgement, by Kafka too"),
+    ("sync-one",        Load { acks: -1, kafka_syncs: true, connections: 16, ..ONE }, "as produce-one on 16 connections, synced, by Kafka too"),
+    ("paced-1k",        Load { rate: 500, ..KIB64 },                              "64 records of 1 KiB, 500 requests a second: latency below saturation"),
+    ("end-to-end",      END_TO_END,                                               "2 000 records a second, one per request, to a tailing consumer"),
+    ("tail-1k",         Load { consumers: 2, ..KIB64 },                           "as produce-1k with two tailing consumers beside it"),
+    ("catch-up",        CATCH_UP,                                                 "1 MiB fetches from the beginning of 1 GiB, which the page cache holds"),
+    ("catch-up-cold",   Load { cold: true, volume_mib: 4096, ..CATCH_UP },        "the same of 4 GiB, once, after the page cache was dropped (root)"),
+    ("connections",     Load { connections: 1000, in_flight: 1, ..ONE },          "one record per request on 1 000 connections"),
+    ("partitions",      Load { partitions: 2000, ..KIB64 },                       "as produce-1k over 2 000 partitions"),
+    ("idle",            Load { kind: Kind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
+    ("volume",          Load { volume_mib: 20 << 10, ..KIB64 },                   "20 GiB as produce-1k: bytes written to disk"),
+];
+
+/// A load and how it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    /// As on the command line.
+    pub(crate) text: String,
+    /// What it means.
+    pub(crate) load: Load,
+}
+
+impl FromStr for Spec {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Spec> {
+        let (name, changes) = text.split_once(':').unwrap_or((text, ""));
+        let found = TABLE.iter().find(|(known, ..)| *known == name);
+        let (_, mut load, _) =
+            *found.with_context(|| format!("no load `{name}`; `ottla-bench list` names all"))?;
+        for change in changes.split(',').filter(|change| !change.is_empty()) {
+            let (key, value) =
+                change.split_once('=').with_context(|| format!("`{change}` is not key=value"))?;
+            load.set(key, value).with_context(|| format!("in `{change}`"))?;
+        }
+        load.check()?;
+        Ok(Spec { text: text.to_owned(), load })
+    }
+}
+
+impl Load {
+    fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let number = || value.parse::<u32>().with_context(|| format!("`{value}` is no number"));
+        let truth = || value.parse::<bool>().with_context(|| format!("`{value}` is neither true nor false"));
+        match key {
+            "records" => self.records = number()?,
+            "record-bytes" => self.record_bytes = number()?,
+            "acks" => {
+                self.acks = match value {
+                    "all" | "-1" => -1,
+                    "1" => 1,
+                    _ => bail!("acks is 1 or all"),
+                }
+            }
+            "partitions" => self.partitions = number()?,
+            "connections" => self.connections = number()?,
+            "in-flight" => self.in_flight = number()?,
+            "rate" => self.rate = number()?,
+            "consumers" => self.consumers = number()?,
+            "fetch-bytes" => self.fetch_bytes = number()?,
+            "volume-mib" => self.volume_mib = number()?,
+            "cold" => self.cold = truth()?,
+            "kafka-syncs" => self.kafka_syncs = truth()?,
+            _ => bail!("no such key: {}", KEYS.join(" ")),
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        let all = [self.records, self.partitions, self.connections, self.in_flight, self.fetch_bytes];
+        ensure!(
+            all.iter().all(|value| *value > 0),
+            "records, partitions, connections, in-flight and fetch-bytes are at least 1"
+        );
+        ensure!(
+            self.partitions <= 100_000 && self.connections <= 100_000,
+            "at most 100 000 partitions or connections"
+        );
+        ensure!(
+            self.consumers == 0 || self.connections <= self.partitions,
+            "beside consumers every partition has one producing connection: connections ≤ partitions"
+        );
+        ensure!(
+            self.consumers <= self.partitions || self.consumers.is_multiple_of(self.partitions),
+            "consumers that share partitions are a multiple of them"
+        );
+        ensure!(self.kind != Kind::CatchUp || self.volume_mib > 0, "catching up needs volume-mib");
+        let batch = u64::from(self.records) * (u64::from(self.record_bytes) + 32);
+        ensure!(batch < 1 << 30, "a batch of {batch} bytes");
+        Ok(())
+    }
+}
+
+const KEYS: &[&str] = &[
+    "records",
+    "record-bytes",
+    "acks",
+    "partitions",
+    "connections",
+    "in-flight",
+    "rate",
+    "consumers",
+    "fetch-bytes",
+    "volume-mib",
+    "cold",
+    "kafka-syncs",
+];
+
+/// The table as text.
+pub(crate) fn list() -> String {
+    let mut text = String::new();
+    for (name, _, about) in TABLE {
+        let _ = writeln!(text, "{name:14} {about}");
+    }
+    let _ = writeln!(
+        text,
+        "\nEach may be changed, as in produce-1k:acks=all,partitions=100. Keys: {}",
+        KEYS.join(" ")
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_load_of_the_table_can_be_asked_for() {
+        for (name, load, _) in TABLE {
+            assert_eq!(Spec::from_str(name).unwrap().load, *load, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_key_changes_something() {
+        for key in KEYS {
+            let value = match *key {
+                "acks" => "all",
+                "cold" | "kafka-syncs" => "true",
+                _ => "3",
+            };
+            let spec = Spec::from_str(&format!("produce-1k:{key}={value}")).unwrap();
+            assert_ne!(spec.load, KIB64, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let wrong = [
+            "nothing",
+            "produce-1k:acks=2",
+            "produce-1k:colour=3",
+            "produce-1k:records=0",
+            "produce-1k:records",
+            "produce-1k:records=4000000000",
+            "end-to-end:connections=2",
+            "catch-up:volume-mib=0",
+        ];
+        for text in wrong {
+            assert!(Spec::from_str(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `ottla-bench`: an end-to-end load driver for any broker that speaks the Kafka protocol.
+//!
+//! ```text
+//! loads ─► run ─► stream ─► producer, consumer ─► connection ─► poller
+//!          │      tally     frames, responses
+//!          └─► process, report
+//! ```
+//! Batches are built once and sent as they are, and answers are read by hand: no client library stands
+//! between the figures and the broker. Latency is counted from when a request was due. Every load fails if
+//! a record that was sent was not acknowledged, or one that was acknowledged is not there.
+
+mod clock;
+mod connection;
+mod consumer;
+mod control;
+mod frames;
+mod loads;
+mod poller;
+mod process;
+mod producer;
+mod report;
+mod responses;
+mod run;
+mod stream;
+mod tally;
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand};
+use rustix::process::Resource;
+
+use crate::loads::Spec;
+use crate::run::Target;
+
+/// Loads for any broker that speaks the Kafka protocol.
+#[derive(Debug, Parser)]
+#[command(name = "ottla-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Names the loads.
+    List,
+    /// Runs loads against a broker that is running.
+    Run(Run),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Where the broker listens.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9092")]
+    broker: SocketAddr,
+    /// Its process, if it is on this machine: for processor time, memory and bytes written.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// How it is called in the output.
+    #[arg(long, default_value = "broker")]
+    label: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What `run` and `compare` have in common.
+#[derive(Debug, Args)]
+struct Common {
+    /// Seconds measured per load.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Seconds of the same load before them.
+    #[arg(long, default_value_t = 5.0)]
+    warmup: f64,
+    /// A file to which a line of JSON is appended per load; without it they go to the output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// NAME or NAME:key=value,… (`ottla-bench list`).
+    #[arg(value_name = "LOAD", required = true)]
+    loads: Vec<Spec>,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::List => print(&loads::list()),
+        Command::Run(arguments) => run_loads(&arguments),
+    }
+}
+
+fn run_loads(Run { broker, pid, label, common }: &Run) -> Result<()> {
+    allow_many_sockets();
+    let target = Target {
+        address: *broker,
+        pid: *pid,
+        warmup: seconds(common.warmup)?,
+        window: seconds(common.seconds)?,
+    };
+    for spec in &common.loads {
+        let figures = run::run(spec, &target)?;
+        print(&format!("{}\n", figures.line(&spec.text, label)))?;
+        write_json(common, &figures.json(&[("load", &spec.text), ("broker", label)]))?;
+    }
+    Ok(())
+}
+
+fn write_json(common: &Common, line: &str) -> Result<()> {
+    let Some(path) = &common.json else { return print(&format!("{line}\n")) };
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| path.display().to_string())?;
+    writeln!(file, "{line}").with_context(|| path.display().to_string())
+}
+
+fn seconds(value: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(value).with_context(|| format!("{value} seconds"))
+}
+
+/// As many open files as this user may have.
+fn allow_many_sockets() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused: then a load with many connections says what it lacked.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+}
+
+/// Writes to standard output at once.
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

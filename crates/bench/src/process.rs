@@ -1,0 +1,79 @@
+//! What /proc says of a process: processor time, memory, bytes written.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// Readings of one process at one moment. Those that only its owner or root may see are `None` otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    /// User and system time so far, in seconds (steps of 10 ms).
+    pub(crate) cpu_s: f64,
+    /// VmRSS.
+    pub(crate) resident_bytes: u64,
+    /// VmHWM, since the start or the last [`reset_peak`].
+    pub(crate) peak_bytes: u64,
+    /// Bytes it caused to be written to disk (`write_bytes`): counted when a page gets dirty.
+    pub(crate) written_bytes: Option<u64>,
+}
+
+/// Reads [`Usage`].
+pub(crate) fn usage(pid: u32) -> Result<Usage> {
+    let folder = format!("/proc/{pid}");
+    let folder = Path::new(&folder);
+    let read =
+        |name: &str| fs::read_to_string(folder.join(name)).with_context(|| format!("/proc/{pid}/{name}"));
+    let status = read("status")?;
+    let kib = |name: &str| field(&status, name).map(|value| value * 1024);
+    Ok(Usage {
+        cpu_s: cpu_seconds(&read("stat")?).context("/proc/…/stat")?,
+        resident_bytes: kib("VmRSS:").context("VmRSS")?,
+        peak_bytes: kib("VmHWM:").context("VmHWM")?,
+        written_bytes: read("io").ok().and_then(|io| field(&io, "write_bytes:")),
+    })
+}
+
+/// This process's own processor time, in seconds.
+pub(crate) fn own_cpu_s() -> Result<f64> {
+    Ok(usage(std::process::id())?.cpu_s)
+}
+
+/// Lets [`Usage::peak_bytes`] start again. Needs the process's owner or root.
+pub(crate) fn reset_peak(pid: u32) -> bool {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
+}
+
+/// The number behind a name that starts a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// utime + stime: the 14th and 15th field, counted behind the name, which may hold anything.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let behind_name = stat.rsplit_once(") ")?.1;
+    let mut fields = behind_name.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((user + system) as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_a_hostile_name() {
+        let stat = "77 (a) b (c) S 1 77 77 0 -1 4194560 100 0 0 0 250 150 0 0 20 0 7 0 100 0 0";
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        assert_eq!(cpu_seconds(stat), Some(400.0 / ticks));
+        assert_eq!(cpu_seconds("77 (a"), None);
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        let own = usage(std::process::id()).unwrap();
+        assert!(own.resident_bytes > 1 << 20 && own.peak_bytes >= own.resident_bytes / 2, "{own:?}");
+    }
+}

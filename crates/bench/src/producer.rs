@@ -1,0 +1,111 @@
+//! A producing connection: its partitions in turn, so many requests unanswered at most.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::connection::Connection;
+use crate::frames::ProduceFrames;
+use crate::loads::Load;
+use crate::responses;
+use crate::tally::{Counts, Tally};
+
+/// A producing connection.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    pub(crate) connection: Connection,
+    /// It writes to `first`, `first + step`, … below `end`.
+    first: u32,
+    step: u32,
+    end: u32,
+    next: u32,
+    correlation: i32,
+    /// Of each unanswered request its correlation id and when it was due.
+    in_flight: VecDeque<(i32, u64)>,
+    limit: usize,
+    /// Due, but the limit does not let them go yet.
+    waiting: VecDeque<u64>,
+    each: Counts,
+}
+
+impl Producer {
+    /// Connects producer `number` of a load. If there are as many partitions as connections, each partition
+    /// belongs to one of them.
+    pub(crate) fn connect(
+        address: SocketAddr,
+        load: &Load,
+        number: u32,
+        batch_bytes: usize,
+    ) -> Result<Producer> {
+        let first = number % load.partitions;
+        Ok(Producer {
+            connection: Connection::open(address)?,
+            first,
+            step: load.connections,
+            end: load.partitions,
+            next: first,
+            correlation: 0,
+            in_flight: VecDeque::new(),
+            limit: load.in_flight as usize,
+            waiting: VecDeque::new(),
+            each: Counts { requests: 1, records: load.records.into(), bytes: batch_bytes as u64 },
+        })
+    }
+
+    /// Sends the next request, which is due at `due`, or keeps it until an answer makes room.
+    pub(crate) fn send(&mut self, due: u64, frames: &mut ProduceFrames, tally: &mut Tally) {
+        if self.in_flight.len() >= self.limit {
+            self.waiting.push_back(due);
+            return;
+        }
+        let partition = self.next;
+        self.next = match self.next.saturating_add(self.step) {
+            next if next < self.end => next,
+            _ => self.first,
+        };
+        self.correlation = self.correlation.wrapping_add(1);
+        let number = self.correlation as usize;
+        let (head, body) = frames.next(self.correlation, partition, number);
+        self.connection.queue(head, body);
+        self.in_flight.push_back((self.correlation, due));
+        tally.sent.requests += 1;
+        tally.sent.records += self.each.records;
+        tally.sent.bytes += self.each.bytes;
+        if let Some(dues) = tally.due.get_mut(partition as usize) {
+            dues.push(due);
+        }
+    }
+
+    /// Takes what answers there are, and sends what waited for them; says how many there were.
+    pub(crate) fn receive(
+        &mut self,
+        now: u64,
+        frames: &mut ProduceFrames,
+        tally: &mut Tally,
+    ) -> Result<usize> {
+        self.connection.fill()?;
+        let mut answers = 0;
+        while let Some(range) = self.connection.next_frame()? {
+            let correlation = responses::produced(self.connection.frame(range))?;
+            let (expected, due) = self.in_flight.pop_front().context("an answer to no request")?;
+            ensure!(correlation == expected, "answer {correlation}, expected {expected}");
+            tally.ack(due, now, self.each);
+            answers += 1;
+            if let Some(due) = self.waiting.pop_front() {
+                self.send(due, frames, tally);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Requests that may be unanswered.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether nothing is unanswered or waits.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty() && self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,188 @@
+//! Figures of one run, as a line for people and a line of JSON.
+
+use std::fmt::Write as _;
+
+use hdrhistogram::Histogram;
+
+use crate::tally::{Counts, Tally};
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// Latency at the points that are reported, in µs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+}
+
+impl Latency {
+    fn of(histogram: &Histogram<u64>) -> Option<Latency> {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+        let max = histogram.max() as f64 / 1000.0;
+        (!histogram.is_empty()).then(|| Latency {
+            p50: at(0.5),
+            p99: at(0.99).min(max),
+            p999: at(0.999).min(max),
+            max,
+        })
+    }
+}
+
+/// What a run showed.
+#[derive(Debug, Clone)]
+pub(crate) struct Figures {
+    /// Of the window.
+    pub(crate) seconds: f64,
+    /// Acknowledged in the window.
+    pub(crate) acked: Counts,
+    /// Fetched in the window.
+    pub(crate) fetched: Counts,
+    /// Produced in all.
+    pub(crate) produced: Counts,
+    /// From due to acknowledged.
+    pub(crate) ack: Option<Latency>,
+    /// From due to fetched, or of a fetch when nobody produces.
+    pub(crate) delivery: Option<Latency>,
+    /// Processor time of the broker in the window.
+    pub(crate) cpu_s: Option<f64>,
+    /// Our own.
+    pub(crate) driver_cpu_s: f64,
+    /// Resident memory of the broker when the window ended.
+    pub(crate) resident_bytes: Option<u64>,
+    /// The most it was during the load.
+    pub(crate) peak_bytes: Option<u64>,
+    /// What the broker caused to be written to disk, from before the load to its end.
+    pub(crate) written_bytes: Option<u64>,
+}
+
+/// A figure that can be compared: its name, the value, and how to print it.
+pub(crate) type Metric = (&'static str, f64);
+
+impl Figures {
+    /// Those that the driver knows by itself.
+    pub(crate) fn of(tally: &Tally, seconds: f64) -> Figures {
+        Figures {
+            seconds,
+            acked: tally.acked.measured,
+            fetched: tally.fetched.measured,
+            produced: tally.acked.total,
+            ack: Latency::of(&tally.acked.latency),
+            delivery: Latency::of(&tally.fetched.latency),
+            cpu_s: None,
+            driver_cpu_s: 0.0,
+            resident_bytes: None,
+            peak_bytes: None,
+            written_bytes: None,
+        }
+    }
+
+    /// Everything that was measured, by name. `…_us` are microseconds, MB and GB are powers of ten, MiB of two.
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        let mut all: Vec<Metric> = vec![("seconds", self.seconds)];
+        // The side that was asked for answers: a producer's, unless nobody produced.
+        let main = if self.acked.requests > 0 { self.acked } else { self.fetched };
+        self.rates(main, ["mb_per_s", "records_per_s", "requests_per_s"], &mut all);
+        if self.acked.requests > 0 {
+            self.rates(
+                self.fetched,
+                ["fetched_mb_per_s", "fetched_records_per_s", "fetches_per_s"],
+                &mut all,
+            );
+        }
+        latencies(self.ack, ["ack_p50_us", "ack_p99_us", "ack_p999_us", "ack_max_us"], &mut all);
+        let names = ["delivery_p50_us", "delivery_p99_us", "delivery_p999_us", "delivery_max_us"];
+        latencies(self.delivery, names, &mut all);
+        if let Some(cpu_s) = self.cpu_s {
+            all.push(("cpu_percent", 100.0 * cpu_s / self.seconds));
+            if main.requests > 0 {
+                all.push(("cpu_s_per_gb", cpu_s * 1e9 / main.bytes as f64));
+                all.push(("cpu_us_per_request", cpu_s * 1e6 / main.requests as f64));
+            }
+        }
+        all.push(("driver_cpu_percent", 100.0 * self.driver_cpu_s / self.seconds));
+        all.extend(self.resident_bytes.map(|bytes| ("rss_mib", bytes as f64 / MIB)));
+        all.extend(self.peak_bytes.map(|bytes| ("peak_mib", bytes as f64 / MIB)));
+        if self.produced.bytes > 0 {
+            all.extend(
+                self.written_bytes.map(|bytes| ("disk_per_byte", bytes as f64 / self.produced.bytes as f64)),
+            );
+            all.push(("acked_records", self.produced.records as f64));
+        }
+        all
+    }
+
+    fn rates(&self, counts: Counts, names: [&'static str; 3], all: &mut Vec<Metric>) {
+        if counts.requests > 0 && self.seconds > 0.0 {
+            let values = [counts.bytes as f64 / 1e6, counts.records as f64, counts.requests as f64];
+            all.extend(names.into_iter().zip(values.map(|value| value / self.seconds)));
+        }
+    }
+
+    /// One line for people.
+    pub(crate) fn line(&self, load: &str, broker: &str) -> String {
+        let metrics = self.metrics();
+        let mut line = format!("{load:32} {broker:6}");
+        let mut put = |name: &str, decimals: usize, unit: &str| {
+            if let Some((_, value)) = metrics.iter().find(|(known, _)| *known == name) {
+                let _ = write!(line, " {value:.decimals$} {unit}");
+            }
+        };
+        put("mb_per_s", 1, "MB/s,");
+        put("records_per_s", 0, "records/s,");
+        put("requests_per_s", 0, "requests/s,");
+        put("cpu_s_per_gb", 2, "cpu s/GB,");
+        put("cpu_us_per_request", 1, "cpu µs/request,");
+        put("fetched_mb_per_s", 1, "MB/s fetched,");
+        put("rss_mib", 0, "MiB resident,");
+        put("peak_mib", 0, "peak,");
+        put("disk_per_byte", 2, "bytes to disk per byte,");
+        put("driver_cpu_percent", 0, "% driver cpu");
+        for (name, latency) in [("ack", self.ack), ("delivery", self.delivery)] {
+            if let Some(Latency { p50, p99, p999, max }) = latency {
+                let [p50, p99, p999, max] = [p50, p99, p999, max].map(|us| us / 1000.0);
+                let _ = write!(line, "; {name} p50 {p50:.3} p99 {p99:.3} p99.9 {p999:.3} max {max:.3} ms");
+            }
+        }
+        line
+    }
+
+    /// One line of JSON: `labels` and every metric.
+    pub(crate) fn json(&self, labels: &[(&str, &str)]) -> String {
+        let mut json = String::from("{");
+        for (name, value) in labels {
+            let _ = write!(json, "\"{name}\":{},", quoted(value));
+        }
+        for (name, value) in self.metrics() {
+            // JSON has no infinities.
+            let value = if value.is_finite() { value } else { -1.0 };
+            let _ = write!(json, "\"{name}\":{value:.3},");
+        }
+        json.pop();
+        json.push('}');
+        json
+    }
+}
+
+fn latencies(latency: Option<Latency>, names: [&'static str; 4], all: &mut Vec<Metric>) {
+    if let Some(Latency { p50, p99, p999, max }) = latency {
+        all.extend(names.into_iter().zip([p50, p99, p999, max]));
+    }
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => quoted.extend(['\\', char]),
+            char if char.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(char));
+            }
+            char => quoted.push(char),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

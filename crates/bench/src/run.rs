@@ -1,0 +1,224 @@
+//! One load against one running broker: its topic, what has to be there before, the run, the figures.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::clock::{Clock, SECOND};
+use crate::connection::Connection;
+use crate::consumer::Reading;
+use crate::control::{self, Control};
+use crate::frames::ProduceFrames;
+use crate::loads::{Kind, Load, Spec};
+use crate::process::{self, Usage};
+use crate::report::Figures;
+use crate::stream::{Span, Stream};
+use crate::tally::Tally;
+
+/// Where a broker is, and how long to look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// Its process, if it is on this machine: without it there are no figures about its cost.
+    pub(crate) pid: Option<u32>,
+    pub(crate) warmup: Duration,
+    pub(crate) window: Duration,
+}
+
+/// Runs a load.
+///
+/// # Errors
+/// If anything is refused, missing or unanswered.
+pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
+    let figures = match spec.load.kind {
+        Kind::Stream => stream(&spec.load, target),
+        Kind::CatchUp => catch_up(&spec.load, target),
+        Kind::Idle => idle(&spec.load, target),
+    };
+    figures.with_context(|| format!("load {}", spec.text))
+}
+
+fn stream(load: &Load, target: &Target) -> Result<Figures> {
+    let (topic, mut control) = new_topic(load, target)?;
+    let mut meter = Meter::start(target)?;
+    let span = match load.volume_mib {
+        0 => Span { warmup: nanos(target.warmup), window: nanos(target.window), sent_bytes: u64::MAX },
+        mib => volume(mib),
+    };
+    let tally = produce(load, target, &topic, span, &mut meter)?;
+    let ends = control.end_offsets(&topic, load.partitions)?;
+    let stored = ends.iter().sum::<i64>().cast_unsigned();
+    let acked = tally.acked.total.records;
+    ensure!(stored == acked, "{acked} records acknowledged, the topic holds {stored}");
+    meter.settle(load.volume_mib > 0)?;
+    Ok(meter.figures(&tally))
+}
+
+fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Meter) -> Result<Tally> {
+    let frames = ProduceFrames::build(topic, load.acks, load.records, load.record_bytes)?;
+    let reading = reading(topic, load, frames.batch_bytes, Vec::new());
+    Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
+}
+
+fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) -> Reading<'a> {
+    Reading {
+        topic,
+        fetch_bytes: load.fetch_bytes,
+        records_per_batch: load.records,
+        batch_bytes,
+        ends,
+        again: !load.cold,
+    }
+}
+
+fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
+    let (topic, mut control) = new_topic(load, target)?;
+    let fill =
+        Load { kind: Kind::Stream, acks: 1, connections: 2, in_flight: 5, rate: 0, consumers: 0, ..*load };
+    let filled = produce(&fill, target, &topic, volume(load.volume_mib), &mut Meter::start(target)?)?;
+    let ends = control.end_offsets(&topic, load.partitions)?;
+    let mut meter = Meter::start(target)?;
+    meter.settle(true)?;
+    let mut warmup = nanos(target.warmup);
+    if load.cold {
+        warmup = 0;
+        drop_page_cache()?;
+    }
+    let span = Span { warmup, window: nanos(target.window), sent_bytes: u64::MAX };
+    let frames = ProduceFrames::build(&topic, load.acks, load.records, load.record_bytes)?;
+    let reading = reading(&topic, load, frames.batch_bytes, ends);
+    let mut meter = Meter::start(target)?;
+    let tally =
+        Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())?;
+    let read = tally.fetched.total.records;
+    ensure!(!load.cold || read <= filled.acked.total.records, "read more than there is");
+    ensure!(read > 0, "nothing was read");
+    Ok(meter.figures(&tally))
+}
+
+fn idle(load: &Load, target: &Target) -> Result<Figures> {
+    let mut meter = Meter::start(target)?;
+    let request = control::api_versions()?;
+    let mut connections = Vec::with_capacity(load.connections as usize);
+    for _ in 0..load.connections {
+        let mut connection = Connection::open(target.address)?;
+        connection.exchange(&request)?;
+        connection.forget_buffers();
+        connections.push(connection);
+    }
+    thread::sleep(target.warmup);
+    meter.edge()?;
+    thread::sleep(target.window);
+    meter.edge()?;
+    let mut tally = Tally::new()?;
+    tally.window = meter.window();
+    for connection in &mut connections {
+        connection.exchange(&request).context("a connection that had been idle")?;
+    }
+    Ok(meter.figures(&tally))
+}
+
+fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let topic = format!("bench-{}-{number}", std::process::id());
+    let mut control = Control::connect(target.address)?;
+    control.create_topic(&topic, load.partitions)?;
+    Ok((topic, control))
+}
+
+/// As much as it takes to send so many MiB, without a warm-up.
+fn volume(mib: u32) -> Span {
+    Span { warmup: 0, window: u64::MAX / 2, sent_bytes: u64::from(mib) << 20 }
+}
+
+/// What was written stays in the page cache until it is on disk; then everything is dropped.
+fn drop_page_cache() -> Result<()> {
+    rustix::fs::sync();
+    fs::write("/proc/sys/vm/drop_caches", "3").context("dropping the page cache (needs root)")
+}
+
+fn nanos(duration: Duration) -> u64 {
+    crate::clock::nanos(duration)
+}
+
+/// Reads the broker's process at the edges of the window, and before and after everything.
+#[derive(Debug)]
+struct Meter {
+    clock: Clock,
+    pid: Option<u32>,
+    /// When, the broker's usage, our own processor time.
+    edges: Vec<(u64, Usage, f64)>,
+    before: Usage,
+    after: Usage,
+}
+
+impl Meter {
+    fn start(target: &Target) -> Result<Meter> {
+        if let Some(pid) = target.pid {
+            process::reset_peak(pid);
+        }
+        let mut meter = Meter {
+            clock: Clock::start(),
+            pid: target.pid,
+            edges: Vec::new(),
+            before: Usage::default(),
+            after: Usage::default(),
+        };
+        meter.before = meter.usage()?;
+        Ok(meter)
+    }
+
+    fn usage(&self) -> Result<Usage> {
+        self.pid.map_or_else(|| Ok(Usage::default()), process::usage)
+    }
+
+    fn edge(&mut self) -> Result<()> {
+        self.edges.push((self.clock.now(), self.usage()?, process::own_cpu_s()?));
+        self.after = self.usage()?;
+        Ok(())
+    }
+
+    /// Reads once more; first, if asked to, waits until the broker writes no more (at most a minute).
+    fn settle(&mut self, wait: bool) -> Result<()> {
+        for _ in 0..60 {
+            let before = self.usage()?;
+            if !wait || before.written_bytes.is_none() {
+                break;
+            }
+            thread::sleep(Duration::from_secs(1));
+            if self.usage()?.written_bytes == before.written_bytes {
+                break;
+            }
+        }
+        self.after = self.usage()?;
+        Ok(())
+    }
+
+    fn window(&self) -> std::ops::Range<u64> {
+        match self.edges[..] {
+            [(begin, ..), .., (end, ..)] => begin..end,
+            _ => 0..0,
+        }
+    }
+
+    fn figures(&self, tally: &Tally) -> Figures {
+        let seconds = (tally.window.end - tally.window.start) as f64 / SECOND as f64;
+        let mut figures = Figures::of(tally, seconds);
+        if let [(_, begin, own_begin), .., (_, end, own_end)] = &self.edges[..] {
+            figures.driver_cpu_s = own_end - own_begin;
+            if self.pid.is_some() {
+                figures.cpu_s = Some(end.cpu_s - begin.cpu_s);
+                figures.resident_bytes = Some(end.resident_bytes);
+                figures.peak_bytes = Some(self.after.peak_bytes);
+            }
+        }
+        let written = self.after.written_bytes.zip(self.before.written_bytes);
+        figures.written_bytes = written.map(|(after, before)| after.saturating_sub(before));
+        figures
+    }
+}

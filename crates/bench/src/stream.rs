@@ -1,0 +1,269 @@
+//! Runs producers and consumers on one thread until the measured time is over and everything is accounted for.
+//!
+//! ```text
+//! warm-up ──► window ──► drain
+//! ```
+//! A paced request is due by the schedule, whether or not its connection can take it: latency counts from
+//! there. After the window no request is begun, but every one that was must be answered, and every record
+//! acknowledged must reach the consumers.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::clock::{Clock, SECOND};
+use crate::connection::Connection;
+use crate::consumer::{Consumer, Reading};
+use crate::frames::ProduceFrames;
+use crate::loads::Load;
+use crate::poller::{Poller, Ready};
+use crate::producer::Producer;
+use crate::tally::Tally;
+
+/// What is outstanding after the window must come within this time.
+const DRAIN: u64 = 60 * SECOND;
+/// How long to wait for sockets when nothing is due.
+const IDLE: u64 = SECOND / 10;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// Nanoseconds before the window.
+    pub(crate) warmup: u64,
+    /// Nanoseconds of the window.
+    pub(crate) window: u64,
+    /// The window also ends when so many bytes were sent.
+    pub(crate) sent_bytes: u64,
+}
+
+/// The parts of a running load.
+pub(crate) struct Stream<'a> {
+    clock: Clock,
+    poller: Poller,
+    producers: Vec<Producer>,
+    consumers: Vec<Consumer>,
+    /// Whether the socket of each connection is watched for room to write.
+    blocked: Vec<bool>,
+    frames: ProduceFrames,
+    reading: Reading<'a>,
+    tally: Tally,
+    rate: u32,
+    /// Paced requests scheduled so far, from `origin` on.
+    scheduled: u64,
+    origin: u64,
+    /// Nothing new is begun.
+    draining: bool,
+}
+
+impl<'a> Stream<'a> {
+    /// Connects all.
+    pub(crate) fn open(
+        address: SocketAddr,
+        load: &Load,
+        frames: ProduceFrames,
+        reading: Reading<'a>,
+        clock: Clock,
+    ) -> Result<Stream<'a>> {
+        let producing = if reading.ends.is_empty() { load.connections } else { 0 };
+        let batch_bytes = frames.batch_bytes;
+        let producers: Result<Vec<_>> =
+            (0..producing).map(|number| Producer::connect(address, load, number, batch_bytes)).collect();
+        let consuming = if producing == 0 { load.connections } else { load.consumers };
+        let consumers: Result<Vec<_>> = (0..consuming)
+            .map(|number| {
+                let some = (number % load.partitions..load.partitions).step_by(consuming as usize);
+                Consumer::connect(address, some)
+            })
+            .collect();
+        let mut stream = Stream {
+            clock,
+            poller: Poller::new()?,
+            producers: producers?,
+            consumers: consumers?,
+            blocked: vec![false; (producing + consuming) as usize],
+            frames,
+            reading,
+            tally: Tally::new()?,
+            rate: load.rate,
+            scheduled: 0,
+            origin: 0,
+            draining: false,
+        };
+        if producing > 0 && consuming > 0 {
+            stream.tally.due = vec![Vec::new(); load.partitions as usize];
+        }
+        for token in 0..stream.blocked.len() {
+            let connection = connection(&mut stream.producers, &mut stream.consumers, token)?;
+            stream.poller.add(connection.stream(), token)?;
+        }
+        Ok(stream)
+    }
+
+    /// Runs the load. `edge` is called when the window begins and when it ends.
+    pub(crate) fn run(mut self, span: Span, mut edge: impl FnMut() -> Result<()>) -> Result<Tally> {
+        self.start()?;
+        let begin = self.origin + span.warmup;
+        let mut end = begin.saturating_add(span.window);
+        let mut measuring = false;
+        let mut ready = Vec::new();
+        loop {
+            let now = self.clock.now();
+            if !measuring && now >= begin {
+                edge()?;
+                measuring = true;
+                self.tally.window = self.clock.now()..end;
+            }
+            if now >= end || self.tally.sent.bytes >= span.sent_bytes || self.read_all() {
+                end = now;
+                break;
+            }
+            let until = self.pace(now)?.min(end);
+            self.turn(until.saturating_sub(now), &mut ready)?;
+        }
+        // A load that ended before its window began has none.
+        if !measuring {
+            edge()?;
+            self.tally.window = end..end;
+        }
+        self.tally.window.end = end;
+        edge()?;
+        self.drain()?;
+        Ok(self.tally)
+    }
+
+    fn start(&mut self) -> Result<()> {
+        self.origin = self.clock.now();
+        if self.rate == 0 {
+            for producer in &mut self.producers {
+                for _ in 0..producer.limit() {
+                    producer.send(self.origin, &mut self.frames, &mut self.tally);
+                }
+            }
+        }
+        for consumer in &mut self.consumers {
+            consumer.fetch(self.origin, &self.reading)?;
+        }
+        (0..self.blocked.len()).try_for_each(|token| self.flush(token))
+    }
+
+    /// Sends what is due by now; says when the next request is.
+    fn pace(&mut self, now: u64) -> Result<u64> {
+        if self.rate == 0 || self.producers.is_empty() {
+            return Ok(now + IDLE);
+        }
+        loop {
+            let due = self.origin
+                + u64::try_from(u128::from(self.scheduled) * u128::from(SECOND) / u128::from(self.rate))?;
+            if due > now {
+                return Ok(due.min(now + IDLE));
+            }
+            let token = (self.scheduled % self.producers.len() as u64) as usize;
+            self.scheduled += 1;
+            if let Some(producer) = self.producers.get_mut(token) {
+                producer.send(due, &mut self.frames, &mut self.tally);
+            }
+            self.flush(token)?;
+        }
+    }
+
+    /// Waits for sockets and serves those that are ready.
+    fn turn(&mut self, nanos: u64, ready: &mut Vec<Ready>) -> Result<()> {
+        ready.clear();
+        self.poller.wait(nanos, ready)?;
+        for Ready { token, readable, writable } in ready.iter().copied() {
+            if readable {
+                self.receive(token)?;
+            }
+            if readable || writable {
+                self.flush(token)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, token: usize) -> Result<()> {
+        let now = self.clock.now();
+        if let Some(producer) = self.producers.get_mut(token) {
+            let answers = producer.receive(now, &mut self.frames, &mut self.tally)?;
+            if self.rate == 0 && !self.draining {
+                (0..answers).for_each(|_| producer.send(now, &mut self.frames, &mut self.tally));
+            }
+        } else if let Some(consumer) = self.consumers.get_mut(token - self.producers.len()) {
+            consumer.receive(now, &self.reading, &mut self.tally)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, token: usize) -> Result<()> {
+        let connection = connection(&mut self.producers, &mut self.consumers, token)?;
+        let blocked = !connection.flush()?;
+        let was = self.blocked.get_mut(token).context("no such connection")?;
+        if *was != blocked {
+            *was = blocked;
+            self.poller.watch_writable(connection.stream(), token, blocked)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a load that only reads, and only once, has read everything.
+    fn read_all(&self) -> bool {
+        let reading = &self.reading;
+        !reading.ends.is_empty()
+            && !reading.again
+            && self.consumers.iter().all(|consumer| consumer.is_done(&reading.ends))
+    }
+
+    /// Records that consumers must have received once all is acknowledged.
+    fn records_to_fetch(&self) -> u64 {
+        let copies = match self.tally.due.len() {
+            0 => 0,
+            partitions => self.consumers.len().div_ceil(partitions),
+        };
+        self.tally.acked.total.records * copies as u64
+    }
+
+    fn is_accounted_for(&self) -> bool {
+        self.producers.iter().all(Producer::is_quiet)
+            && self.tally.fetched.total.records >= self.records_to_fetch()
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        self.draining = true;
+        let deadline = self.clock.now() + DRAIN;
+        let mut ready = Vec::new();
+        while !self.is_accounted_for() {
+            let now = self.clock.now();
+            if now >= deadline {
+                let (acked, fetched) = (self.tally.acked.total, self.tally.fetched.total);
+                bail!(
+                    "{} s later: sent {:?}, acked {acked:?}, fetched {fetched:?}",
+                    DRAIN / SECOND,
+                    self.tally.sent
+                );
+            }
+            self.turn(IDLE, &mut ready)?;
+        }
+        let (sent, acked) = (self.tally.sent, self.tally.acked.total);
+        ensure!(sent == acked, "sent {sent:?}, acknowledged {acked:?}");
+        let fetched = self.tally.fetched.total.records;
+        ensure!(
+            self.producers.is_empty() || fetched == self.records_to_fetch(),
+            "{fetched} records fetched, {} were to be",
+            self.records_to_fetch()
+        );
+        Ok(())
+    }
+}
+
+/// A connection by its token: producers come first.
+fn connection<'a>(
+    producers: &'a mut [Producer],
+    consumers: &'a mut [Consumer],
+    token: usize,
+) -> Result<&'a mut Connection> {
+    let found = match token.checked_sub(producers.len()) {
+        None => producers.get_mut(token).map(|producer| &mut producer.connection),
+        Some(token) => consumers.get_mut(token).map(|consumer| &mut consumer.connection),
+    };
+    found.context("no such connection")
+}

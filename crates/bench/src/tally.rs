@@ -1,0 +1,100 @@
+//! What is counted while a load runs, and when what was sent had been due.
+
+use std::ops::Range;
+
+use anyhow::{Context as _, Result};
+use hdrhistogram::Histogram;
+
+/// Latencies above are counted as this: one minute, in nanoseconds.
+const LONGEST: u64 = 60_000_000_000;
+
+/// Requests, and what was in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) requests: u64,
+    pub(crate) records: u64,
+    /// Of record batches, headers included.
+    pub(crate) bytes: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.requests += other.requests;
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
+/// One direction: what was acknowledged, or what was fetched.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// From the first request to the last.
+    pub(crate) total: Counts,
+    /// Answered inside the measured window.
+    pub(crate) measured: Counts,
+    /// Of what was due inside the window, in nanoseconds, whenever the answer came.
+    pub(crate) latency: Histogram<u64>,
+}
+
+impl Flow {
+    fn new() -> Result<Flow> {
+        let latency = Histogram::new_with_bounds(100, LONGEST, 3).context("a histogram")?;
+        Ok(Flow { total: Counts::default(), measured: Counts::default(), latency })
+    }
+}
+
+/// The counts of one load.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// The measured window; its end is `u64::MAX` while it is not known.
+    pub(crate) window: Range<u64>,
+    /// Sent by producers.
+    pub(crate) sent: Counts,
+    /// Acknowledged to producers.
+    pub(crate) acked: Flow,
+    /// Received by consumers; each consumer counts.
+    pub(crate) fetched: Flow,
+    /// Per partition, when each of its batches had been due, in the order of their offsets. Kept only for
+    /// tailing consumers.
+    pub(crate) due: Vec<Vec<u64>>,
+}
+
+impl Tally {
+    /// Nothing yet; the window is still to come.
+    pub(crate) fn new() -> Result<Tally> {
+        let window = u64::MAX..u64::MAX;
+        Ok(Tally {
+            window,
+            sent: Counts::default(),
+            acked: Flow::new()?,
+            fetched: Flow::new()?,
+            due: Vec::new(),
+        })
+    }
+
+    /// An acknowledged batch that had been due.
+    pub(crate) fn ack(&mut self, due: u64, now: u64, counts: Counts) {
+        self.acked.total.add(counts);
+        if self.window.contains(&now) {
+            self.acked.measured.add(counts);
+        }
+        if self.window.contains(&due) {
+            self.acked.latency.saturating_record(now - due);
+        }
+    }
+
+    /// An answered fetch.
+    pub(crate) fn fetch(&mut self, now: u64, counts: Counts) {
+        self.fetched.total.add(counts);
+        if self.window.contains(&now) {
+            self.fetched.measured.add(counts);
+        }
+    }
+
+    /// The way of one batch, or of one fetch, to a consumer.
+    pub(crate) fn delivery(&mut self, due: u64, now: u64) {
+        if self.window.contains(&due) {
+            self.fetched.latency.saturating_record(now.saturating_sub(due));
+        }
+    }
+}
