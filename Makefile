@@ -23,7 +23,7 @@ check:
 clients:
 	@exec tools/clients.sh $(ONLY)
 
-## make bench      whole-process figures beside Apache Kafka, saved under tools/bench/results/
+## make bench      loads on Ottla and Apache Kafka in turn, and the ratios (ARGS="--pairs 3 produce-1k end-to-end")
 bench:
 	@exec tools/bench.sh $(ARGS)
 

@@ -3,13 +3,14 @@
 //! ```text
 //! loads ─► run ─► stream ─► producer, consumer ─► connection ─► poller
 //!          │      tally     frames, responses
-//!          └─► process, report
+//!          └─► process, report        compare   both brokers in turn, and the ratios
 //! ```
 //! Batches are built once and sent as they are, and answers are read by hand: no client library stands
 //! between the figures and the broker. Latency is counted from when a request was due. Every load fails if
 //! a record that was sent was not acknowledged, or one that was acknowledged is not there.
 
 mod clock;
+mod compare;
 mod connection;
 mod consumer;
 mod control;
@@ -28,12 +29,14 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use rustix::process::Resource;
 
+use crate::compare::Compare;
 use crate::loads::Spec;
 use crate::run::Target;
 
@@ -51,6 +54,8 @@ enum Command {
     List,
     /// Runs loads against a broker that is running.
     Run(Run),
+    /// Starts Ottla and Apache Kafka in turn, with the same loads, and prints the ratios.
+    Compare(Compare),
 }
 
 #[derive(Debug, Args)]
@@ -74,26 +79,28 @@ struct Common {
     /// Seconds measured per load.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Seconds of the same load before them.
-    #[arg(long, default_value_t = 5.0)]
+    /// Seconds of the same load before them. A JVM needs about ten until its compiler is done.
+    #[arg(long, default_value_t = 10.0)]
     warmup: f64,
     /// A file to which a line of JSON is appended per load; without it they go to the output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// NAME or NAME:key=value,… (`ottla-bench list`).
-    #[arg(value_name = "LOAD", required = true)]
+    #[arg(value_name = "LOAD", value_parser = Spec::from_str)]
     loads: Vec<Spec>,
 }
 
 fn main() -> Result<()> {
+    allow_many_sockets();
     match Cli::parse().command {
         Command::List => print(&loads::list()),
         Command::Run(arguments) => run_loads(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
     }
 }
 
 fn run_loads(Run { broker, pid, label, common }: &Run) -> Result<()> {
-    allow_many_sockets();
+    ensure!(!common.loads.is_empty(), "which loads? `ottla-bench list` names them");
     let target = Target {
         address: *broker,
         pid: *pid,
@@ -103,7 +110,7 @@ fn run_loads(Run { broker, pid, label, common }: &Run) -> Result<()> {
     for spec in &common.loads {
         let figures = run::run(spec, &target)?;
         print(&format!("{}\n", figures.line(&spec.text, label)))?;
-        write_json(common, &figures.json(&[("load", &spec.text), ("broker", label)]))?;
+        write_json(common, &report::json(&[("load", &spec.text), ("broker", label)], &figures.metrics()))?;
     }
     Ok(())
 }

@@ -39,6 +39,17 @@ pub(crate) fn own_cpu_s() -> Result<f64> {
     Ok(usage(std::process::id())?.cpu_s)
 }
 
+/// Processor time of the whole machine in use so far, in seconds; time that a hypervisor took away counts too.
+pub(crate) fn machine_cpu_s() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).collect();
+    // user nice system (idle iowait) irq softirq steal; guests are in user already.
+    let used: u64 =
+        ticks.iter().take(8).enumerate().filter(|(at, _)| !matches!(at, 3 | 4)).map(|(_, ticks)| ticks).sum();
+    used as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
 /// Lets [`Usage::peak_bytes`] start again. Needs the process's owner or root.
 pub(crate) fn reset_peak(pid: u32) -> bool {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()

@@ -49,6 +49,8 @@ pub(crate) struct Figures {
     pub(crate) cpu_s: Option<f64>,
     /// Our own.
     pub(crate) driver_cpu_s: f64,
+    /// Of everything else on the machine, the kernel's own threads included: a figure is worth little if this is much.
+    pub(crate) other_cpu_s: Option<f64>,
     /// Resident memory of the broker when the window ended.
     pub(crate) resident_bytes: Option<u64>,
     /// The most it was during the load.
@@ -57,7 +59,7 @@ pub(crate) struct Figures {
     pub(crate) written_bytes: Option<u64>,
 }
 
-/// A figure that can be compared: its name, the value, and how to print it.
+/// A figure by its name, which ends in its unit.
 pub(crate) type Metric = (&'static str, f64);
 
 impl Figures {
@@ -72,6 +74,7 @@ impl Figures {
             delivery: Latency::of(&tally.fetched.latency),
             cpu_s: None,
             driver_cpu_s: 0.0,
+            other_cpu_s: None,
             resident_bytes: None,
             peak_bytes: None,
             written_bytes: None,
@@ -102,6 +105,7 @@ impl Figures {
             }
         }
         all.push(("driver_cpu_percent", 100.0 * self.driver_cpu_s / self.seconds));
+        all.extend(self.other_cpu_s.map(|cpu_s| ("other_cpu_percent", 100.0 * cpu_s / self.seconds)));
         all.extend(self.resident_bytes.map(|bytes| ("rss_mib", bytes as f64 / MIB)));
         all.extend(self.peak_bytes.map(|bytes| ("peak_mib", bytes as f64 / MIB)));
         if self.produced.bytes > 0 {
@@ -138,7 +142,9 @@ impl Figures {
         put("rss_mib", 0, "MiB resident,");
         put("peak_mib", 0, "peak,");
         put("disk_per_byte", 2, "bytes to disk per byte,");
-        put("driver_cpu_percent", 0, "% driver cpu");
+        put("cpu_percent", 0, "% cpu");
+        put("driver_cpu_percent", 0, "+ driver");
+        put("other_cpu_percent", 0, "+ others");
         for (name, latency) in [("ack", self.ack), ("delivery", self.delivery)] {
             if let Some(Latency { p50, p99, p999, max }) = latency {
                 let [p50, p99, p999, max] = [p50, p99, p999, max].map(|us| us / 1000.0);
@@ -147,22 +153,15 @@ impl Figures {
         }
         line
     }
+}
 
-    /// One line of JSON: `labels` and every metric.
-    pub(crate) fn json(&self, labels: &[(&str, &str)]) -> String {
-        let mut json = String::from("{");
-        for (name, value) in labels {
-            let _ = write!(json, "\"{name}\":{},", quoted(value));
-        }
-        for (name, value) in self.metrics() {
-            // JSON has no infinities.
-            let value = if value.is_finite() { value } else { -1.0 };
-            let _ = write!(json, "\"{name}\":{value:.3},");
-        }
-        json.pop();
-        json.push('}');
-        json
-    }
+/// One line of JSON: `labels` and metrics.
+pub(crate) fn json(labels: &[(&str, &str)], metrics: &[Metric]) -> String {
+    let labels = labels.iter().map(|(name, value)| format!("\"{name}\":{}", quoted(value)));
+    // JSON has neither infinities nor NaN.
+    let finite = metrics.iter().filter(|(_, value)| value.is_finite());
+    let metrics = finite.map(|(name, value)| format!("\"{name}\":{value:.3}"));
+    format!("{{{}}}", labels.chain(metrics).collect::<Vec<_>>().join(","))
 }
 
 fn latencies(latency: Option<Latency>, names: [&'static str; 4], all: &mut Vec<Metric>) {
@@ -185,4 +184,18 @@ fn quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_escaped_and_finite() {
+        let json = json(
+            &[("load", "a\"b\\\n")],
+            &[("mb_per_s", 1.5), ("rss_mib", f64::NAN), ("max", f64::INFINITY)],
+        );
+        assert_eq!(json, r#"{"load":"a\"b\\\u000a","mb_per_s":1.500}"#);
+    }
 }

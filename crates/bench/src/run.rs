@@ -151,10 +151,19 @@ fn nanos(duration: Duration) -> u64 {
 struct Meter {
     clock: Clock,
     pid: Option<u32>,
-    /// When, the broker's usage, our own processor time.
-    edges: Vec<(u64, Usage, f64)>,
+    edges: Vec<Edge>,
     before: Usage,
     after: Usage,
+}
+
+/// The readings at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Edge {
+    at: u64,
+    broker: Usage,
+    /// Processor time of ours, and of the whole machine.
+    own_cpu_s: f64,
+    machine_cpu_s: f64,
 }
 
 impl Meter {
@@ -178,8 +187,10 @@ impl Meter {
     }
 
     fn edge(&mut self) -> Result<()> {
-        self.edges.push((self.clock.now(), self.usage()?, process::own_cpu_s()?));
-        self.after = self.usage()?;
+        let broker = self.usage()?;
+        let (own_cpu_s, machine_cpu_s) = (process::own_cpu_s()?, process::machine_cpu_s());
+        self.edges.push(Edge { at: self.clock.now(), broker, own_cpu_s, machine_cpu_s });
+        self.after = broker;
         Ok(())
     }
 
@@ -201,7 +212,7 @@ impl Meter {
 
     fn window(&self) -> std::ops::Range<u64> {
         match self.edges[..] {
-            [(begin, ..), .., (end, ..)] => begin..end,
+            [begin, .., end] => begin.at..end.at,
             _ => 0..0,
         }
     }
@@ -209,11 +220,14 @@ impl Meter {
     fn figures(&self, tally: &Tally) -> Figures {
         let seconds = (tally.window.end - tally.window.start) as f64 / SECOND as f64;
         let mut figures = Figures::of(tally, seconds);
-        if let [(_, begin, own_begin), .., (_, end, own_end)] = &self.edges[..] {
-            figures.driver_cpu_s = own_end - own_begin;
+        if let [begin, .., end] = &self.edges[..] {
+            figures.driver_cpu_s = end.own_cpu_s - begin.own_cpu_s;
             if self.pid.is_some() {
-                figures.cpu_s = Some(end.cpu_s - begin.cpu_s);
-                figures.resident_bytes = Some(end.resident_bytes);
+                let cpu_s = end.broker.cpu_s - begin.broker.cpu_s;
+                let others = end.machine_cpu_s - begin.machine_cpu_s - cpu_s - figures.driver_cpu_s;
+                figures.cpu_s = Some(cpu_s);
+                figures.other_cpu_s = Some(others.max(0.0));
+                figures.resident_bytes = Some(end.broker.resident_bytes);
                 figures.peak_bytes = Some(self.after.peak_bytes);
             }
         }

@@ -1,11 +1,7 @@
-"""Whole-process figures of Ottla beside Apache Kafka 4.3, each the median of several runs, raw values printed too.
+"""Wall time of the 10 000-record kafka-python program beside Apache Kafka 4.3: what a user of that client waits for.
 
-ready      seconds from exec to the answer to ApiVersions (asked every millisecond), on an empty folder
-recovery   the same after kill -9, with a write-ahead log of at least 256 MiB to replay (Ottla)
-idle       resident memory two seconds after the start, nobody connected
-program    wall time of the 10 000-record kafka-python program, from its start to its last line; the brokers take turns
-
-Runs from the checkout's root: `make bench`. It needs an idle machine: the load is printed before and after.
+From the start of the program to its last line; the brokers take turns, the median of several runs, raw values printed too.
+Runs from the checkout's root: `make bench ARGS=program`. The broker alone is measured by crates/bench.
 """
 
 import argparse
@@ -20,42 +16,27 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "clients"))
 
-from confluent_kafka import Producer
-
 from harness.broker import Kafka, Ottla
 from harness.drivers import python_of
-from harness.hand import Hand
 from harness.process import spawn
 
 KINDS = {"ottla": Ottla, "kafka": Kafka}
-EVERY = 0.001
-MIB = 1 << 20
 
 
 def main():
     options = arguments()
     describe(options)
     kinds = options.brokers.split(",")
-    if "ready" in options.what:
-        show("ready on an empty folder", "ms", {kind: ready(kind, options.runs) for kind in kinds})
-    if "idle" in options.what:
-        show("resident when idle", "MiB", {kind: idle(kind, max(3, options.runs // 2)) for kind in kinds})
-    if "recovery" in options.what and "ottla" in kinds:
-        times, sizes = recovery(max(3, options.runs // 2))
-        show("ready after kill -9", "ms", {"ottla": times})
-        show("  write-ahead log at the kill", "MiB", {"ottla": sizes})
-    if "program" in options.what:
-        for client in options.clients.split(","):
-            show(f"10 000-record program, {client}", "ms", program(kinds, client, options.runs))
+    for client in options.clients.split(","):
+        show(f"10 000-record program, {client}", "ms", program(kinds, client, options.runs))
     print(f"load after: {os.getloadavg()[0]:.1f}")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=9, help="runs per figure (default 9)")
-    parser.add_argument("--what", default="ready,idle,recovery,program", help="figures, by commas")
     parser.add_argument("--brokers", default="ottla,kafka", help="ottla, kafka or both")
-    parser.add_argument("--clients", default="kafka-python-2.0.2,kafka-python-3.0.12", help="for `program`")
+    parser.add_argument("--clients", default="kafka-python-2.0.2,kafka-python-3.0.12", help="client versions, by commas")
     return parser.parse_args()
 
 
@@ -86,61 +67,10 @@ def show(what, unit, values):
 
 
 def started(kind):
-    """A new broker on an empty folder, and the milliseconds until it answered."""
+    """A new broker on an empty folder."""
     broker = KINDS[kind]()
-    broker.argv()  # Kafka formats its folder in here: not part of a start
-    return broker, broker.start(every=EVERY) * 1000
-
-
-def ready(kind, runs):
-    times = []
-    for _ in range(runs):
-        broker, took = started(kind)
-        times.append(took)
-        broker.remove()
-    return times
-
-
-def idle(kind, runs):
-    sizes = []
-    for _ in range(runs):
-        broker, _ = started(kind)
-        time.sleep(2)
-        status = pathlib.Path(f"/proc/{broker.process.pid}/status").read_text()
-        sizes.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
-        broker.remove()
-    return sizes
-
-
-def recovery(runs):
-    """Fills the log until 256 MiB of it would have to be replayed (or 1 GiB was sent), kills, and starts again."""
-    times, sizes = [], []
-    for _ in range(runs):
-        broker, _ = started("ottla")
-        Hand(broker.bootstrap).create_topic("fill", 6)
-        sent = 0
-        while log_size(broker) < 256 * MIB and sent < 1024 * MIB:
-            sent += fill(broker, 16 * MIB)
-        broker.kill()
-        sizes.append(log_size(broker) / MIB)
-        times.append(broker.start(every=EVERY) * 1000)
-        broker.remove()
-    return times, sizes
-
-
-def log_size(broker):
-    """RocksDB's write-ahead log: NUMBER.log."""
-    return sum(path.stat().st_size for path in (broker.home / "data").rglob("*.log") if path.stem.isdigit())
-
-
-def fill(broker, amount):
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "1", "linger.ms": 10, "batch.size": 1_000_000, "log_level": 0})
-    value = os.urandom(8192)
-    for number in range(amount // len(value)):
-        producer.produce("fill", value=value, partition=number % 6)
-        producer.poll(0)
-    assert producer.flush(60) == 0
-    return amount
+    broker.start()
+    return broker
 
 
 def program(kinds, client, runs):
@@ -148,7 +78,7 @@ def program(kinds, client, runs):
     source = (pathlib.Path(os.environ["OTTLA_SHARED"]) / "clients" / "kafka_json_10000.py").read_text(encoding="utf-8")
     earliest = source.replace("KafkaConsumer('test_topic', ", "KafkaConsumer('test_topic', auto_offset_reset='earliest', ")
     assert earliest != source
-    brokers = {kind: started(kind)[0] for kind in kinds}
+    brokers = {kind: started(kind) for kind in kinds}
     times = {kind: [] for kind in kinds}
     try:
         for run in range(runs + 1):  # the first warms both up

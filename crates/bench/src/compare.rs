@@ -1,0 +1,139 @@
+//! Ottla beside Apache Kafka: the same load on one, then on the other, A B A B, each time on a fresh folder.
+//!
+//! A machine that slows down slows both of a pair, so what counts is the ratio within a pair; the medians are
+//! of those ratios. A load that fails on one broker is reported, and the others go on.
+
+mod broker;
+mod machine;
+mod ratios;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+
+use self::broker::{Kind, Lab};
+use crate::loads::Spec;
+use crate::report::Metric;
+use crate::run::{self, Target};
+use crate::{Common, print, seconds, write_json};
+
+/// What is compared when nothing is named.
+const LOADS: &[&str] = &[
+    "produce-1k",
+    "produce-100b",
+    "produce-one",
+    "end-to-end",
+    "sync-1k",
+    "sync-one",
+    "produce-1k:acks=all",
+    "catch-up",
+];
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Runs of each broker per load.
+    #[arg(long, default_value_t = 5)]
+    pairs: u32,
+    /// Which brokers.
+    #[arg(long, value_delimiter = ',', default_value = "kafka,ottla")]
+    brokers: Vec<Kind>,
+    /// Ottla's binary.
+    #[arg(long, value_name = "FILE")]
+    ottla: PathBuf,
+    /// Sets one key of Ottla; may be given several times.
+    #[arg(long = "ottla-override", value_name = "KEY=VALUE")]
+    ottla_overrides: Vec<String>,
+    /// The script that starts Apache Kafka (`start PORT`, with LAB and EXTRA in its environment).
+    #[arg(long, value_name = "FILE")]
+    kafka: PathBuf,
+    /// Kafka's jars.
+    #[arg(long, value_name = "FOLDER")]
+    kafka_libs: PathBuf,
+    /// An existing folder for what the brokers write; the pid of a running broker is in `*.pid` there.
+    #[arg(long, value_name = "FOLDER")]
+    folder: PathBuf,
+    /// What to say about the run at the top of the output, such as date and commit.
+    #[arg(long, default_value = "")]
+    about: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs all pairs of all loads.
+///
+/// # Errors
+/// At the end, if any load failed.
+pub(crate) fn compare(arguments: &Compare) -> Result<()> {
+    let Compare { common, .. } = arguments;
+    ensure!(arguments.folder.is_dir(), "no folder {}", arguments.folder.display());
+    let lab = Lab {
+        folder: arguments.folder.canonicalize()?,
+        ottla: arguments.ottla.clone(),
+        ottla_overrides: arguments.ottla_overrides.clone(),
+        kafka: arguments.kafka.canonicalize()?,
+        kafka_libs: arguments.kafka_libs.canonicalize()?,
+    };
+    let mut loads = common.loads.clone();
+    if loads.is_empty() {
+        loads = LOADS.iter().map(|text| text.parse()).collect::<Result<_>>()?;
+    }
+    let machine = machine::describe(&lab.folder);
+    print(&format!("{}\n{machine}\n", arguments.about))?;
+    write_json(common, &machine::json(&arguments.about, &machine))?;
+    let (mut failures, mut summary) = (0, String::new());
+    for spec in &loads {
+        print(&format!("\n== {}\n", spec.text))?;
+        let mut pairs = Vec::new();
+        for number in 1..=arguments.pairs {
+            let mut pair = Vec::new();
+            for kind in &arguments.brokers {
+                match one(&lab, *kind, spec, number, common) {
+                    Ok(metrics) => pair.push((*kind, metrics)),
+                    Err(error) => {
+                        failures += 1;
+                        print(&format!("pair {number}: {kind:?} failed: {error:#}\n"))?;
+                    }
+                }
+            }
+            pairs.push(pair);
+        }
+        let table = ratios::table(&pairs);
+        print(&table.text)?;
+        summary.push_str(&table.line(&spec.text));
+    }
+    print(&format!("\n== medians of ottla / kafka\n{summary}"))?;
+    if failures > 0 {
+        bail!("{failures} runs failed");
+    }
+    Ok(())
+}
+
+/// One load on one broker, from its start to its end.
+fn one(lab: &Lab, kind: Kind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
+    let load_average = machine::load_average();
+    let broker = lab.start(kind, spec.load.kafka_syncs)?;
+    let target = Target {
+        address: broker.address,
+        pid: Some(broker.pid),
+        warmup: seconds(common.warmup)?,
+        window: seconds(common.seconds)?,
+    };
+    let figures = run::run(spec, &target);
+    let ready_ms = broker.ready_ms;
+    let stopped = broker.stop();
+    let figures = figures?;
+    stopped?;
+    let name = kind.name();
+    let pair = pair.to_string();
+    print(&format!(
+        "{}; ready in {ready_ms:.0} ms; load average before {load_average:.2}\n",
+        figures.line(&format!("pair {pair}"), name)
+    ))?;
+    let mut metrics = figures.metrics();
+    metrics.push(("ready_ms", ready_ms));
+    metrics.push(("load_average_before", load_average));
+    let labels = [("load", spec.text.as_str()), ("broker", name), ("pair", &pair)];
+    write_json(common, &crate::report::json(&labels, &metrics))?;
+    Ok(metrics)
+}

@@ -1,0 +1,205 @@
+//! Starts a broker on an empty folder and ports of its own, and ends it with all that it wrote.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::connection::Connection;
+use crate::control;
+
+/// A broker gets this long to answer.
+const READY: Duration = Duration::from_secs(120);
+/// Ports below those that Linux hands out by itself.
+const PORTS: std::ops::Range<u16> = 12_000..19_000;
+/// Ottla limits connections unless told otherwise, Kafka does not.
+const UNLIMITED: [&str; 2] = ["max.connections=2147483647", "max.connections.per.ip=2147483647"];
+
+/// Which broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Kafka,
+    Ottla,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Kafka => "kafka",
+            Kind::Ottla => "ottla",
+        }
+    }
+}
+
+/// Where the brokers come from, and where they write.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) folder: PathBuf,
+    pub(crate) ottla: PathBuf,
+    pub(crate) ottla_overrides: Vec<String>,
+    pub(crate) kafka: PathBuf,
+    pub(crate) kafka_libs: PathBuf,
+}
+
+/// A broker that answers. Killed, and its folder removed, when dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) pid: u32,
+    /// From its start to its first answer.
+    pub(crate) ready_ms: f64,
+    home: PathBuf,
+    pid_file: PathBuf,
+    /// Kafka's script leaves it to run on its own.
+    child: Option<Child>,
+}
+
+impl Lab {
+    /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla does for acks=all as it is.
+    pub(crate) fn start(&self, kind: Kind, syncs: bool) -> Result<Running> {
+        let home = self.folder.join(kind.name());
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir_all(&home)?;
+        // What the run before left in the page cache is not to be written during this one.
+        rustix::fs::sync();
+        let port = free_ports()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut running = Running {
+            address,
+            pid: 0,
+            ready_ms: 0.0,
+            home,
+            pid_file: self.folder.join(format!("{}.pid", kind.name())),
+            child: None,
+        };
+        match kind {
+            Kind::Kafka => self.start_kafka(&mut running, syncs)?,
+            Kind::Ottla => self.start_ottla(&mut running)?,
+        }
+        Ok(running)
+    }
+
+    fn start_ottla(&self, running: &mut Running) -> Result<()> {
+        let log = fs::File::create(running.home.join("log"))?;
+        let http = SocketAddr::from((Ipv4Addr::LOCALHOST, running.address.port() + 1));
+        let mut command = Command::new(&self.ottla);
+        command.arg("serve").arg("--data").arg(running.home.join("data"));
+        command.arg("--listen").arg(running.address.to_string()).arg("--http").arg(http.to_string());
+        for one in UNLIMITED.into_iter().chain(self.ottla_overrides.iter().map(String::as_str)) {
+            command.arg("--override").arg(one);
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let began = Instant::now();
+        let child = command.spawn().with_context(|| self.ottla.display().to_string())?;
+        running.pid = child.id();
+        fs::write(&running.pid_file, running.pid.to_string())?;
+        let child = running.child.insert(child);
+        while !answers(running.address) {
+            if let Some(status) = child.try_wait()? {
+                bail!(
+                    "ottla ended at its start ({status}):\n{}",
+                    fs::read_to_string(running.home.join("log"))?
+                );
+            }
+            ensure!(began.elapsed() < READY, "ottla does not answer");
+            thread::sleep(Duration::from_millis(1));
+        }
+        running.ready_ms = began.elapsed().as_secs_f64() * 1000.0;
+        Ok(())
+    }
+
+    fn start_kafka(&self, running: &mut Running, syncs: bool) -> Result<()> {
+        // The script works in LAB/kafka, and looks there for the jars.
+        std::os::unix::fs::symlink(&self.kafka_libs, running.home.join("libs"))?;
+        let extra = if syncs { "log.flush.interval.messages=1" } else { "" };
+        // It would wait for ever for a Kafka that ended at its start.
+        let mut command = Command::new("timeout");
+        command.arg(READY.as_secs().to_string()).arg("bash").arg(&self.kafka);
+        command.arg("start").arg(running.address.port().to_string());
+        command.env("LAB", &self.folder).env("EXTRA", extra).stdin(Stdio::null());
+        let output = command.output().with_context(|| self.kafka.display().to_string())?;
+        if let Ok(pid) = fs::read_to_string(running.home.join("pid")) {
+            running.pid = pid.trim().parse().context("kafka's pid")?;
+            fs::write(&running.pid_file, pid)?;
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success() && running.pid != 0,
+            "kafka did not start: {said}{}{}",
+            String::from_utf8_lossy(&output.stderr),
+            running.log()
+        );
+        let ready = said.split_once("ready after ").and_then(|(_, rest)| rest.split_whitespace().next());
+        running.ready_ms = ready.context("kafka's script does not say how long it took")?.parse()?;
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Ends it.
+    ///
+    /// # Errors
+    /// If it had ended by itself, with the end of its log.
+    pub(crate) fn stop(self) -> Result<()> {
+        if is_running(self.pid) {
+            return Ok(());
+        }
+        bail!("the broker ended by itself:\n{}", self.log())
+    }
+
+    /// The end of its log.
+    fn log(&self) -> String {
+        let log = fs::read_to_string(self.home.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Its data is thrown away, so there is nothing to be stopped in order.
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        } else if let Some(pid) = Pid::from_raw(self.pid.cast_signed())
+            && is_running(self.pid)
+        {
+            let _ = kill_process(pid, Signal::KILL);
+            while is_running(self.pid) {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        let _ = fs::remove_file(&self.pid_file);
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Whether there is such a process, other than as a zombie.
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    pid != 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn answers(address: SocketAddr) -> bool {
+    let ask = || Connection::open(address)?.exchange(&control::api_versions()?);
+    ask().is_ok()
+}
+
+/// The first of two neighbours that nobody listens on.
+fn free_ports() -> Result<u16> {
+    let start = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
+    for step in (0..PORTS.end - PORTS.start).step_by(2) {
+        let port = PORTS.start + (start + step) % (PORTS.end - PORTS.start - 1);
+        let listens = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        if let (Ok(_), Ok(_)) = (listens(port), listens(port + 1)) {
+            return Ok(port);
+        }
+    }
+    bail!("no free port in {PORTS:?}")
+}
