@@ -26,10 +26,12 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
         |name: &str| fs::read_to_string(folder.join(name)).with_context(|| format!("/proc/{pid}/{name}"));
     let status = read("status")?;
     let kib = |name: &str| field(&status, name).map(|value| value * 1024);
+    let resident_bytes = kib("VmRSS:").context("VmRSS")?;
     Ok(Usage {
         cpu_s: cpu_seconds(&read("stat")?).context("/proc/…/stat")?,
-        resident_bytes: kib("VmRSS:").context("VmRSS")?,
-        peak_bytes: kib("VmHWM:").context("VmHWM")?,
+        resident_bytes,
+        // The kernel notes the peak now and then, so it may lag behind.
+        peak_bytes: kib("VmHWM:").context("VmHWM")?.max(resident_bytes),
         written_bytes: read("io").ok().and_then(|io| field(&io, "write_bytes:")),
     })
 }

@@ -41,6 +41,8 @@ pub(crate) struct Figures {
     pub(crate) fetched: Counts,
     /// Produced in all.
     pub(crate) produced: Counts,
+    /// Records produced before a load that only reads.
+    pub(crate) filled_records: Option<u64>,
     /// From due to acknowledged.
     pub(crate) ack: Option<Latency>,
     /// From due to fetched, or of a fetch when nobody produces.
@@ -70,6 +72,7 @@ impl Figures {
             acked: tally.acked.measured,
             fetched: tally.fetched.measured,
             produced: tally.acked.total,
+            filled_records: None,
             ack: Latency::of(&tally.acked.latency),
             delivery: Latency::of(&tally.fetched.latency),
             cpu_s: None,
@@ -114,6 +117,7 @@ impl Figures {
             );
             all.push(("acked_records", self.produced.records as f64));
         }
+        all.extend(self.filled_records.map(|records| ("filled_records", records as f64)));
         all
     }
 

@@ -50,11 +50,8 @@ fn stream(load: &Load, target: &Target) -> Result<Figures> {
         mib => volume(mib),
     };
     let tally = produce(load, target, &topic, span, &mut meter)?;
-    let ends = control.end_offsets(&topic, load.partitions)?;
-    let stored = ends.iter().sum::<i64>().cast_unsigned();
-    let acked = tally.acked.total.records;
-    ensure!(stored == acked, "{acked} records acknowledged, the topic holds {stored}");
-    meter.settle(load.volume_mib > 0)?;
+    stored(&mut control, &topic, load, &tally)?;
+    meter.settle((load.volume_mib > 0).then(|| quiet(target)))?;
     Ok(meter.figures(&tally))
 }
 
@@ -62,6 +59,18 @@ fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Me
     let frames = ProduceFrames::build(topic, load.acks, load.records, load.record_bytes)?;
     let reading = reading(topic, load, frames.batch_bytes, Vec::new());
     Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
+}
+
+/// Where the partitions end.
+///
+/// # Errors
+/// If they do not hold exactly what was acknowledged.
+fn stored(control: &mut Control, topic: &str, load: &Load, tally: &Tally) -> Result<Vec<i64>> {
+    let ends = control.end_offsets(topic, load.partitions)?;
+    let stored = ends.iter().sum::<i64>().cast_unsigned();
+    let acked = tally.acked.total.records;
+    ensure!(stored == acked, "{acked} records acknowledged, the topic holds {stored}");
+    Ok(ends)
 }
 
 fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) -> Reading<'a> {
@@ -80,9 +89,8 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     let fill =
         Load { kind: Kind::Stream, acks: 1, connections: 2, in_flight: 5, rate: 0, consumers: 0, ..*load };
     let filled = produce(&fill, target, &topic, volume(load.volume_mib), &mut Meter::start(target)?)?;
-    let ends = control.end_offsets(&topic, load.partitions)?;
-    let mut meter = Meter::start(target)?;
-    meter.settle(true)?;
+    let ends = stored(&mut control, &topic, load, &filled)?;
+    Meter::start(target)?.settle(Some(quiet(target)))?;
     let mut warmup = nanos(target.warmup);
     if load.cold {
         warmup = 0;
@@ -97,7 +105,8 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     let read = tally.fetched.total.records;
     ensure!(!load.cold || read <= filled.acked.total.records, "read more than there is");
     ensure!(read > 0, "nothing was read");
-    Ok(meter.figures(&tally))
+    let figures = meter.figures(&tally);
+    Ok(Figures { filled_records: Some(filled.acked.total.records), ..figures })
 }
 
 fn idle(load: &Load, target: &Target) -> Result<Figures> {
@@ -140,6 +149,11 @@ fn volume(mib: u32) -> Span {
 fn drop_page_cache() -> Result<()> {
     rustix::fs::sync();
     fs::write("/proc/sys/vm/drop_caches", "3").context("dropping the page cache (needs root)")
+}
+
+/// How long a broker must have written nothing to count as settled.
+fn quiet(target: &Target) -> Duration {
+    target.window.min(Duration::from_secs(1))
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -194,14 +208,12 @@ impl Meter {
         Ok(())
     }
 
-    /// Reads once more; first, if asked to, waits until the broker writes no more (at most a minute).
-    fn settle(&mut self, wait: bool) -> Result<()> {
+    /// Reads once more; first, if asked to, waits until the broker wrote nothing for so long (sixty times that at most).
+    fn settle(&mut self, quiet: Option<Duration>) -> Result<()> {
         for _ in 0..60 {
             let before = self.usage()?;
-            if !wait || before.written_bytes.is_none() {
-                break;
-            }
-            thread::sleep(Duration::from_secs(1));
+            let (Some(quiet), Some(_)) = (quiet, before.written_bytes) else { break };
+            thread::sleep(quiet);
             if self.usage()?.written_bytes == before.written_bytes {
                 break;
             }

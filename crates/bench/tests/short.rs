@@ -1,0 +1,159 @@
+//! Every load, short, against the real broker: it works, reports, and what it reports is so. No figure is judged.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use codec::messages::MetadataRequest;
+use ottla_tests::broker::{Options, TestBroker};
+use ottla_tests::client::Client;
+use ottla_tests::{admin, process};
+
+/// Small enough for a busy machine, and still every load of `ottla-bench list` but the one that drops the page cache.
+const LOADS: &[&str] = &[
+    "produce-1k",
+    "produce-100b:partitions=100",
+    "produce-one",
+    "sync-1k",
+    "sync-one",
+    "paced-1k:rate=100",
+    "end-to-end",
+    "tail-1k",
+    "tail-1k:partitions=2,connections=2,consumers=4",
+    "catch-up:volume-mib=8",
+    "catch-up:volume-mib=8,connections=2,fetch-bytes=100000",
+    "connections:connections=100",
+    "partitions:partitions=100",
+    "idle:connections=100",
+    "volume:volume-mib=8",
+];
+
+struct Run {
+    output: Output,
+    /// Of each load, in order: its metrics by name.
+    reports: Vec<HashMap<String, f64>>,
+}
+
+fn bench(address: SocketAddr, arguments: &[&str], loads: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("json");
+    let output = Command::new(env!("CARGO_BIN_EXE_ottla-bench"))
+        .args(["run", "--broker", &address.to_string(), "--json", json.to_str().unwrap()])
+        .args(arguments)
+        .args(loads)
+        .output()
+        .unwrap();
+    let text = fs::read_to_string(json).unwrap_or_default();
+    Run { output, reports: text.lines().map(metrics).collect() }
+}
+
+/// The numbers of a flat JSON object.
+fn metrics(line: &str) -> HashMap<String, f64> {
+    let inside = line.strip_prefix('{').and_then(|line| line.strip_suffix('}')).unwrap();
+    let numbers = inside.split(",\"").filter_map(|field| {
+        let (name, value) = field.split_once("\":")?;
+        Some((name.trim_matches('"').to_owned(), value.parse().ok()?))
+    });
+    numbers.collect()
+}
+
+/// Records in all topics, as a client sees them.
+fn stored(broker: &TestBroker) -> i64 {
+    let mut client = Client::connect(broker.address()).unwrap();
+    let topics = client.call(12, &MetadataRequest::default().with_topics(None)).unwrap().topics;
+    let mut sum = 0;
+    for topic in topics {
+        let name = topic.name.as_ref().unwrap().to_string();
+        for partition in &topic.partitions {
+            sum += admin::list_offset(&mut client, &name, partition.partition_index, -1).unwrap();
+        }
+    }
+    sum
+}
+
+#[test]
+fn every_load_runs_and_reports_what_the_broker_holds() {
+    let broker = TestBroker::start_new().unwrap();
+    let pid = broker.pid().unwrap().to_string();
+    let run = bench(broker.address(), &["--pid", &pid, "--warmup", "0.05", "--seconds", "0.2"], LOADS);
+    assert!(run.output.status.success(), "{}", String::from_utf8_lossy(&run.output.stderr));
+    assert_eq!(run.reports.len(), LOADS.len());
+    let mut acked = 0.0;
+    for (load, report) in LOADS.iter().zip(&run.reports) {
+        let value =
+            |name: &str| report.get(name).copied().unwrap_or_else(|| panic!("{load}: no {name}: {report:?}"));
+        assert!(value("rss_mib") > 1.0 && value("peak_mib") >= value("rss_mib"), "{load}: {report:?}");
+        match load.split(':').next().unwrap() {
+            "idle" => continue,
+            "catch-up" => {
+                // Filled before: whole batches of 64 records until 8 MiB are reached.
+                let batch_bytes = value("mb_per_s") * 1e6 / value("records_per_s") * 64.0;
+                acked += value("filled_records");
+                assert!(
+                    value("filled_records") * batch_bytes / 64.0 >= 8.0 * 1048576.0 * 0.99,
+                    "{load}: {report:?}"
+                );
+                assert!(
+                    value("delivery_p50_us") > 0.0 && value("requests_per_s") > 0.0,
+                    "{load}: {report:?}"
+                );
+                continue;
+            }
+            "end-to-end" | "tail-1k" => {
+                assert!(
+                    value("fetched_records_per_s") > 0.0 && value("delivery_p50_us") > 0.0,
+                    "{load}: {report:?}"
+                );
+            }
+            _ => {}
+        }
+        acked += value("acked_records");
+        assert!(value("mb_per_s") > 0.0 && value("disk_per_byte") > 0.5, "{load}: {report:?}");
+        assert!(
+            value("ack_p50_us") <= value("ack_p99_us") && value("ack_p99_us") <= value("ack_max_us"),
+            "{load}"
+        );
+    }
+    assert_eq!(stored(&broker) as f64, acked, "what was acknowledged is there, and nothing else");
+    let text = String::from_utf8_lossy(&run.output.stdout);
+    assert_eq!(text.lines().count(), LOADS.len(), "a line for people each: {text}");
+}
+
+/// Without this, a broker that stalls looks as if nothing had been asked of it meanwhile.
+#[test]
+fn latency_counts_from_when_a_request_was_due() {
+    let broker = TestBroker::start_new().unwrap();
+    let pid = broker.pid().unwrap();
+    let stall = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        process::signal(pid, "STOP").unwrap();
+        thread::sleep(Duration::from_millis(400));
+        process::signal(pid, "CONT").unwrap();
+    });
+    let run = bench(
+        broker.address(),
+        &["--warmup", "0", "--seconds", "1.5"],
+        &["produce-one:rate=400,in-flight=1,connections=1"],
+    );
+    stall.join().unwrap();
+    assert!(run.output.status.success(), "{}", String::from_utf8_lossy(&run.output.stderr));
+    let report = &run.reports[0];
+    // 160 of 600 requests were due while it stood still, half of them more than 200 ms before it went on.
+    assert!(report["ack_max_us"] > 350_000.0, "{report:?}");
+    assert!(report["ack_p99_us"] > 300_000.0, "{report:?}");
+    assert_eq!(report["acked_records"], 600.0, "the rate was kept: {report:?}");
+}
+
+#[test]
+fn a_load_that_is_refused_fails() {
+    let broker = Options::default().set("max.connections.per.ip", 5).start().unwrap();
+    let run =
+        bench(broker.address(), &["--warmup", "0", "--seconds", "0.2"], &["connections:connections=10"]);
+    assert!(!run.output.status.success());
+    assert!(String::from_utf8_lossy(&run.output.stderr).contains("connection"), "{:?}", run.output);
+    assert!(run.reports.is_empty());
+}
