@@ -7,14 +7,15 @@ mod broker;
 mod machine;
 mod ratios;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use self::broker::{Kind, Lab};
-use crate::loads::Spec;
-use crate::report::Metric;
+use crate::loads::{self, Spec};
+use crate::report::{self, Metric};
 use crate::run::{self, Target};
 use crate::{Common, print, seconds, write_json};
 
@@ -88,6 +89,9 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
         for number in 1..=arguments.pairs {
             let mut pair = Vec::new();
             for kind in &arguments.brokers {
+                if *kind == Kind::Kafka && spec.load.kind == loads::Kind::Restart {
+                    continue;
+                }
                 match one(&lab, *kind, spec, number, common) {
                     Ok(metrics) => pair.push((*kind, metrics)),
                     Err(error) => {
@@ -112,28 +116,32 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
 /// One load on one broker, from its start to its end.
 fn one(lab: &Lab, kind: Kind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
     let load_average = machine::load_average();
-    let broker = lab.start(kind, spec.load.kafka_syncs)?;
+    let mut broker = lab.start(kind, spec.load.kafka_syncs)?;
     let target = Target {
         address: broker.address,
         pid: Some(broker.pid),
         warmup: seconds(common.warmup)?,
         window: seconds(common.seconds)?,
     };
-    let figures = run::run(spec, &target);
-    let ready_ms = broker.ready_ms;
+    let mut more = vec![("ready_ms", broker.ready_ms), ("load_average_before", load_average)];
+    let figures = match spec.load.kind {
+        loads::Kind::Restart => run::restart(&spec.load, &target, || {
+            more.push(("ready_after_kill_ms", broker.crash_and_restart(lab)?));
+            Ok(())
+        }),
+        _ => run::run(spec, &target),
+    };
     let stopped = broker.stop();
     let figures = figures?;
     stopped?;
-    let name = kind.name();
     let pair = pair.to_string();
-    print(&format!(
-        "{}; ready in {ready_ms:.0} ms; load average before {load_average:.2}\n",
-        figures.line(&format!("pair {pair}"), name)
-    ))?;
-    let mut metrics = figures.metrics();
-    metrics.push(("ready_ms", ready_ms));
-    metrics.push(("load_average_before", load_average));
-    let labels = [("load", spec.text.as_str()), ("broker", name), ("pair", &pair)];
-    write_json(common, &crate::report::json(&labels, &metrics))?;
+    let mut line = figures.line(&format!("pair {pair}"), kind.name());
+    for (name, value) in &more {
+        let _ = write!(line, "; {name} {value:.2}");
+    }
+    print(&format!("{line}\n"))?;
+    let metrics = [figures.metrics(), more].concat();
+    let labels = [("load", spec.text.as_str()), ("broker", kind.name()), ("pair", &pair)];
+    write_json(common, &report::json(&labels, &metrics))?;
     Ok(metrics)
 }

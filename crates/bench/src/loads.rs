@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     CatchUp,
     /// Connections on which nothing happens.
     Idle,
+    /// A broker that is killed when it holds `volume_mib`, and started again. Only in `compare`, only Ottla.
+    Restart,
 }
 
 /// A load.
@@ -86,6 +88,7 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("connections",     Load { connections: 1000, in_flight: 1, ..ONE },          "one record per request on 1 000 connections"),
     ("partitions",      Load { partitions: 2000, ..KIB64 },                       "as produce-1k over 2 000 partitions"),
     ("idle",            Load { kind: Kind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
+    ("restart",         Load { kind: Kind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9, ready again (compare only)"),
     ("volume",          Load { volume_mib: 20 << 10, ..KIB64 },                   "20 GiB as produce-1k: bytes written to disk"),
 ];
 
@@ -162,7 +165,8 @@ impl Load {
             self.consumers <= self.partitions || self.consumers.is_multiple_of(self.partitions),
             "consumers that share partitions are a multiple of them"
         );
-        ensure!(self.kind != Kind::CatchUp || self.volume_mib > 0, "catching up needs volume-mib");
+        let needs_volume = matches!(self.kind, Kind::CatchUp | Kind::Restart);
+        ensure!(!needs_volume || self.volume_mib > 0, "this load needs volume-mib");
         let batch = u64::from(self.records) * (u64::from(self.record_bytes) + 32);
         ensure!(batch < 1 << 30, "a batch of {batch} bytes");
         Ok(())

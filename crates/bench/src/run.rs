@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::clock::{Clock, SECOND};
 use crate::connection::Connection;
@@ -38,8 +38,24 @@ pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
         Kind::Stream => stream(&spec.load, target),
         Kind::CatchUp => catch_up(&spec.load, target),
         Kind::Idle => idle(&spec.load, target),
+        Kind::Restart => Err(anyhow!("only `compare` can start a broker again")),
     };
     figures.with_context(|| format!("load {}", spec.text))
+}
+
+/// Fills a broker, lets `restart` kill it and start it again, and looks whether everything is still there.
+///
+/// # Errors
+/// As [`run`], or if a record is missing afterwards.
+pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Result<()>) -> Result<Figures> {
+    let (topic, control) = new_topic(load, target)?;
+    drop(control);
+    let mut meter = Meter::start(target)?;
+    let tally = produce(load, target, &topic, volume(load.volume_mib), &mut meter)?;
+    let figures = meter.figures(&tally);
+    restart()?;
+    stored(&mut Control::connect(target.address)?, &topic, load, &tally)?;
+    Ok(figures)
 }
 
 fn stream(load: &Load, target: &Target) -> Result<Figures> {
