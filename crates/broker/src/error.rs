@@ -28,6 +28,8 @@ impl From<&TopicError> for ErrorCode {
             TopicError::InvalidRequest(_) => Self::InvalidRequest,
             TopicError::TooMuch(_) => Self::PolicyViolation,
             TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
+            // Clients take it as retriable.
+            TopicError::Busy => Self::RequestTimedOut,
             TopicError::Storage => Self::KafkaStorageError,
         }
     }
@@ -187,6 +189,7 @@ mod tests {
             (TopicError::InvalidRequest(text()), 42),
             (TopicError::TooMuch(text()), 44),
             (TopicError::DeletionDisabled, 73),
+            (TopicError::Busy, 7),
             (TopicError::Storage, 56),
         ];
         for (error, code) in pairs {

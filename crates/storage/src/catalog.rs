@@ -29,6 +29,17 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
+/// What a topic's configs become, all of them, if they still are what they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigsChange {
+    /// The topic.
+    pub id: Uuid,
+    /// Its configs when the change was worked out.
+    pub from: BTreeMap<String, String>,
+    /// What they are to be. Names and values of at most 65 535 bytes, for the caller to see to.
+    pub to: BTreeMap<String, String>,
+}
+
 /// A topic that exists.
 #[derive(Debug)]
 pub struct Topic {
@@ -60,6 +71,9 @@ pub enum CatalogError {
         /// How many it should have.
         wanted: u32,
     },
+    /// Another change came first; the catalog has it by now.
+    #[error("the topic's configs were changed at the same time")]
+    ConfigsChanged,
 }
 
 /// All topics at one moment.
@@ -118,6 +132,7 @@ pub(crate) enum CatalogChange {
     Create(Vec<NewTopic>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
     Delete(Vec<Uuid>, Done<Vec<Result<(), CatalogError>>>),
     CreatePartitions(Vec<(Uuid, u32)>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+    AlterConfigs(Vec<ConfigsChange>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
 }
 
 /// The writer's own catalog, ahead of the published one until the next sync.
@@ -162,6 +177,28 @@ impl CatalogWriter {
             configs: topic.configs.clone(),
             partitions: topic.partitions.clone(),
             created_epoch: topic.created_epoch,
+        };
+        Ok(self.put(group, topic, wanted))
+    }
+
+    pub(crate) fn alter_configs(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        change: ConfigsChange,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let topic = self.catalog.topic_by_id(change.id).ok_or(CatalogError::UnknownTopic)?;
+        if topic.configs != change.from {
+            return Err(CatalogError::ConfigsChanged);
+        }
+        let partitions = topic.partitions.clone();
+        let wanted = partitions.len() as u32;
+        let Topic { name, created_epoch, .. } = topic.as_ref();
+        let topic = Topic {
+            name: name.clone(),
+            id: change.id,
+            configs: change.to,
+            partitions,
+            created_epoch: *created_epoch,
         };
         Ok(self.put(group, topic, wanted))
     }

@@ -56,7 +56,7 @@ mod tail;
 mod writer;
 
 pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
-pub use catalog::{Catalog, CatalogError, NewTopic, Topic};
+pub use catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic};
 pub use compaction::Compaction;
 pub use coordinator_log::CoordinatorRecord;
 pub use error::{OpenError, StorageError};

@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::{
-    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, DeleteBelow, Isolation, NewTopic,
-    OpenError, Partition, ReadBatches, ReadError, ReadLimits, StorageError, StorageOptions,
-    TimestampedOffset, Topic,
+    AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow,
+    Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, StorageError,
+    StorageOptions, TimestampedOffset, Topic,
     catalog::CatalogChange,
     coordinator_log,
     engine::Engine,
@@ -215,6 +215,16 @@ impl Storage {
         done: Done<Vec<Result<Arc<Topic>, CatalogError>>>,
     ) {
         self.send(Command::Catalog(CatalogChange::CreatePartitions(counts, done)));
+    }
+
+    /// Changes topics' configs, each or not at all; durable before `done`. A change worked out from configs that are not
+    /// the topic's any more is refused: no change is lost to another.
+    pub fn alter_topic_configs(
+        &self,
+        changes: Vec<ConfigsChange>,
+        done: Done<Vec<Result<Arc<Topic>, CatalogError>>>,
+    ) {
+        self.send(Command::Catalog(CatalogChange::AlterConfigs(changes, done)));
     }
 
     /// Appends batches in the order of the calls; `done` hears when [`AppendRequest::acks`] is kept.

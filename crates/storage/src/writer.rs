@@ -419,6 +419,11 @@ impl Writer {
                 let results: Vec<_> = counts.into_iter().map(&mut create).collect();
                 Box::new(move |durable| done(durable.map(|()| results)))
             }
+            CatalogChange::AlterConfigs(changes, done) => {
+                let mut alter = |change| self.catalog.alter_configs(group, change);
+                let results: Vec<_> = changes.into_iter().map(&mut alter).collect();
+                Box::new(move |durable| done(durable.map(|()| results)))
+            }
             CatalogChange::Delete(ids, done) => {
                 let mut results = Vec::with_capacity(ids.len());
                 for id in ids {
@@ -497,9 +502,11 @@ pub(crate) fn refuse(command: Command) {
         Command::Append(_, done) => done(Err(error)),
         Command::Coordinator(_, done) | Command::Close(done) => done(Err(error)),
         Command::ProducerId(done) => done(Err(error)),
-        Command::Catalog(CatalogChange::Create(_, done) | CatalogChange::CreatePartitions(_, done)) => {
-            done(Err(error));
-        }
+        Command::Catalog(
+            CatalogChange::Create(_, done)
+            | CatalogChange::CreatePartitions(_, done)
+            | CatalogChange::AlterConfigs(_, done),
+        ) => done(Err(error)),
         Command::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
         Command::MoveLogStarts(_, done) => done(Err(error)),
         Command::Settle(_, done) | Command::Clean(_, done) | Command::CompleteStretches { done, .. } => {

@@ -56,6 +56,9 @@ pub(crate) enum TopicError {
     /// `delete.topic.enable` is false.
     #[error("Topic deletion is disabled: delete.topic.enable is false.")]
     DeletionDisabled,
+    /// Others change the same topic all the time.
+    #[error("The topic is being changed by other clients. Try again.")]
+    Busy,
     /// The storage engine failed; it has said so in the log.
     #[error("The broker could not write to its disk; its log says why.")]
     Storage,
@@ -232,6 +235,7 @@ pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
         CatalogError::InvalidPartitions { current, wanted } => {
             partitions::no_increase(name, i64::from(current), i64::from(wanted))
         }
+        CatalogError::ConfigsChanged => TopicError::Busy,
     }
 }
 

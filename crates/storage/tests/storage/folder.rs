@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::common::{append, batch, copy_of, create, delete, open, values, wait};
 use bytes::Bytes;
 use storage::{
-    Acks, CatalogError, CoordinatorRecord, NewTopic, OpenError, ReadError, Storage, StorageOptions,
+    Acks, CatalogError, ConfigsChange, CoordinatorRecord, NewTopic, OpenError, ReadError, Storage,
+    StorageOptions,
 };
 use uuid::Uuid;
 
@@ -33,6 +34,39 @@ fn topics_are_created_grown_and_deleted() {
     let anew = create(&storage, "t", 1);
     assert_ne!(anew.id, topic.id);
     assert_eq!(values(&storage, &anew.partitions[0], 0), []);
+    storage.close().unwrap();
+}
+
+#[test]
+fn configs_change_durably_and_no_change_is_lost_to_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let (topic, other) = (create(&storage, "t", 2), create(&storage, "other", 1));
+    append(&storage, &topic.partitions[0], batch(&[(1, b"kept")]), Acks::All).unwrap();
+    let configs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let alter = |id, from: &[(&str, &str)], to: &[(&str, &str)]| {
+        let change = ConfigsChange { id, from: configs(from), to: configs(to) };
+        wait(|done| storage.alter_topic_configs(vec![change], done)).unwrap().remove(0)
+    };
+    let changed = alter(topic.id, &[], &[("a", "1"), ("b", "2")]).unwrap();
+    assert_eq!(changed.configs, configs(&[("a", "1"), ("b", "2")]));
+    assert!(Arc::ptr_eq(&changed.partitions[1], &topic.partitions[1]));
+    assert!(Arc::ptr_eq(&changed, storage.catalog().topic("t").unwrap()));
+    // Worked out before the first change was there.
+    assert_eq!(alter(topic.id, &[], &[("c", "3")]).unwrap_err(), CatalogError::ConfigsChanged);
+    assert_eq!(alter(Uuid::new_v4(), &[], &[]).unwrap_err(), CatalogError::UnknownTopic);
+    alter(topic.id, &[("a", "1"), ("b", "2")], &[("b", "4")]).unwrap();
+    storage.close().unwrap();
+    drop(storage);
+
+    let storage = open(folder.path());
+    let catalog = storage.catalog();
+    let topic = catalog.topic("t").unwrap();
+    assert_eq!(topic.configs, configs(&[("b", "4")]));
+    assert_eq!((topic.partitions.len(), values(&storage, &topic.partitions[0], 0).len()), (2, 1));
+    assert_eq!(catalog.topic("other").unwrap().configs, other.configs);
     storage.close().unwrap();
 }
 
