@@ -112,6 +112,7 @@ pub fn all() -> Vec<Sample> {
         Sample::of(init_producer_id),
         Sample::of(offset_for_leader_epoch),
         Sample::of(describe_configs),
+        Sample::of(alter_configs),
         Sample::of(|_| {
             let topic =
                 DescribableLogDirTopic::default().with_topic(topic_name(TOPIC)).with_partitions(vec![0]);
@@ -119,6 +120,7 @@ pub fn all() -> Vec<Sample> {
         }),
         Sample::of(create_partitions),
         Sample::of(|_| DeleteGroupsRequest::default().with_groups_names(vec![group_id("g")])),
+        Sample::of(incremental_alter_configs),
         Sample::of(|version| {
             DescribeClusterRequest::default().with_endpoint_type(1).with_include_fenced_brokers(version >= 2)
         }),
@@ -307,6 +309,28 @@ fn describe_configs(_: i16) -> DescribeConfigsRequest {
         .with_resource_name(text(TOPIC))
         .with_configuration_keys(Some(vec![text("retention.ms")]));
     DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true)
+}
+
+fn alter_configs(_: i16) -> AlterConfigsRequest {
+    let config = alter_configs_request::AlterableConfig::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("1")));
+    let resource = alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text(TOPIC))
+        .with_configs(vec![config]);
+    AlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(true)
+}
+
+fn incremental_alter_configs(_: i16) -> IncrementalAlterConfigsRequest {
+    let config = incremental_alter_configs_request::AlterableConfig::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("1")));
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text(TOPIC))
+        .with_configs(vec![config]);
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(true)
 }
 
 fn create_partitions(_: i16) -> CreatePartitionsRequest {

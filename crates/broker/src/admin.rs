@@ -1,6 +1,7 @@
 //! Rules for topics that several admin APIs share. Domain types in, domain types out; messages are left to `api/`.
 
 pub(crate) mod authorized_operations;
+pub(crate) mod config_changes;
 pub(crate) mod configs;
 pub(crate) mod partitions;
 pub(crate) mod topics;

@@ -5,6 +5,7 @@
 //! at every version. Const assertions refuse an entry that serves what the codec cannot read, and a key that is
 //! there twice. What an API does is left to its file; what all of them share, to `dispatch.rs`.
 
+mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -18,6 +19,7 @@ mod describe_log_dirs;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
@@ -211,9 +213,11 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<init_producer_id::InitProducerId>(),
     Entry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     Entry::of::<describe_configs::DescribeConfigs>(),
+    Entry::of::<alter_configs::AlterConfigs>(),
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<delete_groups::DeleteGroups>(),
+    Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
 ];
 

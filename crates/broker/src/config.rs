@@ -3,7 +3,8 @@
 //! One entry defines a key entirely: its type, default, range, effect and documentation (`broker_keys.rs`,
 //! `topic_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and its errors
 //! (`load.rs`, `problem.rs`), the values that other parts read ([`BrokerConfig`], [`TopicConfig`]), DescribeConfigs
-//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). Values do not change while the broker runs.
+//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). The broker's values do not
+//! change while it runs; topics' own do, and live in the catalog.
 
 mod broker_keys;
 mod describe;
@@ -29,7 +30,7 @@ pub use key::{Kind, Units};
 pub use listener::{Advertised, Listener, host_port};
 pub use load::{Loaded, Setting, Sources, load};
 pub use problem::{ConfigError, Note, Origin, Problem};
-pub use topic_keys::{InvalidTopicConfig, Overrides, TopicConfig};
+pub use topic_keys::{ConfigOp, InvalidTopicConfig, Overrides, TopicConfig};
 pub use value::{CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, TimestampType};
 
 const MINUTE_MS: i64 = 60_000;

@@ -80,6 +80,7 @@ impl From<&ConfigsError> for ErrorCode {
     fn from(error: &ConfigsError) -> Self {
         match error {
             ConfigsError::Topic(error) => Self::from(error),
+            ConfigsError::UnknownTopic(_) => Self::UnknownTopicOrPartition,
             ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
         }
     }
@@ -201,6 +202,7 @@ mod tests {
     fn configs_errors_have_kafkas_codes() {
         let pairs = [
             (ConfigsError::Topic(TopicError::UnknownTopic), 3),
+            (ConfigsError::UnknownTopic(String::new()), 3),
             (ConfigsError::InvalidRequest(String::new()), 42),
         ];
         for (error, code) in pairs {

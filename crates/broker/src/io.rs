@@ -7,8 +7,9 @@ use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use storage::{
-    AppendRequest, AppendResult, Catalog, CatalogError, CoordinatorRecord, DeleteBelow, Done, Isolation,
-    NewTopic, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageError, TimestampedOffset, Topic,
+    AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow, Done,
+    Isolation, NewTopic, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageError,
+    TimestampedOffset, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -80,6 +81,17 @@ impl Io {
     {
         let (done, answer) = answer();
         self.storage.create_partitions(counts, done);
+        answer
+    }
+
+    /// Changes topics' configs, each or not at all.
+    pub fn alter_topic_configs(
+        &self,
+        changes: Vec<ConfigsChange>,
+    ) -> impl Future<Output = Result<Vec<Result<Arc<Topic>, CatalogError>>, StorageError>> + Send + use<>
+    {
+        let (done, answer) = answer();
+        self.storage.alter_topic_configs(changes, done);
         answer
     }
 

@@ -11,6 +11,7 @@ from harness.hand import Hand
 from harness.process import eventually
 
 TOPICS = "org.apache.kafka.tools.TopicCommand"
+CONFIGS = "kafka.admin.ConfigCommand"
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 
 
@@ -37,6 +38,23 @@ def test_topics(broker, name):
     assert "already exists" in refused
     tool(TOPICS, *at, "--delete", "--topic", name)
     eventually("it is gone", lambda: name not in tool(TOPICS, *at, "--list").splitlines())
+
+
+def test_configs(broker, name):
+    at = ["--bootstrap-server", broker.bootstrap]
+    topic = ["--entity-type", "topics", "--entity-name", name]
+    tool(TOPICS, *at, "--create", "--topic", name, "--config", "segment.ms=60000")
+    tool(CONFIGS, *at, "--alter", *topic, "--add-config", "retention.ms=1234,cleanup.policy=[compact,delete]")
+    described = tool(CONFIGS, *at, "--describe", *topic)
+    for pair in ("retention.ms=1234", "cleanup.policy=compact,delete", "segment.ms=60000"):
+        assert f"  {pair} sensitive=false synonyms={{DYNAMIC_TOPIC_CONFIG:{pair}" in described, described
+    tool(CONFIGS, *at, "--alter", *topic, "--delete-config", "retention.ms,segment.ms")
+    described = tool(CONFIGS, *at, "--describe", *topic)
+    assert "cleanup.policy=compact,delete" in described and "retention.ms" not in described, described
+    refused = tool(CONFIGS, *at, "--alter", *topic, "--add-config", "retention.ms=soon", status=1)
+    assert "InvalidConfigurationException" in refused and "Not a number of type LONG" in refused, refused
+    broker_key = ["--entity-type", "brokers", "--entity-name", "1", "--add-config", "log.dirs=/elsewhere"]
+    assert "Cannot update these configs dynamically" in tool(CONFIGS, *at, "--alter", *broker_key, status=1)
 
 
 def test_delete_records_and_log_dirs(broker, name, tmp_path):

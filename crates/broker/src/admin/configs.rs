@@ -7,8 +7,8 @@ use crate::config::{BrokerConfig, ConfigEntry, describe_broker, describe_topic};
 use crate::context::Services;
 
 /// Kafka's `ConfigResource.Type`s that are served here.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
 /// The names of the others, for error messages.
 const OTHERS: &[(i8, &str)] = &[(8, "BROKER_LOGGER"), (16, "CLIENT_METRICS"), (32, "GROUP")];
 
@@ -18,6 +18,9 @@ pub(crate) enum ConfigsError {
     /// There is no such topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// There is no such topic whose configuration could change.
+    #[error("The topic '{0}' does not exist.")]
+    UnknownTopic(String),
     /// Not this broker, or no resource of a type that has a configuration here.
     #[error("{0}")]
     InvalidRequest(String),
@@ -40,24 +43,30 @@ pub(crate) fn describe(
             Ok(describe_topic(&topic.configs, &services.config))
         }
         BROKER => broker(&services.config, name),
-        other => {
-            let known = OTHERS.iter().find(|(number, _)| *number == other);
-            Err(ConfigsError::InvalidRequest(match known {
-                Some((_, kind)) => format!("Unsupported resource type: {kind}"),
-                None => format!("Unexpected resource type UNKNOWN for resource {name}"),
-            }))
-        }
+        other => Err(not_served(other, name)),
     }
 }
 
-/// The empty name stands for what all brokers were given at run time, which is nothing.
+/// The refusal of a resource that has no configuration here.
+pub(super) fn not_served(resource_type: i8, name: &str) -> ConfigsError {
+    let known = OTHERS.iter().find(|(number, _)| *number == resource_type);
+    ConfigsError::InvalidRequest(match known {
+        Some((_, kind)) => format!("Unsupported resource type: {kind}"),
+        None => format!("Unexpected resource type UNKNOWN for resource {name}"),
+    })
+}
+
 fn broker(config: &BrokerConfig, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
-    if name.is_empty() {
-        return Ok(Vec::new());
-    }
+    check_broker(config, name)?;
+    Ok(if name.is_empty() { Vec::new() } else { describe_broker(config) })
+}
+
+/// Whether `name` is this broker, or empty: that stands for what all brokers were given at run time, which is nothing.
+pub(super) fn check_broker(config: &BrokerConfig, name: &str) -> Result<(), ConfigsError> {
     let own = config.node_id;
     match name.parse::<i32>() {
-        Ok(id) if id == own => Ok(describe_broker(config)),
+        _ if name.is_empty() => Ok(()),
+        Ok(id) if id == own => Ok(()),
         Ok(_) => Err(ConfigsError::InvalidRequest(format!(
             "Unexpected broker id, expected {own} or empty string, but received {name}"
         ))),

@@ -5,7 +5,7 @@
 
 use super::broker_keys::BROKER_KEYS;
 use super::inert_keys::INERT_KEYS;
-use super::key::{Effect, Key, Kind};
+use super::key::{Key, Kind};
 use super::load::broker_key;
 use super::topic_keys::{Overrides, TOPIC_KEYS, TopicKey};
 use super::{BrokerConfig, Setting};
@@ -85,7 +85,8 @@ fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
         source: synonyms.first().map_or(ConfigSource::DefaultConfig, |first| first.source),
         kind: key.kind,
         is_sensitive: key.sensitive(),
-        is_read_only: !(key.dynamic && key.effect == Effect::Enforced),
+        // Kafka changes some at run time; here the broker's values stay until it starts anew.
+        is_read_only: true,
         synonyms,
         documentation: Some(key.documentation()),
     }

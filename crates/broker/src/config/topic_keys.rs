@@ -5,14 +5,14 @@
 //! broker's make together; nobody else should combine them. Names, types, ranges and fallbacks are those of
 //! Kafka 4.3's `TopicConfig`, `LogConfig` and `ServerTopicConfigSynonyms`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use storage::{Compaction, LogPolicy, Retention};
 
 use super::BrokerConfig;
 use super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf, ThrottledReplicas};
 use super::key::Effect::{Enforced, Inert, NotYet};
-use super::key::{Key, Units};
+use super::key::{Key, Kind, Units};
 use super::value::{CleanupPolicy, CompressionType, TimestampType, Value};
 
 /// A topic's key and the broker keys behind it.
@@ -23,6 +23,21 @@ pub(super) struct TopicKey {
     pub broker_keys: &'static [&'static str],
     /// What the key is worth where the topic does not set it.
     pub(super) fallback: fn(&BrokerConfig) -> Option<String>,
+}
+
+/// Longest value of a key, as in Kafka's `ConfigurationControlManager`.
+const MAX_VALUE_BYTES: usize = 32_767;
+
+/// A change of one key (Kafka's `AlterConfigOp.OpType`, KIP-339).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigOp<'a> {
+    Set(&'a str),
+    /// Back to what the broker's configuration says.
+    Delete,
+    /// Adds to a list what it does not have.
+    Append(&'a str),
+    /// Takes from a list what it has.
+    Subtract(&'a str),
 }
 
 /// A topic's own settings, normalised: key → value.
@@ -206,16 +221,49 @@ impl TopicConfig {
     ) -> Result<Overrides, InvalidTopicConfig> {
         let mut set = Overrides::new();
         for (name, value) in wanted {
-            let key = topic_key(name)
-                .ok_or_else(|| InvalidTopicConfig(format!("Unknown topic config name: {name}")))?
-                .key;
             let value = value.ok_or_else(|| {
                 InvalidTopicConfig(format!("Null value not supported for topic configs: {name}"))
             })?;
-            let normalised = key.normalise(value, Units::Refused).map_err(|reason| {
-                InvalidTopicConfig(format!("Invalid value {value} for configuration {name}: {reason}"))
-            })?;
-            set.insert(name.to_owned(), normalised);
+            set.insert(name.to_owned(), normalise(name, value)?);
+        }
+        Self::effective(&set, broker).check_together()?;
+        Ok(set)
+    }
+
+    /// What a topic's own settings become by these changes, as Kafka's `ConfigurationControlManager` works it out. What
+    /// is not changed is not judged again.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in Kafka's words.
+    pub fn changed<'a>(
+        current: &Overrides,
+        changes: impl IntoIterator<Item = (&'a str, ConfigOp<'a>)>,
+        broker: &BrokerConfig,
+    ) -> Result<Overrides, InvalidTopicConfig> {
+        let mut set = current.clone();
+        for (name, change) in changes {
+            let value = match change {
+                ConfigOp::Set(value) => Some(value.to_owned()),
+                ConfigOp::Delete => None,
+                ConfigOp::Append(value) => {
+                    let before = list(name, "APPEND", &set, broker)?;
+                    let mut known: HashSet<&str> = split(&before).collect();
+                    let more = split(value).filter(|element| known.insert(element));
+                    let elements: Vec<&str> = split(&before).chain(more).collect();
+                    Some(elements.join(","))
+                }
+                ConfigOp::Subtract(value) => {
+                    let before = list(name, "SUBTRACT", &set, broker)?;
+                    let gone: HashSet<&str> = split(value).collect();
+                    let elements: Vec<&str> =
+                        split(&before).filter(|element| !gone.contains(element)).collect();
+                    Some(elements.join(","))
+                }
+            };
+            match value {
+                Some(value) => set.insert(name.to_owned(), normalise(name, &value)?),
+                None => set.remove(name),
+            };
         }
         Self::effective(&set, broker).check_together()?;
         Ok(set)
@@ -238,6 +286,39 @@ impl TopicConfig {
         }
         Ok(())
     }
+}
+
+/// The value as it is kept, if the key may have it.
+fn normalise(name: &str, value: &str) -> Result<String, InvalidTopicConfig> {
+    let topic =
+        topic_key(name).ok_or_else(|| InvalidTopicConfig(format!("Unknown topic config name: {name}")))?;
+    // Also what a topic's record on the disk has room for.
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(InvalidTopicConfig(format!(
+            "The configuration value for {name} cannot be added because it exceeds the maximum value size of \
+             {MAX_VALUE_BYTES} bytes."
+        )));
+    }
+    topic.key.normalise(value, Units::Refused).map_err(|reason| {
+        InvalidTopicConfig(format!("Invalid value {value} for configuration {name}: {reason}"))
+    })
+}
+
+/// What a list is worth at present, be it the broker's.
+fn list(
+    name: &str,
+    operation: &str,
+    set: &Overrides,
+    broker: &BrokerConfig,
+) -> Result<String, InvalidTopicConfig> {
+    let topic = topic_key(name).filter(|topic| topic.key.kind == Kind::List).ok_or_else(|| {
+        InvalidTopicConfig(format!("Can't {operation} to key {name} because its type is not LIST."))
+    })?;
+    Ok(set.get(name).cloned().or_else(|| (topic.fallback)(broker)).unwrap_or_default())
+}
+
+fn split(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|element| !element.is_empty())
 }
 
 /// The topic key called `name`.

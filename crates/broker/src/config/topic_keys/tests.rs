@@ -141,3 +141,78 @@ fn a_stored_setting_that_no_longer_reads_counts_as_not_set() {
     let config = broker(&[]);
     assert_eq!(TopicConfig::effective(&stored, &config), TopicConfig::effective(&Overrides::new(), &config));
 }
+
+fn changed(current: &[(&str, &str)], changes: &[(&str, ConfigOp<'_>)]) -> Result<Overrides, String> {
+    let current =
+        TopicConfig::validate(current.iter().map(|(key, value)| (*key, Some(*value))), &broker(&[]));
+    let changes = changes.iter().copied();
+    TopicConfig::changed(&current.unwrap(), changes, &broker(&[])).map_err(|error| error.to_string())
+}
+
+fn overrides(pairs: &[(&str, &str)]) -> Overrides {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn changes_touch_only_the_keys_they_name() {
+    let now = [("retention.ms", "5"), ("max.message.bytes", "9")];
+    let set = changed(&now, &[("retention.ms", ConfigOp::Set(" 7 ")), ("segment.ms", ConfigOp::Delete)]);
+    assert_eq!(set, Ok(overrides(&[("retention.ms", "7"), ("max.message.bytes", "9")])));
+    let deleted = changed(&now, &[("retention.ms", ConfigOp::Delete), ("unknown", ConfigOp::Delete)]);
+    assert_eq!(deleted, Ok(overrides(&[("max.message.bytes", "9")])));
+    assert_eq!(changed(&now, &[]), Ok(overrides(&now)));
+}
+
+#[test]
+fn lists_grow_and_shrink_from_what_they_are_worth() {
+    let policy = |now: &[(&str, &str)], op| {
+        changed(now, &[("cleanup.policy", op)]).map(|set| set["cleanup.policy"].clone())
+    };
+    // The broker's default counts where the topic has none of its own.
+    assert_eq!(policy(&[], ConfigOp::Append("compact")).as_deref(), Ok("delete,compact"));
+    assert_eq!(policy(&[], ConfigOp::Append("delete")).as_deref(), Ok("delete"));
+    let both = [("cleanup.policy", "compact,delete")];
+    assert_eq!(policy(&both, ConfigOp::Subtract("delete")).as_deref(), Ok("compact"));
+    assert_eq!(policy(&both, ConfigOp::Subtract(" delete , compact")).as_deref(), Ok(""));
+    assert_eq!(policy(&both, ConfigOp::Subtract("other")).as_deref(), Ok("compact,delete"));
+    assert!(policy(&both, ConfigOp::Append("other")).is_err());
+}
+
+#[test]
+fn changes_are_refused_in_kafkas_words() {
+    let one = |name, op| changed(&[("max.compaction.lag.ms", "50")], &[(name, op)]).unwrap_err();
+    assert_eq!(
+        one("retention.ms", ConfigOp::Append("1")),
+        "Can't APPEND to key retention.ms because its type is not LIST."
+    );
+    assert_eq!(
+        one("retention.ms", ConfigOp::Subtract("1")),
+        "Can't SUBTRACT to key retention.ms because its type is not LIST."
+    );
+    assert_eq!(one("foo", ConfigOp::Set("1")), "Unknown topic config name: foo");
+    // A rule between a key that is changed and one that is not.
+    assert_eq!(
+        one("min.compaction.lag.ms", ConfigOp::Set("51")),
+        "conflict topic config setting min.compaction.lag.ms (51) > max.compaction.lag.ms (50)"
+    );
+}
+
+/// A topic's record on the disk counts the bytes of a value in 16 bits.
+#[test]
+fn values_too_long_to_be_kept_are_refused() {
+    let replicas =
+        |count: usize| (10_000..).take(count).map(|at| format!("{at}:0")).collect::<Vec<_>>().join(",");
+    let name = "leader.replication.throttled.replicas";
+    let kept = replicas(MAX_VALUE_BYTES / 8);
+    assert!(TopicConfig::validate([(name, Some(kept.as_str()))], &broker(&[])).is_ok());
+    assert!(refusal(&[(name, &replicas(20_000))]).contains("exceeds the maximum value size of 32767 bytes"));
+    let longer = changed(&[(name, &kept)], &[(name, ConfigOp::Append("5:5,6:6,7:7"))]).unwrap_err();
+    assert!(longer.contains("exceeds the maximum value size"), "{longer}");
+}
+
+#[test]
+fn a_stored_key_that_is_not_known_any_more_does_not_forbid_changes() {
+    let stored = overrides(&[("gone", "1")]);
+    let set = TopicConfig::changed(&stored, [("retention.ms", ConfigOp::Set("1"))], &broker(&[])).unwrap();
+    assert_eq!(set, overrides(&[("gone", "1"), ("retention.ms", "1")]));
+}
