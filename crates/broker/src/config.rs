@@ -3,8 +3,8 @@
 //! One entry defines a key entirely: its type, default, range, effect and documentation (`broker_keys.rs`,
 //! `topic_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and its errors
 //! (`load.rs`, `problem.rs`), the values that other parts read ([`BrokerConfig`], [`TopicConfig`]), DescribeConfigs
-//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). The broker's values do not
-//! change while it runs; topics' own do, and live in the catalog.
+//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). The broker's values do not change while it runs; topics'
+//! own do, and live in the catalog.
 
 mod broker_keys;
 mod describe;
