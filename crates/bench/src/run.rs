@@ -256,7 +256,7 @@ impl Meter {
                 figures.cpu_s = Some(cpu_s);
                 figures.other_cpu_s = Some(others.max(0.0));
                 figures.resident_bytes = Some(end.broker.resident_bytes);
-                figures.peak_bytes = Some(self.after.peak_bytes);
+                figures.peak_bytes = Some(self.after.peak_bytes.max(end.broker.peak_bytes));
             }
         }
         let written = self.after.written_bytes.zip(self.before.written_bytes);
