@@ -1,8 +1,10 @@
 //! The bytes that all fetches together may hold: read, not yet written to their sockets.
 //!
 //! Guarantees that the budget is overrun by at most one batch per fetch (the one that KIP-74 promises even if it is
-//! larger than every limit), and that fetches cannot wait for one another in a circle: a fetch waits for its first
-//! share holding nothing, and takes further ones only if they are free.
+//! larger than every limit); that fetches cannot wait for one another in a circle: a fetch waits for its first
+//! share holding nothing, and takes further ones only if they are free; and that consumers which take long to read what
+//! they asked for leave room for others. The upper half of the budget is for large answers, each of which gets a quarter of
+//! what is free there; the lower half is for the [`SMALL_BYTES`] that every fetch may have.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What one permit of the semaphore stands for: its counts are 32 bits wide.
 const UNIT_BYTES: usize = 1024;
+/// What a fetch gets even if large answers have used up their half: some batches of usual size.
+const SMALL_BYTES: usize = 64 << 10;
+/// The part of the free bytes of the upper half that one reservation gets.
+const LARGE_PART: usize = 4;
 /// A fetch that has waited this long for its share is answered without records.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -41,13 +47,15 @@ impl FetchBudget {
         (self.total_units as usize).saturating_sub(self.units.available_permits()) * UNIT_BYTES
     }
 
-    /// Makes room in `share` for `bytes` more. Waits only for the first room of a share; false if there is none.
-    pub(crate) async fn reserve(&self, share: &mut FetchShare, bytes: usize) -> bool {
+    /// Makes room in `share` for up to `bytes` more, and tells for how many. Waits only for the first room of a share;
+    /// `None` if there is none.
+    pub(crate) async fn reserve(&self, share: &mut FetchShare, bytes: usize) -> Option<usize> {
         let held = share.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let wanted = units(share.held_bytes.saturating_add(bytes)).min(self.total_units) as usize;
-        let Ok(more) = u32::try_from(wanted.saturating_sub(held)) else { return false };
+        let granted = bytes.min(self.large_bytes().max(if held == 0 { SMALL_BYTES } else { 0 }));
+        let wanted = units(share.held_bytes.saturating_add(granted)).min(self.total_units) as usize;
+        let more = u32::try_from(wanted.saturating_sub(held)).ok()?;
         if more == 0 {
-            return true;
+            return (granted > 0 || bytes == 0).then_some(granted);
         }
         let acquired = if held == 0 {
             let acquiring = Arc::clone(&self.units).acquire_many_owned(more);
@@ -55,9 +63,14 @@ impl FetchBudget {
         } else {
             Arc::clone(&self.units).try_acquire_many_owned(more).ok()
         };
-        let Some(acquired) = acquired else { return false };
-        share.add(acquired);
-        true
+        share.add(acquired?);
+        Some(granted)
+    }
+
+    /// What a large answer may take now.
+    fn large_bytes(&self) -> usize {
+        let free = self.units.available_permits();
+        free.saturating_sub(self.total_units as usize / 2) / LARGE_PART * UNIT_BYTES
     }
 
     /// Notes that `bytes` were read into `share`, and gives back what was reserved beyond them.
@@ -95,12 +108,20 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
+    /// A share that holds `bytes`.
+    async fn holding(budget: &FetchBudget, bytes: usize) -> FetchShare {
+        let mut share = FetchShare::default();
+        assert_eq!(budget.reserve(&mut share, bytes).await, Some(bytes));
+        budget.keep(&mut share, bytes);
+        share
+    }
+
     #[tokio::test]
     async fn what_was_reserved_and_not_read_is_given_back() {
         let budget = FetchBudget::new(4 * MIB);
         let mut share = FetchShare::default();
-        assert!(budget.reserve(&mut share, MIB).await);
-        assert_eq!(budget.held_bytes(), MIB);
+        assert_eq!(budget.reserve(&mut share, MIB / 2).await, Some(MIB / 2));
+        assert_eq!(budget.held_bytes(), MIB / 2);
         budget.keep(&mut share, 1000);
         assert_eq!(budget.held_bytes(), UNIT_BYTES);
         drop(share);
@@ -109,40 +130,50 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_share_is_waited_for() {
-        let budget = FetchBudget::new(MIB);
-        let mut first = FetchShare::default();
-        assert!(budget.reserve(&mut first, MIB).await);
+        let budget = FetchBudget::new(SMALL_BYTES);
+        let first = holding(&budget, SMALL_BYTES).await;
         let mut second = FetchShare::default();
         // The first future is polled first, and has to wait for what the second does.
         let (reserved, ()) = tokio::join!(budget.reserve(&mut second, MIB), async { drop(first) });
-        assert!(reserved);
+        assert_eq!(reserved, Some(SMALL_BYTES));
     }
 
     #[tokio::test]
     async fn patience_ends() {
-        let budget = FetchBudget { patience: Duration::from_millis(1), ..FetchBudget::new(MIB) };
-        let mut first = FetchShare::default();
-        assert!(budget.reserve(&mut first, MIB).await);
-        assert!(!budget.reserve(&mut FetchShare::default(), 1).await);
+        let budget = FetchBudget { patience: Duration::from_millis(1), ..FetchBudget::new(SMALL_BYTES) };
+        let _first = holding(&budget, SMALL_BYTES).await;
+        assert_eq!(budget.reserve(&mut FetchShare::default(), 1).await, None);
     }
 
     #[tokio::test]
     async fn who_holds_something_does_not_wait_for_more() {
-        let budget = FetchBudget { patience: Duration::MAX, ..FetchBudget::new(MIB) };
-        let (mut first, mut second) = (FetchShare::default(), FetchShare::default());
-        for share in [&mut first, &mut second] {
-            assert!(budget.reserve(share, MIB / 2).await);
-            budget.keep(share, MIB / 2);
-        }
-        assert!(!budget.reserve(&mut first, MIB / 2).await);
+        let budget = FetchBudget { patience: Duration::MAX, ..FetchBudget::new(2 * SMALL_BYTES) };
+        let mut first = holding(&budget, SMALL_BYTES).await;
+        let _second = holding(&budget, SMALL_BYTES).await;
+        assert_eq!(budget.reserve(&mut first, MIB / 2).await, None);
     }
 
     #[tokio::test]
-    async fn more_than_the_whole_budget_is_granted_as_the_whole_budget() {
+    async fn large_answers_leave_room_for_small_ones() {
+        let budget = FetchBudget { patience: Duration::from_millis(1), ..FetchBudget::new(64 * MIB) };
+        let mut slow = Vec::new();
+        for _ in 0..300 {
+            let mut share = FetchShare::default();
+            let granted = budget.reserve(&mut share, 55 * MIB).await.unwrap();
+            assert!((SMALL_BYTES..=8 * MIB).contains(&granted), "{granted}");
+            budget.keep(&mut share, granted);
+            slow.push(share);
+        }
+        assert!(budget.held_bytes() <= 64 * MIB);
+        assert_eq!(budget.reserve(&mut FetchShare::default(), MIB).await, Some(SMALL_BYTES));
+    }
+
+    #[tokio::test]
+    async fn a_batch_larger_than_what_was_granted_is_counted_as_far_as_there_is_room() {
         let budget = FetchBudget::new(MIB);
         let mut share = FetchShare::default();
-        assert!(budget.reserve(&mut share, 100 * MIB).await);
-        budget.keep(&mut share, 100 * MIB);
+        assert!(budget.reserve(&mut share, 100 * MIB).await.is_some());
+        budget.keep(&mut share, MIB);
         assert_eq!(budget.held_bytes(), MIB);
         drop(share);
         assert_eq!(budget.held_bytes(), 0);

@@ -227,7 +227,7 @@ impl<'a> Round<'a> {
     /// Reads a partition. False if the budget is used up: then this answer ends here.
     async fn read(&mut self, read: Read) -> bool {
         let Read { id, partition, offset, limit, empty } = read;
-        if !self.fetcher.budget.reserve(&mut self.share, limit.max_bytes).await {
+        let Some(granted) = self.fetcher.budget.reserve(&mut self.share, limit.max_bytes).await else {
             self.reading = None;
             self.at_once = true;
             if self.answers_all {
@@ -236,16 +236,20 @@ impl<'a> Round<'a> {
             }
             self.fetch.session.set.lock().mark_first(id);
             return false;
-        }
+        };
         let limits = ReadLimits {
-            max_bytes: limit.max_bytes,
+            max_bytes: granted,
             at_least_one: limit.at_least_one,
             isolation: self.terms.isolation,
         };
         let outcome = self.fetcher.io.read(&partition, offset, limits).await;
         self.reading = None;
         let outcome = match outcome {
-            Ok(found) => Ok(self.take(found)),
+            Ok(found) => {
+                // With less room than it asked for, and that used up, `min_bytes` may be out of reach.
+                self.at_once |= granted < limit.max_bytes && found.bytes > granted / 2;
+                Ok(self.take(found))
+            }
             Err(error) => {
                 self.at_once = true;
                 Err(read_error(&error))
