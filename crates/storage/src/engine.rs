@@ -24,7 +24,7 @@ pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
 pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
 
 /// Memtables are switched at this size; flushed files are as large.
-const WRITE_BUFFER_BYTES: usize = 64 << 20;
+const WRITE_BUFFER_BYTES: usize = 32 << 20;
 /// Full memtables that may wait for their flush before writes do.
 const WRITE_BUFFERS: i32 = 4;
 /// Blocks of the state family and of index look-ups; catch-up reads pass it by.
@@ -35,7 +35,6 @@ const NEVER: i32 = i32::MAX;
 
 pub(crate) struct Engine {
     db: Db,
-    cache: Cache,
     /// Generations that exist as families, whether or not the state names them.
     generations: Mutex<BTreeSet<GenerationNumber>>,
 }
@@ -53,13 +52,15 @@ impl Engine {
         let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
         let families = names.into_iter().map(|name| {
             let options = match GenerationNumber::of_family(&name) {
-                Some(_) => generation_options(&cache),
+                Some(_) => generation_options()?,
+                None if name == SETTLED_FAMILY => leveled(batch_family()?),
                 None => state_options(&cache),
             };
-            ColumnFamilyDescriptor::new(name, options)
+            Ok(ColumnFamilyDescriptor::new(name, options))
         });
+        let families = families.collect::<Result<Vec<_>, StorageError>>()?;
         let db = Db::open_cf_descriptors(&database, path, families)?;
-        Ok(Self { db, cache, generations: Mutex::new(generations) })
+        Ok(Self { db, generations: Mutex::new(generations) })
     }
 
     pub(crate) fn state(&self) -> Result<Family<'_>, StorageError> {
@@ -76,7 +77,7 @@ impl Engine {
     }
 
     pub(crate) fn create_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
-        self.db.create_cf(number.family(), &generation_options(&self.cache))?;
+        self.db.create_cf(number.family(), &generation_options()?)?;
         self.generations.lock().insert(number);
         Ok(())
     }
@@ -144,11 +145,13 @@ impl Engine {
 
     /// A cursor over the keys of `family` that are ≥ `from` and < `to`, for reading many values once.
     pub(crate) fn cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(from);
-        options.set_iterate_upper_bound(to);
-        options.fill_cache(false);
-        options.set_verify_checksums(true);
+        self.db.raw_iterator_cf_opt(family, range(from, to))
+    }
+
+    /// The same over batches, whose CRC-32C is for the caller to check: blocks are not.
+    pub(crate) fn batch_cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
+        let mut options = range(from, to);
+        options.set_verify_checksums(false);
         self.db.raw_iterator_cf_opt(family, options)
     }
 
@@ -166,6 +169,14 @@ impl Engine {
         }
         Ok(cursor.status()?)
     }
+}
+
+fn range(from: &[u8], to: &[u8]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(from);
+    options.set_iterate_upper_bound(to);
+    options.fill_cache(false);
+    options
 }
 
 fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
@@ -193,17 +204,18 @@ fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
     Ok(database)
 }
 
-fn table_options(cache: &Cache) -> BlockBasedOptions {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(cache);
-    table.set_block_size(32 << 10);
-    table
+/// What the families of batches have in common. Not all of it has a setter: an index with the first key of each block, so
+/// that a seek reads no block of the files which have nothing for it, and no reading ahead into a buffer of its own: the
+/// operating system does that.
+fn batch_family() -> Result<Options, StorageError> {
+    let table = "block_size=32768;no_block_cache=true;index_type=kBinarySearchWithFirstKey;checksum=kCRC32c;\
+                 max_auto_readahead_size=0";
+    Ok(Options::default().get_options_from_string(format!("block_based_table_factory={{{table}}}"))?)
 }
 
 /// A generation is written once and never compacted: each flushed file is sorted by partition already.
-fn generation_options(cache: &Cache) -> Options {
-    let mut family = Options::default();
-    family.set_block_based_table_factory(&table_options(cache));
+fn generation_options() -> Result<Options, StorageError> {
+    let mut family = batch_family()?;
     family.set_write_buffer_size(WRITE_BUFFER_BYTES);
     family.set_max_write_buffer_number(WRITE_BUFFERS);
     family.set_disable_auto_compactions(true);
@@ -212,13 +224,20 @@ fn generation_options(cache: &Cache) -> Options {
     family.set_level_zero_stop_writes_trigger(NEVER);
     family.set_soft_pending_compaction_bytes_limit(0);
     family.set_hard_pending_compaction_bytes_limit(0);
-    family
+    Ok(family)
 }
 
 fn state_options(cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(32 << 10);
     let mut family = Options::default();
-    family.set_block_based_table_factory(&table_options(cache));
-    family.set_write_buffer_size(WRITE_BUFFER_BYTES / 4);
+    family.set_block_based_table_factory(&table);
+    leveled(family)
+}
+
+fn leveled(mut family: Options) -> Options {
+    family.set_write_buffer_size(WRITE_BUFFER_BYTES / 2);
     family.set_max_write_buffer_number(WRITE_BUFFERS);
     family
 }

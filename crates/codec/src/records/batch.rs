@@ -114,6 +114,26 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// The header of bytes that are one batch and nothing else, with the right CRC-32C.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn parse_whole(bytes: &[u8]) -> Result<Self, BatchError> {
+        let header = Self::parse(bytes)?;
+        let needed = header.size_bytes();
+        if bytes.len() < needed {
+            return Err(BatchError::Truncated { needed, have: bytes.len() });
+        }
+        if bytes.len() > needed {
+            return Err(BatchError::Leftover(bytes.len() - needed));
+        }
+        let computed = crc32c::crc32c(bytes.get(at::ATTRIBUTES..).unwrap_or_default());
+        if computed != header.crc {
+            return Err(BatchError::Crc { stored: header.crc, computed });
+        }
+        Ok(header)
+    }
+
     /// Bytes of the header.
     pub const LEN: usize = 61;
 
@@ -283,18 +303,7 @@ impl RecordBatch {
     /// Takes a batch as a log holds it: one batch and nothing else, of format v2, with the right
     /// CRC-32C and a known compression. It may have lost records to compaction.
     pub fn parse_stored(bytes: Bytes) -> Result<RecordBatch, BatchError> {
-        let header = BatchHeader::parse(&bytes)?;
-        let needed = header.size_bytes();
-        if bytes.len() < needed {
-            return Err(BatchError::Truncated { needed, have: bytes.len() });
-        }
-        if bytes.len() > needed {
-            return Err(BatchError::Leftover(bytes.len() - needed));
-        }
-        let computed = crc32c::crc32c(bytes.get(at::ATTRIBUTES..).unwrap_or_default());
-        if computed != header.crc {
-            return Err(BatchError::Crc { stored: header.crc, computed });
-        }
+        let header = BatchHeader::parse_whole(&bytes)?;
         header.attributes.compression()?;
         Ok(RecordBatch { header, bytes })
     }
