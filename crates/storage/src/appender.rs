@@ -1,7 +1,8 @@
 //! Appending: what callers ask for, and how one batch becomes part of a write group.
 //!
 //! The batch stays opaque. Its base offset, leader epoch and (LogAppendTime) timestamp are patched in one copy, which serves
-//! the write-ahead log and the tail in memory alike; the request's own buffer is let go.
+//! the write-ahead log and the tail in memory alike; the request's own buffer is let go. The copy is made by whoever asks,
+//! as everybody waits for the writer's thread.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use codec::records::{self, RecordBatch};
+use codec::records::{self, BatchHeader, RecordBatch};
 use thiserror::Error;
 
 use crate::{
@@ -51,6 +52,38 @@ pub struct AppendRequest {
     pub entries: Vec<AppendEntry>,
     /// When to answer.
     pub acks: Acks,
+}
+
+/// An [`AppendEntry`] on its way to the writer, with the copy of its batch.
+pub(crate) struct OwnedEntry {
+    partition: Arc<Partition>,
+    header: BatchHeader,
+    bytes: BytesMut,
+    log_append_time: bool,
+}
+
+/// An [`AppendRequest`] on its way to the writer.
+pub(crate) struct OwnedRequest {
+    pub(crate) entries: Vec<OwnedEntry>,
+    pub(crate) acks: Acks,
+}
+
+impl OwnedRequest {
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.bytes.len()).sum()
+    }
+}
+
+impl From<AppendRequest> for OwnedRequest {
+    fn from(request: AppendRequest) -> Self {
+        let own = |entry: AppendEntry| OwnedEntry {
+            partition: entry.partition,
+            header: *entry.batch.header(),
+            bytes: BytesMut::from(entry.batch.bytes().as_ref()),
+            log_append_time: entry.log_append_time,
+        };
+        Self { entries: request.entries.into_iter().map(own).collect(), acks: request.acks }
+    }
 }
 
 /// Where a batch is.
@@ -148,12 +181,12 @@ impl AppendState {
 }
 
 /// Gives the batch its offset and adds all that it changes to the group.
-pub(crate) fn append(group: &mut WriteGroup<'_>, entry: &AppendEntry, awaits: Option<u64>) -> AppendResult {
-    let AppendEntry { partition, batch, log_append_time } = entry;
+pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Option<u64>) -> AppendResult {
+    let OwnedEntry { partition, header, bytes, log_append_time } = entry;
     if partition.is_deleted() {
         return Err(AppendError::PartitionDeleted);
     }
-    let header = batch.header();
+    let header = &header;
     let log_start_offset = partition.log_start_offset();
     let mut state = partition.append.lock();
     let known = state.producers.get(&header.producer_id);
@@ -167,16 +200,16 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: &AppendEntry, awaits: Op
     let records = i64::from(header.last_offset_delta) + 1;
     let next_offset = base_offset.checked_add(records).ok_or(AppendError::OffsetsExhausted)?;
 
-    let log_append_time_ms = if *log_append_time { group.now_ms } else { -1 };
+    let log_append_time_ms = if log_append_time { group.now_ms } else { -1 };
     let bytes =
-        patched(batch, base_offset, partition.leader_epoch(), log_append_time.then_some(group.now_ms));
-    let max_timestamp = if *log_append_time { group.now_ms } else { header.max_timestamp };
+        patched(bytes, base_offset, partition.leader_epoch(), log_append_time.then_some(group.now_ms));
+    let max_timestamp = if log_append_time { group.now_ms } else { header.max_timestamp };
     let home = Home::Generation(group.current);
     group.put_batch(home, partition.number(), base_offset, &bytes);
 
     if state.home != Some(home) {
         let extent = Extent { base_offset, home, position: state.stretch.end.end_position };
-        group.put_extent(partition, extent);
+        group.put_extent(&partition, extent);
         partition.add_extent(extent);
         state.home = Some(home);
     }
@@ -196,23 +229,23 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: &AppendEntry, awaits: Op
         if let Some(new) = new {
             state.producers.insert(header.producer_id, new);
         }
-        group.producers.insert((partition.number(), header.producer_id), Arc::clone(partition));
+        group.producers.insert((partition.number(), header.producer_id), Arc::clone(&partition));
     }
     state.next_offset = next_offset;
     let stretch = state.stretch;
     let written = Written { base_offset, next_offset, bytes, stretch, awaits };
-    group.written.push((Arc::clone(partition), written));
+    drop(state);
+    group.written.push((partition, written));
     Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: false })
 }
 
-/// A copy of the batch with what only the broker knows put in.
+/// The batch with what only the broker knows put in.
 fn patched(
-    batch: &RecordBatch,
+    mut bytes: BytesMut,
     base_offset: i64,
     leader_epoch: i32,
     log_append_time_ms: Option<i64>,
 ) -> Bytes {
-    let mut bytes = BytesMut::from(batch.bytes().as_ref());
     records::set_base_offset(&mut bytes, base_offset);
     records::set_partition_leader_epoch(&mut bytes, leader_epoch);
     if let Some(timestamp_ms) = log_append_time_ms {

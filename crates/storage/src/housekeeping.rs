@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::{StorageOptions, engine::Engine, keys::GenerationNumber, storage::Failure, writer::Command};
+use crate::{
+    StorageOptions, engine::Engine, keys::GenerationNumber, queue::CommandQueue, storage::Failure,
+    writer::Command,
+};
 
 /// One thing to do off the writer's thread.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +25,7 @@ pub(crate) struct Housekeeping {
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: StorageOptions,
     pub(crate) chores: Receiver<Chore>,
-    pub(crate) commands: Sender<Command>,
+    pub(crate) commands: CommandQueue,
     pub(crate) failure: Arc<Failure>,
 }
 
@@ -50,7 +53,7 @@ impl Housekeeping {
         };
         match (done, chore) {
             (Err(error), _) => self.failure.set(&error),
-            (Ok(()), Chore::Prepare(number)) => self.tell_writer(Command::GenerationReady(number)),
+            (Ok(()), Chore::Prepare(number)) => self.commands.send(Command::GenerationReady(number)),
             (Ok(()), Chore::Drop(number)) => tracing::debug!(generation = number.0, "dropped"),
         }
     }
@@ -58,13 +61,6 @@ impl Housekeeping {
     fn expire_producers(&self) {
         let expiration = i64::try_from(self.options.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
         let before_ms = (self.options.clock)().saturating_sub(expiration);
-        self.tell_writer(Command::ExpireProducers { before_ms });
-    }
-
-    /// A writer that has ended needs to hear nothing.
-    fn tell_writer(&self, command: Command) {
-        if self.commands.send(command).is_err() {
-            tracing::debug!("the writer has ended");
-        }
+        self.commands.send(Command::ExpireProducers { before_ms });
     }
 }

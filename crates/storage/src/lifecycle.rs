@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     engine::Engine,
     keys::{GenerationNumber, Home},
     options::OpenClock,
+    queue::CommandQueue,
     retention::{self, DeleteBelow, LogStartMove},
     settle,
     storage::Failure,
@@ -39,7 +40,7 @@ pub(crate) struct Lifecycle {
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: StorageOptions,
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
-    pub(crate) commands: Sender<Command>,
+    pub(crate) commands: CommandQueue,
     pub(crate) failure: Arc<Failure>,
     pub(crate) open_clock: Arc<OpenClock>,
     /// Generations below this one take no more appends.
@@ -202,7 +203,10 @@ impl Lifecycle {
         let current = GenerationNumber(self.current.load(Ordering::Acquire));
         match home {
             Home::Settled => self.engine.compact_settled(),
-            Home::Generation(number) if number == current => self.tell(Command::WearOut(number)),
+            Home::Generation(number) if number == current => {
+                self.commands.send(Command::WearOut(number));
+                Ok(())
+            }
             // The successor that is not in use yet.
             Home::Generation(number) if number > current => Ok(()),
             Home::Generation(number) => {
@@ -217,14 +221,10 @@ impl Lifecycle {
         unless_deleted(settle::settle(&self.engine, partition, number, &mut write))
     }
 
-    fn tell(&self, command: Command) -> Result<(), StorageError> {
-        self.commands.send(command).map_err(|_| StorageError::Stopped)
-    }
-
     /// Sends a command and waits for its answer.
     fn ask<T: Send + 'static>(&self, command: impl FnOnce(Done<T>) -> Command) -> Result<T, StorageError> {
         let (sender, answer) = mpsc::sync_channel(1);
-        self.tell(command(Box::new(move |outcome| sender.send(outcome).unwrap_or_default())))?;
+        self.commands.send(command(Box::new(move |outcome| sender.send(outcome).unwrap_or_default())));
         answer.recv().map_err(|_| StorageError::Stopped)?
     }
 }

@@ -5,11 +5,12 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::{Arc, OnceLock, atomic::AtomicU32},
     thread,
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -25,15 +26,14 @@ use crate::{
     index,
     lifecycle::Lifecycle,
     options::OpenClock,
+    queue::CommandQueue,
     read,
     recovery::{self, Opened},
     sync::{self, SyncQueue},
     tail::TailBudget,
-    writer::{Command, Writer},
+    writer::{self, Command, Seat, Writer},
 };
 
-/// Commands that may wait for the writer before callers wait for it.
-const QUEUED_COMMANDS: usize = 16 << 10;
 const QUEUED_CHORES: usize = 64;
 
 /// Receives the outcome of a write, on a storage thread; must not block.
@@ -79,12 +79,13 @@ pub struct Storage {
 
 struct Inner {
     engine: Arc<Engine>,
-    commands: Sender<Command>,
+    commands: CommandQueue,
     catalog: Arc<ArcSwap<Catalog>>,
     cluster_id: String,
     recovery: Recovery,
     failure: Arc<Failure>,
     lifecycle: Arc<Lifecycle>,
+    seat: Arc<Seat>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     _guard: Guard,
 }
@@ -116,7 +117,7 @@ impl Storage {
         let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
         let syncs = Arc::new(SyncQueue::default());
         let published = Arc::new(ArcSwap::from_pointee(catalog.catalog.clone()));
-        let (command_sender, commands) = bounded(QUEUED_COMMANDS);
+        let commands = CommandQueue::new();
         let (chore_sender, chores) = bounded(QUEUED_CHORES);
 
         let (alive, ended) = bounded(0);
@@ -126,7 +127,7 @@ impl Storage {
             engine: Arc::clone(&engine),
             options: options.clone(),
             catalog: Arc::clone(&published),
-            commands: command_sender.clone(),
+            commands: commands.clone(),
             failure: Arc::clone(&failure),
             open_clock: Arc::clone(&open_clock),
             current: Arc::clone(&current),
@@ -136,7 +137,7 @@ impl Storage {
             engine: Arc::clone(&engine),
             options: options.clone(),
             chores,
-            commands: command_sender.clone(),
+            commands: commands.clone(),
             failure: Arc::clone(&failure),
         };
         let syncer = {
@@ -148,7 +149,6 @@ impl Storage {
             engine: Arc::clone(&engine),
             tail: TailBudget::new(options.tail_bytes),
             options,
-            commands,
             syncs,
             chores: chore_sender,
             failure: Arc::clone(&failure),
@@ -161,22 +161,26 @@ impl Storage {
             current,
             _alive: alive,
             group: 0,
+            last_write: Instant::now(),
         };
+        let seat = Arc::new(Mutex::new(Some(writer)));
+        let (sitting, queue) = (Arc::clone(&seat), commands.clone());
         let tending = Arc::clone(&lifecycle);
         let threads = vec![
-            spawn("storage-writer", &failure, move || writer.run())?,
+            spawn("storage-writer", &failure, move || writer::run(&sitting, &queue))?,
             spawn("storage-syncer", &failure, syncer)?,
             spawn("storage-chores", &failure, move || housekeeping.run())?,
             spawn("storage-cleaner", &failure, move || tending.run(&ended))?,
         ];
         let inner = Inner {
             engine,
-            commands: command_sender,
+            commands,
             catalog: published,
             cluster_id,
             recovery,
             failure,
             lifecycle,
+            seat,
             threads: Mutex::new(threads),
             _guard: guard,
         };
@@ -229,7 +233,7 @@ impl Storage {
 
     /// Appends batches in the order of the calls; `done` hears when [`AppendRequest::acks`] is kept.
     pub fn append(&self, request: AppendRequest, done: Done<Vec<AppendResult>>) {
-        self.send(Command::Append(request, done));
+        self.send(Command::Append(request.into(), done));
     }
 
     /// A producer id that was never given before, not even by a process that crashed.
@@ -341,8 +345,12 @@ impl Storage {
     }
 
     fn send(&self, command: Command) {
-        if let Err(refused) = self.inner.commands.send(command) {
-            crate::writer::refuse(refused.into_inner());
+        let left = match command.is_small() {
+            true => writer::write_here(&self.inner.seat, &self.inner.commands, command).err(),
+            false => Some(command),
+        };
+        if let Some(command) = left {
+            self.inner.commands.send(command);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The writer: one thread through which every change goes, in the order it was asked for.
+//! The writer: one place through which every change goes, in the order it was asked for. It has a thread of its own; a small
+//! append that finds it free is written by whoever asks (ADR 4).
 //!
 //! It drains its queue, gives offsets, checks sequences, builds one WriteBatch over all partitions and records, writes it,
 //! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all that queued up
@@ -7,20 +8,23 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
 use rocksdb::WriteBatch;
 
 use crate::{
-    Acks, AppendRequest, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition,
-    PartitionNumber, StorageError, StorageOptions, appender,
+    Acks, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition, PartitionNumber,
+    StorageError, StorageOptions,
+    appender::{self, OwnedRequest},
     catalog::{CatalogChange, CatalogWriter},
     compaction::CleaningStep,
     engine::{Engine, Family},
@@ -30,6 +34,7 @@ use crate::{
     keys::{self, ExtentRecord, GenerationNumber, GenerationRecord, Home, NodeKey},
     options::OpenClock,
     partition::Written,
+    queue::CommandQueue,
     retention::{self, LogStartMove},
     settle::Settlement,
     storage::Failure,
@@ -41,6 +46,12 @@ use crate::{
 const GROUP_BYTES: usize = 4 << 20;
 /// Commands after which it is.
 const GROUP_COMMANDS: usize = 1024;
+/// Bytes of batches that a caller may write itself.
+const SMALL_BYTES: usize = 16 << 10;
+/// Coordinators' records that it may.
+const SMALL_RECORDS: usize = 16;
+/// A caller writes only if nothing was written for so long: commands that come faster share a group, which costs less.
+const QUIET: Duration = Duration::from_micros(100);
 /// How often an idle writer looks at its generation's age.
 const IDLE: Duration = Duration::from_secs(60);
 /// Producer ids taken from the disk at a time; what is left of a block is lost at a stop.
@@ -48,7 +59,7 @@ const PRODUCER_ID_BLOCK: i64 = 1000;
 
 /// One thing to write.
 pub(crate) enum Command {
-    Append(AppendRequest, Done<Vec<AppendResult>>),
+    Append(OwnedRequest, Done<Vec<AppendResult>>),
     Coordinator(Vec<CoordinatorRecord>, Done<()>),
     Catalog(CatalogChange),
     ProducerId(Done<i64>),
@@ -78,6 +89,15 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it is written so quickly that the caller may do it.
+    pub(crate) fn is_small(&self) -> bool {
+        match self {
+            Self::Append(request, _) => request.bytes() <= SMALL_BYTES,
+            Self::Coordinator(records, _) => records.len() <= SMALL_RECORDS,
+            _ => false,
+        }
+    }
+
     /// What follows must see what this did, which it does once the group is written.
     fn ends_its_group(&self) -> bool {
         matches!(self, Self::Close(_) | Self::Settle(..) | Self::Clean(..))
@@ -88,7 +108,6 @@ impl Command {
 pub(crate) struct Writer {
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: StorageOptions,
-    pub(crate) commands: Receiver<Command>,
     pub(crate) syncs: Arc<SyncQueue>,
     pub(crate) chores: Sender<Chore>,
     pub(crate) failure: Arc<Failure>,
@@ -104,6 +123,8 @@ pub(crate) struct Writer {
     /// Tells by its end that the writer has ended.
     pub(crate) _alive: Sender<Infallible>,
     pub(crate) group: u64,
+    /// When the last group was written.
+    pub(crate) last_write: Instant,
 }
 
 /// Everything one WriteBatch brings about, collected while it is built.
@@ -217,41 +238,77 @@ impl<'e> WriteGroup<'e> {
     }
 }
 
-impl Writer {
-    /// The thread's whole life: ends on [`Command::Close`] or when nobody can ask any more.
-    pub(crate) fn run(mut self) {
-        // A roll changes the family that a group writes to, so it starts a group of its own.
-        let mut put_back = None;
-        loop {
-            let first = match put_back.take().map_or_else(|| self.commands.recv_timeout(IDLE), Ok) {
-                Ok(command) => command,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.ask_for_successor();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let closing = matches!(first, Command::Close(_));
-            put_back = match self.failure.get() {
-                Some(_) => {
-                    refuse(first);
-                    None
-                }
-                None => self.write_group(first).unwrap_or_else(|error| {
-                    self.failure.set(&error);
-                    None
-                }),
-            };
+/// Where the writer sits: whoever has the lock writes. Empty once the storage is closed.
+pub(crate) type Seat = Mutex<Option<Writer>>;
+
+/// The writer's thread, whose whole life this is: ends on [`Command::Close`].
+pub(crate) fn run(seat: &Seat, commands: &CommandQueue) {
+    loop {
+        // Only looks: a command leaves the queue under the lock, so that nobody who has it overtakes one.
+        let idle = !commands.wait(IDLE);
+        let mut seat = seat.lock();
+        let Some(writer) = seat.as_mut() else { return };
+        if idle {
+            writer.ask_for_successor();
+        }
+        // A roll changes the family that a group writes to: what was taken and found no place begins the next group.
+        let mut next = commands.take();
+        while let Some(command) = next {
+            let closing = matches!(command, Command::Close(_));
+            next = writer.write(command, Some(commands));
             if closing {
-                break;
+                writer.syncs.close();
+                *seat = None;
+                drop(seat);
+                return commands.close();
             }
+        }
+    }
+}
+
+/// Writes on the caller's thread what would otherwise cost two switches between threads, if the writer is free, nobody
+/// waits for it, and commands are few. Gives the command back if not.
+pub(crate) fn write_here(seat: &Seat, commands: &CommandQueue, command: Command) -> Result<(), Command> {
+    let Some(mut seat) = seat.try_lock() else { return Err(command) };
+    let Some(writer) = seat.as_mut() else {
+        refuse(command);
+        return Ok(());
+    };
+    if !commands.is_empty() || writer.last_write.elapsed() < QUIET {
+        return Err(command);
+    }
+    let failure = Arc::clone(&writer.failure);
+    if panic::catch_unwind(AssertUnwindSafe(|| writer.write(command, None))).is_err() {
+        failure.set(&StorageError::Panicked { thread: "storage-writer" });
+    }
+    Ok(())
+}
+
+impl Writer {
+    /// Writes `first` and what else is in the queue; returns a command that must start a group of its own.
+    fn write(&mut self, first: Command, others: Option<&CommandQueue>) -> Option<Command> {
+        if self.failure.get().is_some() {
+            refuse(first);
+            return None;
+        }
+        let closing = matches!(first, Command::Close(_));
+        let put_back = self.write_group(first, others).unwrap_or_else(|error| {
+            self.failure.set(&error);
+            None
+        });
+        self.last_write = Instant::now();
+        if !closing {
             self.ask_for_successor();
         }
-        self.syncs.close();
+        put_back
     }
 
-    /// Writes `first` and what else is queued; returns a command that must start a group of its own.
-    fn write_group(&mut self, first: Command) -> Result<Option<Command>, StorageError> {
+    fn write_group(
+        &mut self,
+        first: Command,
+        others: Option<&CommandQueue>,
+    ) -> Result<Option<Command>, StorageError> {
+        let take = || others.and_then(CommandQueue::take);
         let engine = Arc::clone(&self.engine);
         let now_ms = (self.options.clock)();
         if let Command::GenerationReady(number) = first {
@@ -264,13 +321,13 @@ impl Writer {
         self.group += 1;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
-            let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) else { break };
+            let Some(command) = next.take().or_else(take) else { break };
             let is_last = command.ends_its_group();
             self.apply(&mut group, command);
             if is_last || group.appended_bytes >= GROUP_BYTES {
                 break;
             }
-            next = self.commands.try_recv().ok();
+            next = take();
             if matches!(next, Some(Command::GenerationReady(_) | Command::Close(_))) {
                 break;
             }
@@ -386,11 +443,11 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, group: &mut WriteGroup<'_>, request: AppendRequest, done: Done<Vec<AppendResult>>) {
+    fn append(&mut self, group: &mut WriteGroup<'_>, request: OwnedRequest, done: Done<Vec<AppendResult>>) {
         let syncs = request.acks == Acks::All && self.options.flush_policy == FlushPolicy::Sync;
         let awaits = syncs.then_some(self.group);
         let results: Vec<AppendResult> =
-            request.entries.iter().map(|entry| appender::append(group, entry, awaits)).collect();
+            request.entries.into_iter().map(|entry| appender::append(group, entry, awaits)).collect();
         let after: AfterSync = Box::new(move |written| done(written.map(|()| results)));
         match syncs {
             // A repeated batch waits too: its first copy may not be on the disk yet.

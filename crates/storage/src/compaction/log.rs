@@ -147,8 +147,12 @@ impl LogCleaning {
             }
             let bytes = Bytes::copy_from_slice(batch.value);
             if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
-                // At least one stretch goes: what it has beyond the map's room stays as it is.
-                self.stretches.truncate(stretch.max(dirty + 1));
+                self.stretches.truncate(stretch);
+                if stretch == dirty {
+                    let partition = self.partition.number().0;
+                    tracing::warn!(partition, base_offset, "not compacted: too many keys in too few batches");
+                    self.stretches.clear();
+                }
                 break;
             }
         }

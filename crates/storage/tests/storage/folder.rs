@@ -1,12 +1,12 @@
-//! The folder as a whole: topics, generations, coordinator records, what a bad start says, and a random walk over all of it.
+//! The folder as a whole: topics, generations, coordinator records, what a bad start says, what a close leaves unanswered: nothing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::common::{append, batch, copy_of, create, delete, open, values, wait};
 use bytes::Bytes;
 use storage::{
-    Acks, CatalogError, ConfigsChange, CoordinatorRecord, NewTopic, OpenError, ReadError, Storage,
-    StorageOptions,
+    Acks, AppendEntry, AppendRequest, CatalogError, ConfigsChange, CoordinatorRecord, NewTopic, OpenError,
+    ReadError, Storage, StorageOptions,
 };
 use uuid::Uuid;
 
@@ -158,4 +158,36 @@ fn a_log_cut_short_behind_the_fence_is_not_started_silently() {
     storage.close().unwrap();
     drop(storage);
     open(killed.path()).close().unwrap();
+}
+
+#[test]
+fn whoever_asks_while_it_closes_gets_an_answer() {
+    for _ in 0..30 {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = open(folder.path());
+        let topic = create(&storage, "t", 1);
+        let asking: Vec<_> = (0..3)
+            .map(|which| {
+                let (storage, partition) = (storage.clone(), Arc::clone(&topic.partitions[0]));
+                let ask = move || match which {
+                    0 => storage.tend_logs().is_ok(),
+                    1 => wait(|done| storage.allocate_producer_id(done)).is_ok(),
+                    _ => {
+                        let entry = AppendEntry {
+                            partition: Arc::clone(&partition),
+                            batch: batch(&[(1, b"v")]),
+                            log_append_time: false,
+                        };
+                        let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
+                        wait(|done| storage.append(request, done)).is_ok()
+                    }
+                };
+                std::thread::spawn(move || while ask() {})
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        storage.close().unwrap();
+        // A call that is never answered stands here for ever.
+        asking.into_iter().for_each(|thread| thread.join().unwrap());
+    }
 }
