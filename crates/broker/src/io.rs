@@ -1,6 +1,7 @@
 //! The only bridge between async tasks and the storage's threads.
 //!
-//! A write takes its place in the order when the method is *called*; the future it returns only waits. A read is answered
+//! A write takes its place in the order when the method is *called*; the future it returns only waits. Small writes may be
+//! done by the call itself (ADR 4). A read is answered
 //! from memory on the spot if it can be, else on a bounded pool of blocking threads.
 
 use std::{future::Future, sync::Arc};

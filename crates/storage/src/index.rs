@@ -17,6 +17,8 @@ use crate::{
 
 /// Log bytes between two entries of the time index.
 const STRETCH_BYTES: u64 = 64 << 10;
+/// A stretch that gets nothing more is noted on the disk after so long, so that a restart does not make it new again.
+pub(crate) const STRETCH_AGE_MS: u64 = 3_600_000;
 
 /// Where a record with a certain timestamp is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

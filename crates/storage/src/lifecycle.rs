@@ -19,6 +19,7 @@ use crate::{
     Catalog, Compaction, Done, Partition, ReadError, StorageError, StorageOptions,
     compaction::LogCleaning,
     engine::Engine,
+    index::STRETCH_AGE_MS,
     keys::{GenerationNumber, Home},
     options::OpenClock,
     queue::CommandQueue,
@@ -30,8 +31,6 @@ use crate::{
 
 /// How often dead space is looked for, whatever the interval of retention: a deleted topic's is back within a minute.
 const SWEEP: Duration = Duration::from_secs(10);
-/// A stretch that gets nothing more is noted on the disk after so long, so that a restart does not make it new again.
-const STRETCH_AGE: Duration = Duration::from_secs(3600);
 /// Log starts moved in one write group.
 const MOVES: usize = 1000;
 
@@ -90,12 +89,13 @@ impl Lifecycle {
         let now_ms = self.open_clock.now_ms();
         let catalog = self.catalog.load_full();
         let partitions = catalog.topics().flat_map(|topic| &topic.partitions).cloned().collect();
-        self.complete_stretches(partitions, now_ms.saturating_sub(STRETCH_AGE.as_millis() as u64))?;
+        self.complete_stretches(partitions, now_ms.saturating_sub(STRETCH_AGE_MS))?;
         let mut moves: Vec<LogStartMove> = Vec::new();
         for topic in catalog.topics() {
             let Some(rules) = (self.options.log_policy)(topic).retention else { continue };
             for partition in &topic.partitions {
-                moves.extend(retention::expired(&self.engine, partition, rules, now_ms)?);
+                let expired = retention::expired(&self.engine, partition, rules, now_ms);
+                moves.extend(self.unless_unreadable(partition, expired)?.flatten());
                 if moves.len() >= MOVES {
                     self.move_log_starts(std::mem::take(&mut moves))?;
                 }
@@ -158,15 +158,18 @@ impl Lifecycle {
         )?;
         let mut found = Vec::new();
         for (partition, rules) in compacted {
-            let cleaning = LogCleaning::find(&self.engine, partition, &rules, now_ms)?;
+            let cleaning = LogCleaning::find(&self.engine, partition, &rules, now_ms);
+            let cleaning = self.unless_unreadable(partition, cleaning)?.flatten();
             found.extend(cleaning.map(|cleaning| (cleaning, rules)));
         }
         found.sort_by(|(one, _), (other, _)| other.found.dirty_ratio.total_cmp(&one.found.dirty_ratio));
         for (cleaning, rules) in found {
-            let partition = cleaning.partition.number();
+            let partition = Arc::clone(&cleaning.partition);
             let mut write = |step| self.ask(|done| Command::Clean(step, done));
-            unless_deleted(cleaning.run(&self.engine, &rules, now_ms, &mut write))?;
-            tracing::debug!(partition = partition.0, "compacted");
+            let cleaned = unless_deleted(cleaning.run(&self.engine, &rules, now_ms, &mut write));
+            if self.unless_unreadable(&partition, cleaned)?.is_some() {
+                tracing::debug!(partition = partition.number().0, "compacted");
+            }
         }
         Ok(())
     }
@@ -218,7 +221,27 @@ impl Lifecycle {
 
     fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
         let mut write = |step| self.ask(|done| Command::Settle(step, done));
-        unless_deleted(settle::settle(&self.engine, partition, number, &mut write))
+        let settled = unless_deleted(settle::settle(&self.engine, partition, number, &mut write));
+        self.unless_unreadable(partition, settled).map(|_| ())
+    }
+
+    /// A partition that cannot be read is left as it is, with a line in the log, and holds up no other. Ends only when
+    /// nothing can be written any more.
+    fn unless_unreadable<T>(
+        &self,
+        partition: &Partition,
+        outcome: Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(StorageError::Stopped) => Err(StorageError::Stopped),
+            Err(error) if self.failure.get().is_some() => Err(error),
+            Err(error) => {
+                let (topic_id, index) = (partition.topic_id(), partition.index());
+                tracing::error!(%error, %topic_id, partition = index, "old records of a partition stay: it cannot be read");
+                Ok(None)
+            }
+        }
     }
 
     /// Sends a command and waits for its answer.

@@ -231,7 +231,9 @@ impl Storage {
         self.send(Command::Catalog(CatalogChange::AlterConfigs(changes, done)));
     }
 
-    /// Appends batches in the order of the calls; `done` hears when [`AppendRequest::acks`] is kept.
+    /// Appends batches in the order of the calls; `done` hears when [`AppendRequest::acks`] is kept. A small request that
+    /// finds the writer free is handed to the operating system before this returns (ADR 4), which may take as long as a
+    /// flush holds up writes.
     pub fn append(&self, request: AppendRequest, done: Done<Vec<AppendResult>>) {
         self.send(Command::Append(request.into(), done));
     }

@@ -17,7 +17,7 @@ use crate::{
     appender::AppendState,
     engine::Engine,
     generation::Extent,
-    index::{CompleteStretch, Stretch},
+    index::{CompleteStretch, STRETCH_AGE_MS, Stretch},
     keys::{self, CleanedRecord, Home, LogStart, StretchRecord, Tag},
     read::BatchCursor,
     writer::WriteGroup,
@@ -27,8 +27,6 @@ use crate::{
 const MAP_BYTES: usize = 32 << 20;
 /// Bytes of batches edited in one write group, which appends wait for.
 const EDIT_BYTES: usize = 1 << 20;
-/// A stretch's first batch is at most so much older than its last, ms.
-const STRETCH_MS: u64 = 3_600_000;
 
 /// One step of a cleaning, for the writer.
 pub(crate) enum CleaningStep {
@@ -191,7 +189,7 @@ fn dirty_stretches(stretches: &[CompleteStretch], start_position: u64) -> Vec<Di
             let stretch = DirtyStretch {
                 end_offset: record.end_offset,
                 bytes: record.end_position.saturating_sub(position),
-                first_append_ms: record.appended_ms.saturating_sub(STRETCH_MS).max(appended_ms) as i64,
+                first_append_ms: record.appended_ms.saturating_sub(STRETCH_AGE_MS).max(appended_ms) as i64,
                 last_append_ms: record.appended_ms as i64,
             };
             (position, appended_ms) = (record.end_position, record.appended_ms);

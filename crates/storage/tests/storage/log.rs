@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::common::{UNLIMITED, append, batch, copy_of, create, open, sequenced, values, wait};
 use storage::{
-    Acks, AppendEntry, AppendError, AppendRequest, EpochEndOffset, FlushPolicy, Isolation, ReadError,
-    ReadLimits, Storage, StorageOptions,
+    Acks, AppendEntry, AppendError, AppendRequest, AppendResult, EpochEndOffset, FlushPolicy, Isolation,
+    ReadError, ReadLimits, Storage, StorageError, StorageOptions,
 };
 
 #[test]
@@ -236,4 +236,34 @@ fn nothing_is_accepted_after_close() {
     storage.close().unwrap();
     storage.close().unwrap();
     assert!(wait(|done| storage.allocate_producer_id(done)).is_err());
+}
+
+#[test]
+fn a_small_append_never_overtakes_a_large_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 1);
+    let large = vec![0u8; 200_000];
+    for round in 0..300 {
+        let (sender, answers) = std::sync::mpsc::sync_channel(2);
+        for value in [large.as_slice(), b"small"] {
+            let partition = Arc::clone(&topic.partitions[0]);
+            let entry = AppendEntry { partition, batch: batch(&[(1, value)]), log_append_time: false };
+            let (request, sender) =
+                (AppendRequest { entries: vec![entry], acks: Acks::Leader }, sender.clone());
+            let done = move |outcome: Result<Vec<AppendResult>, StorageError>| {
+                sender.send(outcome.unwrap().remove(0).unwrap().base_offset).unwrap();
+            };
+            storage.append(request, Box::new(done));
+        }
+        drop(sender);
+        let offsets: Vec<i64> = answers.iter().collect();
+        assert_eq!(offsets, [2 * round, 2 * round + 1], "round {round}");
+        let order: Vec<usize> =
+            values(&storage, &topic.partitions[0], 2 * round).iter().map(|(_, value)| value.len()).collect();
+        assert_eq!(order, [200_000, 5], "round {round}");
+        // Long enough for the writer to count as free.
+        std::thread::sleep(std::time::Duration::from_micros(300));
+    }
+    storage.close().unwrap();
 }

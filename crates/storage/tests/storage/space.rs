@@ -2,12 +2,14 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use storage::{Acks, DeleteBelow, Storage, StorageOptions};
+use codec::records::{BatchBuilder, RecordBatch};
+use storage::{Acks, Compaction, DeleteBelow, LogPolicy, ReadError, Storage, StorageError, StorageOptions};
 
-use crate::common::{append, batch, copy_of, create, delete, values};
+use crate::common::{UNLIMITED, append, batch, copy_of, create, delete, values};
 
 const MIB: u64 = 1 << 20;
 
@@ -103,5 +105,73 @@ fn deleted_records_give_their_space_back_and_later_ones_stay() {
     for partition in &large.partitions {
         assert_eq!(values(&storage, partition, 255).len() as i64, partition.high_watermark() - 255);
     }
+    storage.close().unwrap();
+}
+
+/// Changes one byte in the middle of each place where the folder's table files have `marker`.
+fn corrupt(folder: &Path, marker: &[u8]) -> usize {
+    let mut places = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "sst") {
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        let found: Vec<usize> = (0..bytes.len().saturating_sub(marker.len()))
+            .filter(|at| bytes[*at..].starts_with(marker))
+            .collect();
+        for at in &found {
+            bytes[at + marker.len() / 2] ^= 1;
+        }
+        places += found.len();
+        std::fs::write(&path, bytes).unwrap();
+    }
+    places
+}
+
+#[test]
+fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
+    const MARKER: &[u8] = b"the one that the disk got wrong";
+    let folder = tempfile::tempdir().unwrap();
+    let compaction = Compaction {
+        min_cleanable_dirty_ratio: 0.0,
+        min_compaction_lag_ms: 0,
+        max_compaction_lag_ms: i64::MAX,
+        delete_retention_ms: 0,
+    };
+    let options = StorageOptions {
+        log_policy: Arc::new(move |_| LogPolicy { retention: None, compaction: Some(compaction) }),
+        tail_bytes: 0,
+        ..StorageOptions::new(folder.path())
+    };
+    let keyed = |value: &[u8]| {
+        RecordBatch::parse(BatchBuilder::new().record(1, Some(b"key"), Some(value)).build()).unwrap()
+    };
+    let storage = Storage::open(options.clone()).unwrap();
+    for topic in [create(&storage, "a", 1), create(&storage, "b", 1), create(&storage, "c", 1)] {
+        for step in 0..10 {
+            // Large, so that a start does not look at it: it reads what follows the last complete stretch of 64 KiB.
+            let mut value = vec![0; 20_000];
+            if step == 1 && topic.name == "b" {
+                value.extend_from_slice(MARKER);
+            }
+            append(&storage, &topic.partitions[0], keyed(&value), Acks::Leader).unwrap();
+        }
+    }
+    storage.close().unwrap();
+    drop(storage);
+    assert_eq!(corrupt(folder.path(), MARKER), 1);
+
+    let storage = Storage::open(options).unwrap();
+    let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions[0].clone();
+    let read = |name: &str| storage.read(&partition(name), 0, UNLIMITED);
+    std::thread::sleep(Duration::from_millis(5));
+    storage.tend_logs().unwrap();
+    for sound in ["a", "c"] {
+        assert_eq!(read(sound).unwrap().batches.len(), 1, "{sound} is compacted");
+    }
+    assert!(matches!(read("b"), Err(ReadError::Storage(StorageError::Corrupt { .. }))));
+    assert_eq!(values(&storage, &partition("b"), 5).len(), 5, "behind it all is as it was");
+    append(&storage, &partition("b"), keyed(b"more"), Acks::All).unwrap();
     storage.close().unwrap();
 }
