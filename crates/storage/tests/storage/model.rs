@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 use codec::records::{BatchBuilder, Record as StoredRecord, RecordBatch};
 use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use storage::{
     Acks, Compaction, DeleteBelow, LogPolicy, Partition, ReadError, Retention, Storage, StorageOptions,
 };
@@ -22,18 +23,6 @@ use crate::common::{UNLIMITED, append, copy_of, create, delete};
 
 const STEPS: u64 = 150;
 const PARTITIONS: u32 = 3;
-
-/// A small generator: the same seed walks the same way.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
 
 /// Offset, key and value.
 type Record = (i64, Option<Bytes>, Option<Bytes>);
@@ -84,7 +73,7 @@ struct World {
 
 struct Walk {
     context: String,
-    random: Random,
+    random: StdRng,
     world: Arc<World>,
     folder: tempfile::TempDir,
     storage: Storage,
@@ -134,14 +123,14 @@ impl Walk {
         });
         let folder = tempfile::tempdir().unwrap();
         let storage = world.open(folder.path());
-        let random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let random = StdRng::seed_from_u64(seed);
         Self { context: String::new(), random, world, folder, storage, topics: BTreeMap::new() }
     }
 
     fn walk(mut self, seed: u64) {
         for step in 0..STEPS {
             self.context = format!("seed {seed} step {step}");
-            match self.random.below(24) {
+            match self.random.random_range(0..24) {
                 0 if self.topics.len() < 4 => self.create(step),
                 1 if self.topics.len() > 2 => self.delete(),
                 2 => self.restart(),
@@ -170,7 +159,7 @@ impl Walk {
         let name = format!("topic-{step}");
         create(&self.storage, &name, PARTITIONS);
         let logs = (0..PARTITIONS).map(|_| Log::default()).collect();
-        let keyed = self.random.below(2) == 0;
+        let keyed = self.random.random_range(0..2) == 0;
         self.topics.insert(name, Topic { logs, keyed, never_restarted: true });
     }
 
@@ -209,12 +198,13 @@ impl Walk {
 
     fn append(&mut self, step: u64) {
         for name in self.topics.keys().cloned().collect::<Vec<_>>() {
-            let index = self.random.below(u64::from(PARTITIONS)) as usize;
+            let index = self.random.random_range(0..u64::from(PARTITIONS)) as usize;
             let partition = self.partition(&name, index);
             let mut record = |_| {
-                let key = self.topics[&name].keyed.then(|| Bytes::from(vec![self.random.below(5) as u8]));
-                let value = Bytes::from(vec![step as u8; self.random.below(9000) as usize]);
-                (key, (self.random.below(5) > 0).then_some(value))
+                let key =
+                    self.topics[&name].keyed.then(|| Bytes::from(vec![self.random.random_range(0..5) as u8]));
+                let value = Bytes::from(vec![step as u8; self.random.random_range(0..9000) as usize]);
+                (key, (self.random.random_range(0..5) > 0).then_some(value))
             };
             let sent: Vec<_> = (0..1 + step % 4).map(&mut record).collect();
             let mut builder = BatchBuilder::new();
@@ -231,7 +221,7 @@ impl Walk {
                 (base_offset..).zip(sent).map(|(offset, (key, value))| (offset, key, value)).collect();
             let appended_ms = self.world.now_ms();
             log.batches.push(Batch { base_offset, end: log.end, records, bytes, appended_ms });
-            let from = log.start + self.random.below((log.end - log.start) as u64) as i64;
+            let from = log.start + self.random.random_range(0..(log.end - log.start) as u64) as i64;
             assert_eq!(
                 stored_records(&self.storage, &partition, from),
                 log.records_from(from),
@@ -244,14 +234,14 @@ impl Walk {
     fn delete_records(&mut self) {
         let mut asked = Vec::new();
         for (name, topic) in &mut self.topics {
-            let index = self.random.below(u64::from(PARTITIONS)) as usize;
+            let index = self.random.random_range(0..u64::from(PARTITIONS)) as usize;
             let log = &mut topic.logs[index];
             let partition = Arc::clone(&self.storage.catalog().topic(name).unwrap().partitions[index]);
-            let (below, start) = match self.random.below(6) {
+            let (below, start) = match self.random.random_range(0..6) {
                 0 => (DeleteBelow::HighWatermark, Ok(log.end)),
                 1 => (DeleteBelow::Offset(log.end + 1), Err(())),
                 _ => {
-                    let offset = self.random.below(log.end as u64 + 1) as i64;
+                    let offset = self.random.random_range(0..log.end as u64 + 1) as i64;
                     (DeleteBelow::Offset(offset), Ok(offset.max(log.start)))
                 }
             };
@@ -277,6 +267,9 @@ impl Walk {
                 let partition = Arc::clone(&self.storage.catalog().topic(name).unwrap().partitions[index]);
                 let context = format!("{} {name}-{index} {policy:?}", self.context);
                 let found = stored(&self.storage, &partition, partition.log_start_offset());
+                // By the sizes of before: retention goes first.
+                let rules = policy.retention.unwrap_or_default();
+                check_retained(log, &partition, rules, now_ms, topic.never_restarted, &context);
                 if policy.compaction.is_some() {
                     check_compacted(log, &found, &context);
                     // From here on what is left must stay.
@@ -288,8 +281,6 @@ impl Walk {
                         }
                     }
                 }
-                let rules = policy.retention.unwrap_or_default();
-                check_retained(log, &partition, rules, now_ms, topic.never_restarted, &context);
                 log.start = partition.log_start_offset();
             }
         }
@@ -298,17 +289,17 @@ impl Walk {
 
     fn change_policy(&mut self) {
         for (name, topic) in &self.topics {
-            let ms = (self.random.below(2) == 0).then(|| self.random.below(100_000));
-            let bytes = (self.random.below(2) == 0).then(|| self.random.below(300_000));
+            let ms = (self.random.random_range(0..2) == 0).then(|| self.random.random_range(0..100_000));
+            let bytes = (self.random.random_range(0..2) == 0).then(|| self.random.random_range(0..300_000));
             let compaction = Compaction {
                 min_cleanable_dirty_ratio: 0.0,
                 min_compaction_lag_ms: 0,
                 max_compaction_lag_ms: i64::MAX,
-                delete_retention_ms: self.random.below(50_000) as i64,
+                delete_retention_ms: self.random.random_range(0..50_000) as i64,
             };
             let policy = LogPolicy {
-                retention: (self.random.below(2) == 0).then_some(Retention { ms, bytes }),
-                compaction: (topic.keyed && self.random.below(3) > 0).then_some(compaction),
+                retention: (self.random.random_range(0..2) == 0).then_some(Retention { ms, bytes }),
+                compaction: (topic.keyed && self.random.random_range(0..3) > 0).then_some(compaction),
             };
             self.world.policies.lock().insert(name.clone(), policy);
         }
@@ -316,8 +307,8 @@ impl Walk {
 
     /// Time passes; the wall clock goes its own way.
     fn pass_time(&mut self) {
-        self.world.uptime_ms.fetch_add(self.random.below(60_000), Ordering::SeqCst);
-        let step = self.random.below(4_000_000_000_000) as i64 - 2_000_000_000_000;
+        self.world.uptime_ms.fetch_add(self.random.random_range(0..60_000), Ordering::SeqCst);
+        let step = self.random.random_range(-2_000_000_000_000..2_000_000_000_000);
         self.world.wall_ms.fetch_add(step, Ordering::SeqCst);
     }
 
