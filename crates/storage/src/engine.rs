@@ -54,7 +54,7 @@ impl Engine {
             let options = match GenerationNumber::of_family(&name) {
                 Some(_) => generation_options()?,
                 None if name == SETTLED_FAMILY => leveled(batch_family()?),
-                None => state_options(&cache),
+                None => state_options(&cache)?,
             };
             Ok(ColumnFamilyDescriptor::new(name, options))
         });
@@ -180,9 +180,11 @@ fn range(from: &[u8], to: &[u8]) -> ReadOptions {
 }
 
 fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
-    // These two have no setters: fail-stop instead of resuming, and a checksum on each record in memory.
-    let mut database = Options::default()
-        .get_options_from_string("max_bgerror_resume_count=0;memtable_protection_bytes_per_key=8")?;
+    // Fail-stop instead of resuming, which has no setter; and two flushes at a time, as one waits for the disk half of its
+    // time, with the writer waiting for it.
+    let mut database = Options::default().get_options_from_string(
+        "max_bgerror_resume_count=0;max_background_flushes=2;max_background_compactions=1",
+    )?;
     database.create_if_missing(true);
     database.create_missing_column_families(true);
     database.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
@@ -192,7 +194,6 @@ fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
     database.set_recycle_log_file_num(0);
     database.set_max_total_wal_size(options.max_total_wal_bytes);
     database.set_max_open_files(MAX_OPEN_FILES);
-    database.set_max_background_jobs(2);
     database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
     database.set_paranoid_checks(true);
     database.set_skip_stats_update_on_db_open(true);
@@ -227,13 +228,14 @@ fn generation_options() -> Result<Options, StorageError> {
     Ok(family)
 }
 
-fn state_options(cache: &Cache) -> Options {
+/// Each record carries a checksum while it is in memory, for which there is no setter; batches have one of their own.
+fn state_options(cache: &Cache) -> Result<Options, StorageError> {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_block_size(32 << 10);
-    let mut family = Options::default();
+    let mut family = Options::default().get_options_from_string("memtable_protection_bytes_per_key=8")?;
     family.set_block_based_table_factory(&table);
-    leveled(family)
+    Ok(leveled(family))
 }
 
 fn leveled(mut family: Options) -> Options {

@@ -42,8 +42,11 @@ use crate::{
     tail::TailBudget,
 };
 
-/// Bytes of batches after which a group is written even if more is queued.
-const GROUP_BYTES: usize = 4 << 20;
+/// Bytes of batches after which a group is written even if more is queued: what was just copied into it is copied twice
+/// more, into the log and the memtable, and should still be in the core's cache.
+const GROUP_BYTES: usize = 448 << 10;
+/// Room for the batch that a group ends with, and for keys and records.
+const GROUP_SLACK: usize = 128 << 10;
 /// Commands after which it is.
 const GROUP_COMMANDS: usize = 1024;
 /// Bytes of batches that a caller may write itself.
@@ -96,6 +99,11 @@ impl Command {
             Self::Coordinator(records, _) => records.len() <= SMALL_RECORDS,
             _ => false,
         }
+    }
+
+    /// Bytes to set aside for the group it begins, as growing costs a copy each time.
+    fn group_capacity(&self) -> usize {
+        if matches!(self, Self::Append(..)) && !self.is_small() { GROUP_BYTES + GROUP_SLACK } else { 0 }
     }
 
     /// What follows must see what this did, which it does once the group is written.
@@ -157,10 +165,11 @@ impl<'e> WriteGroup<'e> {
         current: GenerationNumber,
         now_ms: i64,
         open_ms: u64,
+        capacity: usize,
     ) -> Result<Self, StorageError> {
         let missing = || StorageError::corrupt("database", "a family is gone");
         Ok(Self {
-            batch: WriteBatch::default(),
+            batch: WriteBatch::with_capacity_bytes(capacity),
             generation: engine.family(Home::Generation(current)).ok_or_else(missing)?,
             settled: engine.family(Home::Settled).ok_or_else(missing)?,
             state: engine.state()?,
@@ -316,8 +325,9 @@ impl Writer {
             self.generations.roll(number, now_ms);
             self.current.store(number.0, Ordering::Release);
         }
-        let mut group =
-            WriteGroup::new(&engine, self.generations.current(), now_ms, self.open_clock.now_ms())?;
+        let open_ms = self.open_clock.now_ms();
+        let capacity = first.group_capacity();
+        let mut group = WriteGroup::new(&engine, self.generations.current(), now_ms, open_ms, capacity)?;
         self.group += 1;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
