@@ -122,7 +122,7 @@ fn record(out: &mut BytesMut, offset_delta: i64, timestamp_delta: i64, content: 
 pub fn seal(batch: &mut BytesMut) {
     let length = batch.len() as i32 - 12;
     batch[8..12].copy_from_slice(&length.to_be_bytes());
-    let crc = crc32c::crc32c(&batch[21..]);
+    let crc = crc_fast::crc32_iscsi(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
@@ -161,7 +161,7 @@ fn read_batch(batch: Bytes, out: &mut Vec<Read>) -> Result<()> {
     let leader_epoch = head.get_i32();
     ensure!(head.get_i8() == 2, "magic");
     let crc = head.get_u32();
-    ensure!(crc == crc32c::crc32c(&batch[21..]), "checksum of the batch at {base_offset}");
+    ensure!(crc == crc_fast::crc32_iscsi(&batch[21..]), "checksum of the batch at {base_offset}");
     let attributes = head.get_i16();
     ensure!(attributes & 7 == 0, "a compressed batch: {attributes:#x}");
     let last_offset_delta = head.get_i32();

@@ -127,7 +127,7 @@ impl BatchHeader {
         if bytes.len() > needed {
             return Err(BatchError::Leftover(bytes.len() - needed));
         }
-        let computed = crc32c::crc32c(bytes.get(at::ATTRIBUTES..).unwrap_or_default());
+        let computed = crc_fast::crc32_iscsi(bytes.get(at::ATTRIBUTES..).unwrap_or_default());
         if computed != header.crc {
             return Err(BatchError::Crc { stored: header.crc, computed });
         }
@@ -244,7 +244,7 @@ pub(super) fn assemble(header: &BatchHeader, payload: &[u8]) -> io::Result<Bytes
     batch.put_i32(header.base_sequence);
     batch.put_i32(header.records_count);
     batch.put_slice(payload);
-    let crc = crc32c::crc32c(batch.get(at::ATTRIBUTES..).unwrap_or_default());
+    let crc = crc_fast::crc32_iscsi(batch.get(at::ATTRIBUTES..).unwrap_or_default());
     put(&mut batch, at::CRC, crc.to_be_bytes());
     Ok(batch.freeze())
 }
@@ -416,7 +416,7 @@ pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, timest
     }
     put(batch, at::ATTRIBUTES, attributes.to_be_bytes());
     put(batch, at::MAX_TIMESTAMP, timestamp_ms.to_be_bytes());
-    let crc = crc32c::crc32c(batch.get(at::ATTRIBUTES..).unwrap_or_default());
+    let crc = crc_fast::crc32_iscsi(batch.get(at::ATTRIBUTES..).unwrap_or_default());
     put(batch, at::CRC, crc.to_be_bytes());
 }
 

@@ -17,7 +17,7 @@ fn batch() -> Bytes {
 fn altered(at: usize, bytes: &[u8]) -> Bytes {
     let mut batch = batch().to_vec();
     batch[at..at + bytes.len()].copy_from_slice(bytes);
-    let crc = crc32c::crc32c(&batch[at::ATTRIBUTES..]);
+    let crc = crc_fast::crc32_iscsi(&batch[at::ATTRIBUTES..]);
     batch[at::CRC..at::CRC + 4].copy_from_slice(&crc.to_be_bytes());
     batch.into()
 }

@@ -17,7 +17,7 @@ fn batch_of(codec: Compression, count: i32, records: &[u8]) -> RecordBatch {
     bytes.extend_from_slice(&compress(codec, records).unwrap());
     let length = (bytes.len() - 12) as i32;
     bytes[8..12].copy_from_slice(&length.to_be_bytes());
-    let crc = crc32c::crc32c(&bytes[21..]);
+    let crc = crc_fast::crc32_iscsi(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     RecordBatch::parse(bytes.freeze()).unwrap()
 }
@@ -105,7 +105,7 @@ fn broken_compression_is_corrupt() {
         bytes.extend_from_slice(&[0x99; 40]);
         let length = (bytes.len() - 12) as i32;
         bytes[8..12].copy_from_slice(&length.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[21..]);
+        let crc = crc_fast::crc32_iscsi(&bytes[21..]);
         bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         let batch = RecordBatch::parse(bytes.freeze()).unwrap();
         let error = validate_records(&batch).unwrap_err();
