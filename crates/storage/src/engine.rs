@@ -11,6 +11,7 @@ use rocksdb::{
     DBRecoveryMode, DBWithThreadMode, LogLevel, MultiThreaded, Options, ReadOptions, WriteBatch,
     WriteOptions,
 };
+use self_cell::self_cell;
 
 use crate::{
     StorageError, StorageOptions, fault,
@@ -22,6 +23,62 @@ type Db = DBWithThreadMode<MultiThreaded>;
 /// A family that stays readable for as long as it is held, even if it is dropped meanwhile.
 pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
 pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
+
+self_cell! {
+    /// An iterator over batches that keeps its engine, so that it can be put aside between calls.
+    pub(crate) struct BatchIterator {
+        owner: Arc<Engine>,
+        #[not_covariant]
+        dependent: Cursor,
+    }
+}
+
+impl BatchIterator {
+    /// Over the keys of `family` that are ≥ `from` and < `to`. Their CRC-32C is for the caller to check: blocks are not.
+    pub(crate) fn open(engine: &Arc<Engine>, family: &Family<'_>, from: &[u8], to: &[u8]) -> Self {
+        let mut options = range(from, to);
+        options.set_verify_checksums(false);
+        Self::new(Arc::clone(engine), |engine| engine.db.raw_iterator_cf_opt(family, options))
+    }
+
+    pub(crate) fn seek(&mut self, key: impl AsRef<[u8]>) {
+        self.with_dependent_mut(|_, cursor| cursor.seek(key));
+    }
+
+    pub(crate) fn seek_for_prev(&mut self, key: impl AsRef<[u8]>) {
+        self.with_dependent_mut(|_, cursor| cursor.seek_for_prev(key));
+    }
+
+    pub(crate) fn seek_to_last(&mut self) {
+        self.with_dependent_mut(|_, cursor| cursor.seek_to_last());
+    }
+
+    /// Moves on, unless it is at its end.
+    pub(crate) fn next(&mut self) {
+        self.with_dependent_mut(|_, cursor| {
+            if cursor.valid() {
+                cursor.next();
+            }
+        });
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.item().map(|(key, _)| key)
+    }
+
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.item().map(|(_, value)| value)
+    }
+
+    pub(crate) fn item(&self) -> Option<(&[u8], &[u8])> {
+        self.with_dependent(|_, cursor| cursor.item())
+    }
+
+    /// Why it is at its end, if the disk is to blame.
+    pub(crate) fn status(&self) -> Result<(), StorageError> {
+        Ok(self.with_dependent(|_, cursor| cursor.status())?)
+    }
+}
 
 /// Memtables are switched at this size; flushed files are as large.
 const WRITE_BUFFER_BYTES: usize = 32 << 20;
@@ -146,13 +203,6 @@ impl Engine {
     /// A cursor over the keys of `family` that are ≥ `from` and < `to`, for reading many values once.
     pub(crate) fn cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
         self.db.raw_iterator_cf_opt(family, range(from, to))
-    }
-
-    /// The same over batches, whose CRC-32C is for the caller to check: blocks are not.
-    pub(crate) fn batch_cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
-        let mut options = range(from, to);
-        options.set_verify_checksums(false);
-        self.db.raw_iterator_cf_opt(family, options)
     }
 
     /// Calls `each` for every state record whose key starts with `prefix`, in key order.

@@ -5,6 +5,8 @@
 //! and, in one batch, records answer the rest. An entry also tells where the stretch ends, in offsets and in bytes, and when
 //! its last batch was appended: retention goes by that.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use codec::records::Records;
 
@@ -123,7 +125,7 @@ impl Stretch {
 
 /// The first visible record whose timestamp is at or above `timestamp_ms`.
 pub(crate) fn offset_for_timestamp(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     partition: &Partition,
     timestamp_ms: i64,
     isolation: Isolation,
@@ -150,7 +152,7 @@ pub(crate) fn offset_for_timestamp(
 
 /// The first of the visible records that carry the log's greatest timestamp.
 pub(crate) fn max_timestamp(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     partition: &Partition,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     let (start, end) = readable_range(partition, Isolation::ReadUncommitted);
@@ -215,7 +217,7 @@ fn first_record_reaching(
 /// Rebuilds the open stretch from the index and the batches behind its last entry. When those were appended is not known:
 /// `now_ms` counts.
 pub(crate) fn recover_stretch(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     partition: &Partition,
     log_start: LogStart,
     now_ms: u64,

@@ -44,6 +44,7 @@ mod index;
 mod keys;
 mod lifecycle;
 mod options;
+mod parked;
 mod partition;
 mod producer_state;
 mod queue;

@@ -22,6 +22,7 @@ use crate::{
     index::STRETCH_AGE_MS,
     keys::{GenerationNumber, Home},
     options::OpenClock,
+    parked::ParkedReads,
     queue::CommandQueue,
     retention::{self, DeleteBelow, LogStartMove},
     settle,
@@ -37,6 +38,7 @@ const MOVES: usize = 1000;
 /// Everything that tending the logs needs.
 pub(crate) struct Lifecycle {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) parked: Arc<ParkedReads>,
     pub(crate) options: StorageOptions,
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
     pub(crate) commands: CommandQueue,
@@ -75,6 +77,8 @@ impl Lifecycle {
     /// Deletes what retention lets go, if `retain`, cleans compacted logs, and gives back the space of what is dead.
     pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
         let _alone = self.busy.lock();
+        // They hold the files of what is dropped.
+        self.parked.expire();
         if let Some(error) = self.failure.get() {
             return Err(error);
         }

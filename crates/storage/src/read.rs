@@ -1,6 +1,6 @@
 //! Reads: whole batches, from the tail in memory if it holds them, else from the generations on the disk.
 
-use std::vec::IntoIter;
+use std::{sync::Arc, vec::IntoIter};
 
 use bytes::Bytes;
 use codec::records::BatchHeader;
@@ -8,9 +8,10 @@ use thiserror::Error;
 
 use crate::{
     Partition, StorageError,
-    engine::{Cursor, Engine},
+    engine::{BatchIterator, Engine},
     generation::Extent,
     keys,
+    parked::{Parked, ParkedReads},
     tail::Room,
 };
 
@@ -109,7 +110,8 @@ pub(crate) fn read_tail(
 
 /// Reads from memory or the disk.
 pub(crate) fn read(
-    engine: &Engine,
+    engine: &Arc<Engine>,
+    parked: &ParkedReads,
     partition: &Partition,
     from: i64,
     limits: ReadLimits,
@@ -121,8 +123,13 @@ pub(crate) fn read(
     let mut room = Room::new(limits);
     let mut batches = Vec::new();
     let mut cursor = BatchCursor::new(engine, partition, from, end);
+    if let Some(found) = parked.take(partition.number(), from) {
+        cursor.go_on(found);
+    }
     while let Some(batch) = cursor.next()? {
         if !room.admits(batch.value.len()) {
+            let next_offset = batch.header.base_offset;
+            parked.park(cursor.put_aside(next_offset));
             break;
         }
         batches.push(Bytes::copy_from_slice(batch.value));
@@ -166,40 +173,68 @@ pub(crate) struct StoredBatch<'c> {
 
 /// Walks a partition's batches on the disk, across its extents, from the batch that holds an offset up to an end.
 pub(crate) struct BatchCursor<'a> {
-    engine: &'a Engine,
+    engine: &'a Arc<Engine>,
     partition: &'a Partition,
+    /// Where it goes on: behind the last batch that it gave.
     from: i64,
     end: i64,
     /// What is still to be opened, with where each ends.
     extents: IntoIter<(Extent, i64)>,
-    current: Option<Cursor<'a>>,
+    current: Option<OpenExtent>,
+}
+
+/// The extent that is being read.
+struct OpenExtent {
+    parked: Parked,
+    end: i64,
+    /// It stands on a batch that was not given yet.
     fresh: bool,
+    /// It was opened for an earlier read, so it does not see what was appended since.
+    resumed: bool,
 }
 
 impl<'a> BatchCursor<'a> {
-    pub(crate) fn new(engine: &'a Engine, partition: &'a Partition, from: i64, end: i64) -> Self {
+    pub(crate) fn new(engine: &'a Arc<Engine>, partition: &'a Partition, from: i64, end: i64) -> Self {
         let extents = bounded(partition.extents_from(from), end);
-        Self { engine, partition, from, end, extents, current: None, fresh: false }
+        Self { engine, partition, from, end, extents, current: None }
     }
 
     /// The same, over one extent only.
     pub(crate) fn in_extent(
-        engine: &'a Engine,
+        engine: &'a Arc<Engine>,
         partition: &'a Partition,
         from: i64,
         extent: Extent,
         end: i64,
     ) -> Self {
         let extents = vec![(extent, end)].into_iter();
-        Self { engine, partition, from, end, extents, current: None, fresh: false }
+        Self { engine, partition, from, end, extents, current: None }
+    }
+
+    /// Goes on with what an earlier read put aside at the same offset, if that still is where the partition lies.
+    fn go_on(&mut self, parked: Parked) {
+        if let Some((extent, end)) = self.extents.as_slice().first().copied()
+            && extent == parked.extent
+        {
+            self.extents.next();
+            self.current = Some(OpenExtent { parked, end, fresh: true, resumed: true });
+        }
+    }
+
+    /// For the next read, from `next_offset`, the offset of the batch just given.
+    fn put_aside(self, next_offset: i64) -> Option<Parked> {
+        self.current.map(|open| open.parked.at(next_offset))
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
-        while self.current.is_none() || !self.step()? {
-            let Some((extent, end)) = self.extents.next() else { return Ok(None) };
-            self.open(extent, end)?;
+        while !self.step()? {
+            if !self.open_next()? {
+                return Ok(None);
+            }
         }
-        let Some((key, value)) = self.current.as_ref().and_then(Cursor::item) else { return Ok(None) };
+        let Some((key, value)) = self.current.as_ref().and_then(|open| open.parked.iterator.item()) else {
+            return Ok(None);
+        };
         let corrupt = |detail: &str| StorageError::corrupt("batch", detail);
         // Also in place of RocksDB's own checksum of the block around it, which would cost more.
         let header =
@@ -207,42 +242,57 @@ impl<'a> BatchCursor<'a> {
         if keys::batch_offset(self.partition.number(), key) != Some(header.base_offset) {
             return Err(corrupt("its offset is not its key's").into());
         }
+        self.from = header.next_offset();
         Ok(Some(StoredBatch { header, value }))
     }
 
     /// Moves to the next batch below the end; false if this extent has none.
     fn step(&mut self) -> Result<bool, StorageError> {
-        let Some(cursor) = self.current.as_mut() else { return Ok(false) };
-        if !std::mem::take(&mut self.fresh) {
-            cursor.next();
+        let Some(open) = self.current.as_mut() else { return Ok(false) };
+        let iterator = &mut open.parked.iterator;
+        if !std::mem::take(&mut open.fresh) {
+            iterator.next();
         }
-        let valid = cursor.valid();
-        if !valid {
-            cursor.status()?;
-        }
-        Ok(valid)
+        let Some(key) = iterator.key() else {
+            iterator.status()?;
+            return Ok(false);
+        };
+        let end = keys::batch(self.partition.number(), open.end);
+        Ok(key < end.as_slice())
+    }
+
+    /// Opens what follows; false if nothing does.
+    fn open_next(&mut self) -> Result<bool, ReadError> {
+        let next = match self.current.take() {
+            Some(open) if open.resumed && self.from < open.end => Some((open.parked.extent, open.end)),
+            _ => self.extents.next(),
+        };
+        let Some((extent, end)) = next else { return Ok(false) };
+        self.open(extent, end)?;
+        Ok(true)
     }
 
     fn open(&mut self, extent: Extent, end: i64) -> Result<(), ReadError> {
         let number = self.partition.number();
         let Some(family) = self.engine.family(extent.home) else { return self.reopen(extent) };
         let lower = keys::batch(number, extent.base_offset);
-        let mut cursor = self.engine.batch_cursor(&family, &lower, &keys::batch(number, end));
+        // Not bounded by the end: a later read, which goes on with it, may go further.
+        let mut cursor = BatchIterator::open(self.engine, &family, &lower, &keys::batch(number, i64::MAX));
         let wanted = keys::batch(number, self.from);
         cursor.seek(wanted);
         // Consumers go on where a batch ended, so the way back, which reads a block of every file, is rarely gone.
-        if self.from > extent.base_offset && cursor.key() != Some(&wanted) {
-            cursor.status().map_err(StorageError::from)?;
+        if self.from > extent.base_offset && cursor.key() != Some(wanted.as_slice()) {
+            cursor.status()?;
             cursor.seek_for_prev(wanted);
             let holds =
                 |value| BatchHeader::parse(value).is_ok_and(|header| header.next_offset() > self.from);
             if !cursor.value().is_some_and(holds) {
-                cursor.status().map_err(StorageError::from)?;
+                cursor.status()?;
                 cursor.seek(wanted);
             }
         }
-        self.current = Some(cursor);
-        self.fresh = true;
+        let parked = Parked::new(number, extent, cursor);
+        self.current = Some(OpenExtent { parked, end, fresh: true, resumed: false });
         Ok(())
     }
 
@@ -270,13 +320,16 @@ fn bounded(extents: Vec<Extent>, end: i64) -> IntoIter<(Extent, i64)> {
 }
 
 /// The header of the last batch on the disk, if there is one.
-pub(crate) fn last_batch(engine: &Engine, partition: &Partition) -> Result<Option<BatchHeader>, ReadError> {
+pub(crate) fn last_batch(
+    engine: &Arc<Engine>,
+    partition: &Partition,
+) -> Result<Option<BatchHeader>, ReadError> {
     let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
     let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX);
     cursor.open(extent, i64::MAX)?;
-    let Some(raw) = cursor.current.as_mut() else { return Ok(None) };
+    let Some(raw) = cursor.current.as_mut().map(|open| &mut open.parked.iterator) else { return Ok(None) };
     raw.seek_to_last();
-    raw.status().map_err(StorageError::from)?;
+    raw.status()?;
     match raw.value() {
         Some(value) => {
             Ok(Some(BatchHeader::parse(value).map_err(|error| StorageError::corrupt("batch", error))?))

@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct Opened {
     pub(crate) guard: Guard,
     pub(crate) fence: Fence,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) catalog: CatalogWriter,
     pub(crate) generations: Generations,
     pub(crate) next_producer_id: i64,
@@ -47,7 +47,7 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Storage { path: path.clone(), source };
     let guard = Guard::acquire(path)?;
     let mut fence = Fence::open(path).map_err(failed)?;
-    let engine = Engine::open(path, options).map_err(failed)?;
+    let engine = Arc::new(Engine::open(path, options).map_err(failed)?);
     let (recovered, synced) = (engine.sequence(), fence.sequence());
     if recovered < synced {
         if !options.accept_data_loss {
@@ -223,7 +223,7 @@ impl Partitions {
 
     fn recover(
         &mut self,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         number: PartitionNumber,
         topic_id: Uuid,
         index: i32,
@@ -257,7 +257,7 @@ fn storage_error(error: ReadError) -> StorageError {
     }
 }
 
-fn load_catalog(engine: &Engine, node: &Node) -> Result<Catalog, StorageError> {
+fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Catalog, StorageError> {
     let mut partitions = Partitions::load(engine)?;
     let mut catalog = Catalog::default();
     engine.scan_state(&[Tag::Topic as u8], |key, value| {

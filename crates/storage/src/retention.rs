@@ -111,7 +111,7 @@ pub(crate) fn expired(
 
 /// The move that lets the log begin at `offset` (DeleteRecords), which lies between the log start and the high watermark.
 pub(crate) fn move_to(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     partition: &Arc<Partition>,
     offset: i64,
 ) -> Result<LogStartMove, ReadError> {

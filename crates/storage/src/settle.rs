@@ -59,7 +59,7 @@ fn change_home(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Exten
 
 /// Settles what the partition has in `generation`, which takes no more appends. `write` returns once a step is written.
 pub(crate) fn settle(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     partition: &Arc<Partition>,
     generation: GenerationNumber,
     write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
@@ -74,7 +74,7 @@ pub(crate) fn settle(
 }
 
 fn copy(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     partition: &Arc<Partition>,
     extent: Extent,
     end: i64,

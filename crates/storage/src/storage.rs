@@ -26,6 +26,7 @@ use crate::{
     index,
     lifecycle::Lifecycle,
     options::OpenClock,
+    parked::ParkedReads,
     queue::CommandQueue,
     read,
     recovery::{self, Opened},
@@ -79,6 +80,7 @@ pub struct Storage {
 
 struct Inner {
     engine: Arc<Engine>,
+    parked: Arc<ParkedReads>,
     commands: CommandQueue,
     catalog: Arc<ArcSwap<Catalog>>,
     cluster_id: String,
@@ -113,7 +115,6 @@ impl Storage {
             cluster_id,
             recovery,
         } = opened;
-        let engine = Arc::new(engine);
         let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
         let syncs = Arc::new(SyncQueue::default());
         let published = Arc::new(ArcSwap::from_pointee(catalog.catalog.clone()));
@@ -123,8 +124,10 @@ impl Storage {
         let (alive, ended) = bounded(0);
         let open_clock = Arc::new(OpenClock::new(open_ms, &options));
         let current = Arc::new(AtomicU32::new(generations.current().0));
+        let parked = Arc::new(ParkedReads::default());
         let lifecycle = Arc::new(Lifecycle {
             engine: Arc::clone(&engine),
+            parked: Arc::clone(&parked),
             options: options.clone(),
             catalog: Arc::clone(&published),
             commands: commands.clone(),
@@ -142,8 +145,8 @@ impl Storage {
         };
         let syncer = {
             let (engine, syncs, failure) = (Arc::clone(&engine), Arc::clone(&syncs), Arc::clone(&failure));
-            let interval = options.flush_interval;
-            move || sync::run(&engine, &syncs, &failure, fence, interval)
+            let (parked, interval) = (Arc::clone(&parked), options.flush_interval);
+            move || sync::run(&engine, &syncs, &parked, &failure, fence, interval)
         };
         let writer = Writer {
             engine: Arc::clone(&engine),
@@ -174,6 +177,7 @@ impl Storage {
         ];
         let inner = Inner {
             engine,
+            parked,
             commands,
             catalog: published,
             cluster_id,
@@ -276,7 +280,7 @@ impl Storage {
         from: i64,
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
-        read::read(&self.inner.engine, partition, from, limits)
+        read::read(&self.inner.engine, &self.inner.parked, partition, from, limits)
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.
@@ -341,6 +345,7 @@ impl Storage {
             }
         }
         outcome?;
+        self.inner.parked.clear();
         self.inner.engine.flush()?;
         self.inner.engine.stop_background_work();
         self.inner.failure.get().map_or(Ok(()), Err)

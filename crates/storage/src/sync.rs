@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Partition, StorageError, engine::Engine, fence::Fence, storage::Failure};
+use crate::{Partition, StorageError, engine::Engine, fence::Fence, parked::ParkedReads, storage::Failure};
 
 /// Runs once the group is on the disk, or with the error that stopped everything.
 pub(crate) type AfterSync = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
@@ -82,12 +82,15 @@ impl SyncQueue {
 pub(crate) fn run(
     engine: &Engine,
     queue: &SyncQueue,
+    parked: &ParkedReads,
     failure: &Failure,
     mut fence: Fence,
     interval: Duration,
 ) {
     while let Some(groups) = queue.next(interval) {
         let sequence = engine.sequence();
+        // Where data was written, these hold memtables.
+        parked.expire();
         let synced = match failure.get() {
             Some(error) => Err(error),
             None => engine.sync().inspect_err(|error| failure.set(error)),

@@ -16,6 +16,7 @@ pub(crate) struct PartitionLimit {
 /// What is left of a response's limit.
 #[derive(Debug, Clone)]
 pub(crate) struct FetchLimits {
+    max_bytes: usize,
     remaining_bytes: usize,
     nothing_read: bool,
 }
@@ -23,14 +24,14 @@ pub(crate) struct FetchLimits {
 impl FetchLimits {
     /// The limits of a fresh response.
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { remaining_bytes: max_bytes, nothing_read: true }
+        Self { max_bytes, remaining_bytes: max_bytes, nothing_read: true }
     }
 
     /// What the next partition may yield, of which at most `partition_max_bytes` are wanted; `None` if the response
-    /// is full.
+    /// is full. A sixteenth more or less is no reason to ask the disk whether the next batch is small enough.
     pub(crate) fn of_partition(&self, partition_max_bytes: usize) -> Option<PartitionLimit> {
         let max_bytes = self.remaining_bytes.min(partition_max_bytes);
-        (self.nothing_read || self.remaining_bytes > 0)
+        (self.nothing_read || self.remaining_bytes > self.max_bytes / 16)
             .then_some(PartitionLimit { max_bytes, at_least_one: self.nothing_read })
     }
 
@@ -73,6 +74,15 @@ mod tests {
         let mut limits = FetchLimits::new(100);
         limits.took(150);
         assert_eq!(limits.of_partition(1), None);
+    }
+
+    #[test]
+    fn an_almost_full_response_is_full() {
+        let mut limits = FetchLimits::new(1600);
+        limits.took(1499);
+        assert_eq!(limits.of_partition(1600).unwrap().max_bytes, 101);
+        limits.took(1);
+        assert_eq!(limits.of_partition(1600), None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) struct LogCleaning {
 impl LogCleaning {
     /// Looks whether the partition is worth cleaning.
     pub(crate) fn find(
-        engine: &Engine,
+        engine: &Arc<Engine>,
         partition: &Arc<Partition>,
         rules: &Compaction,
         now_ms: u64,
@@ -79,7 +79,7 @@ impl LogCleaning {
     /// Cleans. `write` returns once a step is written.
     pub(crate) fn run(
         mut self,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         rules: &Compaction,
         now_ms: u64,
         write: &mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
@@ -129,7 +129,7 @@ impl LogCleaning {
     }
 
     /// Maps the keys of the dirty part, stretch by stretch; what finds no room waits for another cleaning.
-    fn index(&mut self, engine: &Engine) -> Result<OffsetMap, ReadError> {
+    fn index(&mut self, engine: &Arc<Engine>) -> Result<OffsetMap, ReadError> {
         let end_offset = self.found.end_offset;
         let records = usize::try_from(end_offset - self.first_dirty).unwrap_or(usize::MAX);
         let wanted = records.saturating_mul(OffsetMap::SLOT_BYTES).saturating_mul(2);

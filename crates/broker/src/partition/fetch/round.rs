@@ -142,12 +142,14 @@ impl<'a> Round<'a> {
                     self.reading = Some(id);
                     return Some(Read { id, partition, offset: wanted.fetch_offset, limit, empty: answer });
                 }
-                None if self.answers_all => {
-                    self.answers.insert(id, answer);
-                }
                 None => {
-                    set.mark_first(id);
-                    return None;
+                    // `min_bytes` may be out of reach.
+                    self.at_once = true;
+                    if !self.answers_all {
+                        set.mark_first(id);
+                        return None;
+                    }
+                    self.answers.insert(id, answer);
                 }
             }
         }

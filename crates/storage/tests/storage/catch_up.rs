@@ -1,0 +1,93 @@
+//! A consumer that catches up, read by read, while its partition grows, moves to other generations, and loses its beginning.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use codec::records::RecordBatch;
+use storage::{Acks, DeleteBelow, Isolation, Partition, ReadError, ReadLimits, Storage, StorageOptions};
+
+use crate::common::{append, batch, create, delete, values};
+
+/// One batch at a time, as a consumer with a small `max.partition.fetch.bytes`.
+const ONE: ReadLimits =
+    ReadLimits { max_bytes: 0, at_least_one: true, isolation: Isolation::ReadUncommitted };
+
+/// Nothing is served from memory; generations take a few batches.
+fn open_small(folder: &Path) -> Storage {
+    let options = StorageOptions { tail_bytes: 0, generation_bytes: 4096, ..StorageOptions::new(folder) };
+    Storage::open(options).unwrap()
+}
+
+fn fill(storage: &Storage, partition: &Arc<Partition>, offsets: std::ops::Range<i64>) {
+    for offset in offsets {
+        let value = offset.to_string().repeat(20);
+        append(storage, partition, batch(&[(offset, value.as_bytes())]), Acks::Leader).unwrap();
+    }
+}
+
+/// Reads the batch at `offset` and returns where the next one begins.
+fn read_one(storage: &Storage, partition: &Partition, offset: i64) -> Result<i64, ReadError> {
+    let found = storage.read(partition, offset, ONE)?;
+    let batch: Bytes = found.batches.into_iter().next().unwrap();
+    let batch = RecordBatch::parse_stored(batch).unwrap();
+    assert_eq!(batch.header().base_offset, offset);
+    Ok(batch.header().next_offset())
+}
+
+#[test]
+fn it_sees_what_is_appended_between_its_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open_small(folder.path());
+    let topic = create(&storage, "t", 1);
+    let partition = &topic.partitions[0];
+    fill(&storage, partition, 0..3);
+    let mut offset = 0;
+    for end in (3..600).step_by(3) {
+        // Ends inside what the read before saw, then goes on beyond it.
+        while offset < end - 1 {
+            offset = read_one(&storage, partition, offset).unwrap();
+        }
+        fill(&storage, partition, end..end + 3);
+    }
+    assert_eq!(values(&storage, partition, offset).len() as i64, partition.high_watermark() - offset);
+    storage.close().unwrap();
+}
+
+#[test]
+fn it_learns_between_its_reads_that_records_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open_small(folder.path());
+    let topic = create(&storage, "t", 1);
+    let partition = &topic.partitions[0];
+    fill(&storage, partition, 0..50);
+    assert_eq!(read_one(&storage, partition, 0).unwrap(), 1);
+    assert_eq!(read_one(&storage, partition, 1).unwrap(), 2);
+    storage.delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(10))]).unwrap();
+    assert!(matches!(read_one(&storage, partition, 2), Err(ReadError::OffsetOutOfRange { .. })));
+    assert_eq!(read_one(&storage, partition, 10).unwrap(), 11);
+    delete(&storage, &topic);
+    assert!(matches!(read_one(&storage, partition, 11), Err(ReadError::Deleted)));
+    storage.close().unwrap();
+}
+
+#[test]
+fn two_that_read_the_same_do_not_disturb_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open_small(folder.path());
+    let topic = create(&storage, "t", 1);
+    let partition = &topic.partitions[0];
+    fill(&storage, partition, 0..300);
+    std::thread::scope(|scope| {
+        for pause in [0, 1] {
+            let storage = &storage;
+            scope.spawn(move || {
+                let mut offset = 0;
+                while offset < 299 {
+                    offset = read_one(storage, partition, offset).unwrap();
+                    std::thread::sleep(Duration::from_micros(pause * 200));
+                }
+            });
+        }
+    });
+    storage.close().unwrap();
+}
