@@ -33,6 +33,7 @@ mod catalog;
 #[cfg_attr(not(test), expect(dead_code, reason = "see above"))]
 mod compaction;
 mod coordinator_log;
+mod disk;
 mod engine;
 mod error;
 mod fault;
@@ -61,9 +62,10 @@ pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, 
 pub use catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic};
 pub use compaction::Compaction;
 pub use coordinator_log::CoordinatorRecord;
+pub use disk::DiskSpace;
 pub use error::{OpenError, StorageError};
 pub use index::{EpochEndOffset, TimestampedOffset};
-pub use options::{FlushPolicy, LogPolicy, StorageOptions};
+pub use options::{DiskProbe, FlushPolicy, LogPolicy, StorageOptions};
 pub use partition::{Partition, PartitionNumber, Watcher};
 pub use producer_state::ProducerState;
 pub use read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits};

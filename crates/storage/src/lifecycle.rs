@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use crate::{
-    Catalog, Compaction, Done, Partition, ReadError, StorageError, StorageOptions,
+    Catalog, Compaction, DiskSpace, Done, Partition, ReadError, StorageError, StorageOptions,
     compaction::LogCleaning,
     engine::Engine,
     index::STRETCH_AGE_MS,
@@ -48,6 +48,8 @@ pub(crate) struct Lifecycle {
     pub(crate) current: Arc<AtomicU32>,
     /// One at a time: the thread, or a caller who does not want to wait for it.
     pub(crate) busy: Mutex<()>,
+    /// The log tells that the disk is too full to settle anything.
+    pub(crate) told_crowded: AtomicBool,
 }
 
 impl Lifecycle {
@@ -186,7 +188,7 @@ impl Lifecycle {
         self.ask(|done| Command::CompleteStretches { partitions, before_ms, done })
     }
 
-    /// Gives back the space of what is dead, wherever at least half is.
+    /// Gives back the space of what is dead, wherever at least half is, or a fifth where the disk is short.
     fn sweep(&self) -> Result<(), StorageError> {
         let catalog = self.catalog.load_full();
         let mut living: HashMap<Home, u64> = HashMap::new();
@@ -195,13 +197,33 @@ impl Lifecycle {
             *living.entry(extent.home).or_default() += bytes;
         }
         let homes = self.engine.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
+        let mut crowded = None;
         for home in homes {
             let living = living.get(&home).copied().unwrap_or(0);
             let held = self.engine.held_bytes(home)?;
-            if is_worn_out(living, held, self.options.settle_bytes) {
-                tracing::debug!(?home, living, held, "worn out");
-                self.renew(home, &catalog)?;
+            let disk = (self.options.disk_space)(&self.options.path);
+            if !is_worn_out(living, held, self.options.settle_bytes, disk.is_some_and(DiskSpace::is_short)) {
+                continue;
             }
+            if let Some(disk) = disk.filter(|disk| !disk.has_room_to_copy(living)) {
+                crowded = Some((held.saturating_sub(living), living, disk.free));
+                continue;
+            }
+            tracing::debug!(?home, living, held, "worn out");
+            self.renew(home, &catalog)?;
+        }
+        if let Some((dead, living, free)) = crowded
+            && !self.told_crowded.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                dead,
+                living,
+                free,
+                "the disk is too full to give back the bytes of deleted records: what lives among them has no room to move; \
+                 free some space or delete more topics"
+            );
+        } else if crowded.is_none() {
+            self.told_crowded.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -264,8 +286,8 @@ fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
     }
 }
 
-/// Whether at least half of what a generation holds is dead, and enough to be worth the copies.
-fn is_worn_out(living: u64, held: u64, at_least: u64) -> bool {
+/// Whether at least half of what a generation holds is dead, or a fifth, and enough to be worth the copies.
+fn is_worn_out(living: u64, held: u64, at_least: u64, disk_is_short: bool) -> bool {
     let dead = held.saturating_sub(living);
-    dead >= at_least && dead >= living
+    dead >= at_least && dead >= if disk_is_short { living / 4 } else { living }
 }

@@ -2,12 +2,12 @@
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::{Compaction, Retention, StorageError, Topic};
+use crate::{Compaction, DiskSpace, Retention, StorageError, Topic};
 
 /// When an append that asked for `acks=all`, and every coordinator or catalog record, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -48,6 +48,9 @@ impl OpenClock {
     }
 }
 
+/// Tells how much room there is on the disk under a folder.
+pub type DiskProbe = Arc<dyn Fn(&Path) -> Option<DiskSpace> + Send + Sync>;
+
 /// Everything [`Storage::open`](crate::Storage::open) needs to know.
 #[derive(Clone)]
 pub struct StorageOptions {
@@ -75,6 +78,8 @@ pub struct StorageOptions {
     pub retention_check_interval: Duration,
     /// A generation that is half dead is kept as long as less than this would be won.
     pub settle_bytes: u64,
+    /// Room on the disk under a folder; `None` if unknown. Where it is short, a generation goes that is a fifth dead.
+    pub disk_space: DiskProbe,
     /// Start although records that were synced are missing.
     pub accept_data_loss: bool,
     /// Wall clock, Unix milliseconds.
@@ -103,6 +108,7 @@ impl StorageOptions {
             log_policy: Arc::new(|_| LogPolicy::default()),
             retention_check_interval: Duration::from_secs(300),
             settle_bytes: 16 << 20,
+            disk_space: Arc::new(|path| DiskSpace::of(path).ok()),
             accept_data_loss: false,
             clock: Arc::new(system_clock),
             uptime: Arc::new(move || started.elapsed()),

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, OnceLock, atomic::AtomicU32},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32},
+    },
     thread,
     time::Instant,
 };
@@ -135,6 +138,7 @@ impl Storage {
             open_clock: Arc::clone(&open_clock),
             current: Arc::clone(&current),
             busy: Mutex::new(()),
+            told_crowded: AtomicBool::new(false),
         });
         let housekeeping = Housekeeping {
             engine: Arc::clone(&engine),

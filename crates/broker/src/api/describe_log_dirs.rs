@@ -11,7 +11,7 @@ use codec::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use codec::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, StrBytes, TopicName};
-use storage::Topic;
+use storage::{DiskSpace, Topic};
 
 use super::{Answer, Api, Reply};
 use crate::context::Context;
@@ -40,8 +40,8 @@ impl Api for DescribeLogDirs {
                 found.collect()
             }
         };
-        let (total, usable) = match rustix::fs::statvfs(&folder) {
-            Ok(found) => (bytes(found.f_blocks, found.f_frsize), bytes(found.f_bavail, found.f_frsize)),
+        let (total, usable) = match DiskSpace::of(&folder) {
+            Ok(space) => (bytes(space.total), bytes(space.free)),
             Err(_) => (UNKNOWN, UNKNOWN),
         };
         let result = DescribeLogDirsResult::default()
@@ -57,15 +57,15 @@ impl Api for DescribeLogDirs {
     }
 }
 
-fn bytes(blocks: u64, block_bytes: u64) -> i64 {
-    i64::try_from(blocks.saturating_mul(block_bytes)).unwrap_or(i64::MAX)
+fn bytes(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn described(topic: &Topic, wanted: impl Fn(i32) -> bool) -> DescribeLogDirsTopic {
     let partitions = topic.partitions.iter().filter(|partition| wanted(partition.index())).map(|partition| {
         DescribeLogDirsPartition::default()
             .with_partition_index(partition.index())
-            .with_partition_size(i64::try_from(partition.size_bytes()).unwrap_or(i64::MAX))
+            .with_partition_size(bytes(partition.size_bytes()))
     });
     DescribeLogDirsTopic::default()
         .with_name(TopicName(StrBytes::from_string(topic.name.clone())))

@@ -2,12 +2,17 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use codec::records::{BatchBuilder, RecordBatch};
-use storage::{Acks, Compaction, DeleteBelow, LogPolicy, ReadError, Storage, StorageError, StorageOptions};
+use storage::{
+    Acks, Compaction, DeleteBelow, DiskSpace, LogPolicy, ReadError, Storage, StorageError, StorageOptions,
+};
 
 use crate::common::{UNLIMITED, append, batch, copy_of, create, delete, values};
 
@@ -104,6 +109,36 @@ fn deleted_records_give_their_space_back_and_later_ones_stay() {
     small_is_whole(&storage);
     for partition in &large.partitions {
         assert_eq!(values(&storage, partition, 255).len() as i64, partition.high_watermark() - 255);
+    }
+    storage.close().unwrap();
+}
+
+#[test]
+fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_to_move_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path()).close().unwrap();
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let seen = Arc::clone(&free);
+    let disk_space = move |_: &Path| Some(DiskSpace { total: u64::MAX, free: seen.load(Ordering::Relaxed) });
+    let storage =
+        Storage::open(StorageOptions { disk_space: Arc::new(disk_space), ..options(folder.path()) }).unwrap();
+    let large = storage.catalog().topic("large").unwrap().clone();
+    let calls: Vec<_> =
+        large.partitions.iter().map(|partition| (partition.clone(), DeleteBelow::Offset(40))).collect();
+    storage.delete_records(&calls).unwrap();
+    let before = table_bytes(folder.path());
+    for (room, why) in [(u64::MAX, "it is not worth the copies"), (2 * MIB, "there is no room for them")] {
+        free.store(room, Ordering::Relaxed);
+        for _ in 0..3 {
+            storage.tend_logs().unwrap();
+        }
+        assert_eq!(table_bytes(folder.path()), before, "{why}");
+    }
+    free.store(100 * MIB, Ordering::Relaxed);
+    shrinks_below(&storage, folder.path(), before - MIB);
+    small_is_whole(&storage);
+    for partition in &large.partitions {
+        assert_eq!(values(&storage, partition, 40).len() as i64, partition.high_watermark() - 40);
     }
     storage.close().unwrap();
 }
