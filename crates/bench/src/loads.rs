@@ -84,6 +84,7 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("end-to-end",      END_TO_END,                                               "2 000 records a second, one per request, to a tailing consumer"),
     ("tail-1k",         Load { consumers: 2, ..KIB64 },                           "as produce-1k with two tailing consumers beside it"),
     ("catch-up",        CATCH_UP,                                                 "1 MiB fetches from the beginning of 1 GiB, which the page cache holds"),
+    ("catch-up-memory", Load { volume_mib: 24, ..CATCH_UP },                      "the same of 24 MiB, which Ottla holds in memory"),
     ("catch-up-cold",   Load { cold: true, volume_mib: 4096, ..CATCH_UP },        "the same of 4 GiB, once, after the page cache was dropped (root)"),
     ("connections",     Load { connections: 1000, in_flight: 1, ..ONE },          "one record per request on 1 000 connections"),
     ("partitions",      Load { partitions: 2000, ..KIB64 },                       "as produce-1k over 2 000 partitions"),
