@@ -327,7 +327,14 @@ impl Writer {
         }
         let open_ms = self.open_clock.now_ms();
         let capacity = first.group_capacity();
-        let mut group = WriteGroup::new(&engine, self.generations.current(), now_ms, open_ms, capacity)?;
+        let mut group = match WriteGroup::new(&engine, self.generations.current(), now_ms, open_ms, capacity)
+        {
+            Ok(group) => group,
+            Err(error) => {
+                refuse(first);
+                return Err(error);
+            }
+        };
         self.group += 1;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
@@ -342,8 +349,9 @@ impl Writer {
                 break;
             }
         }
-        self.commit(&engine, group)?;
-        // What was taken from the queue and found no room in this group begins the next one.
+        // What was taken from the queue and found no room in this group begins the next one, also after a failure: it is
+        // still to be answered.
+        self.commit(&engine, group).unwrap_or_else(|error| self.failure.set(&error));
         Ok(next)
     }
 
