@@ -210,7 +210,15 @@ impl<'e> WriteGroup<'e> {
 
     /// Frees what the settled family holds of the partition below `offset`.
     pub(crate) fn delete_settled(&mut self, partition: PartitionNumber, offset: i64) {
-        self.batch.delete_range_cf(&self.settled, keys::batch(partition, 0), keys::batch(partition, offset));
+        // RocksDB keeps nothing of an empty range, not even its sequence number: were it the last thing that was synced, the
+        // next start could miss it.
+        if offset > 0 {
+            self.batch.delete_range_cf(
+                &self.settled,
+                keys::batch(partition, 0),
+                keys::batch(partition, offset),
+            );
+        }
     }
 
     pub(crate) fn put_extent(&mut self, partition: &Partition, extent: Extent) {
