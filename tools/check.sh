@@ -6,6 +6,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
 
 shell() { git ls-files -z '*.sh' .ci/run tools/generate.d | xargs -0 shellcheck -x --source-path=SCRIPTDIR; }
+lints() {
+    cargo clippy --release --locked --workspace --all-targets -- -D warnings || return
+    cargo clippy --release --locked -p ottla-storage --features fault --all-targets -- -D warnings
+}
 docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items --quiet; }
 # The tests that drive a whole process find it through OTTLA_BINARY; OTTLA_FAULTY_BINARY breaks syncs on purpose.
 tests() {
@@ -18,9 +22,10 @@ tests() {
 
 stage format cargo fmt --all --check
 stage shellcheck shell
-stage clippy cargo clippy --release --locked --workspace --all-targets -- -D warnings
+stage clippy lints
 stage doc docs
 stage deny "$root/tools/deny.sh"
 stage generated "$root/tools/generate.sh" --check
 stage tests tests
+stage model env OTTLA_SEEDS="${OTTLA_SEEDS:-24}" "$root/tools/model.sh"
 conclude

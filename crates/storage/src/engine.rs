@@ -14,7 +14,8 @@ use rocksdb::{
 use self_cell::self_cell;
 
 use crate::{
-    StorageError, StorageOptions, fault,
+    StorageError, StorageOptions,
+    fault::{EngineFaults, Operation},
     keys::{self, GenerationNumber, Home, SETTLED_FAMILY, STATE_FAMILY},
 };
 
@@ -94,6 +95,7 @@ pub(crate) struct Engine {
     db: Db,
     /// Generations that exist as families, whether or not the state names them.
     generations: Mutex<BTreeSet<GenerationNumber>>,
+    pub(crate) faults: EngineFaults,
 }
 
 impl Engine {
@@ -117,7 +119,7 @@ impl Engine {
         });
         let families = families.collect::<Result<Vec<_>, StorageError>>()?;
         let db = Db::open_cf_descriptors(&database, path, families)?;
-        Ok(Self { db, generations: Mutex::new(generations) })
+        Ok(Self { db, generations: Mutex::new(generations), faults: EngineFaults::of(options) })
     }
 
     pub(crate) fn state(&self) -> Result<Family<'_>, StorageError> {
@@ -134,7 +136,8 @@ impl Engine {
     }
 
     pub(crate) fn create_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
-        self.db.create_cf(number.family(), &generation_options()?)?;
+        let create = || Ok(self.db.create_cf(number.family(), &generation_options()?)?);
+        self.faults.pass(Operation::CreateFamily, create)?;
         self.generations.lock().insert(number);
         Ok(())
     }
@@ -142,7 +145,7 @@ impl Engine {
     /// Frees the generation's files once the last reader lets go of it.
     pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
         self.generations.lock().remove(&number);
-        Ok(self.db.drop_cf(&number.family())?)
+        self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))
     }
 
     /// Bytes that a family of batches holds in files and in memory.
@@ -155,26 +158,23 @@ impl Engine {
 
     /// Writes the settled family anew without what is deleted in it.
     pub(crate) fn compact_settled(&self) -> Result<(), StorageError> {
-        if let Some(family) = self.family(Home::Settled) {
+        let Some(family) = self.family(Home::Settled) else { return Ok(()) };
+        self.faults.pass(Operation::Compact, || {
             self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Hands `batch` to the write-ahead log, that is to the operating system, and makes it readable.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
-        fault::before_write()?;
         let mut options = WriteOptions::default();
         options.set_sync(false);
-        Ok(self.db.write_opt(batch, &options)?)
+        self.faults.pass(Operation::Write, || Ok(self.db.write_opt(batch, &options)?))
     }
 
     /// Puts all that [`Engine::write`] has returned for onto the disk.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        if fault::sync_is_skipped()? {
-            return Ok(());
-        }
-        Ok(self.db.flush_wal(true)?)
+        self.faults.pass(Operation::Sync, || Ok(self.db.flush_wal(true)?))
     }
 
     /// Writes all memtables to files, so that the next start has nothing to replay.
@@ -183,7 +183,8 @@ impl Engine {
         let homes = self.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
         families.extend(homes.filter_map(|home| self.family(home)));
         let families: Vec<&Family<'_>> = families.iter().collect();
-        Ok(self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default())?)
+        let flush = || Ok(self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default())?);
+        self.faults.pass(Operation::Flush, flush)
     }
 
     /// Stops flushes and compactions, waiting for those under way.

@@ -1,80 +1,260 @@
 //! Faults on purpose, compiled in only with the feature `fault`: a test that cannot see one of these is no test.
 //!
-//! `OTTLA_FAULT` names one of them:
+//! Every step by which the engine changes the disk passes here first ([`Operation`]). Each storage has faults of its own
+//! (`StorageOptions::faults`), so tests with different ones run side by side. A storage can stop dead at any step, before
+//! or behind it, as a killed process does; what was not synced can then be cut off, as a power cut does. A process takes
+//! its faults from `OTTLA_FAULT`:
 //! - `skip-sync`: syncs report success and do nothing, so a power cut must lose acknowledged records;
-//! - `fail-sync=N`: the N-th sync fails;
-//! - `fail-write=N`: the N-th write fails.
+//! - `fail-sync=N`: the N-th sync and all later ones fail;
+//! - `fail-write=N`: the N-th write and all later ones fail.
+
+/// A step by which the engine changes what is on the disk.
+#[cfg_attr(not(feature = "fault"), expect(unreachable_pub, reason = "public with the feature"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A WriteBatch into the write-ahead log.
+    Write,
+    /// Everything written onto the disk.
+    Sync,
+    /// The family of a generation.
+    CreateFamily,
+    /// The end of one.
+    DropFamily,
+    /// The settled family written anew.
+    Compact,
+    /// All memtables written to files, at a close.
+    Flush,
+}
 
 #[cfg(not(feature = "fault"))]
 mod switch {
-    use crate::StorageError;
+    use super::Operation;
+    use crate::{StorageError, StorageOptions};
 
-    #[inline]
-    pub(crate) fn before_write() -> Result<(), StorageError> {
-        Ok(())
-    }
+    pub(crate) struct Faults;
 
-    #[inline]
-    pub(crate) fn sync_is_skipped() -> Result<bool, StorageError> {
-        Ok(false)
+    impl Faults {
+        pub(crate) fn of(_: &StorageOptions) -> Self {
+            Self
+        }
+
+        #[inline]
+        pub(crate) fn pass(
+            &self,
+            _: Operation,
+            step: impl FnOnce() -> Result<(), StorageError>,
+        ) -> Result<(), StorageError> {
+            step()
+        }
+
+        #[inline]
+        pub(crate) fn chore_asked(&self) {}
+
+        #[inline]
+        pub(crate) fn chore_done(&self) {}
     }
 }
 
 #[cfg(feature = "fault")]
 mod switch {
-    use std::sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
+    use std::{
+        collections::BTreeMap,
+        fs::{self, File},
+        io,
+        path::{Path, PathBuf},
+        sync::Arc,
+        thread,
+        time::Duration,
     };
 
-    use crate::StorageError;
+    use parking_lot::Mutex;
 
-    #[derive(Clone, Copy, PartialEq)]
-    enum Fault {
-        None,
-        SkipSync,
-        FailSync(u64),
-        FailWrite(u64),
+    use super::Operation;
+    use crate::{StorageError, StorageOptions};
+
+    /// Where a storage stops dead.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CrashPoint {
+        /// At a step of this kind …
+        pub operation: Operation,
+        /// … this many of them from now, the next one being 1 …
+        pub number: u64,
+        /// … once it is done, though nobody hears of that; else instead of it, once the others who write had some time to
+        /// go on, as beside a slow disk.
+        pub behind: bool,
     }
 
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    static SYNCS: AtomicU64 = AtomicU64::new(0);
+    /// For how long a step that never comes to its end keeps its thread.
+    const SLOW: Duration = Duration::from_millis(2);
 
-    fn chosen() -> Fault {
-        static CHOSEN: OnceLock<Fault> = OnceLock::new();
-        *CHOSEN.get_or_init(|| {
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Arrival {
+        Passes,
+        CrashesBehind,
+        CrashesInstead,
+    }
+
+    /// The faults of one open storage. Clones share them.
+    #[derive(Clone, Debug, Default)]
+    pub struct Faults {
+        plan: Arc<Mutex<Plan>>,
+    }
+
+    #[derive(Debug, Default)]
+    struct Plan {
+        folder: PathBuf,
+        skips_syncs: bool,
+        /// Steps of this kind fail from that number on.
+        failing: Option<(Operation, u64)>,
+        crash: Option<CrashPoint>,
+        stopped: bool,
+        /// Steps of the kind that fails.
+        passed: u64,
+        chores_left: u64,
+        /// How much of each write-ahead log is on the disk.
+        synced: BTreeMap<u64, u64>,
+    }
+
+    impl Faults {
+        /// Those that `OTTLA_FAULT` names; usually none.
+        pub fn of_the_process() -> Self {
+            let faults = Self::default();
             let text = std::env::var("OTTLA_FAULT").unwrap_or_default();
-            match text.split_once('=').map(|(name, number)| (name, number.parse())) {
-                Some(("fail-sync", Ok(number))) => Fault::FailSync(number),
-                Some(("fail-write", Ok(number))) => Fault::FailWrite(number),
-                _ if text == "skip-sync" => Fault::SkipSync,
-                _ => Fault::None,
+            let failing = match text.split_once('=').map(|(name, number)| (name, number.parse())) {
+                Some(("fail-sync", Ok(number))) => Some((Operation::Sync, number)),
+                Some(("fail-write", Ok(number))) => Some((Operation::Write, number)),
+                _ => None,
+            };
+            faults.plan.lock().failing = failing;
+            faults.skip_syncs(text == "skip-sync");
+            faults
+        }
+
+        /// From now on syncs report success and do nothing, or work again.
+        pub fn skip_syncs(&self, skip: bool) {
+            self.plan.lock().skips_syncs = skip;
+        }
+
+        /// Stops the storage dead once it comes to that point: nothing reaches the disk any more. `None`: goes on.
+        pub fn crash_at(&self, point: Option<CrashPoint>) {
+            self.plan.lock().crash = point;
+        }
+
+        /// Stops the storage dead at whatever comes next, if it did not stop before.
+        pub fn crash_now(&self) {
+            self.plan.lock().stopped = true;
+        }
+
+        /// Whether the storage stopped dead.
+        pub fn is_stopped(&self) -> bool {
+            self.plan.lock().stopped
+        }
+
+        /// Families that are still to be created or dropped off the writer's thread.
+        pub fn chores_left(&self) -> u64 {
+            self.plan.lock().chores_left
+        }
+
+        /// Does to `folder`, in which nobody works any more, what a power cut does: the newest write-ahead log loses what
+        /// was not synced, or some of it. `keep` chooses its length between the bytes that were synced and all.
+        ///
+        /// # Errors
+        /// The file cannot be shortened.
+        pub fn cut_power(&self, folder: &Path, keep: impl FnOnce(u64, u64) -> u64) -> io::Result<()> {
+            // RocksDB syncs older logs by itself before it relies on a newer one.
+            let Some((number, written)) = logs(folder)?.into_iter().next_back() else { return Ok(()) };
+            let synced = self.plan.lock().synced.get(&number).copied().unwrap_or(0).min(written);
+            let file = File::options().write(true).open(folder.join(format!("{number:06}.log")))?;
+            file.set_len(keep(synced, written).clamp(synced, written))
+        }
+
+        pub(crate) fn chore_asked(&self) {
+            self.plan.lock().chores_left += 1;
+        }
+
+        pub(crate) fn chore_done(&self) {
+            self.plan.lock().chores_left -= 1;
+        }
+
+        pub(crate) fn of(options: &StorageOptions) -> Self {
+            options.faults.plan.lock().folder.clone_from(&options.path);
+            options.faults.clone()
+        }
+
+        /// Does the step, unless it is to fail.
+        pub(crate) fn pass(
+            &self,
+            operation: Operation,
+            step: impl FnOnce() -> Result<(), StorageError>,
+        ) -> Result<(), StorageError> {
+            let syncs = operation == Operation::Sync;
+            let (arrival, folder, skipped) = {
+                let mut plan = self.plan.lock();
+                (plan.arrive(operation)?, plan.folder.clone(), syncs && plan.skips_syncs)
+            };
+            if arrival == Arrival::CrashesInstead {
+                thread::sleep(SLOW);
+                self.plan.lock().stopped = true;
+                return Err(injected());
             }
-        })
-    }
-
-    fn fail_at(count: &AtomicU64, number: u64) -> Result<(), StorageError> {
-        if count.fetch_add(1, Ordering::Relaxed) + 1 < number {
-            return Ok(());
-        }
-        let source = std::io::Error::other("injected fault");
-        Err(StorageError::Io { context: "injected", source: source.into() })
-    }
-
-    pub(crate) fn before_write() -> Result<(), StorageError> {
-        match chosen() {
-            Fault::FailWrite(number) => fail_at(&WRITES, number),
-            _ => Ok(()),
+            // Before the sync: what is written beside it may not be in it.
+            let lengths = if syncs && !skipped { logs(&folder).unwrap_or_default() } else { BTreeMap::new() };
+            if !skipped {
+                step()?;
+            }
+            let mut plan = self.plan.lock();
+            plan.synced.extend(lengths);
+            plan.stopped |= arrival == Arrival::CrashesBehind;
+            // It may also have stopped elsewhere meanwhile: the step is done, and nobody hears of it.
+            if plan.stopped { Err(injected()) } else { Ok(()) }
         }
     }
 
-    pub(crate) fn sync_is_skipped() -> Result<bool, StorageError> {
-        match chosen() {
-            Fault::SkipSync => Ok(true),
-            Fault::FailSync(number) => fail_at(&SYNCS, number).map(|()| false),
-            _ => Ok(false),
+    impl Plan {
+        /// Counts the step; fails if it must not be done.
+        fn arrive(&mut self, operation: Operation) -> Result<Arrival, StorageError> {
+            if self.stopped {
+                return Err(injected());
+            }
+            if let Some((_, number)) = self.failing.filter(|(failing, _)| *failing == operation) {
+                self.passed += 1;
+                if self.passed >= number {
+                    return Err(injected());
+                }
+            }
+            let Some(point) = self.crash.as_mut().filter(|point| point.operation == operation) else {
+                return Ok(Arrival::Passes);
+            };
+            point.number = point.number.saturating_sub(1);
+            Ok(match (point.number, point.behind) {
+                (0, true) => Arrival::CrashesBehind,
+                (0, false) => Arrival::CrashesInstead,
+                _ => Arrival::Passes,
+            })
         }
+    }
+
+    /// The write-ahead logs of a folder by number, with their lengths.
+    fn logs(folder: &Path) -> io::Result<BTreeMap<u64, u64>> {
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
+            if let Some(number) = number.and_then(|number| number.parse().ok())
+                && let Ok(metadata) = entry.metadata()
+            {
+                found.insert(number, metadata.len());
+            }
+        }
+        Ok(found)
+    }
+
+    fn injected() -> StorageError {
+        StorageError::Io { context: "injected", source: Arc::new(io::Error::other("injected fault")) }
     }
 }
 
-pub(crate) use switch::{before_write, sync_is_skipped};
+pub(crate) use switch::Faults as EngineFaults;
+#[cfg(feature = "fault")]
+pub use switch::{CrashPoint, Faults};

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::{
     StorageOptions, engine::Engine, keys::GenerationNumber, queue::CommandQueue, storage::Failure,
@@ -19,6 +19,16 @@ pub(crate) enum Chore {
     Prepare(GenerationNumber),
     /// Drop the family of a generation that the state names no more.
     Drop(GenerationNumber),
+}
+
+/// Asks for a chore; false if too many wait.
+pub(crate) fn ask(chores: &Sender<Chore>, engine: &Engine, chore: Chore) -> bool {
+    engine.faults.chore_asked();
+    let asked = chores.try_send(chore).is_ok();
+    if !asked {
+        engine.faults.chore_done();
+    }
+    asked
 }
 
 pub(crate) struct Housekeeping {
@@ -56,6 +66,7 @@ impl Housekeeping {
             (Ok(()), Chore::Prepare(number)) => self.commands.send(Command::GenerationReady(number)),
             (Ok(()), Chore::Drop(number)) => tracing::debug!(generation = number.0, "dropped"),
         }
+        self.engine.faults.chore_done();
     }
 
     fn expire_producers(&self) {

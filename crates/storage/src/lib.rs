@@ -64,6 +64,8 @@ pub use compaction::Compaction;
 pub use coordinator_log::CoordinatorRecord;
 pub use disk::DiskSpace;
 pub use error::{OpenError, StorageError};
+#[cfg(feature = "fault")]
+pub use fault::{CrashPoint, Faults, Operation};
 pub use index::{EpochEndOffset, TimestampedOffset};
 pub use options::{DiskProbe, FlushPolicy, LogPolicy, StorageOptions};
 pub use partition::{Partition, PartitionNumber, Watcher};

@@ -89,6 +89,9 @@ pub struct StorageOptions {
     /// Called once, on a storage thread, when a write or sync has failed: nothing is acknowledged any more and the
     /// process must end.
     pub on_fatal: Arc<dyn Fn(&StorageError) + Send + Sync>,
+    /// What goes wrong on purpose.
+    #[cfg(feature = "fault")]
+    pub faults: crate::Faults,
 }
 
 impl StorageOptions {
@@ -113,6 +116,8 @@ impl StorageOptions {
             clock: Arc::new(system_clock),
             uptime: Arc::new(move || started.elapsed()),
             on_fatal: Arc::new(|_| {}),
+            #[cfg(feature = "fault")]
+            faults: crate::Faults::of_the_process(),
         }
     }
 }

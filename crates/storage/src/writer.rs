@@ -29,7 +29,7 @@ use crate::{
     compaction::CleaningStep,
     engine::{Engine, Family},
     generation::{Extent, Generations},
-    housekeeping::Chore,
+    housekeeping::{self, Chore},
     index::CompleteStretch,
     keys::{self, ExtentRecord, GenerationNumber, GenerationRecord, Home, NodeKey},
     options::OpenClock,
@@ -527,10 +527,10 @@ impl Writer {
         }
         for number in self.generations.extents_removed(&group.extents_removed) {
             group.delete_state(keys::generation(number));
-            let chores = self.chores.clone();
+            let (chores, engine) = (self.chores.clone(), Arc::clone(&self.engine));
             let drop_it = move |durable: Result<(), StorageError>| {
                 // Left undone, the next start does it.
-                if durable.is_ok() && chores.try_send(Chore::Drop(number)).is_err() {
+                if durable.is_ok() && !housekeeping::ask(&chores, &engine, Chore::Drop(number)) {
                     tracing::debug!(generation = number.0, "dropped at the next start");
                 }
             };
@@ -559,7 +559,7 @@ impl Writer {
     fn ask_for_successor(&mut self) {
         let StorageOptions { clock, generation_bytes, generation_age, .. } = &self.options;
         if let Some(number) = self.generations.wanted(clock(), *generation_bytes, *generation_age)
-            && self.chores.try_send(Chore::Prepare(number)).is_err()
+            && !housekeeping::ask(&self.chores, &self.engine, Chore::Prepare(number))
         {
             tracing::debug!("no successor for the current generation yet");
             self.generations.successor_refused();

@@ -5,5 +5,4 @@ mod catch_up;
 mod common;
 mod folder;
 mod log;
-mod model;
 mod space;

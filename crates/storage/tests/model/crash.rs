@@ -1,0 +1,283 @@
+//! The end of a storage in the middle of its work, and what may be there afterwards: all that was acknowledged, and what was
+//! in flight as far as the storage came, each request wholly or not at all.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use storage::{Acks, CrashPoint, Faults, OpenError, Operation, Storage};
+
+use crate::{
+    PARTITIONS, Walk,
+    log::{Batch, Log, Topic},
+};
+
+/// A topic's name and the index of one of its partitions.
+pub(crate) type Place = (String, usize);
+
+/// One append request: batches that are there together or not at all.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) acks: Acks,
+    pub(crate) batches: Vec<(Place, Batch)>,
+}
+
+/// What was asked for and not certainly done when the storage ended.
+#[derive(Debug)]
+pub(crate) enum Doubt {
+    /// These, in this order; how many the operating system has for certain, and how many the disk.
+    Appends {
+        requests: Vec<Request>,
+        written: usize,
+        synced: usize,
+    },
+    /// All these logs begin there, or all where they did.
+    LogStarts(BTreeMap<Place, i64>),
+    Created {
+        name: String,
+        keyed: bool,
+    },
+    Deleted(String),
+    /// Retention, cleaning and settling came as far as they came.
+    Tended,
+    /// The clean mark is there or not.
+    Closed,
+}
+
+/// What readers saw of a log last.
+struct Seen {
+    log_start_offset: i64,
+    high_watermark: i64,
+}
+
+impl Walk {
+    /// Works on until the storage stops dead at some step, opens what it left behind and compares.
+    pub(crate) fn crash(&mut self, step: u64) {
+        let power = self.random.random();
+        let point = self.crash_point();
+        self.context += &format!(", {} at {point:?}", if power { "power cut" } else { "killed" });
+        self.faults.crash_at(Some(point));
+        let mut doubt = None;
+        for _ in 0..6 {
+            doubt = self.act_towards(point.operation, step);
+            if doubt.is_some() || self.faults.is_stopped() {
+                break;
+            }
+        }
+        if doubt.is_none() {
+            self.faults.crash_now();
+        }
+        let seen = self.seen();
+        // Answers whoever still waits; the stopped storage cannot write any more.
+        self.storage().close().ok();
+        self.storage = None;
+        if power {
+            self.cut_power();
+        }
+        self.reopen(if matches!(doubt, Some(Doubt::Closed)) { None } else { Some(true) });
+        self.check_seen(&seen, power, &doubt);
+        if let Some(doubt) = doubt {
+            self.resolve(doubt, power);
+        }
+        self.check_records();
+    }
+
+    /// Asks for something that may lead to such a step.
+    fn act_towards(&mut self, operation: Operation, step: u64) -> Option<Doubt> {
+        let dice = self.random.random_range(0..12);
+        match (operation, dice) {
+            (Operation::Flush, 0..=6) | (_, 0) => self.close(),
+            (Operation::DropFamily, 1..=4) if self.topics.len() > 1 => self.delete(),
+            (Operation::DropFamily, 1..=7) => self.delete_records(),
+            (Operation::DropFamily | Operation::Compact, _) => self.tend(),
+            (Operation::CreateFamily, _) => self.append(step),
+            (_, 1) if self.topics.len() < 4 => self.create(),
+            (_, 2) if self.topics.len() > 1 => self.delete(),
+            (_, 3 | 4) => self.delete_records(),
+            (_, 5..=8) => self.tend(),
+            _ => self.append(step),
+        }
+    }
+
+    fn crash_point(&mut self) -> CrashPoint {
+        let operation = match self.random.random_range(0..16) {
+            0..6 => Operation::Write,
+            6..12 => Operation::Sync,
+            12 => Operation::CreateFamily,
+            13 => Operation::DropFamily,
+            14 => Operation::Compact,
+            _ => Operation::Flush,
+        };
+        let number = match operation {
+            Operation::Write if self.random.random() => self.random.random_range(1..12),
+            Operation::Write | Operation::Sync => self.random.random_range(1..4),
+            _ => 1,
+        };
+        CrashPoint { operation, number, behind: self.random.random() }
+    }
+
+    fn cut_power(&mut self) {
+        let (faults, random) = (self.faults.clone(), &mut self.random);
+        let keep = |synced, written| match random.random_range(0..6) {
+            0..3 => synced,
+            3 => written,
+            _ => random.random_range(synced..=written),
+        };
+        faults.cut_power(self.folder.path(), keep).unwrap();
+    }
+
+    /// Opens the folder, perhaps not at the first attempt. `unclean` is what the storage must find, if that is certain.
+    pub(crate) fn reopen(&mut self, mut unclean: Option<bool>) {
+        self.storage = None;
+        while self.random.random_range(0..4) == 0 {
+            let point = CrashPoint { number: self.random.random_range(1..3), ..self.crash_point() };
+            let power = self.random.random();
+            self.faults = Faults::default();
+            self.faults.crash_at(Some(point));
+            match Storage::open(self.options()) {
+                Ok(storage) => {
+                    self.faults.crash_at(None);
+                    return self.opened(storage, unclean);
+                }
+                Err(OpenError::Storage { .. }) if self.faults.is_stopped() => {}
+                Err(error) => panic!("{}: {error}", self.context),
+            }
+            if power {
+                self.cut_power();
+            }
+            // It may have come as far as to note that it started.
+            unclean = unclean.filter(|unclean| *unclean);
+        }
+        self.faults = Faults::default();
+        self.faults.skip_syncs(self.skips_syncs);
+        let storage = Storage::open(self.options());
+        let storage = storage.unwrap_or_else(|error| panic!("{}: {error}", self.context));
+        self.opened(storage, unclean);
+    }
+
+    fn opened(&mut self, storage: Storage, unclean: Option<bool>) {
+        let found = storage.recovery().unclean;
+        assert!(unclean.is_none_or(|unclean| unclean == found), "{}: unclean {found}", self.context);
+        self.storage = Some(storage);
+        for (name, topic) in &mut self.topics {
+            topic.never_restarted = false;
+            let catalog = self.storage.as_ref().unwrap().catalog();
+            let Some(topic_found) = catalog.topic(name) else { continue };
+            for (log, partition) in topic.logs.iter_mut().zip(&topic_found.partitions) {
+                let least = log.leader_epoch + i32::from(found);
+                assert!(partition.leader_epoch() >= least, "{}: {name} is in an old epoch", self.context);
+                log.leader_epoch = partition.leader_epoch();
+            }
+        }
+    }
+
+    fn seen(&self) -> BTreeMap<Place, Seen> {
+        let mut seen = BTreeMap::new();
+        for (name, index) in self.places() {
+            let catalog = self.storage().catalog();
+            let Some(topic) = catalog.topic(&name) else { continue };
+            let partition = &topic.partitions[index];
+            let (log_start_offset, high_watermark) =
+                (partition.log_start_offset(), partition.high_watermark());
+            seen.insert((name, index), Seen { log_start_offset, high_watermark });
+        }
+        seen
+    }
+
+    /// What readers saw is there, and what was gone stays gone. Records of acks=1 are seen before they are synced.
+    fn check_seen(&self, seen: &BTreeMap<Place, Seen>, power: bool, doubt: &Option<Doubt>) {
+        let unsynced = match doubt {
+            Some(Doubt::Appends { requests, .. }) => requests.iter().any(|each| each.acks != Acks::All),
+            _ => false,
+        };
+        let catalog = self.storage().catalog();
+        for ((name, index), seen) in seen {
+            let Some(topic) = catalog.topic(name) else { continue };
+            let partition = &topic.partitions[*index];
+            let (start, end) = (partition.log_start_offset(), partition.high_watermark());
+            let context = format!("{} {name}-{index}", self.context);
+            assert!(start >= seen.log_start_offset, "{context}: it began at {}", seen.log_start_offset);
+            let lasting = !(power && unsynced);
+            assert!(!lasting || end >= seen.high_watermark, "{context}: {} was seen", seen.high_watermark);
+        }
+    }
+
+    /// Finds out what became of what was in flight: it must be one of the outcomes that are allowed.
+    fn resolve(&mut self, doubt: Doubt, power: bool) {
+        match doubt {
+            Doubt::Appends { requests, written, synced } => {
+                self.resolve_appends(requests, if power { synced } else { written });
+            }
+            Doubt::LogStarts(starts) => {
+                let found = |(name, index): &Place| self.partition(name, *index).log_start_offset();
+                let changed = |place: &Place, start: i64| start != self.log(place).start;
+                let moved = starts.iter().filter(|(place, start)| changed(place, **start));
+                let done: Vec<bool> = moved.map(|(place, start)| found(place) == *start).collect();
+                assert!(done.iter().all(|one| *one == done[0]), "{}: {done:?} of {starts:?}", self.context);
+                if done.first() == Some(&true) {
+                    self.move_log_starts(&starts);
+                }
+            }
+            Doubt::Created { name, keyed } => {
+                if self.storage().catalog().topic(&name).is_some() {
+                    self.created(name, keyed);
+                }
+            }
+            Doubt::Deleted(name) => {
+                if self.storage().catalog().topic(&name).is_none() {
+                    self.deleted(&name);
+                }
+            }
+            Doubt::Tended => self.tended(false),
+            Doubt::Closed => {}
+        }
+    }
+
+    /// So many of the requests are there as the ends of the logs say, all of each, and at least those that are `certain`.
+    fn resolve_appends(&mut self, requests: Vec<Request>, certain: usize) {
+        let places = self.places();
+        let ends = |walk: &Self| -> Vec<i64> {
+            places.iter().map(|(name, index)| walk.partition(name, *index).high_watermark()).collect()
+        };
+        let found = ends(self);
+        let asked = requests.len();
+        for (number, request) in requests.into_iter().enumerate() {
+            let known: Vec<i64> = places.iter().map(|place| self.log(place).end).collect();
+            if number >= certain && known == found {
+                return;
+            }
+            self.appended(request);
+        }
+        let known: Vec<i64> = places.iter().map(|place| self.log(place).end).collect();
+        assert_eq!(
+            found, known,
+            "{}: the ends of {places:?} after {certain} to {asked} requests",
+            self.context
+        );
+    }
+
+    pub(crate) fn created(&mut self, name: String, keyed: bool) {
+        let topic = self.storage().catalog().topic(&name).cloned().unwrap();
+        assert_eq!(topic.partitions.len(), PARTITIONS, "{}", self.context);
+        let log =
+            |index: usize| Log { leader_epoch: topic.partitions[index].leader_epoch(), ..Log::default() };
+        let logs = (0..PARTITIONS).map(log).collect();
+        self.topics.insert(name, Topic { logs, keyed, never_restarted: true });
+    }
+
+    pub(crate) fn deleted(&mut self, name: &str) {
+        self.topics.remove(name);
+        self.world.policies.lock().remove(name);
+    }
+
+    pub(crate) fn appended(&mut self, request: Request) {
+        for (place, batch) in request.batches {
+            self.log_mut(&place).push(batch);
+        }
+    }
+
+    pub(crate) fn move_log_starts(&mut self, starts: &BTreeMap<Place, i64>) {
+        for (place, start) in starts {
+            self.log_mut(place).start = *start;
+        }
+    }
+}

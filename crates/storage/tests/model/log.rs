@@ -1,0 +1,156 @@
+//! The plain model: what each log must hold, and what the storage may make of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use codec::records::{Record as StoredRecord, RecordBatch};
+use storage::{Partition, Retention, Storage};
+
+use crate::common::UNLIMITED;
+
+/// Offset, key and value.
+pub(crate) type Record = (i64, Option<Bytes>, Option<Bytes>);
+
+/// A batch as it was appended, or as a cleaning left it.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) base_offset: i64,
+    pub(crate) end: i64,
+    pub(crate) records: Vec<Record>,
+    pub(crate) bytes: u64,
+    pub(crate) appended_ms: u64,
+}
+
+#[derive(Default, Debug)]
+pub(crate) struct Log {
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) leader_epoch: i32,
+    /// Bytes that a cleaning which was cut short has freed, at most: they are still counted, all or some of them.
+    pub(crate) uncounted: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) logs: Vec<Log>,
+    /// Its records have keys, so that it can be compacted.
+    pub(crate) keyed: bool,
+    /// Nothing hid an append time from the storage since it was empty.
+    pub(crate) never_restarted: bool,
+}
+
+impl Log {
+    /// The batches that hold something at or above the log start.
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.iter().filter(|batch| batch.end > self.start)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.alive().map(|batch| batch.bytes).sum()
+    }
+
+    pub(crate) fn records_from(&self, from: i64) -> Vec<Record> {
+        self.alive().flat_map(|batch| batch.records.clone()).filter(|(offset, ..)| *offset >= from).collect()
+    }
+
+    pub(crate) fn push(&mut self, batch: Batch) {
+        assert_eq!(batch.base_offset, self.end);
+        self.end = batch.end;
+        self.batches.push(batch);
+    }
+
+    /// The storage counts the bytes of the log right.
+    pub(crate) fn check_size(&self, partition: &Partition, context: &str) {
+        let (found, least) = (partition.size_bytes(), self.bytes());
+        let most = least + self.uncounted;
+        assert!((least..=most).contains(&found), "{context}: {found} bytes, not {least} to {most}");
+    }
+
+    /// A look at the log after the storage was to tend it: nothing went that had to stay and, if the storage got to the end
+    /// of its work, nothing stayed that had to go. From here on what is there must stay.
+    pub(crate) fn tended(&mut self, storage: &Storage, partition: &Partition, rules: &Rules, context: &str) {
+        self.check_retained(partition, rules, context);
+        self.start = partition.log_start_offset();
+        if !rules.compacts {
+            return;
+        }
+        let found = stored(storage, partition, self.start);
+        self.check_compacted(&found, rules.complete, context);
+        let counted = self.bytes() + self.uncounted;
+        for batch in &mut self.batches {
+            let left = found.iter().find(|left| left.base_offset == batch.base_offset);
+            (batch.records, batch.bytes) =
+                left.map_or((Vec::new(), 0), |left| (left.records.clone(), left.bytes));
+        }
+        self.uncounted = counted.saturating_sub(self.bytes());
+        if rules.complete || partition.size_bytes() == self.bytes() {
+            self.uncounted = 0;
+        }
+    }
+
+    /// Nothing appeared, of each key the newest record stayed unless it deletes and, if that is `complete`, no older one did.
+    fn check_compacted(&self, found: &[Batch], complete: bool, context: &str) {
+        let before = self.records_from(self.start);
+        let found = found.iter().flat_map(|batch| &batch.records);
+        let found: Vec<&Record> = found.filter(|(offset, ..)| *offset >= self.start).collect();
+        assert!(found.iter().all(|record| before.contains(record)), "{context}: something appeared");
+        let newest: BTreeMap<_, _> = before.iter().map(|record| (record.1.clone(), record)).collect();
+        for newest in newest.values().filter(|(_, _, value)| value.is_some()) {
+            assert!(found.contains(newest), "{context}: offset {} is the newest of its key", newest.0);
+        }
+        let mut seen = BTreeSet::new();
+        for (offset, key, _) in found {
+            assert!(seen.insert(key) || !complete, "{context}: offset {offset} is not the first of its key");
+        }
+    }
+
+    /// Nothing went too early by retention nor, if that is complete, stayed too long.
+    fn check_retained(&self, partition: &Partition, rules: &Rules, context: &str) {
+        let Rules { retention, now_ms, .. } = *rules;
+        let start = partition.log_start_offset();
+        assert!(start >= self.start, "{context}: it went back");
+        let is_old = |batch: &Batch| retention.ms.is_some_and(|limit| now_ms - batch.appended_ms >= limit);
+        let mut behind = self.bytes() + self.uncounted;
+        for gone in self.alive() {
+            behind -= gone.bytes;
+            let over = retention.bytes.is_some_and(|limit| behind >= limit);
+            let deleted = gone.end <= start;
+            assert!(!deleted || is_old(gone) || over, "{context}: {} went too early", gone.base_offset);
+        }
+        if rules.complete {
+            let all_old = rules.never_restarted && self.alive().all(is_old);
+            assert!(!all_old || start == self.end, "{context}: all is old");
+            let too_much = retention.bytes.is_some_and(|limit| partition.size_bytes() > limit + 200_000);
+            assert!(!too_much, "{context}: {} bytes", partition.size_bytes());
+        }
+    }
+}
+
+/// What tending may do, and must.
+pub(crate) struct Rules {
+    pub(crate) retention: Retention,
+    pub(crate) compacts: bool,
+    pub(crate) now_ms: u64,
+    /// The storage knows when each batch was appended.
+    pub(crate) never_restarted: bool,
+    /// It was not cut short.
+    pub(crate) complete: bool,
+}
+
+/// The batches of the partition from the one that holds `from`, as they are stored.
+fn stored(storage: &Storage, partition: &Partition, from: i64) -> Vec<Batch> {
+    let parsed = |bytes: Bytes| {
+        let batch = RecordBatch::parse_stored(bytes.clone()).unwrap();
+        let record = |record: StoredRecord| (record.offset, record.key, record.value);
+        let records = batch.records().unwrap().map(|found| record(found.unwrap())).collect();
+        let (base_offset, end) = (batch.header().base_offset, batch.header().next_offset());
+        Batch { base_offset, end, records, bytes: bytes.len() as u64, appended_ms: 0 }
+    };
+    storage.read(partition, from, UNLIMITED).unwrap().batches.into_iter().map(parsed).collect()
+}
+
+pub(crate) fn stored_records(storage: &Storage, partition: &Partition, from: i64) -> Vec<Record> {
+    let records = stored(storage, partition, from).into_iter().flat_map(|batch| batch.records);
+    records.filter(|(offset, ..)| *offset >= from).collect()
+}
