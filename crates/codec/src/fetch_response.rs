@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes};
-use kafka_protocol::protocol::{Encodable, Message};
+use kafka_protocol::protocol::Encodable;
 
 use crate::chain::Chain;
 use crate::error::EncodeError;
+use crate::legacy::Extended;
 use crate::messages;
 use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use crate::wire::put_uvarint;
@@ -33,6 +34,8 @@ impl From<messages::FetchResponse> for FetchResponse {
     }
 }
 
+/// From this version on there are transactions, and before it message sets instead of batches (KIP-98).
+const TRANSACTIONS_FROM: i16 = 4;
 /// From this version on lengths are varints and structs end in tagged fields.
 const FLEXIBLE_FROM: i16 = 12;
 /// From this version on topics are named by their ids (KIP-516).
@@ -47,11 +50,10 @@ struct Encoder<'a> {
 /// Appends `response` to `out`.
 ///
 /// # Errors
-/// If kafka-protocol knows no such version, or a length does not fit its field.
+/// If there is no such version, or a length does not fit its field.
 pub(crate) fn encode(response: &FetchResponse, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
     let mut encoder = Encoder { out, version, batches: response.batches.iter() };
-    let known = messages::FetchResponse::VERSIONS;
-    if version < known.min || version > known.max {
+    if !<messages::FetchResponse as Extended>::VERSIONS.contains(&version) {
         return Err(encoder.error("no such version".to_owned()));
     }
     encoder.response(&response.message)
@@ -60,7 +62,9 @@ pub(crate) fn encode(response: &FetchResponse, version: i16, out: &mut Chain) ->
 impl Encoder<'_> {
     fn response(&mut self, response: &messages::FetchResponse) -> Result<(), EncodeError> {
         let out = self.out.buf();
-        out.put_i32(response.throttle_time_ms);
+        if self.version >= 1 {
+            out.put_i32(response.throttle_time_ms);
+        }
         if self.version >= 7 {
             out.put_i16(response.error_code);
             out.put_i32(response.session_id);
@@ -109,14 +113,16 @@ impl Encoder<'_> {
         out.put_i32(partition.partition_index);
         out.put_i16(partition.error_code);
         out.put_i64(partition.high_watermark);
-        out.put_i64(partition.last_stable_offset);
-        if self.version >= 5 {
-            out.put_i64(partition.log_start_offset);
-        }
-        let aborted = partition.aborted_transactions.as_deref();
-        self.count(aborted.map(<[_]>::len))?;
-        for transaction in aborted.unwrap_or_default() {
-            self.nested(transaction)?;
+        if self.version >= TRANSACTIONS_FROM {
+            out.put_i64(partition.last_stable_offset);
+            if self.version >= 5 {
+                out.put_i64(partition.log_start_offset);
+            }
+            let aborted = partition.aborted_transactions.as_deref();
+            self.count(aborted.map(<[_]>::len))?;
+            for transaction in aborted.unwrap_or_default() {
+                self.nested(transaction)?;
+            }
         }
         if self.version >= 11 {
             self.out.buf().put_i32(*partition.preferred_read_replica);
@@ -345,7 +351,7 @@ mod tests {
         let mut chain = Chain::new();
         let response = response.into();
         encode(&response, 4, &mut chain).unwrap();
-        assert!(encode(&response, 3, &mut Chain::new()).is_err());
+        assert!(encode(&response, -1, &mut Chain::new()).is_err());
         assert!(encode(&response, 19, &mut Chain::new()).is_err());
     }
 }

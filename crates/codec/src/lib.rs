@@ -4,6 +4,7 @@
 //! frame   length prefix, request and response headers          chain   a response being written, record data spliced in
 //! request trait Request and Response: decode and encode one API at one version
 //! messages the typed messages                                   error_code   Kafka's error codes
+//! legacy   old and newest versions of APIs, and message sets, where kafka-protocol ends
 //! shape    the layout of every request: bounds a body before anything is allocated
 //! records  record batches, checked once, opened when needed
 //! ```
@@ -17,7 +18,9 @@ pub mod chain;
 pub mod error;
 pub mod error_code;
 mod fetch_response;
+mod fields;
 pub mod frame;
+pub mod legacy;
 pub mod messages;
 pub mod records;
 pub mod request;

@@ -1,5 +1,7 @@
 //! kafka-protocol's messages, re-exported: no other crate names kafka-protocol.
 //!
+//! Where its messages lack fields of the versions that it lacks, they are our own, under the same names.
+//!
 //! Each request and response is here under its own name, the structs nested in it in a module of
 //! the message's name (`messages::fetch_response::PartitionData`). They are `non_exhaustive`:
 //! build them from `Default` and the `with_…` methods.
@@ -11,6 +13,30 @@
 use bytes::Bytes;
 
 pub use kafka_protocol::messages::*;
+
+pub use crate::legacy::ApiVersionsRequest;
+pub use list_offsets_request::ListOffsetsRequest;
+pub use list_offsets_response::ListOffsetsResponse;
+
+/// See [`ApiVersionsRequest`].
+pub mod api_versions_request {
+    pub use crate::legacy::ApiVersionsRequest;
+}
+
+/// See [`ListOffsetsRequest`].
+pub mod list_offsets_request {
+    pub use crate::legacy::list_offsets_messages::{
+        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+    };
+}
+
+/// See [`ListOffsetsResponse`].
+pub mod list_offsets_response {
+    pub use crate::legacy::list_offsets_messages::{
+        ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+    };
+}
+
 pub use kafka_protocol::protocol::StrBytes;
 
 /// A copy that does not hold on to the frame `bytes` is a slice of.

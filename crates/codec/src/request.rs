@@ -4,11 +4,9 @@
 //! type and gets the rest. Decoding takes a whole body: what is left over is an error. Brokers
 //! use `Request::decode` and `Response::encode`; the other two directions serve clients and tests.
 //!
-//! Versions that kafka-protocol lacks come in here and nowhere else. Their layouts are in
-//! [`shape`] already. An API that gets some leaves the list of this file for an
-//! implementation of its own, as [`FetchResponse`] has: `VERSIONS` widened, and after the shape
-//! check those versions decoded by `legacy::<api>::decode` into the same modern struct, so that
-//! handlers go on knowing one type per API; the response the other way round.
+//! Versions that kafka-protocol lacks come in here and nowhere else: the APIs that have some are in a
+//! list of their own, and their messages say in [`legacy`] which versions are laid out there. They
+//! become the same struct as all others, so that handlers know one type per API.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
@@ -19,6 +17,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, Message, Request as KafkaRe
 use crate::chain::Chain;
 use crate::error::{DecodeError, EncodeError};
 use crate::fetch_response::{self, FetchResponse};
+use crate::legacy::{self, Extended};
 use crate::messages::*;
 use crate::shape;
 
@@ -147,15 +146,83 @@ macro_rules! responses {
     };
 }
 
-/// Every API that clients use, Fetch apart because its response has an encoder of its own.
-macro_rules! for_each_api_but_fetch {
+macro_rules! extended_requests {
+    ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
+        $(
+            impl Request for $request {
+                const KEY: i16 = $key;
+                const NAME: &'static str = $name;
+                const VERSIONS: RangeInclusive<i16> = <$request as Extended>::VERSIONS;
+                type Response = $response;
+
+                fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+                    if !<Self as Extended>::VERSIONS.contains(&version) {
+                        return Err(DecodeError::Version { api: $name, version });
+                    }
+                    shape::check($key, version, &body)?;
+                    legacy::decode($name, body, version).map(|(request, _ignored)| request)
+                }
+
+                fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
+                    legacy::encode(self, version, out)
+                }
+            }
+        )*
+    };
+}
+
+macro_rules! extended_responses {
+    ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
+        $(
+            impl Response for $response {
+                fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
+                    legacy::encode(self, version, out.buf())
+                }
+
+                fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+                    decode_extended($name, body, version)
+                }
+            }
+        )*
+    };
+}
+
+/// Decodes a response, which has nothing behind it.
+fn decode_extended<M: Extended + legacy::ByKafkaProtocol>(
+    api: &'static str,
+    body: Bytes,
+    version: i16,
+) -> Result<M, DecodeError> {
+    let len = body.len();
+    match legacy::decode(api, body, version)? {
+        (message, 0) => Ok(message),
+        (_, remaining) => Err(DecodeError::Leftover { at: len - remaining, remaining }),
+    }
+}
+
+/// The APIs with versions that kafka-protocol lacks, Fetch apart because its response has an encoder of its own.
+macro_rules! for_each_extended_api_but_fetch {
     ($apply:ident) => {
         $apply! {
-            "Produce" ProduceRequest => ProduceResponse;
-            "ListOffsets" ListOffsetsRequest => ListOffsetsResponse;
+            0 "Produce" ProduceRequest => ProduceResponse;
+            2 "ListOffsets" ListOffsetsRequest => ListOffsetsResponse;
+            8 "OffsetCommit" OffsetCommitRequest => OffsetCommitResponse;
+            9 "OffsetFetch" OffsetFetchRequest => OffsetFetchResponse;
+            18 "ApiVersions" ApiVersionsRequest => ApiVersionsResponse;
+            19 "CreateTopics" CreateTopicsRequest => CreateTopicsResponse;
+            20 "DeleteTopics" DeleteTopicsRequest => DeleteTopicsResponse;
+            23 "OffsetForLeaderEpoch" OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
+            32 "DescribeConfigs" DescribeConfigsRequest => DescribeConfigsResponse;
+            35 "DescribeLogDirs" DescribeLogDirsRequest => DescribeLogDirsResponse;
+        }
+    };
+}
+
+/// Every other API that clients use.
+macro_rules! for_each_plain_api {
+    ($apply:ident) => {
+        $apply! {
             "Metadata" MetadataRequest => MetadataResponse;
-            "OffsetCommit" OffsetCommitRequest => OffsetCommitResponse;
-            "OffsetFetch" OffsetFetchRequest => OffsetFetchResponse;
             "FindCoordinator" FindCoordinatorRequest => FindCoordinatorResponse;
             "JoinGroup" JoinGroupRequest => JoinGroupResponse;
             "Heartbeat" HeartbeatRequest => HeartbeatResponse;
@@ -164,12 +231,8 @@ macro_rules! for_each_api_but_fetch {
             "DescribeGroups" DescribeGroupsRequest => DescribeGroupsResponse;
             "ListGroups" ListGroupsRequest => ListGroupsResponse;
             "SaslHandshake" SaslHandshakeRequest => SaslHandshakeResponse;
-            "ApiVersions" ApiVersionsRequest => ApiVersionsResponse;
-            "CreateTopics" CreateTopicsRequest => CreateTopicsResponse;
-            "DeleteTopics" DeleteTopicsRequest => DeleteTopicsResponse;
             "DeleteRecords" DeleteRecordsRequest => DeleteRecordsResponse;
             "InitProducerId" InitProducerIdRequest => InitProducerIdResponse;
-            "OffsetForLeaderEpoch" OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
             "AddPartitionsToTxn" AddPartitionsToTxnRequest => AddPartitionsToTxnResponse;
             "AddOffsetsToTxn" AddOffsetsToTxnRequest => AddOffsetsToTxnResponse;
             "EndTxn" EndTxnRequest => EndTxnResponse;
@@ -178,10 +241,8 @@ macro_rules! for_each_api_but_fetch {
             "DescribeAcls" DescribeAclsRequest => DescribeAclsResponse;
             "CreateAcls" CreateAclsRequest => CreateAclsResponse;
             "DeleteAcls" DeleteAclsRequest => DeleteAclsResponse;
-            "DescribeConfigs" DescribeConfigsRequest => DescribeConfigsResponse;
             "AlterConfigs" AlterConfigsRequest => AlterConfigsResponse;
             "AlterReplicaLogDirs" AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse;
-            "DescribeLogDirs" DescribeLogDirsRequest => DescribeLogDirsResponse;
             "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse;
             "CreatePartitions" CreatePartitionsRequest => CreatePartitionsResponse;
             "CreateDelegationToken" CreateDelegationTokenRequest => CreateDelegationTokenResponse;
@@ -224,9 +285,11 @@ macro_rules! for_each_api_but_fetch {
     };
 }
 
-for_each_api_but_fetch!(requests);
-for_each_api_but_fetch!(responses);
-requests! { "Fetch" FetchRequest => FetchResponse; }
+for_each_plain_api!(requests);
+for_each_plain_api!(responses);
+for_each_extended_api_but_fetch!(extended_requests);
+for_each_extended_api_but_fetch!(extended_responses);
+extended_requests! { 1 "Fetch" FetchRequest => FetchResponse; }
 
 impl Response for FetchResponse {
     fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
@@ -234,7 +297,7 @@ impl Response for FetchResponse {
     }
 
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
-        decode_response::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
+        decode_extended::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
     }
 }
 
@@ -272,14 +335,22 @@ pub(crate) mod catalog {
         }
     }
 
-    macro_rules! apis {
+    macro_rules! plain {
         ($($name:literal $request:ident => $response:ident;)*) => {
-            vec![api::<FetchRequest>(), $(api::<$request>(),)*]
+            vec![$(api::<$request>(),)*]
+        };
+    }
+
+    macro_rules! extended {
+        ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
+            [$(api::<$request>(),)*]
         };
     }
 
     pub(crate) fn catalog() -> Vec<Api> {
-        for_each_api_but_fetch!(apis)
+        let plain = for_each_plain_api!(plain);
+        let extended = for_each_extended_api_but_fetch!(extended);
+        plain.into_iter().chain(extended).chain([api::<FetchRequest>()]).collect()
     }
 }
 
@@ -298,8 +369,8 @@ mod tests {
 
     #[test]
     fn versions_are_those_that_can_be_decoded() {
-        assert_eq!(ProduceRequest::VERSIONS, 3..=13);
-        assert_eq!(FetchRequest::VERSIONS, 4..=18);
+        assert_eq!(<ProduceRequest as Request>::VERSIONS, 0..=13);
+        assert_eq!(<FetchRequest as Request>::VERSIONS, 0..=18);
         assert_eq!((FetchRequest::KEY, FetchRequest::NAME), (1, "Fetch"));
         assert!(matches!(
             ProduceRequest::decode(Bytes::new(), 99),

@@ -340,11 +340,13 @@ pub(super) static MESSAGES: &[Message] = &[
     Message {
         key: 18,
         name: "ApiVersions",
-        versions: (0, 4),
+        versions: (0, 5),
         flexible_from: 3,
         fields: &[
-            field("ClientSoftwareName", 3, 4, String),
-            field("ClientSoftwareVersion", 3, 4, String),
+            field("ClientSoftwareName", 3, 5, String),
+            field("ClientSoftwareVersion", 3, 5, String),
+            field("ClusterId", 5, 5, String).nullable(5, 5),
+            field("NodeId", 5, 5, Fixed(4)),
         ],
     },
     Message {
@@ -568,23 +570,24 @@ pub(super) static MESSAGES: &[Message] = &[
     Message {
         key: 28,
         name: "TxnOffsetCommit",
-        versions: (0, 5),
+        versions: (0, 6),
         flexible_from: 3,
         fields: &[
-            field("TransactionalId", 0, 5, String),
-            field("GroupId", 0, 5, String),
-            field("ProducerId", 0, 5, Fixed(8)),
-            field("ProducerEpoch", 0, 5, Fixed(2)),
-            field("GenerationId", 3, 5, Fixed(4)),
-            field("MemberId", 3, 5, String),
-            field("GroupInstanceId", 3, 5, String).nullable(3, 5),
-            field("Topics", 0, 5, Array(&Element { min_bytes: 2, memory_bytes: 88, kind: Struct(&[
+            field("TransactionalId", 0, 6, String),
+            field("GroupId", 0, 6, String),
+            field("ProducerId", 0, 6, Fixed(8)),
+            field("ProducerEpoch", 0, 6, Fixed(2)),
+            field("GenerationIdOrMemberEpoch", 3, 6, Fixed(4)),
+            field("MemberId", 3, 6, String),
+            field("GroupInstanceId", 3, 6, String).nullable(3, 6),
+            field("Topics", 0, 6, Array(&Element { min_bytes: 1, memory_bytes: 104, kind: Struct(&[
                 field("Name", 0, 5, String),
-                field("Partitions", 0, 5, Array(&Element { min_bytes: 13, memory_bytes: 80, kind: Struct(&[
-                    field("PartitionIndex", 0, 5, Fixed(4)),
-                    field("CommittedOffset", 0, 5, Fixed(8)),
-                    field("CommittedLeaderEpoch", 2, 5, Fixed(4)),
-                    field("CommittedMetadata", 0, 5, String).nullable(0, 5),
+                field("TopicId", 6, 6, Fixed(16)),
+                field("Partitions", 0, 6, Array(&Element { min_bytes: 13, memory_bytes: 80, kind: Struct(&[
+                    field("PartitionIndex", 0, 6, Fixed(4)),
+                    field("CommittedOffset", 0, 6, Fixed(8)),
+                    field("CommittedLeaderEpoch", 2, 6, Fixed(4)),
+                    field("CommittedMetadata", 0, 6, String).nullable(0, 6),
                 ]) })),
             ]) })),
         ],
@@ -904,10 +907,10 @@ pub(super) static MESSAGES: &[Message] = &[
     Message {
         key: 42,
         name: "DeleteGroups",
-        versions: (0, 2),
+        versions: (0, 3),
         flexible_from: 2,
         fields: &[
-            field("GroupsNames", 0, 2, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+            field("GroupsNames", 0, 3, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
         ],
     },
     Message {
@@ -1487,90 +1490,91 @@ pub(super) static MESSAGES: &[Message] = &[
     Message {
         key: 88,
         name: "StreamsGroupHeartbeat",
-        versions: (0, 0),
+        versions: (0, 1),
         flexible_from: 0,
         fields: &[
-            field("GroupId", 0, 0, String),
-            field("MemberId", 0, 0, String),
-            field("MemberEpoch", 0, 0, Fixed(4)),
-            field("EndpointInformationEpoch", 0, 0, Fixed(4)),
-            field("InstanceId", 0, 0, String).nullable(0, 0),
-            field("RackId", 0, 0, String).nullable(0, 0),
-            field("RebalanceTimeoutMs", 0, 0, Fixed(4)),
-            field("Topology", 0, 0, Struct(&[
-                field("Epoch", 0, 0, Fixed(4)),
-                field("Subtopologies", 0, 0, Array(&Element { min_bytes: 8, memory_bytes: 208, kind: Struct(&[
-                    field("SubtopologyId", 0, 0, String),
-                    field("SourceTopics", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
-                    field("SourceTopicRegex", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
-                    field("StateChangelogTopics", 0, 0, Array(&Element { min_bytes: 9, memory_bytes: 96, kind: Struct(&[
-                        field("Name", 0, 0, String),
-                        field("Partitions", 0, 0, Fixed(4)),
-                        field("ReplicationFactor", 0, 0, Fixed(2)),
-                        field("TopicConfigs", 0, 0, Array(&Element { min_bytes: 3, memory_bytes: 96, kind: Struct(&[
-                            field("Key", 0, 0, String),
-                            field("Value", 0, 0, String),
+            field("GroupId", 0, 1, String),
+            field("MemberId", 0, 1, String),
+            field("MemberEpoch", 0, 1, Fixed(4)),
+            field("EndpointInformationEpoch", 0, 1, Fixed(4)),
+            field("InstanceId", 0, 1, String).nullable(0, 1),
+            field("RackId", 0, 1, String).nullable(0, 1),
+            field("RebalanceTimeoutMs", 0, 1, Fixed(4)),
+            field("Topology", 0, 1, Struct(&[
+                field("Epoch", 0, 1, Fixed(4)),
+                field("Subtopologies", 0, 1, Array(&Element { min_bytes: 8, memory_bytes: 208, kind: Struct(&[
+                    field("SubtopologyId", 0, 1, String),
+                    field("SourceTopics", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                    field("SourceTopicRegex", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                    field("StateChangelogTopics", 0, 1, Array(&Element { min_bytes: 9, memory_bytes: 96, kind: Struct(&[
+                        field("Name", 0, 1, String),
+                        field("Partitions", 0, 1, Fixed(4)),
+                        field("ReplicationFactor", 0, 1, Fixed(2)),
+                        field("TopicConfigs", 0, 1, Array(&Element { min_bytes: 3, memory_bytes: 96, kind: Struct(&[
+                            field("Key", 0, 1, String),
+                            field("Value", 0, 1, String),
                         ]) })),
                     ]) })),
-                    field("RepartitionSinkTopics", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
-                    field("RepartitionSourceTopics", 0, 0, Array(&Element { min_bytes: 9, memory_bytes: 96, kind: Struct(&[
-                        field("Name", 0, 0, String),
-                        field("Partitions", 0, 0, Fixed(4)),
-                        field("ReplicationFactor", 0, 0, Fixed(2)),
-                        field("TopicConfigs", 0, 0, Array(&Element { min_bytes: 3, memory_bytes: 96, kind: Struct(&[
-                            field("Key", 0, 0, String),
-                            field("Value", 0, 0, String),
+                    field("RepartitionSinkTopics", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                    field("RepartitionSourceTopics", 0, 1, Array(&Element { min_bytes: 9, memory_bytes: 96, kind: Struct(&[
+                        field("Name", 0, 1, String),
+                        field("Partitions", 0, 1, Fixed(4)),
+                        field("ReplicationFactor", 0, 1, Fixed(2)),
+                        field("TopicConfigs", 0, 1, Array(&Element { min_bytes: 3, memory_bytes: 96, kind: Struct(&[
+                            field("Key", 0, 1, String),
+                            field("Value", 0, 1, String),
                         ]) })),
                     ]) })),
-                    field("CopartitionGroups", 0, 0, Array(&Element { min_bytes: 4, memory_bytes: 104, kind: Struct(&[
-                        field("SourceTopics", 0, 0, Array(&Element { min_bytes: 2, memory_bytes: 2, kind: Fixed(2) })),
-                        field("SourceTopicRegex", 0, 0, Array(&Element { min_bytes: 2, memory_bytes: 2, kind: Fixed(2) })),
-                        field("RepartitionSourceTopics", 0, 0, Array(&Element { min_bytes: 2, memory_bytes: 2, kind: Fixed(2) })),
+                    field("CopartitionGroups", 0, 1, Array(&Element { min_bytes: 4, memory_bytes: 104, kind: Struct(&[
+                        field("SourceTopics", 0, 1, Array(&Element { min_bytes: 2, memory_bytes: 2, kind: Fixed(2) })),
+                        field("SourceTopicRegex", 0, 1, Array(&Element { min_bytes: 2, memory_bytes: 2, kind: Fixed(2) })),
+                        field("RepartitionSourceTopics", 0, 1, Array(&Element { min_bytes: 2, memory_bytes: 2, kind: Fixed(2) })),
                     ]) })),
                 ]) })),
-            ])).nullable(0, 0),
-            field("ActiveTasks", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 88, kind: Struct(&[
-                field("SubtopologyId", 0, 0, String),
-                field("Partitions", 0, 0, Array(&Element { min_bytes: 4, memory_bytes: 4, kind: Fixed(4) })),
-            ]) })).nullable(0, 0),
-            field("StandbyTasks", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 88, kind: Struct(&[
-                field("SubtopologyId", 0, 0, String),
-                field("Partitions", 0, 0, Array(&Element { min_bytes: 4, memory_bytes: 4, kind: Fixed(4) })),
-            ]) })).nullable(0, 0),
-            field("WarmupTasks", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 88, kind: Struct(&[
-                field("SubtopologyId", 0, 0, String),
-                field("Partitions", 0, 0, Array(&Element { min_bytes: 4, memory_bytes: 4, kind: Fixed(4) })),
-            ]) })).nullable(0, 0),
-            field("ProcessId", 0, 0, String).nullable(0, 0),
-            field("UserEndpoint", 0, 0, Struct(&[
-                field("Host", 0, 0, String),
-                field("Port", 0, 0, Fixed(2)),
-            ])).nullable(0, 0),
-            field("ClientTags", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 96, kind: Struct(&[
-                field("Key", 0, 0, String),
-                field("Value", 0, 0, String),
-            ]) })).nullable(0, 0),
-            field("TaskOffsets", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 80, kind: Struct(&[
-                field("SubtopologyId", 0, 0, String),
-                field("Partition", 0, 0, Fixed(4)),
-                field("Offset", 0, 0, Fixed(8)),
-            ]) })).nullable(0, 0),
-            field("TaskEndOffsets", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 80, kind: Struct(&[
-                field("SubtopologyId", 0, 0, String),
-                field("Partition", 0, 0, Fixed(4)),
-                field("Offset", 0, 0, Fixed(8)),
-            ]) })).nullable(0, 0),
-            field("ShutdownApplication", 0, 0, Fixed(1)),
+            ])).nullable(0, 1),
+            field("ActiveTasks", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 88, kind: Struct(&[
+                field("SubtopologyId", 0, 1, String),
+                field("Partitions", 0, 1, Array(&Element { min_bytes: 4, memory_bytes: 4, kind: Fixed(4) })),
+            ]) })).nullable(0, 1),
+            field("StandbyTasks", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 88, kind: Struct(&[
+                field("SubtopologyId", 0, 1, String),
+                field("Partitions", 0, 1, Array(&Element { min_bytes: 4, memory_bytes: 4, kind: Fixed(4) })),
+            ]) })).nullable(0, 1),
+            field("WarmupTasks", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 88, kind: Struct(&[
+                field("SubtopologyId", 0, 1, String),
+                field("Partitions", 0, 1, Array(&Element { min_bytes: 4, memory_bytes: 4, kind: Fixed(4) })),
+            ]) })).nullable(0, 1),
+            field("ProcessId", 0, 1, String).nullable(0, 1),
+            field("UserEndpoint", 0, 1, Struct(&[
+                field("Host", 0, 1, String),
+                field("Port", 0, 1, Fixed(2)),
+            ])).nullable(0, 1),
+            field("ClientTags", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 96, kind: Struct(&[
+                field("Key", 0, 1, String),
+                field("Value", 0, 1, String),
+            ]) })).nullable(0, 1),
+            field("TaskOffsets", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 80, kind: Struct(&[
+                field("SubtopologyId", 0, 1, String),
+                field("Partition", 0, 1, Fixed(4)),
+                field("Offset", 0, 1, Fixed(8)),
+            ]) })).nullable(0, 1),
+            field("TaskEndOffsets", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 80, kind: Struct(&[
+                field("SubtopologyId", 0, 1, String),
+                field("Partition", 0, 1, Fixed(4)),
+                field("Offset", 0, 1, Fixed(8)),
+            ]) })).nullable(0, 1),
+            field("ShutdownApplication", 0, 1, Fixed(1)),
         ],
     },
     Message {
         key: 89,
         name: "StreamsGroupDescribe",
-        versions: (0, 0),
+        versions: (0, 1),
         flexible_from: 0,
         fields: &[
-            field("GroupIds", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
-            field("IncludeAuthorizedOperations", 0, 0, Fixed(1)),
+            field("GroupIds", 0, 1, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+            field("IncludeAuthorizedOperations", 0, 1, Fixed(1)),
+            field("IncludeTopologyDescription", 1, 1, Fixed(1)),
         ],
     },
     Message {
@@ -1614,6 +1618,57 @@ pub(super) static MESSAGES: &[Message] = &[
             field("Topics", 0, 0, Array(&Element { min_bytes: 2, memory_bytes: 64, kind: Struct(&[
                 field("TopicName", 0, 0, String),
             ]) })),
+        ],
+    },
+    Message {
+        key: 93,
+        name: "StreamsGroupTopologyDescriptionUpdate",
+        versions: (0, 0),
+        flexible_from: 0,
+        fields: &[
+            field("GroupId", 0, 0, String),
+            field("MemberId", 0, 0, String),
+            field("TopologyEpoch", 0, 0, Fixed(4)),
+            field("TopologyDescription", 0, 0, Struct(&[
+                field("Subtopologies", 0, 0, Array(&Element { min_bytes: 3, memory_bytes: 88, kind: Struct(&[
+                    field("SubtopologyId", 0, 0, String),
+                    field("Nodes", 0, 0, Array(&Element { min_bytes: 7, memory_bytes: 176, kind: Struct(&[
+                        field("Name", 0, 0, String),
+                        field("NodeType", 0, 0, Fixed(1)),
+                        field("SourceTopics", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                        field("SinkTopic", 0, 0, String).nullable(0, 0),
+                        field("Stores", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                        field("Successors", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                    ]) })),
+                ]) })),
+                field("GlobalStores", 0, 0, Array(&Element { min_bytes: 15, memory_bytes: 384, kind: Struct(&[
+                    field("Source", 0, 0, Struct(&[
+                        field("Name", 0, 0, String),
+                        field("NodeType", 0, 0, Fixed(1)),
+                        field("SourceTopics", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                        field("SinkTopic", 0, 0, String).nullable(0, 0),
+                        field("Stores", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                        field("Successors", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                    ])),
+                    field("Processor", 0, 0, Struct(&[
+                        field("Name", 0, 0, String),
+                        field("NodeType", 0, 0, Fixed(1)),
+                        field("SourceTopics", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                        field("SinkTopic", 0, 0, String).nullable(0, 0),
+                        field("Stores", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                        field("Successors", 0, 0, Array(&Element { min_bytes: 1, memory_bytes: 32, kind: String })),
+                    ])),
+                ]) })),
+            ])),
+        ],
+    },
+    Message {
+        key: 94,
+        name: "UnregisterController",
+        versions: (0, 0),
+        flexible_from: 0,
+        fields: &[
+            field("ControllerId", 0, 0, Fixed(4)),
         ],
     },
 ];

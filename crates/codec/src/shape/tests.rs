@@ -201,7 +201,9 @@ fn the_decoder_reads_and_writes_what_the_layouts_say() {
         let twice = (api.rewrite)(once.clone(), version).unwrap();
         assert_eq!(once, twice, "{what}");
         assert!(once.len() <= bytes.len(), "{what}");
-        if message(api.key, version).flexible_from > version {
+        // The time of a commit is read and not kept.
+        let is_kept = (api.name, version) != ("OffsetCommit", 1);
+        if message(api.key, version).flexible_from > version && is_kept {
             assert_eq!(once, *bytes, "{what}");
         }
     });

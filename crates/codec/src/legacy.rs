@@ -1,0 +1,142 @@
+//! The versions that kafka-protocol lacks: those that Kafka 4.0 dropped and clients still send (KIP-896), those that
+//! came after.
+//!
+//! ```text
+//! <api>.rs      what an API's old and newest versions look like, read into the message of all its versions
+//! ```
+//! A message says for each version whether it is laid out here or in kafka-protocol ([`Extended::layout`]), so that
+//! whoever handles an API sees one type. What a version lacks is at its default when read, and left out when written.
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod describe_configs;
+mod describe_log_dirs;
+mod fetch;
+mod list_offsets;
+mod offset_commit;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+
+use std::ops::RangeInclusive;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use crate::error::{DecodeError, EncodeError};
+use crate::fields::{FieldReader, FieldWriter};
+
+pub use api_versions::ApiVersionsRequest;
+pub use list_offsets::messages as list_offsets_messages;
+
+/// Where the layout of a message at one version is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// In this room: [`Extended::read`] and [`Extended::write`].
+    Own,
+    /// In kafka-protocol, under this version, which is laid out alike.
+    KafkaProtocol(i16),
+}
+
+/// A message with versions that kafka-protocol lacks.
+pub(crate) trait Extended: Sized {
+    /// Its name, for errors.
+    const NAME: &'static str;
+    /// All versions, those of kafka-protocol included.
+    const VERSIONS: RangeInclusive<i16>;
+    /// From this version on lengths are varints and structs end in tagged fields (KIP-482).
+    const FLEXIBLE_FROM: i16;
+
+    /// Who lays out that version.
+    fn layout(version: i16) -> Layout;
+
+    /// Reads a version of [`Layout::Own`].
+    fn read(_from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+        Err(DecodeError::Version { api: Self::NAME, version })
+    }
+
+    /// Writes a version of [`Layout::Own`].
+    fn write(&self, _to: &mut FieldWriter<'_>, version: i16) -> Result<(), EncodeError> {
+        Err(EncodeError { message: Self::NAME, version, reason: "no layout here".to_owned() })
+    }
+}
+
+/// How a message is read and written at the versions that are left to kafka-protocol.
+pub(crate) trait ByKafkaProtocol: Sized {
+    fn decode_there(body: &mut Bytes, version: i16) -> Result<Self, String>;
+    fn encode_there(&self, version: i16, out: &mut BytesMut) -> Result<(), String>;
+}
+
+impl<M: Decodable + Encodable> ByKafkaProtocol for M {
+    fn decode_there(body: &mut Bytes, version: i16) -> Result<Self, String> {
+        M::decode(body, version).map_err(|e| format!("{e:#}"))
+    }
+
+    fn encode_there(&self, version: i16, out: &mut BytesMut) -> Result<(), String> {
+        self.encode(out, version).map_err(|e| format!("{e:#}"))
+    }
+}
+
+/// Implements [`ByKafkaProtocol`] for a message that is laid out here at all versions.
+macro_rules! never_by_kafka_protocol {
+    ($($message:ty),*) => {
+        $(
+            impl $crate::legacy::ByKafkaProtocol for $message {
+                fn decode_there(_body: &mut bytes::Bytes, _version: i16) -> Result<Self, String> {
+                    Err("is laid out here at every version".to_owned())
+                }
+
+                fn encode_there(&self, _version: i16, _out: &mut bytes::BytesMut) -> Result<(), String> {
+                    Err("is laid out here at every version".to_owned())
+                }
+            }
+        )*
+    };
+}
+pub(crate) use never_by_kafka_protocol;
+
+/// Reads a message off the front of `body`; gives back how many bytes are left.
+pub(crate) fn decode<M: Extended + ByKafkaProtocol>(
+    api: &'static str,
+    mut body: Bytes,
+    version: i16,
+) -> Result<(M, usize), DecodeError> {
+    if !M::VERSIONS.contains(&version) {
+        return Err(DecodeError::Version { api, version });
+    }
+    match M::layout(version) {
+        Layout::Own => {
+            let mut reader = FieldReader::new(body, version >= M::FLEXIBLE_FROM);
+            let message = M::read(&mut reader, version)?;
+            Ok((message, reader.remaining()))
+        }
+        Layout::KafkaProtocol(alike) => {
+            let message = M::decode_there(&mut body, alike);
+            let message = message.map_err(|reason| DecodeError::Message { api, version, reason })?;
+            Ok((message, body.len()))
+        }
+    }
+}
+
+/// Writes a message.
+pub(crate) fn encode<M: Extended + ByKafkaProtocol>(
+    message: &M,
+    version: i16,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let error = |reason| EncodeError { message: M::NAME, version, reason };
+    if !M::VERSIONS.contains(&version) {
+        return Err(error("no such version".to_owned()));
+    }
+    match M::layout(version) {
+        Layout::Own => {
+            let flexible = version >= M::FLEXIBLE_FROM;
+            message.write(&mut FieldWriter::new(out, flexible, M::NAME, version), version)
+        }
+        Layout::KafkaProtocol(alike) => message.encode_there(alike, out).map_err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

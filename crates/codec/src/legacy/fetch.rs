@@ -1,0 +1,113 @@
+//! Fetch 0–3: no isolation level; `max_bytes` since 3; the answer's throttle time since 1.
+//!
+//! The response is written by [`fetch_response`](crate::fetch_response), as at all versions; here it is read. What a
+//! partition answers with is a message set: [`downgrade`](super::downgrade).
+
+use std::ops::RangeInclusive;
+
+use bytes::BufMut;
+
+use super::{Extended, Layout};
+use crate::error::{DecodeError, EncodeError};
+use crate::fields::{FieldReader, FieldWriter};
+use crate::messages::fetch_request::{FetchPartition, FetchTopic};
+use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use crate::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+
+const FLEXIBLE_FROM: i16 = 12;
+/// The first version with a limit for the whole answer.
+const MAX_BYTES_FROM: i16 = 3;
+
+impl Extended for FetchRequest {
+    const NAME: &'static str = "FetchRequest";
+    const VERSIONS: RangeInclusive<i16> = 0..=18;
+    const FLEXIBLE_FROM: i16 = FLEXIBLE_FROM;
+
+    fn layout(version: i16) -> Layout {
+        if version < 4 { Layout::Own } else { Layout::KafkaProtocol(version) }
+    }
+
+    /// Where there is no `max_bytes` it is at its default, the largest.
+    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+        let mut request = FetchRequest::default()
+            .with_replica_id(BrokerId(from.i32("ReplicaId")?))
+            .with_max_wait_ms(from.i32("MaxWaitMs")?)
+            .with_min_bytes(from.i32("MinBytes")?);
+        if version >= MAX_BYTES_FROM {
+            request.max_bytes = from.i32("MaxBytes")?;
+        }
+        let topics = from.array(6, "Topics", |from| {
+            let topic = FetchTopic::default().with_topic(TopicName(from.string("Topic")?));
+            let partitions = from.array(16, "Partitions", |from| {
+                Ok(FetchPartition::default()
+                    .with_partition(from.i32("Partition")?)
+                    .with_fetch_offset(from.i64("FetchOffset")?)
+                    .with_partition_max_bytes(from.i32("PartitionMaxBytes")?))
+            })?;
+            Ok(topic.with_partitions(partitions))
+        })?;
+        Ok(request.with_topics(topics))
+    }
+
+    fn write(&self, to: &mut FieldWriter<'_>, version: i16) -> Result<(), EncodeError> {
+        to.out.put_i32(*self.replica_id);
+        to.out.put_i32(self.max_wait_ms);
+        to.out.put_i32(self.min_bytes);
+        if version >= MAX_BYTES_FROM {
+            to.out.put_i32(self.max_bytes);
+        }
+        to.array(&self.topics, |to, topic| {
+            to.string(&topic.topic)?;
+            to.array(&topic.partitions, |to, partition| {
+                to.out.put_i32(partition.partition);
+                to.out.put_i64(partition.fetch_offset);
+                to.out.put_i32(partition.partition_max_bytes);
+                Ok(())
+            })
+        })
+    }
+}
+
+impl Extended for FetchResponse {
+    const NAME: &'static str = "FetchResponse";
+    const VERSIONS: RangeInclusive<i16> = 0..=18;
+    const FLEXIBLE_FROM: i16 = FLEXIBLE_FROM;
+
+    fn layout(version: i16) -> Layout {
+        if version < 4 { Layout::Own } else { Layout::KafkaProtocol(version) }
+    }
+
+    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+        let mut response = FetchResponse::default();
+        if version >= 1 {
+            response.throttle_time_ms = from.i32("ThrottleTimeMs")?;
+        }
+        let responses = from.array(6, "Responses", |from| {
+            let topic = FetchableTopicResponse::default().with_topic(TopicName(from.string("Topic")?));
+            let partitions = from.array(18, "Partitions", |from| {
+                let partition = PartitionData::default()
+                    .with_partition_index(from.i32("PartitionIndex")?)
+                    .with_error_code(from.i16("ErrorCode")?)
+                    .with_high_watermark(from.i64("HighWatermark")?);
+                Ok(partition.with_records(from.nullable_bytes("Records")?))
+            })?;
+            Ok(topic.with_partitions(partitions))
+        })?;
+        Ok(response.with_responses(responses))
+    }
+
+    fn write(&self, to: &mut FieldWriter<'_>, version: i16) -> Result<(), EncodeError> {
+        if version >= 1 {
+            to.out.put_i32(self.throttle_time_ms);
+        }
+        to.array(&self.responses, |to, topic| {
+            to.string(&topic.topic)?;
+            to.array(&topic.partitions, |to, partition| {
+                to.out.put_i32(partition.partition_index);
+                to.out.put_i16(partition.error_code);
+                to.out.put_i64(partition.high_watermark);
+                to.nullable_bytes(partition.records.as_deref())
+            })
+        })
+    }
+}

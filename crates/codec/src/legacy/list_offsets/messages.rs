@@ -1,0 +1,107 @@
+//! The messages of ListOffsets, in the manner of kafka-protocol's.
+
+use crate::messages::{BrokerId, TopicName};
+
+/// Defines a struct with a default for each field and a `with_…` method for each.
+macro_rules! message {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident, $with:ident: $kind:ty = $default:expr;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $kind,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            $(
+                $(#[$field_doc])*
+                pub fn $with(mut self, value: $kind) -> Self {
+                    self.$field = value;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+message! {
+    /// Asks for offsets in partitions.
+    ListOffsetsRequest {
+        /// Who asks; a consumer is -1.
+        replica_id, with_replica_id: BrokerId = BrokerId(-1);
+        /// 0: up to the high watermark, 1: up to the last stable offset. Since version 2.
+        isolation_level, with_isolation_level: i8 = 0;
+        /// What is asked.
+        topics, with_topics: Vec<ListOffsetsTopic> = Vec::new();
+        /// How long tiered storage may take, in ms. Since version 10.
+        timeout_ms, with_timeout_ms: i32 = 0;
+    }
+}
+
+message! {
+    /// The partitions of a topic that are asked for.
+    ListOffsetsTopic {
+        /// The topic.
+        name, with_name: TopicName = TopicName::default();
+        /// Its partitions.
+        partitions, with_partitions: Vec<ListOffsetsPartition> = Vec::new();
+    }
+}
+
+message! {
+    /// What is asked of a partition.
+    ListOffsetsPartition {
+        /// The partition.
+        partition_index, with_partition_index: i32 = 0;
+        /// The leader epoch that the client knows, -1 for none. Since version 4.
+        current_leader_epoch, with_current_leader_epoch: i32 = -1;
+        /// A time in ms, or a negative number with a meaning of its own.
+        timestamp, with_timestamp: i64 = 0;
+        /// The most offsets to answer. In version 0 only.
+        max_num_offsets, with_max_num_offsets: i32 = 1;
+    }
+}
+
+message! {
+    /// The answer.
+    ListOffsetsResponse {
+        /// How long the client was held back, in ms. Since version 2.
+        throttle_time_ms, with_throttle_time_ms: i32 = 0;
+        /// What was found.
+        topics, with_topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+    }
+}
+
+message! {
+    /// What was found in the partitions of a topic.
+    ListOffsetsTopicResponse {
+        /// The topic.
+        name, with_name: TopicName = TopicName::default();
+        /// Its partitions.
+        partitions, with_partitions: Vec<ListOffsetsPartitionResponse> = Vec::new();
+    }
+}
+
+message! {
+    /// What was found in a partition.
+    ListOffsetsPartitionResponse {
+        /// The partition.
+        partition_index, with_partition_index: i32 = 0;
+        /// 0, or why there is no answer.
+        error_code, with_error_code: i16 = 0;
+        /// Offsets, falling. In version 0 only.
+        old_style_offsets, with_old_style_offsets: Vec<i64> = Vec::new();
+        /// The timestamp of the record at the offset, in ms, or -1. Since version 1.
+        timestamp, with_timestamp: i64 = -1;
+        /// The offset, or -1. Since version 1.
+        offset, with_offset: i64 = -1;
+        /// The leader epoch of the record there, or -1. Since version 4.
+        leader_epoch, with_leader_epoch: i32 = -1;
+    }
+}

@@ -1,0 +1,214 @@
+//! What Kafka's own Java classes wrote at versions that kafka-protocol lacks (`tools/GoldenLegacy.java`,
+//! `tools/GoldenNewest.java`), read here and written again.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not covered by allow-unwrap-in-tests")]
+
+use bytes::{Bytes, BytesMut};
+use codec::frame::RequestHeader;
+use codec::messages::*;
+use codec::{Chain, DecodeError, Request, Response};
+
+const GOLDEN: &str =
+    concat!(include_str!("golden/java_legacy.txt"), "\n", include_str!("golden/java_newest.txt"));
+
+fn unhex(hex: &str) -> Bytes {
+    let digits: Vec<u8> = hex.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect::<Vec<u8>>().into()
+}
+
+/// All lines whose name starts with `prefix`, as (rest of the name, bytes).
+fn golden(prefix: &str) -> Vec<(&'static str, Bytes)> {
+    let lines = GOLDEN.lines().filter_map(|line| line.strip_prefix(prefix)?.split_once(' '));
+    lines.map(|(name, hex)| (name, unhex(hex))).collect()
+}
+
+/// Reads all golden messages of an API, expects to write the same bytes, and shows each to `look`.
+fn exchanged<R: Request>(
+    versions: &[i16],
+    look: impl Fn(i16, &R),
+    look_at_response: impl Fn(i16, &R::Response),
+) {
+    let mut seen = Vec::new();
+    for (version, frame) in golden(&format!("request.{}.", R::NAME)) {
+        let version: i16 = version.parse().unwrap();
+        let mut body = frame.clone();
+        let header = RequestHeader::parse(&mut body).unwrap();
+        assert_eq!((header.api_key, header.api_version, header.correlation_id), (R::KEY, version, 42));
+        let request = R::decode(body.clone(), version).unwrap();
+        let mut again = BytesMut::new();
+        header.encode(&mut again).unwrap();
+        request.encode(version, &mut again).unwrap();
+        assert_eq!(again.freeze(), frame, "{} {version}", R::NAME);
+        for cut in 0..body.len() {
+            let error = R::decode(body.slice(..cut), version).unwrap_err();
+            assert!(!matches!(error, DecodeError::Message { .. }), "{} {version} cut at {cut}", R::NAME);
+        }
+        look(version, &request);
+        seen.push(version);
+    }
+    for (version, body) in golden(&format!("response.{}.", R::NAME)) {
+        let version: i16 = version.parse().unwrap();
+        let response = R::Response::decode(body.clone(), version).unwrap();
+        let mut again = Chain::new();
+        response.encode(version, &mut again).unwrap();
+        assert_eq!(again.into_bytes(), body, "{} {version}", R::NAME);
+        for cut in 0..body.len() {
+            assert!(R::Response::decode(body.slice(..cut), version).is_err(), "{} {version}", R::NAME);
+        }
+        look_at_response(version, &response);
+        seen.push(version);
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, versions, "{}", R::NAME);
+}
+
+#[test]
+fn produce() {
+    exchanged::<ProduceRequest>(
+        &[0, 1, 2],
+        |version, request| {
+            assert_eq!((request.acks, request.timeout_ms), (-1, 30_000));
+            let partition = &request.topic_data[0].partition_data[0];
+            assert_eq!((&**request.topic_data[0].name, partition.index), ("orders", 2));
+            let magic = partition.records.as_ref().unwrap()[16];
+            assert_eq!(magic, u8::from(version == 2));
+        },
+        |version, response| {
+            let partition = &response.responses[0].partition_responses[0];
+            assert_eq!((partition.index, partition.base_offset), (2, 77));
+            assert_eq!(partition.log_append_time_ms, if version >= 2 { 1_700_000_000_000 } else { -1 });
+            assert_eq!(response.throttle_time_ms, if version >= 1 { 5 } else { 0 });
+        },
+    );
+}
+
+#[test]
+fn fetch() {
+    exchanged::<FetchRequest>(
+        &[0, 1, 2, 3],
+        |version, request| {
+            assert_eq!((request.max_wait_ms, request.session_epoch), (500, -1));
+            assert_eq!(request.max_bytes, if version >= 3 { 52_428_800 } else { i32::MAX });
+            let partition = &request.topics[0].partitions[0];
+            assert_eq!((partition.fetch_offset, partition.current_leader_epoch), (77, -1));
+        },
+        |_, response| {
+            let partition = &response.message.responses[0].partitions[0];
+            assert_eq!((partition.error_code, partition.high_watermark), (1, 99));
+            assert_eq!(partition.records, Some(Bytes::from_static(&[1, 2, 3])));
+        },
+    );
+}
+
+#[test]
+fn list_offsets() {
+    exchanged::<ListOffsetsRequest>(
+        &[0, 11],
+        |version, request| {
+            let partition = &request.topics[0].partitions[0];
+            let expected = if version == 0 { (-1, 7) } else { (-6, 1) };
+            assert_eq!((partition.timestamp, partition.max_num_offsets), expected);
+        },
+        |_, response| assert_eq!(response.topics[0].partitions[0].old_style_offsets, [77, 0]),
+    );
+}
+
+#[test]
+fn offset_commit() {
+    exchanged::<OffsetCommitRequest>(
+        &[0, 1, 10],
+        |version, request| {
+            let member = (request.generation_id_or_member_epoch, request.member_id.as_str());
+            assert_eq!(member, if version == 0 { (-1, "") } else { (3, "member") });
+            let topic = &request.topics[0];
+            assert_eq!(topic.topic_id.is_nil(), version < 10);
+            let partition = &topic.partitions[0];
+            assert_eq!((partition.partition_index, partition.committed_offset), (2, 78));
+            assert_eq!(partition.committed_metadata.as_deref(), Some("note"));
+            assert_eq!(request.retention_time_ms, -1);
+        },
+        |_, response| assert_eq!(response.topics[0].partitions[0].error_code, 3),
+    );
+}
+
+#[test]
+fn offset_fetch() {
+    exchanged::<OffsetFetchRequest>(
+        &[0, 10],
+        |version, request| {
+            if version == 0 {
+                assert_eq!(request.topics.as_ref().unwrap()[0].partition_indexes, [2]);
+                return;
+            }
+            let group = &request.groups[0];
+            assert_eq!((group.member_id.as_deref(), group.member_epoch), (Some("member"), 3));
+            let topic = &group.topics.as_ref().unwrap()[0];
+            assert_eq!((topic.topic_id.is_nil(), &topic.partition_indexes[..]), (false, &[2][..]));
+            assert!(request.require_stable);
+        },
+        |_, response| assert_eq!(response.topics[0].partitions[0].committed_offset, 78),
+    );
+}
+
+#[test]
+fn api_versions() {
+    exchanged::<ApiVersionsRequest>(
+        &[5],
+        |_, request| assert_eq!((request.cluster_id.as_deref(), request.node_id), (Some("cluster"), 3)),
+        |_, _| {},
+    );
+}
+
+#[test]
+fn topics() {
+    exchanged::<CreateTopicsRequest>(
+        &[0, 1],
+        |version, request| {
+            assert_eq!((request.timeout_ms, request.validate_only), (30_000, version >= 1));
+            let topic = &request.topics[0];
+            assert_eq!((topic.num_partitions, topic.assignments[0].broker_ids[0]), (-1, BrokerId(1)));
+            assert_eq!(topic.configs[0].value.as_deref(), Some("compact"));
+        },
+        |version, response| {
+            let message = response.topics[0].error_message.as_deref();
+            assert_eq!((response.topics[0].error_code, message), (36, (version >= 1).then_some("it exists")));
+        },
+    );
+    exchanged::<DeleteTopicsRequest>(
+        &[0],
+        |_, request| assert_eq!(&*request.topic_names[0].0, "orders"),
+        |_, response| assert_eq!(response.responses[0].error_code, 3),
+    );
+}
+
+#[test]
+fn leader_epochs() {
+    exchanged::<OffsetForLeaderEpochRequest>(
+        &[0, 1],
+        |_, request| {
+            let partition = &request.topics[0].partitions[0];
+            assert_eq!((partition.leader_epoch, partition.current_leader_epoch), (4, -1));
+        },
+        |version, response| {
+            let end = &response.topics[0].partitions[0];
+            assert_eq!((end.end_offset, end.leader_epoch), (77, if version >= 1 { 4 } else { -1 }));
+        },
+    );
+}
+
+#[test]
+fn describing() {
+    exchanged::<DescribeConfigsRequest>(
+        &[0],
+        |_, request| assert_eq!(request.resources[0].configuration_keys.as_ref().unwrap().len(), 1),
+        |_, response| {
+            let config = &response.results[0].configs[0];
+            assert_eq!((config.config_source, config.read_only, config.is_sensitive), (5, true, false));
+        },
+    );
+    exchanged::<DescribeLogDirsRequest>(
+        &[0, 5],
+        |_, request| assert_eq!(request.topics, None),
+        |_, response| assert_eq!(&*response.results[0].log_dir, "/data"),
+    );
+}
