@@ -1,8 +1,10 @@
 //! The versions that kafka-protocol lacks: those that Kafka 4.0 dropped and clients still send (KIP-896), those that
-//! came after.
+//! came after, and the message formats before record batches.
 //!
 //! ```text
 //! <api>.rs      what an API's old and newest versions look like, read into the message of all its versions
+//! message_set   messages of formats v0 and v1 (KIP-32), and how a producer's set of them becomes a record batch
+//! downgrade     how a record batch becomes a message set, for consumers          lz4   the frames of v0 (KIP-57)
 //! ```
 //! A message says for each version whether it is laid out here or in kafka-protocol ([`Extended::layout`]), so that
 //! whoever handles an API sees one type. What a version lacks is at its default when read, and left out when written.
@@ -12,8 +14,11 @@ mod create_topics;
 mod delete_topics;
 mod describe_configs;
 mod describe_log_dirs;
+mod downgrade;
 mod fetch;
 mod list_offsets;
+mod lz4;
+mod message_set;
 mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
@@ -28,7 +33,9 @@ use crate::error::{DecodeError, EncodeError};
 use crate::fields::{FieldReader, FieldWriter};
 
 pub use api_versions::ApiVersionsRequest;
+pub use downgrade::downgrade;
 pub use list_offsets::messages as list_offsets_messages;
+pub use message_set::{MessageFormat, MessageSet, is_message_set};
 
 /// Where the layout of a message at one version is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

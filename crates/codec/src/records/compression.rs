@@ -94,7 +94,7 @@ pub(super) fn decompress_within(
 }
 
 /// The decompressed data as a stream that fails beyond `limit` bytes; [`failure`] explains its errors.
-pub(super) fn reader<'a>(compression: Compression, data: &'a [u8], limit: usize) -> Box<dyn Read + 'a> {
+pub(crate) fn reader<'a>(compression: Compression, data: &'a [u8], limit: usize) -> Box<dyn Read + 'a> {
     let left = limit;
     match compression {
         Compression::None => Box::new(data),
@@ -109,7 +109,7 @@ pub(super) fn reader<'a>(compression: Compression, data: &'a [u8], limit: usize)
 }
 
 /// What an error of [`reader`] means.
-pub(super) fn failure(compression: Compression, error: &io::Error) -> BatchError {
+pub(crate) fn failure(compression: Compression, error: &io::Error) -> BatchError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<OverLimit>()) {
         Some(OverLimit { limit }) => BatchError::TooExpansive { limit: *limit },
         None => BatchError::Decompression { compression, reason: error.to_string() },
@@ -222,30 +222,101 @@ fn invalid(reason: &'static str) -> io::Error {
 /// # Errors
 /// If the codec fails, which on valid input means that it ran out of memory.
 pub fn compress(compression: Compression, data: &[u8]) -> io::Result<Vec<u8>> {
-    match compression {
-        Compression::None => Ok(data.to_vec()),
-        Compression::Gzip => {
-            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
-            encoder.write_all(data)?;
-            encoder.finish()
-        }
-        Compression::Snappy => {
-            let mut out = [XERIAL_MAGIC, XERIAL_VERSIONS].concat();
-            for block in data.chunks(XERIAL_BLOCK) {
-                let compressed = snap::raw::Encoder::new().compress_vec(block)?;
-                // A block of 32 KiB grows by a sixth at most, so its length fits.
-                out.extend_from_slice(&(compressed.len() as u32).to_be_bytes());
-                out.extend_from_slice(&compressed);
-            }
-            Ok(out)
-        }
+    let mut compressor = compressor(compression)?;
+    compressor.write_all(data)?;
+    compressor.finish()
+}
+
+/// Compresses what is written piece by piece, as [`compress`] does.
+pub(crate) fn compressor(compression: Compression) -> io::Result<Compressor> {
+    Ok(match compression {
+        Compression::None => Compressor::None(Vec::new()),
+        Compression::Gzip => Compressor::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
+        Compression::Snappy => Compressor::Snappy(SnappyWriter::new()),
         Compression::Lz4 => {
             let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-            let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
-            encoder.write_all(data)?;
-            encoder.finish().map_err(io::Error::other)
+            Compressor::Lz4(Box::new(FrameEncoder::with_frame_info(info, Vec::new())))
         }
-        Compression::Zstd => zstd::stream::encode_all(data, zstd::DEFAULT_COMPRESSION_LEVEL),
+        Compression::Zstd => {
+            Compressor::Zstd(zstd::stream::write::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?)
+        }
+    })
+}
+
+/// Compressed data in the making.
+pub(crate) enum Compressor {
+    /// As it is.
+    None(Vec<u8>),
+    /// See [`Compression::Gzip`].
+    Gzip(GzEncoder<Vec<u8>>),
+    /// See [`Compression::Snappy`].
+    Snappy(SnappyWriter),
+    /// See [`Compression::Lz4`].
+    Lz4(Box<FrameEncoder<Vec<u8>>>),
+    /// See [`Compression::Zstd`].
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Compressor {
+    pub(crate) fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
+        match self {
+            Compressor::None(out) => out.write_all(data),
+            Compressor::Gzip(encoder) => encoder.write_all(data),
+            Compressor::Snappy(writer) => writer.write_all(data),
+            Compressor::Lz4(encoder) => encoder.write_all(data),
+            Compressor::Zstd(encoder) => encoder.write_all(data),
+        }
+    }
+
+    pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Compressor::None(out) => Ok(out),
+            Compressor::Gzip(encoder) => encoder.finish(),
+            Compressor::Snappy(writer) => writer.finish(),
+            Compressor::Lz4(encoder) => encoder.finish().map_err(io::Error::other),
+            Compressor::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+/// Snappy in the framing of Java's `SnappyOutputStream`.
+pub(crate) struct SnappyWriter {
+    out: Vec<u8>,
+    block: Vec<u8>,
+}
+
+impl SnappyWriter {
+    fn new() -> Self {
+        SnappyWriter { out: [XERIAL_MAGIC, XERIAL_VERSIONS].concat(), block: Vec::new() }
+    }
+
+    fn write_all(&mut self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let room = XERIAL_BLOCK - self.block.len();
+            let (now, later) = data.split_at_checked(room).unwrap_or((data, &[]));
+            self.block.extend_from_slice(now);
+            data = later;
+            if self.block.len() == XERIAL_BLOCK {
+                self.close_block()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_block(&mut self) -> io::Result<()> {
+        let compressed = snap::raw::Encoder::new().compress_vec(&self.block)?;
+        // A block of 32 KiB grows by a sixth at most, so its length fits.
+        self.out.extend_from_slice(&(compressed.len() as u32).to_be_bytes());
+        self.out.extend_from_slice(&compressed);
+        self.block.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<Vec<u8>> {
+        if !self.block.is_empty() {
+            self.close_block()?;
+        }
+        Ok(self.out)
     }
 }
 

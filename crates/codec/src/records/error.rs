@@ -33,6 +33,14 @@ pub enum BatchError {
         /// What the content gives.
         computed: u32,
     },
+    /// The checksum of an old message (format v0 or v1) does not match its content.
+    #[error("message has CRC-32 {computed:#010x}, its header says {stored:#010x}")]
+    MessageCrc {
+        /// What the header says.
+        stored: u32,
+        /// What the content gives.
+        computed: u32,
+    },
     /// The compression bits name no codec.
     #[error("record batch uses unknown compression {0}")]
     UnknownCompression(u8),
@@ -62,6 +70,9 @@ pub enum BatchError {
         /// What the codec said.
         reason: String,
     },
+    /// Consumers of the formats before v2 know no such compression.
+    #[error("{0} data cannot be converted to a format before v2")]
+    Irreducible(Compression),
     /// The compressed data expands beyond what its size justifies.
     #[error("compressed records expand to more than {limit} bytes")]
     TooExpansive {
@@ -78,9 +89,12 @@ impl BatchError {
         match self {
             BatchError::Length(_)
             | BatchError::Crc { .. }
+            | BatchError::MessageCrc { .. }
             | BatchError::Decompression { .. }
             | BatchError::TooExpansive { .. } => ErrorCode::CorruptMessage,
-            BatchError::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
+            BatchError::UnknownCompression(_) | BatchError::Irreducible(_) => {
+                ErrorCode::UnsupportedCompressionType
+            }
             BatchError::Truncated { .. }
             | BatchError::Leftover(_)
             | BatchError::Magic(_)

@@ -1,0 +1,335 @@
+//! Message sets, the record data before batches: formats v0 and v1 (KIP-31, KIP-32).
+//!
+//! A set is a row of messages, each with an offset, a size and a CRC-32 of its own. A compressed message is a wrapper: its
+//! value is another set. [`MessageSet`] is one from a producer whose outer messages were checked; what is inside a wrapper
+//! is read as a stream, one message at a time, under the limits of all batches. Rules are those of Kafka's
+//! `LegacyRecord`, `AbstractLegacyRecordBatch` and `LogValidator`.
+//!
+//! The sizes in it are claims. Other than Kafka, a set that ends within a message is refused, not cut: its producer would
+//! take for stored what is not.
+
+use std::io::Read;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::lz4;
+use crate::records::{BatchBuilder, BatchError, Compression, TimestampType};
+use crate::records::{decompressed_limit, failure, reader};
+
+/// The formats before record batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// Without timestamps.
+    V0 = 0,
+    /// With timestamps, and offsets in wrappers that are relative (KIP-31, KIP-32).
+    V1 = 1,
+}
+
+impl MessageFormat {
+    fn of(magic: u8) -> Option<Self> {
+        match magic {
+            0 => Some(MessageFormat::V0),
+            1 => Some(MessageFormat::V1),
+            _ => None,
+        }
+    }
+
+    /// The least that a message counts as its size: all but offset and size.
+    fn least_size(self) -> usize {
+        match self {
+            MessageFormat::V0 => 14,
+            MessageFormat::V1 => 22,
+        }
+    }
+}
+
+/// Offset and size, in front of each message.
+const PREFIX_LEN: usize = 12;
+/// Where the magic byte stands in a set as in a batch.
+const MAGIC_AT: usize = 16;
+const COMPRESSION_MASK: u8 = 0x07;
+const LOG_APPEND_TIME: u8 = 0x08;
+const NO_TIMESTAMP: i64 = -1;
+
+/// Whether these record data are a message set and no batch, by their magic byte.
+pub fn is_message_set(records: &[u8]) -> bool {
+    records.get(MAGIC_AT).is_some_and(|magic| *magic < 2)
+}
+
+/// One message, checked: its size and its CRC-32 are true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Message {
+    format: MessageFormat,
+    attributes: u8,
+    timestamp: i64,
+    key: Option<Bytes>,
+    value: Option<Bytes>,
+}
+
+impl Message {
+    /// Reads what follows the prefix. `index` is for errors.
+    fn parse(mut body: Bytes, index: i32) -> Result<Message, BatchError> {
+        let error = |problem| BatchError::Record { index, problem };
+        if body.len() < MessageFormat::V0.least_size() {
+            return Err(BatchError::Length(i32::try_from(body.len()).unwrap_or(i32::MAX)));
+        }
+        let stored = body.get_u32();
+        let computed = crc32(&body);
+        if stored != computed {
+            return Err(BatchError::MessageCrc { stored, computed });
+        }
+        let magic = body.get_u8();
+        let format = MessageFormat::of(magic).ok_or(BatchError::Magic(magic.cast_signed()))?;
+        let attributes = body.get_u8();
+        let timestamp = match format {
+            MessageFormat::V0 => NO_TIMESTAMP,
+            MessageFormat::V1 if body.len() < 8 => return Err(error("cut off")),
+            MessageFormat::V1 => body.get_i64(),
+        };
+        let key = nullable(&mut body).ok_or_else(|| error("a key exceeds its message"))?;
+        let value = nullable(&mut body).ok_or_else(|| error("a value exceeds its message"))?;
+        if !body.is_empty() {
+            return Err(error("longer than its content"));
+        }
+        Ok(Message { format, attributes, timestamp, key, value })
+    }
+
+    fn compression(&self) -> Result<Compression, BatchError> {
+        let id = self.attributes & COMPRESSION_MASK;
+        match Compression::from_id(id) {
+            // It came after these formats: "Invalid wrapper compressionType for legacy record batch".
+            Some(Compression::Zstd) | None => Err(BatchError::UnknownCompression(id)),
+            Some(codec) => Ok(codec),
+        }
+    }
+
+    fn timestamp_type(&self) -> TimestampType {
+        if self.attributes & LOG_APPEND_TIME == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        }
+    }
+}
+
+/// Bytes behind their length; `Some(None)` is null.
+fn nullable(body: &mut Bytes) -> Option<Option<Bytes>> {
+    if body.len() < 4 {
+        return None;
+    }
+    match body.get_i32() {
+        -1 => Some(None),
+        len => {
+            let len = usize::try_from(len).ok().filter(|len| *len <= body.len())?;
+            Some(Some(body.split_to(len)))
+        }
+    }
+}
+
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// A producer's message set, checked but for what is inside a wrapper: either one wrapper or plain messages.
+#[derive(Debug, Clone)]
+pub struct MessageSet {
+    set: Bytes,
+    largest_bytes: usize,
+}
+
+impl MessageSet {
+    /// Reads the outer messages and checks each. Nothing is allocated for them.
+    ///
+    /// # Errors
+    /// `CORRUPT_MESSAGE` if a size or a CRC-32 is wrong; `INVALID_RECORD` if there is no message, the last is cut off,
+    /// formats are mixed, a message does not fill its size, or a wrapper is not alone.
+    pub fn parse(set: &Bytes) -> Result<MessageSet, BatchError> {
+        let mut rest = set.clone();
+        let (mut first_format, mut any_compressed, mut largest_bytes) = (None, false, 0);
+        for index in 0.. {
+            let (len, message) = next(&mut rest, index)?;
+            largest_bytes = largest_bytes.max(len);
+            any_compressed |= message.compression()? != Compression::None;
+            if message.format != *first_format.get_or_insert(message.format) {
+                return Err(BatchError::Record { index, problem: "not of the format of the first" });
+            }
+            if any_compressed && index > 0 {
+                return Err(BatchError::Record { index, problem: "a compressed message is not alone" });
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Ok(MessageSet { set: set.clone(), largest_bytes })
+    }
+
+    /// The size of the largest outer message, which `max.message.bytes` bounds.
+    pub fn largest_message_bytes(&self) -> usize {
+        self.largest_bytes
+    }
+
+    /// The batch of format v2 that a newer producer would have sent: same records, same codec. What was in a wrapper is
+    /// decompressed under the limits of batches.
+    ///
+    /// # Errors
+    /// As [`MessageSet::parse`], for what is inside a wrapper.
+    pub fn to_batch(&self) -> Result<Bytes, BatchError> {
+        let mut batch = BatchBuilder::new();
+        let mut rest = self.set.clone();
+        while !rest.is_empty() {
+            let (_, message) = next(&mut rest, 0)?;
+            match message.compression()? {
+                Compression::None => push(&mut batch, &message, &message),
+                codec => {
+                    batch = batch.compression(codec);
+                    unwrap(&message, codec, |inner| push(&mut batch, inner, &message))?;
+                }
+            }
+            if message.timestamp_type() == TimestampType::LogAppendTime {
+                batch = batch.timestamp_type(TimestampType::LogAppendTime);
+            }
+        }
+        Ok(batch.build())
+    }
+}
+
+/// Where the broker sets the time, a wrapper's is that of all in it.
+fn push(batch: &mut BatchBuilder, message: &Message, outer: &Message) {
+    let timestamp = match outer.timestamp_type() {
+        TimestampType::CreateTime => message.timestamp,
+        TimestampType::LogAppendTime => outer.timestamp,
+    };
+    batch.push(timestamp, message.key.as_deref(), message.value.as_deref(), &[]);
+}
+
+/// The next message of a set and its size with its prefix.
+fn next(rest: &mut Bytes, index: i32) -> Result<(usize, Message), BatchError> {
+    let have = rest.len();
+    if have < PREFIX_LEN {
+        return Err(BatchError::Truncated { needed: PREFIX_LEN, have });
+    }
+    // The offset is the producer's own count, which nothing rests on.
+    rest.advance(8);
+    let len = message_len(rest.get_i32())?;
+    if len > rest.len() {
+        return Err(BatchError::Truncated { needed: PREFIX_LEN + len, have });
+    }
+    Ok((PREFIX_LEN + len, Message::parse(rest.split_to(len), index)?))
+}
+
+fn message_len(size: i32) -> Result<usize, BatchError> {
+    let len = usize::try_from(size).ok().filter(|len| *len >= MessageFormat::V0.least_size());
+    len.ok_or(BatchError::Length(size))
+}
+
+/// Reads the messages in a wrapper. Their offsets are the caller's to judge: a log gives records new ones anyway.
+fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message)) -> Result<(), BatchError> {
+    let none = BatchError::Record { index: 0, problem: "a compressed message without messages in it" };
+    let Some(value) = &wrapper.value else { return Err(none) };
+    let mended = match (codec, wrapper.format) {
+        // Its header's checksum is wrong by design (KIP-57).
+        (Compression::Lz4, MessageFormat::V0) => Some(lz4::with_true_checksum(value)),
+        _ => None,
+    };
+    let data = mended.as_deref().unwrap_or(value);
+    let mut stream = reader(codec, data, decompressed_limit(data.len()));
+    let mut index = 0;
+    while let Some(body) = next_inner(&mut stream, codec)? {
+        let message = Message::parse(body, index)?;
+        if message.format != wrapper.format {
+            return Err(BatchError::Record { index, problem: "not of the format of its wrapper" });
+        }
+        if message.attributes & COMPRESSION_MASK != 0 {
+            return Err(BatchError::Record { index, problem: "a compressed message within another" });
+        }
+        each(&message);
+        index = index.saturating_add(1);
+    }
+    if index == 0 { Err(none) } else { Ok(()) }
+}
+
+/// The next message in a stream, without offset and size; `None` at its end. Memory grows with what comes out, not with what
+/// the size claims.
+fn next_inner(stream: &mut dyn Read, codec: Compression) -> Result<Option<Bytes>, BatchError> {
+    let mut prefix = Vec::with_capacity(PREFIX_LEN);
+    read_to(&mut *stream, PREFIX_LEN, &mut prefix, codec)?;
+    let mut prefix = Bytes::from(prefix);
+    match prefix.len() {
+        0 => return Ok(None),
+        PREFIX_LEN => prefix.advance(8),
+        have => return Err(BatchError::Truncated { needed: PREFIX_LEN, have }),
+    }
+    let needed = message_len(prefix.get_i32())?;
+    let mut body = Vec::new();
+    read_to(stream, needed, &mut body, codec)?;
+    if body.len() < needed {
+        return Err(BatchError::Truncated { needed, have: body.len() });
+    }
+    Ok(Some(body.into()))
+}
+
+fn read_to(
+    stream: &mut dyn Read,
+    len: usize,
+    out: &mut Vec<u8>,
+    codec: Compression,
+) -> Result<(), BatchError> {
+    let limit = u64::try_from(len).unwrap_or(u64::MAX);
+    stream.take(limit).read_to_end(out).map(|_| ()).map_err(|error| failure(codec, &error))
+}
+
+/// A message to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewMessage<'a> {
+    pub(super) offset: i64,
+    pub(super) timestamp: i64,
+    pub(super) timestamp_type: TimestampType,
+    pub(super) compression: Compression,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+}
+
+impl NewMessage<'_> {
+    /// Appends it to a set.
+    ///
+    /// # Errors
+    /// If it is too large for its format: 2 GiB.
+    pub(super) fn write(&self, format: MessageFormat, out: &mut BytesMut) -> Result<(), BatchError> {
+        let too_large = |len: usize| BatchError::Length(i32::try_from(len).unwrap_or(i32::MAX));
+        let content = self.key.map_or(0, <[u8]>::len).saturating_add(self.value.map_or(0, <[u8]>::len));
+        let size = format.least_size().saturating_add(content);
+        let wire_size = i32::try_from(size).map_err(|_| too_large(size))?;
+        out.reserve(PREFIX_LEN + size);
+        out.put_i64(self.offset);
+        out.put_i32(wire_size);
+        let crc_at = out.len();
+        out.put_u32(0);
+        out.put_u8(format as u8);
+        let stamped = match self.timestamp_type {
+            TimestampType::LogAppendTime if format == MessageFormat::V1 => LOG_APPEND_TIME,
+            _ => 0,
+        };
+        out.put_u8(self.compression as u8 | stamped);
+        if format == MessageFormat::V1 {
+            out.put_i64(self.timestamp);
+        }
+        put_nullable(out, self.key);
+        put_nullable(out, self.value);
+        let crc = crc32(out.get(crc_at + 4..).unwrap_or_default());
+        if let Some(field) = out.get_mut(crc_at..crc_at + 4) {
+            field.copy_from_slice(&crc.to_be_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// The whole message fits into 31 bits, so its parts do.
+fn put_nullable(out: &mut BytesMut, bytes: Option<&[u8]>) {
+    out.put_i32(bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).unwrap_or(i32::MAX)));
+    out.put_slice(bytes.unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests;
