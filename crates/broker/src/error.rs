@@ -48,6 +48,8 @@ impl From<&PartitionError> for ErrorCode {
             PartitionError::OnlyCompacted => Self::PolicyViolation,
             PartitionError::InvalidRequest => Self::InvalidRequest,
             PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
+            PartitionError::UnsupportedCompressionType => Self::UnsupportedCompressionType,
+            PartitionError::CorruptRecords => Self::CorruptMessage,
             PartitionError::Storage => Self::KafkaStorageError,
         }
     }
@@ -138,6 +140,8 @@ mod tests {
             (PartitionError::OffsetOutOfRange, 1),
             (PartitionError::InvalidRequest, 42),
             (PartitionError::UnsupportedVersion, 35),
+            (PartitionError::UnsupportedCompressionType, 76),
+            (PartitionError::CorruptRecords, 2),
             (PartitionError::Storage, 56),
         ];
         for (error, code) in pairs {

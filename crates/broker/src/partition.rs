@@ -8,11 +8,13 @@
 //!        ├─ position        epochs and offsets (KIP-320)          pure
 //!        ├─ fetch_budget    bytes in flight over all fetches
 //!        └─ delayed_fetch   waiting without polling
+//! down_conversion what consumers before Fetch 4 get instead of batches
 //! produce         what a batch must be to be appended             pure
 //! ```
 //! Speaks domain types; messages are left to `api/`, bytes on the disk to storage.
 
 mod delayed_fetch;
+pub(crate) mod down_conversion;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod fetch_budget;

@@ -264,8 +264,8 @@ fn batches_become_the_message_sets_that_kafka_made_of_them() {
             let opened = |set: &Bytes| MessageSet::parse(set).unwrap().to_batch().unwrap();
             assert_eq!(opened(&ours), opened(&expected), "{name} v{version}");
             assert_eq!(
-                inner(&ours, header_end, &name),
-                inner(&expected, header_end, &name),
+                inner(&ours, header_end, name),
+                inner(&expected, header_end, name),
                 "{name} v{version}"
             );
         }

@@ -1,12 +1,16 @@
-//! Fetch (key 1), versions 4–18: reads from partitions, waiting for records if there are too few.
+//! Fetch (key 1), versions 0–18: reads from partitions, waiting for records if there are too few.
 //!
-//! What the versions changed here: 5 the log start offset, 7 sessions (KIP-227), 9 the leader epoch (KIP-320), 10 zstd,
+//! What the versions changed here: 1 throttle time, 2 messages with timestamps (KIP-32), 3 a limit for the whole answer
+//! (KIP-74), 4 record batches and isolation (KIP-98); before 4 they are converted to message sets
+//! (`partition/down_conversion.rs`); 5 the log start offset, 7 sessions (KIP-227), 9 the leader epoch (KIP-320), 10 zstd,
 //! 11 rack and preferred replica (KIP-392), 12 flexible, with the last fetched epoch (KIP-595), 13 topic ids
 //! (KIP-516), 15 the replica's state, 16 where the leaders are (KIP-951), 17 and 18 fields of followers.
 //!
 //! How a fetch is served is in `partition/fetch.rs`; here messages become what it speaks, and back. Replica ids are
 //! not looked at: there are no followers, and a client that calls itself one gets what consumers get.
-//! Records are the batches as they lie in the log, never copied and never converted for clients that do not know zstd.
+//! From version 4 on records are the batches as they lie in the log, never copied and never converted for clients that do
+//! not know zstd; before 4 zstd is UNSUPPORTED_COMPRESSION_TYPE. Also before version 3 a consumer gets its first batch
+//! whole, however little it asks for, and no part of one.
 //!
 //! Gaps: there is one replica, so none is preferred, and the leader is never elsewhere.
 
@@ -26,6 +30,7 @@ use storage::Isolation;
 
 use super::{Answer, Api, Reply};
 use crate::context::Context;
+use crate::partition::down_conversion::{FetchOffsets, down_convert, message_format};
 use crate::partition::fetch::{self, FetchTerms, Fetched, PartitionAnswer, Served};
 use crate::partition::fetch_budget::FetchShare;
 use crate::partition::fetch_limits::bytes_from_wire;
@@ -41,12 +46,14 @@ pub(super) struct Fetch;
 
 impl Api for Fetch {
     type Request = FetchRequest;
-    const VERSIONS: RangeInclusive<i16> = 4..=18;
+    const VERSIONS: RangeInclusive<i16> = 0..=18;
 
     async fn handle(cx: &Context, request: FetchRequest) -> Answer<Self> {
         let version = cx.api_version();
         let terms = terms(&request);
-        let open = match cx.fetcher().begin(asked(request, version)) {
+        let asked = asked(request, version);
+        let conversion = message_format(version).map(|format| (format, FetchOffsets::of(&asked.wanted)));
+        let open = match cx.fetcher().begin(asked) {
             Ok(open) => open,
             Err(error) => {
                 let message =
@@ -54,7 +61,10 @@ impl Api for Fetch {
                 return Ok(Reply::Response(message.into()));
             }
         };
-        let fetched = cx.fetcher().run(open, terms, cx.shutdown()).await;
+        let mut fetched = cx.fetcher().run(open, terms, cx.shutdown()).await;
+        if let Some((format, offsets)) = conversion {
+            down_convert(&mut fetched, format, &offsets).await;
+        }
         Ok(Reply::Response(response(fetched)))
     }
 

@@ -1,9 +1,9 @@
-//! Produce (key 0), versions 3–13: appends a record batch to each partition named.
+//! Produce (key 0), versions 0–13: appends a record batch to each partition named.
 //!
-//! What the versions changed here: 4 and 5 the answer's log start offset, 7 zstd (KIP-110), 8 the records at fault
+//! What the versions changed here: 1 the answer's throttle time, 2 its append time; before 3 the records may be a message
+//! set of format v0 or v1, which becomes a batch on arrival (`partition/produce.rs`); 5 the answer's log start offset, 7 zstd (KIP-110), 8 the records at fault
 //! (KIP-467), 9 flexible, 10 a hint at the new leader (KIP-951), 12 transactions in two phases (KIP-890), 13 topic ids
-//! (KIP-516). As in Kafka, ApiVersions tells of 0–2 too, because librdkafka before 2.11.1 turns compression off
-//! without them (KAFKA-18659), but they are refused.
+//! (KIP-516). Kafka 4 refuses 0–2, though it tells of them (KAFKA-18659).
 //!
 //! All batches of a request that pass their checks go to storage as one append, whose place in the log is taken before
 //! the first await; what is wrong with a partition is answered for that partition. With acks=0 there is no answer, and
@@ -40,8 +40,7 @@ pub(super) struct Produce;
 
 impl Api for Produce {
     type Request = ProduceRequest;
-    const VERSIONS: RangeInclusive<i16> = 3..=13;
-    const ADVERTISED: RangeInclusive<i16> = 0..=13;
+    const VERSIONS: RangeInclusive<i16> = 0..=13;
     const CARRIES_RECORDS: bool = true;
     // Each takes its place in its partitions' order before its first wait.
     const OVERLAPS: bool = true;

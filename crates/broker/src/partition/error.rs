@@ -36,6 +36,12 @@ pub(crate) enum PartitionError {
     /// The request's version does not have what it asks for.
     #[error("not in this version of the request")]
     UnsupportedVersion,
+    /// The client's version knows no such compression.
+    #[error("the records are compressed in a way that the request's version does not know")]
+    UnsupportedCompressionType,
+    /// The records cannot be read, so they cannot be converted.
+    #[error("the records are corrupt")]
+    CorruptRecords,
     /// The storage engine failed; it has said so in the log.
     #[error("storage failed")]
     Storage,

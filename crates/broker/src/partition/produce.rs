@@ -3,10 +3,13 @@
 //! Pure: the topic's rules and the time are arguments. Guarantees that what passes is one whole batch of format v2 with
 //! the right checksum and counts, that a batch is walked at most once on the ordinary path, and that the largest
 //! timestamp in its header is true if the records could be seen.
-//! A deliberate difference from Kafka: compressed batches are not decompressed, so only what their headers say is
+//! The message sets of old producers become batches first and then pass the same checks.
+//! Deliberate differences from Kafka: a message set that ends within a message, or is empty, is refused, where Kafka
+//! stores what is whole. Compressed batches are not decompressed, so only what their headers say is
 //! checked, except in compacted topics, where every key has to be seen. Consumers check what they decompress.
 
 use bytes::{Bytes, BytesMut};
+use codec::legacy::{MessageSet, is_message_set};
 use codec::records::{
     BatchError, BatchHeader, Compression, Record, RecordBatch, TimestampType, set_max_timestamp,
     validate_records,
@@ -17,6 +20,8 @@ use thiserror::Error;
 use super::error::PartitionError;
 use crate::config::{TimestampType as TopicTimestampType, TopicConfig};
 
+/// The first Produce version that must bring batches (KIP-98).
+const BATCHES_FROM_VERSION: i16 = 3;
 /// The first Produce version whose consumers can be expected to know zstd (KIP-110).
 const ZSTD_FROM_VERSION: i16 = 7;
 /// More refused records than this are not listed: the answer must not outgrow the request.
@@ -131,7 +136,10 @@ pub(crate) fn check(
     version: i16,
     now_ms: i64,
 ) -> Result<RecordBatch, ProduceError> {
-    let bytes = records.unwrap_or_default();
+    let mut bytes = records.unwrap_or_default();
+    if version < BATCHES_FROM_VERSION && is_message_set(&bytes) {
+        bytes = as_batch(&bytes, rules)?;
+    }
     let header = BatchHeader::parse(&bytes)?;
     if header.attributes.compression()? == Compression::Zstd && version < ZSTD_FROM_VERSION {
         return Err(ProduceError::ZstdTooEarly(version));
@@ -149,6 +157,16 @@ pub(crate) fn check(
     let max_timestamp = check_records(&batch, rules)?;
     check_timestamps(&batch, max_timestamp, rules, now_ms)?;
     Ok(with_true_timestamp(batch, max_timestamp, rules)?)
+}
+
+/// The batch that a message set becomes. Kafka bounds the size of its messages, and of the batch.
+fn as_batch(set: &Bytes, rules: &ProduceRules) -> Result<Bytes, ProduceError> {
+    let set = MessageSet::parse(set)?;
+    let (size, max) = (set.largest_message_bytes(), rules.max_message_bytes);
+    if size > max {
+        return Err(ProduceError::TooLarge { size, max });
+    }
+    Ok(set.to_batch()?)
 }
 
 /// Looks at the records as far as it can be had without decompressing, in compacted topics at each (Kafka's

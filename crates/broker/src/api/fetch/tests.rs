@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use codec::legacy::MessageSet;
 use codec::messages::InitProducerIdRequest;
-use codec::records::{RecordBatch, batches};
+use codec::records::{BatchBuilder, Compression, RecordBatch, batches};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
@@ -51,6 +52,89 @@ fn values(data: &PartitionData) -> Vec<(i64, String)> {
         }
     }
     values
+}
+
+/// The messages of sets, opened: value, timestamp.
+fn messages(data: &PartitionData) -> Vec<(String, i64)> {
+    let set = MessageSet::parse(data.records.as_ref().unwrap()).unwrap();
+    let batch = RecordBatch::parse(set.to_batch().unwrap()).unwrap();
+    let records = batch.records().unwrap().map(Result::unwrap);
+    let text = |value: Option<Bytes>| String::from_utf8(value.unwrap().to_vec()).unwrap();
+    records.map(|record| (text(record.value), record.timestamp)).collect()
+}
+
+#[tokio::test]
+async fn consumers_before_version_4_get_message_sets() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let mut next = 0;
+    for codec in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4] {
+        let sent = BatchBuilder::new()
+            .record_with_headers(1_000, Some(b"key"), Some(b"zero"), &[("trace", None)])
+            .record(2_000, None, Some(b"one"))
+            .record(3_000, None, Some(b"two"))
+            .compression(codec)
+            .build();
+        produce(&mut client, 9, &[("orders", 0, sent)]).await;
+        for version in 0..=3 {
+            let request = request("orders", Uuid::nil(), version, &[(0, next + 1), (1, 0)]);
+            let response = client.call(version, &request).await;
+            let [first, second] = partitions(&response)[..] else { panic!("{response:?}") };
+            assert_eq!((first.error_code, first.high_watermark), (0, next + 3));
+            assert_eq!((second.error_code, second.records.as_ref().map(Bytes::len)), (0, Some(0)));
+            let records = first.records.as_ref().unwrap();
+            assert_eq!(records[16], u8::from(version >= 2), "{codec} version {version}");
+            // What was asked for comes first, but what is compressed comes whole and has its last offset.
+            let first_offset = if codec == Compression::None { next + 1 } else { next + 2 };
+            assert_eq!(records[..8], first_offset.to_be_bytes(), "{codec} version {version}");
+            let time = |ms: i64| if version >= 2 { ms } else { -1 };
+            let mut expected = vec![("one".to_owned(), time(2_000)), ("two".to_owned(), time(3_000))];
+            if codec != Compression::None {
+                expected.insert(0, ("zero".to_owned(), time(1_000)));
+            }
+            assert_eq!(messages(first), expected, "{codec} version {version}");
+        }
+        next += 3;
+    }
+}
+
+#[tokio::test]
+async fn consumers_before_version_4_are_not_given_zstd() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let zstd = BatchBuilder::new().record(1, None, Some(b"v")).compression(Compression::Zstd).build();
+    produce(&mut client, 9, &[("orders", 0, batch("v"))]).await;
+    produce(&mut client, 9, &[("orders", 0, zstd)]).await;
+    for version in 0..=4 {
+        let code =
+            first_code(&mut client, version, &request("orders", Uuid::nil(), version, &[(0, 1)])).await;
+        assert_eq!(code, if version < 4 { 76 } else { 0 }, "version {version}");
+        let response = client.call(version, &request("orders", Uuid::nil(), version, &[(0, 0)])).await;
+        assert_eq!(partitions(&response)[0].error_code, 0, "what comes before it can be read");
+    }
+}
+
+#[tokio::test]
+async fn old_consumers_get_their_first_batch_however_little_they_ask_for() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    for value in ["zero", "one"] {
+        produce(&mut client, 9, &[("orders", 0, batch(value))]).await;
+    }
+    for version in 0..=3 {
+        let mut small = request("orders", Uuid::nil(), version, &[(0, 0)]);
+        small.topics[0].partitions[0].partition_max_bytes = 1;
+        let response = client.call(version, &small).await;
+        assert_eq!(messages(partitions(&response)[0]).len(), 1, "version {version}");
+        assert_eq!(
+            first_code(&mut client, version, &request("orders", Uuid::nil(), version, &[(0, 7)])).await,
+            1
+        );
+        assert_eq!(
+            first_code(&mut client, version, &request("other", Uuid::nil(), version, &[(0, 0)])).await,
+            3
+        );
+    }
 }
 
 async fn first_code(client: &mut Client<TcpStream>, version: i16, request: &FetchRequest) -> i16 {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use codec::legacy::{MessageFormat, downgrade};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use codec::messages::fetch_request::{FetchPartition, FetchTopic};
 use codec::messages::{
-    CreateTopicsRequest, InitProducerIdRequest, MetadataRequest, ProducerId, TopicName, TransactionalId,
+    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, MetadataRequest, ProducerId, TopicName,
+    TransactionalId,
 };
 use codec::records::{BatchBuilder, Compression, RecordBatch};
 use tokio::io::AsyncWriteExt;
@@ -89,7 +92,7 @@ async fn offsets_count_up_at_every_version() {
     let running = broker_with(&[("orders", &[])]).await;
     let mut client = running.client().await;
     let id = topic_id(&mut client, "orders").await;
-    for (offset, version) in (0..).zip(3..=13) {
+    for (offset, version) in (0..).zip(0..=13) {
         for acks in [1, -1] {
             let mut request = request(acks, &[("orders", 0, batch("v"))]);
             if version >= TOPIC_IDS_FROM {
@@ -104,6 +107,100 @@ async fn offsets_count_up_at_every_version() {
             assert_eq!(answer.log_start_offset, if version >= 5 { 0 } else { -1 });
             assert_eq!(response.responses[0].topic_id, request.topic_data[0].topic_id);
         }
+    }
+}
+
+/// The message set that an old producer makes of the records of a batch.
+pub(in crate::api) fn message_set(batch: &Bytes, format: MessageFormat) -> Bytes {
+    let mut set = bytes::BytesMut::new();
+    downgrade(batch, format, 0, &mut set).unwrap();
+    set.freeze()
+}
+
+async fn fetched(client: &mut Client<TcpStream>, offset: i64) -> RecordBatch {
+    let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1);
+    let topic = FetchTopic::default().with_topic(topic_name("orders")).with_partitions(vec![partition]);
+    let response = client.call(4, &FetchRequest::default().with_topics(vec![topic])).await;
+    RecordBatch::parse_stored(response.message.responses[0].partitions[0].records.clone().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn message_sets_of_old_producers_are_stored_as_batches() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let mut end = 0;
+    for codec in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4] {
+        for (version, format) in [(0, MessageFormat::V0), (1, MessageFormat::V0), (2, MessageFormat::V1)] {
+            let sent = BatchBuilder::new()
+                .record(1_000, Some(b"key"), Some(b"value"))
+                .record(3_000, None, None)
+                .record(2_000, None, Some(b""))
+                .compression(codec)
+                .build();
+            let set = message_set(&sent, format);
+            let answer = produce(&mut client, version, &[("orders", 0, set)]).await.remove(0);
+            assert_eq!((answer.error_code, answer.base_offset), (0, end), "{codec} {version}");
+            let stored = fetched(&mut client, end).await;
+            assert_eq!(stored.header().base_offset, end);
+            assert_eq!(stored.header().attributes.compression(), Ok(codec));
+            let max_timestamp = if version == 2 { 3_000 } else { -1 };
+            assert_eq!(stored.header().max_timestamp, max_timestamp);
+            let values = |batch: &RecordBatch| -> Vec<_> {
+                batch
+                    .records()
+                    .unwrap()
+                    .map(|record| record.unwrap())
+                    .map(|one| (one.key, one.value))
+                    .collect()
+            };
+            assert_eq!(values(&stored), values(&RecordBatch::parse(sent).unwrap()));
+            end += 3;
+        }
+    }
+    // A producer that knows batches may say so at any version.
+    assert_eq!(produce(&mut client, 2, &[("orders", 0, batch("v"))]).await[0].base_offset, end);
+}
+
+#[tokio::test]
+async fn message_sets_are_judged_as_batches_are() {
+    let running = broker_with(&[
+        ("orders", &[]),
+        ("small", &[("max.message.bytes", "200")]),
+        ("stamped", &[("message.timestamp.type", "LogAppendTime")]),
+        ("compacted", &[("cleanup.policy", "compact")]),
+        ("fresh", &[("message.timestamp.before.max.ms", "1000")]),
+    ])
+    .await;
+    let mut client = running.client().await;
+    let set = |batch: &Bytes| message_set(batch, MessageFormat::V1);
+    let good = set(&batch("v"));
+    let mut corrupt = good.to_vec();
+    corrupt[20] ^= 1;
+    let keyless = BatchBuilder::new().record(1, None, Some(b"v")).build();
+    let large = BatchBuilder::new().record(1, Some(b"k"), Some(&[0; 200])).build();
+    let gzip = BatchBuilder::new().record(1, Some(b"k"), Some(b"v")).compression(Compression::Gzip).build();
+    let cases = [
+        ("orders", good.clone(), 0),
+        ("orders", corrupt.into(), 2),
+        ("orders", good.slice(..good.len() - 1), 87),
+        ("orders", Bytes::new(), 87),
+        ("orders", [set(&gzip), set(&gzip)].concat().into(), 87),
+        ("small", good.clone(), 0),
+        ("small", set(&large), 10),
+        ("stamped", good.clone(), 0),
+        ("compacted", good.clone(), 0),
+        ("compacted", set(&keyless), 87),
+        ("fresh", good.clone(), 32),
+        // Without a timestamp there is none to be too old.
+        ("fresh", message_set(&batch("v"), MessageFormat::V0), 0),
+    ];
+    for (index, (topic, set, code)) in cases.into_iter().enumerate() {
+        let answer = produce(&mut client, 2, &[(topic, 0, set)]).await.remove(0);
+        assert_eq!(answer.error_code, code, "case {index}");
+        assert_eq!(answer.log_append_time_ms > 0, topic == "stamped" && code == 0, "case {index}");
+    }
+    for version in [3, 9] {
+        assert_eq!(produce(&mut client, version, &[("orders", 0, good.clone())]).await[0].error_code, 87);
     }
 }
 
