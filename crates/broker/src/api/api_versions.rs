@@ -1,7 +1,8 @@
 //! ApiVersions, key 18: which APIs and versions this broker serves, and which features are on.
 //!
-//! Versions 0–4. v1: throttle time. v3: flexible, the client names its software (KIP-511), features (KIP-584). v4: a
-//! supported feature may start at version 0 (KIP-1022). A version above 4 is answered at version 0 with
+//! Versions 0–5. v1: throttle time. v3: flexible, the client names its software (KIP-511), features (KIP-584). v4: a
+//! supported feature may start at version 0 (KIP-1022). v5: the client says which broker of which cluster it means; if
+//! that is another one, the answer is REBOOTSTRAP_REQUIRED (KIP-1242). A version above 5 is answered at version 0 with
 //! UNSUPPORTED_VERSION and one entry for this API, so that the client can come back with one that is served (KIP-511).
 //!
 //! Features: `metadata.version` alone, at the level of Kafka 4.3, because consoles tell from it which requests a broker
@@ -22,16 +23,21 @@ pub(crate) struct ApiVersions;
 
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
-    const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
     const PHASE: Phase = Phase::Any;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         if cx.api_version() >= 3 {
             let (name, version) = (request.client_software_name, request.client_software_version);
-            if !is_software_name(&name) || !is_software_name(&version) {
-                let refusal =
-                    ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
-                return Ok(Reply::Response(refusal));
+            // Both or neither, as `ApiVersionsRequest.isValid` of Kafka 4.4 has it.
+            let half_an_address = request.cluster_id.is_none() != (request.node_id == NO_NODE);
+            if half_an_address || !is_software_name(&name) || !is_software_name(&version) {
+                return Ok(Reply::Response(refusal(ErrorCode::InvalidRequest)));
+            }
+            let own_cluster = cx.io().storage().cluster_id();
+            let is_misrouted = |cluster: &str| cluster != own_cluster || request.node_id != cx.node_id();
+            if request.cluster_id.as_deref().is_some_and(is_misrouted) {
+                return Ok(Reply::Response(refusal(ErrorCode::RebootstrapRequired)));
             }
             cx.peer().set_software(Software::new(&name, &version));
         }
@@ -45,9 +51,15 @@ impl Api for ApiVersions {
 
     fn unsupported_version() -> Option<ApiVersionsResponse> {
         let own = REGISTRY.iter().filter(|entry| entry.key == <ApiVersionsRequest as codec::Request>::KEY);
-        let refusal = ApiVersionsResponse::default().with_error_code(ErrorCode::UnsupportedVersion.code());
-        Some(refusal.with_api_keys(own.map(advertise).collect()))
+        Some(refusal(ErrorCode::UnsupportedVersion).with_api_keys(own.map(advertise).collect()))
     }
+}
+
+/// The node id of a client that does not know it.
+const NO_NODE: i32 = -1;
+
+fn refusal(code: ErrorCode) -> ApiVersionsResponse {
+    ApiVersionsResponse::default().with_error_code(code.code())
 }
 
 /// `MetadataVersion.MINIMUM_VERSION` (3.3-IV3) and `IBP_4_3_IV0` of Kafka 4.3.
@@ -103,6 +115,6 @@ mod tests {
         assert_eq!(answer.error_code, 35);
         let told: Vec<_> =
             answer.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
-        assert_eq!(told, [(18, 0, 4)]);
+        assert_eq!(told, [(18, 0, 5)]);
     }
 }

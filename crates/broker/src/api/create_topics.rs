@@ -1,6 +1,6 @@
 //! CreateTopics, key 19: creates topics with partitions and configs.
 //!
-//! Versions 2–7. v5: flexible; partitions, replication factor and configs in the answer (KIP-525). v7: topic id (KIP-516).
+//! Versions 0–7. v1: validate only, and a message with an error. v2: throttle time. v5: flexible; partitions, replication factor and configs in the answer (KIP-525). v7: topic id (KIP-516).
 //! Rules and texts are in `admin/topics.rs`: one node, so the replication factor is 1.
 //!
 //! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
@@ -23,7 +23,7 @@ pub(crate) struct CreateTopics;
 
 impl Api for CreateTopics {
     type Request = CreateTopicsRequest;
-    const VERSIONS: RangeInclusive<i16> = 2..=7;
+    const VERSIONS: RangeInclusive<i16> = 0..=7;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut times: HashMap<TopicName, usize> = HashMap::new();

@@ -1,6 +1,6 @@
 //! DeleteTopics, key 20: deletes topics with all their records.
 //!
-//! Versions 1–6. v1: throttle time. v3: TOPIC_DELETION_DISABLED. v4: flexible. v5: error message. v6: by id (KIP-516).
+//! Versions 0–6. v1: throttle time. v3: TOPIC_DELETION_DISABLED. v4: flexible. v5: error message. v6: by id (KIP-516).
 //! A topic is gone when it is answered; its space comes back soon after. Offsets committed for it go with it.
 
 use std::ops::RangeInclusive;
@@ -19,7 +19,7 @@ pub(crate) struct DeleteTopics;
 
 impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;
-    const VERSIONS: RangeInclusive<i16> = 1..=6;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let (mut wanted, mut outcomes): (Vec<TopicName>, Vec<Deleted>) = (Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
 //! DescribeConfigs, key 32: every key of a topic or of this broker, with value, source and documentation.
 //!
-//! Versions 1–4. v1: sources and synonyms (KIP-226). v3: types and documentation (KIP-569). v4: flexible. Served are
+//! Versions 0–4. v0 says only whether a value is the default. v1: sources and synonyms (KIP-226). v3: types and documentation (KIP-569). v4: flexible. Served are
 //! topics and this broker.
 //!
 //! Gaps: broker loggers (KIP-412), client metrics (KIP-714) and groups (KIP-848) have no configuration here and are
@@ -37,7 +37,7 @@ struct Wanted {
 
 impl Api for DescribeConfigs {
     type Request = DescribeConfigsRequest;
-    const VERSIONS: RangeInclusive<i16> = 1..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let typed = cx.api_version() >= 3;

@@ -1,7 +1,7 @@
 //! DescribeLogDirs, key 35: the data folder, and the size of each partition in it.
 //!
-//! Versions 1–4. v2: flexible. v3: an error code for the whole answer. v4: the size and free space of the folder's file
-//! system (KIP-827). There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka.
+//! Versions 0–5. v2: flexible. v3: an error code for the whole answer. v4: the size and free space of the folder's file
+//! system (KIP-827). v5: whether the folder takes no new partitions (KIP-1066), which cannot be asked for here. There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka.
 //! A size is that of the record batches, without what the storage adds to them.
 
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ pub(super) struct DescribeLogDirs;
 
 impl Api for DescribeLogDirs {
     type Request = DescribeLogDirsRequest;
-    const VERSIONS: RangeInclusive<i16> = 1..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Answer<Self> {
         let folder = cx.services().config.data_dir();

@@ -1,8 +1,9 @@
 //! OffsetCommit, key 8: stores how far a group has read.
 //!
-//! Versions 2–9. v2: a retention time of the client's own, until v4. v3: throttle time. v5: the broker's retention only
+//! Versions 0–10. v0: no members; Kafka kept it in ZooKeeper while there was one, here it is a commit like that of any
+//! consumer without a group. v1: members; its time of the commit is not looked at. v2: a retention time of the client's own, until v4. v3: throttle time. v5: the broker's retention only
 //! (KIP-211). v6: leader epoch (KIP-320). v7: static members (KIP-345). v8: flexible. v9: the generation may be a member
-//! epoch (KIP-848); a member's group that does not exist is GROUP_ID_NOT_FOUND.
+//! epoch (KIP-848); a member's group that does not exist is GROUP_ID_NOT_FOUND. v10: topics by id.
 //!
 //! Offsets are on the disk when they are acknowledged.
 //!
@@ -28,12 +29,13 @@ use crate::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId}
 /// See the file's header.
 pub(crate) struct OffsetCommit;
 
+const TOPIC_IDS_FROM: i16 = 10;
 /// `OffsetCommitRequest.DEFAULT_RETENTION_TIME`: the broker's.
 const DEFAULT_RETENTION: i64 = -1;
 
 impl Api for OffsetCommit {
     type Request = OffsetCommitRequest;
-    const VERSIONS: RangeInclusive<i16> = 2..=9;
+    const VERSIONS: RangeInclusive<i16> = 0..=10;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let (commits, mut codes) = commits(cx, &request);
@@ -67,11 +69,17 @@ fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Opt
     let catalog = cx.io().catalog();
     let (mut commits, mut codes) = (Vec::new(), Vec::new());
     for asked in &request.topics {
-        let topic = catalog.topic(&asked.name);
-        let name: Arc<str> = Arc::from(asked.name.as_str());
+        let by_id = cx.api_version() >= TOPIC_IDS_FROM;
+        let topic = if by_id { catalog.topic_by_id(asked.topic_id) } else { catalog.topic(&asked.name) };
+        let name: Arc<str> = topic.map_or_else(Arc::default, |topic| Arc::from(topic.name.as_str()));
+        let unknown = if by_id && topic.is_none() {
+            ErrorCode::UnknownTopicId
+        } else {
+            ErrorCode::UnknownTopicOrPartition
+        };
         for partition in &asked.partitions {
             let found = topic.filter(|topic| has_partition(topic, partition.partition_index));
-            codes.push(found.is_none().then_some(ErrorCode::UnknownTopicOrPartition));
+            codes.push(found.is_none().then_some(unknown));
             commits.extend(found.map(|topic| commit(&name, topic, partition)));
         }
     }
@@ -114,8 +122,14 @@ fn response(request: &OffsetCommitRequest, codes: Vec<Option<ErrorCode>>) -> Off
     };
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| partition(asked.partition_index)).collect();
-        OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions)
+        OffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions)
     });
     let topics = topics.collect();
     OffsetCommitResponse::default().with_topics(topics)
 }
+
+#[cfg(test)]
+mod tests;

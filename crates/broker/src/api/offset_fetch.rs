@@ -1,9 +1,10 @@
 //! OffsetFetch, key 9: how far groups have read.
 //!
-//! Versions 1–9. v2: null topics ask for everything; top-level error. v3: throttle time. v5: leader epoch (KIP-320). v6:
-//! flexible. v7: `require_stable` (KIP-447). v8: several groups (KIP-709). v9: member id and epoch (KIP-848).
+//! Versions 0–10. v0: as Kafka read it from ZooKeeper, what is not committed is UNKNOWN_TOPIC_OR_PARTITION. v2: null topics ask for everything; top-level error. v3: throttle time. v5: leader epoch (KIP-320). v6:
+//! flexible. v7: `require_stable` (KIP-447). v8: several groups (KIP-709). v9: member id and epoch (KIP-848). v10:
+//! topics by id.
 //!
-//! What is not committed is -1, without an error, also for a group that does not exist, and for a topic that has been
+//! From version 1 on what is not committed is -1, without an error, also for a group that does not exist, and for a topic that has been
 //! deleted and created again since. Member id and epoch are not looked at for classic groups, as in Kafka.
 //!
 //! Gaps: there are no transactions yet, so every offset is stable and `require_stable` changes nothing. Groups of the
@@ -33,7 +34,7 @@ pub(crate) struct OffsetFetch;
 
 impl Api for OffsetFetch {
     type Request = OffsetFetchRequest;
-    const VERSIONS: RangeInclusive<i16> = 1..=9;
+    const VERSIONS: RangeInclusive<i16> = 0..=10;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         if cx.api_version() >= 8 {
@@ -55,6 +56,10 @@ impl Api for OffsetFetch {
     }
 }
 
+const TOPIC_IDS_FROM: i16 = 10;
+/// What stands for an offset that was never committed.
+const NOT_COMMITTED: i64 = -1;
+
 fn plural(topic: OffsetFetchRequestTopic) -> OffsetFetchRequestTopics {
     OffsetFetchRequestTopics::default().with_name(topic.name).with_partition_indexes(topic.partition_indexes)
 }
@@ -63,8 +68,12 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     let group_id = GroupId::from(asked.group_id.as_str());
     let topics = asked.topics.as_deref();
     let catalog = cx.io().catalog();
+    let by_id = cx.api_version() >= TOPIC_IDS_FROM;
     let read = |offsets: Option<&Offsets>| match topics {
-        Some(topics) => topics.iter().map(|topic| chosen(topic, offsets, &catalog)).collect(),
+        Some(topics) if by_id => topics.iter().map(|topic| chosen_by_id(topic, offsets, &catalog)).collect(),
+        Some(topics) => {
+            topics.iter().map(|topic| chosen(topic, topic.name.as_str(), offsets, &catalog)).collect()
+        }
         None => offsets.map(|offsets| all(offsets, &catalog)).unwrap_or_default(),
     };
     let result: Result<Vec<OffsetFetchResponseTopics>, GroupError> =
@@ -76,18 +85,34 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     }
 }
 
-fn chosen(
+fn chosen_by_id(
     topic: &OffsetFetchRequestTopics,
     offsets: Option<&Offsets>,
     catalog: &Catalog,
 ) -> OffsetFetchResponseTopics {
-    let name = topic.name.as_str();
+    if let Some(found) = catalog.topic_by_id(topic.topic_id) {
+        return chosen(topic, &found.name, offsets, catalog);
+    }
+    let refused = |index: &i32| partition(*index, None).with_error_code(ErrorCode::UnknownTopicId.code());
+    let partitions = topic.partition_indexes.iter().map(refused).collect();
+    OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id).with_partitions(partitions)
+}
+
+fn chosen(
+    topic: &OffsetFetchRequestTopics,
+    name: &str,
+    offsets: Option<&Offsets>,
+    catalog: &Catalog,
+) -> OffsetFetchResponseTopics {
     let committed = |index: i32| {
         let committed = offsets.and_then(|offsets| offsets.committed(name, index));
         committed.filter(|committed| committed.belongs_to(name, catalog))
     };
     let partitions = topic.partition_indexes.iter().map(|index| partition(*index, committed(*index)));
-    OffsetFetchResponseTopics::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+    OffsetFetchResponseTopics::default()
+        .with_name(topic.name.clone())
+        .with_topic_id(topic.topic_id)
+        .with_partitions(partitions.collect())
 }
 
 fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
@@ -99,7 +124,8 @@ fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
             Some((_, same)) => same.partitions.push(partition),
             None => {
                 let name = TopicName(StrBytes::from_string(topic.to_string()));
-                let response = OffsetFetchResponseTopics::default().with_name(name);
+                let id = catalog.topic(topic).map(|topic| topic.id).unwrap_or_default();
+                let response = OffsetFetchResponseTopics::default().with_name(name).with_topic_id(id);
                 topics.push((topic, response.with_partitions(vec![partition])));
             }
         }
@@ -111,7 +137,7 @@ fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResp
     let answer = OffsetFetchResponsePartitions::default().with_partition_index(index);
     let Some(committed) = committed else {
         return answer
-            .with_committed_offset(-1)
+            .with_committed_offset(NOT_COMMITTED)
             .with_committed_leader_epoch(-1)
             .with_metadata(Some(StrBytes::default()));
     };
@@ -121,10 +147,15 @@ fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResp
         .with_metadata(Some(StrBytes::from_string(committed.metadata.to_string())))
 }
 
-/// The form before version 8, for one group. Version 1 has no top-level error: there it is on every partition.
+/// The form before version 8, for one group. Versions 0 and 1 have no top-level error: there it is on every partition.
 fn single(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse {
-    let error_code = group.error_code;
+    let group_code = group.error_code;
     let partition = |partition: OffsetFetchResponsePartitions| {
+        let is_missing = group_code == 0 && partition.committed_offset == NOT_COMMITTED;
+        let error_code = match version {
+            0 if is_missing => ErrorCode::UnknownTopicOrPartition.code(),
+            _ => group_code,
+        };
         OffsetFetchResponsePartition::default()
             .with_partition_index(partition.partition_index)
             .with_committed_offset(partition.committed_offset)
@@ -138,5 +169,5 @@ fn single(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse 
             .with_partitions(topic.partitions.into_iter().map(partition).collect())
     });
     let response = OffsetFetchResponse::default().with_topics(topics.collect());
-    if version >= 2 { response.with_error_code(error_code) } else { response }
+    if version >= 2 { response.with_error_code(group_code) } else { response }
 }

@@ -1,7 +1,7 @@
-//! OffsetForLeaderEpoch (key 23), versions 2–4: where a leader epoch ended, so that a client can tell whether the
+//! OffsetForLeaderEpoch (key 23), versions 0–4: where a leader epoch ended, so that a client can tell whether the
 //! records it has are still in the log (KIP-320).
 //!
-//! What the versions changed here: 3 the replica id, which is not looked at, 4 flexible. No gaps.
+//! What the versions changed here: 1 the epoch in the answer, 2 the client's current epoch (KIP-320), 3 the replica id, which is not looked at, 4 flexible. No gaps.
 
 use std::ops::RangeInclusive;
 
@@ -20,7 +20,7 @@ pub(super) struct OffsetForLeaderEpoch;
 
 impl Api for OffsetForLeaderEpoch {
     type Request = OffsetForLeaderEpochRequest;
-    const VERSIONS: RangeInclusive<i16> = 2..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
 
     async fn handle(cx: &Context, request: OffsetForLeaderEpochRequest) -> Answer<Self> {
         let topics = request.topics.into_iter().map(|topic| {

@@ -38,7 +38,7 @@ fn by_name(version: i16, texts: &[&str]) -> DeleteTopicsRequest {
 async fn topics_are_deleted_by_name_at_every_version() {
     let running = Running::start(&[]).await.unwrap();
     let mut client = running.client().await;
-    for version in 1..=6 {
+    for version in 0..=6 {
         let id = create(&mut client, "gone").await;
         let response = client.call(version, &by_name(version, &["gone", "never"])).await;
         let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();

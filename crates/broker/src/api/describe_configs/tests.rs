@@ -49,7 +49,7 @@ async fn with_a_topic() -> (Running, Client<TcpStream>) {
 #[tokio::test]
 async fn every_key_is_described_at_every_version() {
     let (_running, mut client) = with_a_topic().await;
-    for version in 1..=4 {
+    for version in 0..=4 {
         let all = vec![resource(TOPIC, "t", None), resource(BROKER, "7", Some(&[]))];
         let results = describe(&mut client, version, all).await;
         assert_eq!(results.iter().map(|result| result.error_code).collect::<Vec<_>>(), [0, 0]);

@@ -35,7 +35,7 @@ fn api_versions(version: i16, correlation_id: i32) -> BytesMut {
 async fn api_versions_is_answered_at_every_version() {
     let running = Running::start(&[]).await.unwrap();
     let mut client = running.client().await;
-    for version in 0..=4 {
+    for version in 0..=5 {
         client.stream.write_all(&api_versions(version, 40 + i32::from(version))).await.unwrap();
         let (correlation_id, response) = client.receive::<ApiVersionsRequest>(version).await;
         assert_eq!((correlation_id, response.error_code), (40 + i32::from(version), 0));
@@ -44,6 +44,33 @@ async fn api_versions_is_answered_at_every_version() {
         let registered: Vec<_> =
             api::REGISTRY.iter().map(|entry| (entry.key, entry.advertised.0, entry.advertised.1)).collect();
         assert_eq!(told, registered);
+    }
+}
+
+/// KIP-1242.
+#[tokio::test]
+async fn clients_that_mean_another_broker_are_told_to_start_over() {
+    let running = Running::start(&[("node.id", "3")]).await.unwrap();
+    let mut client = running.client().await;
+    let own = running.broker.services.io.storage().cluster_id().to_owned();
+    for (cluster, node, code) in [
+        (None, -1, 0),
+        (Some(own.as_str()), 3, 0),
+        (Some(own.as_str()), 4, 129),
+        (Some("another"), 3, 129),
+        (Some(own.as_str()), -1, 42),
+        (None, 3, 42),
+    ] {
+        let request = ApiVersionsRequest::default()
+            .with_client_software_name(StrBytes::from_static_str("raw"))
+            .with_client_software_version(StrBytes::from_static_str("1.0"))
+            .with_cluster_id(cluster.map(|cluster| StrBytes::from_string(cluster.to_owned())))
+            .with_node_id(node);
+        let response = client.call(5, &request).await;
+        assert_eq!(response.error_code, code, "{cluster:?} {node}");
+        assert_eq!(response.api_keys.is_empty(), code != 0);
+        // Before version 5 nobody says so.
+        assert_eq!(client.call(4, &request).await.error_code, 0);
     }
 }
 
