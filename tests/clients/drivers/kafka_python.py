@@ -19,20 +19,22 @@ def offset_and_metadata(offset, metadata):
 
 
 class Operations:
-    def __init__(self, bootstrap):
+    def __init__(self, bootstrap, api_version=None):
+        """`api_version`: the release of Kafka to take the broker for, as programs of its time pin it; None asks it."""
         self.bootstrap = bootstrap
+        self.pinned = {"api_version": tuple(api_version)} if api_version else {}
         self._admin = None
 
     @property
     def admin(self):
         if self._admin is None:
-            self._admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+            self._admin = KafkaAdminClient(bootstrap_servers=self.bootstrap, **self.pinned)
         return self._admin
 
     def consumer(self, **settings):
         settings.setdefault("enable_auto_commit", False)
         settings.setdefault("group_id", None)
-        return KafkaConsumer(bootstrap_servers=self.bootstrap, **settings)
+        return KafkaConsumer(bootstrap_servers=self.bootstrap, **self.pinned, **settings)
 
     def versions(self):
         return {"library": kafka.__version__, "python": "%d.%d" % sys.version_info[:2]}
@@ -40,7 +42,7 @@ class Operations:
     def produce(self, topic, partition, codec, acks, records, linger_ms=20):
         producer = KafkaProducer(
             bootstrap_servers=self.bootstrap, acks={"0": 0, "1": 1, "all": "all"}[acks], linger_ms=linger_ms,
-            compression_type=None if codec == "none" else codec, max_request_size=4 << 20)
+            compression_type=None if codec == "none" else codec, max_request_size=4 << 20, **self.pinned)
         try:
             futures = [
                 producer.send(topic, partition=partition, key=unpack(r["key"]), value=unpack(r["value"]),
@@ -231,4 +233,4 @@ if __name__ == "__main__":
     if mode == "member":
         member(bootstrap, **settings)
     else:
-        serve(Operations(bootstrap))
+        serve(Operations(bootstrap, **settings))
