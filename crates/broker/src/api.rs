@@ -49,11 +49,8 @@ pub(crate) trait Api: Sized {
     /// The request; it fixes key, name, the versions that can be read, and the response.
     type Request: Request;
 
-    /// What is implemented, not what can be parsed.
+    /// What is implemented, not what can be parsed; ApiVersions tells clients exactly this.
     const VERSIONS: RangeInclusive<i16>;
-
-    /// What ApiVersions tells clients. Differs from `VERSIONS` only where Kafka itself advertises what it refuses.
-    const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
 
     /// Whether a client that has not logged in may call it.
     const PHASE: Phase = Phase::Authenticated;
@@ -138,8 +135,6 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     /// Least and greatest version served.
     pub(crate) versions: (i16, i16),
-    /// Least and greatest version that ApiVersions tells.
-    pub(crate) advertised: (i16, i16),
     /// When it may be called.
     pub(crate) phase: Phase,
     carries_records: bool,
@@ -161,12 +156,10 @@ impl Entry {
             *readable.start() <= versions.0 && versions.1 <= *readable.end(),
             "versions that the codec cannot read"
         );
-        let told = A::ADVERTISED;
         Self {
             key: <A::Request as Request>::KEY,
             name: <A::Request as Request>::NAME,
             versions,
-            advertised: (*told.start(), *told.end()),
             phase: A::PHASE,
             carries_records: A::CARRIES_RECORDS,
             overlaps: A::OVERLAPS,

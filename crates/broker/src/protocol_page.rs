@@ -13,22 +13,21 @@ const HEAD: &str = "\
 <!-- Generated from the registry of APIs; `make generate` writes it anew. -->
 
 A version that is not in the table is refused as Kafka refuses it: ApiVersions is answered at version 0 with
-UNSUPPORTED_VERSION, and the connection is closed on any other request. *Advertised* differs from *served* where Kafka
-itself advertises versions that it refuses, because clients look at the range for another reason. Every API is for
-clients; those that brokers and controllers use among themselves are absent.
+UNSUPPORTED_VERSION, and the connection is closed on any other request. What is served is what ApiVersions tells. Every
+API is for clients; those that brokers and controllers use among themselves are absent.
 
-| key | API | served | advertised | before a login |
-| --- | --- | --- | --- | --- |
+| key | API | versions | before a login |
+| --- | --- | --- | --- |
 ";
 
 /// The whole file; `sources` is the folder of the API files.
 fn markdown(sources: &Path) -> String {
     let mut page = String::from(HEAD);
     for entry in REGISTRY {
-        let Entry { key, name, versions, advertised, phase, .. } = entry;
+        let Entry { key, name, versions, phase, .. } = entry;
         let before_login = if *phase == Phase::Any { "yes" } else { "no" };
-        let (served, told) = (range(*versions), range(*advertised));
-        let _ = writeln!(page, "| {key} | {name} | {served} | {told} | {before_login} |");
+        let served = range(*versions);
+        let _ = writeln!(page, "| {key} | {name} | {served} | {before_login} |");
     }
     page.push_str("\n## Gaps\nWhat these versions have in Kafka 4.3 and not here.\n\n");
     for entry in REGISTRY {

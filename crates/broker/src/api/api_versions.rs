@@ -82,7 +82,7 @@ fn with_features(response: ApiVersionsResponse) -> ApiVersionsResponse {
 }
 
 fn advertise(entry: &Entry) -> ApiVersion {
-    let (least, greatest) = entry.advertised;
+    let (least, greatest) = entry.versions;
     ApiVersion::default().with_api_key(entry.key).with_min_version(least).with_max_version(greatest)
 }
 

@@ -1,7 +1,7 @@
 //! Fetch 0–3: no isolation level; `max_bytes` since 3; the answer's throttle time since 1.
 //!
 //! The response is written by [`fetch_response`](crate::fetch_response), as at all versions; here it is read. What a
-//! partition answers with is a message set: [`downgrade`](super::downgrade).
+//! partition answers with is a message set: [`downgrade`](fn@super::downgrade).
 
 use std::ops::RangeInclusive;
 

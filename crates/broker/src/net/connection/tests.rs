@@ -42,7 +42,7 @@ async fn api_versions_is_answered_at_every_version() {
         let told: Vec<_> =
             response.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
         let registered: Vec<_> =
-            api::REGISTRY.iter().map(|entry| (entry.key, entry.advertised.0, entry.advertised.1)).collect();
+            api::REGISTRY.iter().map(|entry| (entry.key, entry.versions.0, entry.versions.1)).collect();
         assert_eq!(told, registered);
     }
 }
