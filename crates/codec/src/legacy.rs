@@ -6,7 +6,7 @@
 //! message_set   messages of formats v0 and v1 (KIP-32), and how a producer's set of them becomes a record batch
 //! downgrade     how a record batch becomes a message set, for consumers          lz4   the frames of v0 (KIP-57)
 //! ```
-//! A message says for each version whether it is laid out here or in kafka-protocol ([`Extended::layout`]), so that
+//! A message says for each version whether it is laid out here or in kafka-protocol (`Extended::layout`), so that
 //! whoever handles an API sees one type. What a version lacks is at its default when read, and left out when written.
 
 mod api_versions;

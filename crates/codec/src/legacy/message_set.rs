@@ -126,10 +126,9 @@ fn nullable(body: &mut Bytes) -> Option<Option<Bytes>> {
     }
 }
 
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
+/// The CRC-32 of zip files, not the Castagnoli of batches.
+fn crc32(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iso_hdlc(bytes)
 }
 
 /// A producer's message set, checked but for what is inside a wrapper: either one wrapper or plain messages.
