@@ -22,6 +22,7 @@ use codec::messages::leave_group_request::MemberIdentity;
 use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use codec::messages::metadata_request::MetadataRequestTopic;
 use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use codec::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use codec::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
@@ -121,15 +122,33 @@ pub fn all() -> Vec<Sample> {
         Sample::of(create_partitions),
         Sample::of(|_| DeleteGroupsRequest::default().with_groups_names(vec![group_id("g")])),
         Sample::of(incremental_alter_configs),
+        Sample::of(|_| {
+            let partitions = vec![OffsetDeleteRequestPartition::default().with_partition_index(0)];
+            let topic =
+                OffsetDeleteRequestTopic::default().with_name(topic_name(TOPIC)).with_partitions(partitions);
+            OffsetDeleteRequest::default().with_group_id(group_id("g")).with_topics(vec![topic])
+        }),
         Sample::of(|version| {
             DescribeClusterRequest::default().with_endpoint_type(1).with_include_fenced_brokers(version >= 2)
         }),
+        Sample::of(consumer_group_heartbeat),
+        Sample::of(|_| ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id("modern")])),
     ]
 }
 
 /// One record, in a batch.
 pub fn one_record() -> Bytes {
     batch(&[Content::of(Id { producer: 0, sequence: 7 })], None).freeze()
+}
+
+fn consumer_group_heartbeat(version: i16) -> ConsumerGroupHeartbeatRequest {
+    let request = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group_id("modern"))
+        .with_member_id(text("m"))
+        .with_rebalance_timeout_ms(1_000)
+        .with_topic_partitions(Some(Vec::new()))
+        .with_subscribed_topic_names(Some(vec![topic_name(TOPIC)]));
+    if version >= 1 { request.with_subscribed_topic_regex(Some(text("s.*"))) } else { request }
 }
 
 fn produce(version: i16) -> ProduceRequest {

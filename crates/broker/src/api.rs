@@ -7,6 +7,8 @@
 
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -27,6 +29,7 @@ mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -211,7 +214,10 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<delete_groups::DeleteGroups>(),
     Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    Entry::of::<offset_delete::OffsetDelete>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
+    Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
+    Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
 ];
 
 const _: () = assert_ascending(ENTRIES);

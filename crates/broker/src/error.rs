@@ -74,6 +74,14 @@ impl From<GroupError> for ErrorCode {
             GroupError::InvalidSessionTimeout => Self::InvalidSessionTimeout,
             GroupError::GroupMaxSizeReached => Self::GroupMaxSizeReached,
             GroupError::OffsetMetadataTooLarge => Self::OffsetMetadataTooLarge,
+            GroupError::FencedMemberEpoch => Self::FencedMemberEpoch,
+            GroupError::StaleMemberEpoch => Self::StaleMemberEpoch,
+            GroupError::UnreleasedInstanceId => Self::UnreleasedInstanceId,
+            GroupError::UnsupportedAssignor => Self::UnsupportedAssignor,
+            GroupError::InvalidRegularExpression => Self::InvalidRegularExpression,
+            GroupError::InvalidRequest => Self::InvalidRequest,
+            GroupError::UnsupportedVersion => Self::UnsupportedVersion,
+            GroupError::GroupSubscribedToTopic => Self::GroupSubscribedToTopic,
         }
     }
 }
@@ -232,6 +240,14 @@ mod tests {
             (GroupError::InvalidSessionTimeout, 26),
             (GroupError::GroupMaxSizeReached, 81),
             (GroupError::OffsetMetadataTooLarge, 12),
+            (GroupError::FencedMemberEpoch, 110),
+            (GroupError::StaleMemberEpoch, 113),
+            (GroupError::UnreleasedInstanceId, 111),
+            (GroupError::UnsupportedAssignor, 112),
+            (GroupError::InvalidRegularExpression, 128),
+            (GroupError::InvalidRequest, 42),
+            (GroupError::UnsupportedVersion, 35),
+            (GroupError::GroupSubscribedToTopic, 86),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(error).code(), code, "{error:?}");

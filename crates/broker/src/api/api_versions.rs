@@ -5,9 +5,10 @@
 //! that is another one, the answer is REBOOTSTRAP_REQUIRED (KIP-1242). A version above 5 is answered at version 0 with
 //! UNSUPPORTED_VERSION and one entry for this API, so that the client can come back with one that is served (KIP-511).
 //!
-//! Features: `metadata.version` alone, at the level of Kafka 4.3, because consoles tell from it which requests a broker
-//! knows. `group.version`, `share.version` and `transaction.version` are off (level 0, so absent) until what they
-//! promise is here (KIP-848, KIP-932, KIP-890).
+//! Features: `metadata.version` at the level of Kafka 4.3, because consoles tell from it which requests a broker knows,
+//! and `group.version` 1, the consumer protocol (KIP-848). `share.version` and `transaction.version` are off (level 0, so
+//! absent) until what they promise is here (KIP-932, KIP-890). `group.version` is supported from level 0, which readers
+//! before version 4 would stumble over (KAFKA-17011): they are told of its level only.
 
 use std::ops::RangeInclusive;
 
@@ -42,7 +43,8 @@ impl Api for ApiVersions {
             cx.peer().set_software(Software::new(&name, &version));
         }
         let response = ApiVersionsResponse::default().with_api_keys(REGISTRY.iter().map(advertise).collect());
-        Ok(Reply::Response(if cx.api_version() >= 3 { with_features(response) } else { response }))
+        let version = cx.api_version();
+        Ok(Reply::Response(if version >= 3 { with_features(response, version) } else { response }))
     }
 
     fn first_error(response: &ApiVersionsResponse) -> i16 {
@@ -65,19 +67,28 @@ fn refusal(code: ErrorCode) -> ApiVersionsResponse {
 /// `MetadataVersion.MINIMUM_VERSION` (3.3-IV3) and `IBP_4_3_IV0` of Kafka 4.3.
 const METADATA_VERSION: RangeInclusive<i16> = 7..=30;
 
+/// `GroupVersion.GV_1` of Kafka 4.3.
+const GROUP_VERSION: RangeInclusive<i16> = 0..=1;
+
 /// The epoch counts changes of the finalized features: as yet there is none.
-fn with_features(response: ApiVersionsResponse) -> ApiVersionsResponse {
-    let name = || StrBytes::from_static_str("metadata.version");
-    let (least, greatest) = METADATA_VERSION.into_inner();
-    let supported =
-        SupportedFeatureKey::default().with_name(name()).with_min_version(least).with_max_version(greatest);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(name())
-        .with_min_version_level(greatest)
-        .with_max_version_level(greatest);
+fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
+    let features = [("metadata.version", METADATA_VERSION), ("group.version", GROUP_VERSION)];
+    let supported = features.iter().filter(|(_, levels)| version >= 4 || *levels.start() > 0);
+    let supported = supported.map(|(name, levels)| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_min_version(*levels.start())
+            .with_max_version(*levels.end())
+    });
+    let finalized = features.iter().map(|(name, levels)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_min_version_level(*levels.end())
+            .with_max_version_level(*levels.end())
+    });
     response
-        .with_supported_features(vec![supported])
-        .with_finalized_features(vec![finalized])
+        .with_supported_features(supported.collect())
+        .with_finalized_features(finalized.collect())
         .with_finalized_features_epoch(0)
 }
 
@@ -106,6 +117,20 @@ mod tests {
         }
         for invalid in ["", "-", "a-", ".a", "a b", "a_b", "é", "a\n"] {
             assert!(!is_software_name(invalid), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn features_from_level_zero_are_supported_for_those_who_can_read_it() {
+        for (version, supported) in
+            [(3, vec!["metadata.version"]), (4, vec!["metadata.version", "group.version"])]
+        {
+            let answer = with_features(ApiVersionsResponse::default(), version);
+            let names: Vec<&str> = answer.supported_features.iter().map(|feature| &*feature.name).collect();
+            assert_eq!(names, supported, "version {version}");
+            let levels = answer.finalized_features.iter();
+            let levels: Vec<_> = levels.map(|feature| (&*feature.name, feature.max_version_level)).collect();
+            assert_eq!(levels, [("metadata.version", 30), ("group.version", 1)]);
         }
     }
 

@@ -1,7 +1,8 @@
 //! DescribeGroups, key 15: state, members and assignments of classic groups.
 //!
 //! Versions 0–6. v1: throttle time. v3: authorized operations (KIP-430). v4: instance ids (KIP-345). v5: flexible. v6:
-//! a group that does not exist is GROUP_ID_NOT_FOUND with a message (KIP-1043); before, it is a group in state Dead.
+//! a group that does not exist, or is not classic, is GROUP_ID_NOT_FOUND with a message (KIP-1043); before, it is a
+//! group in state Dead.
 //! Subscriptions and assignments are the members' own bytes, shown while the group is stable.
 
 use std::ops::RangeInclusive;
@@ -14,8 +15,8 @@ use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, St
 use crate::admin::authorized_operations;
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group;
 use crate::group::classic::{GroupDescription, MemberDescription, State};
+use crate::group::{self, Refused};
 
 /// See the file's header.
 pub(crate) struct DescribeGroups;
@@ -28,10 +29,10 @@ impl Api for DescribeGroups {
         let version = cx.api_version();
         let describe = |name: GroupId| {
             let found = cx.groups().describe(&group::GroupId::from(name.as_str()));
-            let exists = found.is_some();
+            let exists = found.is_ok();
             let described = match found {
-                Some(found) => described(found, version),
-                None => absent(&name, version),
+                Ok(found) => described(found, version),
+                Err(refused) => absent(refused, version),
             };
             let described = described.with_group_id(name);
             if request.include_authorized_operations && exists {
@@ -48,13 +49,13 @@ impl Api for DescribeGroups {
     }
 }
 
-fn absent(name: &str, version: i16) -> DescribedGroup {
+fn absent(refused: Refused, version: i16) -> DescribedGroup {
     let dead = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.as_str()));
     if version < 6 {
         return dead;
     }
-    let message = StrBytes::from_string(format!("Group {name} not found."));
-    dead.with_error_code(ErrorCode::GroupIdNotFound.code()).with_error_message(Some(message))
+    let message = StrBytes::from_string(refused.message);
+    dead.with_error_code(ErrorCode::from(refused.error).code()).with_error_message(Some(message))
 }
 
 fn described(group: GroupDescription, version: i16) -> DescribedGroup {

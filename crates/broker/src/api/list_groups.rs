@@ -1,7 +1,7 @@
 //! ListGroups, key 16: the groups of this broker.
 //!
 //! Versions 0–5. v1: throttle time. v3: flexible. v4: state, and a filter by it (KIP-518). v5: type, and a filter by it
-//! (KIP-848). All groups are of the type `classic` as yet. Filters do not mind upper and lower case, as in Kafka.
+//! (KIP-848). Filters do not mind upper and lower case, as in Kafka.
 
 use std::ops::RangeInclusive;
 
@@ -15,15 +15,13 @@ use crate::group::service::GroupOverview;
 /// See the file's header.
 pub(crate) struct ListGroups;
 
-const CLASSIC: &str = "classic";
-
 impl Api for ListGroups {
     type Request = ListGroupsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted = |group: &GroupOverview| {
-            passes(&request.states_filter, group.state.as_str()) && passes(&request.types_filter, CLASSIC)
+            passes(&request.states_filter, group.state) && passes(&request.types_filter, group.group_type)
         };
         let version = cx.api_version();
         let groups = cx.groups().list().into_iter().filter(wanted).map(|group| listed(&group, version));
@@ -44,10 +42,7 @@ fn listed(group: &GroupOverview, version: i16) -> ListedGroup {
     let listed = ListedGroup::default()
         .with_group_id(GroupId(StrBytes::from_string(group.group_id.to_string())))
         .with_protocol_type(StrBytes::from_string(group.protocol_type.to_string()));
-    let listed = if version >= 4 {
-        listed.with_group_state(StrBytes::from_static_str(group.state.as_str()))
-    } else {
-        listed
-    };
-    if version >= 5 { listed.with_group_type(StrBytes::from_static_str(CLASSIC)) } else { listed }
+    let listed =
+        if version >= 4 { listed.with_group_state(StrBytes::from_static_str(group.state)) } else { listed };
+    if version >= 5 { listed.with_group_type(StrBytes::from_static_str(group.group_type)) } else { listed }
 }

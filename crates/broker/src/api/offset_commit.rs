@@ -5,10 +5,8 @@
 //! (KIP-211). v6: leader epoch (KIP-320). v7: static members (KIP-345). v8: flexible. v9: the generation may be a member
 //! epoch (KIP-848); a member's group that does not exist is GROUP_ID_NOT_FOUND. v10: topics by id.
 //!
-//! Offsets are on the disk when they are acknowledged.
-//!
-//! Gaps: groups of the consumer protocol (KIP-848) do not exist yet, so a member epoch is only ever compared with a
-//! classic generation.
+//! Offsets are on the disk when they are acknowledged. A member of the consumer protocol that has moved on to another
+//! epoch meanwhile can still commit for partitions that it got by then and holds (KIP-1251).
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -61,7 +59,7 @@ fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
         generation: GenerationId(request.generation_id_or_member_epoch),
     };
     let retention_ms = Some(request.retention_time_ms).filter(|ms| version <= 4 && *ms != DEFAULT_RETENTION);
-    CommitTerms { who, retention_ms, names_unknown_group: version >= 9 }
+    CommitTerms { who, retention_ms, knows_member_epochs: version >= 9 }
 }
 
 /// What the coordinator is asked, and a code for every partition of the request in order: `None` where it will answer.

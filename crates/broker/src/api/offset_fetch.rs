@@ -5,10 +5,9 @@
 //! topics by id.
 //!
 //! From version 1 on what is not committed is -1, without an error, also for a group that does not exist, and for a topic that has been
-//! deleted and created again since. Member id and epoch are not looked at for classic groups, as in Kafka.
+//! deleted and created again since. Member id and epoch are checked for groups of the consumer protocol, as in Kafka.
 //!
-//! Gaps: there are no transactions yet, so every offset is stable and `require_stable` changes nothing. Groups of the
-//! consumer protocol (KIP-848) do not exist yet.
+//! Gaps: there are no transactions yet, so every offset is stable and `require_stable` changes nothing.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use storage::Catalog;
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
 use crate::group::offsets::{CommittedOffset, Offsets};
-use crate::group::{GroupError, GroupId};
+use crate::group::{GroupError, GroupId, MemberId};
 
 /// See the file's header.
 pub(crate) struct OffsetFetch;
@@ -69,6 +68,9 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     let topics = asked.topics.as_deref();
     let catalog = cx.io().catalog();
     let by_id = cx.api_version() >= TOPIC_IDS_FROM;
+    let member_id = asked.member_id.as_deref().map(MemberId::from);
+    // Before version 9 there is no member id, and every reader is welcome.
+    let member = member_id.as_ref().map(|id| (id, asked.member_epoch));
     let read = |offsets: Option<&Offsets>| match topics {
         Some(topics) if by_id => topics.iter().map(|topic| chosen_by_id(topic, offsets, &catalog)).collect(),
         Some(topics) => {
@@ -77,7 +79,7 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
         None => offsets.map(|offsets| all(offsets, &catalog)).unwrap_or_default(),
     };
     let result: Result<Vec<OffsetFetchResponseTopics>, GroupError> =
-        cx.groups().read_offsets(&group_id, read).await;
+        cx.groups().read_offsets(&group_id, member, read).await;
     let answer = OffsetFetchResponseGroup::default().with_group_id(asked.group_id);
     match result {
         Ok(topics) => answer.with_topics(topics),

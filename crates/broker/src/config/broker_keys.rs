@@ -188,6 +188,33 @@ broker_keys! {
         "group.initial.rebalance.delay.ms", Some("0"), AtLeast(0), Enforced, FIXED;
     /// The most members of a classic group.
     group_max_size: i32 = "group.max.size", Some("2147483647"), AtLeast(1), Enforced, FIXED;
+    /// How often members of consumer groups (KIP-848) are told to send heartbeats.
+    group_consumer_heartbeat_interval_ms: i32 =
+        "group.consumer.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced, FIXED;
+    /// The shortest `group.consumer.heartbeat.interval.ms` that is accepted.
+    group_consumer_min_heartbeat_interval_ms: i32 =
+        "group.consumer.min.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced, FIXED;
+    /// The longest `group.consumer.heartbeat.interval.ms` that is accepted.
+    group_consumer_max_heartbeat_interval_ms: i32 =
+        "group.consumer.max.heartbeat.interval.ms", Some("15000"), AtLeast(1), Enforced, FIXED;
+    /// When a member of a consumer group that is not heard is removed.
+    group_consumer_session_timeout_ms: i32 =
+        "group.consumer.session.timeout.ms", Some("45000"), AtLeast(1), Enforced, FIXED;
+    /// The shortest `group.consumer.session.timeout.ms` that is accepted.
+    group_consumer_min_session_timeout_ms: i32 =
+        "group.consumer.min.session.timeout.ms", Some("45000"), AtLeast(1), Enforced, FIXED;
+    /// The longest `group.consumer.session.timeout.ms` that is accepted.
+    group_consumer_max_session_timeout_ms: i32 =
+        "group.consumer.max.session.timeout.ms", Some("60000"), AtLeast(1), Enforced, FIXED;
+    /// The most members of a consumer group.
+    group_consumer_max_size: i32 = "group.consumer.max.size", Some("2147483647"), AtLeast(1), Enforced, FIXED;
+    /// The assignors that members of consumer groups can ask for. The first is used when they do not ask.
+    group_consumer_assignors: Vec<String> =
+        "group.consumer.assignors", Some("uniform,range"), EachOf(&["uniform", "range"]), Enforced, FIXED;
+    /// Which way a group with members may change between the classic and the consumer protocol.
+    group_consumer_migration_policy: String =
+        "group.consumer.migration.policy", Some("bidirectional"),
+        OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]), Enforced, FIXED;
     /// The longest metadata text that may be committed with an offset.
     offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced, FIXED;
     /// How long offsets outlive the last member of their group, or the last commit where there are no members.

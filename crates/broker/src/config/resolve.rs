@@ -99,11 +99,41 @@ impl Rules<'_> {
             );
             self.wrong("group.min.session.timeout.ms", reason);
         }
+        self.consumer_groups(keys);
         if keys.retention_ms() == 0 {
             let reason = "0 would keep nothing; give -1 to keep records for ever, or a time".to_owned();
             let set = |key: &str| self.settings.contains_key(key);
             let key = ["log.retention.ms", "log.retention.minutes"].into_iter().find(|key| set(key));
             self.wrong(key.unwrap_or("log.retention.hours"), reason);
+        }
+    }
+
+    fn consumer_groups(&mut self, keys: &BrokerKeys) {
+        let (beat, session) =
+            (keys.group_consumer_heartbeat_interval_ms, keys.group_consumer_session_timeout_ms);
+        let beats =
+            keys.group_consumer_min_heartbeat_interval_ms..=keys.group_consumer_max_heartbeat_interval_ms;
+        let sessions =
+            keys.group_consumer_min_session_timeout_ms..=keys.group_consumer_max_session_timeout_ms;
+        for (key, bounds, value, allowed) in [
+            ("group.consumer.heartbeat.interval.ms", "heartbeat.interval.ms", beat, beats),
+            ("group.consumer.session.timeout.ms", "session.timeout.ms", session, sessions),
+        ] {
+            if !allowed.contains(&value) {
+                let reason = format!(
+                    "{value} is not between group.consumer.min.{bounds}, {}, and group.consumer.max.{bounds}, {}",
+                    allowed.start(),
+                    allowed.end()
+                );
+                self.wrong(key, reason);
+            }
+        }
+        if beat >= session {
+            let reason = format!("{beat} must be less than group.consumer.session.timeout.ms, {session}");
+            self.wrong("group.consumer.heartbeat.interval.ms", reason);
+        }
+        if keys.group_consumer_assignors.is_empty() {
+            self.wrong("group.consumer.assignors", "name at least one of uniform, range".to_owned());
         }
     }
 

@@ -18,6 +18,7 @@
 //! Kafka's `ClassicGroup` and the classic half of `GroupMetadataManager` are the reference.
 
 mod join;
+mod migration;
 mod rebalance;
 mod requests;
 mod sync;

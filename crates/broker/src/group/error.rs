@@ -33,4 +33,39 @@ pub(crate) enum GroupError {
     GroupMaxSizeReached,
     #[error("the metadata of the committed offset is too large")]
     OffsetMetadataTooLarge,
+    #[error("the member epoch is fenced")]
+    FencedMemberEpoch,
+    #[error("the member epoch is not the current one")]
+    StaleMemberEpoch,
+    #[error("another member still has this group instance id")]
+    UnreleasedInstanceId,
+    #[error("the assignor is not one of the coordinator's")]
+    UnsupportedAssignor,
+    #[error("the regular expression is not valid")]
+    InvalidRegularExpression,
+    #[error("the request contradicts itself or lacks something")]
+    InvalidRequest,
+    #[error("a member of this protocol must use a newer version of the request")]
+    UnsupportedVersion,
+    #[error("the group is subscribed to the topic")]
+    GroupSubscribedToTopic,
+}
+
+/// A refusal with what the person behind the client should read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) error: GroupError,
+    pub(crate) message: String,
+}
+
+impl Refused {
+    pub(crate) fn new(error: GroupError, message: impl Into<String>) -> Refused {
+        Refused { error, message: message.into() }
+    }
+}
+
+impl From<GroupError> for Refused {
+    fn from(error: GroupError) -> Refused {
+        Refused::new(error, error.to_string())
+    }
 }

@@ -7,7 +7,7 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub(crate) struct $name(Arc<str>);
 
         impl $name {

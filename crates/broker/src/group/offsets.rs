@@ -11,7 +11,9 @@ use std::{
 use storage::Catalog;
 use uuid::Uuid;
 
+use super::Env;
 use super::classic::{ClassicGroup, State};
+use super::consumer::{ConsumerGroup, ConsumerState};
 use super::consumer_protocol;
 
 /// A committed position: the offset of the next record to read.
@@ -117,6 +119,24 @@ impl Retention {
             }
             (Some(_), State::PreparingRebalance | State::CompletingRebalance | State::Stable) => None,
         }
+    }
+
+    /// The rule for a consumer group: nothing of what members subscribe to; otherwise from the commit on, and for an
+    /// empty group not before it is empty. Kafka counts from the commit there too, so that a group which read an idle
+    /// topic until a moment ago loses its place; KIP-211 was made to end that.
+    pub(crate) fn of_consumer(
+        group: &mut ConsumerGroup,
+        env: Env<'_>,
+        retention_ms: u64,
+    ) -> Option<Retention> {
+        let retention_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
+        let empty_since_ms = match group.state() {
+            ConsumerState::Dead => return None,
+            ConsumerState::Empty => Some(group.empty_since_ms()),
+            ConsumerState::Assigning | ConsumerState::Reconciling | ConsumerState::Stable => None,
+        };
+        let subscribed = group.all_subscribed_names(env).iter().map(ToString::to_string).collect();
+        Some(Retention { retention_ms, empty_since_ms, subscribed })
     }
 
     fn is_over(&self, now_ms: i64, topic: &str, offset: &CommittedOffset) -> bool {

@@ -7,6 +7,10 @@
 //! | --- | --- | --- |
 //! | group metadata | `1 ‖ string(group)` | see below |
 //! | committed offset | `2 ‖ string(group) ‖ string(topic) ‖ partition: i32` | see below |
+//! | consumer group | `3 ‖ string(group)` | see below |
+//! | consumer group member | `4 ‖ string(group) ‖ string(member)` | see below |
+//! | target assignment | `5 ‖ string(group) ‖ string(member)` | see below |
+//! | current assignment | `6 ‖ string(group) ‖ string(member)` | see below |
 //!
 //! *Group metadata*: `version: u8 = 0 ‖ phase: u8 ‖ generation: i32 ‖ state_since_ms: i64 ‖ option(string) protocol_type ‖
 //! option(string) protocol ‖ option(string) leader ‖ list(member)`, where a *member* is `string member_id ‖
@@ -20,8 +24,29 @@
 //! *Committed offset*: `version: u8 = 0 ‖ offset: i64 ‖ leader_epoch: i32 (−1: unknown) ‖ committed_at_ms: i64 ‖
 //! option(i64) expires_at_ms ‖ topic_id: 16 bytes (zeros: unknown) ‖ string metadata`.
 //!
+//! A group is classic, or has records 3–6 and speaks the consumer protocol (KIP-848). These are written whenever they
+//! change, all that one step changes together.
+//!
+//! *Consumer group*: `version: u8 = 0 ‖ group_epoch: i32 ‖ assignment_epoch: i32 ‖ metadata_hash: u64 ‖
+//! empty_since_ms: i64`. The hash is FNV-1a (64 bits) over `name ‖ 0 ‖ topic_id: 16 bytes ‖ partitions: i32` of each
+//! subscribed topic that exists, in the order of the names; where it differs, the topics have changed.
+//!
+//! *Consumer group member*, what it said of itself: `version: u8 = 0 ‖ option(string) group_instance_id ‖ option(string)
+//! rack_id ‖ string client_id ‖ string client_host ‖ rebalance_timeout_ms: u32 ‖ list(string) topic_names ‖
+//! option(string) topic_regex ‖ option(string) server_assignor ‖ option(session_timeout_ms: u32 ‖ list(string name ‖ bytes
+//! metadata) protocols) classic`, the last for members that speak the classic protocol while the group migrates.
+//!
+//! *Target assignment* of a member: `version: u8 = 0 ‖ list(topic_id: 16 bytes ‖ list(partition: i32))`.
+//!
+//! *Current assignment* of a member: `version: u8 = 0 ‖ state: u8 ‖ member_epoch: i32 ‖ previous_epoch: i32 ‖ partitions
+//! assigned ‖ partitions revoking`, where *partitions* is `list(topic_id: 16 bytes ‖ list(partition: i32 ‖
+//! assignment_epoch: i32))`. The *state* is 0 when the member has all that it is to have in its epoch, 1 while it has to
+//! give partitions up, 2 while it waits for some that others have. Epoch −2: a static member that is away.
+//!
 //! A deletion removes the key. Other first bytes of a key belong to other coordinators. A value of a newer version, or one
 //! that does not parse to its last byte, is an error: guessing would move somebody's offsets.
+
+mod consumer;
 
 use std::sync::Arc;
 
@@ -30,8 +55,16 @@ use uuid::Uuid;
 
 use super::{GenerationId, GroupId, GroupInstanceId, MemberId, member::Protocol, offsets::CommittedOffset};
 
+pub(crate) use consumer::{
+    ConsumerGroupEpochs, decode_current, decode_epochs, decode_subscription, decode_target,
+};
+
 const GROUP_METADATA: u8 = 1;
 const COMMITTED_OFFSET: u8 = 2;
+const CONSUMER_GROUP: u8 = 3;
+const CONSUMER_MEMBER: u8 = 4;
+const TARGET_ASSIGNMENT: u8 = 5;
+const CURRENT_ASSIGNMENT: u8 = 6;
 const VERSION: u8 = 0;
 
 /// A durable write: a value under a key, or (`None`) the removal of the key.
@@ -46,6 +79,10 @@ pub(crate) struct Record {
 pub(crate) enum Key {
     GroupMetadata { group: GroupId },
     CommittedOffset { group: GroupId, topic: Arc<str>, partition: i32 },
+    ConsumerGroup { group: GroupId },
+    ConsumerMember { group: GroupId, member: MemberId },
+    TargetAssignment { group: GroupId, member: MemberId },
+    CurrentAssignment { group: GroupId, member: MemberId },
 }
 
 /// The persistent part of a classic group.
@@ -108,7 +145,12 @@ impl Record {
 impl Key {
     pub(crate) fn group(&self) -> &GroupId {
         match self {
-            Key::GroupMetadata { group } | Key::CommittedOffset { group, .. } => group,
+            Key::GroupMetadata { group }
+            | Key::CommittedOffset { group, .. }
+            | Key::ConsumerGroup { group }
+            | Key::ConsumerMember { group, .. }
+            | Key::TargetAssignment { group, .. }
+            | Key::CurrentAssignment { group, .. } => group,
         }
     }
 
@@ -125,6 +167,15 @@ impl Key {
                 put_string(&mut out, topic);
                 out.put_i32(*partition);
             }
+            Key::ConsumerGroup { group } => {
+                out.put_u8(CONSUMER_GROUP);
+                put_string(&mut out, group.as_str());
+            }
+            Key::ConsumerMember { group, member } => put_member(&mut out, CONSUMER_MEMBER, group, member),
+            Key::TargetAssignment { group, member } => put_member(&mut out, TARGET_ASSIGNMENT, group, member),
+            Key::CurrentAssignment { group, member } => {
+                put_member(&mut out, CURRENT_ASSIGNMENT, group, member);
+            }
         }
         out.freeze()
     }
@@ -139,6 +190,14 @@ impl Key {
                 topic: from.str()?.into(),
                 partition: i32::from_be_bytes(from.array()?),
             },
+            CONSUMER_GROUP => Key::ConsumerGroup { group: from.str()?.into() },
+            CONSUMER_MEMBER => Key::ConsumerMember { group: from.str()?.into(), member: from.str()?.into() },
+            TARGET_ASSIGNMENT => {
+                Key::TargetAssignment { group: from.str()?.into(), member: from.str()?.into() }
+            }
+            CURRENT_ASSIGNMENT => {
+                Key::CurrentAssignment { group: from.str()?.into(), member: from.str()?.into() }
+            }
             _ => return Ok(None),
         };
         from.end()?;
@@ -251,6 +310,12 @@ pub(crate) fn decode_offset(value: &[u8]) -> Result<CommittedOffset, RecordError
     };
     from.end()?;
     Ok(offset)
+}
+
+fn put_member(out: &mut BytesMut, kind: u8, group: &GroupId, member: &MemberId) {
+    out.put_u8(kind);
+    put_string(out, group.as_str());
+    put_string(out, member.as_str());
 }
 
 /// Lengths come from requests, whose frames are far below 4 GiB. Should one not fit, the record would not decode.

@@ -31,11 +31,11 @@ use tokio::{sync::oneshot, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    GroupConfig, GroupId, Now, Outcome, Reply, Waiter,
-    classic::State,
+    Env, GroupConfig, GroupId, Now, Outcome, Reply, Waiter,
     machine::GroupMachine,
     offsets::CommittedOffset,
     records::{Key, RecordError},
+    topics::TopicSource,
 };
 use crate::{clock::Clock, tasks::Tasks};
 use alarms::{Alarm, Alarms};
@@ -53,6 +53,7 @@ pub(crate) struct GroupService {
     /// Cancelled when waiting has to end.
     waiting: CancellationToken,
     journal: Journal,
+    topics: TopicSource,
     groups: RwLock<HashMap<GroupId, Arc<Hosted>>>,
     alarms: Alarms,
     /// Waiters named so far.
@@ -67,6 +68,7 @@ impl GroupService {
         tasks: Tasks,
         waiting: CancellationToken,
         journal: Journal,
+        topics: TopicSource,
     ) -> GroupService {
         GroupService {
             config,
@@ -74,6 +76,7 @@ impl GroupService {
             tasks,
             waiting,
             journal,
+            topics,
             groups: RwLock::default(),
             alarms: Alarms::default(),
             waiters: AtomicU64::new(0),
@@ -95,7 +98,8 @@ impl GroupService {
             machine.replay(now, key, &value, out)?;
         }
         tracing::info!(groups = machines.len(), "groups loaded");
-        for (id, (machine, out)) in machines {
+        for (id, (mut machine, mut out)) in machines {
+            machine.start(now, &self.config, &mut out);
             let hosted = Arc::new(Hosted::new(machine));
             self.carry_out(&hosted, &mut hosted.lock(), out);
             self.groups.write().insert(id, hosted);
@@ -124,28 +128,28 @@ impl GroupService {
 
     /// Forgets the offsets that have outlived their retention, and groups of which nothing is left.
     pub(crate) fn expire_offsets(&self) {
-        self.on_all(|machine, now, config, out| machine.expire_offsets(now, config, out));
+        self.on_all(|machine, env, out| machine.expire_offsets(env, out));
     }
 
     /// Forgets the offsets for which `is_gone` says that their topic is not there any more.
     pub(crate) fn forget_offsets(&self, is_gone: impl Fn(&str, &CommittedOffset) -> bool) {
-        self.on_all(|machine, _, _, out| machine.forget_offsets(&is_gone, out));
+        self.on_all(|machine, _, out| machine.forget_offsets(&is_gone, out));
     }
 
     /// A step on every group.
-    fn on_all(&self, act: impl Fn(&mut GroupMachine, Now, &GroupConfig, &mut Outcome)) {
+    fn on_all(&self, act: impl Fn(&mut GroupMachine, Env<'_>, &mut Outcome)) {
         let ids: Vec<GroupId> = self.groups.read().keys().cloned().collect();
         for id in ids {
-            self.step(&id, false, |slot, now, config, out| act(&mut slot.machine, now, config, out));
+            self.step(&id, false, |slot, env, out| act(&mut slot.machine, env, out));
         }
     }
 
     /// A group's alarm has gone off. One that the group has replaced by an earlier one is ignored.
     fn ring(&self, alarm: &Alarm) {
-        self.step(&alarm.group_id, false, |slot, now, config, out| {
+        self.step(&alarm.group_id, false, |slot, env, out| {
             if slot.alarm == Some(alarm.at) {
                 slot.alarm = None;
-                slot.machine.classic.tick(now, config, out);
+                slot.machine.tick(env, out);
             }
         });
     }
@@ -155,7 +159,7 @@ impl GroupService {
         &self,
         id: &GroupId,
         create: bool,
-        act: impl FnOnce(&mut Slot, Now, &GroupConfig, &mut Outcome) -> T,
+        act: impl FnOnce(&mut Slot, Env<'_>, &mut Outcome) -> T,
     ) -> Option<(T, Ticket)> {
         loop {
             let hosted = if create { self.find_or_create(id) } else { self.find(id)? };
@@ -164,9 +168,11 @@ impl GroupService {
                 continue;
             }
             let mut out = Outcome::default();
-            let result = act(&mut slot, self.now(), &self.config, &mut out);
+            let topics = (self.topics)();
+            let env = Env { now: self.now(), config: &self.config, topics: &topics };
+            let result = act(&mut slot, env, &mut out);
             self.carry_out(&hosted, &mut slot, out);
-            if slot.machine.classic.state() == State::Dead || slot.machine.is_vacant() {
+            if slot.machine.is_forgettable() {
                 // Under the group's lock, so that whoever finds it removed does not find it in the map.
                 slot.removed = true;
                 self.groups.write().remove(id);
@@ -193,7 +199,7 @@ impl GroupService {
     fn carry_out(&self, hosted: &Arc<Hosted>, slot: &mut Slot, out: Outcome) {
         if let Some(at) = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm)) {
             slot.alarm = Some(at);
-            self.alarms.set(Alarm { at, group_id: slot.machine.classic.id().clone() });
+            self.alarms.set(Alarm { at, group_id: slot.machine.id().clone() });
         }
         let mut answers = Vec::with_capacity(out.replies.len());
         for (waiter, reply) in out.replies {

@@ -1,4 +1,4 @@
-//! A group on a bench: its clock in the test's hand, its storage a map, its answers collected.
+//! A group on a bench: its clock in the test's hand, its storage a map, its topics a list, its answers collected.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,14 +14,62 @@ use super::{
         ClassicGroup, CommitIdentity, JoinReply, JoinRequest, JoinedGroup, LeavingMember, State, SyncReply,
         SyncRequest,
     },
-    machine::GroupMachine,
+    consumer::ConsumerGroup,
+    machine::{GroupMachine, Members},
     member::Protocol,
     offsets::OffsetCommit,
     records::Key,
+    topics::{Env, MetadataImage, Topics},
 };
 
 pub(crate) const SESSION_MS: u32 = 10_000;
 pub(crate) const REBALANCE_MS: u32 = 60_000;
+
+/// Topics by name: id and number of partitions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Image(pub(crate) BTreeMap<String, (Uuid, i32)>);
+
+impl MetadataImage for Image {
+    fn topic(&self, name: &str) -> Option<(Uuid, i32)> {
+        self.0.get(name).copied()
+    }
+
+    fn name(&self, id: Uuid) -> Option<&str> {
+        self.0.iter().find(|(_, (other, _))| *other == id).map(|(name, _)| name.as_str())
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.0.keys().map(String::as_str))
+    }
+}
+
+/// No topics.
+pub(crate) fn no_topics() -> Topics {
+    Topics { version: 0, image: Arc::new(Image::default()) }
+}
+
+impl GroupMachine {
+    pub(crate) fn classic(&self) -> &ClassicGroup {
+        match &self.members {
+            Members::Classic(group) => group,
+            Members::Consumer(_) => panic!("not a classic group"),
+        }
+    }
+
+    pub(crate) fn classic_mut(&mut self) -> &mut ClassicGroup {
+        match &mut self.members {
+            Members::Classic(group) => group,
+            Members::Consumer(_) => panic!("not a classic group"),
+        }
+    }
+
+    pub(crate) fn consumer(&self) -> &ConsumerGroup {
+        match &self.members {
+            Members::Consumer(group) => group,
+            Members::Classic(_) => panic!("not a consumer group"),
+        }
+    }
+}
 
 /// One group, driven by a test.
 pub(crate) struct Bench {
@@ -35,6 +83,7 @@ pub(crate) struct Bench {
     pub(crate) joins: HashMap<Waiter, JoinReply>,
     pub(crate) syncs: HashMap<Waiter, SyncReply>,
     pub(crate) wake_at: Option<u64>,
+    pub(crate) topics: Topics,
     waiters: u64,
     uuids: u128,
 }
@@ -55,6 +104,7 @@ impl Bench {
             joins: HashMap::new(),
             syncs: HashMap::new(),
             wake_at: None,
+            topics: no_topics(),
             waiters: 0,
             uuids: 0,
         }
@@ -65,7 +115,7 @@ impl Bench {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.machine.classic.state()
+        self.machine.classic().state()
     }
 
     /// Carries out what a step asks for, as the shell does.
@@ -95,9 +145,39 @@ impl Bench {
     ) -> T {
         let mut out = Outcome::default();
         let now = self.now();
-        let result = act(&mut self.machine.classic, now, &self.config, &mut out);
+        let result = act(self.machine.classic_mut(), now, &self.config, &mut out);
         self.carry_out(out);
         result
+    }
+
+    /// A step of the whole group.
+    pub(crate) fn on_machine<T>(
+        &mut self,
+        act: impl FnOnce(&mut GroupMachine, Env<'_>, &mut Outcome) -> T,
+    ) -> T {
+        let mut out = Outcome::default();
+        let (now, topics) = (self.now(), self.topics.clone());
+        let env = Env { now, config: &self.config, topics: &topics };
+        let result = act(&mut self.machine, env, &mut out);
+        self.carry_out(out);
+        result
+    }
+
+    /// Creates a topic, changes its number of partitions, or (0) deletes it.
+    pub(crate) fn set_topic(&mut self, name: &str, partitions: i32) {
+        let mut image = Image(
+            self.topics
+                .image
+                .names()
+                .filter_map(|name| Some((name.to_owned(), self.topics.image.topic(name)?)))
+                .collect(),
+        );
+        let id = image.topic(name).map_or_else(|| self.fresh(), |(id, _)| id);
+        image.0.insert(name.to_owned(), (id, partitions));
+        if partitions == 0 {
+            image.0.remove(name);
+        }
+        self.topics = Topics { version: self.topics.version + 1, image: Arc::new(image) };
     }
 
     /// Lets time pass, waking the group exactly when it asked to be woken.
@@ -107,7 +187,7 @@ impl Bench {
         while let Some(at) = self.wake_at.filter(|at| *at <= until) {
             self.now_ms = self.now_ms.max(at);
             self.wake_at = None;
-            self.step(|group, now, config, out| group.tick(now, config, out));
+            self.on_machine(|machine, env, out| machine.tick(env, out));
             wakes += 1;
             assert!(wakes < 10_000, "the group spins");
         }
@@ -117,15 +197,25 @@ impl Bench {
     /// The broker is killed and started again: only what is stored remains, and nobody gets an answer.
     pub(crate) fn restart(&mut self) {
         self.wake_at = None;
+        let mut out = Outcome::default();
+        self.machine = self.replayed(&mut out);
+        self.carry_out(out);
+    }
+
+    /// The group as it would be after a restart.
+    pub(crate) fn restored(&self) -> GroupMachine {
+        self.replayed(&mut Outcome::default())
+    }
+
+    fn replayed(&self, out: &mut Outcome) -> GroupMachine {
         let now = self.now();
         let mut machine = GroupMachine::new(GroupId::from("g"), now);
-        let mut out = Outcome::default();
         for (key, value) in &self.stored {
             let key = Key::decode(key).unwrap().unwrap();
-            machine.replay(now, key, value, &mut out).unwrap();
+            machine.replay(now, key, value, out).unwrap();
         }
-        self.machine = machine;
-        self.carry_out(out);
+        machine.start(now, &self.config, out);
+        machine
     }
 
     pub(crate) fn fresh(&mut self) -> Uuid {
@@ -158,7 +248,7 @@ impl Bench {
 
     pub(crate) fn send_join(&mut self, request: JoinRequest) -> Waiter {
         let waiter = self.waiter();
-        self.step(|group, now, config, out| group.join(now, config, request, waiter, out));
+        self.on_machine(|machine, env, out| machine.join(env, request, waiter, out));
         waiter
     }
 
@@ -205,7 +295,7 @@ impl Bench {
                 .collect(),
         };
         let waiter = self.waiter();
-        self.step(|group, now, _, out| group.sync(now, request, waiter, out));
+        self.on_machine(|machine, env, out| machine.sync(env, request, waiter, out));
         waiter
     }
 
@@ -216,12 +306,13 @@ impl Bench {
     }
 
     pub(crate) fn heartbeat(&mut self, id: &MemberId, generation: i32) -> Result<(), GroupError> {
-        self.step(|group, now, _, out| group.heartbeat(now, id, None, GenerationId(generation), out))
+        let generation = GenerationId(generation);
+        self.on_machine(|machine, env, out| machine.heartbeat(env, id, None, generation, out))
     }
 
     pub(crate) fn leave(&mut self, id: &MemberId) -> Result<(), GroupError> {
         let leaving = [LeavingMember { member_id: id.clone(), group_instance_id: None, reason: None }];
-        self.step(|group, now, config, out| group.leave(now, config, &leaving, out)).unwrap().remove(0)
+        self.on_machine(|machine, env, out| machine.leave(env, &leaving, out)).unwrap().remove(0)
     }
 
     /// A stable group of `count` dynamic members, the first of whom leads, each assigned its own number.
@@ -251,7 +342,7 @@ impl Bench {
 
     /// The leader of the group, as its stored or current members would be told.
     pub(crate) fn leader(&self) -> MemberId {
-        self.machine.classic.leader()
+        self.machine.classic().leader()
     }
 
     pub(crate) fn commit(
@@ -276,11 +367,9 @@ impl Bench {
         retention_ms: Option<i64>,
         commits: Vec<OffsetCommit>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        let mut out = Outcome::default();
-        let now = self.now();
-        let result = self.machine.commit_offsets(now, &self.config, who, retention_ms, commits, &mut out);
-        self.carry_out(out);
-        result
+        self.on_machine(|machine, env, out| {
+            machine.commit_offsets(env, who, retention_ms, true, commits, out)
+        })
     }
 
     pub(crate) fn committed(&self, topic: &str, partition: i32) -> Option<i64> {

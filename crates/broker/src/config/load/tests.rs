@@ -51,6 +51,12 @@ fn other_value(key: &Key) -> String {
         ("queued.max.request.bytes", ..) => "200000000",
         ("group.min.session.timeout.ms", ..) => "5",
         ("group.max.session.timeout.ms", ..) => "7000",
+        ("group.consumer.heartbeat.interval.ms", ..) => "6000",
+        ("group.consumer.min.heartbeat.interval.ms", ..) => "4000",
+        ("group.consumer.max.heartbeat.interval.ms", ..) => "16000",
+        ("group.consumer.session.timeout.ms", ..) => "46000",
+        ("group.consumer.min.session.timeout.ms", ..) => "44000",
+        ("group.consumer.max.session.timeout.ms", ..) => "61000",
         (_, Kind::Boolean, _) if key.default == Some("true") => "false",
         (_, Kind::Boolean, _) => "true",
         (_, _, Check::OneOf(names) | Check::EachOf(names)) => {

@@ -7,10 +7,6 @@ use super::*;
 mod static_members;
 
 impl ClassicGroup {
-    pub(crate) fn generation(&self) -> GenerationId {
-        self.generation
-    }
-
     /// None of an empty group.
     pub(crate) fn leader(&self) -> MemberId {
         self.leader.clone().unwrap_or_else(MemberId::none)
@@ -210,7 +206,7 @@ fn leaving_starts_a_rebalance_and_the_last_one_leaves_an_empty_group() {
     assert_eq!(bench.leave(&ids[1]), Ok(()));
     assert_eq!((bench.state(), bench.writes), (State::Empty, writes + 1));
     bench.restart();
-    assert_eq!((bench.state(), bench.machine.classic.generation()), (State::Empty, GenerationId(2)));
+    assert_eq!((bench.state(), bench.machine.classic().generation()), (State::Empty, GenerationId(2)));
 }
 
 #[test]
@@ -434,12 +430,12 @@ fn a_restart_while_the_assignment_is_awaited_has_everybody_join_again() {
 #[test]
 fn describes_metadata_and_assignments_only_while_stable() {
     let (mut bench, ids) = Bench::stable(2);
-    let shown = bench.machine.classic.describe();
+    let shown = bench.machine.classic().describe();
     assert_eq!((&*shown.protocol, &*shown.protocol_type), ("range", "consumer"));
     let assignments: Vec<&[u8]> = shown.members.iter().map(|member| &member.assignment[..]).collect();
     assert_eq!(assignments, [b"0", b"1"]);
     bench.leave(&ids[0]).unwrap();
-    let shown = bench.machine.classic.describe();
+    let shown = bench.machine.classic().describe();
     assert_eq!((shown.state.as_str(), &*shown.protocol), ("PreparingRebalance", ""));
     assert!(shown.members.iter().all(|member| member.assignment.is_empty()));
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 
 use super::super::{
-    GroupInstanceId, MemberId, Now, Outcome, consumer_protocol,
+    GroupError, GroupInstanceId, MemberId, Now, Outcome, consumer_protocol,
     member::Member,
     records::{GroupMetadata, MemberMetadata, Record},
 };
@@ -70,6 +70,19 @@ impl ClassicGroup {
         Some(topics)
     }
 
+    /// Topics whose offsets an administrator may not delete (`ClassicGroup.validateOffsetDelete`, `isSubscribedToTopic`).
+    /// `None`: all of them, because nobody can tell what the members subscribe to.
+    pub(crate) fn topics_to_keep(&self) -> Result<Option<BTreeSet<String>>, GroupError> {
+        match self.state {
+            State::Dead => Err(GroupError::GroupIdNotFound),
+            State::Empty => Ok(Some(BTreeSet::new())),
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
+                let are_consumers = self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE);
+                if are_consumers { Ok(self.subscribed_topics()) } else { Err(GroupError::NonEmptyGroup) }
+            }
+        }
+    }
+
     /// The record of the group as it is now.
     pub(super) fn record(&self) -> Record {
         let member = |member: &Member| MemberMetadata {
@@ -83,7 +96,7 @@ impl ClassicGroup {
             assignment: member.assignment.clone(),
         };
         let metadata = GroupMetadata {
-            awaits_assignment: self.state == State::CompletingRebalance,
+            awaits_assignment: matches!(self.state, State::PreparingRebalance | State::CompletingRebalance),
             generation: self.generation,
             state_since_ms: self.state_since_ms,
             protocol_type: self.protocol_type.clone(),

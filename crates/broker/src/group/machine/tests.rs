@@ -14,10 +14,7 @@ fn nobody() -> CommitIdentity {
 }
 
 fn expire(bench: &mut Bench) {
-    let mut out = Outcome::default();
-    let now = bench.now();
-    bench.machine.expire_offsets(now, &bench.config, &mut out);
-    bench.carry_out(out);
+    bench.on_machine(|machine, env, out| machine.expire_offsets(env, out));
 }
 
 const RETENTION_MS: u64 = 10_080 * 60_000;
@@ -219,12 +216,12 @@ fn a_deleted_topic_takes_its_offsets_with_it() {
 #[test]
 fn a_group_is_vacant_only_while_nothing_would_be_lost() {
     let mut bench = Bench::new();
-    assert!(bench.machine.is_vacant());
+    assert!(bench.machine.is_forgettable());
     let request = bench.request("", None, &["range"]);
     bench.send_join(request);
-    assert!(!bench.machine.is_vacant(), "somebody was given an id");
+    assert!(!bench.machine.is_forgettable(), "somebody was given an id");
     bench.pass(10_000);
-    assert!(bench.machine.is_vacant());
+    assert!(bench.machine.is_forgettable());
     bench.commit_as(&nobody(), None, vec![commit("t", 0, 1)]).unwrap();
-    assert!(!bench.machine.is_vacant());
+    assert!(!bench.machine.is_forgettable());
 }

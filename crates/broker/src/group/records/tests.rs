@@ -105,12 +105,18 @@ fn keys_come_back_as_they_were_and_foreign_ones_are_left_alone() {
     let keys = [
         Key::GroupMetadata { group: GroupId::from("") },
         Key::CommittedOffset { group: GroupId::from("grüße"), topic: "t".into(), partition: 0 },
+        Key::ConsumerGroup { group: group() },
+        Key::ConsumerMember { group: group(), member: "m".into() },
+        Key::TargetAssignment { group: group(), member: "m".into() },
+        Key::CurrentAssignment { group: group(), member: "m".into() },
     ];
     for key in keys {
         assert_eq!(Key::decode(&key.encode()), Ok(Some(key)));
     }
-    assert_eq!(Key::decode(b"\x03whatever"), Ok(None));
+    assert_eq!(Key::decode(b"\x0bwhatever"), Ok(None));
 }
+
+mod consumer;
 
 #[test]
 fn refuses_newer_versions_and_every_truncation() {

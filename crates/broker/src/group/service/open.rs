@@ -6,8 +6,10 @@ use storage::{CoordinatorRecord, StorageError};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    GroupConfig,
+    ConsumerGroupConfig, GroupConfig, MigrationPolicy,
+    assignor::Assignor,
     records::{Record, RecordError},
+    topics,
 };
 use super::{GroupService, Journal, JournalFailed};
 use crate::{clock::Clock, config::BrokerConfig, io::Io, tasks::Tasks};
@@ -37,8 +39,14 @@ pub(crate) async fn open(
     let reader = io.clone();
     let records = tasks.blocking("load-groups", move || reader.coordinator_records()).await;
     let records = records.ok_or(OpenError::Interrupted)??;
-    let service =
-        GroupService::new(config.into(), clock.clone(), tasks.clone(), waiting.clone(), journal(io.clone()));
+    let service = GroupService::new(
+        config.into(),
+        clock.clone(),
+        tasks.clone(),
+        waiting.clone(),
+        journal(io.clone()),
+        topics::source(io.clone()),
+    );
     service.load(records)?;
     let catalog = io.catalog();
     service.forget_offsets(|topic, committed| !committed.belongs_to(topic, &catalog));
@@ -80,7 +88,22 @@ impl From<&BrokerConfig> for GroupConfig {
             offsets_retention_ms: minutes * 60_000,
             offsets_retention_check_interval_ms: u64::try_from(config.offsets_retention_check_interval_ms)
                 .unwrap_or(1),
+            consumer: consumer_config(config),
             ..GroupConfig::default()
         }
+    }
+}
+
+/// The tables of keys allow only known assignors and policies.
+fn consumer_config(config: &BrokerConfig) -> ConsumerGroupConfig {
+    let ms = |ms: i32| u32::try_from(ms).unwrap_or(0);
+    let assignors = config.group_consumer_assignors.iter();
+    ConsumerGroupConfig {
+        heartbeat_interval_ms: ms(config.group_consumer_heartbeat_interval_ms),
+        session_timeout_ms: ms(config.group_consumer_session_timeout_ms),
+        max_size: usize::try_from(config.group_consumer_max_size).unwrap_or(0),
+        assignors: assignors.filter_map(|name| Assignor::named(name)).collect(),
+        migration: MigrationPolicy::named(&config.group_consumer_migration_policy)
+            .unwrap_or(MigrationPolicy::Bidirectional),
     }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::super::{
-    GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Reply,
+    GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Refused, Reply,
     classic::{
-        CommitIdentity, GroupDescription, JoinReply, JoinRequest, LeaveReply, LeavingMember, State,
-        SyncReply, SyncRequest,
+        CommitIdentity, GroupDescription, JoinReply, JoinRequest, LeaveReply, LeavingMember, SyncReply,
+        SyncRequest,
     },
+    consumer::{ConsumerGroupDescription, HeartbeatReply, HeartbeatRequest},
+    consumer_protocol,
+    machine::{GroupMachine, Members, not_a_consumer_group},
     offsets::{CommittedOffset, OffsetCommit, Offsets},
 };
 use super::{GroupService, hosted::Hosted};
@@ -19,9 +22,11 @@ use crate::telemetry::metrics::{GroupOffset, GroupSnapshot};
 #[derive(Clone, Debug)]
 pub(crate) struct GroupOverview {
     pub(crate) group_id: GroupId,
+    /// `classic` or `consumer`.
+    pub(crate) group_type: &'static str,
     /// Empty for a group that only stores offsets.
     pub(crate) protocol_type: Arc<str>,
-    pub(crate) state: State,
+    pub(crate) state: &'static str,
 }
 
 /// Whom a commit is from, and how it wants to be treated.
@@ -30,8 +35,9 @@ pub(crate) struct CommitTerms {
     pub(crate) who: CommitIdentity,
     /// The retention time that versions 2–4 may name, milliseconds.
     pub(crate) retention_ms: Option<i64>,
-    /// Version 9 and later: a member's group that is unknown is GROUP_ID_NOT_FOUND, before that ILLEGAL_GENERATION.
-    pub(crate) names_unknown_group: bool,
+    /// Version 9 and later: the client knows the consumer protocol. A member's group that is unknown is
+    /// GROUP_ID_NOT_FOUND, before that ILLEGAL_GENERATION.
+    pub(crate) knows_member_epochs: bool,
 }
 
 impl GroupService {
@@ -43,9 +49,9 @@ impl GroupService {
         }
         let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
         // Who has an id already was in a group that is gone, and must start over.
-        let stepped = self.step(group_id, member_id.is_none(), |slot, now, config, out| {
+        let stepped = self.step(group_id, member_id.is_none(), |slot, env, out| {
             slot.answers.insert(waiter, sender);
-            slot.machine.classic.join(now, config, request, waiter, out);
+            slot.machine.join(env, request, waiter, out);
         });
         if stepped.is_none() {
             return JoinReply::refused(member_id, GroupError::UnknownMemberId);
@@ -61,9 +67,9 @@ impl GroupService {
     pub(crate) async fn sync(&self, group_id: &GroupId, request: SyncRequest) -> SyncReply {
         not_empty(group_id)?;
         let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
-        let stepped = self.step(group_id, false, |slot, now, _, out| {
+        let stepped = self.step(group_id, false, |slot, env, out| {
             slot.answers.insert(waiter, sender);
-            slot.machine.classic.sync(now, request, waiter, out);
+            slot.machine.sync(env, request, waiter, out);
         });
         stepped.ok_or(GroupError::UnknownMemberId)?;
         match self.answered(answer).await? {
@@ -90,8 +96,8 @@ impl GroupService {
         generation: GenerationId,
     ) -> Result<(), GroupError> {
         not_empty(group_id)?;
-        let step = self.step(group_id, false, |slot, now, _, out| {
-            slot.machine.classic.heartbeat(now, member_id, instance_id, generation, out)
+        let step = self.step(group_id, false, |slot, env, out| {
+            slot.machine.heartbeat(env, member_id, instance_id, generation, out)
         });
         let (result, ticket) = step.ok_or(GroupError::UnknownMemberId)?;
         ticket.durable().await?;
@@ -105,9 +111,7 @@ impl GroupService {
         leaving: &[LeavingMember],
     ) -> Result<LeaveReply, GroupError> {
         not_empty(group_id)?;
-        let step = self.step(group_id, false, |slot, now, config, out| {
-            slot.machine.classic.leave(now, config, leaving, out)
-        });
+        let step = self.step(group_id, false, |slot, env, out| slot.machine.leave(env, leaving, out));
         let (result, ticket) = step.ok_or(GroupError::UnknownMemberId)?;
         ticket.durable().await?;
         result
@@ -122,10 +126,11 @@ impl GroupService {
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         // Whoever is not a member may commit to a group that nobody ever joined; the commit creates it.
         let create = terms.who.generation < GenerationId(0);
-        let step = self.step(group_id, create, |slot, now, config, out| {
-            slot.machine.commit_offsets(now, config, &terms.who, terms.retention_ms, commits, out)
+        let step = self.step(group_id, create, |slot, env, out| {
+            let CommitTerms { who, retention_ms, knows_member_epochs } = terms;
+            slot.machine.commit_offsets(env, who, *retention_ms, *knows_member_epochs, commits, out)
         });
-        let unknown = if terms.names_unknown_group {
+        let unknown = if terms.knows_member_epochs {
             GroupError::GroupIdNotFound
         } else {
             GroupError::IllegalGeneration
@@ -135,15 +140,32 @@ impl GroupService {
         result
     }
 
-    /// OffsetFetch: reads the group's offsets by `read`, which gets `None` if there is no such group.
+    /// OffsetDelete: one result for each partition, in their order, or one for all.
+    pub(crate) async fn delete_offsets(
+        &self,
+        group_id: &GroupId,
+        wanted: &[(Arc<str>, i32)],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let step = self.step(group_id, false, |slot, env, out| slot.machine.delete_offsets(env, wanted, out));
+        let (result, ticket) = step.ok_or(GroupError::GroupIdNotFound)?;
+        ticket.durable().await?;
+        result
+    }
+
+    /// OffsetFetch: reads the group's offsets by `read`, which gets `None` if there is no such group. `member` is what
+    /// version 9 and later may say: who asks, and in which epoch.
     pub(crate) async fn read_offsets<T>(
         &self,
         group_id: &GroupId,
+        member: Option<(&MemberId, i32)>,
         read: impl FnOnce(Option<&Offsets>) -> T,
     ) -> Result<T, GroupError> {
         let Some(hosted) = self.find(group_id) else { return Ok(read(None)) };
         let (result, ticket) = {
             let slot = hosted.lock();
+            if let Some((id, epoch)) = member {
+                slot.machine.validate_offset_fetch(Some(id), epoch)?;
+            }
             (read(Some(slot.machine.offsets())), hosted.ticket(&slot))
         };
         ticket.durable().await?;
@@ -155,23 +177,83 @@ impl GroupService {
         let hosted: Vec<_> = self.groups.read().values().cloned().collect();
         let overview = |hosted: &Arc<Hosted>| {
             let slot = hosted.lock();
-            let group = &slot.machine.classic;
-            (!slot.removed).then(|| GroupOverview {
-                group_id: group.id().clone(),
-                protocol_type: group.protocol_type().cloned().unwrap_or_default(),
-                state: group.state(),
-            })
+            let (group_type, protocol_type, state) = match slot.machine.members() {
+                Members::Classic(group) => {
+                    ("classic", group.protocol_type().cloned().unwrap_or_default(), group.state().as_str())
+                }
+                Members::Consumer(group) => {
+                    ("consumer", consumer_protocol::PROTOCOL_TYPE.into(), group.state().as_str())
+                }
+            };
+            let group_id = slot.machine.id().clone();
+            (!slot.removed).then_some(GroupOverview { group_id, group_type, protocol_type, state })
         };
         let mut list: Vec<GroupOverview> = hosted.iter().filter_map(overview).collect();
         list.sort_by(|a, b| a.group_id.cmp(&b.group_id));
         list
     }
 
-    /// DescribeGroups: `None` if there is no such group.
-    pub(crate) fn describe(&self, group_id: &GroupId) -> Option<GroupDescription> {
-        let hosted = self.find(group_id)?;
+    /// DescribeGroups.
+    ///
+    /// # Errors
+    /// If there is no such group, or it is of another kind.
+    pub(crate) fn describe(&self, group_id: &GroupId) -> Result<GroupDescription, Refused> {
+        self.view(group_id, |machine| match machine.members() {
+            Members::Classic(group) => Ok(group.describe()),
+            Members::Consumer(_) => {
+                let message = format!("Group {group_id} is not a classic group.");
+                Err(Refused::new(GroupError::GroupIdNotFound, message))
+            }
+        })
+    }
+
+    /// ConsumerGroupDescribe, one group.
+    ///
+    /// # Errors
+    /// If there is no such group, or it is of another kind.
+    pub(crate) fn describe_consumer(&self, group_id: &GroupId) -> Result<ConsumerGroupDescription, Refused> {
+        if group_id.as_str().is_empty() {
+            return Err(Refused::new(GroupError::InvalidGroupId, "The group id must not be empty."));
+        }
+        self.view(group_id, |machine| match machine.members() {
+            Members::Consumer(group) => Ok(group.describe(&self.config)),
+            Members::Classic(_) => Err(not_a_consumer_group(group_id)),
+        })
+    }
+
+    fn view<T>(
+        &self,
+        group_id: &GroupId,
+        look: impl FnOnce(&GroupMachine) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let absent = || Refused::new(GroupError::GroupIdNotFound, format!("Group {group_id} not found."));
+        let hosted = self.find(group_id).ok_or_else(absent)?;
         let slot = hosted.lock();
-        (!slot.removed).then(|| slot.machine.classic.describe())
+        if slot.removed { Err(absent()) } else { look(&slot.machine) }
+    }
+
+    /// ConsumerGroupHeartbeat: what the member is told, and how long it may stay silent, milliseconds.
+    pub(crate) async fn consumer_heartbeat(
+        &self,
+        group_id: &GroupId,
+        request: &HeartbeatRequest,
+        needs_member_id: bool,
+    ) -> Result<(HeartbeatReply, u32), Refused> {
+        if group_id.as_str().trim().is_empty() {
+            return Err(Refused::new(GroupError::InvalidRequest, "GroupId can't be empty."));
+        }
+        let config = &self.config.consumer;
+        request.validate(&config.assignors, needs_member_id)?;
+        let step = self.step(group_id, request.member_epoch == 0, |slot, env, out| {
+            slot.machine.consumer_heartbeat(env, request, out)
+        });
+        let absent = || {
+            let message = format!("Consumer group {group_id} not found.");
+            Refused::new(GroupError::GroupIdNotFound, message)
+        };
+        let (result, ticket) = step.ok_or_else(absent)?;
+        ticket.durable().await?;
+        Ok((result?, config.heartbeat_interval_ms))
     }
 
     /// What a scrape of the metrics shows of the groups.
@@ -184,8 +266,8 @@ impl GroupService {
                     GroupOffset { topic: topic.to_string(), partition, committed_offset: committed.offset }
                 };
                 GroupSnapshot {
-                    group_id: slot.machine.classic.id().to_string(),
-                    members: slot.machine.classic.member_count(),
+                    group_id: slot.machine.id().to_string(),
+                    members: slot.machine.member_count(),
                     offsets: slot.machine.offsets().iter().map(offset).collect(),
                 }
             };
@@ -194,7 +276,7 @@ impl GroupService {
 
     /// DeleteGroups, one group.
     pub(crate) async fn delete(&self, group_id: &GroupId) -> Result<(), GroupError> {
-        let step = self.step(group_id, false, |slot, now, _, out| slot.machine.delete(now, out));
+        let step = self.step(group_id, false, |slot, env, out| slot.machine.delete(env.now, out));
         let (result, ticket) = step.ok_or(GroupError::GroupIdNotFound)?;
         ticket.durable().await?;
         result

@@ -1,0 +1,140 @@
+//! `uniform`: as evenly as the subscriptions allow, with as few moves as that takes.
+//!
+//! Members keep what they had and still subscribe to; what nobody has goes to the subscriber with the fewest; then
+//! partitions move from members with more to members with at least two fewer, topic by topic, until no such move is
+//! left. With equal subscriptions the result differs by at most one partition between any two members, and only the
+//! surplus has moved. With different ones no single move can improve it, which is also where Kafka's ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{AssignmentSpec, TopicPartitions};
+use crate::group::MemberId;
+
+pub(super) fn assign(spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartitions> {
+    let mut plan = Plan::keep(spec);
+    for (&topic, &partitions) in &spec.topics {
+        plan.hand_out(topic, partitions);
+    }
+    // Each move lowers the sum of the squares of the loads, so this ends.
+    while spec.topics.keys().filter(|topic| plan.even_out(**topic)).count() > 0 {}
+    plan.finish(spec)
+}
+
+/// Members by their place in the order of the ids.
+type Place = usize;
+
+struct Plan {
+    /// Partitions of each member over all topics.
+    loads: Vec<usize>,
+    /// The subscribers of each topic.
+    subscribers: BTreeMap<Uuid, Vec<Place>>,
+    /// Who owns what of each topic.
+    owners: BTreeMap<Uuid, BTreeMap<Place, BTreeSet<i32>>>,
+}
+
+impl Plan {
+    /// Everybody keeps what they had, subscribe to, and is still there. Of two who had the same the first keeps it.
+    fn keep(spec: &AssignmentSpec) -> Plan {
+        let mut plan = Plan {
+            loads: vec![0; spec.members.len()],
+            subscribers: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        };
+        let mut taken: BTreeSet<(Uuid, i32)> = BTreeSet::new();
+        for (place, member) in spec.members.values().enumerate() {
+            for &topic in member.subscribed.iter().filter(|topic| spec.topics.contains_key(topic)) {
+                plan.subscribers.entry(topic).or_default().push(place);
+                let partitions = spec.topics.get(&topic).copied().unwrap_or(0);
+                for &partition in member.previous.get(&topic).into_iter().flatten() {
+                    if (0..partitions).contains(&partition) && taken.insert((topic, partition)) {
+                        plan.give(topic, partition, place);
+                    }
+                }
+            }
+        }
+        plan
+    }
+
+    fn give(&mut self, topic: Uuid, partition: i32, to: Place) {
+        self.owners.entry(topic).or_default().entry(to).or_default().insert(partition);
+        if let Some(load) = self.loads.get_mut(to) {
+            *load += 1;
+        }
+    }
+
+    fn load(&self, place: Place) -> usize {
+        self.loads.get(place).copied().unwrap_or(0)
+    }
+
+    /// The subscribers of a topic, least loaded first.
+    fn queue(&self, topic: Uuid) -> BTreeSet<(usize, Place)> {
+        let subscribers = self.subscribers.get(&topic).into_iter().flatten();
+        subscribers.map(|place| (self.load(*place), *place)).collect()
+    }
+
+    /// Gives every partition without an owner to the subscriber with the fewest partitions.
+    fn hand_out(&mut self, topic: Uuid, partitions: i32) {
+        let owned: BTreeSet<i32> =
+            self.owners.get(&topic).into_iter().flat_map(BTreeMap::values).flatten().copied().collect();
+        let mut queue = self.queue(topic);
+        for partition in (0..partitions).filter(|partition| !owned.contains(partition)) {
+            let Some((load, place)) = queue.pop_first() else { return };
+            self.give(topic, partition, place);
+            queue.insert((load + 1, place));
+        }
+    }
+
+    /// Moves partitions of a topic from members with more to members with at least two fewer. False: nothing to do.
+    fn even_out(&mut self, topic: Uuid) -> bool {
+        let mut queue = self.queue(topic);
+        let owners = self.owners.get(&topic).into_iter().flat_map(BTreeMap::keys);
+        let mut givers: BTreeSet<(usize, Place)> = owners.map(|place| (self.load(*place), *place)).collect();
+        let mut moved = false;
+        while let (Some(&(most, from)), Some(&(least, to))) = (givers.last(), queue.first()) {
+            if most < least + 2 {
+                break;
+            }
+            let Some(partition) = self.take(topic, from) else { break };
+            self.give(topic, partition, to);
+            moved = true;
+            givers.remove(&(most, from));
+            queue.remove(&(most, from));
+            queue.remove(&(least, to));
+            givers.remove(&(least, to));
+            queue.extend([(most - 1, from), (least + 1, to)]);
+            givers.insert((least + 1, to));
+            if self.owners.get(&topic).is_some_and(|owners| owners.contains_key(&from)) {
+                givers.insert((most - 1, from));
+            }
+        }
+        moved
+    }
+
+    /// Takes the highest partition of a topic from a member.
+    fn take(&mut self, topic: Uuid, from: Place) -> Option<i32> {
+        let owners = self.owners.get_mut(&topic)?;
+        let owned = owners.get_mut(&from)?;
+        let partition = owned.pop_last()?;
+        if owned.is_empty() {
+            owners.remove(&from);
+        }
+        if let Some(load) = self.loads.get_mut(from) {
+            *load = load.saturating_sub(1);
+        }
+        Some(partition)
+    }
+
+    fn finish(self, spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartitions> {
+        let mut targets = vec![TopicPartitions::new(); spec.members.len()];
+        for (topic, owners) in self.owners {
+            for (place, partitions) in owners {
+                if let Some(target) = targets.get_mut(place) {
+                    target.insert(topic, partitions);
+                }
+            }
+        }
+        spec.members.keys().cloned().zip(targets).collect()
+    }
+}

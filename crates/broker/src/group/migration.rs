@@ -1,0 +1,80 @@
+//! From one protocol to the other: a group changes its kind while its members go on (KIP-848).
+//!
+//! Up when the first member of the consumer protocol joins: the classic members stay, with what they own, and are
+//! served inside the consumer group. Down when the last member of the consumer protocol is gone: the classic members that
+//! remain go on in a classic group, which begins with a rebalance. A group without members becomes what is asked of it.
+//! `group.consumer.migration.policy` says which way a group with members may go. Epochs and generations go on counting, and
+//! the records of one kind are replaced by those of the other in one write.
+//! Kafka's `validateOnlineUpgrade`, `convertToConsumerGroup`, `validateOnlineDowngrade…` and `convertToClassicGroup`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Env, Outcome, Refused,
+    classic::{ClassicGroup, State},
+    consumer::{ConsumerGroup, HeartbeatRequest},
+    machine::{GroupMachine, Members, not_a_consumer_group},
+    records::{Key, Record},
+};
+
+impl GroupMachine {
+    /// Makes the group one of the consumer protocol, for a member that wants to join, unless it is one already.
+    pub(super) fn become_consumer(
+        &mut self,
+        env: Env<'_>,
+        request: &HeartbeatRequest,
+        out: &mut Outcome,
+    ) -> Result<(), Refused> {
+        let Members::Classic(classic) = &mut self.members else { return Ok(()) };
+        // What would be refused afterwards is refused before anything is converted.
+        request.validate_regex()?;
+        let mut consumer = ConsumerGroup::new(classic.id().clone(), env.now);
+        consumer.has_room_for(&request.member_id, env.config.consumer.max_size)?;
+        if classic.state() != State::Empty {
+            let fits = classic.member_count() < env.config.consumer.max_size;
+            if !env.config.consumer.migration.upgrades() || !fits || !classic.is_upgradable() {
+                tracing::info!(group = %classic.id(), "a classic group cannot be upgraded");
+                return Err(not_a_consumer_group(classic.id()));
+            }
+        }
+        tracing::info!(
+            group = %classic.id(), members = classic.member_count(), "a classic group becomes a consumer group"
+        );
+        if classic.is_persisted() {
+            let key = Key::GroupMetadata { group: classic.id().clone() };
+            out.records.push(Record::tombstone(&key));
+        }
+        let from_subscription = classic.state() == State::CompletingRebalance;
+        consumer.adopt(env, classic.generation().0, classic.hand_over(out), from_subscription, out);
+        self.members = Members::Consumer(consumer);
+        Ok(())
+    }
+
+    /// A consumer group without members is no obstacle to a classic member.
+    pub(super) fn become_classic_if_empty(&mut self, env: Env<'_>, out: &mut Outcome) {
+        let Members::Consumer(consumer) = &mut self.members else { return };
+        if consumer.members().is_empty() {
+            let classic = ClassicGroup::following(consumer.id().clone(), env.now, consumer.epoch());
+            consumer.bury(out);
+            self.members = Members::Classic(classic);
+        }
+    }
+
+    /// Ends a step of a consumer group: back to classic if nobody speaks the consumer protocol any more, else its records.
+    pub(super) fn settle(&mut self, env: Env<'_>, out: &mut Outcome) {
+        let Members::Consumer(consumer) = &mut self.members else { return };
+        let fits = consumer.members().len() <= env.config.max_size;
+        if !consumer.is_all_classic() || !env.config.consumer.migration.downgrades() || !fits {
+            consumer.flush(out);
+            return;
+        }
+        tracing::info!(
+            group = %consumer.id(), members = consumer.members().len(), "a consumer group becomes a classic group"
+        );
+        let mut classic = ClassicGroup::following(consumer.id().clone(), env.now, consumer.epoch());
+        let assigned: BTreeMap<_, _> = consumer.classic_members(env);
+        consumer.bury(out);
+        classic.take_over(env.now, env.config, assigned.into_values().collect(), out);
+        self.members = Members::Classic(classic);
+    }
+}
