@@ -8,7 +8,7 @@ import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from lines import emit, packed_record, serve, unpack, unpack_headers
+from lines import emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
 
 
 class Operations:
@@ -155,15 +155,27 @@ class Operations:
         self.admin.delete_consumer_groups([group])[group].result(10)
 
 
-def member(bootstrap, group, topic, session_ms):
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False,
-                         "auto.offset.reset": "earliest", "session.timeout.ms": session_ms, "heartbeat.interval.ms": 500})
+def member(bootstrap, group, topic, session_ms, protocol="classic"):
+    settings = {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False,
+                "auto.offset.reset": "earliest", "group.protocol": protocol}
+    if protocol == "classic":  # with the consumer protocol both are the broker's
+        settings.update({"session.timeout.ms": session_ms, "heartbeat.interval.ms": 500})
+    consumer = Consumer(settings)
 
     def assigned(_, partitions):
         emit({"event": "assigned", "partitions": [tp.partition for tp in partitions]})
 
-    consumer.subscribe([topic], on_assign=assigned)
-    while True:
+    def owns(added, gone):
+        """The consumer protocol hands over only what changes."""
+        now = {tp.partition for tp in consumer.assignment()} | {tp.partition for tp in added}
+        emit({"event": "assigned", "partitions": sorted(now - {tp.partition for tp in gone})})
+
+    if protocol == "classic":
+        consumer.subscribe([topic], on_assign=assigned)
+    else:
+        consumer.subscribe([topic], on_assign=lambda _, added: owns(added, []), on_revoke=lambda _, gone: owns([], gone))
+    leaving = leaves_at_end_of_input()
+    while not leaving.is_set():
         read = {}
         for message in consumer.consume(50, 0.1):
             if not message.error():
@@ -178,6 +190,7 @@ def member(bootstrap, group, topic, session_ms):
             sys.stderr.write("commit: %s\n" % error)
             continue
         emit({"event": "committed", "offsets": {tp.partition: tp.offset for tp in committed if tp.error is None}})
+    consumer.close()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import base64
 import json
 import sys
 import threading
+import threading
 import traceback
 
 # With acks=0 a client closes without an answer to wait for, and some close the socket on bytes not yet sent.
@@ -16,6 +17,18 @@ def emit(message):
     with _lock:
         sys.stdout.write(json.dumps(message) + "\n")
         sys.stdout.flush()
+
+
+def leaves_at_end_of_input():
+    """An event that is set when stdin ends: a member is to leave its group."""
+    leaving = threading.Event()
+
+    def wait():
+        sys.stdin.read()
+        leaving.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return leaving
 
 
 def serve(operations):

@@ -115,22 +115,27 @@ class Ottla(Broker):
 class Kafka(Broker):
     kind = "kafka"
 
+    def __init__(self, home=None, overrides=()):
+        super().__init__(home)
+        self.overrides = overrides
+
     def argv(self):
         java = ["java", *_JVM, "-cp", f"{KAFKA_LIBS}/*"]
         properties = self.home / "server.properties"
         if not properties.exists():
             properties.write_text(_KAFKA_PROPERTIES.format(
-                controller=free_port(), port=self.port, data=self.home / "data"))
+                controller=free_port(), port=self.port, data=self.home / "data")
+                + "".join(f"{override}\n" for override in self.overrides))
             subprocess.run(["java", "-cp", f"{KAFKA_LIBS}/*", "kafka.tools.StorageTool", "format",
                             "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties)],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return [*java, "kafka.Kafka", str(properties)]
 
 
-def new_broker():
+def new_broker(**settings):
     """The kind that the environment's BROKER asks for: ottla (the default) or kafka."""
     kinds = {"ottla": Ottla, "kafka": Kafka}
-    return kinds[os.environ.get("BROKER", "ottla")]()
+    return kinds[os.environ.get("BROKER", "ottla")](**settings)
 
 
 def _usage(message):

@@ -123,12 +123,17 @@ class Driver:
 class Member(Driver):
     """A group member: subscribes, reads, commits after every poll, and tells of each."""
 
-    def __init__(self, client, bootstrap, group, topic, session_ms):
-        super().__init__(client, bootstrap, "member", group=group, topic=topic, session_ms=session_ms)
+    def __init__(self, client, bootstrap, group, topic, session_ms, **more):
+        super().__init__(client, bootstrap, "member", group=group, topic=topic, session_ms=session_ms, **more)
         self.assigned = None  # partitions it owns now
         self.assignments = []  # (when, partitions, generation or None), one per rebalance that gave it something
         self.read = {}  # partition -> offsets in the order they were handed to the program
         self.committed = {}  # partition -> next offset, as acknowledged
+
+    def leave(self):
+        """Closes the consumer, as a program does that ends; returns when it has."""
+        self.process.stdin.close()
+        self.process.wait(30)
 
     def pump(self, seconds=0.05):
         """Takes in what it reported meanwhile."""

@@ -29,6 +29,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -284,32 +285,51 @@ public class Driver {
         String topic = settings.get("topic").asText();
         // Left at its default (rebootstrap), Java 4 forgets its metadata when its only broker is away for a moment and
         // then joins anew, because "cached metadata has changed": no fault of the broker's (FINDINGS.md).
-        KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("metadata.recovery.strategy", "none",
-                "group.id", settings.get("group").asText(), "auto.offset.reset", "earliest", "max.poll.records", 50,
-                "session.timeout.ms", settings.get("session_ms").asInt(), "heartbeat.interval.ms", 500));
-        consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
-            public void onPartitionsRevoked(Collection<TopicPartition> revoked) {}
+        String protocol = settings.has("protocol") ? settings.get("protocol").asText() : "classic";
+        Map<String, Object> how = new HashMap<>(Map.of("metadata.recovery.strategy", "none", "group.protocol", protocol,
+                "group.id", settings.get("group").asText(), "auto.offset.reset", "earliest", "max.poll.records", 50));
+        boolean classic = protocol.equals("classic");
+        if (classic) {  // with the consumer protocol both are the broker's
+            how.put("session.timeout.ms", settings.get("session_ms").asInt());
+            how.put("heartbeat.interval.ms", 500);
+        }
+        KafkaConsumer<byte[], byte[]> consumer = consumer(how);
+        ConsumerRebalanceListener listener = new ConsumerRebalanceListener() {
+            public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
+                if (!classic) owns(List.of(), revoked);
+            }
 
             public void onPartitionsAssigned(Collection<TopicPartition> added) {
-                // A cooperative assignor hands over only what is new; `assignment` is all that the member owns.
+                owns(added, List.of());
+            }
+
+            // Only what changes is handed over; `assignment` is all that the member owns.
+            private void owns(Collection<TopicPartition> added, Collection<TopicPartition> revoked) {
                 TreeSet<Integer> all = new TreeSet<>();
                 consumer.assignment().forEach(tp -> all.add(tp.partition()));
                 added.forEach(tp -> all.add(tp.partition()));
+                revoked.forEach(tp -> all.remove(tp.partition()));
                 try {
                     emit(Map.of("event", "assigned", "partitions", all, "generation", consumer.groupMetadata().generationId()));
                 } catch (Exception error) {
                     throw new RuntimeException(error);
                 }
             }
-        });
-        while (true) {
+        };
+        if (topic.startsWith("^")) {
+            consumer.subscribe(new SubscriptionPattern(topic.substring(1)), listener);
+        } else {
+            consumer.subscribe(List.of(topic), listener);
+        }
+        java.util.concurrent.atomic.AtomicBoolean leaving = leavesAtEndOfInput();
+        while (!leaving.get()) {
             ConsumerRecords<byte[], byte[]> got = consumer.poll(Duration.ofMillis(100));
             if (got.isEmpty()) continue;
             Map<String, List<Long>> read = new TreeMap<>();
             Map<TopicPartition, OffsetAndMetadata> next = new HashMap<>();
             for (ConsumerRecord<byte[], byte[]> r : got) {
                 read.computeIfAbsent(String.valueOf(r.partition()), p -> new ArrayList<>()).add(r.offset());
-                next.put(new TopicPartition(topic, r.partition()), new OffsetAndMetadata(r.offset() + 1));
+                next.put(new TopicPartition(r.topic(), r.partition()), new OffsetAndMetadata(r.offset() + 1));
             }
             emit(Map.of("event", "read", "offsets", read));
             try {
@@ -321,5 +341,23 @@ public class Driver {
             next.forEach((tp, offset) -> committed.put(String.valueOf(tp.partition()), offset.offset()));
             emit(Map.of("event", "committed", "offsets", committed));
         }
+        consumer.close();
+        System.exit(0);
+    }
+
+    /** Set when stdin ends: a member is to leave its group. */
+    private static java.util.concurrent.atomic.AtomicBoolean leavesAtEndOfInput() {
+        var leaving = new java.util.concurrent.atomic.AtomicBoolean();
+        Thread waiter = new Thread(() -> {
+            try {
+                System.in.transferTo(java.io.OutputStream.nullOutputStream());
+            } catch (java.io.IOException ended) {
+                // As good as the end.
+            }
+            leaving.set(true);
+        });
+        waiter.setDaemon(true);
+        waiter.start();
+        return leaving;
     }
 }
