@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::super::{Env, GroupConfig, MemberId, Now, Outcome};
-use super::member::{ConsumerMember, MemberState};
-use super::{ConsumerGroup, member};
+use super::ConsumerGroup;
+use super::member::ConsumerMember;
 
 impl ConsumerGroup {
     /// Acts on every deadline that has passed, and asks to be woken at the next one.
@@ -40,13 +40,9 @@ impl ConsumerGroup {
 
     /// Starts all clocks anew, after a restart: whoever lives will be heard in time.
     pub(crate) fn start_clocks(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
-        for current in self.members.values_mut() {
-            current.restart_session(now, config.consumer.session_timeout_ms, out);
-            current.watch_revocation(now, out);
-            if current.uses_classic_protocol() && current.current.state != MemberState::Stable {
-                let timeout_ms = current.subscription.rebalance_timeout_ms;
-                current.join_deadline = Some(member::wake(now, timeout_ms, out));
-            }
+        for member in self.members.values_mut() {
+            member.restart_session(now, config.consumer.session_timeout_ms, out);
+            member.watch_revocation(now, out);
         }
     }
 }

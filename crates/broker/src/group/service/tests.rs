@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::super::{
     GenerationId, GroupError, MemberId,
     classic::{CommitIdentity, JoinReply, JoinRequest, LeavingMember, SyncRequest},
+    consumer::HeartbeatRequest,
     records::Record,
     testing::{commit, no_topics, protocol},
 };
@@ -381,4 +382,40 @@ fn setup_with_long_retention() -> Setup {
         Box::new(no_topics),
     );
     Setup { service: Arc::new(service), paper, waiting }
+}
+
+#[tokio::test]
+async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_survives_a_restart() {
+    let setup = setup();
+    let request = HeartbeatRequest {
+        member_id: MemberId::from("m"),
+        rebalance_timeout_ms: Some(1_000),
+        topic_names: Some(["t".into()].into()),
+        owned: Some(Default::default()),
+        ..HeartbeatRequest::default()
+    };
+    setup.paper.hold();
+    let id = group();
+    let mut beat = Box::pin(setup.service.consumer_heartbeat(&id, &request, true));
+    assert!(is_pending(&mut beat).await, "nothing is written yet");
+    setup.paper.finish_all();
+    let (reply, _) = beat.await.unwrap();
+    assert_eq!(reply.member_epoch, 1);
+    assert_eq!(setup.service.list()[0].group_type, "consumer");
+
+    let after = service_on(Arc::clone(&setup.paper));
+    after.paper.held.store(false, Ordering::SeqCst);
+    let again = HeartbeatRequest { member_epoch: 1, member_id: MemberId::from("m"), ..Default::default() };
+    let (reply, interval_ms) = after.service.consumer_heartbeat(&id, &again, true).await.unwrap();
+    assert_eq!((reply.member_epoch, reply.assignment, interval_ms), (1, None, 5_000));
+    assert_eq!(after.service.describe(&id).unwrap_err().error, GroupError::GroupIdNotFound);
+    assert_eq!(after.service.describe_consumer(&id).unwrap().members.len(), 1);
+    let gone = HeartbeatRequest { member_epoch: -1, ..again };
+    after.service.consumer_heartbeat(&id, &gone, true).await.unwrap();
+    after.service.delete(&id).await.unwrap();
+    assert!(after.paper.records().is_empty());
+    assert_eq!(
+        after.service.consumer_heartbeat(&id, &gone, true).await.unwrap_err().error,
+        GroupError::GroupIdNotFound
+    );
 }
