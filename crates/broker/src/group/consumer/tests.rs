@@ -445,6 +445,25 @@ fn a_classic_group_is_upgraded_with_its_members_and_downgraded_when_the_new_ones
 }
 
 #[test]
+fn an_upgrade_in_the_middle_of_a_rebalance_leaves_members_what_they_still_own() {
+    let mut bench = bench();
+    let old = classic(&mut bench);
+    // It is cooperative, so it keeps 0 and 1 while it joins the next generation, which has no assignments yet.
+    let owning = b"\x00\x01\x00\x00\x00\x01\x00\x01t\xff\xff\xff\xff\
+        \x00\x00\x00\x01\x00\x01t\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01";
+    let mut request = bench.request(old.as_str(), None, &[]);
+    request.protocols = vec![protocol("range", owning)];
+    let waiter = bench.send_join(request);
+    let generation = bench.joined(waiter).generation.0;
+    let told = bench.beat("new", 0, |_| {}).unwrap();
+    assert_eq!(assigned(&told), [2, 3]);
+    let waiter = bench.send_sync(&old, generation, &[]);
+    assert_eq!(bench.assignment(waiter), Err(GroupError::RebalanceInProgress));
+    assert_eq!(classic_join(&mut bench, &old), told.member_epoch);
+    assert_eq!(classic_sync(&mut bench, &old, told.member_epoch), [0, 1]);
+}
+
+#[test]
 fn a_classic_member_joins_a_consumer_group_and_is_given_its_share() {
     let mut bench = bench();
     bench.beat("new", 0, |_| {}).unwrap();
