@@ -133,6 +133,17 @@ pub fn all() -> Vec<Sample> {
         }),
         Sample::of(consumer_group_heartbeat),
         Sample::of(|_| ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id("modern")])),
+        Sample::of(elect_leaders),
+        Sample::of(alter_partition_reassignments),
+        Sample::of(list_partition_reassignments),
+        Sample::of(describe_quorum),
+        Sample::of(update_features),
+        Sample::of(describe_producers),
+        Sample::of(|version| {
+            let kinds = if version >= 1 { vec![2] } else { Vec::new() };
+            ListConfigResourcesRequest::default().with_resource_types(kinds)
+        }),
+        Sample::of(describe_topic_partitions),
     ]
 }
 
@@ -359,6 +370,59 @@ fn create_partitions(_: i16) -> CreatePartitionsRequest {
         .with_count(2)
         .with_assignments(Some(vec![assignment]));
     CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
+}
+
+fn elect_leaders(version: i16) -> ElectLeadersRequest {
+    let topic = elect_leaders_request::TopicPartitions::default()
+        .with_topic(topic_name(TOPIC))
+        .with_partitions(vec![0]);
+    ElectLeadersRequest::default()
+        .with_election_type(i8::from(version >= 1))
+        .with_topic_partitions(Some(vec![topic]))
+}
+
+fn alter_partition_reassignments(_: i16) -> AlterPartitionReassignmentsRequest {
+    use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+    let partition = ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1)]));
+    let topic = ReassignableTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
+    AlterPartitionReassignmentsRequest::default().with_topics(vec![topic])
+}
+
+fn list_partition_reassignments(_: i16) -> ListPartitionReassignmentsRequest {
+    let topic = list_partition_reassignments_request::ListPartitionReassignmentsTopics::default()
+        .with_name(topic_name(TOPIC))
+        .with_partition_indexes(vec![0]);
+    ListPartitionReassignmentsRequest::default().with_topics(Some(vec![topic]))
+}
+
+fn describe_quorum(_: i16) -> DescribeQuorumRequest {
+    use describe_quorum_request::{PartitionData, TopicData};
+    let topic = TopicData::default()
+        .with_topic_name(topic_name("__cluster_metadata"))
+        .with_partitions(vec![PartitionData::default()]);
+    DescribeQuorumRequest::default().with_topics(vec![topic])
+}
+
+fn update_features(_: i16) -> UpdateFeaturesRequest {
+    let update = update_features_request::FeatureUpdateKey::default()
+        .with_feature(text("metadata.version"))
+        .with_max_version_level(30);
+    UpdateFeaturesRequest::default().with_feature_updates(vec![update])
+}
+
+fn describe_producers(_: i16) -> DescribeProducersRequest {
+    let topic = describe_producers_request::TopicRequest::default()
+        .with_name(topic_name(TOPIC))
+        .with_partition_indexes(vec![0]);
+    DescribeProducersRequest::default().with_topics(vec![topic])
+}
+
+fn describe_topic_partitions(_: i16) -> DescribeTopicPartitionsRequest {
+    use describe_topic_partitions_request::{Cursor, TopicRequest};
+    DescribeTopicPartitionsRequest::default()
+        .with_topics(vec![TopicRequest::default().with_name(topic_name(TOPIC))])
+        .with_response_partition_limit(2000)
+        .with_cursor(Some(Cursor::default().with_topic_name(topic_name(TOPIC))))
 }
 
 #[cfg(test)]

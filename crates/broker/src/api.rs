@@ -6,6 +6,7 @@
 //! there twice. What an API does is left to its file; what all of them share, to `dispatch.rs`.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
@@ -18,6 +19,10 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -25,8 +30,10 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -34,6 +41,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod update_features;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -213,11 +221,19 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<delete_groups::DeleteGroups>(),
+    Entry::of::<elect_leaders::ElectLeaders>(),
     Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    Entry::of::<alter_partition_reassignments::AlterPartitionReassignments>(),
+    Entry::of::<list_partition_reassignments::ListPartitionReassignments>(),
     Entry::of::<offset_delete::OffsetDelete>(),
+    Entry::of::<describe_quorum::DescribeQuorum>(),
+    Entry::of::<update_features::UpdateFeatures>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
+    Entry::of::<describe_producers::DescribeProducers>(),
     Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
     Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
+    Entry::of::<list_config_resources::ListConfigResources>(),
+    Entry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 
 const _: () = assert_ascending(ENTRIES);

@@ -88,6 +88,7 @@ struct Inner {
     catalog: Arc<ArcSwap<Catalog>>,
     cluster_id: String,
     recovery: Recovery,
+    node_epoch: u32,
     failure: Arc<Failure>,
     lifecycle: Arc<Lifecycle>,
     seat: Arc<Seat>,
@@ -120,6 +121,7 @@ impl Storage {
         } = opened;
         let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
         let syncs = Arc::new(SyncQueue::default());
+        let node_epoch = catalog.node_epoch;
         let published = Arc::new(ArcSwap::from_pointee(catalog.catalog.clone()));
         let commands = CommandQueue::new();
         let (chore_sender, chores) = bounded(QUEUED_CHORES);
@@ -186,6 +188,7 @@ impl Storage {
             catalog: published,
             cluster_id,
             recovery,
+            node_epoch,
             failure,
             lifecycle,
             seat,
@@ -198,6 +201,16 @@ impl Storage {
     /// The cluster's id: 22 characters, the same for the folder's whole life.
     pub fn cluster_id(&self) -> &str {
         &self.inner.cluster_id
+    }
+
+    /// Raised by every unclean start; partitions' leader epochs follow it.
+    pub fn node_epoch(&self) -> u32 {
+        self.inner.node_epoch
+    }
+
+    /// How many records the write-ahead log ever took, of whatever kind; it rises with every write.
+    pub fn log_position(&self) -> u64 {
+        self.inner.engine.sequence()
     }
 
     /// What opening the folder found.

@@ -7,10 +7,15 @@ use crate::config::{BrokerConfig, ConfigEntry, describe_broker, describe_topic};
 use crate::context::Services;
 
 /// Kafka's `ConfigResource.Type`s that are served here.
-pub(super) const TOPIC: i8 = 2;
-pub(super) const BROKER: i8 = 4;
-/// The names of the others, for error messages.
-const OTHERS: &[(i8, &str)] = &[(8, "BROKER_LOGGER"), (16, "CLIENT_METRICS"), (32, "GROUP")];
+pub(crate) const TOPIC: i8 = 2;
+pub(crate) const BROKER: i8 = 4;
+/// Those that are not.
+pub(crate) const BROKER_LOGGER: i8 = 8;
+pub(crate) const CLIENT_METRICS: i8 = 16;
+pub(crate) const GROUP: i8 = 32;
+/// Their names, for error messages.
+const OTHERS: &[(i8, &str)] =
+    &[(BROKER_LOGGER, "BROKER_LOGGER"), (CLIENT_METRICS, "CLIENT_METRICS"), (GROUP, "GROUP")];
 
 /// Why a configuration cannot be given. The text is shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -74,7 +74,7 @@ fn count_assigned(wanted: &WantedTopic, node_id: i32) -> Result<u32, TopicError>
 }
 
 /// The replicas of one partition, given by hand: this node, once.
-fn check_assignment(nodes: &[i32], node_id: i32) -> Result<(), TopicError> {
+pub(crate) fn check_assignment(nodes: &[i32], node_id: i32) -> Result<(), TopicError> {
     let text = match nodes {
         [] => "The manual partition assignment includes an empty replica list.".to_owned(),
         [node] if *node == node_id => return Ok(()),

@@ -18,7 +18,7 @@ const RESERVED: [&str; 4] =
     ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
 
 /// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
-const MAX_NAME_LENGTH: usize = 249;
+pub(crate) const MAX_NAME_LENGTH: usize = 249;
 
 /// Why a topic is not created, changed or deleted. The text is shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

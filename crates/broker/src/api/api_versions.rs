@@ -92,6 +92,30 @@ fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResp
         .with_finalized_features_epoch(0)
 }
 
+/// A feature as ApiVersions tells of it.
+pub(super) struct Feature {
+    /// Such as `metadata.version`.
+    pub(super) name: StrBytes,
+    /// Least and greatest level that this program knows.
+    pub(super) supported: (i16, i16),
+    /// The level that is in effect.
+    pub(super) level: i16,
+}
+
+/// All features.
+pub(super) fn features() -> Vec<Feature> {
+    let told = with_features(ApiVersionsResponse::default());
+    let finalized = told.finalized_features.into_iter().filter_map(|finalized| {
+        let supported = told.supported_features.iter().find(|supported| supported.name == finalized.name)?;
+        Some(Feature {
+            name: finalized.name,
+            supported: (supported.min_version, supported.max_version),
+            level: finalized.max_version_level,
+        })
+    });
+    finalized.collect()
+}
+
 fn advertise(entry: &Entry) -> ApiVersion {
     let (least, greatest) = entry.versions;
     ApiVersion::default().with_api_key(entry.key).with_min_version(least).with_max_version(greatest)

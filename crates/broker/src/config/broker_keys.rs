@@ -101,6 +101,9 @@ broker_keys! {
     queued_max_request_bytes: i64 = "queued.max.request.bytes", Some("268435456"), AtLeast(-1), Enforced, FIXED;
     /// The most bytes that a Fetch answer holds, whatever the client asks for.
     fetch_max_bytes: i32 = "fetch.max.bytes", Some("57671680"), AtLeast(1024), Enforced, FIXED;
+    /// The most partitions that a DescribeTopicPartitions answer holds; the client asks for the rest.
+    max_request_partition_size_limit: i32 =
+        "max.request.partition.size.limit", Some("2000"), AtLeast(1), Enforced, FIXED;
     /// How many incremental fetch sessions (KIP-227) are kept.
     max_incremental_fetch_session_cache_slots: i32 =
         "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced, FIXED;

@@ -285,11 +285,6 @@ static GROUPS: &[Group] = &[
         keys: &[("telemetry.max.bytes", Int, Some("1048576"))],
     },
     Group {
-        effect: Effect::NotYet,
-        doc: "The API that this limits is not served yet.",
-        keys: &[("max.request.partition.size.limit", Int, Some("2000"))],
-    },
-    Group {
         effect: Effect::Inert,
         doc: "There are no delegation tokens in Ottla.",
         keys: &[

@@ -1,0 +1,91 @@
+//! ElectLeaders, key 43: elects partitions' leaders. The only replica leads already.
+//!
+//! Versions 0–2. v1: unclean elections (KIP-460), a top-level error. v2: flexible. As Kafka's
+//! `ReplicationControlManager.electLeaders`: who names partitions hears ELECTION_NOT_NEEDED of each; who asks for all of
+//! them hears only of those that needed an election, which is none.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::elect_leaders_request::TopicPartitions;
+use codec::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
+use codec::messages::{ElectLeadersRequest, ElectLeadersResponse, StrBytes};
+use storage::{Catalog, Topic};
+
+use crate::admin::topics;
+use crate::api::{Answer, Api, Disconnect, Reply};
+use crate::context::Context;
+
+/// See the file's header.
+pub(crate) struct ElectLeaders;
+
+/// Kafka's `ElectionType`: 0 is preferred, 1 is unclean.
+const ELECTION_TYPES: RangeInclusive<i8> = 0..=1;
+
+impl Api for ElectLeaders {
+    type Request = ElectLeadersRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let response = ElectLeadersResponse::default();
+        if !ELECTION_TYPES.contains(&request.election_type) {
+            return Ok(Reply::Response(response.with_error_code(ErrorCode::InvalidRequest.code())));
+        }
+        let catalog = cx.io().catalog();
+        let asked = request.topic_partitions.unwrap_or_default();
+        check_count(asked.iter().map(|topic| topic.partitions.len()))?;
+        let results = asked.into_iter().map(|topic| elect(&catalog, topic)).collect();
+        Ok(Reply::Response(response.with_replica_election_results(results)))
+    }
+
+    fn first_error(response: &ElectLeadersResponse) -> i16 {
+        response.error_code
+    }
+}
+
+/// Partitions that one request may name, where the answer has a text for each.
+const MAX_PARTITIONS: usize = 10_000;
+
+/// Bounds an answer that is many times as long as its request.
+pub(super) fn check_count(partitions: impl Iterator<Item = usize>) -> Result<(), Disconnect> {
+    match partitions.fold(0, usize::saturating_add) {
+        0..=MAX_PARTITIONS => Ok(()),
+        asked => {
+            Err(Disconnect::Refused(format!("{asked} partitions in one request, more than {MAX_PARTITIONS}")))
+        }
+    }
+}
+
+/// As much of a name as a topic's can be long: what a client sends is repeated for each partition.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(topics::MAX_NAME_LENGTH).collect()
+}
+
+fn elect(catalog: &Catalog, asked: TopicPartitions) -> ReplicaElectionResult {
+    let topic = catalog.topic(&asked.topic);
+    let name = &shown(&asked.topic);
+    let one = |partition: i32| {
+        let (code, text) = outcome(topic.map(AsRef::as_ref), name, partition);
+        PartitionResult::default()
+            .with_partition_id(partition)
+            .with_error_code(code.code())
+            .with_error_message(Some(StrBytes::from_string(text)))
+    };
+    let partitions = asked.partitions.iter().map(|partition| one(*partition)).collect();
+    ReplicaElectionResult::default().with_topic(asked.topic.clone()).with_partition_result(partitions)
+}
+
+fn outcome(topic: Option<&Topic>, name: &str, partition: i32) -> (ErrorCode, String) {
+    let Some(topic) = topic else {
+        return (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {name}"));
+    };
+    let exists = usize::try_from(partition).is_ok_and(|index| index < topic.partitions.len());
+    if !exists {
+        return (ErrorCode::UnknownTopicOrPartition, format!("No such partition as {name}-{partition}"));
+    }
+    let text = "Leader election not needed for topic partition.";
+    (ErrorCode::ElectionNotNeeded, text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
