@@ -33,6 +33,7 @@ pub(crate) enum Tag {
     // 10 is kept for the index of aborted transactions.
     Coordinator = 11,
     Cleaned = 12,
+    Configs = 13,
 }
 
 /// Facts about this node, one key each.
@@ -182,6 +183,22 @@ pub(crate) fn coordinator(key: &[u8]) -> Vec<u8> {
     whole.push(Tag::Coordinator as u8);
     whole.extend_from_slice(key);
     whole
+}
+
+/// The configuration of a resource that is no topic: its kind ‖ its name.
+pub(crate) fn configs(resource_type: u8, name: &str) -> Vec<u8> {
+    let mut key = vec![Tag::Configs as u8, resource_type];
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The resource of a [`Tag::Configs`] key.
+pub(crate) fn configs_resource(key: &[u8]) -> Result<(u8, String), StorageError> {
+    let what = "configs key";
+    let mut rest = key.get(1..).unwrap_or_default();
+    let resource_type = read(what, rest.try_get_u8())?;
+    let name = std::str::from_utf8(rest).map_err(|error| StorageError::corrupt(what, error))?;
+    Ok((resource_type, name.to_owned()))
 }
 
 /// Every record of `partition` under `tag` starts with these bytes.
@@ -372,11 +389,7 @@ impl TopicRecord {
         let mut out = vec![1];
         put_string(&mut out, &self.name);
         out.extend_from_slice(&self.created_epoch.to_be_bytes());
-        out.extend_from_slice(&(self.configs.len() as u16).to_be_bytes());
-        for (key, value) in &self.configs {
-            put_string(&mut out, key);
-            put_string(&mut out, value);
-        }
+        put_configs(&mut out, &self.configs);
         out.extend_from_slice(&(self.partitions.len() as u32).to_be_bytes());
         for partition in &self.partitions {
             out.extend_from_slice(&partition.0.to_be_bytes());
@@ -388,11 +401,7 @@ impl TopicRecord {
         check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
         let name = read_string(Self::WHAT, &mut bytes)?;
         let created_epoch = read(Self::WHAT, bytes.try_get_u32())?;
-        let mut configs = BTreeMap::new();
-        for _ in 0..read(Self::WHAT, bytes.try_get_u16())? {
-            let key = read_string(Self::WHAT, &mut bytes)?;
-            configs.insert(key, read_string(Self::WHAT, &mut bytes)?);
-        }
+        let configs = read_configs(Self::WHAT, &mut bytes)?;
         let count = read(Self::WHAT, bytes.try_get_u32())? as usize;
         if bytes.len() != count.saturating_mul(8) {
             return Err(StorageError::corrupt(
@@ -405,6 +414,48 @@ impl TopicRecord {
             partitions.push(PartitionNumber(read(Self::WHAT, bytes.try_get_u64())?));
         }
         Ok(Self { name, created_epoch, configs, partitions })
+    }
+}
+
+fn put_configs(out: &mut Vec<u8>, configs: &BTreeMap<String, String>) {
+    out.extend_from_slice(&(configs.len() as u16).to_be_bytes());
+    for (key, value) in configs {
+        put_string(out, key);
+        put_string(out, value);
+    }
+}
+
+fn read_configs(what: &'static str, bytes: &mut &[u8]) -> Result<BTreeMap<String, String>, StorageError> {
+    let mut configs = BTreeMap::new();
+    for _ in 0..read(what, bytes.try_get_u16())? {
+        let key = read_string(what, bytes)?;
+        configs.insert(key, read_string(what, bytes)?);
+    }
+    Ok(configs)
+}
+
+/// Value of a [`Tag::Configs`] key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigRecord {
+    pub(crate) configs: BTreeMap<String, String>,
+}
+
+impl ConfigRecord {
+    const WHAT: &'static str = "configs record";
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![1];
+        put_configs(&mut out, &self.configs);
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
+        let configs = read_configs(Self::WHAT, &mut bytes)?;
+        match bytes.len() {
+            0 => Ok(Self { configs }),
+            left => Err(StorageError::corrupt(Self::WHAT, format_args!("{left} bytes too many"))),
+        }
     }
 }
 
@@ -449,6 +500,8 @@ mod tests {
             [9, 0, 0, 0, 0, 0, 0, 1, 2, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
         );
         assert_eq!(coordinator(b"ab"), [11, b'a', b'b']);
+        assert_eq!(configs(4, "ab"), [13, 4, b'a', b'b']);
+        assert_eq!(configs_resource(&[13, 4]).unwrap(), (4, String::new()));
     }
 
     #[test]
@@ -463,6 +516,13 @@ mod tests {
             [1, 0, 1, b't', 0, 0, 0, 2, 0, 1, 0, 1, b'k', 0, 1, b'v', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4];
         assert_eq!(record.encode(), golden);
         assert_eq!(TopicRecord::decode(&golden).unwrap(), record);
+        let record = ConfigRecord { configs: BTreeMap::from([("k".into(), "v".into())]) };
+        let golden = [1, 0, 1, 0, 1, b'k', 0, 1, b'v'];
+        assert_eq!(record.encode(), golden);
+        assert_eq!(ConfigRecord::decode(&golden).unwrap(), record);
+        for bad in [&golden[..8], &[golden.as_slice(), &[0]].concat(), &[2, 0, 0]] {
+            assert!(ConfigRecord::decode(bad).is_err(), "{bad:?}");
+        }
         let start = LogStart { offset: 3, position: 0x0102 };
         assert_eq!(start.encode(), [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(LogStart::decode(&start.encode()).unwrap(), start);

@@ -32,6 +32,7 @@ mod catalog;
 // The part that finds partitions to clean, reads and writes them is to come.
 #[cfg_attr(not(test), expect(dead_code, reason = "see above"))]
 mod compaction;
+mod config_log;
 mod coordinator_log;
 mod disk;
 mod engine;
@@ -61,6 +62,7 @@ mod writer;
 pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
 pub use catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic};
 pub use compaction::Compaction;
+pub use config_log::ResourceConfigs;
 pub use coordinator_log::CoordinatorRecord;
 pub use disk::DiskSpace;
 pub use error::{OpenError, StorageError};

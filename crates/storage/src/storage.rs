@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 use crate::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow,
-    Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, StorageError,
-    StorageOptions, TimestampedOffset, Topic,
+    Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs,
+    StorageError, StorageOptions, TimestampedOffset, Topic,
     catalog::CatalogChange,
-    coordinator_log,
+    config_log, coordinator_log,
     engine::Engine,
     guard::Guard,
     housekeeping::Housekeeping,
@@ -275,6 +275,19 @@ impl Storage {
     /// The disk failed or lied.
     pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
         coordinator_log::records(&self.inner.engine)
+    }
+
+    /// Gives a resource all of its configuration, durable before `done`; in the order of the calls.
+    pub fn write_configs(&self, configs: ResourceConfigs, done: Done<()>) {
+        self.send(Command::Configs(configs, done));
+    }
+
+    /// All that was written by [`Self::write_configs`]. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed or lied.
+    pub fn configs(&self) -> Result<Vec<ResourceConfigs>, StorageError> {
+        config_log::all(&self.inner.engine)
     }
 
     /// Reads from memory only; `None` if the disk must be asked.

@@ -23,7 +23,7 @@ use rocksdb::WriteBatch;
 
 use crate::{
     Acks, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition, PartitionNumber,
-    StorageError, StorageOptions,
+    ResourceConfigs, StorageError, StorageOptions,
     appender::{self, OwnedRequest},
     catalog::{CatalogChange, CatalogWriter},
     compaction::CleaningStep,
@@ -31,7 +31,7 @@ use crate::{
     generation::{Extent, Generations},
     housekeeping::{self, Chore},
     index::CompleteStretch,
-    keys::{self, ExtentRecord, GenerationNumber, GenerationRecord, Home, NodeKey},
+    keys::{self, ConfigRecord, ExtentRecord, GenerationNumber, GenerationRecord, Home, NodeKey},
     options::OpenClock,
     partition::Written,
     queue::CommandQueue,
@@ -64,6 +64,7 @@ const PRODUCER_ID_BLOCK: i64 = 1000;
 pub(crate) enum Command {
     Append(OwnedRequest, Done<Vec<AppendResult>>),
     Coordinator(Vec<CoordinatorRecord>, Done<()>),
+    Configs(ResourceConfigs, Done<()>),
     Catalog(CatalogChange),
     ProducerId(Done<i64>),
     /// Forget producers that last wrote before this time, Unix ms.
@@ -431,6 +432,14 @@ impl Writer {
                 }
                 self.after_durable(group, done);
             }
+            Command::Configs(ResourceConfigs { resource_type, name, configs }, done) => {
+                let key = keys::configs(resource_type, &name);
+                match configs.is_empty() {
+                    true => group.delete_state(key),
+                    false => group.put_state(key, ConfigRecord { configs }.encode()),
+                }
+                self.after_durable(group, done);
+            }
             Command::Catalog(change) => self.change_catalog(group, change),
             Command::ProducerId(done) => {
                 let id = self.take_producer_id(group);
@@ -583,7 +592,7 @@ pub(crate) fn refuse(command: Command) {
     let error = StorageError::Stopped;
     match command {
         Command::Append(_, done) => done(Err(error)),
-        Command::Coordinator(_, done) | Command::Close(done) => done(Err(error)),
+        Command::Coordinator(_, done) | Command::Configs(_, done) | Command::Close(done) => done(Err(error)),
         Command::ProducerId(done) => done(Err(error)),
         Command::Catalog(
             CatalogChange::Create(_, done)
