@@ -6,7 +6,8 @@
 //! The message sets of old producers become batches first and then pass the same checks.
 //! Deliberate differences from Kafka: a message set that ends within a message, or is empty, is refused, where Kafka
 //! stores what is whole. Compressed batches are not decompressed, so only what their headers say is
-//! checked, except in compacted topics, where every key has to be seen. Consumers check what they decompress.
+//! checked, except in compacted topics, where every key has to be seen, and where the topic's `compression.type` asks
+//! for another codec. Consumers check what they decompress.
 
 use bytes::{Bytes, BytesMut};
 use codec::legacy::{MessageSet, is_message_set};
@@ -18,7 +19,7 @@ use storage::AppendError;
 use thiserror::Error;
 
 use super::error::PartitionError;
-use crate::config::{TimestampType as TopicTimestampType, TopicConfig};
+use crate::config::{CompressionType, TimestampType as TopicTimestampType, TopicConfig};
 
 /// The first Produce version that must bring batches (KIP-98).
 const BATCHES_FROM_VERSION: i16 = 3;
@@ -111,6 +112,8 @@ pub(crate) struct ProduceRules {
     pub(crate) timestamp_after_max_ms: i64,
     /// Every record needs a key.
     pub(crate) compacted: bool,
+    /// What batches are kept in; `None` as they come.
+    pub(crate) compression: Option<Compression>,
 }
 
 impl ProduceRules {
@@ -122,6 +125,14 @@ impl ProduceRules {
             timestamp_before_max_ms: config.message_timestamp_before_max_ms,
             timestamp_after_max_ms: config.message_timestamp_after_max_ms,
             compacted: config.cleanup_policy.compact,
+            compression: match config.compression_type {
+                CompressionType::Producer => None,
+                CompressionType::Uncompressed => Some(Compression::None),
+                CompressionType::Gzip => Some(Compression::Gzip),
+                CompressionType::Snappy => Some(Compression::Snappy),
+                CompressionType::Lz4 => Some(Compression::Lz4),
+                CompressionType::Zstd => Some(Compression::Zstd),
+            },
         }
     }
 }
@@ -156,7 +167,32 @@ pub(crate) fn check(
     }
     let max_timestamp = check_records(&batch, rules)?;
     check_timestamps(&batch, max_timestamp, rules, now_ms)?;
-    Ok(with_true_timestamp(batch, max_timestamp, rules)?)
+    match rules.compression {
+        Some(compression) if compression != header.attributes.compression()? => {
+            let (batch, max_timestamp) = recompressed(&batch, compression, rules)?;
+            Ok(with_true_timestamp(batch, max_timestamp, rules)?)
+        }
+        _ => Ok(with_true_timestamp(batch, max_timestamp, rules)?),
+    }
+}
+
+/// The batch in the topic's codec, where producers need not choose it, and the largest timestamp of its records. As in
+/// Kafka the topic's limit holds for what is kept, too.
+fn recompressed(
+    batch: &RecordBatch,
+    compression: Compression,
+    rules: &ProduceRules,
+) -> Result<(RecordBatch, i64), ProduceError> {
+    let opened = batch.open()?;
+    let max_timestamp = opened.records().map(|record| record.timestamp).max().unwrap_or(NO_TIMESTAMP);
+    let bytes = opened.compressed_with(compression).map_err(|error| {
+        tracing::error!(%error, %compression, "a batch could not be compressed");
+        ProduceError::Storage
+    })?;
+    if bytes.len() > rules.max_message_bytes {
+        return Err(ProduceError::TooLarge { size: bytes.len(), max: rules.max_message_bytes });
+    }
+    Ok((RecordBatch::parse(bytes)?, max_timestamp))
 }
 
 /// The batch that a message set becomes. Kafka bounds the size of its messages, and of the batch.
@@ -275,6 +311,7 @@ mod tests {
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: HOUR_MS,
         compacted: false,
+        compression: None,
     };
 
     fn batch() -> BatchBuilder {
@@ -315,6 +352,42 @@ mod tests {
         assert!(check_with(batch(), &limit(size)).is_ok());
         let refused = check_with(batch(), &limit(size - 1));
         assert!(matches!(refused, Err(ProduceError::TooLarge { max, .. }) if max == size - 1));
+    }
+
+    #[test]
+    fn batches_are_kept_in_the_topics_codec() {
+        for from in Compression::ALL {
+            for to in Compression::ALL {
+                let rules = ProduceRules { compression: Some(to), ..RULES };
+                let sent = BatchBuilder::new()
+                    .producer(7, 1, 5)
+                    .compression(from)
+                    .record_with_headers(NOW_MS, Some(b"key"), None, &[("h", Some(b"1"))])
+                    .record(NOW_MS - 5, None, Some(b"value"))
+                    .build();
+                let kept = check(Some(sent.clone()), &rules, 9, NOW_MS).unwrap();
+                let before = RecordBatch::parse(sent.clone()).unwrap();
+                assert_eq!(kept.header().attributes.compression().unwrap(), to);
+                assert_eq!(kept.bytes() == &sent, from == to, "{from} to {to}");
+                let records = |batch: &RecordBatch| batch.records().unwrap().collect::<Result<Vec<_>, _>>();
+                assert_eq!(records(&kept).unwrap(), records(&before).unwrap());
+                let facts = |header: &BatchHeader| {
+                    let producer = (header.producer_id, header.producer_epoch, header.base_sequence);
+                    (producer, header.base_timestamp, header.max_timestamp, header.last_offset_delta)
+                };
+                assert_eq!(facts(kept.header()), facts(before.header()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_within_the_limit_too() {
+        let value = vec![b'x'; 2000];
+        let zipped = || BatchBuilder::new().compression(Compression::Gzip).record(NOW_MS, None, Some(&value));
+        let rules = ProduceRules { compression: Some(Compression::None), ..RULES };
+        assert!(check_with(zipped(), &RULES).is_ok());
+        let refused = check_with(zipped(), &rules);
+        assert!(matches!(refused, Err(ProduceError::TooLarge { size, max: 1000 }) if size > 2000));
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub enum TimestampType {
 pub struct Attributes(pub i16);
 
 impl Attributes {
+    pub(super) const COMPRESSION: i16 = 0x07;
     pub(super) const LOG_APPEND_TIME: i16 = 0x08;
     pub(super) const TRANSACTIONAL: i16 = 0x10;
     pub(super) const CONTROL: i16 = 0x20;

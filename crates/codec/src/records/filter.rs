@@ -75,6 +75,19 @@ impl OpenedBatch {
         views(&self.header, &self.records)
     }
 
+    /// The same batch with its records under another codec.
+    ///
+    /// # Errors
+    /// If the codec fails, which on valid input means that it ran out of memory.
+    pub fn compressed_with(&self, compression: Compression) -> io::Result<Bytes> {
+        let mut header = self.header;
+        header.attributes.0 = header.attributes.0 & !Attributes::COMPRESSION | compression as i16;
+        match compression {
+            Compression::None => assemble(&header, &self.records),
+            codec => assemble(&header, &compress(codec, &self.records)?),
+        }
+    }
+
     /// Keeps the records that `retain` says. Nothing is copied before the first that does not stay.
     pub fn filter(self, mut retain: impl FnMut(&RecordView<'_>) -> bool) -> Retained {
         let (mut kept, mut count, mut seen) = (None, 0, 0);
