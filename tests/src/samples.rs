@@ -144,6 +144,10 @@ pub fn all() -> Vec<Sample> {
             ListConfigResourcesRequest::default().with_resource_types(kinds)
         }),
         Sample::of(describe_topic_partitions),
+        Sample::of(|_| {
+            GetTelemetrySubscriptionsRequest::default().with_client_instance_id(Uuid::from_u128(1))
+        }),
+        Sample::of(|_| PushTelemetryRequest::default().with_client_instance_id(Uuid::from_u128(1))),
     ]
 }
 

@@ -25,6 +25,7 @@ mod describe_topic_partitions;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -40,6 +41,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 mod sync_group;
 mod update_features;
 
@@ -232,6 +234,8 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<describe_producers::DescribeProducers>(),
     Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
     Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
+    Entry::of::<get_telemetry_subscriptions::GetTelemetrySubscriptions>(),
+    Entry::of::<push_telemetry::PushTelemetry>(),
     Entry::of::<list_config_resources::ListConfigResources>(),
     Entry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];

@@ -3,12 +3,14 @@
 //! One entry defines a key entirely: its type, default, range, effect and documentation (`broker_keys.rs`,
 //! `topic_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and its errors
 //! (`load.rs`, `problem.rs`), the values that other parts read ([`BrokerConfig`], [`TopicConfig`]), DescribeConfigs
-//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). The broker's values do not change while it runs; topics'
-//! own do, and live in the catalog.
+//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). A value of
+//! this type never changes: what a client changes while the broker runs makes another (`dynamic.rs`). Topics' own
+//! settings live in the catalog.
 
 mod broker_keys;
 mod describe;
 mod docs;
+mod dynamic;
 mod env;
 mod inert_keys;
 mod key;
@@ -24,13 +26,16 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use broker_keys::BrokerKeys;
-pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_topic};
+pub use describe::{
+    ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_brokers, describe_topic,
+};
 pub use docs::markdown;
+pub use dynamic::{DynamicConfigs, InvalidBrokerConfig, is_dynamic};
 pub use key::{Kind, Units};
 pub use listener::{Advertised, Listener, host_port};
 pub use load::{Loaded, Setting, Sources, load};
 pub use problem::{ConfigError, Note, Origin, Problem};
-pub use topic_keys::{ConfigOp, InvalidTopicConfig, Overrides, TopicConfig};
+pub use topic_keys::{ConfigOp, InvalidTopicConfig, Overrides, TopicConfig, edited_list};
 pub use value::{CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, TimestampType};
 
 const MINUTE_MS: i64 = 60_000;
@@ -45,6 +50,7 @@ pub struct BrokerConfig {
     http_listener: Option<HttpListener>,
     data_dir: PathBuf,
     settings: load::Settings,
+    dynamic: DynamicConfigs,
 }
 
 /// Where HTTP is served.

@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 use codec::frame::RequestHeader;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::runtime_configs::RuntimeConfigs;
 use crate::api::{Disconnect, Entry, Phase};
+use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::group::service::GroupService;
@@ -22,8 +24,12 @@ use crate::telemetry::metrics::Metrics;
 
 /// What the whole broker shares. Made once at start.
 pub(crate) struct Services {
-    /// Every key's value.
+    /// Every key's value as the broker was started.
     pub(crate) config: Arc<BrokerConfig>,
+    /// Every key's value as of now, and what other resources were given.
+    pub(crate) configs: Arc<RuntimeConfigs>,
+    /// What clients push of their own metrics.
+    pub(crate) client_metrics: ClientMetrics,
     /// The way to the storage.
     pub(crate) io: Io,
     /// Topics and partitions as clients name them.
@@ -84,6 +90,11 @@ impl Software {
     pub(crate) fn new(name: &str, version: &str) -> Self {
         let cut = |text: &str| text.chars().take(MAX_SOFTWARE_LENGTH).collect();
         Self { name: cut(name), version: cut(version) }
+    }
+
+    /// Name and version.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        (&self.name, &self.version)
     }
 }
 
@@ -171,7 +182,7 @@ impl Context {
         &self.services.fetcher
     }
 
-    /// Every key's value.
+    /// Every key's value as the broker was started: for keys that do not change while it runs.
     pub(crate) fn config(&self) -> &Arc<BrokerConfig> {
         &self.services.config
     }

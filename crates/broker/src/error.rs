@@ -9,6 +9,7 @@ use storage::AppendError;
 
 use crate::admin::configs::ConfigsError;
 use crate::admin::topics::TopicError;
+use crate::client_metrics::ClientMetricsError;
 use crate::group::GroupError;
 use crate::partition::error::PartitionError;
 use crate::partition::fetch_session::SessionError;
@@ -91,7 +92,21 @@ impl From<&ConfigsError> for ErrorCode {
         match error {
             ConfigsError::Topic(error) => Self::from(error),
             ConfigsError::UnknownTopic(_) => Self::UnknownTopicOrPartition,
-            ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
+            ConfigsError::InvalidConfig(_) => Self::InvalidConfig,
+            ConfigsError::Broker(_) | ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
+        }
+    }
+}
+
+impl From<&ClientMetricsError> for ErrorCode {
+    fn from(error: &ClientMetricsError) -> Self {
+        match error {
+            ClientMetricsError::InvalidRequest(_) => Self::InvalidRequest,
+            ClientMetricsError::Throttled => Self::ThrottlingQuotaExceeded,
+            ClientMetricsError::UnknownSubscriptionId => Self::UnknownSubscriptionId,
+            ClientMetricsError::UnsupportedCompression(_) => Self::UnsupportedCompressionType,
+            ClientMetricsError::TooLarge { .. } => Self::TelemetryTooLarge,
+            ClientMetricsError::InvalidRecord(_) => Self::InvalidRecord,
         }
     }
 }
@@ -216,6 +231,22 @@ mod tests {
             (ConfigsError::Topic(TopicError::UnknownTopic), 3),
             (ConfigsError::UnknownTopic(String::new()), 3),
             (ConfigsError::InvalidRequest(String::new()), 42),
+            (ConfigsError::InvalidConfig(String::new()), 40),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn client_metrics_errors_have_kafkas_codes() {
+        let pairs = [
+            (ClientMetricsError::InvalidRequest(""), 42),
+            (ClientMetricsError::Throttled, 89),
+            (ClientMetricsError::UnknownSubscriptionId, 117),
+            (ClientMetricsError::UnsupportedCompression(9), 76),
+            (ClientMetricsError::TooLarge { size: 1 }, 118),
+            (ClientMetricsError::InvalidRecord(String::new()), 87),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");

@@ -9,8 +9,8 @@ use std::{future::Future, sync::Arc};
 use bytes::Bytes;
 use storage::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow, Done,
-    Isolation, NewTopic, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageError,
-    TimestampedOffset, Topic,
+    Isolation, NewTopic, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs, Storage,
+    StorageError, TimestampedOffset, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -93,6 +93,16 @@ impl Io {
     {
         let (done, answer) = answer();
         self.storage.alter_topic_configs(changes, done);
+        answer
+    }
+
+    /// Gives a resource that is no topic all of its configuration, durable before the answer.
+    pub(crate) fn write_configs(
+        &self,
+        configs: ResourceConfigs,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.storage.write_configs(configs, done);
         answer
     }
 

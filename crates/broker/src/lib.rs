@@ -14,6 +14,7 @@
 
 mod admin;
 mod api;
+mod client_metrics;
 pub mod clock;
 pub mod config;
 mod context;
@@ -41,6 +42,9 @@ use storage::{OpenError, Storage, StorageOptions};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::client_metrics_configs;
+use crate::admin::runtime_configs::RuntimeConfigs;
+use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
 use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
 use crate::context::{Services, Shutdown};
@@ -93,6 +97,11 @@ pub enum StartError {
         "the groups in the data folder cannot be read: {0}; nobody's offsets are guessed: restore the folder, or start the version that wrote it"
     )]
     Groups(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The configurations in the data folder cannot be read.
+    #[error(
+        "the configurations in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"
+    )]
+    Configs(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The runtime stopped, or opening the data folder panicked; the log has it.
     #[error("starting was cut short; the log says why")]
     Interrupted,
@@ -124,12 +133,18 @@ impl Broker {
         let (listeners, http) = bind(&config).await?;
         let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
         let config = Arc::new(config);
-        let storage_options = storage_options(&config, options, &clock, &fatal);
+        let configs = Arc::new(RuntimeConfigs::new(Arc::clone(&config)));
+        let storage_options = storage_options(&config, &configs, options, &clock, &fatal);
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
+        let reader = storage.clone();
+        let kept = tasks.blocking("load-configs", move || reader.configs()).await;
+        configs
+            .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
         tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
         let advertised = advertised(&config, &listeners);
-        let services = services(config, Io::new(storage), clock, tasks, advertised).await?;
+        let io = Io::new(storage);
+        let services = services(config, configs, io, clock, tasks, advertised).await?;
         let broker = Self {
             connections: services.tasks.child(),
             readiness: Readiness::new(&[STORAGE, LISTENERS]),
@@ -211,6 +226,7 @@ impl Broker {
 /// Everything between the sockets and the storage.
 async fn services(
     config: Arc<BrokerConfig>,
+    configs: Arc<RuntimeConfigs>,
     io: Io,
     clock: Clock,
     tasks: Tasks,
@@ -218,14 +234,28 @@ async fn services(
 ) -> Result<Arc<Services>, StartError> {
     let (metrics, shutdown) = (metrics(&clock), Shutdown::default());
     let partitions =
-        Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&config), metrics.clone()));
+        Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
     let fetcher = Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), options);
     let groups = group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io)
         .await
         .map_err(|error| StartError::Groups(error.into()))?;
-    let services =
-        Services { fetcher, partitions, advertised, config, io, groups, metrics, clock, tasks, shutdown };
+    let client_metrics = ClientMetrics::default();
+    client_metrics.subscribe(client_metrics_configs::subscriptions(&configs));
+    let services = Services {
+        fetcher,
+        partitions,
+        advertised,
+        config,
+        configs,
+        client_metrics,
+        io,
+        groups,
+        metrics,
+        clock,
+        tasks,
+        shutdown,
+    };
     let services = Arc::new(services);
     let weak = Arc::downgrade(&services);
     let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
@@ -235,7 +265,8 @@ async fn services(
 
 /// The storage's options, as far as they are configured.
 fn storage_options(
-    config: &Arc<BrokerConfig>,
+    config: &BrokerConfig,
+    configs: &Arc<RuntimeConfigs>,
     options: StartOptions,
     clock: &Clock,
     fatal: &Arc<Fatal>,
@@ -252,8 +283,11 @@ fn storage_options(
         producer_id_expiration_check_interval: ms(config.producer_id_expiration_check_interval_ms.into()),
         retention_check_interval: ms(config.log_retention_check_interval_ms),
         log_policy: {
-            let config = Arc::clone(config);
-            Arc::new(move |topic| TopicConfig::effective(&topic.configs, &config).log_policy(&config))
+            let configs = Arc::clone(configs);
+            Arc::new(move |topic| {
+                let config = configs.broker();
+                TopicConfig::effective(&topic.configs, &config).log_policy(&config)
+            })
         },
         accept_data_loss: options.accept_data_loss,
         clock: Arc::new(move || clock.now_ms()),

@@ -14,7 +14,8 @@ pub(crate) fn take(services: &Services) -> Snapshot {
     Snapshot {
         broker: broker(services),
         topics: catalog.topics().map(|one| topic(one, node_id)).collect(),
-        extra: services.fetcher.families(),
+        extra: [services.fetcher.families(), services.client_metrics.families(services.clock.now_ms())]
+            .concat(),
         groups: services.groups.snapshot(),
     }
 }

@@ -1,14 +1,16 @@
 //! Changing configurations: Kafka's rules (`ConfigAdminManager`, `ConfigurationControlManager`) for one node.
 //!
 //! Guarantees that each resource is changed as a whole or not at all, that a change is on the disk when the future
-//! ends, and that of two clients that change different keys of a topic neither loses its change. The broker's own
-//! values do not change while it runs: such changes are refused. Which topics a client may touch is left to the APIs.
+//! ends, and that of two clients that change different keys of a topic neither loses its change. Topics'
+//! changes are in the catalog, the broker's in `runtime_configs.rs`. Which topics a client may touch is left to the APIs.
 
 use std::collections::{HashMap, HashSet};
 
 use storage::{Catalog, CatalogError, ConfigsChange};
 
-use crate::admin::configs::{BROKER, ConfigsError, TOPIC, check_broker, not_served};
+use crate::admin::client_metrics_configs;
+use crate::admin::configs::{BROKER, CLIENT_METRICS, ConfigsError, TOPIC, check_broker, not_served};
+use crate::admin::runtime_configs::ChangeError;
 use crate::admin::topics::{self, TopicError, refusal};
 use crate::config::{BrokerConfig, ConfigOp, Overrides, TopicConfig};
 use crate::context::Services;
@@ -27,6 +29,12 @@ pub(crate) struct WantedConfigs {
     pub(crate) replace: bool,
     /// One for each key.
     pub(crate) changes: Vec<KeyChange>,
+}
+
+impl WantedConfigs {
+    fn ops(&self) -> Result<Vec<(&str, ConfigOp<'_>)>, ConfigsError> {
+        self.changes.iter().map(|change| Ok((change.name.as_str(), change.op()?))).collect()
+    }
 }
 
 /// What is to become of one key.
@@ -70,8 +78,13 @@ pub(crate) async fn alter(
     wanted: &[WantedConfigs],
     validate_only: bool,
 ) -> Vec<Result<(), ConfigsError>> {
-    let config = &services.config;
+    let config = &services.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
+    for (result, wanted) in results.iter_mut().zip(wanted) {
+        if matches!(wanted.resource_type, BROKER | CLIENT_METRICS) && result.is_ok() {
+            *result = alter_given(services, wanted, validate_only).await;
+        }
+    }
     let is_open = |(index, wanted): (usize, &WantedConfigs)| {
         (wanted.resource_type == TOPIC && results.get(index).is_some_and(Result::is_ok)).then_some(index)
     };
@@ -105,6 +118,34 @@ pub(crate) async fn alter(
     }
     open.into_iter().for_each(|index| set(&mut results, index, Err(TopicError::Busy.into())));
     results
+}
+
+/// Changes what a resource other than a topic was given.
+async fn alter_given(
+    services: &Services,
+    wanted: &WantedConfigs,
+    validate_only: bool,
+) -> Result<(), ConfigsError> {
+    let changing = services.configs.lock().await;
+    let (configs, kind, name) = (&services.configs, wanted.resource_type, wanted.name.as_str());
+    let current = if wanted.replace { Overrides::new() } else { configs.given(kind, name) };
+    let ops = wanted.ops()?;
+    let to = match kind {
+        CLIENT_METRICS => client_metrics_configs::changed(configs, name, &current, &ops)?,
+        _ => configs.broker().changed(&current, &ops)?,
+    };
+    if validate_only {
+        return Ok(changing.check(kind, name, &to)?);
+    }
+    changing.change(&services.io, kind, name, to).await.map_err(|error| match error {
+        ChangeError::Invalid(invalid) => ConfigsError::from(invalid),
+        ChangeError::Storage(error) => TopicError::from(error).into(),
+    })?;
+    match kind {
+        CLIENT_METRICS => services.client_metrics.subscribe(client_metrics_configs::subscriptions(configs)),
+        _ => services.partitions.forget_configs(),
+    }
+    Ok(())
 }
 
 fn set(results: &mut [Result<(), ConfigsError>], index: usize, result: Result<(), ConfigsError>) {
@@ -152,12 +193,7 @@ fn settings(
 ) -> Result<Overrides, ConfigsError> {
     let none = Overrides::new();
     let current = if wanted.replace { &none } else { current };
-    let changes: Vec<(&str, ConfigOp<'_>)> = wanted
-        .changes
-        .iter()
-        .map(|change| Ok((change.name.as_str(), change.op()?)))
-        .collect::<Result<_, ConfigsError>>()?;
-    Ok(TopicConfig::changed(current, changes, config).map_err(TopicError::from)?)
+    Ok(TopicConfig::changed(current, wanted.ops()?, config).map_err(TopicError::from)?)
 }
 
 /// What can be said without knowing the topics (`ConfigAdminManager.preprocess`).
@@ -189,15 +225,9 @@ fn check_one(resource: &WantedConfigs, config: &BrokerConfig) -> Result<(), Conf
         TOPIC => Ok(topics::check_name(&resource.name)?),
         BROKER => {
             check_broker(config, &resource.name)?;
-            let names: Vec<&str> = resource.changes.iter().map(|change| change.name.as_str()).collect();
-            if names.is_empty() {
-                return Ok(());
-            }
-            Err(ConfigsError::InvalidRequest(format!(
-                "Cannot update these configs dynamically: {}. Set them in the broker's configuration and restart it.",
-                names.join(", ")
-            )))
+            Ok(())
         }
+        CLIENT_METRICS => client_metrics_configs::check_name(&resource.name),
         other => Err(not_served(other, &resource.name)),
     }
 }
@@ -253,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_brokers_own_values_stay() {
+    fn only_this_broker_can_be_changed() {
         let set = || vec![change("message.max.bytes", KeyChange::SET, Some("1"))];
         let asked = [
             wanted(BROKER, "", set()),
@@ -262,14 +292,10 @@ mod tests {
             wanted(8, "root", set()),
         ];
         let texts = texts(&asked);
-        assert!(
-            texts[0].starts_with("Cannot update these configs dynamically: message.max.bytes."),
-            "{texts:?}"
-        );
+        assert_eq!(texts[0], "");
         assert!(texts[1].starts_with("Unexpected broker id"), "{texts:?}");
         assert!(texts[2].starts_with("Broker id must be an integer"), "{texts:?}");
         assert!(texts[3].starts_with("Unsupported resource type: BROKER_LOGGER"), "{texts:?}");
-        assert_eq!(super::tests::texts(&[wanted(BROKER, "", Vec::new())]), [""]);
     }
 
     #[test]

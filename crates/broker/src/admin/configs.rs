@@ -2,20 +2,22 @@
 
 use thiserror::Error;
 
+use crate::admin::client_metrics_configs;
 use crate::admin::topics::{self, TopicError};
-use crate::config::{BrokerConfig, ConfigEntry, describe_broker, describe_topic};
+use crate::config::{
+    BrokerConfig, ConfigEntry, InvalidBrokerConfig, describe_broker, describe_brokers, describe_topic,
+};
 use crate::context::Services;
 
 /// Kafka's `ConfigResource.Type`s that are served here.
 pub(crate) const TOPIC: i8 = 2;
 pub(crate) const BROKER: i8 = 4;
+pub(crate) const CLIENT_METRICS: i8 = 16;
 /// Those that are not.
 pub(crate) const BROKER_LOGGER: i8 = 8;
-pub(crate) const CLIENT_METRICS: i8 = 16;
 pub(crate) const GROUP: i8 = 32;
 /// Their names, for error messages.
-const OTHERS: &[(i8, &str)] =
-    &[(BROKER_LOGGER, "BROKER_LOGGER"), (CLIENT_METRICS, "CLIENT_METRICS"), (GROUP, "GROUP")];
+const OTHERS: &[(i8, &str)] = &[(BROKER_LOGGER, "BROKER_LOGGER"), (GROUP, "GROUP")];
 
 /// Why a configuration cannot be given. The text is shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,6 +28,12 @@ pub(crate) enum ConfigsError {
     /// There is no such topic whose configuration could change.
     #[error("The topic '{0}' does not exist.")]
     UnknownTopic(String),
+    /// The broker cannot have these values.
+    #[error(transparent)]
+    Broker(#[from] InvalidBrokerConfig),
+    /// A value that cannot be.
+    #[error("{0}")]
+    InvalidConfig(String),
     /// Not this broker, or no resource of a type that has a configuration here.
     #[error("{0}")]
     InvalidRequest(String),
@@ -45,9 +53,10 @@ pub(crate) fn describe(
             topics::check_name(name)?;
             let catalog = services.io.catalog();
             let topic = catalog.topic(name).ok_or(TopicError::UnknownTopic)?;
-            Ok(describe_topic(&topic.configs, &services.config))
+            Ok(describe_topic(&topic.configs, &services.configs.broker()))
         }
-        BROKER => broker(&services.config, name),
+        BROKER => broker(&services.configs.broker(), name),
+        CLIENT_METRICS => client_metrics_configs::describe(&services.configs, name),
         other => Err(not_served(other, name)),
     }
 }
@@ -63,10 +72,10 @@ pub(super) fn not_served(resource_type: i8, name: &str) -> ConfigsError {
 
 fn broker(config: &BrokerConfig, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     check_broker(config, name)?;
-    Ok(if name.is_empty() { Vec::new() } else { describe_broker(config) })
+    Ok(if name.is_empty() { describe_brokers(config) } else { describe_broker(config) })
 }
 
-/// Whether `name` is this broker, or empty: that stands for what all brokers were given at run time, which is nothing.
+/// Whether `name` is this broker, or empty: that stands for what all brokers were given at run time.
 pub(super) fn check_broker(config: &BrokerConfig, name: &str) -> Result<(), ConfigsError> {
     let own = config.node_id;
     match name.parse::<i32>() {

@@ -193,7 +193,8 @@ pub(crate) async fn create(
     validate_only: bool,
 ) -> Vec<Result<CreatedTopic, TopicError>> {
     let catalog = services.io.catalog();
-    let mut plan = Plan::new(&catalog, &services.config);
+    let config = services.configs.broker();
+    let mut plan = Plan::new(&catalog, &config);
     let planned: Vec<_> = wanted.iter().map(|wanted| plan.add(wanted)).collect();
     if validate_only {
         let would = |new: NewTopic| CreatedTopic { id: Uuid::nil(), ..CreatedTopic::from(&new) };

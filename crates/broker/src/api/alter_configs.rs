@@ -3,8 +3,8 @@
 //!
 //! Versions 0–2. v1: as v0. v2: flexible. Rules and texts are in `admin/config_changes.rs`.
 //!
-//! Gaps: the broker's own keys cannot be changed while it runs and are refused with INVALID_REQUEST, as are broker
-//! loggers (KIP-412), client metrics (KIP-714) and groups (KIP-848), which have no configuration here.
+//! Gaps: broker loggers (KIP-412) and groups (KIP-848) have no configuration here and are refused with
+//! INVALID_REQUEST, as are broker keys that cannot change while the broker runs.
 
 use std::ops::RangeInclusive;
 

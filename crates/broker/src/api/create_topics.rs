@@ -86,7 +86,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
 
 fn configs(cx: &Context, set: &Overrides) -> Vec<CreatableTopicConfigs> {
     let text = |text: String| StrBytes::from_string(text);
-    describe_topic(set, cx.config())
+    describe_topic(set, &cx.services().configs.broker())
         .into_iter()
         .map(|entry| {
             CreatableTopicConfigs::default()

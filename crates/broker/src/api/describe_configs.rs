@@ -3,7 +3,7 @@
 //! Versions 0–4. v0 says only whether a value is the default. v1: sources and synonyms (KIP-226). v3: types and documentation (KIP-569). v4: flexible. Served are
 //! topics and this broker.
 //!
-//! Gaps: broker loggers (KIP-412), client metrics (KIP-714) and groups (KIP-848) have no configuration here and are
+//! Gaps: broker loggers (KIP-412) and groups (KIP-848) have no configuration here and are
 //! refused with INVALID_REQUEST; so is a resource that is named twice in one request.
 
 use std::collections::HashSet;

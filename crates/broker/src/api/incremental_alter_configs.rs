@@ -1,9 +1,9 @@
-//! IncrementalAlterConfigs, key 44: changes single keys of topics (KIP-339).
+//! IncrementalAlterConfigs, key 44: changes single keys of topics, of this broker or of all brokers (KIP-339).
 //!
 //! Versions 0–1. v1: flexible. Rules and texts are in `admin/config_changes.rs`.
 //!
-//! Gaps: the broker's own keys cannot be changed while it runs and are refused with INVALID_REQUEST, as are broker
-//! loggers (KIP-412), client metrics (KIP-714) and groups (KIP-848), which have no configuration here.
+//! Gaps: broker loggers (KIP-412) and groups (KIP-848) have no configuration here and are refused with
+//! INVALID_REQUEST, as are broker keys that cannot change while the broker runs.
 
 use std::ops::RangeInclusive;
 
@@ -64,5 +64,7 @@ fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConf
     }
 }
 
+#[cfg(test)]
+mod broker_tests;
 #[cfg(test)]
 pub(super) mod tests;

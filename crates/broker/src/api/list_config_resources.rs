@@ -54,6 +54,7 @@ fn names(cx: &Context, kind: i8) -> Vec<String> {
     match kind {
         TOPIC => cx.io().catalog().topics().map(|topic| topic.name.clone()).collect(),
         BROKER | BROKER_LOGGER => vec![cx.node_id().to_string()],
+        CLIENT_METRICS => cx.services().configs.names(kind),
         _ => Vec::new(),
     }
 }

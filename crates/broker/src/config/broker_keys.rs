@@ -104,6 +104,8 @@ broker_keys! {
     /// The most partitions that a DescribeTopicPartitions answer holds; the client asks for the rest.
     max_request_partition_size_limit: i32 =
         "max.request.partition.size.limit", Some("2000"), AtLeast(1), Enforced, FIXED;
+    /// The most bytes of metrics that a client may push at a time (KIP-714), as they come.
+    telemetry_max_bytes: i32 = "telemetry.max.bytes", Some("1048576"), AtLeast(1), Enforced, FIXED;
     /// How many incremental fetch sessions (KIP-227) are kept.
     max_incremental_fetch_session_cache_slots: i32 =
         "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced, FIXED;
@@ -128,12 +130,12 @@ broker_keys! {
     /// How far a producer's timestamp may lie in the future; ignored for LogAppendTime.
     log_message_timestamp_after_max_ms: i64 =
         "log.message.timestamp.after.max.ms", Some("3600000"), AtLeast(0), Enforced, DYNAMIC;
-    /// The replicas that must have an acks=all record before it is acknowledged. There is one; asking for more changes
-    /// nothing.
-    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), AtLeast(1), NotYet, DYNAMIC;
+    /// The replicas that must have an acks=all record before it is acknowledged. As in Kafka no more
+    /// count than a partition has, and here it has one.
+    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), AtLeast(1), Enforced, DYNAMIC;
     /// The codec that batches are kept in; `producer` keeps them as they came.
     compression_type: CompressionType =
-        "compression.type", Some("producer"), OneOf(CompressionType::NAMES), NotYet, DYNAMIC;
+        "compression.type", Some("producer"), OneOf(CompressionType::NAMES), Enforced, DYNAMIC;
     /// The level for `compression.type=gzip`.
     compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), NotYet, DYNAMIC;
     /// The level for `compression.type=lz4`.

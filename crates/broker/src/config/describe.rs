@@ -8,14 +8,19 @@ use super::inert_keys::INERT_KEYS;
 use super::key::{Key, Kind};
 use super::load::broker_key;
 use super::topic_keys::{Overrides, TOPIC_KEYS, TopicKey};
-use super::{BrokerConfig, Setting};
+use super::{BrokerConfig, Setting, is_dynamic};
 
 /// Where a value is from, numbered as in DescribeConfigs (KIP-226).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
     DynamicTopicConfig = 1,
+    /// Given to this broker while it runs.
+    DynamicBrokerConfig = 2,
+    /// Given to all brokers while they run.
+    DynamicDefaultBrokerConfig = 3,
     StaticBrokerConfig = 4,
     DefaultConfig = 5,
+    ClientMetricsConfig = 7,
 }
 
 impl ConfigSource {
@@ -67,6 +72,17 @@ pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     entries
 }
 
+/// What all brokers were given while they run, by name (Kafka's entity-default resource).
+pub fn describe_brokers(config: &BrokerConfig) -> Vec<ConfigEntry> {
+    let source = ConfigSource::DynamicDefaultBrokerConfig;
+    let entries = config.dynamic.default.iter().filter_map(|(name, value)| {
+        let synonyms = vec![ConfigSynonym { name: name.clone(), value: Some(value.clone()), source }];
+        let entry = broker_entry(broker_key(name)?, config);
+        Some(ConfigEntry { value: Some(value.clone()), source, synonyms, ..entry })
+    });
+    entries.collect()
+}
+
 /// Every key of a topic whose own settings are `set`, by name.
 pub fn describe_topic(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry> {
     let mut entries: Vec<ConfigEntry> =
@@ -78,15 +94,16 @@ pub fn describe_topic(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
 fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
     let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
     let synonyms = broker_synonyms(names.unwrap_or(&[key.name]), config);
-    let value = config.settings.get(key.name).map(|setting| setting.value.as_str()).or(key.default);
+    let given = config.dynamic.value(key.name);
+    let set = config.settings.get(key.name).map(|setting| setting.value.as_str());
+    let value = given.or(set).or(key.default);
     ConfigEntry {
         name: key.name.to_owned(),
         value: value.filter(|_| !key.sensitive()).map(str::to_owned),
         source: synonyms.first().map_or(ConfigSource::DefaultConfig, |first| first.source),
         kind: key.kind,
         is_sensitive: key.sensitive(),
-        // Kafka changes some at run time; here the broker's values stay until it starts anew.
-        is_read_only: true,
+        is_read_only: !is_dynamic(key.name),
         synonyms,
         documentation: Some(key.documentation()),
     }
@@ -134,6 +151,16 @@ fn broker_synonyms(names: &[&str], config: &BrokerConfig) -> Vec<ConfigSynonym> 
         let sensitive = broker_key(name).is_none_or(Key::sensitive);
         (!sensitive).then(|| value.to_owned())
     };
+    let given = [
+        (ConfigSource::DynamicBrokerConfig, &config.dynamic.own),
+        (ConfigSource::DynamicDefaultBrokerConfig, &config.dynamic.default),
+    ];
+    let given = given.into_iter().flat_map(|(source, given)| {
+        names.iter().filter_map(move |name| {
+            let value = given.get(*name)?;
+            Some(ConfigSynonym { name: (*name).to_owned(), value: hidden(name, value), source })
+        })
+    });
     let set = names.iter().filter_map(|name| {
         let Setting { value, .. } = config.settings.get(*name)?;
         let source = ConfigSource::StaticBrokerConfig;
@@ -144,7 +171,7 @@ fn broker_synonyms(names: &[&str], config: &BrokerConfig) -> Vec<ConfigSynonym> 
         let source = ConfigSource::DefaultConfig;
         Some(ConfigSynonym { name: (*name).to_owned(), value: hidden(name, default), source })
     });
-    set.chain(defaults).collect()
+    given.chain(set).chain(defaults).collect()
 }
 
 #[cfg(test)]

@@ -280,11 +280,6 @@ static GROUPS: &[Group] = &[
         ],
     },
     Group {
-        effect: Effect::NotYet,
-        doc: "Client telemetry (KIP-714) is not served yet.",
-        keys: &[("telemetry.max.bytes", Int, Some("1048576"))],
-    },
-    Group {
         effect: Effect::Inert,
         doc: "There are no delegation tokens in Ottla.",
         keys: &[

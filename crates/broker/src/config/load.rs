@@ -176,7 +176,12 @@ pub(super) struct Reader<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads `settings`, which are left normalised.
+    pub(super) fn new(settings: &'a mut Settings, problems: &'a mut Vec<Problem>) -> Self {
+        Self { settings, problems }
+    }
+
     /// The value of the key called `name`. If it is malformed that is among the problems, and the default stands in for
     /// it so that what depends on it can be checked too.
     pub(super) fn read<T: Value>(&mut self, name: &'static str) -> Option<T> {

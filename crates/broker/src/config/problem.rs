@@ -16,6 +16,8 @@ pub enum Origin {
     Environment(String),
     /// The flag's name.
     Flag(&'static str),
+    /// A client, while the broker runs.
+    Client,
 }
 
 impl fmt::Display for Origin {
@@ -24,6 +26,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line } => write!(out, "{}:{line}", path.display()),
             Origin::Environment(name) => write!(out, "environment variable {name}"),
             Origin::Flag(flag) => out.write_str(flag),
+            Origin::Client => out.write_str("set by a client"),
         }
     }
 }

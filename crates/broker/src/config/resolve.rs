@@ -7,7 +7,7 @@ use super::listener::{self, Endpoint, Texts};
 use super::load::{Setting, Settings};
 use super::problem::{Note, Origin, Problem};
 use super::value::FlushPolicy;
-use super::{BrokerConfig, HttpListener};
+use super::{BrokerConfig, DynamicConfigs, HttpListener};
 
 /// Makes the configuration of the keys' values; `None` where something is wrong, which is then among the problems.
 pub(super) fn resolve(
@@ -41,7 +41,14 @@ pub(super) fn resolve(
         notes.push(Note::info(format!("listener {name} is for a KRaft controller and is not opened")));
     }
     let listeners = resolved.listeners;
-    Some(BrokerConfig { keys, listeners, http_listener: http_listener?, data_dir: data_dir?, settings })
+    Some(BrokerConfig {
+        keys,
+        listeners,
+        http_listener: http_listener?,
+        data_dir: data_dir?,
+        settings,
+        dynamic: DynamicConfigs::default(),
+    })
 }
 
 /// Kafka's image listens where it advertises if it is not told where to listen; so does every file whose advertised

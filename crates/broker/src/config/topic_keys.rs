@@ -26,7 +26,7 @@ pub(super) struct TopicKey {
 }
 
 /// Longest value of a key, as in Kafka's `ConfigurationControlManager`.
-const MAX_VALUE_BYTES: usize = 32_767;
+pub(super) const MAX_VALUE_BYTES: usize = 32_767;
 
 /// A change of one key (Kafka's `AlterConfigOp.OpType`, KIP-339).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ topic_keys! {
         |broker| broker.log_cleanup_policy, EachOf(CleanupPolicy::NAMES), Enforced;
     /// The codec that batches are kept in; `producer` keeps them as they came.
     compression_type: CompressionType = "compression.type", ["compression.type"],
-        |broker| broker.compression_type, OneOf(CompressionType::NAMES), NotYet;
+        |broker| broker.compression_type, OneOf(CompressionType::NAMES), Enforced;
     /// The level for `compression.type=gzip`.
     compression_gzip_level: i32 = "compression.gzip.level", ["compression.gzip.level"],
         |broker| broker.compression_gzip_level, BetweenOr(1, 9, -1), NotYet;
@@ -159,10 +159,10 @@ topic_keys! {
     /// How long a record is left as it is before it may be compacted away.
     min_compaction_lag_ms: i64 = "min.compaction.lag.ms", ["log.cleaner.min.compaction.lag.ms"],
         |broker| broker.log_cleaner_min_compaction_lag_ms, AtLeast(0), Enforced;
-    /// The replicas that must have an acks=all record before it is acknowledged. There is one; asking for more changes
-    /// nothing.
+    /// The replicas that must have an acks=all record before it is acknowledged. As in Kafka no more
+    /// count than a partition has, and here it has one.
     min_insync_replicas: i32 = "min.insync.replicas", ["min.insync.replicas"],
-        |broker| broker.min_insync_replicas, AtLeast(1), NotYet;
+        |broker| broker.min_insync_replicas, AtLeast(1), Enforced;
     /// Whether Kafka allocates segment files in advance. Ottla has no segment files.
     preallocate: bool = "preallocate", ["log.preallocate"], |broker| broker.log_preallocate, Any, Inert;
     /// For tiered storage, which Ottla does not have.
@@ -245,20 +245,8 @@ impl TopicConfig {
             let value = match change {
                 ConfigOp::Set(value) => Some(value.to_owned()),
                 ConfigOp::Delete => None,
-                ConfigOp::Append(value) => {
-                    let before = list(name, "APPEND", &set, broker)?;
-                    let mut known: HashSet<&str> = split(&before).collect();
-                    let more = split(value).filter(|element| known.insert(element));
-                    let elements: Vec<&str> = split(&before).chain(more).collect();
-                    Some(elements.join(","))
-                }
-                ConfigOp::Subtract(value) => {
-                    let before = list(name, "SUBTRACT", &set, broker)?;
-                    let gone: HashSet<&str> = split(value).collect();
-                    let elements: Vec<&str> =
-                        split(&before).filter(|element| !gone.contains(element)).collect();
-                    Some(elements.join(","))
-                }
+                ConfigOp::Append(value) => Some(appended(&list(name, "APPEND", &set, broker)?, value)),
+                ConfigOp::Subtract(value) => Some(subtracted(&list(name, "SUBTRACT", &set, broker)?, value)),
             };
             match value {
                 Some(value) => set.insert(name.to_owned(), normalise(name, &value)?),
@@ -315,6 +303,29 @@ fn list(
         InvalidTopicConfig(format!("Can't {operation} to key {name} because its type is not LIST."))
     })?;
     Ok(set.get(name).cloned().or_else(|| (topic.fallback)(broker)).unwrap_or_default())
+}
+
+/// What a list becomes by a change; `None` if it goes.
+pub fn edited_list(before: &str, change: ConfigOp<'_>) -> Option<String> {
+    match change {
+        ConfigOp::Set(value) => Some(value.to_owned()),
+        ConfigOp::Delete => None,
+        ConfigOp::Append(more) => Some(appended(before, more)),
+        ConfigOp::Subtract(less) => Some(subtracted(before, less)),
+    }
+}
+
+/// The list with what it does not have yet of `more`.
+pub(super) fn appended(before: &str, more: &str) -> String {
+    let mut known: HashSet<&str> = split(before).collect();
+    let more = split(more).filter(|element| known.insert(element));
+    split(before).chain(more).collect::<Vec<_>>().join(",")
+}
+
+/// The list without what is in `less`.
+pub(super) fn subtracted(before: &str, less: &str) -> String {
+    let gone: HashSet<&str> = split(less).collect();
+    split(before).filter(|element| !gone.contains(element)).collect::<Vec<_>>().join(",")
 }
 
 fn split(value: &str) -> impl Iterator<Item = &str> {

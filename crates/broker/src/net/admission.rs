@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -16,14 +17,23 @@ use crate::net::Limits;
 /// Counts the connections of all listeners.
 pub(crate) struct Admission {
     all: Arc<Semaphore>,
+    size: Arc<Mutex<Size>>,
     per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    max_per_address: usize,
+    max_per_address: AtomicUsize,
     pace: Mutex<Pace>,
+}
+
+/// How many places there are to be.
+struct Size {
+    wanted: usize,
+    /// Places that were taken when their number was lowered: they go with those who have them.
+    excess: usize,
 }
 
 /// A place among the connections; given back when dropped.
 pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
+    size: Arc<Mutex<Size>>,
     address: IpAddr,
     per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
@@ -31,12 +41,32 @@ pub(super) struct Place {
 impl Admission {
     /// With no connection yet.
     pub(crate) fn new(limits: &Limits) -> Self {
+        let wanted = limits.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
-            all: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
+            all: Arc::new(Semaphore::new(wanted)),
+            size: Arc::new(Mutex::new(Size { wanted, excess: 0 })),
             per_address: Arc::default(),
-            max_per_address: limits.max_connections_per_ip,
+            max_per_address: AtomicUsize::new(limits.max_connections_per_ip),
             pace: Mutex::new(Pace::new(limits.max_connection_creation_rate)),
         }
+    }
+
+    /// Other limits from now on. Who is there already stays.
+    pub(super) fn set(&self, limits: &Limits) {
+        self.max_per_address.store(limits.max_connections_per_ip, Ordering::Relaxed);
+        self.pace.lock().set(limits.max_connection_creation_rate);
+        let wanted = limits.max_connections.min(Semaphore::MAX_PERMITS);
+        let mut size = self.size.lock();
+        if wanted > size.wanted {
+            let more = wanted - size.wanted;
+            let kept = more.min(size.excess);
+            size.excess -= kept;
+            self.all.add_permits(more - kept);
+        } else {
+            let fewer = size.wanted - wanted;
+            size.excess += fewer - self.all.forget_permits(fewer);
+        }
+        size.wanted = wanted;
     }
 
     /// Whether a place is free now.
@@ -53,14 +83,15 @@ impl Admission {
     pub(super) fn place(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
         let mut per_address = self.per_address.lock();
         let count = per_address.entry(address).or_insert(0);
-        if *count >= self.max_per_address {
+        if *count >= self.max_per_address.load(Ordering::Relaxed) {
             if *count == 0 {
                 per_address.remove(&address);
             }
             return None;
         }
         *count += 1;
-        Some(Place { _permit: permit, address, per_address: Arc::clone(&self.per_address) })
+        let (per_address, size) = (Arc::clone(&self.per_address), Arc::clone(&self.size));
+        Some(Place { permit: Some(permit), size, address, per_address })
     }
 
     /// How long to wait before the next accept to keep `max.connection.creation.rate`.
@@ -71,6 +102,12 @@ impl Admission {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let mut size = self.size.lock();
+        if size.excess > 0 {
+            size.excess -= 1;
+            self.permit.take().into_iter().for_each(OwnedSemaphorePermit::forget);
+        }
+        drop(size);
         let mut per_address = self.per_address.lock();
         if let Some(count) = per_address.get_mut(&self.address) {
             *count -= 1;
@@ -92,7 +129,15 @@ impl Pace {
     const SLACK: Duration = Duration::from_secs(1);
 
     fn new(per_second: u32) -> Self {
-        Self { interval: Duration::from_secs(1) / per_second.max(1), due: None }
+        Self { interval: Self::interval(per_second), due: None }
+    }
+
+    fn set(&mut self, per_second: u32) {
+        self.interval = Self::interval(per_second);
+    }
+
+    fn interval(per_second: u32) -> Duration {
+        Duration::from_secs(1) / per_second.max(1)
     }
 
     fn next(&mut self, now: Instant) -> Duration {
@@ -127,6 +172,28 @@ mod tests {
         assert!(again.is_some());
         drop((first, again, third));
         assert!(admission.per_address.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn limits_change_while_connections_are_open() {
+        let limits = |all: usize, each: usize| {
+            let config = [("max.connections", all.to_string()), ("max.connections.per.ip", each.to_string())];
+            let config: Vec<_> = config.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            Limits::new(&BrokerConfig::from_pairs(&config).unwrap())
+        };
+        let admission = Admission::new(&limits(3, 3));
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            places.push(admission.place(admission.permit().await.unwrap(), HERE).unwrap());
+        }
+        admission.set(&limits(1, 3));
+        places.truncate(1);
+        assert!(admission.is_full(), "one is there, one may be");
+        admission.set(&limits(2, 1));
+        assert!(admission.place(admission.permit().await.unwrap(), HERE).is_none());
+        assert!(admission.place(admission.permit().await.unwrap(), THERE).is_some());
+        places.clear();
+        assert_eq!(admission.all.available_permits(), 2);
     }
 
     #[test]

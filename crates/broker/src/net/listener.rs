@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
+use crate::config::BrokerConfig;
 use crate::context::{Peer, Services};
 use crate::net::admission::{Admission, Place};
 use crate::net::{Limits, Shared, connection};
@@ -236,7 +238,22 @@ impl Door {
     pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits) -> Arc<Self> {
         let admission = Admission::new(&limits);
         let shared = Arc::new(Shared::new(limits));
-        Arc::new(Self { services, connections, shared, admission })
+        let (tasks, stop) = (services.tasks.clone(), services.shutdown.accepting.clone());
+        let configs = services.configs.watch();
+        let door = Arc::new(Self { services, connections, shared, admission });
+        let adjusting = Arc::clone(&door);
+        tasks.spawn("connection-limits", async move {
+            let _ended = stop.run_until_cancelled(adjusting.adjust(configs)).await;
+        });
+        door
+    }
+
+    /// Follows the broker's configuration.
+    async fn adjust(&self, mut configs: watch::Receiver<Arc<BrokerConfig>>) {
+        while configs.changed().await.is_ok() {
+            let limits = Limits::new(&configs.borrow_and_update());
+            self.admission.set(&limits);
+        }
     }
 
     async fn accept_all(&self, socket: TcpListener, listener: Arc<str>) {

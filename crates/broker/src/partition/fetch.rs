@@ -326,7 +326,7 @@ impl FetchSession {
 }
 
 fn family(name: &'static str, help: &'static str, kind: ExtraKind, value: f64) -> ExtraFamily {
-    ExtraFamily { name, help, kind, series: vec![(Vec::new(), value)] }
+    ExtraFamily { name: name.into(), help: help.into(), kind, series: vec![(Vec::new(), value)] }
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::error::PartitionError;
 use super::fetch_set::TopicKey;
-use crate::config::{BrokerConfig, TopicConfig};
+use crate::admin::runtime_configs::RuntimeConfigs;
+use crate::config::TopicConfig;
 use crate::telemetry::metrics::{Metrics, TopicMetrics};
 
 /// Names that only the broker writes to, as in Kafka. They are not logs here.
@@ -44,15 +45,15 @@ pub(crate) struct FoundPartition {
 /// See the module. One per broker.
 pub(crate) struct PartitionManager {
     storage: Storage,
-    config: Arc<BrokerConfig>,
+    configs: Arc<RuntimeConfigs>,
     metrics: Metrics,
     topics: RwLock<HashMap<Uuid, Arc<TopicState>>>,
 }
 
 impl PartitionManager {
-    /// The partitions of `storage`; topics inherit from `config`.
-    pub(crate) fn new(storage: Storage, config: Arc<BrokerConfig>, metrics: Metrics) -> Self {
-        Self { storage, config, metrics, topics: RwLock::default() }
+    /// The partitions of `storage`; topics inherit from the broker's part of `configs`.
+    pub(crate) fn new(storage: Storage, configs: Arc<RuntimeConfigs>, metrics: Metrics) -> Self {
+        Self { storage, configs, metrics, topics: RwLock::default() }
     }
 
     /// The topic.
@@ -109,13 +110,17 @@ impl PartitionManager {
         }
     }
 
+    /// The broker's configuration has changed, and with it what topics inherit.
+    pub(crate) fn forget_configs(&self) {
+        self.topics.write().clear();
+    }
+
     fn work_out(&self, catalog: &Catalog, topic: &Arc<Topic>) -> Arc<TopicState> {
-        let state = Arc::new(TopicState {
-            topic: Arc::clone(topic),
-            config: TopicConfig::effective(&topic.configs, &self.config),
-            metrics: self.metrics.topic(&topic.name),
-        });
+        let metrics = self.metrics.topic(&topic.name);
+        // Under the lock: what is worked out from older values is there when they are forgotten.
         let mut topics = self.topics.write();
+        let config = TopicConfig::effective(&topic.configs, &self.configs.broker());
+        let state = Arc::new(TopicState { topic: Arc::clone(topic), config, metrics });
         topics.insert(topic.id, Arc::clone(&state));
         if topics.len() > 2 * catalog.topics().count() + 16 {
             topics.retain(|id, _| catalog.topic_by_id(*id).is_some());

@@ -38,7 +38,8 @@ impl Broker {
             max_series: DEFAULT_MAX_SERIES,
         });
         let config = Arc::new(BrokerConfig::from_pairs(&[]).unwrap());
-        let partitions = Arc::new(PartitionManager::new(storage.clone(), config, metrics));
+        let configs = Arc::new(crate::admin::runtime_configs::RuntimeConfigs::new(config));
+        let partitions = Arc::new(PartitionManager::new(storage.clone(), configs, metrics));
         let io = Io::new(storage);
         let fetcher = Arc::new(Fetcher::new(io.clone(), partitions, Clock::system(), options));
         Self { io, fetcher, shutdown: CancellationToken::new(), _folder: folder }

@@ -17,13 +17,14 @@ pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families)
     for extra in &snapshot.extra {
         let fill = |family: &mut Family| {
             for (labels, value) in &extra.series {
-                let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let labels: Vec<_> =
+                    labels.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
                 family.push(&labels, *value);
             }
         };
         match extra.kind {
-            ExtraKind::Counter => out.bounded_counter(extra.name, extra.help, extra.series.len(), fill),
-            ExtraKind::Gauge => out.bounded_gauge(extra.name, extra.help, extra.series.len(), fill),
+            ExtraKind::Counter => out.bounded_counter(&extra.name, &extra.help, extra.series.len(), fill),
+            ExtraKind::Gauge => out.bounded_gauge(&extra.name, &extra.help, extra.series.len(), fill),
         }
     }
 }

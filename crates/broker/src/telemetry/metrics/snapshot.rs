@@ -1,5 +1,7 @@
 //! The broker's state as a scrape sees it: plain values, taken once per scrape by a [`Source`](super::Source).
 
+use std::borrow::Cow;
+
 /// Kafka's `BrokerState` (org.apache.kafka.metadata.BrokerState); the numbers are what dashboards map to words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BrokerState {
@@ -111,14 +113,15 @@ pub enum ExtraKind {
 /// Numbers of a part that this module knows nothing of, storage's for one.
 #[derive(Debug, Clone)]
 pub struct ExtraFamily {
-    /// The metric's name, `ottla_` first, its unit last (`_bytes`, `_seconds`).
-    pub name: &'static str,
+    /// The metric's name, `ottla_` first unless a client gave it, its unit last (`_bytes`, `_seconds`).
+    pub name: Cow<'static, str>,
     /// One sentence for the reader of a dashboard.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
     /// Counter or gauge.
     pub kind: ExtraKind,
     /// Label pairs and value of each series.
-    pub series: Vec<(Vec<(&'static str, String)>, f64)>,
+    #[allow(clippy::type_complexity, reason = "a list of labels and a value, said once")]
+    pub series: Vec<(Vec<(Cow<'static, str>, String)>, f64)>,
 }
 
 /// Everything a scrape takes from the broker's state.

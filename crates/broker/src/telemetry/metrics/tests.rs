@@ -52,10 +52,10 @@ fn snapshot() -> Snapshot {
             GroupSnapshot { group_id: "idle".to_owned(), members: 3, offsets: Vec::new() },
         ],
         extra: vec![ExtraFamily {
-            name: "ottla_storage_syncs_total",
-            help: "Syncs.",
+            name: "ottla_storage_syncs_total".into(),
+            help: "Syncs.".into(),
             kind: ExtraKind::Counter,
-            series: vec![(vec![("kind", "wal".to_owned())], 12.0)],
+            series: vec![(vec![("kind".into(), "wal".to_owned())], 12.0)],
         }],
     }
 }

@@ -1,0 +1,198 @@
+//! Clients that ask for subscriptions or push: what each is asked for, and when it may come again.
+//!
+//! Guarantees a bound on how many are remembered; who is not heard for three intervals is forgotten. The rules of pace
+//! are those of Kafka's `ClientMetricsManager` and `ClientMetricsInstance`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use uuid::Uuid;
+
+use super::subscription::{DEFAULT_INTERVAL_MS, Subscription};
+use super::{ClientMetricsError, Push};
+
+/// As Kafka's `CLIENT_METRICS_CACHE_MAX_SIZE`.
+const MAX_INSTANCES: usize = 16_384;
+/// Codecs in the order of preference: zstd, lz4, gzip, snappy.
+const ACCEPTED_COMPRESSION: [i8; 4] = [4, 3, 1, 2];
+/// All metrics, in a subscription and in an answer.
+const ALL: &str = "*";
+/// Intervals without a word after which a client is forgotten.
+const SILENT_INTERVALS: i64 = 3;
+
+/// What the connection says of a client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ClientFacts {
+    pub(crate) client_id: String,
+    pub(crate) software_name: String,
+    pub(crate) software_version: String,
+    pub(crate) address: String,
+    pub(crate) port: String,
+}
+
+/// What a client is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subscribed {
+    pub(crate) client_instance_id: Uuid,
+    pub(crate) subscription_id: i32,
+    pub(crate) interval_ms: i32,
+    /// Beginnings of names; `*` is all, none is nothing.
+    pub(crate) metrics: Vec<String>,
+    pub(crate) compression_types: &'static [i8],
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Instances {
+    subscriptions: Vec<Subscription>,
+    /// Counts the changes of the subscriptions.
+    version: u64,
+    known: HashMap<Uuid, Instance>,
+}
+
+struct Instance {
+    subscribed: Subscribed,
+    /// Of the subscriptions that it was worked out from.
+    version: u64,
+    asked_ms: Option<i64>,
+    pushed_ms: Option<i64>,
+    /// It may come back at once to put right what was wrong.
+    excused: bool,
+    terminated: bool,
+}
+
+impl Instances {
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(super) fn subscribe(&mut self, subscriptions: Vec<Subscription>) {
+        self.subscriptions = subscriptions;
+        self.version += 1;
+    }
+
+    pub(super) fn subscribed(
+        &mut self,
+        id: Uuid,
+        client: &ClientFacts,
+        now_ms: i64,
+    ) -> Result<Subscribed, ClientMetricsError> {
+        let id = if id.is_nil() { Uuid::new_v4() } else { id };
+        let instance = self.instance(id, client, now_ms);
+        let last = instance.asked_ms.max(instance.pushed_ms);
+        let interval_ms = i64::from(instance.subscribed.interval_ms);
+        let is_due = last.is_none_or(|last| now_ms.saturating_sub(last) >= interval_ms);
+        if !is_due && !instance.excused {
+            return Err(ClientMetricsError::Throttled);
+        }
+        instance.asked_ms = Some(now_ms);
+        instance.excused = false;
+        Ok(instance.subscribed.clone())
+    }
+
+    /// Whether a push may be looked at.
+    pub(super) fn admit(
+        &mut self,
+        push: &Push,
+        client: &ClientFacts,
+        max_bytes: usize,
+        now_ms: i64,
+    ) -> Result<(), ClientMetricsError> {
+        if push.client_instance_id.is_nil() {
+            return Err(ClientMetricsError::InvalidRequest("a push needs a client instance id"));
+        }
+        let instance = self.instance(push.client_instance_id, client, now_ms);
+        if instance.terminated {
+            return Err(ClientMetricsError::InvalidRequest("the client has pushed for the last time before"));
+        }
+        let interval_ms = i64::from(instance.subscribed.interval_ms);
+        // A first push may follow its subscription at once, a last one whatever came before it.
+        let is_due = instance.pushed_ms.is_none_or(|last| now_ms.saturating_sub(last) >= interval_ms);
+        let follows = instance.asked_ms > instance.pushed_ms;
+        if !is_due && !follows && !push.terminating && !instance.excused {
+            return Err(ClientMetricsError::Throttled);
+        }
+        instance.pushed_ms = Some(now_ms);
+        instance.excused = false;
+        let refused = if push.subscription_id != instance.subscribed.subscription_id {
+            ClientMetricsError::UnknownSubscriptionId
+        } else if push.compression_type != 0 && !ACCEPTED_COMPRESSION.contains(&push.compression_type) {
+            ClientMetricsError::UnsupportedCompression(push.compression_type)
+        } else if push.metrics.len() > max_bytes {
+            ClientMetricsError::TooLarge { size: push.metrics.len() }
+        } else {
+            return Ok(());
+        };
+        instance.excused = excuses(&refused);
+        Err(refused)
+    }
+
+    /// A push was read, or could not be.
+    pub(super) fn pushed(&mut self, push: &Push, error: Option<&ClientMetricsError>) {
+        if let Some(instance) = self.known.get_mut(&push.client_instance_id) {
+            instance.excused = error.is_some_and(excuses);
+            instance.terminated = push.terminating;
+        }
+    }
+
+    /// Forgets who was not heard for long; gives back whom.
+    pub(super) fn expire(&mut self, now_ms: i64) -> Vec<Uuid> {
+        let is_gone = |_: &Uuid, instance: &mut Instance| {
+            let last = instance.asked_ms.max(instance.pushed_ms).unwrap_or(now_ms);
+            let patience = i64::from(instance.subscribed.interval_ms).saturating_mul(SILENT_INTERVALS);
+            now_ms.saturating_sub(last) > patience
+        };
+        self.known.extract_if(is_gone).map(|(id, _)| id).collect()
+    }
+
+    fn instance(&mut self, id: Uuid, client: &ClientFacts, now_ms: i64) -> &mut Instance {
+        if self.known.len() >= MAX_INSTANCES && !self.known.contains_key(&id) {
+            let quietest = self.known.iter().min_by_key(|(_, one)| one.asked_ms.max(one.pushed_ms));
+            if let Some(quietest) = quietest.map(|(id, _)| *id) {
+                self.known.remove(&quietest);
+            }
+        }
+        let (subscriptions, version) = (&self.subscriptions, self.version);
+        let new = || Instance {
+            subscribed: work_out(subscriptions, id, client),
+            version,
+            asked_ms: None,
+            pushed_ms: None,
+            excused: false,
+            terminated: false,
+        };
+        let instance = self.known.entry(id).or_insert_with(new);
+        if instance.version != version {
+            instance.subscribed = work_out(subscriptions, id, client);
+            instance.version = version;
+        }
+        // A clock that was set back must not silence a client.
+        let asked = |last: Option<i64>| last.map(|last| last.min(now_ms));
+        (instance.asked_ms, instance.pushed_ms) = (asked(instance.asked_ms), asked(instance.pushed_ms));
+        instance
+    }
+}
+
+/// After these a client may come back at once.
+fn excuses(error: &ClientMetricsError) -> bool {
+    matches!(error, ClientMetricsError::UnknownSubscriptionId | ClientMetricsError::UnsupportedCompression(_))
+}
+
+/// What all subscriptions together ask of a client, as often as the most eager of them.
+fn work_out(subscriptions: &[Subscription], id: Uuid, client: &ClientFacts) -> Subscribed {
+    let shown = id.to_string();
+    let concerned: Vec<&Subscription> =
+        subscriptions.iter().filter(|one| one.concerns(&shown, client)).collect();
+    let names: BTreeSet<&str> = concerned.iter().flat_map(|one| &one.metrics).map(String::as_str).collect();
+    let metrics: Vec<String> = match names.contains(ALL) {
+        true => vec![ALL.to_owned()],
+        false => names.into_iter().map(str::to_owned).collect(),
+    };
+    let interval_ms = concerned.iter().map(|one| one.interval_ms).min().unwrap_or(DEFAULT_INTERVAL_MS);
+    let mut hasher = DefaultHasher::new();
+    (&metrics, interval_ms, id).hash(&mut hasher);
+    let [.., a, b, c, d] = hasher.finish().to_be_bytes();
+    let subscription_id = i32::from_be_bytes([a, b, c, d]);
+    let compression_types = &ACCEPTED_COMPRESSION;
+    Subscribed { client_instance_id: id, subscription_id, interval_ms, metrics, compression_types }
+}

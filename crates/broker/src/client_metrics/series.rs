@@ -1,0 +1,119 @@
+//! What clients' pushes add up to, as a scrape shows it.
+//!
+//! Guarantees a bound on the number of series, over all clients and for each; what is beyond it is counted, and said
+//! once in the log. A client's series go when it goes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+
+use super::otlp::{Point, PointKind};
+use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
+
+/// Series of all clients together.
+const MAX_SERIES: usize = 20_000;
+/// Series of one client: a Java producer of many topics has some hundreds.
+const MAX_SERIES_PER_CLIENT: usize = 2_000;
+/// Series of a client that has no more of its own and no name longer than this in its client id.
+const MAX_CLIENT_ID: usize = 200;
+
+/// Name, labels of the client's own.
+type Key = (String, Vec<(String, String)>);
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Series {
+    clients: HashMap<Uuid, Client>,
+    count: usize,
+    dropped: u64,
+}
+
+#[derive(Default)]
+struct Client {
+    client_id: String,
+    values: BTreeMap<Key, (bool, f64)>,
+}
+
+impl Series {
+    /// Takes the points of one push.
+    pub(super) fn take(&mut self, id: Uuid, client_id: &str, points: Vec<Point>) {
+        if points.is_empty() {
+            return;
+        }
+        let client = self.clients.entry(id).or_default();
+        client.client_id = client_id.chars().take(MAX_CLIENT_ID).collect();
+        let dropped_before = self.dropped;
+        for Point { name, labels, value, kind } in points {
+            let key = (name, labels);
+            let is_known = client.values.contains_key(&key);
+            if !is_known && (self.count >= MAX_SERIES || client.values.len() >= MAX_SERIES_PER_CLIENT) {
+                self.dropped += 1;
+                continue;
+            }
+            self.count += usize::from(!is_known);
+            let entry = client.values.entry(key).or_insert((kind != PointKind::Gauge, 0.0));
+            entry.1 = if kind == PointKind::Delta { entry.1 + value } else { value };
+        }
+        if dropped_before == 0 && self.dropped > 0 {
+            tracing::warn!(
+                client_id,
+                max = MAX_SERIES,
+                max_per_client = MAX_SERIES_PER_CLIENT,
+                "clients push more metrics than are shown; ottla_client_metrics_dropped_total counts them"
+            );
+        }
+    }
+
+    /// The client is gone.
+    pub(super) fn forget(&mut self, id: Uuid) {
+        if let Some(client) = self.clients.remove(&id) {
+            self.count -= client.values.len();
+        }
+    }
+
+    /// What a scrape shows, with how many clients are known.
+    pub(super) fn families(&self, clients: usize) -> Vec<ExtraFamily> {
+        let mut families: BTreeMap<(&str, bool), ExtraFamily> = BTreeMap::new();
+        for (id, client) in &self.clients {
+            let id = id.to_string();
+            for ((name, labels), (is_total, value)) in &client.values {
+                let family = families.entry((name, *is_total)).or_insert_with(|| ExtraFamily {
+                    name: name.clone().into(),
+                    help: "Pushed by clients (KIP-714).".into(),
+                    kind: if *is_total { ExtraKind::Counter } else { ExtraKind::Gauge },
+                    series: Vec::new(),
+                });
+                let own = [("client_id", &client.client_id), ("client_instance_id", &id)];
+                let own = own.map(|(name, value)| (name.into(), value.clone()));
+                let labels = labels.iter().map(|(name, value)| (name.clone().into(), value.clone()));
+                family.series.push((own.into_iter().chain(labels).collect(), *value));
+            }
+        }
+        let mut shown: Vec<ExtraFamily> = Vec::new();
+        for family in families.into_values() {
+            // Clients that do not agree on the kind of a metric: one name has one kind.
+            if shown.last().is_none_or(|last| last.name != family.name) {
+                shown.push(family);
+            }
+        }
+        let single = |name: &'static str, help: &'static str, kind, value| ExtraFamily {
+            name: name.into(),
+            help: help.into(),
+            kind,
+            series: vec![(Vec::new(), value)],
+        };
+        shown.push(single(
+            "ottla_client_metrics_instances",
+            "Clients that asked for a metrics subscription or pushed metrics of late.",
+            ExtraKind::Gauge,
+            clients as f64,
+        ));
+        shown.push(single(
+            "ottla_client_metrics_dropped_total",
+            "Points of clients' metrics that would have made a series too many.",
+            ExtraKind::Counter,
+            self.dropped as f64,
+        ));
+        shown
+    }
+}

@@ -1,0 +1,194 @@
+//! Values that clients give to the broker while it runs (KIP-226): what may be given, and the configuration it makes.
+//!
+//! Follows Kafka's `DynamicBrokerConfig`: what this broker was given comes before what all brokers were given, and both
+//! come before what it was started with. Which keys are dynamic is in the key tables. Keeping what was given, and
+//! telling those who act on it, is left to `admin/runtime_configs.rs`.
+
+use super::key::{Kind, Units};
+use super::load::{Reader, Setting, broker_key};
+use super::problem::Origin;
+use super::topic_keys::{MAX_VALUE_BYTES, Overrides, appended, subtracted};
+use super::{BrokerConfig, BrokerKeys, ConfigOp, resolve};
+
+/// What clients gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DynamicConfigs {
+    /// To this broker: key → value.
+    pub own: Overrides,
+    /// To all brokers: key → value.
+    pub default: Overrides,
+}
+
+impl DynamicConfigs {
+    /// The value that counts, if there is one.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.own.get(name).or_else(|| self.default.get(name)).map(String::as_str)
+    }
+}
+
+/// Why the broker cannot have a configuration: Kafka's INVALID_REQUEST, with Kafka's words where it has some.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidBrokerConfig(String);
+
+/// Keys that Kafka can change while it runs and this broker cannot.
+const FIXED_HERE: &[&str] = &["producer.id.expiration.ms"];
+
+/// Whether the key can be changed while the broker runs.
+pub fn is_dynamic(name: &str) -> bool {
+    !FIXED_HERE.contains(&name) && broker_key(name).is_some_and(|key| key.dynamic)
+}
+
+impl BrokerConfig {
+    /// What was given by clients.
+    pub fn dynamic(&self) -> &DynamicConfigs {
+        &self.dynamic
+    }
+
+    /// The configuration that the broker was started with, with these values given on top of it.
+    ///
+    /// # Errors
+    /// What is wrong with the values, alone or together.
+    pub fn with_dynamic(&self, dynamic: DynamicConfigs) -> Result<Self, InvalidBrokerConfig> {
+        let mut settings = self.settings.clone();
+        for (name, value) in dynamic.default.iter().chain(&dynamic.own) {
+            settings.insert(name.clone(), Setting { value: value.clone(), origin: Origin::Client });
+        }
+        let (mut problems, mut notes) = (Vec::new(), Vec::new());
+        let keys = BrokerKeys::read(&mut Reader::new(&mut settings, &mut problems));
+        let made = keys.and_then(|keys| resolve::resolve(keys, settings, &mut problems, &mut notes));
+        match (made, problems.first()) {
+            (Some(made), None) => Ok(Self { dynamic, settings: self.settings.clone(), ..made }),
+            (_, Some(problem)) => Err(InvalidBrokerConfig(problem.to_string())),
+            (None, None) => Err(InvalidBrokerConfig("The values contradict each other.".to_owned())),
+        }
+    }
+
+    /// What `current`, given to this broker or to all, becomes by these changes.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; all keys that cannot be changed are named together, as in Kafka.
+    pub fn changed<'a>(
+        &self,
+        current: &Overrides,
+        changes: &[(&'a str, ConfigOp<'a>)],
+    ) -> Result<Overrides, InvalidBrokerConfig> {
+        let fixed: Vec<&str> =
+            changes.iter().map(|(name, _)| *name).filter(|name| !is_dynamic(name)).collect();
+        if !fixed.is_empty() {
+            return Err(InvalidBrokerConfig(format!(
+                "Cannot update these configs dynamically: [{}]. Set them in the broker's configuration and restart it.",
+                fixed.join(", ")
+            )));
+        }
+        let mut set = current.clone();
+        for (name, change) in changes {
+            match self.value_after(&set, name, *change)? {
+                Some(value) => set.insert((*name).to_owned(), value),
+                None => set.remove(*name),
+            };
+        }
+        Ok(set)
+    }
+
+    fn value_after(
+        &self,
+        set: &Overrides,
+        name: &str,
+        change: ConfigOp<'_>,
+    ) -> Result<Option<String>, InvalidBrokerConfig> {
+        let Some(key) = broker_key(name) else { return Ok(None) };
+        let list = |operation: &str| match key.kind {
+            Kind::List => {
+                let started = self.settings.get(name).map(|setting| setting.value.as_str());
+                Ok(set.get(name).map(String::as_str).or(started).or(key.default).unwrap_or_default())
+            }
+            _ => Err(InvalidBrokerConfig(format!(
+                "Can't {operation} to key {name} because its type is not LIST."
+            ))),
+        };
+        let value = match change {
+            ConfigOp::Set(value) => value.to_owned(),
+            ConfigOp::Delete => return Ok(None),
+            ConfigOp::Append(value) => appended(list("APPEND")?, value),
+            ConfigOp::Subtract(value) => subtracted(list("SUBTRACT")?, value),
+        };
+        // Also what its record on the disk has room for.
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(InvalidBrokerConfig(format!(
+                "The configuration value for {name} cannot be added because it exceeds the maximum value size of \
+                 {MAX_VALUE_BYTES} bytes."
+            )));
+        }
+        let normalised = key.normalise(&value, Units::Refused);
+        normalised.map(Some).map_err(|reason| {
+            InvalidBrokerConfig(format!("Invalid value {value} for configuration {name}: {reason}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Overrides {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn base() -> BrokerConfig {
+        BrokerConfig::from_pairs(&[("message.max.bytes", "5"), ("log.retention.hours", "1")]).unwrap()
+    }
+
+    #[test]
+    fn what_this_broker_was_given_counts_first() {
+        let (key, base) = ("message.max.bytes", base());
+        let own = given(&[(key, "7"), ("log.retention.ms", "9")]);
+        let default = given(&[(key, "6"), ("max.connections", "3")]);
+        let made = base.with_dynamic(DynamicConfigs { own, default: default.clone() }).unwrap();
+        assert_eq!((made.message_max_bytes, made.max_connections, made.retention_ms()), (7, 3, 9));
+        // A change starts from what the broker was started with, not from the last change.
+        let made = made.with_dynamic(DynamicConfigs { default, ..DynamicConfigs::default() }).unwrap();
+        assert_eq!((made.message_max_bytes, made.retention_ms()), (6, 3_600_000));
+        assert_eq!(made.with_dynamic(DynamicConfigs::default()).unwrap().message_max_bytes, 5);
+    }
+
+    #[test]
+    fn values_that_do_not_go_together_are_refused() {
+        let own = given(&[("log.retention.ms", "0")]);
+        let refused = base().with_dynamic(DynamicConfigs { own, ..DynamicConfigs::default() }).unwrap_err();
+        assert!(refused.to_string().contains("0 would keep nothing"), "{refused}");
+    }
+
+    #[test]
+    fn changes_are_made_key_by_key() {
+        let (base, current) = (base(), given(&[("message.max.bytes", "7")]));
+        let change = |changes: &[(&'static str, ConfigOp<'static>)]| {
+            base.changed(&current, changes).map_err(|error| error.to_string())
+        };
+        let made = change(&[
+            ("message.max.bytes", ConfigOp::Delete),
+            ("log.cleanup.policy", ConfigOp::Append("compact")),
+            ("max.connections", ConfigOp::Set(" 9 ")),
+        ]);
+        assert_eq!(made, Ok(given(&[("log.cleanup.policy", "delete,compact"), ("max.connections", "9")])));
+        let lists = change(&[("log.cleanup.policy", ConfigOp::Subtract("delete"))]);
+        assert_eq!(lists.unwrap().get("log.cleanup.policy").map(String::as_str), Some(""));
+        let long = "compact,".repeat(5_000);
+        let long = ConfigOp::Set(Box::leak(long.into_boxed_str()));
+        for (name, op, text) in [
+            (
+                "max.connections",
+                ConfigOp::Set("x"),
+                "Invalid value x for configuration max.connections: Not a",
+            ),
+            ("max.connections", ConfigOp::Append("1"), "Can't APPEND to key max.connections"),
+            ("log.cleanup.policy", long, "exceeds the maximum value size"),
+            ("node.id", ConfigOp::Set("3"), "Cannot update these configs dynamically: [node.id]."),
+            ("no.such.key", ConfigOp::Delete, "Cannot update these configs dynamically: [no.such.key]."),
+            ("producer.id.expiration.ms", ConfigOp::Set("3"), "Cannot update these configs dynamically"),
+        ] {
+            let refused = change(&[(name, op)]).unwrap_err();
+            assert!(refused.contains(text), "{refused}");
+        }
+    }
+}
