@@ -104,7 +104,7 @@ pub(super) struct Feature {
 
 /// All features.
 pub(super) fn features() -> Vec<Feature> {
-    let told = with_features(ApiVersionsResponse::default());
+    let told = with_features(ApiVersionsResponse::default(), i16::MAX);
     let finalized = told.finalized_features.into_iter().filter_map(|finalized| {
         let supported = told.supported_features.iter().find(|supported| supported.name == finalized.name)?;
         Some(Feature {
