@@ -1,0 +1,236 @@
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.protocol.types.SchemaException;
+import org.apache.kafka.common.utils.ByteUtils;
+
+/** Puts steps to both brokers and takes what they do: an answer, silence, a closed connection. */
+public class Exchange {
+    /** How a request is spoilt after it was encoded. */
+    enum Damage { NONE, CUT, LONGER, VERSION, KEY }
+
+    /** A request for both sides, and their answers (Kafka's first) once they are there. */
+    static final class Step {
+        private final ApiMessageType type;
+        private final short version;
+        final Map<String, Object> tree;
+        final Damage damage;
+        final int salt;
+        final Object[] answers = new Object[2];
+        final Side.Line[] lines = new Side.Line[2];
+
+        Step(ApiMessageType type, int version, Map<String, Object> tree, Damage damage, int salt) {
+            this.type = type;
+            this.version = (short) version;
+            this.tree = tree;
+            this.damage = damage;
+            this.salt = salt;
+        }
+
+        ApiMessageType type() {
+            return type;
+        }
+
+        short version() {
+            return version;
+        }
+
+        boolean reads() {
+            return damage != Damage.NONE || READS.contains(type.name);
+        }
+
+        @Override
+        public String toString() {
+            return type.name + " v" + version + " " + show(tree) + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
+        }
+
+        private static String show(Object value) {
+            if (value instanceof byte[] bytes) return Arrays.toString(bytes);
+            if (value instanceof List<?> list) return list.stream().map(Step::show).toList().toString();
+            if (!(value instanceof Map<?, ?> map)) return String.valueOf(value);
+            List<String> parts = new ArrayList<>();
+            map.forEach((name, one) -> parts.add(name + "=" + show(one)));
+            return "{" + String.join(", ", parts) + "}";
+        }
+    }
+
+    /** Requests that may be sent again without changing anything. */
+    private static final Set<String> READS = Set.of("ListOffsets", "Metadata", "OffsetFetch", "FindCoordinator", "DescribeGroups", "ListGroups",
+        "ApiVersions", "OffsetForLeaderEpoch", "DescribeConfigs", "DescribeLogDirs", "DescribeCluster", "DescribeAcls", "DescribeClientQuotas",
+        "DescribeUserScramCredentials", "ListPartitionReassignments", "DescribeQuorum", "DescribeProducers", "DescribeTransactions", "ListTransactions",
+        "ConsumerGroupDescribe", "ListConfigResources", "DescribeTopicPartitions", "ShareGroupDescribe", "StreamsGroupDescribe");
+    /** Changes that Kafka answers before all of its parts know of them. */
+    private static final Set<String> SETTLES = Set.of("CreateTopics", "DeleteTopics", "CreatePartitions", "AlterConfigs", "IncrementalAlterConfigs",
+        "Metadata", "CreateAcls", "DeleteAcls", "AlterUserScramCredentials");
+    private static final Set<String> MAY_WAIT = Set.of("JoinGroup", "SyncGroup");
+    private static final int FENCE = 1_000_000;
+
+    private final Side[] sides;
+    private final World world;
+    private final List<Step> waiting = new ArrayList<>();
+    private int correlation;
+
+    Exchange(Side kafka, Side ottla, World world) {
+        this.sides = new Side[] {kafka, ottla};
+        this.world = world;
+    }
+
+    /** Sends to both; false if neither has answered yet and the step stands in line for `late`. */
+    boolean send(Step step) throws Exception {
+        correlation++;
+        boolean waits = MAY_WAIT.contains(step.type.name);
+        for (int side = 0; side < 2; side++) {
+            step.lines[side] = waits ? sides[side].open() : sides[side].main();
+            step.answers[side] = null;
+            put(step, side);
+            // One after the other: the time between them is then at most one answer long.
+            if (!waits) step.answers[side] = await(step, side, Side.PATIENCE);
+        }
+        if (SETTLES.contains(step.type.name)) Thread.sleep(60);
+        if (!waits || take(step, 250)) return true;
+        waiting.add(step);
+        return false;
+    }
+
+    /** Whether both have answered, waiting so many ms for the first and longer for the second. */
+    private boolean take(Step step, int millis) throws IOException {
+        for (int side = 0; side < 2; side++) step.answers[side] = await(step, side, millis);
+        if (isSilent(step.answers[0]) && isSilent(step.answers[1])) return false;
+        for (int side = 0; side < 2; side++) {
+            if (isSilent(step.answers[side])) step.answers[side] = await(step, side, 4_000);
+            step.lines[side].close();
+        }
+        return true;
+    }
+
+    /** The steps whose answers have come meanwhile; at the end of a seed also those where only one broker is silent. */
+    List<Step> late(boolean last) throws IOException {
+        List<Step> done = new ArrayList<>();
+        for (Iterator<Step> it = waiting.iterator(); it.hasNext();) {
+            Step step = it.next();
+            if (!take(step, last ? 100 : 1)) continue;
+            it.remove();
+            done.add(step);
+        }
+        return done;
+    }
+
+    Compare compare(Step step) {
+        learn(step);
+        Compare compare = new Compare(sides[0], sides[1], world, step.tree);
+        Object left = own(step.answers[0]);
+        Object right = own(step.answers[1]);
+        if (left instanceof Map && right instanceof Map) return compare.run(left, right);
+        if (!left.equals(right))
+            compare.differences.add(new Compare.Difference("connection", "connection", left instanceof Map ? "answered" : left, right instanceof Map ? "answered" : right));
+        return compare;
+    }
+
+    /** Without what belongs to other seeds, whose state need not be the same on both sides. */
+    private Object own(Object value) {
+        if (value instanceof Map<?, ?> map) {
+            Map<String, Object> kept = new LinkedHashMap<>();
+            map.forEach((name, one) -> kept.put((String) name, own(one)));
+            return kept;
+        }
+        if (value instanceof List<?> list) return list.stream().filter(item -> !foreign(item)).map(this::own).toList();
+        return value;
+    }
+
+    private boolean foreign(Object item) {
+        if (!(item instanceof Map<?, ?> map)) return false;
+        for (String key : List.of("name", "topic", "topic_name", "group_id", "resource_name"))
+            if (map.get(key) instanceof String name && name.matches("rig[0-9a-z]{6,9}-.*") && !name.startsWith(world.fresh.substring(0, world.fresh.length() - 3))) return true;
+        return false;
+    }
+
+    private void learn(Step step) {
+        if (!(step.answers[0] instanceof Map<?, ?> answer) || !(step.tree.get("group_id") instanceof String group)) return;
+        if (step.type.name.equals("JoinGroup") && answer.get("generation_id") instanceof Integer generation && generation > 0) world.generations.put(group, generation);
+    }
+
+    private static boolean isSilent(Object answer) {
+        return "silent".equals(answer);
+    }
+
+    private void put(Step step, int side) {
+        byte[] body = Requests.bytes(step.type.requestSchemas()[step.version], step.tree, sides[side]);
+        short key = step.type.apiKey();
+        short version = step.version;
+        switch (step.damage) {
+            case CUT -> body = Arrays.copyOf(body, body.length == 0 ? 0 : step.salt % body.length);
+            case LONGER -> body = Arrays.copyOf(body, body.length + 1 + step.salt % 5);
+            case VERSION -> version = (short) (step.salt % 3 == 0 ? -1 : step.type.highestSupportedVersion(true) + 1 + step.salt % 3);
+            case KEY -> key = (short) (step.salt % 3 == 0 ? -1 : 200 + step.salt);
+            default -> { }
+        }
+        step.lines[side].send(key, version, step.type.requestHeaderVersion(step.version), correlation, body);
+        // Nothing answers acks=0: whether the connection lives on shows by the next request.
+        if (fenced(step)) step.lines[side].send((short) 18, (short) 0, 1, FENCE, new byte[0]);
+    }
+
+    private static boolean fenced(Step step) {
+        return Short.valueOf((short) 0).equals(step.tree.get("acks"));
+    }
+
+    private Object await(Step step, int side, int millis) throws IOException {
+        if (step.answers[side] != null && !isSilent(step.answers[side])) return step.answers[side];
+        try {
+            ByteBuffer frame = step.lines[side].receive(millis);
+            if (frame == null) return "silent";
+            if (frame.getInt() != FENCE) {
+                Object answer = decode(step, frame);
+                if (fenced(step)) step.lines[side].receive(millis);
+                return answer;
+            }
+            return "no answer";
+        } catch (EOFException closed) {
+            return "closed";
+        }
+    }
+
+    private static Object decode(Step step, ByteBuffer frame) {
+        try {
+            boolean refused = step.type == ApiMessageType.API_VERSIONS && step.damage == Damage.VERSION;
+            int version = refused ? 0 : step.version;
+            if (step.type.responseHeaderVersion((short) version) >= 1 && ByteUtils.readUnsignedVarint(frame) != 0) return "tagged fields in the header";
+            Map<String, Object> tree = Answers.tree(step.type.responseSchemas()[version].read(frame));
+            return frame.hasRemaining() ? frame.remaining() + " bytes too many" : tree;
+        } catch (SchemaException | IllegalArgumentException | java.nio.BufferUnderflowException wrong) {
+            return "not decodable: " + wrong.getMessage();
+        }
+    }
+
+    /** Key → oldest and newest version that a broker advertises. */
+    static Map<Short, short[]> versions(Side side) throws IOException {
+        Side.Line line = side.open();
+        line.send((short) 18, (short) 0, 1, 1, new byte[0]);
+        ByteBuffer frame = line.receive(Side.PATIENCE);
+        line.close();
+        if (frame == null) throw new IOException(side.name + " does not answer ApiVersions");
+        frame.getInt();
+        Map<Short, short[]> versions = new TreeMap<>();
+        for (Object one : ApiMessageType.API_VERSIONS.responseSchemas()[0].read(frame).getArray("api_keys")) {
+            var entry = (org.apache.kafka.common.protocol.types.Struct) one;
+            versions.put(entry.getShort("api_key"), new short[] {entry.getShort("min_version"), entry.getShort("max_version")});
+        }
+        return versions;
+    }
+
+    /** Takes the seed's topics away, so that the brokers stay small. */
+    void end() throws Exception {
+        for (Step step : waiting) for (Side.Line line : step.lines) line.close();
+        List<String> names = new ArrayList<>(world.topics);
+        names.addAll(List.of(world.fresh + "1", world.fresh + "2", world.fresh + "-not-there"));
+        send(new Step(ApiMessageType.DELETE_TOPICS, 3, Map.of("topic_names", names, "timeout_ms", 5_000), Damage.NONE, 0));
+    }
+}

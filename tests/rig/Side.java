@@ -1,0 +1,117 @@
+import java.io.DataInputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+
+/** One of the two brokers: how to reach it and what its own values are for the symbols both share. */
+public class Side {
+    /** How long an answer may be awaited before the broker counts as silent, in ms. */
+    static final int PATIENCE = 8_000;
+
+    final String name;
+    private final InetSocketAddress address;
+    private final Map<Symbol, Object> values = new HashMap<>();
+    private final Map<Object, Symbol> symbols = new HashMap<>();
+    private Line main;
+
+    Side(String name, String address) {
+        this.name = name;
+        int colon = address.lastIndexOf(':');
+        this.address = new InetSocketAddress(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1)));
+    }
+
+    void bind(Symbol symbol, Object value) {
+        values.put(symbol, value);
+        symbols.put(symbol.kind() + ":" + value, symbol);
+    }
+
+    Symbol symbolOf(Symbol.Kind kind, Object value) {
+        return symbols.get(kind + ":" + value);
+    }
+
+    Object valueOf(Symbol symbol) {
+        return values.get(symbol);
+    }
+
+    void forget() throws IOException {
+        values.clear();
+        symbols.clear();
+        if (main != null) main.close();
+        main = null;
+    }
+
+    /** The connection that requests go over which are answered at once; opened anew after the broker closed it. */
+    Line main() throws IOException {
+        if (main == null || main.closed) main = open();
+        return main;
+    }
+
+    Line open() throws IOException {
+        return new Line();
+    }
+
+    /** A connection, with at most one request under way. */
+    class Line {
+        private final Socket socket = new Socket();
+        private final DataInputStream in;
+        boolean closed;
+
+        Line() throws IOException {
+            socket.connect(address, PATIENCE);
+            socket.setTcpNoDelay(true);
+            in = new DataInputStream(socket.getInputStream());
+        }
+
+        /** Sends header and body; what the broker does to the connection meanwhile shows when the answer is read. */
+        void send(short key, short version, int headerVersion, int correlation, byte[] body) {
+            byte[] client = "rig".getBytes(StandardCharsets.UTF_8);
+            int header = 2 + 2 + 4 + 2 + client.length + (headerVersion >= 2 ? 1 : 0);
+            ByteBuffer frame = ByteBuffer.allocate(4 + header + body.length);
+            frame.putInt(header + body.length).putShort(key).putShort(version).putInt(correlation);
+            frame.putShort((short) client.length).put(client);
+            if (headerVersion >= 2) frame.put((byte) 0);
+            frame.put(body);
+            try {
+                socket.getOutputStream().write(frame.array());
+            } catch (IOException gone) {
+                closed = true;
+            }
+        }
+
+        /** The next frame; null if none came within so many ms; EOFException once the broker has closed. */
+        ByteBuffer receive(int millis) throws IOException {
+            if (closed) throw new EOFException();
+            try {
+                socket.setSoTimeout(Math.max(1, millis));
+                int first = in.read();
+                if (first < 0) throw new EOFException();
+                socket.setSoTimeout(PATIENCE);
+                byte[] rest = in.readNBytes(3);
+                int length = ByteBuffer.wrap(new byte[] {(byte) first, rest[0], rest[1], rest[2]}).getInt();
+                byte[] frame = in.readNBytes(length);
+                if (frame.length < length) throw new EOFException();
+                return ByteBuffer.wrap(frame);
+            } catch (SocketTimeoutException silent) {
+                return null;
+            } catch (IOException gone) {
+                close();
+                throw new EOFException();
+            }
+        }
+
+        void close() {
+            closed = true;
+            try {
+                socket.close();
+            } catch (IOException already) {
+                closed = true;
+            }
+        }
+    }
+}

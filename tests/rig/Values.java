@@ -1,0 +1,235 @@
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.consumer.ConsumerPartitionAssignor.Subscription;
+import org.apache.kafka.clients.consumer.internals.ConsumerProtocol;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.protocol.types.Type;
+import org.apache.kafka.common.utils.Utils;
+
+/** Which values a field may take: mostly ones that mean something to the brokers, the others wrong in every way known. */
+public class Values {
+    private static final Uuid STRANGER = new Uuid(4711, 815);
+    private final World world;
+    private final String api;
+
+    Values(World world, String api) {
+        this.world = world;
+        this.api = api;
+    }
+
+    /** Arrays whose null means "all". */
+    boolean oftenNull(String path) {
+        return path.equals("topics") || path.endsWith("configuration_keys");
+    }
+
+    Object of(Type type, String path, List<Map<String, Object>> above) {
+        String field = path.substring(path.lastIndexOf('.') + 1);
+        Object value = named(field, path, above);
+        if (value == null) value = byType(type);
+        if (value == NULL || (type.isNullable() && world.chance(nullShare(field)))) value = type.isNullable() ? null : byType(type);
+        return fit(type, value);
+    }
+
+    private static final Object NULL = new Object();
+
+    private int nullShare(String field) {
+        return switch (field) {
+            case "transactional_id" -> 95;
+            case "group_instance_id" -> 75;
+            case "protocol_type", "protocol_name", "value" -> 10;
+            case "name", "topic", "records" -> 2;
+            default -> 30;
+        };
+    }
+
+    private Object named(String field, String path, List<Map<String, Object>> above) {
+        boolean ofTopic = path.startsWith("topic") || path.startsWith("forgotten") || path.startsWith("dirs.topics") || path.contains(".topics");
+        return switch (field) {
+            case "topic", "topic_name", "topic_names" -> topic();
+            case "name" -> path.endsWith("configs.name") ? configName() : path.endsWith("protocols.name") ? world.one("range", "range", "roundrobin", "") : ofTopic ? topic() : null;
+            case "topic_id" -> topicId();
+            case "index", "partition", "partition_index", "partitions", "partition_indexes" -> world.one(0, 0, 0, 0, 0, 1, 2, 3, -1, 99);
+            case "fetch_offset", "offset" -> world.one(0L, 0L, 1L, 3L, 5L, 9L, 10L, 12L, 100L, -1L, -2L, Long.MAX_VALUE);
+            case "committed_offset" -> world.one(0L, 1L, 5L, 1000L, Long.MAX_VALUE, -1L, -2L);
+            case "timestamp" -> world.one(-1L, -2L, -3L, -4L, -5L, -6L, -7L, 0L, 1_000L, Batch.EPOCH, Batch.EPOCH + 5, Batch.EPOCH + 10, Batch.EPOCH + 86_400_000, Long.MAX_VALUE);
+            case "current_leader_epoch", "last_fetched_epoch", "leader_epoch", "committed_leader_epoch" -> world.one(-1, -1, -1, -1, 0, 0, 0, 1, 5, -2);
+            case "acks" -> world.one(-1, -1, -1, 1, 1, 0, 2, -2);
+            case "timeout_ms" -> world.one(5_000, 5_000, 30_000);
+            case "transactional_id", "transactional_ids" -> world.fresh + "txn";
+            case "transaction_timeout_ms" -> world.one(60_000, 60_000, 0, -1, Integer.MAX_VALUE);
+            case "producer_id" -> world.producers.isEmpty() || world.chance(40) ? world.one(-1L, -1L, 12345L) : world.one(world.producers);
+            case "producer_epoch" -> world.one(-1, -1, 0, 0, 1);
+            case "records" -> Batch.random(world.random, world.producers.isEmpty() ? null : world.one(world.producers));
+            case "max_wait_ms" -> world.one(0, 0, 0, 10, 100, -1);
+            case "min_bytes" -> world.one(0, 1, 1, 100, 1_000_000, -1);
+            case "max_bytes" -> world.one(1_000_000, 52_428_800, Integer.MAX_VALUE, 1, 0, 200, -1);
+            case "partition_max_bytes" -> world.one(1_000_000, 1_048_576, 1_048_576, Integer.MAX_VALUE, 150, 1, 0, -1);
+            case "isolation_level" -> world.one(0, 0, 1, 1, 2, -1);
+            case "replica_id" -> world.one(-1, -1, -1, -1, -1, -1, -2, 1, 5);
+            case "session_id" -> world.sessions.isEmpty() || world.chance(70) ? world.one(0, 0, 0, 0, 77) : world.one(new ArrayList<>(world.sessions.keySet()));
+            case "session_epoch" -> sessionEpoch(above);
+            case "group_id", "groups", "groups_names", "group_ids" -> path.endsWith("groups") && api.equals("OffsetFetch") ? null : group();
+            case "coordinator_keys", "key" -> world.one(group(), world.fresh + "key", "");
+            case "key_type" -> world.one(0, 0, 0, 1, 2, 3, -1);
+            case "member_id" -> member(above);
+            case "group_instance_id" -> world.one("instance-1", "instance-1", "instance-2", "");
+            case "generation_id", "generation_id_or_member_epoch" -> generation(above);
+            case "member_epoch" -> world.one(-1, -1, -1, 0, 1, 5);
+            case "session_timeout_ms" -> world.one(30_000, 30_000, 45_000, 45_000, 45_000, 45_000, 45_000, 5_000, 0, -1, 1_800_001);
+            case "rebalance_timeout_ms" -> world.one(60_000, 60_000, 300_000);
+            case "protocol_type" -> world.one("consumer", "consumer", "consumer", "consumer", "consumer", "consumer", "connect", "");
+            case "protocol_name" -> world.one("range", "range", "range", "roundrobin", "nonsense");
+            case "metadata" -> world.chance(80) ? subscription() : new byte[] {1, 2, 3};
+            case "assignment" -> world.one(new byte[] {0, 1, 0, 0, 0, 0, 0, 0, 0, 0}, new byte[] {1, 2, 3}, new byte[0]);
+            case "committed_metadata" -> world.one("", "note", "note", "x".repeat(4_097), "\u2713");
+            case "retention_time_ms" -> world.one(-1L, -1L, -1L, 0L, 1_000_000L);
+            case "reason" -> world.one("", "because", "y".repeat(300));
+            case "states_filter" -> world.one("Empty", "Stable", "stable", "Dead", "PreparingRebalance", "CompletingRebalance", "Nonsense", "");
+            case "types_filter" -> world.one("classic", "Classic", "consumer", "share", "nonsense", "");
+            case "num_partitions" -> world.one(1, 1, 2, 3, -1, 0, -2);
+            case "replication_factor" -> world.one(1, 1, 1, -1, 0, 2, -2);
+            case "count" -> world.one(1, 2, 3, 4, 5, 0, -1);
+            case "broker_ids", "replicas", "broker_id" -> world.one(1, 1, 1, 1, 2, 0, -1);
+            case "resource_type", "resource_types" -> world.one(2, 2, 2, 2, 4, 4, 8, 16, 32, 0, 1, 3, 99);
+            case "resource_name" -> resourceName(above);
+            case "configuration_keys" -> configName();
+            case "value" -> configValue(above);
+            case "config_operation" -> world.one(0, 0, 0, 1, 1, 2, 3, 4, -1);
+            case "election_type" -> world.one(0, 0, 1, 2);
+            case "endpoint_type" -> world.one(1, 1, 1, 2, 3, 0);
+            case "client_software_name" -> world.one("rig", "rig", "rig", "", "-bad", "a b", "x".repeat(200));
+            case "client_software_version" -> world.one("1.0", "1.0", "1.0", "", "1 0", ".1");
+            case "response_partition_limit" -> world.one(2000, 1, 2, 0, -1);
+            default -> null;
+        };
+    }
+
+    private String topic() {
+        if (world.chance(78)) return world.one(world.topics);
+        return world.one(world.fresh + "1", world.fresh + "1", world.fresh + "2", world.fresh + "-not-there", "", ".", "..", "a/b", "bad name", "x".repeat(250), "\u00e9");
+    }
+
+    private Object topicId() {
+        return world.topicIds.isEmpty() || world.chance(15) ? world.one(Uuid.ZERO_UUID, STRANGER, Uuid.METADATA_TOPIC_ID) : world.one(new ArrayList<>(world.topicIds.values()));
+    }
+
+    private String group() {
+        return world.chance(85) ? world.one(world.groups) : world.one(world.fresh + "group", world.fresh + "group", world.fresh + "absent", "");
+    }
+
+    private static String groupOf(List<Map<String, Object>> above) {
+        for (int n = above.size() - 1; n >= 0; n--) if (above.get(n).get("group_id") instanceof String group) return group;
+        return "";
+    }
+
+    private Object member(List<Map<String, Object>> above) {
+        List<Symbol> known = world.members.getOrDefault(groupOf(above), List.of());
+        int real = api.equals("JoinGroup") ? 50 : 80;
+        if (!known.isEmpty() && world.chance(real)) return known.get(known.size() - 1 - world.random.nextInt(Math.min(3, known.size())));
+        return world.one("", "", "", "stranger");
+    }
+
+    private Object generation(List<Map<String, Object>> above) {
+        int now = world.generations.getOrDefault(groupOf(above), -1);
+        return world.chance(75) ? now : world.one(-1, 0, 1, now + 1, 100);
+    }
+
+    private Object sessionEpoch(List<Map<String, Object>> above) {
+        Object session = above.get(above.size() - 1).get("session_id");
+        if (session instanceof Symbol symbol && world.chance(80)) return world.sessions.get(symbol);
+        return world.one(-1, -1, -1, 0, 0, 1, 5, -2);
+    }
+
+    private byte[] subscription() {
+        return Utils.toArray(ConsumerProtocol.serializeSubscription(new Subscription(List.of(world.topics.get(0))), (short) 1));
+    }
+
+    private String configName() {
+        return world.one("retention.ms", "retention.ms", "cleanup.policy", "max.message.bytes", "segment.bytes", "compression.type", "min.insync.replicas",
+            "message.timestamp.type", "min.cleanable.dirty.ratio", "preallocate", "retention.bytes", "flush.messages", "index.interval.bytes",
+            "unclean.leader.election.enable", "delete.retention.ms", "local.retention.ms", "remote.storage.enable", "message.format.version",
+            "follower.replication.throttled.replicas", "no.such.key", "", "num.partitions", "log.retention.ms");
+    }
+
+    private Object configValue(List<Map<String, Object>> above) {
+        Object name = above.get(above.size() - 1).get("name");
+        if (world.chance(30)) return world.one("", "nonsense", "-1", "0", " 5 ", "1e3", "99999999999999999999");
+        return switch (name instanceof String text ? text : "") {
+            case "cleanup.policy" -> world.one("delete", "compact", "compact,delete", "delete,delete", "DELETE", "delete, compact");
+            case "compression.type" -> world.one("gzip", "lz4", "zstd", "snappy", "uncompressed", "producer", "brotli");
+            case "message.timestamp.type" -> world.one("CreateTime", "LogAppendTime", "createtime");
+            case "min.cleanable.dirty.ratio" -> world.one("0.5", "0", "1.0", "1.1", "-0.1");
+            case "preallocate", "unclean.leader.election.enable", "remote.storage.enable" -> world.one("true", "false", "TRUE", "yes");
+            case "follower.replication.throttled.replicas" -> world.one("*", "0:1", "x");
+            default -> world.one("604800000", "1048576", "100000000", "1", "10", "-2", "2147483647", "2147483648");
+        };
+    }
+
+    private String resourceName(List<Map<String, Object>> above) {
+        Object type = above.get(above.size() - 1).get("resource_type");
+        return switch (type instanceof Byte number ? number : 0) {
+            case 2 -> topic();
+            case 4, 8 -> world.one("1", "1", "1", "", "2", "abc");
+            case 32 -> group();
+            default -> world.one("1", "", topic());
+        };
+    }
+
+    /** Mends a struct whose fields go together, most of the time: a topic by name or by id, not by both. */
+    void mend(Map<String, Object> tree, String path) {
+        if (tree.containsKey("name") && tree.containsKey("topic_id") && world.chance(85)) {
+            if (world.chance(50)) tree.put("topic_id", Uuid.ZERO_UUID);
+            else tree.put("name", api.equals("Metadata") || api.equals("DeleteTopics") ? null : "");
+        }
+        if (tree.containsKey("assignments") && tree.containsKey("num_partitions") && world.chance(75)) tree.put("assignments", List.of());
+        if (tree.containsKey("assignments") && tree.containsKey("count") && world.chance(60)) tree.put("assignments", null);
+        if (tree.containsKey("num_partitions") && world.chance(50)) tree.put("configs", List.of());
+        if (api.equals("ListGroups") && world.chance(50)) tree.computeIfPresent("types_filter", (key, any) -> List.of());
+        // The broker's own keys outlive the seed, so they are never really changed.
+        if (tree.get("resources") instanceof List<?> resources && tree.containsKey("validate_only") && !resources.stream().allMatch(Values::ofTopic))
+            tree.put("validate_only", true);
+    }
+
+    private static boolean ofTopic(Object resource) {
+        return resource instanceof Map<?, ?> map && Byte.valueOf((byte) 2).equals(map.get("resource_type"));
+    }
+
+    private Object byType(Type type) {
+        String name = type.toString().replace("COMPACT_", "").replace("NULLABLE_", "");
+        return switch (name) {
+            case "BOOLEAN" -> world.chance(40);
+            case "STRING" -> world.one("", "abc", "1");
+            case "BYTES" -> world.one(new byte[0], new byte[] {1, 2, 3});
+            case "UUID" -> Uuid.ZERO_UUID;
+            case "RECORDS" -> Batch.good(1);
+            case "FLOAT64" -> world.one(0.0, 1.5, -1.0);
+            default -> world.one(0, 1, -1, 5);
+        };
+    }
+
+    private static Object fit(Type type, Object value) {
+        if (!(value instanceof Number number)) return value;
+        return switch (type.toString()) {
+            case "INT8" -> number.byteValue();
+            case "INT16" -> number.shortValue();
+            case "INT32", "UINT16" -> number.intValue();
+            case "UINT32", "INT64" -> number.longValue();
+            case "FLOAT64" -> number.doubleValue();
+            default -> value;
+        };
+    }
+
+    static Object zero(Type type) {
+        if (type.isNullable()) return null;
+        if (type.arrayElementType().isPresent()) return List.of();
+        String name = type.toString().replace("COMPACT_", "");
+        return switch (name) {
+            case "BOOLEAN" -> false;
+            case "STRING" -> "";
+            case "BYTES" -> new byte[0];
+            case "UUID" -> Uuid.ZERO_UUID;
+            default -> fit(type, 0);
+        };
+    }
+}

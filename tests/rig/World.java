@@ -1,0 +1,61 @@
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/** What a seed knows: its names, which no other seed uses, and what both brokers have answered so far. */
+public class World {
+    final Random random;
+    final List<String> topics = new ArrayList<>();
+    final List<String> groups = new ArrayList<>();
+    final String fresh;
+    final Map<String, Symbol> topicIds = new LinkedHashMap<>();
+    final Map<String, List<Symbol>> members = new LinkedHashMap<>();
+    final Map<String, Integer> generations = new LinkedHashMap<>();
+    final List<Symbol> producers = new ArrayList<>();
+    final Map<Symbol, Integer> sessions = new LinkedHashMap<>();
+    private int symbols;
+
+    World(String run, long seed) {
+        random = new Random(seed * 0x9E3779B97F4A7C15L + 1);
+        random.nextLong();
+        String prefix = run + "-" + seed + "-";
+        for (String name : List.of("one", "three", "compacted", "small")) topics.add(prefix + name);
+        for (String name : List.of("committed", "joined", "other")) groups.add(prefix + name);
+        fresh = prefix + "new";
+    }
+
+    Symbol symbol(Symbol.Kind kind) {
+        return new Symbol(kind, ++symbols);
+    }
+
+    /** Takes note of a value both brokers made up: of which topic, which group. */
+    void learned(Symbol symbol, Map<String, Object> within, Object request) {
+        switch (symbol.kind()) {
+            case TOPIC -> {
+                Object name = within.getOrDefault("name", within.getOrDefault("topic_name", within.get("topic")));
+                topicIds.put(name instanceof String text && !text.isEmpty() ? text : symbol.toString(), symbol);
+            }
+            case MEMBER -> {
+                if (request instanceof Map<?, ?> map && map.get("group_id") instanceof String group)
+                    members.computeIfAbsent(group, any -> new ArrayList<>()).add(symbol);
+            }
+            case PRODUCER -> producers.add(symbol);
+            case SESSION -> sessions.put(symbol, 1);
+        }
+    }
+
+    boolean chance(int percent) {
+        return random.nextInt(100) < percent;
+    }
+
+    @SafeVarargs
+    final <T> T one(T... values) {
+        return values[random.nextInt(values.length)];
+    }
+
+    <T> T one(List<T> values) {
+        return values.get(random.nextInt(values.size()));
+    }
+}
