@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients model help
+.PHONY: run test check bench binary generate clients model rig help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -26,6 +26,10 @@ clients:
 ## make model      2 000 random walks of the storage beside a model, with crashes (OTTLA_SEEDS=10000, OTTLA_SEED=7 for one)
 model:
 	@exec tools/model.sh
+
+## make rig      the same generated requests to Ottla and to Apache Kafka, answers compared (ARGS="--seeds 100")
+rig:
+	@exec tools/rig.sh $(ARGS)
 
 ## make bench      loads on Ottla and Apache Kafka in turn, and the ratios (ARGS="--pairs 3 produce-1k end-to-end")
 bench:

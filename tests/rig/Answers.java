@@ -39,6 +39,7 @@ public class Answers {
         if (value instanceof Object[] items) {
             List<Object> list = new ArrayList<>();
             for (Object item : items) list.add(plain(field, item));
+            if (field.equals("responses")) list = joined(list);
             if (!(items.length > 0 && items[0] instanceof Struct)) list.sort((a, b) -> String.valueOf(a).compareTo(String.valueOf(b)));
             return list;
         }
@@ -46,11 +47,25 @@ public class Answers {
         if (value instanceof MemoryRecords records) return records(records);
         if (value instanceof ByteBuffer bytes) return hex(bytes);
         return switch (field) {
-            case "throttle_time_ms", "host", "port", "client_host", "log_dir", "total_bytes", "usable_bytes", "cluster_id" -> "*";
+            case "throttle_time_ms", "host", "port", "client_host", "log_dir", "total_bytes", "usable_bytes", "cluster_id", "finalized_features_epoch" -> value.equals(-1L) ? value : "*";
             case "partition_size" -> ((Long) value) > 0 ? "*" : value;
             case "timestamp", "log_append_time_ms", "last_timestamp" -> time((Long) value);
             default -> value;
         };
+    }
+
+    /** Kafka lists a topic's partitions that failed apart from the others: the same topic once more. */
+    private static List<Object> joined(List<Object> topics) {
+        Map<Object, Map<String, Object>> joined = new LinkedHashMap<>();
+        for (Object item : topics) {
+            if (!(item instanceof Map<?, ?> topic) || !(topic.get("partitions") instanceof List<?> more)) return topics;
+            Map<String, Object> whole = joined.computeIfAbsent(topic.get("topic") + "/" + topic.get("topic_id"), any -> new LinkedHashMap<>());
+            List<Object> partitions = new ArrayList<>(whole.get("partitions") instanceof List<?> before ? before : List.of());
+            partitions.addAll(more);
+            topic.forEach((name, value) -> whole.put((String) name, value));
+            whole.put("partitions", partitions);
+        }
+        return new ArrayList<>(joined.values());
     }
 
     private static Object time(long at) {

@@ -21,7 +21,7 @@ public record Batch(Fault fault, Compression codec, String codecName, int record
     }
 
     static Batch random(Random random, Object producer) {
-        Fault fault = random.nextInt(100) < 65 ? Fault.NONE : Fault.values()[random.nextInt(Fault.values().length)];
+        Fault fault = random.nextInt(100) < 80 ? Fault.NONE : Fault.values()[random.nextInt(Fault.values().length)];
         Timing timing = random.nextInt(100) < 80 ? Timing.NORMAL : Timing.values()[random.nextInt(Timing.values().length)];
         Compression[] codecs = {Compression.NONE, Compression.NONE, Compression.gzip().build(), Compression.snappy().build(),
             Compression.lz4().build(), Compression.zstd().build()};
@@ -30,11 +30,11 @@ public record Batch(Fault fault, Compression codec, String codecName, int record
         boolean idempotent = producer != null && random.nextInt(100) < 40;
         int[] sizes = {0, 10, 10, 10, 100, 3_000, 1_100_000};
         int size = sizes[random.nextInt(random.nextInt(8) == 0 ? 7 : 6)];
-        short[] epochs = {0, 0, 0, 0, 1, -1};
+        short[] epochs = {0, 0, 0, 0, 0, 0, 0, 1, 1, -1};
         int[] sequences = {0, 0, 0, 1, 2, 3, 5, -1, Integer.MAX_VALUE};
         return new Batch(fault, codecs[codec], names[codec], 1 + random.nextInt(size > 10_000 ? 1 : 4), size, timing, random.nextInt(4) > 0,
-            idempotent ? producer : (Object) (-1L), idempotent ? epochs[random.nextInt(6)] : (short) -1,
-            idempotent ? sequences[random.nextInt(9)] : -1, random.nextInt(40) == 0);
+            idempotent ? producer : (Object) (-1L), idempotent ? epochs[random.nextInt(10)] : (short) -1,
+            idempotent ? sequences[random.nextInt(9)] : -1, random.nextInt(80) == 0);
     }
 
     /** The bytes for a side, or null for no records at all. */

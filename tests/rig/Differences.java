@@ -9,11 +9,12 @@ import java.util.regex.Pattern;
 
 /** The list of intended differences (differences.yaml), and which of its entries a run has met. */
 public class Differences {
-    /** Patterns match whole texts, except `request`, which is looked for anywhere; one that is missing matches all. */
+    /** Patterns match whole texts, except `where` and `request`, which are looked for anywhere; one that is missing matches all. */
     static class Entry {
         final JsonNode node;
         final Pattern api;
         final Pattern path;
+        final Pattern where;
         final Pattern kafka;
         final Pattern ottla;
         final Pattern request;
@@ -24,6 +25,7 @@ public class Differences {
             this.node = node;
             api = pattern(node, "api");
             path = pattern(node, "path");
+            where = pattern(node, "where");
             kafka = pattern(node, "kafka");
             ottla = pattern(node, "ottla");
             request = pattern(node, "request");
@@ -37,7 +39,8 @@ public class Differences {
 
         boolean explains(String apiName, String text, Compare.Difference one) {
             return api.matcher(apiName).matches() && path.matcher(one.path()).matches() && kafka.matcher(String.valueOf(one.kafka())).matches()
-                && ottla.matcher(String.valueOf(one.ottla())).matches() && (!node.has("request") || request.matcher(text).find());
+                && ottla.matcher(String.valueOf(one.ottla())).matches() && (!node.has("where") || where.matcher(one.where()).find())
+                && (!node.has("request") || request.matcher(text).find());
         }
     }
 

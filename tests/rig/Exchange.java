@@ -50,7 +50,7 @@ public class Exchange {
 
         @Override
         public String toString() {
-            return type.name + " v" + version + " " + show(tree) + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
+            return type.name + " v" + version + " " + show(tree) + (Requests.repeats(tree) ? " named twice" : "") + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
         }
 
         private static String show(Object value) {
@@ -94,11 +94,40 @@ public class Exchange {
             put(step, side);
             // One after the other: the time between them is then at most one answer long.
             if (!waits) step.answers[side] = await(step, side, Side.PATIENCE);
+            // A late answer must not be taken for that to the next request.
+            if (isSilent(step.answers[side])) step.lines[side].close();
         }
-        if (SETTLES.contains(step.type.name)) Thread.sleep(60);
+        if (SETTLES.contains(step.type.name)) settle();
         if (!waits || take(step, 250)) return true;
         waiting.add(step);
         return false;
+    }
+
+    /** Waits until Kafka's metadata and its logs are where its controller is. */
+    private void settle() throws Exception {
+        Thread.sleep(40);
+        List<String> names = new ArrayList<>(world.topics);
+        names.addAll(List.of(world.fresh + "1", world.fresh + "2", world.fresh + "-not-there"));
+        for (int again = 0; again < 50; again++) {
+            if (again > 0) Thread.sleep(40);
+            Object known = ask(ApiMessageType.METADATA, 5, Map.of("topics", names.stream().map(name -> Map.of("name", name)).toList()));
+            if (!(known instanceof Map<?, ?>)) continue;
+            List<Object> partitions = new ArrayList<>();
+            for (Object topic : (List<?>) ((Map<?, ?>) known).get("topics")) {
+                Map<?, ?> one = (Map<?, ?>) topic;
+                for (Object partition : (List<?>) one.get("partitions"))
+                    partitions.add(Map.of("name", one.get("name"), "partitions", List.of(Map.of("partition_index", ((Map<?, ?>) partition).get("partition_index"), "timestamp", -1L))));
+            }
+            Object ends = ask(ApiMessageType.LIST_OFFSETS, 1, Map.of("replica_id", -1, "topics", partitions));
+            if (!(known + "" + ends).matches("(?s).*(LEADER|error_code=UNKNOWN_TOPIC_OR_PARTITION, timestamp).*")) return;
+        }
+    }
+
+    private Object ask(ApiMessageType type, int version, Map<String, Object> tree) throws Exception {
+        Step step = new Step(type, version, tree, Damage.NONE, 0);
+        step.lines[0] = sides[0].main();
+        put(step, 0);
+        return await(step, 0, Side.PATIENCE);
     }
 
     /** Whether both have answered, waiting so many ms for the first and longer for the second. */

@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
-import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.protocol.types.BoundField;
 import org.apache.kafka.common.protocol.types.RawTaggedField;
 import org.apache.kafka.common.protocol.types.Schema;
@@ -56,10 +55,30 @@ public class Requests {
             int count = world.one(0, 1, 1, 1, 1, 1, 1, 2, 2, 3);
             if (count == 0 && world.chance(50)) count = 1;
             List<Object> items = new ArrayList<>();
-            for (int n = 0; n < count; n++) items.add(value(type.arrayElementType().get(), path, above));
+            boolean repeats = world.chance(2);
+            for (int n = 0; n < count; n++) {
+                Object item = value(type.arrayElementType().get(), path, above);
+                if (repeats || items.stream().noneMatch(other -> named(other).equals(named(item)))) items.add(item);
+            }
             return items;
         }
         return values.of(type, path, above);
+    }
+
+    /** What an element of an array is about: two of the same are a case of its own. */
+    private static Object named(Object item) {
+        if (!(item instanceof Map<?, ?> map)) return item instanceof byte[] ? item : String.valueOf(item);
+        List<Object> names = new ArrayList<>();
+        for (String key : List.of("name", "topic", "topic_name", "topic_id", "partition", "partition_index", "index", "group_id", "resource_type", "resource_name", "member_id", "group_instance_id"))
+            if (map.containsKey(key)) names.add(String.valueOf(map.get(key)));
+        return names.isEmpty() ? item : names;
+    }
+
+    /** Whether something is named twice. */
+    static boolean repeats(Object tree) {
+        if (tree instanceof Map<?, ?> map) return map.values().stream().anyMatch(Requests::repeats);
+        if (!(tree instanceof List<?> list)) return false;
+        return list.stream().map(Requests::named).distinct().count() < list.size() || list.stream().anyMatch(Requests::repeats);
     }
 
     /** The body as one side is to get it. */
@@ -100,6 +119,4 @@ public class Requests {
             return list.stream().map(item -> concrete(type.arrayElementType().orElseThrow(), item, side)).toArray();
         return value;
     }
-
-    static final Uuid ZERO = Uuid.ZERO_UUID;
 }

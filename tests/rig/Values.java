@@ -63,9 +63,9 @@ public class Values {
             case "records" -> Batch.random(world.random, world.producers.isEmpty() ? null : world.one(world.producers));
             case "max_wait_ms" -> world.one(0, 0, 0, 10, 100, -1);
             case "min_bytes" -> world.one(0, 1, 1, 100, 1_000_000, -1);
-            case "max_bytes" -> world.one(1_000_000, 52_428_800, Integer.MAX_VALUE, 1, 0, 200, -1);
-            case "partition_max_bytes" -> world.one(1_000_000, 1_048_576, 1_048_576, Integer.MAX_VALUE, 150, 1, 0, -1);
-            case "isolation_level" -> world.one(0, 0, 1, 1, 2, -1);
+            case "max_bytes" -> world.one(1_000_000, 52_428_800, Integer.MAX_VALUE, 1, 0, 200, world.chance(85) ? 100 : -1);
+            case "partition_max_bytes" -> world.one(1_000_000, 1_048_576, 1_048_576, Integer.MAX_VALUE, 150, 1, 0, world.chance(85) ? 90 : -1);
+            case "isolation_level" -> world.chance(97) ? world.one(0, 1) : world.one(2, -1);
             case "replica_id" -> world.one(-1, -1, -1, -1, -1, -1, -2, 1, 5);
             case "session_id" -> world.sessions.isEmpty() || world.chance(70) ? world.one(0, 0, 0, 0, 77) : world.one(new ArrayList<>(world.sessions.keySet()));
             case "session_epoch" -> sessionEpoch(above);

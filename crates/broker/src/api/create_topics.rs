@@ -79,8 +79,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
             .with_configs(Some(configs(cx, &created.configs))),
         Err(error) => result
             .with_error_code(ErrorCode::from(&error).code())
-            .with_error_message(Some(StrBytes::from_string(error.to_string())))
-            .with_configs(None),
+            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
     }
 }
 

@@ -29,13 +29,13 @@ impl Api for DescribeGroups {
         let version = cx.api_version();
         let describe = |name: GroupId| {
             let found = cx.groups().describe(&group::GroupId::from(name.as_str()));
-            let exists = found.is_ok();
             let described = match found {
                 Ok(found) => described(found, version),
                 Err(refused) => absent(refused, version),
             };
             let described = described.with_group_id(name);
-            if request.include_authorized_operations && exists {
+            // Before version 6 also of a group that is not there, as it is said to be dead.
+            if request.include_authorized_operations && described.error_code == ErrorCode::None.code() {
                 return described.with_authorized_operations(authorized_operations::GROUP);
             }
             described
@@ -80,4 +80,24 @@ fn described_member(member: MemberDescription, version: i16) -> DescribedGroupMe
 
 fn text(text: &Arc<str>) -> StrBytes {
     StrBytes::from_string(text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Running;
+
+    #[tokio::test]
+    async fn operations_are_told_of_a_dead_group_and_not_of_an_error() {
+        let running = Running::start(&[]).await.unwrap();
+        let mut client = running.client().await;
+        for version in 3..=6 {
+            let groups = vec![GroupId(StrBytes::from_static_str("absent"))];
+            let request =
+                DescribeGroupsRequest::default().with_groups(groups).with_include_authorized_operations(true);
+            let response = client.call(version, &request).await;
+            let expected = if version < 6 { authorized_operations::GROUP } else { i32::MIN };
+            assert_eq!(response.groups[0].authorized_operations, expected, "version {version}");
+        }
+    }
 }

@@ -35,7 +35,8 @@ impl Api for DescribeLogDirs {
                 let found = asked.iter().filter_map(|asked| {
                     let topic = catalog.topic(asked.topic.as_str())?;
                     let wanted: HashSet<i32> = asked.partitions.iter().copied().collect();
-                    Some(described(topic, |index| wanted.contains(&index)))
+                    let described = described(topic, |index| wanted.contains(&index));
+                    (!described.partitions.is_empty()).then_some(described)
                 });
                 found.collect()
             }
@@ -70,4 +71,25 @@ fn described(topic: &Topic, wanted: impl Fn(i32) -> bool) -> DescribeLogDirsTopi
     DescribeLogDirsTopic::default()
         .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
         .with_partitions(partitions.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::produce::tests::{broker_with, topic_name};
+    use codec::messages::describe_log_dirs_request::DescribableLogDirTopic;
+
+    #[tokio::test]
+    async fn a_topic_without_any_of_the_partitions_asked_for_is_left_out() {
+        let running = broker_with(&[("orders", &[]), ("parcels", &[])]).await;
+        let mut client = running.client().await;
+        let asked = |name, index| {
+            DescribableLogDirTopic::default().with_topic(topic_name(name)).with_partitions(vec![index])
+        };
+        let request = DescribeLogDirsRequest::default()
+            .with_topics(Some(vec![asked("orders", 99), asked("parcels", 0)]));
+        let response = client.call(4, &request).await;
+        let topics: Vec<_> = response.results[0].topics.iter().map(|topic| topic.name.as_str()).collect();
+        assert_eq!(topics, ["parcels"]);
+    }
 }

@@ -35,7 +35,6 @@ use crate::partition::fetch::{self, FetchTerms, Fetched, PartitionAnswer, Served
 use crate::partition::fetch_budget::FetchShare;
 use crate::partition::fetch_limits::bytes_from_wire;
 use crate::partition::fetch_set::{PartitionFetch, TopicKey};
-use crate::partition::position::epoch_from_wire;
 
 const TOPIC_IDS_FROM: i16 = 13;
 const READ_COMMITTED: i8 = 1;
@@ -116,9 +115,14 @@ fn wanted(topic: TopicKey, partition: &FetchPartition) -> PartitionFetch {
         index: partition.partition,
         fetch_offset: partition.fetch_offset,
         max_bytes: bytes_from_wire(partition.partition_max_bytes),
-        current_leader_epoch: epoch_from_wire(partition.current_leader_epoch),
-        last_fetched_epoch: epoch_from_wire(partition.last_fetched_epoch),
+        current_leader_epoch: fetch_epoch(partition.current_leader_epoch),
+        last_fetched_epoch: fetch_epoch(partition.last_fetched_epoch),
     }
+}
+
+/// An epoch of a fetch, where any negative one stands for none (Kafka's `FetchRequest.optionalEpoch`), as nowhere else.
+fn fetch_epoch(epoch: i32) -> Option<i32> {
+    (epoch >= 0).then_some(epoch)
 }
 
 fn response(fetched: Fetched) -> FetchResponse {

@@ -30,6 +30,11 @@ impl Api for LeaveGroup {
         };
         let leaving: Vec<LeavingMember> = named.iter().map(leaving).collect();
         let response = match cx.groups().leave(&group_id, &leaving).await {
+            // Since version 3 members fail one by one, also where there is no group (Kafka's `GroupCoordinatorService`).
+            Err(GroupError::UnknownMemberId) if cx.api_version() > 2 => {
+                let unknown = |member| answer(member, Err(GroupError::UnknownMemberId));
+                LeaveGroupResponse::default().with_members(named.into_iter().map(unknown).collect())
+            }
             Err(error) => LeaveGroupResponse::default().with_error_code(ErrorCode::from(error).code()),
             Ok(results) if cx.api_version() <= 2 => {
                 let code = results.into_iter().next().map_or(ErrorCode::None, code);
@@ -66,4 +71,35 @@ fn answer(member: MemberIdentity, result: Result<(), GroupError>) -> MemberRespo
 
 fn code(result: Result<(), GroupError>) -> ErrorCode {
     result.err().map_or(ErrorCode::None, ErrorCode::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Running;
+    use codec::messages::StrBytes;
+
+    #[tokio::test]
+    async fn members_of_a_group_that_is_not_there_are_unknown_one_by_one() {
+        let running = Running::start(&[]).await.unwrap();
+        let mut client = running.client().await;
+        let member = |id| MemberIdentity::default().with_member_id(StrBytes::from_static_str(id));
+        for version in 0..=5 {
+            let request =
+                LeaveGroupRequest::default().with_group_id(StrBytes::from_static_str("absent").into());
+            let request = if version > 2 {
+                request.with_members(vec![member("a"), member("b")])
+            } else {
+                request.with_member_id(StrBytes::from_static_str("a"))
+            };
+            let response = client.call(version, &request).await;
+            let codes: Vec<i16> = response.members.iter().map(|member| member.error_code).collect();
+            let unknown = ErrorCode::UnknownMemberId.code();
+            if version > 2 {
+                assert_eq!((response.error_code, codes), (0, vec![unknown, unknown]));
+            } else {
+                assert_eq!((response.error_code, codes), (unknown, vec![]));
+            }
+        }
+    }
 }

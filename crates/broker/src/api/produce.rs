@@ -150,10 +150,11 @@ impl Reading<'_> {
         rules: Option<&ProduceRules>,
         data: PartitionProduceData,
     ) -> Result<AppendEntry, ProduceError> {
-        required_acks(self.acks)?;
         let partition = state.as_ref().map_err(|error| *error)?.partition(data.index)?.partition;
         let rules = rules.ok_or(PartitionError::UnknownTopicOrPartition)?;
         let batch = check(data.records, rules, self.version, self.cx.clock().now_ms())?;
+        // As in Kafka, only a request that is sound so far is blamed for its acks.
+        required_acks(self.acks)?;
         Ok(AppendEntry { partition, batch, log_append_time: rules.log_append_time })
     }
 }

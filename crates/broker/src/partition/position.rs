@@ -63,9 +63,10 @@ pub(crate) fn check_leader_epoch(leader_epoch: i32, believed: Option<i32>) -> Re
     }
 }
 
-/// An epoch from the wire, where a negative one stands for none.
+/// An epoch from the wire, where -1 stands for none. Lower ones are as wrong as any that is
+/// too old (Kafka's `RequestUtils.getLeaderEpoch`).
 pub(crate) fn epoch_from_wire(epoch: i32) -> Option<i32> {
-    (epoch >= 0).then_some(epoch)
+    (epoch != -1).then_some(epoch)
 }
 
 /// What `position` leads to in a log in `state`, for a reader that sees what lies before `visible_end`.
@@ -164,8 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn negative_epochs_are_none() {
+    fn minus_one_is_no_epoch() {
         assert_eq!(epoch_from_wire(-1), None);
+        assert_eq!(check_leader_epoch(0, epoch_from_wire(-2)), Err(PartitionError::FencedLeaderEpoch));
         assert_eq!(epoch_from_wire(0), Some(0));
     }
 }

@@ -92,6 +92,7 @@ async fn each_topic_is_refused_for_itself_with_a_text() {
     for (result, (topic, code)) in response.topics.iter().zip(&cases) {
         assert_eq!((&result.name, result.error_code), (&topic.name, *code), "{:?}", result.error_message);
         assert_eq!(result.error_message.is_some(), *code != 0);
+        assert_eq!(result.configs.as_ref().map(Vec::is_empty), Some(*code != 0), "never null");
     }
     assert_eq!(response.topics.len(), cases.len());
 }

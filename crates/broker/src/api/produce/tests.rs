@@ -240,6 +240,8 @@ async fn acks_that_are_none_of_the_three_are_refused() {
     for acks in [2, -2, i16::MAX] {
         let response = client.call(9, &request(acks, &[("orders", 0, batch("v"))])).await;
         assert_eq!(response.responses[0].partition_responses[0].error_code, 21);
+        let nowhere = client.call(9, &request(acks, &[("nowhere", 0, batch("v"))])).await;
+        assert_eq!(nowhere.responses[0].partition_responses[0].error_code, 3, "the topic comes first");
     }
     assert_eq!(produce(&mut client, 9, &[("orders", 0, batch("v"))]).await[0].base_offset, 0);
 }
