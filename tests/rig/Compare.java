@@ -94,10 +94,12 @@ public class Compare {
             StringBuilder key = new StringBuilder();
             for (String name : KEYS) {
                 if (!struct.containsKey(name)) continue;
-                if ((name.equals("base_offset") || name.equals("node_id")) && key.length() > 0) continue;
+                if (name.equals("base_offset") && struct.containsKey("index") || name.equals("node_id") && struct.containsKey("key")) continue;
                 if (name.equals("topic_id") && key.length() > 0 && !key.toString().equals("null")) continue;
                 Object value = known(side, name, struct.get(name));
-                boolean unbound = value instanceof Uuid id && !id.equals(Uuid.ZERO_UUID) && key.length() > 0;
+                // A member that only the leader has been told of so far.
+                boolean unbound = value instanceof Uuid id && !id.equals(Uuid.ZERO_UUID) && key.length() > 0
+                    || name.equals("member_id") && value instanceof String text && text.matches(".*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}");
                 key.append(key.length() == 0 ? "" : "/").append(unbound ? "?" : value);
             }
             String text = key.toString();
