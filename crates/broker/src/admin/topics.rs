@@ -130,6 +130,11 @@ pub(crate) fn check_name(name: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
+/// What is said of a topic that does not exist: whether it could.
+pub(crate) fn absent(name: &str) -> TopicError {
+    check_name(name).err().unwrap_or(TopicError::UnknownTopic)
+}
+
 /// What Kafka compares to keep topics apart whose metrics would have the same name.
 fn collision_key(name: &str) -> String {
     name.replace('.', "_")

@@ -54,16 +54,15 @@ fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<Partition
             Some(partition) => {
                 answer.with_active_producers(partition.producers().into_iter().map(producer).collect())
             }
-            None => answer.with_error_code(absent(&asked.name).code()),
+            None => {
+                let code = ErrorCode::from(&topics::absent(&asked.name));
+                let text = StrBytes::from_static_str(code.message());
+                answer.with_error_code(code.code()).with_error_message(Some(text))
+            }
         }
     };
     let partitions = asked.partition_indexes.iter().map(|index| one(*index)).collect();
     TopicResponse::default().with_name(asked.name.clone()).with_partitions(partitions)
-}
-
-fn absent(name: &str) -> ErrorCode {
-    topics::check_name(name)
-        .map_or_else(|error| ErrorCode::from(&error), |()| ErrorCode::UnknownTopicOrPartition)
 }
 
 fn producer((id, state): (i64, storage::ProducerState)) -> ProducerState {

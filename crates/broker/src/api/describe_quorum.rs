@@ -59,11 +59,12 @@ fn is_the_one_partition(topics: &[AskedTopic]) -> bool {
 }
 
 fn unknown(topic: AskedTopic) -> TopicData {
+    let code = ErrorCode::UnknownTopicOrPartition;
     let partitions = topic.partitions.iter().map(|partition| {
         PartitionData::default()
             .with_partition_index(partition.partition_index)
-            .with_error_code(ErrorCode::UnknownTopicOrPartition.code())
-            .with_error_message(None)
+            .with_error_code(code.code())
+            .with_error_message(Some(StrBytes::from_static_str(code.message())))
     });
     TopicData::default().with_topic_name(topic.topic_name).with_partitions(partitions.collect())
 }

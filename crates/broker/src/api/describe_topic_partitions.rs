@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
-use codec::messages::describe_topic_partitions_request::Cursor as AskedCursor;
+use codec::messages::describe_topic_partitions_request::{Cursor as AskedCursor, TopicRequest};
 use codec::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
@@ -29,7 +29,7 @@ impl Api for DescribeTopicPartitions {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        if request.cursor.as_ref().is_some_and(|cursor| cursor.partition_index < 0) {
+        if request.cursor.as_ref().is_some_and(|cursor| points_nowhere(cursor, &request.topics)) {
             return Ok(Reply::Response(refuse_all(request)));
         }
         let limit = request.response_partition_limit.min(cx.config().max_request_partition_size_limit).max(1);
@@ -56,9 +56,19 @@ impl Api for DescribeTopicPartitions {
     }
 }
 
+/// Whether the cursor has no partition, or not one of the topics that are asked for by name.
+fn points_nowhere(cursor: &AskedCursor, named: &[TopicRequest]) -> bool {
+    let is_named = || named.iter().any(|topic| topic.name == cursor.topic_name);
+    cursor.partition_index < 0 || !(named.is_empty() || is_named())
+}
+
 /// The answer to a cursor that points nowhere.
 fn refuse_all(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
-    let refused = request.topics.into_iter().map(|topic| failed(topic.name, ErrorCode::InvalidRequest));
+    let refused = request.topics.into_iter().map(|topic| {
+        DescribeTopicPartitionsResponseTopic::default()
+            .with_name(Some(topic.name))
+            .with_error_code(ErrorCode::InvalidRequest.code())
+    });
     DescribeTopicPartitionsResponse::default().with_topics(refused.collect()).with_next_cursor(None)
 }
 
@@ -96,7 +106,9 @@ impl Page {
             let start = start.map_or(0, |cursor| cursor.partition_index);
             match catalog.topic(name) {
                 Some(topic) => self.topic(topic, usize::try_from(start).unwrap_or(0)),
-                None if named => self.topics.push(failed(at(name, 0).topic_name, absent(name))),
+                None if named => {
+                    self.topics.push(failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name))))
+                }
                 None => {}
             }
             if self.next.is_some() {
@@ -125,11 +137,6 @@ impl Page {
 fn at(name: &str, partition: i32) -> Cursor {
     let name = TopicName(StrBytes::from_string(name.to_owned()));
     Cursor::default().with_topic_name(name).with_partition_index(partition)
-}
-
-fn absent(name: &str) -> ErrorCode {
-    topics::check_name(name)
-        .map_or_else(|error| ErrorCode::from(&error), |()| ErrorCode::UnknownTopicOrPartition)
 }
 
 /// Its one replica leads, is in sync, and leaves no other to be eligible.

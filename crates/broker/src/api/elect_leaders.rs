@@ -2,15 +2,15 @@
 //!
 //! Versions 0–2. v1: unclean elections (KIP-460), a top-level error. v2: flexible. As Kafka's
 //! `ReplicationControlManager.electLeaders`: who names partitions hears ELECTION_NOT_NEEDED of each; who asks for all of
-//! them hears only of those that needed an election, which is none.
+//! them hears of all topics, but only of partitions that needed an election, which is none.
 
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
 use codec::messages::elect_leaders_request::TopicPartitions;
 use codec::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
-use codec::messages::{ElectLeadersRequest, ElectLeadersResponse, StrBytes};
-use storage::{Catalog, Topic};
+use codec::messages::{ElectLeadersRequest, ElectLeadersResponse, StrBytes, TopicName};
+use storage::Topic;
 
 use crate::admin::topics;
 use crate::api::{Answer, Api, Disconnect, Reply};
@@ -27,14 +27,18 @@ impl Api for ElectLeaders {
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let catalog = cx.io().catalog();
+        let all = || catalog.topics().map(|topic| asked_for_none(&topic.name)).collect();
+        let asked: Vec<TopicPartitions> = request.topic_partitions.unwrap_or_else(all);
+        check_count(asked.iter().map(|topic| topic.partitions.len()))?;
         let response = ElectLeadersResponse::default();
         if !ELECTION_TYPES.contains(&request.election_type) {
-            return Ok(Reply::Response(response.with_error_code(ErrorCode::InvalidRequest.code())));
+            let results = asked.into_iter().map(|topic| result(topic, |_, _| unknown_type()));
+            let response = response.with_error_code(ErrorCode::InvalidRequest.code());
+            return Ok(Reply::Response(response.with_replica_election_results(results.collect())));
         }
-        let catalog = cx.io().catalog();
-        let asked = request.topic_partitions.unwrap_or_default();
-        check_count(asked.iter().map(|topic| topic.partitions.len()))?;
-        let results = asked.into_iter().map(|topic| elect(&catalog, topic)).collect();
+        let elect = |name: &str, partition| outcome(catalog.topic(name).map(AsRef::as_ref), name, partition);
+        let results = asked.into_iter().map(|topic| result(topic, elect)).collect();
         Ok(Reply::Response(response.with_replica_election_results(results)))
     }
 
@@ -61,11 +65,21 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().take(topics::MAX_NAME_LENGTH).collect()
 }
 
-fn elect(catalog: &Catalog, asked: TopicPartitions) -> ReplicaElectionResult {
-    let topic = catalog.topic(&asked.topic);
-    let name = &shown(&asked.topic);
+fn asked_for_none(topic: &str) -> TopicPartitions {
+    TopicPartitions::default().with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
+}
+
+fn unknown_type() -> (ErrorCode, String) {
+    (ErrorCode::InvalidRequest, "Unknown election type: 0 is preferred, 1 is unclean.".to_owned())
+}
+
+/// What `outcome` says of each partition, as an answer.
+fn result(
+    asked: TopicPartitions,
+    outcome: impl Fn(&str, i32) -> (ErrorCode, String),
+) -> ReplicaElectionResult {
     let one = |partition: i32| {
-        let (code, text) = outcome(topic.map(AsRef::as_ref), name, partition);
+        let (code, text) = outcome(&asked.topic, partition);
         PartitionResult::default()
             .with_partition_id(partition)
             .with_error_code(code.code())
@@ -76,6 +90,7 @@ fn elect(catalog: &Catalog, asked: TopicPartitions) -> ReplicaElectionResult {
 }
 
 fn outcome(topic: Option<&Topic>, name: &str, partition: i32) -> (ErrorCode, String) {
+    let name = shown(name);
     let Some(topic) = topic else {
         return (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {name}"));
     };

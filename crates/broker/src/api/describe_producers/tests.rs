@@ -43,6 +43,7 @@ async fn what_does_not_exist_and_what_is_repeated_is_refused() {
     let asked = asking(&[("t", &[0, 2, -1, 0]), ("absent", &[0]), ("a b", &[0]), ("t", &[0, 1])]);
     let response = running.client().await.call(0, &asked).await;
     let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    assert!(partitions.clone().all(|one| one.error_message.is_some() == (one.error_code != 0)));
     let codes: Vec<_> = partitions.map(|one| (one.partition_index, one.error_code)).collect();
     assert_eq!(codes, [(0, 0), (2, 3), (-1, 3), (0, 42), (0, 3), (0, 17), (0, 42), (1, 0)]);
 }

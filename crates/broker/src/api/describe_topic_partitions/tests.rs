@@ -2,7 +2,6 @@
 
 use codec::messages::CreateTopicsRequest;
 use codec::messages::create_topics_request::CreatableTopic;
-use codec::messages::describe_topic_partitions_request::TopicRequest;
 use tokio::net::TcpStream;
 
 use super::super::produce::tests::topic_name;
@@ -118,6 +117,13 @@ async fn what_does_not_exist_is_told_of_where_it_is_named() {
     let gone = cursor.clone().with_topic_name(topic_name("aa"));
     let rest = told(&client.call(0, &asking(&[], 2000).with_cursor(Some(gone))).await);
     assert_eq!(rest, [topic("b", 0, &[0, 1, 2])]);
-    let refused = client.call(0, &asked.with_cursor(Some(cursor.with_partition_index(-1)))).await;
-    assert!(refused.topics.iter().all(|topic| topic.error_code == 42), "{refused:?}");
+    let unnamed = cursor.clone().with_topic_name(topic_name("c"));
+    for cursor in [cursor.with_partition_index(-1), unnamed] {
+        let refused = client.call(0, &asked.clone().with_cursor(Some(cursor))).await;
+        assert_eq!(refused.topics.len(), 4);
+        for topic in &refused.topics {
+            assert_eq!((topic.error_code, topic.partitions.len()), (42, 0), "{refused:?}");
+            assert!(topic.topic_id.is_nil() && topic.topic_authorized_operations == i32::MIN);
+        }
+    }
 }

@@ -1,7 +1,5 @@
 //! `elect_leaders.rs` through a socket.
 
-use codec::messages::TopicName;
-
 use super::super::produce::tests::{broker_with, topic_name};
 use super::*;
 
@@ -23,15 +21,22 @@ async fn the_leader_leads_already() {
         let results: Vec<_> = results.map(|one| (one.partition_id, one.error_code)).collect();
         assert_eq!(results, [(0, 84), (1, 84), (2, 3), (-1, 3), (0, 3)], "version {version}");
         let all = request.with_topic_partitions(None);
-        assert!(client.call(version, &all).await.replica_election_results.is_empty());
+        let results = client.call(version, &all).await.replica_election_results;
+        let [topic] = results.as_slice() else { panic!("{results:?}") };
+        assert!(topic.topic == topic_name("t") && topic.partition_result.is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_kind_of_election_that_does_not_exist_is_refused() {
     let running = broker_with(&[("t", &[])]).await;
-    let request = ElectLeadersRequest::default().with_election_type(2).with_topic_partitions(None);
-    assert_eq!(running.client().await.call(2, &request).await.error_code, 42);
+    let asked = vec![partitions(topic_name("t"), &[0, 7])];
+    let request = ElectLeadersRequest::default().with_election_type(2).with_topic_partitions(Some(asked));
+    let response = running.client().await.call(2, &request).await;
+    let results = response.replica_election_results.iter().flat_map(|topic| &topic.partition_result);
+    let results: Vec<_> =
+        results.map(|one| (one.partition_id, one.error_code, one.error_message.is_some())).collect();
+    assert_eq!((response.error_code, results), (42, vec![(0, 42, true), (7, 42, true)]));
 }
 
 #[tokio::test]

@@ -146,6 +146,7 @@ impl GroupService {
         group_id: &GroupId,
         wanted: &[(Arc<str>, i32)],
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        not_empty(group_id)?;
         let step = self.step(group_id, false, |slot, env, out| slot.machine.delete_offsets(env, wanted, out));
         let (result, ticket) = step.ok_or(GroupError::GroupIdNotFound)?;
         ticket.durable().await?;

@@ -338,6 +338,8 @@ async fn an_unknown_group_is_created_by_those_who_may() {
     assert!(setup.service.list().is_empty(), "a refusal leaves no group behind");
     let nameless = setup.service.join(&GroupId::from(""), request(&MemberId::none())).await;
     assert_eq!(nameless.result.err(), Some(GroupError::InvalidGroupId));
+    let deleted = setup.service.delete_offsets(&GroupId::from(""), &[]).await;
+    assert_eq!(deleted.err(), Some(GroupError::InvalidGroupId));
 }
 
 /// Groups are created, used and deleted from several threads at once; whatever a commit was told must then be true.
