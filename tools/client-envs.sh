@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Makes, once, what the client suites run in: a Python environment per client version, Kafka's jars, the compiled Java
-# driver. All of it lives in the cache; each part has a stamp made of what it was built from, so a changed pin rebuilds it.
+# and Go drivers, Node's packages. All of it lives in the cache; each part has a stamp made of what it was built from, so a changed pin rebuilds it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 suites=$root/tests/clients
 venvs=$OTTLA_CACHE/venvs
 jars=$OTTLA_CACHE/kafka-4.3.0
 classes=$OTTLA_CACHE/java-driver
+go_drivers=$OTTLA_CACHE/go-drivers
+node_drivers=$OTTLA_CACHE/node-drivers
 
 # fresh FOLDER WHAT: whether FOLDER was made from exactly WHAT.
 fresh() { [[ -f $1/.stamp && $(cat "$1/.stamp") == "$2" ]]; }
@@ -52,4 +54,22 @@ if ! fresh "$classes" "$stamp"; then
     rm -rf "$classes" && mkdir -p "$classes"
     javac -nowarn -XDsuppressNotes -cp "$jars/libs/*" -d "$classes" "$suites/drivers/java/Driver.java"
     echo "$stamp" >"$classes/.stamp"
+fi
+
+# Modules and build cache are Go's own, below the home folder; go.mod and go.sum pin every module.
+stamp="$(go version) $(find "$suites/go" -type f | LC_ALL=C sort | xargs cat | sha256sum)"
+if ! fresh "$go_drivers" "$stamp"; then
+    say "Go drivers"
+    rm -rf "$go_drivers" && mkdir -p "$go_drivers"
+    (cd "$suites/go" && GOFLAGS="-trimpath -buildvcs=false" go build -o "$go_drivers/" ./... >&2)
+    echo "$stamp" >"$go_drivers/.stamp"
+fi
+
+stamp="$(node --version) $(cat "$suites"/node/*.js* | sha256sum)"
+if ! fresh "$node_drivers" "$stamp"; then
+    say "Node drivers"
+    rm -rf "$node_drivers" && mkdir -p "$node_drivers"
+    cp "$suites"/node/*.js* "$node_drivers/"
+    (cd "$node_drivers" && npm ci --silent --no-audit --no-fund --ignore-scripts >&2)
+    echo "$stamp" >"$node_drivers/.stamp"
 fi

@@ -15,6 +15,7 @@ fi
 "$root/tools/client-envs.sh"
 
 export OTTLA_VENVS=$OTTLA_CACHE/venvs OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLASSES=$OTTLA_CACHE/java-driver
+export OTTLA_GO_DRIVERS=$OTTLA_CACHE/go-drivers OTTLA_NODE_DRIVERS=$OTTLA_CACHE/node-drivers
 export PYTHONDONTWRITEBYTECODE=1
 cd "$root/tests/clients"
 # A broker per worker; most of a test's time is waiting, so more workers than cores.

@@ -14,6 +14,8 @@ needs() {
 has_libclang() { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' || compgen -G '/usr/lib/*/libclang*.so*' || [[ -n ${LIBCLANG_PATH:-} ]]; }
 has_clang_headers() { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || [[ -n ${LIBCLANG_PATH:-} ]]; }
 has_jdk() { have java && have javac; }
+# From 1.21 on, go fetches by itself the release that go.mod asks for.
+has_go() { have go && [[ $(go env GOVERSION) =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 21)); }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 for_building() {
@@ -29,6 +31,9 @@ for_testing() {
     needs default-jdk-headless has_jdk
     needs maven have mvn
     needs kcat have kcat
+    needs golang-go has_go
+    needs nodejs have node
+    needs npm have npm
     needs shellcheck have shellcheck
     # The power-cut test mounts a disk of its own, which only root can.
     [[ $EUID != 0 ]] || needs e2fsprogs have mkfs.ext4

@@ -22,8 +22,32 @@ _DRIVERS = pathlib.Path(__file__).parent.parent / "drivers"
 VENVS = pathlib.Path(os.environ.get("OTTLA_VENVS", "~/.cache/ottla/venvs")).expanduser()
 JAVA_CLASSES = pathlib.Path(os.environ.get("OTTLA_JAVA_CLASSES", "~/.cache/ottla/java-driver")).expanduser()
 
+GO_DRIVERS = pathlib.Path(os.environ.get("OTTLA_GO_DRIVERS", "~/.cache/ottla/go-drivers")).expanduser()
+NODE_DRIVERS = pathlib.Path(os.environ.get("OTTLA_NODE_DRIVERS", "~/.cache/ottla/node-drivers")).expanduser()
+
 KAFKA_PYTHON = ["kafka-python-1.4.7", "kafka-python-2.0.2", "kafka-python-2.3.3", "kafka-python-3.0.12"]
-CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", "java-4.3.0", "kcat"]
+# Sarama speaks as the release in its Config.Version does: one library, a client per release.
+GO = ["franz-go-1.22.2", "sarama-1.61.1-as-0.10.2.0", "sarama-1.61.1-as-2.1.0", "sarama-1.61.1-as-4.3.1", "kafka-go-0.4.51"]
+NODE = ["kafkajs-2.2.4"]
+CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", "java-4.3.0", "kcat", *GO, *NODE]
+
+
+# What a library offers no call for, by the names of the drivers' operations.
+NO_CALL = {
+    "kafka-python-1.4.7": {"delete_group"},
+    "aiokafka-0.14.0": {"delete_group"},
+    "kafka-go-0.4.51": {"pause"},
+    # Refused by the library itself, as Kafka 0.10.2 had no such API.
+    "sarama-1.61.1-as-0.10.2.0": {"delete_group", "create_partitions", "describe_configs"},
+}
+
+# Clients that need versions the broker does not serve yet: their tests run and may fail (conftest.py).
+AWAITING = {"sarama-1.61.1-as-0.10.2.0": "Produce 2, Fetch 3 and CreateTopics 1 are not served"}
+
+
+def can(client, *operations):
+    """Whether the library has a call for each of them."""
+    return NO_CALL.get(client, set()).isdisjoint(operations)
 
 
 class DriverError(Exception):
@@ -47,6 +71,14 @@ def command(client):
         return [python_of(client), str(_DRIVERS / "aio.py")]
     if client.startswith("java"):
         return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{JAVA_CLASSES}:{KAFKA_LIBS}/*", "Driver"]
+    if client.startswith("franz-go"):
+        return [str(GO_DRIVERS / "franz")]
+    if client.startswith("sarama"):
+        return ["env", f"SARAMA_VERSION={client.rsplit('-', 1)[-1]}", str(GO_DRIVERS / "sarama")]
+    if client.startswith("kafka-go"):
+        return [str(GO_DRIVERS / "segmentio")]
+    if client.startswith("kafkajs"):
+        return ["node", str(NODE_DRIVERS / "kafkajs.js")]
     return [python_of("suite"), str(_DRIVERS / "kcat.py")]
 
 
