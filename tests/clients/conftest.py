@@ -9,18 +9,9 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from harness.broker import new_broker
-from harness.drivers import AWAITING, Driver
+from harness.drivers import Driver
 
 _numbers = itertools.count()
-
-
-def pytest_collection_modifyitems(items):
-    """What the broker does not serve yet is known, not hidden: such tests run, and may fail."""
-    for item in items:
-        parameters = getattr(item, "callspec", None)
-        for value in parameters.params.values() if parameters else ():
-            if isinstance(value, str) and value in AWAITING:
-                item.add_marker(pytest.mark.xfail(reason=AWAITING[value], strict=False))
 
 
 @pytest.hookimpl(hookwrapper=True)

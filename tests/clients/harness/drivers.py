@@ -41,9 +41,6 @@ NO_CALL = {
     "sarama-1.61.1-as-0.10.2.0": {"delete_group", "create_partitions", "describe_configs"},
 }
 
-# Clients that need versions the broker does not serve yet: their tests run and may fail (conftest.py).
-AWAITING = {"sarama-1.61.1-as-0.10.2.0": "Produce 2, Fetch 3 and CreateTopics 1 are not served"}
-
 
 def can(client, *operations):
     """Whether the library has a call for each of them."""
