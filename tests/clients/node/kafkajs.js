@@ -2,15 +2,15 @@
 'use strict'
 
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
-const lz4 = require('lz4js')
+const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
 const { SETTLE, emit, say, pack, unpack, sleep, main } = require('./lines')
 
 // KafkaJS has gzip; the others are left to its users.
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async encoder => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async buffer => Buffer.from(lz4.decompress(buffer)),
+  compress: encoder => lz4.compressFrame(encoder.buffer),
+  decompress: buffer => lz4.decompressFrame(buffer),
 })
 const zstd = new Promise(resolve => ZstdCodec.run(codec => resolve(new codec.Streaming())))
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
