@@ -183,7 +183,9 @@ class Operations:
         if VERSION < (2, 0):
             raise NotImplementedError("kafka-python 1.4 cannot delete groups")
         deleted = self.admin.delete_consumer_groups([group]) if VERSION < (3, 0) else self.admin.delete_groups([group])
-        return str(deleted)
+        for _, error in deleted.items() if isinstance(deleted, dict) else deleted:
+            if error not in (kafka.errors.NoError, "OK"):
+                raise error if isinstance(error, type) else RuntimeError(error)
 
 
 def _flat_configs(found):

@@ -26,7 +26,7 @@ class Hand:
     def produce(self, topic, values, partition=0, timestamps=None):
         """Sends values (bytes) to one partition, dated now or as given, and waits until all are acknowledged."""
         errors = []
-        producer = Producer({**self.config, "linger.ms": 5})
+        producer = Producer({**self.config, "linger.ms": 5, "message.max.bytes": 8 << 20})
         for number, value in enumerate(values):
             producer.produce(topic, value=value, partition=partition, timestamp=timestamps[number] if timestamps else 0,
                              on_delivery=lambda error, _: error and errors.append(error))

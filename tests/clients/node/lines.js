@@ -22,7 +22,8 @@ async function serve(operations) {
       emit({ ok: answer === undefined ? null : answer })
     } catch (error) {
       say(error.stack)
-      emit({ error: `${error.name}: ${error.message}` })
+      const parts = [...(error.errors || []), ...(error.groups || []).map(one => one.error)].map(one => `; ${one.type}: ${one.message}`)
+      emit({ error: `${error.name}: ${error.message}${parts.join('')}` })
     }
   }
   process.exit(0)
