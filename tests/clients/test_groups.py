@@ -50,6 +50,11 @@ def pair(client, broker, group, topic, session_ms):
     return members
 
 
+def shares(members):
+    """How many partitions each of them owns."""
+    return [len(member.pump().assigned or []) for member in members]
+
+
 def end(members):
     for member in members:
         member.kill()
@@ -91,6 +96,29 @@ def test_the_survivor_takes_over_where_the_dead_member_committed(broker, name, c
             # Not before what the dead member heard committed, not beyond what it was given to read.
             assert began >= dead.committed.get(partition, 0), f"partition {partition} went back"
             assert began <= max([99, *dead.read.get(partition, [])]) + 1, f"partition {partition} went ahead"
+    finally:
+        end(members)
+
+
+def test_members_join_and_leave(broker, name, client):
+    """A third member takes its share; when it closes its consumer the others have it at once, long before any session ends."""
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name, PARTITIONS)
+    produce(hand, name, 50)
+    members = pair(client, broker, name, name, RESTART_SESSION_MS)
+    try:
+        members.append(Member(client, broker.bootstrap, name, name, RESTART_SESSION_MS))
+        eventually("each of three owns two", lambda: shares(members) == [2, 2, 2], seconds=30)
+        wait_for_commits(hand, name, name, 50, members)
+        third = members.pop()
+        third.leave()
+        drained(third)
+        eventually("each of two owns three", lambda: shares(members) == [3, 3], seconds=15)
+        produce(hand, name, 50)
+        wait_for_commits(hand, name, name, 100, members)
+        for partition in range(PARTITIONS):
+            seen = {offset for member in (*members, third) for offset in member.read.get(partition, [])}
+            assert seen == set(range(100)), f"skipped records of partition {partition}"
     finally:
         end(members)
 

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import OffsetAndMetadata
 
-from lines import SETTLE, emit, packed_record, serve, unpack, unpack_headers
+from lines import SETTLE, emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
 
 
 class Operations:
@@ -207,7 +207,8 @@ async def member(bootstrap, group, topic, session_ms):
         session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_records=50)
     consumer.subscribe([topic], listener=Reporter(consumer))
     await consumer.start()
-    while True:
+    leaving = leaves_at_end_of_input()
+    while not leaving.is_set():
         got = await consumer.getmany(timeout_ms=100)
         if not got:
             continue
@@ -218,6 +219,7 @@ async def member(bootstrap, group, topic, session_ms):
         except aiokafka.errors.CommitFailedError:
             continue
         emit({"event": "committed", "offsets": {tp.partition: offset for tp, offset in offsets.items()}})
+    await consumer.stop()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
-from lines import SETTLE, emit, packed_record, serve, unpack, unpack_headers
+from lines import SETTLE, emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
 
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 
@@ -217,7 +217,8 @@ def member(bootstrap, group, topic, session_ms):
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
         session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_records=50)
     consumer.subscribe([topic], listener=Reporter(consumer))
-    while True:
+    leaving = leaves_at_end_of_input()
+    while not leaving.is_set():
         got = consumer.poll(timeout_ms=100)
         if not got:
             continue
@@ -228,6 +229,7 @@ def member(bootstrap, group, topic, session_ms):
         except kafka.errors.CommitFailedError:
             continue  # a rebalance took the partitions: whoever has them now reads again from the last commit
         emit({"event": "committed", "offsets": {tp.partition: offset for tp, offset in offsets.items()}})
+    consumer.close()
 
 
 if __name__ == "__main__":

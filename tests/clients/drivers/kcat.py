@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
-from lines import emit, packed_record, serve, unpack
+from lines import emit, leaves_at_end_of_input, packed_record, serve, unpack
 
 
 def run(*arguments, data=b"", timeout=60):
@@ -99,6 +100,8 @@ def member(bootstrap, group, topic, session_ms):
          "-X", "session.timeout.ms=%d" % session_ms, "-X", "heartbeat.interval.ms=500",
          "-X", "auto.commit.interval.ms=200", topic],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    leaving = leaves_at_end_of_input()
+    threading.Thread(target=lambda: leaving.wait() and kcat.terminate(), daemon=True).start()
     for raw in kcat.stdout:
         line = raw.decode(errors="replace").strip()
         if line.startswith("%"):
@@ -108,7 +111,8 @@ def member(bootstrap, group, topic, session_ms):
         elif line:
             partition, offset = line.split()
             emit({"event": "read", "offsets": {partition: [int(offset)]}})
-    emit({"error": "kcat ended with %s" % kcat.wait()})
+    if not leaving.is_set():
+        emit({"error": "kcat ended with %s" % kcat.wait()})
 
 
 if __name__ == "__main__":

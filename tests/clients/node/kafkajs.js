@@ -251,6 +251,7 @@ async function member(bootstrap, { group, topic, session_ms: sessionTimeout }) {
   const consumer = client(bootstrap).consumer({ groupId: group, sessionTimeout, heartbeatInterval: 500, maxWaitTimeInMs: 100, retry: { retries: 100, initialRetryTime: 50, maxRetryTime: 500 } })
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
     emit({ event: 'assigned', partitions: payload.memberAssignment[topic] || [], generation: null }))
+  process.stdin.resume().on('end', () => consumer.disconnect().then(() => process.exit(0)))
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
   await consumer.run({

@@ -328,7 +328,7 @@ func sorted(set map[int32]bool) []int32 {
 	return found
 }
 
-func member(bootstrap string, settings line.Member) error {
+func member(ctx context.Context, bootstrap string, settings line.Member) error {
 	var lock sync.Mutex
 	owned := map[int32]bool{}
 	given := func(_ context.Context, client *kgo.Client, added map[string][]int32) {
@@ -356,8 +356,8 @@ func member(bootstrap string, settings line.Member) error {
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
-	for {
+	defer client.CloseAllowingRebalance()
+	for ctx.Err() == nil {
 		records := client.PollRecords(ctx, 50).Records()
 		if len(records) > 0 {
 			read, next := map[int32][]int64{}, map[int32]int64{}
@@ -374,4 +374,5 @@ func member(bootstrap string, settings line.Member) error {
 		}
 		client.AllowRebalance()
 	}
+	return nil
 }

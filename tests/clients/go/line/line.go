@@ -4,9 +4,11 @@ package line
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -122,16 +124,29 @@ func Say(format string, words ...any) { fmt.Fprintf(os.Stderr, format+"\n", word
 // Operation answers one request.
 type Operation func(Request) (any, error)
 
-// Main runs a driver: DRIVER calls|member BOOTSTRAP SETTINGS.
-func Main(calls func(bootstrap string) map[string]Operation, member func(bootstrap string, settings Member) error) {
+// untilEndOfInput is done when stdin ends: the member is to leave then.
+func untilEndOfInput() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	return ctx
+}
+
+// Main runs a driver: DRIVER calls|member BOOTSTRAP SETTINGS. A member leaves its group when its context is done.
+func Main(calls func(bootstrap string) map[string]Operation, member func(ctx context.Context, bootstrap string, settings Member) error) {
 	mode, bootstrap := os.Args[1], os.Args[2]
 	if mode == "member" {
 		var settings Member
 		if err := json.Unmarshal([]byte(os.Args[3]), &settings); err != nil {
 			panic(err)
 		}
-		Emit(map[string]any{"error": fmt.Sprint(member(bootstrap, settings))})
-		os.Exit(1)
+		if err := member(untilEndOfInput(), bootstrap, settings); err != nil {
+			Emit(map[string]any{"error": err.Error()})
+			os.Exit(1)
+		}
+		return
 	}
 	operations := calls(bootstrap)
 	in := bufio.NewReader(os.Stdin)

@@ -398,7 +398,7 @@ func (m *reporter) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 	}
 }
 
-func member(bootstrap string, settings line.Member) error {
+func member(ctx context.Context, bootstrap string, settings line.Member) error {
 	with := config()
 	with.Consumer.Offsets.Initial = sarama.OffsetOldest
 	with.Consumer.Offsets.AutoCommit.Enable = false
@@ -417,10 +417,11 @@ func member(bootstrap string, settings line.Member) error {
 		}
 	}()
 	handler := &reporter{topic: settings.Topic}
-	for {
-		if err := group.Consume(context.Background(), []string{settings.Topic}, handler); err != nil {
+	for ctx.Err() == nil {
+		if err := group.Consume(ctx, []string{settings.Topic}, handler); err != nil {
 			line.Say("consume: %v", err)
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
+	return group.Close()
 }

@@ -299,7 +299,7 @@ func (d driver) deleteGroup(r line.Request) (any, error) {
 	return nil, answer.Errors[r.Group]
 }
 
-func member(bootstrap string, settings line.Member) error {
+func member(ctx context.Context, bootstrap string, settings line.Member) error {
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: settings.Group, Brokers: []string{bootstrap}, Topics: []string{settings.Topic}, StartOffset: kafka.FirstOffset,
 		SessionTimeout: settings.Session(), HeartbeatInterval: 500 * time.Millisecond, ErrorLogger: kafka.LoggerFunc(line.Say)})
@@ -307,7 +307,10 @@ func member(bootstrap string, settings line.Member) error {
 		return err
 	}
 	for {
-		generation, err := group.Next(context.Background())
+		generation, err := group.Next(ctx)
+		if ctx.Err() != nil {
+			return group.Close()
+		}
 		if err != nil {
 			line.Say("next: %v", err)
 			var network net.Error
