@@ -112,6 +112,9 @@ pub fn all() -> Vec<Sample> {
         Sample::of(delete_records),
         Sample::of(init_producer_id),
         Sample::of(offset_for_leader_epoch),
+        Sample::of(describe_acls),
+        Sample::of(create_acls),
+        Sample::of(delete_acls),
         Sample::of(describe_configs),
         Sample::of(alter_configs),
         Sample::of(|_| {
@@ -390,6 +393,38 @@ fn alter_partition_reassignments(_: i16) -> AlterPartitionReassignmentsRequest {
     let partition = ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1)]));
     let topic = ReassignableTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
     AlterPartitionReassignmentsRequest::default().with_topics(vec![topic])
+}
+
+fn describe_acls(_: i16) -> DescribeAclsRequest {
+    DescribeAclsRequest::default()
+        .with_resource_type_filter(2)
+        .with_resource_name_filter(Some(text("t")))
+        .with_principal_filter(Some(text("User:p")))
+        .with_host_filter(Some(text("*")))
+        .with_operation(3)
+        .with_permission_type(3)
+}
+
+fn create_acls(_: i16) -> CreateAclsRequest {
+    let creation = create_acls_request::AclCreation::default()
+        .with_resource_type(2)
+        .with_resource_name(text("t"))
+        .with_principal(text("User:p"))
+        .with_host(text("*"))
+        .with_operation(3)
+        .with_permission_type(3);
+    CreateAclsRequest::default().with_creations(vec![creation])
+}
+
+fn delete_acls(_: i16) -> DeleteAclsRequest {
+    let filter = delete_acls_request::DeleteAclsFilter::default()
+        .with_resource_type_filter(2)
+        .with_resource_name_filter(Some(text("t")))
+        .with_principal_filter(Some(text("User:p")))
+        .with_host_filter(Some(text("*")))
+        .with_operation(3)
+        .with_permission_type(3);
+    DeleteAclsRequest::default().with_filters(vec![filter])
 }
 
 fn list_partition_reassignments(_: i16) -> ListPartitionReassignmentsRequest {

@@ -9,6 +9,7 @@
 //! A message says for each version whether it is laid out here or in kafka-protocol (`Extended::layout`), so that
 //! whoever handles an API sees one type. What a version lacks is at its default when read, and left out when written.
 
+mod acls;
 mod api_versions;
 mod create_topics;
 mod delete_topics;

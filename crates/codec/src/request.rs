@@ -212,6 +212,9 @@ macro_rules! for_each_extended_api_but_fetch {
             19 "CreateTopics" CreateTopicsRequest => CreateTopicsResponse;
             20 "DeleteTopics" DeleteTopicsRequest => DeleteTopicsResponse;
             23 "OffsetForLeaderEpoch" OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
+            29 "DescribeAcls" DescribeAclsRequest => DescribeAclsResponse;
+            30 "CreateAcls" CreateAclsRequest => CreateAclsResponse;
+            31 "DeleteAcls" DeleteAclsRequest => DeleteAclsResponse;
             32 "DescribeConfigs" DescribeConfigsRequest => DescribeConfigsResponse;
             35 "DescribeLogDirs" DescribeLogDirsRequest => DescribeLogDirsResponse;
         }
@@ -238,9 +241,6 @@ macro_rules! for_each_plain_api {
             "EndTxn" EndTxnRequest => EndTxnResponse;
             "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse;
             "TxnOffsetCommit" TxnOffsetCommitRequest => TxnOffsetCommitResponse;
-            "DescribeAcls" DescribeAclsRequest => DescribeAclsResponse;
-            "CreateAcls" CreateAclsRequest => CreateAclsResponse;
-            "DeleteAcls" DeleteAclsRequest => DeleteAclsResponse;
             "AlterConfigs" AlterConfigsRequest => AlterConfigsResponse;
             "AlterReplicaLogDirs" AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse;
             "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse;

@@ -12,6 +12,9 @@ use codec::{Chain, DecodeError, Request, Response};
 const GOLDEN: &str =
     concat!(include_str!("golden/java_legacy.txt"), "\n", include_str!("golden/java_newest.txt"));
 
+/// `PatternType.LITERAL`, which all resources are that have no pattern type.
+const LITERAL: i8 = 3;
+
 fn unhex(hex: &str) -> Bytes {
     let digits: Vec<u8> = hex.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect::<Vec<u8>>().into()
@@ -180,6 +183,47 @@ fn topics() {
         &[0],
         |_, request| assert_eq!(&*request.topic_names[0].0, "orders"),
         |_, response| assert_eq!(response.responses[0].error_code, 3),
+    );
+}
+
+#[test]
+fn acls() {
+    exchanged::<DescribeAclsRequest>(
+        &[0],
+        |_, request| {
+            let names = (request.resource_name_filter.as_deref(), request.principal_filter.as_deref());
+            assert_eq!((names, request.pattern_type_filter), ((Some("orders"), None), LITERAL));
+            assert_eq!((request.host_filter.as_deref(), request.operation), (Some("*"), 3));
+        },
+        |_, response| {
+            let resource = &response.resources[0];
+            assert_eq!((&*resource.resource_name, resource.pattern_type), ("orders", LITERAL));
+            assert_eq!((&*resource.acls[0].principal, resource.acls[0].permission_type), ("User:me", 3));
+        },
+    );
+    exchanged::<CreateAclsRequest>(
+        &[0],
+        |_, request| {
+            let creation = &request.creations[0];
+            assert_eq!((&*creation.resource_name, creation.resource_pattern_type), ("orders", LITERAL));
+            assert_eq!((&*creation.principal, &*creation.host), ("User:me", "*"));
+        },
+        |_, response| assert_eq!(response.results[0].error_code, 54),
+    );
+    exchanged::<DeleteAclsRequest>(
+        &[0],
+        |_, request| {
+            let filter = &request.filters[0];
+            let names = (filter.principal_filter.as_deref(), filter.host_filter.as_deref());
+            assert_eq!((names, filter.pattern_type_filter), ((Some("User:me"), None), LITERAL));
+        },
+        |_, response| {
+            let acl = &response.filter_results[0].matching_acls[0];
+            assert_eq!(
+                (&*acl.resource_name, &*acl.principal, acl.pattern_type),
+                ("orders", "User:me", LITERAL)
+            );
+        },
     );
 }
 

@@ -140,6 +140,28 @@ public class GoldenLegacy {
         request(ApiKeys.DESCRIBE_LOG_DIRS, 0, new DescribeLogDirsRequestData().setTopics(null));
         response(ApiKeys.DESCRIBE_LOG_DIRS, 0, new DescribeLogDirsResponseData().setResults(List.of(
             new DescribeLogDirsResponseData.DescribeLogDirsResult().setLogDir("/data"))));
+        acls();
+    }
+
+    static void acls() {
+        request(ApiKeys.DESCRIBE_ACLS, 0, new DescribeAclsRequestData().setResourceTypeFilter((byte) 2).setResourceNameFilter("orders")
+            .setPrincipalFilter(null).setHostFilter("*").setOperation((byte) 3).setPermissionType((byte) 1));
+        response(ApiKeys.DESCRIBE_ACLS, 0, new DescribeAclsResponseData().setThrottleTimeMs(5).setErrorMessage(null).setResources(List.of(
+            new DescribeAclsResponseData.DescribeAclsResource().setResourceType((byte) 2).setResourceName("orders").setAcls(List.of(
+                new DescribeAclsResponseData.AclDescription().setPrincipal("User:me").setHost("*").setOperation((byte) 3)
+                    .setPermissionType((byte) 3))))));
+        request(ApiKeys.CREATE_ACLS, 0, new CreateAclsRequestData().setCreations(List.of(
+            new CreateAclsRequestData.AclCreation().setResourceType((byte) 2).setResourceName("orders").setPrincipal("User:me")
+                .setHost("*").setOperation((byte) 3).setPermissionType((byte) 3))));
+        response(ApiKeys.CREATE_ACLS, 0, new CreateAclsResponseData().setResults(List.of(
+            new CreateAclsResponseData.AclCreationResult().setErrorCode((short) 54).setErrorMessage("none"))));
+        request(ApiKeys.DELETE_ACLS, 0, new DeleteAclsRequestData().setFilters(List.of(
+            new DeleteAclsRequestData.DeleteAclsFilter().setResourceTypeFilter((byte) 2).setResourceNameFilter("orders")
+                .setPrincipalFilter("User:me").setHostFilter(null).setOperation((byte) 3).setPermissionType((byte) 1))));
+        response(ApiKeys.DELETE_ACLS, 0, new DeleteAclsResponseData().setFilterResults(List.of(
+            new DeleteAclsResponseData.DeleteAclsFilterResult().setErrorMessage(null).setMatchingAcls(List.of(
+                new DeleteAclsResponseData.DeleteAclsMatchingAcl().setErrorMessage(null).setResourceType((byte) 2)
+                    .setResourceName("orders").setPrincipal("User:me").setHost("*").setOperation((byte) 3).setPermissionType((byte) 3))))));
     }
 
     static OffsetForLeaderEpochRequestData epochs() {

@@ -8,7 +8,7 @@ import time
 
 import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import OffsetAndMetadata
 
@@ -172,6 +172,22 @@ class Operations:
         async with self._admin() as admin:
             answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
             return {entry[0]: entry[1] for answer in answers for resource in answer.resources for entry in resource[4]}
+
+    async def alter_config(self, topic, key, value):
+        async with self._admin() as admin:
+            for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {key: value})]):
+                for code, message, *_ in answer.resources:
+                    if code:
+                        raise aiokafka.errors.for_code(code)(message)
+
+    async def delete_records(self, topic, partition, before):
+        tp = TopicPartition(topic, partition)
+        async with self._admin() as admin:
+            return (await admin.delete_records({tp: RecordsToDelete(before_offset=before)}))[tp]
+
+    async def describe_cluster(self):
+        async with self._admin() as admin:
+            return len((await admin.describe_cluster())["brokers"])
 
     async def list_groups(self):
         async with self._admin() as admin:

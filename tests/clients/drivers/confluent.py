@@ -5,8 +5,10 @@ import sys
 import time
 
 import confluent_kafka
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka import OFFSET_BEGINNING, Consumer, ElectionType, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions,
+    NewTopic, ResourcePatternType, ResourceType)
 
 from lines import emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
 
@@ -140,6 +142,29 @@ class Operations:
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
         entries = self.admin.describe_configs([resource])[resource].result(10)
         return {name: entry.value for name, entry in entries.items()}
+
+    def alter_config(self, topic, key, value):
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        self.admin.incremental_alter_configs([resource])[resource].result(10)
+
+    def delete_records(self, topic, partition, before):
+        tp = TopicPartition(topic, partition, before)
+        return self.admin.delete_records([tp])[tp].result(10).low_watermark
+
+    def describe_cluster(self):
+        return len(self.admin.describe_cluster().result(10).nodes)
+
+    def elect_leaders(self, topic, partition):
+        tp = TopicPartition(topic, partition)
+        error = self.admin.elect_leaders(ElectionType.PREFERRED, [tp]).result(10)[tp]
+        if error is not None:
+            raise KafkaException(error)
+
+    def acls(self):
+        # describe_acls answers with an empty list where the broker answers with an error.
+        acl = AclBinding(ResourceType.TOPIC, "any", ResourcePatternType.LITERAL, "User:me", "*", AclOperation.READ, AclPermissionType.ALLOW)
+        self.admin.create_acls([acl])[acl].result(10)
 
     def list_groups(self):
         found = self.admin.list_consumer_groups().result(10)

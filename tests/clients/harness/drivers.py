@@ -34,11 +34,19 @@ CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", "java-4.3
 
 # What a library offers no call for, by the names of the drivers' operations.
 NO_CALL = {
-    "kafka-python-1.4.7": {"delete_group"},
-    "aiokafka-0.14.0": {"delete_group"},
-    "kafka-go-0.4.51": {"pause"},
+    "kafka-python-1.4.7": {
+        "delete_group", "delete_records", "log_dirs", "describe_cluster", "elect_leaders", "delete_offsets", "reassignments"},
+    "kafka-python-2.0.2": {"delete_records", "log_dirs", "elect_leaders", "delete_offsets", "reassignments"},
+    "kafka-python-2.3.3": {"delete_offsets", "reassignments"},
+    "confluent-kafka-2.16.1": {"log_dirs", "delete_offsets", "reassignments"},
+    "aiokafka-0.14.0": {"delete_group", "log_dirs", "elect_leaders", "delete_offsets", "reassignments", "acls"},
+    "kafka-go-0.4.51": {"pause", "delete_records", "log_dirs"},
+    "kafkajs-2.2.4": {"log_dirs", "elect_leaders", "delete_offsets"},
     # Refused by the library itself, as Kafka 0.10.2 had no such API.
-    "sarama-1.61.1-as-0.10.2.0": {"delete_group", "create_partitions", "describe_configs"},
+    "sarama-1.61.1-as-0.10.2.0": {
+        "delete_group", "create_partitions", "describe_configs", "alter_config", "delete_records", "log_dirs", "elect_leaders",
+        "delete_offsets", "reassignments", "acls"},
+    "sarama-1.61.1-as-2.1.0": {"elect_leaders", "delete_offsets", "reassignments"},
 }
 
 

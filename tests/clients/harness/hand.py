@@ -1,7 +1,7 @@
 """The harness's own hand on a broker, by confluent-kafka: sets the scene and looks at the outcome."""
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from .process import eventually
 
@@ -32,6 +32,10 @@ class Hand:
                              on_delivery=lambda error, _: error and errors.append(error))
         assert producer.flush(30) == 0 and not errors, errors
 
+    def configs(self, topic):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        return {name: entry.value for name, entry in self.admin.describe_configs([resource])[resource].result(10).items()}
+
     def ends(self, topic, partition=0):
         """Log start and high watermark; None while there is no such topic."""
         consumer = Consumer({**self.config, "group.id": "hand"})
@@ -41,6 +45,14 @@ class Hand:
             if error.args[0].code() in (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
                 return None
             raise
+        finally:
+            consumer.close()
+
+    def commit(self, group, topic, partition, offset):
+        """As a program commits that is no member."""
+        consumer = Consumer({**self.config, "group.id": group})
+        try:
+            consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
         finally:
             consumer.close()
 

@@ -243,6 +243,24 @@ function calls(bootstrap) {
       return { state: found.state, members: found.members.length }
     }),
 
+    alter_config: ({ topic, key: name, value }) => admin(async one => {
+      await one.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries: [{ name, value }] }] })
+    }),
+
+    // It keeps the low watermark to itself: the answer is where the partition begins afterwards.
+    delete_records: ({ topic, partition, before }) => admin(async one => {
+      await one.fetchTopicOffsets(topic) // or its metadata is "not loaded"
+      await one.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })
+      return Number((await one.fetchTopicOffsets(topic)).find(p => p.partition === partition).low)
+    }),
+
+    describe_cluster: () => admin(async one => (await one.describeCluster()).brokers.length),
+
+    reassignments: () => admin(async one => (await one.listPartitionReassignments({})).topics.length),
+
+    acls: () => admin(async one =>
+      (await one.describeAcls({ resourceType: 1, resourcePatternType: 1, operation: 1, permissionType: 1 })).resources.length),
+
     delete_group: ({ group }) => admin(async one => { await one.deleteGroups([group]) }),
   }
 }

@@ -22,7 +22,9 @@ async function serve(operations) {
       emit({ ok: answer === undefined ? null : answer })
     } catch (error) {
       say(error.stack)
-      const parts = [...(error.errors || []), ...(error.groups || []).map(one => one.error)].map(one => `; ${one.type}: ${one.message}`)
+      // What failed in detail is in different places.
+      const details = [error.errors, error.groups, (error.cause || {}).partitions].flatMap(found => found || [])
+      const parts = details.map(one => one.error || one).map(one => `; ${one.type}: ${one.message}`)
       emit({ error: `${error.name}: ${error.message}${parts.join('')}` })
     }
   }

@@ -24,6 +24,7 @@ func main() {
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
 			"delete_topic": d.deleteTopic, "create_partitions": d.createPartitions, "describe_configs": d.describeConfigs,
 			"list_groups": d.listGroups, "describe_group": d.describeGroup, "delete_group": d.deleteGroup,
+			"alter_config": d.alterConfig, "delete_records": d.deleteRecords, "log_dirs": d.logDirs, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
 	}, member)
 }
@@ -316,6 +317,87 @@ func (d driver) deleteGroup(r line.Request) (any, error) {
 	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
 		answer, err := admin.DeleteGroup(ctx, r.Group)
 		return nil, errors.Join(err, answer.Err)
+	})
+}
+
+func (d driver) alterConfig(r line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		answers, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: r.Key, Value: &r.Value}}, r.Topic)
+		for _, one := range answers {
+			err = errors.Join(err, one.Err)
+		}
+		return nil, err
+	})
+}
+
+func (d driver) deleteRecords(r line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		before := kadm.Offsets{}
+		before.Add(kadm.Offset{Topic: r.Topic, Partition: r.Partition, At: r.Before})
+		answers, err := admin.DeleteRecords(ctx, before)
+		if err := errors.Join(err, answers.Error()); err != nil {
+			return nil, err
+		}
+		return answers[r.Topic][r.Partition].LowWatermark, nil
+	})
+}
+
+func (d driver) logDirs(r line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		wanted := kadm.TopicsSet{}
+		wanted.Add(r.Topic, 0)
+		answers, err := admin.DescribeAllLogDirs(ctx, wanted)
+		sizes := []int64{}
+		answers.Each(func(one kadm.DescribedLogDir) {
+			err = errors.Join(err, one.Err)
+			one.Topics.Each(func(partition kadm.DescribedLogDirPartition) { sizes = append(sizes, partition.Size) })
+		})
+		return sizes, err
+	})
+}
+
+func (d driver) describeCluster(line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		found, err := admin.BrokerMetadata(ctx)
+		return len(found.Brokers), err
+	})
+}
+
+func (d driver) electLeaders(r line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		wanted := kadm.TopicsSet{}
+		wanted.Add(r.Topic, r.Partition)
+		answers, err := admin.ElectLeaders(ctx, kadm.ElectPreferredReplica, wanted)
+		return nil, errors.Join(err, answers[r.Topic][r.Partition].Err)
+	})
+}
+
+func (d driver) deleteOffsets(r line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		wanted := kadm.TopicsSet{}
+		wanted.Add(r.Topic, r.Partition)
+		answers, err := admin.DeleteOffsets(ctx, r.Group, wanted)
+		return nil, errors.Join(err, answers[r.Topic][r.Partition])
+	})
+}
+
+func (d driver) reassignments(line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		found, err := admin.ListPartitionReassignments(ctx, nil)
+		return len(found), err
+	})
+}
+
+func (d driver) acls(line.Request) (any, error) {
+	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
+		everything := kadm.NewACLs().AnyResource().Allow().AllowHosts().Deny().DenyHosts().Operations(kadm.OpAny).ResourcePatternType(kadm.ACLPatternAny)
+		answers, err := admin.DescribeACLs(ctx, everything)
+		found := 0
+		for _, one := range answers {
+			err = errors.Join(err, one.Err)
+			found += len(one.Described)
+		}
+		return found, err
 	})
 }
 

@@ -66,6 +66,9 @@ type Request struct {
 	Offset     int64             `json:"offset"`
 	Metadata   string            `json:"metadata"`
 	Configs    map[string]string `json:"configs"`
+	Key        string            `json:"key"`
+	Value      string            `json:"value"`
+	Before     int64             `json:"before"`
 }
 
 // Linger is how long a producer may gather records.

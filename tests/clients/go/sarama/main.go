@@ -23,6 +23,7 @@ func main() {
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
 			"delete_topic": d.deleteTopic, "create_partitions": d.createPartitions, "describe_configs": d.describeConfigs,
 			"list_groups": d.listGroups, "describe_group": d.describeGroup, "delete_group": d.deleteGroup,
+			"alter_config": d.alterConfig, "delete_records": d.deleteRecords, "log_dirs": d.logDirs, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
 	}, member)
 }
@@ -353,6 +354,93 @@ func (d driver) describeGroup(r line.Request) (any, error) {
 
 func (d driver) deleteGroup(r line.Request) (any, error) {
 	return d.admin(func(admin sarama.ClusterAdmin) (any, error) { return nil, admin.DeleteConsumerGroup(r.Group) })
+}
+
+func (d driver) alterConfig(r line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		if !config().Version.IsAtLeast(sarama.V2_3_0_0) {
+			return nil, admin.AlterConfig(sarama.TopicResource, r.Topic, map[string]*string{r.Key: &r.Value}, false)
+		}
+		set := sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &r.Value}
+		return nil, admin.IncrementalAlterConfig(sarama.TopicResource, r.Topic, map[string]sarama.IncrementalAlterConfigsEntry{r.Key: set}, false)
+	})
+}
+
+// It keeps the low watermark to itself: the answer is where the partition begins afterwards.
+func (d driver) deleteRecords(r line.Request) (any, error) {
+	_, err := d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		return nil, admin.DeleteRecords(r.Topic, map[int32]int64{r.Partition: r.Before})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.client(func(client sarama.Client) (any, error) {
+		return client.GetOffset(r.Topic, r.Partition, sarama.OffsetOldest)
+	})
+}
+
+func (d driver) logDirs(r line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		brokers, _, err := admin.DescribeCluster()
+		if err != nil {
+			return nil, err
+		}
+		found, err := admin.DescribeLogDirs([]int32{brokers[0].ID()})
+		sizes := []int64{}
+		for _, dir := range found[brokers[0].ID()] {
+			for _, topic := range dir.Topics {
+				if topic.Topic == r.Topic {
+					for _, partition := range topic.Partitions {
+						sizes = append(sizes, partition.Size)
+					}
+				}
+			}
+		}
+		return sizes, err
+	})
+}
+
+func (d driver) describeCluster(line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		brokers, _, err := admin.DescribeCluster()
+		return len(brokers), err
+	})
+}
+
+func (d driver) electLeaders(r line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		found, err := admin.ElectLeaders(sarama.PreferredElection, map[string][]int32{r.Topic: {r.Partition}})
+		if err != nil {
+			return nil, err
+		}
+		if one := found[r.Topic][r.Partition]; one != nil && one.ErrorCode != sarama.ErrNoError {
+			return nil, one.ErrorCode
+		}
+		return nil, nil
+	})
+}
+
+func (d driver) deleteOffsets(r line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		return nil, admin.DeleteConsumerGroupOffset(r.Group, r.Topic, r.Partition)
+	})
+}
+
+// It asks for a topic's partitions only, by number.
+func (d driver) reassignments(r line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		found, err := admin.ListPartitionReassignments(r.Topic, []int32{0})
+		return len(found), err
+	})
+}
+
+func (d driver) acls(line.Request) (any, error) {
+	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		found, err := admin.ListAcls(sarama.AclFilter{
+			ResourceType: sarama.AclResourceAny, ResourcePatternTypeFilter: sarama.AclPatternAny,
+			Operation: sarama.AclOperationAny, PermissionType: sarama.AclPermissionAny})
+		return len(found), err
+	})
 }
 
 func sorted(set map[int32]bool) []int32 {

@@ -26,6 +26,7 @@ func main() {
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
 			"delete_topic": d.deleteTopic, "create_partitions": d.createPartitions, "describe_configs": d.describeConfigs,
 			"list_groups": d.listGroups, "describe_group": d.describeGroup, "delete_group": d.deleteGroup,
+			"alter_config": d.alterConfig, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
 	}, member)
 }
@@ -297,6 +298,61 @@ func (d driver) deleteGroup(r line.Request) (any, error) {
 		return nil, err
 	}
 	return nil, answer.Errors[r.Group]
+}
+
+func (d driver) alterConfig(r line.Request) (any, error) {
+	answer, err := d.client.IncrementalAlterConfigs(context.Background(), &kafka.IncrementalAlterConfigsRequest{
+		Resources: []kafka.IncrementalAlterConfigsRequestResource{{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: r.Topic,
+			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: r.Key, Value: r.Value, ConfigOperation: kafka.ConfigOperationSet}}}}})
+	if err != nil {
+		return nil, err
+	}
+	return nil, answer.Resources[0].Error
+}
+
+func (d driver) describeCluster(line.Request) (any, error) {
+	answer, err := d.client.Metadata(context.Background(), &kafka.MetadataRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return len(answer.Brokers), nil
+}
+
+func (d driver) electLeaders(r line.Request) (any, error) {
+	answer, err := d.client.ElectLeaders(context.Background(), &kafka.ElectLeadersRequest{
+		Topic: r.Topic, Partitions: []int{int(r.Partition)}, Timeout: 10 * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	return nil, errors.Join(answer.Error, answer.PartitionResults[0].Error)
+}
+
+func (d driver) deleteOffsets(r line.Request) (any, error) {
+	answer, err := d.client.OffsetDelete(context.Background(), &kafka.OffsetDeleteRequest{
+		GroupID: r.Group, Topics: map[string][]int{r.Topic: {int(r.Partition)}}})
+	if err != nil {
+		return nil, err
+	}
+	return nil, errors.Join(answer.Error, answer.Topics[r.Topic][0].Error)
+}
+
+func (d driver) reassignments(line.Request) (any, error) {
+	answer, err := d.client.ListPartitionReassignments(context.Background(), &kafka.ListPartitionReassignmentsRequest{Timeout: 10 * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	return len(answer.Topics), answer.Error
+}
+
+func (d driver) acls(line.Request) (any, error) {
+	answer, err := d.client.DescribeACLs(context.Background(), &kafka.DescribeACLsRequest{Filter: kafka.ACLFilter{
+		ResourceTypeFilter: kafka.ResourceTypeAny, ResourcePatternTypeFilter: kafka.PatternTypeAny,
+		Operation: kafka.ACLOperationTypeAny, PermissionType: kafka.ACLPermissionTypeAny}})
+	if err != nil {
+		return nil, err
+	}
+	return len(answer.Resources), answer.Error
 }
 
 func member(ctx context.Context, bootstrap string, settings line.Member) error {
