@@ -54,8 +54,20 @@ def name():
     return f"t{os.getpid()}-{next(_numbers)}"
 
 
+@pytest.fixture(scope="session")
+def drivers(broker):
+    """The clients' processes of this worker, by client: to start one takes longer than most tests."""
+    running = {}
+    yield running
+    for one in running.values():
+        one.kill()
+
+
 @pytest.fixture
-def driver(broker, client):
-    """The parametrised client, connected to the shared broker."""
-    with Driver(client, broker.bootstrap) as one:
-        yield one
+def driver(drivers, broker, client):
+    """The parametrised client, connected to the shared broker; a new process if the last test left it in the midst of a call."""
+    if client in drivers and not drivers[client].idle():
+        drivers.pop(client).kill()
+    if client not in drivers:
+        drivers[client] = Driver(client, broker.bootstrap)
+    return drivers[client]

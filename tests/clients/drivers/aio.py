@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import OffsetAndMetadata
 
-from lines import SETTLE, emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
+from lines import SETTLE, emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 
 class Operations:
@@ -60,19 +60,20 @@ class Operations:
         finally:
             await producer.stop()
 
-    async def consume(self, topic, partition, count, timeout):
+    async def consume(self, topic, counts, timeout):
         consumer = self._consumer(fetch_max_wait_ms=50)
         await consumer.start()
         try:
-            tp = TopicPartition(topic, partition)
-            consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
-            records, deadline = [], time.time() + timeout
-            while len(records) < count and time.time() < deadline:
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
+            left, records, deadline = wanted(counts), [], time.time() + timeout
+            partitions = [TopicPartition(topic, partition) for partition in left]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            while not is_read(left) and time.time() < deadline:
+                for tp, batch in (await consumer.getmany(timeout_ms=200)).items():
+                    left[tp.partition] -= len(batch)
                     records += batch
             return [packed_record(r.partition, r.offset, r.key, r.value, r.headers, r.timestamp, r.timestamp_type)
-                    for r in records[:count]]
+                    for r in records]
         finally:
             await consumer.stop()
 

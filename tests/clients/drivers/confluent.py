@@ -10,7 +10,7 @@ from confluent_kafka.admin import (
     AclBinding, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions,
     NewTopic, ResourcePatternType, ResourceType)
 
-from lines import emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
+from lines import emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 
 class Operations:
@@ -47,18 +47,19 @@ class Operations:
         offsets = [outcome[number][1] for number in range(len(records))]
         return [None if acks == "0" or offset is None or offset < 0 else offset for offset in offsets]
 
-    def consume(self, topic, partition, count, timeout):
+    def consume(self, topic, counts, timeout):
         # Short waits at the end of the log, as close() waits for the fetch that is out.
         consumer = self.consumer(**{"fetch.wait.max.ms": 50})
         try:
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-            records, deadline = [], time.time() + timeout
-            while len(records) < count and time.time() < deadline:
+            left, records, deadline = wanted(counts), [], time.time() + timeout
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in left])
+            while not is_read(left) and time.time() < deadline:
                 message = consumer.poll(0.2)
                 if message is None:
                     continue
                 if message.error():
                     raise KafkaException(message.error())
+                left[message.partition()] -= 1
                 kind, timestamp = message.timestamp()
                 records.append(packed_record(message.partition(), message.offset(), message.key(), message.value(),
                                              message.headers(), timestamp, kind - 1))

@@ -9,7 +9,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
-from lines import SETTLE, emit, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers
+from lines import SETTLE, emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 
@@ -57,18 +57,19 @@ class Operations:
         finally:
             producer.close(5)
 
-    def consume(self, topic, partition, count, timeout):
+    def consume(self, topic, counts, timeout):
         # Short waits at the end of the log, as close() waits for the fetch that is out.
         consumer = self.consumer(fetch_max_wait_ms=50)
         try:
-            consumer.assign([TopicPartition(topic, partition)])
+            left, records, deadline = wanted(counts), [], time.time() + timeout
+            consumer.assign([TopicPartition(topic, partition) for partition in left])
             consumer.seek_to_beginning()
-            records, deadline = [], time.time() + timeout
-            while len(records) < count and time.time() < deadline:
-                for batch in consumer.poll(timeout_ms=200).values():
+            while not is_read(left) and time.time() < deadline:
+                for tp, batch in consumer.poll(timeout_ms=200).items():
+                    left[tp.partition] -= len(batch)
                     records += batch
             return [packed_record(r.partition, r.offset, r.key, r.value, r.headers, r.timestamp, r.timestamp_type)
-                    for r in records[:count]]
+                    for r in records]
         finally:
             consumer.close()
 

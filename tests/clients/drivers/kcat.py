@@ -39,9 +39,10 @@ class Operations:
             run(*common, *headers, *null, *keyed, data=line + (value or b"") + b"\n")
         return None
 
-    def consume(self, topic, partition, count, timeout):
-        """Lengths first, so that no byte of key or value can be taken for a separator."""
-        out = run("-C", "-b", self.bootstrap, "-t", topic, "-p", str(partition), "-o", "beginning", "-c", str(count),
+    def consume(self, topic, counts, timeout):
+        """Lengths first, so that no byte of key or value can be taken for a separator. It reads one partition, or all."""
+        one = ["-p", next(iter(counts))] if len(counts) == 1 else []
+        out = run("-C", "-b", self.bootstrap, "-t", topic, *one, "-o", "beginning",
                   "-e", "-q", "-f", "%p %o %T %K %S %h\\n%k%s\\n", timeout=timeout)
         records = []
         while out:

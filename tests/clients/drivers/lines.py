@@ -4,7 +4,6 @@ import base64
 import json
 import sys
 import threading
-import threading
 import traceback
 
 # With acks=0 a client closes without an answer to wait for, and some close the socket on bytes not yet sent.
@@ -53,6 +52,15 @@ def unpack(text):
 
 def unpack_headers(headers):
     return [(name, unpack(value)) for name, value in headers]
+
+
+def wanted(counts):
+    """{partition: how many records of it are still to come}, from the request's form of it."""
+    return {int(partition): count for partition, count in counts.items()}
+
+
+def is_read(left):
+    return all(count <= 0 for count in left.values())
 
 
 def packed_record(partition, offset, key, value, headers, timestamp, timestamp_type):

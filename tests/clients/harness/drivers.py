@@ -29,7 +29,8 @@ KAFKA_PYTHON = ["kafka-python-1.4.7", "kafka-python-2.0.2", "kafka-python-2.3.3"
 # Sarama speaks as the release in its Config.Version does: one library, a client per release.
 GO = ["franz-go-1.22.2", "sarama-1.61.1-as-0.10.2.0", "sarama-1.61.1-as-2.1.0", "sarama-1.61.1-as-4.3.1", "kafka-go-0.4.51"]
 NODE = ["kafkajs-2.2.4"]
-CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", "java-4.3.0", "kcat", *GO, *NODE]
+JAVA = ["java-4.3.0"]
+CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", *JAVA, "kcat", *GO, *NODE]
 
 
 # What a library offers no call for, by the names of the drivers' operations.
@@ -48,6 +49,10 @@ NO_CALL = {
         "delete_offsets", "reassignments", "acls"},
     "sarama-1.61.1-as-2.1.0": {"elect_leaders", "delete_offsets", "reassignments"},
 }
+
+AGAINST_KAFKA = os.environ.get("BROKER") == "kafka"
+if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11 (KIP-896)
+    CLIENTS.remove("sarama-1.61.1-as-0.10.2.0")
 
 
 def can(client, *operations):
@@ -94,6 +99,7 @@ class Driver:
         self.client = client
         self.lines = queue.Queue()
         self.errors = []
+        self.asked = None  # the operation that was asked for and is not answered yet
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_DRIVERS)}
         self.process = spawn(
             [*command(client), mode, bootstrap, json.dumps(settings)],
@@ -137,14 +143,28 @@ class Driver:
 
     def call(self, op, patience=60, **arguments):
         """What the driver answers to `op`; a DriverError if that is an error. Fails after `patience` seconds."""
+        self.ask(op, **arguments)
+        return self.answer(patience)
+
+    def ask(self, op, **arguments):
+        """Begins a call."""
+        self.asked = op
         self.process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
         self.process.stdin.flush()
+
+    def answer(self, patience):
+        """Ends the call that was begun."""
         answer = self.next(patience)
-        assert answer, f"{self.client} did not answer {op} within {patience} s\n{self.diagnosis()}"
+        assert answer, f"{self.client} did not answer {self.asked} within {patience} s\n{self.diagnosis()}"
+        self.asked = None
         message = answer[1]
         if "error" in message:
             raise DriverError(message["error"])
         return message["ok"]
+
+    def idle(self):
+        """Whether it lives and waits for a call."""
+        return self.process.poll() is None and not self.asked
 
     def produce(self, topic, records, partition=0, codec="none", acks="all", patience=60, **more):
         """Sends and waits for every acknowledgement; returns their offsets (None for acks=0)."""
@@ -152,9 +172,15 @@ class Driver:
                          records=[to_json(r) for r in records], **more)
 
     def consume(self, topic, count, partition=0, timeout=30):
-        """The first `count` records of a partition, with offset and timestamp_type."""
-        return [from_json(r) for r in
-                self.call("consume", timeout + 10, topic=topic, partition=partition, count=count, timeout=timeout)]
+        """The first records of a partition, at least `count`, with offset and timestamp_type."""
+        return self.consume_all(topic, {partition: count}, timeout)[partition]
+
+    def consume_all(self, topic, counts, timeout=30):
+        """{partition: its first records} by one consumer, where `counts` is {partition: how many records are there}."""
+        found = {partition: [] for partition in counts}
+        for packed in self.call("consume", timeout + 10, topic=topic, counts=counts, timeout=timeout):
+            found[packed["partition"]].append(from_json(packed))
+        return found
 
 
 class Member(Driver):

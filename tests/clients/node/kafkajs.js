@@ -36,6 +36,16 @@ class Reading {
     this.topic = topic
     this.take = take
     this.more = more
+    // A batch it cannot decode ends its run with a crash, after which it starts again, and crashes again.
+    this.consumer.on(this.consumer.events.CRASH, ({ payload }) => { this.crash = payload.error })
+  }
+
+  // A group's member is given all partitions: those not asked for are held back as soon as it has them.
+  only(partitions) {
+    this.consumer.on(this.consumer.events.GROUP_JOIN, ({ payload }) => {
+      const others = (payload.memberAssignment[this.topic] || []).filter(partition => !partitions.includes(partition))
+      this.consumer.pause([{ topic: this.topic, partitions: others }])
+    })
   }
 
   async start() {
@@ -111,18 +121,21 @@ function calls(bootstrap) {
       }
     },
 
-    async consume({ topic, partition, count, timeout }) {
+    async consume({ topic, counts, timeout }) {
       const records = []
-      const reading = new Reading(kafka, topic, (from, m) => {
-        if (from !== partition || records.length === count) return
+      const left = { ...counts }
+      const reading = new Reading(kafka, topic, (partition, m) => {
+        left[partition]--
         records.push({
           partition, offset: Number(m.offset), key: pack(m.key), value: pack(m.value), headers: headersOut(m.headers),
           timestamp: Number(m.timestamp), timestamp_type: null,
         })
       })
+      reading.only(Object.keys(counts).map(Number))
       try {
         await reading.start()
-        await until(() => records.length === count, timeout * 1000)
+        await until(() => reading.crash || Object.values(left).every(count => count <= 0), timeout * 1000)
+        if (reading.crash) throw reading.crash
         return records
       } finally {
         await reading.stop()

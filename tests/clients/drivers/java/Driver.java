@@ -136,13 +136,17 @@ public class Driver {
     }
 
     public Object consume(JsonNode request) {
+        Map<TopicPartition, Integer> left = new LinkedHashMap<>();
+        request.get("counts").fields().forEachRemaining(one -> left.put(
+                new TopicPartition(request.get("topic").asText(), Integer.parseInt(one.getKey())), one.getValue().asInt()));
         List<Object> records = new ArrayList<>();
         long deadline = System.currentTimeMillis() + request.get("timeout").asLong() * 1000;
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("fetch.max.wait.ms", 50))) {
-            consumer.assign(List.of(partition(request)));
-            consumer.seekToBeginning(List.of(partition(request)));
-            while (records.size() < request.get("count").asInt() && System.currentTimeMillis() < deadline) {
+            consumer.assign(left.keySet());
+            consumer.seekToBeginning(left.keySet());
+            while (left.values().stream().anyMatch(count -> count > 0) && System.currentTimeMillis() < deadline) {
                 for (ConsumerRecord<byte[], byte[]> r : consumer.poll(Duration.ofMillis(200))) {
+                    left.merge(new TopicPartition(r.topic(), r.partition()), -1, Integer::sum);
                     List<Object> headers = new ArrayList<>();
                     for (Header header : r.headers()) {
                         List<Object> pair = new ArrayList<>();

@@ -109,15 +109,19 @@ func (d driver) reader(topic string, at map[int32]kgo.Offset) (*kgo.Client, erro
 }
 
 func (d driver) consume(r line.Request) (any, error) {
-	client, err := d.reader(r.Topic, map[int32]kgo.Offset{r.Partition: kgo.NewOffset().AtStart()})
+	from := map[int32]kgo.Offset{}
+	for partition := range r.Counts {
+		from[partition] = kgo.NewOffset().AtStart()
+	}
+	client, err := d.reader(r.Topic, from)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), r.Patience())
 	defer cancel()
-	records := []line.Record{}
-	for len(records) < r.Count {
+	records, left := []line.Record{}, r.Left()
+	for !left.Done() {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, err
@@ -126,6 +130,7 @@ func (d driver) consume(r line.Request) (any, error) {
 			break
 		}
 		fetches.EachRecord(func(one *kgo.Record) {
+			left.Take(one.Partition)
 			kind := int(one.Attrs.TimestampType())
 			headers := []line.Header{}
 			for _, header := range one.Headers {
@@ -136,7 +141,7 @@ func (d driver) consume(r line.Request) (any, error) {
 				Timestamp: one.Timestamp.UnixMilli(), TimestampType: &kind})
 		})
 	}
-	return records[:min(len(records), r.Count)], nil
+	return records, nil
 }
 
 func (d driver) seek(r line.Request) (any, error) {

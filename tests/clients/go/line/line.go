@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ type Request struct {
 	Idempotent bool              `json:"idempotent"`
 	LingerMs   *int              `json:"linger_ms"`
 	Records    []Record          `json:"records"`
-	Count      int               `json:"count"`
+	Counts     map[int32]int     `json:"counts"`
 	Timeout    float64           `json:"timeout"`
 	To         []int64           `json:"to"`
 	Timestamps []int64           `json:"timestamps"`
@@ -69,6 +70,28 @@ type Request struct {
 	Key        string            `json:"key"`
 	Value      string            `json:"value"`
 	Before     int64             `json:"before"`
+}
+
+// Left counts the records of each partition that are still to be read.
+type Left map[int32]int
+
+// Left is a count of its own of what the request asks for.
+func (r Request) Left() Left { return maps.Clone(Left(r.Counts)) }
+
+// Take notes one record and tells whether more are to come.
+func (l Left) Take(partition int32) bool {
+	l[partition]--
+	return !l.Done()
+}
+
+// Done tells whether all have been read.
+func (l Left) Done() bool {
+	for _, count := range l {
+		if count > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Linger is how long a producer may gather records.

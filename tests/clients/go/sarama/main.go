@@ -121,26 +121,36 @@ func (d driver) produce(r line.Request) (any, error) {
 	return offsets, nil
 }
 
-// read hands over records from an offset on until `more` is false, or the time is over.
-func (d driver) read(topic string, partition int32, offset int64, patience time.Duration, more func(*sarama.ConsumerMessage) bool) error {
+// read hands over records from those offsets on until `more` is false, or the time is over.
+func (d driver) read(topic string, at map[int32]int64, patience time.Duration, more func(*sarama.ConsumerMessage) bool) error {
 	consumer, err := sarama.NewConsumer([]string{d.bootstrap}, config())
 	if err != nil {
 		return err
 	}
 	defer consumer.Close()
-	from, err := consumer.ConsumePartition(topic, partition, offset)
-	if err != nil {
-		return err
+	// A channel per partition: both of them flow into one each.
+	messages, failures, done := make(chan *sarama.ConsumerMessage), make(chan *sarama.ConsumerError), make(chan struct{})
+	var flows sync.WaitGroup
+	defer flows.Wait()
+	defer close(done)
+	for partition, offset := range at {
+		from, err := consumer.ConsumePartition(topic, partition, offset)
+		if err != nil {
+			return err
+		}
+		flows.Go(func() {
+			defer from.Close()
+			flow(from, messages, failures, done)
+		})
 	}
-	defer from.Close()
 	over := time.After(patience)
 	for {
 		select {
-		case one := <-from.Messages():
+		case one := <-messages:
 			if !more(one) {
 				return nil
 			}
-		case failed := <-from.Errors():
+		case failed := <-failures:
 			return failed.Err
 		case <-over:
 			return nil
@@ -148,16 +158,41 @@ func (d driver) read(topic string, partition int32, offset int64, patience time.
 	}
 }
 
+// flow passes on what comes from one partition, until `done` is closed.
+func flow(from sarama.PartitionConsumer, messages chan<- *sarama.ConsumerMessage, failures chan<- *sarama.ConsumerError, done <-chan struct{}) {
+	for {
+		select {
+		case one := <-from.Messages():
+			select {
+			case messages <- one:
+			case <-done:
+				return
+			}
+		case failed := <-from.Errors():
+			select {
+			case failures <- failed:
+			case <-done:
+				return
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
 func (d driver) consume(r line.Request) (any, error) {
-	records := []line.Record{}
-	err := d.read(r.Topic, r.Partition, sarama.OffsetOldest, r.Patience(), func(one *sarama.ConsumerMessage) bool {
+	records, left, from := []line.Record{}, r.Left(), map[int32]int64{}
+	for partition := range left {
+		from[partition] = sarama.OffsetOldest
+	}
+	err := d.read(r.Topic, from, r.Patience(), func(one *sarama.ConsumerMessage) bool {
 		headers := []line.Header{}
 		for _, header := range one.Headers {
 			headers = append(headers, line.Header{Name: string(header.Key), Value: header.Value})
 		}
 		records = append(records, line.Record{Partition: one.Partition, Offset: one.Offset, Key: one.Key, Value: one.Value,
 			Headers: headers, Timestamp: one.Timestamp.UnixMilli()})
-		return len(records) < r.Count
+		return left.Take(one.Partition)
 	})
 	return records, err
 }
@@ -166,7 +201,7 @@ func (d driver) seek(r line.Request) (any, error) {
 	seen := []any{}
 	for _, offset := range r.To {
 		var found any
-		err := d.read(r.Topic, r.Partition, offset, 10*time.Second, func(one *sarama.ConsumerMessage) bool {
+		err := d.read(r.Topic, map[int32]int64{r.Partition: offset}, 10*time.Second, func(one *sarama.ConsumerMessage) bool {
 			found = one.Offset
 			return false
 		})

@@ -92,16 +92,33 @@ func (d driver) reader(topic string, partition int32) *kafka.Reader {
 		ErrorLogger: kafka.LoggerFunc(line.Say)})
 }
 
+// consume has a reader per partition, as a Reader has one or a group.
 func (d driver) consume(r line.Request) (any, error) {
-	reader := d.reader(r.Topic, r.Partition)
-	defer reader.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), r.Patience())
 	defer cancel()
+	var readers sync.WaitGroup
+	var lock sync.Mutex
+	all, failures := []line.Record{}, []error{}
+	for partition, count := range r.Counts {
+		readers.Go(func() {
+			records, err := d.consumeOne(ctx, r.Topic, partition, count)
+			lock.Lock()
+			defer lock.Unlock()
+			all, failures = append(all, records...), append(failures, err)
+		})
+	}
+	readers.Wait()
+	return all, errors.Join(failures...)
+}
+
+func (d driver) consumeOne(ctx context.Context, topic string, partition int32, count int) ([]line.Record, error) {
+	reader := d.reader(topic, partition)
+	defer reader.Close()
 	if err := reader.SetOffset(kafka.FirstOffset); err != nil {
 		return nil, err
 	}
 	records := []line.Record{}
-	for len(records) < r.Count {
+	for len(records) < count {
 		one, err := reader.ReadMessage(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {
 			break
