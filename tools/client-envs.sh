@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 suites=$root/tests/clients
 venvs=$OTTLA_CACHE/venvs
 jars=$OTTLA_CACHE/kafka-4.3.0
-classes=$OTTLA_CACHE/java-driver
+java_clients=$OTTLA_CACHE/java-clients
 go_drivers=$OTTLA_CACHE/go-drivers
 node_drivers=$OTTLA_CACHE/node-drivers
 
@@ -49,12 +49,32 @@ if ! fresh "$jars" "$stamp"; then
     echo "$stamp" >"$jars/.stamp"
 fi
 
-stamp=$(cat "$jars/.stamp" "$suites/drivers/java/Driver.java" | sha256sum)
-if ! fresh "$classes" "$stamp"; then
-    rm -rf "$classes" && mkdir -p "$classes"
-    javac -nowarn -XDsuppressNotes -cp "$jars/libs/*" -d "$classes" "$suites/drivers/java/Driver.java"
-    echo "$stamp" >"$classes/.stamp"
-fi
+# A folder per release of the Java client: its jars, and the driver compiled against them. The driver's sources lie in
+# folders named after the release that brought what is in them: a library gets those that are not younger, the newest last.
+java_client() {
+    local version=$1 folder=$java_clients/$1 age sources
+    stamp="$version $(sha256sum <"$suites/drivers/java/pom.xml")"
+    if ! fresh "$folder/libs" "$stamp"; then
+        say "Java client $version from Maven Central"
+        rm -rf "$folder" && mkdir -p "$folder"
+        mvn --quiet --batch-mode -f "$suites/drivers/java/pom.xml" -Dkafka="$version" dependency:copy-dependencies -DoutputDirectory="$folder/libs" >&2
+        echo "$stamp" >"$folder/libs/.stamp"
+    fi
+    stamp="$stamp $(javac -version) $(cat "$suites"/drivers/java/*/*.java | sha256sum)"
+    if ! fresh "$folder/classes" "$stamp"; then
+        sources=$folder/sources
+        rm -rf "$sources" "$folder/classes" && mkdir -p "$sources" "$folder/classes"
+        for age in $(cd "$suites/drivers/java" && printf '%s\n' */ | tr -d / | sort -V); do
+            printf '%s\n' "$age" "$version" | sort -VC || continue
+            cp "$suites/drivers/java/$age"/*.java "$sources/"
+        done
+        javac -nowarn -XDsuppressNotes -cp "$folder/libs/*" -d "$folder/classes" "$sources"/*.java
+        echo "$stamp" >"$folder/classes/.stamp"
+    fi
+}
+for version in 0.11.0.3 1.1.1 2.8.2 3.9.2 4.3.0 4.4.0; do
+    java_client "$version"
+done
 
 # Modules and build cache are Go's own, below the home folder; go.mod and go.sum pin every module.
 stamp="$(go version) $(find "$suites/go" -type f | LC_ALL=C sort | xargs cat | sha256sum)"

@@ -14,7 +14,7 @@ if [[ ${BROKER:-ottla} == ottla && -z ${OTTLA_BINARY:-} ]]; then
 fi
 "$root/tools/client-envs.sh"
 
-export OTTLA_VENVS=$OTTLA_CACHE/venvs OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLASSES=$OTTLA_CACHE/java-driver
+export OTTLA_VENVS=$OTTLA_CACHE/venvs OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLIENTS=$OTTLA_CACHE/java-clients
 export OTTLA_GO_DRIVERS=$OTTLA_CACHE/go-drivers OTTLA_NODE_DRIVERS=$OTTLA_CACHE/node-drivers
 export PYTHONDONTWRITEBYTECODE=1
 cd "$root/tests/clients"

@@ -9,7 +9,7 @@ from harness.hand import Hand
 from harness.process import eventually
 from harness.records import numbered, record
 
-# Those that can be told to; franz-go and Java do it unasked.
+# Those that can be told to; franz-go and Java from 3.0 on do it unasked.
 IDEMPOTENT = ["confluent-kafka-2.16.1", "aiokafka-0.14.0", *JAVA, "kcat", "franz-go-1.22.2", "sarama-1.61.1-as-2.1.0", "sarama-1.61.1-as-4.3.1"]
 
 

@@ -1,6 +1,6 @@
 // Prints crates/codec/tests/golden/java_legacy.txt: what clients before Kafka 4 send and get, written by Kafka's own Java
-// classes, as "name hex" lines. To renew the file, with kafka-clients 3.9 and the libraries of Kafka 4.3 (KAFKA_LIBS):
-//   java -cp "kafka-clients-3.9.1.jar:$KAFKA_LIBS/*" crates/codec/tools/GoldenLegacy.java > crates/codec/tests/golden/java_legacy.txt
+// classes, as "name hex" lines. To renew the file, with the jars that tools/client-envs.sh fetches:
+//   java -cp "$OTTLA_CACHE/java-clients/3.9.2/libs/*:$OTTLA_CACHE/kafka-4.3.0/libs/*" crates/codec/tools/GoldenLegacy.java > crates/codec/tests/golden/java_legacy.txt
 import java.nio.ByteBuffer;
 import java.util.List;
 import org.apache.kafka.common.compress.Compression;

@@ -1,6 +1,6 @@
 // Prints crates/codec/tests/golden/java_newest.txt: messages at versions that came after those of the codec's library,
-// written by Kafka's own Java classes. To renew the file, with kafka-clients 4.4 and the libraries of Kafka 4.3 (KAFKA_LIBS):
-//   java -cp "kafka-clients-4.4.0.jar:$KAFKA_LIBS/*" crates/codec/tools/GoldenNewest.java > crates/codec/tests/golden/java_newest.txt
+// written by Kafka's own Java classes. To renew the file, with the jars that tools/client-envs.sh fetches:
+//   java -cp "$OTTLA_CACHE/java-clients/4.4.0/libs/*:$OTTLA_CACHE/kafka-4.3.0/libs/*" crates/codec/tools/GoldenNewest.java > crates/codec/tests/golden/java_newest.txt
 import java.nio.ByteBuffer;
 import java.util.List;
 import org.apache.kafka.common.Uuid;

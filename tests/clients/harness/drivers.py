@@ -14,14 +14,12 @@ import subprocess
 import threading
 import time
 
-from .broker import KAFKA_LIBS
 from .process import spawn
 from .records import from_json, to_json
 
 _DRIVERS = pathlib.Path(__file__).parent.parent / "drivers"
 VENVS = pathlib.Path(os.environ.get("OTTLA_VENVS", "~/.cache/ottla/venvs")).expanduser()
-JAVA_CLASSES = pathlib.Path(os.environ.get("OTTLA_JAVA_CLASSES", "~/.cache/ottla/java-driver")).expanduser()
-
+JAVA_CLIENTS = pathlib.Path(os.environ.get("OTTLA_JAVA_CLIENTS", "~/.cache/ottla/java-clients")).expanduser()
 GO_DRIVERS = pathlib.Path(os.environ.get("OTTLA_GO_DRIVERS", "~/.cache/ottla/go-drivers")).expanduser()
 NODE_DRIVERS = pathlib.Path(os.environ.get("OTTLA_NODE_DRIVERS", "~/.cache/ottla/node-drivers")).expanduser()
 
@@ -29,7 +27,7 @@ KAFKA_PYTHON = ["kafka-python-1.4.7", "kafka-python-2.0.2", "kafka-python-2.3.3"
 # Sarama speaks as the release in its Config.Version does: one library, a client per release.
 GO = ["franz-go-1.22.2", "sarama-1.61.1-as-0.10.2.0", "sarama-1.61.1-as-2.1.0", "sarama-1.61.1-as-4.3.1", "kafka-go-0.4.51"]
 NODE = ["kafkajs-2.2.4"]
-JAVA = ["java-4.3.0"]
+JAVA = ["java-0.11.0.3", "java-1.1.1", "java-2.8.2", "java-3.9.2", "java-4.3.0", "java-4.4.0"]
 CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", *JAVA, "kcat", *GO, *NODE]
 
 
@@ -43,6 +41,11 @@ NO_CALL = {
     "aiokafka-0.14.0": {"delete_group", "log_dirs", "elect_leaders", "delete_offsets", "reassignments", "acls"},
     "kafka-go-0.4.51": {"pause", "delete_records", "log_dirs"},
     "kafkajs-2.2.4": {"log_dirs", "elect_leaders", "delete_offsets"},
+    # Its AdminClient, the first, came before KIP-195, KIP-204 and KIP-222; 1.1 has the former two.
+    "java-0.11.0.3": {
+        "create_partitions", "list_groups", "describe_group", "delete_group", "delete_records", "log_dirs", "elect_leaders",
+        "delete_offsets", "reassignments"},
+    "java-1.1.1": {"list_groups", "describe_group", "delete_group", "elect_leaders", "delete_offsets", "reassignments"},
     # Refused by the library itself, as Kafka 0.10.2 had no such API.
     "sarama-1.61.1-as-0.10.2.0": {
         "delete_group", "create_partitions", "describe_configs", "alter_config", "delete_records", "log_dirs", "elect_leaders",
@@ -51,8 +54,9 @@ NO_CALL = {
 }
 
 AGAINST_KAFKA = os.environ.get("BROKER") == "kafka"
-if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11 (KIP-896)
+if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11, and of 0.11 this call (KIP-896)
     CLIENTS.remove("sarama-1.61.1-as-0.10.2.0")
+    NO_CALL["java-0.11.0.3"].add("describe_configs")
 
 
 def can(client, *operations):
@@ -80,7 +84,9 @@ def command(client):
     if client.startswith("aiokafka"):
         return [python_of(client), str(_DRIVERS / "aio.py")]
     if client.startswith("java"):
-        return ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{JAVA_CLASSES}:{KAFKA_LIBS}/*", "Driver"]
+        home = JAVA_CLIENTS / client.removeprefix("java-")
+        return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-cp", f"{home}/classes:{home}/libs/*", "Driver"]
     if client.startswith("franz-go"):
         return [str(GO_DRIVERS / "franz")]
     if client.startswith("sarama"):

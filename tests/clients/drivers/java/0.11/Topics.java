@@ -1,0 +1,55 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.apache.kafka.clients.admin.AdminClient;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.common.config.ConfigResource;
+
+/** The admin calls that every age has; the others are AdminCalls' to offer. */
+class Topics {
+    private final String bootstrap;
+    private AdminClient admin;
+
+    Topics(String bootstrap) {
+        this.bootstrap = bootstrap;
+    }
+
+    void offer(Map<String, Driver.Operation> operations) {
+        operations.put("list_topics", request -> new TreeSet<>(admin().listTopics().names().get()));
+        operations.put("partitions_for_topic", this::partitionsForTopic);
+        operations.put("create_topic", this::createTopic);
+        operations.put("delete_topic", request -> admin().deleteTopics(List.of(request.get("topic").asText())).all().get());
+        operations.put("describe_configs", this::describeConfigs);
+        AdminCalls.offer(this::admin, operations);
+    }
+
+    private AdminClient admin() {
+        if (admin == null) admin = AdminClient.create(Map.of("bootstrap.servers", bootstrap));
+        return admin;
+    }
+
+    private Object partitionsForTopic(JsonNode request) throws Exception {
+        TreeSet<Integer> found = new TreeSet<>();
+        AdminCalls.describe(admin(), request.get("topic").asText()).partitions().forEach(p -> found.add(p.partition()));
+        return found;
+    }
+
+    private Object createTopic(JsonNode request) throws Exception {
+        Map<String, String> configs = new HashMap<>();
+        request.get("configs").properties().forEach(entry -> configs.put(entry.getKey(), entry.getValue().asText()));
+        var topic = AdminCalls.topic(request.get("topic").asText(), request.get("partitions").asInt());
+        return admin().createTopics(List.of(topic.configs(configs))).all().get();
+    }
+
+    private Object describeConfigs(JsonNode request) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, request.get("topic").asText());
+        Map<String, String> found = new TreeMap<>();
+        for (ConfigEntry entry : admin().describeConfigs(List.of(resource)).all().get().get(resource).entries()) {
+            found.put(entry.name(), entry.value());
+        }
+        return found;
+    }
+}
