@@ -6,6 +6,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.kafka.clients.admin.AdminClient;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.config.ConfigResource;
 
 /** The admin calls that every age has; the others are AdminCalls' to offer. */
@@ -23,7 +24,10 @@ class Topics {
         operations.put("create_topic", this::createTopic);
         operations.put("delete_topic", request -> admin().deleteTopics(List.of(request.get("topic").asText())).all().get());
         operations.put("describe_configs", this::describeConfigs);
+        operations.put("describe_cluster", request -> admin().describeCluster().nodes().get().size());
+        operations.put("acls", request -> admin().describeAcls(AclBindingFilter.ANY).values().get().size());
         AdminCalls.offer(this::admin, operations);
+        MaintenanceCalls.offer(this::admin, operations);
     }
 
     private AdminClient admin() {
