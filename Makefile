@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients model rig help
+.PHONY: run test check bench binary generate clients test-clients model rig help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -19,9 +19,9 @@ test:
 check:
 	@exec tools/check.sh
 
-## make clients    stock clients against the release binary (ONLY="python java c")
-clients:
-	@exec tools/clients.sh $(ONLY)
+## make clients    stock clients against the release binary (ONLY="python java c go node streams connect": of these alone)
+clients test-clients:
+	@exec tools/clients.sh $(addprefix --only=,$(ONLY))
 
 ## make model      2 000 random walks of the storage beside a model, with crashes (OTTLA_SEEDS=10000, OTTLA_SEED=7 for one)
 model:

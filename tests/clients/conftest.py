@@ -9,15 +9,36 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from harness.broker import new_broker
-from harness.drivers import Driver
+from harness.compatibility import Table, client_of
+from harness.drivers import AGAINST_KAFKA, ECOSYSTEMS, Driver
 
 _numbers = itertools.count()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--only", action="append", default=[], choices=ECOSYSTEMS, help="an ecosystem: its clients, and its folder's tests")
+
+
+def pytest_configure(config):
+    whole = not (config.option.only or config.option.keyword or config.option.markexpr) and config.args == config.getini("testpaths")
+    if whole and not AGAINST_KAFKA and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Table())
+
+
+def pytest_collection_modifyitems(config, items):
+    only = config.option.only
+    if only:
+        clients = {client for ecosystem in only for client in ECOSYSTEMS[ecosystem]}
+        wanted = [item for item in items if client_of(item) in clients or item.nodeid.split("/")[0] in only]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows the last the broker logged."""
+    """A report names its client; a failed test shows the last the broker logged."""
     report = (yield).get_result()
+    report.user_properties.append(("client", client_of(item)))
     one = getattr(item, "funcargs", {}).get("own_broker") or getattr(item, "funcargs", {}).get("broker")
     if report.failed and one is not None and one.log.exists():
         report.sections.append((f"log of {one.kind} ({'running' if one.alive() else 'not running'})", one.tail(40)))
