@@ -7,6 +7,7 @@ suites=$root/tests/clients
 venvs=$OTTLA_CACHE/venvs
 jars=$OTTLA_CACHE/kafka-4.3.0
 java_clients=$OTTLA_CACHE/java-clients
+streams=$OTTLA_CACHE/kafka-streams-4.3.0
 go_drivers=$OTTLA_CACHE/go-drivers
 node_drivers=$OTTLA_CACHE/node-drivers
 
@@ -40,12 +41,19 @@ for requirements in "$suites"/requirements/*.txt; do
     echo "$stamp" >"$venvs/$name/.stamp"
 done
 
+# maven_jars FOLDER POM [OPTION...]: the jars that POM names, and theirs, in FOLDER.
+maven_jars() {
+    local folder=$1 pom=$2
+    shift 2
+    cp "$pom" "$folder/pom.xml"
+    (cd "$folder" && mvn --quiet --batch-mode dependency:copy-dependencies "$@" >&2)
+}
+
 stamp=$(sha256sum <"$suites/java/pom.xml")
 if ! fresh "$jars" "$stamp"; then
     say "Kafka's jars from Maven Central"
     rm -rf "$jars" && mkdir -p "$jars"
-    cp "$suites/java/pom.xml" "$jars/"
-    (cd "$jars" && mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=libs >&2)
+    maven_jars "$jars" "$suites/java/pom.xml" -DoutputDirectory=libs
     echo "$stamp" >"$jars/.stamp"
 fi
 
@@ -75,6 +83,21 @@ java_client() {
 for version in 0.11.0.3 1.1.1 2.8.2 3.9.2 4.3.0 4.4.0; do
     java_client "$version"
 done
+
+stamp=$(sha256sum <"$suites/streams/pom.xml")
+if ! fresh "$streams" "$stamp"; then
+    say "Kafka Streams"
+    rm -rf "$streams" && mkdir -p "$streams"
+    maven_jars "$streams" "$suites/streams/pom.xml" -DoutputDirectory=libs
+    echo "$stamp" >"$streams/.stamp"
+fi
+
+stamp=$(cat "$streams/.stamp" "$suites/streams/WordCount.java" | sha256sum)
+if ! fresh "$streams/classes" "$stamp"; then
+    rm -rf "$streams/classes" && mkdir -p "$streams/classes"
+    javac -nowarn -XDsuppressNotes -cp "$streams/libs/*" -d "$streams/classes" "$suites/streams/WordCount.java"
+    echo "$stamp" >"$streams/classes/.stamp"
+fi
 
 # Modules and build cache are Go's own, below the home folder; go.mod and go.sum pin every module.
 stamp="$(go version) $(find "$suites/go" -type f | LC_ALL=C sort | xargs cat | sha256sum)"

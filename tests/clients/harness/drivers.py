@@ -20,6 +20,7 @@ from .records import from_json, to_json
 _DRIVERS = pathlib.Path(__file__).parent.parent / "drivers"
 VENVS = pathlib.Path(os.environ.get("OTTLA_VENVS", "~/.cache/ottla/venvs")).expanduser()
 JAVA_CLIENTS = pathlib.Path(os.environ.get("OTTLA_JAVA_CLIENTS", "~/.cache/ottla/java-clients")).expanduser()
+STREAMS = pathlib.Path(os.environ.get("OTTLA_STREAMS", "~/.cache/ottla/kafka-streams-4.3.0")).expanduser()
 GO_DRIVERS = pathlib.Path(os.environ.get("OTTLA_GO_DRIVERS", "~/.cache/ottla/go-drivers")).expanduser()
 NODE_DRIVERS = pathlib.Path(os.environ.get("OTTLA_NODE_DRIVERS", "~/.cache/ottla/node-drivers")).expanduser()
 
@@ -69,6 +70,10 @@ class DriverError(Exception):
     """What the client itself reported: the name of its exception and its message."""
 
 
+# What every small JVM of the suites runs with: soon up rather than fast later; its log on stderr, if it has a logger.
+JVM = ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+
+
 def python_of(client):
     """The interpreter of that client's environment, made by tools/clients.sh."""
     name = "suite" if client.startswith("confluent") else client
@@ -86,8 +91,9 @@ def command(client):
         return [python_of(client), str(_DRIVERS / "aio.py")]
     if client.startswith("java"):
         home = JAVA_CLIENTS / client.removeprefix("java-")
-        return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                "-cp", f"{home}/classes:{home}/libs/*", "Driver"]
+        return [*JVM, "-XX:+UseSerialGC", "-cp", f"{home}/classes:{home}/libs/*", "Driver"]
+    if client.startswith("streams"):
+        return [*JVM, "-cp", f"{STREAMS}/classes:{STREAMS}/libs/*", "WordCount"]
     if client.startswith("franz-go"):
         return [str(GO_DRIVERS / "franz")]
     if client.startswith("sarama"):

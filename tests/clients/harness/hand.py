@@ -1,6 +1,6 @@
 """The harness's own hand on a broker, by confluent-kafka: sets the scene and looks at the outcome."""
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from .process import eventually
@@ -32,7 +32,27 @@ class Hand:
                              on_delivery=lambda error, _: error and errors.append(error))
         assert producer.flush(30) == 0 and not errors, errors
 
+    def newest(self, topic, partitions=1):
+        """The newest value by key, as a compacted topic would keep it; read to where each partition ends now."""
+        consumer = Consumer({**self.config, "group.id": "hand", "enable.partition.eof": True})
+        try:
+            consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+            found, ended = {}, set()
+            while len(ended) < partitions:
+                message = consumer.poll(10)
+                assert message is not None, f"{topic} cannot be read to its end"
+                if not message.error():
+                    found[message.key()] = message.value()
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+                else:
+                    raise KafkaException(message.error())
+            return found
+        finally:
+            consumer.close()
+
     def configs(self, topic):
+        """Every config of a topic, as DescribeConfigs tells it."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
         return {name: entry.value for name, entry in self.admin.describe_configs([resource])[resource].result(10).items()}
 
