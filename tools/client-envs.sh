@@ -8,6 +8,7 @@ venvs=$OTTLA_CACHE/venvs
 jars=$OTTLA_CACHE/kafka-4.3.0
 java_clients=$OTTLA_CACHE/java-clients
 streams=$OTTLA_CACHE/kafka-streams-4.3.0
+connect=$OTTLA_CACHE/kafka-connect-4.3.0
 go_drivers=$OTTLA_CACHE/go-drivers
 node_drivers=$OTTLA_CACHE/node-drivers
 
@@ -97,6 +98,16 @@ if ! fresh "$streams/classes" "$stamp"; then
     rm -rf "$streams/classes" && mkdir -p "$streams/classes"
     javac -nowarn -XDsuppressNotes -cp "$streams/libs/*" -d "$streams/classes" "$suites/streams/WordCount.java"
     echo "$stamp" >"$streams/classes/.stamp"
+fi
+
+# A worker finds its connectors in plugin.path, apart from what it runs on itself.
+stamp=$(sha256sum <"$suites/connect/pom.xml")
+if ! fresh "$connect" "$stamp"; then
+    say "Kafka Connect"
+    rm -rf "$connect" && mkdir -p "$connect"
+    maven_jars "$connect" "$suites/connect/pom.xml" -DoutputDirectory=libs -DexcludeArtifactIds=connect-file
+    maven_jars "$connect" "$suites/connect/pom.xml" -DoutputDirectory=plugins/connect-file -DincludeArtifactIds=connect-file
+    echo "$stamp" >"$connect/.stamp"
 fi
 
 # Modules and build cache are Go's own, below the home folder; go.mod and go.sum pin every module.
