@@ -16,6 +16,7 @@ has_clang_headers() { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' 
 has_jdk() { have java && have javac; }
 # From 1.21 on, go fetches by itself the release that go.mod asks for.
 has_go() { have go && [[ $(go env GOVERSION) =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 21)); }
+has_node_headers() { have node && [[ -f $(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node/node.h ]]; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 for_building() {
@@ -34,6 +35,10 @@ for_testing() {
     needs golang-go has_go
     needs nodejs have node
     needs npm have npm
+    # A Node client is built around librdkafka, which reads zlib's and zstd's headers if there are any.
+    needs libnode-dev has_node_headers
+    needs zlib1g-dev [ -f /usr/include/zlib.h ]
+    needs libzstd-dev [ -f /usr/include/zstd.h ]
     needs shellcheck have shellcheck
     # The power-cut test mounts a disk of its own, which only root can.
     [[ $EUID != 0 ]] || needs e2fsprogs have mkfs.ext4

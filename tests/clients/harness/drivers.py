@@ -27,7 +27,7 @@ NODE_DRIVERS = pathlib.Path(os.environ.get("OTTLA_NODE_DRIVERS", "~/.cache/ottla
 KAFKA_PYTHON = ["kafka-python-1.4.7", "kafka-python-2.0.2", "kafka-python-2.3.3", "kafka-python-3.0.12"]
 # Sarama speaks as the release in its Config.Version does: one library, a client per release.
 GO = ["franz-go-1.22.2", "sarama-1.61.1-as-0.10.2.0", "sarama-1.61.1-as-2.1.0", "sarama-1.61.1-as-4.3.1", "kafka-go-0.4.51"]
-NODE = ["kafkajs-2.2.4"]
+NODE = ["kafkajs-2.2.4", "kafka-javascript-1.10.1"]
 JAVA = ["java-0.11.0.3", "java-1.1.1", "java-2.8.2", "java-3.9.2", "java-4.3.0", "java-4.4.0"]
 CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", *JAVA, "kcat", *GO, *NODE]
 ECOSYSTEMS = {"python": [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0"], "java": JAVA, "c": ["kcat"], "go": GO, "node": NODE,
@@ -43,6 +43,8 @@ NO_CALL = {
     "aiokafka-0.14.0": {"delete_group", "log_dirs", "elect_leaders", "delete_offsets", "reassignments", "acls"},
     "kafka-go-0.4.51": {"pause", "delete_records", "log_dirs"},
     "kafkajs-2.2.4": {"log_dirs", "elect_leaders", "delete_offsets"},
+    "kafka-javascript-1.10.1": {
+        "describe_configs", "alter_config", "describe_cluster", "log_dirs", "elect_leaders", "delete_offsets", "reassignments", "acls"},
     # Its AdminClient, the first, came before KIP-195, KIP-204 and KIP-222; 1.1 has the former two.
     "java-0.11.0.3": {
         "create_partitions", "list_groups", "describe_group", "delete_group", "delete_records", "log_dirs", "elect_leaders",
@@ -100,6 +102,8 @@ def command(client):
         return ["env", f"SARAMA_VERSION={client.rsplit('-', 1)[-1]}", str(GO_DRIVERS / "sarama")]
     if client.startswith("kafka-go"):
         return [str(GO_DRIVERS / "segmentio")]
+    if client.startswith("kafka-javascript"):
+        return ["node", str(NODE_DRIVERS / "confluent.js")]
     if client.startswith("kafkajs"):
         return ["node", str(NODE_DRIVERS / "kafkajs.js")]
     return [python_of("suite"), str(_DRIVERS / "kcat.py")]

@@ -4,7 +4,7 @@
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
 const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
-const { SETTLE, emit, say, pack, unpack, sleep, main } = require('./lines')
+const { SETTLE, emit, say, pack, unpack, headersIn, sleep, main } = require('./lines')
 
 // KafkaJS has gzip; the others are left to its users.
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
@@ -79,15 +79,6 @@ async function until(done, ms) {
 function headersOut(headers) {
   return Object.entries(headers || {}).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map(one => [name, pack(one)]))
-}
-
-function headersIn(headers) {
-  const found = {}
-  for (const [name, value] of headers) {
-    const one = unpack(value)
-    found[name] = name in found ? [].concat(found[name], [one]) : one
-  }
-  return found
 }
 
 function calls(bootstrap) {

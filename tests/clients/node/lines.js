@@ -12,6 +12,16 @@ const pack = data => (data === null || data === undefined ? null : Buffer.from(d
 const unpack = text => (text === null ? null : Buffer.from(text, 'base64'))
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
+// A header whose name comes several times is one name with several values.
+function headersIn(headers) {
+  const found = {}
+  for (const [name, value] of headers) {
+    const one = unpack(value)
+    found[name] = name in found ? [].concat(found[name], [one]) : one
+  }
+  return found
+}
+
 // Answers each request by the function of its name, until stdin ends.
 async function serve(operations) {
   for await (const line of readline.createInterface({ input: process.stdin })) {
@@ -41,4 +51,4 @@ function main(calls, member) {
   }
 }
 
-module.exports = { SETTLE, emit, say, pack, unpack, sleep, main }
+module.exports = { SETTLE, emit, say, pack, unpack, headersIn, sleep, main }
