@@ -190,10 +190,15 @@ async function member(bootstrap, { group, topic, session_ms: sessionTimeout }) {
   await consumer.run({
     eachBatch: async ({ batch: { partition, messages } }) => {
       const offsets = messages.map(m => Number(m.offset))
-      const next = offsets[offsets.length - 1] + 1
       emit({ event: 'read', offsets: { [partition]: offsets } })
-      await consumer.commitOffsets([{ topic, partition, offset: String(next) }])
-      emit({ event: 'committed', offsets: { [partition]: next } })
+      await consumer.commitOffsets([{ topic, partition, offset: String(offsets[offsets.length - 1] + 1) }])
+      // That does not wait for the broker's answer: what was committed is known once the broker says it.
+      try {
+        const [known] = await consumer.committed([{ topic, partition }], TIMEOUT)
+        if (Number(known.offset) >= 0) emit({ event: 'committed', offsets: { [partition]: Number(known.offset) } })
+      } catch (error) {
+        say(`committed: ${error}`)
+      }
     },
   })
 }

@@ -33,7 +33,7 @@ async function serve(operations) {
     } catch (error) {
       say(error.stack)
       // What failed in detail is in different places.
-      const details = [error.errors, error.groups, (error.cause || {}).partitions].flatMap(found => found || [])
+      const details = [error.errors, error.groups, error.partitions, (error.cause || {}).partitions].flatMap(found => found || [])
       const parts = details.map(one => one.error || one).map(one => `; ${one.type}: ${one.message}`)
       emit({ error: `${error.name}: ${error.message}${parts.join('')}` })
     }
