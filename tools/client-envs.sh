@@ -9,6 +9,7 @@ jars=$OTTLA_CACHE/kafka-4.3.0
 java_clients=$OTTLA_CACHE/java-clients
 streams=$OTTLA_CACHE/kafka-streams-4.3.0
 connect=$OTTLA_CACHE/kafka-connect-4.3.0
+tools=$OTTLA_CACHE/kafka-tools
 go_drivers=$OTTLA_CACHE/go-drivers
 node_drivers=$OTTLA_CACHE/node-drivers
 
@@ -108,6 +109,14 @@ if ! fresh "$connect" "$stamp"; then
     maven_jars "$connect" "$suites/connect/pom.xml" -DoutputDirectory=libs -DexcludeArtifactIds=connect-file
     maven_jars "$connect" "$suites/connect/pom.xml" -DoutputDirectory=plugins/connect-file -DincludeArtifactIds=connect-file
     echo "$stamp" >"$connect/.stamp"
+fi
+
+# What runs Kafka's command-line tools, many in one JVM.
+stamp=$(cat "$jars/.stamp" "$suites"/tools/java/*.java | sha256sum)
+if ! fresh "$tools" "$stamp"; then
+    rm -rf "$tools" && mkdir -p "$tools"
+    javac -nowarn -XDsuppressNotes -cp "$jars/libs/*" -d "$tools" "$suites"/tools/java/*.java
+    echo "$stamp" >"$tools/.stamp"
 fi
 
 # Modules and build cache are Go's own, below the home folder; go.mod and go.sum pin every module.

@@ -14,7 +14,7 @@ if [[ ${BROKER:-ottla} == ottla && -z ${OTTLA_BINARY:-} ]]; then
 fi
 "$root/tools/client-envs.sh"
 
-export OTTLA_VENVS=$OTTLA_CACHE/venvs OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLIENTS=$OTTLA_CACHE/java-clients
+export OTTLA_VENVS=$OTTLA_CACHE/venvs OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLIENTS=$OTTLA_CACHE/java-clients OTTLA_KAFKA_TOOLS=$OTTLA_CACHE/kafka-tools
 export OTTLA_GO_DRIVERS=$OTTLA_CACHE/go-drivers OTTLA_NODE_DRIVERS=$OTTLA_CACHE/node-drivers
 export OTTLA_STREAMS=$OTTLA_CACHE/kafka-streams-4.3.0 OTTLA_CONNECT=$OTTLA_CACHE/kafka-connect-4.3.0
 export PYTHONDONTWRITEBYTECODE=1

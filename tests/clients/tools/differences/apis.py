@@ -1,0 +1,37 @@
+"""Differences of what the two say they serve."""
+
+from compare import Lines
+
+_COMMAND = "kafka-broker-api-versions"
+
+
+def _apis(*names):
+    return tuple(f"{name}(*" for name in names)
+
+
+def _absent(kind, reason, *names):
+    return Lines(_COMMAND, kafka=_apis(*names), ottla=tuple(f"{name}(*): UNSUPPORTED*" for name in names), kind=kind, reason=reason)
+
+
+_OLDER = ["Fetch", "ListOffsets", "OffsetCommit", "OffsetFetch", "CreateTopics", "DeleteTopics", "OffsetForLeaderEpoch", "DescribeConfigs", "DescribeLogDirs",
+          "DescribeAcls", "CreateAcls", "DeleteAcls"]
+
+APIS = [
+    Lines(_COMMAND, kafka=_apis(*_OLDER), ottla=tuple(f"{name}(*): 0 to *" for name in _OLDER),
+          reason="Served to clients that Kafka 4 turns away."),
+    Lines(_COMMAND, kafka=("ApiVersions(18): 0 to 4 [usable: 4],",), ottla=("ApiVersions(18): 0 to 5 [usable: 4],",), reason="Kafka 4.4's clients ask so."),
+    Lines(_COMMAND, kafka=("GetTelemetrySubscriptions(71): UNSUPPORTED,", "PushTelemetry(72): UNSUPPORTED,"),
+          ottla=("GetTelemetrySubscriptions(71): 0 [usable: 0],", "PushTelemetry(72): 0 [usable: 0],"),
+          reason="Kafka needs a plug-in to take clients' metrics; Ottla shows them on /metrics."),
+    _absent("intended", "Between brokers and controllers, or of several folders; there is one of each.",
+            "WriteTxnMarkers", "AlterReplicaLogDirs", "UnregisterBroker", "AddRaftVoter", "RemoveRaftVoter", "InitializeShareGroupState",
+            "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"),
+    _absent("not served yet", "Logins.", "SaslHandshake", "SaslAuthenticate", "CreateDelegationToken", "RenewDelegationToken",
+            "ExpireDelegationToken", "DescribeDelegationToken", "DescribeUserScramCredentials", "AlterUserScramCredentials"),
+    _absent("not served yet", "Quotas.", "DescribeClientQuotas", "AlterClientQuotas"),
+    _absent("not served yet", "Transactions.", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit",
+            "DescribeTransactions", "ListTransactions"),
+    _absent("not served yet", "Share groups (KIP-932) and Streams groups (KIP-1071).", "ShareGroupHeartbeat", "ShareGroupDescribe",
+            "ShareFetch", "ShareAcknowledge", "StreamsGroupHeartbeat", "StreamsGroupDescribe", "DescribeShareGroupOffsets",
+            "AlterShareGroupOffsets", "DeleteShareGroupOffsets"),
+]

@@ -1,0 +1,113 @@
+"""Differences that are meant so."""
+
+from compare import Lines, Words
+
+_DESCRIBE = "kafka-configs --describe --broker 1 --all"
+
+
+def _keys(*names):
+    return tuple(f"{name}=*" for name in names)
+
+
+_TOPICS = [
+    Words("kafka-topics --describe*", "min.insync.replicas=1,", "",
+          reason="Kafka's feature for eligible leader replicas sets this key for all brokers when a cluster is formatted; "
+                 "with one replica it means nothing."),
+    Words("kafka-topics --describe*", "Configs: min.insync.replicas=1", "Configs:", reason="As above."),
+    Lines("kafka-topics --describe --topics-with-overrides --topic two", kafka=("Topic: two*Configs:",),
+          reason="As above: a topic that nobody gave a key to has none."),
+    Lines("kafka-topics --list", kafka=("__consumer_offsets", "__share_group_state"),
+          reason="Ottla keeps the state of its coordinators beside the topics, not in topics that users can read, write and delete."),
+    Lines("kafka-get-offsets --topic-partitions :-1", kafka=("__consumer_offsets:0:*",), reason="As above."),
+    Lines("kafka-console-consumer --topic __consumer_offsets*", kafka=("Processed a total of 1 messages",),
+          ottla=("Processed a total of 0 messages", "ERROR Error processing message, terminating consumer process: *",
+                 "org.apache.kafka.common.errors.TimeoutException"),
+          reason="As above; users see what they see of any topic that is not there."),
+    Words("kafka-topics --create --topic many*", " or some brokers have all their log directories cordoned.",
+          ". Ask for replication factor 1 or -1 (the default).", reason="Says what to do; no folder is ever cordoned."),
+    Words("kafka-topics --create --topic dotted_name.x", "existing topic: dotted.name_x",
+          "existing topic: dotted.name_x. Names that differ only in '.' and '_' would share their metrics; choose another name.",
+          reason="Says why, and what to do."),
+    Words("kafka-topics*--replica-assignment*", "but no such broker is registered.",
+          "but no such broker is registered. The only broker is 1.", reason="Says what to do."),
+]
+
+_CONFIGS = [
+    Lines("kafka-configs --describe --topic keyed --all", kafka=("flush.ms=9223372036854775807 *",), ottla=("flush.ms=1000 *",),
+          reason="Kafka leaves syncing to the operating system; Ottla syncs its write-ahead log every second and says so."),
+    Words("kafka-configs --describe*", "DYNAMIC_DEFAULT_BROKER_CONFIG:min.insync.replicas=1, ", "",
+          reason="Kafka's feature for eligible leader replicas sets this key when a cluster is formatted."),
+    Lines("kafka-configs --describe*broker*", kafka=("min.insync.replicas=1 *{DYNAMIC_DEFAULT_BROKER_CONFIG:min.insync.replicas=1}",),
+          reason="As above."),
+    Lines(_DESCRIBE, ottla=_keys("flush.policy", "http.listener", "log.format", "log.level"), reason="Keys of Ottla's own."),
+    Lines(_DESCRIBE, ottla=_keys("producer.id.expiration.check.interval.ms"), reason="Kafka knows this key too, and hides it."),
+    Lines(_DESCRIBE, kafka=_keys("controller.listener.names", "controller.quorum.voters", "listeners", "process.roles"),
+          ottla=_keys("controller.listener.names", "controller.quorum.voters", "listeners", "process.roles"),
+          reason="There is no controller with a listener of its own."),
+    Lines(_DESCRIBE, kafka=_keys("log.dir"), ottla=_keys("log.dir"), reason="Not below /tmp unless asked for."),
+    Lines(_DESCRIBE, kafka=_keys("log.flush.interval.ms"), ottla=_keys("log.flush.interval.ms"), reason="See flush.ms above."),
+    Lines(_DESCRIBE, kafka=_keys("max.connection.creation.rate", "max.connections", "max.connections.per.ip", "queued.max.request.bytes"),
+          ottla=_keys("max.connection.creation.rate", "max.connections", "max.connections.per.ip", "queued.max.request.bytes"),
+          reason="Limited by default."),
+    Lines(_DESCRIBE, kafka=_keys("socket.receive.buffer.bytes", "socket.send.buffer.bytes"),
+          ottla=_keys("socket.receive.buffer.bytes", "socket.send.buffer.bytes"), reason="Left to the operating system, which sizes them better."),
+    Words(_DESCRIBE, "STATIC_BROKER_CONFIG:node.id=1}", "STATIC_BROKER_CONFIG:node.id=1, DEFAULT_CONFIG:node.id=1}",
+          reason="Starts without a configuration, so the key has a default."),
+    Words(_DESCRIBE, "DEFAULT_CONFIG:group.initial.rebalance.delay.ms=3000", "DEFAULT_CONFIG:group.initial.rebalance.delay.ms=0",
+          reason="The first member of a group on one broker need not wait."),
+    Words(_DESCRIBE, "topic.replication.factor=3}", "topic.replication.factor=1}", reason="The default fits one broker."),
+    Words(_DESCRIBE, "log.replication.factor=3}", "log.replication.factor=1}", reason="As above."),
+    Words(_DESCRIBE, "min.isr=2}", "min.isr=1}", reason="As above."),
+    Words("kafka-configs --alter --broker 1 --add-config log.dirs=*", "Cannot update these configs dynamically: [log.dirs]",
+          "Cannot update these configs dynamically: [log.dirs]. Set them in the broker's configuration and restart it.", reason="Says what to do."),
+    Lines("kafka-configs --alter --broker 1 --add-config no.such.key=1", kafka=("Completed updating config for broker 1.", "[exit status 0]"),
+          ottla=("Error while executing config command with args *", "*InvalidRequestException: Cannot update these configs dynamically: [no.such.key].*",
+                 "[exit status 1]"),
+          reason="Kafka takes any name for a key of some plug-in; here there are none, so it is a mistake in writing."),
+    Words("kafka-client-metrics --alter --name mine --interval 5", "3600000 (1 hour)", "3600000 ms", reason="In the key's own unit."),
+    Lines("kafka-configs --describe --broker-logger 1", kafka=("org.apache.kafka.server.logger.LoggingController=*", "root=*", "[exit status 0]"),
+          ottla=("Error while executing config command with args *", "*InvalidRequestException: Unsupported resource type: BROKER_LOGGER",
+                 "[exit status 1]"),
+          reason="Java's loggers; Ottla's are set by log.level."),
+    Lines("kafka-configs --alter --broker-logger 1*", kafka=("Invalid broker logger(s): kafka.server.KafkaApis",),
+          ottla=("Error while executing config command with args *", "*InvalidRequestException: Unsupported resource type: BROKER_LOGGER"),
+          reason="As above."),
+]
+
+_CLUSTER = [
+    Lines("kafka-features describe",
+          kafka=("Feature: eligible.leader.replicas.version*", "Feature: kraft.version*", "Feature: share.version*",
+                 "Feature: streams.version*", "Feature: transaction.version*"),
+          reason="A feature is there once what it switches is served; kraft and eligible leader replicas are for several nodes."),
+    Lines("kafka-features upgrade --release-version 4.3 --dry-run",
+          kafka=("*.version can be upgraded to *.", "[exit status 0]"),
+          ottla=("Can not upgrade *.version to *. *Invalid update version 1 for feature kraft.version. Local controller 1 does not support this feature.",
+                 "7 out of 7 operation(s) failed.", "[exit status 1]"),
+          reason="As above. Ottla is upgraded by starting the new one: no switch is to be thrown afterwards."),
+    Lines("kafka-features downgrade --feature group.version=0 --dry-run",
+          kafka=("group.version can be downgraded to 0.", "[exit status 0]"),
+          ottla=("Can not downgrade group.version to 0. *Here the level is always 1.", "1 out of 1 operation(s) failed.", "[exit status 1]"),
+          reason="As above: the consumer protocol cannot be switched off."),
+    Lines("kafka-features disable --feature share.version --dry-run",
+          kafka=("share.version can be disabled.", "[exit status 0]"),
+          ottla=("Can not disable share.version. *does not support this feature.", "1 out of 1 operation(s) failed.", "[exit status 1]"),
+          reason="As above."),
+    Lines("kafka-metadata-quorum describe --status", kafka=("CurrentVoters: *CONTROLLER://localhost:*",), ottla=("CurrentVoters: *PLAINTEXT://HOST:PORT*",),
+          reason="The endpoint is the one that clients use: there is no other."),
+    Words("kafka-metadata-quorum remove-controller*", "Cluster doesn't support removing voter because the kraft.version feature is 0",
+          "The node does not support REMOVE_RAFT_VOTER", reason="Controllers of one node cannot be added or removed."),
+    Lines("kafka-cluster unregister --id 7",
+          kafka=("*Broker ID 7 is not currently registered*", "[exit status 1]"),
+          ottla=("The target cluster does not support the broker unregistration API.", "[exit status 0]"),
+          reason="There is no other broker to unregister."),
+    Lines("kafka-reassign-partitions --execute --reassignment-json-file {folder.json}",
+          kafka=("*LogDirNotFoundException: The user-specified log directory is not found in the broker config.",),
+          ottla=("*UnsupportedVersionException: The node does not support ALTER_REPLICA_LOG_DIRS",),
+          reason="There is one folder, so nothing can be moved to another."),
+    Lines("kafka-consumer-groups --describe --group new --state --verbose", kafka=("new HOST:PORT (1) range Stable 2 2 1",),
+          ottla=("new HOST:PORT (1) range Stable 1 1 1",), reason="The group's epoch is a counter; Kafka's first member makes it 2, Ottla's 1."),
+    Lines("kafka-consumer-groups --describe --group new --members --verbose", kafka=("new ID static * 2 read:0,1 2 read:0,1",),
+          ottla=("new ID static * 1 read:0,1 1 read:0,1",), reason="As above."),
+]
+
+INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER]

@@ -1,0 +1,54 @@
+"""What users of an API that is not served yet see instead."""
+
+from compare import Lines
+
+_KIND = "not served yet"
+_CONFIG_FAILED = ("Error while executing config command with args *", "[exit status 1]")
+
+
+def _refused(api):
+    return f"*UnsupportedVersionException: The node does not support {api}"
+
+
+_QUOTAS = tuple(f"kafka-configs *{entity}*" for entity in ("--user", "--client ", "--client-defaults", "--ip ", "--entity-type users", "--entity-type ips"))
+_GROUP = "kafka-configs *--group someone*"
+
+NOT_YET = [
+    Lines(_QUOTAS, kafka=("Completed updating *config for *.", "Quota configs for *", "SCRAM credential configs for *", "[exit status 0]"),
+          ottla=(_refused("DESCRIBE_CLIENT_QUOTAS"), _refused("ALTER_USER_SCRAM_CREDENTIALS"), *_CONFIG_FAILED),
+          kind=_KIND, reason="Quotas and SCRAM users. The message is the client's own and clear."),
+    Lines("kafka-delegation-tokens*", kafka=("*UnsupportedByAuthenticationException: Delegation Token requests are not allowed on PLAINTEXT*",),
+          ottla=tuple(_refused(f"{one}_DELEGATION_TOKEN") for one in ("CREATE", "DESCRIBE", "RENEW", "EXPIRE")), kind=_KIND,
+          reason="Delegation tokens. Clear; without a login Kafka refuses them too."),
+    Lines(_GROUP, kafka=("Completed updating config for group someone.", "Dynamic configs for group someone are:", "consumer.session.timeout.ms=50000 *",
+                         "*consumer.session.timeout.ms must be greater than*", "*Unknown group config name: no.such.key", "[exit status 0]"),
+          ottla=("The group 'someone' doesn't exist and doesn't have dynamic config.", "*InvalidRequestException: Unsupported resource type: GROUP",
+                 *_CONFIG_FAILED),
+          kind=_KIND, reason="Configurations of groups. Clear."),
+    Lines("kafka-transactions list*", kafka=("TransactionalId\tCoordinator\tProducerId\tTransactionState", "[exit status 0]"),
+          ottla=("Failed to list transactions: The node does not support LIST_TRANSACTIONS.*", "[exit status 1]"), kind=_KIND, reason="Transactions. Clear."),
+    Lines("kafka-transactions describe --transactional-id nobody", kafka=("*`nobody` failed because the ID could not be found.*",),
+          ottla=("*FindCoordinator request for key *TRANSACTION)` failed due to an unexpected error.*",), kind=_KIND,
+          reason="Transactions. Unclear: the tool does not show the message that came with the error."),
+    Lines("kafka-transactions forceTerminateTransaction*", kafka=("[exit status 0]",),
+          ottla=("*FindCoordinator request for key *TRANSACTION)` failed due to an unexpected error.*", "[exit status 1]"), kind=_KIND, reason="As above."),
+    Lines("kafka-transactions abort*", kafka=("[exit status 0]",), ottla=("*The node does not support WRITE_TXN_MARKERS.*", "[exit status 1]"), kind=_KIND,
+          reason="Transactions. Clear."),
+    Lines("kafka-producer-perf-test*--transactional-id*", kafka=("10 records sent, *", "[exit status 0]"),
+          ottla=("*Could not find a coordinator with type TRANSACTION * Transactions are not available on this broker yet.", "[exit status 1]"),
+          kind=_KIND, reason="Transactions. Clear."),
+    Lines("kafka-share-groups --describe*", kafka=("*GroupIdNotFoundException: Group nobody not found.", "GROUP TOPIC PARTITION START-OFFSET LAG",
+                                                   "sharing shared 0 ...", "Share group 'sharing' has no active members.",
+                                                   "GROUP COORDINATOR (ID) STATE #MEMBERS", "sharing HOST:PORT (1) Empty 0"),
+          ottla=(_refused("SHARE_GROUP_DESCRIBE"),), kind=_KIND, reason="Share groups. Clear."),
+    Lines("kafka-share-groups --reset-offsets*", kafka=("GROUP TOPIC PARTITION NEW-OFFSET", "nobody shared 0 0", "[exit status 0]"),
+          ottla=("The node does not support SHARE_GROUP_DESCRIBE", "[exit status 1]"), kind=_KIND, reason="As above."),
+    Lines("kafka-share-groups --list", kafka=("nobody", "sharing"), kind=_KIND, reason="As above."),
+    Lines("kafka-console-share-consumer*", kafka=("org.apache.kafka.common.errors.TimeoutException",),
+          ottla=("ERROR *ShareGroupHeartbeatRequest failed due to The node does not support SHARE_GROUP_HEARTBEAT*",
+                 "ERROR *Member ID with epoch 0 transitioned to fatal state*",
+                 "*UnsupportedVersionException: The cluster does not support the share group protocol*", _refused("SHARE_GROUP_HEARTBEAT")),
+          kind=_KIND, reason="Share groups. Clear; Kafka's line says that nothing came within the time given."),
+    Lines("kafka-streams-groups --describe --group nobody", kafka=("*GroupIdNotFoundException: Group nobody is not a streams group.",),
+          ottla=(_refused("STREAMS_GROUP_DESCRIBE"),), kind=_KIND, reason="Streams groups. Clear."),
+]

@@ -1,0 +1,114 @@
+"""Scenes: commands in order, as a user would type them. A scene is a file of lines:
+
+    # ...                      a comment
+    $ kafka-topics --list      a command; what it prints is compared. `--bootstrap-server` is added unless the line
+                               names {bootstrap}; {name.json} is the path of a file of the scene
+        text                   indented: the command's standard input, or what the file holds
+    % file name.json           a file for the commands below
+    % sorted                   about the next command: the order of its lines says nothing
+    % replace RE => TEXT       about the next command: replaced in what it prints
+    % until RE                 about the next command: run again until it prints this (at most 30 s)
+    % background NAME RE       about the next command: it runs on once it has printed this ...
+    % stop NAME                ... until it is stopped as by Ctrl-C; then what it printed is compared
+"""
+
+import dataclasses
+import re
+import shlex
+import time
+
+# argparse's subcommands take the address behind them, the others wherever it stands.
+_ADDRESS_LAST = {"kafka-cluster"}
+
+
+@dataclasses.dataclass
+class Step:
+    text: str  # the line as it is written
+    input: str = ""
+    sort: bool = False
+    replace: list = dataclasses.field(default_factory=list)
+    until: re.Pattern = None
+    background: str = None
+    stop: str = None
+    file: str = None
+
+    @property
+    def only_looks(self):
+        """Whether the command may be run again, as it changes nothing."""
+        return not self.stop and any(word in ("--describe", "describe", "--list", "list") for word in self.text.split())
+
+
+def parse(text):
+    steps, coming, last = [], {}, None
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            last = None
+        elif line.startswith("    "):
+            last.input += line[4:] + "\n"
+        elif line.startswith("$ "):
+            last = Step(line[2:], **coming)
+            steps.append(last)
+            coming = {}
+        else:
+            mark, word, *rest = line.split(" ", 2)
+            rest = rest[0] if rest else ""
+            assert mark == "%", line
+            if word in ("file", "stop"):
+                last = Step(line[2:], **coming, **{word: rest})
+                steps.append(last)
+                coming = {}
+            elif word == "sorted":
+                coming["sort"] = True
+            elif word == "replace":
+                pattern, _, by = rest.partition(" => ")
+                coming.setdefault("replace", []).append((re.compile(pattern), by))
+            elif word == "until":
+                coming["until"] = re.compile(rest)
+            elif word == "background":
+                name, _, pattern = rest.partition(" ")
+                coming.update(background=name, until=re.compile(pattern))
+            else:
+                raise ValueError(line)
+    assert not coming, f"nothing follows {coming}"
+    return steps
+
+
+class Stage:
+    """One broker's side of a scene."""
+
+    def __init__(self, jvm, broker, folder):
+        self.jvm = jvm
+        self.broker = broker
+        self.folder = folder
+        folder.mkdir()
+        self._running = {}
+
+    def play(self, step):
+        """Does a step; returns (exit status, printed), or None if there is nothing to compare."""
+        if step.file:
+            (self.folder / step.file).write_text(step.input)
+            return None
+        if step.stop:
+            return self.jvm.stop(self._running.pop(step.stop))
+        tool, arguments = self._command(step.text)
+        deadline = time.monotonic() + 30
+        while True:
+            number = self.jvm.start(tool, arguments, step.input)
+            if step.background:
+                self.jvm.wait_for(number, step.until)
+                self._running[step.background] = number
+                return None
+            status, printed = self.jvm.finish(number)
+            if step.until is None or step.until.search(printed) or time.monotonic() > deadline:
+                return status, printed
+            time.sleep(0.05)
+
+    def _command(self, text):
+        tool, *words = shlex.split(text)
+        if not any("{bootstrap}" in word for word in words):
+            address = ["--bootstrap-server", "{bootstrap}"]
+            words = words + address if tool in _ADDRESS_LAST else address + words
+        return tool, [re.sub(r"\{([\w.-]+)\}", self._named, word) for word in words]
+
+    def _named(self, found):
+        return self.broker.bootstrap if found[1] == "bootstrap" else str(self.folder / found[1])
