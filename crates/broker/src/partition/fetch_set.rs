@@ -77,11 +77,19 @@ pub(crate) struct FetchSet<H> {
     slots: HashMap<SlotId, Slot<H>>,
     by_partition: HashMap<(TopicKey, i32), SlotId>,
     pending: VecDeque<SlotId>,
+    /// Entries whose watermarks the client does not know.
+    untold: usize,
 }
 
 impl<H> Default for FetchSet<H> {
     fn default() -> Self {
-        Self { next: 0, slots: HashMap::new(), by_partition: HashMap::new(), pending: VecDeque::new() }
+        Self {
+            next: 0,
+            slots: HashMap::new(),
+            by_partition: HashMap::new(),
+            pending: VecDeque::new(),
+            untold: 0,
+        }
     }
 }
 
@@ -101,6 +109,7 @@ impl<H> FetchSet<H> {
                 self.next += 1;
                 vacant.insert(id);
                 self.slots.insert(id, Slot { wanted, handle: None, queued: false, known: None });
+                self.untold += 1;
                 id
             }
         };
@@ -111,6 +120,7 @@ impl<H> FetchSet<H> {
     pub(crate) fn forget(&mut self, topic: &TopicKey, index: i32) -> Option<H> {
         let id = self.by_partition.remove(&(topic.clone(), index))?;
         let slot = self.slots.remove(&id)?;
+        self.untold -= usize::from(slot.known.is_none());
         if self.pending.len() > 16 && self.pending.len() > 2 * self.slots.len() {
             self.pending.retain(|id| self.slots.contains_key(id));
         }
@@ -158,6 +168,24 @@ impl<H> FetchSet<H> {
         None
     }
 
+    /// Takes the entries out of the queue whose watermarks the client does not know, in the order of the queue.
+    pub(crate) fn take_untold(&mut self) -> Vec<SlotId> {
+        let mut untold = Vec::new();
+        // Most answers have none, and then nothing is searched.
+        if self.untold == 0 {
+            return untold;
+        }
+        self.pending.retain(|id| match self.slots.get_mut(id) {
+            Some(slot) if slot.known.is_none() => {
+                slot.queued = false;
+                untold.push(*id);
+                false
+            }
+            slot => slot.is_some(),
+        });
+        untold
+    }
+
     /// Notes what the client is told of an entry. Whether an incremental answer has to carry it (Kafka:
     /// `CachedPartition.maybeUpdateResponseData`): records, refusals, and changed watermarks always do.
     ///
@@ -167,7 +195,10 @@ impl<H> FetchSet<H> {
         let Some(slot) = self.slots.get_mut(&id) else { return true };
         let now = (told.high_watermark, told.log_start_offset);
         let news = told.has_records || told.is_refusal || slot.known != Some(now);
-        slot.known = if told.is_refusal { None } else { Some(now) };
+        let known = if told.is_refusal { None } else { Some(now) };
+        self.untold += usize::from(known.is_none());
+        self.untold -= usize::from(slot.known.is_none());
+        slot.known = known;
         if told.left_records {
             self.mark_first(id);
         } else if told.has_records || told.is_refusal {
@@ -280,6 +311,21 @@ pub(super) mod tests {
         let first = set.take_next().unwrap();
         set.mark_first(first);
         assert_eq!(indexes(&mut set), [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_the_client_knows_nothing_of_is_taken_before_its_turn() {
+        let mut set = set(4);
+        for id in [SlotId(0), SlotId(2)] {
+            set.tell(id, &told(5));
+        }
+        assert_eq!(set.take_untold(), [SlotId(1), SlotId(3)]);
+        set.tell(SlotId(1), &told(5));
+        set.tell(SlotId(3), &Told { is_refusal: true, ..Told::default() });
+        assert_eq!(set.take_untold(), [SlotId(3)], "a refusal says nothing of the log");
+        set.forget(&TopicKey::Name("orders".into()), 3);
+        assert_eq!((set.untold, set.take_untold()), (0, vec![]));
+        assert_eq!(indexes(&mut set), [0, 2], "the others keep their turns");
     }
 
     #[test]

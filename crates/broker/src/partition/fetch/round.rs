@@ -147,6 +147,7 @@ impl<'a> Round<'a> {
                     self.at_once = true;
                     if !self.answers_all {
                         set.mark_first(id);
+                        self.tell_the_rest(&mut set);
                         return None;
                     }
                     self.answers.insert(id, answer);
@@ -154,6 +155,18 @@ impl<'a> Round<'a> {
             }
         }
         None
+    }
+
+    /// Answers, in a session, the partitions that the client knows nothing of, though there is no room for their records:
+    /// it learns where their logs begin and end, and whether there are any.
+    fn tell_the_rest(&mut self, set: &mut FetchSet<Log>) {
+        for id in set.take_untold() {
+            let Some((mut answer, found)) = self.stand(set, id) else { continue };
+            if let Ok(served) = &mut answer.outcome {
+                served.had_no_room = found.is_some();
+            }
+            self.answers.insert(id, answer);
+        }
     }
 
     /// What the partition answers without being read, and the partition if it can be read.
@@ -236,7 +249,9 @@ impl<'a> Round<'a> {
                 self.answers.insert(id, empty);
                 return true;
             }
-            self.fetch.session.set.lock().mark_first(id);
+            let mut set = self.fetch.session.set.lock();
+            set.mark_first(id);
+            self.tell_the_rest(&mut set);
             return false;
         };
         let limits = ReadLimits {

@@ -300,6 +300,30 @@ async fn a_session_answers_only_what_is_new() {
     assert_eq!(broker.fetcher.session_counts(), (1, 100, 0));
 }
 
+/// As Kafka's `CachedPartition.maybeUpdateResponseData`: watermarks that the client does not know are news.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_new_to_a_session_is_told_of_without_room_for_its_records() {
+    let broker = Broker::new();
+    let topic = broker.create("orders", 4).await;
+    let first = broker.append(&topic, 0, 2000).await;
+    let opened = broker.fetch(NEW_SESSION, vec![wanted("orders", 0, 0)], terms(1, LONG)).await;
+    let session = opened.session_id;
+    let sizes = [broker.append(&topic, 1, 2000).await, broker.append(&topic, 2, 3000).await];
+    let tight = FetchTerms { max_bytes: 100, ..terms(1, LONG) };
+    let added = vec![wanted("orders", 1, 0), wanted("orders", 2, 0), wanted("orders", 3, 0)];
+    let fetched = broker.fetch((session, 1), added, tight).await;
+    assert_eq!(summary(&fetched), [(0, Ok(first)), (1, Ok(0)), (2, Ok(0)), (3, Ok(0))]);
+    let watermarks = fetched.partitions.iter().map(|answer| answer.outcome.as_ref().unwrap().high_watermark);
+    assert_eq!(watermarks.collect::<Vec<_>>(), [1, 1, 1, 0]);
+    // Their records come all the same, and nothing is told twice.
+    let mut rest = Vec::new();
+    for epoch in 2..=3 {
+        rest.extend(summary(&broker.fetch((session, epoch), vec![wanted("orders", 0, 1)], tight).await));
+    }
+    rest.sort_by_key(|(index, _)| *index);
+    assert_eq!(rest, [(1, Ok(sizes[0])), (2, Ok(sizes[1]))]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abandoned_fetch_leaves_its_session_whole() {
     let broker = Broker::new();
