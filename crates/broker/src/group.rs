@@ -69,6 +69,13 @@ pub(crate) struct GroupConfig {
     pub(crate) consumer: ConsumerGroupConfig,
 }
 
+impl GroupConfig {
+    /// Whether a member of the classic protocol may have such a session.
+    pub(crate) fn allows_session_of(&self, timeout_ms: u32) -> bool {
+        (self.min_session_timeout_ms..=self.max_session_timeout_ms).contains(&timeout_ms)
+    }
+}
+
 /// What the coordinator may be told about groups of the consumer protocol: the `group.consumer.…` keys.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerGroupConfig {

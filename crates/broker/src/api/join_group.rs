@@ -92,10 +92,12 @@ fn joined_response(joined: JoinedGroup, version: i16) -> JoinGroupResponse {
             .with_group_instance_id(member.group_instance_id.map(instance).filter(|_| version >= 5))
             .with_metadata(member.metadata)
     });
+    // As Kafka's `JoinGroupResponse`: where the version has a null, an empty name is one.
+    let name = joined.protocol.map(text).unwrap_or_default();
     JoinGroupResponse::default()
         .with_generation_id(joined.generation.0)
         .with_protocol_type(joined.protocol_type.map(text).filter(|_| version >= 7))
-        .with_protocol_name(Some(joined.protocol.map(text).unwrap_or_default()))
+        .with_protocol_name((version < 7 || !name.is_empty()).then_some(name))
         .with_leader(StrBytes::from_string(joined.leader.to_string()))
         .with_skip_assignment(joined.skip_assignment)
         .with_members(members.collect())

@@ -212,6 +212,21 @@ fn at(name: &str, partition: i32, offset: i64, metadata: &str) -> (String, i32, 
 }
 
 #[tokio::test]
+async fn a_protocol_without_a_name_is_null_where_there_is_a_null() {
+    let running = Running::start(&[("group.initial.rebalance.delay.ms", "0")]).await.unwrap();
+    let mut client = running.client().await;
+    for (version, expected) in [(5, Some("")), (6, Some("")), (7, None), (9, None)] {
+        let group_id = format!("nameless-{version}");
+        let nameless = JoinGroupRequestProtocol::default().with_name(text(""));
+        let mut request =
+            join_request(version, &group_id, StrBytes::default()).with_protocols(vec![nameless]);
+        request.member_id = client.call(version, &request).await.member_id;
+        let joined = client.call(version, &request).await;
+        assert_eq!((joined.error_code, joined.protocol_name.as_deref()), (0, expected), "version {version}");
+    }
+}
+
+#[tokio::test]
 async fn a_member_lives_its_life_at_every_version() {
     let (_running, mut client) = start().await;
     for version in 0..=9 {

@@ -101,10 +101,6 @@ impl ClassicGroup {
     ) -> Result<(), JoinReply> {
         let member_id = request.member_id.clone();
         let refuse = |error| Err(JoinReply::refused(member_id.clone(), error));
-        let timeouts = config.min_session_timeout_ms..=config.max_session_timeout_ms;
-        if !timeouts.contains(&request.session_timeout_ms) {
-            return refuse(GroupError::InvalidSessionTimeout);
-        }
         if self.state == State::Dead {
             return refuse(GroupError::CoordinatorNotAvailable);
         }

@@ -42,10 +42,6 @@ impl ConsumerGroup {
     ) -> Result<JoinReply, JoinReply> {
         let asked = request.member_id.clone();
         let refuse = |error| JoinReply::refused(asked.clone(), error);
-        let timeouts = env.config.min_session_timeout_ms..=env.config.max_session_timeout_ms;
-        if !timeouts.contains(&request.session_timeout_ms) {
-            return Err(refuse(GroupError::InvalidSessionTimeout));
-        }
         self.has_room_for(&asked, env.config.consumer.max_size).map_err(|refused| refuse(refused.error))?;
         let said = self.classic_subscription(&request).ok_or(GroupError::InconsistentGroupProtocol);
         let said = said.map_err(refuse)?;

@@ -47,6 +47,10 @@ impl GroupService {
         if group_id.as_str().is_empty() {
             return JoinReply::refused(member_id, GroupError::InvalidGroupId);
         }
+        // Whether there is such a group or not, as Kafka's `GroupCoordinatorService.joinGroup`.
+        if !self.config.allows_session_of(request.session_timeout_ms) {
+            return JoinReply::refused(member_id, GroupError::InvalidSessionTimeout);
+        }
         let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
         // Who has an id already was in a group that is gone, and must start over.
         let stepped = self.step(group_id, member_id.is_none(), |slot, env, out| {

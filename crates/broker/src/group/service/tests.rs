@@ -342,6 +342,26 @@ async fn an_unknown_group_is_created_by_those_who_may() {
     assert_eq!(deleted.err(), Some(GroupError::InvalidGroupId));
 }
 
+#[tokio::test]
+async fn session_timeouts_outside_the_bounds_are_refused_in_any_group() {
+    let setup = setup();
+    let bounds = GroupConfig::default();
+    let unknown = MemberId::from("stranger");
+    for known_group in [false, true] {
+        for (timeout, allowed) in
+            [(0, false), (1, true), (bounds.max_session_timeout_ms, true), (u32::MAX, false)]
+        {
+            let asked = JoinRequest { session_timeout_ms: timeout, ..request(&unknown) };
+            let reply = setup.service.join(&group(), asked).await;
+            let expected =
+                if allowed { GroupError::UnknownMemberId } else { GroupError::InvalidSessionTimeout };
+            assert_eq!(reply.result.err(), Some(expected), "{timeout}, group known: {known_group}");
+            assert_eq!(reply.member_id, unknown);
+        }
+        assert!(setup.join(&MemberId::none()).await.result.is_ok());
+    }
+}
+
 /// Groups are created, used and deleted from several threads at once; whatever a commit was told must then be true.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_lost_between_deletion_and_creation() {
