@@ -4,7 +4,7 @@
 
 use crate::admin::configs::{CLIENT_METRICS, ConfigsError};
 use crate::admin::runtime_configs::RuntimeConfigs;
-use crate::client_metrics::subscription::{KEYS, Subscription, SubscriptionError, is_list};
+use crate::client_metrics::subscription::{KEYS, Subscription, SubscriptionError, SubscriptionKey, is_list};
 use crate::config::{ConfigEntry, ConfigOp, ConfigSource, ConfigSynonym, Kind, Overrides, edited_list};
 
 /// Subscriptions that there may be: each is compared with every client.
@@ -58,24 +58,23 @@ pub(super) fn changed(
 pub(super) fn describe(configs: &RuntimeConfigs, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     check_name(name)?;
     let given = configs.given(CLIENT_METRICS, name);
-    let entry = |(key, default): &(&str, &str)| {
-        let own = given.get(*key).map(|value| (value.clone(), ConfigSource::ClientMetricsConfig));
-        let default = ((*default).to_owned(), ConfigSource::DefaultConfig);
-        let known: Vec<_> = own.into_iter().chain([default]).collect();
-        let synonym = |(value, source): &(String, ConfigSource)| ConfigSynonym {
-            name: (*key).to_owned(),
+    // As Kafka's `createClientMetricsConfigEntry`: a default is a value, and no synonym.
+    let entry = |key: &SubscriptionKey| {
+        let own = given.get(key.name).map(|value| ConfigSynonym {
+            name: key.name.to_owned(),
             value: Some(value.clone()),
-            source: *source,
-        };
+            source: ConfigSource::ClientMetricsConfig,
+        });
+        let value = own.as_ref().and_then(|own| own.value.clone());
         ConfigEntry {
-            name: (*key).to_owned(),
-            value: known.first().map(|(value, _)| value.clone()),
-            source: known.first().map_or(ConfigSource::DefaultConfig, |(_, source)| *source),
-            kind: if is_list(key) { Kind::List } else { Kind::Int },
+            name: key.name.to_owned(),
+            value: value.or_else(|| Some(key.default.to_owned())),
+            source: own.as_ref().map_or(ConfigSource::DefaultConfig, |own| own.source),
+            kind: if is_list(key.name) { Kind::List } else { Kind::Int },
             is_sensitive: false,
             is_read_only: false,
-            synonyms: known.iter().map(synonym).collect(),
-            documentation: None,
+            synonyms: own.into_iter().collect(),
+            documentation: Some(key.documentation),
         }
     };
     Ok(KEYS.iter().map(entry).collect())

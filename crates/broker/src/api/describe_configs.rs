@@ -79,8 +79,7 @@ fn answer(
 ) -> DescribeConfigsResult {
     let result = DescribeConfigsResult::default()
         .with_resource_type(resource.resource_type)
-        .with_resource_name(resource.resource_name)
-        .with_error_message(None);
+        .with_resource_name(resource.resource_name);
     match described {
         Ok(entries) => {
             // No names asked for, and none named, both mean all (Kafka's `ConfigHelperUtils`).

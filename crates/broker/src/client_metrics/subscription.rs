@@ -17,8 +17,30 @@ const MAX_INTERVAL_MS: i32 = 3_600_000;
 const METRICS: &str = "metrics";
 const INTERVAL: &str = "interval.ms";
 const MATCH: &str = "match";
-/// The keys with their defaults, in the order of their names.
-pub(crate) const KEYS: [(&str, &str); 3] = [(INTERVAL, "300000"), (MATCH, ""), (METRICS, "")];
+/// A key: its name, its default, and what it is for.
+pub(crate) struct SubscriptionKey {
+    pub(crate) name: &'static str,
+    pub(crate) default: &'static str,
+    pub(crate) documentation: &'static str,
+}
+/// In the order of their names.
+pub(crate) const KEYS: [SubscriptionKey; 3] = [
+    SubscriptionKey {
+        name: INTERVAL,
+        default: "300000",
+        documentation: "How often clients push their metrics, in milliseconds.",
+    },
+    SubscriptionKey {
+        name: MATCH,
+        default: "",
+        documentation: "Which clients are asked: patterns like client_id=app-.*, all of which have to match.",
+    },
+    SubscriptionKey {
+        name: METRICS,
+        default: "",
+        documentation: "Beginnings of the names of the metrics to push; * is all of them.",
+    },
+];
 /// A pattern may not grow beyond this when it is compiled.
 const MAX_PATTERN_BYTES: usize = 256 << 10;
 

@@ -171,7 +171,14 @@ fn broker_synonyms(names: &[&str], config: &BrokerConfig) -> Vec<ConfigSynonym> 
         let source = ConfigSource::DefaultConfig;
         Some(ConfigSynonym { name: (*name).to_owned(), value: hidden(name, default), source })
     });
-    given.chain(set).chain(defaults).collect()
+    let mut synonyms: Vec<ConfigSynonym> = given.chain(set).chain(defaults).collect();
+    // A default in other units alone is no synonym (`ConfigHelper.configSynonyms` drops what comes before the key's own).
+    if synonyms.first().is_some_and(|one| {
+        one.source == ConfigSource::DefaultConfig && names.first() != Some(&one.name.as_str())
+    }) {
+        synonyms.clear();
+    }
+    synonyms
 }
 
 #[cfg(test)]

@@ -63,8 +63,15 @@ async fn subscriptions_are_configured_asked_for_and_kept() {
         .with_resource_type(CLIENT_METRICS)
         .with_resource_name(text("mine"))
         .with_configuration_keys(None);
-    let request = DescribeConfigsRequest::default().with_resources(vec![described]);
+    let request = DescribeConfigsRequest::default()
+        .with_resources(vec![described])
+        .with_include_synonyms(true)
+        .with_include_documentation(true);
     let told = client.call(4, &request).await.results.remove(0).configs;
+    for config in &told {
+        assert_eq!(config.synonyms.len(), 1, "{}: the default is none", config.name);
+        assert!(config.documentation.as_deref().is_some_and(|text| !text.is_empty()), "{}", config.name);
+    }
     let told: Vec<_> =
         told.iter().map(|one| (&*one.name, one.value.as_deref().unwrap(), one.config_source)).collect();
     assert_eq!(told, [("interval.ms", "1000", 7), ("match", "client_id=te.*", 7), ("metrics", "a,b", 7)]);

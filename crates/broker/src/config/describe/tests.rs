@@ -1,4 +1,5 @@
-//! Sources and synonyms as Kafka 4.3 answers them for the same settings.
+//! Sources and synonyms as Kafka 4.3 answers them for the same settings, but for what was set in other units: Kafka
+//! says that it is a default, here it is told where it was set.
 
 use super::*;
 
@@ -53,6 +54,25 @@ fn keys_that_stand_in_for_one_another() {
     ];
     assert_eq!(synonyms(&topic), expected);
     assert_eq!(synonyms(&entry(describe_broker(&config), "log.retention.ms")), expected);
+}
+
+#[test]
+fn a_default_in_other_units_is_no_synonym() {
+    let config = BrokerConfig::from_pairs(&[]).unwrap();
+    for key in ["retention.ms", "segment.ms"] {
+        let default = entry(describe_topic(&Overrides::new(), &config), key);
+        assert_eq!((default.value.as_deref(), default.source.code()), (Some("604800000"), 5), "{key}");
+        assert_eq!(synonyms(&default), [], "{key}");
+    }
+    let set = Overrides::from([("retention.ms".to_owned(), "5".to_owned())]);
+    let own = entry(describe_topic(&set, &config), "retention.ms");
+    assert_eq!(synonyms(&own), [("retention.ms", Some("5"), 1)]);
+    let in_its_own_units = BrokerConfig::from_pairs(&[("log.retention.ms", "5")]).unwrap();
+    let topic = entry(describe_topic(&Overrides::new(), &in_its_own_units), "retention.ms");
+    assert_eq!(
+        synonyms(&topic),
+        [("log.retention.ms", Some("5"), 4), ("log.retention.hours", Some("168"), 5)]
+    );
 }
 
 #[test]
