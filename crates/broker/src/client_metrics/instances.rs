@@ -56,7 +56,7 @@ struct Instance {
     version: u64,
     asked_ms: Option<i64>,
     pushed_ms: Option<i64>,
-    /// It may come back at once to put right what was wrong.
+    /// It may ask anew at once to put right what was wrong.
     excused: bool,
     terminated: bool,
 }
@@ -109,11 +109,10 @@ impl Instances {
         // A first push may follow its subscription at once, a last one whatever came before it.
         let is_due = instance.pushed_ms.is_none_or(|last| now_ms.saturating_sub(last) >= interval_ms);
         let follows = instance.asked_ms > instance.pushed_ms;
-        if !is_due && !follows && !push.terminating && !instance.excused {
+        if !is_due && !follows && !push.terminating {
             return Err(ClientMetricsError::Throttled);
         }
         instance.pushed_ms = Some(now_ms);
-        instance.excused = false;
         let refused = if push.subscription_id != instance.subscribed.subscription_id {
             ClientMetricsError::UnknownSubscriptionId
         } else if push.compression_type != 0 && !ACCEPTED_COMPRESSION.contains(&push.compression_type) {
@@ -121,6 +120,7 @@ impl Instances {
         } else if push.metrics.len() > max_bytes {
             ClientMetricsError::TooLarge { size: push.metrics.len() }
         } else {
+            instance.excused = false;
             return Ok(());
         };
         instance.excused = excuses(&refused);

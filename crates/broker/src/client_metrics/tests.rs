@@ -200,10 +200,13 @@ fn wrong_pushes_have_their_errors() {
     let nil = Push { client_instance_id: Uuid::nil(), ..sound(&fresh()) };
     assert!(matches!(refused(nil, MAX), ClientMetricsError::InvalidRequest(_)));
     let to = fresh();
-    let other = Push { subscription_id: to.subscription_id.wrapping_add(1), ..sound(&to) };
-    assert_eq!(refused(other, MAX), ClientMetricsError::UnknownSubscriptionId);
-    // Told so, it may ask and push anew at once.
-    assert!(metrics.subscribed(to.client_instance_id, &c, NOW).is_ok());
+    let other = || Push { subscription_id: to.subscription_id.wrapping_add(1), ..sound(&to) };
+    assert_eq!(refused(other(), MAX), ClientMetricsError::UnknownSubscriptionId);
+    // Told so, it may ask anew at once, and then push; to push without asking helps nobody.
+    assert_eq!(refused(other(), MAX), ClientMetricsError::Throttled);
+    assert!(metrics.subscribed(to.client_instance_id, &c, NOW + 1).is_ok());
+    assert_eq!(metrics.push(&sound(&to), &c, MAX, NOW + 1), Ok(()));
+    metrics.push(&Push { terminating: true, ..sound(&to) }, &c, MAX, NOW + 1).unwrap();
     let codec = Push { compression_type: 9, ..sound(&fresh()) };
     assert_eq!(refused(codec, MAX), ClientMetricsError::UnsupportedCompression(9));
     assert!(matches!(refused(sound(&fresh()), 10), ClientMetricsError::TooLarge { .. }));
