@@ -5,5 +5,6 @@ pub(crate) mod client_metrics_configs;
 pub(crate) mod config_changes;
 pub(crate) mod configs;
 pub(crate) mod partitions;
+pub(crate) mod per_partition;
 pub(crate) mod runtime_configs;
 pub(crate) mod topics;

@@ -26,7 +26,7 @@ impl Api for DescribeQuorum {
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let response = DescribeQuorumResponse::default().with_error_message(None);
+        let response = DescribeQuorumResponse::default();
         if !is_the_one_partition(&request.topics) {
             let topics = request.topics.into_iter().map(unknown).collect();
             return Ok(Reply::Response(response.with_topics(topics)));
@@ -78,7 +78,6 @@ fn partition(cx: &Context) -> PartitionData {
         .with_last_fetch_timestamp(now_ms)
         .with_last_caught_up_timestamp(now_ms);
     PartitionData::default()
-        .with_error_message(None)
         .with_leader_id(BrokerId(cx.node_id()))
         .with_leader_epoch(i32::try_from(storage.node_epoch()).unwrap_or(i32::MAX))
         .with_high_watermark(position)

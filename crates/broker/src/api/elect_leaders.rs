@@ -12,7 +12,7 @@ use codec::messages::elect_leaders_response::{PartitionResult, ReplicaElectionRe
 use codec::messages::{ElectLeadersRequest, ElectLeadersResponse, StrBytes, TopicName};
 use storage::Topic;
 
-use crate::admin::topics;
+use crate::admin::per_partition::{self, shown};
 use crate::api::{Answer, Api, Disconnect, Reply};
 use crate::context::Context;
 
@@ -28,41 +28,30 @@ impl Api for ElectLeaders {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let catalog = cx.io().catalog();
-        let all = || catalog.topics().map(|topic| asked_for_none(&topic.name)).collect();
-        let asked: Vec<TopicPartitions> = request.topic_partitions.unwrap_or_else(all);
-        check_count(asked.iter().map(|topic| topic.partitions.len()))?;
         let response = ElectLeadersResponse::default();
-        if !ELECTION_TYPES.contains(&request.election_type) {
-            let results = asked.into_iter().map(|topic| result(topic, |_, _| unknown_type()));
-            let response = response.with_error_code(ErrorCode::InvalidRequest.code());
-            return Ok(Reply::Response(response.with_replica_election_results(results.collect())));
-        }
+        let known_type = ELECTION_TYPES.contains(&request.election_type);
+        let all = || catalog.topics().map(|topic| asked_for_none(&topic.name)).collect();
+        let asked: Vec<TopicPartitions> = match request.topic_partitions {
+            Some(asked) => asked,
+            None if known_type => all(),
+            None => return Ok(Reply::Response(response.with_error_code(ErrorCode::InvalidRequest.code()))),
+        };
+        per_partition::check_count(asked.iter().map(|topic| topic.partitions.len()))
+            .map_err(Disconnect::Refused)?;
         let elect = |name: &str, partition| outcome(catalog.topic(name).map(AsRef::as_ref), name, partition);
-        let results = asked.into_iter().map(|topic| result(topic, elect)).collect();
-        Ok(Reply::Response(response.with_replica_election_results(results)))
+        // Where no topic is named nothing is looked at, not even the type.
+        let (code, results) = if known_type || asked.is_empty() {
+            (ErrorCode::None, asked.into_iter().map(|topic| result(topic, elect)).collect())
+        } else {
+            let results = asked.into_iter().map(|topic| result(topic, |_, _| unknown_type()));
+            (ErrorCode::InvalidRequest, results.collect())
+        };
+        Ok(Reply::Response(response.with_error_code(code.code()).with_replica_election_results(results)))
     }
 
     fn first_error(response: &ElectLeadersResponse) -> i16 {
         response.error_code
     }
-}
-
-/// Partitions that one request may name, where the answer has a text for each.
-const MAX_PARTITIONS: usize = 10_000;
-
-/// Bounds an answer that is many times as long as its request.
-pub(super) fn check_count(partitions: impl Iterator<Item = usize>) -> Result<(), Disconnect> {
-    match partitions.fold(0, usize::saturating_add) {
-        0..=MAX_PARTITIONS => Ok(()),
-        asked => {
-            Err(Disconnect::Refused(format!("{asked} partitions in one request, more than {MAX_PARTITIONS}")))
-        }
-    }
-}
-
-/// As much of a name as a topic's can be long: what a client sends is repeated for each partition.
-pub(super) fn shown(name: &str) -> String {
-    name.chars().take(topics::MAX_NAME_LENGTH).collect()
 }
 
 fn asked_for_none(topic: &str) -> TopicPartitions {

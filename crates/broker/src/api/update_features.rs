@@ -1,6 +1,6 @@
 //! UpdateFeatures, key 57: changes the level of a feature for the whole cluster (KIP-584).
 //!
-//! Versions 0–2. v1: kinds of downgrade, validation alone. v2: one error for all instead of one for each (KIP-1022). Every
+//! Versions 0–2. v1: kinds of downgrade, validation alone. v2: no results any more (KIP-1022); errors are told for all at every version. Every
 //! feature stays at the level that this program finalized: asking for that level changes nothing and succeeds; any other
 //! is refused as Kafka's `FeatureControlManager` refuses what a controller does not support.
 //!
@@ -35,37 +35,26 @@ impl Api for UpdateFeatures {
         let response = UpdateFeaturesResponse::default();
         Ok(Reply::Response(match outcome {
             Ok(()) if version >= 2 => response.with_error_message(None),
-            Ok(()) => response.with_error_message(None).with_results(results(&request, 0, None)),
-            Err((code, text)) if version >= 2 => {
+            Ok(()) => response.with_error_message(None).with_results(results(&request)),
+            // At every version, as `ControllerApis`: clients look at the top first.
+            Err((code, text)) => {
                 let text = format!(
                     "The update failed for all features since the following feature had an error: {text}"
                 );
                 response.with_error_code(code.code()).with_error_message(Some(StrBytes::from_string(text)))
             }
-            Err((code, text)) => {
-                let results = results(&request, code.code(), Some(StrBytes::from_string(text)));
-                response.with_error_message(None).with_results(results)
-            }
         }))
     }
 
     fn first_error(response: &UpdateFeaturesResponse) -> i16 {
-        let results = response.results.iter().map(|result| result.error_code);
-        results.chain([response.error_code]).find(|code| *code != 0).unwrap_or(0)
+        response.error_code
     }
 }
 
-/// All are changed or none, so all have the same outcome.
-fn results(
-    request: &UpdateFeaturesRequest,
-    code: i16,
-    text: Option<StrBytes>,
-) -> Vec<UpdatableFeatureResult> {
+/// All are changed or none: here all, to what they are.
+fn results(request: &UpdateFeaturesRequest) -> Vec<UpdatableFeatureResult> {
     let one = |update: &FeatureUpdateKey| {
-        UpdatableFeatureResult::default()
-            .with_feature(update.feature.clone())
-            .with_error_code(code)
-            .with_error_message(text.clone())
+        UpdatableFeatureResult::default().with_feature(update.feature.clone()).with_error_message(None)
     };
     request.feature_updates.iter().map(one).collect()
 }

@@ -44,6 +44,15 @@ async fn partitions_stay_where_they_are() {
 }
 
 #[tokio::test]
+async fn without_topics_the_answer_is_the_empty_one() {
+    let running = broker_with(&[]).await;
+    let request = AlterPartitionReassignmentsRequest::default().with_allow_replication_factor_change(false);
+    let response = running.client().await.call(1, &request).await;
+    assert_eq!(response, AlterPartitionReassignmentsResponse::default());
+    assert!(response.allow_replication_factor_change);
+}
+
+#[tokio::test]
 async fn nothing_is_ever_moving() {
     let running = broker_with(&[("t", &[])]).await;
     let mut client = running.client().await;

@@ -32,7 +32,12 @@ async fn a_kind_of_election_that_does_not_exist_is_refused() {
     let running = broker_with(&[("t", &[])]).await;
     let asked = vec![partitions(topic_name("t"), &[0, 7])];
     let request = ElectLeadersRequest::default().with_election_type(2).with_topic_partitions(Some(asked));
-    let response = running.client().await.call(2, &request).await;
+    let mut client = running.client().await;
+    for (topics, code) in [(None, 42), (Some(Vec::new()), 0)] {
+        let response = client.call(2, &request.clone().with_topic_partitions(topics)).await;
+        assert_eq!((response.error_code, response.replica_election_results.len()), (code, 0));
+    }
+    let response = client.call(2, &request).await;
     let results = response.replica_election_results.iter().flat_map(|topic| &topic.partition_result);
     let results: Vec<_> =
         results.map(|one| (one.partition_id, one.error_code, one.error_message.is_some())).collect();
