@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tools/rig.sh [--seeds N] [--from S | --seed S] [--steps N] [--apis A,B] [--trace] [--messages]: sends the same generated requests
 # to Ottla and to Apache Kafka 4.3 and compares the decoded answers. tests/rig/differences.yaml lists what may differ, and why.
-# Seed 17 is the same requests whenever it is run. OTTLA_BINARY names a broker that is not to be built.
+# tests/rig/served.yaml what only one of them serves. Seed 17 is the same requests whenever it is run.
+# OTTLA_BINARY names a broker that is not to be built, OTTLA_RIG_LOGS a folder that both brokers' logs are left in.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
@@ -16,8 +17,9 @@ ottla=
 # Kafka runs in a session of its own: whatever ends this script, neither broker outlives it.
 # shellcheck disable=SC2317 # reached through the trap
 sweep() {
-    [[ -z $ottla ]] || kill -KILL "$ottla" 2>/dev/null || true
+    [[ -z $ottla ]] || { kill -KILL "$ottla" && wait "$ottla"; } 2>/dev/null || true
     [[ ! -f $lab/kafka/pid ]] || kill -KILL "$(<"$lab/kafka/pid")" 2>/dev/null || true
+    [[ -z ${OTTLA_RIG_LOGS:-} ]] || cp "$lab/kafka/log" "$lab/ottla.log" "$OTTLA_RIG_LOGS" || true
     rm -rf "$lab"
 }
 trap sweep EXIT
@@ -38,16 +40,20 @@ while True:
         continue
 P
 )
-mkdir -p "$lab/kafka" "$lab/classes"
-ln -s "$jars" "$lab/kafka/libs"
+mkdir -p "$lab/kafka/libs" "$lab/classes"
+ln -s "$jars"/*.jar "$lab/kafka/libs/"
 javac -nowarn -XDsuppressNotes -cp "$jars/*" -d "$lab/classes" tests/rig/*.java
-# What both are told: partitions of topics made on first use, no delay before a group's first rebalance.
+jar cf "$lab/kafka/libs/telemetry.jar" -C "$lab/classes" Telemetry.class
+# What both are told: partitions of topics made on first use, no delay before a group's first rebalance. Kafka does not clean
+# the segment that is being written, so all of a topic here, and Ottla is not to clean either.
 LAB=$lab EXTRA="num.partitions=2
+metric.reporters=Telemetry
 offsets.topic.num.partitions=1
 transaction.state.log.num.partitions=1
 share.coordinator.state.topic.num.partitions=1" bash "$OTTLA_SHARED/tools/kafka.sh" start "$port" >&2
 "$OTTLA_BINARY" serve --data "$lab/ottla" --listen "127.0.0.1:$((port + 2))" --http "127.0.0.1:$((port + 3))" \
-    --override node.id=1 --override num.partitions=2 --override group.initial.rebalance.delay.ms=0 >"$lab/ottla.log" 2>&1 &
+    --override node.id=1 --override num.partitions=2 --override group.initial.rebalance.delay.ms=0 \
+    --override log.cleaner.enable=false >"$lab/ottla.log" 2>&1 &
 ottla=$!
 until (: <"/dev/tcp/127.0.0.1/$((port + 2))") 2>/dev/null; do
     kill -0 "$ottla" 2>/dev/null || fail "Ottla ended: $(tail -5 "$lab/ottla.log")"
@@ -56,7 +62,7 @@ done
 
 # In the background, so that a signal to this script is acted on at once.
 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx256m -cp "$lab/classes:$jars/*" \
-    Rig "127.0.0.1:$port" "127.0.0.1:$((port + 2))" tests/rig/differences.yaml "$@" 2>"$lab/rig.err" &
+    Rig "127.0.0.1:$port" "127.0.0.1:$((port + 2))" tests/rig/differences.yaml tests/rig/served.yaml "$@" 2>"$lab/rig.err" &
 rig=$!
 status=0
 wait "$rig" || status=$?

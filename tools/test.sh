@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# All that CI runs: `make check`, every client suite, and the container test. Every stage runs; the summary names what failed.
+# All that CI runs: `make check`, every client suite, the rig, and the container test. Every stage runs; the summary names what failed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
 
 stage check "$root/tools/check.sh"
 stage clients "$root/tools/clients.sh"
+stage rig "$root/tools/rig.sh" --seeds "${OTTLA_RIG_SEEDS:-20}"
 stage container "$root/tests/docker/run.sh"
 conclude
 say "all passed"

@@ -115,6 +115,8 @@ public class Compare {
             case "member_id", "leader" -> Symbol.Kind.MEMBER;
             case "producer_id" -> Symbol.Kind.PRODUCER;
             case "session_id" -> Symbol.Kind.SESSION;
+            case "client_instance_id" -> Symbol.Kind.CLIENT;
+            case "subscription_id" -> Symbol.Kind.SUBSCRIPTION;
             default -> null;
         };
     }
@@ -130,9 +132,10 @@ public class Compare {
         Symbol.Kind kind = kind(field);
         if (kind == null || value == null) return false;
         return switch (kind) {
-            case TOPIC -> !value.equals(Uuid.ZERO_UUID);
+            case TOPIC, CLIENT -> !value.equals(Uuid.ZERO_UUID);
             case MEMBER -> !value.equals("");
             case PRODUCER -> value instanceof Long id && id >= 0;
+            case SUBSCRIPTION -> true;
             case SESSION -> value instanceof Integer id && id != 0;
         };
     }

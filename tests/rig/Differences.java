@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
 
 /** The list of intended differences (differences.yaml), and which of its entries a run has met. */
 public class Differences {
-    /** Patterns match whole texts, except `where` and `request`, which are looked for anywhere; one that is missing matches all. */
+    /** Patterns match whole texts, except `where`, `request` and `answers`, which are looked for anywhere; one that is missing matches all. */
     static class Entry {
         final JsonNode node;
         final Pattern api;
@@ -18,6 +18,7 @@ public class Differences {
         final Pattern kafka;
         final Pattern ottla;
         final Pattern request;
+        final Pattern answers;
         final boolean diverges;
         int met;
 
@@ -29,6 +30,7 @@ public class Differences {
             kafka = pattern(node, "kafka");
             ottla = pattern(node, "ottla");
             request = pattern(node, "request");
+            answers = pattern(node, "answers");
             diverges = node.path("diverges").asBoolean();
             if (!node.hasNonNull("reason")) throw new IllegalArgumentException("an entry without reason: " + node);
         }
@@ -37,10 +39,11 @@ public class Differences {
             return Pattern.compile(node.path(name).asText(".*"), Pattern.DOTALL);
         }
 
-        boolean explains(String apiName, String text, Compare.Difference one) {
-            return api.matcher(apiName).matches() && path.matcher(one.path()).matches() && kafka.matcher(String.valueOf(one.kafka())).matches()
+        boolean explains(Exchange.Step step, Compare.Difference one) {
+            return api.matcher(step.type().name).matches() && path.matcher(one.path()).matches() && kafka.matcher(String.valueOf(one.kafka())).matches()
                 && ottla.matcher(String.valueOf(one.ottla())).matches() && (!node.has("where") || where.matcher(one.where()).find())
-                && (!node.has("request") || request.matcher(text).find());
+                && (!node.has("request") || request.matcher(step.toString()).find())
+                && (!node.has("answers") || answers.matcher(step.answers[0] + "\n" + step.answers[1]).find());
         }
     }
 
@@ -51,9 +54,9 @@ public class Differences {
     }
 
     /** The entry that explains this difference, or null. */
-    Entry of(String api, String request, Compare.Difference one) {
+    Entry of(Exchange.Step step, Compare.Difference one) {
         for (Entry entry : entries) {
-            if (entry.explains(api, request, one)) {
+            if (entry.explains(step, one)) {
                 entry.met++;
                 return entry;
             }

@@ -3,6 +3,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -67,10 +68,10 @@ public class Exchange {
     private static final Set<String> READS = Set.of("ListOffsets", "Metadata", "OffsetFetch", "FindCoordinator", "DescribeGroups", "ListGroups",
         "ApiVersions", "OffsetForLeaderEpoch", "DescribeConfigs", "DescribeLogDirs", "DescribeCluster", "DescribeAcls", "DescribeClientQuotas",
         "DescribeUserScramCredentials", "ListPartitionReassignments", "DescribeQuorum", "DescribeProducers", "DescribeTransactions", "ListTransactions",
-        "ConsumerGroupDescribe", "ListConfigResources", "DescribeTopicPartitions", "ShareGroupDescribe", "StreamsGroupDescribe");
-    /** Changes that Kafka answers before all of its parts know of them. */
+        "ConsumerGroupDescribe", "ListConfigResources", "UpdateFeatures", "DescribeTopicPartitions", "ShareGroupDescribe", "StreamsGroupDescribe");
+    /** Changes that Kafka answers before all of its parts know of them; Metadata may create a topic as well. */
     private static final Set<String> SETTLES = Set.of("CreateTopics", "DeleteTopics", "CreatePartitions", "AlterConfigs", "IncrementalAlterConfigs",
-        "Metadata", "CreateAcls", "DeleteAcls", "AlterUserScramCredentials");
+        "CreateAcls", "DeleteAcls", "AlterUserScramCredentials");
     private static final Set<String> MAY_WAIT = Set.of("JoinGroup", "SyncGroup");
     private static final int FENCE = 1_000_000;
 
@@ -97,29 +98,44 @@ public class Exchange {
             // A late answer must not be taken for that to the next request.
             if (isSilent(step.answers[side])) step.lines[side].close();
         }
-        if (SETTLES.contains(step.type.name)) settle();
+        List<Object> made = made(step);
+        if (SETTLES.contains(step.type.name) || !made.isEmpty()) settle(made);
         if (!waits || take(step, 250)) return true;
         waiting.add(step);
         return false;
     }
 
-    /** Waits until Kafka's metadata and its logs are where its controller is. */
-    private void settle() throws Exception {
+    /** The topics that Kafka has begun to make. */
+    private static List<Object> made(Step step) {
+        boolean creates = step.type == ApiMessageType.CREATE_TOPICS && !Boolean.TRUE.equals(step.tree.get("validate_only"));
+        boolean mayCreate = step.type == ApiMessageType.METADATA && !Boolean.FALSE.equals(step.tree.get("allow_auto_topic_creation"));
+        if (!creates && !mayCreate || !(step.answers[0] instanceof Map<?, ?> answer)) return List.of();
+        String code = creates ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION";
+        List<Object> names = new ArrayList<>();
+        for (Object topic : (List<?>) answer.get("topics"))
+            if (topic instanceof Map<?, ?> one && code.equals(one.get("error_code")) && one.get("name") != null) names.add(one.get("name"));
+        return names;
+    }
+
+    /** Waits until Kafka's metadata and its logs are where its controller is, and know these topics. */
+    private void settle(List<Object> made) throws Exception {
         Thread.sleep(40);
         List<String> names = new ArrayList<>(world.topics);
         names.addAll(List.of(world.fresh + "1", world.fresh + "2", world.fresh + "-not-there"));
-        for (int again = 0; again < 50; again++) {
+        for (int again = 0; again < 60; again++) {
             if (again > 0) Thread.sleep(40);
             Object known = ask(ApiMessageType.METADATA, 5, Map.of("topics", names.stream().map(name -> Map.of("name", name)).toList()));
             if (!(known instanceof Map<?, ?>)) continue;
             List<Object> partitions = new ArrayList<>();
+            Set<Object> unknown = new HashSet<>(made);
             for (Object topic : (List<?>) ((Map<?, ?>) known).get("topics")) {
                 Map<?, ?> one = (Map<?, ?>) topic;
+                if ("NONE".equals(one.get("error_code"))) unknown.remove(one.get("name"));
                 for (Object partition : (List<?>) one.get("partitions"))
                     partitions.add(Map.of("name", one.get("name"), "partitions", List.of(Map.of("partition_index", ((Map<?, ?>) partition).get("partition_index"), "timestamp", -1L))));
             }
             Object ends = ask(ApiMessageType.LIST_OFFSETS, 1, Map.of("replica_id", -1, "topics", partitions));
-            if (!(known + "" + ends).matches("(?s).*(LEADER|error_code=UNKNOWN_TOPIC_OR_PARTITION, timestamp).*")) return;
+            if (unknown.isEmpty() && !(known + "" + ends).matches("(?s).*(LEADER|error_code=UNKNOWN_TOPIC_OR_PARTITION, timestamp).*")) return;
         }
     }
 
@@ -178,13 +194,17 @@ public class Exchange {
     private boolean foreign(Object item) {
         if (!(item instanceof Map<?, ?> map)) return false;
         for (String key : List.of("name", "topic", "topic_name", "group_id", "resource_name"))
-            if (map.get(key) instanceof String name && name.matches("rig[0-9a-z]{6,9}-.*") && !name.startsWith(world.fresh.substring(0, world.fresh.length() - 3))) return true;
+            if (map.get(key) instanceof String name && name.matches("rig[0-9a-z]{6,9}-.*") && !name.startsWith(world.prefix)) return true;
         return false;
     }
 
     private void learn(Step step) {
         if (!(step.answers[0] instanceof Map<?, ?> answer) || !(step.tree.get("group_id") instanceof String group)) return;
         if (step.type.name.equals("JoinGroup") && answer.get("generation_id") instanceof Integer generation && generation > 0) world.generations.put(group, generation);
+        if (step.type.name.equals("ConsumerGroupHeartbeat") && answer.get("member_epoch") instanceof Integer epoch && epoch > 0) {
+            world.generations.put(group, epoch);
+            if (step.tree.get("member_id") instanceof String member && !member.isEmpty()) world.member(group, member);
+        }
     }
 
     private static boolean isSilent(Object answer) {
@@ -260,6 +280,11 @@ public class Exchange {
         for (Step step : waiting) for (Side.Line line : step.lines) line.close();
         List<String> names = new ArrayList<>(world.topics);
         names.addAll(List.of(world.fresh + "1", world.fresh + "2", world.fresh + "-not-there"));
-        send(new Step(ApiMessageType.DELETE_TOPICS, 3, Map.of("topic_names", names, "timeout_ms", 5_000), Damage.NONE, 0));
+        Step step = new Step(ApiMessageType.DELETE_TOPICS, 3, Map.of("topic_names", names, "timeout_ms", 5_000), Damage.NONE, 0);
+        for (int side = 0; side < 2; side++) {
+            step.lines[side] = sides[side].main();
+            put(step, side);
+        }
+        for (int side = 0; side < 2; side++) await(step, side, Side.PATIENCE);
     }
 }

@@ -69,7 +69,7 @@ public class Requests {
     private static Object named(Object item) {
         if (!(item instanceof Map<?, ?> map)) return item instanceof byte[] ? item : String.valueOf(item);
         List<Object> names = new ArrayList<>();
-        for (String key : List.of("name", "topic", "topic_name", "topic_id", "partition", "partition_index", "index", "group_id", "resource_type", "resource_name", "member_id", "group_instance_id"))
+        for (String key : List.of("name", "topic", "topic_name", "topic_id", "partition", "partition_index", "index", "group_id", "resource_type", "resource_name", "member_id", "group_instance_id", "feature"))
             if (map.containsKey(key)) names.add(String.valueOf(map.get(key)));
         return names.isEmpty() ? item : names;
     }

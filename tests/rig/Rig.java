@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -12,15 +13,13 @@ import org.apache.kafka.common.message.ApiMessageType;
 /**
  * Sends the same generated requests to Kafka and to Ottla and compares the decoded answers.
  *
- * <pre>java Rig KAFKA-HOST:PORT OTTLA-HOST:PORT differences.yaml [--seeds N] [--seed S] [--steps N] [--apis A,B] [--all] [--table]</pre>
- * Exits with 0 if every difference is in the list, 1 if not (or, over many seeds, if the list has entries nobody meets).
+ * <pre>java Rig KAFKA-HOST:PORT OTTLA-HOST:PORT differences.yaml served.yaml [--seeds N] [--seed S] [--steps N] [--apis A,B] [--all]</pre>
+ * Exits with 0 if every difference is in the lists and every version was sent, 1 if not (or, over many seeds, if the
+ * list has entries nobody meets).
  */
 public class Rig {
-    private record Api(ApiMessageType type, short low, short high) { }
-
-    /** Not sent although both may serve them: they would take the one broker out of its cluster, or slow it down. */
-    private static final Set<String> NEVER = Set.of("UnregisterBroker", "AddRaftVoter", "RemoveRaftVoter", "UpdateFeatures", "AlterClientQuotas",
-        "SaslHandshake", "SaslAuthenticate", "WriteTxnMarkers");
+    /** Steps of a seed, unless told otherwise. */
+    private static final int STEPS = 40;
     private static final Map<String, Integer> WEIGHTS = Map.of("Produce", 30, "Fetch", 30, "JoinGroup", 25, "SyncGroup", 20, "OffsetCommit", 15,
         "ListOffsets", 15, "CreateTopics", 15, "Metadata", 15, "DeleteTopics", 4, "DeleteGroups", 5);
 
@@ -28,7 +27,8 @@ public class Rig {
     private final Side ottla;
     private final Differences list;
     private final Map<String, String> options = new HashMap<>();
-    private final List<Api> apis = new ArrayList<>();
+    private final Served served;
+    private final int steps;
     private final Map<String, Integer> unexplained = new TreeMap<>();
     private final Map<String, String> messages = new TreeMap<>();
     private final Map<String, Integer> sent = new TreeMap<>();
@@ -38,8 +38,10 @@ public class Rig {
         kafka = new Side("Kafka", arguments[0]);
         ottla = new Side("Ottla", arguments[1]);
         list = new Differences(new File(arguments[2]));
-        for (int n = 3; n < arguments.length; n++)
+        for (int n = 4; n < arguments.length; n++)
             options.put(arguments[n].substring(2), n + 1 < arguments.length && !arguments[n + 1].startsWith("--") ? arguments[++n] : "");
+        served = new Served(kafka, ottla, new File(arguments[3]), options.containsKey("apis") ? Set.of(options.get("apis").split(",")) : null);
+        steps = number("steps", STEPS);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -51,9 +53,8 @@ public class Rig {
     }
 
     private boolean run() throws Exception {
-        served();
         String run = "rig" + Long.toString(System.currentTimeMillis() / 100, 36);
-        World warm = new World(run, 0);
+        World warm = new World(run, 0, 0, World.random(0));
         Setup.warm(new Exchange(kafka, ottla, warm), warm);
         int first = number("seed", number("from", 1));
         int seeds = number("seeds", 1);
@@ -61,57 +62,51 @@ public class Rig {
         return report(seeds);
     }
 
-    /** What both advertise; what only one does is a table of its own. */
-    private void served() throws Exception {
-        Map<Short, short[]> left = Exchange.versions(kafka);
-        Map<Short, short[]> right = Exchange.versions(ottla);
-        Set<String> only = options.containsKey("apis") ? Set.of(options.get("apis").split(",")) : null;
-        System.out.println("APIs and versions that only one of the two advertises:");
-        for (short key : new TreeSet<>(left.keySet())) {
-            ApiMessageType type = ApiMessageType.fromApiKey(key);
-            short[] one = left.get(key);
-            short[] other = right.get(key);
-            if (other == null || one[0] != other[0] || one[1] != other[1])
-                System.out.printf("  %-32s Kafka %s, Ottla %s%n", type.name, one[0] + "-" + one[1], other == null ? "none" : other[0] + "-" + other[1]);
-            if (other == null || NEVER.contains(type.name) || only != null && !only.contains(type.name)) continue;
-            // Kafka advertises old versions of Produce that it refuses.
-            short low = (short) Math.max(Math.max(one[0], other[0]), type.lowestSupportedVersion());
-            apis.add(new Api(type, low, (short) Math.min(one[1], other[1])));
-        }
-        right.keySet().stream().filter(key -> !left.containsKey(key)).forEach(key -> System.out.println("  key " + key + " only Ottla"));
+    private void seed(String run, int seed) throws Exception {
+        Random random = World.random(seed);
+        for (int step = 0, part = 0; step < steps; part++) step = part(new World(run, seed, part, random), seed, step);
     }
 
-    private void seed(String run, int seed) throws Exception {
-        World world = new World(run, seed);
+    /** Sends steps until the seed is done or the two are no longer in the same state; the last step's number. */
+    private int part(World world, int seed, int last) throws Exception {
         kafka.forget();
         ottla.forget();
         Exchange exchange = new Exchange(kafka, ottla, world);
         try {
-            for (Exchange.Step step : Setup.steps(world)) if (judge(exchange, step, seed, 0)) return;
-            int steps = number("steps", 60);
-            for (int n = 1; n <= steps; n++) {
-                if (judge(exchange, next(world), seed, n)) return;
-                for (Exchange.Step late : exchange.late(false)) if (compare(exchange, late, seed, n)) return;
+            for (Exchange.Step step : Setup.steps(world)) if (judge(exchange, step, seed, last)) return steps;
+            for (int n = last + 1; n <= steps; n++) {
+                if (judge(exchange, next(world, seed, n), seed, n)) return n;
+                for (Exchange.Step late : exchange.late(false)) if (compare(exchange, late, seed, n)) return n;
             }
-            for (Exchange.Step late : exchange.late(true)) if (compare(exchange, late, seed, steps)) return;
+            for (Exchange.Step late : exchange.late(true)) if (compare(exchange, late, seed, steps)) return steps;
+            return steps;
         } finally {
             exchange.end();
         }
     }
 
-    private Exchange.Step next(World world) {
-        int total = apis.stream().mapToInt(api -> WEIGHTS.getOrDefault(api.type.name, 8)).sum();
+    /** Every second step takes the next version in line, so that none is left out; the others prefer what is sent most. */
+    private Exchange.Step next(World world, int seed, int number) {
+        if (number % 2 == 1) {
+            int turn = (seed - 1) * STEPS / 2 + number / 2;
+            Served.Version version = served.versions.get(Math.floorMod(turn, served.versions.size()));
+            return step(world, version.type(), version.number(), Exchange.Damage.NONE);
+        }
+        int total = served.apis.stream().mapToInt(api -> WEIGHTS.getOrDefault(api.type().name, 8)).sum();
         int at = world.random.nextInt(total);
-        Api api = apis.get(0);
-        for (Api one : apis) {
+        Served.Api api = served.apis.get(0);
+        for (Served.Api one : served.apis) {
             api = one;
-            at -= WEIGHTS.getOrDefault(one.type.name, 8);
+            at -= WEIGHTS.getOrDefault(one.type().name, 8);
             if (at < 0) break;
         }
-        short version = (short) (api.low + world.random.nextInt(api.high - api.low + 1));
-        Map<String, Object> tree = new Requests(world, api.type.name).random(api.type.requestSchemas()[version]);
-        Exchange.Damage damage = world.chance(96) ? Exchange.Damage.NONE : world.one(Exchange.Damage.values());
-        return new Exchange.Step(api.type, version, tree, damage, world.random.nextInt(1_000));
+        short version = (short) (api.low() + world.random.nextInt(api.high() - api.low() + 1));
+        return step(world, api.type(), version, world.chance(93) ? Exchange.Damage.NONE : world.one(Exchange.Damage.values()));
+    }
+
+    private static Exchange.Step step(World world, ApiMessageType type, short version, Exchange.Damage damage) {
+        Map<String, Object> tree = new Requests(world, type.name).random(type.requestSchemas()[version]);
+        return new Exchange.Step(type, version, tree, damage, world.random.nextInt(1_000));
     }
 
     /** Sends a step; true if the seed ends here, because the brokers are no longer in the same state. */
@@ -135,7 +130,7 @@ public class Rig {
         boolean ends = step.type().name.equals("Produce") && "closed".equals(step.answers[0]);
         List<Compare.Difference> left = new ArrayList<>();
         for (Compare.Difference one : result.differences) {
-            Differences.Entry entry = list.of(step.type().name, step.toString(), one);
+            Differences.Entry entry = list.of(step, one);
             if (entry == null) left.add(one);
             else ends |= entry.diverges;
         }
@@ -151,7 +146,7 @@ public class Rig {
     }
 
     private boolean unknown(Exchange.Step step, Compare result) {
-        return result.differences.stream().anyMatch(one -> list.entries.stream().noneMatch(entry -> entry.explains(step.type().name, step.toString(), one)));
+        return result.differences.stream().anyMatch(one -> list.entries.stream().noneMatch(entry -> entry.explains(step, one)));
     }
 
     private static String brief(Object value) {
@@ -173,7 +168,7 @@ public class Rig {
 
     private boolean report(int seeds) {
         int requests = sent.values().stream().mapToInt(n -> n).sum();
-        System.out.println("\n" + requests + " requests, " + sent.size() + " versions of " + apis.size() + " APIs");
+        System.out.println("\n" + requests + " requests, " + sent.size() + " versions of " + served.apis.size() + " APIs");
         if (options.containsKey("messages")) messages.forEach((left, right) -> System.out.println("  Kafka: " + left + "\n  Ottla: " + right));
         System.out.println("intended differences met:");
         boolean stale = false;
@@ -185,6 +180,11 @@ public class Rig {
         if (unexplained.isEmpty()) System.out.println("no unexplained difference");
         else System.out.println("UNEXPLAINED:");
         unexplained.forEach((what, count) -> System.out.printf("  %6d  %s%n", count, what));
-        return unexplained.isEmpty() && !stale;
+        served.unlisted.forEach(line -> System.out.println("SERVED OTHERWISE THAN LISTED: " + line));
+        // Fewer seeds or steps than that cannot send all.
+        boolean whole = steps >= STEPS && seeds * STEPS / 2 >= served.versions.size();
+        List<String> missing = whole ? served.missing(sent) : List.of();
+        if (!missing.isEmpty()) System.out.println("NEVER SENT: " + String.join(", ", missing));
+        return unexplained.isEmpty() && !stale && missing.isEmpty() && served.unlisted.isEmpty();
     }
 }

@@ -1,4 +1,5 @@
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.consumer.ConsumerPartitionAssignor.Subscription;
@@ -39,6 +40,7 @@ public class Values {
             case "group_instance_id" -> 75;
             case "protocol_type", "protocol_name", "value" -> 10;
             case "name", "topic", "records" -> 2;
+            case "server_assignor", "subscribed_topic_regex" -> 60;
             default -> 30;
         };
     }
@@ -46,7 +48,7 @@ public class Values {
     private Object named(String field, String path, List<Map<String, Object>> above) {
         boolean ofTopic = path.startsWith("topic") || path.startsWith("forgotten") || path.startsWith("dirs.topics") || path.contains(".topics");
         return switch (field) {
-            case "topic", "topic_name", "topic_names" -> topic();
+            case "topic", "topic_name", "topic_names" -> api.equals("DescribeQuorum") && world.chance(70) ? "__cluster_metadata" : topic();
             case "name" -> path.endsWith("configs.name") ? configName() : path.endsWith("protocols.name") ? world.one("range", "range", "roundrobin", "") : ofTopic ? topic() : null;
             case "topic_id" -> topicId();
             case "index", "partition", "partition_index", "partitions", "partition_indexes" -> world.one(0, 0, 0, 0, 0, 1, 2, 3, -1, 99);
@@ -75,7 +77,7 @@ public class Values {
             case "member_id" -> member(above);
             case "group_instance_id" -> world.one("instance-1", "instance-1", "instance-2", "");
             case "generation_id", "generation_id_or_member_epoch" -> generation(above);
-            case "member_epoch" -> world.one(-1, -1, -1, 0, 1, 5);
+            case "member_epoch" -> memberEpoch(above);
             case "session_timeout_ms" -> world.one(30_000, 30_000, 45_000, 45_000, 45_000, 45_000, 45_000, 5_000, 0, -1, 1_800_001);
             case "rebalance_timeout_ms" -> world.one(60_000, 60_000, 300_000);
             case "protocol_type" -> world.one("consumer", "consumer", "consumer", "consumer", "consumer", "consumer", "connect", "");
@@ -91,8 +93,24 @@ public class Values {
             case "replication_factor" -> world.one(1, 1, 1, -1, 0, 2, -2);
             case "count" -> world.one(1, 2, 3, 4, 5, 0, -1);
             case "broker_ids", "replicas", "broker_id" -> world.one(1, 1, 1, 1, 2, 0, -1);
+            case "resource_type_filter" -> world.one(1, 2, 2, 3, 4, 5, 0, 99);
+            case "pattern_type_filter", "resource_pattern_type", "pattern_type" -> world.one(1, 2, 3, 3, 4, 0, 9);
+            case "principal", "principal_filter" -> world.one("User:rig", "User:*", "rig", "");
+            case "host", "host_filter" -> world.one("*", "127.0.0.1", "");
+            case "operation" -> world.one(1, 2, 3, 4, 12, 0, 99);
+            case "permission_type" -> world.one(1, 2, 3, 3, 0, 9);
             case "resource_type", "resource_types" -> world.one(2, 2, 2, 2, 4, 4, 8, 16, 32, 0, 1, 3, 99);
             case "resource_name" -> resourceName(above);
+            case "resource_name_filter" -> world.one(topic(), group(), "*", "");
+            case "subscribed_topic_names" -> topic();
+            case "subscribed_topic_regex" -> world.one("", "", "(", "nothing-.*");
+            case "server_assignor" -> world.one("uniform", "range", "range", "nonsense", "");
+            case "feature" -> world.one("metadata.version", "metadata.version", "group.version", "transaction.version", "no.such.feature", "");
+            case "max_version_level" -> world.one(0, 1, 1, 2, 6, 7, 28, 29, 30, 31, -1);
+            case "upgrade_type" -> world.one(1, 1, 2, 3, 0, 4);
+            case "client_instance_id" -> world.clients.isEmpty() || world.chance(40) ? world.one(Uuid.ZERO_UUID, new Uuid(4711, world.prefix.hashCode())) : world.one(world.clients);
+            case "subscription_id" -> world.subscriptions.isEmpty() || world.chance(30) ? world.one(0, 1, -1) : world.one(world.subscriptions);
+            case "compression_type" -> world.one(0, 0, 1, 2, 3, 4, 5, -1);
             case "configuration_keys" -> configName();
             case "value" -> configValue(above);
             case "config_operation" -> world.one(0, 0, 0, 1, 1, 2, 3, 4, -1);
@@ -115,6 +133,7 @@ public class Values {
     }
 
     private String group() {
+        if (api.startsWith("ConsumerGroup") && world.chance(70)) return world.groups.get(3);
         return world.chance(85) ? world.one(world.groups) : world.one(world.fresh + "group", world.fresh + "group", world.fresh + "absent", "");
     }
 
@@ -124,15 +143,21 @@ public class Values {
     }
 
     private Object member(List<Map<String, Object>> above) {
-        List<Symbol> known = world.members.getOrDefault(groupOf(above), List.of());
+        List<Object> known = world.members.getOrDefault(groupOf(above), List.of());
         int real = api.equals("JoinGroup") ? 50 : 80;
         if (!known.isEmpty() && world.chance(real)) return known.get(known.size() - 1 - world.random.nextInt(Math.min(3, known.size())));
-        return world.one("", "", "", "stranger");
+        return api.equals("ConsumerGroupHeartbeat") ? world.one("member-a", "member-a", "member-b", "") : world.one("", "", "", "stranger");
     }
 
     private Object generation(List<Map<String, Object>> above) {
         int now = world.generations.getOrDefault(groupOf(above), -1);
         return world.chance(75) ? now : world.one(-1, 0, 1, now + 1, 100);
+    }
+
+    /** Epoch 0 joins, -1 leaves, -2 is a static member that will come back. */
+    private Object memberEpoch(List<Map<String, Object>> above) {
+        int now = world.generations.getOrDefault(groupOf(above), 0);
+        return world.chance(65) ? now : world.one(0, 0, 0, -1, -2, 1, now + 1, 100);
     }
 
     private Object sessionEpoch(List<Map<String, Object>> above) {
@@ -186,9 +211,18 @@ public class Values {
         if (tree.containsKey("assignments") && tree.containsKey("count") && world.chance(60)) tree.put("assignments", null);
         if (tree.containsKey("num_partitions") && world.chance(50)) tree.put("configs", List.of());
         if (api.equals("ListGroups") && world.chance(50)) tree.computeIfPresent("types_filter", (key, any) -> List.of());
+        // Features outlive the seed as well; before version 1 a request cannot be one that only asks.
+        if (tree.get("feature_updates") instanceof List<?> updates && tree.replace("validate_only", true) == null)
+            tree.put("feature_updates", updates.stream().map(update -> renamed((Map<?, ?>) update)).toList());
         // The broker's own keys outlive the seed, so they are never really changed.
         if (tree.get("resources") instanceof List<?> resources && tree.containsKey("validate_only") && !resources.stream().allMatch(Values::ofTopic))
             tree.put("validate_only", true);
+    }
+
+    private static Map<String, Object> renamed(Map<?, ?> update) {
+        Map<String, Object> copy = new LinkedHashMap<>();
+        update.forEach((name, value) -> copy.put((String) name, name.equals("feature") ? "no.such.feature" : value));
+        return copy;
     }
 
     private static boolean ofTopic(Object resource) {

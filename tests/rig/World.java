@@ -7,23 +7,32 @@ import java.util.Random;
 /** What a seed knows: its names, which no other seed uses, and what both brokers have answered so far. */
 public class World {
     final Random random;
+    final String prefix;
     final List<String> topics = new ArrayList<>();
     final List<String> groups = new ArrayList<>();
     final String fresh;
     final Map<String, Symbol> topicIds = new LinkedHashMap<>();
-    final Map<String, List<Symbol>> members = new LinkedHashMap<>();
+    final Map<String, List<Object>> members = new LinkedHashMap<>();
     final Map<String, Integer> generations = new LinkedHashMap<>();
     final List<Symbol> producers = new ArrayList<>();
     final Map<Symbol, Integer> sessions = new LinkedHashMap<>();
+    final List<Symbol> clients = new ArrayList<>();
+    final List<Symbol> subscriptions = new ArrayList<>();
     private int symbols;
 
-    World(String run, long seed) {
-        random = new Random(seed * 0x9E3779B97F4A7C15L + 1);
-        random.nextLong();
-        String prefix = run + "-" + seed + "-";
+    /** `part` counts how often the seed had to begin anew, with other names. */
+    World(String run, long seed, int part, Random random) {
+        this.random = random;
+        prefix = run + "-" + seed + (part == 0 ? "" : String.valueOf((char) ('a' + part))) + "-";
         for (String name : List.of("one", "three", "compacted", "small")) topics.add(prefix + name);
-        for (String name : List.of("committed", "joined", "other")) groups.add(prefix + name);
+        for (String name : List.of("committed", "joined", "other", "modern")) groups.add(prefix + name);
         fresh = prefix + "new";
+    }
+
+    static Random random(long seed) {
+        Random random = new Random(seed * 0x9E3779B97F4A7C15L + 1);
+        random.nextLong();
+        return random;
     }
 
     Symbol symbol(Symbol.Kind kind) {
@@ -38,12 +47,18 @@ public class World {
                 topicIds.put(name instanceof String text && !text.isEmpty() ? text : symbol.toString(), symbol);
             }
             case MEMBER -> {
-                if (request instanceof Map<?, ?> map && map.get("group_id") instanceof String group)
-                    members.computeIfAbsent(group, any -> new ArrayList<>()).add(symbol);
+                if (request instanceof Map<?, ?> map && map.get("group_id") instanceof String group) member(group, symbol);
             }
+            case CLIENT -> clients.add(symbol);
+            case SUBSCRIPTION -> subscriptions.add(symbol);
             case PRODUCER -> producers.add(symbol);
             case SESSION -> sessions.put(symbol, 1);
         }
+    }
+
+    void member(String group, Object id) {
+        List<Object> known = members.computeIfAbsent(group, any -> new ArrayList<>());
+        if (!known.contains(id)) known.add(id);
     }
 
     boolean chance(int percent) {

@@ -14,7 +14,8 @@ const HEAD: &str = "\
 
 A version that is not in the table is refused as Kafka refuses it: ApiVersions is answered at version 0 with
 UNSUPPORTED_VERSION, and the connection is closed on any other request. What is served is what ApiVersions tells. Every
-API is for clients; those that brokers and controllers use among themselves are absent.
+API is for clients; those that brokers and controllers use among themselves are absent. What Kafka 4.3 serves and Ottla
+does not, with the reasons, is in [served.yaml](../tests/rig/served.yaml), which `make rig` holds to both brokers.
 
 | key | API | versions | before a login |
 | --- | --- | --- | --- |
