@@ -73,5 +73,6 @@ pub use options::{DiskProbe, FlushPolicy, LogPolicy, StorageOptions};
 pub use partition::{Partition, PartitionNumber, Watcher};
 pub use producer_state::ProducerState;
 pub use read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits};
+pub use recovery::random_id;
 pub use retention::{DeleteBelow, Retention};
 pub use storage::{Done, Recovery, Storage};

@@ -94,7 +94,7 @@ impl Node {
             Some(text) => {
                 String::from_utf8(text).map_err(|error| StorageError::corrupt("cluster id", error))?
             }
-            None => base64_url(Uuid::new_v4().as_bytes()),
+            None => base64_url(random_id().as_bytes()),
         };
         let unclean = !new && engine.state_value(&keys::node(NodeKey::Clean))?.is_none();
         let epoch = number(NodeKey::Epoch)?.unwrap_or(0) + u64::from(unclean);
@@ -123,6 +123,17 @@ impl Node {
 }
 
 /// Kafka prints ids as 22 characters of URL-safe base64.
+/// A random id for what users name on command lines by its base64: none begins with `-` there, as an option does
+/// (Kafka's `Uuid.randomUuid`).
+pub fn random_id() -> Uuid {
+    loop {
+        let id = Uuid::new_v4();
+        if !base64_url(id.as_bytes()).starts_with('-') {
+            return id;
+        }
+    }
+}
+
 fn base64_url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::with_capacity(bytes.len() * 4 / 3 + 1);
@@ -283,6 +294,8 @@ mod tests {
     #[test]
     fn cluster_ids_look_like_kafkas() {
         assert_eq!(base64_url(&[0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
+        // One in 64 would.
+        assert!((0..2_000).all(|_| !base64_url(random_id().as_bytes()).starts_with('-')));
         assert_eq!(base64_url(&[0xff; 16]), "_____________________w");
         assert_eq!(base64_url(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw");
     }

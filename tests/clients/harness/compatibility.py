@@ -25,7 +25,7 @@ COLUMNS = {
     "refusals": {"test_topics_that_cannot_be", "test_groups_that_cannot_be_deleted"},
 }
 # Whole programs, by the folder that their tests are in.
-PROGRAMS = {"java": "Kafka's command-line tools 4.3.0", "streams": "Kafka Streams 4.3.0", "connect": "Kafka Connect 4.3.0, distributed"}
+PROGRAMS = {"tools": "Kafka's command-line tools 4.3.0", "streams": "Kafka Streams 4.3.0", "connect": "Kafka Connect 4.3.0, distributed"}
 
 
 def client_of(item):

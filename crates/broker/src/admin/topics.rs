@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
         let pairs = wanted.configs.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
         let configs = TopicConfig::validate(pairs, self.config)?;
         self.partitions = partitions::within_one_request(self.partitions, partitions as usize)?;
-        Ok(NewTopic { name: name.to_owned(), id: Uuid::new_v4(), partitions, configs })
+        Ok(NewTopic { name: name.to_owned(), id: storage::random_id(), partitions, configs })
     }
 
     fn check_collision(&mut self, name: &str) -> Result<(), TopicError> {

@@ -4,7 +4,7 @@
 //! `DynamicBrokerConfig.brokerConfigSynonyms`. Filtering by names and the wire format are the API's.
 
 use super::broker_keys::BROKER_KEYS;
-use super::inert_keys::INERT_KEYS;
+use super::inert_keys::{INERT_KEYS, THROTTLE_KEYS};
 use super::key::{Key, Kind};
 use super::load::broker_key;
 use super::topic_keys::{Overrides, TOPIC_KEYS, TopicKey};
@@ -65,7 +65,10 @@ const SYNONYMS: &[&[&str]] = &[
 
 /// Every key of the broker, by name.
 pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
-    let known = BROKER_KEYS.iter().chain(INERT_KEYS.iter()).map(|key| broker_entry(key, config));
+    let given =
+        |key: &&Key| config.dynamic.value(key.name).is_some() || config.settings.contains_key(key.name);
+    let known = BROKER_KEYS.iter().chain(INERT_KEYS.iter()).chain(THROTTLE_KEYS.iter().filter(given));
+    let known = known.map(|key| broker_entry(key, config));
     let others = config.settings().filter(|(name, _)| broker_key(name).is_none());
     let mut entries: Vec<ConfigEntry> = known.chain(others.map(|(name, _)| foreign_entry(name))).collect();
     entries.sort_by(|one, other| one.name.cmp(&other.name));

@@ -17,20 +17,22 @@ struct Group {
 }
 
 /// Every key of [`GROUPS`].
-pub(super) static INERT_KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-    let keys = |group: &'static Group| {
-        group.keys.iter().map(|&(name, kind, default)| Key {
-            name,
-            kind,
-            default,
-            check: Check::Any,
-            effect: group.effect,
-            dynamic: false,
-            doc: group.doc,
-        })
-    };
-    GROUPS.iter().flat_map(keys).collect()
-});
+pub(super) static INERT_KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| GROUPS.iter().flat_map(keys).collect());
+
+/// Keys that Kafka describes only where they were given.
+pub(super) static THROTTLE_KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| keys(&THROTTLES).collect());
+
+fn keys(group: &'static Group) -> impl Iterator<Item = Key> {
+    group.keys.iter().map(|&(name, kind, default)| Key {
+        name,
+        kind,
+        default,
+        check: Check::Any,
+        effect: group.effect,
+        dynamic: group.effect == Effect::Inert && DYNAMIC.contains(&name),
+        doc: group.doc,
+    })
+}
 
 /// Beginnings of keys that Kafka hands to plug-ins, or that its older versions and its logging had.
 pub(super) static INERT_PREFIXES: &[&str] = &[
@@ -88,6 +90,63 @@ pub(super) static REMOVED_KEYS: &[(&str, &str)] = &[
     ("replica.lag.max.messages", "remove it"),
     ("reserved.broker.max.id", "remove it"),
 ];
+
+/// Keys without a meaning here that Kafka can change while it runs: taken then too, as tools and operators give them. Keys
+/// that will have a meaning are not, so that nobody believes that they have it already.
+const DYNAMIC: &[&str] = &[
+    "background.threads",
+    "config.providers",
+    "cordoned.log.dirs",
+    "follower.fetch.last.tiered.offset.enable",
+    "follower.replication.throttled.rate",
+    "group.consumer.assignment.interval.ms",
+    "group.coordinator.cached.buffer.max.bytes",
+    "leader.replication.throttled.rate",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "log.cleaner.threads",
+    "metric.reporters",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+    "remote.fetch.max.wait.ms",
+    "remote.list.offsets.request.timeout.ms",
+    "remote.log.index.file.cache.total.size.bytes",
+    "remote.log.manager.copier.thread.pool.size",
+    "remote.log.manager.copy.max.bytes.per.second",
+    "remote.log.manager.expiration.thread.pool.size",
+    "remote.log.manager.fetch.max.bytes.per.second",
+    "remote.log.manager.follower.thread.pool.size",
+    "remote.log.reader.threads",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+    "sasl.kerberos.kinit.cmd",
+    "sasl.kerberos.min.time.before.relogin",
+    "sasl.kerberos.principal.to.local.rules",
+    "sasl.kerberos.service.name",
+    "sasl.kerberos.ticket.renew.jitter",
+    "sasl.kerberos.ticket.renew.window.factor",
+    "sasl.login.refresh.buffer.seconds",
+    "sasl.login.refresh.min.period.seconds",
+    "sasl.login.refresh.window.factor",
+    "sasl.login.refresh.window.jitter",
+    "sasl.mechanism.inter.broker.protocol",
+    "share.coordinator.cached.buffer.max.bytes",
+];
+
+/// What `kafka-reassign-partitions --throttle` gives, and takes back with `--verify` and `--cancel` (KIP-73).
+static THROTTLES: Group = Group {
+    effect: Effect::Inert,
+    doc: "One node: there is nothing to replicate and no other broker to talk to.",
+    keys: &[
+        ("follower.replication.throttled.rate", Long, None),
+        ("leader.replication.throttled.rate", Long, None),
+        ("replica.alter.log.dirs.io.max.bytes.per.second", Long, None),
+    ],
+};
 
 static GROUPS: &[Group] = &[
     Group {

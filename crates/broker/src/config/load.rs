@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::broker_keys::{BROKER_KEYS, BrokerKeys};
 use super::env::{self, Variable};
-use super::inert_keys::{INERT_KEYS, INERT_PREFIXES, INTERNAL_KEYS, REMOVED_KEYS};
+use super::inert_keys::{INERT_KEYS, INERT_PREFIXES, INTERNAL_KEYS, REMOVED_KEYS, THROTTLE_KEYS};
 use super::key::{Effect, Key, Units};
 use super::problem::{ConfigError, Note, Origin, Problem};
 use super::topic_keys::topic_key;
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
 
 /// The broker key called `name`, with an effect or without.
 pub(super) fn broker_key(name: &str) -> Option<&'static Key> {
-    BROKER_KEYS.iter().chain(INERT_KEYS.iter()).find(|key| key.name == name)
+    BROKER_KEYS.iter().chain(INERT_KEYS.iter()).chain(THROTTLE_KEYS.iter()).find(|key| key.name == name)
 }
 
 fn is_inert(name: &str) -> bool {

@@ -12,7 +12,7 @@ use super::{BrokerConfig, DynamicConfigs, HttpListener};
 /// Makes the configuration of the keys' values; `None` where something is wrong, which is then among the problems.
 pub(super) fn resolve(
     mut keys: BrokerKeys,
-    settings: Settings,
+    mut settings: Settings,
     problems: &mut Vec<Problem>,
     notes: &mut Vec<Note>,
 ) -> Option<BrokerConfig> {
@@ -41,6 +41,10 @@ pub(super) fn resolve(
         notes.push(Note::info(format!("listener {name} is for a KRaft controller and is not opened")));
     }
     let listeners = resolved.listeners;
+    // As Kafka does, for those who ask for it under its older name.
+    if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
+        settings.insert("broker.id".to_owned(), node_id.clone());
+    }
     Some(BrokerConfig {
         keys,
         listeners,

@@ -1,6 +1,7 @@
 //! Sources and synonyms as Kafka 4.3 answers them for the same settings, but for what was set in other units: Kafka
 //! says that it is a default, here it is told where it was set.
 
+use super::super::{ConfigOp, DynamicConfigs};
 use super::*;
 
 fn entry(entries: Vec<ConfigEntry>, name: &str) -> ConfigEntry {
@@ -96,8 +97,27 @@ fn keys_that_can_change_at_run_time_are_not_read_only() {
         ("message.max.bytes", false),
         ("log.dirs", true),
         ("log.retention.ms", false),
-        ("num.io.threads", true),
+        ("num.io.threads", false),
+        ("ssl.keystore.location", true),
     ] {
         assert_eq!(broker(&[], name).is_read_only, is_read_only, "{name}");
     }
+}
+
+#[test]
+fn throttles_of_replication_are_described_where_they_are_given() {
+    let name = "leader.replication.throttled.rate";
+    let config = BrokerConfig::from_pairs(&[]).unwrap();
+    assert!(describe_broker(&config).iter().all(|entry| entry.name != name));
+    let own = config.changed(&Overrides::new(), &[(name, ConfigOp::Set("1000"))]).unwrap();
+    let config = config.with_dynamic(DynamicConfigs { own, ..DynamicConfigs::default() }).unwrap();
+    let throttle = entry(describe_broker(&config), name);
+    assert_eq!((throttle.value.as_deref(), throttle.source.code()), (Some("1000"), 2));
+}
+
+#[test]
+fn broker_id_is_node_id_under_its_older_name() {
+    let config = BrokerConfig::from_pairs(&[("node.id", "7")]).unwrap();
+    let older = entry(describe_broker(&config), "broker.id");
+    assert_eq!((older.value.as_deref(), older.source.code()), (Some("7"), 4));
 }

@@ -65,6 +65,15 @@ fn every_key_of_kafka_is_known_and_ours_are_kafkas() {
 }
 
 #[test]
+fn inert_keys_change_at_run_time_where_kafkas_do() {
+    let facts = facts();
+    for key in INERT_KEYS.iter() {
+        let Some((_, _, _, dynamic)) = facts.get(&("broker", key.name)) else { continue };
+        assert_eq!(key.dynamic, *dynamic && key.effect == Effect::Inert, "{}", key.name);
+    }
+}
+
+#[test]
 fn ranges_are_kafkas_where_kafka_has_any() {
     let facts = facts();
     let broker = BROKER_KEYS.iter().map(|key| ("broker", key));
