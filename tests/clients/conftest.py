@@ -25,7 +25,11 @@ def pytest_configure(config):
         config.pluginmanager.register(Table())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "driver" in item.fixturenames:  # a client's calls are made in one worker, by one process of it
+            item.add_marker(pytest.mark.xdist_group(client_of(item)))
     only = config.option.only
     if only:
         clients = {client for ecosystem in only for client in ECOSYSTEMS[ecosystem]}

@@ -12,15 +12,7 @@ from harness.records import numbered, record
 # Those that can be told to; franz-go and Java from 3.0 on do it unasked.
 IDEMPOTENT = ["confluent-kafka-2.16.1", "aiokafka-0.14.0", *JAVA, "kcat", "franz-go-1.22.2", "sarama-1.61.1-as-2.1.0", "sarama-1.61.1-as-4.3.1",
               "kafka-javascript-1.10.1"]
-
-
-def grouped(clients):
-    """A client's tests run in one worker, by one process of it."""
-    return [pytest.param(client, marks=pytest.mark.xdist_group(client)) for client in clients]
-
-
-ALL = grouped(CLIENTS)
-WITH_ADMIN = grouped(client for client in CLIENTS if client != "kcat")
+WITH_ADMIN = [client for client in CLIENTS if client != "kcat"]
 
 
 @pytest.mark.parametrize("client", WITH_ADMIN)
@@ -29,7 +21,7 @@ def test_is_the_version_it_is_named_after(driver, client):
 
 
 @pytest.mark.parametrize("acks", ["0", "1", "all"])
-@pytest.mark.parametrize("client", ALL)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_acks(driver, broker, name, client, acks):
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
@@ -44,7 +36,7 @@ def test_acks(driver, broker, name, client, acks):
     assert [one["value"] for one in driver.consume(name, 20)] == [b"%d" % n for n in range(20)]
 
 
-@pytest.mark.parametrize("client", grouped(IDEMPOTENT))
+@pytest.mark.parametrize("client", IDEMPOTENT)
 def test_idempotent_producer(driver, broker, name, client):
     Hand(broker.bootstrap).create_topic(name)
     for run in range(2):  # a new producer, so a new producer id, each time
@@ -54,7 +46,7 @@ def test_idempotent_producer(driver, broker, name, client):
     assert [int(one["value"]) for one in driver.consume(name, 100)] == [*range(50), *range(50)]
 
 
-@pytest.mark.parametrize("client", ALL)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_seek_and_ends(driver, broker, name, client):
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
@@ -64,7 +56,7 @@ def test_seek_and_ends(driver, broker, name, client):
     assert driver.call("seek", topic=name, partition=0, to=[99, 0, 50, 51]) == [99, 0, 50, 51]
 
 
-@pytest.mark.parametrize("client", ALL)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_offsets_for_times(driver, broker, name, client):
     """The first offset whose record is as late or later; none beyond the last."""
     Hand(broker.bootstrap).create_topic(name)
@@ -159,7 +151,7 @@ def test_a_topic_is_created_by_the_first_record(driver, broker, name, client):
     assert [one["value"] for one in driver.consume(name, 1)] == [b"first"]
 
 
-@pytest.mark.parametrize("client", ALL)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_consumer_waits_for_what_comes(driver, broker, name, client):
     """A read that begins before the record is there ends when it comes, not at a timeout."""
     if client == "kcat":
