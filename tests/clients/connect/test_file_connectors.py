@@ -82,8 +82,8 @@ def test_every_line_arrives_though_worker_and_broker_are_killed(files, own_broke
     files.all_arrive()
     assert files.arrived() == files.lines, "nothing went wrong, yet lines came again"
     for topic in "configs", "offsets", "status":
-        assert files.hand.topic_configs(f"{name}-{topic}")["cleanup.policy"] == "compact"
-    assert files.hand.topic_configs(name)["retention.ms"] == "86400000"
+        assert files.hand.configs(f"{name}-{topic}")["cleanup.policy"] == "compact"
+    assert files.hand.configs(name)["retention.ms"] == "86400000"
 
     files.append("under way", 1_000)
     own_broker.kill()

@@ -86,5 +86,6 @@ class Table:
 def display(client):
     name, version = re.fullmatch(r"(.*?)-?(\d[\d.]*(?:-as-.*)?)?", client).groups()
     named = {"java": "Java (kafka-clients)", "kafka-go": "kafka-go (segmentio)", "kcat": "kcat 1.7.1 (librdkafka)",
-             "confluent-kafka": "confluent-kafka (librdkafka)", "kafkajs": "KafkaJS", "sarama": "Sarama"}.get(name, name)
+             "confluent-kafka": "confluent-kafka (librdkafka)", "kafka-javascript": "@confluentinc/kafka-javascript (librdkafka)",
+             "kafkajs": "KafkaJS", "sarama": "Sarama"}.get(name, name)
     return f"{named} {version or ''}".replace("-as-", ", `Version` ").strip()

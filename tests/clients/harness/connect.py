@@ -7,7 +7,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from .drivers import JAVA
+from .drivers import JVM
 from .process import eventually, free_port, spawn
 
 _CONNECT = pathlib.Path(os.environ.get("OTTLA_CONNECT", "~/.cache/ottla/kafka-connect-4.3.0")).expanduser()
@@ -53,7 +53,7 @@ class Worker:
         """Starts it; returns when it has joined its group and serves, or at once."""
         with open(self.log, "ab") as log:
             self.process = spawn(
-                [*JAVA, "-cp", f"{_CONNECT}/libs/*", "org.apache.kafka.connect.cli.ConnectDistributed", str(self.properties)],
+                [*JVM, "-cp", f"{_CONNECT}/libs/*", "org.apache.kafka.connect.cli.ConnectDistributed", str(self.properties)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
             self.ready()
