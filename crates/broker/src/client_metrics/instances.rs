@@ -105,6 +105,8 @@ impl Instances {
         if instance.terminated {
             return Err(ClientMetricsError::InvalidRequest("the client has pushed for the last time before"));
         }
+        // A last push is the last one whatever becomes of it (`ClientMetricsManager.processPushTelemetryRequest`).
+        instance.terminated = push.terminating;
         let interval_ms = i64::from(instance.subscribed.interval_ms);
         // A first push may follow its subscription at once, a last one whatever came before it.
         let is_due = instance.pushed_ms.is_none_or(|last| now_ms.saturating_sub(last) >= interval_ms);
@@ -131,7 +133,6 @@ impl Instances {
     pub(super) fn pushed(&mut self, push: &Push, error: Option<&ClientMetricsError>) {
         if let Some(instance) = self.known.get_mut(&push.client_instance_id) {
             instance.excused = error.is_some_and(excuses);
-            instance.terminated = push.terminating;
         }
     }
 

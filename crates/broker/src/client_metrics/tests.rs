@@ -173,6 +173,12 @@ fn a_last_push_ends_the_client() {
     assert_eq!(shown(&metrics, NOW + 1), []);
     let refused = metrics.push(&last, &client("c"), MAX, NOW + 2).unwrap_err();
     assert!(matches!(refused, ClientMetricsError::InvalidRequest(_)));
+    // Whatever became of it.
+    let other = metrics.subscribed(Uuid::nil(), &client("c"), NOW).unwrap();
+    let stale = Push { subscription_id: 0, terminating: true, ..push(&other, data(1.0, 1.0)) };
+    let refused = |push| metrics.push(push, &client("c"), MAX, NOW + 2).unwrap_err();
+    assert_eq!(refused(&stale), ClientMetricsError::UnknownSubscriptionId);
+    assert!(matches!(refused(&stale), ClientMetricsError::InvalidRequest(_)));
 }
 
 #[test]
