@@ -1,4 +1,5 @@
-//! DescribeAcls, key 29: who may do what (KIP-140). Kafka's answer where no `authorizer.class.name` is set, as none can be here.
+//! DescribeAcls, key 29: who may do what (KIP-140). Kafka's answer where no `authorizer.class.name` is set, as none has
+//! an effect here.
 //!
 //! Versions 0–3. v1: pattern types (KIP-290). v2: flexible. v3: users as a resource.
 //!

@@ -1,8 +1,9 @@
 //! UpdateFeatures, key 57: changes the level of a feature for the whole cluster (KIP-584).
 //!
-//! Versions 0–2. v1: kinds of downgrade, validation alone. v2: no results any more (KIP-1022); errors are told for all at every version. Every
-//! feature stays at the level that this program finalized: asking for that level changes nothing and succeeds; any other
-//! is refused as Kafka's `FeatureControlManager` refuses what a controller does not support.
+//! Versions 0–2. v1: kinds of downgrade, validation alone. v2: no results any more (KIP-1022).
+//! Errors are told for all at every version. Every feature stays at the level that this program finalized: asking for
+//! that level changes nothing and succeeds; any other is refused as Kafka's `FeatureControlManager` refuses what a
+//! controller does not support.
 //!
 //! Gaps: no feature can be lowered.
 
