@@ -21,4 +21,4 @@ export PYTHONDONTWRITEBYTECODE=1
 cd "$root/tests/clients"
 # A broker per worker; most of a test's time is waiting, so more workers than cores.
 # shellcheck disable=SC2086 # PYTEST_ARGS holds words
-exec "$OTTLA_VENVS/suite/bin/python" -m pytest -n "${WORKERS:-4}" --dist loadgroup ${PYTEST_ARGS:-} "$@"
+exec "$OTTLA_VENVS/suite/bin/python" -m pytest -n "${WORKERS:-5}" --dist loadgroup ${PYTEST_ARGS:-} "$@"
