@@ -39,8 +39,6 @@ def test_delete_records(driver, broker, name, client):
 
 def test_log_dirs(driver, broker, name, client):
     needs(client, "log_dirs")
-    if broker.kind == "kafka" and client == "kafka-python-2.3.3":
-        pytest.skip("it asks by version 0, which Kafka 4 has no more")
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
     hand.produce(name, [b"x" * 10_000] * 10)

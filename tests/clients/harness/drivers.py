@@ -58,9 +58,11 @@ NO_CALL = {
 }
 
 AGAINST_KAFKA = os.environ.get("BROKER") == "kafka"
-if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11, and of 0.11 this call (KIP-896)
+if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11, and of later ones these calls (KIP-896)
     CLIENTS.remove("sarama-1.61.1-as-0.10.2.0")
-    NO_CALL["java-0.11.0.3"].add("describe_configs")
+    NO_CALL["java-0.11.0.3"] |= {"describe_configs", "acls"}
+    NO_CALL["java-1.1.1"] |= {"log_dirs", "acls"}
+    NO_CALL["kafka-python-2.3.3"] |= {"log_dirs"}
 
 
 def can(client, *operations):
