@@ -74,3 +74,5 @@ test) for_building && for_testing ;;
 esac
 have cargo || fail "no cargo: install Rust by https://rustup.rs (rust-toolchain.toml names the version)"
 install
+# Debian 12 has 1.19, which cannot fetch a newer one.
+[[ $1 != test ]] || has_go || fail "the Go clients need Go 1.21 or newer, and $(go version) is older: install it by https://go.dev/doc/install"

@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import queue
-import shutil
 import subprocess
 import threading
 import time
@@ -239,7 +238,3 @@ class Member(Driver):
             self.committed.update({int(p): o for p, o in message["offsets"].items()})
         elif "error" in message:
             raise AssertionError(f"{self.client}: {message['error']}\n{self.diagnosis()}")
-
-
-def kcat_available():
-    return shutil.which("kcat") is not None

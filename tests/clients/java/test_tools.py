@@ -6,13 +6,14 @@ import subprocess
 import pytest
 
 from harness.broker import KAFKA_LIBS
+from harness.drivers import JVM
 from harness.hand import Hand
 
 
 def tool(class_name, *arguments, data=None, timeout=90, status=0):
     """Runs a tool's class; returns what it printed, on both channels."""
     done = subprocess.run(
-        ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{KAFKA_LIBS}/*", class_name, *arguments],
+        [*JVM, "-cp", f"{KAFKA_LIBS}/*", class_name, *arguments],
         input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
     output = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("SLF4J"))
     assert done.returncode == status, f"{class_name} {' '.join(arguments)}: {done.returncode}\n{output}"

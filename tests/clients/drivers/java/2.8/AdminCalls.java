@@ -15,19 +15,19 @@ class AdminCalls {
                 Map.of(request.get("topic").asText(), NewPartitions.increaseTo(request.get("total").asInt()))).all().get());
         operations.put("list_groups", request -> {
             TreeSet<String> found = new TreeSet<>();
-            admin.get().listConsumerGroups().all().get().forEach(group -> found.add(group.groupId()));
+            Renamed.groups(admin.get()).forEach(found::add);
             return found;
         });
         operations.put("describe_group", request -> {
             String group = request.get("group").asText();
             var found = admin.get().describeConsumerGroups(List.of(group)).all().get().get(group);
-            return Map.of("state", found.state().toString(), "members", found.members().size());
+            return Map.of("state", Renamed.state(found), "members", found.members().size());
         });
         operations.put("delete_group", request -> admin.get().deleteConsumerGroups(List.of(request.get("group").asText())).all().get());
     }
 
     static TopicDescription describe(AdminClient admin, String topic) throws Exception {
-        return admin.describeTopics(List.of(topic)).all().get().get(topic);
+        return Renamed.topics(admin.describeTopics(List.of(topic))).get(topic);
     }
 
     /** The number of replicas is left to the broker (KIP-464). */
