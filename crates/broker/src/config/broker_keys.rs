@@ -136,12 +136,12 @@ broker_keys! {
     /// The codec that batches are kept in; `producer` keeps them as they came.
     compression_type: CompressionType =
         "compression.type", Some("producer"), OneOf(CompressionType::NAMES), Enforced, DYNAMIC;
-    /// The level for `compression.type=gzip`.
-    compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), NotYet, DYNAMIC;
-    /// The level for `compression.type=lz4`.
-    compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), NotYet, DYNAMIC;
+    /// The level for `compression.type=gzip`; -1 is the codec's default.
+    compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), Enforced, DYNAMIC;
+    /// The level for `compression.type=lz4` in Kafka. Ottla writes LZ4 at one level, the fast one.
+    compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), Inert, DYNAMIC;
     /// The level for `compression.type=zstd`.
-    compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), NotYet, DYNAMIC;
+    compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), Enforced, DYNAMIC;
 
     // ---- durability
     /// When an acks=all record is acknowledged: `sync` once it is on the disk, `os` once the operating system has it,

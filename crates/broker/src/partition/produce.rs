@@ -114,6 +114,8 @@ pub(crate) struct ProduceRules {
     pub(crate) compacted: bool,
     /// What batches are kept in; `None` as they come.
     pub(crate) compression: Option<Compression>,
+    /// Of that codec; `None` is its default.
+    pub(crate) compression_level: Option<i32>,
 }
 
 impl ProduceRules {
@@ -132,6 +134,11 @@ impl ProduceRules {
                 CompressionType::Snappy => Some(Compression::Snappy),
                 CompressionType::Lz4 => Some(Compression::Lz4),
                 CompressionType::Zstd => Some(Compression::Zstd),
+            },
+            compression_level: match config.compression_type {
+                CompressionType::Gzip => Some(config.compression_gzip_level).filter(|level| *level > 0),
+                CompressionType::Zstd => Some(config.compression_zstd_level),
+                _ => None,
             },
         }
     }
@@ -185,7 +192,7 @@ fn recompressed(
 ) -> Result<(RecordBatch, i64), ProduceError> {
     let opened = batch.open()?;
     let max_timestamp = opened.records().map(|record| record.timestamp).max().unwrap_or(NO_TIMESTAMP);
-    let bytes = opened.compressed_with(compression).map_err(|error| {
+    let bytes = opened.compressed_with(compression, rules.compression_level).map_err(|error| {
         tracing::error!(%error, %compression, "a batch could not be compressed");
         ProduceError::Storage
     })?;
@@ -303,6 +310,8 @@ mod tests {
     use codec::ErrorCode;
     use codec::records::BatchBuilder;
 
+    use crate::config::BrokerConfig;
+
     const NOW_MS: i64 = 1_700_000_000_000;
     const HOUR_MS: i64 = 3_600_000;
     const RULES: ProduceRules = ProduceRules {
@@ -312,6 +321,7 @@ mod tests {
         timestamp_after_max_ms: HOUR_MS,
         compacted: false,
         compression: None,
+        compression_level: None,
     };
 
     fn batch() -> BatchBuilder {
@@ -378,6 +388,28 @@ mod tests {
                 assert_eq!(facts(kept.header()), facts(before.header()));
             }
         }
+    }
+
+    #[test]
+    fn batches_are_kept_at_the_topics_level() {
+        let value: Vec<u8> = (0..30_000_u32).flat_map(|n| format!("{} ", n * n % 977).into_bytes()).collect();
+        let size = |pairs: &[(&str, &str)]| {
+            let set = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let config = TopicConfig::effective(&set, &BrokerConfig::from_pairs(&[]).unwrap());
+            let batch = BatchBuilder::new().record(NOW_MS, None, Some(&value));
+            let rules = ProduceRules { timestamp_after_max_ms: i64::MAX, ..ProduceRules::of(&config) };
+            check_with(batch, &rules).unwrap().bytes().len()
+        };
+        for (codec, key, fast, best) in
+            [("gzip", "compression.gzip.level", "1", "9"), ("zstd", "compression.zstd.level", "-7", "19")]
+        {
+            let at = |level| size(&[("compression.type", codec), (key, level)]);
+            assert!(at(fast) > at(best), "{codec}: {} and {}", at(fast), at(best));
+        }
+        assert_eq!(
+            size(&[("compression.type", "gzip")]),
+            size(&[("compression.type", "gzip"), ("compression.gzip.level", "6")])
+        );
     }
 
     #[test]

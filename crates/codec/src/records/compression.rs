@@ -222,7 +222,29 @@ fn invalid(reason: &'static str) -> io::Error {
 /// # Errors
 /// If the codec fails, which on valid input means that it ran out of memory.
 pub fn compress(compression: Compression, data: &[u8]) -> io::Result<Vec<u8>> {
-    let mut compressor = compressor(compression)?;
+    compress_at(compression, None, data)
+}
+
+/// Compresses at a level of the codec's own: 1 to 9 for gzip, up to 22 for zstd; `None` is its default. The other codecs
+/// have no levels here.
+///
+/// # Errors
+/// As [`compress`].
+pub(super) fn compress_at(compression: Compression, level: Option<i32>, data: &[u8]) -> io::Result<Vec<u8>> {
+    let mut compressor = match (compression, level) {
+        (Compression::Gzip, Some(level)) => {
+            let level = flate2::Compression::new(u32::try_from(level).unwrap_or(0).min(9));
+            Compressor::Gzip(GzEncoder::new(Vec::new(), level))
+        }
+        (Compression::Zstd, level) => {
+            let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
+            // Else the highest levels take memory for gigabytes of input.
+            encoder.set_pledged_src_size(u64::try_from(data.len()).ok())?;
+            Compressor::Zstd(encoder)
+        }
+        _ => compressor(compression)?,
+    };
     compressor.write_all(data)?;
     compressor.finish()
 }
@@ -323,6 +345,29 @@ impl SnappyWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_is_the_codecs_own() {
+        // Pseudo-random words, so that trying harder pays.
+        let mut state = 1_u32;
+        let word = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            format!("word{} ", state >> 22)
+        };
+        let data: String = (0..20_000).map(word).collect();
+        let size = |codec, level| {
+            let compressed = compress_at(codec, level, data.as_bytes()).unwrap();
+            assert_eq!(decompress(codec, &compressed).unwrap(), data.as_bytes());
+            compressed.len()
+        };
+        for (codec, fast, default, best) in
+            [(Compression::Gzip, 1, 6, 9), (Compression::Zstd, -131_072, 3, 22)]
+        {
+            assert!(size(codec, Some(fast)) > size(codec, Some(best)), "{codec}");
+            assert_eq!(size(codec, Some(default)), size(codec, None), "{codec}");
+        }
+        assert_eq!(size(Compression::Lz4, Some(17)), size(Compression::Lz4, None));
+    }
 
     const CODECS: [Compression; 4] =
         [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];

@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
 use super::builder::put_varlong;
-use super::compression::{Compression, compress};
+use super::compression::{Compression, compress, compress_at};
 use super::error::BatchError;
 use super::record::{Layout, uncompressed};
 
@@ -75,16 +75,17 @@ impl OpenedBatch {
         views(&self.header, &self.records)
     }
 
-    /// The same batch with its records under another codec.
+    /// The same batch with its records under another codec, at a level of it if it has levels: 1 to 9 for gzip, up to 22
+    /// for zstd. `None` is the codec's default.
     ///
     /// # Errors
     /// If the codec fails, which on valid input means that it ran out of memory.
-    pub fn compressed_with(&self, compression: Compression) -> io::Result<Bytes> {
+    pub fn compressed_with(&self, compression: Compression, level: Option<i32>) -> io::Result<Bytes> {
         let mut header = self.header;
         header.attributes.0 = header.attributes.0 & !Attributes::COMPRESSION | compression as i16;
         match compression {
             Compression::None => assemble(&header, &self.records),
-            codec => assemble(&header, &compress(codec, &self.records)?),
+            codec => assemble(&header, &compress_at(codec, level, &self.records)?),
         }
     }
 
