@@ -48,6 +48,10 @@ pub(crate) const LEAVE_EPOCH: i32 = -1;
 /// The epoch of a heartbeat by which a static member leaves for a while (KIP-848).
 pub(crate) const LEAVE_STATIC_EPOCH: i32 = -2;
 
+/// The group epoch before anybody subscribes. The first subscription makes it 2, as in Kafka 4.3; a first member without
+/// one is at this epoch, since 0 is what members say who join.
+const FIRST_EPOCH: i32 = 1;
+
 /// Kafka's `ConsumerGroupState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConsumerState {
@@ -80,7 +84,7 @@ impl ConsumerState {
 #[derive(Debug)]
 pub(crate) struct ConsumerGroup {
     id: GroupId,
-    /// The group epoch: 0 before the first member, then one more with every change that asks for a new target.
+    /// The group epoch: [`FIRST_EPOCH`] before the first member, one more with every change that asks for a new target.
     epoch: i32,
     /// What the target was computed from, as far as it is about topics.
     metadata_hash: u64,
@@ -105,7 +109,7 @@ impl ConsumerGroup {
     pub(crate) fn new(id: GroupId, now: Now) -> ConsumerGroup {
         ConsumerGroup {
             id,
-            epoch: 0,
+            epoch: FIRST_EPOCH,
             metadata_hash: 0,
             assignment_epoch: 0,
             empty_since_ms: now.unix_ms,

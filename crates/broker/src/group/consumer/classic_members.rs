@@ -64,7 +64,7 @@ impl ConsumerGroup {
             classic: Some(ClassicMember { session_timeout_ms, protocols: request.protocols }),
         };
         let changed = self.subscribe(&id, &before, after);
-        self.refresh(env, changed || self.epoch == 0);
+        self.refresh(env, changed);
         self.update_target(env);
         self.reconcile(env, &id, changed, Some(&owned), out);
         let Some(member) = self.members.get_mut(&id) else { return Err(refuse(GroupError::UnknownMemberId)) };

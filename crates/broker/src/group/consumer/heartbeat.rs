@@ -139,7 +139,7 @@ impl ConsumerGroup {
             }
         };
         let changed = self.take_in(&id, request);
-        self.refresh(env, changed || self.epoch == 0);
+        self.refresh(env, changed);
         self.update_target(env);
         self.reconcile(env, &id, changed, request.owned.as_ref(), out);
         let Some(member) = self.members.get_mut(&id) else {

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::super::{Env, MemberId, Outcome, assignor::TopicPartitions, consumer_protocol, member::Member};
-use super::ConsumerGroup;
 use super::classic_members::ids;
 use super::heartbeat::without_epochs;
 use super::member::{ClassicMember, ConsumerMember, Current, EpochPartitions, Subscription};
+use super::{ConsumerGroup, FIRST_EPOCH};
 
 impl ConsumerGroup {
     /// Takes over the members of a classic group in its generation `epoch`, with what they own: by their assignments, or
@@ -26,7 +26,10 @@ impl ConsumerGroup {
         from_subscription: bool,
         out: &mut Outcome,
     ) {
-        (self.epoch, self.assignment_epoch) = (epoch, epoch);
+        // A group that never had a generation begins as a new one does.
+        if epoch >= FIRST_EPOCH {
+            (self.epoch, self.assignment_epoch) = (epoch, epoch);
+        }
         let mut taken: BTreeSet<(Uuid, i32)> = BTreeSet::new();
         for member in members {
             let first = member.protocols.first();

@@ -97,9 +97,7 @@ impl ConsumerGroup {
         for id in self.members.keys() {
             out.records.extend(self.tombstones(id));
         }
-        if self.epoch > 0 {
-            out.records.push(Record::tombstone(&Key::ConsumerGroup { group: self.id.clone() }));
-        }
+        out.records.push(Record::tombstone(&Key::ConsumerGroup { group: self.id.clone() }));
         self.members.clear();
         self.target.clear();
         self.static_members.clear();

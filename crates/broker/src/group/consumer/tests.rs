@@ -88,11 +88,11 @@ fn two() -> Bench {
     let mut bench = bench();
     assert_eq!(assigned(&bench.beat("a", 0, |_| {}).unwrap()), [0, 1, 2, 3]);
     bench.beat("b", 0, |_| {}).unwrap();
-    let told = bench.beat("a", 1, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told)), (1, vec![0, 1]));
+    let told = bench.beat("a", 2, |_| {}).unwrap();
+    assert_eq!((told.member_epoch, assigned(&told)), (2, vec![0, 1]));
     let kept = bench.owned(&[0, 1]);
-    assert_eq!(bench.beat("a", 1, |said| said.owned = Some(kept)).unwrap().member_epoch, 2);
-    assert_eq!(assigned(&bench.beat("b", 2, |_| {}).unwrap()), [2, 3]);
+    assert_eq!(bench.beat("a", 2, |said| said.owned = Some(kept)).unwrap().member_epoch, 3);
+    assert_eq!(assigned(&bench.beat("b", 3, |_| {}).unwrap()), [2, 3]);
     assert_eq!(bench.group().state(), ConsumerState::Stable);
     bench
 }
@@ -101,9 +101,9 @@ fn two() -> Bench {
 fn the_first_member_gets_everything_at_once() {
     let mut bench = bench();
     let told = bench.beat("a", 0, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told)), (1, vec![0, 1, 2, 3]));
+    assert_eq!((told.member_epoch, assigned(&told)), (2, vec![0, 1, 2, 3]));
     assert_eq!(bench.group().state(), ConsumerState::Stable);
-    assert_eq!(bench.beat("a", 1, |_| {}).unwrap().assignment, None, "nothing has changed");
+    assert_eq!(bench.beat("a", 2, |_| {}).unwrap().assignment, None, "nothing has changed");
 }
 
 #[test]
@@ -111,30 +111,30 @@ fn a_partition_moves_only_after_it_was_given_up() {
     let mut bench = bench();
     bench.beat("a", 0, |_| {}).unwrap();
     let told = bench.beat("b", 0, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told)), (2, vec![]), "a has them all");
+    assert_eq!((told.member_epoch, assigned(&told)), (3, vec![]), "a has them all");
     assert_eq!(bench.group().state(), ConsumerState::Reconciling);
-    let told = bench.beat("a", 1, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told)), (1, vec![0, 1]));
-    assert_eq!(bench.beat("b", 2, |_| {}).unwrap().assignment, None, "a has not given them up yet");
+    let told = bench.beat("a", 2, |_| {}).unwrap();
+    assert_eq!((told.member_epoch, assigned(&told)), (2, vec![0, 1]));
+    assert_eq!(bench.beat("b", 3, |_| {}).unwrap().assignment, None, "a has not given them up yet");
     let all = bench.owned(&[0, 1, 2, 3]);
-    assert_eq!(bench.beat("a", 1, |said| said.owned = Some(all)).unwrap().member_epoch, 1);
-    assert_eq!(bench.beat("b", 2, |_| {}).unwrap().assignment, None);
+    assert_eq!(bench.beat("a", 2, |said| said.owned = Some(all)).unwrap().member_epoch, 2);
+    assert_eq!(bench.beat("b", 3, |_| {}).unwrap().assignment, None);
     let kept = bench.owned(&[0, 1]);
-    assert_eq!(bench.beat("a", 1, |said| said.owned = Some(kept)).unwrap().member_epoch, 2);
-    assert_eq!(assigned(&bench.beat("b", 2, |_| {}).unwrap()), [2, 3]);
+    assert_eq!(bench.beat("a", 2, |said| said.owned = Some(kept)).unwrap().member_epoch, 3);
+    assert_eq!(assigned(&bench.beat("b", 3, |_| {}).unwrap()), [2, 3]);
     assert_eq!(bench.group().state(), ConsumerState::Stable);
 }
 
 #[test]
 fn epochs_that_are_not_the_members_are_fenced() {
     let mut bench = two();
-    assert_eq!(error(bench.beat("a", 3, |_| {})), GroupError::FencedMemberEpoch);
-    assert_eq!(error(bench.beat("a", 1, |_| {})), GroupError::FencedMemberEpoch);
-    assert_eq!(error(bench.beat("c", 2, |_| {})), GroupError::UnknownMemberId);
+    assert_eq!(error(bench.beat("a", 4, |_| {})), GroupError::FencedMemberEpoch);
+    assert_eq!(error(bench.beat("a", 2, |_| {})), GroupError::FencedMemberEpoch);
+    assert_eq!(error(bench.beat("c", 3, |_| {})), GroupError::UnknownMemberId);
     // The answer with the new epoch was lost: the last one counts while the member has nothing else.
     let (kept, more) = (bench.owned(&[0, 1]), bench.owned(&[0, 1, 2]));
-    assert_eq!(bench.beat("a", 1, |said| said.owned = Some(kept)).unwrap().member_epoch, 2);
-    assert_eq!(error(bench.beat("a", 1, |said| said.owned = Some(more))), GroupError::FencedMemberEpoch);
+    assert_eq!(bench.beat("a", 2, |said| said.owned = Some(kept)).unwrap().member_epoch, 3);
+    assert_eq!(error(bench.beat("a", 2, |said| said.owned = Some(more))), GroupError::FencedMemberEpoch);
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn who_leaves_leaves_its_partitions_to_the_others() {
     let told = bench.beat("b", LEAVE_EPOCH, |_| {}).unwrap();
     assert_eq!((told.member_epoch, told.assignment), (LEAVE_EPOCH, None));
     assert_eq!(bench.group().state(), ConsumerState::Assigning);
-    let told = bench.beat("a", 2, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told)), (3, vec![0, 1, 2, 3]));
+    let told = bench.beat("a", 3, |_| {}).unwrap();
+    assert_eq!((told.member_epoch, assigned(&told)), (4, vec![0, 1, 2, 3]));
     bench.beat("a", LEAVE_EPOCH, |_| {}).unwrap();
     assert_eq!(bench.group().state(), ConsumerState::Empty);
     assert_eq!(error(bench.beat("a", LEAVE_EPOCH, |_| {})), GroupError::UnknownMemberId);
@@ -154,12 +154,12 @@ fn who_leaves_leaves_its_partitions_to_the_others() {
 fn who_is_silent_is_removed_when_its_session_ends() {
     let mut bench = two();
     bench.pass(SESSION_MS - 1);
-    bench.beat("a", 2, |_| {}).unwrap();
+    bench.beat("a", 3, |_| {}).unwrap();
     assert_eq!(bench.group().members().len(), 2);
     bench.pass(1);
     assert_eq!(bench.group().members().len(), 1);
-    assert_eq!(error(bench.beat("b", 2, |_| {})), GroupError::UnknownMemberId);
-    assert_eq!(assigned(&bench.beat("a", 2, |_| {}).unwrap()), [0, 1, 2, 3]);
+    assert_eq!(error(bench.beat("b", 3, |_| {})), GroupError::UnknownMemberId);
+    assert_eq!(assigned(&bench.beat("a", 3, |_| {}).unwrap()), [0, 1, 2, 3]);
 }
 
 #[test]
@@ -167,16 +167,16 @@ fn who_does_not_give_up_in_time_is_removed() {
     let mut bench = bench();
     bench.beat("a", 0, |_| {}).unwrap();
     bench.beat("b", 0, |_| {}).unwrap();
-    bench.beat("a", 1, |_| {}).unwrap();
+    bench.beat("a", 2, |_| {}).unwrap();
     for _ in 0..2 {
         bench.pass(u64::from(REBALANCE_MS) / 2 - 1);
         // It lives, but says nothing of what it owns.
-        bench.beat("a", 1, |_| {}).unwrap();
-        bench.beat("b", 2, |_| {}).unwrap();
+        bench.beat("a", 2, |_| {}).unwrap();
+        bench.beat("b", 3, |_| {}).unwrap();
     }
     bench.pass(2);
-    assert_eq!(error(bench.beat("a", 1, |_| {})), GroupError::UnknownMemberId);
-    assert_eq!(assigned(&bench.beat("b", 2, |_| {}).unwrap()), [0, 1, 2, 3]);
+    assert_eq!(error(bench.beat("a", 2, |_| {})), GroupError::UnknownMemberId);
+    assert_eq!(assigned(&bench.beat("b", 3, |_| {}).unwrap()), [0, 1, 2, 3]);
 }
 
 #[test]
@@ -185,17 +185,17 @@ fn a_static_member_comes_back_to_its_partitions_without_a_rebalance() {
     let instance = |said: &mut HeartbeatRequest| said.group_instance_id = Some(GroupInstanceId::from("i"));
     bench.beat("a", 0, instance).unwrap();
     assert_eq!(error(bench.beat("a2", 0, instance)), GroupError::UnreleasedInstanceId);
-    assert_eq!(error(bench.beat("a2", 1, instance)), GroupError::FencedInstanceId);
+    assert_eq!(error(bench.beat("a2", 2, instance)), GroupError::FencedInstanceId);
     assert_eq!(error(bench.beat("a2", LEAVE_STATIC_EPOCH, instance)), GroupError::FencedInstanceId);
     let told = bench.beat("a", LEAVE_STATIC_EPOCH, instance).unwrap();
     assert_eq!(told.member_epoch, LEAVE_STATIC_EPOCH);
     bench.pass(SESSION_MS - 1);
     bench.restart();
     let told = bench.beat("a2", 0, instance).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told)), (1, vec![0, 1, 2, 3]), "the epoch is the same");
-    assert_eq!(error(bench.beat("a", 1, |_| {})), GroupError::UnknownMemberId);
+    assert_eq!((told.member_epoch, assigned(&told)), (2, vec![0, 1, 2, 3]), "the epoch is the same");
+    assert_eq!(error(bench.beat("a", 2, |_| {})), GroupError::UnknownMemberId);
     assert_eq!(
-        error(bench.beat("b", 1, |said| {
+        error(bench.beat("b", 2, |said| {
             said.group_instance_id = Some(GroupInstanceId::from("j"));
         })),
         GroupError::UnknownMemberId
@@ -213,21 +213,21 @@ fn topics_that_come_grow_and_go_are_noticed() {
     };
     assert_eq!(assigned(&bench.beat("a", 0, both).unwrap()).len(), 4);
     bench.set_topic("other", 3);
-    assert_eq!(bench.beat("a", 1, |_| {}).unwrap().member_epoch, 1, "nobody cares for it");
+    assert_eq!(bench.beat("a", 2, |_| {}).unwrap().member_epoch, 2, "nobody cares for it");
     bench.set_topic("u", 2);
-    let told = bench.beat("a", 1, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told).len()), (2, 6));
+    let told = bench.beat("a", 2, |_| {}).unwrap();
+    assert_eq!((told.member_epoch, assigned(&told).len()), (3, 6));
     bench.set_topic("t", 5);
-    assert_eq!(assigned(&bench.beat("a", 2, |_| {}).unwrap()).len(), 7);
+    assert_eq!(assigned(&bench.beat("a", 3, |_| {}).unwrap()).len(), 7);
     bench.set_topic("u", 0);
-    let told = bench.beat("a", 3, |_| {}).unwrap();
-    assert_eq!((told.member_epoch, assigned(&told).len()), (3, 5), "u is to be given up");
+    let told = bench.beat("a", 4, |_| {}).unwrap();
+    assert_eq!((told.member_epoch, assigned(&told).len()), (4, 5), "u is to be given up");
     // The broker stops before anybody speaks again: the change is not forgotten.
     let kept = bench.owned(&[0, 1, 2, 3, 4]);
-    bench.beat("a", 3, |said| said.owned = Some(kept)).unwrap();
+    bench.beat("a", 4, |said| said.owned = Some(kept)).unwrap();
     bench.set_topic("t", 6);
     bench.restart();
-    assert_eq!(assigned(&bench.beat("a", 4, |_| {}).unwrap()).len(), 6);
+    assert_eq!(assigned(&bench.beat("a", 5, |_| {}).unwrap()).len(), 6);
 }
 
 #[test]
@@ -250,8 +250,8 @@ fn regular_expressions_match_whole_names_and_follow_the_topics() {
     assert_eq!(topics, [bench.topic("t"), bench.topic("t1")]);
     bench.set_topic("t2", 1);
     bench.restart();
-    assert_eq!(assigned(&bench.beat("a", 1, |_| {}).unwrap()).len(), 6);
-    let told = bench.beat("a", 2, |said| said.topic_regex = Some("".into())).unwrap();
+    assert_eq!(assigned(&bench.beat("a", 2, |_| {}).unwrap()).len(), 6);
+    let told = bench.beat("a", 3, |said| said.topic_regex = Some("".into())).unwrap();
     assert_eq!(assigned(&told), [0_i32; 0], "nothing is subscribed to any more");
 }
 
@@ -293,7 +293,7 @@ fn a_full_group_takes_nobody_else_in() {
     bench.config.consumer.max_size = 1;
     bench.beat("a", 0, |_| {}).unwrap();
     assert_eq!(error(bench.beat("b", 0, |_| {})), GroupError::GroupMaxSizeReached);
-    bench.beat("a", 1, |_| {}).unwrap();
+    bench.beat("a", 2, |_| {}).unwrap();
 }
 
 #[test]
@@ -329,20 +329,20 @@ impl Bench {
 #[test]
 fn commits_are_judged_by_member_epoch_and_by_when_a_partition_was_assigned() {
     let mut bench = two();
-    assert_eq!(bench.commit_in("a", 2, 0), Ok(()));
-    assert_eq!(bench.commit_in("a", 1, 0), Ok(()), "held since epoch 1");
-    assert_eq!(bench.commit_in("b", 1, 2), Err(GroupError::StaleMemberEpoch), "held since epoch 2");
-    assert_eq!(bench.commit_in("a", 1, 2), Err(GroupError::StaleMemberEpoch), "given up");
-    assert_eq!(bench.commit_in("a", 3, 0), Err(GroupError::StaleMemberEpoch));
-    assert_eq!(bench.commit_in("c", 2, 0), Err(GroupError::UnknownMemberId));
+    assert_eq!(bench.commit_in("a", 3, 0), Ok(()));
+    assert_eq!(bench.commit_in("a", 2, 0), Ok(()), "held since epoch 2");
+    assert_eq!(bench.commit_in("b", 2, 2), Err(GroupError::StaleMemberEpoch), "held since epoch 3");
+    assert_eq!(bench.commit_in("a", 2, 2), Err(GroupError::StaleMemberEpoch), "given up");
+    assert_eq!(bench.commit_in("a", 4, 0), Err(GroupError::StaleMemberEpoch));
+    assert_eq!(bench.commit_in("c", 3, 0), Err(GroupError::UnknownMemberId));
     assert_eq!(bench.commit_in("", -1, 0), Err(GroupError::UnknownMemberId), "there are members");
     let fetch = |id: Option<&str>, epoch| {
         let id = id.map(MemberId::from);
         bench.machine.validate_offset_fetch(id.as_ref(), epoch)
     };
-    assert_eq!(fetch(Some("a"), 2), Ok(()));
-    assert_eq!(fetch(Some("a"), 1), Err(GroupError::StaleMemberEpoch));
-    assert_eq!(fetch(Some("c"), 1), Err(GroupError::UnknownMemberId));
+    assert_eq!(fetch(Some("a"), 3), Ok(()));
+    assert_eq!(fetch(Some("a"), 2), Err(GroupError::StaleMemberEpoch));
+    assert_eq!(fetch(Some("c"), 2), Err(GroupError::UnknownMemberId));
     assert_eq!(fetch(None, -1), Ok(()));
     for id in ["a", "b"] {
         bench.beat(id, LEAVE_EPOCH, |_| {}).unwrap();
@@ -353,7 +353,7 @@ fn commits_are_judged_by_member_epoch_and_by_when_a_partition_was_assigned() {
 #[test]
 fn an_empty_group_can_be_deleted_and_leaves_no_record() {
     let mut bench = two();
-    bench.commit_in("a", 2, 0).unwrap();
+    bench.commit_in("a", 3, 0).unwrap();
     let delete = |bench: &mut Bench| bench.on_machine(|machine, env, out| machine.delete(env.now, out));
     assert_eq!(delete(&mut bench), Err(GroupError::NonEmptyGroup));
     for id in ["a", "b"] {
@@ -367,7 +367,7 @@ fn an_empty_group_can_be_deleted_and_leaves_no_record() {
 #[test]
 fn offsets_of_subscribed_topics_stay() {
     let mut bench = two();
-    bench.commit_in("a", 2, 0).unwrap();
+    bench.commit_in("a", 3, 0).unwrap();
     let wanted: [(Arc<str>, i32); 2] = [("t".into(), 0), ("u".into(), 0)];
     let results = bench.on_machine(|machine, env, out| machine.delete_offsets(env, &wanted, out)).unwrap();
     assert_eq!(results, [Err(GroupError::GroupSubscribedToTopic), Ok(())]);
@@ -471,15 +471,15 @@ fn a_classic_member_joins_a_consumer_group_and_is_given_its_share() {
     let waiter = bench.send_join(request);
     assert_eq!(bench.join_error(waiter), GroupError::InconsistentGroupProtocol, "no subscription");
     let old = MemberId::from("old");
-    assert_eq!(classic_join(&mut bench, &old), 2);
-    assert_eq!(classic_sync(&mut bench, &old, 2), [0_i32; 0], "new has them all");
-    let told = bench.beat("new", 1, |_| {}).unwrap();
-    assert_eq!(bench.heartbeat(&old, 2), Ok(()), "nothing to take yet");
+    assert_eq!(classic_join(&mut bench, &old), 3);
+    assert_eq!(classic_sync(&mut bench, &old, 3), [0_i32; 0], "new has them all");
+    let told = bench.beat("new", 2, |_| {}).unwrap();
+    assert_eq!(bench.heartbeat(&old, 3), Ok(()), "nothing to take yet");
     let kept = told.assignment.unwrap();
-    bench.beat("new", 1, |said| said.owned = Some(kept)).unwrap();
-    assert_eq!(bench.heartbeat(&old, 2), Err(GroupError::RebalanceInProgress));
-    assert_eq!(classic_join(&mut bench, &old), 2);
-    assert_eq!(classic_sync(&mut bench, &old, 2).len(), 2);
+    bench.beat("new", 2, |said| said.owned = Some(kept)).unwrap();
+    assert_eq!(bench.heartbeat(&old, 3), Err(GroupError::RebalanceInProgress));
+    assert_eq!(classic_join(&mut bench, &old), 3);
+    assert_eq!(classic_sync(&mut bench, &old, 3).len(), 2);
     let leaving = [LeavingMember { member_id: old, group_instance_id: None, reason: None }];
     bench.on_machine(|machine, env, out| machine.leave(env, &leaving, out)).unwrap();
     assert_eq!(bench.group().members().len(), 1);

@@ -422,14 +422,14 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
     assert!(is_pending(&mut beat).await, "nothing is written yet");
     setup.paper.finish_all();
     let (reply, _) = beat.await.unwrap();
-    assert_eq!(reply.member_epoch, 1);
+    assert_eq!(reply.member_epoch, 2);
     assert_eq!(setup.service.list()[0].group_type, "consumer");
 
     let after = service_on(Arc::clone(&setup.paper));
     after.paper.held.store(false, Ordering::SeqCst);
-    let again = HeartbeatRequest { member_epoch: 1, member_id: MemberId::from("m"), ..Default::default() };
+    let again = HeartbeatRequest { member_epoch: 2, member_id: MemberId::from("m"), ..Default::default() };
     let (reply, interval_ms) = after.service.consumer_heartbeat(&id, &again, true).await.unwrap();
-    assert_eq!((reply.member_epoch, reply.assignment, interval_ms), (1, None, 5_000));
+    assert_eq!((reply.member_epoch, reply.assignment, interval_ms), (2, None, 5_000));
     assert_eq!(after.service.describe(&id).unwrap_err().error, GroupError::GroupIdNotFound);
     assert_eq!(after.service.describe_consumer(&id).unwrap().members.len(), 1);
     let gone = HeartbeatRequest { member_epoch: -1, ..again };
