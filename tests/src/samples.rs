@@ -118,11 +118,24 @@ pub fn all() -> Vec<Sample> {
         Sample::of(describe_configs),
         Sample::of(alter_configs),
         Sample::of(|_| {
+            let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic::default()
+                .with_name(topic_name(TOPIC))
+                .with_partitions(vec![0]);
+            let dir = alter_replica_log_dirs_request::AlterReplicaLogDir::default()
+                .with_path(text("/data"))
+                .with_topics(vec![topic]);
+            AlterReplicaLogDirsRequest::default().with_dirs(vec![dir])
+        }),
+        Sample::of(|_| {
             let topic =
                 DescribableLogDirTopic::default().with_topic(topic_name(TOPIC)).with_partitions(vec![0]);
             DescribeLogDirsRequest::default().with_topics(Some(vec![topic]))
         }),
         Sample::of(create_partitions),
+        Sample::of(|_| CreateDelegationTokenRequest::default().with_max_lifetime_ms(-1)),
+        Sample::of(|_| RenewDelegationTokenRequest::default().with_hmac(Bytes::from_static(b"token"))),
+        Sample::of(|_| ExpireDelegationTokenRequest::default().with_hmac(Bytes::from_static(b"token"))),
+        Sample::of(|_| DescribeDelegationTokenRequest::default()),
         Sample::of(|_| DeleteGroupsRequest::default().with_groups_names(vec![group_id("g")])),
         Sample::of(incremental_alter_configs),
         Sample::of(|_| {
@@ -142,6 +155,7 @@ pub fn all() -> Vec<Sample> {
         Sample::of(describe_quorum),
         Sample::of(update_features),
         Sample::of(describe_producers),
+        Sample::of(|_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(7))),
         Sample::of(|version| {
             let kinds = if version >= 1 { vec![2] } else { Vec::new() };
             ListConfigResourcesRequest::default().with_resource_types(kinds)

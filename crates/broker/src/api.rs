@@ -7,10 +7,12 @@
 
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_acls;
+mod create_delegation_token;
 mod create_partitions;
 mod create_topics;
 mod delete_acls;
@@ -20,12 +22,14 @@ mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
+mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod elect_leaders;
+mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
 mod get_telemetry_subscriptions;
@@ -45,7 +49,9 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod renew_delegation_token;
 mod sync_group;
+mod unregister_broker;
 mod update_features;
 
 use std::future::Future;
@@ -226,8 +232,13 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<delete_acls::DeleteAcls>(),
     Entry::of::<describe_configs::DescribeConfigs>(),
     Entry::of::<alter_configs::AlterConfigs>(),
+    Entry::of::<alter_replica_log_dirs::AlterReplicaLogDirs>(),
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
     Entry::of::<create_partitions::CreatePartitions>(),
+    Entry::of::<create_delegation_token::CreateDelegationToken>(),
+    Entry::of::<renew_delegation_token::RenewDelegationToken>(),
+    Entry::of::<expire_delegation_token::ExpireDelegationToken>(),
+    Entry::of::<describe_delegation_token::DescribeDelegationToken>(),
     Entry::of::<delete_groups::DeleteGroups>(),
     Entry::of::<elect_leaders::ElectLeaders>(),
     Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
@@ -238,6 +249,7 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<update_features::UpdateFeatures>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
     Entry::of::<describe_producers::DescribeProducers>(),
+    Entry::of::<unregister_broker::UnregisterBroker>(),
     Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
     Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
     Entry::of::<get_telemetry_subscriptions::GetTelemetrySubscriptions>(),

@@ -17,6 +17,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod downgrade;
 mod fetch;
+mod first_alike;
 mod list_offsets;
 mod lz4;
 mod message_set;

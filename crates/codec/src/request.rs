@@ -216,7 +216,12 @@ macro_rules! for_each_extended_api_but_fetch {
             30 "CreateAcls" CreateAclsRequest => CreateAclsResponse;
             31 "DeleteAcls" DeleteAclsRequest => DeleteAclsResponse;
             32 "DescribeConfigs" DescribeConfigsRequest => DescribeConfigsResponse;
+            34 "AlterReplicaLogDirs" AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse;
             35 "DescribeLogDirs" DescribeLogDirsRequest => DescribeLogDirsResponse;
+            38 "CreateDelegationToken" CreateDelegationTokenRequest => CreateDelegationTokenResponse;
+            39 "RenewDelegationToken" RenewDelegationTokenRequest => RenewDelegationTokenResponse;
+            40 "ExpireDelegationToken" ExpireDelegationTokenRequest => ExpireDelegationTokenResponse;
+            41 "DescribeDelegationToken" DescribeDelegationTokenRequest => DescribeDelegationTokenResponse;
         }
     };
 }
@@ -242,13 +247,8 @@ macro_rules! for_each_plain_api {
             "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse;
             "TxnOffsetCommit" TxnOffsetCommitRequest => TxnOffsetCommitResponse;
             "AlterConfigs" AlterConfigsRequest => AlterConfigsResponse;
-            "AlterReplicaLogDirs" AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse;
             "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse;
             "CreatePartitions" CreatePartitionsRequest => CreatePartitionsResponse;
-            "CreateDelegationToken" CreateDelegationTokenRequest => CreateDelegationTokenResponse;
-            "RenewDelegationToken" RenewDelegationTokenRequest => RenewDelegationTokenResponse;
-            "ExpireDelegationToken" ExpireDelegationTokenRequest => ExpireDelegationTokenResponse;
-            "DescribeDelegationToken" DescribeDelegationTokenRequest => DescribeDelegationTokenResponse;
             "DeleteGroups" DeleteGroupsRequest => DeleteGroupsResponse;
             "ElectLeaders" ElectLeadersRequest => ElectLeadersResponse;
             "IncrementalAlterConfigs" IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;

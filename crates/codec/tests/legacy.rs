@@ -228,6 +228,41 @@ fn acls() {
 }
 
 #[test]
+fn delegation_tokens() {
+    exchanged::<CreateDelegationTokenRequest>(
+        &[0],
+        |_, request| assert_eq!(&*request.renewers[0].principal_name, "me"),
+        |_, response| assert_eq!((&*response.token_id, response.throttle_time_ms), ("id", 5)),
+    );
+    exchanged::<RenewDelegationTokenRequest>(
+        &[0],
+        |_, request| assert_eq!((&*request.hmac, request.renew_period_ms), (&[7][..], 60_000)),
+        |_, response| assert_eq!((response.error_code, response.expiry_timestamp_ms), (64, -1)),
+    );
+    exchanged::<ExpireDelegationTokenRequest>(
+        &[0],
+        |_, request| assert_eq!((&*request.hmac, request.expiry_time_period_ms), (&[7][..], 60_000)),
+        |_, response| assert_eq!((response.error_code, response.expiry_timestamp_ms), (64, -1)),
+    );
+    exchanged::<DescribeDelegationTokenRequest>(
+        &[0],
+        |_, request| assert_eq!(&*request.owners.as_ref().unwrap()[0].principal_name, "me"),
+        |_, response| assert_eq!((response.error_code, response.throttle_time_ms), (64, 5)),
+    );
+}
+
+#[test]
+fn log_dirs_of_replicas() {
+    exchanged::<AlterReplicaLogDirsRequest>(
+        &[0],
+        |_, request| {
+            assert_eq!((&*request.dirs[0].path, &*request.dirs[0].topics[0].partitions), ("/data", &[2][..]));
+        },
+        |_, response| assert_eq!(response.results[0].partitions[0].error_code, 57),
+    );
+}
+
+#[test]
 fn leader_epochs() {
     exchanged::<OffsetForLeaderEpochRequest>(
         &[0, 1],

@@ -141,6 +141,33 @@ public class GoldenLegacy {
         response(ApiKeys.DESCRIBE_LOG_DIRS, 0, new DescribeLogDirsResponseData().setResults(List.of(
             new DescribeLogDirsResponseData.DescribeLogDirsResult().setLogDir("/data"))));
         acls();
+        firstAlike();
+    }
+
+    /** Versions 0 that are laid out as version 1 is. */
+    static void firstAlike() {
+        AlterReplicaLogDirsRequestData move = new AlterReplicaLogDirsRequestData();
+        AlterReplicaLogDirsRequestData.AlterReplicaLogDir dir = new AlterReplicaLogDirsRequestData.AlterReplicaLogDir().setPath("/data");
+        dir.topics().add(new AlterReplicaLogDirsRequestData.AlterReplicaLogDirTopic().setName("orders").setPartitions(List.of(2)));
+        move.dirs().add(dir);
+        request(ApiKeys.ALTER_REPLICA_LOG_DIRS, 0, move);
+        response(ApiKeys.ALTER_REPLICA_LOG_DIRS, 0, new AlterReplicaLogDirsResponseData().setThrottleTimeMs(5).setResults(List.of(
+            new AlterReplicaLogDirsResponseData.AlterReplicaLogDirTopicResult().setTopicName("orders").setPartitions(List.of(
+                new AlterReplicaLogDirsResponseData.AlterReplicaLogDirPartitionResult().setPartitionIndex(2).setErrorCode((short) 57))))));
+        request(ApiKeys.CREATE_DELEGATION_TOKEN, 0, new CreateDelegationTokenRequestData().setMaxLifetimeMs(60000).setRenewers(List.of(
+            new CreateDelegationTokenRequestData.CreatableRenewers().setPrincipalType("User").setPrincipalName("me"))));
+        response(ApiKeys.CREATE_DELEGATION_TOKEN, 0, new CreateDelegationTokenResponseData().setErrorCode((short) 64).setPrincipalType("User")
+            .setPrincipalName("me").setIssueTimestampMs(-1).setExpiryTimestampMs(-1).setMaxTimestampMs(-1).setTokenId("id").setHmac(new byte[] {7})
+            .setThrottleTimeMs(5));
+        request(ApiKeys.RENEW_DELEGATION_TOKEN, 0, new RenewDelegationTokenRequestData().setHmac(new byte[] {7}).setRenewPeriodMs(60000));
+        response(ApiKeys.RENEW_DELEGATION_TOKEN, 0,
+            new RenewDelegationTokenResponseData().setErrorCode((short) 64).setExpiryTimestampMs(-1).setThrottleTimeMs(5));
+        request(ApiKeys.EXPIRE_DELEGATION_TOKEN, 0, new ExpireDelegationTokenRequestData().setHmac(new byte[] {7}).setExpiryTimePeriodMs(60000));
+        response(ApiKeys.EXPIRE_DELEGATION_TOKEN, 0,
+            new ExpireDelegationTokenResponseData().setErrorCode((short) 64).setExpiryTimestampMs(-1).setThrottleTimeMs(5));
+        request(ApiKeys.DESCRIBE_DELEGATION_TOKEN, 0, new DescribeDelegationTokenRequestData().setOwners(List.of(
+            new DescribeDelegationTokenRequestData.DescribeDelegationTokenOwner().setPrincipalType("User").setPrincipalName("me"))));
+        response(ApiKeys.DESCRIBE_DELEGATION_TOKEN, 0, new DescribeDelegationTokenResponseData().setErrorCode((short) 64).setThrottleTimeMs(5));
     }
 
     static void acls() {

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use codec::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -26,8 +27,7 @@ impl Api for DescribeLogDirs {
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Answer<Self> {
-        let folder = cx.services().config.data_dir();
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let folder = log_dir(cx);
         let catalog = cx.io().catalog();
         let topics = match &request.topics {
             None => catalog.topics().map(|topic| described(topic, |_| true)).collect(),
@@ -41,12 +41,12 @@ impl Api for DescribeLogDirs {
                 found.collect()
             }
         };
-        let (total, usable) = match DiskSpace::of(&folder) {
+        let (total, usable) = match DiskSpace::of(Path::new(&folder)) {
             Ok(space) => (bytes(space.total), bytes(space.free)),
             Err(_) => (UNKNOWN, UNKNOWN),
         };
         let result = DescribeLogDirsResult::default()
-            .with_log_dir(StrBytes::from_string(folder.to_string_lossy().into_owned()))
+            .with_log_dir(StrBytes::from_string(folder))
             .with_topics(topics)
             .with_total_bytes(total)
             .with_usable_bytes(usable);
@@ -56,6 +56,13 @@ impl Api for DescribeLogDirs {
     fn first_error(response: &DescribeLogDirsResponse) -> i16 {
         response.error_code
     }
+}
+
+/// The data folder as clients are told it.
+pub(super) fn log_dir(cx: &Context) -> String {
+    let folder = cx.services().config.data_dir();
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    folder.to_string_lossy().into_owned()
 }
 
 fn bytes(count: u64) -> i64 {
