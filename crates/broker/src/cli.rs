@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use broker::StartOptions;
 use broker::config::{BrokerConfig, ConfigError, HttpListener, Loaded, Sources, host_port, load, markdown};
+use broker::telemetry::loggers::Loggers;
 use clap::{Args, Parser, Subcommand};
 
 /// The configuration is wrong (EX_CONFIG of sysexits.h).
@@ -83,8 +84,8 @@ pub(crate) enum ConfigCommand {
 
 impl Serve {
     /// What is decided anew at every start.
-    pub(crate) fn options(&self) -> StartOptions {
-        StartOptions { accept_data_loss: self.accept_data_loss }
+    pub(crate) fn options(&self, loggers: Loggers) -> StartOptions {
+        StartOptions { accept_data_loss: self.accept_data_loss, loggers }
     }
 
     /// The configuration that flags, environment and file make together.

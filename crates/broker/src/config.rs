@@ -1,7 +1,7 @@
 //! Configuration: Kafka's keys, read from a properties file, the environment and flags.
 //!
 //! One entry defines a key entirely: its type, default, range, effect and documentation (`broker_keys.rs`,
-//! `topic_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and its errors
+//! `topic_keys.rs`, `group_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and its errors
 //! (`load.rs`, `problem.rs`), the values that other parts read ([`BrokerConfig`], [`TopicConfig`]), DescribeConfigs
 //! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). A value of
 //! this type never changes: what a client changes while the broker runs makes another (`dynamic.rs`). Topics' own
@@ -12,6 +12,7 @@ mod describe;
 mod docs;
 mod dynamic;
 mod env;
+mod group_keys;
 mod inert_keys;
 mod key;
 mod listener;
@@ -27,10 +28,12 @@ use std::path::{Path, PathBuf};
 
 pub use broker_keys::BrokerKeys;
 pub use describe::{
-    ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_brokers, describe_topic,
+    ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_brokers, describe_group,
+    describe_topic,
 };
 pub use docs::markdown;
 pub use dynamic::{DynamicConfigs, InvalidBrokerConfig, is_dynamic};
+pub use group_keys::{GroupTimeouts, InvalidGroupConfig};
 pub use key::{Kind, Units};
 pub use listener::{Advertised, Listener, host_port};
 pub use load::{Loaded, Setting, Sources, load};

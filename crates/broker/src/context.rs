@@ -20,6 +20,7 @@ use crate::net::advertised::AdvertisedAddresses;
 use crate::partition::fetch::Fetcher;
 use crate::partition::manager::PartitionManager;
 use crate::tasks::Tasks;
+use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::Metrics;
 
 /// What the whole broker shares. Made once at start.
@@ -28,6 +29,8 @@ pub(crate) struct Services {
     pub(crate) config: Arc<BrokerConfig>,
     /// Every key's value as of now, and what other resources were given.
     pub(crate) configs: Arc<RuntimeConfigs>,
+    /// How the process logs.
+    pub(crate) loggers: Loggers,
     /// What clients push of their own metrics.
     pub(crate) client_metrics: ClientMetrics,
     /// The way to the storage.

@@ -42,8 +42,8 @@ use storage::{OpenError, Storage, StorageOptions};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::client_metrics_configs;
 use crate::admin::runtime_configs::RuntimeConfigs;
+use crate::admin::{client_metrics_configs, group_configs};
 use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
 use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
@@ -57,6 +57,7 @@ use crate::partition::fetch::{Fetcher, FetcherOptions};
 use crate::partition::manager::PartitionManager;
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::http::{self, Endpoints, Readiness};
+use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
 
 /// Time for background tasks to end once no client is left.
@@ -77,10 +78,12 @@ pub struct Broker {
 }
 
 /// What is decided anew at every start, and hence is no configuration.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StartOptions {
     /// Start although records that were on the disk are missing.
     pub accept_data_loss: bool,
+    /// How the process logs.
+    pub loggers: Loggers,
 }
 
 /// Why the broker does not start. Each names its cause and the remedy.
@@ -134,7 +137,7 @@ impl Broker {
         let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
         let config = Arc::new(config);
         let configs = Arc::new(RuntimeConfigs::new(Arc::clone(&config)));
-        let storage_options = storage_options(&config, &configs, options, &clock, &fatal);
+        let storage_options = storage_options(&config, &configs, &options, &clock, &fatal);
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
         let reader = storage.clone();
@@ -144,7 +147,7 @@ impl Broker {
         tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
         let advertised = advertised(&config, &listeners);
         let io = Io::new(storage);
-        let services = services(config, configs, io, clock, tasks, advertised).await?;
+        let services = services(config, configs, options.loggers, io, clock, tasks, advertised).await?;
         let broker = Self {
             connections: services.tasks.child(),
             readiness: Readiness::new(&[STORAGE, LISTENERS]),
@@ -227,6 +230,7 @@ impl Broker {
 async fn services(
     config: Arc<BrokerConfig>,
     configs: Arc<RuntimeConfigs>,
+    loggers: Loggers,
     io: Io,
     clock: Clock,
     tasks: Tasks,
@@ -237,9 +241,10 @@ async fn services(
         Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
     let fetcher = Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), options);
-    let groups = group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io)
-        .await
-        .map_err(|error| StartError::Groups(error.into()))?;
+    let groups =
+        group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io, group_configs::all(&configs))
+            .await
+            .map_err(|error| StartError::Groups(error.into()))?;
     let client_metrics = ClientMetrics::default();
     client_metrics.subscribe(client_metrics_configs::subscriptions(&configs));
     let services = Services {
@@ -248,6 +253,7 @@ async fn services(
         advertised,
         config,
         configs,
+        loggers,
         client_metrics,
         io,
         groups,
@@ -267,7 +273,7 @@ async fn services(
 fn storage_options(
     config: &BrokerConfig,
     configs: &Arc<RuntimeConfigs>,
-    options: StartOptions,
+    options: &StartOptions,
     clock: &Clock,
     fatal: &Arc<Fatal>,
 ) -> StorageOptions {

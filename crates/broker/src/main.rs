@@ -35,9 +35,10 @@ fn serve(arguments: &Serve) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return cli::wrong_configuration(&error),
     };
-    if let Err(error) = logging::init(loaded.config.log_format, loaded.config.log_level) {
-        return cli::wrong_configuration(&error);
-    }
+    let loggers = match logging::init(loaded.config.log_format, loaded.config.log_level) {
+        Ok(loggers) => loggers,
+        Err(error) => return cli::wrong_configuration(&error),
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = match runtime {
@@ -46,7 +47,7 @@ fn serve(arguments: &Serve) -> ExitCode {
             return cli::failed(&format!("cannot start {threads} threads: {error}; check `ulimit -u`"));
         }
     };
-    let code = runtime.block_on(run(loaded, arguments.options()));
+    let code = runtime.block_on(run(loaded, arguments.options(loggers)));
     runtime.shutdown_timeout(RUNTIME_DEADLINE);
     code
 }

@@ -3,5 +3,6 @@
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 
 pub mod http;
+pub mod loggers;
 pub mod logging;
 pub mod metrics;

@@ -46,10 +46,8 @@ pub(super) fn changed(
         };
     }
     Subscription::read(&set)?;
-    let names = configs.names(CLIENT_METRICS);
-    if !set.is_empty() && names.len() >= MAX_SUBSCRIPTIONS && !names.iter().any(|known| known == name) {
-        let text = format!("There are {MAX_SUBSCRIPTIONS} client metrics subscriptions already; delete some");
-        return Err(ConfigsError::InvalidRequest(text));
+    if !set.is_empty() {
+        configs.has_room_for(CLIENT_METRICS, name, MAX_SUBSCRIPTIONS)?;
     }
     Ok(set)
 }

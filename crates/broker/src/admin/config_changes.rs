@@ -8,12 +8,15 @@ use std::collections::{HashMap, HashSet};
 
 use storage::{Catalog, CatalogError, ConfigsChange};
 
-use crate::admin::client_metrics_configs;
-use crate::admin::configs::{BROKER, CLIENT_METRICS, ConfigsError, TOPIC, check_broker, not_served};
+use crate::admin::configs::{
+    BROKER, BROKER_LOGGER, CLIENT_METRICS, ConfigsError, GROUP, TOPIC, check_broker, unknown_type,
+};
 use crate::admin::runtime_configs::ChangeError;
 use crate::admin::topics::{self, TopicError, refusal};
+use crate::admin::{client_metrics_configs, group_configs, logger_configs};
 use crate::config::{BrokerConfig, ConfigOp, Overrides, TopicConfig};
 use crate::context::Services;
+use crate::group::GroupId;
 
 /// Every attempt that fails means that another client's change came first.
 const MAX_ATTEMPTS: usize = 100;
@@ -23,7 +26,7 @@ const MAX_ATTEMPTS: usize = 100;
 pub(crate) struct WantedConfigs {
     /// `ConfigResource.Type`, as it came.
     pub(crate) resource_type: i8,
-    /// The topic, or the broker's id.
+    /// The topic, the broker's id, the subscription or the group.
     pub(crate) name: String,
     /// Whether keys that are not named go back to their defaults (AlterConfigs) or stay (IncrementalAlterConfigs).
     pub(crate) replace: bool,
@@ -81,8 +84,14 @@ pub(crate) async fn alter(
     let config = &services.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
     for (result, wanted) in results.iter_mut().zip(wanted) {
-        if matches!(wanted.resource_type, BROKER | CLIENT_METRICS) && result.is_ok() {
-            *result = alter_given(services, wanted, validate_only).await;
+        match wanted.resource_type {
+            _ if result.is_err() => {}
+            BROKER | CLIENT_METRICS | GROUP => *result = alter_given(services, wanted, validate_only).await,
+            BROKER_LOGGER => {
+                let alter = |ops: Vec<_>| logger_configs::alter(&services.loggers, &ops, validate_only);
+                *result = wanted.ops().and_then(alter);
+            }
+            _ => {}
         }
     }
     let is_open = |(index, wanted): (usize, &WantedConfigs)| {
@@ -132,6 +141,7 @@ async fn alter_given(
     let ops = wanted.ops()?;
     let to = match kind {
         CLIENT_METRICS => client_metrics_configs::changed(configs, name, &current, &ops)?,
+        GROUP => group_configs::changed(configs, name, &current, &ops)?,
         _ => configs.broker().changed(&current, &ops)?,
     };
     if validate_only {
@@ -143,6 +153,7 @@ async fn alter_given(
     })?;
     match kind {
         CLIENT_METRICS => services.client_metrics.subscribe(client_metrics_configs::subscriptions(configs)),
+        GROUP => services.groups.configure(&GroupId::from(name), group_configs::given(configs, name)),
         _ => services.partitions.forget_configs(),
     }
     Ok(())
@@ -228,7 +239,13 @@ fn check_one(resource: &WantedConfigs, config: &BrokerConfig) -> Result<(), Conf
             Ok(())
         }
         CLIENT_METRICS => client_metrics_configs::check_name(&resource.name),
-        other => Err(not_served(other, &resource.name)),
+        GROUP => group_configs::check_name(&resource.name),
+        BROKER_LOGGER if resource.replace => {
+            let text = "Loggers are changed one by one, with IncrementalAlterConfigs.".to_owned();
+            Err(ConfigsError::InvalidRequest(text))
+        }
+        BROKER_LOGGER => logger_configs::check_name(config.node_id, &resource.name),
+        _ => Err(unknown_type(&resource.name)),
     }
 }
 
@@ -289,13 +306,15 @@ mod tests {
             wanted(BROKER, "", set()),
             wanted(BROKER, "99", set()),
             wanted(BROKER, "x", set()),
-            wanted(8, "root", set()),
+            wanted(BROKER_LOGGER, "root", set()),
+            wanted(BROKER_LOGGER, "2", set()),
         ];
         let texts = texts(&asked);
         assert_eq!(texts[0], "");
         assert!(texts[1].starts_with("Unexpected broker id"), "{texts:?}");
         assert!(texts[2].starts_with("Broker id must be an integer"), "{texts:?}");
-        assert!(texts[3].starts_with("Unsupported resource type: BROKER_LOGGER"), "{texts:?}");
+        assert!(texts[3].starts_with("Node id must be an integer"), "{texts:?}");
+        assert!(texts[4].starts_with("Unexpected node id. Expected 1, but received 2"), "{texts:?}");
     }
 
     #[test]

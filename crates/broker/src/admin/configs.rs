@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use crate::admin::client_metrics_configs;
 use crate::admin::topics::{self, TopicError};
+use crate::admin::{client_metrics_configs, group_configs, logger_configs};
 use crate::config::{
     BrokerConfig, ConfigEntry, InvalidBrokerConfig, describe_broker, describe_brokers, describe_topic,
 };
@@ -13,11 +13,8 @@ use crate::context::Services;
 pub(crate) const TOPIC: i8 = 2;
 pub(crate) const BROKER: i8 = 4;
 pub(crate) const CLIENT_METRICS: i8 = 16;
-/// Those that are not.
 pub(crate) const BROKER_LOGGER: i8 = 8;
 pub(crate) const GROUP: i8 = 32;
-/// Their names, for error messages.
-const OTHERS: &[(i8, &str)] = &[(BROKER_LOGGER, "BROKER_LOGGER"), (GROUP, "GROUP")];
 
 /// Why a configuration cannot be given. The text is shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -34,7 +31,7 @@ pub(crate) enum ConfigsError {
     /// A value that cannot be.
     #[error("{0}")]
     InvalidConfig(String),
-    /// Not this broker, or no resource of a type that has a configuration here.
+    /// Not this broker, or no type of a resource.
     #[error("{0}")]
     InvalidRequest(String),
 }
@@ -57,17 +54,18 @@ pub(crate) fn describe(
         }
         BROKER => broker(&services.configs.broker(), name),
         CLIENT_METRICS => client_metrics_configs::describe(&services.configs, name),
-        other => Err(not_served(other, name)),
+        GROUP => group_configs::describe(&services.configs, name),
+        BROKER_LOGGER => {
+            logger_configs::check_name(services.config.node_id, name)?;
+            Ok(logger_configs::describe(&services.loggers))
+        }
+        _ => Err(unknown_type(name)),
     }
 }
 
-/// The refusal of a resource that has no configuration here.
-pub(super) fn not_served(resource_type: i8, name: &str) -> ConfigsError {
-    let known = OTHERS.iter().find(|(number, _)| *number == resource_type);
-    ConfigsError::InvalidRequest(match known {
-        Some((_, kind)) => format!("Unsupported resource type: {kind}"),
-        None => format!("Unexpected resource type UNKNOWN for resource {name}"),
-    })
+/// The refusal of a resource of a type that does not exist.
+pub(super) fn unknown_type(name: &str) -> ConfigsError {
+    ConfigsError::InvalidRequest(format!("Unexpected resource type UNKNOWN for resource {name}"))
 }
 
 fn broker(config: &BrokerConfig, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {

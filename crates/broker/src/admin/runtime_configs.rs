@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use storage::{ResourceConfigs, StorageError};
 use tokio::sync::watch;
 
-use crate::admin::configs::BROKER;
+use crate::admin::configs::{BROKER, ConfigsError};
 use crate::config::{BrokerConfig, DynamicConfigs, InvalidBrokerConfig, Overrides};
 use crate::io::Io;
 
@@ -82,6 +82,16 @@ impl RuntimeConfigs {
     pub(crate) fn names(&self, kind: i8) -> Vec<String> {
         let given = self.given.read();
         given.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether `name` may be given something, if no more than `most` of its kind may have a configuration.
+    pub(super) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), ConfigsError> {
+        let names = self.names(kind);
+        if names.len() < most || names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let text = format!("{most} of them have a configuration already, which is the most; delete some");
+        Err(ConfigsError::InvalidRequest(text))
     }
 
     /// No change happens for as long as the answer lives.

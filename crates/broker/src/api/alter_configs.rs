@@ -3,8 +3,8 @@
 //!
 //! Versions 0–2. v1: as v0. v2: flexible. Rules and texts are in `admin/config_changes.rs`.
 //!
-//! Gaps: broker loggers (KIP-412) and groups (KIP-848) have no configuration here and are refused with
-//! INVALID_REQUEST, as are broker keys that cannot change while the broker runs.
+//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share and
+//! Streams groups with INVALID_CONFIG.
 
 use std::ops::RangeInclusive;
 

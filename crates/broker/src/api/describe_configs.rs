@@ -1,10 +1,10 @@
-//! DescribeConfigs, key 32: every key of a topic or of this broker, with value, source and documentation.
+//! DescribeConfigs, key 32: every key of a topic, of this broker or its loggers (KIP-412), of a client metrics subscription
+//! or of a group, with value, source and documentation.
 //!
-//! Versions 0–4. v0 says only whether a value is the default. v1: sources and synonyms (KIP-226). v3: types and documentation (KIP-569). v4: flexible. Served are
-//! topics and this broker.
+//! Versions 0–4. v0 says only whether a value is the default. v1: sources and synonyms (KIP-226). v3: types and
+//! documentation (KIP-569). v4: flexible.
 //!
-//! Gaps: broker loggers (KIP-412) and groups (KIP-848) have no configuration here and are
-//! refused with INVALID_REQUEST; so is a resource that is named twice in one request.
+//! Gaps: a resource that is named twice in one request is refused with INVALID_REQUEST.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;

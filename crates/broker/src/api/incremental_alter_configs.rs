@@ -1,9 +1,10 @@
-//! IncrementalAlterConfigs, key 44: changes single keys of topics, of this broker or of all brokers (KIP-339).
+//! IncrementalAlterConfigs, key 44: changes single keys of topics, of this broker or of all brokers, of its loggers
+//! (KIP-412), of client metrics subscriptions and of groups (KIP-339).
 //!
 //! Versions 0–1. v1: flexible. Rules and texts are in `admin/config_changes.rs`.
 //!
-//! Gaps: broker loggers (KIP-412) and groups (KIP-848) have no configuration here and are refused with
-//! INVALID_REQUEST, as are broker keys that cannot change while the broker runs.
+//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share and
+//! Streams groups with INVALID_CONFIG.
 
 use std::ops::RangeInclusive;
 
@@ -66,5 +67,7 @@ fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConf
 
 #[cfg(test)]
 mod broker_tests;
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 pub(super) mod tests;

@@ -190,7 +190,7 @@ broker_keys! {
     group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms", Some("1800000"), AtLeast(0), Enforced, FIXED;
     /// How long the first rebalance of a new group waits for further members.
     group_initial_rebalance_delay_ms: i32 =
-        "group.initial.rebalance.delay.ms", Some("0"), AtLeast(0), Enforced, FIXED;
+        "group.initial.rebalance.delay.ms", Some("250"), AtLeast(0), Enforced, FIXED;
     /// The most members of a classic group.
     group_max_size: i32 = "group.max.size", Some("2147483647"), AtLeast(1), Enforced, FIXED;
     /// How often members of consumer groups (KIP-848) are told to send heartbeats.

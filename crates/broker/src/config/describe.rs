@@ -4,6 +4,7 @@
 //! `DynamicBrokerConfig.brokerConfigSynonyms`. Filtering by names and the wire format are the API's.
 
 use super::broker_keys::BROKER_KEYS;
+use super::group_keys::{GROUP_KEYS, GroupKey};
 use super::inert_keys::{INERT_KEYS, THROTTLE_KEYS};
 use super::key::{Key, Kind};
 use super::load::broker_key;
@@ -20,7 +21,10 @@ pub enum ConfigSource {
     DynamicDefaultBrokerConfig = 3,
     StaticBrokerConfig = 4,
     DefaultConfig = 5,
+    /// The level of a logger.
+    DynamicBrokerLoggerConfig = 6,
     ClientMetricsConfig = 7,
+    DynamicGroupConfig = 8,
 }
 
 impl ConfigSource {
@@ -94,6 +98,16 @@ pub fn describe_topic(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
     entries
 }
 
+/// Every key of a group whose own settings are `set`, by name.
+pub fn describe_group(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry> {
+    let entry = |GroupKey { key, broker_key, fallback, .. }: &GroupKey| {
+        let fallback = Some(fallback(config).to_string());
+        let names = std::slice::from_ref(broker_key);
+        overridable_entry(key, names, set, ConfigSource::DynamicGroupConfig, fallback, config)
+    };
+    GROUP_KEYS.iter().map(entry).collect()
+}
+
 fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
     let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
     let synonyms = broker_synonyms(names.unwrap_or(&[key.name]), config);
@@ -129,12 +143,24 @@ fn foreign_entry(name: &str) -> ConfigEntry {
 
 fn topic_entry(topic: &TopicKey, set: &Overrides, config: &BrokerConfig) -> ConfigEntry {
     let TopicKey { key, broker_keys, fallback } = topic;
+    overridable_entry(key, broker_keys, set, ConfigSource::DynamicTopicConfig, fallback(config), config)
+}
+
+/// A key of something that may be given a value of its own, and goes by the broker's keys otherwise.
+fn overridable_entry(
+    key: &Key,
+    broker_keys: &[&str],
+    set: &Overrides,
+    source: ConfigSource,
+    fallback: Option<String>,
+    config: &BrokerConfig,
+) -> ConfigEntry {
     let own = set.get(key.name).map(|value| ConfigSynonym {
         name: key.name.to_owned(),
         value: Some(value.clone()),
-        source: ConfigSource::DynamicTopicConfig,
+        source,
     });
-    let value = own.as_ref().and_then(|own| own.value.clone()).or_else(|| fallback(config));
+    let value = own.as_ref().and_then(|own| own.value.clone()).or(fallback);
     let synonyms: Vec<ConfigSynonym> = own.into_iter().chain(broker_synonyms(broker_keys, config)).collect();
     ConfigEntry {
         name: key.name.to_owned(),

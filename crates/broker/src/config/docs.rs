@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::BrokerConfig;
 use super::broker_keys::BROKER_KEYS;
+use super::group_keys::GROUP_KEYS;
 use super::inert_keys::INERT_KEYS;
 use super::key::{Effect, Key};
 use super::topic_keys::TOPIC_KEYS;
@@ -20,7 +21,11 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("process.roles", Some("none"), "there is no controller"),
     ("log.dir", Some("/tmp/kafka-logs"), "data does not belong where a restart deletes it"),
     ("log.flush.interval.ms", Some("null"), "what is written should not stay unsynced for long"),
-    ("group.initial.rebalance.delay.ms", Some("3000"), "a group on one node should start at once"),
+    (
+        "group.initial.rebalance.delay.ms",
+        Some("3000"),
+        "a group need not wait that long; some clients assign nothing in a generation that comes within 100 ms",
+    ),
     ("max.connections", Some("2147483647"), "a broker should outlive a client that leaks connections"),
     ("max.connections.per.ip", Some("2147483647"), "one host should not use up the connections of all"),
     ("max.connection.creation.rate", Some("2147483647"), "accepting should not starve serving"),
@@ -77,6 +82,14 @@ pub fn markdown() -> String {
             let broker =
                 if names.is_empty() { String::new() } else { format!(" Broker: {}.", names.join(", ")) };
             row(&mut text, &topic.key, (topic.fallback)(&defaults).as_deref(), &broker);
+        }
+        text.push_str(
+            "\n## Consumer groups\nA group's own setting (`kafka-configs --alter --group …`) comes before the broker key.\n\n",
+        );
+        text.push_str("| key | value | default | effect | |\n| --- | --- | --- | --- | --- |\n");
+        for group in &GROUP_KEYS {
+            let default = (group.fallback)(&defaults).to_string();
+            row(&mut text, &group.key, Some(&default), &format!(" Broker: `{}`.", group.broker_key));
         }
     }
     text.push_str("\n## Kafka's keys that are accepted for compatibility\n");

@@ -101,15 +101,15 @@ topic_keys! {
     /// The codec that batches are kept in; `producer` keeps them as they came.
     compression_type: CompressionType = "compression.type", ["compression.type"],
         |broker| broker.compression_type, OneOf(CompressionType::NAMES), Enforced;
-    /// The level for `compression.type=gzip`.
+    /// The level for `compression.type=gzip`; -1 is the codec's default.
     compression_gzip_level: i32 = "compression.gzip.level", ["compression.gzip.level"],
-        |broker| broker.compression_gzip_level, BetweenOr(1, 9, -1), NotYet;
-    /// The level for `compression.type=lz4`.
+        |broker| broker.compression_gzip_level, BetweenOr(1, 9, -1), Enforced;
+    /// The level for `compression.type=lz4` in Kafka. Ottla writes LZ4 at one level, the fast one.
     compression_lz4_level: i32 = "compression.lz4.level", ["compression.lz4.level"],
-        |broker| broker.compression_lz4_level, Between(1, 17), NotYet;
+        |broker| broker.compression_lz4_level, Between(1, 17), Inert;
     /// The level for `compression.type=zstd`.
     compression_zstd_level: i32 = "compression.zstd.level", ["compression.zstd.level"],
-        |broker| broker.compression_zstd_level, Between(-131_072, 22), NotYet;
+        |broker| broker.compression_zstd_level, Between(-131_072, 22), Enforced;
     /// How long a tombstone of a compacted topic is kept for consumers to see.
     delete_retention_ms: i64 = "delete.retention.ms", ["log.cleaner.delete.retention.ms"],
         |broker| broker.log_cleaner_delete_retention_ms, AtLeast(0), Enforced;

@@ -158,6 +158,13 @@ choice! {
     }
 }
 
+impl LogLevel {
+    /// The level of that name, in any case.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::read(&name.to_ascii_lowercase())
+    }
+}
+
 /// What becomes of old records (`cleanup.policy`); both flags off keeps everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {

@@ -37,7 +37,7 @@ use super::{
     records::{Key, RecordError},
     topics::TopicSource,
 };
-use crate::{clock::Clock, tasks::Tasks};
+use crate::{clock::Clock, config::GroupTimeouts, tasks::Tasks};
 use alarms::{Alarm, Alarms};
 use hosted::{Hosted, Slot, Ticket};
 
@@ -47,7 +47,9 @@ pub(crate) use requests::{CommitTerms, GroupOverview};
 
 /// The coordinator of all groups. One per broker.
 pub(crate) struct GroupService {
-    config: GroupConfig,
+    config: Arc<GroupConfig>,
+    /// What holds instead for groups that were given a configuration of their own.
+    own_configs: RwLock<HashMap<GroupId, Arc<GroupConfig>>>,
     clock: Clock,
     tasks: Tasks,
     /// Cancelled when waiting has to end.
@@ -71,7 +73,8 @@ impl GroupService {
         topics: TopicSource,
     ) -> GroupService {
         GroupService {
-            config,
+            config: Arc::new(config),
+            own_configs: RwLock::default(),
             clock,
             tasks,
             waiting,
@@ -81,6 +84,24 @@ impl GroupService {
             alarms: Alarms::default(),
             waiters: AtomicU64::new(0),
         }
+    }
+
+    /// Gives a group timeouts of its own from its next step on, or takes them back. It need not exist.
+    pub(crate) fn configure(&self, id: &GroupId, timeouts: Option<GroupTimeouts>) {
+        let mut own_configs = self.own_configs.write();
+        match timeouts {
+            Some(timeouts) => {
+                own_configs.insert(id.clone(), Arc::new(self.config.with_timeouts(timeouts)));
+            }
+            None => {
+                own_configs.remove(id);
+            }
+        }
+    }
+
+    /// What holds for a group.
+    fn config_of(&self, id: &GroupId) -> Arc<GroupConfig> {
+        self.own_configs.read().get(id).map_or_else(|| Arc::clone(&self.config), Arc::clone)
     }
 
     /// Takes in what storage holds, in key order. To be called once, before the first request. Sessions start now.
@@ -99,7 +120,7 @@ impl GroupService {
         }
         tracing::info!(groups = machines.len(), "groups loaded");
         for (id, (mut machine, mut out)) in machines {
-            machine.start(now, &self.config, &mut out);
+            machine.start(now, &self.config_of(&id), &mut out);
             let hosted = Arc::new(Hosted::new(machine));
             self.carry_out(&hosted, &mut hosted.lock(), out);
             self.groups.write().insert(id, hosted);
@@ -168,8 +189,8 @@ impl GroupService {
                 continue;
             }
             let mut out = Outcome::default();
-            let topics = (self.topics)();
-            let env = Env { now: self.now(), config: &self.config, topics: &topics };
+            let (config, topics) = (self.config_of(id), (self.topics)());
+            let env = Env { now: self.now(), config: &config, topics: &topics };
             let result = act(&mut slot, env, &mut out);
             self.carry_out(&hosted, &mut slot, out);
             if slot.machine.is_forgettable() {

@@ -1,13 +1,15 @@
 //! Log lines: to standard error, as text for people or as JSON for machines.
 //!
 //! Standard output is left to what a user asked to see. RUST_LOG, where set, decides what is logged; otherwise the key
-//! `log.level` does. What is logged, and that it holds no payloads and no secrets, is up to those who log.
+//! `log.level` does; what changes later is told through `loggers.rs`. What is logged, and that it holds no payloads and no secrets, is up to those who log.
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, reload};
 
+use super::loggers::Loggers;
 use crate::config::{LogFormat, LogLevel};
 
 /// Why logging cannot be set up.
@@ -28,27 +30,21 @@ pub enum LoggingError {
     Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
-/// Sets logging up for the whole process.
+/// Sets logging up for the whole process; gives back what changes it.
 ///
 /// # Errors
 /// RUST_LOG is malformed, or this was called before.
-pub fn init(format: LogFormat, level: LogLevel) -> Result<(), LoggingError> {
-    let directives = std::env::var("RUST_LOG").ok().filter(|value| !value.trim().is_empty());
-    let filter = filter(directives, level)?;
+pub fn init(format: LogFormat, level: LogLevel) -> Result<Loggers, LoggingError> {
+    let directives = directives(std::env::var("RUST_LOG").ok(), level);
     let terminal = std::io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing::subscriber::set_global_default(subscriber(
-        is_json(format, terminal),
-        colour,
-        filter,
-        std::io::stderr,
-    ))?;
-    Ok(())
+    let (subscriber, loggers) = subscriber(is_json(format, terminal), colour, directives, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(loggers)
 }
 
-fn filter(directives: Option<String>, level: LogLevel) -> Result<EnvFilter, LoggingError> {
-    let text = directives.unwrap_or_else(|| level.as_str().to_owned());
-    EnvFilter::builder().parse(&text).map_err(|source| LoggingError::Filter { value: text, source })
+fn directives(rust_log: Option<String>, level: LogLevel) -> String {
+    rust_log.filter(|value| !value.trim().is_empty()).unwrap_or_else(|| level.as_str().to_owned())
 }
 
 fn is_json(format: LogFormat, terminal: bool) -> bool {
@@ -62,14 +58,29 @@ fn is_json(format: LogFormat, terminal: bool) -> bool {
 fn subscriber<W>(
     json: bool,
     colour: bool,
-    filter: EnvFilter,
+    directives: String,
     writer: W,
-) -> Box<dyn tracing::Subscriber + Send + Sync>
+) -> Result<(Box<dyn tracing::Subscriber + Send + Sync>, Loggers), LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colour);
-    if json { Box::new(builder.json().flatten_event(true).finish()) } else { Box::new(builder.finish()) }
+    let filter = EnvFilter::builder()
+        .parse(&directives)
+        .map_err(|source| LoggingError::Filter { value: directives.clone(), source })?;
+    let (filter, reloading) = reload::Layer::new(filter);
+    let loggers = Loggers::new(directives, move |filter| {
+        if let Err(error) = reloading.reload(filter) {
+            tracing::error!(%error, "the loggers' levels stay as they are");
+        }
+    });
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    let registry = tracing_subscriber::registry().with(filter);
+    let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = if json {
+        Box::new(registry.with(lines.json().flatten_event(true)))
+    } else {
+        Box::new(registry.with(lines))
+    };
+    Ok((subscriber, loggers))
 }
 
 #[cfg(test)]
@@ -93,11 +104,10 @@ mod tests {
         }
     }
 
-    fn logged(json: bool, level: LogLevel, directives: Option<&str>) -> String {
+    fn logged(json: bool, directives: &str) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let filter = filter(directives.map(str::to_owned), level).unwrap();
-        let subscriber = subscriber(json, false, filter, move || writer.clone());
+        let (subscriber, _) = subscriber(json, false, directives.to_owned(), move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(peer = "10.0.0.1:5", reason = "bad \"frame\"", "closed a connection");
             tracing::debug!("details");
@@ -108,7 +118,7 @@ mod tests {
 
     #[test]
     fn json_has_one_flat_object_per_line() {
-        let text = logged(true, LogLevel::Info, None);
+        let text = logged(true, "info");
         assert_eq!(text.lines().count(), 1, "{text}");
         for part in
             ["\"level\":\"INFO\"", "\"message\":\"closed a connection\"", "\"reason\":\"bad \\\"frame\\\"\""]
@@ -119,17 +129,41 @@ mod tests {
 
     #[test]
     fn text_is_for_people() {
-        let text = logged(false, LogLevel::Info, None);
+        let text = logged(false, "info");
         assert!(text.contains("INFO") && text.contains("closed a connection peer=\"10.0.0.1:5\""), "{text}");
     }
 
     #[test]
-    fn rust_log_comes_before_the_level() {
-        assert_eq!(logged(false, LogLevel::Debug, None).lines().count(), 2);
-        assert_eq!(logged(false, LogLevel::Debug, Some("warn")), "");
-        assert_eq!(logged(false, LogLevel::Off, None), "");
-        let error = filter(Some("a=b=c".to_owned()), LogLevel::Info).unwrap_err().to_string();
+    fn directives_decide_what_is_logged() {
+        assert_eq!(logged(false, "debug").lines().count(), 2);
+        assert_eq!(logged(false, "warn"), "");
+        assert_eq!(logged(false, "off"), "");
+        let directives = |set: Option<&str>| directives(set.map(str::to_owned), LogLevel::Debug);
+        assert_eq!((directives(None).as_str(), directives(Some("warn")).as_str()), ("debug", "warn"));
+        let Err(error) = subscriber(false, false, "a=b=c".to_owned(), io::stderr) else { panic!("accepted") };
+        let error = error.to_string();
         assert!(error.starts_with("the environment variable RUST_LOG is \"a=b=c\": "), "{error}");
+    }
+
+    #[test]
+    fn levels_change_while_lines_are_logged() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let (subscriber, loggers) =
+            subscriber(false, false, "info".to_owned(), move || writer.clone()).unwrap();
+        let text = || String::from_utf8(buffer.0.lock().clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(target: "broker::net", "before");
+            loggers.change(&[("broker::net", Some(LogLevel::Debug))]);
+            tracing::debug!(target: "broker::net::connection", "while");
+            tracing::debug!(target: "broker::group", "elsewhere");
+            loggers.change(&[("broker::net", None)]);
+            tracing::debug!(target: "broker::net", "after");
+        });
+        assert!(text().contains("while"), "{}", text());
+        for absent in ["before", "elsewhere", "after"] {
+            assert!(!text().contains(absent), "{}", text());
+        }
     }
 
     #[test]

@@ -53,7 +53,8 @@ async fn refusals_have_kafkas_codes() {
         (resource("absent", &[]), 3),
         (resource("t", &[("retention.ms", None)]), 42),
         (resource("0", &[("message.max.bytes", Some("1"))]).with_resource_type(4), 42),
-        (resource("0", &[]).with_resource_type(32), 42),
+        (resource("1", &[]).with_resource_type(8), 42),
+        (resource("", &[]).with_resource_type(32), 42),
     ];
     let asked = cases.iter().map(|(resource, _)| resource.clone()).collect();
     let codes: Vec<i16> =

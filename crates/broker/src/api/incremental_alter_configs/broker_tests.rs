@@ -20,9 +20,14 @@ fn text(text: &str) -> StrBytes {
 }
 
 /// Changes one key of a broker, or of all; the error code, and the text.
-async fn alter(
+async fn alter(client: &mut Client<TcpStream>, broker: &str, change: (&str, Option<&str>)) -> (i16, String) {
+    alter_one(client, (BROKER, broker), change).await
+}
+
+/// Sets one key of a resource, or deletes it; the error code, and the text.
+pub(super) async fn alter_one(
     client: &mut Client<TcpStream>,
-    broker: &str,
+    (kind, name): (i8, &str),
     (key, value): (&str, Option<&str>),
 ) -> (i16, String) {
     let operation = if value.is_some() { SET } else { DELETE };
@@ -31,15 +36,15 @@ async fn alter(
         .with_config_operation(operation)
         .with_value(value.map(text));
     let resource = AlterConfigsResource::default()
-        .with_resource_type(BROKER)
-        .with_resource_name(text(broker))
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
         .with_configs(vec![config]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     let response = client.call(1, &request).await.responses.remove(0);
     (response.error_code, response.error_message.map_or_else(String::new, |text| text.to_string()))
 }
 
-async fn describe(
+pub(super) async fn describe(
     client: &mut Client<TcpStream>,
     kind: i8,
     name: &str,
@@ -56,7 +61,7 @@ async fn describe(
 }
 
 /// Value, source, and the sources of the synonyms.
-fn told(config: Option<DescribeConfigsResourceResult>) -> (String, i8, Vec<i8>) {
+pub(super) fn told(config: Option<DescribeConfigsResourceResult>) -> (String, i8, Vec<i8>) {
     let config = config.unwrap();
     let sources = config.synonyms.iter().map(|synonym| synonym.source).collect();
     (config.value.unwrap().to_string(), config.config_source, sources)
@@ -136,4 +141,27 @@ async fn fewer_connections_from_one_address_are_let_in() {
         tokio::task::yield_now().await;
     }
     panic!("the limit did not come into effect");
+}
+
+#[tokio::test]
+async fn levels_of_loggers_change_one_by_one() {
+    const BROKER_LOGGER: i8 = 8;
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let own = (BROKER_LOGGER, "1");
+    let level = async |client: &mut _, name| told(describe(client, BROKER_LOGGER, "1", name).await);
+    assert_eq!(level(&mut client, "broker::net").await, ("INFO".to_owned(), 6, vec![]));
+    assert_eq!(alter_one(&mut client, own, ("broker", Some("DEBUG"))).await.0, 0);
+    assert_eq!(level(&mut client, "broker::net").await.0, "DEBUG");
+    assert_eq!(level(&mut client, "storage").await.0, "INFO");
+    for (name, value, code, words) in [
+        ("broker", Some("LOUD"), 40, "Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN"),
+        ("nobody", Some("INFO"), 40, "Logger nobody does not exist!"),
+        ("root", None, 42, "root logger is not allowed"),
+    ] {
+        let (refused, text) = alter_one(&mut client, own, (name, value)).await;
+        assert!(refused == code && text.contains(words), "{name}: {refused} {text}");
+    }
+    assert_eq!(alter_one(&mut client, own, ("broker", None)).await.0, 0);
+    assert_eq!(level(&mut client, "broker::net").await.0, "INFO");
 }

@@ -40,9 +40,10 @@ impl ConsumerGroup {
         request: JoinRequest,
         out: &mut Outcome,
     ) -> Result<JoinReply, JoinReply> {
-        let asked = request.member_id.clone();
-        let refuse = |error| JoinReply::refused(asked.clone(), error);
-        self.has_room_for(&asked, env.config.consumer.max_size).map_err(|refused| refuse(refused.error))?;
+        // Kafka names the member in the refusals of a classic group, and not in these.
+        let refuse = |error| JoinReply::refused(MemberId::none(), error);
+        self.has_room_for(&request.member_id, env.config.consumer.max_size)
+            .map_err(|refused| refuse(refused.error))?;
         let said = self.classic_subscription(&request).ok_or(GroupError::InconsistentGroupProtocol);
         let said = said.map_err(refuse)?;
         let id = self.classic_place(&request)?;
@@ -119,13 +120,13 @@ impl ConsumerGroup {
         let holder = self.static_member(instance_id).cloned();
         match holder {
             None if asked.is_none() => Ok(new_id),
-            None => Err(JoinReply::refused(asked.clone(), GroupError::UnknownMemberId)),
+            None => Err(JoinReply::refused(MemberId::none(), GroupError::UnknownMemberId)),
             Some(holder) if asked.is_none() => {
                 self.replace(&holder, &new_id);
                 Ok(new_id)
             }
             Some(holder) if holder == *asked => Ok(holder),
-            Some(_) => Err(JoinReply::refused(asked.clone(), GroupError::FencedInstanceId)),
+            Some(_) => Err(JoinReply::refused(MemberId::none(), GroupError::FencedInstanceId)),
         }
     }
 

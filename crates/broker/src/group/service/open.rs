@@ -6,13 +6,18 @@ use storage::{CoordinatorRecord, StorageError};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    ConsumerGroupConfig, GroupConfig, MigrationPolicy,
+    ConsumerGroupConfig, GroupConfig, GroupId, MigrationPolicy,
     assignor::Assignor,
     records::{Record, RecordError},
     topics,
 };
 use super::{GroupService, Journal, JournalFailed};
-use crate::{clock::Clock, config::BrokerConfig, io::Io, tasks::Tasks};
+use crate::{
+    clock::Clock,
+    config::{BrokerConfig, GroupTimeouts},
+    io::Io,
+    tasks::Tasks,
+};
 
 /// Why the groups that are stored cannot be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,7 @@ pub(crate) enum OpenError {
 }
 
 /// The coordinator with all groups that storage holds, its tasks running. Offsets of topics that are gone are forgotten.
+/// `configured` are the groups with timeouts of their own.
 ///
 /// # Errors
 /// If the records cannot be read, or not understood.
@@ -35,6 +41,7 @@ pub(crate) async fn open(
     tasks: &Tasks,
     waiting: &CancellationToken,
     io: &Io,
+    configured: Vec<(GroupId, GroupTimeouts)>,
 ) -> Result<Arc<GroupService>, OpenError> {
     let reader = io.clone();
     let records = tasks.blocking("load-groups", move || reader.coordinator_records()).await;
@@ -47,6 +54,9 @@ pub(crate) async fn open(
         journal(io.clone()),
         topics::source(io.clone()),
     );
+    for (id, timeouts) in configured {
+        service.configure(&id, Some(timeouts));
+    }
     service.load(records)?;
     let catalog = io.catalog();
     service.forget_offsets(|topic, committed| !committed.belongs_to(topic, &catalog));
@@ -91,6 +101,20 @@ impl From<&BrokerConfig> for GroupConfig {
             consumer: consumer_config(config),
             ..GroupConfig::default()
         }
+    }
+}
+
+impl GroupConfig {
+    /// The same with these timeouts for the consumer protocol.
+    pub(super) fn with_timeouts(&self, timeouts: GroupTimeouts) -> GroupConfig {
+        // The keys' ranges exclude negative numbers.
+        let ms = |ms: i32| u32::try_from(ms).unwrap_or(0);
+        let consumer = ConsumerGroupConfig {
+            heartbeat_interval_ms: ms(timeouts.heartbeat_interval_ms),
+            session_timeout_ms: ms(timeouts.session_timeout_ms),
+            ..self.consumer.clone()
+        };
+        GroupConfig { consumer, ..self.clone() }
     }
 }
 

@@ -247,7 +247,7 @@ impl GroupService {
         if group_id.as_str().trim().is_empty() {
             return Err(Refused::new(GroupError::InvalidRequest, "GroupId can't be empty."));
         }
-        let config = &self.config.consumer;
+        let config = &self.config_of(group_id).consumer;
         request.validate(&config.assignors, needs_member_id)?;
         let step = self.step(group_id, request.member_epoch == 0, |slot, env, out| {
             slot.machine.consumer_heartbeat(env, request, out)

@@ -1,0 +1,154 @@
+//! The levels of the broker's loggers, as they are and as clients change them while it runs (KIP-412).
+//!
+//! A logger is a part of the program, by the name that its log lines carry; `root` is all of it. A level holds for what is
+//! below it too, until that has one of its own. What clients change ends with the process, as in Kafka
+//! (`LoggingController`). Who may change what is left to `admin/logger_configs.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogLevel;
+
+/// The logger of everything.
+pub(crate) const ROOT: &str = "root";
+
+/// Every logger, by name.
+pub(crate) const NAMES: [&str; 11] = [
+    "broker",
+    "broker::admin",
+    "broker::api",
+    "broker::client_metrics",
+    "broker::group",
+    "broker::net",
+    "broker::partition",
+    "broker::telemetry",
+    "ottla",
+    ROOT,
+    "storage",
+];
+
+/// Has the process log by a new filter.
+type Apply = Box<dyn Fn(EnvFilter) + Send + Sync>;
+
+/// See the module. A clone is the same loggers; the default ones change nothing but what is told of them.
+#[derive(Clone)]
+pub struct Loggers(Arc<Inner>);
+
+struct Inner {
+    /// `tracing`'s directives, such as `info,broker=debug`.
+    started_with: String,
+    changed: Mutex<BTreeMap<&'static str, LogLevel>>,
+    apply: Apply,
+}
+
+impl Loggers {
+    /// Loggers that were started with these directives.
+    pub(super) fn new(started_with: String, apply: impl Fn(EnvFilter) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { started_with, changed: Mutex::default(), apply: Box::new(apply) }))
+    }
+
+    /// Every logger with the level that holds for it, by name.
+    pub(crate) fn levels(&self) -> Vec<(&'static str, LogLevel)> {
+        let directives = self.0.directives(&self.0.changed.lock());
+        NAMES.into_iter().map(|name| (name, level_of(name, &directives))).collect()
+    }
+
+    /// Gives loggers levels, or takes them back (`None`), all at once.
+    pub(crate) fn change(&self, changes: &[(&'static str, Option<LogLevel>)]) {
+        let mut changed = self.0.changed.lock();
+        for (name, level) in changes {
+            match level {
+                Some(level) => changed.insert(name, *level),
+                None => changed.remove(name),
+            };
+        }
+        let directives = self.0.directives(&changed);
+        match EnvFilter::builder().parse(&directives) {
+            Ok(filter) => (self.0.apply)(filter),
+            Err(error) => tracing::error!(%error, directives, "the loggers' levels stay as they are"),
+        }
+        tracing::info!(directives, "the loggers' levels were changed");
+    }
+}
+
+impl Inner {
+    /// Of several for the same logger the last counts.
+    fn directives(&self, changed: &BTreeMap<&'static str, LogLevel>) -> String {
+        let mut directives = self.started_with.clone();
+        for (name, level) in changed {
+            let _ = match *name {
+                ROOT => write!(directives, ",{}", level.as_str()),
+                name => write!(directives, ",{name}={}", level.as_str()),
+            };
+        }
+        directives
+    }
+}
+
+impl Default for Loggers {
+    fn default() -> Self {
+        Self::new(LogLevel::Info.as_str().to_owned(), drop)
+    }
+}
+
+impl std::fmt::Debug for Loggers {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Loggers").field(&self.levels()).finish()
+    }
+}
+
+/// By the directive that says the most of the name. Those for single spans or fields are about lines, not loggers.
+fn level_of(name: &str, directives: &str) -> LogLevel {
+    let says = |directive: &str| {
+        let directive = directive.trim();
+        let (target, level) = match directive.split_once('=') {
+            Some((target, level)) => (target, LogLevel::named(level)?),
+            None => match LogLevel::named(directive) {
+                Some(level) => ("", level),
+                // A target alone is let in whole.
+                None => (directive, LogLevel::Trace),
+            },
+        };
+        let below = name.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+        (target.is_empty() || (below && name != ROOT)).then_some((target.len(), level))
+    };
+    let said = directives.split(',').filter_map(says).max_by_key(|(length, _)| *length);
+    said.map_or(LogLevel::Error, |(_, level)| level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(loggers: &Loggers, name: &str) -> LogLevel {
+        loggers.levels().into_iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
+    #[test]
+    fn the_closest_level_counts_and_the_latest_of_equals() {
+        let loggers = Loggers::new("warn,broker=info,broker::net=trace,storage[span]=debug".to_owned(), drop);
+        for (name, expected) in [
+            (ROOT, LogLevel::Warn),
+            ("storage", LogLevel::Warn),
+            ("broker", LogLevel::Info),
+            ("broker::group", LogLevel::Info),
+            ("broker::net", LogLevel::Trace),
+        ] {
+            assert_eq!(level(&loggers, name), expected, "{name}");
+        }
+        loggers.change(&[("broker", Some(LogLevel::Debug)), (ROOT, Some(LogLevel::Error))]);
+        assert_eq!(level(&loggers, "broker::group"), LogLevel::Debug);
+        assert_eq!(level(&loggers, "storage"), LogLevel::Error);
+        loggers.change(&[("broker", None)]);
+        assert_eq!(level(&loggers, "broker::group"), LogLevel::Info);
+    }
+
+    #[test]
+    fn names_are_in_order_each_once() {
+        assert!(NAMES.is_sorted_by(|one, other| one < other));
+    }
+}
