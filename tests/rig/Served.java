@@ -26,7 +26,7 @@ public class Served {
     }
 
     /** Never sent: they would take the rig's Kafka out of its cluster. */
-    private static final Set<String> NEVER = Set.of("UnregisterBroker", "AddRaftVoter", "RemoveRaftVoter");
+    private static final Set<String> NEVER = Set.of("AddRaftVoter", "RemoveRaftVoter");
 
     final List<Api> apis = new ArrayList<>();
     /** Every version that both serve, in an order that has nothing to do with their names. */

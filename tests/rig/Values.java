@@ -49,7 +49,7 @@ public class Values {
         boolean ofTopic = path.startsWith("topic") || path.startsWith("forgotten") || path.startsWith("dirs.topics") || path.contains(".topics");
         return switch (field) {
             case "topic", "topic_name", "topic_names" -> api.equals("DescribeQuorum") && world.chance(70) ? "__cluster_metadata" : topic();
-            case "name" -> path.endsWith("configs.name") ? configName() : path.endsWith("protocols.name") ? world.one("range", "range", "roundrobin", "") : ofTopic ? topic() : null;
+            case "name" -> path.endsWith("configs.name") ? configName(above) : path.endsWith("protocols.name") ? world.one("range", "range", "roundrobin", "") : ofTopic ? topic() : null;
             case "topic_id" -> topicId();
             case "index", "partition", "partition_index", "partitions", "partition_indexes" -> world.one(0, 0, 0, 0, 0, 1, 2, 3, -1, 99);
             case "fetch_offset", "offset" -> world.one(0L, 0L, 1L, 3L, 5L, 9L, 10L, 12L, 100L, -1L, -2L, Long.MAX_VALUE);
@@ -92,7 +92,9 @@ public class Values {
             case "num_partitions" -> world.one(1, 1, 2, 3, -1, 0, -2);
             case "replication_factor" -> world.one(1, 1, 1, -1, 0, 2, -2);
             case "count" -> world.one(1, 2, 3, 4, 5, 0, -1);
-            case "broker_ids", "replicas", "broker_id" -> world.one(1, 1, 1, 1, 2, 0, -1);
+            case "broker_ids", "replicas" -> world.one(1, 1, 1, 1, 2, 0, -1);
+            // To unregister. Never the rig's Kafka.
+            case "broker_id" -> world.one(2, 0, -1, 4711);
             case "resource_type_filter" -> world.one(1, 2, 2, 3, 4, 5, 0, 99);
             case "pattern_type_filter", "resource_pattern_type", "pattern_type" -> world.one(1, 2, 3, 3, 4, 0, 9);
             case "principal", "principal_filter" -> world.one("User:rig", "User:*", "rig", "");
@@ -111,7 +113,7 @@ public class Values {
             case "client_instance_id" -> world.clients.isEmpty() || world.chance(40) ? world.one(Uuid.ZERO_UUID, new Uuid(4711, world.prefix.hashCode())) : world.one(world.clients);
             case "subscription_id" -> world.subscriptions.isEmpty() || world.chance(30) ? world.one(0, 1, -1) : world.one(world.subscriptions);
             case "compression_type" -> world.one(0, 0, 1, 2, 3, 4, 5, -1);
-            case "configuration_keys" -> configName();
+            case "configuration_keys" -> configName(above);
             case "value" -> configValue(above);
             case "config_operation" -> world.one(0, 0, 0, 1, 1, 2, 3, 4, -1);
             case "election_type" -> world.one(0, 0, 1, 2);
@@ -170,7 +172,9 @@ public class Values {
         return Utils.toArray(ConsumerProtocol.serializeSubscription(new Subscription(List.of(world.topics.get(0))), (short) 1));
     }
 
-    private String configName() {
+    private String configName(List<Map<String, Object>> above) {
+        if (above.stream().anyMatch(Values::ofGroup))
+            return world.one("consumer.session.timeout.ms", "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "no.such.key", "");
         return world.one("retention.ms", "retention.ms", "cleanup.policy", "max.message.bytes", "segment.bytes", "compression.type", "min.insync.replicas",
             "message.timestamp.type", "min.cleanable.dirty.ratio", "preallocate", "retention.bytes", "flush.messages", "index.interval.bytes",
             "unclean.leader.election.enable", "delete.retention.ms", "local.retention.ms", "remote.storage.enable", "message.format.version",
@@ -187,6 +191,8 @@ public class Values {
             case "min.cleanable.dirty.ratio" -> world.one("0.5", "0", "1.0", "1.1", "-0.1");
             case "preallocate", "unclean.leader.election.enable", "remote.storage.enable" -> world.one("true", "false", "TRUE", "yes");
             case "follower.replication.throttled.replicas" -> world.one("*", "0:1", "x");
+            case "consumer.session.timeout.ms" -> world.one("45000", "50000", " 60000 ", "60001", "44999");
+            case "consumer.heartbeat.interval.ms" -> world.one("5000", "15000", "4999", "15001");
             default -> world.one("604800000", "1048576", "100000000", "1", "10", "-2", "2147483647", "2147483648");
         };
     }
@@ -215,7 +221,7 @@ public class Values {
         if (tree.get("feature_updates") instanceof List<?> updates && tree.replace("validate_only", true) == null)
             tree.put("feature_updates", updates.stream().map(update -> renamed((Map<?, ?>) update)).toList());
         // The broker's own keys outlive the seed, so they are never really changed.
-        if (tree.get("resources") instanceof List<?> resources && tree.containsKey("validate_only") && !resources.stream().allMatch(Values::ofTopic))
+        if (tree.get("resources") instanceof List<?> resources && tree.containsKey("validate_only") && !resources.stream().allMatch(resource -> ofTopic(resource) || ofGroup(resource)))
             tree.put("validate_only", true);
     }
 
@@ -226,7 +232,15 @@ public class Values {
     }
 
     private static boolean ofTopic(Object resource) {
-        return resource instanceof Map<?, ?> map && Byte.valueOf((byte) 2).equals(map.get("resource_type"));
+        return isOf(2, resource);
+    }
+
+    private static boolean ofGroup(Object resource) {
+        return isOf(32, resource);
+    }
+
+    private static boolean isOf(int type, Object resource) {
+        return resource instanceof Map<?, ?> map && Byte.valueOf((byte) type).equals(map.get("resource_type"));
     }
 
     private Object byType(Type type) {

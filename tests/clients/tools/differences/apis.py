@@ -14,7 +14,8 @@ def _absent(kind, reason, *names):
 
 
 _OLDER = ["Fetch", "ListOffsets", "OffsetCommit", "OffsetFetch", "CreateTopics", "DeleteTopics", "OffsetForLeaderEpoch", "DescribeConfigs", "DescribeLogDirs",
-          "DescribeAcls", "CreateAcls", "DeleteAcls"]
+          "DescribeAcls", "CreateAcls", "DeleteAcls", "AlterReplicaLogDirs", "CreateDelegationToken", "RenewDelegationToken", "ExpireDelegationToken",
+          "DescribeDelegationToken"]
 
 APIS = [
     Lines(_COMMAND, kafka=_apis(*_OLDER), ottla=tuple(f"{name}(*): 0 to *" for name in _OLDER),
@@ -23,11 +24,11 @@ APIS = [
     Lines(_COMMAND, kafka=("GetTelemetrySubscriptions(71): UNSUPPORTED,", "PushTelemetry(72): UNSUPPORTED,"),
           ottla=("GetTelemetrySubscriptions(71): 0 [usable: 0],", "PushTelemetry(72): 0 [usable: 0],"),
           reason="Kafka needs a plug-in to take clients' metrics; Ottla shows them on /metrics."),
-    _absent("intended", "Between brokers and controllers, or of several folders; there is one of each.",
-            "WriteTxnMarkers", "AlterReplicaLogDirs", "UnregisterBroker", "AddRaftVoter", "RemoveRaftVoter", "InitializeShareGroupState",
+    _absent("intended", "Between brokers and controllers; there is one of each.",
+            "WriteTxnMarkers", "AddRaftVoter", "RemoveRaftVoter", "InitializeShareGroupState",
             "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"),
-    _absent("not served yet", "Logins.", "SaslHandshake", "SaslAuthenticate", "CreateDelegationToken", "RenewDelegationToken",
-            "ExpireDelegationToken", "DescribeDelegationToken", "DescribeUserScramCredentials", "AlterUserScramCredentials"),
+    _absent("not served yet", "Logins.", "SaslHandshake", "SaslAuthenticate",
+            "DescribeUserScramCredentials", "AlterUserScramCredentials"),
     _absent("not served yet", "Quotas.", "DescribeClientQuotas", "AlterClientQuotas"),
     _absent("not served yet", "Transactions.", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit",
             "DescribeTransactions", "ListTransactions"),

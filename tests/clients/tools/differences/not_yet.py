@@ -11,20 +11,11 @@ def _refused(api):
 
 
 _QUOTAS = tuple(f"kafka-configs *{entity}*" for entity in ("--user", "--client ", "--client-defaults", "--ip ", "--entity-type users", "--entity-type ips"))
-_GROUP = "kafka-configs *--group someone*"
 
 NOT_YET = [
     Lines(_QUOTAS, kafka=("Completed updating *config for *.", "Quota configs for *", "SCRAM credential configs for *", "[exit status 0]"),
           ottla=(_refused("DESCRIBE_CLIENT_QUOTAS"), _refused("ALTER_USER_SCRAM_CREDENTIALS"), *_CONFIG_FAILED),
           kind=_KIND, reason="Quotas and SCRAM users. The message is the client's own and clear."),
-    Lines("kafka-delegation-tokens*", kafka=("*UnsupportedByAuthenticationException: Delegation Token requests are not allowed on PLAINTEXT*",),
-          ottla=tuple(_refused(f"{one}_DELEGATION_TOKEN") for one in ("CREATE", "DESCRIBE", "RENEW", "EXPIRE")), kind=_KIND,
-          reason="Delegation tokens. Clear; without a login Kafka refuses them too."),
-    Lines(_GROUP, kafka=("Completed updating config for group someone.", "Dynamic configs for group someone are:", "consumer.session.timeout.ms=50000 *",
-                         "*consumer.session.timeout.ms must be greater than*", "*Unknown group config name: no.such.key", "[exit status 0]"),
-          ottla=("The group 'someone' doesn't exist and doesn't have dynamic config.", "*InvalidRequestException: Unsupported resource type: GROUP",
-                 *_CONFIG_FAILED),
-          kind=_KIND, reason="Configurations of groups. Clear."),
     Lines("kafka-transactions list*", kafka=("TransactionalId\tCoordinator\tProducerId\tTransactionState", "[exit status 0]"),
           ottla=("Failed to list transactions: The node does not support LIST_TRANSACTIONS.*", "[exit status 1]"), kind=_KIND, reason="Transactions. Clear."),
     Lines("kafka-transactions describe --transactional-id nobody", kafka=("*`nobody` failed because the ID could not be found.*",),
