@@ -274,7 +274,7 @@ def member(bootstrap, group, topic, session_ms):
         session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_records=50)
     consumer.subscribe([topic], listener=Reporter(consumer))
     leaving = leaves_at_end_of_input()
-    # Version 3 is given the time to join in: it may hang for ever if a poll ends meanwhile (FINDINGS.md).
+    # Version 3 is given the time to join in: it forgets a rejoin during which a poll ends (FINDINGS.md).
     patience_ms = 100 if VERSION < (3, 0) else 2000
     while not leaving.is_set():
         got = consumer.poll(timeout_ms=patience_ms)
