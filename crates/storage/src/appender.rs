@@ -20,7 +20,7 @@ use crate::{
     keys::{self, Home, LogStart},
     partition::Written,
     producer_state::{self, Verdict},
-    writer::WriteGroup,
+    write_group::WriteGroup,
 };
 
 /// When an append is answered.

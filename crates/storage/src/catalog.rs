@@ -13,7 +13,7 @@ use crate::{
     generation::Extent,
     keys::{self, NodeKey, Tag, TopicRecord},
     partition::Recovered,
-    writer::WriteGroup,
+    write_group::WriteGroup,
 };
 
 /// A topic to create. Names, counts and configs are the caller's to judge.

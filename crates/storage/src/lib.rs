@@ -15,7 +15,7 @@
 //! | `options.rs` `error.rs` | what callers set, what they get back when it fails |
 //! | `engine.rs` `keys.rs` | RocksDB and its settings; every key and value layout |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
-//! | `queue.rs` `writer.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
+//! | `queue.rs` `writer.rs` `write_group.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
 //! | `generation.rs` `housekeeping.rs` | which column family takes appends; work kept off the writer's thread |
 //! | `lifecycle.rs` `retention.rs` `compaction.rs` `settle.rs` | old records: which may go, and how their space comes back |
 //! | `catalog.rs` `coordinator_log.rs` | topics; records that coordinators write and replay |
@@ -57,6 +57,7 @@ mod settle;
 mod storage;
 mod sync;
 mod tail;
+mod write_group;
 mod writer;
 
 pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};

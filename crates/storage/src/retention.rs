@@ -12,7 +12,7 @@ use crate::{
     engine::Engine,
     keys::{self, CleanedRecord, LogStart, StretchRecord, Tag},
     read::BatchCursor,
-    writer::WriteGroup,
+    write_group::WriteGroup,
 };
 
 /// When records of a topic may be deleted (`cleanup.policy=delete`).

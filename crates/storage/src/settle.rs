@@ -13,7 +13,7 @@ use crate::{
     generation::Extent,
     keys::{GenerationNumber, Home},
     read::BatchCursor,
-    writer::WriteGroup,
+    write_group::WriteGroup,
 };
 
 /// Bytes copied in one write group, which appends wait for.

@@ -20,7 +20,7 @@ use crate::{
     index::{CompleteStretch, STRETCH_AGE_MS, Stretch},
     keys::{self, CleanedRecord, Home, LogStart, StretchRecord, Tag},
     read::BatchCursor,
-    writer::WriteGroup,
+    write_group::WriteGroup,
 };
 
 /// Most memory for the map of keys; more keys take more than one cleaning. Kafka: `log.cleaner.dedupe.buffer.size`, 128 MiB.
