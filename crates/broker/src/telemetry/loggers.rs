@@ -1,6 +1,7 @@
 //! The levels of the broker's loggers, as they are and as clients change them while it runs (KIP-412).
 //!
-//! A logger is a part of the program, by the name that its log lines carry; `root` is all of it. A level holds for what is
+//! A logger is a part of the program, by the name that its log lines carry, with dots, which Kafka's tools take in a name,
+//! for `::`; `root` is all of it. A level holds for what is
 //! below it too, until that has one of its own. What clients change ends with the process, as in Kafka
 //! (`LoggingController`). Who may change what is left to `admin/logger_configs.rs`.
 
@@ -19,13 +20,13 @@ pub(crate) const ROOT: &str = "root";
 /// Every logger, by name.
 pub(crate) const NAMES: [&str; 11] = [
     "broker",
-    "broker::admin",
-    "broker::api",
-    "broker::client_metrics",
-    "broker::group",
-    "broker::net",
-    "broker::partition",
-    "broker::telemetry",
+    "broker.admin",
+    "broker.api",
+    "broker.client_metrics",
+    "broker.group",
+    "broker.net",
+    "broker.partition",
+    "broker.telemetry",
     "ottla",
     ROOT,
     "storage",
@@ -54,7 +55,7 @@ impl Loggers {
     /// Every logger with the level that holds for it, by name.
     pub(crate) fn levels(&self) -> Vec<(&'static str, LogLevel)> {
         let directives = self.0.directives(&self.0.changed.lock());
-        NAMES.into_iter().map(|name| (name, level_of(name, &directives))).collect()
+        NAMES.into_iter().map(|name| (name, level_of(&target(name), &directives))).collect()
     }
 
     /// Gives loggers levels, or takes them back (`None`), all at once.
@@ -82,7 +83,7 @@ impl Inner {
         for (name, level) in changed {
             let _ = match *name {
                 ROOT => write!(directives, ",{}", level.as_str()),
-                name => write!(directives, ",{name}={}", level.as_str()),
+                name => write!(directives, ",{}={}", target(name), level.as_str()),
             };
         }
         directives
@@ -101,8 +102,13 @@ impl std::fmt::Debug for Loggers {
     }
 }
 
-/// By the directive that says the most of the name. Those for single spans or fields are about lines, not loggers.
-fn level_of(name: &str, directives: &str) -> LogLevel {
+/// As log lines name it.
+fn target(logger: &str) -> String {
+    logger.replace('.', "::")
+}
+
+/// By the directive that says the most of the target. Those for single spans or fields are about lines, not loggers.
+fn level_of(logger: &str, directives: &str) -> LogLevel {
     let says = |directive: &str| {
         let directive = directive.trim();
         let (target, level) = match directive.split_once('=') {
@@ -113,8 +119,8 @@ fn level_of(name: &str, directives: &str) -> LogLevel {
                 None => (directive, LogLevel::Trace),
             },
         };
-        let below = name.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
-        (target.is_empty() || (below && name != ROOT)).then_some((target.len(), level))
+        let below = logger.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+        (target.is_empty() || (below && logger != ROOT)).then_some((target.len(), level))
     };
     let said = directives.split(',').filter_map(says).max_by_key(|(length, _)| *length);
     said.map_or(LogLevel::Error, |(_, level)| level)
@@ -135,20 +141,22 @@ mod tests {
             (ROOT, LogLevel::Warn),
             ("storage", LogLevel::Warn),
             ("broker", LogLevel::Info),
-            ("broker::group", LogLevel::Info),
-            ("broker::net", LogLevel::Trace),
+            ("broker.group", LogLevel::Info),
+            ("broker.net", LogLevel::Trace),
         ] {
             assert_eq!(level(&loggers, name), expected, "{name}");
         }
         loggers.change(&[("broker", Some(LogLevel::Debug)), (ROOT, Some(LogLevel::Error))]);
-        assert_eq!(level(&loggers, "broker::group"), LogLevel::Debug);
+        assert_eq!(level(&loggers, "broker.group"), LogLevel::Debug);
         assert_eq!(level(&loggers, "storage"), LogLevel::Error);
         loggers.change(&[("broker", None)]);
-        assert_eq!(level(&loggers, "broker::group"), LogLevel::Info);
+        assert_eq!(level(&loggers, "broker.group"), LogLevel::Info);
     }
 
     #[test]
-    fn names_are_in_order_each_once() {
+    fn names_are_in_order_each_once_and_fit_for_kafka_configs() {
         assert!(NAMES.is_sorted_by(|one, other| one < other));
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+        assert!(NAMES.iter().all(|name| name.chars().all(fits)));
     }
 }

@@ -154,10 +154,10 @@ mod tests {
         let text = || String::from_utf8(buffer.0.lock().clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(target: "broker::net", "before");
-            loggers.change(&[("broker::net", Some(LogLevel::Debug))]);
+            loggers.change(&[("broker.net", Some(LogLevel::Debug))]);
             tracing::debug!(target: "broker::net::connection", "while");
             tracing::debug!(target: "broker::group", "elsewhere");
-            loggers.change(&[("broker::net", None)]);
+            loggers.change(&[("broker.net", None)]);
             tracing::debug!(target: "broker::net", "after");
         });
         assert!(text().contains("while"), "{}", text());

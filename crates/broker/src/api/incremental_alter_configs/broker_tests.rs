@@ -150,9 +150,9 @@ async fn levels_of_loggers_change_one_by_one() {
     let mut client = running.client().await;
     let own = (BROKER_LOGGER, "1");
     let level = async |client: &mut _, name| told(describe(client, BROKER_LOGGER, "1", name).await);
-    assert_eq!(level(&mut client, "broker::net").await, ("INFO".to_owned(), 6, vec![]));
+    assert_eq!(level(&mut client, "broker.net").await, ("INFO".to_owned(), 6, vec![]));
     assert_eq!(alter_one(&mut client, own, ("broker", Some("DEBUG"))).await.0, 0);
-    assert_eq!(level(&mut client, "broker::net").await.0, "DEBUG");
+    assert_eq!(level(&mut client, "broker.net").await.0, "DEBUG");
     assert_eq!(level(&mut client, "storage").await.0, "INFO");
     for (name, value, code, words) in [
         ("broker", Some("LOUD"), 40, "Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN"),
@@ -163,5 +163,5 @@ async fn levels_of_loggers_change_one_by_one() {
         assert!(refused == code && text.contains(words), "{name}: {refused} {text}");
     }
     assert_eq!(alter_one(&mut client, own, ("broker", None)).await.0, 0);
-    assert_eq!(level(&mut client, "broker::net").await.0, "INFO");
+    assert_eq!(level(&mut client, "broker.net").await.0, "INFO");
 }
