@@ -1,11 +1,14 @@
 """What users see when they ask for what cannot be: every client reports the broker's refusal, and goes on working after it."""
 
+import re
+
 import pytest
 
-from harness.drivers import CLIENTS, DriverError, Member, can
+from harness.broker import new_broker
+from harness.drivers import CLIENTS, Driver, DriverError, Member, can
 from harness.hand import Hand
 from harness.process import eventually
-from harness.records import record
+from harness.records import numbered, record
 
 WITH_ADMIN = [client for client in CLIENTS if client != "kcat"]
 
@@ -51,3 +54,110 @@ def test_groups_that_cannot_be_deleted(driver, broker, name, client):
             assert driver.call("describe_group", group=name) == {"state": "Stable", "members": 1}
         member.leave()
     eventually("it is empty", lambda: hand.group(name)[1] == [], seconds=20)
+
+
+# What a reader that was told not to mend a wrong offset does all the same, by the place of the offset: both have no setting against it.
+MENDS_OFFSETS = {"kafkajs-2.2.4": {"before the first", "beyond the end"}, "kafka-go-0.4.51": {"before the first"}}
+# It hands over librdkafka's code, without the reason that librdkafka gives with it.
+OUT_OF_RANGE = {"kafka-javascript-1.10.1": "No offset to automatically reset to"}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_offsets_that_are_not_there(driver, broker, name, client):
+    """A reader hears of an offset before the first or beyond the end; the end itself is a place to wait at."""
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    hand.produce(name, [b"%d" % n for n in range(10)])
+    hand.delete_records(name, 4)
+    for where, offset in {"before the first": 3, "beyond the end": 11}.items():
+        if where in MENDS_OFFSETS.get(client, ()):
+            assert driver.call("read_at", topic=name, partition=0, offset=offset, timeout=20)[0] == 4
+            continue
+        with pytest.raises(DriverError, match=OUT_OF_RANGE.get(client, "(?i)offset.?out.?of.?range|outside the range of offsets")):
+            found = driver.call("read_at", topic=name, partition=0, offset=offset, timeout=20)
+            pytest.fail(f"read {found} {where}")
+    for offset in (4, 9):
+        assert driver.call("read_at", topic=name, partition=0, offset=offset, timeout=20)[0] == offset
+    driver.ask("read_at", topic=name, partition=0, offset=10, timeout=30)
+    assert driver.next(2) is None
+    hand.produce(name, [b"10"])
+    assert driver.answer(40) == [10]
+
+
+@pytest.mark.parametrize("committed", [2, 99])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_committed_offset_that_is_not_there(broker, name, client, committed):
+    """A member whose place in the log is gone, or never was, begins where its policy says: at the first record that is there."""
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    hand.produce(name, [b"x"] * 10)
+    hand.delete_records(name, 4)
+    hand.commit(name, name, 0, committed)
+    with Member(client, broker.bootstrap, name, name, 10_000) as member:
+        if client.startswith("kafka-go") and committed > 10:  # it has no policy for that, and tries again until there are as many records
+            eventually("it has joined", lambda: member.pump().assigned == [0], seconds=60)
+            assert member.pump(3).read == {}
+            return
+        eventually("it has read all", lambda: len(member.pump().read.get(0, [])) >= 6, seconds=60)
+    assert member.read == {0: list(range(4, 10))}
+
+
+# Who was not let in calls it by the member id, the generation or the commit that was wrong.
+NO_MEMBER = "(?i)unknown.?member|is not (in the current group|known|aware)|commit.?failed|cannot be completed"
+
+
+@pytest.mark.parametrize("client", WITH_ADMIN)
+def test_a_commit_into_a_group_of_others(driver, broker, name, client):
+    """Who is no member cannot move the members' offsets; once they have left, it can."""
+    if client.startswith("kafkajs"):
+        pytest.skip("it commits as a member only")
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    hand.produce(name, [b"x"] * 10)
+    with Member("confluent-kafka-2.16.1", broker.bootstrap, name, name, 45_000) as member:
+        eventually("it has committed", lambda: member.pump().committed == {0: 10}, seconds=30)
+        with pytest.raises(DriverError, match=NO_MEMBER):
+            driver.call("commit", group=name, topic=name, partition=0, offset=12, metadata="after")
+            pytest.fail("committed")
+        assert hand.committed(name, name, 1) == {0: 10}
+        member.leave()
+    eventually("it is empty", lambda: hand.group(name)[1] == [], seconds=20)
+    assert driver.call("commit", group=name, topic=name, partition=0, offset=12, metadata="after") == [12, "after"]
+
+
+@pytest.fixture(scope="module")
+def strict_broker():
+    """Creates no topic unasked, as brokers in production are run."""
+    one = new_broker(overrides=["auto.create.topics.enable=false"])
+    try:
+        one.start()
+        yield one
+    finally:
+        one.remove()
+
+
+UNKNOWN_TOPIC = "(?i)unknown.?topic|does not (host|exist)|not have"
+# The others' readers wait for a topic that may still come.
+TELLS_OF_NO_TOPIC = {client for client in CLIENTS if client.startswith(("kcat", "sarama", "kafkajs", "franz"))}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_reading_a_topic_that_is_not_there(strict_broker, name, client):
+    """A reader says so or waits for it; either way reading does not create it, and it is read as soon as it is there."""
+    hand = Hand(strict_broker.bootstrap)
+    reading = dict(topic=name, partition=0, offset=0, timeout=60)
+    with Driver(client, strict_broker.bootstrap) as driver:
+        try:
+            assert driver.call("partitions_for_topic", topic=name) == []
+        except DriverError as error:
+            assert re.search(UNKNOWN_TOPIC, str(error)), error
+        if client in TELLS_OF_NO_TOPIC:
+            with pytest.raises(DriverError, match=UNKNOWN_TOPIC):
+                pytest.fail(f"read {driver.call('read_at', **reading)}")
+        else:
+            driver.ask("read_at", **reading)
+            assert driver.next(5) is None
+        assert hand.ends(name) is None
+        hand.create_topic(name)
+        hand.produce(name, [b"x"])
+        assert (driver.answer(70) if driver.asked else driver.call("read_at", **reading)) == [0]

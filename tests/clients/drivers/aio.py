@@ -91,6 +91,18 @@ class Operations:
         finally:
             await consumer.stop()
 
+    async def read_at(self, topic, partition, offset, timeout):
+        """The offsets of the first records from there on, none if nothing comes in time; a wrong offset is not mended."""
+        consumer = self._consumer(auto_offset_reset="none")
+        await consumer.start()
+        try:
+            tp = TopicPartition(topic, partition)
+            consumer.assign([tp])
+            consumer.seek(tp, offset)
+            return [r.offset for r in (await consumer.getmany(tp, timeout_ms=timeout * 1000)).get(tp, [])]
+        finally:
+            await consumer.stop()
+
     async def ends(self, topic, partition):
         consumer = self._consumer()
         await consumer.start()

@@ -81,6 +81,18 @@ class Operations:
         finally:
             consumer.close()
 
+    def read_at(self, topic, partition, offset, timeout):
+        """The offset of the first record from there on, none if nothing comes in time; a wrong offset is not mended."""
+        consumer = self.consumer(**{"auto.offset.reset": "error"})
+        try:
+            consumer.assign([TopicPartition(topic, partition, offset)])
+            message = consumer.poll(timeout)
+            if message is not None and message.error():
+                raise KafkaException(message.error())
+            return [] if message is None else [message.offset()]
+        finally:
+            consumer.close()
+
     def ends(self, topic, partition):
         consumer = self.consumer()
         try:

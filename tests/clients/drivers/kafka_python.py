@@ -90,6 +90,22 @@ class Operations:
         finally:
             consumer.close()
 
+    def read_at(self, topic, partition, offset, timeout):
+        """The offsets of the first records from there on, none if nothing comes in time; a wrong offset is not mended."""
+        consumer = self.consumer(auto_offset_reset="none")
+        try:
+            tp = TopicPartition(topic, partition)
+            consumer.assign([tp])
+            consumer.seek(tp, offset)
+            deadline = time.time() + timeout
+            while time.time() < deadline:
+                got = consumer.poll(timeout_ms=200)
+                if got:
+                    return [r.offset for r in got[tp]]
+            return []
+        finally:
+            consumer.close()
+
     def ends(self, topic, partition):
         consumer = self.consumer()
         try:

@@ -22,7 +22,8 @@ COLUMNS = {
                "test_members_join_and_leave", "test_a_restart_of_the_broker_is_no_rebalance"},
     "admin": {"test_topics_from_creation_to_deletion", "test_delete_group", "test_alter_config", "test_delete_records", "test_log_dirs",
               "test_cluster", "test_elect_leaders", "test_delete_offsets", "test_reassignments", "test_acls_without_an_authorizer"},
-    "refusals": {"test_topics_that_cannot_be", "test_groups_that_cannot_be_deleted"},
+    "refusals": {"test_topics_that_cannot_be", "test_groups_that_cannot_be_deleted", "test_offsets_that_are_not_there",
+                 "test_a_committed_offset_that_is_not_there", "test_a_commit_into_a_group_of_others", "test_reading_a_topic_that_is_not_there"},
 }
 # Whole programs, by the folder that their tests are in.
 PROGRAMS = {"tools": "Kafka's command-line tools 4.3.0", "streams": "Kafka Streams 4.3.0", "connect": "Kafka Connect 4.3.0, distributed"}

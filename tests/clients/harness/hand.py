@@ -32,6 +32,11 @@ class Hand:
                              on_delivery=lambda error, _: error and errors.append(error))
         assert producer.flush(30) == 0 and not errors, errors
 
+    def delete_records(self, topic, before, partition=0):
+        """Moves the start of the log."""
+        tp = TopicPartition(topic, partition, before)
+        self.admin.delete_records([tp])[tp].result(10)
+
     def newest(self, topic, partitions=1):
         """The newest value by key, as a compacted topic would keep it; read to where each partition ends now."""
         consumer = Consumer({**self.config, "group.id": "hand", "enable.partition.eof": True})

@@ -14,14 +14,14 @@ const logger = {
 }
 
 // `use` is handed a consumer that owns these partitions, from their beginning on, without being a member of its group.
-async function assigned(bootstrap, partitions, use, group = 'assigned') {
+async function assigned(bootstrap, partitions, use, { group = 'assigned', reset = 'earliest' } = {}) {
   const consumer = new RdKafka.KafkaConsumer({
     'bootstrap.servers': bootstrap, 'group.id': group, 'enable.auto.commit': false, 'fetch.wait.max.ms': 50,
-  }, { 'auto.offset.reset': 'earliest' })
+  }, { 'auto.offset.reset': reset })
   consumer.setDefaultConsumeTimeout(200)
   await promisify(consumer.connect).call(consumer, {})
   try {
-    consumer.assign(partitions.map(one => ({ ...one, offset: 0 })))
+    consumer.assign(partitions.map(one => ({ offset: 0, ...one })))
     return await use(consumer, promisify(consumer.consume).bind(consumer))
   } finally {
     await promisify(consumer.disconnect).call(consumer)
@@ -98,6 +98,15 @@ function calls(bootstrap) {
       return seen
     }),
 
+    // The offset of the first record from there on, none if nothing comes in time; a wrong offset is not mended.
+    read_at: ({ topic, partition, offset, timeout }) => assigned(bootstrap, [{ topic, partition, offset }], async (_, read) => {
+      for (const deadline = Date.now() + timeout * 1000; Date.now() < deadline;) {
+        const found = await read(1)
+        if (found.length) return found.map(one => one.offset)
+      }
+      return []
+    }, { reset: 'error' }),
+
     ends: async ({ topic, partition }) => {
       const found = (await (await admin()).fetchTopicOffsets(topic)).find(p => p.partition === partition)
       return [Number(found.low), Number(found.high)]
@@ -128,7 +137,7 @@ function calls(bootstrap) {
     }),
 
     async commit({ group, topic, partition, offset, metadata }) {
-      await assigned(bootstrap, [], consumer => consumer.commitSync([{ topic, partition, offset, metadata }]), group)
+      await assigned(bootstrap, [], consumer => consumer.commitSync([{ topic, partition, offset, metadata }]), { group })
       const found = await (await admin()).fetchOffsets({ groupId: group, topics: [topic] })
       const again = found[0].partitions.find(p => p.partition === partition)
       return [Number(again.offset), again.metadata]

@@ -157,6 +157,27 @@ function calls(bootstrap) {
       }
     },
 
+    // The offsets of the first records after the seek, none if nothing comes in time; a wrong offset it mends by itself.
+    async read_at({ topic, partition, offset, timeout }) {
+      let sought = false
+      let found = []
+      const reading = new Reading(kafka, topic, () => {}, {
+        eachBatch: async ({ batch, isStale }) => {
+          if (sought && !isStale() && batch.partition === partition && !found.length) found = batch.messages.map(m => Number(m.offset))
+        },
+      })
+      try {
+        await reading.start()
+        reading.consumer.seek({ topic, partition, offset: String(offset) })
+        sought = true
+        await until(() => reading.crash || found.length, timeout * 1000)
+        if (reading.crash) throw reading.crash
+        return found
+      } finally {
+        await reading.stop()
+      }
+    },
+
     ends: ({ topic, partition }) => admin(async one => {
       const found = (await one.fetchTopicOffsets(topic)).find(p => p.partition === partition)
       return [Number(found.low), Number(found.high)]

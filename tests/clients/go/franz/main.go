@@ -19,7 +19,7 @@ func main() {
 	line.Main(func(bootstrap string) map[string]line.Operation {
 		d := driver{bootstrap}
 		return map[string]line.Operation{
-			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "ends": d.ends,
+			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "read_at": d.readAt, "ends": d.ends,
 			"offsets_for_times": d.offsetsForTimes, "pause": d.pause, "commit": d.commit,
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
 			"delete_topic": d.deleteTopic, "create_partitions": d.createPartitions, "describe_configs": d.describeConfigs,
@@ -164,6 +164,25 @@ func (d driver) seek(r line.Request) (any, error) {
 		}
 	}
 	return seen, nil
+}
+
+// readAt answers with the offsets of the first records from there on, none if nothing comes in time; a wrong offset is not mended.
+func (d driver) readAt(r line.Request) (any, error) {
+	client, err := d.client(kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.KeepRetryableFetchErrors(), kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.Topic: {r.Partition: kgo.NewOffset().At(r.Offset)}}))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), r.Patience())
+	defer cancel()
+	fetches := client.PollFetches(ctx)
+	if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, err
+	}
+	offsets := []int64{}
+	fetches.EachRecord(func(one *kgo.Record) { offsets = append(offsets, one.Offset) })
+	return offsets, nil
 }
 
 func (d driver) ends(r line.Request) (any, error) {

@@ -18,7 +18,7 @@ func main() {
 	line.Main(func(bootstrap string) map[string]line.Operation {
 		d := driver{bootstrap}
 		return map[string]line.Operation{
-			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "ends": d.ends,
+			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "read_at": d.readAt, "ends": d.ends,
 			"offsets_for_times": d.offsetsForTimes, "pause": d.pause, "commit": d.commit,
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
 			"delete_topic": d.deleteTopic, "create_partitions": d.createPartitions, "describe_configs": d.describeConfigs,
@@ -211,6 +211,16 @@ func (d driver) seek(r line.Request) (any, error) {
 		seen = append(seen, found)
 	}
 	return seen, nil
+}
+
+// readAt answers with the offset of the first record from there on, none if nothing comes in time; a wrong offset is never mended.
+func (d driver) readAt(r line.Request) (any, error) {
+	offsets := []int64{}
+	err := d.read(r.Topic, map[int32]int64{r.Partition: r.Offset}, r.Patience(), func(one *sarama.ConsumerMessage) bool {
+		offsets = append(offsets, one.Offset)
+		return false
+	})
+	return offsets, err
 }
 
 func (d driver) ends(r line.Request) (any, error) {

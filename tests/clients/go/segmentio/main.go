@@ -21,7 +21,7 @@ func main() {
 		d := driver{bootstrap, &kafka.Client{Addr: kafka.TCP(bootstrap), Timeout: 20 * time.Second}}
 		// It has no pause; programs stop calling ReadMessage.
 		return map[string]line.Operation{
-			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "ends": d.ends,
+			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "read_at": d.readAt, "ends": d.ends,
 			"offsets_for_times": d.offsetsForTimes, "commit": d.commit,
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
 			"delete_topic": d.deleteTopic, "create_partitions": d.createPartitions, "describe_configs": d.describeConfigs,
@@ -153,6 +153,24 @@ func (d driver) seek(r line.Request) (any, error) {
 		seen = append(seen, one.Offset)
 	}
 	return seen, nil
+}
+
+// readAt answers with the offset of the first record from there on, none if nothing comes in time; a wrong offset is not mended.
+func (d driver) readAt(r line.Request) (any, error) {
+	reader := kafka.NewReader(kafka.ReaderConfig{
+		Brokers: []string{d.bootstrap}, Topic: r.Topic, Partition: int(r.Partition), MaxWait: 100 * time.Millisecond,
+		OffsetOutOfRangeError: true, ErrorLogger: kafka.LoggerFunc(line.Say)})
+	defer reader.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), r.Patience())
+	defer cancel()
+	if err := reader.SetOffset(r.Offset); err != nil {
+		return nil, err
+	}
+	one, err := reader.ReadMessage(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return []int64{}, nil
+	}
+	return []int64{one.Offset}, err
 }
 
 // listed asks for one kind of offset; a request may name a partition once only.

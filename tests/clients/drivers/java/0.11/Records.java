@@ -31,6 +31,7 @@ class Records {
         operations.put("produce", this::produce);
         operations.put("consume", this::consume);
         operations.put("seek", this::seek);
+        operations.put("read_at", this::readAt);
         operations.put("ends", this::ends);
         operations.put("offsets_for_times", this::offsetsForTimes);
         operations.put("pause", this::pause);
@@ -116,6 +117,20 @@ class Records {
             }
         }
         return seen;
+    }
+
+    /** The offsets of the first records from there on, none if nothing comes in time; a wrong offset is not mended. */
+    private Object readAt(JsonNode request) {
+        List<Object> offsets = new ArrayList<>();
+        long deadline = System.currentTimeMillis() + request.get("timeout").asLong() * 1000;
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("auto.offset.reset", "none"))) {
+            consumer.assign(List.of(Driver.partition(request)));
+            consumer.seek(Driver.partition(request), request.get("offset").asLong());
+            while (offsets.isEmpty() && System.currentTimeMillis() < deadline) {
+                for (ConsumerRecord<byte[], byte[]> r : ConsumerCalls.poll(consumer, 200)) offsets.add(r.offset());
+            }
+        }
+        return offsets;
     }
 
     private Object ends(JsonNode request) {
