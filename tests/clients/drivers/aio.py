@@ -15,6 +15,13 @@ from aiokafka.structs import OffsetAndMetadata
 from lines import SETTLE, emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 
+def refused(answer):
+    """Raises what is refused of topics; the library hands over the answer as it came."""
+    for _, code, *message in answer.topic_errors:
+        if code:
+            raise aiokafka.errors.for_code(code)(*message)
+
+
 class Operations:
     """Each operation is a coroutine of its own loop run; `serve` sees plain functions."""
 
@@ -162,10 +169,11 @@ class Operations:
 
     async def create_topic(self, topic, partitions, configs):
         async with self._admin() as admin:
-            answer = await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
-            for _, code, *message in answer.topic_errors:
-                if code:
-                    raise aiokafka.errors.for_code(code)(*message)
+            refused(await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)]))
+
+    async def check_topic(self, topic, partitions):
+        async with self._admin() as admin:
+            refused(await admin.create_topics([NewTopic(topic, partitions, 1)], validate_only=True))
 
     async def delete_topic(self, topic):
         async with self._admin() as admin:
@@ -174,21 +182,28 @@ class Operations:
                 if code:
                     raise aiokafka.errors.for_code(code)(*message)
 
+    async def check_partitions(self, topic, total):
+        async with self._admin() as admin:
+            refused(await admin.create_partitions({topic: NewPartitions(total)}, validate_only=True))
+
     async def create_partitions(self, topic, total):
         async with self._admin() as admin:
-            answer = await admin.create_partitions({topic: NewPartitions(total)})
-            for _, code, *message in answer.topic_errors:
-                if code:
-                    raise aiokafka.errors.for_code(code)(*message)
+            refused(await admin.create_partitions({topic: NewPartitions(total)}))
 
-    async def describe_configs(self, topic):
+    async def describe_configs(self, topic, kind="topic"):
         async with self._admin() as admin:
-            answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+            answers = await admin.describe_configs([ConfigResource(ConfigResourceType[kind.upper()], topic)])
             return {entry[0]: entry[1] for answer in answers for resource in answer.resources for entry in resource[4]}
 
-    async def alter_config(self, topic, key, value):
+    async def alter_config(self, topic, key, value, kind="topic"):
+        await self._replace(ConfigResource(ConfigResourceType[kind.upper()], topic, {key: value}))
+
+    async def replace_configs(self, topic, configs):
+        await self._replace(ConfigResource(ConfigResourceType.TOPIC, topic, configs))
+
+    async def _replace(self, resource):
         async with self._admin() as admin:
-            for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {key: value})]):
+            for answer in await admin.alter_configs([resource]):
                 for code, message, *_ in answer.resources:
                     if code:
                         raise aiokafka.errors.for_code(code)(message)
@@ -201,6 +216,14 @@ class Operations:
     async def describe_cluster(self):
         async with self._admin() as admin:
             return len((await admin.describe_cluster())["brokers"])
+
+    async def group_offsets(self, group, topic):
+        async with self._admin() as admin:
+            return {tp.partition: one.offset for tp, one in (await admin.list_consumer_group_offsets(group)).items()}
+
+    async def coordinator(self, group):
+        async with self._admin() as admin:
+            return await admin.find_coordinator(group)
 
     async def list_groups(self):
         async with self._admin() as admin:

@@ -5,10 +5,12 @@ import sys
 import time
 
 import confluent_kafka
-from confluent_kafka import OFFSET_BEGINNING, Consumer, ElectionType, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING, Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, ConsumerGroupType, ElectionType, KafkaException,
+    Producer, TopicCollection, TopicPartition)
 from confluent_kafka.admin import (
-    AclBinding, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions,
-    NewTopic, ResourcePatternType, ResourceType)
+    AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource,
+    NewPartitions, NewTopic, OffsetSpec, ResourcePatternType, ResourceType)
 
 from lines import emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
@@ -151,15 +153,80 @@ class Operations:
     def create_partitions(self, topic, total):
         self.admin.create_partitions([NewPartitions(topic, total)])[topic].result(10)
 
-    def describe_configs(self, topic):
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    def describe_configs(self, topic, kind="topic"):
+        resource = ConfigResource(ConfigResource.Type[kind.upper()], topic)
         entries = self.admin.describe_configs([resource])[resource].result(10)
         return {name: entry.value for name, entry in entries.items()}
 
-    def alter_config(self, topic, key, value):
-        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-        self.admin.incremental_alter_configs([resource])[resource].result(10)
+    def alter_config(self, topic, key, value, kind="topic"):
+        self._alter(topic, ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET), kind)
+
+    def reset_config(self, topic, key):
+        self._alter(topic, ConfigEntry(key, None, incremental_operation=AlterConfigOpType.DELETE))
+
+    def append_config(self, topic, key, value):
+        self._alter(topic, ConfigEntry(key, value, incremental_operation=AlterConfigOpType.APPEND))
+
+    def subtract_config(self, topic, key, value):
+        self._alter(topic, ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SUBTRACT))
+
+    def check_config(self, topic, key, value):
+        self._alter(topic, ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET), validate_only=True)
+
+    def _alter(self, name, entry, kind="topic", **options):
+        resource = ConfigResource(ConfigResource.Type[kind.upper()], name, incremental_configs=[entry])
+        self.admin.incremental_alter_configs([resource], **options)[resource].result(10)
+
+    def replace_configs(self, topic, configs):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, set_config=configs)
+        self.admin.alter_configs([resource])[resource].result(10)
+
+    def check_topic(self, topic, partitions):
+        self.admin.create_topics([NewTopic(topic, partitions, 1)], validate_only=True)[topic].result(10)
+
+    def check_partitions(self, topic, total):
+        self.admin.create_partitions([NewPartitions(topic, total)], validate_only=True)[topic].result(10)
+
+    def _described(self, topic):
+        return self.admin.describe_topics(TopicCollection([topic]))[topic].result(10)
+
+    def describe_topic(self, topic):
+        """The leader of each partition."""
+        return [one.leader.id for one in sorted(self._described(topic).partitions, key=lambda one: one.id)]
+
+    def topic_id(self, topic):
+        return str(self._described(topic).topic_id)
+
+    def list_offsets(self, topic, partition):
+        tp = TopicPartition(topic, partition)
+        return [self.admin.list_offsets({tp: spec})[tp].result(10).offset
+                for spec in (OffsetSpec.earliest(), OffsetSpec.latest(), OffsetSpec.max_timestamp())]
+
+    def group_offsets(self, group, topic):
+        # Without request_timeout, which crashes the interpreter (FINDINGS.md).
+        found = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(10)
+        return {one.partition: one.offset for one in found.topic_partitions}
+
+    def set_group_offset(self, group, topic, partition, offset):
+        wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition, offset)])
+        for one in self.admin.alter_consumer_group_offsets([wanted])[group].result(10).topic_partitions:
+            if one.error is not None:
+                raise KafkaException(one.error)
+
+    def groups_in_state(self, state):
+        found = self.admin.list_consumer_groups(states={ConsumerGroupState[state.upper()]}).result(10)
+        return sorted(group.group_id for group in found.valid)
+
+    def groups_of_type(self, type):
+        found = self.admin.list_consumer_groups(types={ConsumerGroupType[type.upper()]}).result(10)
+        return sorted(group.group_id for group in found.valid)
+
+    def create_acl(self):
+        self.acls()
+
+    def delete_acls(self):
+        everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY)
+        self.admin.delete_acls([everything])[everything].result(10)
 
     def delete_records(self, topic, partition, before):
         tp = TopicPartition(topic, partition, before)

@@ -6,19 +6,13 @@ import time
 import json
 import kafka
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
-from kafka.structs import OffsetAndMetadata
+from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 
+from kafka_python_admin import VERSION, Maintenance, offset_and_metadata
 from lines import SETTLE, emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
-VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 
-
-def offset_and_metadata(offset, metadata):
-    return OffsetAndMetadata(offset, metadata) if len(OffsetAndMetadata._fields) == 2 else OffsetAndMetadata(offset, metadata, -1)
-
-
-class Operations:
+class Operations(Maintenance):
     def __init__(self, bootstrap, api_version=None):
         """`api_version`: the release of Kafka to take the broker for, as programs of its time pin it; None asks it."""
         self.bootstrap = bootstrap
@@ -175,66 +169,6 @@ class Operations:
     def create_partitions(self, topic, total):
         self.admin.create_partitions({topic: NewPartitions(total)})
 
-    def describe_configs(self, topic):
-        resources = [ConfigResource(ConfigResourceType.TOPIC, topic)]
-        if VERSION >= (3, 0):  # returns plain values, by default only those that were set
-            return _flat_configs(self.admin.describe_configs(resources, config_filter="all"))
-        found = self.admin.describe_configs(resources)
-        responses = found if isinstance(found, list) else [found]
-        return {entry[0]: entry[1] for response in responses for resource in response.resources for entry in resource[4]}
-
-    def alter_config(self, topic, key, value):
-        answer = self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={key: value})])
-        if VERSION >= (3, 0):
-            outcome = answer["topic"][topic]
-            if outcome != "OK":
-                raise RuntimeError(outcome)
-            return
-        for code, message, *_ in answer.resources:
-            if code:
-                raise kafka.errors.for_code(code)(message)
-
-    def delete_records(self, topic, partition, before):
-        tp = TopicPartition(topic, partition)
-        return _value(self.admin.delete_records({tp: before})[tp], "low_watermark")
-
-    def describe_cluster(self):
-        return len(self.admin.describe_cluster()["brokers"])
-
-    def elect_leaders(self, topic, partition):
-        if VERSION >= (3, 0):
-            self.admin.elect_leaders(0, {topic: [partition]})
-            return
-        for _, results in self.admin.perform_leader_election(0, {topic: [partition]}).replication_election_results:
-            for _, code, message, *_ in results:
-                if code:
-                    raise kafka.errors.for_code(code)(message)
-
-    def log_dirs(self, topic):
-        """Bytes of each of the topic's partitions."""
-        found = self.admin.describe_log_dirs()
-        if VERSION < (3, 0):
-            return [size for directory in found.log_dirs for name, partitions in directory[2] if name == topic for _, size, *_ in partitions]
-        return [partition["partition_size"] for broker in found for directory in broker["log_dirs"]
-                for one in directory["topics"] if one["name"] == topic for partition in one["partitions"]]
-
-    def delete_offsets(self, group, topic, partition):
-        for error in self.admin.delete_group_offsets(group, [TopicPartition(topic, partition)]).values():
-            if error is not kafka.errors.NoError:
-                raise error()
-
-    def reassignments(self, topic):
-        return len(self.admin.list_partition_reassignments())
-
-    def acls(self):
-        from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ResourcePatternFilter, ResourceType
-        from kafka.admin import ACLResourcePatternType
-        pattern = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
-        found, error = self.admin.describe_acls(ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, pattern))
-        if error is not kafka.errors.NoError:
-            raise error()
-        return len(found)
-
     def list_groups(self):
         found = self.admin.list_consumer_groups() if VERSION < (3, 0) else self.admin.list_groups()
         return sorted(g[0] if isinstance(g, tuple) else g["group_id"] if isinstance(g, dict) else g.group_id for g in found)
@@ -254,22 +188,6 @@ class Operations:
         for _, error in deleted.items() if isinstance(deleted, dict) else deleted:
             if error not in (kafka.errors.NoError, "OK"):
                 raise error if isinstance(error, type) else RuntimeError(error)
-
-
-def _value(one, name):
-    return one[name] if isinstance(one, dict) else getattr(one, name)
-
-
-def _flat_configs(found):
-    """3.x: {resource type: {name: {key: {"value": …}}}} in some order of nesting; the keys with a value are what counts."""
-    flat = {}
-    for key, value in found.items():
-        if isinstance(value, dict):
-            if "value" in value or "config_value" in value:
-                flat[str(key)] = value.get("value", value.get("config_value"))
-            else:
-                flat.update(_flat_configs(value))
-    return flat
 
 
 class Reporter(ConsumerRebalanceListener):

@@ -22,6 +22,14 @@ COLUMNS = {
                "test_members_join_and_leave", "test_a_restart_of_the_broker_is_no_rebalance"},
     "admin": {"test_topics_from_creation_to_deletion", "test_delete_group", "test_alter_config", "test_delete_records", "test_log_dirs",
               "test_cluster", "test_elect_leaders", "test_delete_offsets", "test_reassignments", "test_acls_without_an_authorizer"},
+    # Each asked of those only who have it.
+    "maintenance": {
+        "test_check_topic", "test_check_partitions", "test_check_config", "test_replace_configs", "test_reset_config",
+        "test_append_and_subtract_config", "test_list_topics_with_their_configs", "test_broker_configs",
+        "test_acls_cannot_be_changed_without_an_authorizer", "test_describe_topic", "test_topic_ids", "test_topics_by_id", "test_list_offsets",
+        "test_group_offsets", "test_set_group_offset", "test_reset_group_offset", "test_remove_member", "test_groups_in_state",
+        "test_groups_of_type", "test_coordinator", "test_lag", "test_group_offsets_by_topic_id", "test_reassign", "test_producers",
+        "test_features", "test_quorum", "test_metrics_subscriptions", "test_client_instance_id", "test_replica_log_dir", "test_end_of_epoch"},
     "refusals": {"test_topics_that_cannot_be", "test_groups_that_cannot_be_deleted", "test_offsets_that_are_not_there",
                  "test_a_committed_offset_that_is_not_there", "test_a_commit_into_a_group_of_others", "test_reading_a_topic_that_is_not_there"},
 }

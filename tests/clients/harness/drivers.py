@@ -56,17 +56,57 @@ NO_CALL = {
     "sarama-1.61.1-as-2.1.0": {"elect_leaders", "delete_offsets", "reassignments"},
 }
 
+# Calls that not so many have, by the names of the operations: who has them.
+_CONFLUENT, _AIO, _FRANZ, _SARAMA, _KAFKA_GO, _KAFKAJS, _CKJS = CLIENTS[4], CLIENTS[5], GO[0], GO[1:4], GO[4], *NODE
+HAS_CALL = {
+    "check_topic": {*KAFKA_PYTHON, _CONFLUENT, _AIO, *JAVA, *GO, _KAFKAJS},
+    "check_partitions": {*KAFKA_PYTHON, _CONFLUENT, _AIO, *JAVA[1:], _FRANZ, *_SARAMA[1:], _KAFKA_GO, _KAFKAJS},
+    "replace_configs": {*KAFKA_PYTHON[:3], _CONFLUENT, _AIO, *JAVA[:4], _FRANZ, *_SARAMA[1:], _KAFKA_GO, _KAFKAJS},
+    "reset_config": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[2:], _FRANZ, _SARAMA[2], _KAFKA_GO},
+    "append_config": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[2:], _FRANZ, _SARAMA[2], _KAFKA_GO},
+    "check_config": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[2:], _FRANZ, *_SARAMA[1:], _KAFKA_GO, _KAFKAJS},
+    "set_configs": {*_SARAMA[1:]},
+    "alter_broker_config": {*KAFKA_PYTHON, _CONFLUENT, _AIO, *JAVA, _FRANZ, *_SARAMA[1:], _KAFKA_GO, _KAFKAJS},
+    "create_acl": {*KAFKA_PYTHON, _CONFLUENT, *JAVA, _FRANZ, *_SARAMA[1:], _KAFKA_GO, _KAFKAJS},
+    "describe_topic": {*KAFKA_PYTHON[1:], _CONFLUENT, *_SARAMA, _CKJS},
+    "topic_id": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[3:], _CKJS},
+    "topic_of_id": {*JAVA[3:]},
+    "list_offsets": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[2:], _FRANZ, *_SARAMA, _CKJS},
+    "group_offsets": {*KAFKA_PYTHON, _CONFLUENT, _AIO, *JAVA[2:], *GO, *NODE},
+    "set_group_offset": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[2:], _FRANZ, *_SARAMA, _KAFKAJS},
+    "reset_group_offset": {KAFKA_PYTHON[3], _KAFKAJS},
+    "remove_member": {KAFKA_PYTHON[3], *JAVA[2:], _FRANZ, _SARAMA[2], _KAFKA_GO},
+    "groups_in_state": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[2:], _FRANZ, _CKJS},
+    "groups_of_type": {KAFKA_PYTHON[3], _CONFLUENT, *JAVA[3:], _FRANZ, _CKJS},
+    "consumer_group": {_FRANZ},
+    "coordinator": {_AIO, *GO},
+    "lag": {_FRANZ},
+    "group_offsets_by_id": {_FRANZ},
+    "describe_classic_group": {*JAVA[4:]},
+    "reassign": {KAFKA_PYTHON[3], *JAVA[2:], _FRANZ, _SARAMA[2], _KAFKA_GO, _KAFKAJS},
+    "producers": {KAFKA_PYTHON[3], *JAVA[3:], _FRANZ},
+    "features": {KAFKA_PYTHON[3], *JAVA[2:], _FRANZ},
+    "update_feature": {KAFKA_PYTHON[3], *JAVA[2:], _FRANZ, _SARAMA[2]},
+    "quorum_leader": {KAFKA_PYTHON[3], *JAVA[3:]},
+    "metrics_subscriptions": {KAFKA_PYTHON[3], *JAVA[3:], _FRANZ},
+    "client_instance_id": {*JAVA[3:]},
+    "replica_log_dir": {*JAVA[1:]},
+    "end_of_epoch": {_FRANZ},
+}
+
 AGAINST_KAFKA = os.environ.get("BROKER") == "kafka"
 if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11, and of later ones these calls (KIP-896)
     CLIENTS.remove("sarama-1.61.1-as-0.10.2.0")
     NO_CALL["java-0.11.0.3"] |= {"describe_configs", "acls"}
     NO_CALL["java-1.1.1"] |= {"log_dirs", "acls"}
     NO_CALL["kafka-python-2.3.3"] |= {"log_dirs"}
+    HAS_CALL["create_acl"] -= {*JAVA[:2]}
+    HAS_CALL["replica_log_dir"] -= {JAVA[1]}
 
 
 def can(client, *operations):
     """Whether the library has a call for each of them."""
-    return NO_CALL.get(client, set()).isdisjoint(operations)
+    return NO_CALL.get(client, set()).isdisjoint(operations) and all(client in HAS_CALL.get(one, CLIENTS) for one in operations)
 
 
 class DriverError(Exception):

@@ -1,6 +1,6 @@
 """The harness's own hand on a broker, by confluent-kafka: sets the scene and looks at the outcome."""
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from .process import eventually
@@ -56,10 +56,18 @@ class Hand:
         finally:
             consumer.close()
 
-    def configs(self, topic):
-        """Every config of a topic, as DescribeConfigs tells it."""
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    def configs(self, name, kind=ConfigResource.Type.TOPIC):
+        """Every config of a topic, or a broker, as DescribeConfigs tells it."""
+        resource = ConfigResource(kind, name)
         return {name: entry.value for name, entry in self.admin.describe_configs([resource])[resource].result(10).items()}
+
+    def broker_configs(self):
+        return self.configs("1", ConfigResource.Type.BROKER)
+
+    def topic_id(self, topic):
+        """Kafka's way to write it: base64 for file names, without the padding."""
+        found = str(self.admin.describe_topics(TopicCollection([topic]))[topic].result(10).topic_id)
+        return found.translate(str.maketrans("+/", "-_", "="))
 
     def ends(self, topic, partition=0):
         """Log start and high watermark; None while there is no such topic."""

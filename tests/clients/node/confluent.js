@@ -173,6 +173,44 @@ function calls(bootstrap) {
       return Number((await one.fetchTopicOffsets(topic)).find(p => p.partition === partition).low)
     },
 
+    async describe_topic({ topic }) {
+      const [found] = await (await admin()).fetchTopicMetadata({ topics: [topic] })
+      return found.partitions.sort((a, b) => a.partitionId - b.partitionId).map(p => p.leader)
+    },
+
+    topic_id: async ({ topic }) => (await (await admin()).fetchTopicMetadata({ topics: [topic] }))[0].topicId.base64,
+
+    // Only in the interface it took over from node-rdkafka.
+    async list_offsets({ topic, partition }) {
+      const one = RdKafka.AdminClient.create({ 'bootstrap.servers': bootstrap })
+      const { EARLIEST, LATEST, MAX_TIMESTAMP } = RdKafka.OffsetSpec
+      try {
+        const found = []
+        for (const offset of [EARLIEST, LATEST, MAX_TIMESTAMP]) {
+          const [listed] = await promisify(one.listOffsets).call(one, [{ topic, partition, offset }], { timeout: TIMEOUT })
+          found.push(listed.offset)
+        }
+        return found
+      } finally {
+        one.disconnect()
+      }
+    },
+
+    async group_offsets({ group, topic }) {
+      const [found] = await (await admin()).fetchOffsets({ groupId: group, topics: [topic] })
+      return Object.fromEntries((found ? found.partitions : []).filter(p => Number(p.offset) >= 0).map(p => [p.partition, Number(p.offset)]))
+    },
+
+    async groups_in_state({ state }) {
+      const matchConsumerGroupStates = [RdKafka.KafkaJS.ConsumerGroupStates[state.toUpperCase()]]
+      return (await (await admin()).listGroups({ matchConsumerGroupStates })).groups.map(g => g.groupId).sort()
+    },
+
+    async groups_of_type({ type }) {
+      const matchConsumerGroupTypes = [RdKafka.KafkaJS.ConsumerGroupTypes[type.toUpperCase()]]
+      return (await (await admin()).listGroups({ matchConsumerGroupTypes })).groups.map(g => g.groupId).sort()
+    },
+
     list_groups: async () => (await (await admin()).listGroups()).groups.map(g => g.groupId).sort(),
 
     async describe_group({ group }) {

@@ -1,7 +1,10 @@
 // Drives KafkaJS. It reads in groups only: to read one partition is to join a group of one's own and seek.
 'use strict'
 
-const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
+const {
+  Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, AclResourceTypes, AclOperationTypes, AclPermissionTypes,
+  ResourcePatternTypes, logLevel,
+} = require('kafkajs')
 const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
 const { SETTLE, emit, say, pack, unpack, headersIn, sleep, main } = require('./lines')
@@ -248,16 +251,16 @@ function calls(bootstrap) {
 
     delete_topic: ({ topic }) => admin(one => one.deleteTopics({ topics: [topic] })),
 
-    create_partitions: ({ topic, total }) => admin(async one => {
+    create_partitions: ({ topic, total, validateOnly = false }) => admin(async one => {
       try {
-        await one.createPartitions({ topicPartitions: [{ topic, count: total }] })
+        await one.createPartitions({ topicPartitions: [{ topic, count: total }], validateOnly })
       } catch (error) {
         throw new Error(`${error.type || (error.errors || []).map(e => e.type)} ${error.message}`)
       }
     }),
 
-    describe_configs: ({ topic }) => admin(async one => {
-      const answer = await one.describeConfigs({ resources: [{ type: 2, name: topic }], includeSynonyms: false })
+    describe_configs: ({ topic, kind = 'topic' }) => admin(async one => {
+      const answer = await one.describeConfigs({ resources: [{ type: ConfigResourceTypes[kind.toUpperCase()], name: topic }], includeSynonyms: false })
       return Object.fromEntries(answer.resources[0].configEntries.map(entry => [entry.configName, entry.configValue]))
     }),
 
@@ -268,8 +271,55 @@ function calls(bootstrap) {
       return { state: found.state, members: found.members.length }
     }),
 
-    alter_config: ({ topic, key: name, value }) => admin(async one => {
-      await one.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries: [{ name, value }] }] })
+    alter_config: ({ topic, key: name, value, kind = 'topic' }) => admin(async one => {
+      await one.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes[kind.toUpperCase()], name: topic, configEntries: [{ name, value }] }] })
+    }),
+
+    replace_configs: ({ topic, configs }) => admin(async one => {
+      const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
+      await one.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }] })
+    }),
+
+    check_config: ({ topic, key: name, value }) => admin(async one => {
+      await one.alterConfigs({ validateOnly: true, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name, value }] }] })
+    }),
+
+    check_partitions(request) {
+      return this.create_partitions({ ...request, validateOnly: true })
+    },
+
+    check_topic: ({ topic, partitions }) => admin(async one => {
+      await one.createTopics({ topics: [{ topic, numPartitions: partitions }], validateOnly: true, waitForLeaders: false })
+    }),
+
+    group_offsets: ({ group, topic }) => admin(async one => {
+      const [found] = await one.fetchOffsets({ groupId: group, topics: [topic] })
+      return Object.fromEntries(found.partitions.filter(p => Number(p.offset) >= 0).map(p => [p.partition, Number(p.offset)]))
+    }),
+
+    set_group_offset: ({ group, topic, partition, offset }) => admin(async one => {
+      await one.setOffsets({ groupId: group, topic, partitions: [{ partition, offset: String(offset) }] })
+    }),
+
+    // All partitions of the topic, not one alone.
+    reset_group_offset: ({ group, topic }) => admin(async one => { await one.resetOffsets({ groupId: group, topic, earliest: true }) }),
+
+    reassign: ({ topic, partition, replicas }) => admin(async one => {
+      await one.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas }] }] })
+    }),
+
+    create_acl: () => admin(async one => {
+      await one.createAcls({ acl: [{
+        resourceType: AclResourceTypes.TOPIC, resourceName: 'any', resourcePatternType: ResourcePatternTypes.LITERAL,
+        principal: 'User:me', host: '*', operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.ALLOW,
+      }] })
+    }),
+
+    delete_acls: () => admin(async one => {
+      await one.deleteAcls({ filters: [{
+        resourceType: AclResourceTypes.ANY, resourcePatternType: ResourcePatternTypes.ANY,
+        operation: AclOperationTypes.ANY, permissionType: AclPermissionTypes.ANY,
+      }] })
     }),
 
     // It keeps the low watermark to itself: the answer is where the partition begins afterwards.

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"sort"
 	"sync"
@@ -18,7 +19,7 @@ import (
 func main() {
 	line.Main(func(bootstrap string) map[string]line.Operation {
 		d := driver{bootstrap}
-		return map[string]line.Operation{
+		operations := map[string]line.Operation{
 			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "read_at": d.readAt, "ends": d.ends,
 			"offsets_for_times": d.offsetsForTimes, "pause": d.pause, "commit": d.commit,
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
@@ -26,6 +27,8 @@ func main() {
 			"list_groups": d.listGroups, "describe_group": d.describeGroup, "delete_group": d.deleteGroup,
 			"alter_config": d.alterConfig, "delete_records": d.deleteRecords, "log_dirs": d.logDirs, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
+		maps.Copy(operations, d.maintenance())
+		return operations
 	}, member)
 }
 
@@ -297,14 +300,22 @@ func (d driver) deleteTopic(r line.Request) (any, error) {
 
 func (d driver) createPartitions(r line.Request) (any, error) {
 	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
-		answers, err := admin.UpdatePartitions(ctx, r.Total, r.Topic)
+		update := admin.UpdatePartitions
+		if r.Op == "check_partitions" {
+			update = admin.ValidateUpdatePartitions
+		}
+		answers, err := update(ctx, r.Total, r.Topic)
 		return nil, errors.Join(err, answers.Error())
 	})
 }
 
 func (d driver) describeConfigs(r line.Request) (any, error) {
 	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
-		described, err := admin.DescribeTopicConfigs(ctx, r.Topic)
+		describe := func() (kadm.ResourceConfigs, error) { return admin.DescribeTopicConfigs(ctx, r.Topic) }
+		if r.Kind == "broker" {
+			describe = func() (kadm.ResourceConfigs, error) { return admin.DescribeBrokerConfigs(ctx, 1) }
+		}
+		described, err := describe()
 		if err != nil {
 			return nil, err
 		}
@@ -346,11 +357,21 @@ func (d driver) deleteGroup(r line.Request) (any, error) {
 
 func (d driver) alterConfig(r line.Request) (any, error) {
 	return d.admin(func(ctx context.Context, admin *kadm.Client) (any, error) {
-		answers, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: r.Key, Value: &r.Value}}, r.Topic)
-		for _, one := range answers {
-			err = errors.Join(err, one.Err)
+		changes := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: r.Key, Value: &r.Value}}
+		switch r.Op {
+		case "reset_config":
+			changes[0] = kadm.AlterConfig{Op: kadm.DeleteConfig, Name: r.Key}
+		case "append_config":
+			changes[0].Op = kadm.AppendConfig
+		case "subtract_config":
+			changes[0].Op = kadm.SubtractConfig
+		case "check_config":
+			return altered(admin.ValidateAlterTopicConfigs(ctx, changes, r.Topic))
 		}
-		return nil, err
+		if r.Kind == "broker" {
+			return altered(admin.AlterBrokerConfigs(ctx, changes, 1))
+		}
+		return altered(admin.AlterTopicConfigs(ctx, changes, r.Topic))
 	})
 }
 

@@ -70,6 +70,13 @@ type Request struct {
 	Key        string            `json:"key"`
 	Value      string            `json:"value"`
 	Before     int64             `json:"before"`
+	Kind       string            `json:"kind"` // whose configs: "broker", or else a topic's
+	Replicas   []int32           `json:"replicas"`
+	Instance   string            `json:"instance"`
+	State      string            `json:"state"`
+	Type       string            `json:"type"`
+	Feature    string            `json:"feature"`
+	Level      int16             `json:"level"`
 }
 
 // Left counts the records of each partition that are still to be read.

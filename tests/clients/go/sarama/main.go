@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"sort"
 	"sync"
@@ -17,7 +18,7 @@ import (
 func main() {
 	line.Main(func(bootstrap string) map[string]line.Operation {
 		d := driver{bootstrap}
-		return map[string]line.Operation{
+		operations := map[string]line.Operation{
 			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "read_at": d.readAt, "ends": d.ends,
 			"offsets_for_times": d.offsetsForTimes, "pause": d.pause, "commit": d.commit,
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
@@ -25,6 +26,8 @@ func main() {
 			"list_groups": d.listGroups, "describe_group": d.describeGroup, "delete_group": d.deleteGroup,
 			"alter_config": d.alterConfig, "delete_records": d.deleteRecords, "log_dirs": d.logDirs, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
+		maps.Copy(operations, d.maintenance())
+		return operations
 	}, member)
 }
 
@@ -357,13 +360,13 @@ func (d driver) deleteTopic(r line.Request) (any, error) {
 
 func (d driver) createPartitions(r line.Request) (any, error) {
 	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
-		return nil, admin.CreatePartitions(r.Topic, int32(r.Total), nil, false)
+		return nil, admin.CreatePartitions(r.Topic, int32(r.Total), nil, r.Op == "check_partitions")
 	})
 }
 
 func (d driver) describeConfigs(r line.Request) (any, error) {
 	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
-		entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: r.Topic})
+		entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: resource(r), Name: r.Topic})
 		found := map[string]string{}
 		for _, entry := range entries {
 			found[entry.Name] = entry.Value
@@ -403,11 +406,20 @@ func (d driver) deleteGroup(r line.Request) (any, error) {
 
 func (d driver) alterConfig(r line.Request) (any, error) {
 	return d.admin(func(admin sarama.ClusterAdmin) (any, error) {
+		check := r.Op == "check_config"
 		if !config().Version.IsAtLeast(sarama.V2_3_0_0) {
-			return nil, admin.AlterConfig(sarama.TopicResource, r.Topic, map[string]*string{r.Key: &r.Value}, false)
+			return nil, admin.AlterConfig(resource(r), r.Topic, map[string]*string{r.Key: &r.Value}, check)
 		}
-		set := sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &r.Value}
-		return nil, admin.IncrementalAlterConfig(sarama.TopicResource, r.Topic, map[string]sarama.IncrementalAlterConfigsEntry{r.Key: set}, false)
+		change := sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &r.Value}
+		switch r.Op {
+		case "reset_config":
+			change = sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationDelete}
+		case "append_config":
+			change.Operation = sarama.IncrementalAlterConfigsOperationAppend
+		case "subtract_config":
+			change.Operation = sarama.IncrementalAlterConfigsOperationSubtract
+		}
+		return nil, admin.IncrementalAlterConfig(resource(r), r.Topic, map[string]sarama.IncrementalAlterConfigsEntry{r.Key: change}, check)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"runtime/debug"
 	"sort"
@@ -20,7 +21,7 @@ func main() {
 	line.Main(func(bootstrap string) map[string]line.Operation {
 		d := driver{bootstrap, &kafka.Client{Addr: kafka.TCP(bootstrap), Timeout: 20 * time.Second}}
 		// It has no pause; programs stop calling ReadMessage.
-		return map[string]line.Operation{
+		operations := map[string]line.Operation{
 			"versions": d.versions, "produce": d.produce, "consume": d.consume, "seek": d.seek, "read_at": d.readAt, "ends": d.ends,
 			"offsets_for_times": d.offsetsForTimes, "commit": d.commit,
 			"list_topics": d.listTopics, "partitions_for_topic": d.partitionsForTopic, "create_topic": d.createTopic,
@@ -28,6 +29,8 @@ func main() {
 			"list_groups": d.listGroups, "describe_group": d.describeGroup, "delete_group": d.deleteGroup,
 			"alter_config": d.alterConfig, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
+		maps.Copy(operations, d.maintenance())
+		return operations
 	}, member)
 }
 
@@ -285,7 +288,7 @@ func (d driver) deleteTopic(r line.Request) (any, error) {
 
 func (d driver) createPartitions(r line.Request) (any, error) {
 	answer, err := d.client.CreatePartitions(context.Background(), &kafka.CreatePartitionsRequest{
-		Topics: []kafka.TopicPartitionsConfig{{Name: r.Topic, Count: int32(r.Total)}}})
+		Topics: []kafka.TopicPartitionsConfig{{Name: r.Topic, Count: int32(r.Total)}}, ValidateOnly: r.Op == "check_partitions"})
 	if err != nil {
 		return nil, err
 	}
@@ -294,7 +297,7 @@ func (d driver) createPartitions(r line.Request) (any, error) {
 
 func (d driver) describeConfigs(r line.Request) (any, error) {
 	answer, err := d.client.DescribeConfigs(context.Background(), &kafka.DescribeConfigsRequest{
-		Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: r.Topic}}})
+		Resources: []kafka.DescribeConfigRequestResource{{ResourceType: resource(r), ResourceName: r.Topic}}})
 	if err != nil {
 		return nil, err
 	}
@@ -336,10 +339,14 @@ func (d driver) deleteGroup(r line.Request) (any, error) {
 }
 
 func (d driver) alterConfig(r line.Request) (any, error) {
+	// check_config is not among them, and sets.
+	how := map[string]kafka.ConfigOperation{
+		"reset_config": kafka.ConfigOperationDelete, "append_config": kafka.ConfigOperationAppend, "subtract_config": kafka.ConfigOperationSubtract}[r.Op]
 	answer, err := d.client.IncrementalAlterConfigs(context.Background(), &kafka.IncrementalAlterConfigsRequest{
+		ValidateOnly: r.Op == "check_config",
 		Resources: []kafka.IncrementalAlterConfigsRequestResource{{
-			ResourceType: kafka.ResourceTypeTopic, ResourceName: r.Topic,
-			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: r.Key, Value: r.Value, ConfigOperation: kafka.ConfigOperationSet}}}}})
+			ResourceType: resource(r), ResourceName: r.Topic,
+			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: r.Key, Value: r.Value, ConfigOperation: how}}}}})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,12 @@ import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.AdminClient;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.resource.Resource;
+import org.apache.kafka.common.resource.ResourceType;
 
 /** What of the admin client has changed its form since, or came later: here neither groups nor more partitions. */
 class AdminCalls {
@@ -11,6 +17,10 @@ class AdminCalls {
 
     static TopicDescription describe(AdminClient admin, String topic) throws Exception {
         return admin.describeTopics(List.of(topic)).all().get().get(topic);
+    }
+
+    static AclBinding acl() {
+        return new AclBinding(new Resource(ResourceType.TOPIC, "any"), new AccessControlEntry("User:me", "*", AclOperation.READ, AclPermissionType.ALLOW));
     }
 
     static NewTopic topic(String name, int partitions) {

@@ -12,6 +12,7 @@ import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
@@ -94,6 +95,11 @@ public class Driver {
 
     static String pack(byte[] data) {
         return data == null ? null : Base64.getEncoder().encodeToString(data);
+    }
+
+    /** Whose configs are meant: a topic's, or a broker's if the request says so. */
+    static ConfigResource resource(JsonNode request) {
+        return new ConfigResource(ConfigResource.Type.valueOf(request.path("kind").asText("topic").toUpperCase()), request.get("topic").asText());
     }
 
     static TopicPartition partition(JsonNode request) {

@@ -2,19 +2,32 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.AdminClient;
+import org.apache.kafka.clients.admin.CreatePartitionsOptions;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.resource.Resource;
+import org.apache.kafka.common.resource.ResourceType;
 
 /** More partitions (KIP-195). */
 class AdminCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {
         operations.put("create_partitions", request -> admin.get().createPartitions(
-                Map.of(request.get("topic").asText(), NewPartitions.increaseTo(request.get("total").asInt()))).all().get());
+                Map.of(request.get("topic").asText(), NewPartitions.increaseTo(request.get("total").asInt())),
+                new CreatePartitionsOptions().validateOnly(request.get("op").asText().equals("check_partitions"))).all().get());
+        operations.put("check_partitions", operations.get("create_partitions"));
     }
 
     static TopicDescription describe(AdminClient admin, String topic) throws Exception {
         return admin.describeTopics(List.of(topic)).all().get().get(topic);
+    }
+
+    static AclBinding acl() {
+        return new AclBinding(new Resource(ResourceType.TOPIC, "any"), new AccessControlEntry("User:me", "*", AclOperation.READ, AclPermissionType.ALLOW));
     }
 
     static NewTopic topic(String name, int partitions) {

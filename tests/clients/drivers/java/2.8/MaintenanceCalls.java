@@ -1,29 +1,40 @@
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.admin.AdminClient;
 import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.AlterConfigsOptions;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.TopicPartitionReplica;
 
-/** One config at a time (KIP-339), elections (KIP-460), offsets deleted (KIP-496), reassignments (KIP-455). */
+/** One config at a time (KIP-339), elections (KIP-460), offsets listed (KIP-396) and deleted (KIP-496), reassignments (KIP-455), features (KIP-584). */
 class MaintenanceCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {
-        operations.put("alter_config", request -> {
-            ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, request.get("topic").asText());
-            ConfigEntry entry = new ConfigEntry(request.get("key").asText(), request.get("value").asText());
-            AlterConfigOp set = new AlterConfigOp(entry, AlterConfigOp.OpType.SET);
-            return admin.get().incrementalAlterConfigs(Map.of(resource, List.of(set))).all().get();
-        });
+        operations.put("alter_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.SET));
+        operations.put("reset_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.DELETE));
+        operations.put("append_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.APPEND));
+        operations.put("subtract_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.SUBTRACT));
+        operations.put("check_config", operations.get("alter_config"));
         operations.put("delete_records", request -> {
             TopicPartition partition = Driver.partition(request);
             RecordsToDelete before = RecordsToDelete.beforeOffset(request.get("before").asLong());
             return admin.get().deleteRecords(Map.of(partition, before)).lowWatermarks().get(partition).get().lowWatermark();
+        });
+        operations.put("replica_log_dir", request -> {
+            int broker = admin.get().describeCluster().nodes().get().iterator().next().id();
+            var replica = new TopicPartitionReplica(request.get("topic").asText(), request.get("partition").asInt(), broker);
+            return admin.get().describeReplicaLogDirs(List.of(replica)).all().get().get(replica).getCurrentReplicaLogDir();
         });
         operations.put("log_dirs", request -> {
             List<Long> sizes = new ArrayList<>();
@@ -43,5 +54,33 @@ class MaintenanceCalls {
         operations.put("delete_offsets", request -> admin.get().deleteConsumerGroupOffsets(
                 request.get("group").asText(), Set.of(Driver.partition(request))).all().get());
         operations.put("reassignments", request -> admin.get().listPartitionReassignments().reassignments().get().size());
+        operations.put("reassign", request -> {
+            List<Integer> replicas = new ArrayList<>();
+            request.get("replicas").forEach(one -> replicas.add(one.asInt()));
+            var wanted = replicas.isEmpty() ? Optional.<NewPartitionReassignment>empty() : Optional.of(new NewPartitionReassignment(replicas));
+            return admin.get().alterPartitionReassignments(Map.of(Driver.partition(request), wanted)).all().get();
+        });
+        operations.put("features", request -> {
+            Map<String, Integer> found = new TreeMap<>();
+            admin.get().describeFeatures().featureMetadata().get().finalizedFeatures()
+                    .forEach((name, levels) -> found.put(name, (int) levels.maxVersionLevel()));
+            return found;
+        });
+        operations.put("update_feature", request -> admin.get().updateFeatures(
+                Map.of(request.get("feature").asText(), Renamed.feature((short) request.get("level").asInt())), new UpdateFeaturesOptions()).all().get());
+        operations.put("list_offsets", request -> {
+            List<Long> found = new ArrayList<>();
+            for (OffsetSpec spec : Renamed.offsetSpecs()) {
+                found.add(admin.get().listOffsets(Map.of(Driver.partition(request), spec)).partitionResult(Driver.partition(request)).get().offset());
+            }
+            return found;
+        });
+    }
+
+    private static Object alter(AdminClient admin, JsonNode request, AlterConfigOp.OpType how) throws Exception {
+        ConfigEntry entry = new ConfigEntry(request.get("key").asText(), request.path("value").asText());
+        boolean check = request.get("op").asText().equals("check_config");
+        return admin.incrementalAlterConfigs(
+                Map.of(Driver.resource(request), List.of(new AlterConfigOp(entry, how))), new AlterConfigsOptions().validateOnly(check)).all().get();
     }
 }
