@@ -102,8 +102,35 @@ def test_a_committed_offset_that_is_not_there(broker, name, client, committed):
     assert member.read == {0: list(range(4, 10))}
 
 
-# Who was not let in calls it by the member id, the generation or the commit that was wrong.
-NO_MEMBER = "(?i)unknown.?member|is not (in the current group|known|aware)|commit.?failed|cannot be completed"
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_session_that_is_too_short(broker, name, client):
+    """A member that asks for less than the broker's group.min.session.timeout.ms is told so, and is not let in."""
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    with Member(client, broker.bootstrap, name, name, 2_000) as member:
+        told = "(?i)invalid.?session.?timeout|session timeout is (not within|outside)"
+        eventually("it is told", lambda: re.search(told, "".join(member.errors)), seconds=30)
+    assert hand.group(name)[1] == []
+
+
+@pytest.mark.parametrize("client", WITH_ADMIN)
+def test_a_group_that_is_not_there(driver, broker, name, client):
+    """Newer versions of DescribeGroups have an error for it, older ones a state."""
+    if not can(client, "describe_group"):
+        pytest.skip(f"{client} has no call for it")
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    hand.commit(f"{name}-other", name, 0, 0)  # so that Kafka has a coordinator: not every client waits for it
+    try:
+        assert driver.call("describe_group", group=name) == {"state": "Dead", "members": 0}
+    except DriverError as error:
+        assert re.search("(?i)group.?id.?not.?found|group.*not found", str(error)), error
+    groups = driver.call("list_groups")
+    assert f"{name}-other" in groups and name not in groups
+
+
+# Java's, and older kafka-python's, CommitFailed is the same error with much advice.
+NO_MEMBER = "(?i)unknown.?member|member is not known|CommitFailed.*since the group has already"
 
 
 @pytest.mark.parametrize("client", WITH_ADMIN)
@@ -141,9 +168,13 @@ UNKNOWN_TOPIC = "(?i)unknown.?topic|does not (host|exist)|not have"
 TELLS_OF_NO_TOPIC = {client for client in CLIENTS if client.startswith(("kcat", "sarama", "kafkajs", "franz"))}
 
 
+# Before Java 3.9, and by kafka-python, a writer is told that it waited in vain, not what for.
+NO_METADATA = f"{UNKNOWN_TOPIC}|failed to update metadata|not present in metadata"
+
+
 @pytest.mark.parametrize("client", CLIENTS)
-def test_reading_a_topic_that_is_not_there(strict_broker, name, client):
-    """A reader says so or waits for it; either way reading does not create it, and it is read as soon as it is there."""
+def test_a_topic_that_is_not_there(strict_broker, name, client):
+    """A writer hears of it, a reader does or waits for it; neither creates it, and it is read as soon as it is there."""
     hand = Hand(strict_broker.bootstrap)
     reading = dict(topic=name, partition=0, offset=0, timeout=60)
     with Driver(client, strict_broker.bootstrap) as driver:
@@ -151,6 +182,8 @@ def test_reading_a_topic_that_is_not_there(strict_broker, name, client):
             assert driver.call("partitions_for_topic", topic=name) == []
         except DriverError as error:
             assert re.search(UNKNOWN_TOPIC, str(error)), error
+        with pytest.raises(DriverError, match=NO_METADATA):
+            pytest.fail(f"written at {driver.produce(name, [record(value=b'x')], bears_ms=2000)}")
         if client in TELLS_OF_NO_TOPIC:
             with pytest.raises(DriverError, match=UNKNOWN_TOPIC):
                 pytest.fail(f"read {driver.call('read_at', **reading)}")
@@ -161,3 +194,4 @@ def test_reading_a_topic_that_is_not_there(strict_broker, name, client):
         hand.create_topic(name)
         hand.produce(name, [b"x"])
         assert (driver.answer(70) if driver.asked else driver.call("read_at", **reading)) == [0]
+        assert driver.produce(name, [record(value=b"y")]) == ([1] if client != "kcat" else None)

@@ -11,6 +11,8 @@ from harness.drivers import AGAINST_KAFKA, CLIENTS, Driver, DriverError, Member,
 from harness.hand import Hand
 from harness.process import eventually
 
+NO_MEMBER = "(?i)unknown.?member|member is not known"
+
 
 def by_those_with(operation):
     return pytest.mark.parametrize("client", [client for client in CLIENTS if can(client, operation)])
@@ -187,7 +189,7 @@ def test_set_group_offset(driver, broker, name, client):
     with Member("confluent-kafka-2.16.1", broker.bootstrap, name, name, 45_000) as member:
         eventually("it has committed", lambda: member.pump().committed == {0: 10}, seconds=30)
         assert member.read == {0: [6, 7, 8, 9]}
-        with pytest.raises(DriverError, match="(?i)unknown.?member|not (empty|aware|in the|known)|no running instances|is not.*member|active members"):
+        with pytest.raises(DriverError, match=f"{NO_MEMBER}|no running instances"):
             driver.call("set_group_offset", group=name, topic=name, partition=0, offset=2)
         assert hand.committed(name, name, 1) == {0: 10}
         member.leave()
@@ -218,7 +220,7 @@ def test_remove_member(driver, broker, name, client):
     eventually("it has joined", lambda: static.poll(0.1) or static.assignment(), seconds=30)
     static.close()
     assert len(hand.group(name)[1]) == 1
-    with pytest.raises(DriverError, match="(?i)unknown.?member|not (aware|known|in the)|is not.*member|member.*(not|unknown)"):
+    with pytest.raises(DriverError, match=NO_MEMBER):
         driver.call("remove_member", group=name, instance="two")
     assert len(hand.group(name)[1]) == 1
     driver.call("remove_member", group=name, instance="one")
@@ -262,7 +264,10 @@ def test_groups_of_type(driver, broker, name, client):
 
 
 @by_those_with("coordinator")
-def test_coordinator(driver, name, client):
+def test_coordinator(driver, broker, name, client):
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    hand.commit(name, name, 0, 0)  # Kafka has none before the first
     assert driver.call("coordinator", group=name) == 1
 
 

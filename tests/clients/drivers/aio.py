@@ -50,9 +50,9 @@ class Operations:
     async def versions(self):
         return {"library": aiokafka.__version__}
 
-    async def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20):
+    async def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20, bears_ms=40_000):
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap, acks={"0": 0, "1": 1, "all": "all"}[acks], linger_ms=linger_ms,
+            bootstrap_servers=self.bootstrap, request_timeout_ms=bears_ms, acks={"0": 0, "1": 1, "all": "all"}[acks], linger_ms=linger_ms,
             compression_type=None if codec == "none" else codec, enable_idempotence=idempotent, max_request_size=4 << 20)
         await producer.start()
         try:

@@ -32,9 +32,9 @@ class Operations:
     def versions(self):
         return {"library": confluent_kafka.__version__, "librdkafka": confluent_kafka.libversion()[0]}
 
-    def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20):
+    def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20, bears_ms=30_000):
         producer = Producer({"bootstrap.servers": self.bootstrap, "acks": acks, "compression.type": codec,
-                             "enable.idempotence": idempotent, "linger.ms": linger_ms})
+                             "enable.idempotence": idempotent, "linger.ms": linger_ms, "topic.metadata.propagation.max.ms": bears_ms})
         outcome = {}
         for number, r in enumerate(records):
             producer.produce(topic, value=unpack(r["value"]), key=unpack(r["key"]), partition=partition,
@@ -283,7 +283,9 @@ def member(bootstrap, group, topic, session_ms, protocol="classic"):
     while not leaving.is_set():
         read = {}
         for message in consumer.consume(50, 0.1):
-            if not message.error():
+            if message.error():
+                sys.stderr.write("poll: %s\n" % message.error())
+            else:
                 read.setdefault(message.partition(), []).append(message.offset())
         if not read:
             continue

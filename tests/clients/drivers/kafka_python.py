@@ -33,9 +33,9 @@ class Operations(Maintenance):
     def versions(self):
         return {"library": kafka.__version__, "python": "%d.%d" % sys.version_info[:2]}
 
-    def produce(self, topic, partition, codec, acks, records, linger_ms=20):
+    def produce(self, topic, partition, codec, acks, records, linger_ms=20, bears_ms=60_000):
         producer = KafkaProducer(
-            bootstrap_servers=self.bootstrap, acks={"0": 0, "1": 1, "all": "all"}[acks], linger_ms=linger_ms,
+            bootstrap_servers=self.bootstrap, max_block_ms=bears_ms, acks={"0": 0, "1": 1, "all": "all"}[acks], linger_ms=linger_ms,
             compression_type=None if codec == "none" else codec, max_request_size=4 << 20, **self.pinned)
         try:
             futures = [

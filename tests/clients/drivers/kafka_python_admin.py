@@ -135,7 +135,8 @@ class Maintenance:
     def list_offsets(self, topic, partition):
         from kafka.admin import OffsetSpec
         tp = TopicPartition(topic, partition)
-        return [self.admin.list_partition_offsets({tp: spec})[tp].offset for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST, OffsetSpec.MAX_TIMESTAMP)]
+        specs = OffsetSpec.EARLIEST, OffsetSpec.LATEST, OffsetSpec.MAX_TIMESTAMP
+        return [self.admin.list_partition_offsets({tp: spec})[tp].offset for spec in specs]
 
     def group_offsets(self, group, topic):
         found = self.admin.list_group_offsets(group)[group] if VERSION >= (3, 0) else self.admin.list_consumer_group_offsets(group)

@@ -24,10 +24,11 @@ class Operations:
     def versions(self):
         return {"kcat": subprocess.run(["kcat", "-V"], capture_output=True).stdout.decode().split("Version ")[1].split("(")[0]}
 
-    def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20):
+    def produce(self, topic, partition, codec, acks, records, idempotent=False, linger_ms=20, bears_ms=30_000):
         """kcat takes one record per file: run once per record, its headers as options, -Z for null."""
         common = ["-P", "-b", self.bootstrap, "-t", topic, "-p", str(partition), "-z", codec,
-                  "-X", "acks=" + acks, "-X", "enable.idempotence=%s" % str(idempotent).lower()]
+                  "-X", "acks=" + acks, "-X", "enable.idempotence=%s" % str(idempotent).lower(),
+                  "-X", "topic.metadata.propagation.max.ms=%d" % bears_ms]
         for r in records:
             key, value = unpack(r["key"]), unpack(r["value"])
             headers = [word for name, text in r["headers"]

@@ -225,7 +225,10 @@ class Driver:
         return self.process.poll() is None and not self.asked
 
     def produce(self, topic, records, partition=0, codec="none", acks="all", patience=60, **more):
-        """Sends and waits for every acknowledgement; returns their offsets (None for acks=0)."""
+        """Sends and waits for every acknowledgement; returns their offsets (None for acks=0).
+
+        `bears_ms`, where a library has a setting for it, is how long it bears a topic that is not there.
+        """
         return self.call("produce", patience, topic=topic, partition=partition, codec=codec, acks=acks,
                          records=[to_json(r) for r in records], **more)
 

@@ -45,10 +45,10 @@ function calls(bootstrap) {
   return {
     versions: () => ({ library: require('@confluentinc/kafka-javascript/package.json').version, librdkafka: RdKafka.librdkafkaVersion, node: process.version }),
 
-    async produce({ topic, partition, codec, acks, records, idempotent = false }) {
+    async produce({ topic, partition, codec, acks, records, idempotent = false, bears_ms: bearsMs = 30_000 }) {
       const producer = kafka.producer({
         kafkaJS: { idempotent, acks: { 0: 0, 1: 1, all: -1 }[acks], compression: codec, allowAutoTopicCreation: true },
-        'linger.ms': 20, 'message.max.bytes': 4 << 20,
+        'linger.ms': 20, 'message.max.bytes': 4 << 20, 'topic.metadata.propagation.max.ms': bearsMs,
       })
       await producer.connect()
       try {

@@ -260,7 +260,8 @@ function calls(bootstrap) {
     }),
 
     describe_configs: ({ topic, kind = 'topic' }) => admin(async one => {
-      const answer = await one.describeConfigs({ resources: [{ type: ConfigResourceTypes[kind.toUpperCase()], name: topic }], includeSynonyms: false })
+      const type = ConfigResourceTypes[kind.toUpperCase()]
+      const answer = await one.describeConfigs({ resources: [{ type, name: topic }], includeSynonyms: false })
       return Object.fromEntries(answer.resources[0].configEntries.map(entry => [entry.configName, entry.configValue]))
     }),
 
@@ -271,18 +272,18 @@ function calls(bootstrap) {
       return { state: found.state, members: found.members.length }
     }),
 
-    alter_config: ({ topic, key: name, value, kind = 'topic' }) => admin(async one => {
-      await one.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes[kind.toUpperCase()], name: topic, configEntries: [{ name, value }] }] })
-    }),
-
-    replace_configs: ({ topic, configs }) => admin(async one => {
+    replace_configs: ({ topic, configs, kind = 'topic', validateOnly = false }) => admin(async one => {
       const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
-      await one.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }] })
+      await one.alterConfigs({ validateOnly, resources: [{ type: ConfigResourceTypes[kind.toUpperCase()], name: topic, configEntries }] })
     }),
 
-    check_config: ({ topic, key: name, value }) => admin(async one => {
-      await one.alterConfigs({ validateOnly: true, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name, value }] }] })
-    }),
+    alter_config({ key, value, ...request }) {
+      return this.replace_configs({ ...request, configs: { [key]: value } })
+    },
+
+    check_config(request) {
+      return this.alter_config({ ...request, validateOnly: true })
+    },
 
     check_partitions(request) {
       return this.create_partitions({ ...request, validateOnly: true })

@@ -485,7 +485,9 @@ func member(ctx context.Context, bootstrap string, settings line.Member) error {
 	}
 	defer client.CloseAllowingRebalance()
 	for ctx.Err() == nil {
-		records := client.PollRecords(ctx, 50).Records()
+		fetches := client.PollRecords(ctx, 50)
+		fetches.EachError(func(_ string, _ int32, err error) { line.Say("poll: %v", err) })
+		records := fetches.Records()
 		if len(records) > 0 {
 			read, next := map[int32][]int64{}, map[int32]int64{}
 			for _, one := range records {

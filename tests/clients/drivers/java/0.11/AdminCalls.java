@@ -20,7 +20,8 @@ class AdminCalls {
     }
 
     static AclBinding acl() {
-        return new AclBinding(new Resource(ResourceType.TOPIC, "any"), new AccessControlEntry("User:me", "*", AclOperation.READ, AclPermissionType.ALLOW));
+        return new AclBinding(new Resource(ResourceType.TOPIC, "any"),
+                new AccessControlEntry("User:me", "*", AclOperation.READ, AclPermissionType.ALLOW));
     }
 
     static NewTopic topic(String name, int partitions) {

@@ -50,6 +50,7 @@ class Records {
         // Left to the library unless the request names it: since 3.0 it is idempotent by default, where acks allow it.
         if (request.has("idempotent")) settings.put("enable.idempotence", request.get("idempotent").asBoolean());
         settings.put("linger.ms", request.path("linger_ms").asInt(20));
+        settings.put("max.block.ms", request.path("bears_ms").asInt(60_000));
         settings.put("batch.size", 1 << 20);
         settings.put("max.request.size", 4 << 20);
         List<Object> offsets = new ArrayList<>();

@@ -18,7 +18,10 @@ import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionReplica;
 
-/** One config at a time (KIP-339), elections (KIP-460), offsets listed (KIP-396) and deleted (KIP-496), reassignments (KIP-455), features (KIP-584). */
+/**
+ * One config at a time (KIP-339), elections (KIP-460), offsets listed (KIP-396) and deleted (KIP-496), reassignments (KIP-455),
+ * features (KIP-584).
+ */
 class MaintenanceCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {
         operations.put("alter_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.SET));
@@ -66,12 +69,15 @@ class MaintenanceCalls {
                     .forEach((name, levels) -> found.put(name, (int) levels.maxVersionLevel()));
             return found;
         });
-        operations.put("update_feature", request -> admin.get().updateFeatures(
-                Map.of(request.get("feature").asText(), Renamed.feature((short) request.get("level").asInt())), new UpdateFeaturesOptions()).all().get());
+        operations.put("update_feature", request -> {
+            var update = Map.of(request.get("feature").asText(), Renamed.feature((short) request.get("level").asInt()));
+            return admin.get().updateFeatures(update, new UpdateFeaturesOptions()).all().get();
+        });
         operations.put("list_offsets", request -> {
+            TopicPartition partition = Driver.partition(request);
             List<Long> found = new ArrayList<>();
             for (OffsetSpec spec : Renamed.offsetSpecs()) {
-                found.add(admin.get().listOffsets(Map.of(Driver.partition(request), spec)).partitionResult(Driver.partition(request)).get().offset());
+                found.add(admin.get().listOffsets(Map.of(partition, spec)).partitionResult(partition).get().offset());
             }
             return found;
         });

@@ -9,8 +9,8 @@ import org.apache.kafka.common.TopicCollection;
 import org.apache.kafka.common.Uuid;
 
 /**
- * Groups by type (KIP-848), active producers (KIP-664), the quorum (KIP-836), topics by id (KIP-516), subscriptions to clients' metrics, and this client's own
- * id in them (KIP-714).
+ * Groups by type (KIP-848), active producers (KIP-664), the quorum (KIP-836), topics by id (KIP-516), subscriptions to clients'
+ * metrics, and this client's own id in them (KIP-714).
  */
 class ClusterCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {
