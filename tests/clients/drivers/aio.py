@@ -253,9 +253,9 @@ class Reporter(ConsumerRebalanceListener):
         emit({"event": "assigned", "partitions": [tp.partition for tp in assigned], "generation": generation})
 
 
-async def member(bootstrap, group, topic, session_ms):
+async def member(bootstrap, group, topic, session_ms, reset="earliest"):
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset=reset,
         session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_records=50)
     consumer.subscribe([topic], listener=Reporter(consumer))
     await consumer.start()

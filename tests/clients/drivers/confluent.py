@@ -260,9 +260,9 @@ class Operations:
         self.admin.delete_consumer_groups([group])[group].result(10)
 
 
-def member(bootstrap, group, topic, session_ms, protocol="classic"):
+def member(bootstrap, group, topic, session_ms, protocol="classic", reset="earliest"):
     settings = {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False,
-                "auto.offset.reset": "earliest", "group.protocol": protocol}
+                "auto.offset.reset": reset, "group.protocol": protocol}
     if protocol == "classic":  # with the consumer protocol both are the broker's
         settings.update({"session.timeout.ms": session_ms, "heartbeat.interval.ms": 500})
     consumer = Consumer(settings)

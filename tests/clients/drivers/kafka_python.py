@@ -202,9 +202,9 @@ class Reporter(ConsumerRebalanceListener):
         emit({"event": "assigned", "partitions": [tp.partition for tp in assigned], "generation": generation})
 
 
-def member(bootstrap, group, topic, session_ms):
+def member(bootstrap, group, topic, session_ms, reset="earliest"):
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset=reset,
         session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_records=50)
     consumer.subscribe([topic], listener=Reporter(consumer))
     leaving = leaves_at_end_of_input()

@@ -101,13 +101,13 @@ def parse_headers(text):
     return [(name.decode(), None if value == b"NULL" else value) for name, value in pairs]
 
 
-def member(bootstrap, group, topic, session_ms):
+def member(bootstrap, group, topic, session_ms, reset="earliest"):
     """kcat -G: its rebalances come on stderr, its records on stdout; it commits what it has printed, by itself.
 
     -E: without it kcat ends as soon as its only broker is away for a moment.
     """
     kcat = subprocess.Popen(
-        ["kcat", "-G", group, "-b", bootstrap, "-u", "-E", "-f", "%p %o\\n", "-X", "auto.offset.reset=earliest",
+        ["kcat", "-G", group, "-b", bootstrap, "-u", "-E", "-f", "%p %o\\n", "-X", "auto.offset.reset=" + reset,
          "-X", "session.timeout.ms=%d" % session_ms, "-X", "heartbeat.interval.ms=500",
          "-X", "auto.commit.interval.ms=200", topic],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -31,7 +31,8 @@ COLUMNS = {
         "test_groups_of_type", "test_coordinator", "test_lag", "test_group_offsets_by_topic_id", "test_reassign", "test_producers",
         "test_features", "test_quorum", "test_metrics_subscriptions", "test_client_instance_id", "test_replica_log_dir", "test_end_of_epoch"},
     "refusals": {"test_topics_that_cannot_be", "test_groups_that_cannot_be_deleted", "test_offsets_that_are_not_there",
-                 "test_a_committed_offset_that_is_not_there", "test_a_commit_into_a_group_of_others", "test_a_topic_that_is_not_there",
+                 "test_a_committed_offset_that_is_not_there", "test_a_committed_offset_that_is_not_there_and_the_end",
+                 "test_a_commit_into_a_group_of_others", "test_a_topic_that_is_not_there",
                  "test_a_session_that_is_too_short", "test_a_group_that_is_not_there"},
 }
 # Whole programs, by the folder that their tests are in.

@@ -11,6 +11,19 @@ _LATER = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, Kafk
           KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
 
 
+def patiently(call):
+    """What the coordinator answers as soon as it is one."""
+    def answered():
+        try:
+            return call()
+        except KafkaException as error:
+            if error.args[0].code() not in _LATER:
+                raise
+            return None
+
+    return eventually("the coordinator answers", answered, seconds=40)
+
+
 class Hand:
     def __init__(self, bootstrap):
         # Without its own log: brokers are killed on purpose here.
@@ -85,7 +98,7 @@ class Hand:
         """As a program commits that is no member."""
         consumer = Consumer({**self.config, "group.id": group})
         try:
-            consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+            patiently(lambda: consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False))
         finally:
             consumer.close()
 
@@ -94,15 +107,8 @@ class Hand:
         # The consumer's call: the admin client's (2.16.1) crashes the interpreter when given a timeout.
         consumer = Consumer({**self.config, "group.id": group})
         try:
-            def answered():
-                try:
-                    return consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=10)
-                except KafkaException as error:
-                    if error.args[0].code() not in _LATER:
-                        raise
-                    return None
-
-            return {tp.partition: tp.offset for tp in eventually("the coordinator answers", answered, seconds=40)}
+            found = patiently(lambda: consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=10))
+            return {tp.partition: tp.offset for tp in found}
         finally:
             consumer.close()
 

@@ -224,9 +224,9 @@ function calls(bootstrap) {
   }
 }
 
-async function member(bootstrap, { group, topic, session_ms: sessionTimeout }) {
+async function member(bootstrap, { group, topic, session_ms: sessionTimeout, reset }) {
   const consumer = new Kafka({ kafkaJS: { brokers: [bootstrap], logger } }).consumer({
-    kafkaJS: { groupId: group, sessionTimeout, heartbeatInterval: 500, maxWaitTimeInMs: 100, autoCommit: false, fromBeginning: true },
+    kafkaJS: { groupId: group, sessionTimeout, heartbeatInterval: 500, maxWaitTimeInMs: 100, autoCommit: false, fromBeginning: reset !== 'latest' },
     rebalance_cb: ({ code }, assignment) => {
       if (code === ASSIGN) emit({ event: 'assigned', partitions: assignment.map(one => one.partition), generation: null })
     },

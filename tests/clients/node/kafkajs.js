@@ -341,13 +341,13 @@ function calls(bootstrap) {
   }
 }
 
-async function member(bootstrap, { group, topic, session_ms: sessionTimeout }) {
+async function member(bootstrap, { group, topic, session_ms: sessionTimeout, reset }) {
   const consumer = client(bootstrap).consumer({ groupId: group, sessionTimeout, heartbeatInterval: 500, maxWaitTimeInMs: 100, retry: { retries: 100, initialRetryTime: 50, maxRetryTime: 500 } })
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
     emit({ event: 'assigned', partitions: payload.memberAssignment[topic] || [], generation: null }))
   process.stdin.resume().on('end', () => consumer.disconnect().then(() => process.exit(0)))
   await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.subscribe({ topic, fromBeginning: reset !== 'latest' })
   await consumer.run({
     autoCommit: false,
     eachBatch: async ({ batch: { partition, messages } }) => {

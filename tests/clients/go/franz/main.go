@@ -475,9 +475,13 @@ func member(ctx context.Context, bootstrap string, settings line.Member) error {
 			delete(owned, partition)
 		}
 	}
+	begin := kgo.NewOffset().AtStart()
+	if settings.Reset == "latest" {
+		begin = kgo.NewOffset().AtEnd()
+	}
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(bootstrap), kgo.ConsumerGroup(settings.Group), kgo.ConsumeTopics(settings.Topic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(settings.Session()),
+		kgo.ConsumeResetOffset(begin), kgo.SessionTimeout(settings.Session()),
 		kgo.HeartbeatInterval(500*time.Millisecond), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(given), kgo.OnPartitionsRevoked(taken), kgo.OnPartitionsLost(taken))
 	if err != nil {

@@ -117,6 +117,7 @@ type Member struct {
 	Group     string `json:"group"`
 	Topic     string `json:"topic"`
 	SessionMs int    `json:"session_ms"`
+	Reset     string `json:"reset"` // "latest", or else earliest
 }
 
 // Session is the member's session timeout.

@@ -546,6 +546,9 @@ func (m *reporter) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 func member(ctx context.Context, bootstrap string, settings line.Member) error {
 	with := config()
 	with.Consumer.Offsets.Initial = sarama.OffsetOldest
+	if settings.Reset == "latest" {
+		with.Consumer.Offsets.Initial = sarama.OffsetNewest
+	}
 	with.Consumer.Offsets.AutoCommit.Enable = false
 	with.Consumer.Group.Session.Timeout = settings.Session()
 	with.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond

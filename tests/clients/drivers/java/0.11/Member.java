@@ -27,7 +27,7 @@ class Member implements ConsumerRebalanceListener {
         classic = protocol.equals("classic");
         Map<String, Object> how = Membership.settings(protocol);
         how.put("group.id", settings.get("group").asText());
-        how.put("auto.offset.reset", "earliest");
+        how.put("auto.offset.reset", settings.path("reset").asText("earliest"));
         how.put("max.poll.records", 50);
         if (classic) { // with the consumer protocol both are the broker's
             how.put("session.timeout.ms", settings.get("session_ms").asInt());
