@@ -351,7 +351,7 @@ def test_client_instance_id(driver, client):
 @by_those_with("replica_log_dir")
 def test_replica_log_dir(driver, broker, name, client):
     Hand(broker.bootstrap).create_topic(name)
-    assert os.path.isdir(driver.call("replica_log_dir", topic=name, partition=0))
+    assert os.path.isdir(eventually("it has a folder", lambda: driver.call("replica_log_dir", topic=name, partition=0)))
 
 
 @by_those_with("end_of_epoch")
