@@ -31,7 +31,7 @@ python_for() {
     fail "no Python 3.8 to 3.$limit for $1"
 }
 
-for requirements in "$suites"/requirements/*.txt; do
+for requirements in "$suites"/python/requirements/*.txt; do
     name=$(basename "$requirements" .txt)
     python=$(python_for "$name")
     stamp="$("$python" --version) $(sha256sum <"$requirements")"
@@ -63,20 +63,20 @@ fi
 # folders named after the release that brought what is in them: a library gets those that are not younger, the newest last.
 java_client() {
     local version=$1 folder=$java_clients/$1 age sources
-    stamp="$version $(sha256sum <"$suites/drivers/java/pom.xml")"
+    stamp="$version $(sha256sum <"$suites/java/driver/pom.xml")"
     if ! fresh "$folder/libs" "$stamp"; then
         say "Java client $version from Maven Central"
         rm -rf "$folder" && mkdir -p "$folder"
-        mvn --quiet --batch-mode -f "$suites/drivers/java/pom.xml" -Dkafka="$version" dependency:copy-dependencies -DoutputDirectory="$folder/libs" >&2
+        mvn --quiet --batch-mode -f "$suites/java/driver/pom.xml" -Dkafka="$version" dependency:copy-dependencies -DoutputDirectory="$folder/libs" >&2
         echo "$stamp" >"$folder/libs/.stamp"
     fi
-    stamp="$stamp $(javac -version) $(cat "$suites"/drivers/java/*/*.java | sha256sum)"
+    stamp="$stamp $(javac -version) $(cat "$suites"/java/driver/*/*.java | sha256sum)"
     if ! fresh "$folder/classes" "$stamp"; then
         sources=$folder/sources
         rm -rf "$sources" "$folder/classes" && mkdir -p "$sources" "$folder/classes"
-        for age in $(cd "$suites/drivers/java" && printf '%s\n' */ | tr -d / | sort -V); do
+        for age in $(cd "$suites/java/driver" && printf '%s\n' */ | tr -d / | sort -V); do
             printf '%s\n' "$age" "$version" | sort -VC || continue
-            cp "$suites/drivers/java/$age"/*.java "$sources/"
+            cp "$suites/java/driver/$age"/*.java "$sources/"
         done
         javac -nowarn -XDsuppressNotes -cp "$folder/libs/*" -d "$folder/classes" "$sources"/*.java
         echo "$stamp" >"$folder/classes/.stamp"

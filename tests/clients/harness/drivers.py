@@ -1,6 +1,6 @@
 """Stock clients as the suites see them: a process per client that obeys lines of JSON.
 
-A driver (drivers/) is a small program against one library. It reads requests {"op": ..., ...} on stdin and answers
+A driver is a small program against one library, in the folder of its ecosystem. It reads requests {"op": ..., ...} on stdin and answers
 each with {"ok": value} or {"error": "Type: message"}. A driver in `member` mode joins a group and reports what it is
 given, reads and commits, until it is killed.
 """
@@ -16,7 +16,8 @@ import time
 from .process import spawn
 from .records import from_json, to_json
 
-_DRIVERS = pathlib.Path(__file__).parent.parent / "drivers"
+_SUITES = pathlib.Path(__file__).parent.parent
+_PYTHON = _SUITES / "python" / "drivers"
 VENVS = pathlib.Path(os.environ.get("OTTLA_VENVS", "~/.cache/ottla/venvs")).expanduser()
 JAVA_CLIENTS = pathlib.Path(os.environ.get("OTTLA_JAVA_CLIENTS", "~/.cache/ottla/java-clients")).expanduser()
 STREAMS = pathlib.Path(os.environ.get("OTTLA_STREAMS", "~/.cache/ottla/kafka-streams-4.3.0")).expanduser()
@@ -127,11 +128,11 @@ def python_of(client):
 
 def command(client):
     if client.startswith("kafka-python"):
-        return [python_of(client), str(_DRIVERS / "kafka_python.py")]
+        return [python_of(client), str(_PYTHON / "kafka_python.py")]
     if client.startswith("confluent"):
-        return [python_of(client), str(_DRIVERS / "confluent.py")]
+        return [python_of(client), str(_PYTHON / "confluent.py")]
     if client.startswith("aiokafka"):
-        return [python_of(client), str(_DRIVERS / "aio.py")]
+        return [python_of(client), str(_PYTHON / "aio.py")]
     if client.startswith("java"):
         home = JAVA_CLIENTS / client.removeprefix("java-")
         return [*JVM, "-XX:+UseSerialGC", "-cp", f"{home}/classes:{home}/libs/*", "Driver"]
@@ -147,7 +148,7 @@ def command(client):
         return ["node", str(NODE_DRIVERS / "confluent.js")]
     if client.startswith("kafkajs"):
         return ["node", str(NODE_DRIVERS / "kafkajs.js")]
-    return [python_of("suite"), str(_DRIVERS / "kcat.py")]
+    return [python_of("suite"), str(_SUITES / "c" / "kcat.py")]
 
 
 class Driver:
@@ -158,7 +159,7 @@ class Driver:
         self.lines = queue.Queue()
         self.errors = []
         self.asked = None  # the operation that was asked for and is not answered yet
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_DRIVERS)}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_PYTHON)}
         self.process = spawn(
             [*command(client), mode, bootstrap, json.dumps(settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

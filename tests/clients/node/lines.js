@@ -1,4 +1,4 @@
-// The drivers' side of the conversation: requests in, answers out, one line of JSON each (drivers/lines.py has the same).
+// The drivers' side of the conversation: requests in, answers out, one line of JSON each (python/drivers/lines.py has the same).
 'use strict'
 
 const readline = require('node:readline')

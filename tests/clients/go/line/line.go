@@ -1,5 +1,5 @@
 // Package line is the drivers' side of the conversation: requests in, answers out, one line of JSON each
-// (drivers/lines.py has the same for Python). It knows no Kafka library.
+// (python/drivers/lines.py has the same for Python). It knows no Kafka library.
 package line
 
 import (

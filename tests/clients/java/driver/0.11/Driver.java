@@ -16,7 +16,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Drives Kafka's own Java clients: requests and answers are lines of JSON, as drivers/lines.py has them.
+ * Drives Kafka's own Java clients: requests and answers are lines of JSON, as python/drivers/lines.py has them.
  *
  * <p>The folders beside this one are named after the release that brought what is in them. A driver is made of this folder
  * and, put over it in turn, each that is not younger than the library (tools/client-envs.sh).
