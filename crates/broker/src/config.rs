@@ -1,11 +1,11 @@
 //! Configuration: Kafka's keys, read from a properties file, the environment and flags.
 //!
 //! One entry defines a key entirely: its type, default, range, effect and documentation (`broker_keys.rs`,
-//! `topic_keys.rs`, `group_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and its errors
-//! (`load.rs`, `problem.rs`), the values that other parts read ([`BrokerConfig`], [`TopicConfig`]), DescribeConfigs
-//! (`describe.rs`) and `docs/configuration.md` (`docs.rs`). A value of
-//! this type never changes: what a client changes while the broker runs makes another (`dynamic.rs`). Topics' own
-//! settings live in the catalog.
+//! `topic_keys.rs`, `group_keys.rs`; Kafka keys without an effect in `inert_keys.rs`). From the entries come parsing and
+//! its errors (`load.rs`, `problem.rs`), the values that other parts read ([`BrokerConfig`], [`TopicConfig`],
+//! [`GroupTimeouts`]), DescribeConfigs (`describe.rs`) and `docs/configuration.md` (`docs.rs`). A value of this type never
+//! changes: what a client changes while the broker runs makes another (`dynamic.rs`). Topics' own settings live in the
+//! catalog.
 
 mod broker_keys;
 mod describe;

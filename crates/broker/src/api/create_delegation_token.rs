@@ -1,5 +1,5 @@
-//! CreateDelegationToken, key 38: asks for a token to log in with instead of a password (KIP-48). Refused as by a Kafka over a
-//! connection without a login: see `describe_delegation_token.rs`.
+//! CreateDelegationToken, key 38: asks for a token to log in with instead of a password (KIP-48). Refused as by a
+//! Kafka over a connection without a login: see `describe_delegation_token.rs`.
 //!
 //! Versions 0–3. v1: as v0. v2: flexible. v3: tokens for other principals (KIP-373).
 //!

@@ -1,7 +1,8 @@
 //! DescribeLogDirs, key 35: the data folder, and the size of each partition in it.
 //!
-//! Versions 0–5. v2: flexible. v3: an error code for the whole answer. v4: the size and free space of the folder's file
-//! system (KIP-827). v5: whether the folder takes no new partitions (KIP-1066), which cannot be asked for here. There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka.
+//! Versions 0–5. v2: flexible. v3: an error code for the whole answer. v4: the size and free space of the folder's
+//! file system (KIP-827). v5: whether the folder takes no new partitions (KIP-1066), which cannot be asked for here.
+//! There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka.
 //! A size is that of the record batches, without what the storage adds to them.
 
 use std::collections::HashSet;

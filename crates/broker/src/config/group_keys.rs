@@ -1,8 +1,9 @@
-//! The keys of a group: what one consumer group may be given instead of the broker's own (Kafka's `GroupConfig`, KIP-848).
+//! The keys of a group: what one consumer group may be given instead of the broker's own (Kafka's `GroupConfig`,
+//! KIP-848).
 //!
 //! [`GroupTimeouts`] is what a group's own settings and the broker's make together. Bounds are the broker's
-//! `group.consumer.min.…` and `group.consumer.max.…`. Kafka's other keys of groups are known by name and refused: nothing
-//! would act on them.
+//! `group.consumer.min.…` and `group.consumer.max.…`. Kafka's other keys of groups are known by name and refused:
+//! nothing would act on them.
 
 use super::BrokerConfig;
 use super::key::Check::AtLeast;

@@ -48,8 +48,8 @@ pub(crate) const LEAVE_EPOCH: i32 = -1;
 /// The epoch of a heartbeat by which a static member leaves for a while (KIP-848).
 pub(crate) const LEAVE_STATIC_EPOCH: i32 = -2;
 
-/// The group epoch before anybody subscribes. The first subscription makes it 2, as in Kafka 4.3; a first member without
-/// one is at this epoch, since 0 is what members say who join.
+/// The group epoch before anybody subscribes. The first subscription makes it 2, as in Kafka 4.3; a first member
+/// without one is at this epoch, since 0 is what members say who join.
 const FIRST_EPOCH: i32 = 1;
 
 /// Kafka's `ConsumerGroupState`.

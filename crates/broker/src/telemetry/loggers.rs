@@ -1,9 +1,9 @@
 //! The levels of the broker's loggers, as they are and as clients change them while it runs (KIP-412).
 //!
-//! A logger is a part of the program, by the name that its log lines carry, with dots, which Kafka's tools take in a name,
-//! for `::`; `root` is all of it. A level holds for what is
-//! below it too, until that has one of its own. What clients change ends with the process, as in Kafka
-//! (`LoggingController`). Who may change what is left to `admin/logger_configs.rs`.
+//! A logger is a part of the program, by the name that its log lines carry, with dots, which Kafka's tools take in a
+//! name, for `::`; `root` is all of it. A level holds for what is below it too, until that has one of its own. What
+//! clients change ends with the process, as in Kafka (`LoggingController`). Who may change what is left to
+//! `admin/logger_configs.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

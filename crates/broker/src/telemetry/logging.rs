@@ -1,7 +1,8 @@
 //! Log lines: to standard error, as text for people or as JSON for machines.
 //!
 //! Standard output is left to what a user asked to see. RUST_LOG, where set, decides what is logged; otherwise the key
-//! `log.level` does; what changes later is told through `loggers.rs`. What is logged, and that it holds no payloads and no secrets, is up to those who log.
+//! `log.level` does; what changes later is told through `loggers.rs`. What is logged, and that it holds no payloads and no
+//! secrets, is up to those who log.
 
 use std::io::IsTerminal as _;
 

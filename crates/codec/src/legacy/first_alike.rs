@@ -1,4 +1,5 @@
-//! Versions 0 that Kafka 4.0 dropped although they are laid out as version 1 is: delegation tokens, replicas' log directories.
+//! Versions 0 that Kafka 4.0 dropped although they are laid out as version 1 is: delegation tokens, replicas' log
+//! directories.
 
 use std::ops::RangeInclusive;
 

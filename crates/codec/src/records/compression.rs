@@ -225,8 +225,8 @@ pub fn compress(compression: Compression, data: &[u8]) -> io::Result<Vec<u8>> {
     compress_at(compression, None, data)
 }
 
-/// Compresses at a level of the codec's own: 1 to 9 for gzip, up to 22 for zstd; `None` is its default. The other codecs
-/// have no levels here.
+/// Compresses at a level of the codec's own: 1 to 9 for gzip, up to 22 for zstd; `None` is its default. The other
+/// codecs have no levels here.
 ///
 /// # Errors
 /// As [`compress`].

@@ -75,8 +75,8 @@ impl OpenedBatch {
         views(&self.header, &self.records)
     }
 
-    /// The same batch with its records under another codec, at a level of it if it has levels: 1 to 9 for gzip, up to 22
-    /// for zstd. `None` is the codec's default.
+    /// The same batch with its records under another codec, at a level of it if it has levels: 1 to 9 for gzip, up to
+    /// 22 for zstd. `None` is the codec's default.
     ///
     /// # Errors
     /// If the codec fails, which on valid input means that it ran out of memory.
