@@ -10,8 +10,12 @@ export PATH=$tools/bin:$PATH
 installed() { [[ $(cargo deny --version 2>/dev/null) == "cargo-deny $version" ]]; }
 if ! installed; then
     say "building cargo-deny $version (once, into $tools)"
-    # Out of the checkout, so that its toolchain file and target folder stay out of this build.
-    (cd "$OTTLA_CACHE" && CARGO_TARGET_DIR=$OTTLA_CACHE/deny-target cargo install cargo-deny --version "$version" --locked --quiet --root "$tools")
+    # Out of the checkout, so that its toolchain file and target folder stay out of this build; not optimised, as it runs for seconds.
+    (
+        cd "$OTTLA_CACHE"
+        export CARGO_TARGET_DIR=$OTTLA_CACHE/deny-target CARGO_PROFILE_DEV_DEBUG=0
+        cargo install cargo-deny --version "$version" --locked --quiet --debug --root "$tools"
+    )
     rm -rf "$OTTLA_CACHE/deny-target"
 fi
 

@@ -30,6 +30,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "driver" in item.fixturenames:  # a client's calls are made in one worker, by one process of it
             item.add_marker(pytest.mark.xdist_group(client_of(item)))
+    # What takes long in one piece begins first, so that the other workers do not end up waiting for it.
+    items.sort(key=lambda item: item.nodeid.split("/")[0] not in ("tools", "streams", "connect"))
     only = config.option.only
     if only:
         clients = {client for ecosystem in only for client in ECOSYSTEMS[ecosystem]}
