@@ -12,11 +12,9 @@ import org.apache.kafka.clients.admin.AlterConfigsOptions;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.TopicPartitionReplica;
 
 /**
  * One config at a time (KIP-339), elections (KIP-460), offsets listed (KIP-396) and deleted (KIP-496), reassignments (KIP-455),
@@ -29,16 +27,7 @@ class MaintenanceCalls {
         operations.put("append_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.APPEND));
         operations.put("subtract_config", request -> alter(admin.get(), request, AlterConfigOp.OpType.SUBTRACT));
         operations.put("check_config", operations.get("alter_config"));
-        operations.put("delete_records", request -> {
-            TopicPartition partition = Driver.partition(request);
-            RecordsToDelete before = RecordsToDelete.beforeOffset(request.get("before").asLong());
-            return admin.get().deleteRecords(Map.of(partition, before)).lowWatermarks().get(partition).get().lowWatermark();
-        });
-        operations.put("replica_log_dir", request -> {
-            int broker = admin.get().describeCluster().nodes().get().iterator().next().id();
-            var replica = new TopicPartitionReplica(request.get("topic").asText(), request.get("partition").asInt(), broker);
-            return admin.get().describeReplicaLogDirs(List.of(replica)).all().get().get(replica).getCurrentReplicaLogDir();
-        });
+        ReplicaCalls.offer(admin, operations);
         operations.put("log_dirs", request -> {
             List<Long> sizes = new ArrayList<>();
             int broker = admin.get().describeCluster().nodes().get().iterator().next().id();
