@@ -1,5 +1,5 @@
-//! Configurations that are given at run time to what is no topic: brokers, client metrics. Which resources and keys there
-//! are is the caller's to know.
+//! Configurations that are given at run time to what is no topic: brokers, client metrics, groups. Which resources and
+//! keys there are is the caller's to know.
 
 use std::collections::BTreeMap;
 
