@@ -6,8 +6,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
-export OTTLA_SHARED=${OTTLA_SHARED:-$root/../shared} OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs
-[[ -d $OTTLA_SHARED/tools ]] || fail "no $OTTLA_SHARED/tools: the script that starts Kafka is read from there (set OTTLA_SHARED)"
+export OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs
 OTTLA_BINARY=${OTTLA_BINARY:-$("$root/tools/binary.sh")}
 export OTTLA_BINARY
 "$root/tools/client-envs.sh"
@@ -43,7 +42,7 @@ trap 'exit 130' INT TERM
 # In the background, so that a signal to this script is acted on at once.
 exec 3> >(tee "$out.txt")
 tee=$!
-"$CARGO_TARGET_DIR/release/ottla-bench" compare --ottla "$OTTLA_BINARY" --kafka "$OTTLA_SHARED/tools/kafka.sh" \
+"$CARGO_TARGET_DIR/release/ottla-bench" compare --ottla "$OTTLA_BINARY" --kafka tools/kafka/start.sh \
     --kafka-libs "$OTTLA_KAFKA_LIBS" --folder "$lab" --json "$out.jsonl" \
     --about "$(date -u '+%Y-%m-%d %H:%M UTC'), commit $commit" "$@" >&3 3>&- &
 driver=$!

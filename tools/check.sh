@@ -20,6 +20,7 @@ tests() {
     cargo test --release --locked --workspace --no-fail-fast
 }
 
+announce_rocksdb
 stage format cargo fmt --all --check
 stage shellcheck shell
 stage clippy lints

@@ -15,6 +15,14 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Says once, before the first build, why it will take long. Every later build finds the compiled RocksDB in the cache.
+announce_rocksdb() {
+    ! compgen -G "$CARGO_TARGET_DIR/release/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null || return 0
+    [[ -z ${OTTLA_ANNOUNCED:-} ]] || return 0
+    export OTTLA_ANNOUNCED=yes
+    say "RocksDB is compiled now, once, into $CARGO_TARGET_DIR: about 20 minutes on 2 cores"
+}
+
 # run NAME COMMAND...: runs a stage, notes how long it took, remembers it if it failed.
 failed=() summary=()
 stage() {

@@ -6,8 +6,6 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
-export OTTLA_SHARED=${OTTLA_SHARED:-$root/../shared}
-[[ -d $OTTLA_SHARED/tools ]] || fail "no $OTTLA_SHARED/tools: the script that starts Kafka is read from there (set OTTLA_SHARED)"
 OTTLA_BINARY=${OTTLA_BINARY:-$("$root/tools/binary.sh")}
 "$root/tools/client-envs.sh"
 jars=$OTTLA_CACHE/kafka-4.3.0/libs
@@ -46,11 +44,8 @@ javac -nowarn -XDsuppressNotes -cp "$jars/*" -d "$lab/classes" tests/rig/*.java
 jar cf "$lab/kafka/libs/telemetry.jar" -C "$lab/classes" Telemetry.class
 # What both are told: partitions of topics made on first use, no delay before a group's first rebalance. Kafka does not clean
 # the segment that is being written, so all of a topic here, and Ottla is not to clean either.
-LAB=$lab EXTRA="num.partitions=2
-metric.reporters=Telemetry
-offsets.topic.num.partitions=1
-transaction.state.log.num.partitions=1
-share.coordinator.state.topic.num.partitions=1" bash "$OTTLA_SHARED/tools/kafka.sh" start "$port" >&2
+tools/kafka/start.sh "$lab/kafka" "$port" num.partitions=2 metric.reporters=Telemetry offsets.topic.num.partitions=1 \
+    transaction.state.log.num.partitions=1 share.coordinator.state.topic.num.partitions=1 >&2
 "$OTTLA_BINARY" serve --data "$lab/ottla" --listen "127.0.0.1:$((port + 2))" --http "127.0.0.1:$((port + 3))" \
     --override node.id=1 --override num.partitions=2 --override group.initial.rebalance.delay.ms=0 \
     --override log.cleaner.enable=false >"$lab/ottla.log" 2>&1 &

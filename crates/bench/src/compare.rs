@@ -45,7 +45,7 @@ pub(crate) struct Compare {
     /// Sets one key of Ottla; may be given several times.
     #[arg(long = "ottla-override", value_name = "KEY=VALUE")]
     ottla_overrides: Vec<String>,
-    /// The script that starts Apache Kafka (`start PORT`, with LAB and EXTRA in its environment).
+    /// The script that starts Apache Kafka: `FOLDER PORT [KEY=VALUE]`, as tools/kafka/start.sh.
     #[arg(long, value_name = "FILE")]
     kafka: PathBuf,
     /// Kafka's jars.

@@ -13,25 +13,8 @@ from .wire import answers_api_versions
 
 KAFKA_LIBS = pathlib.Path(os.environ.get("OTTLA_KAFKA_LIBS", "~/.cache/ottla/kafka-4.3.0/libs")).expanduser()
 
-# The heap and collector flags of the distribution's kafka-server-start.
-_JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
-        "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"]
-
-_KAFKA_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@localhost:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-controller.listener.names=CONTROLLER
-log.dirs={data}
-num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-"""
+# How Kafka is started, here and by tools/kafka/start.sh.
+_KAFKA = pathlib.Path(__file__).resolve().parents[3] / "tools" / "kafka"
 
 
 class Broker:
@@ -120,12 +103,13 @@ class Kafka(Broker):
         self.overrides = overrides
 
     def argv(self):
-        java = ["java", *_JVM, "-cp", f"{KAFKA_LIBS}/*"]
+        java = ["java", f"@{_KAFKA / 'jvm.options'}", "-cp", f"{KAFKA_LIBS}/*"]
         properties = self.home / "server.properties"
         if not properties.exists():
-            properties.write_text(_KAFKA_PROPERTIES.format(
-                controller=free_port(), port=self.port, data=self.home / "data")
-                + "".join(f"{override}\n" for override in self.overrides))
+            text = (_KAFKA / "server.properties").read_text(encoding="utf-8")
+            for key, value in {"CONTROLLER": free_port(), "PORT": self.port, "DATA": self.home / "data"}.items():
+                text = text.replace(f"@{key}@", str(value))
+            properties.write_text(text + "".join(f"{override}\n" for override in self.overrides), encoding="utf-8")
             subprocess.run(["java", "-cp", f"{KAFKA_LIBS}/*", "kafka.tools.StorageTool", "format",
                             "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties)],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -115,14 +115,11 @@ impl Lab {
     }
 
     fn start_kafka(&self, running: &mut Running, syncs: bool) -> Result<()> {
-        // The script works in LAB/kafka, and looks there for the jars.
+        // The script looks for the jars there.
         std::os::unix::fs::symlink(&self.kafka_libs, running.home.join("libs"))?;
-        let extra = if syncs { "log.flush.interval.messages=1" } else { "" };
-        // It would wait for ever for a Kafka that ended at its start.
-        let mut command = Command::new("timeout");
-        command.arg(READY.as_secs().to_string()).arg("bash").arg(&self.kafka);
-        command.arg("start").arg(running.address.port().to_string());
-        command.env("LAB", &self.folder).env("EXTRA", extra).stdin(Stdio::null());
+        let mut command = Command::new("bash");
+        command.arg(&self.kafka).arg(&running.home).arg(running.address.port().to_string());
+        command.args(syncs.then_some("log.flush.interval.messages=1")).stdin(Stdio::null());
         let output = command.output().with_context(|| self.kafka.display().to_string())?;
         if let Ok(pid) = fs::read_to_string(running.home.join("pid")) {
             running.pid = pid.trim().parse().context("kafka's pid")?;
