@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients test-clients model rig help
+.PHONY: run test check bench binary generate clients test-clients model rig words figures help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -27,7 +27,7 @@ clients test-clients:
 model:
 	@exec tools/model.sh
 
-## make rig      the same generated requests to Ottla and to Apache Kafka, answers compared (ARGS="--seeds 100")
+## make rig        the same generated requests to Ottla and to Apache Kafka, answers compared (ARGS="--seeds 100")
 rig:
 	@exec tools/rig.sh $(ARGS)
 
@@ -38,3 +38,11 @@ bench:
 ## make generate   write the generated files anew
 generate:
 	@exec tools/generate.sh
+
+## make words      counts the words that CONTRIBUTING.md advises against (ARGS="--list crates/codec" shows each)
+words:
+	@exec tools/words.py $(ARGS)
+
+## make figures    lines per function and file, docs and comments per 100 lines of code (ARGS=crates/codec)
+figures:
+	@exec tools/figures.py $(ARGS)

@@ -23,6 +23,7 @@ tests() {
 announce_rocksdb
 stage format cargo fmt --all --check
 stage shellcheck shell
+stage words "$root/tools/words.py" --check
 stage clippy lints
 stage doc docs
 stage deny "$root/tools/deny.sh"
