@@ -20,12 +20,20 @@ tests() {
     cargo test --release --locked --workspace --no-fail-fast
 }
 
+# Coordinators are state machines without an async runtime, a clock or I/O.
+pure() {
+    local tree
+    tree=$(cargo tree --locked -p ottla-coordinator -e normal --prefix none) || return
+    ! grep -E '^(tokio|mio|rand|rocksdb|ottla-(storage|broker)) ' <<<"$tree"
+}
+
 announce_rocksdb
 stage format cargo fmt --all --check
 stage shellcheck shell
 stage words "$root/tools/words.py" --check
 stage clippy lints
 stage doc docs
+stage coordinator pure
 stage deny "$root/tools/deny.sh"
 stage generated "$root/tools/generate.sh" --check
 stage tests tests

@@ -5,12 +5,12 @@
 
 use codec::ErrorCode;
 
+use coordinator::group::GroupError;
 use storage::AppendError;
 
 use crate::admin::configs::ConfigsError;
 use crate::admin::topics::TopicError;
 use crate::client_metrics::ClientMetricsError;
-use crate::group::GroupError;
 use crate::partition::error::PartitionError;
 use crate::partition::fetch_session::SessionError;
 use crate::partition::produce::ProduceError;
@@ -56,34 +56,33 @@ impl From<&PartitionError> for ErrorCode {
     }
 }
 
-impl From<GroupError> for ErrorCode {
-    fn from(error: GroupError) -> Self {
-        match error {
-            GroupError::CoordinatorNotAvailable => Self::CoordinatorNotAvailable,
-            GroupError::NotCoordinator => Self::NotCoordinator,
-            // Clients look for the coordinator again, and find it when the broker is back.
-            GroupError::StorageFailed => Self::CoordinatorNotAvailable,
-            GroupError::InvalidGroupId => Self::InvalidGroupId,
-            GroupError::GroupIdNotFound => Self::GroupIdNotFound,
-            GroupError::NonEmptyGroup => Self::NonEmptyGroup,
-            GroupError::UnknownMemberId => Self::UnknownMemberId,
-            GroupError::MemberIdRequired => Self::MemberIdRequired,
-            GroupError::FencedInstanceId => Self::FencedInstanceId,
-            GroupError::IllegalGeneration => Self::IllegalGeneration,
-            GroupError::RebalanceInProgress => Self::RebalanceInProgress,
-            GroupError::InconsistentGroupProtocol => Self::InconsistentGroupProtocol,
-            GroupError::InvalidSessionTimeout => Self::InvalidSessionTimeout,
-            GroupError::GroupMaxSizeReached => Self::GroupMaxSizeReached,
-            GroupError::OffsetMetadataTooLarge => Self::OffsetMetadataTooLarge,
-            GroupError::FencedMemberEpoch => Self::FencedMemberEpoch,
-            GroupError::StaleMemberEpoch => Self::StaleMemberEpoch,
-            GroupError::UnreleasedInstanceId => Self::UnreleasedInstanceId,
-            GroupError::UnsupportedAssignor => Self::UnsupportedAssignor,
-            GroupError::InvalidRegularExpression => Self::InvalidRegularExpression,
-            GroupError::InvalidRequest => Self::InvalidRequest,
-            GroupError::UnsupportedVersion => Self::UnsupportedVersion,
-            GroupError::GroupSubscribedToTopic => Self::GroupSubscribedToTopic,
-        }
+/// The code of a refusal by a group. A function, since both types belong to other crates.
+pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        GroupError::NotCoordinator => ErrorCode::NotCoordinator,
+        // Clients look for the coordinator again, and find it when the broker is back.
+        GroupError::StorageFailed => ErrorCode::CoordinatorNotAvailable,
+        GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+        GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+        GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
+        GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+        GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+        GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        GroupError::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
+        GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
+        GroupError::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
+        GroupError::InvalidRequest => ErrorCode::InvalidRequest,
+        GroupError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
+        GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
     }
 }
 
@@ -281,7 +280,7 @@ mod tests {
             (GroupError::GroupSubscribedToTopic, 86),
         ];
         for (error, code) in pairs {
-            assert_eq!(ErrorCode::from(error).code(), code, "{error:?}");
+            assert_eq!(group_error_code(error).code(), code, "{error:?}");
         }
     }
 }

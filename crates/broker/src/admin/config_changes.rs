@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use coordinator::group::GroupId;
 use storage::{Catalog, CatalogError, ConfigsChange};
 
 use crate::admin::configs::{
@@ -16,7 +17,6 @@ use crate::admin::topics::{self, TopicError, refusal};
 use crate::admin::{client_metrics_configs, group_configs, logger_configs};
 use crate::config::{BrokerConfig, ConfigOp, Overrides, TopicConfig};
 use crate::context::Services;
-use crate::group::GroupId;
 
 /// Every attempt that fails means that another client's change came first.
 const MAX_ATTEMPTS: usize = 100;

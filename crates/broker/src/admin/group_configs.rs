@@ -3,10 +3,11 @@
 //! A group need not exist to be given a configuration. What the keys mean is in `config/group_keys.rs`; acting on them
 //! is left to the coordinator.
 
+use coordinator::group::GroupId;
+
 use crate::admin::configs::{ConfigsError, GROUP};
 use crate::admin::runtime_configs::RuntimeConfigs;
 use crate::config::{ConfigEntry, ConfigOp, GroupTimeouts, InvalidGroupConfig, Overrides, describe_group};
-use crate::group::GroupId;
 
 /// Groups that may have a configuration: each change copies all of them.
 const MAX_GROUPS: usize = 10_000;

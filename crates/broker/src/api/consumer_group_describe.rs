@@ -6,18 +6,18 @@
 
 use std::ops::RangeInclusive;
 
-use codec::ErrorCode;
 use codec::messages::consumer_group_describe_response::{
     Assignment, DescribedGroup, Member, TopicPartitions,
 };
 use codec::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, StrBytes, TopicName};
+use coordinator::group::consumer::{ConsumerGroupDescription, ConsumerMemberDescription};
+use coordinator::group::{GroupId, assignor};
 use storage::Catalog;
 
 use crate::admin::authorized_operations;
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::consumer::{ConsumerGroupDescription, ConsumerMemberDescription};
-use crate::group::{GroupId, assignor};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct ConsumerGroupDescribe;
@@ -37,7 +37,7 @@ impl Api for ConsumerGroupDescribe {
             let group = match found {
                 Ok(group) => described(group, &catalog, cx.api_version()),
                 Err(refused) => DescribedGroup::default()
-                    .with_error_code(ErrorCode::from(refused.error).code())
+                    .with_error_code(group_error_code(refused.error).code())
                     .with_error_message(Some(StrBytes::from_string(refused.message))),
             };
             if request.include_authorized_operations && group.error_code == 0 {

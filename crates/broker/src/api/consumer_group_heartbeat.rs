@@ -11,16 +11,16 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use codec::ErrorCode;
 use codec::messages::consumer_group_heartbeat_request::TopicPartitions as Owned;
 use codec::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
 use codec::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, StrBytes};
+use coordinator::group::consumer::{HeartbeatReply, HeartbeatRequest};
+use coordinator::group::{GroupId, GroupInstanceId, MemberId, assignor};
 use uuid::Uuid;
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::consumer::{HeartbeatReply, HeartbeatRequest};
-use crate::group::{GroupId, GroupInstanceId, MemberId, assignor};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct ConsumerGroupHeartbeat;
@@ -38,7 +38,7 @@ impl Api for ConsumerGroupHeartbeat {
         Ok(Reply::Response(match result {
             Ok((reply, interval_ms)) => told(reply, interval_ms),
             Err(refused) => ConsumerGroupHeartbeatResponse::default()
-                .with_error_code(ErrorCode::from(refused.error).code())
+                .with_error_code(group_error_code(refused.error).code())
                 .with_error_message(Some(StrBytes::from_string(refused.message))),
         }))
     }

@@ -7,10 +7,11 @@ use std::ops::RangeInclusive;
 use codec::ErrorCode;
 use codec::messages::delete_groups_response::DeletableGroupResult;
 use codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+use coordinator::group::GroupId;
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::GroupId;
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct DeleteGroups;
@@ -23,7 +24,7 @@ impl Api for DeleteGroups {
         let mut results = Vec::with_capacity(request.groups_names.len());
         for name in request.groups_names {
             let outcome = cx.groups().delete(&GroupId::from(name.as_str())).await;
-            let code = outcome.err().map_or(ErrorCode::None, ErrorCode::from);
+            let code = outcome.err().map_or(ErrorCode::None, group_error_code);
             results.push(DeletableGroupResult::default().with_group_id(name).with_error_code(code.code()));
         }
         Ok(Reply::Response(DeleteGroupsResponse::default().with_results(results)))

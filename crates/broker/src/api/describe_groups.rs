@@ -11,12 +11,13 @@ use std::sync::Arc;
 use codec::ErrorCode;
 use codec::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, StrBytes};
+use coordinator::group::classic::{GroupDescription, MemberDescription, State};
+use coordinator::group::{self, Refused};
 
 use crate::admin::authorized_operations;
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::classic::{GroupDescription, MemberDescription, State};
-use crate::group::{self, Refused};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct DescribeGroups;
@@ -55,7 +56,7 @@ fn absent(refused: Refused, version: i16) -> DescribedGroup {
         return dead;
     }
     let message = StrBytes::from_string(refused.message);
-    dead.with_error_code(ErrorCode::from(refused.error).code()).with_error_message(Some(message))
+    dead.with_error_code(group_error_code(refused.error).code()).with_error_message(Some(message))
 }
 
 fn described(group: GroupDescription, version: i16) -> DescribedGroup {

@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
 use codec::messages::{HeartbeatRequest, HeartbeatResponse};
+use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct Heartbeat;
@@ -24,7 +25,7 @@ impl Api for Heartbeat {
         let instance_id = request.group_instance_id.as_deref().map(GroupInstanceId::from);
         let generation = GenerationId(request.generation_id);
         let result = cx.groups().heartbeat(&group_id, &member_id, instance_id.as_ref(), generation).await;
-        let code = result.err().map_or(ErrorCode::None, ErrorCode::from);
+        let code = result.err().map_or(ErrorCode::None, group_error_code);
         Ok(Reply::Response(HeartbeatResponse::default().with_error_code(code.code())))
     }
 

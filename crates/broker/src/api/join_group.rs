@@ -10,16 +10,16 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::ErrorCode;
 use codec::messages::join_group_response::JoinGroupResponseMember;
 use codec::messages::{JoinGroupRequest, JoinGroupResponse, StrBytes};
+use coordinator::group::classic::{JoinReply, JoinRequest, JoinedGroup};
+use coordinator::group::member::Protocol;
+use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
 use uuid::Uuid;
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::classic::{JoinReply, JoinRequest, JoinedGroup};
-use crate::group::member::Protocol;
-use crate::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct JoinGroup;
@@ -75,7 +75,7 @@ fn response(reply: JoinReply, version: i16) -> JoinGroupResponse {
     let empty = (version < 7).then(StrBytes::default);
     match reply.result {
         Err(error) => JoinGroupResponse::default()
-            .with_error_code(ErrorCode::from(error).code())
+            .with_error_code(group_error_code(error).code())
             .with_generation_id(GenerationId::NONE.0)
             .with_protocol_name(empty)
             .with_member_id(member_id),

@@ -9,11 +9,12 @@ use codec::ErrorCode;
 use codec::messages::leave_group_request::MemberIdentity;
 use codec::messages::leave_group_response::MemberResponse;
 use codec::messages::{LeaveGroupRequest, LeaveGroupResponse};
+use coordinator::group::classic::LeavingMember;
+use coordinator::group::{GroupError, GroupId, GroupInstanceId, MemberId};
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::classic::LeavingMember;
-use crate::group::{GroupError, GroupId, GroupInstanceId, MemberId};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct LeaveGroup;
@@ -35,7 +36,7 @@ impl Api for LeaveGroup {
                 let unknown = |member| answer(member, Err(GroupError::UnknownMemberId));
                 LeaveGroupResponse::default().with_members(named.into_iter().map(unknown).collect())
             }
-            Err(error) => LeaveGroupResponse::default().with_error_code(ErrorCode::from(error).code()),
+            Err(error) => LeaveGroupResponse::default().with_error_code(group_error_code(error).code()),
             Ok(results) if cx.api_version() <= 2 => {
                 let code = results.into_iter().next().map_or(ErrorCode::None, code);
                 LeaveGroupResponse::default().with_error_code(code.code())
@@ -70,7 +71,7 @@ fn answer(member: MemberIdentity, result: Result<(), GroupError>) -> MemberRespo
 }
 
 fn code(result: Result<(), GroupError>) -> ErrorCode {
-    result.err().map_or(ErrorCode::None, ErrorCode::from)
+    result.err().map_or(ErrorCode::None, group_error_code)
 }
 
 #[cfg(test)]

@@ -15,14 +15,15 @@ use codec::ErrorCode;
 use codec::messages::offset_commit_request::OffsetCommitRequestPartition;
 use codec::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use codec::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use coordinator::group::classic::CommitIdentity;
+use coordinator::group::offsets::OffsetCommit as Commit;
+use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 use storage::Topic;
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::classic::CommitIdentity;
-use crate::group::offsets::OffsetCommit as Commit;
+use crate::error::group_error_code;
 use crate::group::service::CommitTerms;
-use crate::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 
 /// See the file's header.
 pub(crate) struct OffsetCommit;
@@ -103,10 +104,10 @@ fn commit(name: &Arc<str>, topic: &Topic, partition: &OffsetCommitRequestPartiti
 fn fill(codes: &mut [Option<ErrorCode>], result: Result<Vec<Result<(), GroupError>>, GroupError>) {
     let open = codes.iter_mut().filter(|code| code.is_none());
     match result {
-        Err(error) => open.for_each(|code| *code = Some(error.into())),
+        Err(error) => open.for_each(|code| *code = Some(group_error_code(error))),
         Ok(results) => {
             for (code, result) in open.zip(results) {
-                *code = result.err().map(ErrorCode::from);
+                *code = result.err().map(group_error_code);
             }
         }
     }

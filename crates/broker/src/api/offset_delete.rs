@@ -10,10 +10,11 @@ use std::sync::Arc;
 use codec::ErrorCode;
 use codec::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use codec::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
+use coordinator::group::GroupId;
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::GroupId;
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct OffsetDelete;
@@ -40,7 +41,7 @@ impl Api for OffsetDelete {
         let results = match cx.groups().delete_offsets(&group_id, &wanted).await {
             Ok(results) => results,
             Err(error) => {
-                let code = ErrorCode::from(error).code();
+                let code = group_error_code(error).code();
                 return Ok(Reply::Response(OffsetDeleteResponse::default().with_error_code(code)));
             }
         };
@@ -49,7 +50,7 @@ impl Api for OffsetDelete {
             let partitions = topic.partitions.iter().map(|partition| {
                 let index = partition.partition_index;
                 let code = if exists(&topic.name, index) {
-                    results.next().and_then(Result::err).map_or(ErrorCode::None, ErrorCode::from)
+                    results.next().and_then(Result::err).map_or(ErrorCode::None, group_error_code)
                 } else {
                     ErrorCode::UnknownTopicOrPartition
                 };

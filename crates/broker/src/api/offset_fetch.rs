@@ -21,12 +21,13 @@ use codec::messages::offset_fetch_response::{
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use codec::messages::{OffsetFetchRequest, OffsetFetchResponse, StrBytes, TopicName};
+use coordinator::group::offsets::{CommittedOffset, Offsets};
+use coordinator::group::{GroupError, GroupId, MemberId};
 use storage::Catalog;
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::offsets::{CommittedOffset, Offsets};
-use crate::group::{GroupError, GroupId, MemberId};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct OffsetFetch;
@@ -83,7 +84,7 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     let answer = OffsetFetchResponseGroup::default().with_group_id(asked.group_id);
     match result {
         Ok(topics) => answer.with_topics(topics),
-        Err(error) => answer.with_error_code(ErrorCode::from(error).code()),
+        Err(error) => answer.with_error_code(group_error_code(error).code()),
     }
 }
 
@@ -108,7 +109,7 @@ fn chosen(
 ) -> OffsetFetchResponseTopics {
     let committed = |index: i32| {
         let committed = offsets.and_then(|offsets| offsets.committed(name, index));
-        committed.filter(|committed| committed.belongs_to(name, catalog))
+        committed.filter(|committed| is_current(committed, name, catalog))
     };
     let partitions = topic.partition_indexes.iter().map(|index| partition(*index, committed(*index)));
     OffsetFetchResponseTopics::default()
@@ -119,7 +120,7 @@ fn chosen(
 
 fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
     let mut topics: Vec<(&Arc<str>, OffsetFetchResponseTopics)> = Vec::new();
-    let living = offsets.iter().filter(|(topic, _, committed)| committed.belongs_to(topic, catalog));
+    let living = offsets.iter().filter(|(topic, _, committed)| is_current(committed, topic, catalog));
     for (topic, index, committed) in living {
         let partition = partition(index, Some(committed));
         match topics.last_mut().filter(|(last, _)| *last == topic) {
@@ -133,6 +134,11 @@ fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
         }
     }
     topics.into_iter().map(|(_, topic)| topic).collect()
+}
+
+/// Whether the topic of that name is the one for which the offset was committed, neither deleted since nor created anew.
+fn is_current(committed: &CommittedOffset, topic: &str, catalog: &Catalog) -> bool {
+    catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id))
 }
 
 fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResponsePartitions {

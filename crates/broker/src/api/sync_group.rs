@@ -9,13 +9,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::ErrorCode;
 use codec::messages::{StrBytes, SyncGroupRequest, SyncGroupResponse};
+use coordinator::group::classic::{SyncRequest, SyncedMember};
+use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 
 use crate::api::{Answer, Api, Reply};
 use crate::context::Context;
-use crate::group::classic::{SyncRequest, SyncedMember};
-use crate::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
+use crate::error::group_error_code;
 
 /// See the file's header.
 pub(crate) struct SyncGroup;
@@ -28,7 +28,7 @@ impl Api for SyncGroup {
         let reply = sync(cx, &request).await;
         let response = match reply {
             Ok(synced) => assigned(synced, cx.api_version()),
-            Err(error) => SyncGroupResponse::default().with_error_code(ErrorCode::from(error).code()),
+            Err(error) => SyncGroupResponse::default().with_error_code(group_error_code(error).code()),
         };
         Ok(Reply::Response(response))
     }

@@ -26,17 +26,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::RwLock;
-use tokio::{sync::oneshot, time::MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
-
-use super::{
+use coordinator::group::{
     Env, GroupConfig, GroupId, Now, Outcome, Reply, Waiter,
     machine::GroupMachine,
     offsets::CommittedOffset,
     records::{Key, RecordError},
-    topics::TopicSource,
 };
+use parking_lot::RwLock;
+use tokio::{sync::oneshot, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::topics::TopicSource;
 use crate::{clock::Clock, config::GroupTimeouts, tasks::Tasks};
 use alarms::{Alarm, Alarms};
 use hosted::{Hosted, Slot, Ticket};
@@ -91,7 +91,7 @@ impl GroupService {
         let mut own_configs = self.own_configs.write();
         match timeouts {
             Some(timeouts) => {
-                own_configs.insert(id.clone(), Arc::new(self.config.with_timeouts(timeouts)));
+                own_configs.insert(id.clone(), Arc::new(open::with_timeouts(&self.config, timeouts)));
             }
             None => {
                 own_configs.remove(id);

@@ -18,7 +18,7 @@ use crate::config::LogLevel;
 pub(crate) const ROOT: &str = "root";
 
 /// Every logger, by name.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 13] = [
     "broker",
     "broker.admin",
     "broker.api",
@@ -27,6 +27,8 @@ pub(crate) const NAMES: [&str; 11] = [
     "broker.net",
     "broker.partition",
     "broker.telemetry",
+    "coordinator",
+    "coordinator.group",
     "ottla",
     ROOT,
     "storage",

@@ -4,11 +4,11 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
+use coordinator::group::GroupId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::super::GroupId;
 use crate::clock::Clock;
 
 /// An alarm that has gone off.

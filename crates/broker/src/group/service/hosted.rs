@@ -3,10 +3,9 @@
 
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
+use coordinator::group::{GroupError, Reply, Waiter, machine::GroupMachine, records::Record};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
-
-use super::super::{GroupError, Reply, Waiter, machine::GroupMachine, records::Record};
 
 /// Makes records durable, together. Its place in the order is taken when it is called, not when it is awaited.
 pub(crate) type Journal = Box<dyn Fn(Vec<Record>) -> Writing + Send + Sync>;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use storage::{CoordinatorRecord, StorageError};
-use tokio_util::sync::CancellationToken;
-
-use super::super::{
+use coordinator::group::{
     ConsumerGroupConfig, GroupConfig, GroupId, MigrationPolicy,
     assignor::Assignor,
     records::{Record, RecordError},
-    topics,
 };
+use storage::{CoordinatorRecord, StorageError};
+use tokio_util::sync::CancellationToken;
+
+use super::super::topics;
 use super::{GroupService, Journal, JournalFailed};
 use crate::{
     clock::Clock,
@@ -59,7 +59,9 @@ pub(crate) async fn open(
     }
     service.load(records)?;
     let catalog = io.catalog();
-    service.forget_offsets(|topic, committed| !committed.belongs_to(topic, &catalog));
+    service.forget_offsets(|topic, committed| {
+        !catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id))
+    });
     let service = Arc::new(service);
     service.start();
     Ok(service)
@@ -67,7 +69,7 @@ pub(crate) async fn open(
 
 fn journal(io: Io) -> Journal {
     Box::new(move |records| {
-        let writing = io.write_coordinator(records.into_iter().map(CoordinatorRecord::from).collect());
+        let writing = io.write_coordinator(records.into_iter().map(stored).collect());
         Box::pin(async move {
             writing.await.map_err(|error| {
                 tracing::error!(%error, "a group's records were not written");
@@ -77,10 +79,8 @@ fn journal(io: Io) -> Journal {
     })
 }
 
-impl From<Record> for CoordinatorRecord {
-    fn from(Record { key, value }: Record) -> CoordinatorRecord {
-        CoordinatorRecord { key, value }
-    }
+fn stored(Record { key, value }: Record) -> CoordinatorRecord {
+    CoordinatorRecord { key, value }
 }
 
 impl From<&BrokerConfig> for GroupConfig {
@@ -104,18 +104,16 @@ impl From<&BrokerConfig> for GroupConfig {
     }
 }
 
-impl GroupConfig {
-    /// The same with these timeouts for the consumer protocol.
-    pub(super) fn with_timeouts(&self, timeouts: GroupTimeouts) -> GroupConfig {
-        // The keys' ranges exclude negative numbers.
-        let ms = |ms: i32| u32::try_from(ms).unwrap_or(0);
-        let consumer = ConsumerGroupConfig {
-            heartbeat_interval_ms: ms(timeouts.heartbeat_interval_ms),
-            session_timeout_ms: ms(timeouts.session_timeout_ms),
-            ..self.consumer.clone()
-        };
-        GroupConfig { consumer, ..self.clone() }
-    }
+/// The same configuration with these timeouts for the consumer protocol.
+pub(super) fn with_timeouts(config: &GroupConfig, timeouts: GroupTimeouts) -> GroupConfig {
+    // The keys' ranges exclude negative numbers.
+    let ms = |ms: i32| u32::try_from(ms).unwrap_or(0);
+    let consumer = ConsumerGroupConfig {
+        heartbeat_interval_ms: ms(timeouts.heartbeat_interval_ms),
+        session_timeout_ms: ms(timeouts.session_timeout_ms),
+        ..config.consumer.clone()
+    };
+    GroupConfig { consumer, ..config.clone() }
 }
 
 /// The tables of keys allow only known assignors and policies.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use super::super::{
+use coordinator::group::{
     GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Refused, Reply,
     classic::{
         CommitIdentity, GroupDescription, JoinReply, JoinRequest, LeaveReply, LeavingMember, SyncReply,
@@ -15,6 +13,8 @@ use super::super::{
     machine::{GroupMachine, Members, not_a_consumer_group},
     offsets::{CommittedOffset, OffsetCommit, Offsets},
 };
+use tokio::sync::oneshot;
+
 use super::{GroupService, hosted::Hosted};
 use crate::telemetry::metrics::{GroupOffset, GroupSnapshot};
 

@@ -6,15 +6,18 @@ use std::{
     task::Poll,
 };
 
-use parking_lot::Mutex;
-
-use super::super::{
+use coordinator::group::{
     GenerationId, GroupError, MemberId,
     classic::{CommitIdentity, JoinReply, JoinRequest, LeavingMember, SyncRequest},
     consumer::HeartbeatRequest,
+    member::Protocol,
+    offsets::OffsetCommit,
     records::Record,
-    testing::{commit, no_topics, protocol},
+    topics::{MetadataImage, Topics},
 };
+use parking_lot::Mutex;
+use uuid::Uuid;
+
 use super::*;
 
 /// A storage whose writes end when the test says so.
@@ -61,6 +64,42 @@ impl Paper {
 
     fn records(&self) -> Vec<(Bytes, Bytes)> {
         self.stored.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// No topics.
+struct NoTopics;
+
+impl MetadataImage for NoTopics {
+    fn topic(&self, _: &str) -> Option<(Uuid, i32)> {
+        None
+    }
+
+    fn name(&self, _: Uuid) -> Option<&str> {
+        None
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(std::iter::empty())
+    }
+}
+
+fn no_topics() -> Topics {
+    Topics { version: 0, image: Arc::new(NoTopics) }
+}
+
+fn protocol(name: &str, metadata: &'static [u8]) -> Protocol {
+    Protocol { name: name.into(), metadata: Bytes::from_static(metadata) }
+}
+
+fn commit(topic: &str, partition: i32, offset: i64) -> OffsetCommit {
+    OffsetCommit {
+        topic: topic.into(),
+        topic_id: Uuid::nil(),
+        partition,
+        offset,
+        leader_epoch: -1,
+        metadata: Arc::default(),
     }
 }
 
@@ -161,7 +200,7 @@ impl Setup {
     }
 
     async fn committed(&self) -> Option<i64> {
-        let read = |offsets: Option<&super::super::offsets::Offsets>| {
+        let read = |offsets: Option<&coordinator::group::offsets::Offsets>| {
             offsets.and_then(|offsets| offsets.committed("t", 0)).map(|committed| committed.offset)
         };
         self.service.read_offsets(&group(), None, read).await.unwrap()

@@ -1,0 +1,356 @@
+//! JoinGroup: getting an id, getting in, and joining again.
+//!
+//! Kafka's `classicGroupJoin…` methods. Dynamic members get their id first (KIP-394), static members take over the
+//! place of their instance id (KIP-345), and a static member that comes back to a stable group gets its place
+//! without a rebalance (KIP-814 from version 9 on lets the leader do so too).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::super::{
+    GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Now, Outcome, Reply, Waiter,
+    member::{Member, Protocol},
+};
+use super::{ClassicGroup, JoinPhase, State, refuse_join, refuse_sync};
+
+/// Ids that one group keeps for clients which asked for one and have not come back. More are refused, so that asking for
+/// ids cannot fill the memory.
+const MAX_PENDING_MEMBERS: usize = 10_000;
+
+/// What a client says in JoinGroup, owned: nothing in here keeps the request's frame alive.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// [`MemberId::none`] for a client that has no id yet.
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    pub session_timeout_ms: u32,
+    pub rebalance_timeout_ms: u32,
+    pub protocol_type: Arc<str>,
+    pub protocols: Vec<Protocol>,
+    /// Version 4 and later: a dynamic member must ask for its id first (KIP-394).
+    pub requires_known_member_id: bool,
+    /// Version 9 and later: a leader may be told to skip the assignment (KIP-814).
+    pub supports_skipping_assignment: bool,
+    /// Why the client joins, in its words (KIP-800); for the log only.
+    pub reason: Option<String>,
+    /// The random part of the id, should a new one be given out.
+    pub fresh: Uuid,
+}
+
+/// A member of the generation, as the leader is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedMember {
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub metadata: Bytes,
+}
+
+/// The generation that a member has joined.
+#[derive(Clone, Debug)]
+pub struct JoinedGroup {
+    pub generation: GenerationId,
+    pub protocol_type: Option<Arc<str>>,
+    pub protocol: Option<Arc<str>>,
+    pub leader: MemberId,
+    pub skip_assignment: bool,
+    /// All members for the leader, nobody for the others.
+    pub members: Vec<JoinedMember>,
+}
+
+/// The answer to JoinGroup.
+#[derive(Clone, Debug)]
+pub struct JoinReply {
+    /// The id that the member has, or is to use from now on.
+    pub member_id: MemberId,
+    pub result: Result<JoinedGroup, GroupError>,
+}
+
+impl JoinReply {
+    pub fn refused(member_id: MemberId, error: GroupError) -> JoinReply {
+        JoinReply { member_id, result: Err(error) }
+    }
+}
+
+impl ClassicGroup {
+    /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
+    pub fn join(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        request: JoinRequest,
+        waiter: Waiter,
+        out: &mut Outcome,
+    ) {
+        let refusal = self.join_or_refuse(now, config, request, waiter, out);
+        if let Err(reply) = refusal {
+            out.replies.push((waiter, Reply::Join(reply)));
+        }
+    }
+
+    fn join_or_refuse(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        request: JoinRequest,
+        waiter: Waiter,
+        out: &mut Outcome,
+    ) -> Result<(), JoinReply> {
+        let member_id = request.member_id.clone();
+        let refuse = |error| Err(JoinReply::refused(member_id.clone(), error));
+        if self.state == State::Dead {
+            return refuse(GroupError::CoordinatorNotAvailable);
+        }
+        if !self.has_room_for(&member_id, config) {
+            self.remove_member(&member_id, out);
+            self.maybe_complete_join(now, out);
+            return Err(JoinReply::refused(MemberId::none(), GroupError::GroupMaxSizeReached));
+        }
+        if !self.supports_protocols(&request) {
+            return refuse(GroupError::InconsistentGroupProtocol);
+        }
+        if member_id.is_none() {
+            self.join_new(now, config, request, waiter, out)
+        } else if self.pending_members.contains_key(&member_id) {
+            if request.group_instance_id.is_some() {
+                // Only dynamic members are ever pending.
+                return refuse(GroupError::UnknownMemberId);
+            }
+            self.admit(now, config, member_id, request, waiter, out);
+            Ok(())
+        } else {
+            self.validate_member(&member_id, request.group_instance_id.as_ref()).or_else(refuse)?;
+            self.rejoin(now, config, request, waiter, out);
+            Ok(())
+        }
+    }
+
+    /// Kafka's `acceptJoiningMember`: while members join, those who wait count, so that the last to come back of a
+    /// group that is too large are turned away.
+    fn has_room_for(&self, id: &MemberId, config: &GroupConfig) -> bool {
+        match self.state {
+            State::Empty | State::Dead => true,
+            State::PreparingRebalance => {
+                self.members.get(id).is_some_and(|member| member.awaiting_join.is_some())
+                    || self.members.len() < config.max_size
+                    || self.members.values().filter(|member| member.awaiting_join.is_some()).count()
+                        < config.max_size
+            }
+            State::CompletingRebalance | State::Stable => {
+                self.members.contains_key(id) || self.members.len() < config.max_size
+            }
+        }
+    }
+
+    /// Whether a protocol of the request is one that all members support, of the group's type.
+    fn supports_protocols(&self, request: &JoinRequest) -> bool {
+        if self.state == State::Empty {
+            return !request.protocol_type.is_empty() && !request.protocols.is_empty();
+        }
+        self.protocol_type.as_ref() == Some(&request.protocol_type)
+            && request.protocols.iter().any(|offered| self.is_common(&offered.name))
+    }
+
+    /// Whether all members support the protocol.
+    pub(super) fn is_common(&self, protocol: &str) -> bool {
+        self.members.values().all(|member| member.supports(protocol))
+    }
+
+    fn join_new(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        request: JoinRequest,
+        waiter: Waiter,
+        out: &mut Outcome,
+    ) -> Result<(), JoinReply> {
+        let prefix = request.group_instance_id.as_ref().map_or(&*request.client_id, GroupInstanceId::as_str);
+        let new_id = MemberId::from(format!("{prefix}-{}", request.fresh));
+        if let Some(instance_id) = &request.group_instance_id {
+            match self.static_members.get(instance_id).cloned() {
+                Some(old_id) => self.replace_static(now, config, &old_id, new_id, request, waiter, out),
+                None => self.admit(now, config, new_id, request, waiter, out),
+            }
+            return Ok(());
+        }
+        if !request.requires_known_member_id {
+            self.admit(now, config, new_id, request, waiter, out);
+            return Ok(());
+        }
+        if self.pending_members.len() >= MAX_PENDING_MEMBERS {
+            return Err(JoinReply::refused(MemberId::none(), GroupError::GroupMaxSizeReached));
+        }
+        let deadline = now.deadline(request.session_timeout_ms);
+        out.wake(deadline);
+        self.pending_members.insert(new_id.clone(), deadline);
+        Err(JoinReply::refused(new_id, GroupError::MemberIdRequired))
+    }
+
+    /// Adds a member and starts a rebalance, or continues the one in course.
+    fn admit(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        id: MemberId,
+        request: JoinRequest,
+        waiter: Waiter,
+        out: &mut Outcome,
+    ) {
+        let mut member = Member {
+            id: id.clone(),
+            group_instance_id: request.group_instance_id,
+            client_id: request.client_id,
+            client_host: request.client_host,
+            rebalance_timeout_ms: request.rebalance_timeout_ms,
+            session_timeout_ms: request.session_timeout_ms,
+            protocols: request.protocols,
+            assignment: Bytes::new(),
+            is_new: true,
+            awaiting_join: Some(waiter),
+            awaiting_sync: None,
+            pending_sync: false,
+            session_deadline: None,
+        };
+        // A new member cannot send heartbeats, and a disconnect goes unnoticed while it waits. Clients that time out
+        // and retry would pile up as members that nobody is behind, so the wait itself is bounded.
+        member.expire_after(now, config.new_member_join_timeout_ms, out);
+        if let Some(JoinPhase::Initial { member_added, .. }) = &mut self.join_phase {
+            *member_added = true;
+        }
+        self.add_member(member, &request.protocol_type);
+        let reason = format!("member {id} joins; client reason: {}", reason(request.reason.as_deref()));
+        self.rebalance_or_complete_join(now, config, &reason, out);
+    }
+
+    /// A member that is known joins again. The caller has validated it.
+    fn rejoin(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        request: JoinRequest,
+        waiter: Waiter,
+        out: &mut Outcome,
+    ) {
+        let id = request.member_id.clone();
+        let Some(member) = self.members.get(&id) else { return };
+        let unchanged = member.protocols == request.protocols;
+        let repeats_itself = match self.state {
+            // It may have missed the answer to its JoinGroup.
+            State::CompletingRebalance => unchanged,
+            // The leader joins again when something changed that only it can see, such as the partitions of a topic.
+            State::Stable => unchanged && !self.is_leader(&id),
+            State::PreparingRebalance | State::Empty | State::Dead => false,
+        };
+        if repeats_itself {
+            let joined = self.joined_group(&id);
+            out.replies.push((waiter, Reply::Join(JoinReply { member_id: id, result: Ok(joined) })));
+            return;
+        }
+        let reason = format!("member {id} joins again; client reason: {}", reason(request.reason.as_deref()));
+        self.update_member(&id, request, waiter, out);
+        self.rebalance_or_complete_join(now, config, &reason, out);
+    }
+
+    /// Takes over what a member says now, and lets its JoinGroup wait.
+    fn update_member(&mut self, id: &MemberId, request: JoinRequest, waiter: Waiter, out: &mut Outcome) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        // A client that gave up on its first JoinGroup sends another: the first one must not wait for ever.
+        refuse_join(member, id.clone(), GroupError::RebalanceInProgress, out);
+        member.protocols = request.protocols;
+        member.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        member.session_timeout_ms = request.session_timeout_ms;
+        member.awaiting_join = Some(waiter);
+    }
+
+    /// A static member has restarted: its new incarnation takes the place of the old one, which is fenced.
+    #[allow(clippy::too_many_arguments)] // the step's five, and the two ids
+    fn replace_static(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        old_id: &MemberId,
+        new_id: MemberId,
+        request: JoinRequest,
+        waiter: Waiter,
+        out: &mut Outcome,
+    ) {
+        let old_leader = self.leader.clone().unwrap_or_else(MemberId::none);
+        let skipping = request.supports_skipping_assignment;
+        self.rename_static(old_id, &new_id, out);
+        if let Some(member) = self.members.get_mut(&new_id) {
+            member.client_id = Arc::clone(&request.client_id);
+            member.client_host = Arc::clone(&request.client_host);
+        }
+        let reason = format!("static member {new_id} replaces {old_id}");
+        self.update_member(&new_id, request, waiter, out);
+        if let Some(member) = self.members.get_mut(&new_id) {
+            member.restart_session(now, out);
+        }
+        match self.state {
+            State::Stable if self.protocol == self.select_protocol() => {
+                let mut joined = self.joined_group(&new_id);
+                if skipping {
+                    joined.skip_assignment = self.is_leader(&new_id);
+                } else {
+                    // Before KIP-814 the leader could not be told to keep the assignment. Naming its old id as the
+                    // leader makes it a follower, which asks for its assignment and computes none.
+                    joined.leader = old_leader;
+                    joined.members = Vec::new();
+                }
+                if let Some(member) = self.members.get_mut(&new_id) {
+                    member.awaiting_join = None;
+                }
+                out.replies.push((waiter, Reply::Join(JoinReply { member_id: new_id, result: Ok(joined) })));
+                out.records.push(self.record());
+                self.persisted = true;
+            }
+            // In CompletingRebalance too: the leader may be assigning to the old id at this moment.
+            State::Stable | State::CompletingRebalance => self.prepare_rebalance(now, config, &reason, out),
+            State::PreparingRebalance | State::Empty | State::Dead => self.maybe_complete_join(now, out),
+        }
+    }
+
+    fn rename_static(&mut self, old_id: &MemberId, new_id: &MemberId, out: &mut Outcome) {
+        let Some((index, _, mut member)) = self.members.shift_remove_full(old_id) else { return };
+        refuse_join(&mut member, old_id.clone(), GroupError::FencedInstanceId, out);
+        refuse_sync(&mut member, GroupError::FencedInstanceId, out);
+        if self.is_leader(old_id) {
+            self.leader = Some(new_id.clone());
+        }
+        if let Some(instance_id) = &member.group_instance_id {
+            self.static_members.insert(instance_id.clone(), new_id.clone());
+        }
+        member.id = new_id.clone();
+        member.pending_sync = false;
+        member.is_new = false;
+        self.members.shift_insert(index, new_id.clone(), member);
+        self.settle_sync_deadline();
+    }
+
+    /// The current generation as `id` is told.
+    pub(super) fn joined_group(&self, id: &MemberId) -> JoinedGroup {
+        let protocol = self.protocol.as_deref().unwrap_or_default();
+        let described = |member: &Member| JoinedMember {
+            member_id: member.id.clone(),
+            group_instance_id: member.group_instance_id.clone(),
+            metadata: member.metadata(protocol),
+        };
+        let members =
+            if self.is_leader(id) { self.members.values().map(described).collect() } else { Vec::new() };
+        JoinedGroup {
+            generation: self.generation,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone().unwrap_or_else(MemberId::none),
+            skip_assignment: false,
+            members,
+        }
+    }
+}
+
+fn reason(given: Option<&str>) -> &str {
+    given.unwrap_or("not provided")
+}

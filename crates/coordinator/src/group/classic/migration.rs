@@ -1,0 +1,55 @@
+//! A classic group's members on their way into a consumer group, or back out of one.
+
+use std::sync::Arc;
+
+use super::super::{
+    GenerationId, GroupConfig, GroupError, GroupId, Now, Outcome, consumer_protocol, member::Member,
+};
+use super::{ClassicGroup, refuse_join, refuse_sync};
+
+impl ClassicGroup {
+    /// An empty group that goes on counting where another kind of group has stopped.
+    pub fn following(id: GroupId, now: Now, epoch: i32) -> ClassicGroup {
+        ClassicGroup { generation: GenerationId(epoch), ..ClassicGroup::new(id, now) }
+    }
+
+    pub fn generation(&self) -> GenerationId {
+        self.generation
+    }
+
+    /// All members are consumers whose subscriptions can be read.
+    pub fn is_upgradable(&self) -> bool {
+        self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE)
+            && self.members.values().all(|member| {
+                let first = member.protocols.first();
+                first.is_some_and(|first| consumer_protocol::subscription(&first.metadata).is_some())
+            })
+    }
+
+    /// Gives the members away. Whoever waits is told to join again.
+    pub fn hand_over(&mut self, out: &mut Outcome) -> Vec<Member> {
+        let members = std::mem::take(&mut self.members).into_values();
+        members
+            .map(|mut member| {
+                let id = member.id.clone();
+                refuse_join(&mut member, id, GroupError::RebalanceInProgress, out);
+                refuse_sync(&mut member, GroupError::RebalanceInProgress, out);
+                member
+            })
+            .collect()
+    }
+
+    /// Takes members over and begins with a rebalance. The record says so: started again, the group has everybody join.
+    pub fn take_over(&mut self, now: Now, config: &GroupConfig, members: Vec<Member>, out: &mut Outcome) {
+        let protocol_type = Arc::from(consumer_protocol::PROTOCOL_TYPE);
+        for mut member in members {
+            member.restart_session(now, out);
+            self.add_member(member, &protocol_type);
+        }
+        self.transition(super::State::Stable, now);
+        self.protocol = self.select_protocol();
+        self.prepare_rebalance(now, config, "the group was downgraded", out);
+        out.records.push(self.record());
+        self.persisted = true;
+    }
+}

@@ -1,0 +1,138 @@
+//! The requests that are answered at once: Heartbeat, LeaveGroup, and who may commit offsets.
+
+use super::super::{GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Now, Outcome};
+use super::{ClassicGroup, State};
+
+/// Who commits offsets, as the request says.
+#[derive(Clone, Debug)]
+pub struct CommitIdentity {
+    /// [`MemberId::none`] together with [`GenerationId::NONE`]: not a member, such as an admin tool or `assign()`.
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub generation: GenerationId,
+}
+
+/// One of the members that a LeaveGroup names.
+#[derive(Clone, Debug)]
+pub struct LeavingMember {
+    /// [`MemberId::none`] with an instance id: removed by an administrator.
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    /// Why, in the client's words (KIP-800); for the log only.
+    pub reason: Option<String>,
+}
+
+/// The result for each member of a LeaveGroup, in the order of the request.
+pub type LeaveReply = Vec<Result<(), GroupError>>;
+
+impl ClassicGroup {
+    /// Handles Heartbeat (`classicGroupHeartbeat`): the member is alive, and learns of a rebalance.
+    pub fn heartbeat(
+        &mut self,
+        now: Now,
+        member_id: &MemberId,
+        instance_id: Option<&GroupInstanceId>,
+        generation: GenerationId,
+        out: &mut Outcome,
+    ) -> Result<(), GroupError> {
+        if self.state == State::Dead {
+            return Err(GroupError::CoordinatorNotAvailable);
+        }
+        self.validate_member(member_id, instance_id)?;
+        if generation != self.generation {
+            return Err(GroupError::IllegalGeneration);
+        }
+        self.restart_session(now, member_id, out);
+        if self.state == State::PreparingRebalance { Err(GroupError::RebalanceInProgress) } else { Ok(()) }
+    }
+
+    /// Handles LeaveGroup (`classicGroupLeave`), which may name several members (KIP-345).
+    pub fn leave(
+        &mut self,
+        now: Now,
+        config: &GroupConfig,
+        leaving: &[LeavingMember],
+        out: &mut Outcome,
+    ) -> Result<LeaveReply, GroupError> {
+        if self.state == State::Dead {
+            return Err(GroupError::CoordinatorNotAvailable);
+        }
+        let results: LeaveReply = leaving.iter().map(|member| self.leave_one(member, out)).collect();
+        if results.iter().any(Result::is_ok) {
+            match self.state {
+                State::Stable | State::CompletingRebalance => {
+                    self.rebalance_or_complete_join(now, config, "members have left", out);
+                }
+                State::PreparingRebalance => self.maybe_complete_join(now, out),
+                State::Empty | State::Dead => {}
+            }
+        }
+        Ok(results)
+    }
+
+    fn leave_one(&mut self, leaving: &LeavingMember, out: &mut Outcome) -> Result<(), GroupError> {
+        let instance_id = leaving.group_instance_id.as_ref();
+        let id = if leaving.member_id.is_none() {
+            let holder = instance_id.and_then(|instance_id| self.static_members.get(instance_id));
+            holder.cloned().ok_or(GroupError::UnknownMemberId)?
+        } else {
+            if !self.pending_members.contains_key(&leaving.member_id) {
+                self.validate_member(&leaving.member_id, instance_id)?;
+            }
+            leaving.member_id.clone()
+        };
+        let reason = leaving.reason.as_deref().unwrap_or("not provided");
+        tracing::info!(group = %self.id, member = %id, reason, "member leaves");
+        self.remove_member(&id, out);
+        Ok(())
+    }
+
+    /// Whether offsets may be committed under this identity (`ClassicGroup.validateOffsetCommit`). A commit by a
+    /// member counts as a sign of life.
+    pub fn validate_offset_commit(
+        &mut self,
+        now: Now,
+        who: &CommitIdentity,
+        out: &mut Outcome,
+    ) -> Result<(), GroupError> {
+        if self.state == State::Dead {
+            return Err(GroupError::CoordinatorNotAvailable);
+        }
+        if who.generation.0 < 0 && self.state == State::Empty {
+            return Ok(());
+        }
+        if who.generation.0 >= 0 || !who.member_id.is_none() || who.group_instance_id.is_some() {
+            self.validate_member(&who.member_id, who.group_instance_id.as_ref())?;
+            if who.generation != self.generation {
+                return Err(GroupError::IllegalGeneration);
+            }
+        } else {
+            // Not a member: only while there are none.
+            return Err(GroupError::UnknownMemberId);
+        }
+        if self.state == State::CompletingRebalance {
+            // The member has been told the new generation but nothing that it could have consumed in it.
+            return Err(GroupError::RebalanceInProgress);
+        }
+        self.restart_session(now, &who.member_id, out);
+        Ok(())
+    }
+
+    /// Whether the group may be deleted (`ClassicGroup.validateDeleteGroup`).
+    pub fn validate_delete(&self) -> Result<(), GroupError> {
+        match self.state {
+            State::Empty => Ok(()),
+            State::Dead => Err(GroupError::GroupIdNotFound),
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
+                Err(GroupError::NonEmptyGroup)
+            }
+        }
+    }
+
+    /// The member has just been heard.
+    fn restart_session(&mut self, now: Now, id: &MemberId, out: &mut Outcome) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.restart_session(now, out);
+        }
+    }
+}

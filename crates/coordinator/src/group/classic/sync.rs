@@ -1,0 +1,121 @@
+//! SyncGroup: the leader hands in the assignment, every member takes its own.
+//!
+//! Kafka's `classicGroupSync`. The assignment is recorded before anybody is told.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::super::{GenerationId, GroupError, GroupInstanceId, MemberId, Now, Outcome, Reply, Waiter};
+use super::{ClassicGroup, State, refuse_sync};
+
+/// What a member says in SyncGroup.
+#[derive(Clone, Debug)]
+pub struct SyncRequest {
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub generation: GenerationId,
+    /// Version 5 and later: checked against the group's when given (KIP-559).
+    pub protocol_type: Option<Arc<str>>,
+    pub protocol: Option<Arc<str>>,
+    /// From the leader; others send none.
+    pub assignments: HashMap<MemberId, Bytes>,
+}
+
+/// A member's own assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncedMember {
+    pub protocol_type: Option<Arc<str>>,
+    pub protocol: Option<Arc<str>>,
+    pub assignment: Bytes,
+}
+
+/// The answer to SyncGroup.
+pub type SyncReply = Result<SyncedMember, GroupError>;
+
+impl ClassicGroup {
+    /// Handles SyncGroup. The answer to `waiter` comes with this outcome or a later one.
+    pub fn sync(&mut self, now: Now, request: SyncRequest, waiter: Waiter, out: &mut Outcome) {
+        if let Err(error) = self.validate_sync(&request) {
+            out.replies.push((waiter, Reply::Sync(Err(error))));
+            return;
+        }
+        let id = request.member_id;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.pending_sync = false;
+        if self.state == State::Stable {
+            let synced = self.synced_member(&id);
+            out.replies.push((waiter, Reply::Sync(Ok(synced))));
+        } else {
+            // As with JoinGroup: of two waiting requests of one member only the later counts.
+            refuse_sync(member, GroupError::RebalanceInProgress, out);
+            member.awaiting_sync = Some(waiter);
+            if self.is_leader(&id) {
+                self.assign(now, request.assignments, out);
+            }
+        }
+        self.settle_sync_deadline();
+    }
+
+    fn validate_sync(&self, request: &SyncRequest) -> Result<(), GroupError> {
+        match self.state {
+            State::Dead => return Err(GroupError::CoordinatorNotAvailable),
+            State::Empty => return Err(GroupError::UnknownMemberId),
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {}
+        }
+        self.validate_member(&request.member_id, request.group_instance_id.as_ref())?;
+        let differs = |given: &Option<Arc<str>>, ours: &Option<Arc<str>>| given.is_some() && given != ours;
+        if request.generation != self.generation {
+            Err(GroupError::IllegalGeneration)
+        } else if differs(&request.protocol_type, &self.protocol_type)
+            || differs(&request.protocol, &self.protocol)
+        {
+            Err(GroupError::InconsistentGroupProtocol)
+        } else if self.state == State::PreparingRebalance {
+            Err(GroupError::RebalanceInProgress)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The generation is stable: members that the leader forgot get an empty assignment, everybody waiting is told.
+    fn assign(&mut self, now: Now, mut assignments: HashMap<MemberId, Bytes>, out: &mut Outcome) {
+        self.transition(State::Stable, now);
+        for member in self.members.values_mut() {
+            member.assignment = assignments.remove(&member.id).unwrap_or_default();
+        }
+        out.records.push(self.record());
+        self.persisted = true;
+        tracing::info!(group = %self.id, generation = %self.generation, members = self.members.len(), "stable");
+        let waiting: Vec<MemberId> = self
+            .members
+            .values()
+            .filter(|member| member.awaiting_sync.is_some())
+            .map(|member| member.id.clone())
+            .collect();
+        for id in waiting {
+            let synced = self.synced_member(&id);
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            if let Some(waiter) = member.awaiting_sync.take() {
+                out.replies.push((waiter, Reply::Sync(Ok(synced))));
+            }
+            // A session that ran out while the member waited has no deadline any more.
+            member.restart_session(now, out);
+        }
+    }
+
+    fn synced_member(&self, id: &MemberId) -> SyncedMember {
+        SyncedMember {
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            assignment: self.members.get(id).map(|member| member.assignment.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Nobody's SyncGroup is outstanding: nobody will be removed for it.
+    pub(super) fn settle_sync_deadline(&mut self) {
+        if !self.members.values().any(|member| member.pending_sync) {
+            self.sync_deadline = None;
+        }
+    }
+}

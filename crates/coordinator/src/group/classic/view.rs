@@ -1,0 +1,149 @@
+//! What a group looks like from outside: DescribeGroups, ListGroups, expiry, and the record that survives a restart.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+
+use super::super::{
+    GroupError, GroupInstanceId, MemberId, Now, Outcome, consumer_protocol,
+    member::Member,
+    records::{GroupMetadata, MemberMetadata, Record},
+};
+use super::{ClassicGroup, JoinPhase, State};
+
+/// A group as DescribeGroups shows it.
+#[derive(Clone, Debug)]
+pub struct GroupDescription {
+    pub state: State,
+    pub protocol_type: Arc<str>,
+    /// The assignor in use; empty unless the group is stable.
+    pub protocol: Arc<str>,
+    pub members: Vec<MemberDescription>,
+}
+
+/// A member as DescribeGroups shows it.
+#[derive(Clone, Debug)]
+pub struct MemberDescription {
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    /// Empty unless the group is stable, as in Kafka.
+    pub metadata: Bytes,
+    pub assignment: Bytes,
+}
+
+impl ClassicGroup {
+    pub fn describe(&self) -> GroupDescription {
+        let stable = self.state == State::Stable;
+        let protocol = self.protocol.clone().filter(|_| stable).unwrap_or_default();
+        let member = |member: &Member| MemberDescription {
+            member_id: member.id.clone(),
+            group_instance_id: member.group_instance_id.clone(),
+            client_id: Arc::clone(&member.client_id),
+            client_host: Arc::clone(&member.client_host),
+            metadata: if stable { member.metadata(&protocol) } else { Bytes::new() },
+            assignment: if stable { member.assignment.clone() } else { Bytes::new() },
+        };
+        GroupDescription {
+            state: self.state,
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            members: self.members.values().map(member).collect(),
+            protocol,
+        }
+    }
+
+    /// The topics that the members subscribe to. `None` when the coordinator cannot know: the members are not
+    /// consumers, have not agreed on a protocol yet, or their metadata does not parse.
+    pub fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
+        if self.protocol_type.as_deref() != Some(consumer_protocol::PROTOCOL_TYPE) {
+            return None;
+        }
+        let mut topics = BTreeSet::new();
+        if self.members.is_empty() {
+            return Some(topics);
+        }
+        let protocol = self.protocol.as_deref()?;
+        for member in self.members.values() {
+            consumer_protocol::subscribed_topics(&member.metadata(protocol), &mut topics)?;
+        }
+        Some(topics)
+    }
+
+    /// Topics whose offsets an administrator may not delete (`ClassicGroup.validateOffsetDelete`, `isSubscribedToTopic`).
+    /// `None`: all of them, because nobody can tell what the members subscribe to.
+    pub fn topics_to_keep(&self) -> Result<Option<BTreeSet<String>>, GroupError> {
+        match self.state {
+            State::Dead => Err(GroupError::GroupIdNotFound),
+            State::Empty => Ok(Some(BTreeSet::new())),
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
+                let are_consumers = self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE);
+                if are_consumers { Ok(self.subscribed_topics()) } else { Err(GroupError::NonEmptyGroup) }
+            }
+        }
+    }
+
+    /// The record of the group as it is now.
+    pub(super) fn record(&self) -> Record {
+        let member = |member: &Member| MemberMetadata {
+            member_id: member.id.clone(),
+            group_instance_id: member.group_instance_id.clone(),
+            client_id: Arc::clone(&member.client_id),
+            client_host: Arc::clone(&member.client_host),
+            rebalance_timeout_ms: member.rebalance_timeout_ms,
+            session_timeout_ms: member.session_timeout_ms,
+            protocols: member.protocols.clone(),
+            assignment: member.assignment.clone(),
+        };
+        let metadata = GroupMetadata {
+            awaits_assignment: matches!(self.state, State::PreparingRebalance | State::CompletingRebalance),
+            generation: self.generation,
+            state_since_ms: self.state_since_ms,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            members: self.members.values().map(member).collect(),
+        };
+        Record::group_metadata(&self.id, &metadata)
+    }
+
+    /// The group as its record says: stable with all its members, or empty. Sessions begin now, so that members who
+    /// come back within their session timeout go on in the same generation, without a rebalance. A generation that
+    /// had no assignment yet is not continued: its members are sent back to join.
+    pub fn restore(&mut self, now: Now, metadata: GroupMetadata, out: &mut Outcome) {
+        *self = ClassicGroup::new(self.id.clone(), now);
+        self.generation = metadata.generation;
+        self.state = if metadata.members.is_empty() { State::Empty } else { State::Stable };
+        let awaits_assignment = metadata.awaits_assignment && self.state == State::Stable;
+        self.state_since_ms = metadata.state_since_ms;
+        self.protocol = metadata.protocol;
+        self.leader = metadata.leader;
+        self.persisted = true;
+        let protocol_type = metadata.protocol_type;
+        for member in metadata.members {
+            let mut member = Member {
+                id: member.member_id,
+                group_instance_id: member.group_instance_id,
+                client_id: member.client_id,
+                client_host: member.client_host,
+                rebalance_timeout_ms: member.rebalance_timeout_ms,
+                session_timeout_ms: member.session_timeout_ms,
+                protocols: member.protocols,
+                assignment: member.assignment,
+                is_new: false,
+                awaiting_join: None,
+                awaiting_sync: None,
+                pending_sync: false,
+                session_deadline: None,
+            };
+            member.restart_session(now, out);
+            self.add_member(member, &Arc::default());
+        }
+        self.protocol_type = protocol_type;
+        if awaits_assignment {
+            self.transition(State::PreparingRebalance, now);
+            let deadline = now.deadline(self.rebalance_timeout_ms());
+            self.set_join_phase(JoinPhase::Rejoining { deadline }, out);
+        }
+    }
+}

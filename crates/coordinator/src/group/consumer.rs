@@ -1,0 +1,213 @@
+//! A consumer group (KIP-848): the coordinator computes who should own what, and every member walks there by itself.
+//!
+//! ```text
+//!   subscriptions, topics ──► group epoch ──► target assignment (assignment epoch) ──► members, each at its own epoch
+//!      heartbeat, leave,       +1 whenever        assignor/, whenever the group           reconcile: revoke first,
+//!      expiry, metadata        any changes        epoch is ahead of it                    then take what is free
+//! ```
+//!
+//! Guarantees: a partition is held by one member at a time, over all restarts; what a member is told is recorded before
+//! it is told; an epoch never goes back. `heartbeat` and `leave` are the requests, `subscription` and `target` what
+//! follows from them, `reconcile` the walk of one member, `timers` what happens when nobody speaks, `persist` the records,
+//! `classic_members` those who still speak the classic protocol while the group migrates.
+//! Kafka's `ConsumerGroup` and the consumer half of `GroupMetadataManager`.
+
+mod classic_members;
+mod heartbeat;
+mod leave;
+pub mod member;
+mod migration;
+mod offsets;
+mod persist;
+mod reconcile;
+mod subscription;
+mod target;
+mod timers;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{Env, GroupId, GroupInstanceId, MemberId, Now, assignor::TopicPartitions};
+
+pub use heartbeat::{HeartbeatReply, HeartbeatRequest};
+pub use member::{ClassicMember, ConsumerMember, Current, EpochPartitions, MemberState, Subscription};
+pub use offsets::CommitRule;
+pub use view::{ConsumerGroupDescription, ConsumerMemberDescription};
+
+use member::StaticMembers;
+use persist::Dirty;
+use subscription::Resolved;
+
+/// The epoch of a heartbeat that leaves the group.
+pub const LEAVE_EPOCH: i32 = -1;
+/// The epoch of a heartbeat by which a static member leaves for a while (KIP-848).
+pub const LEAVE_STATIC_EPOCH: i32 = -2;
+
+/// The group epoch before anybody subscribes. The first subscription makes it 2, as in Kafka 4.3; a first member
+/// without one is at this epoch, since 0 is what members say who join.
+const FIRST_EPOCH: i32 = 1;
+
+/// Kafka's `ConsumerGroupState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerState {
+    /// No members. Committed offsets may remain.
+    Empty,
+    /// The target assignment is older than the group.
+    Assigning,
+    /// Members are on their way to the target assignment.
+    Reconciling,
+    /// Everybody has what the target gives.
+    Stable,
+    /// Deleted.
+    Dead,
+}
+
+impl ConsumerState {
+    /// As ListGroups and ConsumerGroupDescribe spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConsumerState::Empty => "Empty",
+            ConsumerState::Assigning => "Assigning",
+            ConsumerState::Reconciling => "Reconciling",
+            ConsumerState::Stable => "Stable",
+            ConsumerState::Dead => "Dead",
+        }
+    }
+}
+
+/// The members, epochs and assignments of one group.
+#[derive(Debug)]
+pub struct ConsumerGroup {
+    id: GroupId,
+    /// The group epoch: [`FIRST_EPOCH`] before the first member, one more with every change that asks for a new target.
+    epoch: i32,
+    /// What the target was computed from, as far as it is about topics.
+    metadata_hash: u64,
+    /// The epoch of the group for which the target was computed.
+    assignment_epoch: i32,
+    /// Wall clock, milliseconds: since when the group has no members.
+    empty_since_ms: i64,
+    members: BTreeMap<MemberId, ConsumerMember>,
+    target: BTreeMap<MemberId, TopicPartitions>,
+    is_dead: bool,
+
+    // What follows from the above.
+    static_members: StaticMembers,
+    /// Who holds a partition, be it assigned or being revoked.
+    holders: BTreeMap<(Uuid, i32), MemberId>,
+    /// What the regular expressions of the members match.
+    resolved: Resolved,
+    dirty: Dirty,
+}
+
+impl ConsumerGroup {
+    pub fn new(id: GroupId, now: Now) -> ConsumerGroup {
+        ConsumerGroup {
+            id,
+            epoch: FIRST_EPOCH,
+            metadata_hash: 0,
+            assignment_epoch: 0,
+            empty_since_ms: now.unix_ms,
+            members: BTreeMap::new(),
+            target: BTreeMap::new(),
+            is_dead: false,
+            static_members: StaticMembers::new(),
+            holders: BTreeMap::new(),
+            resolved: Resolved::default(),
+            dirty: Dirty::default(),
+        }
+    }
+
+    pub fn id(&self) -> &GroupId {
+        &self.id
+    }
+
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    pub fn empty_since_ms(&self) -> i64 {
+        self.empty_since_ms
+    }
+
+    pub fn members(&self) -> &BTreeMap<MemberId, ConsumerMember> {
+        &self.members
+    }
+
+    pub fn state(&self) -> ConsumerState {
+        if self.is_dead {
+            ConsumerState::Dead
+        } else if self.members.is_empty() {
+            ConsumerState::Empty
+        } else if self.epoch > self.assignment_epoch {
+            ConsumerState::Assigning
+        } else if self.members.values().all(|member| member.is_reconciled_to(self.assignment_epoch)) {
+            ConsumerState::Stable
+        } else {
+            ConsumerState::Reconciling
+        }
+    }
+
+    /// There are members, and all of them speak the classic protocol.
+    pub fn is_all_classic(&self) -> bool {
+        !self.members.is_empty() && self.members.values().all(ConsumerMember::uses_classic_protocol)
+    }
+
+    /// Whether nobody but `id` holds a partition.
+    fn is_free_for(&self, id: &MemberId, topic: Uuid, partition: i32) -> bool {
+        self.holders.get(&(topic, partition)).is_none_or(|holder| holder == id)
+    }
+
+    /// Puts a member in, or another state of it: the only way in which what it holds changes.
+    fn put(&mut self, id: &MemberId, member: ConsumerMember) {
+        self.release(id);
+        for held in member.held() {
+            self.holders.insert(held, id.clone());
+        }
+        if let Some(instance_id) = &member.subscription.group_instance_id {
+            self.static_members.insert(instance_id.clone(), id.clone());
+        }
+        self.members.insert(id.clone(), member);
+    }
+
+    /// Forgets what a member holds.
+    fn release(&mut self, id: &MemberId) {
+        let Some(member) = self.members.get(id) else { return };
+        for held in member.held() {
+            if self.holders.get(&held) == Some(id) {
+                self.holders.remove(&held);
+            }
+        }
+    }
+
+    /// Takes a member out with all that belongs to it. The caller sees to the group epoch.
+    fn take_out(&mut self, id: &MemberId) -> Option<ConsumerMember> {
+        self.release(id);
+        let member = self.members.remove(id)?;
+        self.static_members.retain(|_, holder| holder != id);
+        self.target.remove(id);
+        self.dirty.removed(id);
+        Some(member)
+    }
+
+    /// The target of a member. Nothing for one that came after it was computed.
+    fn target_of(&self, id: &MemberId) -> TopicPartitions {
+        self.target.get(id).cloned().unwrap_or_default()
+    }
+
+    /// The holder of an instance id.
+    fn static_member(&self, instance_id: &GroupInstanceId) -> Option<&MemberId> {
+        self.static_members.get(instance_id)
+    }
+
+    /// Topics by id of what a member subscribes to, as far as they exist.
+    fn ids(&self, env: Env<'_>, id: &MemberId) -> BTreeSet<Uuid> {
+        let names = self.subscribed_names(id);
+        names.iter().filter_map(|name| env.topics.image.topic(name)).map(|(id, _)| id).collect()
+    }
+}

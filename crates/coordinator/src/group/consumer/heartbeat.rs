@@ -1,0 +1,329 @@
+//! ConsumerGroupHeartbeat: joining, staying and, by its epoch, leaving.
+//!
+//! Nothing is changed before everything that can be refused has been looked at.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use uuid::Uuid;
+
+use super::super::{
+    Env, GroupError, GroupInstanceId, MemberId, Outcome, Refused,
+    assignor::{Assignor, TopicPartitions},
+};
+use super::member::{ConsumerMember, Current, MemberState, Subscription};
+use super::reconcile::Reconciler;
+use super::{ConsumerGroup, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, subscription};
+
+/// What a member says. `None` is what did not change since it said it last.
+#[derive(Clone, Debug, Default)]
+pub struct HeartbeatRequest {
+    /// [`MemberId::none`] for a member of version 0 that has no id yet.
+    pub member_id: MemberId,
+    pub member_epoch: i32,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub rack_id: Option<Arc<str>>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    pub rebalance_timeout_ms: Option<u32>,
+    pub topic_names: Option<BTreeSet<Arc<str>>>,
+    /// Empty: no longer any.
+    pub topic_regex: Option<Arc<str>>,
+    pub server_assignor: Option<Arc<str>>,
+    /// The partitions that the member has.
+    pub owned: Option<TopicPartitions>,
+    /// The id, should a new one be given out.
+    pub fresh: Uuid,
+}
+
+/// What a member is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeartbeatReply {
+    pub member_id: MemberId,
+    pub member_epoch: i32,
+    /// All that the member is to own from now on; `None` when that did not change.
+    pub assignment: Option<TopicPartitions>,
+}
+
+/// How a heartbeat finds its place in the group.
+enum Place {
+    Member,
+    New,
+    /// Takes over from another holder of its instance id.
+    Replaces(MemberId),
+}
+
+impl HeartbeatRequest {
+    /// The rules of Kafka's `throwIfConsumerGroupHeartbeatRequestIsInvalid` that need no group.
+    pub fn validate(&self, assignors: &[Assignor], needs_member_id: bool) -> Result<(), Refused> {
+        let invalid = |message: &str| Err(Refused::new(GroupError::InvalidRequest, message));
+        if needs_member_id && self.member_id.as_str().trim().is_empty() {
+            return invalid("MemberId can't be empty.");
+        }
+        if self.group_instance_id.as_ref().is_some_and(|id| id.as_str().trim().is_empty()) {
+            return invalid("InstanceId can't be empty.");
+        }
+        if self.rack_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
+            return invalid("RackId can't be empty.");
+        }
+        match self.member_epoch {
+            0 if self.rebalance_timeout_ms.is_none() => {
+                return invalid("RebalanceTimeoutMs must be provided in first request.");
+            }
+            0 if self.owned.as_ref().is_none_or(|owned| !owned.is_empty()) => {
+                return invalid("TopicPartitions must be empty when (re-)joining.");
+            }
+            0 if self.topic_names.is_none() && self.topic_regex.is_none() => {
+                return invalid(
+                    "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
+                );
+            }
+            LEAVE_STATIC_EPOCH if self.group_instance_id.is_none() => {
+                return invalid("InstanceId can't be null.");
+            }
+            epoch if epoch < LEAVE_STATIC_EPOCH => return invalid("MemberEpoch is invalid."),
+            _ => {}
+        }
+        let known = |name: &Arc<str>| assignors.iter().any(|assignor| assignor.name() == &**name);
+        if let Some(name) = self.server_assignor.as_ref().filter(|name| !known(name)) {
+            let names: Vec<&str> = assignors.iter().map(|assignor| assignor.name()).collect();
+            return Err(Refused::new(
+                GroupError::UnsupportedAssignor,
+                format!("ServerAssignor {name} is not supported. Supported assignors: {}.", names.join(", ")),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The regular expression that the member brings, if any, must be one.
+    pub fn validate_regex(&self) -> Result<(), Refused> {
+        let regex = self.topic_regex.as_ref().filter(|regex| !regex.is_empty());
+        regex.map_or(Ok(()), |regex| subscription::validate_regex(regex))
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.member_epoch, LEAVE_EPOCH | LEAVE_STATIC_EPOCH)
+    }
+
+    /// Says everything: joining, or after an error. It is told everything, too.
+    fn is_full(&self) -> bool {
+        let subscribes = self.topic_names.is_some() || self.topic_regex.is_some();
+        self.member_epoch == 0 || (self.rebalance_timeout_ms.is_some() && subscribes && self.owned.is_some())
+    }
+}
+
+impl ConsumerGroup {
+    /// Handles a heartbeat that does not leave.
+    pub fn heartbeat(
+        &mut self,
+        env: Env<'_>,
+        request: &HeartbeatRequest,
+        out: &mut Outcome,
+    ) -> Result<HeartbeatReply, Refused> {
+        self.has_room_for(&request.member_id, env.config.consumer.max_size)?;
+        let place = self.place(request)?;
+        request.validate_regex()?;
+        let id = if request.member_id.is_none() {
+            MemberId::from(request.fresh.to_string())
+        } else {
+            request.member_id.clone()
+        };
+        let before = match place {
+            Place::Member => self.members.get(&id).map(|member| member.current.assigned.clone()),
+            Place::New => {
+                tracing::info!(group = %self.id, member = %id, "member joins the consumer group");
+                None
+            }
+            Place::Replaces(old_id) => {
+                self.replace(&old_id, &id);
+                None
+            }
+        };
+        let changed = self.take_in(&id, request);
+        self.refresh(env, changed);
+        self.update_target(env);
+        self.reconcile(env, &id, changed, request.owned.as_ref(), out);
+        let Some(member) = self.members.get_mut(&id) else {
+            return Err(Refused::from(GroupError::UnknownMemberId));
+        };
+        member.restart_session(env.now, env.config.consumer.session_timeout_ms, out);
+        let told = request.is_full() || before.as_ref() != Some(&member.current.assigned);
+        let assignment = told.then(|| without_epochs(&member.current));
+        Ok(HeartbeatReply { member_id: id, member_epoch: member.current.epoch, assignment })
+    }
+
+    /// Kafka's `throwIfConsumerGroupIsFull`.
+    pub fn has_room_for(&self, id: &MemberId, max_size: usize) -> Result<(), Refused> {
+        if self.members.len() < max_size || self.members.contains_key(id) {
+            return Ok(());
+        }
+        let message = format!("The consumer group has reached its maximum capacity of {max_size} members.");
+        Err(Refused::new(GroupError::GroupMaxSizeReached, message))
+    }
+
+    fn place(&self, request: &HeartbeatRequest) -> Result<Place, Refused> {
+        let (id, joins) = (&request.member_id, request.member_epoch == 0);
+        let holder = match &request.group_instance_id {
+            None => {
+                return match self.members.get(id) {
+                    Some(member) => self.check_epoch(member, request).map(|()| Place::Member),
+                    None if joins => Ok(Place::New),
+                    None => Err(self.not_a_member(id)),
+                };
+            }
+            Some(instance_id) => self.static_member(instance_id),
+        };
+        let Some(member) = holder.and_then(|holder| self.members.get(holder)) else {
+            return if joins { Ok(Place::New) } else { Err(self.unknown_instance(request)) };
+        };
+        let Some(holder) = holder else { return Ok(Place::New) };
+        let is_away = member.current.epoch == LEAVE_STATIC_EPOCH;
+        if joins && (is_away || member.uses_classic_protocol()) {
+            return Ok(Place::Replaces(holder.clone()));
+        }
+        if holder == id {
+            return self.check_epoch(member, request).map(|()| Place::Member);
+        }
+        let instance = request.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str);
+        if joins {
+            let message = format!(
+                "Static member {id} with instance id {instance} cannot join the group because the instance id is \
+                 owned by {holder} member."
+            );
+            return Err(Refused::new(GroupError::UnreleasedInstanceId, message));
+        }
+        let message =
+            format!("Static member {id} with instance id {instance} was fenced by member {holder}.");
+        Err(Refused::new(GroupError::FencedInstanceId, message))
+    }
+
+    pub(super) fn not_a_member(&self, id: &MemberId) -> Refused {
+        let message = format!("Member {id} is not a member of group {}.", self.id);
+        Refused::new(GroupError::UnknownMemberId, message)
+    }
+
+    pub(super) fn unknown_instance(&self, request: &HeartbeatRequest) -> Refused {
+        let instance = request.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str);
+        Refused::new(GroupError::UnknownMemberId, format!("Instance id {instance} is unknown."))
+    }
+
+    /// Kafka's `throwIfConsumerGroupMemberEpochIsInvalid`: the member's epoch, or the one before it if the member has
+    /// nothing beyond its assignment: then the answer with the new epoch was lost.
+    fn check_epoch(&self, member: &ConsumerMember, request: &HeartbeatRequest) -> Result<(), Refused> {
+        let (received, known) = (request.member_epoch, member.current.epoch);
+        let is_previous = received == member.current.previous_epoch
+            && request.owned.as_ref().is_some_and(|owned| is_subset(owned, &member.current));
+        if received == known || (received < known && is_previous) {
+            return Ok(());
+        }
+        let relation = if received > known { "greater" } else { "smaller" };
+        let message = format!(
+            "The consumer group member has a {relation} member epoch ({received}) than the one known by the group \
+             coordinator ({known}). The member must abandon all its partitions and rejoin."
+        );
+        Err(Refused::new(GroupError::FencedMemberEpoch, message))
+    }
+
+    /// Another member takes the place, the assignment and the target of a static one. No rebalance follows from it.
+    pub(super) fn replace(&mut self, old_id: &MemberId, new_id: &MemberId) {
+        tracing::info!(group = %self.id, member = %new_id, replaces = %old_id, "static member is back");
+        let target = self.target_of(old_id);
+        let Some(mut member) = self.take_out(old_id) else { return };
+        // Its own process has not got anything yet, so nothing needs to be given up.
+        let assigned = std::mem::take(&mut member.current.assigned);
+        member.current = Current { assigned, ..Current::default() };
+        self.put(new_id, member);
+        self.target.insert(new_id.clone(), target);
+        self.dirty.member(new_id);
+        self.dirty.current(new_id);
+        self.dirty.target(new_id);
+    }
+
+    /// Takes over what a member says of itself. True: its subscription has changed.
+    fn take_in(&mut self, id: &MemberId, request: &HeartbeatRequest) -> bool {
+        let known = self.members.get(id);
+        let before = known.map(|member| member.subscription.clone()).unwrap_or_default();
+        let given = |new: &Option<Arc<str>>, old: &Option<Arc<str>>| new.clone().or_else(|| old.clone());
+        let after = Subscription {
+            group_instance_id: request.group_instance_id.clone().or(before.group_instance_id.clone()),
+            rack_id: given(&request.rack_id, &before.rack_id),
+            client_id: Arc::clone(&request.client_id),
+            client_host: Arc::clone(&request.client_host),
+            rebalance_timeout_ms: request.rebalance_timeout_ms.unwrap_or(before.rebalance_timeout_ms),
+            topic_names: request.topic_names.clone().unwrap_or_else(|| before.topic_names.clone()),
+            topic_regex: given(&request.topic_regex, &before.topic_regex).filter(|regex| !regex.is_empty()),
+            server_assignor: given(&request.server_assignor, &before.server_assignor),
+            classic: None,
+        };
+        self.subscribe(id, &before, after)
+    }
+
+    /// Stores what a member subscribes to. True: its topics or its regular expression have changed.
+    pub(super) fn subscribe(&mut self, id: &MemberId, before: &Subscription, after: Subscription) -> bool {
+        let is_new = !self.members.contains_key(id);
+        if !is_new && *before == after {
+            return false;
+        }
+        let changed = before.topic_names != after.topic_names || before.topic_regex != after.topic_regex;
+        let mut member = self.members.get(id).cloned().unwrap_or_default();
+        member.subscription = after;
+        self.put(id, member);
+        self.dirty.member(id);
+        if is_new {
+            self.dirty.current(id);
+        }
+        changed
+    }
+
+    /// Lets a member take its next step towards the target.
+    pub(super) fn reconcile(
+        &mut self,
+        env: Env<'_>,
+        id: &MemberId,
+        subscription_changed: bool,
+        owned: Option<&TopicPartitions>,
+        out: &mut Outcome,
+    ) {
+        let Some(member) = self.members.get(id) else { return };
+        if !subscription_changed && member.is_reconciled_to(self.assignment_epoch) {
+            return;
+        }
+        let reconciler = Reconciler {
+            target_epoch: self.assignment_epoch,
+            target: &self.target_of(id),
+            subscribed: &self.ids(env, id),
+            owned,
+            is_free: |topic, partition| self.is_free_for(id, topic, partition),
+        };
+        let next = reconciler.next(&member.current);
+        if next == member.current {
+            return;
+        }
+        tracing::debug!(group = %self.id, member = %id, epoch = next.epoch, state = ?next.state, "reconciled");
+        let mut member = member.clone();
+        let goes_on_revoking = next.state == MemberState::UnrevokedPartitions
+            && next.revoking == member.current.revoking
+            && member.revocation_deadline.is_some();
+        member.current = next;
+        if !goes_on_revoking {
+            member.watch_revocation(env.now, out);
+        }
+        self.put(id, member);
+        self.dirty.current(id);
+    }
+}
+
+/// Whether a member says it owns nothing but what it is assigned.
+fn is_subset(owned: &TopicPartitions, current: &Current) -> bool {
+    owned.iter().all(|(topic, partitions)| {
+        let assigned = current.assigned.get(topic);
+        partitions.iter().all(|index| assigned.is_some_and(|assigned| assigned.contains_key(index)))
+    })
+}
+
+/// What a member is told to own.
+pub(super) fn without_epochs(current: &Current) -> TopicPartitions {
+    let partitions = |(topic, partitions): (&Uuid, &std::collections::BTreeMap<i32, i32>)| {
+        (*topic, partitions.keys().copied().collect())
+    };
+    current.assigned.iter().filter(|(_, partitions)| !partitions.is_empty()).map(partitions).collect()
+}

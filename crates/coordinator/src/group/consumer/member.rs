@@ -1,0 +1,128 @@
+//! One member of a consumer group: what it said of itself, and what it has been assigned so far.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use super::super::{GroupInstanceId, MemberId, Now, Outcome, member::Protocol};
+
+/// Partitions by topic id, each with the member epoch in which it was assigned (KIP-1251).
+pub type EpochPartitions = BTreeMap<Uuid, BTreeMap<i32, i32>>;
+
+/// Kafka's `MemberState`: how far a member is on its way to the target assignment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemberState {
+    /// Has all that the target of its epoch gives it.
+    #[default]
+    Stable,
+    /// Has been asked to give up partitions and has not said yet that it did.
+    UnrevokedPartitions,
+    /// Waits for partitions that others have not given up yet.
+    UnreleasedPartitions,
+}
+
+/// What a member is told to own. Persisted whenever it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Current {
+    pub state: MemberState,
+    /// 0 before the first assignment, [`super::LEAVE_STATIC_EPOCH`] while a static member is away.
+    pub epoch: i32,
+    /// The epoch before: accepted once more, should the answer that named the new one have been lost.
+    pub previous_epoch: i32,
+    pub assigned: EpochPartitions,
+    /// Taken away, but perhaps still in use by the member.
+    pub revoking: EpochPartitions,
+}
+
+/// How a member takes part that still speaks the classic protocol while the group migrates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassicMember {
+    pub session_timeout_ms: u32,
+    /// In the member's order of preference; never empty.
+    pub protocols: Vec<Protocol>,
+}
+
+/// What a member said of itself. Persisted whenever it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub rack_id: Option<Arc<str>>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    /// How long the member may take to give up partitions.
+    pub rebalance_timeout_ms: u32,
+    pub topic_names: BTreeSet<Arc<str>>,
+    pub topic_regex: Option<Arc<str>>,
+    pub server_assignor: Option<Arc<str>>,
+    /// `None`: the member speaks the consumer protocol.
+    pub classic: Option<ClassicMember>,
+}
+
+/// A member. The deadlines live in memory only; after a restart they start anew.
+#[derive(Clone, Debug, Default)]
+pub struct ConsumerMember {
+    pub subscription: Subscription,
+    pub current: Current,
+    /// When the member is given up, unless it is heard before.
+    pub session_deadline: Option<u64>,
+    /// When the member is given up, unless it has given up its partitions before.
+    pub revocation_deadline: Option<u64>,
+    /// A classic member that was told to join again, or to sync, has until then to do it.
+    pub join_deadline: Option<u64>,
+    pub sync_deadline: Option<u64>,
+}
+
+impl ConsumerMember {
+    /// Has all that the target of `epoch` gives it.
+    pub fn is_reconciled_to(&self, epoch: i32) -> bool {
+        self.current.state == MemberState::Stable && self.current.epoch == epoch
+    }
+
+    pub fn uses_classic_protocol(&self) -> bool {
+        self.subscription.classic.is_some()
+    }
+
+    /// Every partition that the member may be using.
+    pub fn held(&self) -> impl Iterator<Item = (Uuid, i32)> + '_ {
+        let all = [&self.current.assigned, &self.current.revoking].into_iter().flatten();
+        all.flat_map(|(topic, partitions)| partitions.keys().map(|partition| (*topic, *partition)))
+    }
+
+    /// The epoch in which the member got a partition that it holds.
+    pub fn assignment_epoch(&self, topic: Uuid, partition: i32) -> Option<i32> {
+        let of = |held: &EpochPartitions| held.get(&topic)?.get(&partition).copied();
+        of(&self.current.assigned).or_else(|| of(&self.current.revoking))
+    }
+
+    /// The member has just been heard.
+    pub fn restart_session(&mut self, now: Now, consumer_timeout_ms: u32, out: &mut Outcome) {
+        let classic = self.subscription.classic.as_ref();
+        let timeout_ms = classic.map_or(consumer_timeout_ms, |classic| classic.session_timeout_ms);
+        self.session_deadline = Some(wake(now, timeout_ms, out));
+    }
+
+    /// Starts, keeps or stops the clock for giving up partitions, after the current assignment changed.
+    pub fn watch_revocation(&mut self, now: Now, out: &mut Outcome) {
+        self.revocation_deadline = (self.current.state == MemberState::UnrevokedPartitions)
+            .then(|| wake(now, self.subscription.rebalance_timeout_ms, out));
+    }
+
+    /// The earliest deadline.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let all = [self.session_deadline, self.revocation_deadline, self.join_deadline, self.sync_deadline];
+        all.into_iter().flatten().min()
+    }
+}
+
+/// A deadline, and the wake-up for it.
+pub fn wake(now: Now, after_ms: u32, out: &mut Outcome) -> u64 {
+    let deadline = now.deadline(after_ms);
+    out.wake(deadline);
+    deadline
+}
+
+/// Ids are shared strings: cheap to copy.
+pub type StaticMembers = BTreeMap<GroupInstanceId, MemberId>;

@@ -1,0 +1,65 @@
+//! Who may commit and fetch the offsets of a consumer group (`ConsumerGroup.validateOffsetCommit`, `…OffsetFetch`).
+
+use uuid::Uuid;
+
+use super::super::{GroupError, MemberId, classic::CommitIdentity};
+use super::{ConsumerGroup, ConsumerMember};
+
+/// By what each partition of a commit is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub enum CommitRule<'a> {
+    /// The whole commit is welcome.
+    All,
+    /// The member has moved on from `epoch`: only what it got by then and still holds (KIP-1251).
+    HeldSince { member: &'a ConsumerMember, epoch: i32 },
+}
+
+impl CommitRule<'_> {
+    pub fn judge(&self, topic: Uuid, partition: i32) -> Result<(), GroupError> {
+        match self {
+            CommitRule::All => Ok(()),
+            CommitRule::HeldSince { member, epoch } => match member.assignment_epoch(topic, partition) {
+                Some(since) if since <= *epoch => Ok(()),
+                _ => Err(GroupError::StaleMemberEpoch),
+            },
+        }
+    }
+}
+
+impl ConsumerGroup {
+    /// Whether offsets may be committed under this identity. `knows_member_epochs`: OffsetCommit 9 and later.
+    pub fn validate_offset_commit(
+        &self,
+        who: &CommitIdentity,
+        knows_member_epochs: bool,
+    ) -> Result<CommitRule<'_>, GroupError> {
+        let received = who.generation.0;
+        if received < 0 && self.members.is_empty() {
+            return Ok(CommitRule::All);
+        }
+        let member = self.members.get(&who.member_id).ok_or(GroupError::UnknownMemberId)?;
+        if member.uses_classic_protocol() {
+            let is_current = received == member.current.epoch;
+            return if is_current { Ok(CommitRule::All) } else { Err(GroupError::IllegalGeneration) };
+        }
+        if !knows_member_epochs {
+            return Err(GroupError::UnsupportedVersion);
+        }
+        match received.cmp(&member.current.epoch) {
+            std::cmp::Ordering::Equal => Ok(CommitRule::All),
+            std::cmp::Ordering::Greater => Err(GroupError::StaleMemberEpoch),
+            std::cmp::Ordering::Less => Ok(CommitRule::HeldSince { member, epoch: received }),
+        }
+    }
+
+    /// Whether a member may fetch offsets. `None`: not a member, such as an admin tool.
+    pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
+        let Some(member_id) = member_id else { return Ok(()) };
+        let member = self.members.get(member_id).ok_or(GroupError::UnknownMemberId)?;
+        match (member.current.epoch == epoch, member.uses_classic_protocol()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(GroupError::IllegalGeneration),
+            (false, false) => Err(GroupError::StaleMemberEpoch),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a step writes, and what a restart reads: the records of a consumer group.
+//!
+//! A step marks what it changes; when it ends, the records of all that is marked are written together. So a record
+//! always says what the group is like after a whole step.
+
+use std::collections::BTreeSet;
+
+use super::super::{
+    MemberId, Outcome,
+    assignor::TopicPartitions,
+    records::{ConsumerGroupEpochs, Key, Record, RecordError},
+};
+use super::{ConsumerGroup, Current, Subscription};
+
+/// What has changed since the last records were written.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    group: bool,
+    members: BTreeSet<MemberId>,
+    targets: BTreeSet<MemberId>,
+    currents: BTreeSet<MemberId>,
+    removed: BTreeSet<MemberId>,
+}
+
+impl Dirty {
+    pub(super) fn group(&mut self) {
+        self.group = true;
+    }
+
+    pub(super) fn member(&mut self, id: &MemberId) {
+        self.members.insert(id.clone());
+    }
+
+    pub(super) fn target(&mut self, id: &MemberId) {
+        self.targets.insert(id.clone());
+    }
+
+    pub(super) fn current(&mut self, id: &MemberId) {
+        self.currents.insert(id.clone());
+    }
+
+    pub(super) fn removed(&mut self, id: &MemberId) {
+        self.removed.insert(id.clone());
+    }
+}
+
+impl ConsumerGroup {
+    /// Writes what the step has changed.
+    pub fn flush(&mut self, out: &mut Outcome) {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.group {
+            let epochs = ConsumerGroupEpochs {
+                epoch: self.epoch,
+                assignment_epoch: self.assignment_epoch,
+                metadata_hash: self.metadata_hash,
+                empty_since_ms: self.empty_since_ms,
+            };
+            out.records.push(Record::consumer_group(&self.id, &epochs));
+        }
+        for id in &dirty.removed {
+            out.records.extend(self.tombstones(id));
+        }
+        for id in &dirty.members {
+            let member = self.members.get(id);
+            out.records.extend(member.map(|it| Record::consumer_member(&self.id, id, &it.subscription)));
+        }
+        for id in &dirty.targets {
+            let target = self.target.get(id);
+            out.records.extend(target.map(|target| Record::target_assignment(&self.id, id, target)));
+        }
+        for id in &dirty.currents {
+            let member = self.members.get(id);
+            out.records.extend(member.map(|it| Record::current_assignment(&self.id, id, &it.current)));
+        }
+    }
+
+    fn tombstones(&self, id: &MemberId) -> [Record; 3] {
+        let (group, member) = (self.id.clone(), id.clone());
+        [
+            Record::tombstone(&Key::ConsumerMember { group: group.clone(), member: member.clone() }),
+            Record::tombstone(&Key::TargetAssignment { group: group.clone(), member: member.clone() }),
+            Record::tombstone(&Key::CurrentAssignment { group, member }),
+        ]
+    }
+
+    /// Marks everything, for a group that has just been made from another kind.
+    pub fn mark_all(&mut self) {
+        self.dirty.group = true;
+        self.dirty.members.extend(self.members.keys().cloned());
+        self.dirty.targets.extend(self.target.keys().cloned());
+        self.dirty.currents.extend(self.members.keys().cloned());
+    }
+
+    /// Removes every record of the group: it is deleted, or becomes one of another kind.
+    pub fn bury(&mut self, out: &mut Outcome) {
+        self.flush(out);
+        for id in self.members.keys() {
+            out.records.extend(self.tombstones(id));
+        }
+        out.records.push(Record::tombstone(&Key::ConsumerGroup { group: self.id.clone() }));
+        self.members.clear();
+        self.target.clear();
+        self.static_members.clear();
+        self.holders.clear();
+        self.is_dead = true;
+    }
+
+    pub fn restore_epochs(&mut self, epochs: &ConsumerGroupEpochs) {
+        self.epoch = epochs.epoch;
+        self.assignment_epoch = epochs.assignment_epoch;
+        self.metadata_hash = epochs.metadata_hash;
+        self.empty_since_ms = epochs.empty_since_ms;
+    }
+
+    pub fn restore_member(&mut self, id: &MemberId, subscription: Subscription) {
+        let mut member = self.members.get(id).cloned().unwrap_or_default();
+        member.subscription = subscription;
+        self.put(id, member);
+    }
+
+    pub fn restore_target(&mut self, id: &MemberId, target: TopicPartitions) -> Result<(), RecordError> {
+        if !self.members.contains_key(id) {
+            return Err(RecordError::Damaged("is the target assignment of nobody"));
+        }
+        self.target.insert(id.clone(), target);
+        Ok(())
+    }
+
+    pub fn restore_current(&mut self, id: &MemberId, current: Current) -> Result<(), RecordError> {
+        let Some(mut member) = self.members.get(id).cloned() else {
+            return Err(RecordError::Damaged("is the current assignment of nobody"));
+        };
+        member.current = current;
+        self.put(id, member);
+        Ok(())
+    }
+}

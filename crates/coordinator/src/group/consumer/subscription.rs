@@ -1,0 +1,116 @@
+//! What the members subscribe to, by name and by regular expression, and whether it still means the same topics.
+//!
+//! Regular expressions are resolved by the coordinator (KIP-848), with a matcher whose time is linear in its input,
+//! against whole topic names as Kafka's RE2J does. Kafka resolves them a while after the heartbeat; here the heartbeat
+//! that brings one already gets its partitions. What they match is not stored: it follows from the topics.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use regex::{Regex, RegexBuilder};
+
+use super::super::{Env, GroupError, MemberId, Refused};
+use super::ConsumerGroup;
+
+/// The most that one compiled regular expression may take up, bytes. A client cannot fill the memory with `a{1000}{1000}`.
+const MAX_REGEX_BYTES: usize = 1 << 20;
+
+/// What the regular expressions of a group match.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    /// The version of the topics that they were matched against; `None` after a restart.
+    seen: Option<u64>,
+    topics: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+}
+
+fn compile(regex: &str) -> Result<Regex, regex::Error> {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build();
+    // By itself first: `a)|(b` must not become valid by what is put around it.
+    build(regex)?;
+    build(&format!(r"\A(?:{regex})\z"))
+}
+
+/// Whether a regular expression can be used.
+pub(super) fn validate_regex(regex: &str) -> Result<(), Refused> {
+    compile(regex).map(drop).map_err(|error| {
+        let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}.");
+        Refused::new(GroupError::InvalidRegularExpression, message)
+    })
+}
+
+impl ConsumerGroup {
+    /// The names that a member subscribes to, whether such topics exist or not.
+    pub(super) fn subscribed_names(&self, id: &MemberId) -> BTreeSet<Arc<str>> {
+        let Some(member) = self.members.get(id) else { return BTreeSet::new() };
+        let mut names = member.subscription.topic_names.clone();
+        let matches =
+            member.subscription.topic_regex.as_ref().and_then(|regex| self.resolved.topics.get(regex));
+        names.extend(matches.into_iter().flatten().cloned());
+        names
+    }
+
+    /// All names that somebody subscribes to.
+    pub fn all_subscribed_names(&mut self, env: Env<'_>) -> BTreeSet<Arc<str>> {
+        self.resolve(env);
+        self.members.keys().flat_map(|id| self.subscribed_names(id)).collect()
+    }
+
+    /// Raises the group epoch if it must be (`bump`), or if the topics that are subscribed to are no longer what they
+    /// were: come, gone, grown, or others under the same name.
+    pub(super) fn refresh(&mut self, env: Env<'_>, bump: bool) {
+        if !bump && self.resolved.seen == Some(env.topics.version) {
+            return;
+        }
+        let hash = metadata_hash(env, &self.all_subscribed_names(env));
+        if bump || hash != self.metadata_hash {
+            self.epoch = self.epoch.saturating_add(1);
+            self.metadata_hash = hash;
+            self.dirty.group();
+            tracing::info!(group = %self.id, epoch = self.epoch, members = self.members.len(), "group epoch raised");
+        }
+    }
+
+    /// Matches the regular expressions against the topics as they are now.
+    fn resolve(&mut self, env: Env<'_>) {
+        let used: BTreeSet<Arc<str>> =
+            self.members.values().filter_map(|member| member.subscription.topic_regex.clone()).collect();
+        if self.resolved.seen != Some(env.topics.version) {
+            self.resolved.topics.clear();
+            self.resolved.seen = Some(env.topics.version);
+        }
+        self.resolved.topics.retain(|regex, _| used.contains(regex));
+        for regex in used {
+            self.resolved.topics.entry(regex).or_insert_with_key(|regex| match compile(regex) {
+                Ok(compiled) => {
+                    env.topics.image.names().filter(|name| compiled.is_match(name)).map(Arc::from).collect()
+                }
+                // It was accepted once, by a version that knew more. It matches nothing until it is replaced.
+                Err(error) => {
+                    tracing::warn!(%regex, %error, "a stored regular expression cannot be used");
+                    BTreeSet::new()
+                }
+            });
+        }
+    }
+}
+
+/// FNV-1a over the existing ones among `names`: name, id and number of partitions of each. Stored, so it stays as it is.
+fn metadata_hash(env: Env<'_>, names: &BTreeSet<Arc<str>>) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut take = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for name in names {
+        if let Some((id, partitions)) = env.topics.image.topic(name) {
+            take(name.as_bytes());
+            take(&[0]);
+            take(id.as_bytes());
+            take(&partitions.to_be_bytes());
+        }
+    }
+    hash
+}

@@ -1,0 +1,48 @@
+//! What happens when time passes: members that are not heard, or do not give up what they must, are removed.
+
+use std::collections::BTreeSet;
+
+use super::super::{Env, GroupConfig, MemberId, Now, Outcome};
+use super::ConsumerGroup;
+use super::member::ConsumerMember;
+
+impl ConsumerGroup {
+    /// Acts on every deadline that has passed, and asks to be woken at the next one.
+    pub fn tick(&mut self, env: Env<'_>, out: &mut Outcome) {
+        let mut gone: BTreeSet<MemberId> = BTreeSet::new();
+        for (id, member) in &self.members {
+            if let Some(reason) = self.overdue(env.now, member) {
+                tracing::info!(group = %self.id, member = %id, reason, "removed");
+                gone.insert(id.clone());
+            }
+        }
+        self.remove(env, &gone);
+        if let Some(deadline) = self.members.values().filter_map(ConsumerMember::next_deadline).min() {
+            out.wake(deadline);
+        }
+    }
+
+    /// Why a member is to be removed now, if it is.
+    fn overdue(&self, now: Now, member: &ConsumerMember) -> Option<&'static str> {
+        let is_over = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now.monotonic_ms);
+        if is_over(member.session_deadline) {
+            Some("session expired")
+        } else if is_over(member.revocation_deadline) {
+            Some("did not give up its partitions within its rebalance timeout")
+        } else if is_over(member.join_deadline) {
+            Some("did not join again within its rebalance timeout")
+        } else if is_over(member.sync_deadline) {
+            Some("did not sync within its rebalance timeout")
+        } else {
+            None
+        }
+    }
+
+    /// Starts all clocks anew, after a restart: whoever lives will be heard in time.
+    pub fn start_clocks(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
+        for member in self.members.values_mut() {
+            member.restart_session(now, config.consumer.session_timeout_ms, out);
+            member.watch_revocation(now, out);
+        }
+    }
+}

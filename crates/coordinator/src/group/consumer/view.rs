@@ -1,0 +1,67 @@
+//! What a consumer group looks like from outside: ConsumerGroupDescribe.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::super::{GroupConfig, MemberId, assignor::TopicPartitions};
+use super::{ConsumerGroup, ConsumerMember, ConsumerState, Subscription};
+
+/// A group as ConsumerGroupDescribe shows it.
+#[derive(Clone, Debug)]
+pub struct ConsumerGroupDescription {
+    pub state: ConsumerState,
+    pub epoch: i32,
+    pub assignment_epoch: i32,
+    pub assignor: &'static str,
+    pub members: Vec<ConsumerMemberDescription>,
+}
+
+/// A member as ConsumerGroupDescribe shows it.
+#[derive(Clone, Debug)]
+pub struct ConsumerMemberDescription {
+    pub member_id: MemberId,
+    pub member_epoch: i32,
+    pub subscription: Subscription,
+    /// What it holds, partitions that it is giving up included.
+    pub held: TopicPartitions,
+    pub target: TopicPartitions,
+}
+
+impl ConsumerGroup {
+    pub fn describe(&self, config: &GroupConfig) -> ConsumerGroupDescription {
+        let member = |(id, member): (&MemberId, &ConsumerMember)| ConsumerMemberDescription {
+            member_id: id.clone(),
+            member_epoch: member.current.epoch,
+            subscription: member.subscription.clone(),
+            held: collect(member.held()),
+            target: self.target_of(id),
+        };
+        ConsumerGroupDescription {
+            state: self.state(),
+            epoch: self.epoch,
+            assignment_epoch: self.assignment_epoch,
+            assignor: self.preferred_assignor(config).name(),
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    /// Topics that a member was told to own, by name, for the classic protocol.
+    pub(super) fn named(
+        &self,
+        env: super::super::Env<'_>,
+        partitions: &TopicPartitions,
+    ) -> Vec<(Arc<str>, Vec<i32>)> {
+        let name = |id: &Uuid| env.topics.image.name(*id).map(Arc::from);
+        let named = partitions.iter().filter_map(|(id, partitions)| Some((name(id)?, partitions)));
+        named.map(|(name, partitions)| (name, partitions.iter().copied().collect())).collect()
+    }
+}
+
+fn collect(held: impl Iterator<Item = (Uuid, i32)>) -> TopicPartitions {
+    let mut all = TopicPartitions::new();
+    for (topic, partition) in held {
+        all.entry(topic).or_default().insert(partition);
+    }
+    all
+}

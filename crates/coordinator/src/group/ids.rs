@@ -1,0 +1,87 @@
+//! Names that must not be confused: group, member and instance ids, and the generation number.
+//!
+//! The strings are shared (`Arc<str>`) and owned: none of them keeps the frame of the request alive from which it came.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+macro_rules! string_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> $name {
+                $name(Arc::from(text))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> $name {
+                $name(Arc::from(text))
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+string_id!(
+    /// `group.id`.
+    GroupId
+);
+string_id!(
+    /// The id that the coordinator gave to one incarnation of a member. Empty on the wire means "none yet".
+    MemberId
+);
+string_id!(
+    /// `group.instance.id` (KIP-345): the name that a static member keeps over restarts.
+    GroupInstanceId
+);
+
+impl MemberId {
+    /// What Kafka calls `UNKNOWN_MEMBER_ID`: the empty string.
+    pub fn none() -> MemberId {
+        MemberId::from("")
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The number of a group's current assignment. Grows by one with every completed rebalance; -1 on the wire means "not a member".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GenerationId(pub i32);
+
+impl GenerationId {
+    /// The generation of a request from somebody who is not a member.
+    pub const NONE: GenerationId = GenerationId(-1);
+
+    /// The next generation. Starts over at 1 after 2³¹−1, so that it never turns negative and so never looks like "none".
+    pub fn next(self) -> GenerationId {
+        GenerationId(self.0.checked_add(1).unwrap_or(1))
+    }
+}
+
+impl fmt::Display for GenerationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,354 @@
+//! One group as a whole: its members, of the classic or the consumer protocol, and its committed offsets. Requests of
+//! either protocol come in here, and those that concern offsets.
+//!
+//! Pure. The shell calls one method per request, deadline or stored record, and carries out the [`Outcome`].
+
+use std::sync::Arc;
+
+use super::{
+    Env, GenerationId, GroupConfig, GroupError, GroupId, GroupInstanceId, MemberId, Now, Outcome, Refused,
+    Waiter,
+    classic::{ClassicGroup, CommitIdentity, JoinRequest, LeaveReply, LeavingMember, State, SyncRequest},
+    consumer::{CommitRule, ConsumerGroup, ConsumerState, HeartbeatReply, HeartbeatRequest},
+    offsets::{CommittedOffset, OffsetCommit, Offsets, Retention},
+    records::{self, GroupMetadata, Key, Record, RecordError},
+};
+
+/// The members of a group, by the protocol that the group speaks.
+#[derive(Debug)]
+pub enum Members {
+    /// Also a group without members, and one that only stores offsets.
+    Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
+}
+
+/// The state machine of one group.
+#[derive(Debug)]
+pub struct GroupMachine {
+    pub(super) members: Members,
+    offsets: Offsets,
+}
+
+impl GroupMachine {
+    /// A group that nobody has joined yet.
+    pub fn new(id: GroupId, now: Now) -> GroupMachine {
+        GroupMachine { members: Members::Classic(ClassicGroup::new(id, now)), offsets: Offsets::default() }
+    }
+
+    pub fn id(&self) -> &GroupId {
+        match &self.members {
+            Members::Classic(group) => group.id(),
+            Members::Consumer(group) => group.id(),
+        }
+    }
+
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub fn member_count(&self) -> usize {
+        match &self.members {
+            Members::Classic(group) => group.member_count(),
+            Members::Consumer(group) => group.members().len(),
+        }
+    }
+
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    /// Nothing is lost when this group is forgotten: it is deleted, or has no member, no offset and no record.
+    pub fn is_forgettable(&self) -> bool {
+        match &self.members {
+            Members::Classic(group) => {
+                group.state() == State::Dead || (group.is_vacant() && self.offsets.is_empty())
+            }
+            Members::Consumer(group) => group.state() == ConsumerState::Dead,
+        }
+    }
+
+    /// Takes in a record at start-up. The records of a group come in the order of their keys; time starts `now`.
+    pub fn replay(&mut self, now: Now, key: Key, value: &[u8], out: &mut Outcome) -> Result<(), RecordError> {
+        if let Key::ConsumerGroup { group } = &key {
+            let mut group = ConsumerGroup::new(group.clone(), now);
+            group.restore_epochs(&records::decode_epochs(value)?);
+            self.members = Members::Consumer(group);
+            return Ok(());
+        }
+        match (&mut self.members, key) {
+            (_, Key::CommittedOffset { topic, partition, .. }) => {
+                self.offsets.commit(topic, partition, records::decode_offset(value)?);
+            }
+            (Members::Classic(group), Key::GroupMetadata { .. }) => {
+                group.restore(now, GroupMetadata::decode(value)?, out);
+            }
+            (Members::Consumer(group), Key::ConsumerMember { member, .. }) => {
+                group.restore_member(&member, records::decode_subscription(value)?);
+            }
+            (Members::Consumer(group), Key::TargetAssignment { member, .. }) => {
+                group.restore_target(&member, records::decode_target(value)?)?;
+            }
+            (Members::Consumer(group), Key::CurrentAssignment { member, .. }) => {
+                group.restore_current(&member, records::decode_current(value)?)?;
+            }
+            _ => return Err(RecordError::Damaged("belongs to no group of its kind")),
+        }
+        Ok(())
+    }
+
+    /// After the last record: the clocks of members start.
+    pub fn start(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
+        if let Members::Consumer(group) = &mut self.members {
+            group.start_clocks(now, config, out);
+        }
+    }
+
+    /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
+    pub fn join(&mut self, env: Env<'_>, request: JoinRequest, waiter: Waiter, out: &mut Outcome) {
+        self.become_classic_if_empty(env, out);
+        match &mut self.members {
+            Members::Classic(group) => group.join(env.now, env.config, request, waiter, out),
+            Members::Consumer(group) => group.classic_join(env, request, waiter, out),
+        }
+        self.settle(env, out);
+    }
+
+    /// Handles SyncGroup. The answer to `waiter` comes with this outcome or a later one.
+    pub fn sync(&mut self, env: Env<'_>, request: SyncRequest, waiter: Waiter, out: &mut Outcome) {
+        match &mut self.members {
+            Members::Classic(group) => group.sync(env.now, request, waiter, out),
+            Members::Consumer(group) => group.classic_sync(env, &request, waiter, out),
+        }
+        self.settle(env, out);
+    }
+
+    /// Handles Heartbeat.
+    pub fn heartbeat(
+        &mut self,
+        env: Env<'_>,
+        id: &MemberId,
+        instance_id: Option<&GroupInstanceId>,
+        generation: GenerationId,
+        out: &mut Outcome,
+    ) -> Result<(), GroupError> {
+        let result = match &mut self.members {
+            Members::Classic(group) => group.heartbeat(env.now, id, instance_id, generation, out),
+            Members::Consumer(group) => group.classic_heartbeat(env, id, instance_id, generation, out),
+        };
+        self.settle(env, out);
+        result
+    }
+
+    /// Handles LeaveGroup.
+    pub fn leave(
+        &mut self,
+        env: Env<'_>,
+        leaving: &[LeavingMember],
+        out: &mut Outcome,
+    ) -> Result<LeaveReply, GroupError> {
+        let result = match &mut self.members {
+            Members::Classic(group) => group.leave(env.now, env.config, leaving, out),
+            Members::Consumer(group) => Ok(group.classic_leave(env, leaving)),
+        };
+        self.settle(env, out);
+        result
+    }
+
+    /// Handles ConsumerGroupHeartbeat, which may turn a classic group into one of the consumer protocol.
+    pub fn consumer_heartbeat(
+        &mut self,
+        env: Env<'_>,
+        request: &HeartbeatRequest,
+        out: &mut Outcome,
+    ) -> Result<HeartbeatReply, Refused> {
+        if request.member_epoch == 0 {
+            self.become_consumer(env, request, out)?;
+        }
+        let result = match &mut self.members {
+            Members::Consumer(group) if request.is_leaving() => group.leave(env, request),
+            Members::Consumer(group) => group.heartbeat(env, request, out),
+            Members::Classic(group) => Err(not_a_consumer_group(group.id())),
+        };
+        self.settle(env, out);
+        result
+    }
+
+    /// Acts on every deadline that has passed, and asks to be woken at the next one.
+    pub fn tick(&mut self, env: Env<'_>, out: &mut Outcome) {
+        match &mut self.members {
+            Members::Classic(group) => group.tick(env.now, env.config, out),
+            Members::Consumer(group) => group.tick(env, out),
+        }
+        self.settle(env, out);
+    }
+
+    /// Handles OffsetCommit (`commitOffset`): all partitions are refused, or each gets its own result.
+    /// `retention_ms` is what versions 2–4 may ask for instead of the broker's retention; `knows_member_epochs` is true
+    /// for version 9 and later.
+    pub fn commit_offsets(
+        &mut self,
+        env: Env<'_>,
+        who: &CommitIdentity,
+        retention_ms: Option<i64>,
+        knows_member_epochs: bool,
+        commits: Vec<OffsetCommit>,
+        out: &mut Outcome,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let group_id = self.id().clone();
+        let rule = match &mut self.members {
+            Members::Classic(group) => {
+                group.validate_offset_commit(env.now, who, out)?;
+                CommitRule::All
+            }
+            Members::Consumer(group) => group.validate_offset_commit(who, knows_member_epochs)?,
+        };
+        let expires_at_ms = retention_ms.map(|retention_ms| env.now.unix_ms.saturating_add(retention_ms));
+        let mut results = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let welcome = rule.judge(commit.topic_id, commit.partition).and_then(|()| {
+                // Kafka counts the characters of a Java string.
+                let length = commit.metadata.encode_utf16().count();
+                let fits = length <= env.config.offset_metadata_max_bytes;
+                if fits { Ok(()) } else { Err(GroupError::OffsetMetadataTooLarge) }
+            });
+            results.push(welcome);
+            if welcome.is_err() {
+                continue;
+            }
+            let offset = CommittedOffset {
+                offset: commit.offset,
+                leader_epoch: commit.leader_epoch,
+                metadata: commit.metadata,
+                committed_at_ms: env.now.unix_ms,
+                expires_at_ms,
+                topic_id: commit.topic_id,
+            };
+            out.records.push(Record::committed_offset(&group_id, &commit.topic, commit.partition, &offset));
+            self.offsets.commit(commit.topic, commit.partition, offset);
+        }
+        Ok(results)
+    }
+
+    /// Whether a member may fetch offsets under this identity (OffsetFetch 9 and later).
+    pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
+        match &self.members {
+            // As Kafka: the offsets of a classic group are for everybody.
+            Members::Classic(_) => Ok(()),
+            Members::Consumer(group) => group.validate_offset_fetch(member_id, epoch),
+        }
+    }
+
+    /// Whether the group may be deleted.
+    fn validate_delete(&self) -> Result<(), GroupError> {
+        match &self.members {
+            Members::Classic(group) => group.validate_delete(),
+            Members::Consumer(group) => match group.state() {
+                ConsumerState::Empty => Ok(()),
+                ConsumerState::Dead => Err(GroupError::GroupIdNotFound),
+                ConsumerState::Assigning | ConsumerState::Reconciling | ConsumerState::Stable => {
+                    Err(GroupError::NonEmptyGroup)
+                }
+            },
+        }
+    }
+
+    /// Handles DeleteGroups: an empty group goes, with its offsets.
+    pub fn delete(&mut self, now: Now, out: &mut Outcome) -> Result<(), GroupError> {
+        self.validate_delete()?;
+        let offsets: Vec<(Arc<str>, i32)> =
+            self.offsets.iter().map(|(topic, partition, _)| (Arc::clone(topic), partition)).collect();
+        self.remove_offsets(&offsets, out);
+        self.bury(now, out);
+        Ok(())
+    }
+
+    /// Handles OffsetDelete (KIP-496): one result for each partition, or one for all. Offsets of topics that members
+    /// subscribe to stay.
+    pub fn delete_offsets(
+        &mut self,
+        env: Env<'_>,
+        wanted: &[(Arc<str>, i32)],
+        out: &mut Outcome,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let kept = match &mut self.members {
+            Members::Classic(group) => group.topics_to_keep()?,
+            Members::Consumer(group) => {
+                let names = group.all_subscribed_names(env);
+                Some(names.iter().map(ToString::to_string).collect())
+            }
+        };
+        let mut results = Vec::with_capacity(wanted.len());
+        let mut gone = Vec::new();
+        for (topic, partition) in wanted {
+            if kept.as_ref().is_none_or(|kept| kept.contains(&**topic)) {
+                results.push(Err(GroupError::GroupSubscribedToTopic));
+                continue;
+            }
+            results.push(Ok(()));
+            if self.offsets.committed(topic, *partition).is_some() {
+                gone.push((Arc::clone(topic), *partition));
+            }
+        }
+        self.remove_offsets(&gone, out);
+        Ok(results)
+    }
+
+    /// Forgets the offsets of topics that are not there any more: deleted, or another topic under the same name.
+    pub fn forget_offsets(&mut self, is_gone: impl Fn(&str, &CommittedOffset) -> bool, out: &mut Outcome) {
+        let gone: Vec<(Arc<str>, i32)> = self
+            .offsets
+            .iter()
+            .filter(|(topic, _, offset)| is_gone(topic, offset))
+            .map(|(topic, partition, _)| (Arc::clone(topic), partition))
+            .collect();
+        self.remove_offsets(&gone, out);
+    }
+
+    /// Forgets offsets past their retention, and the group itself when it is empty and nothing is left of it
+    /// (`cleanupExpiredOffsets`, `maybeDeleteGroup`).
+    pub fn expire_offsets(&mut self, env: Env<'_>, out: &mut Outcome) {
+        let retention_ms = env.config.offsets_retention_ms;
+        let retention = match &mut self.members {
+            Members::Classic(group) => Retention::of(group, retention_ms),
+            Members::Consumer(group) => Retention::of_consumer(group, env, retention_ms),
+        };
+        if let Some(retention) = retention {
+            let expired = self.offsets.expired(env.now.unix_ms, &retention);
+            self.remove_offsets(&expired, out);
+        }
+        let awaits_somebody = matches!(&self.members, Members::Classic(group) if group.has_pending_members());
+        if self.validate_delete().is_ok() && self.offsets.is_empty() && !awaits_somebody {
+            self.bury(env.now, out);
+        }
+    }
+
+    fn remove_offsets(&mut self, offsets: &[(Arc<str>, i32)], out: &mut Outcome) {
+        for (topic, partition) in offsets {
+            self.offsets.remove(topic, *partition);
+            let (group, topic) = (self.id().clone(), Arc::clone(topic));
+            let key = Key::CommittedOffset { group, topic, partition: *partition };
+            out.records.push(Record::tombstone(&key));
+        }
+    }
+
+    fn bury(&mut self, now: Now, out: &mut Outcome) {
+        match &mut self.members {
+            Members::Classic(group) => {
+                if group.is_persisted() {
+                    let key = Key::GroupMetadata { group: group.id().clone() };
+                    out.records.push(Record::tombstone(&key));
+                }
+                group.bury(now);
+            }
+            Members::Consumer(group) => group.bury(out),
+        }
+    }
+}
+
+/// Kafka's answer to requests of the consumer protocol for a group of another kind.
+pub fn not_a_consumer_group(id: &GroupId) -> Refused {
+    Refused::new(GroupError::GroupIdNotFound, format!("Group {id} is not a consumer group."))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! One member of a classic group: what it said of itself, what it was assigned, and what it is waiting for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{GroupInstanceId, MemberId, Outcome, Waiter, outcome::Now};
+
+/// One protocol (an assignor, for consumers) that a member offers, with what it wants the leader to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol {
+    pub name: Arc<str>,
+    pub metadata: Bytes,
+}
+
+/// A member of a classic group. The first part is persisted, the second lives in memory only.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    pub rebalance_timeout_ms: u32,
+    pub session_timeout_ms: u32,
+    /// In the member's order of preference.
+    pub protocols: Vec<Protocol>,
+    /// The leader's assignment for this member, opaque here. Empty until the first one.
+    pub assignment: Bytes,
+
+    /// In its first JoinGroup: it does not know its id yet and cannot send heartbeats.
+    pub is_new: bool,
+    pub awaiting_join: Option<Waiter>,
+    pub awaiting_sync: Option<Waiter>,
+    /// Has been told the current generation but has not sent SyncGroup for it.
+    pub pending_sync: bool,
+    /// When the member is given up. `None` while an unanswered request of its own keeps it alive.
+    pub session_deadline: Option<u64>,
+}
+
+impl Member {
+    /// The names of a member's protocols against the candidates: the first it prefers, if any.
+    pub fn vote(&self, is_candidate: impl Fn(&str) -> bool) -> Option<&Arc<str>> {
+        self.protocols.iter().map(|protocol| &protocol.name).find(|name| is_candidate(name))
+    }
+
+    pub fn supports(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|offered| &*offered.name == protocol)
+    }
+
+    /// What the member says under `protocol`; empty when it does not know it.
+    pub fn metadata(&self, protocol: &str) -> Bytes {
+        let offered = self.protocols.iter().find(|offered| &*offered.name == protocol);
+        offered.map(|offered| offered.metadata.clone()).unwrap_or_default()
+    }
+
+    /// Starts the session anew: the member has just been heard, or just been answered.
+    pub fn restart_session(&mut self, now: Now, out: &mut Outcome) {
+        self.expire_after(now, self.session_timeout_ms, out);
+    }
+
+    /// Gives the member up in `after_ms`, unless it is heard before.
+    pub fn expire_after(&mut self, now: Now, after_ms: u32, out: &mut Outcome) {
+        let deadline = now.deadline(after_ms);
+        self.session_deadline = Some(deadline);
+        out.wake(deadline);
+    }
+
+    /// Whether the member is alive although its session has run out: it waits for an answer that the coordinator owes it.
+    /// New members are not excused, since they may be gone and nobody would notice (KIP-394's reason).
+    pub fn is_excused(&self) -> bool {
+        !self.is_new && (self.awaiting_join.is_some() || self.awaiting_sync.is_some())
+    }
+}

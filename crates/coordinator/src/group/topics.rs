@@ -1,0 +1,35 @@
+//! The topics as groups see them: names, ids and partition counts at one moment.
+//!
+//! A group only reads it. The version tells whether anything can have changed since the group looked last, so that
+//! regular expressions and subscriptions are not matched against all topics on every heartbeat.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{GroupConfig, Now};
+
+/// What a group may know of the topics; Kafka's `CoordinatorMetadataImage`.
+pub trait MetadataImage: Send + Sync {
+    /// Id and number of partitions of the topic of that name.
+    fn topic(&self, name: &str) -> Option<(Uuid, i32)>;
+    /// The name of the topic with that id.
+    fn name(&self, id: Uuid) -> Option<&str>;
+    /// All names, each once.
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_>;
+}
+
+/// All topics at one moment, with a number that differs whenever they do.
+#[derive(Clone)]
+pub struct Topics {
+    pub version: u64,
+    pub image: Arc<dyn MetadataImage>,
+}
+
+/// What every step of a consumer group may look at.
+#[derive(Clone, Copy)]
+pub struct Env<'a> {
+    pub now: Now,
+    pub config: &'a GroupConfig,
+    pub topics: &'a Topics,
+}
