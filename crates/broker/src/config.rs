@@ -20,6 +20,7 @@ mod load;
 mod problem;
 mod properties;
 mod resolve;
+pub(crate) mod runtime;
 mod topic_keys;
 mod units;
 mod value;

@@ -15,7 +15,7 @@ use storage::{
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
-use crate::partition::error::PartitionError;
+use crate::topics::error::PartitionError;
 
 /// Disk reads at the same time; more would only queue up in the disk.
 const DISK_READS: usize = 8;

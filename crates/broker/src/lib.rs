@@ -1,37 +1,47 @@
 //! The broker: sockets, the request path, the Kafka APIs and the coordinators behind them.
 //!
 //! ```text
-//! socket ─► frame ────► header, decode ─► handler ────────► coordinator, partition ─► storage
-//! net/connection.rs     dispatch.rs       api/<name>.rs     group/ partition/ admin/  io.rs
+//! socket ─► frame ────► header, decode ─► handler ────────► service ────────────► storage
+//! kafka/connection.rs   kafka/dispatch.rs kafka/api/<name>  services/ group/      io.rs
 //! socket ◄─ frame ◄──── encode ◄───────── typed response ◄─ domain result
 //! ```
 //!
-//! Requests of a connection start in arrival order and answers leave in arrival order; several are in flight. One
-//! hand-off lies between a socket and the disk, at `io.rs`. `api.rs` lists what is served; `context.rs` is all that a
-//! handler may touch; `error.rs` turns domain errors into Kafka's codes; `tasks.rs` and `clock.rs` are the only ways to
-//! run something in the background and to know the time.
+//! The folders are layers; each uses those above it in this list, never those below:
+//! ```text
+//! clock.rs tasks.rs telemetry/   the time, background tasks, metrics and logs
+//! config/                        every key, and (`runtime.rs`) what is in force now
+//! session/                       who asks, and the address at which that client finds this broker
+//! io.rs                          the only hand-off from tasks to the storage's threads
+//! topics/                        topics and partitions by name or id, their refusals and positions
+//! services/ group/               append, fetch, configs, admin, client metrics; groups
+//! kafka/                         frames, connections, dispatch, one file per Kafka API
+//! http/                          `/metrics`, `/livez`, `/readyz`
+//! net/                           listeners, admission
+//! lib.rs                         start and shutdown
+//! ```
+//!
+//! Requests of a connection start in arrival order and answers leave in arrival order; several are in flight.
+//! `kafka/api.rs` lists what is served; `kafka/context.rs` is all that a handler may touch; `kafka/error.rs` turns domain
+//! errors into Kafka's codes; `tasks.rs` and `clock.rs` are the only ways to run something in the background and to know
+//! the time.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod admin;
-mod api;
-mod client_metrics;
 pub mod clock;
 pub mod config;
-mod context;
-mod dispatch;
-mod error;
 mod group;
 pub mod healthcheck;
+pub mod http;
 pub mod io;
+mod kafka;
 mod net;
-mod partition;
-#[cfg(test)]
-mod protocol_page;
+mod services;
+mod session;
 mod snapshot;
 pub mod tasks;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+mod topics;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -42,23 +52,24 @@ use storage::{OpenError, Storage, StorageOptions};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::runtime_configs::RuntimeConfigs;
-use crate::admin::{client_metrics_configs, group_configs};
-use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
+use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
-use crate::context::{Services, Shutdown};
+use crate::http::{Endpoints, Readiness};
 use crate::io::Io;
-use crate::net::Limits;
-use crate::net::advertised::AdvertisedAddresses;
+use crate::kafka::api;
+use crate::kafka::context::{Services, Shutdown};
+use crate::kafka::limits::Limits;
 pub use crate::net::listener::BindError;
 use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
-use crate::partition::fetch::{Fetcher, FetcherOptions};
-use crate::partition::manager::PartitionManager;
+use crate::services::client_metrics::ClientMetrics;
+use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
+use crate::services::fetch::{Fetcher, FetcherOptions};
+use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::{Drained, Tasks};
-use crate::telemetry::http::{self, Endpoints, Readiness};
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
+use crate::topics::PartitionManager;
 
 /// Time for background tasks to end once no client is left.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(5);

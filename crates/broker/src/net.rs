@@ -1,92 +1,11 @@
-//! Sockets: frames in, ordered replies out.
+//! Sockets: bound, accepted, admitted.
 //!
 //! ```text
-//! listener    binds, accepts, admits ──► connection   one task per client: order, pauses, deadlines
-//! admission   how many, from where               ├── frames     bytes ─► frames, memory by what was received
-//! budget      bytes of requests in flight        ├── in_flight  requests running, answers in arrival order
-//! notices     log lines a stranger can cause     └── outgoing   answers ─► vectored writes
+//! listener    binds, accepts, admits ──► kafka/connection.rs
+//! admission   how many, from where
 //! ```
 //!
-//! Nothing here knows what a request means; that begins in `dispatch.rs`.
+//! Nothing here reads a byte of what a client says; that begins in `kafka/`.
 
 mod admission;
-pub(crate) mod advertised;
-mod budget;
-mod connection;
-mod frames;
-mod in_flight;
 pub(crate) mod listener;
-mod notices;
-mod outgoing;
-
-use std::time::Duration;
-
-use crate::config::BrokerConfig;
-use crate::net::budget::Budget;
-use crate::net::notices::Notices;
-
-/// Requests of one connection that may be running at once. Kafka runs one; Java and librdkafka producers keep 5 on the
-/// way by default, so 8 hides the sync of the log from them and still bounds what a single client can occupy.
-const MAX_IN_FLIGHT: usize = 8;
-
-/// A client that has begun a frame has this long to finish it.
-const FRAME_DEADLINE: Duration = Duration::from_secs(30);
-
-/// Answers of one connection that wait for its socket, in bytes: above it no further request of it is started.
-const MAX_UNSENT_BYTES: usize = 1 << 20;
-
-/// The limits of all listeners together, in Kafka's terms.
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    /// `socket.request.max.bytes`: longest frame of an API that carries records.
-    pub(crate) max_request_bytes: usize,
-    /// `queued.max.request.bytes`: bytes of requests received and not yet answered, over all connections; `None` for no bound.
-    pub(crate) queued_request_bytes: Option<usize>,
-    /// How long a client may take over a frame.
-    pub(crate) frame_deadline: Duration,
-    /// `connections.max.idle.ms`
-    pub(crate) max_idle: Duration,
-    /// `max.connections`
-    pub(crate) max_connections: usize,
-    /// `max.connections.per.ip`
-    pub(crate) max_connections_per_ip: usize,
-    /// `max.connection.creation.rate`, per second
-    pub(crate) max_connection_creation_rate: u32,
-}
-
-impl Limits {
-    /// As configured; -1 and 0 mean what they mean to Kafka.
-    pub(crate) fn new(config: &BrokerConfig) -> Self {
-        let count = |limit: i32| usize::try_from(limit).unwrap_or(0);
-        let idle_ms = u64::try_from(config.connections_max_idle_ms).ok();
-        Self {
-            max_request_bytes: count(config.socket_request_max_bytes),
-            queued_request_bytes: config
-                .request_memory_bytes()
-                .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
-            frame_deadline: FRAME_DEADLINE,
-            max_idle: idle_ms.map_or(FOREVER, Duration::from_millis).min(FOREVER),
-            max_connections: count(config.max_connections),
-            max_connections_per_ip: count(config.max_connections_per_ip),
-            max_connection_creation_rate: u32::try_from(config.max_connection_creation_rate).unwrap_or(0),
-        }
-    }
-}
-
-/// Longer than any connection lasts, and short enough for a timer.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// What all connections share.
-pub(crate) struct Shared {
-    limits: Limits,
-    budget: Budget,
-    notices: Notices,
-}
-
-impl Shared {
-    /// With nothing received and nothing logged yet.
-    pub(crate) fn new(limits: Limits) -> Self {
-        let budget = Budget::new(limits.queued_request_bytes);
-        Self { limits, budget, notices: Notices::new() }
-    }
-}

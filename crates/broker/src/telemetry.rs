@@ -1,8 +1,7 @@
-//! What the broker tells about itself: metrics, health and (in its own file) logs.
+//! What the broker tells about itself: metrics and logs.
 //!
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 
-pub mod http;
 pub mod loggers;
 pub mod logging;
 pub mod metrics;

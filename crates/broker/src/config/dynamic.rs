@@ -2,7 +2,7 @@
 //!
 //! Follows Kafka's `DynamicBrokerConfig`: what this broker was given comes before what all brokers were given, and both
 //! come before what it was started with. Which keys are dynamic is in the key tables. Keeping what was given, and
-//! telling those who act on it, is left to `admin/runtime_configs.rs`.
+//! telling those who act on it, is left to `runtime.rs`.
 
 use super::key::{Kind, Units};
 use super::load::{Reader, Setting, broker_key};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::net::Limits;
+use crate::kafka::limits::Limits;
 
 /// Counts the connections of all listeners.
 pub(crate) struct Admission {

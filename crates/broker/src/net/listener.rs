@@ -2,7 +2,7 @@
 //!
 //! Guarantees that `localhost` and "all addresses" mean both families where the machine has both, that running out of
 //! file descriptors slows accepting down instead of spinning or ending it, and that no error of a connection reaches
-//! these loops. How many connections there may be is left to `admission.rs`, what they say to `connection.rs`.
+//! these loops. How many connections there may be is left to `admission.rs`, what they say to `kafka/connection.rs`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,9 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::config::BrokerConfig;
-use crate::context::{Peer, Services};
+use crate::kafka::connection;
+use crate::kafka::context::Services;
+use crate::kafka::limits::{Limits, Shared};
 use crate::net::admission::{Admission, Place};
-use crate::net::{Limits, Shared, connection};
+use crate::session::peer::Peer;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::ListenerMetrics;
 

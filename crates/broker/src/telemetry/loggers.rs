@@ -3,7 +3,7 @@
 //! A logger is a part of the program, by the name that its log lines carry, with dots, which Kafka's tools take in a
 //! name, for `::`; `root` is all of it. A level holds for what is below it too, until that has one of its own. What
 //! clients change ends with the process, as in Kafka (`LoggingController`). Who may change what is left to
-//! `admin/logger_configs.rs`.
+//! `services/configs/logger.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,15 +18,20 @@ use crate::config::LogLevel;
 pub(crate) const ROOT: &str = "root";
 
 /// Every logger, by name.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 18] = [
     "broker",
-    "broker.admin",
-    "broker.api",
-    "broker.client_metrics",
+    "broker.config",
     "broker.group",
+    "broker.http",
+    "broker.kafka",
+    "broker.kafka.api",
     "broker.net",
-    "broker.partition",
+    "broker.services",
+    "broker.services.client_metrics",
+    "broker.services.fetch",
+    "broker.tasks",
     "broker.telemetry",
+    "broker.topics",
     "coordinator",
     "coordinator.group",
     "ottla",

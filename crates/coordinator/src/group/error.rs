@@ -1,4 +1,4 @@
-//! Why a group refuses a request. Each variant is one Kafka error code; the pairing is in `crate::error`.
+//! Why a group refuses a request. Each variant is one Kafka error code; the pairing is in `crate::kafka::error`.
 
 /// A refusal by a group coordinator. `Display` is for logs; clients see the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,158 @@
+//! What resources other than topics were given while the broker runs: kept on the disk, and in effect at once.
+//!
+//! Guarantees that a change is on the disk before it is in effect and before its client hears of it, that changes do not
+//! overtake each other, and that whoever asks for the broker's configuration gets one that fits together. What may be
+//! changed is in `config/dynamic.rs`, who may ask in the APIs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use storage::{ResourceConfigs, StorageError};
+use tokio::sync::watch;
+
+use crate::config::{BrokerConfig, DynamicConfigs, InvalidBrokerConfig, Overrides};
+use crate::io::Io;
+use crate::services::configs::{BROKER, ConfigsError};
+
+/// A kind of resource and a name.
+type Resource = (i8, String);
+
+/// See the module. One per broker.
+pub(crate) struct RuntimeConfigs {
+    given: RwLock<BTreeMap<Resource, Overrides>>,
+    /// The broker's configuration as of now.
+    current: watch::Sender<Arc<BrokerConfig>>,
+    /// Held from the first look at what is given until the change is in effect.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// Why a change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeError {
+    /// The values do not go together.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBrokerConfig),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl RuntimeConfigs {
+    /// Nothing is given yet.
+    pub(crate) fn new(started_with: Arc<BrokerConfig>) -> Self {
+        Self {
+            given: RwLock::default(),
+            current: watch::Sender::new(started_with),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Takes what was given before this start. Values that do not go with what the broker was started with now are
+    /// left aside, with a line in the log.
+    pub(crate) fn load(&self, kept: Vec<ResourceConfigs>) {
+        let kept = kept.into_iter().filter_map(|kept| {
+            let kind = i8::try_from(kept.resource_type).ok()?;
+            Some(((kind, kept.name), kept.configs))
+        });
+        let given: BTreeMap<Resource, Overrides> = kept.collect();
+        match self.broker().with_dynamic(dynamic(&given, self.broker().node_id)) {
+            Ok(made) => drop(self.current.send_replace(Arc::new(made))),
+            Err(error) => tracing::error!(%error, "values given to the broker at run time are left aside"),
+        }
+        *self.given.write() = given;
+    }
+
+    /// The broker's configuration as of now.
+    pub(crate) fn broker(&self) -> Arc<BrokerConfig> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// The broker's configuration as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<BrokerConfig>> {
+        self.current.subscribe()
+    }
+
+    /// What a resource was given; nothing if there is no such resource.
+    pub(crate) fn given(&self, kind: i8, name: &str) -> Overrides {
+        self.given.read().get(&(kind, name.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// The resources of a kind that were given something, by name.
+    pub(crate) fn names(&self, kind: i8) -> Vec<String> {
+        let given = self.given.read();
+        given.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether `name` may be given something, if no more than `most` of its kind may have a configuration.
+    pub(crate) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), ConfigsError> {
+        let names = self.names(kind);
+        if names.len() < most || names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let text = format!("{most} of them have a configuration already, which is the most; delete some");
+        Err(ConfigsError::InvalidRequest(text))
+    }
+
+    /// No change happens for as long as the answer lives.
+    pub(crate) async fn lock(&self) -> Changing<'_> {
+        Changing { configs: self, _lock: self.changing.lock().await }
+    }
+}
+
+/// The right to change what is given.
+pub(crate) struct Changing<'a> {
+    configs: &'a RuntimeConfigs,
+    _lock: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Changing<'_> {
+    /// Whether the resource could have these values.
+    pub(crate) fn check(&self, kind: i8, name: &str, to: &Overrides) -> Result<(), InvalidBrokerConfig> {
+        self.with(kind, name, to).map(|_| ())
+    }
+
+    /// Gives the resource these values, all of them.
+    pub(crate) async fn change(
+        &self,
+        io: &Io,
+        kind: i8,
+        name: &str,
+        to: Overrides,
+    ) -> Result<(), ChangeError> {
+        let (given, made) = self.with(kind, name, &to)?;
+        let resource_type = u8::try_from(kind).unwrap_or_default();
+        io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await?;
+        *self.configs.given.write() = given;
+        if let Some(made) = made {
+            self.configs.current.send_replace(Arc::new(made));
+        }
+        Ok(())
+    }
+
+    /// Everything given, and the broker's configuration if it changes.
+    fn with(
+        &self,
+        kind: i8,
+        name: &str,
+        to: &Overrides,
+    ) -> Result<(BTreeMap<Resource, Overrides>, Option<BrokerConfig>), InvalidBrokerConfig> {
+        let mut given = self.configs.given.read().clone();
+        let resource = (kind, name.to_owned());
+        match to.is_empty() {
+            true => given.remove(&resource),
+            false => given.insert(resource, to.clone()),
+        };
+        if kind != BROKER {
+            return Ok((given, None));
+        }
+        let before = self.configs.broker();
+        let made = before.with_dynamic(dynamic(&given, before.node_id))?;
+        Ok((given, Some(made)))
+    }
+}
+
+fn dynamic(given: &BTreeMap<Resource, Overrides>, node_id: i32) -> DynamicConfigs {
+    let of = |name: String| given.get(&(BROKER, name)).cloned().unwrap_or_default();
+    DynamicConfigs { own: of(node_id.to_string()), default: of(String::new()) }
+}

@@ -1,0 +1,28 @@
+//! The Kafka protocol: frames in, one handler per API, ordered replies out.
+//!
+//! ```text
+//! connection   one task per client: order, pauses, deadlines
+//! ├── frames     bytes ─► frames, memory by what was received
+//! ├── in_flight  requests running, answers in arrival order
+//! └── outgoing   answers ─► vectored writes
+//! dispatch     the path of a request: header, registry entry, version, decoding, call, encoding, counting
+//! api          what is served; one file per API
+//! context      all that a handler may touch
+//! error        domain errors ─► Kafka's codes
+//! limits       what connections may take, and what they share: budget (bytes in flight), notices (log lines)
+//! ```
+//! Listening and accepting are left to `net/`, rules to `services/`.
+
+pub(crate) mod api;
+mod budget;
+pub(crate) mod connection;
+pub(crate) mod context;
+mod dispatch;
+mod error;
+mod frames;
+mod in_flight;
+pub(crate) mod limits;
+pub(crate) mod notices;
+mod outgoing;
+#[cfg(test)]
+mod protocol_page;

@@ -1,0 +1,320 @@
+//! The registry: which Kafka APIs the broker serves, at which versions, and what runs them.
+//!
+//! Adding an API touches this file in two lines: its `mod` and its entry in the registry. From the registry alone come
+//! the lookup by key, ApiVersions, metric labels, frame limits, `docs/protocol.md` and the test that calls every API
+//! at every version. Const assertions refuse an entry that serves what the codec cannot read, and a key that is
+//! there twice. What an API does is left to its file; what all of them share, to `dispatch.rs`.
+
+mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
+mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
+mod create_acls;
+mod create_delegation_token;
+mod create_partitions;
+mod create_topics;
+mod delete_acls;
+mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_acls;
+mod describe_cluster;
+mod describe_configs;
+mod describe_delegation_token;
+mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
+mod expire_delegation_token;
+mod fetch;
+mod find_coordinator;
+mod get_telemetry_subscriptions;
+mod heartbeat;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_config_resources;
+mod list_groups;
+mod list_offsets;
+mod list_partition_reassignments;
+mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod push_telemetry;
+mod renew_delegation_token;
+mod sync_group;
+mod unregister_broker;
+mod update_features;
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use codec::frame::RequestHeader;
+use codec::{DecodeError, EncodeError, Request};
+use thiserror::Error;
+
+use crate::kafka::context::Context;
+use crate::kafka::dispatch::{self, Encoded};
+
+/// One Kafka API: its request type, the versions that are really served, and its handler.
+pub(crate) trait Api: Sized {
+    /// The request; it fixes key, name, the versions that can be read, and the response.
+    type Request: Request;
+
+    /// What is implemented, not what can be parsed; ApiVersions tells clients exactly this.
+    const VERSIONS: RangeInclusive<i16>;
+
+    /// Whether a client that has not logged in may call it.
+    const PHASE: Phase = Phase::Authenticated;
+
+    /// Whether its requests carry data and may be as long as `socket.request.max.bytes`.
+    const CARRIES_RECORDS: bool = false;
+
+    /// Whether requests of this API may run side by side on one connection. All others wait until everything that was
+    /// sent before them is done, so that a client which does not wait for answers (a commit, then a fetch of the
+    /// commit) still sees what it did itself, as it does in Kafka, which runs one request of a connection at a time.
+    const OVERLAPS: bool = false;
+
+    /// Answers one request. What runs before the first await runs in the order in which the requests of a connection
+    /// arrived; the rest may overlap with the connection's other requests. The future is dropped if the client goes away.
+    fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Answer<Self>> + Send;
+
+    /// The first error code in a response, 0 for none: it is counted in the metrics.
+    fn first_error(_response: &<Self::Request as Request>::Response) -> i16 {
+        0
+    }
+
+    /// The answer, written at version 0, to a version outside `VERSIONS`; `None` closes the connection.
+    fn unsupported_version() -> Option<<Self::Request as Request>::Response> {
+        None
+    }
+}
+
+/// What a handler gives back. An error closes the connection; refusals with a Kafka error code are responses.
+pub(crate) type Answer<A> = Result<Reply<<<A as Api>::Request as Request>::Response>, Disconnect>;
+
+/// A handler's reply.
+#[derive(Debug)]
+pub(crate) enum Reply<R> {
+    /// Sent to the client.
+    Response(R),
+    /// The request asked for none (Produce with acks=0).
+    None,
+}
+
+/// When in the life of a connection an API may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// At any time, before a login too.
+    Any,
+    /// Only after a login, where the listener asks for one.
+    Authenticated,
+}
+
+/// Why a connection is closed by a request.
+#[derive(Debug, Error)]
+pub(crate) enum Disconnect {
+    /// Bytes that are not the message they claim to be.
+    #[error("malformed request: {0}")]
+    Malformed(#[from] DecodeError),
+    /// No API has this key here.
+    #[error("unknown API key {0}")]
+    UnknownApi(i16),
+    /// The API has no such version here, and no way to say so in an answer.
+    #[error("unsupported version {version} of {api}")]
+    UnsupportedVersion {
+        /// Kafka's name of the API.
+        api: &'static str,
+        /// The version asked for.
+        version: i16,
+    },
+    /// A fault of ours: the answer cannot be written.
+    #[error("the answer cannot be encoded: {0}")]
+    Unanswerable(#[from] EncodeError),
+    /// The handler will not go on with this client.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Reads a request body, calls the handler, writes the answer (header and body) behind a length prefix to come.
+pub(crate) type Run = fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>>;
+
+/// One row of the registry: an [`Api`] with its types erased.
+pub(crate) struct Entry {
+    /// The API key on the wire.
+    pub(crate) key: i16,
+    /// Kafka's name of the API.
+    pub(crate) name: &'static str,
+    /// Least and greatest version served.
+    pub(crate) versions: (i16, i16),
+    /// When it may be called.
+    pub(crate) phase: Phase,
+    carries_records: bool,
+    /// Whether its requests may run side by side on one connection.
+    pub(crate) overlaps: bool,
+    /// Decode, call, encode.
+    pub(crate) run: Run,
+    /// The answer to a version that is not served, if there is one.
+    pub(crate) refuse_version: fn(&RequestHeader) -> Result<Encoded, Disconnect>,
+}
+
+impl Entry {
+    /// The entry of `A`. Evaluated by the compiler, which refuses versions that the codec cannot read.
+    const fn of<A: Api>() -> Self {
+        let (served, readable) = (A::VERSIONS, <A::Request as Request>::VERSIONS);
+        let versions = (*served.start(), *served.end());
+        assert!(versions.0 <= versions.1, "an empty range of versions");
+        assert!(
+            *readable.start() <= versions.0 && versions.1 <= *readable.end(),
+            "versions that the codec cannot read"
+        );
+        Self {
+            key: <A::Request as Request>::KEY,
+            name: <A::Request as Request>::NAME,
+            versions,
+            phase: A::PHASE,
+            carries_records: A::CARRIES_RECORDS,
+            overlaps: A::OVERLAPS,
+            run: dispatch::run::<A>,
+            refuse_version: dispatch::refuse_version::<A>,
+        }
+    }
+
+    /// Whether this version is served.
+    pub(crate) fn serves(&self, version: i16) -> bool {
+        (self.versions.0..=self.versions.1).contains(&version)
+    }
+
+    /// The longest frame accepted, in bytes, where `socket.request.max.bytes` is `largest`.
+    pub(crate) fn max_frame_bytes(&self, largest: usize) -> usize {
+        if self.carries_records { largest } else { largest.min(MAX_PLAIN_FRAME_BYTES) }
+    }
+}
+
+/// Longest frame of an API that carries no records: 4 MiB hold a request for tens of thousands of partitions.
+const MAX_PLAIN_FRAME_BYTES: usize = 4 << 20;
+
+/// Every API that is served, ordered by key.
+pub(crate) static REGISTRY: &[Entry] = ENTRIES;
+
+const ENTRIES: &[Entry] = &[
+    Entry::of::<produce::Produce>(),
+    Entry::of::<fetch::Fetch>(),
+    Entry::of::<list_offsets::ListOffsets>(),
+    Entry::of::<metadata::Metadata>(),
+    Entry::of::<offset_commit::OffsetCommit>(),
+    Entry::of::<offset_fetch::OffsetFetch>(),
+    Entry::of::<find_coordinator::FindCoordinator>(),
+    Entry::of::<join_group::JoinGroup>(),
+    Entry::of::<heartbeat::Heartbeat>(),
+    Entry::of::<leave_group::LeaveGroup>(),
+    Entry::of::<sync_group::SyncGroup>(),
+    Entry::of::<describe_groups::DescribeGroups>(),
+    Entry::of::<list_groups::ListGroups>(),
+    Entry::of::<api_versions::ApiVersions>(),
+    Entry::of::<create_topics::CreateTopics>(),
+    Entry::of::<delete_topics::DeleteTopics>(),
+    Entry::of::<delete_records::DeleteRecords>(),
+    Entry::of::<init_producer_id::InitProducerId>(),
+    Entry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    Entry::of::<describe_acls::DescribeAcls>(),
+    Entry::of::<create_acls::CreateAcls>(),
+    Entry::of::<delete_acls::DeleteAcls>(),
+    Entry::of::<describe_configs::DescribeConfigs>(),
+    Entry::of::<alter_configs::AlterConfigs>(),
+    Entry::of::<alter_replica_log_dirs::AlterReplicaLogDirs>(),
+    Entry::of::<describe_log_dirs::DescribeLogDirs>(),
+    Entry::of::<create_partitions::CreatePartitions>(),
+    Entry::of::<create_delegation_token::CreateDelegationToken>(),
+    Entry::of::<renew_delegation_token::RenewDelegationToken>(),
+    Entry::of::<expire_delegation_token::ExpireDelegationToken>(),
+    Entry::of::<describe_delegation_token::DescribeDelegationToken>(),
+    Entry::of::<delete_groups::DeleteGroups>(),
+    Entry::of::<elect_leaders::ElectLeaders>(),
+    Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    Entry::of::<alter_partition_reassignments::AlterPartitionReassignments>(),
+    Entry::of::<list_partition_reassignments::ListPartitionReassignments>(),
+    Entry::of::<offset_delete::OffsetDelete>(),
+    Entry::of::<describe_quorum::DescribeQuorum>(),
+    Entry::of::<update_features::UpdateFeatures>(),
+    Entry::of::<describe_cluster::DescribeCluster>(),
+    Entry::of::<describe_producers::DescribeProducers>(),
+    Entry::of::<unregister_broker::UnregisterBroker>(),
+    Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
+    Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
+    Entry::of::<get_telemetry_subscriptions::GetTelemetrySubscriptions>(),
+    Entry::of::<push_telemetry::PushTelemetry>(),
+    Entry::of::<list_config_resources::ListConfigResources>(),
+    Entry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
+];
+
+const _: () = assert_ascending(ENTRIES);
+
+/// Keys ascend, so none is there twice.
+const fn assert_ascending(entries: &[Entry]) {
+    let mut at = 1;
+    while at < entries.len() {
+        assert!(entries[at - 1].key < entries[at].key, "registry keys must ascend, each once");
+        at += 1;
+    }
+}
+
+/// The entry of an API key.
+pub(crate) fn entry(key: i16) -> Option<&'static Entry> {
+    REGISTRY.get(index(key)?)
+}
+
+/// The place of an API key in the registry.
+pub(crate) fn index(key: i16) -> Option<usize> {
+    REGISTRY.binary_search_by_key(&key, |entry| entry.key).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_registered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kafka/api");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().replace('_', ""))
+            .collect();
+        let mut registered: Vec<String> = REGISTRY.iter().map(|entry| entry.name.to_lowercase()).collect();
+        files.sort();
+        registered.sort();
+        assert_eq!(files, registered);
+    }
+
+    #[test]
+    fn entry_is_found_by_its_key_alone() {
+        for known in REGISTRY {
+            assert_eq!(entry(known.key).map(|entry| entry.name), Some(known.name));
+        }
+        for unknown in [-1, 4, 5, 6, 7, 1000, i16::MIN, i16::MAX] {
+            assert!(entry(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn only_records_may_use_long_frames() {
+        let largest = 100 << 20;
+        for entry in REGISTRY {
+            let expected = if entry.name == "Produce" { largest } else { 4 << 20 };
+            assert_eq!(entry.max_frame_bytes(largest), expected, "{}", entry.name);
+            assert_eq!(entry.max_frame_bytes(1000), 1000);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! AlterConfigs, key 33: gives topics a whole new configuration. Keys that are not named go back to their defaults,
+//! which is why Kafka deprecates it for IncrementalAlterConfigs.
+//!
+//! Versions 0–2. v1: as v0. v2: flexible. Rules and texts are in `services/configs/changes.rs`.
+//!
+//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share and
+//! Streams groups with INVALID_CONFIG.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::alter_configs_request::AlterConfigsResource;
+use codec::messages::alter_configs_response::AlterConfigsResourceResponse;
+use codec::messages::{AlterConfigsRequest, AlterConfigsResponse, StrBytes};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::configs::ConfigsError;
+use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
+
+/// See the file's header.
+pub(crate) struct AlterConfigs;
+
+impl Api for AlterConfigs {
+    type Request = AlterConfigsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let wanted: Vec<WantedConfigs> = request.resources.into_iter().map(wanted).collect();
+        let outcomes = changes::alter(cx.services(), &wanted, request.validate_only).await;
+        let responses = wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome));
+        let response = AlterConfigsResponse::default().with_responses(responses.collect());
+        Ok(Reply::Response(response))
+    }
+
+    fn first_error(response: &AlterConfigsResponse) -> i16 {
+        response.responses.iter().map(|resource| resource.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
+    let changes = resource.configs.into_iter().map(|config| KeyChange {
+        name: config.name.to_string(),
+        operation: KeyChange::SET,
+        value: config.value.map(|value| value.to_string()),
+    });
+    WantedConfigs {
+        resource_type: resource.resource_type,
+        name: resource.resource_name.to_string(),
+        replace: true,
+        changes: changes.collect(),
+    }
+}
+
+fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConfigsResourceResponse {
+    let response = AlterConfigsResourceResponse::default()
+        .with_resource_type(wanted.resource_type)
+        .with_resource_name(StrBytes::from_string(wanted.name))
+        .with_error_message(None);
+    match outcome {
+        Ok(()) => response,
+        Err(error) => response
+            .with_error_code(ErrorCode::from(&error).code())
+            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

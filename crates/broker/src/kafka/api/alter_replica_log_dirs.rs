@@ -1,0 +1,98 @@
+//! AlterReplicaLogDirs, key 34: moves replicas from one data folder to another (KIP-113). There is one folder, and they
+//! are in it already.
+//!
+//! Versions 0–2. v1: as v0. v2: flexible. A folder that is not this broker's is LOG_DIR_NOT_FOUND, a partition that
+//! does not exist UNKNOWN_TOPIC_OR_PARTITION; the rest needs no move.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::alter_replica_log_dirs_response::{
+    AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
+};
+use codec::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, TopicName};
+
+use super::describe_log_dirs::log_dir;
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+
+/// See the file's header.
+pub(crate) struct AlterReplicaLogDirs;
+
+impl Api for AlterReplicaLogDirs {
+    type Request = AlterReplicaLogDirsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let (own, catalog) = (log_dir(cx), cx.io().catalog());
+        // Of a partition that is named twice the last folder counts, as in Kafka.
+        let mut results: BTreeMap<TopicName, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
+        for dir in request.dirs {
+            for topic in dir.topics {
+                let known = catalog.topic(topic.name.as_str());
+                let error = |index: i32| match known {
+                    _ if dir.path.as_str() != own => ErrorCode::LogDirNotFound,
+                    Some(topic) if topic.partitions.iter().any(|one| one.index() == index) => ErrorCode::None,
+                    _ => ErrorCode::UnknownTopicOrPartition,
+                };
+                for index in topic.partitions {
+                    results.entry(topic.name.clone()).or_default().insert(index, error(index));
+                }
+            }
+        }
+        let results = results.into_iter().map(|(name, partitions)| {
+            let partitions = partitions.into_iter().map(|(index, error)| {
+                AlterReplicaLogDirPartitionResult::default()
+                    .with_partition_index(index)
+                    .with_error_code(error.code())
+            });
+            AlterReplicaLogDirTopicResult::default()
+                .with_topic_name(name)
+                .with_partitions(partitions.collect())
+        });
+        Ok(Reply::Response(AlterReplicaLogDirsResponse::default().with_results(results.collect())))
+    }
+
+    fn first_error(response: &AlterReplicaLogDirsResponse) -> i16 {
+        let partitions = response.results.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use codec::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+    use codec::messages::{DescribeLogDirsRequest, StrBytes};
+
+    use super::super::produce::tests::{broker_with, topic_name};
+    use super::*;
+
+    #[tokio::test]
+    async fn partitions_are_where_they_can_be_and_nowhere_else() {
+        let running = broker_with(&[("orders", &[])]).await;
+        let mut client = running.client().await;
+        let own = client.call(5, &DescribeLogDirsRequest::default()).await.results.remove(0).log_dir;
+        let asked = |path: &StrBytes| {
+            let topic = |name, index| {
+                AlterReplicaLogDirTopic::default().with_name(topic_name(name)).with_partitions(vec![index])
+            };
+            let topics = vec![topic("orders", 0), topic("orders", 7), topic("absent", 0)];
+            let dir = AlterReplicaLogDir::default().with_path(path.clone()).with_topics(topics);
+            AlterReplicaLogDirsRequest::default().with_dirs(vec![dir])
+        };
+        for version in 0..=2 {
+            for (path, codes) in [(&own, [3, 0, 3]), (&StrBytes::from_static_str("/nowhere"), [57, 57, 57])] {
+                let response = client.call(version, &asked(path)).await;
+                let told: Vec<(&str, i32, i16)> = response
+                    .results
+                    .iter()
+                    .flat_map(|topic| topic.partitions.iter().map(|one| (topic.topic_name.as_str(), one)))
+                    .map(|(name, one)| (name, one.partition_index, one.error_code))
+                    .collect();
+                let [absent, there, beyond] = codes;
+                assert_eq!(told, [("absent", 0, absent), ("orders", 0, there), ("orders", 7, beyond)]);
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! ConsumerGroupDescribe, key 69: epochs, members and assignments of groups of the consumer protocol (KIP-848).
+//!
+//! Versions 0–1. v1: the protocol that each member speaks (KIP-1099). A group that does not exist, or is a classic one, is
+//! GROUP_ID_NOT_FOUND with a message, on which admin clients ask DescribeGroups. A member's assignment shows what it
+//! holds, partitions included that it is giving up; topics that are gone are left out.
+
+use std::ops::RangeInclusive;
+
+use codec::messages::consumer_group_describe_response::{
+    Assignment, DescribedGroup, Member, TopicPartitions,
+};
+use codec::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, StrBytes, TopicName};
+use coordinator::group::consumer::{ConsumerGroupDescription, ConsumerMemberDescription};
+use coordinator::group::{GroupId, assignor};
+use storage::Catalog;
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+use crate::services::admin::authorized_operations;
+
+/// See the file's header.
+pub(crate) struct ConsumerGroupDescribe;
+
+/// `MemberType` on the wire.
+const CLASSIC: i8 = 0;
+const CONSUMER: i8 = 1;
+
+impl Api for ConsumerGroupDescribe {
+    type Request = ConsumerGroupDescribeRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=1;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let catalog = cx.io().catalog();
+        let groups = request.group_ids.into_iter().map(|name| {
+            let found = cx.groups().describe_consumer(&GroupId::from(name.as_str()));
+            let group = match found {
+                Ok(group) => described(group, &catalog, cx.api_version()),
+                Err(refused) => DescribedGroup::default()
+                    .with_error_code(group_error_code(refused.error).code())
+                    .with_error_message(Some(StrBytes::from_string(refused.message))),
+            };
+            if request.include_authorized_operations && group.error_code == 0 {
+                return group.with_group_id(name).with_authorized_operations(authorized_operations::GROUP);
+            }
+            group.with_group_id(name)
+        });
+        Ok(Reply::Response(ConsumerGroupDescribeResponse::default().with_groups(groups.collect())))
+    }
+
+    fn first_error(response: &ConsumerGroupDescribeResponse) -> i16 {
+        response.groups.iter().map(|group| group.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn described(group: ConsumerGroupDescription, catalog: &Catalog, version: i16) -> DescribedGroup {
+    let members = group.members.into_iter().map(|member| described_member(member, catalog, version));
+    DescribedGroup::default()
+        .with_group_state(StrBytes::from_static_str(group.state.as_str()))
+        .with_group_epoch(group.epoch)
+        .with_assignment_epoch(group.assignment_epoch)
+        .with_assignor_name(StrBytes::from_static_str(group.assignor))
+        .with_members(members.collect())
+}
+
+fn described_member(member: ConsumerMemberDescription, catalog: &Catalog, version: i16) -> Member {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let said = &member.subscription;
+    let names = said.topic_names.iter().map(|name| TopicName(text(name)));
+    let described = Member::default()
+        .with_member_id(text(member.member_id.as_str()))
+        .with_instance_id(said.group_instance_id.as_ref().map(|id| text(id.as_str())))
+        .with_rack_id(said.rack_id.as_deref().map(text))
+        .with_member_epoch(member.member_epoch)
+        .with_client_id(text(&said.client_id))
+        .with_client_host(text(&said.client_host))
+        .with_subscribed_topic_names(names.collect())
+        .with_subscribed_topic_regex(said.topic_regex.as_deref().map(text))
+        .with_assignment(assignment(&member.held, catalog))
+        .with_target_assignment(assignment(&member.target, catalog));
+    if version < 1 {
+        return described;
+    }
+    described.with_member_type(if said.classic.is_some() { CLASSIC } else { CONSUMER })
+}
+
+fn assignment(topics: &assignor::TopicPartitions, catalog: &Catalog) -> Assignment {
+    let named = topics.iter().filter_map(|(id, partitions)| Some((catalog.topic_by_id(*id)?, partitions)));
+    let topics = named.map(|(topic, partitions)| {
+        TopicPartitions::default()
+            .with_topic_id(topic.id)
+            .with_topic_name(TopicName(StrBytes::from_string(topic.name.clone())))
+            .with_partitions(partitions.iter().copied().collect())
+    });
+    Assignment::default().with_topic_partitions(topics.collect())
+}

@@ -1,0 +1,70 @@
+//! CreatePartitions, key 37: gives topics more partitions.
+//!
+//! Versions 0–3. v2: flexible. v3: as v2 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there). Rules and texts are in
+//! `services/admin/partitions.rs`.
+//!
+//! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::create_partitions_request::CreatePartitionsTopic;
+use codec::messages::create_partitions_response::CreatePartitionsTopicResult;
+use codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse, StrBytes, TopicName};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::partitions::{self, WantedPartitions};
+use crate::services::admin::topics::TopicError;
+
+/// See the file's header.
+pub(crate) struct CreatePartitions;
+
+impl Api for CreatePartitions {
+    type Request = CreatePartitionsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=3;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let mut times: HashMap<TopicName, usize> = HashMap::new();
+        for topic in &request.topics {
+            *times.entry(topic.name.clone()).or_default() += 1;
+        }
+        let (once, repeated): (Vec<_>, Vec<_>) =
+            request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
+        let wanted: Vec<WantedPartitions> = once.into_iter().map(wanted).collect();
+        let outcomes = partitions::create(cx.services(), &wanted, request.validate_only).await;
+        let mut results: Vec<CreatePartitionsTopicResult> =
+            wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| result(wanted.name, outcome)).collect();
+        let mut told = HashSet::new();
+        for topic in repeated.into_iter().filter(|topic| told.insert(topic.name.clone())) {
+            let error = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
+            results.push(result(topic.name.to_string(), Err(error)));
+        }
+        Ok(Reply::Response(CreatePartitionsResponse::default().with_results(results)))
+    }
+
+    fn first_error(response: &CreatePartitionsResponse) -> i16 {
+        response.results.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn wanted(topic: CreatePartitionsTopic) -> WantedPartitions {
+    let assignments = topic.assignments.map(|assignments| {
+        assignments.into_iter().map(|one| one.broker_ids.into_iter().map(|id| id.0).collect()).collect()
+    });
+    WantedPartitions { name: topic.name.to_string(), count: topic.count, assignments }
+}
+
+fn result(name: String, outcome: Result<(), TopicError>) -> CreatePartitionsTopicResult {
+    let result = CreatePartitionsTopicResult::default().with_name(TopicName(StrBytes::from_string(name)));
+    match outcome {
+        Ok(()) => result,
+        Err(error) => result
+            .with_error_code(ErrorCode::from(&error).code())
+            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

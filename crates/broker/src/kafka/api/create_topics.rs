@@ -1,0 +1,102 @@
+//! CreateTopics, key 19: creates topics with partitions and configs.
+//!
+//! Versions 0–7. v1: validate only, and a message with an error. v2: throttle time. v5: flexible; partitions, replication factor and configs in the answer (KIP-525). v7: topic id (KIP-516).
+//! Rules and texts are in `services/admin/topics.rs`: one node, so the replication factor is 1.
+//!
+//! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::create_topics_request::CreatableTopic;
+use codec::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use codec::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, TopicName};
+
+use crate::config::{Overrides, describe_topic};
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::topics::{self, CreatedTopic, TopicError, WantedTopic};
+
+/// See the file's header.
+pub(crate) struct CreateTopics;
+
+impl Api for CreateTopics {
+    type Request = CreateTopicsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=7;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let mut times: HashMap<TopicName, usize> = HashMap::new();
+        for topic in &request.topics {
+            *times.entry(topic.name.clone()).or_default() += 1;
+        }
+        let (once, repeated): (Vec<_>, Vec<_>) =
+            request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
+        let wanted: Vec<WantedTopic> = once.into_iter().map(wanted).collect();
+        let outcomes = topics::create(cx.services(), &wanted, request.validate_only).await;
+        let mut results: Vec<CreatableTopicResult> =
+            wanted.iter().zip(outcomes).map(|(wanted, outcome)| result(cx, &wanted.name, outcome)).collect();
+        let mut told = std::collections::HashSet::new();
+        for topic in repeated.into_iter().filter(|topic| told.insert(topic.name.clone())) {
+            let error = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
+            results.push(result(cx, &topic.name, Err(error)));
+        }
+        Ok(Reply::Response(CreateTopicsResponse::default().with_topics(results)))
+    }
+
+    fn first_error(response: &CreateTopicsResponse) -> i16 {
+        response.topics.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn wanted(topic: CreatableTopic) -> WantedTopic {
+    let nodes = |ids: Vec<codec::messages::BrokerId>| ids.into_iter().map(|id| id.0).collect();
+    WantedTopic {
+        name: topic.name.to_string(),
+        partitions: topic.num_partitions,
+        replication_factor: topic.replication_factor,
+        assignments: topic
+            .assignments
+            .into_iter()
+            .map(|one| (one.partition_index, nodes(one.broker_ids)))
+            .collect(),
+        configs: topic
+            .configs
+            .into_iter()
+            .map(|config| (config.name.to_string(), config.value.map(|value| value.to_string())))
+            .collect(),
+    }
+}
+
+fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -> CreatableTopicResult {
+    let name = TopicName(StrBytes::from_string(name.to_owned()));
+    let result = CreatableTopicResult::default().with_name(name).with_error_message(None);
+    match outcome {
+        Ok(created) => result
+            .with_topic_id(created.id)
+            .with_num_partitions(created.partitions)
+            .with_replication_factor(1)
+            .with_configs(Some(configs(cx, &created.configs))),
+        Err(error) => result
+            .with_error_code(ErrorCode::from(&error).code())
+            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+    }
+}
+
+fn configs(cx: &Context, set: &Overrides) -> Vec<CreatableTopicConfigs> {
+    let text = |text: String| StrBytes::from_string(text);
+    describe_topic(set, &cx.services().configs.broker())
+        .into_iter()
+        .map(|entry| {
+            CreatableTopicConfigs::default()
+                .with_name(text(entry.name))
+                .with_value(entry.value.map(text))
+                .with_read_only(entry.is_read_only)
+                .with_config_source(entry.source.code())
+                .with_is_sensitive(entry.is_sensitive)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

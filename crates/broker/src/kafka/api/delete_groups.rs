@@ -1,0 +1,36 @@
+//! DeleteGroups, key 42: deletes groups without members, with the offsets they have committed.
+//!
+//! Versions 0–2. v1: throttle time comes after the answer. v2: flexible. A group with members is NON_EMPTY_GROUP.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::delete_groups_response::DeletableGroupResult;
+use codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+use coordinator::group::GroupId;
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct DeleteGroups;
+
+impl Api for DeleteGroups {
+    type Request = DeleteGroupsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let mut results = Vec::with_capacity(request.groups_names.len());
+        for name in request.groups_names {
+            let outcome = cx.groups().delete(&GroupId::from(name.as_str())).await;
+            let code = outcome.err().map_or(ErrorCode::None, group_error_code);
+            results.push(DeletableGroupResult::default().with_group_id(name).with_error_code(code.code()));
+        }
+        Ok(Reply::Response(DeleteGroupsResponse::default().with_results(results)))
+    }
+
+    fn first_error(response: &DeleteGroupsResponse) -> i16 {
+        response.results.iter().map(|result| result.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}

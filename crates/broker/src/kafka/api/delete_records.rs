@@ -1,0 +1,89 @@
+//! DeleteRecords, key 21: lets the logs of partitions begin later; what is below is never served again.
+//!
+//! Versions 0–2. v1: as v0. v2: flexible. An offset of -1 is the high watermark. A topic that is only compacted refuses
+//! (POLICY_VIOLATION), as in Kafka; a partition that is named twice gets INVALID_REQUEST.
+//!
+//! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use codec::messages::delete_records_request::DeleteRecordsPartition;
+use codec::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
+use codec::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
+use storage::{DeleteBelow, Partition};
+
+use super::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::fetch::set::TopicKey;
+use crate::topics::error::PartitionError;
+
+/// The offset that stands for the high watermark, and for no log start in an answer.
+const HIGH_WATERMARK: i64 = -1;
+
+pub(super) struct DeleteRecords;
+
+/// A partition that was asked for, by its place in the request.
+type Found = Result<(Arc<Partition>, DeleteBelow), PartitionError>;
+
+impl Api for DeleteRecords {
+    type Request = DeleteRecordsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: DeleteRecordsRequest) -> Answer<Self> {
+        let mut times: HashMap<(TopicName, i32), usize> = HashMap::new();
+        for (name, asked) in all(&request) {
+            *times.entry((name.clone(), asked.partition_index)).or_default() += 1;
+        }
+        let found: Vec<Found> = all(&request)
+            .map(|(name, asked)| match times.get(&(name.clone(), asked.partition_index)) {
+                Some(1) => find(cx, name, asked),
+                _ => Err(PartitionError::InvalidRequest),
+            })
+            .collect();
+        let starts = cx.io().delete_records(found.iter().flatten().cloned().collect()).await;
+        let mut starts = starts.into_iter();
+        let mut outcomes = found.into_iter().map(|found| match found {
+            Ok(_) => starts.next().unwrap_or(Err(PartitionError::Storage)),
+            Err(error) => Err(error),
+        });
+        let topics = request.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.iter().zip(&mut outcomes);
+            let results = partitions.map(|(asked, outcome)| result(asked.partition_index, outcome)).collect();
+            DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(results)
+        });
+        Ok(Reply::Response(DeleteRecordsResponse::default().with_topics(topics.collect())))
+    }
+
+    fn first_error(response: &DeleteRecordsResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &DeleteRecordsPartition)> {
+    request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |asked| (&topic.name, asked)))
+}
+
+fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
+    let found = cx.partitions().find(&TopicKey::Name(name.as_str().into()), asked.partition_index)?;
+    let policy = found.topic.config.cleanup_policy;
+    if policy.compact && !policy.delete {
+        return Err(PartitionError::OnlyCompacted);
+    }
+    let below = match asked.offset {
+        HIGH_WATERMARK => DeleteBelow::HighWatermark,
+        offset => DeleteBelow::Offset(offset),
+    };
+    Ok((found.partition, below))
+}
+
+fn result(index: i32, outcome: Result<i64, PartitionError>) -> DeleteRecordsPartitionResult {
+    let code = outcome.as_ref().err().map_or(ErrorCode::None, ErrorCode::from);
+    DeleteRecordsPartitionResult::default()
+        .with_partition_index(index)
+        .with_low_watermark(outcome.unwrap_or(HIGH_WATERMARK))
+        .with_error_code(code.code())
+}

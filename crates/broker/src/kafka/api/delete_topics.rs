@@ -1,0 +1,69 @@
+//! DeleteTopics, key 20: deletes topics with all their records.
+//!
+//! Versions 0–6. v1: throttle time. v3: TOPIC_DELETION_DISABLED. v4: flexible. v5: error message. v6: by id (KIP-516).
+//! A topic is gone when it is answered; its space comes back soon after. Offsets committed for it go with it.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::delete_topics_request::DeleteTopicState;
+use codec::messages::delete_topics_response::DeletableTopicResult;
+use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::topics::{self, Deleted, TopicError, TopicName};
+
+/// See the file's header.
+pub(crate) struct DeleteTopics;
+
+impl Api for DeleteTopics {
+    type Request = DeleteTopicsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let (mut wanted, mut outcomes): (Vec<TopicName>, Vec<Deleted>) = (Vec::new(), Vec::new());
+        wanted.extend(request.topic_names.into_iter().map(|name| TopicName::Name(name.to_string())));
+        for topic in request.topics {
+            match asked(topic) {
+                Ok(topic) => wanted.push(topic),
+                Err(refused) => outcomes.push(refused),
+            }
+        }
+        outcomes.extend(topics::delete(cx.services(), wanted).await);
+        let results = outcomes.into_iter().map(|deleted| result(deleted, cx.api_version())).collect();
+        Ok(Reply::Response(DeleteTopicsResponse::default().with_responses(results)))
+    }
+
+    fn first_error(response: &DeleteTopicsResponse) -> i16 {
+        response.responses.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+/// Since version 6 a topic is named by exactly one of name and id.
+fn asked(topic: DeleteTopicState) -> Result<TopicName, Deleted> {
+    let refused =
+        |name, text: &str| Err((name, topic.topic_id, Err(TopicError::InvalidRequest(text.to_owned()))));
+    match topic.name {
+        Some(name) if topic.topic_id.is_nil() => Ok(TopicName::Name(name.to_string())),
+        Some(name) => refused(Some(name.to_string()), "You may not specify both topic name and topic id."),
+        None if topic.topic_id.is_nil() => refused(None, "Neither topic name nor id were specified."),
+        None => Ok(TopicName::Id(topic.topic_id)),
+    }
+}
+
+fn result((name, id, outcome): Deleted, version: i16) -> DeletableTopicResult {
+    let name = name.map(|name| codec::messages::TopicName(StrBytes::from_string(name)));
+    let result = DeletableTopicResult::default().with_name(name).with_topic_id(id);
+    let Err(error) = outcome else { return result };
+    let code = match ErrorCode::from(&error) {
+        // The code is newer than the version.
+        ErrorCode::TopicDeletionDisabled if version < 3 => ErrorCode::InvalidRequest,
+        code => code,
+    };
+    let message = (version >= 5).then(|| StrBytes::from_string(error.to_string()));
+    result.with_error_code(code.code()).with_error_message(message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! DescribeConfigs, key 32: every key of a topic, of this broker or its loggers (KIP-412), of a client metrics subscription
+//! or of a group, with value, source and documentation.
+//!
+//! Versions 0–4. v0 says only whether a value is the default. v1: sources and synonyms (KIP-226). v3: types and
+//! documentation (KIP-569). v4: flexible.
+//!
+//! Gaps: a resource that is named twice in one request is refused with INVALID_REQUEST.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::describe_configs_request::DescribeConfigsResource;
+use codec::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use codec::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes};
+
+use crate::config::{ConfigEntry, ConfigSynonym};
+use crate::kafka::api::{Answer, Api, Disconnect, Reply};
+use crate::kafka::context::Context;
+use crate::services::configs::{self, ConfigsError};
+
+/// See the file's header.
+pub(crate) struct DescribeConfigs;
+
+/// More resources than this in one request close the connection. No honest client has more topics than that.
+const MAX_RESOURCES: usize = 10_000;
+
+/// What the client wants to know of each key.
+#[derive(Clone, Copy)]
+struct Wanted {
+    synonyms: bool,
+    types: bool,
+    documentation: bool,
+}
+
+impl Api for DescribeConfigs {
+    type Request = DescribeConfigsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let typed = cx.api_version() >= 3;
+        let wanted = Wanted {
+            synonyms: request.include_synonyms,
+            types: typed,
+            documentation: typed && request.include_documentation,
+        };
+        if request.resources.len() > MAX_RESOURCES {
+            let asked = request.resources.len();
+            return Err(Disconnect::Refused(format!(
+                "{asked} resources in one request, more than {MAX_RESOURCES}"
+            )));
+        }
+        let mut seen = HashSet::new();
+        let result = |resource: DescribeConfigsResource| {
+            let (kind, name) = (resource.resource_type, resource.resource_name.clone());
+            // Kafka repeats itself. Here what exists bounds an answer, not what is asked.
+            let described = if seen.insert((kind, name.clone())) {
+                configs::describe(cx.services(), kind, &name)
+            } else {
+                Err(ConfigsError::InvalidRequest(format!("Resource {name} is named twice in the request")))
+            };
+            answer(resource, described, wanted)
+        };
+        let results = request.resources.into_iter().map(result).collect();
+        Ok(Reply::Response(DescribeConfigsResponse::default().with_results(results)))
+    }
+
+    fn first_error(response: &DescribeConfigsResponse) -> i16 {
+        response.results.iter().map(|result| result.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn answer(
+    resource: DescribeConfigsResource,
+    described: Result<Vec<ConfigEntry>, ConfigsError>,
+    wanted: Wanted,
+) -> DescribeConfigsResult {
+    let result = DescribeConfigsResult::default()
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name);
+    match described {
+        Ok(entries) => {
+            // No names asked for, and none named, both mean all (Kafka's `ConfigHelperUtils`).
+            let names = resource.configuration_keys.filter(|names| !names.is_empty());
+            let asked = |entry: &ConfigEntry| {
+                names.as_ref().is_none_or(|names| names.iter().any(|name| name.as_str() == entry.name))
+            };
+            let configs = entries.into_iter().filter(asked).map(|entry| config(entry, wanted)).collect();
+            result.with_configs(configs)
+        }
+        Err(error) => {
+            let code = ErrorCode::from(&error);
+            result
+                .with_error_code(code.code())
+                .with_error_message(Some(StrBytes::from_string(error.to_string())))
+        }
+    }
+}
+
+fn config(entry: ConfigEntry, wanted: Wanted) -> DescribeConfigsResourceResult {
+    let mut result = DescribeConfigsResourceResult::default()
+        .with_name(StrBytes::from_string(entry.name))
+        .with_value(entry.value.map(StrBytes::from_string))
+        .with_read_only(entry.is_read_only)
+        .with_config_source(entry.source.code())
+        .with_is_sensitive(entry.is_sensitive);
+    if wanted.synonyms {
+        result = result.with_synonyms(entry.synonyms.into_iter().map(synonym).collect());
+    }
+    if wanted.types {
+        result = result.with_config_type(entry.kind.code());
+    }
+    // Null has to be said: the message's default is the empty string.
+    let documentation = entry.documentation.filter(|_| wanted.documentation);
+    result.with_documentation(documentation.map(StrBytes::from_static_str))
+}
+
+fn synonym(synonym: ConfigSynonym) -> DescribeConfigsSynonym {
+    DescribeConfigsSynonym::default()
+        .with_name(StrBytes::from_string(synonym.name))
+        .with_value(synonym.value.map(StrBytes::from_string))
+        .with_source(synonym.source.code())
+}
+
+#[cfg(test)]
+mod tests;

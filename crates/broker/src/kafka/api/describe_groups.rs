@@ -1,0 +1,104 @@
+//! DescribeGroups, key 15: state, members and assignments of classic groups.
+//!
+//! Versions 0–6. v1: throttle time. v3: authorized operations (KIP-430). v4: instance ids (KIP-345). v5: flexible. v6:
+//! a group that does not exist, or is not classic, is GROUP_ID_NOT_FOUND with a message (KIP-1043); before, it is a
+//! group in state Dead.
+//! Subscriptions and assignments are the members' own bytes, shown while the group is stable.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use codec::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, StrBytes};
+use coordinator::group::classic::{GroupDescription, MemberDescription, State};
+use coordinator::group::{self, Refused};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+use crate::services::admin::authorized_operations;
+
+/// See the file's header.
+pub(crate) struct DescribeGroups;
+
+impl Api for DescribeGroups {
+    type Request = DescribeGroupsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let version = cx.api_version();
+        let describe = |name: GroupId| {
+            let found = cx.groups().describe(&group::GroupId::from(name.as_str()));
+            let described = match found {
+                Ok(found) => described(found, version),
+                Err(refused) => absent(refused, version),
+            };
+            let described = described.with_group_id(name);
+            // Before version 6 also of a group that is not there, as it is said to be dead.
+            if request.include_authorized_operations && described.error_code == ErrorCode::None.code() {
+                return described.with_authorized_operations(authorized_operations::GROUP);
+            }
+            described
+        };
+        let groups = request.groups.iter().cloned().map(describe).collect();
+        Ok(Reply::Response(DescribeGroupsResponse::default().with_groups(groups)))
+    }
+
+    fn first_error(response: &DescribeGroupsResponse) -> i16 {
+        response.groups.iter().map(|group| group.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn absent(refused: Refused, version: i16) -> DescribedGroup {
+    let dead = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.as_str()));
+    if version < 6 {
+        return dead;
+    }
+    let message = StrBytes::from_string(refused.message);
+    dead.with_error_code(group_error_code(refused.error).code()).with_error_message(Some(message))
+}
+
+fn described(group: GroupDescription, version: i16) -> DescribedGroup {
+    let members = group.members.into_iter().map(|member| described_member(member, version));
+    DescribedGroup::default()
+        .with_group_state(StrBytes::from_static_str(group.state.as_str()))
+        .with_protocol_type(text(&group.protocol_type))
+        .with_protocol_data(text(&group.protocol))
+        .with_members(members.collect())
+}
+
+fn described_member(member: MemberDescription, version: i16) -> DescribedGroupMember {
+    let instance_id = member.group_instance_id.filter(|_| version >= 4);
+    DescribedGroupMember::default()
+        .with_member_id(StrBytes::from_string(member.member_id.to_string()))
+        .with_group_instance_id(instance_id.map(|id| StrBytes::from_string(id.to_string())))
+        .with_client_id(text(&member.client_id))
+        .with_client_host(text(&member.client_host))
+        .with_member_metadata(member.metadata)
+        .with_member_assignment(member.assignment)
+}
+
+fn text(text: &Arc<str>) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Running;
+
+    #[tokio::test]
+    async fn operations_are_told_of_a_dead_group_and_not_of_an_error() {
+        let running = Running::start(&[]).await.unwrap();
+        let mut client = running.client().await;
+        for version in 3..=6 {
+            let groups = vec![GroupId(StrBytes::from_static_str("absent"))];
+            let request =
+                DescribeGroupsRequest::default().with_groups(groups).with_include_authorized_operations(true);
+            let response = client.call(version, &request).await;
+            let expected = if version < 6 { authorized_operations::GROUP } else { i32::MIN };
+            assert_eq!(response.groups[0].authorized_operations, expected, "version {version}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! DescribeProducers, key 61: who writes to a partition, with epochs and sequences (KIP-664).
+//!
+//! Version 0. A producer is told of until `producer.id.expiration.ms` has passed since its last batch; its timestamp is
+//! when that came, by the broker's clock.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::describe_producers_request::TopicRequest;
+use codec::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use codec::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId, StrBytes};
+use storage::{Catalog, PartitionNumber};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::topics;
+
+/// See the file's header.
+pub(crate) struct DescribeProducers;
+
+/// No transaction coordinator wrote a marker, and no transaction is open.
+const NONE: i32 = -1;
+
+impl Api for DescribeProducers {
+    type Request = DescribeProducersRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let catalog = cx.io().catalog();
+        let mut seen = HashSet::new();
+        let topics = request.topics.into_iter().map(|topic| describe(&catalog, topic, &mut seen)).collect();
+        Ok(Reply::Response(DescribeProducersResponse::default().with_topics(topics)))
+    }
+
+    fn first_error(response: &DescribeProducersResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+/// What exists bounds an answer, not what is asked: `seen` are the partitions that were told of already.
+fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<PartitionNumber>) -> TopicResponse {
+    let topic = catalog.topic(&asked.name);
+    let mut one = |index: i32| {
+        let answer = PartitionResponse::default().with_partition_index(index).with_error_message(None);
+        let at = usize::try_from(index).ok();
+        let found = topic.and_then(|topic| topic.partitions.get(at?));
+        match found {
+            Some(partition) if !seen.insert(partition.number()) => {
+                let text = StrBytes::from_static_str("The partition is named twice in the request.");
+                answer.with_error_code(ErrorCode::InvalidRequest.code()).with_error_message(Some(text))
+            }
+            Some(partition) => {
+                answer.with_active_producers(partition.producers().into_iter().map(producer).collect())
+            }
+            None => {
+                let code = ErrorCode::from(&topics::absent(&asked.name));
+                let text = StrBytes::from_static_str(code.message());
+                answer.with_error_code(code.code()).with_error_message(Some(text))
+            }
+        }
+    };
+    let partitions = asked.partition_indexes.iter().map(|index| one(*index)).collect();
+    TopicResponse::default().with_name(asked.name.clone()).with_partitions(partitions)
+}
+
+fn producer((id, state): (i64, storage::ProducerState)) -> ProducerState {
+    ProducerState::default()
+        .with_producer_id(ProducerId(id))
+        .with_producer_epoch(i32::from(state.producer_epoch))
+        .with_last_sequence(state.last_sequence())
+        .with_last_timestamp(state.last_timestamp_ms)
+        .with_coordinator_epoch(NONE)
+        .with_current_txn_start_offset(state.current_txn_start_offset.unwrap_or(i64::from(NONE)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! DescribeQuorum, key 55: who votes on the cluster's metadata (KIP-595). This node alone does.
+//!
+//! Versions 0–2. v1: when each voter last fetched (KIP-836). v2: directories and the voters' endpoints (KIP-853).
+//! There is no topic `__cluster_metadata`: the positions told are those of the write-ahead log, which the metadata is
+//! written to, and the epoch is the one that every unclean start raises. The only voter is always caught up.
+//!
+//! Gaps: a voter's directory id is zero, as Kafka's is without dynamic voters; the endpoint is the one that clients use.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::describe_quorum_request::TopicData as AskedTopic;
+use codec::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
+use codec::messages::{BrokerId, DescribeQuorumRequest, DescribeQuorumResponse, StrBytes};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+
+/// See the file's header.
+pub(crate) struct DescribeQuorum;
+
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+impl Api for DescribeQuorum {
+    type Request = DescribeQuorumRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let response = DescribeQuorumResponse::default();
+        if !is_the_one_partition(&request.topics) {
+            let topics = request.topics.into_iter().map(unknown).collect();
+            return Ok(Reply::Response(response.with_topics(topics)));
+        }
+        let topics = request.topics.into_iter().map(|topic| {
+            TopicData::default().with_topic_name(topic.topic_name).with_partitions(vec![partition(cx)])
+        });
+        let response = response.with_topics(topics.collect());
+        Ok(Reply::Response(if cx.api_version() >= 2 {
+            response.with_nodes(vec![node(cx)])
+        } else {
+            response
+        }))
+    }
+
+    fn first_error(response: &DescribeQuorumResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions
+            .map(|partition| partition.error_code)
+            .find(|code| *code != 0)
+            .unwrap_or(response.error_code)
+    }
+}
+
+/// Kafka's `RaftUtil.hasValidTopicPartition`.
+fn is_the_one_partition(topics: &[AskedTopic]) -> bool {
+    let [topic] = topics else { return false };
+    let [partition] = topic.partitions.as_slice() else { return false };
+    topic.topic_name.as_str() == METADATA_TOPIC && partition.partition_index == 0
+}
+
+fn unknown(topic: AskedTopic) -> TopicData {
+    let code = ErrorCode::UnknownTopicOrPartition;
+    let partitions = topic.partitions.iter().map(|partition| {
+        PartitionData::default()
+            .with_partition_index(partition.partition_index)
+            .with_error_code(code.code())
+            .with_error_message(Some(StrBytes::from_static_str(code.message())))
+    });
+    TopicData::default().with_topic_name(topic.topic_name).with_partitions(partitions.collect())
+}
+
+fn partition(cx: &Context) -> PartitionData {
+    let (storage, now_ms) = (cx.io().storage(), cx.clock().now_ms());
+    let position = i64::try_from(storage.log_position()).unwrap_or(i64::MAX);
+    let voter = ReplicaState::default()
+        .with_replica_id(BrokerId(cx.node_id()))
+        .with_log_end_offset(position)
+        .with_last_fetch_timestamp(now_ms)
+        .with_last_caught_up_timestamp(now_ms);
+    PartitionData::default()
+        .with_leader_id(BrokerId(cx.node_id()))
+        .with_leader_epoch(i32::try_from(storage.node_epoch()).unwrap_or(i32::MAX))
+        .with_high_watermark(position)
+        .with_current_voters(vec![voter])
+}
+
+fn node(cx: &Context) -> Node {
+    let (host, port) = cx.advertised_address();
+    let listener = Listener::default()
+        .with_name(StrBytes::from_string(cx.peer().listener.to_string()))
+        .with_host(StrBytes::from_string(host))
+        .with_port(port);
+    Node::default().with_node_id(BrokerId(cx.node_id())).with_listeners(vec![listener])
+}
+
+#[cfg(test)]
+mod tests;

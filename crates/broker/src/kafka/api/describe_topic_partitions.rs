@@ -1,0 +1,156 @@
+//! DescribeTopicPartitions, key 75: topics and their partitions, page by page (KIP-966).
+//!
+//! Version 0. Topics come in the order of their names; all of them if none is named. An answer holds at most as many
+//! partitions as the client and `max.request.partition.size.limit` allow, and a cursor if there are more. Follows
+//! Kafka's `DescribeTopicPartitionsRequestHandler` and `KRaftMetadataCache.describeTopicResponse`.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::describe_topic_partitions_request::{Cursor as AskedCursor, TopicRequest};
+use codec::messages::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+};
+use codec::messages::{
+    BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, StrBytes, TopicName,
+};
+use storage::{Catalog, Partition, Topic};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::{authorized_operations, topics};
+
+/// See the file's header.
+pub(crate) struct DescribeTopicPartitions;
+
+impl Api for DescribeTopicPartitions {
+    type Request = DescribeTopicPartitionsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        if request.cursor.as_ref().is_some_and(|cursor| points_nowhere(cursor, &request.topics)) {
+            return Ok(Reply::Response(refuse_all(request)));
+        }
+        let limit = request.response_partition_limit.min(cx.config().max_request_partition_size_limit).max(1);
+        let limit = usize::try_from(limit).unwrap_or(1);
+        let catalog = cx.io().catalog();
+        let mut page = Page { node_id: cx.node_id(), left: limit, topics: Vec::new(), next: None };
+        let (from, cursor) = match &request.cursor {
+            Some(cursor) => (cursor.topic_name.as_str(), Some(cursor)),
+            None => ("", None),
+        };
+        if request.topics.is_empty() {
+            let names = catalog.topics().map(|topic| topic.name.as_str());
+            page.fill(&catalog, names.skip_while(|name| *name < from), cursor, false);
+        } else {
+            let names: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
+            page.fill(&catalog, names.range(from..).copied(), cursor, true);
+        }
+        let response = DescribeTopicPartitionsResponse::default().with_topics(page.topics);
+        Ok(Reply::Response(response.with_next_cursor(page.next)))
+    }
+
+    fn first_error(response: &DescribeTopicPartitionsResponse) -> i16 {
+        response.topics.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+/// Whether the cursor has no partition, or not one of the topics that are asked for by name.
+fn points_nowhere(cursor: &AskedCursor, named: &[TopicRequest]) -> bool {
+    let is_named = || named.iter().any(|topic| topic.name == cursor.topic_name);
+    cursor.partition_index < 0 || !(named.is_empty() || is_named())
+}
+
+/// The answer to a cursor that points nowhere.
+fn refuse_all(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let refused = request.topics.into_iter().map(|topic| {
+        DescribeTopicPartitionsResponseTopic::default()
+            .with_name(Some(topic.name))
+            .with_error_code(ErrorCode::InvalidRequest.code())
+    });
+    DescribeTopicPartitionsResponse::default().with_topics(refused.collect()).with_next_cursor(None)
+}
+
+fn failed(name: TopicName, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic::default()
+        .with_name(Some(name))
+        .with_error_code(code.code())
+        .with_topic_authorized_operations(authorized_operations::TOPIC)
+}
+
+/// An answer being filled.
+struct Page {
+    node_id: i32,
+    /// Partitions that it has room for.
+    left: usize,
+    topics: Vec<DescribeTopicPartitionsResponseTopic>,
+    next: Option<Cursor>,
+}
+
+impl Page {
+    /// Takes topics until there is no room; those that do not exist are told of if they were `named`.
+    fn fill<'a>(
+        &mut self,
+        catalog: &Catalog,
+        names: impl Iterator<Item = &'a str>,
+        cursor: Option<&AskedCursor>,
+        named: bool,
+    ) {
+        for name in names {
+            if self.left == 0 {
+                self.next = Some(at(name, 0));
+                return;
+            }
+            let start = cursor.filter(|cursor| cursor.topic_name.as_str() == name);
+            let start = start.map_or(0, |cursor| cursor.partition_index);
+            match catalog.topic(name) {
+                Some(topic) => self.topic(topic, usize::try_from(start).unwrap_or(0)),
+                None if named => {
+                    self.topics.push(failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name))))
+                }
+                None => {}
+            }
+            if self.next.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn topic(&mut self, topic: &Topic, start: usize) {
+        let rest = topic.partitions.get(start..).unwrap_or_default();
+        let taken = rest.get(..self.left.min(rest.len())).unwrap_or_default();
+        if taken.len() < rest.len() {
+            self.next = Some(at(&topic.name, i32::try_from(start + taken.len()).unwrap_or(i32::MAX)));
+        }
+        self.left -= taken.len();
+        let described = DescribeTopicPartitionsResponseTopic::default()
+            .with_name(Some(at(&topic.name, 0).topic_name))
+            .with_topic_id(topic.id)
+            .with_is_internal(topics::is_internal(&topic.name))
+            .with_partitions(taken.iter().map(|one| partition(one, self.node_id)).collect())
+            .with_topic_authorized_operations(authorized_operations::TOPIC);
+        self.topics.push(described);
+    }
+}
+
+fn at(name: &str, partition: i32) -> Cursor {
+    let name = TopicName(StrBytes::from_string(name.to_owned()));
+    Cursor::default().with_topic_name(name).with_partition_index(partition)
+}
+
+/// Its one replica leads, is in sync, and leaves no other to be eligible.
+fn partition(partition: &Partition, node_id: i32) -> DescribeTopicPartitionsResponsePartition {
+    let here = || vec![BrokerId(node_id)];
+    DescribeTopicPartitionsResponsePartition::default()
+        .with_partition_index(partition.index())
+        .with_leader_id(BrokerId(node_id))
+        .with_leader_epoch(partition.leader_epoch())
+        .with_replica_nodes(here())
+        .with_isr_nodes(here())
+        .with_eligible_leader_replicas(Some(Vec::new()))
+        .with_last_known_elr(Some(Vec::new()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! ElectLeaders, key 43: elects partitions' leaders. The only replica leads already.
+//!
+//! Versions 0–2. v1: unclean elections (KIP-460), a top-level error. v2: flexible. As Kafka's
+//! `ReplicationControlManager.electLeaders`: who names partitions hears ELECTION_NOT_NEEDED of each; who asks for all of
+//! them hears of all topics, but only of partitions that needed an election, which is none.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::elect_leaders_request::TopicPartitions;
+use codec::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
+use codec::messages::{ElectLeadersRequest, ElectLeadersResponse, StrBytes, TopicName};
+use storage::Topic;
+
+use crate::kafka::api::{Answer, Api, Disconnect, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::per_partition::{self, shown};
+
+/// See the file's header.
+pub(crate) struct ElectLeaders;
+
+/// Kafka's `ElectionType`: 0 is preferred, 1 is unclean.
+const ELECTION_TYPES: RangeInclusive<i8> = 0..=1;
+
+impl Api for ElectLeaders {
+    type Request = ElectLeadersRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let catalog = cx.io().catalog();
+        let response = ElectLeadersResponse::default();
+        let known_type = ELECTION_TYPES.contains(&request.election_type);
+        let all = || catalog.topics().map(|topic| asked_for_none(&topic.name)).collect();
+        let asked: Vec<TopicPartitions> = match request.topic_partitions {
+            Some(asked) => asked,
+            None if known_type => all(),
+            None => return Ok(Reply::Response(response.with_error_code(ErrorCode::InvalidRequest.code()))),
+        };
+        per_partition::check_count(asked.iter().map(|topic| topic.partitions.len()))
+            .map_err(Disconnect::Refused)?;
+        let elect = |name: &str, partition| outcome(catalog.topic(name).map(AsRef::as_ref), name, partition);
+        // Where no topic is named nothing is looked at, not even the type.
+        let (code, results) = if known_type || asked.is_empty() {
+            (ErrorCode::None, asked.into_iter().map(|topic| result(topic, elect)).collect())
+        } else {
+            let results = asked.into_iter().map(|topic| result(topic, |_, _| unknown_type()));
+            (ErrorCode::InvalidRequest, results.collect())
+        };
+        Ok(Reply::Response(response.with_error_code(code.code()).with_replica_election_results(results)))
+    }
+
+    fn first_error(response: &ElectLeadersResponse) -> i16 {
+        response.error_code
+    }
+}
+
+fn asked_for_none(topic: &str) -> TopicPartitions {
+    TopicPartitions::default().with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
+}
+
+fn unknown_type() -> (ErrorCode, String) {
+    (ErrorCode::InvalidRequest, "Unknown election type: 0 is preferred, 1 is unclean.".to_owned())
+}
+
+/// What `outcome` says of each partition, as an answer.
+fn result(
+    asked: TopicPartitions,
+    outcome: impl Fn(&str, i32) -> (ErrorCode, String),
+) -> ReplicaElectionResult {
+    let one = |partition: i32| {
+        let (code, text) = outcome(&asked.topic, partition);
+        PartitionResult::default()
+            .with_partition_id(partition)
+            .with_error_code(code.code())
+            .with_error_message(Some(StrBytes::from_string(text)))
+    };
+    let partitions = asked.partitions.iter().map(|partition| one(*partition)).collect();
+    ReplicaElectionResult::default().with_topic(asked.topic.clone()).with_partition_result(partitions)
+}
+
+fn outcome(topic: Option<&Topic>, name: &str, partition: i32) -> (ErrorCode, String) {
+    let name = shown(name);
+    let Some(topic) = topic else {
+        return (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {name}"));
+    };
+    let exists = usize::try_from(partition).is_ok_and(|index| index < topic.partitions.len());
+    if !exists {
+        return (ErrorCode::UnknownTopicOrPartition, format!("No such partition as {name}-{partition}"));
+    }
+    let text = "Leader election not needed for topic partition.";
+    (ErrorCode::ElectionNotNeeded, text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Fetch (key 1), versions 0–18: reads from partitions, waiting for records if there are too few.
+//!
+//! What the versions changed here: 1 throttle time, 2 messages with timestamps (KIP-32), 3 a limit for the whole answer
+//! (KIP-74), 4 record batches and isolation (KIP-98); before 4 they are converted to message sets
+//! (`services/fetch/down_conversion.rs`); 5 the log start offset, 7 sessions (KIP-227), 9 the leader epoch (KIP-320), 10 zstd,
+//! 11 rack and preferred replica (KIP-392), 12 flexible, with the last fetched epoch (KIP-595), 13 topic ids
+//! (KIP-516), 15 the replica's state, 16 where the leaders are (KIP-951), 17 and 18 fields of followers.
+//!
+//! How a fetch is served is in `services/fetch.rs`; here messages become what it speaks, and back. Replica ids are
+//! not looked at: there are no followers, and a client that calls itself one gets what consumers get.
+//! From version 4 on records are the batches as they lie in the log, never copied and never converted for clients that do
+//! not know zstd; before 4 zstd is UNSUPPORTED_COMPRESSION_TYPE. Also before version 3 a consumer gets its first batch
+//! whole, however little it asks for, and no part of one.
+//!
+//! Gaps: there is one replica, so none is preferred, and the leader is never elsewhere.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use codec::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use codec::messages::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
+};
+use codec::messages::{self, FetchRequest, ProducerId, StrBytes, TopicName};
+use codec::{ErrorCode, FetchResponse};
+use storage::Isolation;
+
+use super::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::fetch::budget::FetchShare;
+use crate::services::fetch::down_conversion::{FetchOffsets, down_convert, message_format};
+use crate::services::fetch::limits::bytes_from_wire;
+use crate::services::fetch::set::{PartitionFetch, TopicKey};
+use crate::services::fetch::{self, FetchTerms, Fetched, PartitionAnswer, Served};
+
+const TOPIC_IDS_FROM: i16 = 13;
+const READ_COMMITTED: i8 = 1;
+/// What stands for an offset that is not told.
+const NONE: i64 = -1;
+
+pub(super) struct Fetch;
+
+impl Api for Fetch {
+    type Request = FetchRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=18;
+
+    async fn handle(cx: &Context, request: FetchRequest) -> Answer<Self> {
+        let version = cx.api_version();
+        let terms = terms(&request);
+        let asked = asked(request, version);
+        let conversion = message_format(version).map(|format| (format, FetchOffsets::of(&asked.wanted)));
+        let open = match cx.fetcher().begin(asked) {
+            Ok(open) => open,
+            Err(error) => {
+                let message =
+                    messages::FetchResponse::default().with_error_code(ErrorCode::from(&error).code());
+                return Ok(Reply::Response(message.into()));
+            }
+        };
+        let mut fetched = cx.fetcher().run(open, terms, cx.shutdown()).await;
+        if let Some((format, offsets)) = conversion {
+            down_convert(&mut fetched, format, &offsets).await;
+        }
+        Ok(Reply::Response(response(fetched)))
+    }
+
+    fn first_error(response: &FetchResponse) -> i16 {
+        let partitions = response.message.responses.iter().flat_map(|topic| &topic.partitions);
+        let codes = std::iter::once(response.message.error_code);
+        codes.chain(partitions.map(|partition| partition.error_code)).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn terms(request: &FetchRequest) -> FetchTerms {
+    FetchTerms {
+        max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+        min_bytes: bytes_from_wire(request.min_bytes),
+        max_bytes: bytes_from_wire(request.max_bytes),
+        isolation: match request.isolation_level {
+            READ_COMMITTED => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        },
+    }
+}
+
+/// What is asked for, in words of its own: what a session keeps must not keep the frame.
+fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
+    let uses_topic_ids = version >= TOPIC_IDS_FROM;
+    let key = |name: &TopicName, id| {
+        if uses_topic_ids { TopicKey::Id(id) } else { TopicKey::Name(Arc::from(name.as_str())) }
+    };
+    let wanted = |topic: &FetchTopic| {
+        let key = key(&topic.topic, topic.topic_id);
+        topic.partitions.iter().map(|partition| wanted(key.clone(), partition)).collect::<Vec<_>>()
+    };
+    let forgotten = |topic: &ForgottenTopic| {
+        let key = key(&topic.topic, topic.topic_id);
+        topic.partitions.iter().map(|index| (key.clone(), *index)).collect::<Vec<_>>()
+    };
+    fetch::FetchRequest {
+        session_id: request.session_id,
+        session_epoch: request.session_epoch,
+        uses_topic_ids,
+        wanted: request.topics.iter().flat_map(wanted).collect(),
+        forgotten: request.forgotten_topics_data.iter().flat_map(forgotten).collect(),
+    }
+}
+
+fn wanted(topic: TopicKey, partition: &FetchPartition) -> PartitionFetch {
+    PartitionFetch {
+        topic,
+        index: partition.partition,
+        fetch_offset: partition.fetch_offset,
+        max_bytes: bytes_from_wire(partition.partition_max_bytes),
+        current_leader_epoch: fetch_epoch(partition.current_leader_epoch),
+        last_fetched_epoch: fetch_epoch(partition.last_fetched_epoch),
+    }
+}
+
+/// An epoch of a fetch, where any negative one stands for none (Kafka's `FetchRequest.optionalEpoch`), as nowhere else.
+fn fetch_epoch(epoch: i32) -> Option<i32> {
+    (epoch >= 0).then_some(epoch)
+}
+
+fn response(fetched: Fetched) -> FetchResponse {
+    let Fetched { session_id, partitions, share } = fetched;
+    let mut topics: Vec<(FetchableTopicResponse, Vec<Vec<Bytes>>)> = Vec::new();
+    let mut places: HashMap<TopicKey, usize> = HashMap::new();
+    for answer in partitions {
+        let topic = answer.topic.clone();
+        let place = *places.entry(topic).or_insert_with_key(|key| {
+            topics.push((topic_response(key), Vec::new()));
+            topics.len() - 1
+        });
+        let Some((topic, batches)) = topics.get_mut(place) else { continue };
+        let (data, records) = partition_data(answer);
+        topic.partitions.push(data);
+        batches.push(records);
+    }
+    let (responses, batches): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
+    let mut batches: Vec<Vec<Bytes>> = batches.into_iter().flatten().collect();
+    hold_until_written(share, &mut batches);
+    let message = messages::FetchResponse::default().with_session_id(session_id).with_responses(responses);
+    FetchResponse { message, batches }
+}
+
+fn topic_response(key: &TopicKey) -> FetchableTopicResponse {
+    match key {
+        TopicKey::Name(name) => FetchableTopicResponse::default()
+            .with_topic(TopicName(StrBytes::from_string(String::from(&**name)))),
+        TopicKey::Id(id) => FetchableTopicResponse::default().with_topic_id(*id),
+    }
+}
+
+fn partition_data(answer: PartitionAnswer) -> (PartitionData, Vec<Bytes>) {
+    let data = PartitionData::default().with_partition_index(answer.index);
+    let served = match answer.outcome {
+        Ok(served) => served,
+        Err(error) => {
+            let data = data
+                .with_error_code(ErrorCode::from(&error).code())
+                .with_high_watermark(NONE)
+                .with_last_stable_offset(NONE)
+                .with_log_start_offset(NONE)
+                .with_aborted_transactions(None);
+            return (data, Vec::new());
+        }
+    };
+    let Served {
+        high_watermark,
+        last_stable_offset,
+        log_start_offset,
+        batches,
+        bytes: _,
+        had_no_room: _,
+        aborted,
+        diverging,
+    } = served;
+    let aborted = aborted.map(|aborted| {
+        let transactions = aborted.iter().map(|aborted| {
+            AbortedTransaction::default()
+                .with_producer_id(ProducerId(aborted.producer_id))
+                .with_first_offset(aborted.first_offset)
+        });
+        transactions.collect()
+    });
+    let diverging = diverging.map_or_else(EpochEndOffset::default, |end| {
+        EpochEndOffset::default().with_epoch(end.leader_epoch).with_end_offset(end.end_offset)
+    });
+    let data = data
+        .with_error_code(ErrorCode::None.code())
+        .with_high_watermark(high_watermark)
+        .with_last_stable_offset(last_stable_offset)
+        .with_log_start_offset(log_start_offset)
+        .with_aborted_transactions(aborted)
+        .with_diverging_epoch(diverging);
+    (data, batches)
+}
+
+/// Ties the share of the budget to the largest batch: both are let go when the socket has taken it. (The encoder
+/// copies very small ones, and lets go of them at once.)
+fn hold_until_written(share: FetchShare, batches: &mut [Vec<Bytes>]) {
+    struct Held {
+        batch: Bytes,
+        _share: FetchShare,
+    }
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            &self.batch
+        }
+    }
+    if let Some(largest) = batches.iter_mut().flatten().max_by_key(|batch| batch.len()) {
+        let batch = std::mem::take(largest);
+        *largest = Bytes::from_owner(Held { batch, _share: share });
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,81 @@
+//! FindCoordinator, key 10: which broker coordinates a group. With one broker, the answer is always this one.
+//!
+//! Versions 0–6. v1: key type, throttle time, error message. v3: flexible. v4: several keys at once (KIP-699). v5:
+//! TRANSACTION_ABORTABLE is understood (KIP-890). v6: share groups (KIP-932).
+//!
+//! Gaps: only groups have a coordinator as yet. A transactional id (key type 1) or a share group (key type 2) is refused
+//! with INVALID_REQUEST and a message that says so, on which clients fail at once instead of asking for ever.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::find_coordinator_response::Coordinator;
+use codec::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse, StrBytes};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+
+/// See the file's header.
+pub(crate) struct FindCoordinator;
+
+/// Kafka's `FindCoordinatorRequest.CoordinatorType`.
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+
+impl Api for FindCoordinator {
+    type Request = FindCoordinatorRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let kind = request.key_type;
+        let response = if cx.api_version() < 4 {
+            single(coordinator(cx, kind, request.key), cx.api_version())
+        } else {
+            let coordinators = request.coordinator_keys.into_iter().map(|key| coordinator(cx, kind, key));
+            FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
+        };
+        Ok(Reply::Response(response))
+    }
+
+    fn first_error(response: &FindCoordinatorResponse) -> i16 {
+        let several = response.coordinators.iter().map(|coordinator| coordinator.error_code);
+        several.chain([response.error_code]).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
+    let answer = Coordinator::default().with_key(key);
+    if let Err(why) = check(kind) {
+        return answer
+            .with_node_id(BrokerId(-1))
+            .with_port(-1)
+            .with_error_code(ErrorCode::InvalidRequest.code())
+            .with_error_message(Some(StrBytes::from_static_str(why)));
+    }
+    let (host, port) = cx.advertised_address();
+    answer
+        .with_node_id(BrokerId(cx.node_id()))
+        .with_host(StrBytes::from_string(host))
+        .with_port(i32::from(port))
+        .with_error_message(Some(StrBytes::from_static_str("")))
+}
+
+fn check(kind: i8) -> Result<(), &'static str> {
+    match kind {
+        GROUP => Ok(()),
+        TRANSACTION => Err("Transactions are not available on this broker yet."),
+        SHARE => Err("Share groups are not available on this broker yet."),
+        _ => Err("Unknown coordinator key type."),
+    }
+}
+
+/// The form before version 4, for one key.
+fn single(answer: Coordinator, version: i16) -> FindCoordinatorResponse {
+    FindCoordinatorResponse::default()
+        .with_error_code(answer.error_code)
+        .with_error_message(answer.error_message.filter(|_| version >= 1))
+        .with_node_id(answer.node_id)
+        .with_host(answer.host)
+        .with_port(answer.port)
+}

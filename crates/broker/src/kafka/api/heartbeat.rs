@@ -1,0 +1,35 @@
+//! Heartbeat, key 12: a member of a classic group is alive, and learns whether a rebalance has begun.
+//!
+//! Versions 0–4. v1: throttle time. v3: static members (KIP-345). v4: flexible.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::{HeartbeatRequest, HeartbeatResponse};
+use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct Heartbeat;
+
+impl Api for Heartbeat {
+    type Request = HeartbeatRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let group_id = GroupId::from(request.group_id.as_str());
+        let member_id = MemberId::from(request.member_id.as_str());
+        let instance_id = request.group_instance_id.as_deref().map(GroupInstanceId::from);
+        let generation = GenerationId(request.generation_id);
+        let result = cx.groups().heartbeat(&group_id, &member_id, instance_id.as_ref(), generation).await;
+        let code = result.err().map_or(ErrorCode::None, group_error_code);
+        Ok(Reply::Response(HeartbeatResponse::default().with_error_code(code.code())))
+    }
+
+    fn first_error(response: &HeartbeatResponse) -> i16 {
+        response.error_code
+    }
+}

@@ -1,0 +1,73 @@
+//! IncrementalAlterConfigs, key 44: changes single keys of topics, of this broker or of all brokers, of its loggers
+//! (KIP-412), of client metrics subscriptions and of groups (KIP-339).
+//!
+//! Versions 0–1. v1: flexible. Rules and texts are in `services/configs/changes.rs`.
+//!
+//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share and
+//! Streams groups with INVALID_CONFIG.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::incremental_alter_configs_request::AlterConfigsResource;
+use codec::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use codec::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, StrBytes};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::configs::ConfigsError;
+use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
+
+/// See the file's header.
+pub(crate) struct IncrementalAlterConfigs;
+
+impl Api for IncrementalAlterConfigs {
+    type Request = IncrementalAlterConfigsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=1;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let wanted: Vec<WantedConfigs> = request.resources.into_iter().map(wanted).collect();
+        let outcomes = changes::alter(cx.services(), &wanted, request.validate_only).await;
+        let responses = wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome));
+        let response = IncrementalAlterConfigsResponse::default().with_responses(responses.collect());
+        Ok(Reply::Response(response))
+    }
+
+    fn first_error(response: &IncrementalAlterConfigsResponse) -> i16 {
+        response.responses.iter().map(|resource| resource.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
+    let changes = resource.configs.into_iter().map(|config| KeyChange {
+        name: config.name.to_string(),
+        operation: config.config_operation,
+        value: config.value.map(|value| value.to_string()),
+    });
+    WantedConfigs {
+        resource_type: resource.resource_type,
+        name: resource.resource_name.to_string(),
+        replace: false,
+        changes: changes.collect(),
+    }
+}
+
+fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConfigsResourceResponse {
+    let response = AlterConfigsResourceResponse::default()
+        .with_resource_type(wanted.resource_type)
+        .with_resource_name(StrBytes::from_string(wanted.name))
+        .with_error_message(None);
+    match outcome {
+        Ok(()) => response,
+        Err(error) => response
+            .with_error_code(ErrorCode::from(&error).code())
+            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod broker_tests;
+#[cfg(test)]
+mod group_tests;
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,88 @@
+//! InitProducerId (key 22), versions 0–5: the id and epoch with which an idempotent producer numbers its batches.
+//!
+//! What the versions changed here: 2 flexible, 3 producer id and epoch (KIP-360), 4 the error PRODUCER_FENCED,
+//! 5 transactions in two phases (KIP-890).
+//!
+//! Without a transactional id the answer is a new id at epoch 0, whatever the producer had before, as in Kafka
+//! (`TransactionCoordinator.handleInitProducerId`): since KIP-360 such producers raise their epochs themselves.
+//!
+//! Gaps: with a transactional id the answer is UNSUPPORTED_VERSION, which clients report as a final error.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+
+use super::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+
+const NO_PRODUCER_ID: i64 = -1;
+const NO_PRODUCER_EPOCH: i16 = -1;
+
+pub(super) struct InitProducerId;
+
+impl Api for InitProducerId {
+    type Request = InitProducerIdRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
+
+    async fn handle(cx: &Context, request: InitProducerIdRequest) -> Answer<Self> {
+        let refused = refusal(&request);
+        let allocated = match refused {
+            Some(code) => Err(code),
+            None => cx.io().allocate_producer_id().await.map_err(|error| {
+                tracing::error!(%error, "no producer id could be allocated");
+                ErrorCode::CoordinatorNotAvailable
+            }),
+        };
+        let response = InitProducerIdResponse::default();
+        Ok(Reply::Response(match allocated {
+            Ok(id) => response.with_producer_id(ProducerId(id)).with_producer_epoch(0),
+            Err(code) => response
+                .with_error_code(code.code())
+                .with_producer_id(ProducerId(NO_PRODUCER_ID))
+                .with_producer_epoch(NO_PRODUCER_EPOCH),
+        }))
+    }
+
+    fn first_error(response: &InitProducerIdResponse) -> i16 {
+        response.error_code
+    }
+}
+
+/// Why there is no id to be had, if so.
+fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
+    let has_id = request.producer_id.0 != NO_PRODUCER_ID;
+    let has_epoch = request.producer_epoch != NO_PRODUCER_EPOCH;
+    if has_id != has_epoch {
+        return Some(ErrorCode::InvalidRequest);
+    }
+    request.transactional_id.as_ref().map(|_| ErrorCode::UnsupportedVersion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codec::messages::{StrBytes, TransactionalId};
+
+    #[test]
+    fn id_and_epoch_come_together_or_not_at_all() {
+        let request = |id, epoch| {
+            InitProducerIdRequest::default()
+                .with_transactional_id(None)
+                .with_producer_id(ProducerId(id))
+                .with_producer_epoch(epoch)
+        };
+        assert_eq!(refusal(&request(-1, -1)), None);
+        assert_eq!(refusal(&request(5, 0)), None);
+        assert_eq!(refusal(&request(5, -1)), Some(ErrorCode::InvalidRequest));
+        assert_eq!(refusal(&request(-1, 0)), Some(ErrorCode::InvalidRequest));
+    }
+
+    #[test]
+    fn transactional_ids_are_refused_for_good() {
+        let id = TransactionalId(StrBytes::from_static_str("payments"));
+        let code = refusal(&InitProducerIdRequest::default().with_transactional_id(Some(id)));
+        assert_eq!(code, Some(ErrorCode::UnsupportedVersion));
+        assert!(!code.unwrap().retriable());
+    }
+}

@@ -1,0 +1,104 @@
+//! JoinGroup, key 11: a client becomes a member of a classic group, or takes part in its next generation.
+//!
+//! Versions 0–9. v1: a rebalance timeout of its own (KIP-62). v2: throttle time. v4: a new member is given its id first,
+//! with MEMBER_ID_REQUIRED (KIP-394). v5: static members (KIP-345). v6: flexible. v7: the answer names the protocol type
+//! (KIP-559). v8: the client's reason (KIP-800). v9: a returning static leader may skip the assignment (KIP-814).
+//!
+//! The answer comes when the generation begins. A waiting request ends with NOT_COORDINATOR when the broker stops.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codec::messages::join_group_response::JoinGroupResponseMember;
+use codec::messages::{JoinGroupRequest, JoinGroupResponse, StrBytes};
+use coordinator::group::classic::{JoinReply, JoinRequest, JoinedGroup};
+use coordinator::group::member::Protocol;
+use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
+use uuid::Uuid;
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct JoinGroup;
+
+impl Api for JoinGroup {
+    type Request = JoinGroupRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=9;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let group_id = GroupId::from(request.group_id.as_str());
+        let reply = cx.groups().join(&group_id, wanted(cx, &request)).await;
+        Ok(Reply::Response(response(reply, cx.api_version())))
+    }
+
+    fn first_error(response: &JoinGroupResponse) -> i16 {
+        response.error_code
+    }
+}
+
+fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
+    let version = cx.api_version();
+    // Not a timeout: the bounds refuse it.
+    let session_timeout_ms = u32::try_from(request.session_timeout_ms).unwrap_or(0);
+    // Before version 1 there was one timeout for both.
+    let rebalance_timeout_ms = match version {
+        0 => session_timeout_ms,
+        _ => u32::try_from(request.rebalance_timeout_ms).unwrap_or(0),
+    };
+    // Copies: a member lives longer than the frame it came in should.
+    let protocol = |protocol: &codec::messages::join_group_request::JoinGroupRequestProtocol| Protocol {
+        name: Arc::from(protocol.name.as_str()),
+        metadata: Bytes::copy_from_slice(&protocol.metadata),
+    };
+    JoinRequest {
+        member_id: MemberId::from(request.member_id.as_str()),
+        group_instance_id: request.group_instance_id.as_deref().map(GroupInstanceId::from),
+        client_id: Arc::from(cx.client_id()),
+        client_host: Arc::from(cx.client_host()),
+        session_timeout_ms,
+        rebalance_timeout_ms,
+        protocol_type: Arc::from(request.protocol_type.as_str()),
+        protocols: request.protocols.iter().map(protocol).collect(),
+        requires_known_member_id: version >= 4,
+        supports_skipping_assignment: version >= 9,
+        reason: request.reason.as_deref().map(str::to_owned),
+        fresh: Uuid::new_v4(),
+    }
+}
+
+fn response(reply: JoinReply, version: i16) -> JoinGroupResponse {
+    let member_id = StrBytes::from_string(reply.member_id.to_string());
+    // Null only where the version has a null.
+    let empty = (version < 7).then(StrBytes::default);
+    match reply.result {
+        Err(error) => JoinGroupResponse::default()
+            .with_error_code(group_error_code(error).code())
+            .with_generation_id(GenerationId::NONE.0)
+            .with_protocol_name(empty)
+            .with_member_id(member_id),
+        Ok(joined) => joined_response(joined, version).with_member_id(member_id),
+    }
+}
+
+fn joined_response(joined: JoinedGroup, version: i16) -> JoinGroupResponse {
+    let text = |text: Arc<str>| StrBytes::from_string(text.to_string());
+    let instance = |id: GroupInstanceId| StrBytes::from_string(id.to_string());
+    let members = joined.members.into_iter().map(|member| {
+        JoinGroupResponseMember::default()
+            .with_member_id(StrBytes::from_string(member.member_id.to_string()))
+            .with_group_instance_id(member.group_instance_id.map(instance).filter(|_| version >= 5))
+            .with_metadata(member.metadata)
+    });
+    // As Kafka's `JoinGroupResponse`: where the version has a null, an empty name is one.
+    let name = joined.protocol.map(text).unwrap_or_default();
+    JoinGroupResponse::default()
+        .with_generation_id(joined.generation.0)
+        .with_protocol_type(joined.protocol_type.map(text).filter(|_| version >= 7))
+        .with_protocol_name((version < 7 || !name.is_empty()).then_some(name))
+        .with_leader(StrBytes::from_string(joined.leader.to_string()))
+        .with_skip_assignment(joined.skip_assignment)
+        .with_members(members.collect())
+}

@@ -1,0 +1,106 @@
+//! LeaveGroup, key 13: members leave a classic group, or an administrator removes static members by instance id.
+//!
+//! Versions 0–5. v1: throttle time. v3: several members, each with its own result (KIP-345). v4: flexible. v5: a reason
+//! (KIP-800).
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::leave_group_request::MemberIdentity;
+use codec::messages::leave_group_response::MemberResponse;
+use codec::messages::{LeaveGroupRequest, LeaveGroupResponse};
+use coordinator::group::classic::LeavingMember;
+use coordinator::group::{GroupError, GroupId, GroupInstanceId, MemberId};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct LeaveGroup;
+
+impl Api for LeaveGroup {
+    type Request = LeaveGroupRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let group_id = GroupId::from(request.group_id.as_str());
+        let named = match cx.api_version() {
+            0..=2 => vec![MemberIdentity::default().with_member_id(request.member_id)],
+            _ => request.members,
+        };
+        let leaving: Vec<LeavingMember> = named.iter().map(leaving).collect();
+        let response = match cx.groups().leave(&group_id, &leaving).await {
+            // Since version 3 members fail one by one, also where there is no group (Kafka's `GroupCoordinatorService`).
+            Err(GroupError::UnknownMemberId) if cx.api_version() > 2 => {
+                let unknown = |member| answer(member, Err(GroupError::UnknownMemberId));
+                LeaveGroupResponse::default().with_members(named.into_iter().map(unknown).collect())
+            }
+            Err(error) => LeaveGroupResponse::default().with_error_code(group_error_code(error).code()),
+            Ok(results) if cx.api_version() <= 2 => {
+                let code = results.into_iter().next().map_or(ErrorCode::None, code);
+                LeaveGroupResponse::default().with_error_code(code.code())
+            }
+            Ok(results) => {
+                let members = named.into_iter().zip(results).map(|(member, result)| answer(member, result));
+                LeaveGroupResponse::default().with_members(members.collect())
+            }
+        };
+        Ok(Reply::Response(response))
+    }
+
+    fn first_error(response: &LeaveGroupResponse) -> i16 {
+        let members = response.members.iter().map(|member| member.error_code);
+        [response.error_code].into_iter().chain(members).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn leaving(member: &MemberIdentity) -> LeavingMember {
+    LeavingMember {
+        member_id: MemberId::from(member.member_id.as_str()),
+        group_instance_id: member.group_instance_id.as_deref().map(GroupInstanceId::from),
+        reason: member.reason.as_deref().map(str::to_owned),
+    }
+}
+
+fn answer(member: MemberIdentity, result: Result<(), GroupError>) -> MemberResponse {
+    MemberResponse::default()
+        .with_member_id(member.member_id)
+        .with_group_instance_id(member.group_instance_id)
+        .with_error_code(code(result).code())
+}
+
+fn code(result: Result<(), GroupError>) -> ErrorCode {
+    result.err().map_or(ErrorCode::None, group_error_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Running;
+    use codec::messages::StrBytes;
+
+    #[tokio::test]
+    async fn members_of_a_group_that_is_not_there_are_unknown_one_by_one() {
+        let running = Running::start(&[]).await.unwrap();
+        let mut client = running.client().await;
+        let member = |id| MemberIdentity::default().with_member_id(StrBytes::from_static_str(id));
+        for version in 0..=5 {
+            let request =
+                LeaveGroupRequest::default().with_group_id(StrBytes::from_static_str("absent").into());
+            let request = if version > 2 {
+                request.with_members(vec![member("a"), member("b")])
+            } else {
+                request.with_member_id(StrBytes::from_static_str("a"))
+            };
+            let response = client.call(version, &request).await;
+            let codes: Vec<i16> = response.members.iter().map(|member| member.error_code).collect();
+            let unknown = ErrorCode::UnknownMemberId.code();
+            if version > 2 {
+                assert_eq!((response.error_code, codes), (0, vec![unknown, unknown]));
+            } else {
+                assert_eq!((response.error_code, codes), (unknown, vec![]));
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! ListGroups, key 16: the groups of this broker.
+//!
+//! Versions 0–5. v1: throttle time. v3: flexible. v4: state, and a filter by it (KIP-518). v5: type, and a filter by it
+//! (KIP-848). Filters do not mind upper and lower case, as in Kafka.
+
+use std::ops::RangeInclusive;
+
+use codec::messages::list_groups_response::ListedGroup;
+use codec::messages::{GroupId, ListGroupsRequest, ListGroupsResponse, StrBytes};
+
+use crate::group::service::GroupOverview;
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+
+/// See the file's header.
+pub(crate) struct ListGroups;
+
+impl Api for ListGroups {
+    type Request = ListGroupsRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let wanted = |group: &GroupOverview| {
+            passes(&request.states_filter, group.state) && passes(&request.types_filter, group.group_type)
+        };
+        let version = cx.api_version();
+        let groups = cx.groups().list().into_iter().filter(wanted).map(|group| listed(&group, version));
+        Ok(Reply::Response(ListGroupsResponse::default().with_groups(groups.collect())))
+    }
+
+    fn first_error(response: &ListGroupsResponse) -> i16 {
+        response.error_code
+    }
+}
+
+/// An empty filter lets everything pass.
+fn passes(filter: &[StrBytes], value: &str) -> bool {
+    filter.is_empty() || filter.iter().any(|allowed| allowed.eq_ignore_ascii_case(value))
+}
+
+fn listed(group: &GroupOverview, version: i16) -> ListedGroup {
+    let listed = ListedGroup::default()
+        .with_group_id(GroupId(StrBytes::from_string(group.group_id.to_string())))
+        .with_protocol_type(StrBytes::from_string(group.protocol_type.to_string()));
+    let listed =
+        if version >= 4 { listed.with_group_state(StrBytes::from_static_str(group.state)) } else { listed };
+    if version >= 5 { listed.with_group_type(StrBytes::from_static_str(group.group_type)) } else { listed }
+}

@@ -1,0 +1,190 @@
+//! Metadata, key 3: where this broker is, which topics exist, and who leads their partitions.
+//!
+//! Versions 0–13. v0: an empty list asks for all topics; since v1 null does. v1: controller, rack, internal topics. v2:
+//! cluster id. v3: throttle time. v4: the client says whether unknown topics may be created. v5: offline replicas. v7:
+//! leader epoch. v8: authorized operations. v9: flexible. v10: topic ids (KIP-516). v11: no cluster operations. v12:
+//! topics asked for by id. v13: top-level error (KIP-1102).
+//!
+//! A topic that is created because a client asked for it has its leader in the same answer: the client need not come
+//! back. Every client gets the address that works for its connection (`session/advertised.rs`).
+//!
+//! Gaps: topics that Kafka keeps its own state in (`__consumer_offsets`) do not exist here and are not listed.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::metadata_request::MetadataRequestTopic;
+use codec::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use codec::messages::{BrokerId, MetadataRequest, MetadataResponse, StrBytes, TopicName};
+use storage::{Catalog, Partition, Topic};
+use uuid::Uuid;
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::admin::authorized_operations;
+use crate::services::admin::topics::{self, WantedTopic};
+
+/// See the file's header.
+pub(crate) struct Metadata;
+
+impl Api for Metadata {
+    type Request = MetadataRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=13;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let topics = match Asked::of(&request, cx.api_version()) {
+            Asked::All => cx.io().catalog().topics().map(|topic| describe(topic, cx.node_id())).collect(),
+            Asked::Ids(ids) => by_id(cx, &ids),
+            Asked::Names(names) => by_name(cx, names, may_create(&request, cx)).await,
+            Asked::Contradiction => request.topics.iter().flatten().map(contradiction).collect(),
+        };
+        Ok(Reply::Response(response(cx, topics, &request)))
+    }
+
+    fn first_error(response: &MetadataResponse) -> i16 {
+        response.topics.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+/// What a client wants to know about.
+enum Asked {
+    All,
+    Ids(Vec<Uuid>),
+    Names(Vec<TopicName>),
+    /// Fields that this version does not have are set.
+    Contradiction,
+}
+
+impl Asked {
+    fn of(request: &MetadataRequest, version: i16) -> Self {
+        let Some(topics) = &request.topics else { return Self::All };
+        if topics.is_empty() && version == 0 {
+            return Self::All;
+        }
+        // As Kafka: ids came with version 10, but may be used since version 12.
+        if version < 12 && topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
+            return Self::Contradiction;
+        }
+        let ids: Vec<Uuid> = distinct(topics.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()));
+        if ids.is_empty() {
+            return Self::Names(distinct(topics.iter().filter_map(|topic| topic.name.clone())));
+        }
+        Self::Ids(ids)
+    }
+}
+
+fn distinct<T: Clone + Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    all.filter(|one| seen.insert(one.clone())).collect()
+}
+
+fn contradiction(topic: &MetadataRequestTopic) -> MetadataResponseTopic {
+    let name = topic.name.clone().unwrap_or_default();
+    MetadataResponseTopic::default().with_error_code(ErrorCode::InvalidRequest.code()).with_name(Some(name))
+}
+
+/// Before version 4 a client cannot say that it wants nothing created.
+fn may_create(request: &MetadataRequest, cx: &Context) -> bool {
+    (cx.api_version() < 4 || request.allow_auto_topic_creation) && cx.config().auto_create_topics_enable
+}
+
+fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
+    let catalog = cx.io().catalog();
+    let unknown = |id| {
+        let code = ErrorCode::UnknownTopicId.code();
+        MetadataResponseTopic::default().with_error_code(code).with_name(None).with_topic_id(id)
+    };
+    let one = |id: &Uuid| match catalog.topic_by_id(*id) {
+        Some(topic) => describe(topic, cx.node_id()),
+        None => unknown(*id),
+    };
+    ids.iter().map(one).collect()
+}
+
+async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<MetadataResponseTopic> {
+    let known = cx.io().catalog();
+    let missing: Vec<&TopicName> = names.iter().filter(|name| known.topic(name).is_none()).collect();
+    let refusals = if create { create_missing(cx, &known, &missing).await } else { Vec::new() };
+    let now = cx.io().catalog();
+    let one = |name: TopicName| match now.topic(&name) {
+        Some(topic) => describe(topic, cx.node_id()),
+        None => {
+            let refused =
+                refusals.iter().find(|(refused, _)| refused.as_str() == name.as_str()).map(|(_, code)| *code);
+            let code = refused.unwrap_or_else(|| absent(&name));
+            MetadataResponseTopic::default().with_error_code(code.code()).with_name(Some(name))
+        }
+    };
+    names.into_iter().map(one).collect()
+}
+
+/// Creates what does not exist, with the broker's defaults; gives back what could not be created.
+async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
+    let wanted: Vec<WantedTopic> = missing
+        .iter()
+        .filter(|name| known.topic(name).is_none() && !topics::is_internal(name))
+        .map(|name| WantedTopic::with_defaults(name.to_string()))
+        .collect();
+    let outcomes = topics::create(cx.services(), &wanted, false).await;
+    let refused = |(wanted, outcome): (WantedTopic, Result<_, _>)| match outcome {
+        Ok(_) => None,
+        Err(error) => Some((wanted.name, ErrorCode::from(&error))),
+    };
+    wanted.into_iter().zip(outcomes).filter_map(refused).collect()
+}
+
+fn absent(name: &str) -> ErrorCode {
+    match topics::check_name(name) {
+        Ok(()) => ErrorCode::UnknownTopicOrPartition,
+        Err(error) => ErrorCode::from(&error),
+    }
+}
+
+fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopic {
+    let partition = |partition: &std::sync::Arc<Partition>| {
+        let here = || vec![BrokerId(node_id)];
+        MetadataResponsePartition::default()
+            .with_partition_index(partition.index())
+            .with_leader_id(BrokerId(node_id))
+            .with_leader_epoch(partition.leader_epoch())
+            .with_replica_nodes(here())
+            .with_isr_nodes(here())
+    };
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
+        .with_topic_id(topic.id)
+        .with_is_internal(topics::is_internal(&topic.name))
+        .with_partitions(topic.partitions.iter().map(partition).collect())
+}
+
+fn response(
+    cx: &Context,
+    mut topics: Vec<MetadataResponseTopic>,
+    request: &MetadataRequest,
+) -> MetadataResponse {
+    if request.include_topic_authorized_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
+            topic.topic_authorized_operations = authorized_operations::TOPIC;
+        }
+    }
+    let (host, port) = cx.advertised_address();
+    let broker = MetadataResponseBroker::default()
+        .with_node_id(BrokerId(cx.node_id()))
+        .with_host(StrBytes::from_string(host))
+        .with_port(i32::from(port));
+    let mut response = MetadataResponse::default()
+        .with_brokers(vec![broker])
+        .with_cluster_id(Some(StrBytes::from_string(cx.io().storage().cluster_id().to_owned())))
+        .with_controller_id(BrokerId(cx.node_id()))
+        .with_topics(topics);
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = authorized_operations::CLUSTER;
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! OffsetCommit, key 8: stores how far a group has read.
+//!
+//! Versions 0–10. v0: no members; Kafka kept it in ZooKeeper while there was one, here it is a commit like that of any
+//! consumer without a group. v1: members; its time of the commit is not looked at. v2: a retention time of the client's own, until v4. v3: throttle time. v5: the broker's retention only
+//! (KIP-211). v6: leader epoch (KIP-320). v7: static members (KIP-345). v8: flexible. v9: the generation may be a member
+//! epoch (KIP-848); a member's group that does not exist is GROUP_ID_NOT_FOUND. v10: topics by id.
+//!
+//! Offsets are on the disk when they are acknowledged. A member of the consumer protocol that has moved on to another
+//! epoch meanwhile can still commit for partitions that it got by then and holds (KIP-1251).
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use codec::messages::offset_commit_request::OffsetCommitRequestPartition;
+use codec::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use codec::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use coordinator::group::classic::CommitIdentity;
+use coordinator::group::offsets::OffsetCommit as Commit;
+use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
+use storage::Topic;
+
+use crate::group::service::CommitTerms;
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct OffsetCommit;
+
+const TOPIC_IDS_FROM: i16 = 10;
+/// `OffsetCommitRequest.DEFAULT_RETENTION_TIME`: the broker's.
+const DEFAULT_RETENTION: i64 = -1;
+
+impl Api for OffsetCommit {
+    type Request = OffsetCommitRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=10;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let (commits, mut codes) = commits(cx, &request);
+        let group_id = GroupId::from(request.group_id.as_str());
+        // Nothing to store: nothing for the group to judge either, as in Kafka.
+        if !commits.is_empty() {
+            let result = cx.groups().commit(&group_id, &terms(&request, cx.api_version()), commits).await;
+            fill(&mut codes, result);
+        }
+        Ok(Reply::Response(response(&request, codes)))
+    }
+
+    fn first_error(response: &OffsetCommitResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
+    let who = CommitIdentity {
+        member_id: MemberId::from(request.member_id.as_str()),
+        group_instance_id: request.group_instance_id.as_deref().map(GroupInstanceId::from),
+        generation: GenerationId(request.generation_id_or_member_epoch),
+    };
+    let retention_ms = Some(request.retention_time_ms).filter(|ms| version <= 4 && *ms != DEFAULT_RETENTION);
+    CommitTerms { who, retention_ms, knows_member_epochs: version >= 9 }
+}
+
+/// What the coordinator is asked, and a code for every partition of the request in order: `None` where it will answer.
+fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Option<ErrorCode>>) {
+    let catalog = cx.io().catalog();
+    let (mut commits, mut codes) = (Vec::new(), Vec::new());
+    for asked in &request.topics {
+        let by_id = cx.api_version() >= TOPIC_IDS_FROM;
+        let topic = if by_id { catalog.topic_by_id(asked.topic_id) } else { catalog.topic(&asked.name) };
+        let name: Arc<str> = topic.map_or_else(Arc::default, |topic| Arc::from(topic.name.as_str()));
+        let unknown = if by_id && topic.is_none() {
+            ErrorCode::UnknownTopicId
+        } else {
+            ErrorCode::UnknownTopicOrPartition
+        };
+        for partition in &asked.partitions {
+            let found = topic.filter(|topic| has_partition(topic, partition.partition_index));
+            codes.push(found.is_none().then_some(unknown));
+            commits.extend(found.map(|topic| commit(&name, topic, partition)));
+        }
+    }
+    (commits, codes)
+}
+
+fn has_partition(topic: &Topic, index: i32) -> bool {
+    usize::try_from(index).is_ok_and(|index| index < topic.partitions.len())
+}
+
+fn commit(name: &Arc<str>, topic: &Topic, partition: &OffsetCommitRequestPartition) -> Commit {
+    Commit {
+        topic: Arc::clone(name),
+        topic_id: topic.id,
+        partition: partition.partition_index,
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.as_deref().map(Arc::from).unwrap_or_default(),
+    }
+}
+
+/// Puts the coordinator's results where they are awaited.
+fn fill(codes: &mut [Option<ErrorCode>], result: Result<Vec<Result<(), GroupError>>, GroupError>) {
+    let open = codes.iter_mut().filter(|code| code.is_none());
+    match result {
+        Err(error) => open.for_each(|code| *code = Some(group_error_code(error))),
+        Ok(results) => {
+            for (code, result) in open.zip(results) {
+                *code = result.err().map(group_error_code);
+            }
+        }
+    }
+}
+
+fn response(request: &OffsetCommitRequest, codes: Vec<Option<ErrorCode>>) -> OffsetCommitResponse {
+    let mut codes = codes.into_iter();
+    let mut partition = |index| {
+        let code = codes.next().flatten().unwrap_or(ErrorCode::None);
+        OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code.code())
+    };
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| partition(asked.partition_index)).collect();
+        OffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions)
+    });
+    let topics = topics.collect();
+    OffsetCommitResponse::default().with_topics(topics)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! OffsetDelete, key 47: forgets committed offsets of a group, partition by partition (KIP-496).
+//!
+//! Version 0. Partitions of a topic to which a member of the group subscribes are GROUP_SUBSCRIBED_TO_TOPIC; a group with
+//! members that are no consumers is NON_EMPTY_GROUP. An offset that was never committed is no error, a partition that does
+//! not exist is UNKNOWN_TOPIC_OR_PARTITION.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use codec::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
+use codec::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
+use coordinator::group::GroupId;
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct OffsetDelete;
+
+impl Api for OffsetDelete {
+    type Request = OffsetDeleteRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let catalog = cx.io().catalog();
+        let exists = |name: &str, index: i32| {
+            let partitions = catalog.topic(name).map_or(0, |topic| topic.partitions.len());
+            usize::try_from(index).is_ok_and(|index| index < partitions)
+        };
+        let mut wanted: Vec<(Arc<str>, i32)> = Vec::new();
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+            wanted.extend(
+                indexes.filter(|index| exists(&name, *index)).map(|index| (Arc::clone(&name), index)),
+            );
+        }
+        let group_id = GroupId::from(request.group_id.as_str());
+        let results = match cx.groups().delete_offsets(&group_id, &wanted).await {
+            Ok(results) => results,
+            Err(error) => {
+                let code = group_error_code(error).code();
+                return Ok(Reply::Response(OffsetDeleteResponse::default().with_error_code(code)));
+            }
+        };
+        let mut results = results.into_iter();
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let index = partition.partition_index;
+                let code = if exists(&topic.name, index) {
+                    results.next().and_then(Result::err).map_or(ErrorCode::None, group_error_code)
+                } else {
+                    ErrorCode::UnknownTopicOrPartition
+                };
+                OffsetDeleteResponsePartition::default()
+                    .with_partition_index(index)
+                    .with_error_code(code.code())
+            });
+            OffsetDeleteResponseTopic::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        let topics = topics.collect();
+        Ok(Reply::Response(OffsetDeleteResponse::default().with_topics(topics)))
+    }
+
+    fn first_error(response: &OffsetDeleteResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let codes = partitions.map(|partition| partition.error_code);
+        [response.error_code].into_iter().chain(codes).find(|code| *code != 0).unwrap_or(0)
+    }
+}

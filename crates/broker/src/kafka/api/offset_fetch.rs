@@ -1,0 +1,181 @@
+//! OffsetFetch, key 9: how far groups have read.
+//!
+//! Versions 0–10. v0: as Kafka read it from ZooKeeper, what is not committed is UNKNOWN_TOPIC_OR_PARTITION. v2: null topics ask for everything; top-level error. v3: throttle time. v5: leader epoch (KIP-320). v6:
+//! flexible. v7: `require_stable` (KIP-447). v8: several groups (KIP-709). v9: member id and epoch (KIP-848). v10:
+//! topics by id.
+//!
+//! From version 1 on what is not committed is -1, without an error, also for a group that does not exist, and for a topic that has been
+//! deleted and created again since. Member id and epoch are checked for groups of the consumer protocol, as in Kafka.
+//!
+//! Gaps: there are no transactions yet, so every offset is stable and `require_stable` changes nothing.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use codec::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use codec::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use codec::messages::{OffsetFetchRequest, OffsetFetchResponse, StrBytes, TopicName};
+use coordinator::group::offsets::{CommittedOffset, Offsets};
+use coordinator::group::{GroupError, GroupId, MemberId};
+use storage::Catalog;
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct OffsetFetch;
+
+impl Api for OffsetFetch {
+    type Request = OffsetFetchRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=10;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        if cx.api_version() >= 8 {
+            let mut groups = Vec::with_capacity(request.groups.len());
+            for asked in request.groups {
+                groups.push(fetch(cx, asked).await);
+            }
+            return Ok(Reply::Response(OffsetFetchResponse::default().with_groups(groups)));
+        }
+        let asked = OffsetFetchRequestGroup::default()
+            .with_group_id(request.group_id)
+            .with_topics(request.topics.map(|topics| topics.into_iter().map(plural).collect()));
+        Ok(Reply::Response(single(fetch(cx, asked).await, cx.api_version())))
+    }
+
+    fn first_error(response: &OffsetFetchResponse) -> i16 {
+        let groups = response.groups.iter().map(|group| group.error_code);
+        [response.error_code].into_iter().chain(groups).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+const TOPIC_IDS_FROM: i16 = 10;
+/// What stands for an offset that was never committed.
+const NOT_COMMITTED: i64 = -1;
+
+fn plural(topic: OffsetFetchRequestTopic) -> OffsetFetchRequestTopics {
+    OffsetFetchRequestTopics::default().with_name(topic.name).with_partition_indexes(topic.partition_indexes)
+}
+
+async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let group_id = GroupId::from(asked.group_id.as_str());
+    let topics = asked.topics.as_deref();
+    let catalog = cx.io().catalog();
+    let by_id = cx.api_version() >= TOPIC_IDS_FROM;
+    let member_id = asked.member_id.as_deref().map(MemberId::from);
+    // Before version 9 there is no member id, and every reader is welcome.
+    let member = member_id.as_ref().map(|id| (id, asked.member_epoch));
+    let read = |offsets: Option<&Offsets>| match topics {
+        Some(topics) if by_id => topics.iter().map(|topic| chosen_by_id(topic, offsets, &catalog)).collect(),
+        Some(topics) => {
+            topics.iter().map(|topic| chosen(topic, topic.name.as_str(), offsets, &catalog)).collect()
+        }
+        None => offsets.map(|offsets| all(offsets, &catalog)).unwrap_or_default(),
+    };
+    let result: Result<Vec<OffsetFetchResponseTopics>, GroupError> =
+        cx.groups().read_offsets(&group_id, member, read).await;
+    let answer = OffsetFetchResponseGroup::default().with_group_id(asked.group_id);
+    match result {
+        Ok(topics) => answer.with_topics(topics),
+        Err(error) => answer.with_error_code(group_error_code(error).code()),
+    }
+}
+
+fn chosen_by_id(
+    topic: &OffsetFetchRequestTopics,
+    offsets: Option<&Offsets>,
+    catalog: &Catalog,
+) -> OffsetFetchResponseTopics {
+    if let Some(found) = catalog.topic_by_id(topic.topic_id) {
+        return chosen(topic, &found.name, offsets, catalog);
+    }
+    let refused = |index: &i32| partition(*index, None).with_error_code(ErrorCode::UnknownTopicId.code());
+    let partitions = topic.partition_indexes.iter().map(refused).collect();
+    OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id).with_partitions(partitions)
+}
+
+fn chosen(
+    topic: &OffsetFetchRequestTopics,
+    name: &str,
+    offsets: Option<&Offsets>,
+    catalog: &Catalog,
+) -> OffsetFetchResponseTopics {
+    let committed = |index: i32| {
+        let committed = offsets.and_then(|offsets| offsets.committed(name, index));
+        committed.filter(|committed| is_current(committed, name, catalog))
+    };
+    let partitions = topic.partition_indexes.iter().map(|index| partition(*index, committed(*index)));
+    OffsetFetchResponseTopics::default()
+        .with_name(topic.name.clone())
+        .with_topic_id(topic.topic_id)
+        .with_partitions(partitions.collect())
+}
+
+fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
+    let mut topics: Vec<(&Arc<str>, OffsetFetchResponseTopics)> = Vec::new();
+    let living = offsets.iter().filter(|(topic, _, committed)| is_current(committed, topic, catalog));
+    for (topic, index, committed) in living {
+        let partition = partition(index, Some(committed));
+        match topics.last_mut().filter(|(last, _)| *last == topic) {
+            Some((_, same)) => same.partitions.push(partition),
+            None => {
+                let name = TopicName(StrBytes::from_string(topic.to_string()));
+                let id = catalog.topic(topic).map(|topic| topic.id).unwrap_or_default();
+                let response = OffsetFetchResponseTopics::default().with_name(name).with_topic_id(id);
+                topics.push((topic, response.with_partitions(vec![partition])));
+            }
+        }
+    }
+    topics.into_iter().map(|(_, topic)| topic).collect()
+}
+
+/// Whether the topic of that name is the one for which the offset was committed, neither deleted since nor created anew.
+fn is_current(committed: &CommittedOffset, topic: &str, catalog: &Catalog) -> bool {
+    catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id))
+}
+
+fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResponsePartitions {
+    let answer = OffsetFetchResponsePartitions::default().with_partition_index(index);
+    let Some(committed) = committed else {
+        return answer
+            .with_committed_offset(NOT_COMMITTED)
+            .with_committed_leader_epoch(-1)
+            .with_metadata(Some(StrBytes::default()));
+    };
+    answer
+        .with_committed_offset(committed.offset)
+        .with_committed_leader_epoch(committed.leader_epoch)
+        .with_metadata(Some(StrBytes::from_string(committed.metadata.to_string())))
+}
+
+/// The form before version 8, for one group. Versions 0 and 1 have no top-level error: there it is on every partition.
+fn single(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse {
+    let group_code = group.error_code;
+    let partition = |partition: OffsetFetchResponsePartitions| {
+        let is_missing = group_code == 0 && partition.committed_offset == NOT_COMMITTED;
+        let error_code = match version {
+            0 if is_missing => ErrorCode::UnknownTopicOrPartition.code(),
+            _ => group_code,
+        };
+        OffsetFetchResponsePartition::default()
+            .with_partition_index(partition.partition_index)
+            .with_committed_offset(partition.committed_offset)
+            .with_committed_leader_epoch(partition.committed_leader_epoch)
+            .with_metadata(partition.metadata)
+            .with_error_code(error_code)
+    };
+    let topics = group.topics.into_iter().map(|topic| {
+        OffsetFetchResponseTopic::default()
+            .with_name(topic.name)
+            .with_partitions(topic.partitions.into_iter().map(partition).collect())
+    });
+    let response = OffsetFetchResponse::default().with_topics(topics.collect());
+    if version >= 2 { response.with_error_code(group_code) } else { response }
+}

@@ -1,0 +1,59 @@
+//! OffsetForLeaderEpoch (key 23), versions 0–4: where a leader epoch ended, so that a client can tell whether the
+//! records it has are still in the log (KIP-320).
+//!
+//! What the versions changed here: 1 the epoch in the answer, 2 the client's current epoch (KIP-320), 3 the replica id, which is not looked at, 4 flexible. No gaps.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
+use codec::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use codec::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
+
+use super::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::fetch::set::TopicKey;
+use crate::topics::error::PartitionError;
+use crate::topics::position::{EpochEnd, check_leader_epoch, epoch_from_wire};
+
+pub(super) struct OffsetForLeaderEpoch;
+
+impl Api for OffsetForLeaderEpoch {
+    type Request = OffsetForLeaderEpochRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
+
+    async fn handle(cx: &Context, request: OffsetForLeaderEpochRequest) -> Answer<Self> {
+        let topics = request.topics.into_iter().map(|topic| {
+            let key = TopicKey::Name(topic.topic.as_str().into());
+            let partitions = topic.partitions.iter().map(|asked| {
+                let answer = EpochEndOffset::default().with_partition(asked.partition);
+                match look_up(cx, &key, asked) {
+                    Ok(end) => answer.with_leader_epoch(end.leader_epoch).with_end_offset(end.end_offset),
+                    Err(error) => answer.with_error_code(ErrorCode::from(&error).code()),
+                }
+            });
+            let partitions = partitions.collect();
+            OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
+        });
+        Ok(Reply::Response(OffsetForLeaderEpochResponse::default().with_topics(topics.collect())))
+    }
+
+    fn first_error(response: &OffsetForLeaderEpochResponse) -> i16 {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+    }
+}
+
+fn look_up(
+    cx: &Context,
+    topic: &TopicKey,
+    asked: &OffsetForLeaderPartition,
+) -> Result<EpochEnd, PartitionError> {
+    let partition = cx.partitions().find(topic, asked.partition)?.partition;
+    check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
+    let end = partition.epoch_end_offset(asked.leader_epoch);
+    Ok(EpochEnd { leader_epoch: end.leader_epoch, end_offset: end.end_offset })
+}
+
+#[cfg(test)]
+mod tests;

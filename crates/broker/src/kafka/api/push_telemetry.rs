@@ -1,0 +1,45 @@
+//! PushTelemetry, key 72: a client's own metrics, to be shown on `/metrics` as `kafka_client_…` (KIP-714).
+//!
+//! Version 0. Rules are in `services/client_metrics.rs`; what is pushed is an OTLP message in one of four codecs, or in none.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::{PushTelemetryRequest, PushTelemetryResponse};
+
+use super::get_telemetry_subscriptions::facts;
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::client_metrics::Push;
+
+/// See the file's header.
+pub(crate) struct PushTelemetry;
+
+impl Api for PushTelemetry {
+    type Request = PushTelemetryRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let push = Push {
+            client_instance_id: request.client_instance_id,
+            subscription_id: request.subscription_id,
+            terminating: request.terminating,
+            compression_type: request.compression_type,
+            metrics: request.metrics,
+        };
+        let max_bytes = usize::try_from(cx.config().telemetry_max_bytes).unwrap_or(0);
+        let pushed = cx.services().client_metrics.push(&push, &facts(cx), max_bytes, cx.clock().now_ms());
+        let response = PushTelemetryResponse::default();
+        Ok(Reply::Response(match pushed {
+            Ok(()) => response,
+            Err(error) => {
+                tracing::debug!(client_id = cx.client_id(), %error, "a client's metrics are refused");
+                response.with_error_code(ErrorCode::from(&error).code())
+            }
+        }))
+    }
+
+    fn first_error(response: &PushTelemetryResponse) -> i16 {
+        response.error_code
+    }
+}

@@ -1,0 +1,67 @@
+//! SyncGroup, key 14: the leader of a classic group hands in the assignment, every member takes its own.
+//!
+//! Versions 0–5. v1: throttle time. v3: static members (KIP-345). v4: flexible. v5: protocol type and name are checked,
+//! and named in the answer (KIP-559).
+//!
+//! The answer comes when the assignment is on the disk. A waiting request ends with NOT_COORDINATOR when the broker stops.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codec::messages::{StrBytes, SyncGroupRequest, SyncGroupResponse};
+use coordinator::group::classic::{SyncRequest, SyncedMember};
+use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
+
+/// See the file's header.
+pub(crate) struct SyncGroup;
+
+impl Api for SyncGroup {
+    type Request = SyncGroupRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let reply = sync(cx, &request).await;
+        let response = match reply {
+            Ok(synced) => assigned(synced, cx.api_version()),
+            Err(error) => SyncGroupResponse::default().with_error_code(group_error_code(error).code()),
+        };
+        Ok(Reply::Response(response))
+    }
+
+    fn first_error(response: &SyncGroupResponse) -> i16 {
+        response.error_code
+    }
+}
+
+async fn sync(cx: &Context, request: &SyncGroupRequest) -> Result<SyncedMember, GroupError> {
+    // The version promises both; Kafka refuses a request that breaks the promise.
+    if cx.api_version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
+        return Err(GroupError::InconsistentGroupProtocol);
+    }
+    let assignments = request.assignments.iter().map(|assigned| {
+        (MemberId::from(assigned.member_id.as_str()), Bytes::copy_from_slice(&assigned.assignment))
+    });
+    let wanted = SyncRequest {
+        member_id: MemberId::from(request.member_id.as_str()),
+        group_instance_id: request.group_instance_id.as_deref().map(GroupInstanceId::from),
+        generation: GenerationId(request.generation_id),
+        protocol_type: request.protocol_type.as_deref().map(Arc::from),
+        protocol: request.protocol_name.as_deref().map(Arc::from),
+        assignments: assignments.collect(),
+    };
+    cx.groups().sync(&GroupId::from(request.group_id.as_str()), wanted).await
+}
+
+fn assigned(synced: SyncedMember, version: i16) -> SyncGroupResponse {
+    let text = |text: Arc<str>| StrBytes::from_string(text.to_string());
+    let named = version >= 5;
+    SyncGroupResponse::default()
+        .with_protocol_type(synced.protocol_type.filter(|_| named).map(text))
+        .with_protocol_name(synced.protocol.filter(|_| named).map(text))
+        .with_assignment(synced.assignment)
+}

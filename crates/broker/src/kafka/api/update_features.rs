@@ -1,0 +1,110 @@
+//! UpdateFeatures, key 57: changes the level of a feature for the whole cluster (KIP-584).
+//!
+//! Versions 0–2. v1: kinds of downgrade, validation alone. v2: no results any more (KIP-1022).
+//! Errors are told for all at every version. Every feature stays at the level that this program finalized: asking for
+//! that level changes nothing and succeeds; any other is refused as Kafka's `FeatureControlManager` refuses what a
+//! controller does not support.
+//!
+//! Gaps: no feature can be lowered.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::update_features_request::FeatureUpdateKey;
+use codec::messages::update_features_response::UpdatableFeatureResult;
+use codec::messages::{StrBytes, UpdateFeaturesRequest, UpdateFeaturesResponse};
+
+use super::api_versions::{Feature, features};
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+
+/// See the file's header.
+pub(crate) struct UpdateFeatures;
+
+/// Kafka's `FeatureUpdate.UpgradeType`.
+const UPGRADE: i8 = 1;
+const UPGRADE_TYPES: RangeInclusive<i8> = 1..=3;
+
+impl Api for UpdateFeatures {
+    type Request = UpdateFeaturesRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let version = cx.api_version();
+        let outcome = check(&request.feature_updates, cx.node_id(), version);
+        let response = UpdateFeaturesResponse::default();
+        Ok(Reply::Response(match outcome {
+            Ok(()) if version >= 2 => response.with_error_message(None),
+            Ok(()) => response.with_error_message(None).with_results(results(&request)),
+            // At every version, as `ControllerApis`: clients look at the top first.
+            Err((code, text)) => {
+                let text = format!(
+                    "The update failed for all features since the following feature had an error: {text}"
+                );
+                response.with_error_code(code.code()).with_error_message(Some(StrBytes::from_string(text)))
+            }
+        }))
+    }
+
+    fn first_error(response: &UpdateFeaturesResponse) -> i16 {
+        response.error_code
+    }
+}
+
+/// All are changed or none: here all, to what they are.
+fn results(request: &UpdateFeaturesRequest) -> Vec<UpdatableFeatureResult> {
+    let one = |update: &FeatureUpdateKey| {
+        UpdatableFeatureResult::default().with_feature(update.feature.clone()).with_error_message(None)
+    };
+    request.feature_updates.iter().map(one).collect()
+}
+
+fn check(updates: &[FeatureUpdateKey], node_id: i32, version: i16) -> Result<(), (ErrorCode, String)> {
+    let mut seen = HashSet::new();
+    let known = features();
+    for update in updates {
+        if !seen.insert(&update.feature) {
+            return Err((ErrorCode::InvalidRequest, format!("Feature {} is named twice.", update.feature)));
+        }
+        check_one(update, &known, node_id, version)
+            .map_err(|reason| (ErrorCode::InvalidUpdateVersion, refusal(update, &reason)))?;
+    }
+    Ok(())
+}
+
+fn refusal(update: &FeatureUpdateKey, reason: &str) -> String {
+    let FeatureUpdateKey { feature, max_version_level, .. } = update;
+    format!("Invalid update version {max_version_level} for feature {feature}. {reason}")
+}
+
+fn check_one(update: &FeatureUpdateKey, known: &[Feature], node_id: i32, version: i16) -> Result<(), String> {
+    // Before version 1 the flag says it.
+    let upgrades = if version >= 1 { update.upgrade_type == UPGRADE } else { !update.allow_downgrade };
+    if version >= 1 && !UPGRADE_TYPES.contains(&update.upgrade_type) {
+        return Err("The controller does not support the given upgrade type.".to_owned());
+    }
+    let wanted = update.max_version_level;
+    if wanted < 0 {
+        return Err("A feature version cannot be less than 0.".to_owned());
+    }
+    let Some(feature) = known.iter().find(|feature| *feature.name == *update.feature) else {
+        return Err(format!("Local controller {node_id} does not support this feature."));
+    };
+    let (least, greatest) = feature.supported;
+    match wanted {
+        _ if wanted == feature.level => Ok(()),
+        _ if wanted < least || wanted > greatest => {
+            Err(format!("Local controller {node_id} only supports versions {least}-{greatest}"))
+        }
+        _ if wanted < feature.level && upgrades => Err(
+            "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
+             unsafe downgrade."
+                .to_owned(),
+        ),
+        _ => Err(format!("Here the level is always {}.", feature.level)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

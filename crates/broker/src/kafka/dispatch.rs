@@ -1,0 +1,89 @@
+//! The single path that every request takes, from a frame to the frame that answers it.
+//!
+//! Guarantees that whatever is true of all APIs happens here, once, and that nothing here names an API. Order among
+//! the requests of a connection and the socket itself are left to `connection.rs`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codec::frame::{self, RequestHeader};
+use codec::{Chain, Request, Response};
+
+use crate::kafka::api::{self, Api, Disconnect, Entry, Reply};
+use crate::kafka::context::{Context, Services};
+use crate::session::peer::Peer;
+
+/// What a request came to.
+pub(crate) struct Answered {
+    /// The frame that answers it, length prefix included, as segments for a vectored write; `None` if none was asked for.
+    pub(crate) frame: Option<Vec<Bytes>>,
+    /// Counts it, once it is sent.
+    pub(crate) receipt: Receipt,
+}
+
+/// What is counted of a request besides its times.
+pub(crate) struct Receipt {
+    /// Its API.
+    pub(crate) entry: &'static Entry,
+    /// At which version it came.
+    pub(crate) version: i16,
+    /// First error code of the answer, 0 for none.
+    pub(crate) error_code: i16,
+}
+
+/// An answer's header and body, and its first error code; no chain if no answer was asked for.
+pub(crate) type Encoded = (Option<Chain>, i16);
+
+/// Answers the request in `frame` (without its length prefix).
+pub(crate) async fn dispatch(
+    services: Arc<Services>,
+    peer: Arc<Peer>,
+    frame: Bytes,
+) -> Result<Answered, Disconnect> {
+    let mut body = frame;
+    let header = RequestHeader::parse(&mut body)?;
+    let entry = api::entry(header.api_key).ok_or(Disconnect::UnknownApi(header.api_key))?;
+    let version = header.api_version;
+    let (answer, error_code) = if entry.serves(version) {
+        peer.admit(entry)?;
+        (entry.run)(Context::new(services, peer, header), body).await?
+    } else {
+        (entry.refuse_version)(&header)?
+    };
+    let frame = answer.map(Chain::into_frame).transpose()?;
+    Ok(Answered { frame, receipt: Receipt { entry, version, error_code } })
+}
+
+/// Decodes, calls and encodes for one API; see [`api::Run`].
+pub(crate) fn run<A: Api>(
+    cx: Context,
+    body: Bytes,
+) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>> {
+    Box::pin(async move {
+        let header = cx.header();
+        let request = A::Request::decode(body, header.api_version)?;
+        match A::handle(&cx, request).await? {
+            Reply::Response(response) => {
+                let chain = answer(header, header.api_version, &response)?;
+                Ok((Some(chain), A::first_error(&response)))
+            }
+            Reply::None => Ok((None, 0)),
+        }
+    })
+}
+
+/// The version 0 answer to a version that `A` does not serve, if it has one.
+pub(crate) fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect> {
+    let Some(response) = A::unsupported_version() else {
+        return Err(Disconnect::UnsupportedVersion { api: A::Request::NAME, version: header.api_version });
+    };
+    Ok((Some(answer(header, 0, &response)?), A::first_error(&response)))
+}
+
+fn answer<R: Response>(header: &RequestHeader, version: i16, response: &R) -> Result<Chain, Disconnect> {
+    let mut chain = Chain::new();
+    frame::response_header(header.correlation_id, header.api_key, version, &mut chain);
+    response.encode(version, &mut chain)?;
+    Ok(chain)
+}

@@ -1,0 +1,286 @@
+//! Domain errors to Kafka's error codes: the one place where a refusal gets its number.
+//!
+//! Every match is exhaustive, without a wildcard arm, so that a new refusal is a compile error here and not
+//! `UNKNOWN_SERVER_ERROR` at a client. Texts are left to the errors themselves.
+
+use codec::ErrorCode;
+
+use coordinator::group::GroupError;
+use storage::AppendError;
+
+use crate::services::admin::topics::TopicError;
+use crate::services::append::ProduceError;
+use crate::services::client_metrics::ClientMetricsError;
+use crate::services::configs::ConfigsError;
+use crate::services::fetch::session::SessionError;
+use crate::topics::error::PartitionError;
+
+impl From<&TopicError> for ErrorCode {
+    fn from(error: &TopicError) -> Self {
+        match error {
+            TopicError::InvalidName(_) => Self::InvalidTopicException,
+            TopicError::AlreadyExists(_) => Self::TopicAlreadyExists,
+            TopicError::UnknownTopic => Self::UnknownTopicOrPartition,
+            TopicError::UnknownTopicId => Self::UnknownTopicId,
+            TopicError::InvalidPartitions(_) => Self::InvalidPartitions,
+            TopicError::InvalidReplicationFactor(_) => Self::InvalidReplicationFactor,
+            TopicError::InvalidAssignment(_) => Self::InvalidReplicaAssignment,
+            TopicError::InvalidConfig(_) => Self::InvalidConfig,
+            TopicError::InvalidRequest(_) => Self::InvalidRequest,
+            TopicError::TooMuch(_) => Self::PolicyViolation,
+            TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
+            // Clients take it as retriable.
+            TopicError::Busy => Self::RequestTimedOut,
+            TopicError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
+impl From<&PartitionError> for ErrorCode {
+    fn from(error: &PartitionError) -> Self {
+        match error {
+            PartitionError::UnknownTopicOrPartition => Self::UnknownTopicOrPartition,
+            PartitionError::UnknownTopicId => Self::UnknownTopicId,
+            PartitionError::InconsistentTopicId => Self::InconsistentTopicId,
+            PartitionError::InternalTopic => Self::InvalidTopicException,
+            PartitionError::FencedLeaderEpoch => Self::FencedLeaderEpoch,
+            PartitionError::UnknownLeaderEpoch => Self::UnknownLeaderEpoch,
+            PartitionError::OffsetOutOfRange => Self::OffsetOutOfRange,
+            PartitionError::OnlyCompacted => Self::PolicyViolation,
+            PartitionError::InvalidRequest => Self::InvalidRequest,
+            PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
+            PartitionError::UnsupportedCompressionType => Self::UnsupportedCompressionType,
+            PartitionError::CorruptRecords => Self::CorruptMessage,
+            PartitionError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
+/// The code of a refusal by a group. A function, since both types belong to other crates.
+pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        GroupError::NotCoordinator => ErrorCode::NotCoordinator,
+        // Clients look for the coordinator again, and find it when the broker is back.
+        GroupError::StorageFailed => ErrorCode::CoordinatorNotAvailable,
+        GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+        GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+        GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
+        GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+        GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+        GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        GroupError::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
+        GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
+        GroupError::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
+        GroupError::InvalidRequest => ErrorCode::InvalidRequest,
+        GroupError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
+        GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+    }
+}
+
+impl From<&ConfigsError> for ErrorCode {
+    fn from(error: &ConfigsError) -> Self {
+        match error {
+            ConfigsError::Topic(error) => Self::from(error),
+            ConfigsError::UnknownTopic(_) => Self::UnknownTopicOrPartition,
+            ConfigsError::InvalidConfig(_) => Self::InvalidConfig,
+            ConfigsError::Broker(_) | ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
+        }
+    }
+}
+
+impl From<&ClientMetricsError> for ErrorCode {
+    fn from(error: &ClientMetricsError) -> Self {
+        match error {
+            ClientMetricsError::InvalidRequest(_) => Self::InvalidRequest,
+            ClientMetricsError::Throttled => Self::ThrottlingQuotaExceeded,
+            ClientMetricsError::UnknownSubscriptionId => Self::UnknownSubscriptionId,
+            ClientMetricsError::UnsupportedCompression(_) => Self::UnsupportedCompressionType,
+            ClientMetricsError::TooLarge { .. } => Self::TelemetryTooLarge,
+            ClientMetricsError::InvalidRecord(_) => Self::InvalidRecord,
+        }
+    }
+}
+
+impl From<&SessionError> for ErrorCode {
+    fn from(error: &SessionError) -> Self {
+        match error {
+            SessionError::IdNotFound => Self::FetchSessionIdNotFound,
+            SessionError::InvalidEpoch => Self::InvalidFetchSessionEpoch,
+            SessionError::TopicIdError => Self::FetchSessionTopicIdError,
+        }
+    }
+}
+
+impl From<&ProduceError> for ErrorCode {
+    fn from(error: &ProduceError) -> Self {
+        match error {
+            ProduceError::Batch(error) => error.error_code(),
+            ProduceError::ZstdTooEarly(_) => Self::UnsupportedCompressionType,
+            ProduceError::TooLarge { .. } => Self::MessageTooLarge,
+            ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
+            ProduceError::Transactional => Self::InvalidTxnState,
+            ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
+            ProduceError::Partition(error) => error.into(),
+            ProduceError::Append(error) => append_error(error),
+            ProduceError::Storage => Self::KafkaStorageError,
+            ProduceError::RequiredAcks(_) => Self::InvalidRequiredAcks,
+        }
+    }
+}
+
+fn append_error(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::PartitionDeleted => ErrorCode::UnknownTopicOrPartition,
+        AppendError::OffsetsExhausted => ErrorCode::KafkaStorageError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_errors_have_kafkas_codes() {
+        let pairs = [
+            (PartitionError::UnknownTopicOrPartition, 3),
+            (PartitionError::UnknownTopicId, 100),
+            (PartitionError::InconsistentTopicId, 103),
+            (PartitionError::InternalTopic, 17),
+            (PartitionError::FencedLeaderEpoch, 74),
+            (PartitionError::UnknownLeaderEpoch, 75),
+            (PartitionError::OffsetOutOfRange, 1),
+            (PartitionError::InvalidRequest, 42),
+            (PartitionError::UnsupportedVersion, 35),
+            (PartitionError::UnsupportedCompressionType, 76),
+            (PartitionError::CorruptRecords, 2),
+            (PartitionError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+        for (error, code) in [
+            (SessionError::IdNotFound, 70),
+            (SessionError::InvalidEpoch, 71),
+            (SessionError::TopicIdError, 106),
+        ] {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn produce_errors_have_kafkas_codes() {
+        let pairs = [
+            (ProduceError::Batch(codec::records::BatchError::Crc { stored: 1, computed: 2 }), 2),
+            (ProduceError::Batch(codec::records::BatchError::Magic(1)), 87),
+            (ProduceError::ZstdTooEarly(3), 76),
+            (ProduceError::TooLarge { size: 2, max: 1 }, 10),
+            (ProduceError::ControlBatch, 87),
+            (ProduceError::InvalidRecords { shown: Vec::new(), total: 1 }, 87),
+            (ProduceError::Transactional, 48),
+            (ProduceError::InvalidTimestamp(Vec::new()), 32),
+            (ProduceError::Partition(PartitionError::UnknownTopicId), 100),
+            (ProduceError::Append(AppendError::OutOfOrderSequence { last: 0, found: 2 }), 45),
+            (ProduceError::Append(AppendError::InvalidProducerEpoch { current: 1, found: 0 }), 47),
+            (ProduceError::Append(AppendError::PartitionDeleted), 3),
+            (ProduceError::Append(AppendError::OffsetsExhausted), 56),
+            (ProduceError::Storage, 56),
+            (ProduceError::RequiredAcks(2), 21),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn topic_errors_have_kafkas_codes() {
+        let text = String::new;
+        let pairs = [
+            (TopicError::InvalidName(text()), 17),
+            (TopicError::AlreadyExists(text()), 36),
+            (TopicError::UnknownTopic, 3),
+            (TopicError::UnknownTopicId, 100),
+            (TopicError::InvalidPartitions(text()), 37),
+            (TopicError::InvalidReplicationFactor(text()), 38),
+            (TopicError::InvalidAssignment(text()), 39),
+            (TopicError::InvalidRequest(text()), 42),
+            (TopicError::TooMuch(text()), 44),
+            (TopicError::DeletionDisabled, 73),
+            (TopicError::Busy, 7),
+            (TopicError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn configs_errors_have_kafkas_codes() {
+        let pairs = [
+            (ConfigsError::Topic(TopicError::UnknownTopic), 3),
+            (ConfigsError::UnknownTopic(String::new()), 3),
+            (ConfigsError::InvalidRequest(String::new()), 42),
+            (ConfigsError::InvalidConfig(String::new()), 40),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn client_metrics_errors_have_kafkas_codes() {
+        let pairs = [
+            (ClientMetricsError::InvalidRequest(""), 42),
+            (ClientMetricsError::Throttled, 89),
+            (ClientMetricsError::UnknownSubscriptionId, 117),
+            (ClientMetricsError::UnsupportedCompression(9), 76),
+            (ClientMetricsError::TooLarge { size: 1 }, 118),
+            (ClientMetricsError::InvalidRecord(String::new()), 87),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn group_errors_have_kafkas_codes() {
+        let pairs = [
+            (GroupError::CoordinatorNotAvailable, 15),
+            (GroupError::NotCoordinator, 16),
+            (GroupError::StorageFailed, 15),
+            (GroupError::InvalidGroupId, 24),
+            (GroupError::GroupIdNotFound, 69),
+            (GroupError::NonEmptyGroup, 68),
+            (GroupError::UnknownMemberId, 25),
+            (GroupError::MemberIdRequired, 79),
+            (GroupError::FencedInstanceId, 82),
+            (GroupError::IllegalGeneration, 22),
+            (GroupError::RebalanceInProgress, 27),
+            (GroupError::InconsistentGroupProtocol, 23),
+            (GroupError::InvalidSessionTimeout, 26),
+            (GroupError::GroupMaxSizeReached, 81),
+            (GroupError::OffsetMetadataTooLarge, 12),
+            (GroupError::FencedMemberEpoch, 110),
+            (GroupError::StaleMemberEpoch, 113),
+            (GroupError::UnreleasedInstanceId, 111),
+            (GroupError::UnsupportedAssignor, 112),
+            (GroupError::InvalidRegularExpression, 128),
+            (GroupError::InvalidRequest, 42),
+            (GroupError::UnsupportedVersion, 35),
+            (GroupError::GroupSubscribedToTopic, 86),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(group_error_code(error).code(), code, "{error:?}");
+        }
+    }
+}

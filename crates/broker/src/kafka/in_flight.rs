@@ -1,0 +1,213 @@
+//! The requests of one connection that are running.
+//!
+//! Guarantees that each is started when it is added, hence in arrival order, that all of them go on side by side, and
+//! that their answers come out in arrival order. Says which requests may join those that run; how many there may be is left to the connection. Dropping this drops
+//! the handlers: a client that has gone waits for nothing.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use crate::kafka::api::Disconnect;
+use crate::kafka::budget::Grant;
+use crate::kafka::dispatch::Answered;
+
+type Running = Pin<Box<dyn Future<Output = Result<Answered, Disconnect>> + Send>>;
+
+/// An answer whose turn it is, and when things happened to its request.
+pub(super) struct Ready {
+    /// The answer.
+    pub(super) answered: Answered,
+    /// When its frame was complete.
+    pub(super) arrived: Instant,
+    /// When its handler began.
+    pub(super) started: Instant,
+    /// When its handler first waited, or was done.
+    pub(super) paused: Instant,
+    /// When its answer was there.
+    pub(super) finished: Instant,
+}
+
+/// Requests that are not answered, or whose answer waits for an older one's.
+#[derive(Default)]
+pub(super) struct InFlight {
+    slots: VecDeque<Slot>,
+}
+
+struct Slot {
+    state: State,
+    overlaps: Option<i16>,
+    arrived: Instant,
+    started: Instant,
+    paused: Instant,
+    finished: Instant,
+}
+
+enum State {
+    /// Holds its share of the budget until it is answered.
+    Running(Running, #[allow(dead_code, reason = "kept for its drop")] Grant),
+    Answered(Result<Answered, Disconnect>),
+}
+
+impl InFlight {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether one of them will close the connection: then nothing after it may begin.
+    pub(super) fn ends(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.state, State::Answered(Err(_))))
+    }
+
+    /// Whether a request may start now: everything before it is done, or is of the same API, whose requests may overlap.
+    pub(super) fn admits(&self, overlaps: Option<i16>) -> bool {
+        let mut running = self.slots.iter().filter(|slot| matches!(slot.state, State::Running(..)));
+        running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)
+    }
+
+    /// Adds a request and runs it up to its first wait, so that what a handler does before it is done in arrival order.
+    pub(super) async fn start<F>(&mut self, request: F, overlaps: Option<i16>, arrived: Instant, grant: Grant)
+    where
+        F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
+    {
+        let now = Instant::now();
+        let state = State::Running(Box::pin(request), grant);
+        let mut slot = Slot { state, overlaps, arrived, started: now, paused: now, finished: now };
+        std::future::poll_fn(|cx| {
+            slot.advance(cx);
+            Poll::Ready(())
+        })
+        .await;
+        slot.paused = Instant::now();
+        self.slots.push_back(slot);
+    }
+
+    /// The oldest request's answer, once it is there. Lets all others go on too. Waits for ever if there is none.
+    pub(super) fn poll_oldest(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ready, Disconnect>> {
+        for slot in &mut self.slots {
+            slot.advance(cx);
+        }
+        let Some(oldest) = self.slots.pop_front_if(|slot| matches!(slot.state, State::Answered(_))) else {
+            return Poll::Pending;
+        };
+        let Slot { state, arrived, started, paused, finished, .. } = oldest;
+        match state {
+            State::Answered(Ok(answered)) => {
+                Poll::Ready(Ok(Ready { answered, arrived, started, paused, finished }))
+            }
+            State::Answered(Err(disconnect)) => Poll::Ready(Err(disconnect)),
+            State::Running(..) => Poll::Pending,
+        }
+    }
+}
+
+impl Slot {
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        if let State::Running(request, _) = &mut self.state
+            && let Poll::Ready(answer) = request.as_mut().poll(cx)
+        {
+            self.state = State::Answered(answer);
+            self.finished = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use parking_lot::Mutex;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::kafka::api;
+    use crate::kafka::dispatch::Receipt;
+
+    fn answered(text: &'static str) -> Answered {
+        let receipt = Receipt { entry: &api::REGISTRY[0], version: 0, error_code: 0 };
+        Answered { frame: Some(vec![Bytes::from_static(text.as_bytes())]), receipt }
+    }
+
+    async fn start<F>(in_flight: &mut InFlight, request: F)
+    where
+        F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
+    {
+        in_flight.start(request, Some(0), Instant::now(), Grant::default()).await;
+    }
+
+    async fn oldest(in_flight: &mut InFlight) -> Result<Bytes, Disconnect> {
+        let ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)).await?;
+        assert!(
+            ready.arrived <= ready.started
+                && ready.started <= ready.paused
+                && ready.started <= ready.finished
+        );
+        Ok(ready.answered.frame.unwrap().remove(0))
+    }
+
+    #[tokio::test]
+    async fn answers_leave_in_arrival_order_whatever_finishes_first() {
+        let mut in_flight = InFlight::default();
+        let (release, released) = oneshot::channel::<()>();
+        let slow = async move {
+            released.await.unwrap();
+            Ok(answered("slow"))
+        };
+        start(&mut in_flight, slow).await;
+        start(&mut in_flight, async { Ok(answered("fast")) }).await;
+        let pending = std::future::poll_fn(|cx| Poll::Ready(in_flight.poll_oldest(cx).is_pending())).await;
+        assert!(pending);
+        release.send(()).unwrap();
+        assert_eq!(oldest(&mut in_flight).await.unwrap(), "slow");
+        assert_eq!(oldest(&mut in_flight).await.unwrap(), "fast");
+        assert!(in_flight.is_empty());
+    }
+
+    #[tokio::test]
+    async fn ordered_part_runs_when_the_request_is_added() {
+        let mut in_flight = InFlight::default();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        for number in 0..4 {
+            let order = Arc::clone(&order);
+            let request = async move {
+                order.lock().push(number);
+                std::future::pending().await
+            };
+            start(&mut in_flight, request).await;
+        }
+        assert_eq!(*order.lock(), [0, 1, 2, 3]);
+        assert_eq!(in_flight.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn requests_join_only_their_like() {
+        let mut in_flight = InFlight::default();
+        assert!(in_flight.admits(None) && in_flight.admits(Some(0)));
+        start(&mut in_flight, async { Ok(answered("done")) }).await;
+        assert!(in_flight.admits(None), "what is done holds up nobody, even if its answer was not taken yet");
+        start(&mut in_flight, std::future::pending()).await;
+        assert!(in_flight.admits(Some(0)) && !in_flight.admits(Some(1)) && !in_flight.admits(None));
+        let mut alone = InFlight::default();
+        alone.start(std::future::pending(), None, Instant::now(), Grant::default()).await;
+        assert!(!alone.admits(None) && !alone.admits(Some(0)));
+    }
+
+    #[tokio::test]
+    async fn failure_waits_for_the_answers_before_it() {
+        let mut in_flight = InFlight::default();
+        start(&mut in_flight, async { Ok(answered("first")) }).await;
+        assert!(!in_flight.ends());
+        start(&mut in_flight, async { Err(Disconnect::UnknownApi(99)) }).await;
+        assert!(in_flight.ends());
+        assert_eq!(oldest(&mut in_flight).await.unwrap(), "first");
+        assert!(matches!(oldest(&mut in_flight).await, Err(Disconnect::UnknownApi(99))));
+    }
+}

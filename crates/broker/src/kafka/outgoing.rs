@@ -1,0 +1,138 @@
+//! Answers of one connection on their way into its socket.
+//!
+//! Guarantees that segments are written in order by vectored writes, without being copied, and freed as soon as they
+//! are written. How much may wait here is left to the connection.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::kafka::dispatch::Receipt;
+use crate::telemetry::metrics::RequestTimes;
+
+/// Segments handed to one write call; Linux takes up to 1024.
+const MAX_SLICES: usize = 64;
+
+/// Segments that wait for the socket.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    segments: VecDeque<Bytes>,
+    bytes: usize,
+    /// Frames that are not written yet, by the number of bytes that were ever pushed when each was.
+    unsent: VecDeque<(u64, Unsent)>,
+    pushed: u64,
+}
+
+/// What is to be counted once a frame is written.
+pub(super) struct Unsent {
+    /// The request it answers.
+    pub(super) receipt: Receipt,
+    /// Its times so far; `response_send` is filled in here.
+    pub(super) times: RequestTimes,
+    /// When it was its turn.
+    pub(super) since: Instant,
+}
+
+impl Outgoing {
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Adds the segments of one frame.
+    pub(super) fn push(&mut self, frame: Vec<Bytes>, unsent: Unsent) {
+        for segment in frame.into_iter().filter(|segment| !segment.is_empty()) {
+            self.bytes += segment.len();
+            self.pushed += segment.len() as u64;
+            self.segments.push_back(segment);
+        }
+        self.unsent.push_back((self.pushed, unsent));
+    }
+
+    /// The oldest frame that is written whole and was not given out before.
+    pub(super) fn pop_sent(&mut self) -> Option<(Receipt, RequestTimes)> {
+        let written = self.pushed - self.bytes as u64;
+        let (_, unsent) = self.unsent.pop_front_if(|(end, _)| *end <= written)?;
+        let Unsent { receipt, mut times, since } = unsent;
+        times.response_send = since.elapsed();
+        Some((receipt, times))
+    }
+
+    /// One write call. Cancel-safe: what was not written is still here.
+    pub(super) async fn write_some<W: AsyncWrite + Unpin>(&mut self, socket: &mut W) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut used = 0;
+        for (slice, segment) in slices.iter_mut().zip(&self.segments) {
+            *slice = IoSlice::new(segment);
+            used += 1;
+        }
+        let written = socket.write_vectored(slices.get(..used).unwrap_or_default()).await?;
+        if written == 0 && used > 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.advance(written);
+        Ok(())
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(front) = self.segments.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.segments.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::kafka::api;
+
+    fn unsent(version: i16) -> Unsent {
+        let receipt = Receipt { entry: &api::REGISTRY[0], version, error_code: 0 };
+        Unsent { receipt, times: RequestTimes::default(), since: Instant::now() }
+    }
+
+    #[tokio::test]
+    async fn everything_arrives_in_order_through_a_narrow_pipe() {
+        let mut expected = Vec::new();
+        let mut outgoing = Outgoing::default();
+        for number in 0..200_u8 {
+            let segment = vec![number; usize::from(number)];
+            expected.extend_from_slice(&segment);
+            let frame = vec![Bytes::from(segment), Bytes::new(), Bytes::from_static(b"|")];
+            outgoing.push(frame, unsent(number.into()));
+            expected.push(b'|');
+        }
+        assert_eq!(outgoing.bytes(), expected.len());
+        let (mut near, mut far) = tokio::io::duplex(37);
+        let mut sent = Vec::new();
+        let write = async {
+            while !outgoing.is_empty() {
+                outgoing.write_some(&mut near).await.unwrap();
+                sent.extend(std::iter::from_fn(|| outgoing.pop_sent()).map(|(receipt, _)| receipt.version));
+                assert_eq!(sent.len() == 200, outgoing.is_empty());
+            }
+            drop(near);
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(write, far.read_to_end(&mut received));
+        read.unwrap();
+        assert_eq!(received, expected);
+        assert_eq!(sent, Vec::from_iter(0..200));
+    }
+}

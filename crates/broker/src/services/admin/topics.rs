@@ -1,0 +1,344 @@
+//! Creating and deleting topics: Kafka's rules (`ReplicationControlManager`, `ControllerApis`, `Topic`) for one node.
+//!
+//! Guarantees that what is refused is refused with Kafka's code and a text that names the remedy, and that what is
+//! created or deleted is so durably when the future ends. Which topics a client may touch is left to the APIs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use storage::{Catalog, CatalogError, NewTopic, StorageError};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::config::{BrokerConfig, InvalidTopicConfig, Overrides, TopicConfig};
+use crate::kafka::context::Services;
+use crate::services::admin::partitions;
+
+/// Names of topics that Kafka keeps its own state in. Here they are not logs, and nobody may create them.
+const RESERVED: [&str; 4] =
+    ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+
+/// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
+pub(crate) const MAX_NAME_LENGTH: usize = 249;
+
+/// Why a topic is not created, changed or deleted. The text is shown to the user.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum TopicError {
+    /// The name is not one a topic can have, or too like another topic's.
+    #[error("{0}")]
+    InvalidName(String),
+    /// The name is taken.
+    #[error("Topic '{0}' already exists.")]
+    AlreadyExists(String),
+    /// No topic of that name.
+    #[error("This server does not host this topic-partition.")]
+    UnknownTopic,
+    /// No topic with that id.
+    #[error("This server does not host this topic ID.")]
+    UnknownTopicId,
+    /// So many partitions cannot be.
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// So many replicas cannot be.
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// The replicas cannot be where they were asked for.
+    #[error("{0}")]
+    InvalidAssignment(String),
+    /// A config key or value is wrong.
+    #[error("{0}")]
+    InvalidConfig(#[from] InvalidTopicConfig),
+    /// The request contradicts itself.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// More than one request may do.
+    #[error("{0}")]
+    TooMuch(String),
+    /// `delete.topic.enable` is false.
+    #[error("Topic deletion is disabled: delete.topic.enable is false.")]
+    DeletionDisabled,
+    /// Others change the same topic all the time.
+    #[error("The topic is being changed by other clients. Try again.")]
+    Busy,
+    /// The storage engine failed; it has said so in the log.
+    #[error("The broker could not write to its disk; its log says why.")]
+    Storage,
+}
+
+impl From<StorageError> for TopicError {
+    fn from(_: StorageError) -> Self {
+        Self::Storage
+    }
+}
+
+/// A topic that a client wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct WantedTopic {
+    /// Its name.
+    pub(crate) name: String,
+    /// How many; -1 for the default, or where `assignments` says it.
+    pub(crate) partitions: i32,
+    /// How many copies of each; -1 for the default, or where `assignments` says it.
+    pub(crate) replication_factor: i16,
+    /// Partition index and node ids of its replicas; empty to leave that to the broker.
+    pub(crate) assignments: Vec<(i32, Vec<i32>)>,
+    /// What differs from the broker's configuration.
+    pub(crate) configs: Vec<(String, Option<String>)>,
+}
+
+impl WantedTopic {
+    /// A topic as the broker's configuration would have it.
+    pub(crate) fn with_defaults(name: String) -> Self {
+        Self { name, partitions: -1, replication_factor: -1, ..Self::default() }
+    }
+}
+
+/// A topic that was created, or would have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CreatedTopic {
+    /// Its id; nil if it was only validated.
+    pub(crate) id: Uuid,
+    /// How many partitions it has.
+    pub(crate) partitions: i32,
+    /// What differs from the broker's configuration.
+    pub(crate) configs: Overrides,
+}
+
+/// Whether clients see the topic as Kafka's own.
+pub(crate) fn is_internal(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// Kafka's `Topic.validate`.
+pub(crate) fn check_name(name: &str) -> Result<(), TopicError> {
+    let invalid = |what: String| Err(TopicError::InvalidName(format!("Topic name is invalid: {what}")));
+    if name.is_empty() {
+        return invalid("the empty string is not allowed".to_owned());
+    }
+    if name == "." || name == ".." {
+        return invalid(format!("'{name}' is not allowed"));
+    }
+    if name.len() > MAX_NAME_LENGTH {
+        return invalid(format!(
+            "the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"
+        ));
+    }
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')) {
+        return invalid(format!(
+            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        ));
+    }
+    Ok(())
+}
+
+/// What is said of a topic that does not exist: whether it could.
+pub(crate) fn absent(name: &str) -> TopicError {
+    check_name(name).err().unwrap_or(TopicError::UnknownTopic)
+}
+
+/// What Kafka compares to keep topics apart whose metrics would have the same name.
+fn collision_key(name: &str) -> String {
+    name.replace('.', "_")
+}
+
+/// The topics of one request, checked against what exists and against each other.
+struct Plan<'a> {
+    catalog: &'a Catalog,
+    config: &'a BrokerConfig,
+    /// Existing names by collision key; made at first need.
+    keys: Option<HashMap<String, &'a str>>,
+    partitions: usize,
+}
+
+impl<'a> Plan<'a> {
+    fn new(catalog: &'a Catalog, config: &'a BrokerConfig) -> Self {
+        Self { catalog, config, keys: None, partitions: 0 }
+    }
+
+    fn add(&mut self, wanted: &WantedTopic) -> Result<NewTopic, TopicError> {
+        let name = wanted.name.as_str();
+        check_name(name)?;
+        if is_internal(name) {
+            return Err(TopicError::InvalidName(format!(
+                "Topic name is invalid: '{name}' is reserved; the broker keeps that state itself"
+            )));
+        }
+        if self.catalog.topic(name).is_some() {
+            return Err(TopicError::AlreadyExists(name.to_owned()));
+        }
+        self.check_collision(name)?;
+        let partitions = partitions::count_for_new(wanted, self.config)?;
+        let pairs = wanted.configs.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+        let configs = TopicConfig::validate(pairs, self.config)?;
+        self.partitions = partitions::within_one_request(self.partitions, partitions as usize)?;
+        Ok(NewTopic { name: name.to_owned(), id: storage::random_id(), partitions, configs })
+    }
+
+    fn check_collision(&mut self, name: &str) -> Result<(), TopicError> {
+        if !name.contains(['.', '_']) {
+            return Ok(());
+        }
+        let catalog = self.catalog;
+        let keys = self.keys.get_or_insert_with(|| {
+            catalog.topics().map(|topic| (collision_key(&topic.name), topic.name.as_str())).collect()
+        });
+        match keys.get(&collision_key(name)) {
+            Some(other) => Err(TopicError::InvalidName(format!(
+                "Topic '{name}' collides with existing topic: {other}. Names that differ only in '.' and '_' would \
+                 share their metrics; choose another name."
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Creates topics, or only checks them; one result per wanted topic, in their order.
+pub(crate) async fn create(
+    services: &Services,
+    wanted: &[WantedTopic],
+    validate_only: bool,
+) -> Vec<Result<CreatedTopic, TopicError>> {
+    let catalog = services.io.catalog();
+    let config = services.configs.broker();
+    let mut plan = Plan::new(&catalog, &config);
+    let planned: Vec<_> = wanted.iter().map(|wanted| plan.add(wanted)).collect();
+    if validate_only {
+        let would = |new: NewTopic| CreatedTopic { id: Uuid::nil(), ..CreatedTopic::from(&new) };
+        return planned.into_iter().map(|new| new.map(would)).collect();
+    }
+    let new: Vec<NewTopic> = planned.iter().flatten().cloned().collect();
+    if new.is_empty() {
+        return planned.into_iter().map(|new| new.map(|new| CreatedTopic::from(&new))).collect();
+    }
+    let mut outcomes = match services.io.create_topics(new).await {
+        Ok(outcomes) => outcomes.into_iter(),
+        Err(_) => Vec::new().into_iter(),
+    };
+    planned
+        .into_iter()
+        .map(|new| {
+            let new = new?;
+            match outcomes.next() {
+                Some(Ok(_)) => Ok(CreatedTopic::from(&new)),
+                Some(Err(error)) => Err(refusal(error, &new.name)),
+                None => Err(TopicError::Storage),
+            }
+        })
+        .collect()
+}
+
+impl From<&NewTopic> for CreatedTopic {
+    fn from(new: &NewTopic) -> Self {
+        let partitions = i32::try_from(new.partitions).unwrap_or(i32::MAX);
+        Self { id: new.id, partitions, configs: new.configs.clone() }
+    }
+}
+
+/// What the catalog refuses although the plan allowed it: another client was faster.
+pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
+    match error {
+        CatalogError::TopicAlreadyExists => TopicError::AlreadyExists(name.to_owned()),
+        CatalogError::UnknownTopic => TopicError::UnknownTopic,
+        CatalogError::InvalidPartitions { current, wanted } => {
+            partitions::no_increase(name, i64::from(current), i64::from(wanted))
+        }
+        CatalogError::ConfigsChanged => TopicError::Busy,
+    }
+}
+
+/// A topic as DeleteTopics names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum TopicName {
+    /// By its name.
+    Name(String),
+    /// By its id.
+    Id(Uuid),
+}
+
+/// A topic that was to be deleted: name and id as far as they are known, and what came of it.
+pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
+
+/// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
+pub(crate) async fn delete(services: &Services, topics: Vec<TopicName>) -> Vec<Deleted> {
+    let catalog = services.io.catalog();
+    let repeated = repeated(&topics, &catalog);
+    let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
+    let mut outcomes: Vec<Deleted> = Vec::new();
+    for wanted in topics {
+        let (name, id, topic) = match &wanted {
+            TopicName::Name(name) => (Some(name.clone()), Uuid::nil(), catalog.topic(name)),
+            TopicName::Id(id) => (None, *id, catalog.topic_by_id(*id)),
+        };
+        let refused = match (&wanted, topic) {
+            _ if !services.config.delete_topic_enable => Err(TopicError::DeletionDisabled),
+            _ if repeated.contains(&wanted) => {
+                Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
+            }
+            (TopicName::Name(_), None) => Err(TopicError::UnknownTopic),
+            (TopicName::Id(_), None) => Err(TopicError::UnknownTopicId),
+            (_, Some(topic)) => Ok(topic),
+        };
+        outcomes.push(match refused {
+            Ok(topic) => {
+                found.insert(topic.id, topic.name.clone());
+                (Some(topic.name.clone()), topic.id, Ok(()))
+            }
+            Err(error) => (name, id, Err(error)),
+        });
+    }
+    remove(services, &found, &mut outcomes).await;
+    outcomes
+}
+
+/// What is named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
+fn repeated(topics: &[TopicName], catalog: &Catalog) -> HashSet<TopicName> {
+    let id_of = |topic: &TopicName| match topic {
+        TopicName::Name(name) => catalog.topic(name).map(|topic| topic.id),
+        TopicName::Id(id) => Some(*id),
+    };
+    let mut seen: HashMap<Uuid, &TopicName> = HashMap::new();
+    let mut names: HashSet<&TopicName> = HashSet::new();
+    let mut repeated = HashSet::new();
+    for topic in topics {
+        let earlier = id_of(topic).and_then(|id| seen.insert(id, topic));
+        if !names.insert(topic) || earlier.is_some() {
+            repeated.insert(topic.clone());
+            repeated.extend(earlier.cloned());
+        }
+    }
+    repeated
+}
+
+async fn remove(services: &Services, found: &BTreeMap<Uuid, String>, outcomes: &mut [Deleted]) {
+    if found.is_empty() {
+        return;
+    }
+    let removed = services.io.delete_topics(found.keys().copied().collect()).await;
+    let mut errors: HashMap<Uuid, TopicError> = HashMap::new();
+    match removed {
+        Err(error) => errors.extend(found.keys().map(|id| (*id, TopicError::from(error.clone())))),
+        Ok(results) => {
+            for ((id, name), result) in found.iter().zip(results) {
+                match result {
+                    Ok(()) => services.metrics.forget_topic(name),
+                    Err(error) => {
+                        errors.insert(*id, refusal(error, name));
+                    }
+                }
+            }
+        }
+    }
+    services.groups.forget_offsets(|topic, committed| {
+        let is_gone = |(id, name): (&Uuid, &String)| {
+            topic == name && (committed.topic_id == *id || committed.topic_id.is_nil())
+        };
+        found.iter().filter(|(id, _)| !errors.contains_key(id)).any(is_gone)
+    });
+    for (_, id, outcome) in outcomes.iter_mut() {
+        if let (Ok(()), Some(error)) = (&outcome, errors.get(id)) {
+            *outcome = Err(error.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

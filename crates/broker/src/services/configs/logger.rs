@@ -1,0 +1,92 @@
+//! The broker's loggers as a config resource (KIP-412): every logger is a key, its level the value.
+//!
+//! What is changed holds until the broker ends. Texts are those of Kafka's `RuntimeLoggerManager`.
+
+use crate::config::{ConfigEntry, ConfigOp, ConfigSource, Kind, LogLevel};
+use crate::services::configs::ConfigsError;
+use crate::telemetry::loggers::{Loggers, NAMES, ROOT};
+
+/// Kafka's levels. FATAL is ERROR here: nothing is worse.
+const LEVELS: [(&str, LogLevel); 6] = [
+    ("DEBUG", LogLevel::Debug),
+    ("ERROR", LogLevel::Error),
+    ("FATAL", LogLevel::Error),
+    ("INFO", LogLevel::Info),
+    ("TRACE", LogLevel::Trace),
+    ("WARN", LogLevel::Warn),
+];
+
+/// Whether `name` is this broker's.
+pub(super) fn check_name(node_id: i32, name: &str) -> Result<(), ConfigsError> {
+    let text = match name.parse::<i32>() {
+        Ok(id) if id == node_id => return Ok(()),
+        Ok(id) => format!("Unexpected node id. Expected {node_id}, but received {id}"),
+        Err(_) => format!("Node id must be an integer, but it is: {name}"),
+    };
+    Err(ConfigsError::InvalidRequest(text))
+}
+
+/// Every logger with the level that holds for it.
+pub(super) fn describe(loggers: &Loggers) -> Vec<ConfigEntry> {
+    let entry = |(name, level): (&'static str, LogLevel)| ConfigEntry {
+        name: name.to_owned(),
+        value: Some(level.as_str().to_ascii_uppercase()),
+        source: ConfigSource::DynamicBrokerLoggerConfig,
+        // As Kafka has it.
+        kind: Kind::Unknown,
+        is_sensitive: false,
+        is_read_only: false,
+        synonyms: Vec::new(),
+        documentation: None,
+    };
+    loggers.levels().into_iter().map(entry).collect()
+}
+
+/// Changes the levels, all of them or none.
+pub(super) fn alter(
+    loggers: &Loggers,
+    changes: &[(&str, ConfigOp<'_>)],
+    validate_only: bool,
+) -> Result<(), ConfigsError> {
+    let changes: Result<Vec<_>, _> = changes.iter().map(|(name, change)| level(name, *change)).collect();
+    let changes = changes?;
+    if !validate_only {
+        loggers.change(&changes);
+    }
+    Ok(())
+}
+
+/// The logger, and the level that it is to have.
+fn level(name: &str, change: ConfigOp<'_>) -> Result<(&'static str, Option<LogLevel>), ConfigsError> {
+    let refuse = |operation: &str| {
+        let text = format!("{operation} operation is not allowed for the BROKER_LOGGER resource");
+        Err(ConfigsError::InvalidRequest(text))
+    };
+    let known = || {
+        let known = NAMES.into_iter().find(|known| *known == name);
+        known.ok_or_else(|| ConfigsError::InvalidConfig(format!("Logger {name} does not exist!")))
+    };
+    match change {
+        ConfigOp::Set(text) => {
+            let name = known()?;
+            let level = LEVELS.iter().find(|(known, _)| *known == text).map(|(_, level)| *level);
+            let wrong = || {
+                let all: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
+                ConfigsError::InvalidConfig(format!(
+                    "Cannot set the log level of {name} to {text} as it is not a supported log level. Valid log levels are {}",
+                    all.join(", ")
+                ))
+            };
+            Ok((name, Some(level.ok_or_else(wrong)?)))
+        }
+        ConfigOp::Delete => match known()? {
+            ROOT => {
+                let text = "Removing the log level of the root logger is not allowed".to_owned();
+                Err(ConfigsError::InvalidRequest(text))
+            }
+            name => Ok((name, None)),
+        },
+        ConfigOp::Append(_) => refuse("APPEND"),
+        ConfigOp::Subtract(_) => refuse("SUBTRACT"),
+    }
+}

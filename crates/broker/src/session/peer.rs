@@ -1,0 +1,73 @@
+//! One connection, and the software at its other end.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use crate::kafka::api::{Disconnect, Entry, Phase};
+
+/// One connection, as handlers see it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The other end.
+    pub(crate) address: SocketAddr,
+    /// Our end: the address that this client could reach.
+    pub(crate) local_address: SocketAddr,
+    /// Name of the listener it came through, such as `PLAINTEXT`.
+    pub(crate) listener: Arc<str>,
+    software: OnceLock<Software>,
+}
+
+/// What a client calls itself (KIP-511).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Software {
+    /// Such as `apache-kafka-java`.
+    name: Box<str>,
+    /// Such as `4.3.0`.
+    version: Box<str>,
+}
+
+/// Longer names and versions are cut: they are for people to read.
+const MAX_SOFTWARE_LENGTH: usize = 64;
+
+impl Software {
+    /// Keeps a copy of both: the frame they came in is not held for them.
+    pub(crate) fn new(name: &str, version: &str) -> Self {
+        let cut = |text: &str| text.chars().take(MAX_SOFTWARE_LENGTH).collect();
+        Self { name: cut(name), version: cut(version) }
+    }
+
+    /// Name and version.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        (&self.name, &self.version)
+    }
+}
+
+impl std::fmt::Display for Software {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.name, self.version)
+    }
+}
+
+impl Peer {
+    /// A connection that was just accepted.
+    pub(crate) fn new(address: SocketAddr, local_address: SocketAddr, listener: Arc<str>) -> Self {
+        Self { address, local_address, listener, software: OnceLock::new() }
+    }
+
+    /// What the client said it is; `None` until it did.
+    pub(crate) fn software(&self) -> Option<&Software> {
+        self.software.get()
+    }
+
+    /// Remembers what the client said first; later claims on the same connection change nothing.
+    pub(crate) fn set_software(&self, software: Software) {
+        self.software.get_or_init(|| software);
+    }
+
+    /// Whether this connection may call that API now. Every listener is open to all as yet, so whoever connected may.
+    pub(crate) fn admit(&self, entry: &Entry) -> Result<(), Disconnect> {
+        match entry.phase {
+            Phase::Any | Phase::Authenticated => Ok(()),
+        }
+    }
+}

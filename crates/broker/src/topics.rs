@@ -1,0 +1,151 @@
+//! From the name or id of a topic and an index to the partition, with what goes with its topic: its effective
+//! configuration and its traffic counters.
+//!
+//! Guarantees Kafka's error for each way of not being there, and that looking up costs no parsing: a topic's
+//! configuration is worked out once and kept until the catalog has another version of the topic. What is kept is
+//! bounded by the topics that exist.
+
+pub(crate) mod error;
+pub(crate) mod position;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use storage::{Catalog, Partition, Storage, Topic};
+use uuid::Uuid;
+
+use self::error::PartitionError;
+use crate::config::TopicConfig;
+use crate::config::runtime::RuntimeConfigs;
+use crate::services::fetch::set::TopicKey;
+use crate::telemetry::metrics::{Metrics, TopicMetrics};
+
+/// Names that only the broker writes to, as in Kafka. They are not logs here.
+const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+
+/// A topic with what is worked out from it.
+#[derive(Debug)]
+pub(crate) struct TopicState {
+    /// The catalog's entry.
+    pub(crate) topic: Arc<Topic>,
+    /// Its own settings and the broker's together.
+    pub(crate) config: TopicConfig,
+    /// Its traffic.
+    pub(crate) metrics: Arc<TopicMetrics>,
+}
+
+/// A partition that was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundPartition {
+    /// Its topic.
+    pub(crate) topic: Arc<TopicState>,
+    /// The log.
+    pub(crate) partition: Arc<Partition>,
+}
+
+/// See the module. One per broker.
+pub(crate) struct PartitionManager {
+    storage: Storage,
+    configs: Arc<RuntimeConfigs>,
+    metrics: Metrics,
+    topics: RwLock<HashMap<Uuid, Arc<TopicState>>>,
+}
+
+impl PartitionManager {
+    /// The partitions of `storage`; topics inherit from the broker's part of `configs`.
+    pub(crate) fn new(storage: Storage, configs: Arc<RuntimeConfigs>, metrics: Metrics) -> Self {
+        Self { storage, configs, metrics, topics: RwLock::default() }
+    }
+
+    /// The topic.
+    ///
+    /// # Errors
+    /// `UnknownTopicOrPartition` for a name, `UnknownTopicId` for an id.
+    pub(crate) fn topic(&self, key: &TopicKey) -> Result<Arc<TopicState>, PartitionError> {
+        let catalog = self.storage.catalog();
+        let topic = match key {
+            TopicKey::Name(name) => catalog.topic(name).ok_or(PartitionError::UnknownTopicOrPartition)?,
+            TopicKey::Id(id) => catalog.topic_by_id(*id).ok_or(PartitionError::UnknownTopicId)?,
+        };
+        let known =
+            self.topics.read().get(&topic.id).filter(|known| Arc::ptr_eq(&known.topic, topic)).cloned();
+        Ok(known.unwrap_or_else(|| self.work_out(&catalog, topic)))
+    }
+
+    /// The partition.
+    ///
+    /// # Errors
+    /// As for [`Self::topic`], and `UnknownTopicOrPartition` for an index that the topic does not have.
+    pub(crate) fn find(&self, key: &TopicKey, index: i32) -> Result<FoundPartition, PartitionError> {
+        self.topic(key)?.partition(index)
+    }
+
+    /// The partition, for a reader that once found it in a topic named `before`.
+    ///
+    /// # Errors
+    /// As for [`Self::find`]; `InconsistentTopicId` if the id is gone and the name belongs to another topic now.
+    pub(crate) fn find_again(
+        &self,
+        key: &TopicKey,
+        index: i32,
+        before: Option<&str>,
+    ) -> Result<FoundPartition, PartitionError> {
+        self.find(key, index).map_err(|error| {
+            let renewed = before.is_some_and(|name| self.storage.catalog().topic(name).is_some());
+            if error == PartitionError::UnknownTopicId && renewed {
+                PartitionError::InconsistentTopicId
+            } else {
+                error
+            }
+        })
+    }
+
+    /// The partition, to be written to by a client.
+    ///
+    /// # Errors
+    /// As for [`Self::topic`]; `InternalTopic` for names that only the broker writes to.
+    pub(crate) fn topic_for_writing(&self, key: &TopicKey) -> Result<Arc<TopicState>, PartitionError> {
+        match key {
+            TopicKey::Name(name) if INTERNAL_TOPICS.contains(&&**name) => Err(PartitionError::InternalTopic),
+            key => self.topic(key),
+        }
+    }
+
+    /// The broker's configuration has changed, and with it what topics inherit.
+    pub(crate) fn forget_configs(&self) {
+        self.topics.write().clear();
+    }
+
+    fn work_out(&self, catalog: &Catalog, topic: &Arc<Topic>) -> Arc<TopicState> {
+        let metrics = self.metrics.topic(&topic.name);
+        // Under the lock: what is worked out from older values is there when they are forgotten.
+        let mut topics = self.topics.write();
+        let config = TopicConfig::effective(&topic.configs, &self.configs.broker());
+        let state = Arc::new(TopicState { topic: Arc::clone(topic), config, metrics });
+        topics.insert(topic.id, Arc::clone(&state));
+        if topics.len() > 2 * catalog.topics().count() + 16 {
+            topics.retain(|id, _| catalog.topic_by_id(*id).is_some());
+        }
+        state
+    }
+}
+
+impl TopicState {
+    /// One of its partitions.
+    ///
+    /// # Errors
+    /// `UnknownTopicOrPartition` if it has none with that index.
+    pub(crate) fn partition(self: &Arc<Self>, index: i32) -> Result<FoundPartition, PartitionError> {
+        let at = usize::try_from(index).map_err(|_| PartitionError::UnknownTopicOrPartition)?;
+        let partition = self.topic.partitions.get(at).ok_or(PartitionError::UnknownTopicOrPartition)?;
+        Ok(FoundPartition { topic: Arc::clone(self), partition: Arc::clone(partition) })
+    }
+}
+
+impl fmt::Debug for PartitionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionManager").field("topics", &self.topics.read().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a partition refuses: domain errors, turned into Kafka's codes in `crate::kafka::error` and nowhere else.
+
+use storage::ReadError;
+use thiserror::Error;
+
+/// A refusal of one partition, reading or being found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum PartitionError {
+    /// No topic of that name, or no such partition in it.
+    #[error("unknown topic or partition")]
+    UnknownTopicOrPartition,
+    /// No topic with that id.
+    #[error("unknown topic id")]
+    UnknownTopicId,
+    /// The topic was deleted and one of the same name exists under another id.
+    #[error("the topic's name now belongs to another topic id")]
+    InconsistentTopicId,
+    /// The name is one that only the broker may write to.
+    #[error("the topic is internal")]
+    InternalTopic,
+    /// The client's leader epoch is older than the leader's.
+    #[error("the leader epoch is older than the current one")]
+    FencedLeaderEpoch,
+    /// The client's leader epoch is newer than the leader's.
+    #[error("the leader epoch is newer than the current one")]
+    UnknownLeaderEpoch,
+    /// The offset is outside the log.
+    #[error("offset out of range")]
+    OffsetOutOfRange,
+    /// Records of a topic that is only compacted are not deleted by offset.
+    #[error("the topic's cleanup.policy is compact")]
+    OnlyCompacted,
+    /// The same partition twice in a request that allows it once, or a field that cannot be.
+    #[error("invalid request")]
+    InvalidRequest,
+    /// The request's version does not have what it asks for.
+    #[error("not in this version of the request")]
+    UnsupportedVersion,
+    /// The client's version knows no such compression.
+    #[error("the records are compressed in a way that the request's version does not know")]
+    UnsupportedCompressionType,
+    /// The records cannot be read, so they cannot be converted.
+    #[error("the records are corrupt")]
+    CorruptRecords,
+    /// The storage engine failed; it has said so in the log.
+    #[error("storage failed")]
+    Storage,
+}
+
+impl From<ReadError> for PartitionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OffsetOutOfRange { .. } => Self::OffsetOutOfRange,
+            ReadError::Deleted => Self::UnknownTopicOrPartition,
+            ReadError::Storage(error) => {
+                tracing::error!(%error, "the disk could not be read");
+                Self::Storage
+            }
+        }
+    }
+}
