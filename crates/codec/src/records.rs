@@ -22,7 +22,7 @@ pub use batch::{
 };
 pub use builder::BatchBuilder;
 pub use compression::{Compression, compress, decompress, decompressed_limit};
-pub(crate) use compression::{compressor, failure, reader};
+pub(crate) use compression::{Decompressed, compressor, failure};
 pub use control::{ControlType, EndTransactionMarker};
 pub use error::BatchError;
 pub use filter::{OpenedBatch, RecordView, Retained, emptied};

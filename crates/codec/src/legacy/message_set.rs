@@ -14,7 +14,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::lz4;
 use crate::records::{BatchBuilder, BatchError, Compression, TimestampType};
-use crate::records::{decompressed_limit, failure, reader};
+use crate::records::{Decompressed, decompressed_limit, failure};
 
 /// The formats before record batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +233,7 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
         _ => None,
     };
     let data = mended.as_deref().unwrap_or(value);
-    let mut stream = reader(codec, data, decompressed_limit(data.len()));
+    let mut stream = Decompressed::new(codec, data, decompressed_limit(data.len()));
     let mut index = 0;
     while let Some(body) = next_inner(&mut stream, codec)? {
         let message = Message::parse(body, index)?;

@@ -3,10 +3,8 @@
 //! Kafka's `LogValidator` does the same. Nothing is allocated for uncompressed batches; compressed
 //! ones stream through one small buffer, so a batch costs no more memory than its codec's window.
 
-use std::io::Read;
-
 use super::batch::{RecordBatch, TimestampType};
-use super::compression::{Compression, decompressed_limit, failure, reader};
+use super::compression::{Compression, Decompressed, decompressed_limit};
 use super::error::BatchError;
 
 /// What the walk learned besides that all is well.
@@ -33,14 +31,8 @@ pub fn validate_records(batch: &RecordBatch) -> Result<RecordsSummary, BatchErro
     match batch.header().attributes.compression()? {
         Compression::None => walk(batch, Walk::new(Slice(payload))),
         codec => {
-            let source = Stream {
-                reader: reader(codec, payload, decompressed_limit(payload.len())),
-                codec,
-                buffer: vec![0; BUFFER_LEN],
-                at: 0,
-                len: 0,
-            };
-            walk(batch, Walk::new(source))
+            let limit = decompressed_limit(payload.len());
+            walk(batch, Walk::new(Decompressed::new(codec, payload, limit)))
         }
     }
 }
@@ -94,52 +86,37 @@ impl Source for Slice<'_> {
     }
 }
 
-const BUFFER_LEN: usize = 16 * 1024;
-
-struct Stream<'a> {
-    reader: Box<dyn Read + 'a>,
-    codec: Compression,
-    buffer: Vec<u8>,
-    at: usize,
-    len: usize,
-}
-
-impl Stream<'_> {
-    /// Makes sure that something is buffered; false at the end.
-    fn fill(&mut self) -> Result<bool, BatchError> {
-        if self.at == self.len {
-            self.at = 0;
-            self.len = self.reader.read(&mut self.buffer).map_err(|error| failure(self.codec, &error))?;
-        }
-        Ok(self.len > 0)
-    }
-}
-
-impl Source for Stream<'_> {
+impl Source for Decompressed<'_> {
     #[inline]
     fn byte(&mut self) -> Result<Option<u8>, BatchError> {
-        if !self.fill()? {
-            return Ok(None);
+        let mut byte = self.rest().first().copied();
+        if byte.is_none() {
+            self.fill()?;
+            byte = self.rest().first().copied();
         }
-        let byte = self.buffer.get(self.at).copied();
-        self.at += 1;
+        self.consume(1);
         Ok(byte)
     }
 
+    #[inline]
     fn skip(&mut self, mut count: usize) -> Result<Option<()>, BatchError> {
-        while count > 0 {
-            if !self.fill()? {
+        loop {
+            let step = count.min(self.rest().len());
+            self.consume(step);
+            count -= step;
+            if count == 0 {
+                return Ok(Some(()));
+            }
+            self.fill()?;
+            if self.rest().is_empty() {
                 return Ok(None);
             }
-            let step = count.min(self.len - self.at);
-            self.at += step;
-            count -= step;
         }
-        Ok(Some(()))
     }
 
     fn at_end(&mut self) -> Result<bool, BatchError> {
-        Ok(!self.fill()?)
+        self.fill()?;
+        Ok(self.rest().is_empty())
     }
 }
 

@@ -1,0 +1,211 @@
+//! Decompression as a stream of pieces, with memory that a thread keeps for the next batch.
+//!
+//! Data is whole in memory, so decoders take it as a slice and hand out pieces of their own buffer: no copy between the
+//! codec and the reader, no allocation for a batch of ordinary size. Every claim inside the data (block length, window)
+//! is bounded by the codec's format and by the limit of the stream before memory is reserved for it.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+
+use super::gzip::Gzip;
+use super::lz4::Lz4;
+use super::snappy::Snappy;
+use super::zstd::Zstd;
+use super::{BatchError, Compression};
+
+/// The most that a thread keeps for the next batch: LZ4's largest block with its history.
+const MAX_KEPT: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// Bytes that the codecs without blocks of their own hand out at a time: what a core's first cache holds.
+pub(super) const PIECE: usize = 32 * 1024;
+
+/// Decompressed bytes that are not yet read.
+#[derive(Default)]
+pub(super) struct Piece {
+    /// Grows to what a codec needs; the rest of it means nothing to the reader.
+    pub(super) buffer: Vec<u8>,
+    /// The unread part.
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Piece {
+    /// The buffer, of at least `len` bytes; what was in it is kept unless it has to grow.
+    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.buffer.len() < len {
+            // Fresh zeroed memory costs nothing before it is touched, unlike growing in place.
+            self.buffer = vec![0; len];
+        }
+        &mut self.buffer
+    }
+}
+
+/// A codec at work on one stream.
+pub(super) trait Decode {
+    /// Forgets the stream before.
+    fn reset(&mut self);
+
+    /// Reads from `data` and puts the next bytes into `piece`, at most `left` of them if it can know beforehand.
+    /// An empty piece is the proper end of the stream.
+    fn next(&mut self, data: &mut &[u8], piece: &mut Piece, left: usize) -> io::Result<()>;
+}
+
+/// The decoders of a thread, made when they are first used.
+#[derive(Default)]
+pub(super) struct Decoders {
+    piece: Piece,
+    gzip: Option<Gzip>,
+    snappy: Option<Snappy>,
+    lz4: Option<Lz4>,
+    zstd: Option<Zstd>,
+}
+
+impl Decoders {
+    fn of(&mut self, codec: Compression) -> io::Result<(Option<&mut dyn Decode>, &mut Piece)> {
+        let decoder: Option<&mut dyn Decode> = match codec {
+            Compression::None => None,
+            Compression::Gzip => Some(self.gzip.get_or_insert_default()),
+            Compression::Snappy => Some(self.snappy.get_or_insert_default()),
+            Compression::Lz4 => Some(self.lz4.get_or_insert_default()),
+            Compression::Zstd => match &mut self.zstd {
+                Some(zstd) => Some(zstd),
+                empty => Some(empty.insert(Zstd::new()?)),
+            },
+        };
+        Ok((decoder, &mut self.piece))
+    }
+
+    /// Lets go what an extraordinary batch needed.
+    fn trim(&mut self) {
+        if self.piece.buffer.len() > MAX_KEPT {
+            self.piece.buffer = Vec::new();
+        }
+        self.zstd.take_if(|zstd| zstd.size_bytes() > MAX_KEPT);
+    }
+}
+
+thread_local! {
+    /// Not in use at the moment.
+    static SPARE: Cell<Option<Box<Decoders>>> = const { Cell::new(None) };
+}
+
+/// The decompressed content of some data, piece by piece.
+pub(crate) struct Decompressed<'a> {
+    /// `None` only while it is dropped.
+    decoders: Option<Box<Decoders>>,
+    codec: Compression,
+    data: &'a [u8],
+    limit: usize,
+    /// How much more may come out.
+    left: usize,
+    started: bool,
+}
+
+impl<'a> Decompressed<'a> {
+    /// The content of `data`, which may be `limit` bytes at most.
+    pub(crate) fn new(codec: Compression, data: &'a [u8], limit: usize) -> Self {
+        let mut decoders = SPARE.take().unwrap_or_default();
+        (decoders.piece.start, decoders.piece.end) = (0, 0);
+        Decompressed { decoders: Some(decoders), codec, data, limit, left: limit, started: false }
+    }
+
+    /// What is decompressed and not yet consumed. After [`Decompressed::fill`] it is empty at the end only.
+    #[inline]
+    pub(crate) fn rest(&self) -> &[u8] {
+        let piece = self.decoders.as_ref().map(|decoders| &decoders.piece);
+        piece.and_then(|piece| piece.buffer.get(piece.start..piece.end)).unwrap_or_default()
+    }
+
+    /// Marks the next `count` bytes of [`Decompressed::rest`] as read.
+    #[inline]
+    pub(crate) fn consume(&mut self, count: usize) {
+        if let Some(decoders) = &mut self.decoders {
+            let piece = &mut decoders.piece;
+            piece.start = piece.end.min(piece.start + count);
+        }
+    }
+
+    /// Decompresses more if everything was consumed.
+    ///
+    /// # Errors
+    /// If the data is broken, or more comes out of it than the limit allows.
+    pub(crate) fn fill(&mut self) -> Result<(), BatchError> {
+        if !self.rest().is_empty() {
+            return Ok(());
+        }
+        let codec = self.codec;
+        let left = self.left;
+        let piece = self.decode().map_err(|error| failure(codec, &error))?;
+        if piece > left {
+            return Err(BatchError::TooExpansive { limit: self.limit });
+        }
+        self.left -= piece;
+        Ok(())
+    }
+
+    /// Puts the next piece into the buffer; its length.
+    fn decode(&mut self) -> io::Result<usize> {
+        let Some(decoders) = &mut self.decoders else { return Ok(0) };
+        let (decoder, piece) = decoders.of(self.codec)?;
+        (piece.start, piece.end) = (0, 0);
+        match decoder {
+            Some(decoder) => {
+                if !self.started {
+                    self.started = true;
+                    decoder.reset();
+                }
+                decoder.next(&mut self.data, piece, self.left)?;
+            }
+            None => {
+                let read = self.data.read(piece.room(PIECE))?;
+                piece.end = read;
+            }
+        }
+        Ok(piece.end - piece.start)
+    }
+}
+
+impl Drop for Decompressed<'_> {
+    fn drop(&mut self) {
+        if let Some(mut decoders) = self.decoders.take() {
+            decoders.trim();
+            SPARE.set(Some(decoders));
+        }
+    }
+}
+
+/// For readers that want whole parts; [`BatchError`]s travel inside of [`io::Error`].
+impl Read for Decompressed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.fill().map_err(io::Error::other)?;
+        let read = self.rest().read(buf)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+/// The meaning of an error of a decoder, or of [`Decompressed`] as a reader.
+pub(crate) fn failure(compression: Compression, error: &io::Error) -> BatchError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<BatchError>()) {
+        Some(known) => known.clone(),
+        None => BatchError::Decompression { compression, reason: error.to_string() },
+    }
+}
+
+/// Data that breaks the rules of its format.
+pub(super) fn invalid(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// The first `len` bytes of the data, which then goes on after them.
+pub(super) fn take<'d>(data: &mut &'d [u8], len: usize) -> io::Result<&'d [u8]> {
+    let (taken, rest) = data.split_at_checked(len).ok_or_else(|| invalid("the data is cut off"))?;
+    *data = rest;
+    Ok(taken)
+}
+
+/// The next `N` bytes.
+pub(super) fn take_array<const N: usize>(data: &mut &[u8]) -> io::Result<[u8; N]> {
+    let (taken, rest) = data.split_first_chunk::<N>().ok_or_else(|| invalid("the data is cut off"))?;
+    *data = rest;
+    Ok(*taken)
+}
