@@ -27,4 +27,4 @@ pub use control::{ControlType, EndTransactionMarker};
 pub use error::BatchError;
 pub use filter::{OpenedBatch, RecordView, Retained, emptied};
 pub use record::{Record, RecordHeader, Records};
-pub use validate::{RecordsSummary, validate_records};
+pub use validate::{RecordFacts, validate_records};

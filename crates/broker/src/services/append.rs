@@ -1,19 +1,21 @@
 //! What a producer's batch must be to be appended: Kafka's `ProduceRequest.validateRecords` and `LogValidator`.
 //!
 //! Pure: the topic's rules and the time are arguments. Guarantees that what passes is one whole batch of format v2 with
-//! the right checksum and counts, that a batch is walked at most once on the ordinary path, and that the largest
-//! timestamp in its header is true if the records could be seen.
+//! the right checksum and counts, whose records were all walked, compressed ones too, and that the largest timestamp in
+//! its header is true. A batch is walked once, as a stream: nothing of it is held decompressed, and its bytes stay as
+//! they came unless the header has to be corrected or the topic's `compression.type` asks for another codec.
 //! The message sets of old producers become batches first and then pass the same checks.
 //! Deliberate differences from Kafka: a message set that ends within a message, or is empty, is refused, where Kafka
-//! stores what is whole. Compressed batches are not decompressed, so only what their headers say is
-//! checked, except in compacted topics, where every key has to be seen, and where the topic's `compression.type` asks
-//! for another codec. Consumers check what they decompress.
+//! stores what is whole; offsets inside a batch that do not count up from 0 are refused, where Kafka stores them
+//! (uncompressed) or fails with UNKNOWN_SERVER_ERROR (compressed); compressed data that expands beyond
+//! `codec::records::decompressed_limit` is refused, where Kafka has no limit.
 
-use bytes::{Bytes, BytesMut};
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
 use codec::legacy::{MessageSet, is_message_set};
 use codec::records::{
-    BatchError, BatchHeader, Compression, Record, RecordBatch, TimestampType, set_max_timestamp,
-    validate_records,
+    BatchError, BatchHeader, Compression, RecordBatch, RecordFacts, TimestampType, validate_records,
 };
 use storage::AppendError;
 use thiserror::Error;
@@ -68,7 +70,7 @@ pub(crate) enum ProduceError {
     #[error("One or more records have been rejected due to invalid timestamp")]
     InvalidTimestamp(Vec<RecordError>),
     /// Some records break a rule of the topic.
-    #[error("One or more records have been rejected due to {total} record errors in total")]
+    #[error("One or more records have been rejected due to {total} record errors in total{}", first(shown))]
     InvalidRecords {
         /// The first of them.
         shown: Vec<RecordError>,
@@ -87,6 +89,13 @@ pub(crate) enum ProduceError {
     /// Not -1, 0 or 1.
     #[error("acks must be -1, 0 or 1, not {0}")]
     RequiredAcks(i16),
+}
+
+/// The first refused record, for clients that print no more than the message of the whole batch.
+fn first(shown: &[RecordError]) -> String {
+    shown.first().map_or_else(String::new, |record| {
+        format!(", the first is record {}: {}", record.index, record.message)
+    })
 }
 
 impl ProduceError {
@@ -172,34 +181,35 @@ pub(crate) fn check(
     if header.attributes.is_transactional() {
         return Err(ProduceError::Transactional);
     }
-    let max_timestamp = check_records(&batch, rules)?;
-    check_timestamps(&batch, max_timestamp, rules, now_ms)?;
-    match rules.compression {
+    let max_timestamp = check_records(&batch, rules, now_ms)?;
+    let batch = match rules.compression {
         Some(compression) if compression != header.attributes.compression()? => {
-            let (batch, max_timestamp) = recompressed(&batch, compression, rules)?;
-            Ok(with_true_timestamp(batch, max_timestamp, rules)?)
+            recompressed(&batch, compression, rules)?
         }
-        _ => Ok(with_true_timestamp(batch, max_timestamp, rules)?),
+        _ => batch,
+    };
+    // Storage stamps the batch itself where the topic wants its own time.
+    if rules.log_append_time {
+        return Ok(batch);
     }
+    Ok(batch.with_max_timestamp(TimestampType::CreateTime, max_timestamp))
 }
 
-/// The batch in the topic's codec, where producers need not choose it, and the largest timestamp of its records. As in
-/// Kafka the topic's limit holds for what is kept, too.
+/// The batch in the topic's codec, where producers need not choose it. As in Kafka the topic's limit holds for what is
+/// kept, too.
 fn recompressed(
     batch: &RecordBatch,
     compression: Compression,
     rules: &ProduceRules,
-) -> Result<(RecordBatch, i64), ProduceError> {
-    let opened = batch.open()?;
-    let max_timestamp = opened.records().map(|record| record.timestamp).max().unwrap_or(NO_TIMESTAMP);
-    let bytes = opened.compressed_with(compression, rules.compression_level).map_err(|error| {
+) -> Result<RecordBatch, ProduceError> {
+    let bytes = batch.open()?.compressed_with(compression, rules.compression_level).map_err(|error| {
         tracing::error!(%error, %compression, "a batch could not be compressed");
         ProduceError::Storage
     })?;
     if bytes.len() > rules.max_message_bytes {
         return Err(ProduceError::TooLarge { size: bytes.len(), max: rules.max_message_bytes });
     }
-    Ok((RecordBatch::parse(bytes)?, max_timestamp))
+    Ok(RecordBatch::parse(bytes)?)
 }
 
 /// The batch that a message set becomes. Kafka bounds the size of its messages, and of the batch.
@@ -212,106 +222,106 @@ fn as_batch(set: &Bytes, rules: &ProduceRules) -> Result<Bytes, ProduceError> {
     Ok(set.to_batch()?)
 }
 
-/// Looks at the records as far as it can be had without decompressing, in compacted topics at each (Kafka's
-/// `LogValidator.validateKey`); the largest timestamp among them.
-fn check_records(batch: &RecordBatch, rules: &ProduceRules) -> Result<i64, ProduceError> {
-    let compressed = batch.header().attributes.compression()? != Compression::None;
-    if compressed && !rules.compacted {
-        return Ok(batch.header().max_timestamp);
-    }
-    let summary = validate_records(batch)?;
-    if rules.compacted && summary.keyless > 0 {
-        let message = |_: &Record| "Compacted topic cannot accept message without key".to_owned();
-        let shown = record_errors(batch, |record| record.key.is_none(), message)?;
-        let total = usize::try_from(summary.keyless).unwrap_or(shown.len());
-        return Err(ProduceError::InvalidRecords { shown, total });
-    }
-    Ok(summary.max_timestamp)
-}
-
-fn check_timestamps(
-    batch: &RecordBatch,
-    max_timestamp: i64,
-    rules: &ProduceRules,
-    now_ms: i64,
-) -> Result<(), ProduceError> {
-    let header = batch.header();
-    if rules.log_append_time {
-        return if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-            let message = "Producer should not set timestamp type to LogAppendTime.".to_owned();
-            Err(ProduceError::InvalidTimestamp(vec![RecordError { index: 0, message }]))
-        } else {
-            Ok(())
-        };
-    }
-    let earliest = now_ms.saturating_sub(rules.timestamp_before_max_ms);
-    let latest = now_ms.saturating_add(rules.timestamp_after_max_ms);
-    let is_outside = |timestamp: i64| timestamp != NO_TIMESTAMP && !(earliest..=latest).contains(&timestamp);
-    // No bound in the past is the default, and then the largest timestamp tells all.
-    let unbounded_past = rules.timestamp_before_max_ms == i64::MAX;
-    if unbounded_past && max_timestamp <= latest {
-        return Ok(());
-    }
-    let message = |timestamp: i64| {
-        format!(
-            "Timestamp {timestamp} is out of range. The timestamp should be within [{earliest}, {latest}]"
-        )
-    };
-    let outside = if header.attributes.compression()? == Compression::None {
-        record_errors(batch, |record| is_outside(record.timestamp), |record| message(record.timestamp))?
-    } else {
-        let of_header =
-            [header.base_timestamp, max_timestamp].into_iter().find(|timestamp| is_outside(*timestamp));
-        of_header.map(|timestamp| RecordError { index: 0, message: message(timestamp) }).into_iter().collect()
-    };
-    if outside.is_empty() { Ok(()) } else { Err(ProduceError::InvalidTimestamp(outside)) }
-}
-
-/// The first records that are refused.
-fn record_errors(
-    batch: &RecordBatch,
-    is_refused: impl Fn(&Record) -> bool,
-    message: impl Fn(&Record) -> String,
-) -> Result<Vec<RecordError>, BatchError> {
-    let mut errors = Vec::new();
-    for (index, record) in (0..).zip(batch.records()?) {
-        let record = record?;
-        if is_refused(&record) {
-            errors.push(RecordError { index, message: message(&record) });
+/// Walks the records and judges each by the topic's rules (Kafka's `LogValidator.validateRecord`); returns the largest
+/// timestamp among them.
+fn check_records(batch: &RecordBatch, rules: &ProduceRules, now_ms: i64) -> Result<i64, ProduceError> {
+    let mut judge = RecordJudge::new(rules, batch.header(), now_ms);
+    let max_timestamp = match validate_records(batch, |record| judge.judge(record)) {
+        // As for a broken rule of the topic, the client learns which record it is.
+        Err(BatchError::Record { index, problem }) => {
+            judge.refuse(index, || problem.to_owned());
+            return Err(ProduceError::InvalidRecords { total: judge.total, shown: judge.shown });
         }
-        if errors.len() == MAX_RECORD_ERRORS {
-            break;
+        walked => walked?,
+    };
+    judge.verdict()?;
+    Ok(max_timestamp)
+}
+
+/// Collects the records of a batch that break a rule of their topic.
+struct RecordJudge {
+    compacted: bool,
+    /// The timestamps that are allowed; `None` where the broker sets the time.
+    timestamps: Option<RangeInclusive<i64>>,
+    /// The producer claims that the broker set its timestamps.
+    claims_log_append_time: bool,
+    /// The first refused records.
+    shown: Vec<RecordError>,
+    /// All refused records.
+    total: usize,
+    /// Whether one of them has a wrong timestamp, which gives the whole batch another error code.
+    is_timestamp: bool,
+}
+
+impl RecordJudge {
+    fn new(rules: &ProduceRules, header: &BatchHeader, now_ms: i64) -> Self {
+        let earliest = now_ms.saturating_sub(rules.timestamp_before_max_ms);
+        let latest = now_ms.saturating_add(rules.timestamp_after_max_ms);
+        Self {
+            compacted: rules.compacted,
+            timestamps: (!rules.log_append_time).then_some(earliest..=latest),
+            claims_log_append_time: header.attributes.timestamp_type() == TimestampType::LogAppendTime,
+            shown: Vec::new(),
+            total: 0,
+            is_timestamp: false,
         }
     }
-    Ok(errors)
-}
 
-/// The batch with the largest timestamp that its records have, which indexes will believe, and the timestamp type of
-/// the topic. Ordinary batches have both already.
-fn with_true_timestamp(
-    batch: RecordBatch,
-    max_timestamp: i64,
-    rules: &ProduceRules,
-) -> Result<RecordBatch, BatchError> {
-    let header = batch.header();
-    let is_true = header.max_timestamp == max_timestamp
-        && header.attributes.timestamp_type() == TimestampType::CreateTime;
-    if is_true || rules.log_append_time {
-        return Ok(batch);
+    #[inline]
+    fn judge(&mut self, record: RecordFacts) {
+        let RecordFacts { index, timestamp, has_key } = record;
+        if self.compacted && !has_key {
+            self.refuse(index, || "Compacted topic cannot accept message without key".to_owned());
+            return;
+        }
+        match &self.timestamps {
+            Some(allowed) if timestamp != NO_TIMESTAMP && !allowed.contains(&timestamp) => {
+                let (earliest, latest) = (*allowed.start(), *allowed.end());
+                self.is_timestamp = true;
+                self.refuse(index, || {
+                    format!(
+                        "Timestamp {timestamp} is out of range. The timestamp should be within [{earliest}, {latest}]"
+                    )
+                });
+            }
+            None if self.claims_log_append_time => {
+                self.is_timestamp = true;
+                self.refuse(index, || "Producer should not set timestamp type to LogAppendTime.".to_owned());
+            }
+            _ => {}
+        }
     }
-    let mut bytes = BytesMut::from(batch.bytes().as_ref());
-    set_max_timestamp(&mut bytes, TimestampType::CreateTime, max_timestamp);
-    RecordBatch::parse(bytes.freeze())
+
+    /// Only the first are kept with their message: a batch may hold a million records.
+    #[cold]
+    fn refuse(&mut self, index: i32, message: impl FnOnce() -> String) {
+        self.total += 1;
+        if self.shown.len() < MAX_RECORD_ERRORS {
+            self.shown.push(RecordError { index, message: message() });
+        }
+    }
+
+    fn verdict(self) -> Result<(), ProduceError> {
+        let Self { shown, total, is_timestamp, .. } = self;
+        match (total, is_timestamp) {
+            (0, _) => Ok(()),
+            (_, true) => Err(ProduceError::InvalidTimestamp(shown)),
+            (_, false) => Err(ProduceError::InvalidRecords { shown, total }),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BytesMut;
     use codec::ErrorCode;
-    use codec::records::BatchBuilder;
+    use codec::records::{BatchBuilder, set_max_timestamp};
 
     use crate::config::BrokerConfig;
 
+    const CODECS: [Compression; 4] =
+        [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
     const NOW_MS: i64 = 1_700_000_000_000;
     const HOUR_MS: i64 = 3_600_000;
     const RULES: ProduceRules = ProduceRules {
@@ -460,17 +470,55 @@ mod tests {
         assert!(error.to_string().contains("1000 record errors"), "{error}");
     }
 
-    /// Elsewhere what is compressed stays closed: nobody pays for looking into it.
+    /// A producer that flipped a bit before it computed the checksum.
+    fn with_flipped_bit(batch: BatchBuilder, at: usize) -> Bytes {
+        let mut bytes = BytesMut::from(&batch.build()[..]);
+        bytes[at] ^= 0xff;
+        // Twice, so that the checksum is right and the timestamp as it was.
+        let max_timestamp = BatchHeader::parse(&bytes).unwrap().max_timestamp;
+        for timestamp in [max_timestamp + 1, max_timestamp] {
+            set_max_timestamp(&mut bytes, TimestampType::CreateTime, timestamp);
+        }
+        bytes.freeze()
+    }
+
     #[test]
-    fn only_compacted_topics_look_into_compressed_batches() {
-        let mut bytes = BytesMut::from(&batch().compression(Compression::Gzip).build()[..]);
-        bytes[61] ^= 0xff;
-        set_max_timestamp(&mut bytes, TimestampType::CreateTime, NOW_MS + 1);
-        let broken = Some(bytes.freeze());
-        assert!(check(broken.clone(), &RULES, 9, NOW_MS).is_ok());
-        let rules = ProduceRules { compacted: true, ..RULES };
-        let error = check(broken, &rules, 9, NOW_MS).unwrap_err();
-        assert!(matches!(error, ProduceError::Batch(BatchError::Decompression { .. })), "{error}");
+    fn compressed_data_that_cannot_be_read_is_refused_in_every_codec() {
+        for compression in CODECS {
+            for at in [61, 62] {
+                let broken = with_flipped_bit(batch().compression(compression), at);
+                let Err(error) = check(Some(broken), &RULES, 9, NOW_MS) else { panic!("{compression} {at}") };
+                assert_eq!(ErrorCode::from(&error), ErrorCode::InvalidRecord, "{compression}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn compressed_data_that_is_cut_off_is_refused_in_every_codec() {
+        for compression in CODECS {
+            let whole = batch().compression(compression).build();
+            for cut in 1..whole.len() - BatchHeader::LEN {
+                let mut bytes = BytesMut::from(&whole[..whole.len() - cut]);
+                let length = (bytes.len() - 12) as i32;
+                bytes[8..12].copy_from_slice(&length.to_be_bytes());
+                for timestamp in [NOW_MS + 1, NOW_MS] {
+                    set_max_timestamp(&mut bytes, TimestampType::CreateTime, timestamp);
+                }
+                let refused = check(Some(bytes.freeze()), &RULES, 9, NOW_MS);
+                assert!(refused.is_err(), "{compression} without its last {cut} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let value = vec![0; 64 << 20];
+        for compression in CODECS {
+            let bomb = BatchBuilder::new().compression(compression).record(NOW_MS, None, Some(&value));
+            let rules = ProduceRules { max_message_bytes: 100 << 20, ..RULES };
+            let Err(error) = check_with(bomb, &rules) else { panic!("{compression}") };
+            assert_eq!(ErrorCode::from(&error), ErrorCode::MessageTooLarge, "{compression}: {error}");
+        }
     }
 
     #[test]
@@ -503,22 +551,54 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_lies_about_its_largest_timestamp_is_put_right() {
-        let mut bytes = BytesMut::from(&batch().build()[..]);
-        set_max_timestamp(&mut bytes, TimestampType::CreateTime, NOW_MS - 5);
-        let checked = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap();
-        assert_eq!(checked.header().max_timestamp, NOW_MS);
-        assert!(RecordBatch::parse(checked.into_bytes()).is_ok());
+    fn a_header_that_lies_about_its_largest_timestamp_is_corrected() {
+        for compression in Compression::ALL {
+            let sent = batch().record(NOW_MS + 2000, None, None).record(NOW_MS + 1000, None, None);
+            let sent = sent.compression(compression).build();
+            for wrong in [-1, 0, NOW_MS, NOW_MS + 3000, NOW_MS + 2 * HOUR_MS] {
+                let mut bytes = BytesMut::from(&sent[..]);
+                set_max_timestamp(&mut bytes, TimestampType::CreateTime, wrong);
+                let checked = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap();
+                assert_eq!(checked.header().max_timestamp, NOW_MS + 2000, "{compression} says {wrong}");
+                // All else is as it was sent, and the checksum is right again.
+                assert_eq!(RecordBatch::parse(checked.bytes().clone()).unwrap(), checked);
+                assert_eq!(checked.bytes(), &sent);
+            }
+        }
     }
 
     #[test]
-    fn counts_that_lie_are_refused() {
-        let two = batch().record(NOW_MS, None, None).build();
-        let mut bytes = BytesMut::from(&batch().build()[..]);
-        // The header of two records over the payload of one, its checksum renewed.
-        bytes[21..61].copy_from_slice(&two[21..61]);
+    fn a_batch_that_claims_the_brokers_time_gets_its_own_back() {
+        let claim = batch().record(NOW_MS - 5, None, None).timestamp_type(TimestampType::LogAppendTime);
+        let mut bytes = BytesMut::from(&claim.build()[..]);
+        set_max_timestamp(&mut bytes, TimestampType::LogAppendTime, NOW_MS + 500);
+        let checked = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap();
+        assert_eq!(checked.header().attributes.timestamp_type(), TimestampType::CreateTime);
+        assert_eq!(checked.header().max_timestamp, NOW_MS);
+        assert_eq!(checked.bytes(), &batch().record(NOW_MS - 5, None, None).build());
+    }
+
+    /// The header of one batch over the payload of another, its checksum renewed.
+    fn header_over(header: BatchBuilder, payload: BatchBuilder) -> Bytes {
+        let mut bytes = BytesMut::from(&payload.build()[..]);
+        bytes[21..61].copy_from_slice(&header.build()[21..61]);
         set_max_timestamp(&mut bytes, TimestampType::CreateTime, NOW_MS + 1);
-        let error = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap_err();
-        assert!(matches!(error, ProduceError::Batch(BatchError::Record { .. })), "{error}");
+        bytes.freeze()
+    }
+
+    #[test]
+    fn counts_that_lie_are_refused_with_the_record_at_fault() {
+        for compression in Compression::ALL {
+            let one = || batch().compression(compression);
+            let two = || one().record(NOW_MS, None, None);
+            for (lie, index) in [(header_over(two(), one()), 1), (header_over(one(), two()), 0)] {
+                let error = check(Some(lie), &RULES, 9, NOW_MS).unwrap_err();
+                assert!(
+                    matches!(error, ProduceError::InvalidRecords { total: 1, .. }),
+                    "{compression}: {error}"
+                );
+                assert_eq!(error.records()[0].index, index, "{compression}: {error}");
+            }
+        }
     }
 }

@@ -69,6 +69,14 @@ impl Attributes {
         }
     }
 
+    /// The same with another timestamp type.
+    fn with_timestamp_type(self, timestamp_type: TimestampType) -> Self {
+        match timestamp_type {
+            TimestampType::CreateTime => Self(self.0 & !Self::LOG_APPEND_TIME),
+            TimestampType::LogAppendTime => Self(self.0 | Self::LOG_APPEND_TIME),
+        }
+    }
+
     /// Part of a transaction.
     pub fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0
@@ -329,6 +337,25 @@ impl RecordBatch {
         self.bytes.len()
     }
 
+    /// The batch with this timestamp type and largest timestamp in its header and the CRC renewed
+    /// (`DefaultRecordBatch.setMaxTimestamp`); untouched if both are right already.
+    pub fn with_max_timestamp(self, timestamp_type: TimestampType, timestamp_ms: i64) -> RecordBatch {
+        let RecordBatch { mut header, bytes } = self;
+        if header.max_timestamp == timestamp_ms && header.attributes.timestamp_type() == timestamp_type {
+            return RecordBatch { header, bytes };
+        }
+        // A copy, unless the request's frame holds this batch alone: only such batches pay for it.
+        let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        set_max_timestamp(&mut bytes, timestamp_type, timestamp_ms);
+        header.attributes = header.attributes.with_timestamp_type(timestamp_type);
+        header.max_timestamp = timestamp_ms;
+        header.crc = bytes
+            .get(at::CRC..)
+            .and_then(|rest| rest.first_chunk())
+            .map_or(header.crc, |crc| u32::from_be_bytes(*crc));
+        RecordBatch { header, bytes: bytes.freeze() }
+    }
+
     /// The records, decompressed if need be.
     ///
     /// # Errors
@@ -408,14 +435,11 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
 /// (`DefaultRecordBatch.setMaxTimestamp`). Nothing is done if both are right already.
 pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, timestamp_ms: i64) {
     let Ok(header) = BatchHeader::parse(batch) else { return };
-    let attributes = match timestamp_type {
-        TimestampType::CreateTime => header.attributes.0 & !Attributes::LOG_APPEND_TIME,
-        TimestampType::LogAppendTime => header.attributes.0 | Attributes::LOG_APPEND_TIME,
-    };
-    if attributes == header.attributes.0 && header.max_timestamp == timestamp_ms {
+    let attributes = header.attributes.with_timestamp_type(timestamp_type);
+    if attributes == header.attributes && header.max_timestamp == timestamp_ms {
         return;
     }
-    put(batch, at::ATTRIBUTES, attributes.to_be_bytes());
+    put(batch, at::ATTRIBUTES, attributes.0.to_be_bytes());
     put(batch, at::MAX_TIMESTAMP, timestamp_ms.to_be_bytes());
     let crc = crc_fast::crc32_iscsi(batch.get(at::ATTRIBUTES..).unwrap_or_default());
     put(batch, at::CRC, crc.to_be_bytes());

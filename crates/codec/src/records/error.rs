@@ -85,13 +85,15 @@ impl BatchError {
     /// The code that Kafka answers a Produce request with for this fault (`ProduceRequest`,
     /// `UnifiedLog` and `LogValidator`): what the bytes contradict is `CORRUPT_MESSAGE`, what the
     /// rules forbid is `INVALID_RECORD`.
+    ///
+    /// Compressed data under a right checksum is as the producer wrote it, so producers must not try again as they
+    /// do after `CORRUPT_MESSAGE`. What expands too far they may send in smaller batches.
     pub fn error_code(&self) -> ErrorCode {
         match self {
-            BatchError::Length(_)
-            | BatchError::Crc { .. }
-            | BatchError::MessageCrc { .. }
-            | BatchError::Decompression { .. }
-            | BatchError::TooExpansive { .. } => ErrorCode::CorruptMessage,
+            BatchError::Length(_) | BatchError::Crc { .. } | BatchError::MessageCrc { .. } => {
+                ErrorCode::CorruptMessage
+            }
+            BatchError::TooExpansive { .. } => ErrorCode::MessageTooLarge,
             BatchError::UnknownCompression(_) | BatchError::Irreducible(_) => {
                 ErrorCode::UnsupportedCompressionType
             }
@@ -99,6 +101,7 @@ impl BatchError {
             | BatchError::Leftover(_)
             | BatchError::Magic(_)
             | BatchError::Header { .. }
+            | BatchError::Decompression { .. }
             | BatchError::Record { .. } => ErrorCode::InvalidRecord,
         }
     }

@@ -3,59 +3,63 @@
 //! Kafka's `LogValidator` does the same. Nothing is allocated for uncompressed batches; compressed
 //! ones stream through one small buffer, so a batch costs no more memory than its codec's window.
 
-use super::batch::{RecordBatch, TimestampType};
+use super::batch::RecordBatch;
 use super::compression::{Compression, Decompressed, decompressed_limit};
 use super::error::BatchError;
 
-/// What the walk learned besides that all is well.
+/// The facts about one record that the rules of a topic judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordsSummary {
-    /// The largest timestamp of the records in ms. Kafka believes this, not the header:
-    /// see [`set_max_timestamp`](super::set_max_timestamp).
-    pub max_timestamp: i64,
-    /// The offset of the first record that has it, from the batch's base offset.
-    pub max_timestamp_delta: i32,
-    /// Records without a key, which compacted topics do not take.
-    pub keyless: i32,
+pub struct RecordFacts {
+    /// Its number in the batch, from 0.
+    pub index: i32,
+    /// Its own timestamp in ms, whatever timestamp type the batch claims.
+    pub timestamp: i64,
+    /// Whether it has a key; compacted topics take no others.
+    pub has_key: bool,
 }
+
+/// The largest timestamp of a batch without any, as in Kafka.
+const NO_TIMESTAMP: i64 = -1;
 
 /// Walks the records of a producer's batch: as many as the header says, offsets counting up from
 /// zero without gaps, every length within its record, every record as long as it claims, and
-/// nothing after the last.
+/// nothing after the last. `each` sees every record that passed.
+///
+/// Returns the largest timestamp of the records in ms, which indexes need in the header whatever the producer wrote
+/// there: see [`RecordBatch::with_max_timestamp`].
 ///
 /// # Errors
-/// `INVALID_RECORD` for records that break a rule, `CORRUPT_MESSAGE` for compressed data that is
-/// broken or too expansive.
-pub fn validate_records(batch: &RecordBatch) -> Result<RecordsSummary, BatchError> {
+/// `INVALID_RECORD` for records that break a rule and for compressed data that is broken, `MESSAGE_TOO_LARGE` for
+/// compressed data that expands beyond its limit.
+pub fn validate_records(batch: &RecordBatch, mut each: impl FnMut(RecordFacts)) -> Result<i64, BatchError> {
     let payload = batch.payload();
     match batch.header().attributes.compression()? {
-        Compression::None => walk(batch, Walk::new(Slice(payload))),
+        Compression::None => walk(batch, Walk::new(Slice(payload)), &mut each),
         codec => {
             let limit = decompressed_limit(payload.len());
-            walk(batch, Walk::new(Decompressed::new(codec, payload, limit)))
+            walk(batch, Walk::new(Decompressed::new(codec, payload, limit)), &mut each)
         }
     }
 }
 
-fn walk<S: Source>(batch: &RecordBatch, mut walk: Walk<S>) -> Result<RecordsSummary, BatchError> {
+fn walk<S: Source>(
+    batch: &RecordBatch,
+    mut walk: Walk<S>,
+    each: &mut impl FnMut(RecordFacts),
+) -> Result<i64, BatchError> {
     let header = batch.header();
-    let mut summary = RecordsSummary { max_timestamp: i64::MIN, max_timestamp_delta: 0, keyless: 0 };
+    let mut max_timestamp = NO_TIMESTAMP;
     for index in 0..header.records_count {
         walk.index = index;
         let (timestamp_delta, has_key) = walk.record()?;
         let timestamp = header.base_timestamp.wrapping_add(timestamp_delta);
-        summary.keyless += i32::from(!has_key);
-        if timestamp > summary.max_timestamp {
-            (summary.max_timestamp, summary.max_timestamp_delta) = (timestamp, index);
-        }
+        max_timestamp = max_timestamp.max(timestamp);
+        each(RecordFacts { index, timestamp, has_key });
     }
     if !walk.source.at_end()? {
         return Err(walk.error("followed by more bytes than the header's records"));
     }
-    if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-        (summary.max_timestamp, summary.max_timestamp_delta) = (header.max_timestamp, 0);
-    }
-    Ok(summary)
+    Ok(max_timestamp)
 }
 
 /// Bytes that are read once, front to back. `None` means that they ended.

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::super::{BatchBuilder, compress, set_max_timestamp};
+use super::super::{BatchBuilder, TimestampType, compress, set_max_timestamp};
 use super::*;
 use crate::error_code::ErrorCode;
 
@@ -30,7 +30,7 @@ const SECOND: &[u8] = &[14, 0, 0, 2, 2, b'k', 1, 0];
 fn verdict(count: i32, records: &[u8]) -> Result<(), &'static str> {
     let verdicts = Compression::ALL.map(|codec| {
         let batch = batch_of(codec, count, records);
-        match validate_records(&batch) {
+        match validate_records(&batch, |_| ()) {
             Ok(_) => {
                 assert_eq!(batch.records().unwrap().filter(Result::is_ok).count() as i32, count);
                 Ok(())
@@ -108,8 +108,8 @@ fn broken_compression_is_corrupt() {
         let crc = crc_fast::crc32_iscsi(&bytes[21..]);
         bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         let batch = RecordBatch::parse(bytes.freeze()).unwrap();
-        let error = validate_records(&batch).unwrap_err();
-        assert_eq!(error.error_code(), ErrorCode::CorruptMessage, "{codec}");
+        let error = validate_records(&batch, |_| ()).unwrap_err();
+        assert_eq!(error.error_code(), ErrorCode::InvalidRecord, "{codec}");
     }
 }
 
@@ -120,9 +120,9 @@ fn a_bomb_is_refused_at_the_limit() {
     let batch =
         BatchBuilder::new().compression(Compression::Zstd).record(0, None, Some(&vec![0; len])).build();
     let batch = RecordBatch::parse(batch).unwrap();
-    let error = validate_records(&batch).unwrap_err();
+    let error = validate_records(&batch, |_| ()).unwrap_err();
     assert!(matches!(error, BatchError::TooExpansive { .. }));
-    assert_eq!(error.error_code(), ErrorCode::CorruptMessage);
+    assert_eq!(error.error_code(), ErrorCode::MessageTooLarge);
 }
 
 #[test]
@@ -136,8 +136,10 @@ fn the_largest_timestamp_is_found_whatever_the_header_says() {
         .to_vec();
     set_max_timestamp(&mut bytes, TimestampType::CreateTime, 99_999);
     let batch = RecordBatch::parse(bytes.into()).unwrap();
-    let summary = validate_records(&batch).unwrap();
-    assert_eq!(summary, RecordsSummary { max_timestamp: 1500, max_timestamp_delta: 1, keyless: 4 });
+    let mut seen = Vec::new();
+    assert_eq!(validate_records(&batch, |record| seen.push(record)), Ok(1500));
+    let facts = |index, timestamp| RecordFacts { index, timestamp, has_key: false };
+    assert_eq!(seen, [facts(0, 1000), facts(1, 1500), facts(2, 1500), facts(3, 1200)]);
 }
 
 type Headers = Vec<(String, Option<Vec<u8>>)>;
@@ -162,10 +164,10 @@ proptest! {
             builder.push(*timestamp, key.as_deref(), value.as_deref(), &headers);
         }
         let batch = RecordBatch::parse(builder.build()).unwrap();
-        let summary = validate_records(&batch).unwrap();
-        prop_assert_eq!(summary.max_timestamp, batch.header().max_timestamp);
-        let keyless = records.iter().filter(|(_, key, ..)| key.is_none()).count();
-        prop_assert_eq!(summary.keyless as usize, keyless);
+        let mut keys = Vec::new();
+        let max_timestamp = validate_records(&batch, |record| keys.push(record.has_key)).unwrap();
+        prop_assert_eq!(max_timestamp, batch.header().max_timestamp);
+        prop_assert_eq!(keys, records.iter().map(|(_, key, ..)| key.is_some()).collect::<Vec<_>>());
         for (read, (timestamp, key, value, headers)) in batch.records().unwrap().zip(&records) {
             let read = read.unwrap();
             prop_assert_eq!(read.timestamp, *timestamp);
@@ -182,7 +184,7 @@ proptest! {
     #[test]
     fn arbitrary_records_never_panic(count in 1i32..10, codec in 0u8..5, noise: Vec<u8>) {
         let batch = batch_of(Compression::from_id(codec).unwrap(), count, &noise);
-        let valid = validate_records(&batch).is_ok();
+        let valid = validate_records(&batch, |_| ()).is_ok();
         let readable = batch.records().is_ok_and(|mut records| records.all(|record| record.is_ok()));
         prop_assert!(readable || !valid);
     }
