@@ -2,8 +2,9 @@
 //!
 //! A produce frame is a head (length, header, topic, partition, size of the records), a batch, and the three
 //! empty tag sections that end it. Per request only the correlation id and the partition change, both in
-//! the head, so the batches are shared by all requests and never touched again. Batches of one load differ
-//! in content (random, so that nothing can compress it away) and have the same size.
+//! the head, so the batches are shared by all requests and never touched again. Batches of one load have the same
+//! size. Without a codec they differ in content (random, so that nothing can compress it away); with one a single
+//! batch of words is sent again and again, since others would not compress to the same size.
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Bytes, BytesMut};
@@ -12,11 +13,12 @@ use codec::messages::ProduceRequest;
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
 use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use codec::messages::{BrokerId, FetchRequest};
-use codec::records::BatchBuilder;
-use rand::Rng as _;
+use codec::records::{BatchBuilder, Compression};
+use rand::{Rng as _, RngExt as _};
 
 use crate::clock::wall_ms;
 use crate::control::{framed, topic_name};
+use crate::loads::Load;
 
 /// The last version that names topics by their names; what it says is what newer ones say.
 pub(crate) const PRODUCE_VERSION: i16 = 12;
@@ -43,21 +45,14 @@ pub(crate) struct ProduceFrames {
 }
 
 impl ProduceFrames {
-    /// Builds them: batches of so many records with values of so many bytes.
-    pub(crate) fn build(topic: &str, acks: i16, records: u32, record_bytes: u32) -> Result<ProduceFrames> {
-        let now = wall_ms();
-        let mut batches = Vec::with_capacity(BATCHES);
-        for _ in 0..BATCHES {
-            let mut value = vec![0; record_bytes as usize];
-            let mut builder = BatchBuilder::new();
-            for _ in 0..records {
-                rand::rng().fill_bytes(&mut value);
-                builder.push(now, None, Some(&value), &[]);
-            }
-            batches.push(builder.build());
-        }
+    /// Builds those of `load`.
+    pub(crate) fn build(topic: &str, load: &Load) -> Result<ProduceFrames> {
+        let batches = match load.compression {
+            Compression::None => (0..BATCHES).map(|_| batch(load)).collect(),
+            _ => vec![batch(load); BATCHES],
+        };
         let first = batches.first().context("no batch")?.clone();
-        let frame = produce_frame(topic, acks, first.clone())?;
+        let frame = produce_frame(topic, load.acks, first.clone())?;
         let head = frame.len() - TAIL.len() - first.len();
         ensure!(
             frame[head..head + first.len()] == first && frame.ends_with(&TAIL),
@@ -80,6 +75,32 @@ impl ProduceFrames {
         self.head[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation.to_be_bytes());
         self.head[self.partition_at..self.partition_at + 4].copy_from_slice(&partition.to_be_bytes());
         (&self.head, &self.batches[number % BATCHES])
+    }
+}
+
+fn batch(load: &Load) -> Bytes {
+    let now = wall_ms();
+    let mut builder = BatchBuilder::new().compression(load.compression);
+    let mut value = vec![0; load.record_bytes as usize];
+    for _ in 0..load.records {
+        match load.compression {
+            Compression::None => rand::rng().fill_bytes(&mut value),
+            _ => fill_with_words(&mut value),
+        }
+        builder.push(now, None, Some(&value), &[]);
+    }
+    builder.build()
+}
+
+/// Words out of a thousand, each of seven letters and a space: the codecs shrink them two- to fourfold, as they do with
+/// what users send.
+fn fill_with_words(value: &mut [u8]) {
+    for word in value.chunks_mut(8) {
+        let mut number = rand::rng().random_range(0..1000_u32);
+        for letter in word {
+            number = number.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+            *letter = b'a' + (number >> 27).min(25) as u8;
+        }
     }
 }
 
@@ -146,15 +167,29 @@ pub(crate) fn fetch(
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr as _;
+
     use codec::frame::RequestHeader;
     use codec::records::RecordBatch;
 
     use super::*;
+    use crate::loads::Spec;
 
     #[test]
     fn patched_frames_are_what_the_codec_would_write() {
-        for (records, record_bytes) in [(1, 100), (100, 100), (64, 1024), (1, 0), (3, 70_000)] {
-            let mut frames = ProduceFrames::build("some-topic", -1, records, record_bytes).unwrap();
+        for text in [
+            "produce-one",
+            "produce-100b",
+            "produce-1k",
+            "produce-1k:records=1,record-bytes=0",
+            "produce-1k:records=3,record-bytes=70000",
+            "produce-gzip",
+            "produce-snappy",
+            "produce-lz4",
+            "produce-zstd",
+        ] {
+            let load = Load { acks: -1, ..Spec::from_str(text).unwrap().load };
+            let mut frames = ProduceFrames::build("some-topic", &load).unwrap();
             for number in 0..2 * BATCHES {
                 let (correlation, partition) = (0x0102_0304 + number as i32, 1999);
                 let batch_bytes = frames.batch_bytes;
@@ -171,7 +206,12 @@ mod tests {
                 let batch = topic.partition_data[0].records.clone().unwrap();
                 assert_eq!(batch.len(), batch_bytes);
                 let batch = RecordBatch::parse(batch).unwrap();
-                assert_eq!(batch.header().records_count, records as i32);
+                assert_eq!(batch.header().records_count, load.records as i32);
+                assert_eq!(batch.header().attributes.compression().unwrap(), load.compression);
+                assert_eq!(
+                    batch_bytes < load.records as usize * load.record_bytes as usize * 2 / 3,
+                    load.compression != Compression::None
+                );
             }
         }
     }

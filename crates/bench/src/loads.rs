@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use codec::records::Compression;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) struct Load {
     pub(crate) records: u32,
     /// Bytes of a record's value.
     pub(crate) record_bytes: u32,
+    /// The codec of produced batches. Without one the values are random bytes, with one they are words.
+    pub(crate) compression: Compression,
     /// 1, or -1 for all.
     pub(crate) acks: i16,
     /// Of the one topic.
@@ -56,6 +59,7 @@ const KIB64: Load = Load {
     kind: Kind::Stream,
     records: 64,
     record_bytes: 1024,
+    compression: Compression::None,
     acks: 1,
     partitions: 6,
     connections: 4,
@@ -77,6 +81,10 @@ const CATCH_UP: Load = Load { kind: Kind::CatchUp, connections: 1, in_flight: 1,
 pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("produce-1k",      KIB64,                                                    "64 records of 1 KiB per request"),
     ("produce-100b",    SMALL,                                                    "100 records of 100 bytes per request"),
+    ("produce-gzip",    Load { compression: Compression::Gzip, ..KIB64 },         "as produce-1k, words in gzip batches: the broker looks into them"),
+    ("produce-snappy",  Load { compression: Compression::Snappy, ..KIB64 },       "the same in snappy"),
+    ("produce-lz4",     Load { compression: Compression::Lz4, ..KIB64 },          "the same in lz4"),
+    ("produce-zstd",    Load { compression: Compression::Zstd, ..KIB64 },         "the same in zstd"),
     ("produce-one",     ONE,                                                      "one record of 100 bytes per request"),
     ("sync-1k",         Load { acks: -1, kafka_syncs: true, ..KIB64 },            "as produce-1k, synced before each acknowledgement, by Kafka too"),
     ("sync-one",        Load { acks: -1, kafka_syncs: true, connections: 16, ..ONE }, "as produce-one on 16 connections, synced, by Kafka too"),
@@ -127,6 +135,10 @@ impl Load {
         match key {
             "records" => self.records = number()?,
             "record-bytes" => self.record_bytes = number()?,
+            "compression" => {
+                let named = Compression::ALL.into_iter().find(|codec| codec.name() == value);
+                self.compression = named.with_context(|| format!("no codec `{value}`"))?;
+            }
             "acks" => {
                 self.acks = match value {
                     "all" | "-1" => -1,
@@ -177,6 +189,7 @@ impl Load {
 const KEYS: &[&str] = &[
     "records",
     "record-bytes",
+    "compression",
     "acks",
     "partitions",
     "connections",
@@ -219,6 +232,7 @@ mod tests {
         for key in KEYS {
             let value = match *key {
                 "acks" => "all",
+                "compression" => "zstd",
                 "cold" | "kafka-syncs" => "true",
                 _ => "3",
             };
@@ -233,6 +247,7 @@ mod tests {
             "nothing",
             "produce-1k:acks=2",
             "produce-1k:colour=3",
+            "produce-1k:compression=brotli",
             "produce-1k:records=0",
             "produce-1k:records",
             "produce-1k:records=4000000000",

@@ -72,7 +72,7 @@ fn stream(load: &Load, target: &Target) -> Result<Figures> {
 }
 
 fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Meter) -> Result<Tally> {
-    let frames = ProduceFrames::build(topic, load.acks, load.records, load.record_bytes)?;
+    let frames = ProduceFrames::build(topic, load)?;
     let reading = reading(topic, load, frames.batch_bytes, Vec::new());
     Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
 }
@@ -113,7 +113,7 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
         drop_page_cache()?;
     }
     let span = Span { warmup, window: nanos(target.window), sent_bytes: u64::MAX };
-    let frames = ProduceFrames::build(&topic, load.acks, load.records, load.record_bytes)?;
+    let frames = ProduceFrames::build(&topic, load)?;
     let reading = reading(&topic, load, frames.batch_bytes, ends);
     let mut meter = Meter::start(target)?;
     let tally =
