@@ -1,7 +1,7 @@
-"""Wall time of the 10 000-record kafka-python program beside Apache Kafka 4.3: what a user of that client waits for.
+"""How long a kafka-python program takes to send 10 000 JSON records and read them back, on Ottla and on Apache Kafka 4.3.
 
-From the start of the program to its last line; the brokers take turns, the median of several runs, raw values printed too.
-Runs from the checkout's root: `make bench ARGS=program`. The broker alone is measured by crates/bench.
+Measured from the start of the program (tests/clients/python/programs/json_records.py) to its last line; the brokers take turns. Prints
+the median of several runs and each of them. `make bench ARGS=program` runs it. crates/bench measures the broker without a client library.
 """
 
 import argparse
@@ -17,9 +17,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "clients"))
 
 from harness.broker import Kafka, Ottla
-from harness.drivers import python_of
-from harness.process import spawn
+from harness.program import Program
 
+PROGRAM = ROOT / "tests" / "clients" / "python" / "programs" / "json_records.py"
+RECORDS = 10_000
 KINDS = {"ottla": Ottla, "kafka": Kafka}
 
 
@@ -47,7 +48,7 @@ def describe(options):
     print(f"date     {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}")
     print(f"commit   {os.environ.get('OTTLA_COMMIT', 'unknown')}")
     print(f"machine  {os.cpu_count()} × {cpu}, {memory} MiB, Linux {platform.release()}; temporary folder on {filesystem()}")
-    print(f"beside   Apache Kafka 4.3.0, 1 GiB heap as its start script has it, {java}")
+    print(f"against  Apache Kafka 4.3.0, 1 GiB heap as its start script has it, {java}")
     print(f"load     {os.getloadavg()[0]:.1f} before\n", flush=True)
 
 
@@ -74,19 +75,13 @@ def started(kind):
 
 
 def program(kinds, client, runs):
-    """Brokers take turns, so that a machine that slows down slows both."""
-    source = (pathlib.Path(os.environ["OTTLA_SHARED"]) / "clients" / "kafka_json_10000.py").read_text(encoding="utf-8")
-    earliest = source.replace("KafkaConsumer('test_topic', ", "KafkaConsumer('test_topic', auto_offset_reset='earliest', ")
-    assert earliest != source
+    """Milliseconds of each run, by broker. They take turns, so that a machine that slows down slows both."""
     brokers = {kind: started(kind) for kind in kinds}
     times = {kind: [] for kind in kinds}
     try:
         for run in range(runs + 1):  # the first warms both up
             for kind, broker in brokers.items():
-                text = earliest.replace("localhost:9092", broker.bootstrap).replace("test_topic", f"topic-{run}")
-                path = broker.home / "program.py"
-                path.write_text(text, encoding="utf-8")
-                took = run_program(client, path)
+                took = run_program(client, broker, f"topic-{run}")
                 if run:
                     times[kind].append(took * 1000)
     finally:
@@ -95,19 +90,14 @@ def program(kinds, client, runs):
     return times
 
 
-def run_program(client, path):
+def run_program(client, broker, topic):
+    """Seconds from the program's start to its last line."""
     began = time.monotonic()
-    process = spawn([python_of(client), "-W", "ignore", str(path)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"}, text=True)
-    try:
-        for number in range(10_000):
-            line = process.stdout.readline()
-            assert line, f"ended after {number} lines"
-        assert line == "{'key': 9999, 'value': 9999}\n", line
-        return time.monotonic() - began
-    finally:
-        process.kill()
-        process.wait()
+    with Program(client, PROGRAM, "--broker", broker.bootstrap, "--topic", topic) as process:
+        lines = process.read(RECORDS)
+        took = time.monotonic() - began
+        assert f'"order": {RECORDS - 1},' in lines[-1], lines[-1]
+    return took
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ def member(bootstrap, group, topic, session_ms, reset="earliest"):
         try:
             consumer.commit({tp: offset_and_metadata(offset, "") for tp, offset in offsets.items()})
         except kafka.errors.CommitFailedError:
-            continue  # a rebalance took the partitions: whoever has them now reads again from the last commit
+            continue  # a rebalance took the partitions: their new owner reads again from the last commit
         emit({"event": "committed", "offsets": {tp.partition: offset for tp, offset in offsets.items()}})
     consumer.close()
 
