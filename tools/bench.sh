@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Figures beside Apache Kafka 4.3 on this machine. Arguments go to `ottla-bench compare` (--help shows them), for instance
+# Compares Ottla with Apache Kafka 4.3 on this machine. Arguments go to `ottla-bench compare` (--help shows them), for instance
 #   --pairs 3 --seconds 10 produce-1k produce-one:acks=all
-# or, behind the word `program`, to tools/bench/program.py. What it prints is kept as crates/bench/results/DATE-TIME-COMMIT.txt,
+# or, after the word `program`, to tools/bench/program.py. The output is kept as crates/bench/results/DATE-TIME-COMMIT.txt,
 # the raw figures beside it as .jsonl. OTTLA_BINARY names a broker that is not to be built.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

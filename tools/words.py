@@ -26,7 +26,9 @@ RULES = [
     ("coined", False, "prose", r"\b(?:chores?|worn[- ]out|parked|seats?|doors?|stretch(?:es)?|PLENTY)\b"),
     ("coined type", False, "code", r"\b(?:struct|enum|trait|type) (?:Door|Place|Seat|\w*Stretch\w*|Home|Told|Standing|Parked\w*|Chores?|Paper|Trouble)\b|\bconst PLENTY\b"),
 ]
-# Quotations, and files that are written by others.
+# Code and quotations.
+QUOTED = re.compile(r"`[^`]*`|“[^”]*”")
+# Files that quote these words, or are not prose.
 EXEMPT = ("LICENSE", "tools/words.py", "crates/bench/results/")
 
 
@@ -51,8 +53,9 @@ def main():
 def occurrences(name):
     """(file, line, rule, text) of each word that a rule finds in a file."""
     text = sources.read(name)
-    pieces = {"prose": [(one.line, one.text) for one in sources.prose(name, text)],
-              "doc": [(one.line, one.text) for one in sources.prose(name, text) if one.is_doc],
+    found = [one._replace(text=sources.mask(one.text, [quote.span() for quote in QUOTED.finditer(one.text)])) for one in sources.prose(name, text)]
+    pieces = {"prose": [(one.line, one.text) for one in found],
+              "doc": [(one.line, one.text) for one in found if one.is_doc],
               "code": [(1, text)] if name.endswith(".rs") else []}
     for rule, _, where, pattern in RULES:
         for line, piece in pieces[where]:

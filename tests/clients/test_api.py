@@ -1,4 +1,4 @@
-"""What programs do besides reading and writing: acks, seek, times, pause, commit, groups and topics, by every client."""
+"""Calls of programs besides reading and writing: acks, seek, times, pause, commit, groups and topics, by every client."""
 
 import time
 

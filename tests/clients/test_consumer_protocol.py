@@ -144,7 +144,7 @@ def test_a_group_migrates_up_and_down_while_it_reads(quick_broker, name, members
 
 
 @ALL
-def test_a_regular_expression_finds_topics_that_come_later(quick_broker, name, members, client):
+def test_a_regular_expression_finds_topics_that_are_created_later(quick_broker, name, members, client):
     hand = Hand(quick_broker.bootstrap)
     hand.create_topic(f"{name}-a", 2)
     member = join(members, client, quick_broker, name, f"^{name}-[ab]")
@@ -154,7 +154,7 @@ def test_a_regular_expression_finds_topics_that_come_later(quick_broker, name, m
     eventually("it has the partitions of b, and not those of c", lambda: member.pump().assigned == list(range(4)), seconds=60)
 
 
-def test_an_invalid_regular_expression_is_told_to_the_program(quick_broker, name, members):
+def test_an_invalid_regular_expression_is_reported_to_the_program(quick_broker, name, members):
     member = join(members, JAVA[-1], quick_broker, name, "^(unclosed")
     with pytest.raises(AssertionError, match="InvalidRegularExpression"):
         eventually("it ends", lambda: member.pump() and False, seconds=30)

@@ -1,4 +1,4 @@
-"""What users see when they ask for what cannot be: every client reports the broker's refusal, and goes on working after it."""
+"""Requests that the broker refuses: every client reports the refusal, and goes on working after it."""
 
 import re
 
@@ -26,7 +26,7 @@ CANNOT_READ_LIBRDKAFKA = {"kafka-go-0.4.51"}
 
 
 @pytest.mark.parametrize("client", WITH_ADMIN)
-def test_topics_that_cannot_be(driver, name, client):
+def test_invalid_topics(driver, name, client):
     for what, (asked, words) in REFUSED.items():
         with pytest.raises(DriverError, match=words):
             driver.call("create_topic", **{"topic": name, **asked})
@@ -64,7 +64,7 @@ OUT_OF_RANGE = {"kafka-javascript-1.10.1": "No offset to automatically reset to"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_offsets_that_are_not_there(driver, broker, name, client):
+def test_missing_offsets(driver, broker, name, client):
     """A reader hears of an offset before the first or beyond the end; the end itself is a place to wait at."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
@@ -87,7 +87,7 @@ def test_offsets_that_are_not_there(driver, broker, name, client):
 
 @pytest.mark.parametrize("committed", [2, 99])
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_committed_offset_that_is_not_there(broker, name, client, committed):
+def test_missing_committed_offset(broker, name, client, committed):
     """A member whose place in the log is gone, or never was, begins where its policy says: at the first record that is there."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
@@ -104,7 +104,7 @@ def test_a_committed_offset_that_is_not_there(broker, name, client, committed):
 
 
 @pytest.mark.parametrize("client", [client for client in CLIENTS if not client.startswith("kafka-go")])
-def test_a_committed_offset_that_is_not_there_and_the_end(broker, name, client):
+def test_missing_committed_offset_and_the_end(broker, name, client):
     """As above, told to begin at the end: nothing that was there is read, all that comes is."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
@@ -124,7 +124,7 @@ def test_a_committed_offset_that_is_not_there_and_the_end(broker, name, client):
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_session_that_is_too_short(broker, name, client):
+def test_session_timeout_below_the_minimum(broker, name, client):
     """A member that asks for less than the broker's group.min.session.timeout.ms is told so, and is not let in."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
@@ -135,7 +135,7 @@ def test_a_session_that_is_too_short(broker, name, client):
 
 
 @pytest.mark.parametrize("client", WITH_ADMIN)
-def test_a_group_that_is_not_there(driver, broker, name, client):
+def test_missing_group(driver, broker, name, client):
     """Newer versions of DescribeGroups have an error for it, older ones a state."""
     if not can(client, "describe_group"):
         pytest.skip(f"{client} has no call for it")
@@ -155,8 +155,8 @@ NO_MEMBER = "(?i)unknown.?member|member is not known|CommitFailed.*since the gro
 
 
 @pytest.mark.parametrize("client", WITH_ADMIN)
-def test_a_commit_into_a_group_of_others(driver, broker, name, client):
-    """Who is no member cannot move the members' offsets; once they have left, it can."""
+def test_commit_by_a_client_that_is_no_member(driver, broker, name, client):
+    """A client that is no member cannot move the members' offsets; once they have left, it can."""
     if client.startswith("kafkajs"):
         pytest.skip("it commits as a member only")
     hand = Hand(broker.bootstrap)
@@ -194,7 +194,7 @@ NO_METADATA = f"{UNKNOWN_TOPIC}|failed to update metadata|not present in metadat
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_topic_that_is_not_there(strict_broker, name, client):
+def test_missing_topic(strict_broker, name, client):
     """A writer hears of it, a reader does or waits for it; neither creates it, and it is read as soon as it is there."""
     hand = Hand(strict_broker.bootstrap)
     reading = dict(topic=name, partition=0, offset=0, timeout=60)

@@ -1,4 +1,4 @@
-"""What libraries have for those who keep a cluster, beside test_admin.py: each call by every client that has it, its effect seen by another."""
+"""Calls for operators of a cluster that test_admin.py does not make: each by every client that has it, its effect seen by another client."""
 
 import base64
 import os
@@ -20,7 +20,7 @@ def by_those_with(operation):
 
 @by_those_with("check_topic")
 def test_check_topic(driver, name, client):
-    """What would be refused is; what would be done is not."""
+    """A bad request is refused; a good one changes nothing."""
     driver.call("check_topic", topic=name, partitions=1)
     with pytest.raises(DriverError, match="(?i)partitions"):
         driver.call("check_topic", topic=name, partitions=0)
@@ -62,7 +62,7 @@ def test_append_and_subtract_config(driver, broker, name, client):
 
 @by_those_with("check_config")
 def test_check_config(driver, broker, name, client):
-    """What would be refused is; what would be done is not."""
+    """A bad request is refused; a good one changes nothing."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
     with pytest.raises(DriverError, match="(?i)config"):
@@ -180,7 +180,7 @@ def test_group_offsets(driver, broker, name, client):
 
 @by_those_with("set_group_offset")
 def test_set_group_offset(driver, broker, name, client):
-    """As long as nobody is in the group."""
+    """Possible while the group has no members."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
     hand.produce(name, [b"x"] * 10)
@@ -273,7 +273,7 @@ def test_coordinator(driver, broker, name, client):
 
 @by_those_with("lag")
 def test_lag(driver, broker, name, client):
-    """How far a group is behind the end."""
+    """The number of records that a group has not read yet."""
     hand = Hand(broker.bootstrap)
     hand.create_topic(name)
     hand.produce(name, [b"x"] * 10)
@@ -292,7 +292,7 @@ def test_group_offsets_by_topic_id(driver, broker, name, client):
 
 @by_those_with("reassign")
 def test_reassign(driver, broker, name, client):
-    """To the one broker there is, which changes nothing; to none that is not there."""
+    """To the only broker, which changes nothing; to a missing one, which is refused."""
     Hand(broker.bootstrap).create_topic(name)
     driver.call("reassign", topic=name, partition=0, replicas=[1])
     with pytest.raises(DriverError, match="(?i)replica"):

@@ -1,4 +1,4 @@
-"""Every command and program of the README, run as it stands but for the port. A command that no case here knows fails."""
+"""Every command and program of the README, run as it stands except for the port. A command without a case here fails."""
 
 import os
 import pathlib

@@ -61,7 +61,7 @@ READS_HEADERS_BY_NAME = {"kafkajs-2.2.4"}
 
 
 def cases(client, parcel):
-    """What this client is asked to write."""
+    """The records that this client writes."""
     if parcel == "null-header":
         one = record(key=b"key", value=b"null header", headers=[("name", None)], timestamp=1_234_567)
         return [{**one, "timestamp": None} if client == "kcat" else one]
@@ -95,7 +95,7 @@ CASES = {(client, parcel): cases(client, parcel) for client in CLIENTS for parce
 
 @dataclasses.dataclass
 class Seen:
-    """What came of it: offsets by (writer, parcel), {writer: records} by (reader, parcel); an error in place of either."""
+    """The outcome: offsets by (writer, parcel), {writer: records} by (reader, parcel); an error in place of either."""
     written: dict = dataclasses.field(default_factory=dict)
     read: dict = dataclasses.field(default_factory=dict)
 
@@ -191,7 +191,7 @@ def empty_as_null(one):
 
 
 def differences(got, expected, reader):
-    """What is not as it was written, a line each."""
+    """A line for each difference from the records that were written."""
     offsets = [one["offset"] for one in got]
     if offsets != list(range(len(expected))):
         yield f"offsets {offsets} instead of {len(expected)} records"

@@ -4,7 +4,7 @@
 # Builds the last stage of docker/Dockerfile (no image is pulled: the binary's own file system stands in for the build
 # stage), runs it hardened with published ports and a volume, and drives it from outside with kafka-python; then brings up
 # docker/compose.yaml by docker-compose 1.29 and asks its Prometheus for the broker's metrics. Skips, saying so, where there
-# is no root or no engine. Leaves nothing behind and minds no engine that runs beside it.
+# is no root or no engine. Removes everything it made, and leaves other engines on the machine alone.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
 here=$root/tests/docker

@@ -7,7 +7,7 @@ import org.apache.kafka.common.record.internal.RecordBatch;
 import org.apache.kafka.common.record.internal.SimpleRecord;
 import org.apache.kafka.common.record.TimestampType;
 
-/** What a Produce request carries, as a description: the bytes are made per side, as they may hold a producer id. */
+/** Description of the batch in a Produce request: the bytes are made per side, as they may hold a producer id. */
 public record Batch(Fault fault, Compression codec, String codecName, int records, int valueBytes, Timing timing, boolean keys,
         Object producer, short epoch, int sequence, boolean transactional) {
     enum Fault { NONE, NULL, EMPTY, CRC, MAGIC, OLD_MAGIC, CUT, GARBAGE, COUNT, TWO, OFFSET, CONTROL, LENGTH }

@@ -127,7 +127,7 @@ public class Compare {
         return symbol == null ? value : symbol;
     }
 
-    /** Whether the value is one that a broker made up, rather than a constant that means "none". */
+    /** True if the value is one that a broker made up, rather than a constant that means "none". */
     private static boolean madeUp(String field, Object value) {
         Symbol.Kind kind = kind(field);
         if (kind == null || value == null) return false;

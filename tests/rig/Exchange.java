@@ -146,7 +146,7 @@ public class Exchange {
         return await(step, 0, Side.PATIENCE);
     }
 
-    /** Whether both have answered, waiting so many ms for the first and longer for the second. */
+    /** True if both have answered; waits that many ms for the first and longer for the second. */
     private boolean take(Step step, int millis) throws IOException {
         for (int side = 0; side < 2; side++) step.answers[side] = await(step, side, millis);
         if (isSilent(step.answers[0]) && isSilent(step.answers[1])) return false;

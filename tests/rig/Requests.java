@@ -65,7 +65,7 @@ public class Requests {
         return values.of(type, path, above);
     }
 
-    /** What an element of an array is about: two of the same are a case of its own. */
+    /** Name of the thing that an element of an array is about: two of the same name are a case of their own. */
     private static Object named(Object item) {
         if (!(item instanceof Map<?, ?> map)) return item instanceof byte[] ? item : String.valueOf(item);
         List<Object> names = new ArrayList<>();
@@ -74,7 +74,7 @@ public class Requests {
         return names.isEmpty() ? item : names;
     }
 
-    /** Whether something is named twice. */
+    /** True if two elements name the same thing. */
     static boolean repeats(Object tree) {
         if (tree instanceof Map<?, ?> map) return map.values().stream().anyMatch(Requests::repeats);
         if (!(tree instanceof List<?> list)) return false;

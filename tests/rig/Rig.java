@@ -15,7 +15,7 @@ import org.apache.kafka.common.message.ApiMessageType;
  *
  * <pre>java Rig KAFKA-HOST:PORT OTTLA-HOST:PORT differences.yaml served.yaml [--seeds N] [--seed S] [--steps N] [--apis A,B] [--all]</pre>
  * Exits with 0 if every difference is in the lists and every version was sent, 1 if not (or, over many seeds, if the
- * list has entries nobody meets).
+ * list has entries that no answer matched).
  */
 public class Rig {
     /** Steps of a seed, unless told otherwise. */

@@ -31,7 +31,7 @@ public class Served {
     final List<Api> apis = new ArrayList<>();
     /** Every version that both serve, in an order that has nothing to do with their names. */
     final List<Version> versions = new ArrayList<>();
-    /** What is served otherwise than served.yaml says. */
+    /** Differences between what is served and served.yaml. */
     final Set<String> unlisted = new TreeSet<>();
 
     Served(Side kafka, Side ottla, File listed, Set<String> only) throws IOException {

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.message.ApiMessageType;
 
-/** What every seed begins with: four topics with records in them, a group with committed offsets, a producer id. */
+/** Start of every seed: four topics with records in them, a group with committed offsets, a producer id. */
 public class Setup {
     static List<Exchange.Step> steps(World world) {
         List<Exchange.Step> steps = new ArrayList<>();

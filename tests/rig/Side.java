@@ -84,7 +84,7 @@ public class Side {
             }
         }
 
-        /** The next frame; null if none came within so many ms; EOFException once the broker has closed. */
+        /** The next frame; null if none came within that many ms; EOFException once the broker has closed. */
         ByteBuffer receive(int millis) throws IOException {
             if (closed) throw new EOFException();
             try {

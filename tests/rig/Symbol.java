@@ -3,7 +3,7 @@
  * stands for it on both. A request carries the symbol and each side puts its own value in; answers are compared by it.
  */
 public record Symbol(Kind kind, int number) {
-    /** What is made up, and the fields of answers that hold it. */
+    /** Kinds of values that brokers make up, and the fields of answers that hold them. */
     public enum Kind { TOPIC, MEMBER, PRODUCER, SESSION, CLIENT, SUBSCRIPTION }
 
     @Override

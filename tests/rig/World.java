@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
-/** What a seed knows: its names, which no other seed uses, and what both brokers have answered so far. */
+/** The state of a seed: its names, which no other seed uses, and the answers of both brokers so far. */
 public class World {
     final Random random;
     final String prefix;

@@ -45,7 +45,7 @@ class Files:
         return self.sink.read_text().split("\n")[:-1] if self.sink.exists() else []
 
     def all_arrive(self, seconds=60):
-        """Waits until every line is there, in order but for those that came again."""
+        """Waits until every line has arrived, in order except for those that came again."""
         def complete():
             return len(set(self.arrived())) >= len(self.lines)
 
@@ -141,6 +141,6 @@ def test_the_other_worker_takes_over(files, own_broker, name, tmp_path):
 
 
 def shared(worker):
-    """Where source and sink run, once they run on different workers."""
+    """The workers of source and sink, once they are different ones."""
     on = {one: worker.running_on(one) for one in ("source", "sink")}
     return on if all(on.values()) and len(set(on.values())) == 2 else None

@@ -1,1 +1,1 @@
-"""What the client suites share: a broker to run against, stock clients to drive, and the records they carry."""
+"""Shared by the client suites: a broker to run against, stock clients to drive, and the records they carry."""

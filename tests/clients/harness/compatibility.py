@@ -30,10 +30,10 @@ COLUMNS = {
         "test_group_offsets", "test_set_group_offset", "test_reset_group_offset", "test_remove_member", "test_groups_in_state",
         "test_groups_of_type", "test_coordinator", "test_lag", "test_group_offsets_by_topic_id", "test_reassign", "test_producers",
         "test_features", "test_quorum", "test_metrics_subscriptions", "test_client_instance_id", "test_replica_log_dir", "test_end_of_epoch"},
-    "refusals": {"test_topics_that_cannot_be", "test_groups_that_cannot_be_deleted", "test_offsets_that_are_not_there",
-                 "test_a_committed_offset_that_is_not_there", "test_a_committed_offset_that_is_not_there_and_the_end",
-                 "test_a_commit_into_a_group_of_others", "test_a_topic_that_is_not_there",
-                 "test_a_session_that_is_too_short", "test_a_group_that_is_not_there"},
+    "refusals": {"test_invalid_topics", "test_groups_that_cannot_be_deleted", "test_missing_offsets",
+                 "test_missing_committed_offset", "test_missing_committed_offset_and_the_end",
+                 "test_commit_by_a_client_that_is_no_member", "test_missing_topic",
+                 "test_session_timeout_below_the_minimum", "test_missing_group"},
 }
 # Whole programs, by the folder that their tests are in.
 PROGRAMS = {"tools": "Kafka's command-line tools 4.3.0", "streams": "Kafka Streams 4.3.0", "connect": "Kafka Connect 4.3.0, distributed"}

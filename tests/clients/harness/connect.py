@@ -80,7 +80,7 @@ class Worker:
         return self.ask("GET", path)
 
     def status(self, connector):
-        """What is known of a connector; of one that was only just created that is nothing."""
+        """A connector's status; nothing for one that was created a moment ago."""
         try:
             return self.get(f"/connectors/{connector}/status")
         except urllib.error.HTTPError as error:

@@ -57,7 +57,7 @@ NO_CALL = {
     "sarama-1.61.1-as-2.1.0": {"elect_leaders", "delete_offsets", "reassignments"},
 }
 
-# Calls that not so many have, by the names of the operations: who has them.
+# Calls that only some libraries have, by the names of the operations.
 _CONFLUENT, _AIO, _FRANZ, _SARAMA, _KAFKA_GO, _KAFKAJS, _CKJS = CLIENTS[4], CLIENTS[5], GO[0], GO[1:4], GO[4], *NODE
 HAS_CALL = {
     "check_topic": {*KAFKA_PYTHON, _CONFLUENT, _AIO, *JAVA, *GO, _KAFKAJS},
@@ -106,12 +106,12 @@ if AGAINST_KAFKA:  # version 4 turns away those who speak as before 0.11, and of
 
 
 def can(client, *operations):
-    """Whether the library has a call for each of them."""
+    """True if the library has a call for each of them."""
     return NO_CALL.get(client, set()).isdisjoint(operations) and all(client in HAS_CALL.get(one, CLIENTS) for one in operations)
 
 
 class DriverError(Exception):
-    """What the client itself reported: the name of its exception and its message."""
+    """An error that the client itself reported: the name of its exception and its message."""
 
 
 # What every small JVM of the suites runs with: soon up rather than fast later; its log on stderr, if it has a logger.
@@ -201,7 +201,7 @@ class Driver:
         return at, message
 
     def call(self, op, patience=60, **arguments):
-        """What the driver answers to `op`; a DriverError if that is an error. Fails after `patience` seconds."""
+        """The driver's answer to `op`; a DriverError if that is an error. Fails after `patience` seconds."""
         self.ask(op, **arguments)
         return self.answer(patience)
 
@@ -222,13 +222,13 @@ class Driver:
         return message["ok"]
 
     def idle(self):
-        """Whether it lives and waits for a call."""
+        """True if it runs and waits for a call."""
         return self.process.poll() is None and not self.asked
 
     def produce(self, topic, records, partition=0, codec="none", acks="all", patience=60, **more):
         """Sends and waits for every acknowledgement; returns their offsets (None for acks=0).
 
-        `bears_ms`, where a library has a setting for it, is how long it bears a topic that is not there.
+        `bears_ms`, where a library has a setting for it, is how long it tries to write to a missing topic.
         """
         return self.call("produce", patience, topic=topic, partition=partition, codec=codec, acks=acks,
                          records=[to_json(r) for r in records], **more)

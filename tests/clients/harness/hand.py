@@ -6,13 +6,13 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from .process import eventually
 
 
-# What a coordinator that has just started may answer.
+# Answers of a coordinator that has just started.
 _LATER = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
           KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
 
 
 def patiently(call):
-    """What the coordinator answers as soon as it is one."""
+    """The coordinator's answer, once it is ready to give one."""
     def answered():
         try:
             return call()

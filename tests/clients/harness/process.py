@@ -1,4 +1,4 @@
-"""Processes that cannot outlive the run, and ports that nobody else will be handed meanwhile."""
+"""Processes that cannot outlive the run, and ports that no other process gets meanwhile."""
 
 import ctypes
 import random

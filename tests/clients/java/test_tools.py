@@ -45,7 +45,7 @@ def test_delete_records_and_log_dirs(broker, name, tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
-def test_what_java_compressed_kcat_reads(broker, name, codec):
+def test_kcat_reads_what_java_compressed(broker, name, codec):
     """The console producer's records, without Java on the reading side."""
     tool("org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", broker.bootstrap, "--topic", name, "--compression-codec", codec,
          data="".join(f"line {n}\n" for n in range(200)))

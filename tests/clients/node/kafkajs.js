@@ -68,7 +68,7 @@ class Reading {
   }
 }
 
-// Waits until `done` is true; false if it is not within so many milliseconds.
+// Waits until `done` is true; false if it is not within that many milliseconds.
 async function until(done, ms) {
   const deadline = Date.now() + ms
   while (!done()) {

@@ -1,7 +1,7 @@
 """A word count of Kafka Streams, at least once, whose local state is thrown away whenever it stops.
 
 What it counted is then in the changelog topic alone. Words on their way to the count pass through a repartition topic,
-which Streams empties behind itself by DeleteRecords.
+from which Streams deletes what it has read (DeleteRecords).
 """
 
 import random
@@ -45,7 +45,7 @@ class WordCount:
                               lines=self.lines, counts=self.output, config=self.config)
 
     def feed(self, words, lines, each=20):
-        """Sends so many lines of `each` of the words to every partition."""
+        """Sends that many lines of `each` of the words to every partition."""
         dice = random.Random(f"{words[0]}-{lines}")
         for partition in range(PARTITIONS):
             said = [dice.choices(words, k=each) for _ in range(lines)]

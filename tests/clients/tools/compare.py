@@ -1,4 +1,4 @@
-"""What two brokers made a tool print: made comparable, compared line by line, differences looked up in the list."""
+"""The output of a tool with two brokers: made comparable, compared line by line, differences looked up in the list."""
 
 import dataclasses
 import difflib
@@ -20,7 +20,7 @@ _BOUND = [
 
 
 def lines_of(status, printed, stage, step):
-    """What was printed, without what differs by nature; the exit status is a line of its own."""
+    """The output without the parts that differ by nature; the exit status is a line of its own."""
     broker = stage.broker
     for pattern, by in [(re.compile(rf"\b(localhost|127\.0\.0\.1):{broker.port}\b"), "HOST:PORT"),
                         (re.compile(rf"\b{broker.port}\b"), "PORT"),

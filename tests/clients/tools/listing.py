@@ -10,14 +10,14 @@ from differences import DIFFERENCES  # noqa: E402
 
 PAGE = pathlib.Path(__file__).parent / "DIFFERENCES.md"
 _HEAD = """\
-# What Kafka's command-line tools say otherwise when they talk to Ottla
+# Differences in the output of Kafka's command-line tools
 <!-- Printed by listing.py from differences/; a test compares them. -->
 
-Every command of `scenes/` prints the same with Apache Kafka 4.3.0 and with Ottla, but for these lines. `*` stands for anything.
+Every command of `scenes/` prints the same with Apache Kafka 4.3.0 and with Ottla, except for these lines. `*` stands for any text.
 """
-_KINDS = [("fault", "Faults of Ottla's", "Waiting to be mended."),
+_KINDS = [("fault", "Faults of Ottla's", "To be fixed."),
           ("not served yet", "Not served yet", "What users see until then."),
-          ("intended", "Meant so", "")]
+          ("intended", "Intended", "")]
 
 
 def _cell(texts):

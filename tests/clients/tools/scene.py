@@ -17,7 +17,7 @@ import re
 import shlex
 import time
 
-# argparse's subcommands take the address behind them, the others wherever it stands.
+# Subcommands of argparse take the address after their name, other tools in any place.
 _ADDRESS_LAST = {"kafka-cluster"}
 
 
@@ -34,7 +34,7 @@ class Step:
 
     @property
     def only_looks(self):
-        """Whether the command may be run again, as it changes nothing."""
+        """True if the command changes nothing, so that it may be run again."""
         return not self.stop and any(word in ("--describe", "describe", "--list", "list") for word in self.text.split())
 
 

@@ -47,7 +47,7 @@ def both():
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)
-def test_same_words(both, scene, tmp_path):
+def test_tools_print_the_same(both, scene, tmp_path):
     jvm, brokers, pool = both
     stages = [Stage(jvm, one, tmp_path / one.kind) for one in brokers]
     found = []
@@ -70,7 +70,7 @@ def test_same_words(both, scene, tmp_path):
     assert not found, "not in the list of differences:\n" + "\n".join(found)
 
 
-def test_every_listed_difference_is_met():
+def test_every_listed_difference_occurs():
     if _played != set(SCENES):
         pytest.skip("not all scenes were played to their end")
     never = [f"{one.command}: {line}" for one in DIFFERENCES for line in sorted(one.unmet)]

@@ -1,7 +1,7 @@
-"""Where Kafka's tools print something else when they talk to Ottla, and why.
+"""The lines that Kafka's tools print differently with Ottla, and why.
 
-An entry is Words (within a line) or Lines (whole ones); its kind says whether that is meant so, will go when the API is
-served, or is a fault of Ottla's that waits for its mending.
+An entry is Words (within a line) or Lines (whole ones). By its kind it is intended, disappears when the API is
+served, or is a fault of Ottla's that is to be fixed.
 """
 
 from .apis import APIS

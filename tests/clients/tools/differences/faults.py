@@ -1,3 +1,3 @@
-"""Faults of Ottla's that the comparison found. An entry goes when its fault is mended: the run fails as long as it stays."""
+"""Faults of Ottla's that the comparison found. When one is fixed, its entry must be removed, or the run fails."""
 
 FAULTS = []

@@ -1,4 +1,4 @@
-"""Differences that are meant so."""
+"""Differences that are intended."""
 
 from compare import Lines, Words
 
@@ -15,14 +15,14 @@ _TOPICS = [
                  "with one replica it means nothing."),
     Words("kafka-topics --describe*", "Configs: min.insync.replicas=1", "Configs:", reason="As above."),
     Lines("kafka-topics --describe --topics-with-overrides --topic two", kafka=("Topic: two*Configs:",),
-          reason="As above: a topic that nobody gave a key to has none."),
+          reason="As above: a topic without configurations of its own has none."),
     Lines("kafka-topics --list", kafka=("__consumer_offsets", "__share_group_state"),
           reason="Ottla keeps the state of its coordinators beside the topics, not in topics that users can read, write and delete."),
     Lines("kafka-get-offsets --topic-partitions :-1", kafka=("__consumer_offsets:0:*",), reason="As above."),
     Lines("kafka-console-consumer --topic __consumer_offsets*", kafka=("Processed a total of 1 messages",),
           ottla=("Processed a total of 0 messages", "ERROR Error processing message, terminating consumer process: *",
                  "org.apache.kafka.common.errors.TimeoutException"),
-          reason="As above; users see what they see of any topic that is not there."),
+          reason="As above; they are reported as missing, like any other topic."),
     Words("kafka-topics --create --topic many*", " or some brokers have all their log directories cordoned.",
           ". Ask for replication factor 1 or -1 (the default).", reason="Says what to do; no folder is ever cordoned."),
     Words("kafka-topics --create --topic dotted_name.x", "existing topic: dotted.name_x",

@@ -1,4 +1,4 @@
-"""What users of an API that is not served yet see instead."""
+"""Differences that users of APIs see which are not served yet."""
 
 from compare import Lines
 

@@ -8,7 +8,7 @@ import org.slf4j.helpers.MessageFormatter;
 import org.slf4j.spi.LoggerFactoryBinder;
 
 /**
- * Where SLF4J 1.7 looks for its backend: errors go to standard error, as with the distribution's own configuration; some
+ * The class in which SLF4J 1.7 looks for its backend: errors go to standard error, as with the distribution's own configuration; some
  * tools say only there why they failed. Warnings, which that shows too, come and go with timing and are left out.
  */
 public final class StaticLoggerBinder implements LoggerFactoryBinder {
@@ -43,7 +43,7 @@ public final class StaticLoggerBinder implements LoggerFactoryBinder {
         });
     }
 
-    /** What error(message, ...) was given: arguments one by one or as an array, a throwable last. */
+    /** Writes the arguments of error(message, ...): given one by one or as an array, a throwable last. */
     private static void write(String name, Object[] given) {
         Object[] values = new Object[Math.max(0, given.length - 1)];
         System.arraycopy(given, 1, values, 0, values.length);

@@ -96,7 +96,7 @@ public class Tools {
             input = new ByteArrayInputStream(request.path("stdin").asText().getBytes(StandardCharsets.UTF_8));
         }
 
-        /** What is written after the exit was asked for would never have been seen: some tools catch all that is thrown. */
+        /** Drops output after the exit was requested, which a process of its own would never have printed: some tools catch every exception. */
         synchronized void write(byte[] bytes, int from, int count) {
             if (status == null) output.write(bytes, from, count);
         }

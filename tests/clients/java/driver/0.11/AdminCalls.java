@@ -11,7 +11,7 @@ import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.resource.Resource;
 import org.apache.kafka.common.resource.ResourceType;
 
-/** What of the admin client has changed its form since, or came later: here neither groups nor more partitions. */
+/** Calls of the admin client that changed or came in later releases; this one has no calls for groups or more partitions. */
 class AdminCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {}
 

@@ -3,7 +3,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 
-/** What of the consumer has changed its form since, or came later. */
+/** Calls of the consumer that changed or came in later releases. */
 class ConsumerCalls {
     static ConsumerRecords<byte[], byte[]> poll(KafkaConsumer<byte[], byte[]> consumer, long ms) {
         return consumer.poll(ms);

@@ -24,7 +24,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 public class Driver {
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    /** What answers a request. */
+    /** Answers one kind of request. */
     interface Operation {
         Object answer(JsonNode request) throws Exception;
     }
@@ -57,7 +57,7 @@ public class Driver {
         }
     }
 
-    /** What the library's own jar says; the class that reads it has moved over time. */
+    /** The version in the library's jar; the class that reads it has moved over time. */
     private static String libraryVersion() throws IOException {
         Properties found = new Properties();
         try (InputStream in = KafkaConsumer.class.getResourceAsStream("/kafka/kafka-version.properties")) {
@@ -97,7 +97,7 @@ public class Driver {
         return data == null ? null : Base64.getEncoder().encodeToString(data);
     }
 
-    /** Whose configs are meant: a topic's, or a broker's if the request says so. */
+    /** The resource of a request: a topic, or a broker if the request says so. */
     static ConfigResource resource(JsonNode request) {
         return new ConfigResource(ConfigResource.Type.valueOf(request.path("kind").asText("topic").toUpperCase()), request.get("topic").asText());
     }

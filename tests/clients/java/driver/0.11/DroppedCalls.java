@@ -8,7 +8,7 @@ import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.common.config.ConfigResource;
 
-/** What Kafka 4.0 has dropped: all configs of a resource at once, those not named being reset. */
+/** Calls that Kafka 4.0 has dropped: all configs of a resource at once, which resets those that are not named. */
 class DroppedCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {
         operations.put("replace_configs", request -> {

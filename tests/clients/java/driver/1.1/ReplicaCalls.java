@@ -6,7 +6,7 @@ import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionReplica;
 
-/** What is asked of a partition's replica: to delete records (KIP-204), and its log directory (KIP-113). */
+/** Calls about a partition's replica: deletion of records (KIP-204) and its log directory (KIP-113). */
 class ReplicaCalls {
     static void offer(Supplier<AdminClient> admin, Map<String, Driver.Operation> operations) {
         operations.put("delete_records", request -> {

@@ -11,7 +11,7 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.ConsumerGroupState;
 
-/** What later releases call by other names. */
+/** Calls that later releases renamed. */
 class Renamed {
     static List<String> groups(AdminClient admin) throws Exception {
         return admin.listConsumerGroups().all().get().stream().map(group -> group.groupId()).collect(Collectors.toList());

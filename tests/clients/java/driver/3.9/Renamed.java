@@ -12,7 +12,7 @@ import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.ConsumerGroupState;
 import org.apache.kafka.common.GroupType;
 
-/** What later releases call by other names; the offset of the newest timestamp (KIP-734) and metrics subscriptions (KIP-1000) are new. */
+/** Calls that later releases renamed; the offset of the newest timestamp (KIP-734) and metrics subscriptions (KIP-1000) are new. */
 class Renamed {
     static List<String> groups(AdminClient admin) throws Exception {
         return admin.listConsumerGroups().all().get().stream().map(group -> group.groupId()).collect(Collectors.toList());
