@@ -1,5 +1,5 @@
 //! The calls every test needs: topics, metadata, offsets, committed offsets. One fixed version
-//! each; what other versions do is the registry test's business.
+//! each; the registry test covers the other versions.
 
 use std::net::SocketAddr;
 
@@ -18,22 +18,22 @@ use codec::messages::{
 
 use crate::client::Client;
 
-/// A string as the messages want it.
+/// A string in the messages' type.
 pub fn text(value: &str) -> StrBytes {
     StrBytes::from_string(value.to_owned())
 }
 
-/// A topic's name as the messages want it.
+/// A topic's name in the messages' type.
 pub fn topic_name(value: &str) -> TopicName {
     TopicName(text(value))
 }
 
-/// A group's name as the messages want it.
+/// A group's name in the messages' type.
 pub fn group_id(value: &str) -> GroupId {
     GroupId(text(value))
 }
 
-/// What the broker serves.
+/// The answer to ApiVersions.
 ///
 /// # Errors
 /// If it answers with an error.
@@ -84,7 +84,7 @@ pub fn create_topic_with(
     Ok(())
 }
 
-/// Metadata of one topic, which is not created by asking.
+/// Metadata of one topic; the request does not create it.
 ///
 /// # Errors
 /// If there is no such topic.
@@ -108,7 +108,7 @@ pub fn leader_epochs(client: &mut Client, name: &str) -> Result<Vec<i32>> {
     Ok(partitions.iter().map(|partition| partition.leader_epoch).collect())
 }
 
-/// The next offset a partition gives (`-1`), its first (`-2`), or the first at or after a time.
+/// The next offset of a partition (`-1`), its first (`-2`), or the first at or after a time.
 ///
 /// # Errors
 /// If it is refused.
@@ -144,10 +144,10 @@ pub fn init_producer_id(client: &mut Client) -> Result<(i64, i16)> {
     Ok((response.producer_id.0, response.producer_epoch))
 }
 
-/// Connects to a group's coordinator, as a client does before it speaks of the group.
+/// Connects to a group's coordinator, as a client does before its other requests about the group.
 ///
 /// # Errors
-/// If nobody listens, or the coordinator is not ready.
+/// If no process listens there, or the coordinator is not ready.
 pub fn connect_to_coordinator(address: SocketAddr, group: &str) -> Result<Client> {
     let mut client = Client::connect(address)?;
     let response = client.call(2, &FindCoordinatorRequest::default().with_key(text(group)))?;

@@ -1,8 +1,8 @@
 //! A broker under test: the real `ottla` binary, as a process of its own.
 //!
-//! Started on a folder of its own (or one it is given) and on ports nobody else has, ready when it
+//! Started on a folder of its own (or one it is given) and on ports of its own, ready when it
 //! answers ApiVersions. It can be killed, stopped and started again on the same folder and ports,
-//! keeps every line it logs, and is killed when the [`TestBroker`] is dropped: nothing is left.
+//! keeps every line it logs, and is killed when the [`TestBroker`] is dropped.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -22,7 +22,7 @@ use crate::process::{self, Memory};
 
 /// A broker gets this long to become ready, also on a busy machine.
 const READY: Duration = Duration::from_secs(30);
-/// SIGTERM promises to end within this time.
+/// SIGTERM must end it within this time.
 pub const STOP: Duration = Duration::from_secs(5);
 /// ApiVersions v0, correlation id 7, no client id, with its length prefix.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
@@ -115,7 +115,7 @@ pub fn binary() -> Result<PathBuf> {
 pub fn named_binary(variable: &str, name: &str, build: &str) -> Result<PathBuf> {
     if let Some(path) = env::var_os(variable) {
         let path = PathBuf::from(path);
-        ensure!(path.is_file(), "{variable}={} is not there", path.display());
+        ensure!(path.is_file(), "{variable}={} does not exist", path.display());
         return Ok(path);
     }
     let test = env::current_exe()?;
@@ -147,7 +147,7 @@ struct Running {
 struct Log(Arc<Mutex<Vec<String>>>);
 
 impl TestBroker {
-    /// A broker with nothing set.
+    /// A broker with default options.
     ///
     /// # Errors
     /// As [`Options::start`].
@@ -155,11 +155,11 @@ impl TestBroker {
         Options::default().start()
     }
 
-    /// Starts the stopped broker again, on the same folder and ports; says how long it took from
+    /// Starts the stopped broker again, on the same folder and ports; returns the time from
     /// exec to the first answer.
     ///
     /// # Errors
-    /// If it runs already, exits, or does not answer.
+    /// If it is running, exits, or does not answer.
     pub fn start(&mut self) -> Result<Duration> {
         ensure!(self.running.is_none(), "it runs already");
         let started = Instant::now();
@@ -196,7 +196,7 @@ impl TestBroker {
         command
     }
 
-    /// Its end, if it ended by itself; it is then stopped.
+    /// Its exit status, if it ended by itself; it then counts as stopped.
     ///
     /// # Errors
     /// If it was not running.
@@ -222,7 +222,7 @@ impl TestBroker {
         }
     }
 
-    /// SIGKILL: it gets to do nothing more.
+    /// SIGKILL.
     ///
     /// # Errors
     /// If it is not running.
@@ -231,7 +231,7 @@ impl TestBroker {
         self.reap().map(|_| ())
     }
 
-    /// SIGTERM; it must exit with 0 within [`STOP`]. Says how long it took.
+    /// SIGTERM; it must exit with 0 within [`STOP`]. Returns the time it took.
     ///
     /// # Errors
     /// If it does not.
@@ -262,22 +262,22 @@ impl TestBroker {
         self.options.environment.push((key.to_owned(), value.to_owned()));
     }
 
-    /// Where it speaks Kafka.
+    /// Address of its Kafka listener.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.number()))
     }
 
-    /// Where it speaks HTTP.
+    /// Address of its HTTP listener.
     pub fn http_address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.http.number()))
     }
 
-    /// Its data.
+    /// Its data folder.
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// Its process.
+    /// Its process id.
     ///
     /// # Errors
     /// If it is not running.
@@ -322,7 +322,7 @@ impl Drop for TestBroker {
 }
 
 impl Log {
-    /// Keeps what comes out of a pipe, on a thread that ends with it.
+    /// Keeps the lines from a pipe, on a thread that ends with it.
     fn keep(&self, pipe: impl Read + Send + 'static) -> Result<JoinHandle<()>> {
         let log = self.clone();
         let read = move || {
@@ -334,7 +334,7 @@ impl Log {
     }
 }
 
-/// Whether a broker answers ApiVersions there.
+/// True if a broker answers ApiVersions there.
 pub fn answers(address: SocketAddr) -> bool {
     let ask = || -> Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;

@@ -1,6 +1,6 @@
-//! A raw client of the wire protocol: one blocking connection, no retries, nothing hidden.
+//! A raw client of the wire protocol: one blocking connection, no retries.
 //!
-//! Requests and answers are typed by the codec, or raw bytes where a test wants to be wrong.
+//! Requests and answers are typed by the codec, or raw bytes where a test sends bad ones.
 //! Answers are matched by correlation id, in order: an answer out of order is an error.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 
 /// An answer that takes longer counts as none.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// What a test is ready to receive in one answer.
+/// The largest answer that a test accepts.
 const LIMIT_BYTES: usize = 128 << 20;
 
 /// One connection.
@@ -40,16 +40,16 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// If nobody listens.
+    /// If no process listens there.
     pub fn connect(address: SocketAddr) -> Result<Client> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         Client::over(stream)
     }
 
-    /// Connects from an address of this machine, so that the broker's log can be told apart.
+    /// Connects from an address of this machine, so that its lines in the broker's log can be recognised.
     ///
     /// # Errors
-    /// If nobody listens, or that address is not ours.
+    /// If no process listens there, or the address is not this machine's.
     pub fn connect_from(from: IpAddr, address: SocketAddr) -> Result<Client> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(from, 0).into())?;
@@ -90,7 +90,7 @@ impl Client {
         self.receive::<R>()
     }
 
-    /// Sends a request whose answer is taken later by [`Client::receive`].
+    /// Sends a request whose answer is received later by [`Client::receive`].
     ///
     /// # Errors
     /// If it cannot be encoded at this version, or the connection breaks.
@@ -145,7 +145,7 @@ impl Client {
         Ok(R::Response::decode(frame, expected.version)?)
     }
 
-    /// Requests whose answers were not taken yet.
+    /// Requests whose answers were not received yet.
     pub fn unanswered(&self) -> usize {
         self.expected.len()
     }
@@ -162,7 +162,7 @@ impl Client {
         Ok(frame.into())
     }
 
-    /// The other end's half of the conversation.
+    /// A second handle to the same socket.
     ///
     /// # Errors
     /// If the socket cannot be duplicated.

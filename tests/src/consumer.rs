@@ -16,14 +16,14 @@ use crate::records;
 /// Fetch by topic name, without a session.
 pub const FETCH_VERSION: i16 = 12;
 
-/// What one fetch of one partition asks for.
+/// A fetch of one partition.
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
-    /// Which topic.
+    /// The topic.
     pub topic: &'a str,
-    /// Which partition.
+    /// The partition.
     pub partition: i32,
-    /// From where.
+    /// The first offset.
     pub offset: i64,
     /// How long to wait for a byte.
     pub max_wait_ms: i32,
@@ -62,8 +62,8 @@ pub fn fetch(client: &mut Client, ask: &Ask<'_>) -> Result<PartitionData> {
     Ok(partition)
 }
 
-/// What a fetch saw of the records at or after an offset: whole batches come, older records in
-/// the first are for the client to drop.
+/// Records of a fetch at or after an offset: the broker sends whole batches, and clients drop older records in
+/// the first.
 ///
 /// # Errors
 /// If the batches are not sound.
@@ -79,7 +79,7 @@ pub fn seen(records: Option<Bytes>, from: i64) -> Result<Vec<Seen>> {
         .collect())
 }
 
-/// What a fetch said of the watermarks.
+/// The watermarks in a fetch's answer.
 pub fn watermarks(data: &PartitionData, asked: Instant, answered: Instant) -> Watermarks {
     Watermarks {
         partition: data.partition_index,
@@ -94,7 +94,7 @@ pub fn watermarks(data: &PartitionData, asked: Instant, answered: Instant) -> Wa
 /// Everything in a partition, from its first offset to its high watermark.
 ///
 /// # Errors
-/// If a fetch is refused, brings nothing below the high watermark, or the batches are not sound.
+/// If a fetch is refused, returns nothing although it began below the high watermark, or the batches are not sound.
 pub fn read_all(client: &mut Client, topic: &str, partition: i32) -> Result<Vec<Seen>> {
     let end = list_offset(client, topic, partition, -1)?;
     let mut next = list_offset(client, topic, partition, -2)?;

@@ -63,7 +63,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Where it is mounted.
+    /// Its mount point.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("disk")
     }
@@ -78,7 +78,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Cuts the power: nothing written from now on, or not yet synced, will be there again.
+    /// Cuts the power: everything that is written from now on, or is not synced yet, is lost.
     ///
     /// # Errors
     /// If the ioctl is refused.

@@ -1,4 +1,4 @@
-//! What the broker promised, what was read, and what must hold between the two.
+//! The broker's promises, the records that were read, and the rules between the two.
 //!
 //! A load writes down every send with its outcome ([`Entry`]), every record any reader saw
 //! ([`Seen`]) and every watermark it was told ([`Watermarks`]); afterwards each partition is read
@@ -7,7 +7,7 @@
 //! * **lost**: an acknowledged record is at its partition and offset;
 //! * **identity**: a partition and offset hold one record, for all acknowledgements and readers;
 //! * **phantom**: a record read was sent, was not refused, and is the same byte for byte;
-//! * **duplicate**: no record is there twice;
+//! * **duplicate**: no record is in the log twice;
 //! * **order**: a producer's records are in the order it sent them;
 //! * **real time**: acknowledged before another was sent means a lower offset;
 //! * **hole**: a reader sees every offset from the first it asked for, going up;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Instant;
 
-/// A record's name: which producer sent it, and as its how-manieth.
+/// A record's name: its producer and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
     /// Unique in a run.
@@ -33,47 +33,47 @@ pub struct Id {
 pub struct Entry {
     /// Its name.
     pub id: Id,
-    /// Where to.
+    /// Its partition.
     pub partition: i32,
-    /// Whether its producer asked for acks=all.
+    /// True if its producer asked for acks=all.
     pub acks_all: bool,
     /// Before the first byte was sent.
     pub invoked: Instant,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What a producer was told.
+/// The outcome of a send, as its producer learned it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is at this offset.
+    /// It was acknowledged.
     Acked {
-        /// Where.
+        /// Its offset.
         offset: i64,
         /// After the answer had arrived.
         at: Instant,
     },
     /// It is not, and will not be, in the log.
     Refused,
-    /// Nothing: it may or may not be there.
+    /// Unknown: it may be in the log or not.
     Unknown,
 }
 
 /// One record read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Where.
+    /// Its offset.
     pub offset: i64,
     /// Of its batch.
     pub leader_epoch: i32,
-    /// Its name; `None` if its bytes are not those of the record it says it is, or of none.
+    /// Its name; `None` if its bytes are not exactly those of a record that was sent.
     pub id: Option<Id>,
 }
 
-/// What one fetch said about a partition.
+/// A partition's watermarks in one fetch.
 #[derive(Debug, Clone, Copy)]
 pub struct Watermarks {
-    /// Which.
+    /// The partition.
     pub partition: i32,
     /// Before it was sent.
     pub asked: Instant,
@@ -87,20 +87,20 @@ pub struct Watermarks {
     pub high_watermark: i64,
 }
 
-/// All of it.
+/// Everything that was written down.
 #[derive(Debug, Default)]
 pub struct History {
     /// Every send.
     pub entries: Vec<Entry>,
-    /// What each reader saw of a partition, in the order it did.
+    /// The records that each reader saw of a partition, in its order.
     pub readers: Vec<(i32, Vec<Seen>)>,
     /// In any order.
     pub watermarks: Vec<Watermarks>,
-    /// Each partition from its start to its end, read after all was over.
+    /// Each partition from its start to its end, read after the load ended.
     pub log: BTreeMap<i32, Vec<Seen>>,
 }
 
-/// Violations found: one line each, of each kind the first few, and how many in all.
+/// Violations found: one line each, the first few of each kind, and their number.
 #[derive(Debug, Default)]
 pub struct Violations {
     counts: BTreeMap<&'static str, usize>,
@@ -116,12 +116,12 @@ impl Violations {
         }
     }
 
-    /// How many of this kind.
+    /// Number of violations of this kind.
     pub fn count(&self, kind: &str) -> usize {
         self.counts.get(kind).copied().unwrap_or(0)
     }
 
-    /// Whether none was found.
+    /// True if none was found.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
@@ -137,7 +137,7 @@ impl Violations {
 }
 
 impl History {
-    /// How many records were acknowledged.
+    /// Number of acknowledged records.
     pub fn acked(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Acked { .. })).count()
     }
@@ -183,7 +183,7 @@ impl History {
                 }),
                 None => found.add("lost", || {
                     format!(
-                        "{:?} was acknowledged at {}:{offset}, which is not there",
+                        "{:?} was acknowledged at {}:{offset}, which is missing",
                         entry.id, entry.partition
                     )
                 }),
@@ -197,7 +197,7 @@ impl History {
             .flat_map(|(partition, seen)| seen.iter().map(|one| ((*partition, one.offset), one.id)))
     }
 
-    /// What a reader saw is what the log holds in the end: nothing visible is taken back.
+    /// Readers saw the records that the log holds in the end: no visible record is taken back.
     fn identity(&self, found: &mut Violations) {
         let names: HashMap<(i32, i64), Option<Id>> = self.final_records().collect();
         for (partition, seen) in &self.readers {
@@ -314,7 +314,7 @@ impl History {
         }
     }
 
-    /// No answer is behind an answer that had arrived before it was asked for.
+    /// No answer is older than one that had arrived before its request was sent.
     fn never_back(&self, partition: i32, asked: &[&Watermarks], found: &mut Violations) {
         let mut by_answer = asked.to_vec();
         by_answer.sort_by_key(|one| one.answered);

@@ -16,7 +16,7 @@ use crate::producer::produce;
 use crate::records::{Content, batch};
 
 const TOPIC: &str = "honest";
-/// Few and small records, so that its own data is no part of what memory is measured.
+/// Few and small records, so that its own data does not count in the memory that is measured.
 const PACE: Duration = Duration::from_millis(5);
 
 /// The client, on a thread of its own.
@@ -27,10 +27,10 @@ pub struct Honest {
     thread: JoinHandle<Result<Vec<Duration>>>,
 }
 
-/// How long its round trips (produce, then fetch) took.
+/// Times of its round trips (produce, then fetch).
 #[derive(Debug, Clone, Copy)]
 pub struct Latency {
-    /// How many there were.
+    /// Their number.
     pub rounds: usize,
     /// Half took less.
     pub median: Duration,
@@ -44,7 +44,7 @@ impl Honest {
     /// Creates its topic and begins.
     ///
     /// # Errors
-    /// If the broker is not there.
+    /// If the broker does not answer.
     pub fn start(address: SocketAddr) -> Result<Honest> {
         let mut client = Client::connect(address)?;
         create_topic(&mut client, TOPIC, 1)?;
@@ -75,7 +75,7 @@ impl Honest {
     /// Stops it.
     ///
     /// # Errors
-    /// If anything at all went wrong for it.
+    /// If any of its requests failed.
     pub fn finish(self) -> Result<Latency> {
         self.stop.store(true, Ordering::Relaxed);
         let mut latencies = self.thread.join().map_err(|_| anyhow!("the honest client panicked"))??;

@@ -1,5 +1,5 @@
-//! What the end-to-end tests share: a real broker process, a raw client of the wire protocol, a
-//! load that remembers what it was promised, and the checker of those promises.
+//! Shared by the end-to-end tests: a real broker process, a raw client of the wire protocol, a
+//! load that remembers the broker's promises, and the checker of those promises.
 //!
 //! ```text
 //! broker    TestBroker: spawn the ottla binary, kill -9, SIGTERM, restart on the same folder and ports
@@ -10,15 +10,15 @@
 //! producer  Producer: idempotent or not, several batches in flight, retried until answered
 //! consumer  reads of one partition, batch by batch
 //! load      Load: producers and consumers on threads, writing a History
-//! history   History: every promise made and every record seen, and what must hold of them
+//! history   History: every promise made and every record seen, and the rules for them
 //! member    Member: a consumer of a group, on a thread
-//! honest    a well-behaved client that notices trouble
+//! honest    a well-behaved client that notices errors and delays
 //! disk      Disk: an ext4 of its own whose power can be cut
 //! samples   a filled request of every API
 //! ```
 //!
-//! Everything blocks and runs on threads: a test reads top to bottom. Nothing here sleeps for
-//! luck; what takes time is awaited with [`eventually!`].
+//! Everything blocks and runs on threads: a test reads top to bottom. Nothing sleeps in the
+//! hope that a time is enough; tests wait with [`eventually!`].
 
 pub mod admin;
 pub mod broker;
@@ -51,11 +51,11 @@ macro_rules! eventually {
     }};
 }
 
-/// What [`eventually!`] can wait for.
+/// A value that [`eventually!`] can wait for.
 pub trait Holds {
-    /// What the wait gives.
+    /// The type of the result.
     type Value;
-    /// The value, once it is there.
+    /// The value, once it exists.
     fn holds(self) -> Option<Self::Value>;
 }
 

@@ -1,6 +1,6 @@
 //! Producers, consumers and a committer on threads, writing a [`History`].
 //!
-//! The load outlives the broker: whoever loses the connection comes back. It is stopped when the
+//! The load outlives the broker: a part that loses its connection connects again. It is stopped when the
 //! broker is up, so that every idempotent batch gets its answer.
 
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Nothing yet, against a broker there.
+    /// An empty load, against the broker at this address.
     pub fn new(address: SocketAddr) -> Load {
         Load {
             address,
@@ -50,7 +50,7 @@ impl Load {
     /// Adds a producer.
     ///
     /// # Errors
-    /// If no thread can be had.
+    /// If no thread can be started.
     pub fn produce(&mut self, settings: Settings) -> Result<()> {
         let (stop, producer) = (Arc::clone(&self.stop), Producer::new(self.address, settings));
         self.spawn("producer", move || Ok(History { entries: producer.run(&stop)?, ..History::default() }))
@@ -59,27 +59,27 @@ impl Load {
     /// Adds a consumer that follows a partition from its start, in one session over all restarts.
     ///
     /// # Errors
-    /// If no thread can be had.
+    /// If no thread can be started.
     pub fn consume(&mut self, topic: &str, partition: i32) -> Result<()> {
         let (stop, address, topic) = (Arc::clone(&self.stop), self.address, topic.to_owned());
         let read = Arc::clone(&self.read);
         self.spawn("consumer", move || follow(address, &topic, partition, &stop, &read))
     }
 
-    /// Adds a group that commits ever higher offsets, and checks that none acknowledged is lost.
+    /// Adds a group that commits rising offsets, and checks that no acknowledged commit is lost.
     ///
     /// # Errors
-    /// If no thread can be had.
+    /// If no thread can be started.
     pub fn commit(&mut self, group: &str, topic: &str, partition: i32) -> Result<()> {
         let (stop, address) = (Arc::clone(&self.stop), self.address);
         let (group, topic) = (group.to_owned(), topic.to_owned());
         self.spawn("committer", move || keep_committing(address, (&group, &topic, partition), &stop))
     }
 
-    /// Waits until the consumers have read so many records more: the load is moving.
+    /// Waits until the consumers have read that many more records: the load is moving.
     ///
     /// # Errors
-    /// If a part of it has failed, or nothing comes for 20 s.
+    /// If a part of it has failed, or no record arrives for 20 s.
     pub fn moves(&self, records: u64) -> Result<()> {
         let (since, before) = (Instant::now(), self.read.load(Ordering::Relaxed));
         while self.read.load(Ordering::Relaxed) < before + records {
@@ -92,7 +92,7 @@ impl Load {
         Ok(())
     }
 
-    /// Stops it, waits for all answers, and reads every partition of these topics' whole log.
+    /// Stops it, waits for all answers, and reads the whole log of every partition of these topics.
     ///
     /// # Errors
     /// If any part of the load failed.
@@ -112,7 +112,7 @@ impl Load {
     }
 }
 
-/// Connects when there is no connection; `None` while nobody answers.
+/// Connects when there is no connection; `None` while the broker does not answer.
 fn connected(client: &mut Option<Client>, address: SocketAddr) -> Option<&mut Client> {
     if client.is_none() {
         match Client::connect(address) {

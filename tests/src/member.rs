@@ -1,8 +1,8 @@
 //! A consumer of a classic group, on a thread: joins, is assigned partitions, processes and
 //! commits, heartbeats, rejoins when told to, and comes back to a broker that was restarted.
 //!
-//! It writes down what a test asks of it: how often it joined, what it owns, and which offsets it
-//! processed. Killed, it just vanishes, as a process does.
+//! It records for the test how often it joined, which partitions it owns, and which offsets it
+//! processed. Killed, it vanishes without leaving, as a process does.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,22 +29,22 @@ const UNKNOWN_MEMBER_ID: i16 = 25;
 const REBALANCE_IN_PROGRESS: i16 = 27;
 const MEMBER_ID_REQUIRED: i16 = 79;
 
-/// What a member consumes, and how.
+/// Settings of a member.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Its group.
     pub group: String,
     /// The one topic of the group.
     pub topic: String,
-    /// How many partitions that has.
+    /// Number of partitions of the topic.
     pub partitions: i32,
-    /// After this long without a sign of life it is out.
+    /// Session timeout: without a heartbeat for this long it is removed.
     pub session_timeout: Duration,
     /// A static member's name (KIP-345).
     pub instance: Option<String>,
 }
 
-/// What it wrote down.
+/// Its record of its life.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
     /// Its name, given by the coordinator.
@@ -57,11 +57,11 @@ pub struct Notes {
     pub owned: Vec<i32>,
     /// When it was assigned them.
     pub since: Option<Instant>,
-    /// Where it began to read each partition, each time it was assigned it.
+    /// The offset at which it began to read each partition, for every assignment.
     pub began: BTreeMap<i32, Vec<i64>>,
     /// Offsets that it processed and committed, in its order.
     pub processed: BTreeMap<i32, Vec<i64>>,
-    /// Why it ended, if it did so by itself.
+    /// The reason for its end, if it ended by itself.
     pub failed: Option<String>,
 }
 
@@ -77,7 +77,7 @@ impl Member {
     /// Starts one.
     ///
     /// # Errors
-    /// If no thread can be had.
+    /// If no thread can be started.
     pub fn start(address: SocketAddr, settings: Settings) -> Result<Member> {
         let (stop, notes) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Notes>>::default());
         let mut consumer = Consumer {
@@ -98,12 +98,12 @@ impl Member {
         Ok(Member { stop, notes, thread: thread::Builder::new().name("member".to_owned()).spawn(body)? })
     }
 
-    /// What it wrote down so far.
+    /// Its record so far.
     pub fn notes(&self) -> Notes {
         self.notes.lock().clone()
     }
 
-    /// It vanishes without a word; what it had written down.
+    /// Kills it, so that it does not leave the group; returns its record.
     ///
     /// # Errors
     /// If it had failed before.
@@ -124,7 +124,7 @@ struct Consumer {
 }
 
 impl Consumer {
-    /// One step; whatever breaks the connection is a reason to come back, not to give up.
+    /// One step; after an error of the connection it connects again.
     fn turn(&mut self) -> Result<()> {
         let Some(mut client) =
             self.client.take().or_else(|| connect_to_coordinator(self.address, &self.settings.group).ok())
@@ -136,13 +136,13 @@ impl Consumer {
             if self.notes.lock().generation == 0 { self.join(&mut client) } else { self.work(&mut client) };
         match done {
             Ok(()) => self.client = Some(client),
-            Err(Trouble::Connection) => {}
-            Err(Trouble::Broker(error)) => return Err(error),
+            Err(StepError::Connection) => {}
+            Err(StepError::Broker(error)) => return Err(error),
         }
         Ok(())
     }
 
-    fn join(&mut self, client: &mut Client) -> Result<(), Trouble> {
+    fn join(&mut self, client: &mut Client) -> Result<(), StepError> {
         let settings = &self.settings;
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(text("range"))
@@ -167,14 +167,14 @@ impl Consumer {
                 self.notes.lock().member_id.clear();
                 return Ok(());
             }
-            code if retriable(code) => return Err(Trouble::Connection),
+            code if retriable(code) => return Err(StepError::Connection),
             code => return Err(anyhow!("JoinGroup: error {code}").into()),
         }
         self.notes.lock().member_id = answer.member_id.to_string();
         self.sync(client, &answer)
     }
 
-    fn sync(&mut self, client: &mut Client, joined: &JoinGroupResponse) -> Result<(), Trouble> {
+    fn sync(&mut self, client: &mut Client, joined: &JoinGroupResponse) -> Result<(), StepError> {
         let request = SyncGroupRequest::default()
             .with_group_id(group_id(&self.settings.group))
             .with_generation_id(joined.generation_id)
@@ -185,7 +185,7 @@ impl Consumer {
         match answer.error_code {
             0 => {}
             REBALANCE_IN_PROGRESS | UNKNOWN_MEMBER_ID | ILLEGAL_GENERATION => return Ok(()),
-            code if retriable(code) => return Err(Trouble::Connection),
+            code if retriable(code) => return Err(StepError::Connection),
             code => return Err(anyhow!("SyncGroup: error {code}").into()),
         }
         let mut assignment = answer.assignment;
@@ -207,7 +207,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// What the leader decides: partitions in turn to the members, in the order of their names.
+    /// The leader's assignment: partitions in turn to the members, in the order of their names.
     fn assignments(&self, joined: &JoinGroupResponse) -> Vec<SyncGroupRequestAssignment> {
         if joined.leader != joined.member_id {
             return Vec::new();
@@ -226,8 +226,8 @@ impl Consumer {
         members.into_iter().zip(shares).map(assignment).collect()
     }
 
-    /// Heartbeats when it is time; reads, processes and commits what there is of each partition.
-    fn work(&mut self, client: &mut Client) -> Result<(), Trouble> {
+    /// Sends a heartbeat when it is due; reads, processes and commits the new records of each partition.
+    fn work(&mut self, client: &mut Client) -> Result<(), StepError> {
         if self.beaten.elapsed() > self.settings.session_timeout / 6 {
             self.beaten = Instant::now();
             let code = self.heartbeat(client)?;
@@ -256,14 +256,14 @@ impl Consumer {
         Ok(())
     }
 
-    /// Whether the answer says that the member has to join again.
-    fn stays(&mut self, code: i16) -> Result<bool, Trouble> {
+    /// False if the answer says that the member has to join again.
+    fn stays(&mut self, code: i16) -> Result<bool, StepError> {
         let mut notes = self.notes.lock();
         match code {
             0 => return Ok(false),
             REBALANCE_IN_PROGRESS | ILLEGAL_GENERATION => {}
             UNKNOWN_MEMBER_ID => notes.member_id.clear(),
-            code if retriable(code) => return Err(Trouble::Connection),
+            code if retriable(code) => return Err(StepError::Connection),
             code => return Err(anyhow!("error {code}").into()),
         }
         notes.generation = 0;
@@ -271,7 +271,7 @@ impl Consumer {
         Ok(true)
     }
 
-    fn heartbeat(&self, client: &mut Client) -> Result<i16, Trouble> {
+    fn heartbeat(&self, client: &mut Client) -> Result<i16, StepError> {
         let notes = self.notes.lock().clone();
         let request = HeartbeatRequest::default()
             .with_group_id(group_id(&self.settings.group))
@@ -281,7 +281,7 @@ impl Consumer {
         Ok(client.call(3, &request)?.error_code)
     }
 
-    fn commit(&self, client: &mut Client, partition: i32, offset: i64) -> Result<i16, Trouble> {
+    fn commit(&self, client: &mut Client, partition: i32, offset: i64) -> Result<i16, StepError> {
         let notes = self.notes.lock().clone();
         let partition = OffsetCommitRequestPartition::default()
             .with_partition_index(partition)
@@ -311,25 +311,25 @@ impl Consumer {
     }
 }
 
-/// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR: come back later.
+/// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR: try again later.
 fn retriable(code: i16) -> bool {
     (14..=16).contains(&code)
 }
 
-/// Why a step was not done.
-enum Trouble {
+/// Reason why a step failed.
+enum StepError {
     /// The connection is gone: connect again.
     Connection,
-    /// The broker did what it must not.
+    /// The broker's answer was wrong.
     Broker(anyhow::Error),
 }
 
-impl From<anyhow::Error> for Trouble {
-    fn from(error: anyhow::Error) -> Trouble {
+impl From<anyhow::Error> for StepError {
+    fn from(error: anyhow::Error) -> StepError {
         if error.downcast_ref::<std::io::Error>().is_some() {
-            Trouble::Connection
+            StepError::Connection
         } else {
-            Trouble::Broker(error)
+            StepError::Broker(error)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ports that no other test of this machine has, whatever runs beside it.
+//! Ports that no other test on this machine has.
 //!
 //! They lie below the ephemeral range, so that no outgoing connection takes one while a broker is
 //! restarting, and each is held by a lock on a file for as long as the [`Port`] lives, so that
@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-/// Where to look: Linux hands out 32768 and above by itself.
+/// The range to choose from: Linux gives 32768 and above to outgoing connections.
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 12_000;
 
-/// A port of 127.0.0.1 that is ours until this is dropped.
+/// A port of 127.0.0.1 that is reserved until this is dropped.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -24,7 +24,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes a port nobody holds or listens on.
+    /// Reserves a port that is free.
     ///
     /// # Errors
     /// If the folder of locks cannot be written, or none is free.

@@ -1,4 +1,4 @@
-//! Signals, and what /proc says of a process.
+//! Signals, and figures of a process from /proc.
 
 use std::fs;
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Sends a signal, by its name without `SIG`. By the shell's builtin: no unsafe code, and no
-/// package that a small machine lacks.
+/// Sends a signal, by its name without `SIG`. The shell's builtin does it: no unsafe code, and no
+/// package that may be missing.
 ///
 /// # Errors
 /// If there is no such process.
@@ -22,7 +22,7 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
 /// or, unless `between_calls`, inside the kernel, waiting for a disk.
 ///
 /// # Errors
-/// If it is gone, or does not come to rest.
+/// If it has ended, or does not stop.
 pub fn freeze(pid: u32, between_calls: bool) -> Result<()> {
     signal(pid, "STOP")?;
     let at_rest = |state: char| state == 'T' || (state == 'D' && !between_calls);
@@ -58,7 +58,7 @@ pub struct Memory {
 /// Reads [`Memory`] of a process.
 ///
 /// # Errors
-/// If it is gone.
+/// If it has ended.
 pub fn memory(pid: u32) -> Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| {
@@ -71,7 +71,7 @@ pub fn memory(pid: u32) -> Result<Memory> {
 /// Makes [`Memory::peak_bytes`] start again from what is resident now.
 ///
 /// # Errors
-/// If we may not (it needs to be our own process or root).
+/// If that is not allowed (it needs to be our own process, or root).
 pub fn reset_peak(pid: u32) -> Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting VmHWM")
 }
@@ -79,7 +79,7 @@ pub fn reset_peak(pid: u32) -> Result<()> {
 /// Open file descriptors of a process.
 ///
 /// # Errors
-/// If it is gone.
+/// If it has ended.
 pub fn open_files(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }

@@ -1,8 +1,8 @@
-//! A producer that remembers what it was promised.
+//! A producer that remembers the broker's promises.
 //!
 //! Several batches are in flight. When the connection breaks or the broker says "try again", an
-//! idempotent producer connects anew and sends everything unanswered again, in order, under the
-//! same sequences, until it is answered; another one gives those up as unknown and goes on.
+//! idempotent producer connects again and resends all unanswered batches, in order, with the
+//! same sequences, until they are answered; another one counts them as unknown and goes on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -28,23 +28,23 @@ pub const PRODUCE_VERSION: i16 = 9;
 
 /// NOT_LEADER_OR_FOLLOWER and its like: nothing was written, try again.
 const RETRIABLE: [i16; 8] = [3, 5, 6, 7, 14, 15, 16, 56];
-/// What a later batch in flight is told when an earlier one was refused.
+/// The answer to a later batch in flight when an earlier one was refused.
 const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 
-/// How a producer behaves.
+/// Settings of a producer.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to.
+    /// Its topic.
     pub topic: String,
-    /// Round robin over these.
+    /// Partitions, used in turn.
     pub partitions: Vec<i32>,
     /// 1 or -1.
     pub acks: i16,
-    /// Whether to number its batches, and to send them again.
+    /// True: it numbers its batches and resends them.
     pub idempotent: bool,
     /// Batches unanswered at once; at most 5 for idempotence.
     pub in_flight: usize,
-    /// Unique in a run: its records bear it.
+    /// Unique in a run; part of its records' names.
     pub number: u32,
 }
 
@@ -57,7 +57,7 @@ struct Pending {
     batch: Bytes,
 }
 
-/// The producer and what it knows.
+/// The producer.
 #[derive(Debug)]
 pub struct Producer {
     settings: Settings,
@@ -87,7 +87,7 @@ impl Producer {
         }
     }
 
-    /// Produces until told to stop, then until all is answered; gives what came of each record.
+    /// Produces until told to stop, then until every request is answered; returns the outcome of each record.
     ///
     /// # Errors
     /// If a record is refused for good, or nothing gets through for 30 s.
@@ -107,7 +107,7 @@ impl Producer {
         Ok(self.entries)
     }
 
-    /// Fills the window and takes one answer.
+    /// Fills the window and receives one answer.
     fn turn(&mut self, more: bool) -> Result<Turn> {
         if self.client.is_none() && self.connect().is_err() {
             return Ok(Turn::Broken);
@@ -126,7 +126,7 @@ impl Producer {
         }
     }
 
-    /// Connects, gets an identity if need be, and sends again what is unanswered.
+    /// Connects, gets a producer id if it needs one, and resends unanswered batches.
     fn connect(&mut self) -> Result<()> {
         let mut client = Client::connect(self.address)?;
         if self.settings.idempotent && self.identity.is_none() {
@@ -181,7 +181,7 @@ impl Producer {
                 self.conclude(|index| Outcome::Acked { offset: base + index as i64, at });
                 Ok(Turn::Answered)
             }
-            // Not for good: as with a broken connection, all is sent again (or given up) in order.
+            // Temporary: as after a broken connection, everything is resent (or given up) in order.
             code if RETRIABLE.contains(&code) => Ok(Turn::Broken),
             code => {
                 let refused =
@@ -193,7 +193,7 @@ impl Producer {
         }
     }
 
-    /// Notes what came of the oldest batch.
+    /// Records the outcome of the oldest batch.
     fn conclude(&mut self, outcome: impl Fn(usize) -> Outcome) {
         let Some(pending) = self.pending.pop_front() else { return };
         let acks_all = self.settings.acks == -1;
@@ -222,7 +222,7 @@ pub fn request(topic: &str, partition: i32, acks: i16, batch: Bytes) -> ProduceR
     ProduceRequest::default().with_acks(acks).with_timeout_ms(10_000).with_topic_data(vec![topic])
 }
 
-/// What an answer to [`request`] says.
+/// Error code and base offset in an answer to [`request`].
 ///
 /// # Errors
 /// If it is about no partition.
@@ -231,7 +231,7 @@ pub fn only_partition(answer: ProduceResponse) -> Result<PartitionProduceRespons
     partitions.next().context("Produce: no answer")
 }
 
-/// Sends one batch and gives its answer.
+/// Sends one batch and returns its answer.
 ///
 /// # Errors
 /// If the connection breaks.

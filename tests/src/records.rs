@@ -1,8 +1,8 @@
-//! Record batches (magic 2, uncompressed), written and read here once more.
+//! Record batches (magic 2, uncompressed), written and read by code of the tests' own.
 //!
-//! On purpose not the codec's: what the broker checks and patches is judged by code that cannot
-//! be wrong in the same way, and a batch that lies must be possible to build. Each [`Id`] has one
-//! content ([`Content::of`]): bytes that come back differ by not one bit, null and empty included.
+//! The codec is not used on purpose: the broker's checks and patches are judged by code that does not
+//! share its mistakes, and tests must be able to build a batch that lies. Each [`Id`] has one
+//! content ([`Content::of`]), which must come back bit by bit, null and empty included.
 
 use anyhow::{Context, Result, ensure};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -14,7 +14,7 @@ pub const HEADER: usize = 61;
 /// Timestamps of contents start here: 2024-01-01, in Unix milliseconds.
 const EPOCH_MS: i64 = 1_704_067_200_000;
 
-/// Who produces, as a batch says.
+/// The producer named in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sequenced {
     /// From InitProducerId.
@@ -67,7 +67,7 @@ impl Content {
         }
     }
 
-    /// The name it bears, if it is what a record of that name must be.
+    /// Its name, if its bytes are exactly those of the record of that name.
     pub fn id(&self) -> Option<Id> {
         let (_, name) = self.headers.first()?;
         let (producer, sequence) = std::str::from_utf8(name.as_deref()?).ok()?.split_once('/')?;
@@ -118,7 +118,7 @@ fn record(out: &mut BytesMut, offset_delta: i64, timestamp_delta: i64, content: 
     out.put_slice(&body);
 }
 
-/// Sets length and checksum to what the rest of the batch is, lies included.
+/// Sets length and checksum to match the rest of the batch, lies included.
 pub fn seal(batch: &mut BytesMut) {
     let length = batch.len() as i32 - 12;
     batch[8..12].copy_from_slice(&length.to_be_bytes());
@@ -129,18 +129,18 @@ pub fn seal(batch: &mut BytesMut) {
 /// A record read back.
 #[derive(Debug, Clone)]
 pub struct Read {
-    /// Where.
+    /// Its offset.
     pub offset: i64,
     /// Of its batch.
     pub leader_epoch: i32,
-    /// What it is.
+    /// Its content.
     pub content: Content,
 }
 
 /// Reads whole batches; a last one that is cut off is left out, as Kafka's clients do.
 ///
 /// # Errors
-/// If a batch is not what it says: magic, checksum, counts, offsets, leftover bytes.
+/// If a batch contradicts its header: magic, checksum, counts, offsets, leftover bytes.
 pub fn read(mut bytes: Bytes) -> Result<Vec<Read>> {
     let mut out = Vec::new();
     while bytes.len() >= 12 {

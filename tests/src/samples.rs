@@ -1,7 +1,7 @@
 //! A filled request of every API that the broker serves, at every version the codec can write.
 //!
-//! Filled: every array has an element and every string a letter, so that each length and count is
-//! there to be falsified. An API that is advertised and not here fails the registry test.
+//! Filled: every array has an element and every string a letter, so that each length and count can
+//! be falsified. An advertised API without a sample fails the registry test.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -38,7 +38,7 @@ use crate::client::Client;
 use crate::history::Id;
 use crate::records::{Content, batch};
 
-/// The topic that the samples speak of. It may be there or not.
+/// The topic in the samples. It may exist or not.
 pub const TOPIC: &str = "samples";
 
 /// One API's samples.
@@ -261,7 +261,7 @@ fn find_coordinator(version: i16) -> FindCoordinatorRequest {
     FindCoordinatorRequest::default().with_key(text("g"))
 }
 
-/// A group of its own for each version, so that nobody waits for another member.
+/// A group of its own for each version, so that no request waits for another member.
 fn join_group(version: i16) -> JoinGroupRequest {
     let protocol =
         JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(Bytes::from_static(b"m"));

@@ -1,5 +1,5 @@
 //! Leader epochs as clients use them to notice lost records (KIP-320): they rise when the broker was killed, older ones
-//! are fenced, and each end of an epoch can be asked for. Needs a process that can be killed, hence not with the APIs.
+//! are fenced, and the end of each epoch can be looked up. It needs a process to kill, so it is not with the other tests of the APIs.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -80,15 +80,15 @@ fn a_killed_brokers_epoch_is_over() -> Result<()> {
     ensure!(after > before, "epoch {after} after {before}");
     append(&mut client, 2)?;
 
-    // Who still believes in the old leader is told so, and who is ahead of it too.
+    // A client with an older leader epoch is fenced, and one with a newer epoch is refused too.
     assert_eq!(fetch(&mut client, 0, before, -1)?.error_code, FENCED_LEADER_EPOCH);
     assert_eq!(fetch(&mut client, 0, after + 1, -1)?.error_code, UNKNOWN_LEADER_EPOCH);
     assert_eq!(fetch(&mut client, 0, after, -1)?.error_code, 0);
-    // Where each epoch ended.
+    // The end of each epoch.
     assert_eq!(end_of(&mut client, before)?, (before, 3));
     assert_eq!(end_of(&mut client, after)?, (after, 5));
     assert_eq!(end_of(&mut client, after + 1)?, (-1, -1));
-    // Who has records that the old leader lost has to go back to where its epoch ended.
+    // A client with records that the old leader lost has to go back to the end of its epoch.
     let diverging = fetch(&mut client, 4, after, before)?;
     assert_eq!((diverging.error_code, diverging.diverging_epoch.epoch), (0, before));
     assert_eq!(diverging.diverging_epoch.end_offset, 3);

@@ -18,7 +18,7 @@ struct Ended {
 }
 
 impl Ended {
-    /// It failed, and said all of these in one message.
+    /// It failed, and one message contains all of these.
     fn complains_about(&self, parts: &[&str]) -> Result<()> {
         ensure!(self.code.is_some_and(|code| code != 0), "exit code {:?}: {}", self.code, self.said);
         let errors: Vec<&str> = self.said.lines().filter(|line| is_error(line)).collect();
@@ -31,19 +31,19 @@ impl Ended {
     }
 }
 
-/// Log lines below ERROR may be there; everything else is a message.
+/// Log lines below ERROR are ignored; everything else is a message.
 fn is_error(line: &str) -> bool {
     let quiet = ["INFO", "WARN", "DEBUG"];
     !line.trim().is_empty() && !quiet.iter().any(|level| line.contains(level))
 }
 
-/// Starts a broker that must not come to run.
+/// Starts a broker that must fail to start.
 fn start(data: &Path, more: &[&str]) -> Result<Ended> {
     let (port, http) = (Port::take()?, Port::take()?);
     let (listen, http) = (format!("127.0.0.1:{}", port.number()), format!("127.0.0.1:{}", http.number()));
     let mut command = Command::new(binary()?);
     command.arg("serve").arg("--data").arg(data);
-    // A flag may be there once.
+    // A flag may be given only once.
     if !more.contains(&"--listen") {
         command.arg("--listen").arg(&listen);
     }
@@ -79,7 +79,7 @@ fn a_port_that_is_taken() -> Result<()> {
     start(folder.path(), &["--http", &address])?.complains_about(&[&address, "in use", "--http"])
 }
 
-/// By another broker that runs there, which is not disturbed.
+/// By another broker, which goes on.
 #[test]
 fn a_folder_that_is_locked() -> Result<()> {
     let broker = TestBroker::start_new()?;
@@ -151,7 +151,7 @@ fn bumped(text: &str) -> Option<String> {
 }
 
 #[test]
-fn a_key_that_nobody_knows() -> Result<()> {
+fn an_unknown_key() -> Result<()> {
     let folder = folder()?;
     start(folder.path(), &["--override", "num.partitoins=3"])?.complains_about(&[
         "num.partitoins",

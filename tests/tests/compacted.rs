@@ -1,4 +1,4 @@
-//! Topics with `cleanup.policy=compact`, as a client sees them: what they refuse of a producer (KIP-467), what is left.
+//! Topics with `cleanup.policy=compact`, as a client sees them: the records that they refuse (KIP-467), and the records that remain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use ottla_tests::consumer::{Ask, fetch};
 use ottla_tests::eventually;
 
 const INVALID_RECORD: i16 = 87;
-/// Of a timestamp: the end of the log.
+/// ListOffsets' timestamp for the end of the log.
 const LATEST: i64 = -1;
 
 /// A broker with a topic of every policy, two partitions each.
@@ -173,7 +173,7 @@ fn of_each_key_the_newest_record_is_left_also_after_a_kill() -> Result<()> {
     newest.remove("key-0");
     let expected: BTreeSet<_> =
         newest.into_iter().map(|(key, (offset, value))| (offset, key, Some(value))).collect();
-    // What deletes may be seen for a while, what it deletes may not.
+    // A tombstone may be visible for a while, the record that it deletes may not.
     let is_clean = |client: &mut Client| -> Result<bool> {
         let left: BTreeSet<_> =
             left(client, "states")?.into_iter().filter(|(.., value)| value.is_some()).collect();

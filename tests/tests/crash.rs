@@ -19,8 +19,8 @@ fn cycles() -> Result<usize> {
     env::var("OTTLA_CRASH_CYCLES").map_or(Ok(30), |cycles| cycles.parse().context("OTTLA_CRASH_CYCLES"))
 }
 
-/// Two idempotent producers over all partitions, one that is not, one with acks=1 on a partition
-/// of its own; consumers beside them; a group that commits.
+/// Two idempotent producers over all partitions, one that is not idempotent, one with acks=1 on a partition
+/// of its own; consumers; a group that commits.
 fn load(broker: &TestBroker) -> Result<Load> {
     let mut load = Load::new(broker.address());
     let settings = |number, idempotent, acks, partitions: Vec<i32>| Settings {
@@ -53,7 +53,7 @@ fn nothing_acknowledged_is_lost_by_kill_9() -> Result<()> {
     let since = Instant::now();
     for cycle in 0..cycles()? {
         load.moves(1).with_context(|| format!("in cycle {cycle}"))?;
-        // Kills fall at ever other moments of the load, also just after a start.
+        // Each kill is at another moment of the load, also just after a start.
         std::thread::sleep(Duration::from_millis((cycle as u64 * 37) % 250));
         broker.kill_9()?;
         slowest = slowest.max(broker.start()?);

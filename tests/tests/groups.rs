@@ -1,5 +1,5 @@
-//! Groups: who vanishes is replaced within the session timeout, nothing is skipped, and a broker's
-//! restart that is shorter than that is no reason to rebalance.
+//! Groups: a member that vanishes is replaced within the session timeout, no record is skipped, and a restart of the
+//! broker that is shorter than the session timeout causes no rebalance.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ fn ends(broker: &TestBroker) -> Result<BTreeMap<i32, i64>> {
 }
 
 #[test]
-fn who_vanishes_is_replaced_within_the_session_timeout() -> Result<()> {
+fn a_member_that_vanishes_is_replaced_within_the_session_timeout() -> Result<()> {
     let session = Duration::from_secs(2);
     let broker = broker()?;
     let load = load(&broker)?;
@@ -82,14 +82,14 @@ fn who_vanishes_is_replaced_within_the_session_timeout() -> Result<()> {
     let since = Instant::now();
     eventually!(10, other.notes().owned.len() == PARTITIONS as usize, "the other owns all six");
     let took = since.elapsed();
-    // It may have been heard of last just before it died; the rest is the rebalance itself.
+    // Its last heartbeat may have been just before it died; the rest of the time is for the rebalance.
     ensure!(took < session + Duration::from_secs(1), "it took {took:?}");
     let heir = other.notes();
     for partition in &dead.owned {
         let next =
             dead.processed.get(partition).and_then(|offsets| offsets.last()).map_or(0, |last| last + 1);
         let began = heir.began.get(partition).and_then(|began| began.last()).copied();
-        // A commit may have been answered to nobody, right at the end.
+        // The broker may have answered a commit that the dead member never received.
         ensure!(
             began.is_some_and(|began| began >= next),
             "partition {partition} went on at {began:?}, not {next}"
@@ -101,7 +101,7 @@ fn who_vanishes_is_replaced_within_the_session_timeout() -> Result<()> {
     eventually!(10, nothing_skipped(&[dead.clone(), other.notes()], &ends).is_ok(), "all is processed");
     let last = other.kill()?;
     eprintln!("the other member owned all after {took:?}; {} records", ends.values().sum::<i64>());
-    // Beyond what the dead one had begun, nobody processed a record twice.
+    // Except for the records that the dead member had begun, no record was processed twice.
     let twice: usize = last
         .processed
         .values()

@@ -1,4 +1,4 @@
-//! Bytes from a stranger: the connection gets Kafka's error or is closed, one log line names the
+//! Hostile bytes: the connection gets Kafka's error or is closed, one log line names the
 //! peer and the reason, memory grows by less than 16 MiB, and a well-behaved client beside it
 //! notices nothing.
 
@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-/// Where strangers come from, so that the log tells them from the honest client.
+/// The address of hostile clients, so that the log distinguishes them from the honest one.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const MAY_GROW_BYTES: u64 = 16 << 20;
 
@@ -39,14 +39,14 @@ fn broker() -> Result<TestBroker> {
         .start()
 }
 
-/// Runs a campaign against a broker with an honest client beside it, and holds it to the promises
+/// Runs a campaign against a broker with an honest client beside it, and checks the promises
 /// about memory and about that client.
 fn beside_an_honest_client(
     name: &str,
     broker: &TestBroker,
     campaign: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    // One campaign at a time, or they would measure each other.
+    // One campaign at a time, as each measures the whole process.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock();
     let honest = Honest::start(broker.address())?;
@@ -73,7 +73,7 @@ fn stranger(broker: SocketAddr) -> Result<Client> {
     Client::connect_from(STRANGER, broker)
 }
 
-/// Whether the broker closes the connection, having answered nothing.
+/// True if the broker closes the connection without an answer.
 fn is_closed(client: &Client) -> Result<bool> {
     client.set_patience(Duration::from_secs(10))?;
     let mut rest = Vec::new();
@@ -84,7 +84,7 @@ fn is_closed(client: &Client) -> Result<bool> {
     }
 }
 
-/// Frames that are none, or that no request can be.
+/// Frames that are malformed, or cannot be a request.
 fn broken_frames() -> Vec<(&'static str, Vec<u8>)> {
     let name = Some(StrBytes::from_static_str("stranger"));
     let whole = |key, version, body: &[u8]| {
@@ -115,8 +115,8 @@ fn broken_frames() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Its connection from an address of strangers, and what the broker's log says about it from here on: a port may come
-/// up again, and with it the line about whoever had it before.
+/// A connection from the hostile address, and the log lines about it from here on: a port may be
+/// used again, and the log then has lines about the client that had it before.
 fn watched_stranger(broker: &TestBroker) -> Result<(Client, impl Fn() -> Vec<String> + '_)> {
     let older = broker.lines().len();
     let client = stranger(broker.address())?;
@@ -126,7 +126,7 @@ fn watched_stranger(broker: &TestBroker) -> Result<(Client, impl Fn() -> Vec<Str
 }
 
 #[test]
-fn what_is_no_request_is_closed_with_one_line_that_says_why() -> Result<()> {
+fn a_malformed_request_closes_its_connection_with_one_line_that_says_why() -> Result<()> {
     let broker = broker()?;
     for (what, bytes) in broken_frames() {
         let (mut client, lines) = watched_stranger(&broker)?;
@@ -137,7 +137,7 @@ fn what_is_no_request_is_closed_with_one_line_that_says_why() -> Result<()> {
         ensure!(lines.len() == 1, "{what}: {} lines: {lines:#?}", lines.len());
         ensure!(lines[0].contains("reason"), "{what}: no reason in {}", lines[0]);
     }
-    // A frame cut off by its sender's end.
+    // A frame that ends early because its sender closes.
     let (mut client, lines) = watched_stranger(&broker)?;
     client.send_raw(&[0, 0, 1, 0, 0, 3, 0, 1, 0, 0])?;
     drop(client);
@@ -146,7 +146,7 @@ fn what_is_no_request_is_closed_with_one_line_that_says_why() -> Result<()> {
 }
 
 #[test]
-fn random_bytes_harm_nobody() -> Result<()> {
+fn random_bytes_do_no_harm() -> Result<()> {
     let broker = broker()?;
     let seed = rand::random();
     eprintln!("seed {seed}");
@@ -156,7 +156,7 @@ fn random_bytes_harm_nobody() -> Result<()> {
             let mut bytes = vec![0; random.random_range(1..3_000)];
             random.fill_bytes(&mut bytes);
             if round % 2 == 0 && bytes.len() > 8 {
-                // A length and a key that are right, so that the noise gets further.
+                // A valid length and key, so that the noise reaches the decoder.
                 let length = bytes.len() as u32 - 4;
                 bytes[..4].copy_from_slice(&length.to_be_bytes());
                 bytes[4..6].copy_from_slice(&(round as u16 / 2 % 64).to_be_bytes());
@@ -173,7 +173,7 @@ fn random_bytes_harm_nobody() -> Result<()> {
     })
 }
 
-/// Reads to the end, whatever comes.
+/// Reads to the end and ignores errors.
 fn drain(client: &Client) -> Result<()> {
     client.set_patience(Duration::from_secs(10))?;
     match client.stream()?.read_to_end(&mut Vec::new()) {
@@ -219,11 +219,11 @@ fn every_length_and_count_of_every_request_may_lie() -> Result<()> {
     })
 }
 
-/// Sends every lie about one API; each is answered or closes the connection. How many there were.
+/// Sends every lie about one API; each is answered or closes the connection. Returns their number.
 fn lies(broker: SocketAddr, sample: &Sample, versions: &[i16]) -> Result<u64> {
     let mut client = stranger(broker)?;
     let mut sent = 0;
-    // What the client itself asks the broker to wait for may take longer than we wait.
+    // A request may ask the broker to wait for longer than the test does.
     let may_wait = ["Fetch", "JoinGroup", "SyncGroup"].contains(&sample.name);
     let patience = Duration::from_millis(if may_wait { 30 } else { 10_000 });
     client.set_patience(patience)?;
@@ -269,12 +269,12 @@ fn falsified(body: &Bytes) -> Vec<Vec<u8>> {
     all
 }
 
-/// INVALID_PARTITIONS, or POLICY_VIOLATION for what the broker allows at most.
+/// INVALID_PARTITIONS, or POLICY_VIOLATION for more than the broker allows.
 fn refused(code: Option<i16>) -> bool {
     matches!(code, Some(37 | 44))
 }
 
-/// What a client may ask for in a well-formed request can be too much as well.
+/// A well-formed request can ask for too much as well.
 #[test]
 fn more_partitions_than_a_machine_can_hold_are_refused() -> Result<()> {
     let broker = broker()?;
@@ -307,7 +307,7 @@ const MESSAGE_TOO_LARGE: i16 = 10;
 const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
 const INVALID_RECORD: i16 = 87;
 
-/// Batches that lie, and what Kafka says to each.
+/// Batches that lie, and Kafka's answer to each.
 fn lying_batches() -> Vec<(&'static str, BytesMut, &'static [i16])> {
     let records: Vec<Content> = (0..5).map(|sequence| Content::of(Id { producer: 0, sequence })).collect();
     let sound = || batch(&records, None);
@@ -364,7 +364,7 @@ fn lying_batches() -> Vec<(&'static str, BytesMut, &'static [i16])> {
 }
 
 #[test]
-fn batches_that_lie_are_refused_and_leave_nothing() -> Result<()> {
+fn batches_that_lie_are_refused_and_not_stored() -> Result<()> {
     let broker = broker()?;
     let mut client = stranger(broker.address())?;
     create_topic(&mut client, "lies", 1)?;
@@ -384,7 +384,7 @@ fn batches_that_lie_are_refused_and_leave_nothing() -> Result<()> {
     Ok(())
 }
 
-/// 256 MiB of zeros in a quarter of a MiB, where records must be looked at and where not.
+/// 256 MiB of zeros in a quarter of a MiB, where records are parsed and where they are not.
 #[test]
 fn decompression_bombs_do_not_go_off() -> Result<()> {
     let broker = broker()?;
@@ -421,7 +421,7 @@ fn bomb() -> Result<Bytes> {
     Ok(sound.freeze())
 }
 
-/// Sockets that announce much and send little, or nothing at all.
+/// Sockets that announce large frames and send little or nothing.
 #[test]
 fn trickling_connections_cost_next_to_nothing() -> Result<()> {
     let broker = broker()?;

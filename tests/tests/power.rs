@@ -1,5 +1,5 @@
-//! Power cuts. With syncs as they are nothing acknowledged with acks=all is lost; with syncs
-//! skipped on purpose it is seen to be lost, so the first result means something.
+//! Power failures. With syncs, no record acknowledged with acks=all is lost; with syncs
+//! skipped on purpose records are seen to be lost, so the first result means something.
 //!
 //! The disk is an ext4 image that is cut off under the running broker (see `ottla_tests::disk`).
 //! Without root the tests say that they are skipped. `OTTLA_POWER_CUTS` makes it a longer campaign.
@@ -85,8 +85,8 @@ fn power_cuts_take_nothing_that_was_acknowledged() -> Result<()> {
     broker.kill_9()
 }
 
-/// The whole machine is off at once. The broker is frozen first, anywhere, also in the middle of a
-/// sync: it must not answer anybody after the cut, as no machine does. (ext4 may report a sync as
+/// The whole machine is off at once. The broker is frozen first, at any place, also in the middle of a
+/// sync: it must not answer after the cut, as no machine does. (ext4 may report a sync as
 /// done that the cut interrupted.)
 fn dies_with_its_disk(broker: &mut TestBroker, disk: &Disk) -> Result<()> {
     freeze(broker.pid()?, false)?;
@@ -94,7 +94,7 @@ fn dies_with_its_disk(broker: &mut TestBroker, disk: &Disk) -> Result<()> {
     broker.kill_9()
 }
 
-/// The disk is gone and the broker goes on. It must find out, answer nobody, and end by itself, with
+/// The disk is gone and the broker goes on. It must notice, answer no request, and end by itself, with
 /// an error code and a line that says why.
 fn loses_its_disk(broker: &mut TestBroker, disk: &Disk) -> Result<()> {
     freeze(broker.pid()?, true)?;
@@ -127,7 +127,7 @@ fn without_syncs_acknowledged_records_are_seen_to_be_lost() -> Result<()> {
     std::thread::sleep(Duration::from_millis(300));
     dies_with_its_disk(&mut broker, &disk)?;
     disk.power_on()?;
-    // The fence notices, so that nobody goes on without knowing; then we want to see what is gone.
+    // The fence notices the loss and stops the start; the test then accepts it, to see which records are gone.
     ensure!(broker.start().is_err(), "it started as if nothing was lost");
     ensure!(
         !broker.lines_with("--accept-data-loss").is_empty(),
@@ -146,7 +146,7 @@ fn without_syncs_acknowledged_records_are_seen_to_be_lost() -> Result<()> {
 }
 
 #[test]
-fn a_sync_or_write_that_fails_is_the_end_and_loses_nothing() -> Result<()> {
+fn a_failed_sync_or_write_ends_the_process_and_loses_nothing() -> Result<()> {
     let binary = faulty_binary()?;
     for fault in ["fail-sync=50", "fail-write=50"] {
         let folder = tempfile::tempdir()?;

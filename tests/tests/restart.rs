@@ -1,4 +1,4 @@
-//! A restart on the same folder: what was acknowledged, who was who, and what was agreed is still so.
+//! A restart on the same folder: acknowledged records, ids and groups are still the same.
 
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,7 @@ fn sigterm_under_load_ends_within_five_seconds_and_loses_nothing() -> Result<()>
 }
 
 #[test]
-fn sequences_survive_both_ends() -> Result<()> {
+fn sequences_survive_a_stop_and_a_kill() -> Result<()> {
     for end in [End::Terminate, End::Kill] {
         let mut broker = TestBroker::start_new()?;
         let mut client = Client::connect(broker.address())?;
@@ -98,7 +98,7 @@ fn sequences_survive_both_ends() -> Result<()> {
         ensure!((next.error_code, next.base_offset) == (0, 5), "{end:?}: the next batch: {next:?}");
         let old = Sequenced { producer_id, producer_epoch: producer_epoch - 1, base_sequence: 6 };
         let fenced = produce(&mut client, TOPIC, 0, -1, batch(&records(6, 1), Some(old)).freeze());
-        // An epoch below 0 is no epoch at all; only a later one can be fenced.
+        // An epoch below 0 means none; only an epoch from 0 on can be fenced.
         ensure!(fenced.is_ok_and(|answer| answer.error_code != 0), "{end:?}: an older epoch was accepted");
         ensure!(read_all(&mut client, TOPIC, 0)?.len() == 6, "{end:?}: not six records");
     }
@@ -129,7 +129,7 @@ fn leader_epoch_rises_after_a_crash_and_only_then() -> Result<()> {
 }
 
 #[test]
-fn names_offsets_and_groups_are_the_same_afterwards() -> Result<()> {
+fn topics_offsets_and_groups_survive_a_restart() -> Result<()> {
     for end in [End::Terminate, End::Kill] {
         let mut broker = TestBroker::start_new()?;
         let mut client = Client::connect(broker.address())?;
@@ -160,7 +160,7 @@ fn names_offsets_and_groups_are_the_same_afterwards() -> Result<()> {
     Ok(())
 }
 
-/// acks=1 and acks=0 promise less, and what reached the log before kill -9 is there all the same.
+/// acks=1 and acks=0 promise less, yet records that reached the log before kill -9 survive it.
 #[test]
 fn acks_one_survives_a_kill() -> Result<()> {
     let mut broker = TestBroker::start_new()?;
@@ -185,9 +185,9 @@ fn acks_one_survives_a_kill() -> Result<()> {
     Ok(())
 }
 
-/// What was read once can be read again: a fetch after the kill serves nothing else at its offset.
+/// A record that was read can be read again: a fetch after the kill returns the same record at its offset.
 #[test]
-fn deleted_and_created_again_is_another_topic() -> Result<()> {
+fn a_topic_that_is_deleted_and_created_again_is_another_one() -> Result<()> {
     use codec::messages::DeleteTopicsRequest;
     use ottla_tests::admin::topic_name;
     for end in [End::Terminate, End::Kill] {

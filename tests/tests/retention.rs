@@ -40,7 +40,7 @@ fn span(client: &mut Client, topic: &str) -> Result<(i64, i64)> {
 }
 
 #[test]
-fn records_go_by_age_whatever_their_timestamps_say() -> Result<()> {
+fn records_are_deleted_by_age_whatever_their_timestamps_say() -> Result<()> {
     let broker = broker()?;
     let mut client = Client::connect(broker.address())?;
     create_topic_with(&mut client, "short", 1, &[("retention.ms", "400")])?;
@@ -78,7 +78,7 @@ fn a_partition_keeps_as_many_bytes_as_it_may() -> Result<()> {
     Ok(())
 }
 
-/// What DescribeLogDirs says of the topic's first partition.
+/// Size of the topic's first partition in DescribeLogDirs.
 fn size(client: &mut Client, name: &str) -> Result<i64> {
     let answer = client.call(4, &DescribeLogDirsRequest::default().with_topics(None))?;
     let result = answer.results.first().context("no log dir")?;
@@ -87,7 +87,7 @@ fn size(client: &mut Client, name: &str) -> Result<i64> {
     Ok(topic.partitions.first().context("no partition")?.partition_size)
 }
 
-/// Asks for deletion below each offset of partition 0; the answers' error codes and log starts.
+/// Deletes records below each offset of partition 0; returns the answers' error codes and log starts.
 fn delete_records(client: &mut Client, asked: &[(&str, i64)]) -> Result<Vec<(i16, i64)>> {
     let topic = |(name, offset): &(&str, i64)| {
         let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(*offset);
@@ -101,7 +101,7 @@ fn delete_records(client: &mut Client, asked: &[(&str, i64)]) -> Result<Vec<(i16
 }
 
 #[test]
-fn records_are_deleted_on_request_and_stay_so() -> Result<()> {
+fn records_deleted_on_request_stay_deleted() -> Result<()> {
     let mut broker = broker()?;
     let mut client = Client::connect(broker.address())?;
     create_topic_with(&mut client, "a", 1, &[])?;
@@ -126,13 +126,13 @@ fn records_are_deleted_on_request_and_stay_so() -> Result<()> {
     Ok(())
 }
 
-/// Bytes of the files in the folder, but for the write-ahead log's, which are used again.
+/// Bytes of the files in the folder, without those of the write-ahead log, which are reused.
 fn table_bytes(folder: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.path().extension().is_some_and(|extension| extension == "sst") {
-            // It may have gone meanwhile.
+            // It may have been removed meanwhile.
             sum += entry.metadata().map_or(0, |metadata| metadata.len());
         }
     }
@@ -141,7 +141,7 @@ fn table_bytes(folder: &Path) -> Result<u64> {
 
 #[test]
 fn a_deleted_topics_space_is_back_within_a_minute() -> Result<()> {
-    // With every default: nothing waits for the next look of retention, which is minutes away.
+    // With every default: space does not wait for the next check of retention, which is minutes away.
     let broker = Options::default().start()?;
     let mut client = Client::connect(broker.address())?;
     create_topic_with(&mut client, "large", 1, &[])?;

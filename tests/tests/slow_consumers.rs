@@ -19,7 +19,7 @@ use ottla_tests::producer::produce;
 const TOPIC: &str = "large";
 const SLOW: usize = 1000;
 const ASKED_BYTES: i32 = 55 << 20;
-/// Beyond the budget of fetches: buffers of a thousand connections, and what the allocator keeps.
+/// Memory beyond the budget of fetches: buffers of a thousand connections, and pages that the allocator keeps.
 const MAY_GROW_BYTES: u64 = (256 + 64) << 20;
 
 fn request() -> FetchRequest {
@@ -65,7 +65,7 @@ fn a_thousand_slow_consumers_take_bounded_memory_and_leave_room_for_others() -> 
         }
         thread::sleep(Duration::from_secs(1).saturating_sub(second.elapsed()));
     }
-    // Someone who reads what it asked for gets all of it meanwhile.
+    // A client that reads its answers gets all records meanwhile.
     let end = list_offset(&mut client, TOPIC, 0, -1)?;
     let mut other = Client::connect(broker.address())?;
     let data = fetch(&mut other, &Ask { topic: TOPIC, partition: 0, offset: end - 1, max_wait_ms: 0 })?;

@@ -30,7 +30,7 @@ fn sound() -> History {
     history
 }
 
-/// What is found after the sound history was changed.
+/// Violations found after a change of the sound history.
 fn found(change: impl FnOnce(&mut History)) -> Vec<&'static str> {
     let mut history = sound();
     change(&mut history);
@@ -47,7 +47,7 @@ fn a_sound_history_has_no_violations() {
 }
 
 #[test]
-fn an_acknowledged_record_that_is_not_there_is_lost() {
+fn a_missing_acknowledged_record_is_lost() {
     assert_eq!(found(|history| _ = log(history).pop()), ["identity", "lost"]);
 }
 
@@ -67,7 +67,7 @@ fn a_record_that_a_reader_saw_and_the_log_lost_is_found() {
 }
 
 #[test]
-fn bytes_nobody_sent_are_a_phantom() {
+fn bytes_that_were_never_sent_are_a_phantom() {
     let damaged = |history: &mut History| {
         log(history)[5].id = None;
         history.entries[5].outcome = Outcome::Unknown;
@@ -84,7 +84,7 @@ fn bytes_nobody_sent_are_a_phantom() {
 }
 
 #[test]
-fn a_record_that_is_there_twice_is_found() {
+fn a_record_that_is_stored_twice_is_found() {
     let found = found(|history| {
         let id = log(history)[5].id;
         log(history).push(Seen { offset: 6, leader_epoch: 1, id });
@@ -106,7 +106,7 @@ fn a_producer_out_of_order_is_found() {
 #[test]
 fn an_offset_below_one_acknowledged_before_is_found() {
     let found = found(|history| {
-        // Of different producers: nothing but real time says which comes first.
+        // Of different producers: only real time decides which comes first.
         let log = log(history);
         (log[4].id, log[5].id) = (log[5].id, log[4].id);
         history.readers.clear();
