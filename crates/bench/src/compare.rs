@@ -1,6 +1,6 @@
-//! Ottla beside Apache Kafka: the same load on one, then on the other, A B A B, each time on a fresh folder.
+//! Compares Ottla with Apache Kafka: the same load on one, then on the other, A B A B, each time on a fresh folder.
 //!
-//! A machine that slows down slows both of a pair, so what counts is the ratio within a pair; the medians are
+//! A machine that slows down slows both of a pair, so the ratio within a pair counts; the medians are
 //! of those ratios. A load that fails on one broker is reported, and the others go on.
 
 mod broker;
@@ -19,7 +19,7 @@ use crate::report::{self, Metric};
 use crate::run::{self, Target};
 use crate::{Common, print, seconds, write_json};
 
-/// What is compared when nothing is named.
+/// The loads if none are named.
 const LOADS: &[&str] = &[
     "produce-1k",
     "produce-100b",
@@ -36,7 +36,7 @@ pub(crate) struct Compare {
     /// Runs of each broker per load.
     #[arg(long, default_value_t = 5)]
     pairs: u32,
-    /// Which brokers.
+    /// The brokers.
     #[arg(long, value_delimiter = ',', default_value = "kafka,ottla")]
     brokers: Vec<Kind>,
     /// Ottla's binary.
@@ -51,10 +51,10 @@ pub(crate) struct Compare {
     /// Kafka's jars.
     #[arg(long, value_name = "FOLDER")]
     kafka_libs: PathBuf,
-    /// An existing folder for what the brokers write; the pid of a running broker is in `*.pid` there.
+    /// An existing folder for the brokers' files; the pid of a running broker is in `*.pid` there.
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
-    /// What to say about the run at the top of the output, such as date and commit.
+    /// Text about the run for the top of the output, such as date and commit.
     #[arg(long, default_value = "")]
     about: String,
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! One non-blocking connection: requests queued and written with few system calls, frames read in place.
 //!
 //! Small requests are gathered in one buffer; a large body is written from where it was built, never
-//! copied. What is read stays in one buffer until it is a whole frame. Who waits for the socket is
-//! [`crate::poller`]'s business.
+//! copied. Bytes that are read stay in one buffer until they are a whole frame. Waiting for the socket is
+//! left to [`crate::poller`].
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read as _, Write as _};
@@ -17,9 +17,9 @@ use codec::frame;
 const SHARED_FROM: usize = 4096;
 /// Pieces per writev; Linux takes up to 1024.
 const PIECES: usize = 64;
-/// What is read at first; it grows with the frames.
+/// First size of the read buffer; it grows with the frames.
 const INBOX_BYTES: usize = 16 << 10;
-/// No answer may be longer.
+/// Longest answer that is accepted.
 const FRAME_LIMIT: usize = 256 << 20;
 
 #[derive(Debug)]
@@ -42,10 +42,10 @@ impl Piece {
 pub(crate) struct Connection {
     stream: TcpStream,
     outbox: VecDeque<Piece>,
-    /// How much of the first piece was written.
+    /// Bytes of the first piece that were written.
     written: usize,
     inbox: Vec<u8>,
-    /// What of `inbox` was read from the socket and not handed out yet.
+    /// The part of `inbox` that was read from the socket and not returned yet.
     unread: Range<usize>,
 }
 
@@ -58,7 +58,7 @@ impl Connection {
         Ok(Connection { stream, outbox: VecDeque::new(), written: 0, inbox: Vec::new(), unread: 0..0 })
     }
 
-    /// The socket, to be waited for.
+    /// The socket, for the poller.
     pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -78,7 +78,7 @@ impl Connection {
         self.outbox.push_back(Piece::Shared(body.clone()));
     }
 
-    /// Writes as much as the socket takes; says whether that was everything.
+    /// Writes as much as the socket takes; true if that was everything.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES];
@@ -129,7 +129,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next whole frame of what was read, without its length; [`Connection::frame`] shows it.
+    /// The next whole frame that was read, without its length; [`Connection::frame`] shows it.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Range<usize>>> {
         let unread = &self.inbox[self.unread.clone()];
         if let Some(prefix) = unread.first_chunk::<4>() {
@@ -146,7 +146,7 @@ impl Connection {
         Ok(None)
     }
 
-    /// Moves what was read to the front, and sees to it that a frame of this size fits.
+    /// Moves unread bytes to the front, and makes room for a frame of this size.
     fn make_room(&mut self, frame_bytes: usize) {
         self.inbox.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
@@ -160,14 +160,14 @@ impl Connection {
         &self.inbox[range]
     }
 
-    /// Gives back the memory of its buffers, until they are needed again.
+    /// Frees the memory of its buffers, until they are needed again.
     pub(crate) fn forget_buffers(&mut self) {
         self.inbox = Vec::new();
         self.unread = 0..0;
         self.outbox = VecDeque::new();
     }
 
-    /// Waits for one answer and takes it: for what happens before a load. A copy.
+    /// Waits for one answer and returns a copy of it: for calls before a load.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Bytes> {
         self.stream.set_nonblocking(false)?;
         self.queue(request, &Bytes::new());

@@ -1,7 +1,7 @@
 //! A consuming connection: fetches all its partitions in one session (KIP-227), one request at a time, as the
 //! Java client does.
 //!
-//! Nothing may be missing: every batch must begin where the one before it ended, and have the size that was
+//! No batch may be missing: each must begin where the one before it ended, and have the size that was
 //! produced.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::tally::{Counts, Tally};
 /// As Java's `fetch.max.wait.ms`.
 const MAX_WAIT_MS: u32 = 500;
 
-/// What all consumers of a load have in common.
+/// Settings that all consumers of a load share.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
     pub(crate) topic: &'a str,
@@ -26,7 +26,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) fetch_bytes: u32,
     pub(crate) records_per_batch: u32,
     pub(crate) batch_bytes: usize,
-    /// Where each partition ends; a consumer that arrives there begins anew if `again`. Empty: it waits for more.
+    /// The end of each partition; a consumer that reaches it starts again if `again`. Empty: it waits for more.
     pub(crate) ends: Vec<i64>,
     pub(crate) again: bool,
 }
@@ -90,7 +90,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Takes an answer, if it is whole, and queues the next fetch; says whether there was one.
+    /// Takes an answer, if it is whole, and queues the next fetch; false if there was none.
     pub(crate) fn receive(&mut self, now: u64, reading: &Reading, tally: &mut Tally) -> Result<bool> {
         self.connection.fill()?;
         let Some(range) = self.connection.next_frame()? else { return Ok(false) };
@@ -118,7 +118,7 @@ impl Consumer {
         Ok(true)
     }
 
-    /// Whether every partition was read to its end.
+    /// True if every partition was read to its end.
     pub(crate) fn is_done(&self, ends: &[i64]) -> bool {
         self.positions
             .iter()

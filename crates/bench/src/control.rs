@@ -1,4 +1,4 @@
-//! The few typed calls around a load: create a topic, ask where its partitions end.
+//! The few typed calls around a load: create a topic, look up the ends of its partitions.
 
 use std::net::SocketAddr;
 
@@ -12,12 +12,12 @@ use codec::{Request, Response as _};
 
 use crate::connection::Connection;
 
-/// How we call ourselves.
+/// The driver's client id.
 const CLIENT_ID: &str = "ottla-bench";
 /// Partitions asked for per request.
 const PARTITIONS: usize = 1000;
 
-/// A connection for calls that are waited for.
+/// A connection for blocking calls.
 #[derive(Debug)]
 pub(crate) struct Control(Connection);
 
@@ -50,7 +50,7 @@ impl Control {
             result.error_code,
             result.error_message
         );
-        // Apache Kafka answers before its own partitions are there.
+        // Apache Kafka answers before its partitions are ready.
         for _ in 0..1200 {
             if self.end_offsets(name, partitions).is_ok() {
                 return Ok(());
@@ -100,7 +100,7 @@ pub(crate) fn api_versions() -> Result<BytesMut> {
     framed(ApiVersionsRequest::KEY, 0, 1, &body)
 }
 
-/// A name as the messages want it.
+/// A name in the messages' type.
 pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }

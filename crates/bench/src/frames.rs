@@ -20,7 +20,7 @@ use crate::clock::wall_ms;
 use crate::control::{framed, topic_name};
 use crate::loads::Load;
 
-/// The last version that names topics by their names; what it says is what newer ones say.
+/// The last version that names topics by name; its fields mean the same as in newer ones.
 pub(crate) const PRODUCE_VERSION: i16 = 12;
 /// As for produce; it has fetch sessions (KIP-227).
 pub(crate) const FETCH_VERSION: i16 = 12;
@@ -28,7 +28,7 @@ pub(crate) const FETCH_VERSION: i16 = 12;
 const BATCHES: usize = 8;
 /// The tag sections of partition, topic and request.
 const TAIL: [u8; 3] = [0, 0, 0];
-/// Where the correlation id stands in a frame: behind length, key and version.
+/// Position of the correlation id in a frame: after length, key and version.
 const CORRELATION_AT: usize = 8;
 /// How long the broker may wait for its replicas, in ms.
 const TIMEOUT_MS: i32 = 30_000;
@@ -38,14 +38,14 @@ const TIMEOUT_MS: i32 = 30_000;
 pub(crate) struct ProduceFrames {
     head: Vec<u8>,
     partition_at: usize,
-    /// Each with the tail of the frame behind it.
+    /// Each followed by the end of the frame.
     batches: Vec<Bytes>,
     /// Size of every batch.
     pub(crate) batch_bytes: usize,
 }
 
 impl ProduceFrames {
-    /// Builds those of `load`.
+    /// Builds the requests of `load`.
     pub(crate) fn build(topic: &str, load: &Load) -> Result<ProduceFrames> {
         let batches = match load.compression {
             Compression::None => (0..BATCHES).map(|_| batch(load)).collect(),
@@ -92,8 +92,8 @@ fn batch(load: &Load) -> Bytes {
     builder.build()
 }
 
-/// Words out of a thousand, each of seven letters and a space: the codecs shrink them two- to fourfold, as they do with
-/// what users send.
+/// Words out of a thousand, each of seven letters and a space: the codecs shrink them two- to fourfold, like the
+/// records of most users.
 fn fill_with_words(value: &mut [u8]) {
     for word in value.chunks_mut(8) {
         let mut number = rand::rng().random_range(0..1000_u32);
@@ -119,7 +119,7 @@ fn uvarint_bytes(value: usize) -> usize {
     bits.div_ceil(7).max(1) as usize
 }
 
-/// What a fetch request asks for.
+/// The fields of a fetch request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FetchTerms {
     /// KIP-227: 0 opens a session.

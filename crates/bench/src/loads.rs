@@ -1,7 +1,7 @@
 //! The loads: one table, and how a load is written on the command line.
 //!
 //! `NAME` or `NAME:key=value,key=value`, for instance `produce-1k:acks=all,partitions=100`. A load in the
-//! table is nothing but a set of values of these keys; every key may be set on every load.
+//! table is a set of values of these keys; every key may be set on every load.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -9,12 +9,12 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail, ensure};
 use codec::records::Compression;
 
-/// What is done.
+/// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Producers, with tailing consumers beside them if `consumers` is not 0.
+    /// Producers, with tailing consumers if `consumers` is not 0.
     Stream,
-    /// Consumers that read from the beginning what was produced before.
+    /// Consumers that read records from before the load, from the beginning.
     CatchUp,
     /// Connections on which nothing happens.
     Idle,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 /// A load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Load {
-    /// What is done.
+    /// The kind of load.
     pub(crate) kind: Kind,
     /// Records per batch; a request carries one batch.
     pub(crate) records: u32,
@@ -45,7 +45,7 @@ pub(crate) struct Load {
     pub(crate) rate: u32,
     /// Tailing consumers, each on a connection of its own.
     pub(crate) consumers: u32,
-    /// The most that one fetch may bring, in bytes.
+    /// Limit of one fetch, in bytes.
     pub(crate) fetch_bytes: u32,
     /// To be produced: in all instead of for a time (if not 0), or before catching up.
     pub(crate) volume_mib: u32,
@@ -101,12 +101,12 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("volume",          Load { volume_mib: 20 << 10, ..KIB64 },                   "20 GiB as produce-1k: bytes written to disk"),
 ];
 
-/// A load and how it was asked for.
+/// A load and its text on the command line.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     /// As on the command line.
     pub(crate) text: String,
-    /// What it means.
+    /// The load.
     pub(crate) load: Load,
 }
 
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn bad_loads_are_refused() {
         let wrong = [
             "nothing",
             "produce-1k:acks=2",

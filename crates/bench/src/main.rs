@@ -5,9 +5,9 @@
 //!          │      tally     frames, responses
 //!          └─► process, report        compare   both brokers in turn, and the ratios
 //! ```
-//! Batches are built once and sent as they are, and answers are read by hand: no client library stands
-//! between the figures and the broker. Latency is counted from when a request was due. Every load fails if
-//! a record that was sent was not acknowledged, or one that was acknowledged is not there.
+//! Batches are built once and sent as they are, and answers are read by hand: no client library
+//! influences the figures. Latency is counted from the time at which a request was due. A load fails if
+//! a record that was sent was not acknowledged, or an acknowledged one is missing.
 
 mod clock;
 mod compare;
@@ -60,26 +60,26 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// Where the broker listens.
+    /// Address of the broker.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9092")]
     broker: SocketAddr,
     /// Its process, if it is on this machine: for processor time, memory and bytes written.
     #[arg(long)]
     pid: Option<u32>,
-    /// How it is called in the output.
+    /// Its name in the output.
     #[arg(long, default_value = "broker")]
     label: String,
     #[command(flatten)]
     common: Common,
 }
 
-/// What `run` and `compare` have in common.
+/// Options of both `run` and `compare`.
 #[derive(Debug, Args)]
 struct Common {
     /// Seconds measured per load.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Seconds of the same load before them. A JVM needs about ten until its compiler is done.
+    /// Seconds of the same load before the measurement. A JVM needs about ten until its compiler is done.
     #[arg(long, default_value_t = 10.0)]
     warmup: f64,
     /// A file to which a line of JSON is appended per load; without it they go to the output.
@@ -133,7 +133,7 @@ fn seconds(value: f64) -> Result<Duration> {
 fn allow_many_sockets() {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Refused: then a load with many connections says what it lacked.
+    // Refused: a load with many connections then fails with the reason.
     let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 

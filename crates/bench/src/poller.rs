@@ -1,6 +1,6 @@
 //! Waits for many sockets at once and for a point in time, to the nanosecond (ppoll; epoll_wait rounds up to milliseconds).
 //!
-//! Level-triggered: what was not read or written yet is reported again, so nobody has to drain a socket.
+//! Level-triggered: a socket that was not read or written yet is reported again, so a socket need not be drained.
 
 use std::net::TcpStream;
 use std::num::NonZeroU64;
@@ -56,7 +56,7 @@ impl Poller {
         epoll::modify(&self.epoll, socket, EventData::new_u64(token as u64), flags).context("epoll_ctl")
     }
 
-    /// Waits at most this long; what is ready is appended to `ready`.
+    /// Waits at most this long; ready sockets are appended to `ready`.
     pub(crate) fn wait(&mut self, nanos: u64, ready: &mut Vec<Ready>) -> Result<()> {
         let mut timeout = timespec(nanos);
         if !nanos.is_multiple_of(MILLISECOND) {

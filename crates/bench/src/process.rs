@@ -1,4 +1,4 @@
-//! What /proc says of a process: processor time, memory, bytes written.
+//! Figures of a process from /proc: processor time, memory, bytes written.
 
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     Ok(Usage {
         cpu_s: cpu_seconds(&read("stat")?).context("/proc/…/stat")?,
         resident_bytes,
-        // The kernel notes the peak now and then, so it may lag behind.
+        // The kernel updates the peak only now and then, so it may be too low.
         peak_bytes: kib("VmHWM:").context("VmHWM")?.max(resident_bytes),
         written_bytes: read("io").ok().and_then(|io| field(&io, "write_bytes:")),
     })
@@ -41,7 +41,7 @@ pub(crate) fn own_cpu_s() -> Result<f64> {
     Ok(usage(std::process::id())?.cpu_s)
 }
 
-/// Processor time of the whole machine in use so far, in seconds; time that a hypervisor took away counts too.
+/// Processor time of the whole machine so far, without idle time, in seconds; time that a hypervisor took away counts too.
 pub(crate) fn machine_cpu_s() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
@@ -52,18 +52,18 @@ pub(crate) fn machine_cpu_s() -> f64 {
     used as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// Lets [`Usage::peak_bytes`] start again. Needs the process's owner or root.
+/// Resets [`Usage::peak_bytes`]. Needs the process's owner or root.
 pub(crate) fn reset_peak(pid: u32) -> bool {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
 }
 
-/// The number behind a name that starts a line.
+/// The number after a name at the start of a line.
 fn field(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// utime + stime: the 14th and 15th field, counted behind the name, which may hold anything.
+/// utime + stime: the 14th and 15th field, counted after the name, which may contain any byte.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let behind_name = stat.rsplit_once(") ")?.1;
     let mut fields = behind_name.split_whitespace().skip(11);
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_found_behind_a_hostile_name() {
+    fn cpu_time_is_found_after_a_hostile_name() {
         let stat = "77 (a) b (c) S 1 77 77 0 -1 4194560 100 0 0 0 250 150 0 0 20 0 7 0 100 0 0";
         let ticks = rustix::param::clock_ticks_per_second() as f64;
         assert_eq!(cpu_seconds(stat), Some(400.0 / ticks));

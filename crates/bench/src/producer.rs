@@ -1,4 +1,4 @@
-//! A producing connection: its partitions in turn, so many requests unanswered at most.
+//! A producing connection: it writes to its partitions in turn, with a limit of unanswered requests.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ pub(crate) struct Producer {
     end: u32,
     next: u32,
     correlation: i32,
-    /// Of each unanswered request its correlation id and when it was due.
+    /// Correlation id and due time of each unanswered request.
     in_flight: VecDeque<(i32, u64)>,
     limit: usize,
-    /// Due, but the limit does not let them go yet.
+    /// Due requests that wait because of the limit.
     waiting: VecDeque<u64>,
     each: Counts,
 }
@@ -53,7 +53,7 @@ impl Producer {
         })
     }
 
-    /// Sends the next request, which is due at `due`, or keeps it until an answer makes room.
+    /// Sends the next request, which is due at `due`, or holds it until an answer makes room.
     pub(crate) fn send(&mut self, due: u64, frames: &mut ProduceFrames, tally: &mut Tally) {
         if self.in_flight.len() >= self.limit {
             self.waiting.push_back(due);
@@ -77,7 +77,7 @@ impl Producer {
         }
     }
 
-    /// Takes what answers there are, and sends what waited for them; says how many there were.
+    /// Takes the answers that arrived, and sends requests that waited for them; returns the number of answers.
     pub(crate) fn receive(
         &mut self,
         now: u64,
@@ -99,12 +99,12 @@ impl Producer {
         Ok(answers)
     }
 
-    /// Requests that may be unanswered.
+    /// Limit of unanswered requests.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether nothing is unanswered or waits.
+    /// True if no request is unanswered or waits.
     pub(crate) fn is_quiet(&self) -> bool {
         self.in_flight.is_empty() && self.waiting.is_empty()
     }

@@ -30,7 +30,7 @@ impl Latency {
     }
 }
 
-/// What a run showed.
+/// Figures of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Figures {
     /// Of the window.
@@ -39,25 +39,25 @@ pub(crate) struct Figures {
     pub(crate) acked: Counts,
     /// Fetched in the window.
     pub(crate) fetched: Counts,
-    /// Produced in all.
+    /// All that was produced.
     pub(crate) produced: Counts,
     /// Records produced before a load that only reads.
     pub(crate) filled_records: Option<u64>,
     /// From due to acknowledged.
     pub(crate) ack: Option<Latency>,
-    /// From due to fetched, or of a fetch when nobody produces.
+    /// From due to fetched, or of a fetch if there are no producers.
     pub(crate) delivery: Option<Latency>,
     /// Processor time of the broker in the window.
     pub(crate) cpu_s: Option<f64>,
-    /// Our own.
+    /// That of the driver.
     pub(crate) driver_cpu_s: f64,
-    /// Of everything else on the machine, the kernel's own threads included: a figure is worth little if this is much.
+    /// Of everything else on the machine, the kernel's own threads included: the figures mean little if this is high.
     pub(crate) other_cpu_s: Option<f64>,
     /// Resident memory of the broker when the window ended.
     pub(crate) resident_bytes: Option<u64>,
-    /// The most it was during the load.
+    /// Its maximum during the load.
     pub(crate) peak_bytes: Option<u64>,
-    /// What the broker caused to be written to disk, from before the load to its end.
+    /// Bytes that the broker caused to be written to disk, from before the load to its end.
     pub(crate) written_bytes: Option<u64>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Figures {
 pub(crate) type Metric = (&'static str, f64);
 
 impl Figures {
-    /// Those that the driver knows by itself.
+    /// The figures without those of the broker's process.
     pub(crate) fn of(tally: &Tally, seconds: f64) -> Figures {
         Figures {
             seconds,
@@ -84,10 +84,10 @@ impl Figures {
         }
     }
 
-    /// Everything that was measured, by name. `…_us` are microseconds, MB and GB are powers of ten, MiB of two.
+    /// All figures by name. `…_us` are microseconds, MB and GB are powers of ten, MiB of two.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         let mut all: Vec<Metric> = vec![("seconds", self.seconds)];
-        // The side that was asked for answers: a producer's, unless nobody produced.
+        // The producers' latency, or that of the fetches if there were no producers.
         let main = if self.acked.requests > 0 { self.acked } else { self.fetched };
         self.rates(main, ["mb_per_s", "records_per_s", "requests_per_s"], &mut all);
         if self.acked.requests > 0 {

@@ -1,7 +1,7 @@
-//! Reads just enough of the answers: errors, and where fetched batches begin and end.
+//! Reads only the needed parts of answers: errors, and the first and last offsets of fetched batches.
 //!
-//! By hand and without allocating, because at 100 000 answers a second the driver would otherwise be what
-//! is measured. Layouts: Produce and Fetch response, version 12, one topic per request.
+//! By hand and without allocating, because at 100 000 answers a second the driver itself would otherwise be
+//! measured. Layouts: Produce and Fetch response, version 12, one topic per request.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use codec::ErrorCode;
@@ -57,7 +57,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Correlation id and the tags behind it.
+    /// Correlation id and the tags after it.
     fn header(&mut self) -> Result<i32> {
         let correlation = self.i32()?;
         self.skip_tags()?;
@@ -91,7 +91,7 @@ pub(crate) fn produced(frame: &[u8]) -> Result<i32> {
     Ok(correlation)
 }
 
-/// A fetch answer but for its partitions.
+/// A fetch answer without its partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fetched {
     pub(crate) correlation: i32,
@@ -222,7 +222,7 @@ mod tests {
         for cut in 0..19 {
             assert!(produced(&produce[..cut]).is_err(), "cut at {cut}");
         }
-        // The last byte is the count of tags, which nobody asks for.
+        // The last byte is the count of tags, which is not read.
         for cut in 0..fetch.len() - 1 {
             assert!(fetched(&fetch[..cut], |_, _| Ok(())).is_err(), "cut at {cut}");
         }

@@ -1,4 +1,4 @@
-//! One load against one running broker: its topic, what has to be there before, the run, the figures.
+//! One load against one running broker: its topic, the records it needs, the run, the figures.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::report::Figures;
 use crate::stream::{Span, Stream};
 use crate::tally::Tally;
 
-/// Where a broker is, and how long to look at it.
+/// A broker's address, and the times of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
@@ -43,7 +43,7 @@ pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
     figures.with_context(|| format!("load {}", spec.text))
 }
 
-/// Fills a broker, lets `restart` kill it and start it again, and looks whether everything is still there.
+/// Fills a broker, lets `restart` kill it and start it again, and checks that no record is missing.
 ///
 /// # Errors
 /// As [`run`], or if a record is missing afterwards.
@@ -77,7 +77,7 @@ fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Me
     Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
 }
 
-/// Where the partitions end.
+/// The ends of the partitions.
 ///
 /// # Errors
 /// If they do not hold exactly what was acknowledged.
@@ -156,18 +156,18 @@ fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
     Ok((topic, control))
 }
 
-/// As much as it takes to send so many MiB, without a warm-up.
+/// The time it takes to send that many MiB, without a warm-up.
 fn volume(mib: u32) -> Span {
     Span { warmup: 0, window: u64::MAX / 2, sent_bytes: u64::from(mib) << 20 }
 }
 
-/// What was written stays in the page cache until it is on disk; then everything is dropped.
+/// Waits until the page cache is written to disk, then drops it.
 fn drop_page_cache() -> Result<()> {
     rustix::fs::sync();
     fs::write("/proc/sys/vm/drop_caches", "3").context("dropping the page cache (needs root)")
 }
 
-/// How long a broker must have written nothing to count as settled.
+/// A broker that wrote nothing for this long counts as settled.
 fn quiet(target: &Target) -> Duration {
     target.window.min(Duration::from_secs(1))
 }
@@ -191,7 +191,7 @@ struct Meter {
 struct Edge {
     at: u64,
     broker: Usage,
-    /// Processor time of ours, and of the whole machine.
+    /// Processor time of the driver, and of the whole machine.
     own_cpu_s: f64,
     machine_cpu_s: f64,
 }
@@ -224,7 +224,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Reads once more; first, if asked to, waits until the broker wrote nothing for so long (sixty times that at most).
+    /// Reads once more; first, if asked to, waits until the broker wrote nothing for that long (sixty times that at most).
     fn settle(&mut self, quiet: Option<Duration>) -> Result<()> {
         for _ in 0..60 {
             let before = self.usage()?;

@@ -1,11 +1,11 @@
-//! Runs producers and consumers on one thread until the measured time is over and everything is accounted for.
+//! Runs producers and consumers on one thread until the measured time is over and every record is accounted for.
 //!
 //! ```text
 //! warm-up ──► window ──► drain
 //! ```
-//! A paced request is due by the schedule, whether or not its connection can take it: latency counts from
-//! there. After the window no request is begun, but every one that was must be answered, and every record
-//! acknowledged must reach the consumers.
+//! A paced request is due by the schedule, even if its connection cannot take it yet: latency counts from
+//! that time. After the window no request is begun, but all begun ones must be answered, and every acknowledged
+//! record must reach the consumers.
 
 use std::net::SocketAddr;
 
@@ -20,19 +20,19 @@ use crate::poller::{Poller, Ready};
 use crate::producer::Producer;
 use crate::tally::Tally;
 
-/// What is outstanding after the window must come within this time.
+/// Outstanding answers and records must arrive within this time after the window.
 const DRAIN: u64 = 60 * SECOND;
 /// How long to wait for sockets when nothing is due.
 const IDLE: u64 = SECOND / 10;
 
-/// When to stop.
+/// The times of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     /// Nanoseconds before the window.
     pub(crate) warmup: u64,
     /// Nanoseconds of the window.
     pub(crate) window: u64,
-    /// The window also ends when so many bytes were sent.
+    /// The window also ends when that many bytes were sent.
     pub(crate) sent_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Stream<'a> {
     poller: Poller,
     producers: Vec<Producer>,
     consumers: Vec<Consumer>,
-    /// Whether the socket of each connection is watched for room to write.
+    /// For each connection: true if its socket is watched for room to write.
     blocked: Vec<bool>,
     frames: ProduceFrames,
     reading: Reading<'a>,
@@ -51,12 +51,12 @@ pub(crate) struct Stream<'a> {
     /// Paced requests scheduled so far, from `origin` on.
     scheduled: u64,
     origin: u64,
-    /// Nothing new is begun.
+    /// No new request is begun.
     draining: bool,
 }
 
 impl<'a> Stream<'a> {
-    /// Connects all.
+    /// Opens all connections.
     pub(crate) fn open(
         address: SocketAddr,
         load: &Load,
@@ -146,7 +146,7 @@ impl<'a> Stream<'a> {
         (0..self.blocked.len()).try_for_each(|token| self.flush(token))
     }
 
-    /// Sends what is due by now; says when the next request is.
+    /// Sends the requests that are due; returns the time of the next one.
     fn pace(&mut self, now: u64) -> Result<u64> {
         if self.rate == 0 || self.producers.is_empty() {
             return Ok(now + IDLE);
@@ -205,7 +205,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Whether a load that only reads, and only once, has read everything.
+    /// True if a load that only reads, and only once, has read everything.
     fn read_all(&self) -> bool {
         let reading = &self.reading;
         !reading.ends.is_empty()

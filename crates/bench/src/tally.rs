@@ -1,4 +1,4 @@
-//! What is counted while a load runs, and when what was sent had been due.
+//! Counts of a running load, and the due times of the batches that were sent.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 /// Latencies above are counted as this: one minute, in nanoseconds.
 const LONGEST: u64 = 60_000_000_000;
 
-/// Requests, and what was in them.
+/// Requests, and their records and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) requests: u64,
@@ -25,14 +25,14 @@ impl Counts {
     }
 }
 
-/// One direction: what was acknowledged, or what was fetched.
+/// One direction: acknowledged or fetched records.
 #[derive(Debug)]
 pub(crate) struct Flow {
     /// From the first request to the last.
     pub(crate) total: Counts,
     /// Answered inside the measured window.
     pub(crate) measured: Counts,
-    /// Of what was due inside the window, in nanoseconds, whenever the answer came.
+    /// Latency of the requests that were due inside the window, in nanoseconds, whenever the answer arrived.
     pub(crate) latency: Histogram<u64>,
 }
 
@@ -54,13 +54,13 @@ pub(crate) struct Tally {
     pub(crate) acked: Flow,
     /// Received by consumers; each consumer counts.
     pub(crate) fetched: Flow,
-    /// Per partition, when each of its batches had been due, in the order of their offsets. Kept only for
+    /// Per partition, the due time of each of its batches, in the order of their offsets. Kept only for
     /// tailing consumers.
     pub(crate) due: Vec<Vec<u64>>,
 }
 
 impl Tally {
-    /// Nothing yet; the window is still to come.
+    /// Empty counts, before the window.
     pub(crate) fn new() -> Result<Tally> {
         let window = u64::MAX..u64::MAX;
         Ok(Tally {
@@ -91,7 +91,7 @@ impl Tally {
         }
     }
 
-    /// The way of one batch, or of one fetch, to a consumer.
+    /// Adds the latency of one batch, or one fetch, to a consumer.
     pub(crate) fn delivery(&mut self, due: u64, now: u64) {
         if self.window.contains(&due) {
             self.fetched.latency.saturating_record(now.saturating_sub(due));

@@ -1,4 +1,4 @@
-//! Every load, short, against the real broker: it works, reports, and what it reports is so. No figure is judged.
+//! Every load, short, against the real broker: it works, and its report is true. No figure is judged.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use ottla_tests::broker::{Options, TestBroker};
 use ottla_tests::client::Client;
 use ottla_tests::{admin, process};
 
-/// Small enough for a busy machine, and still every load of `ottla-bench list` but the one that drops the page cache.
+/// Small enough for a busy machine, and still every load of `ottla-bench list` except the one that drops the page cache.
 const LOADS: &[&str] = &[
     "produce-1k",
     "produce-100b:partitions=100",
@@ -123,7 +123,7 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
     assert_eq!(text.lines().count(), LOADS.len(), "a line for people each: {text}");
 }
 
-/// Without this, a broker that stalls looks as if nothing had been asked of it meanwhile.
+/// Without this, a broker that stalls looks as if it had received no requests meanwhile.
 #[test]
 fn latency_counts_from_when_a_request_was_due() {
     let broker = TestBroker::start_new().unwrap();

@@ -1,4 +1,4 @@
-//! Starts a broker on an empty folder and ports of its own, and ends it with all that it wrote.
+//! Starts a broker on an empty folder and ports of its own, and kills it and removes its files.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,12 +16,12 @@ use crate::control;
 
 /// A broker gets this long to answer.
 const READY: Duration = Duration::from_secs(120);
-/// Ports below those that Linux hands out by itself.
+/// Ports below those that Linux gives to outgoing connections.
 const PORTS: std::ops::Range<u16> = 12_000..19_000;
-/// Ottla limits connections unless told otherwise, Kafka does not.
+/// Ottla limits connections by default, Kafka does not.
 const UNLIMITED: [&str; 2] = ["max.connections=2147483647", "max.connections.per.ip=2147483647"];
 
-/// Which broker.
+/// The kinds of brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Kafka,
@@ -37,7 +37,7 @@ impl Kind {
     }
 }
 
-/// Where the brokers come from, and where they write.
+/// The brokers' programs, and the folder for their files.
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) folder: PathBuf,
@@ -61,12 +61,12 @@ pub(crate) struct Running {
 }
 
 impl Lab {
-    /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla does for acks=all as it is.
+    /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla always does for acks=all.
     pub(crate) fn start(&self, kind: Kind, syncs: bool) -> Result<Running> {
         let home = self.folder.join(kind.name());
         let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home)?;
-        // What the run before left in the page cache is not to be written during this one.
+        // Dirty pages of the run before must not be written during this one.
         rustix::fs::sync();
         let port = free_ports()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -139,7 +139,7 @@ impl Lab {
 }
 
 impl Running {
-    /// kill -9, and a start on the same folder; says after how many ms it answered.
+    /// kill -9, and a start on the same folder; returns the ms until it answered.
     ///
     /// # Errors
     /// For Kafka: the script that starts it empties its folder.
@@ -172,7 +172,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Its data is thrown away, so there is nothing to be stopped in order.
+        // Its data is removed, so a clean stop is not needed.
         if let Some(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
@@ -189,7 +189,7 @@ impl Drop for Running {
     }
 }
 
-/// Whether there is such a process, other than as a zombie.
+/// True if the process exists and is no zombie.
 fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     pid != 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
@@ -200,7 +200,7 @@ fn answers(address: SocketAddr) -> bool {
     ask().is_ok()
 }
 
-/// The first of two neighbours that nobody listens on.
+/// The first of two adjacent ports that are free.
 fn free_ports() -> Result<u16> {
     let start = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
     for step in (0..PORTS.end - PORTS.start).step_by(2) {

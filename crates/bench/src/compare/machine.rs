@@ -1,4 +1,4 @@
-//! What a figure depends on besides the brokers: the machine, and what else it does.
+//! Facts about the machine on which figures depend, and its other load.
 
 use std::fs;
 use std::path::Path;

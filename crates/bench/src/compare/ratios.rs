@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::broker::Kind;
 use crate::report::Metric;
 
-/// Metrics whose ratio says something, in the order they are printed.
+/// Metrics with a useful ratio, in the order in which they are printed.
 const COMPARED: &[&str] = &[
     "mb_per_s",
     "requests_per_s",
@@ -48,7 +48,7 @@ pub(crate) type Pair = Vec<(Kind, Vec<Metric>)>;
 /// Ratios of one load.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Every pair, the medians behind.
+    /// Every pair, then the medians.
     pub(crate) text: String,
     medians: Vec<Metric>,
 }
