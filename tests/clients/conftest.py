@@ -1,4 +1,4 @@
-"""Fixtures of every suite: the broker, and unique names, so that tests share a broker without meeting."""
+"""Fixtures of every suite: the broker, and unique names, so that tests can share a broker."""
 
 import itertools
 import os
@@ -30,8 +30,9 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "driver" in item.fixturenames:  # a client's calls are made in one worker, by one process of it
             item.add_marker(pytest.mark.xdist_group(client_of(item)))
-    # What takes long in one piece begins first, so that the other workers do not end up waiting for it.
-    items.sort(key=lambda item: item.nodeid.split("/")[0] not in ("tools", "streams", "connect"))
+    # Tests that take long in one worker begin first, so that the others do not wait for it at the end.
+    long = ("tools/", "streams/", "connect/", "test_round_trip.py")
+    items.sort(key=lambda item: not item.nodeid.startswith(long))
     only = config.option.only
     if only:
         clients = {client for ecosystem in only for client in ECOSYSTEMS[ecosystem]}
@@ -92,7 +93,7 @@ def drivers(broker):
 
 @pytest.fixture
 def driver(drivers, broker, client):
-    """The parametrised client, connected to the shared broker; a new process if the last test left it in the midst of a call."""
+    """The parametrised client, connected to the shared broker; a new process if the last test left it in the middle of a call."""
     if client in drivers and not drivers[client].idle():
         drivers.pop(client).kill()
     if client not in drivers:
