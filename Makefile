@@ -11,7 +11,7 @@ run:
 binary:
 	@exec tools/binary.sh
 
-## make test       all that CI runs: check, then every client suite
+## make test       all that CI runs: check, the client suites, the rig, the container
 test:
 	@exec tools/test.sh
 
@@ -23,7 +23,7 @@ check:
 clients test-clients:
 	@exec tools/clients.sh $(addprefix --only=,$(ONLY))
 
-## make model      2 000 random walks of the storage beside a model, with crashes (OTTLA_SEEDS=10000, OTTLA_SEED=7 for one)
+## make model      2 000 random walks of the storage against a model, with crashes (OTTLA_SEEDS=10000, OTTLA_SEED=7 for one)
 model:
 	@exec tools/model.sh
 
@@ -35,7 +35,7 @@ rig:
 bench:
 	@exec tools/bench.sh $(ARGS)
 
-## make generate   write the generated files anew
+## make generate   rewrite the generated files
 generate:
 	@exec tools/generate.sh
 

@@ -2,7 +2,7 @@
 # Compares Ottla with Apache Kafka 4.3 on this machine. Arguments go to `ottla-bench compare` (--help shows them), for instance
 #   --pairs 3 --seconds 10 produce-1k produce-one:acks=all
 # or, after the word `program`, to tools/bench/program.py. The output is kept as crates/bench/results/DATE-TIME-COMMIT.txt,
-# the raw figures beside it as .jsonl. OTTLA_BINARY names a broker that is not to be built.
+# the raw figures beside it as .jsonl. OTTLA_BINARY names a broker to use instead of building one.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, lints, docs, dependencies, generated files and Rust tests. Every stage runs, so one run shows all that is wrong.
+# Formatting, lints, docs, dependencies, generated files and Rust tests. Every stage runs, so that one run shows every mistake.
 # Only the release profile is used: RocksDB is then compiled once, for users, tests and CI alike.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes, once, what the client suites run in: a Python environment per client version, Kafka's jars, the compiled Java
-# and Go drivers, Node's packages. All of it lives in the cache; each part has a stamp made of what it was built from, so a changed pin rebuilds it.
+# Makes, once, the environments of the client suites: a Python environment per client version, Kafka's jars, the compiled Java
+# and Go drivers, Node's packages. They are kept in the cache. Each part has a stamp made of its sources, so a changed pin rebuilds it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 suites=$root/tests/clients
@@ -13,7 +13,7 @@ tools=$OTTLA_CACHE/kafka-tools
 go_drivers=$OTTLA_CACHE/go-drivers
 node_drivers=$OTTLA_CACHE/node-drivers
 
-# fresh FOLDER WHAT: whether FOLDER was made from exactly WHAT.
+# fresh FOLDER WHAT: true if FOLDER was made from exactly WHAT.
 fresh() { [[ -f $1/.stamp && $(cat "$1/.stamp") == "$2" ]]; }
 
 # The first Python found that can run a client: kafka-python before 2.1 carries a copy of `six` that Python 3.12 cannot import.
@@ -60,7 +60,7 @@ if ! fresh "$jars" "$stamp"; then
 fi
 
 # A folder per release of the Java client: its jars, and the driver compiled against them. The driver's sources lie in
-# folders named after the release that brought what is in them: a library gets those that are not younger, the newest last.
+# folders named after the release that brought their calls: a library gets those that are not younger, the newest last.
 java_client() {
     local version=$1 folder=$java_clients/$1 age sources
     stamp="$version $(sha256sum <"$suites/java/driver/pom.xml")"
@@ -111,7 +111,7 @@ if ! fresh "$connect" "$stamp"; then
     echo "$stamp" >"$connect/.stamp"
 fi
 
-# What runs Kafka's command-line tools, many in one JVM.
+# The program that runs Kafka's command-line tools, many in one JVM.
 stamp=$(cat "$jars/.stamp" "$suites"/tools/java/*.java | sha256sum)
 if ! fresh "$tools" "$stamp"; then
     rm -rf "$tools" && mkdir -p "$tools"

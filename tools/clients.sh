@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/clients.sh [--only=ECOSYSTEM | SUITE...]: stock clients against the release binary; all suites, or those named.
-# BROKER=kafka runs the very same suites against Apache Kafka 4.3 instead. PYTEST_ARGS goes to pytest.
+# tools/clients.sh [--only=ECOSYSTEM | SUITE...]: runs stock clients against the release binary; all suites, or those named.
+# BROKER=kafka runs the same suites against Apache Kafka 4.3 instead. PYTEST_ARGS goes to pytest.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes every generated file anew: each executable in tools/generate.d/ writes its own, from the checkout's root.
+# Rewrites every generated file: each executable in tools/generate.d/ writes its own, from the checkout's root.
 # `tools/generate.sh --check` fails if that changed anything (the checkout may have changes of its own).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/install.sh run|test: installs, by apt, what building (run) or testing (test) needs and this machine lacks.
-# A package is asked for only if what it brings is absent. Without root it prints the one line to run and exits 1.
+# tools/install.sh run|test: installs by apt the packages that this machine lacks for building (run) or testing (test). A package
+# is installed only if the thing that it provides is missing. Without root it prints the one line to run and exits with 1.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

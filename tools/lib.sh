@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by every script here: the checkout's root, the cache outside of it, and how a script speaks.
-# All that is slow to make (RocksDB, Python environments, jars, tools) lives in the cache and outlives a checkout.
+# Everything that is slow to make (RocksDB, Python environments, jars, tools) is kept in the cache and outlives a checkout.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export OTTLA_CACHE=${OTTLA_CACHE:-$HOME/.cache/ottla}

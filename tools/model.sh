@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The storage beside a plain model, with crashes at any write: 2 000 random walks, or as OTTLA_SEEDS says; with OTTLA_SEED
+# Compares the storage with a plain model, with crashes at any write: 2 000 random walks, or as OTTLA_SEEDS says; with OTTLA_SEED
 # only that one, OTTLA_TRIES times. A build of its own, as faults are compiled in.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

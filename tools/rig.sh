@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tools/rig.sh [--seeds N] [--from S | --seed S] [--steps N] [--apis A,B] [--trace] [--messages]: sends the same generated requests
-# to Ottla and to Apache Kafka 4.3 and compares the decoded answers. tests/rig/differences.yaml lists what may differ, and why.
-# tests/rig/served.yaml what only one of them serves. Seed 17 is the same requests whenever it is run.
-# OTTLA_BINARY names a broker that is not to be built, OTTLA_RIG_LOGS a folder that both brokers' logs are left in.
+# to Ottla and to Apache Kafka 4.3 and compares the decoded answers. tests/rig/differences.yaml lists the intended differences,
+# tests/rig/served.yaml the APIs that only one of them serves, with the reasons. A seed always makes the same requests.
+# OTTLA_BINARY names a broker to use instead of building one, OTTLA_RIG_LOGS a folder to which both brokers' logs are copied.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
@@ -42,8 +42,8 @@ mkdir -p "$lab/kafka/libs" "$lab/classes"
 ln -s "$jars"/*.jar "$lab/kafka/libs/"
 javac -nowarn -XDsuppressNotes -cp "$jars/*" -d "$lab/classes" tests/rig/*.java
 jar cf "$lab/kafka/libs/telemetry.jar" -C "$lab/classes" Telemetry.class
-# What both are told: partitions of topics made on first use, no delay before a group's first rebalance. Kafka does not clean
-# the segment that is being written, so all of a topic here, and Ottla is not to clean either.
+# The same configuration for both: partitions of topics made on first use, no delay before a group's first rebalance. Kafka never
+# cleans the segment that is being written, here the whole topic, so Ottla must not clean either.
 tools/kafka/start.sh "$lab/kafka" "$port" num.partitions=2 metric.reporters=Telemetry offsets.topic.num.partitions=1 \
     transaction.state.log.num.partitions=1 share.coordinator.state.topic.num.partitions=1 >&2
 "$OTTLA_BINARY" serve --data "$lab/ottla" --listen "127.0.0.1:$((port + 2))" --http "127.0.0.1:$((port + 3))" \

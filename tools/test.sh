@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that CI runs: `make check`, every client suite, the rig, and the container test. Every stage runs; the summary names what failed.
+# Everything that CI runs: `make check`, every client suite, the rig, and the container test. Every stage runs; the summary names those that failed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
