@@ -6,6 +6,7 @@
 //! bounded by the topics that exist.
 
 pub(crate) mod error;
+pub(crate) mod names;
 pub(crate) mod position;
 
 use std::collections::HashMap;
@@ -17,13 +18,10 @@ use storage::{Catalog, Partition, Storage, Topic};
 use uuid::Uuid;
 
 use self::error::PartitionError;
+use self::names::{TopicRef, is_internal};
 use crate::config::TopicConfig;
 use crate::config::runtime::RuntimeConfigs;
-use crate::services::fetch::set::TopicKey;
 use crate::telemetry::metrics::{Metrics, TopicMetrics};
-
-/// Names that only the broker writes to, as in Kafka. They are not logs here.
-const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
 /// A topic with what is worked out from it.
 #[derive(Debug)]
@@ -63,12 +61,12 @@ impl PartitionManager {
     ///
     /// # Errors
     /// `UnknownTopicOrPartition` for a name, `UnknownTopicId` for an id.
-    pub(crate) fn topic(&self, key: &TopicKey) -> Result<Arc<TopicState>, PartitionError> {
+    pub(crate) fn topic(&self, key: &TopicRef) -> Result<Arc<TopicState>, PartitionError> {
         let catalog = self.storage.catalog();
-        let topic = match key {
-            TopicKey::Name(name) => catalog.topic(name).ok_or(PartitionError::UnknownTopicOrPartition)?,
-            TopicKey::Id(id) => catalog.topic_by_id(*id).ok_or(PartitionError::UnknownTopicId)?,
-        };
+        let topic = key.resolve(&catalog).ok_or(match key {
+            TopicRef::Name(_) => PartitionError::UnknownTopicOrPartition,
+            TopicRef::Id(_) => PartitionError::UnknownTopicId,
+        })?;
         let known =
             self.topics.read().get(&topic.id).filter(|known| Arc::ptr_eq(&known.topic, topic)).cloned();
         Ok(known.unwrap_or_else(|| self.work_out(&catalog, topic)))
@@ -78,7 +76,7 @@ impl PartitionManager {
     ///
     /// # Errors
     /// As for [`Self::topic`], and `UnknownTopicOrPartition` for an index that the topic does not have.
-    pub(crate) fn find(&self, key: &TopicKey, index: i32) -> Result<FoundPartition, PartitionError> {
+    pub(crate) fn find(&self, key: &TopicRef, index: i32) -> Result<FoundPartition, PartitionError> {
         self.topic(key)?.partition(index)
     }
 
@@ -88,7 +86,7 @@ impl PartitionManager {
     /// As for [`Self::find`]; `InconsistentTopicId` if the id is gone and the name belongs to another topic now.
     pub(crate) fn find_again(
         &self,
-        key: &TopicKey,
+        key: &TopicRef,
         index: i32,
         before: Option<&str>,
     ) -> Result<FoundPartition, PartitionError> {
@@ -102,13 +100,13 @@ impl PartitionManager {
         })
     }
 
-    /// The partition, to be written to by a client.
+    /// The topic, to be written to by a client.
     ///
     /// # Errors
     /// As for [`Self::topic`]; `InternalTopic` for names that only the broker writes to.
-    pub(crate) fn topic_for_writing(&self, key: &TopicKey) -> Result<Arc<TopicState>, PartitionError> {
+    pub(crate) fn topic_for_writing(&self, key: &TopicRef) -> Result<Arc<TopicState>, PartitionError> {
         match key {
-            TopicKey::Name(name) if INTERNAL_TOPICS.contains(&&**name) => Err(PartitionError::InternalTopic),
+            TopicRef::Name(name) if is_internal(name) => Err(PartitionError::InternalTopic),
             key => self.topic(key),
         }
     }

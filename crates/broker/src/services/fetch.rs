@@ -33,12 +33,13 @@ use self::delayed::{Arrivals, Subscription};
 use self::limits::bytes_from_wire;
 use self::round::Round;
 use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, SessionRequest};
-use self::set::{FetchSet, PartitionFetch, TopicKey};
+use self::set::{FetchSet, PartitionFetch};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::io::Io;
 use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
 use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 use crate::topics::position::EpochEnd;
 use crate::topics::{FoundPartition, PartitionManager};
 
@@ -57,7 +58,7 @@ pub(crate) struct FetchRequest {
     /// Partitions to fetch, or to fetch differently from now on.
     pub(crate) wanted: Vec<PartitionFetch>,
     /// Partitions to take out of the session.
-    pub(crate) forgotten: Vec<(TopicKey, i32)>,
+    pub(crate) forgotten: Vec<(TopicRef, i32)>,
 }
 
 /// How long to wait and how much to answer.
@@ -77,7 +78,7 @@ pub(crate) struct FetchTerms {
 #[derive(Debug)]
 pub(crate) struct PartitionAnswer {
     /// The topic, as the request named it.
-    pub(crate) topic: TopicKey,
+    pub(crate) topic: TopicRef,
     /// The partition's index.
     pub(crate) index: i32,
     /// Its records, or why there are none.
@@ -224,7 +225,7 @@ impl Fetcher {
         epoch: i32,
         uses_topic_ids: bool,
         wanted: Vec<PartitionFetch>,
-        forgotten: &[(TopicKey, i32)],
+        forgotten: &[(TopicRef, i32)],
     ) -> Result<OpenFetch, SessionError> {
         let now_ms = self.clock.now_ms();
         let mut size = 0;
@@ -320,7 +321,7 @@ impl Fetcher {
 
 impl FetchSession {
     /// Applies a request; how many partitions there are now.
-    fn update(&self, wanted: Vec<PartitionFetch>, forgotten: &[(TopicKey, i32)]) -> usize {
+    fn update(&self, wanted: Vec<PartitionFetch>, forgotten: &[(TopicRef, i32)]) -> usize {
         let mut set = self.set.lock();
         wanted.into_iter().for_each(|wanted| set.want(wanted));
         let gone: Vec<_> = forgotten.iter().map(|(topic, index)| set.forget(topic, *index)).collect();

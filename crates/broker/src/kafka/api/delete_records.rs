@@ -17,8 +17,8 @@ use storage::{DeleteBelow, Partition};
 
 use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::fetch::set::TopicKey;
 use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 
 /// The offset that stands for the high watermark, and for no log start in an answer.
 const HIGH_WATERMARK: i64 = -1;
@@ -68,7 +68,7 @@ fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &Del
 }
 
 fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
-    let found = cx.partitions().find(&TopicKey::Name(name.as_str().into()), asked.partition_index)?;
+    let found = cx.partitions().find(&TopicRef::named(&name), asked.partition_index)?;
     let policy = found.topic.config.cleanup_policy;
     if policy.compact && !policy.delete {
         return Err(PartitionError::OnlyCompacted);

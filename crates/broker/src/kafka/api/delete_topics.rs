@@ -12,7 +12,8 @@ use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::admin::topics::{self, Deleted, TopicError, TopicName};
+use crate::services::admin::topics::{self, Deleted, TopicError};
+use crate::topics::names::TopicRef;
 
 /// See the file's header.
 pub(crate) struct DeleteTopics;
@@ -22,8 +23,8 @@ impl Api for DeleteTopics {
     const VERSIONS: RangeInclusive<i16> = 0..=6;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let (mut wanted, mut outcomes): (Vec<TopicName>, Vec<Deleted>) = (Vec::new(), Vec::new());
-        wanted.extend(request.topic_names.into_iter().map(|name| TopicName::Name(name.to_string())));
+        let (mut wanted, mut outcomes): (Vec<TopicRef>, Vec<Deleted>) = (Vec::new(), Vec::new());
+        wanted.extend(request.topic_names.into_iter().map(|name| TopicRef::named(&name)));
         for topic in request.topics {
             match asked(topic) {
                 Ok(topic) => wanted.push(topic),
@@ -41,14 +42,14 @@ impl Api for DeleteTopics {
 }
 
 /// Since version 6 a topic is named by exactly one of name and id.
-fn asked(topic: DeleteTopicState) -> Result<TopicName, Deleted> {
+fn asked(topic: DeleteTopicState) -> Result<TopicRef, Deleted> {
     let refused =
         |name, text: &str| Err((name, topic.topic_id, Err(TopicError::InvalidRequest(text.to_owned()))));
     match topic.name {
-        Some(name) if topic.topic_id.is_nil() => Ok(TopicName::Name(name.to_string())),
+        Some(name) if topic.topic_id.is_nil() => Ok(TopicRef::named(&name)),
         Some(name) => refused(Some(name.to_string()), "You may not specify both topic name and topic id."),
         None if topic.topic_id.is_nil() => refused(None, "Neither topic name nor id were specified."),
-        None => Ok(TopicName::Id(topic.topic_id)),
+        None => Ok(TopicRef::Id(topic.topic_id)),
     }
 }
 

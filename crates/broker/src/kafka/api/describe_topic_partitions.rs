@@ -20,6 +20,7 @@ use storage::{Catalog, Partition, Topic};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::admin::{authorized_operations, topics};
+use crate::topics::names::is_internal;
 
 /// See the file's header.
 pub(crate) struct DescribeTopicPartitions;
@@ -127,7 +128,7 @@ impl Page {
         let described = DescribeTopicPartitionsResponseTopic::default()
             .with_name(Some(at(&topic.name, 0).topic_name))
             .with_topic_id(topic.id)
-            .with_is_internal(topics::is_internal(&topic.name))
+            .with_is_internal(is_internal(&topic.name))
             .with_partitions(taken.iter().map(|one| partition(one, self.node_id)).collect())
             .with_topic_authorized_operations(authorized_operations::TOPIC);
         self.topics.push(described);

@@ -16,7 +16,6 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,8 +32,9 @@ use crate::kafka::context::Context;
 use crate::services::fetch::budget::FetchShare;
 use crate::services::fetch::down_conversion::{FetchOffsets, down_convert, message_format};
 use crate::services::fetch::limits::bytes_from_wire;
-use crate::services::fetch::set::{PartitionFetch, TopicKey};
+use crate::services::fetch::set::PartitionFetch;
 use crate::services::fetch::{self, FetchTerms, Fetched, PartitionAnswer, Served};
+use crate::topics::names::TopicRef;
 
 const TOPIC_IDS_FROM: i16 = 13;
 const READ_COMMITTED: i8 = 1;
@@ -90,7 +90,7 @@ fn terms(request: &FetchRequest) -> FetchTerms {
 fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
     let uses_topic_ids = version >= TOPIC_IDS_FROM;
     let key = |name: &TopicName, id| {
-        if uses_topic_ids { TopicKey::Id(id) } else { TopicKey::Name(Arc::from(name.as_str())) }
+        if uses_topic_ids { TopicRef::Id(id) } else { TopicRef::named(&name) }
     };
     let wanted = |topic: &FetchTopic| {
         let key = key(&topic.topic, topic.topic_id);
@@ -109,7 +109,7 @@ fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
     }
 }
 
-fn wanted(topic: TopicKey, partition: &FetchPartition) -> PartitionFetch {
+fn wanted(topic: TopicRef, partition: &FetchPartition) -> PartitionFetch {
     PartitionFetch {
         topic,
         index: partition.partition,
@@ -128,7 +128,7 @@ fn fetch_epoch(epoch: i32) -> Option<i32> {
 fn response(fetched: Fetched) -> FetchResponse {
     let Fetched { session_id, partitions, share } = fetched;
     let mut topics: Vec<(FetchableTopicResponse, Vec<Vec<Bytes>>)> = Vec::new();
-    let mut places: HashMap<TopicKey, usize> = HashMap::new();
+    let mut places: HashMap<TopicRef, usize> = HashMap::new();
     for answer in partitions {
         let topic = answer.topic.clone();
         let place = *places.entry(topic).or_insert_with_key(|key| {
@@ -147,11 +147,11 @@ fn response(fetched: Fetched) -> FetchResponse {
     FetchResponse { message, batches }
 }
 
-fn topic_response(key: &TopicKey) -> FetchableTopicResponse {
+fn topic_response(key: &TopicRef) -> FetchableTopicResponse {
     match key {
-        TopicKey::Name(name) => FetchableTopicResponse::default()
+        TopicRef::Name(name) => FetchableTopicResponse::default()
             .with_topic(TopicName(StrBytes::from_string(String::from(&**name)))),
-        TopicKey::Id(id) => FetchableTopicResponse::default().with_topic_id(*id),
+        TopicRef::Id(id) => FetchableTopicResponse::default().with_topic_id(*id),
     }
 }
 

@@ -21,8 +21,8 @@ use storage::{Isolation, Partition, TimestampedOffset};
 
 use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::fetch::set::TopicKey;
 use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 use crate::topics::position::{check_leader_epoch, epoch_from_wire};
 
 const LEADER_EPOCH_FROM: i16 = 4;
@@ -47,7 +47,7 @@ impl Api for ListOffsets {
         let twice = named_twice(&request);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
-            let key = TopicKey::Name(topic.name.as_str().into());
+            let key = TopicRef::named(&topic.name);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in &topic.partitions {
                 let is_repeated = twice.contains(&(key.clone(), asked.partition_index));
@@ -110,11 +110,11 @@ struct Offset {
 
 const NOTHING: Offset = Offset { offset: NONE, timestamp: NONE, leader_epoch: -1 };
 
-fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicKey, i32)> {
+fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicRef, i32)> {
     let mut seen = HashSet::new();
     let mut twice = HashSet::new();
     for topic in &request.topics {
-        let key = TopicKey::Name(topic.name.as_str().into());
+        let key = TopicRef::named(&topic.name);
         for partition in &topic.partitions {
             let named = (key.clone(), partition.partition_index);
             if !seen.insert(named.clone()) {
@@ -127,7 +127,7 @@ fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicKey, i32)> {
 
 async fn look_up(
     cx: &Context,
-    topic: &TopicKey,
+    topic: &TopicRef,
     asked: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Offset, PartitionError> {
@@ -162,7 +162,7 @@ async fn look_up(
 /// asked for.
 async fn segments(
     cx: &Context,
-    topic: &TopicKey,
+    topic: &TopicRef,
     asked: &ListOffsetsPartition,
 ) -> Result<Vec<i64>, PartitionError> {
     let partition = cx.partitions().find(topic, asked.partition_index)?.partition;

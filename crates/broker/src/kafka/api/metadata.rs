@@ -26,6 +26,7 @@ use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::admin::authorized_operations;
 use crate::services::admin::topics::{self, WantedTopic};
+use crate::topics::names::is_internal;
 
 /// See the file's header.
 pub(crate) struct Metadata;
@@ -125,7 +126,7 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
 async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
     let wanted: Vec<WantedTopic> = missing
         .iter()
-        .filter(|name| known.topic(name).is_none() && !topics::is_internal(name))
+        .filter(|name| known.topic(name).is_none() && !is_internal(name))
         .map(|name| WantedTopic::with_defaults(name.to_string()))
         .collect();
     let outcomes = topics::create(cx.services(), &wanted, false).await;
@@ -156,7 +157,7 @@ fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopi
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
         .with_topic_id(topic.id)
-        .with_is_internal(topics::is_internal(&topic.name))
+        .with_is_internal(is_internal(&topic.name))
         .with_partitions(topic.partitions.iter().map(partition).collect())
 }
 

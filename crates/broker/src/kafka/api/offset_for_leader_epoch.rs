@@ -12,8 +12,8 @@ use codec::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse}
 
 use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::fetch::set::TopicKey;
 use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 use crate::topics::position::{EpochEnd, check_leader_epoch, epoch_from_wire};
 
 pub(super) struct OffsetForLeaderEpoch;
@@ -24,7 +24,7 @@ impl Api for OffsetForLeaderEpoch {
 
     async fn handle(cx: &Context, request: OffsetForLeaderEpochRequest) -> Answer<Self> {
         let topics = request.topics.into_iter().map(|topic| {
-            let key = TopicKey::Name(topic.topic.as_str().into());
+            let key = TopicRef::named(&topic.topic);
             let partitions = topic.partitions.iter().map(|asked| {
                 let answer = EpochEndOffset::default().with_partition(asked.partition);
                 match look_up(cx, &key, asked) {
@@ -46,7 +46,7 @@ impl Api for OffsetForLeaderEpoch {
 
 fn look_up(
     cx: &Context,
-    topic: &TopicKey,
+    topic: &TopicRef,
     asked: &OffsetForLeaderPartition,
 ) -> Result<EpochEnd, PartitionError> {
     let partition = cx.partitions().find(topic, asked.partition)?.partition;

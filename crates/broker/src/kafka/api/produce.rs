@@ -27,9 +27,9 @@ use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended, StorageE
 use super::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::services::append::{ProduceError, ProduceRules, check};
-use crate::services::fetch::set::TopicKey;
 use crate::topics::TopicState;
 use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 
 const TOPIC_IDS_FROM: i16 = 13;
 const RECORD_ERRORS_FROM: i16 = 8;
@@ -109,9 +109,9 @@ struct PendingPartition {
 impl Reading<'_> {
     fn topic(&mut self, topic: TopicProduceData) -> PendingTopic {
         let key = if self.version >= TOPIC_IDS_FROM {
-            TopicKey::Id(topic.topic_id)
+            TopicRef::Id(topic.topic_id)
         } else {
-            TopicKey::Name(topic.name.as_str().into())
+            TopicRef::named(&topic.name)
         };
         let state = self.cx.partitions().topic_for_writing(&key);
         let rules = state.as_ref().ok().map(|state| ProduceRules::of(&state.config));

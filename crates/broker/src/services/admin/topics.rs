@@ -12,10 +12,7 @@ use uuid::Uuid;
 use crate::config::{BrokerConfig, InvalidTopicConfig, Overrides, TopicConfig};
 use crate::kafka::context::Services;
 use crate::services::admin::partitions;
-
-/// Names of topics that Kafka keeps its own state in. Here they are not logs, and nobody may create them.
-const RESERVED: [&str; 4] =
-    ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+use crate::topics::names::{TopicRef, is_internal};
 
 /// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
 pub(crate) const MAX_NAME_LENGTH: usize = 249;
@@ -101,11 +98,6 @@ pub(crate) struct CreatedTopic {
     pub(crate) partitions: i32,
     /// What differs from the broker's configuration.
     pub(crate) configs: Overrides,
-}
-
-/// Whether clients see the topic as Kafka's own.
-pub(crate) fn is_internal(name: &str) -> bool {
-    RESERVED.contains(&name)
 }
 
 /// Kafka's `Topic.validate`.
@@ -245,36 +237,27 @@ pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
     }
 }
 
-/// A topic as DeleteTopics names it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum TopicName {
-    /// By its name.
-    Name(String),
-    /// By its id.
-    Id(Uuid),
-}
-
 /// A topic that was to be deleted: name and id as far as they are known, and what came of it.
 pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 
 /// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
-pub(crate) async fn delete(services: &Services, topics: Vec<TopicName>) -> Vec<Deleted> {
+pub(crate) async fn delete(services: &Services, topics: Vec<TopicRef>) -> Vec<Deleted> {
     let catalog = services.io.catalog();
     let repeated = repeated(&topics, &catalog);
     let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
     let mut outcomes: Vec<Deleted> = Vec::new();
     for wanted in topics {
-        let (name, id, topic) = match &wanted {
-            TopicName::Name(name) => (Some(name.clone()), Uuid::nil(), catalog.topic(name)),
-            TopicName::Id(id) => (None, *id, catalog.topic_by_id(*id)),
+        let (name, id) = match &wanted {
+            TopicRef::Name(name) => (Some(name.to_string()), Uuid::nil()),
+            TopicRef::Id(id) => (None, *id),
         };
-        let refused = match (&wanted, topic) {
+        let refused = match (&wanted, wanted.resolve(&catalog)) {
             _ if !services.config.delete_topic_enable => Err(TopicError::DeletionDisabled),
             _ if repeated.contains(&wanted) => {
                 Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
             }
-            (TopicName::Name(_), None) => Err(TopicError::UnknownTopic),
-            (TopicName::Id(_), None) => Err(TopicError::UnknownTopicId),
+            (TopicRef::Name(_), None) => Err(TopicError::UnknownTopic),
+            (TopicRef::Id(_), None) => Err(TopicError::UnknownTopicId),
             (_, Some(topic)) => Ok(topic),
         };
         outcomes.push(match refused {
@@ -290,13 +273,13 @@ pub(crate) async fn delete(services: &Services, topics: Vec<TopicName>) -> Vec<D
 }
 
 /// What is named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
-fn repeated(topics: &[TopicName], catalog: &Catalog) -> HashSet<TopicName> {
-    let id_of = |topic: &TopicName| match topic {
-        TopicName::Name(name) => catalog.topic(name).map(|topic| topic.id),
-        TopicName::Id(id) => Some(*id),
+fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
+    let id_of = |topic: &TopicRef| match topic {
+        TopicRef::Name(name) => catalog.topic(name).map(|topic| topic.id),
+        TopicRef::Id(id) => Some(*id),
     };
-    let mut seen: HashMap<Uuid, &TopicName> = HashMap::new();
-    let mut names: HashSet<&TopicName> = HashSet::new();
+    let mut seen: HashMap<Uuid, &TopicRef> = HashMap::new();
+    let mut names: HashSet<&TopicRef> = HashSet::new();
     let mut repeated = HashSet::new();
     for topic in topics {
         let earlier = id_of(topic).and_then(|id| seen.insert(id, topic));

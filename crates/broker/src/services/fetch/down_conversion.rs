@@ -15,8 +15,9 @@ use codec::legacy::{MessageFormat, downgrade};
 use codec::records::BatchError;
 
 use super::Fetched;
-use super::set::{PartitionFetch, TopicKey};
+use super::set::PartitionFetch;
 use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 
 /// The formats of consumers that know no batches; `None` from Fetch 4 on.
 pub(crate) fn message_format(fetch_version: i16) -> Option<MessageFormat> {
@@ -29,7 +30,7 @@ pub(crate) fn message_format(fetch_version: i16) -> Option<MessageFormat> {
 
 /// Where a fetch began to read in each partition.
 #[derive(Debug)]
-pub(crate) struct FetchOffsets(HashMap<(TopicKey, i32), i64>);
+pub(crate) struct FetchOffsets(HashMap<(TopicRef, i32), i64>);
 
 impl FetchOffsets {
     /// As a request gives them.

@@ -9,24 +9,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
-use uuid::Uuid;
-
-/// How a request names a topic: by name up to Fetch 12 and Produce 12, by id from 13 on (KIP-516).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum TopicKey {
-    /// A name, its own copy: a slice of the request would keep the whole frame alive in a session.
-    Name(Arc<str>),
-    /// An id.
-    Id(Uuid),
-}
+use crate::topics::names::TopicRef;
 
 /// What a client asks of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionFetch {
     /// The topic, as the request named it.
-    pub(crate) topic: TopicKey,
+    pub(crate) topic: TopicRef,
     /// The partition's index in the topic.
     pub(crate) index: i32,
     /// The next offset that the client wants.
@@ -75,7 +65,7 @@ pub(crate) struct Slot<H> {
 pub(crate) struct FetchSet<H> {
     next: u64,
     slots: HashMap<SlotId, Slot<H>>,
-    by_partition: HashMap<(TopicKey, i32), SlotId>,
+    by_partition: HashMap<(TopicRef, i32), SlotId>,
     pending: VecDeque<SlotId>,
     /// Entries whose watermarks the client does not know.
     untold: usize,
@@ -117,7 +107,7 @@ impl<H> FetchSet<H> {
     }
 
     /// Removes a partition; its handle, to be dropped once no lock is held.
-    pub(crate) fn forget(&mut self, topic: &TopicKey, index: i32) -> Option<H> {
+    pub(crate) fn forget(&mut self, topic: &TopicRef, index: i32) -> Option<H> {
         let id = self.by_partition.remove(&(topic.clone(), index))?;
         let slot = self.slots.remove(&id)?;
         self.untold -= usize::from(slot.known.is_none());
@@ -219,7 +209,7 @@ pub(super) mod tests {
 
     fn wanted(index: i32, fetch_offset: i64) -> PartitionFetch {
         PartitionFetch {
-            topic: TopicKey::Name("orders".into()),
+            topic: TopicRef::named("orders"),
             index,
             fetch_offset,
             max_bytes: 1 << 20,
@@ -280,8 +270,8 @@ pub(super) mod tests {
     fn forgotten_partitions_are_gone_from_the_queue_too() {
         let mut set = set(3);
         set.slot_mut(SlotId(1)).unwrap().handle = Some("log");
-        assert_eq!(set.forget(&TopicKey::Name("orders".into()), 1), Some("log"));
-        assert_eq!(set.forget(&TopicKey::Name("orders".into()), 1), None);
+        assert_eq!(set.forget(&TopicRef::named("orders"), 1), Some("log"));
+        assert_eq!(set.forget(&TopicRef::named("orders"), 1), None);
         set.mark(SlotId(1));
         assert_eq!(indexes(&mut set), [0, 2]);
     }
@@ -291,7 +281,7 @@ pub(super) mod tests {
         let mut set = set(1);
         for index in 1..10_000 {
             set.want(wanted(index, 0));
-            set.forget(&TopicKey::Name("orders".into()), index);
+            set.forget(&TopicRef::named("orders"), index);
         }
         assert!(set.pending.len() < 50, "{}", set.pending.len());
         assert_eq!(set.by_partition.len(), 1);
@@ -323,7 +313,7 @@ pub(super) mod tests {
         set.tell(SlotId(1), &told(5));
         set.tell(SlotId(3), &Told { is_refusal: true, ..Told::default() });
         assert_eq!(set.take_untold(), [SlotId(3)], "a refusal says nothing of the log");
-        set.forget(&TopicKey::Name("orders".into()), 3);
+        set.forget(&TopicRef::named("orders"), 3);
         assert_eq!((set.untold, set.take_untold()), (0, vec![]));
         assert_eq!(indexes(&mut set), [0, 2], "the others keep their turns");
     }

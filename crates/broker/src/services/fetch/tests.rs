@@ -84,7 +84,7 @@ impl Broker {
 }
 
 fn request((session_id, session_epoch): (i32, i32), wanted: Vec<PartitionFetch>) -> FetchRequest {
-    let uses_topic_ids = wanted.first().is_some_and(|wanted| matches!(wanted.topic, TopicKey::Id(_)));
+    let uses_topic_ids = wanted.first().is_some_and(|wanted| matches!(wanted.topic, TopicRef::Id(_)));
     FetchRequest { session_id, session_epoch, uses_topic_ids, wanted, forgotten: Vec::new() }
 }
 
@@ -93,7 +93,7 @@ const NEW_SESSION: (i32, i32) = (0, 0);
 
 fn wanted(topic: &str, index: i32, fetch_offset: i64) -> PartitionFetch {
     PartitionFetch {
-        topic: TopicKey::Name(topic.into()),
+        topic: TopicRef::named(topic),
         index,
         fetch_offset,
         max_bytes: MIB,
@@ -198,13 +198,13 @@ async fn shutdown_ends_the_wait() {
 async fn deleting_the_topic_ends_the_wait() {
     let broker = Broker::new();
     let topic = broker.create("orders", 1).await;
-    let by_id = PartitionFetch { topic: TopicKey::Id(topic.id), ..wanted("", 0, 0) };
+    let by_id = PartitionFetch { topic: TopicRef::Id(topic.id), ..wanted("", 0, 0) };
     let fetch = broker.fetch(NO_SESSION, vec![by_id.clone()], terms(1, LONG));
     let (fetched, ()) = woken_by(fetch, broker.delete(&topic)).await;
     assert_eq!(summary(&fetched), [(0, Err(PartitionError::UnknownTopicId))]);
 
     let topic = broker.create("orders", 1).await;
-    let by_id = PartitionFetch { topic: TopicKey::Id(topic.id), ..by_id };
+    let by_id = PartitionFetch { topic: TopicRef::Id(topic.id), ..by_id };
     let fetched = broker.fetch(NEW_SESSION, vec![by_id.clone()], terms(0, LONG)).await;
     assert_eq!(summary(&fetched), [(0, Ok(0))]);
     broker.delete(&topic).await;
@@ -346,7 +346,7 @@ async fn forgotten_partitions_are_not_answered() {
     let all = vec![wanted("orders", 0, 0), wanted("orders", 1, 0)];
     let id = broker.fetch(NEW_SESSION, all, terms(0, LONG)).await.session_id;
     let forget = |epoch, index| FetchRequest {
-        forgotten: vec![(TopicKey::Name("orders".into()), index)],
+        forgotten: vec![(TopicRef::named("orders"), index)],
         ..request((id, epoch), vec![])
     };
     broker.append(&topic, 0, 10).await;

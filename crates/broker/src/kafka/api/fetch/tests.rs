@@ -200,7 +200,7 @@ async fn leader_epochs_are_compared() {
         request.topics[0].partitions[0].current_leader_epoch = epoch;
         request
     };
-    let key = crate::services::fetch::set::TopicKey::Name("orders".into());
+    let key = crate::topics::names::TopicRef::named("orders");
     let epoch = running.broker.services.partitions.find(&key, 0).unwrap().partition.leader_epoch();
     assert_eq!(first_code(&mut client, 12, &believing(epoch)).await, 0);
     assert_eq!(first_code(&mut client, 12, &believing(epoch + 1)).await, 75);

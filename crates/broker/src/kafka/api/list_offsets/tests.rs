@@ -33,7 +33,7 @@ fn only_partitions_named_twice_are_refused() {
     };
     let topics = vec![topic("a", &[0, 1, 0]), topic("b", &[1]), topic("b", &[2, 1])];
     let twice = named_twice(&ListOffsetsRequest::default().with_topics(topics));
-    let named = |name: &str, index| (TopicKey::Name(name.into()), index);
+    let named = |name: &str, index| (TopicRef::named(name), index);
     assert_eq!(twice, HashSet::from([named("a", 0), named("b", 1)]));
 }
 

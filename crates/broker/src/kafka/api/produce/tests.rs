@@ -1,7 +1,5 @@
 //! `produce.rs` through a socket.
 
-use std::sync::Arc;
-
 use codec::legacy::{MessageFormat, downgrade};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -233,6 +231,20 @@ async fn what_is_wrong_with_a_partition_leaves_the_others_alone() {
     assert_eq!(response.responses[0].partition_responses[0].error_code, 100);
 }
 
+/// Seen by users: a producer to `__cluster_metadata` heard of an unknown topic and tried again and again, although no one
+/// may create it.
+#[tokio::test]
+async fn topics_that_may_not_be_created_may_not_be_written_to() {
+    let running = broker_with(&[]).await;
+    let mut client = running.client().await;
+    for name in ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"] {
+        let topics = vec![CreatableTopic::default().with_name(topic_name(name)).with_num_partitions(1)];
+        let created = client.call(4, &CreateTopicsRequest::default().with_topics(topics)).await;
+        assert_eq!(created.topics[0].error_code, 17, "{name}");
+        assert_eq!(produce(&mut client, 9, &[(name, 0, batch("v"))]).await[0].error_code, 17, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn acks_that_are_none_of_the_three_are_refused() {
     let running = broker_with(&[("orders", &[])]).await;
@@ -366,7 +378,7 @@ async fn traffic_is_counted_by_topic() {
     let sent = batch("v");
     let size = sent.len() as u64;
     produce(&mut client, 9, &[("orders", 0, sent), ("orders", 9, batch("v"))]).await;
-    let state = running.broker.services.partitions.topic(&TopicKey::Name(Arc::from("orders"))).unwrap();
+    let state = running.broker.services.partitions.topic(&TopicRef::named("orders")).unwrap();
     let metrics = &state.metrics;
     assert_eq!((metrics.bytes_in.value(), metrics.messages_in.value()), (size, 1));
     assert_eq!((metrics.total_produce_requests.value(), metrics.failed_produce_requests.value()), (2, 1));
