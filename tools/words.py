@@ -3,7 +3,7 @@
 
     tools/words.py [PATH...]          a table: areas of the tree down, words across
     tools/words.py --list [PATH...]   every occurrence, as FILE:LINE: RULE: text
-    tools/words.py --check            lists the occurrences of the words that are banned; fails if there are any
+    tools/words.py --check            lists the occurrences that are banned; fails if there are any
 """
 
 import argparse
@@ -13,18 +13,21 @@ import sys
 
 import sources
 
-# Name, is it banned (else only counted), where it counts, pattern. CONTRIBUTING.md says what to write instead.
+NOWHERE = ()
+# Parts of the tree without any of these words; others join them once they are rid of theirs.
+CLEAN = ("docs/", "docker/", "tests/", "tools/", "crates/bench/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
+# Name, banned in, counted in, pattern. CONTRIBUTING.md says what to write instead.
 RULES = [
-    ("whoever", False, "prose", r"\b(?:whoever|nobody|somebody)\b"),
-    ("not there", False, "prose", r"\bnot there\b|\bthere (?:is|are|was|were) not\b(?! (?:yet|enough))"),
-    ("so many", False, "prose", r"\bso many\b"),
-    ("but for", False, "prose", r"\bbut for\b"),
-    ("gives back", False, "prose", r"\b(?:gives?|gave|given|giving) back\b"),
-    ("to be had", False, "prose", r"\bto be had\b"),
-    ("behind", False, "prose", r"\bbehind\b"),
-    ("What …", False, "doc", r"\A\s*(?:What|Whether|Where|Who|Whom|Whose)\b"),
-    ("coined", False, "prose", r"\b(?:chores?|worn[- ]out|parked|seats?|doors?|stretch(?:es)?|PLENTY)\b"),
-    ("coined type", False, "code", r"\b(?:struct|enum|trait|type) (?:Door|Place|Seat|\w*Stretch\w*|Home|Told|Standing|Parked\w*|Chores?|Paper|Trouble)\b|\bconst PLENTY\b"),
+    ("whoever", CLEAN, "prose", r"\b(?:whoever|nobody|somebody)\b"),
+    ("not there", CLEAN, "prose", r"\bnot there\b|\bthere (?:is|are|was|were) not\b(?! (?:yet|enough))"),
+    ("so many", CLEAN, "prose", r"\bso many\b"),
+    ("but for", CLEAN, "prose", r"\bbut for\b"),
+    ("gives back", CLEAN, "prose", r"\b(?:gives?|gave|given|giving) back\b"),
+    ("to be had", CLEAN, "prose", r"\bto be had\b"),
+    ("behind", NOWHERE, "prose", r"\bbehind\b"),
+    ("What …", CLEAN, "doc", r"\A\s*(?:What|Whether|Where|Who|Whom|Whose)\b"),
+    ("coined", CLEAN, "prose", r"\b(?:chores?|worn[- ]out|parked|seats?|doors?|stretch(?:es)?|PLENTY)\b"),
+    ("coined type", CLEAN, "code", r"\b(?:struct|enum|trait|type) (?:Door|Place|Seat|\w*Stretch\w*|Home|Told|Standing|Parked\w*|Chores?|Paper|Trouble)\b|\bconst PLENTY\b"),
 ]
 # Code and quotations.
 QUOTED = re.compile(r"`[^`]*`|“[^”]*”")
@@ -40,8 +43,8 @@ def main():
     options = parser.parse_args()
     found = [one for name in sources.tracked(*options.paths) if not name.startswith(EXEMPT) for one in occurrences(name)]
     if options.check:
-        banned = {rule for rule, is_banned, *_ in RULES if is_banned}
-        found = [one for one in found if one[2] in banned]
+        banned = {rule: parts for rule, parts, *_ in RULES}
+        found = [one for one in found if one[0].startswith(banned[one[2]])]
     if options.list or options.check:
         for name, line, rule, text in found:
             print(f"{name}:{line}: {rule}: {text}")
