@@ -1,14 +1,16 @@
-//! What can be wrong with bytes from a peer, and what cannot be put into bytes.
+//! Errors of decoding and encoding messages.
 //!
-//! A [`DecodeError`] says what was expected and at which byte, so that one log line explains why
-//! a connection was closed. Refusals that are answered with a Kafka error code are not errors of
-//! this module.
+//! A [`DecodeError`] says what was expected and at which byte, so that one log line explains why a connection was
+//! closed. Errors of record batches are [`BatchError`](crate::records::BatchError)s, which most often are answered with a
+//! Kafka error code.
 
 use thiserror::Error;
 
-/// Bytes that are not what they claim to be. The connection they came from is closed.
+use crate::cursor::ReadError;
+
+/// Bytes that are not the frame or the message they should be. A broker closes the connection they came from.
 ///
-/// `at` counts from the start of the bytes given to the decoder (a frame without its length
+/// Positions count from the start of the bytes given to the decoder (a frame without its length
 /// prefix, or a message body without its header).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -20,36 +22,9 @@ pub enum DecodeError {
         /// The largest frame accepted, in bytes.
         limit: usize,
     },
-    /// The bytes end too early.
-    #[error("{expected} at byte {at} does not fit into the {remaining} bytes that remain")]
-    Truncated {
-        /// What should have been there.
-        expected: &'static str,
-        /// Where it should have started.
-        at: usize,
-        /// How many bytes remain from there on.
-        remaining: usize,
-    },
-    /// A length or an element count that the remaining bytes cannot hold, or a negative one.
-    #[error("{expected} at byte {at} claims {claimed}, but {remaining} bytes remain")]
-    Claim {
-        /// What is counted.
-        expected: &'static str,
-        /// Where the count stands.
-        at: usize,
-        /// The count or length as it was read.
-        claimed: i64,
-        /// How many bytes remain after the count.
-        remaining: usize,
-    },
-    /// The bytes are there but make no sense.
-    #[error("invalid {expected} at byte {at}")]
-    Invalid {
-        /// What should have been there.
-        expected: &'static str,
-        /// Where it starts.
-        at: usize,
-    },
+    /// The bytes do not hold what was to be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// Decoded, the message would take more memory than its size justifies.
     #[error("more than {budget} bytes of memory would be needed to decode the message, reached at byte {at}")]
     TooExpansive {
@@ -57,14 +32,6 @@ pub enum DecodeError {
         budget: usize,
         /// Where the budget was exceeded.
         at: usize,
-    },
-    /// The message ended, the bytes did not.
-    #[error("{remaining} bytes left over after the message, from byte {at}")]
-    Leftover {
-        /// Where the message ended.
-        at: usize,
-        /// How many bytes follow.
-        remaining: usize,
     },
     /// The API has no such version here.
     #[error("{api} has no version {version} here")]
@@ -86,7 +53,7 @@ pub enum DecodeError {
     },
 }
 
-/// A message that cannot be written at a version: a fault of ours, never of a peer.
+/// A message that cannot be written at a version: a fault of the caller, never of a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("cannot encode {message} version {version}: {reason}")]
 pub struct EncodeError {

@@ -15,7 +15,7 @@ use crate::error::EncodeError;
 use crate::legacy::Extended;
 use crate::messages;
 use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use crate::wire::put_uvarint;
+use crate::varint::put_uvarint;
 
 /// A Fetch response whose partitions may have several buffers of records each.
 #[derive(Debug, Clone, Default, PartialEq)]

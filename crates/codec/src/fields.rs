@@ -8,47 +8,29 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+use crate::cursor::{Cursor, Prefix, ReadError};
 use crate::error::{DecodeError, EncodeError};
-use crate::wire::{Reader, put_uvarint};
+use crate::varint::put_uvarint;
 
-/// A body being read, front to back.
+/// A body being read from its start to its end.
 #[derive(Debug)]
-pub(crate) struct FieldReader {
-    rest: Bytes,
-    len: usize,
+pub(crate) struct FieldReader<'a> {
+    body: &'a Bytes,
+    cursor: Cursor<'a>,
     flexible: bool,
 }
 
-impl FieldReader {
-    pub(crate) fn new(body: Bytes, flexible: bool) -> Self {
-        FieldReader { len: body.len(), rest: body, flexible }
-    }
-
-    /// Bytes consumed so far.
-    pub(crate) fn position(&self) -> usize {
-        self.len - self.rest.len()
+impl<'a> FieldReader<'a> {
+    pub(crate) fn new(body: &'a Bytes, flexible: bool) -> Self {
+        FieldReader { body, cursor: Cursor::new(body), flexible }
     }
 
     pub(crate) fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
-    fn take(&mut self, len: usize, expected: &'static str) -> Result<Bytes, DecodeError> {
-        if len > self.rest.len() {
-            let (at, remaining) = (self.position(), self.rest.len());
-            return Err(DecodeError::Truncated { expected, at, remaining });
-        }
-        Ok(self.rest.split_to(len))
-    }
-
-    fn array_of<const N: usize>(&mut self, expected: &'static str) -> Result<[u8; N], DecodeError> {
-        let mut out = [0; N];
-        out.copy_from_slice(&self.take(N, expected)?);
-        Ok(out)
+        self.cursor.remaining()
     }
 
     pub(crate) fn i8(&mut self, expected: &'static str) -> Result<i8, DecodeError> {
-        Ok(i8::from_be_bytes(self.array_of(expected)?))
+        Ok(self.cursor.i8(expected)?)
     }
 
     pub(crate) fn bool(&mut self, expected: &'static str) -> Result<bool, DecodeError> {
@@ -56,82 +38,45 @@ impl FieldReader {
     }
 
     pub(crate) fn i16(&mut self, expected: &'static str) -> Result<i16, DecodeError> {
-        Ok(i16::from_be_bytes(self.array_of(expected)?))
+        Ok(self.cursor.i16(expected)?)
     }
 
     pub(crate) fn i32(&mut self, expected: &'static str) -> Result<i32, DecodeError> {
-        Ok(i32::from_be_bytes(self.array_of(expected)?))
+        Ok(self.cursor.i32(expected)?)
     }
 
     pub(crate) fn i64(&mut self, expected: &'static str) -> Result<i64, DecodeError> {
-        Ok(i64::from_be_bytes(self.array_of(expected)?))
+        Ok(self.cursor.i64(expected)?)
     }
 
     pub(crate) fn uuid(&mut self, expected: &'static str) -> Result<Uuid, DecodeError> {
-        Ok(Uuid::from_bytes(self.array_of(expected)?))
+        Ok(Uuid::from_bytes(self.cursor.array(expected)?))
     }
 
-    fn uvarint(&mut self, expected: &'static str) -> Result<u32, DecodeError> {
-        let mut reader = Reader::new(&self.rest);
-        let value = reader.uvarint(expected)?;
-        let read = reader.position();
-        self.take(read, expected)?;
-        Ok(value)
-    }
-
-    /// A length or count of things of at least `min_bytes` each, given the one that stands before them.
-    fn claim(
-        &self,
-        claimed: i64,
-        min_bytes: usize,
-        expected: &'static str,
-    ) -> Result<Option<usize>, DecodeError> {
-        match usize::try_from(claimed) {
-            Ok(count) if count <= self.remaining() / min_bytes.max(1) => Ok(Some(count)),
-            Err(_) if claimed == -1 => Ok(None),
-            _ => {
-                let (at, remaining) = (self.position(), self.remaining());
-                Err(DecodeError::Claim { expected, at, claimed, remaining })
-            }
-        }
-    }
-
-    /// The count of an array, or the length of bytes; `None` is null.
-    fn count(&mut self, min_bytes: usize, expected: &'static str) -> Result<Option<usize>, DecodeError> {
-        let claimed = if self.flexible {
-            i64::from(self.uvarint(expected)?) - 1
-        } else {
-            i64::from(self.i32(expected)?)
-        };
-        self.claim(claimed, min_bytes, expected)
-    }
-
-    fn invalid(&self, expected: &'static str) -> DecodeError {
-        DecodeError::Invalid { expected, at: self.position() }
+    /// The prefix of arrays and bytes.
+    fn prefix(&self) -> Prefix {
+        if self.flexible { Prefix::Compact } else { Prefix::I32 }
     }
 
     pub(crate) fn nullable_string(
         &mut self,
         expected: &'static str,
     ) -> Result<Option<StrBytes>, DecodeError> {
-        let len = if self.flexible {
-            self.count(1, expected)?
-        } else {
-            let claimed = self.i16(expected)?;
-            self.claim(claimed.into(), 1, expected)?
-        };
-        let Some(len) = len else { return Ok(None) };
-        let bytes = self.take(len, expected)?;
-        StrBytes::from_utf8(bytes).map(Some).map_err(|_| self.invalid(expected))
+        let prefix = if self.flexible { Prefix::Compact } else { Prefix::I16 };
+        let at = self.cursor.position();
+        let Some(bytes) = self.cursor.nullable_bytes(prefix, expected)? else { return Ok(None) };
+        let string = StrBytes::from_utf8(self.body.slice_ref(bytes));
+        string.map(Some).map_err(|_| ReadError::Invalid { expected, at }.into())
     }
 
     pub(crate) fn string(&mut self, expected: &'static str) -> Result<StrBytes, DecodeError> {
-        self.nullable_string(expected)?.ok_or_else(|| self.invalid(expected))
+        let null = self.cursor.invalid(expected);
+        Ok(self.nullable_string(expected)?.ok_or(null)?)
     }
 
     pub(crate) fn nullable_bytes(&mut self, expected: &'static str) -> Result<Option<Bytes>, DecodeError> {
-        let Some(len) = self.count(1, expected)? else { return Ok(None) };
-        self.take(len, expected).map(Some)
+        let bytes = self.cursor.nullable_bytes(self.prefix(), expected)?;
+        Ok(bytes.map(|bytes| self.body.slice_ref(bytes)))
     }
 
     pub(crate) fn nullable_array<T>(
@@ -140,7 +85,9 @@ impl FieldReader {
         expected: &'static str,
         mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
-        let Some(count) = self.count(min_bytes, expected)? else { return Ok(None) };
+        let Some(count) = self.cursor.nullable_count(self.prefix(), min_bytes, expected)? else {
+            return Ok(None);
+        };
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(element(self)?);
@@ -155,7 +102,8 @@ impl FieldReader {
         expected: &'static str,
         element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
-        self.nullable_array(min_bytes, expected, element)?.ok_or_else(|| self.invalid(expected))
+        let null = self.cursor.invalid(expected);
+        Ok(self.nullable_array(min_bytes, expected, element)?.ok_or(null)?)
     }
 
     /// The end of a struct: in flexible versions its tagged fields, none of which is known here.
@@ -163,10 +111,7 @@ impl FieldReader {
         if !self.flexible {
             return Ok(());
         }
-        let mut reader = Reader::new(&self.rest);
-        reader.skip_tagged_fields()?;
-        let read = reader.position();
-        self.take(read, "tagged fields").map(|_| ())
+        Ok(self.cursor.skip_tagged_fields()?)
     }
 }
 

@@ -8,11 +8,12 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::chain::Chain;
+use crate::cursor::{Cursor, Prefix};
 use crate::error::{DecodeError, EncodeError};
 use crate::messages::{ApiVersionsRequest, StrBytes};
 use crate::request::Request;
 use crate::shape;
-use crate::wire::{Reader, put_uvarint};
+use crate::varint::put_uvarint;
 
 /// Reads the length prefix of a frame; a negative one or one above `limit` is refused.
 pub fn frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, DecodeError> {
@@ -59,28 +60,11 @@ impl RequestHeader {
     /// The header of an unknown key is read as version 1: its number can then be logged, the
     /// body cannot be understood anyway.
     pub fn parse(frame: &mut Bytes) -> Result<RequestHeader, DecodeError> {
-        let mut reader = Reader::new(frame);
+        let mut reader = Cursor::new(frame);
         let api_key = reader.i16("api_key")?;
         let api_version = reader.i16("api_version")?;
         let correlation_id = reader.i32("correlation_id")?;
-        let at = reader.position();
-        let client_id_start = at + 2;
-        let client_id_len = reader.i16("client_id length")?;
-        let client_id = match usize::try_from(client_id_len) {
-            Ok(len) => {
-                reader.take(len, "client_id")?;
-                Some(frame.slice(client_id_start..client_id_start + len))
-            }
-            Err(_) if client_id_len == -1 => None,
-            Err(_) => {
-                return Err(DecodeError::Claim {
-                    expected: "client_id length",
-                    at,
-                    claimed: client_id_len.into(),
-                    remaining: reader.remaining(),
-                });
-            }
-        };
+        let client_id = reader.nullable_bytes(Prefix::I16, "client_id")?.map(|id| frame.slice_ref(id));
         if request_header_version(api_key, api_version) >= 2 {
             reader.skip_tagged_fields()?;
         }
@@ -132,7 +116,7 @@ pub fn response_header(correlation_id: i32, key: i16, version: i16, out: &mut Ch
 /// Takes the header off the front of a response frame, as a client does; returns the correlation
 /// id.
 pub fn parse_response_header(frame: &mut Bytes, key: i16, version: i16) -> Result<i32, DecodeError> {
-    let mut reader = Reader::new(frame);
+    let mut reader = Cursor::new(frame);
     let correlation_id = reader.i32("correlation_id")?;
     if response_header_version(key, version) >= 1 {
         reader.skip_tagged_fields()?;
@@ -145,6 +129,7 @@ pub fn parse_response_header(frame: &mut Bytes, key: i16, version: i16) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::ReadError;
 
     fn header(api_key: i16, api_version: i16) -> RequestHeader {
         RequestHeader {
@@ -224,11 +209,17 @@ mod tests {
     #[test]
     fn hostile_header_lengths_are_refused() {
         let mut frame = Bytes::from_static(&[0, 18, 0, 0, 0, 0, 0, 1, 0x80, 0]);
-        assert!(matches!(RequestHeader::parse(&mut frame), Err(DecodeError::Claim { claimed: -32768, .. })));
+        assert!(matches!(
+            RequestHeader::parse(&mut frame),
+            Err(DecodeError::Read(ReadError::Claim { claimed: -32768, .. }))
+        ));
         // A flexible header that announces 2^32-1 tagged fields.
         let mut frame =
             Bytes::from_static(&[0, 18, 0, 3, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-        assert!(matches!(RequestHeader::parse(&mut frame), Err(DecodeError::Truncated { .. })));
+        assert!(matches!(
+            RequestHeader::parse(&mut frame),
+            Err(DecodeError::Read(ReadError::Truncated { .. }))
+        ));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) trait Extended: Sized {
     fn layout(version: i16) -> Layout;
 
     /// Reads a version of [`Layout::Own`].
-    fn read(_from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(_from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         Err(DecodeError::Version { api: Self::NAME, version })
     }
 
@@ -116,7 +116,7 @@ pub(crate) fn decode<M: Extended + ByKafkaProtocol>(
     }
     match M::layout(version) {
         Layout::Own => {
-            let mut reader = FieldReader::new(body, version >= M::FLEXIBLE_FROM);
+            let mut reader = FieldReader::new(&body, version >= M::FLEXIBLE_FROM);
             let message = M::read(&mut reader, version)?;
             Ok((message, reader.remaining()))
         }

@@ -1,6 +1,7 @@
 //! The Kafka wire protocol: bytes to typed messages and back. No I/O, no runtime, no clock.
 //!
 //! ```text
+//! cursor  the checked reader under all of these
 //! frame   length prefix, request and response headers          chain   a response being written, record data spliced in
 //! request trait Request and Response: decode and encode one API at one version
 //! messages the typed messages                                   error_code   Kafka's error codes
@@ -15,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod chain;
+pub mod cursor;
 pub mod error;
 pub mod error_code;
 mod fetch_response;
@@ -25,7 +27,7 @@ pub mod messages;
 pub mod records;
 pub mod request;
 pub mod shape;
-mod wire;
+mod varint;
 
 pub use chain::Chain;
 pub use error::{DecodeError, EncodeError};

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable, Message, Request as KafkaRequest};
 
 use crate::chain::Chain;
+use crate::cursor::ReadError;
 use crate::error::{DecodeError, EncodeError};
 use crate::fetch_response::{self, FetchResponse};
 use crate::legacy::{self, Extended};
@@ -96,7 +97,7 @@ fn decode_response<M: Message + Decodable>(
     let message = decode(api, &mut body, version)?;
     match body.len() {
         0 => Ok(message),
-        remaining => Err(DecodeError::Leftover { at: len - remaining, remaining }),
+        remaining => Err(ReadError::Leftover { at: len - remaining, remaining }.into()),
     }
 }
 
@@ -196,7 +197,7 @@ fn decode_extended<M: Extended + legacy::ByKafkaProtocol>(
     let len = body.len();
     match legacy::decode(api, body, version)? {
         (message, 0) => Ok(message),
-        (_, remaining) => Err(DecodeError::Leftover { at: len - remaining, remaining }),
+        (_, remaining) => Err(ReadError::Leftover { at: len - remaining, remaining }.into()),
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! kafka-protocol reserves memory by the counts it reads, so eight bytes could ask for gigabytes.
 //! [`check`] walks a body along the layout of its request and version, allocating nothing: every
-//! count and length fits the bytes that remain, null stands only where it may, tagged fields are
-//! as long as they say, nothing is left over, and what the message will take in memory once
-//! decoded stays within [`memory_budget`]. Whether strings are UTF-8 is left to the decoder.
+//! count and length fits the bytes that remain, null appears only where it may, tagged fields are
+//! as long as they say, and the message will take no more memory once decoded than
+//! [`memory_budget`]. Bytes after the last field are ignored, as Kafka ignores them: librdkafka 2
+//! sends three too many with Metadata 11 and later. The decoder checks that strings are UTF-8.
 //!
 //! The layouts, in `shape/generated.rs`, are generated from Kafka's own message definitions. They
 //! also cover the versions that Kafka 4.0 dropped and those newer than kafka-protocol's.
 
+use crate::cursor::{Cursor, Prefix, ReadError};
 use crate::error::DecodeError;
-use crate::wire::Reader;
 
 mod generated;
 
@@ -104,17 +105,16 @@ pub fn memory_budget(body_len: usize) -> usize {
     body_len.saturating_mul(8).saturating_add(MIB).min(64 * MIB)
 }
 
-/// Checks that `body` starts with what has the shape of this request at this version. Bytes behind it are ignored, as
-/// Kafka ignores them: librdkafka 2 sends three too many with Metadata 11 and later.
+/// Checks that `body` starts with a request of this key at this version. Bytes after its last field are ignored.
 ///
 /// # Errors
-/// If it has not, naming the field and the byte; or if no layout is known for key and version.
+/// If it does not, naming the field and the byte; or if no layout is known for key and version.
 pub fn check(key: i16, version: i16, body: &[u8]) -> Result<(), DecodeError> {
     let message = messages_of(key)
         .find(|message| message.versions.0 <= version && version <= message.versions.1)
         .ok_or_else(|| DecodeError::Version { api: api_name(key).unwrap_or("an unknown API"), version })?;
     let mut walk = Walk {
-        reader: Reader::new(body),
+        cursor: Cursor::new(body),
         version,
         flexible: version >= message.flexible_from,
         budget: memory_budget(body.len()),
@@ -130,7 +130,7 @@ const TAG_BYTES: usize = 80;
 const STRING_MAX: usize = 0x7fff;
 
 struct Walk<'a> {
-    reader: Reader<'a>,
+    cursor: Cursor<'a>,
     version: i16,
     flexible: bool,
     budget: usize,
@@ -149,10 +149,10 @@ impl Walk<'_> {
 
     fn value(&mut self, kind: &'static Kind, name: &'static str, nullable: bool) -> Result<(), DecodeError> {
         match kind {
-            Kind::Fixed(len) => self.reader.take(*len, name).map(|_| ()),
+            Kind::Fixed(len) => Ok(self.cursor.take(*len, name).map(|_| ())?),
             Kind::String => self.string(name, nullable),
-            Kind::Bytes => match self.len(name, nullable)? {
-                Some(len) => self.reader.take(len, name).map(|_| ()),
+            Kind::Bytes => match self.count(1, name, nullable)? {
+                Some(len) => Ok(self.cursor.take(len, name).map(|_| ())?),
                 None => Ok(()),
             },
             Kind::Array(element) => self.array(element, name, nullable),
@@ -162,27 +162,22 @@ impl Walk<'_> {
     }
 
     fn string(&mut self, name: &'static str, nullable: bool) -> Result<(), DecodeError> {
-        let at = self.reader.position();
-        let len = if self.flexible {
-            self.len(name, nullable)?
-        } else {
-            let len = self.reader.i16(name)?;
-            self.claim(len.into(), 1, at, name, nullable)?
-        };
-        match len {
-            Some(len) if len > STRING_MAX => Err(DecodeError::Invalid { expected: name, at }),
-            Some(len) => self.reader.take(len, name).map(|_| ()),
+        let at = self.cursor.position();
+        let prefix = if self.flexible { Prefix::Compact } else { Prefix::I16 };
+        match self.claim(prefix, 1, name, nullable)? {
+            Some(len) if len > STRING_MAX => Err(ReadError::Invalid { expected: name, at }.into()),
+            Some(len) => Ok(self.cursor.take(len, name).map(|_| ())?),
             None => Ok(()),
         }
     }
 
     /// A byte that says whether the struct follows (KIP-893).
     fn nullable_struct(&mut self, fields: &'static [Field], name: &'static str) -> Result<(), DecodeError> {
-        let at = self.reader.position();
-        match self.reader.take(1, name)? {
-            [1] => self.fields(fields),
-            [0xff] => Ok(()),
-            _ => Err(DecodeError::Invalid { expected: name, at }),
+        let at = self.cursor.position();
+        match self.cursor.i8(name)? {
+            1 => self.fields(fields),
+            -1 => Ok(()),
+            _ => Err(ReadError::Invalid { expected: name, at }.into()),
         }
     }
 
@@ -192,10 +187,12 @@ impl Walk<'_> {
         name: &'static str,
         nullable: bool,
     ) -> Result<(), DecodeError> {
+        // Null: no elements follow.
         let Some(count) = self.count(element.min_bytes, name, nullable)? else { return Ok(()) };
         self.spend(count.saturating_mul(element.memory_bytes))?;
         if let Kind::Fixed(len) = element.kind {
-            return self.reader.take(count.saturating_mul(len), name).map(|_| ());
+            self.cursor.take(count.saturating_mul(len), name)?;
+            return Ok(());
         }
         for _ in 0..count {
             self.value(&element.kind, name, false)?;
@@ -203,65 +200,50 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The length of bytes; `None` is null.
-    fn len(&mut self, name: &'static str, nullable: bool) -> Result<Option<usize>, DecodeError> {
-        self.count(1, name, nullable)
-    }
-
-    /// The number of elements of at least `min_bytes` each; `None` is null.
+    /// The length of bytes or the count of elements of at least `min_bytes` each; `None` is null.
     fn count(
         &mut self,
         min_bytes: usize,
         name: &'static str,
         nullable: bool,
-    ) -> Result<Option<usize>, DecodeError> {
-        let at = self.reader.position();
-        let claimed = if self.flexible {
-            i64::from(self.reader.uvarint(name)?) - 1
-        } else {
-            i64::from(self.reader.i32(name)?)
-        };
-        self.claim(claimed, min_bytes, at, name, nullable)
+    ) -> Result<Option<usize>, ReadError> {
+        let prefix = if self.flexible { Prefix::Compact } else { Prefix::I32 };
+        self.claim(prefix, min_bytes, name, nullable)
     }
 
-    /// Believes a count only if the bytes that remain can hold that many.
     fn claim(
-        &self,
-        claimed: i64,
+        &mut self,
+        prefix: Prefix,
         min_bytes: usize,
-        at: usize,
-        expected: &'static str,
+        name: &'static str,
         nullable: bool,
-    ) -> Result<Option<usize>, DecodeError> {
-        let remaining = self.reader.remaining();
-        match usize::try_from(claimed) {
-            Ok(count) if count <= remaining / min_bytes.max(1) => Ok(Some(count)),
-            Err(_) if claimed == -1 && nullable => Ok(None),
-            _ => Err(DecodeError::Claim { expected, at, claimed, remaining }),
+    ) -> Result<Option<usize>, ReadError> {
+        if nullable {
+            self.cursor.nullable_count(prefix, min_bytes, name)
+        } else {
+            self.cursor.count(prefix, min_bytes, name).map(Some)
         }
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        let error = DecodeError::TooExpansive { budget: self.budget, at: self.reader.position() };
+        let error = DecodeError::TooExpansive { budget: self.budget, at: self.cursor.position() };
         self.memory_left = self.memory_left.checked_sub(bytes).ok_or(error)?;
         Ok(())
     }
 
     fn tagged_fields(&mut self, fields: &'static [Field]) -> Result<(), DecodeError> {
-        let count = self.reader.uvarint("tagged field count")?;
+        let count = self.cursor.uvarint("tagged field count")?;
         let mut unknown = 0;
         for _ in 0..count {
-            let tag = self.reader.uvarint("tag")?;
-            let at = self.reader.position();
-            let size = self.reader.uvarint("tagged field size")?;
-            let size = self.claim(size.into(), 1, at, "tagged field size", false)?.unwrap_or(0);
+            let tag = self.cursor.uvarint("tag")?;
+            let size = self.cursor.uvarint("tagged field size")? as usize;
             let known = fields.iter().find(|field| field.tag == Some(tag) && field.exists_at(self.version));
             match known {
                 Some(field) => self.tagged_field(field, size)?,
                 None => {
                     unknown += 1;
                     self.spend(if unknown == 1 { TAG_MAP_BYTES } else { TAG_BYTES })?;
-                    self.reader.take(size, "tagged field")?;
+                    self.cursor.take(size, "tagged field")?;
                 }
             }
         }
@@ -270,12 +252,12 @@ impl Walk<'_> {
 
     /// A tagged field that this version knows must be exactly as long as it says.
     fn tagged_field(&mut self, field: &'static Field, size: usize) -> Result<(), DecodeError> {
-        let start = self.reader.position();
+        let start = self.cursor.position();
         self.value(&field.kind, field.name, field.nullable_at(self.version))?;
-        if self.reader.position() - start == size {
+        if self.cursor.position() - start == size {
             Ok(())
         } else {
-            Err(DecodeError::Invalid { expected: field.name, at: start })
+            Err(ReadError::Invalid { expected: field.name, at: start }.into())
         }
     }
 }

@@ -75,7 +75,7 @@ macro_rules! write_entry {
 impl Extended for DescribeAclsRequest {
     since_kip_290_there!("DescribeAclsRequest");
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         Ok(read_filter!(from, DescribeAclsRequest))
     }
 
@@ -88,7 +88,7 @@ impl Extended for DescribeAclsRequest {
 impl Extended for DescribeAclsResponse {
     since_kip_290_there!("DescribeAclsResponse");
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let response = DescribeAclsResponse::default()
             .with_throttle_time_ms(from.i32("ThrottleTimeMs")?)
             .with_error_code(from.i16("ErrorCode")?)
@@ -121,7 +121,7 @@ impl Extended for DescribeAclsResponse {
 impl Extended for CreateAclsRequest {
     since_kip_290_there!("CreateAclsRequest");
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let creations = from.array(9, "Creations", |from| {
             let creation = AclCreation::default()
                 .with_resource_type(from.i8("ResourceType")?)
@@ -154,7 +154,7 @@ impl Extended for CreateAclsResponse {
 impl Extended for DeleteAclsRequest {
     since_kip_290_there!("DeleteAclsRequest");
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let filters = from.array(9, "Filters", |from| Ok(read_filter!(from, DeleteAclsFilter)))?;
         Ok(DeleteAclsRequest::default().with_filters(filters))
     }
@@ -170,7 +170,7 @@ impl Extended for DeleteAclsRequest {
 impl Extended for DeleteAclsResponse {
     since_kip_290_there!("DeleteAclsResponse");
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let response = DeleteAclsResponse::default().with_throttle_time_ms(from.i32("ThrottleTimeMs")?);
         let results = from.array(8, "FilterResults", |from| {
             let result = DeleteAclsFilterResult::default()
@@ -198,7 +198,7 @@ impl Extended for DeleteAclsResponse {
     }
 }
 
-fn read_matching(from: &mut FieldReader) -> Result<DeleteAclsMatchingAcl, DecodeError> {
+fn read_matching(from: &mut FieldReader<'_>) -> Result<DeleteAclsMatchingAcl, DecodeError> {
     let acl = DeleteAclsMatchingAcl::default()
         .with_error_code(from.i16("ErrorCode")?)
         .with_error_message(from.nullable_string("ErrorMessage")?)

@@ -73,7 +73,7 @@ impl Extended for ApiVersionsRequest {
         Layout::Own
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = ApiVersionsRequest::default();
         if version >= 3 {
             request.client_software_name = from.string("ClientSoftwareName")?;

@@ -26,7 +26,7 @@ impl Extended for CreateTopicsRequest {
         }
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let topics = from.array(16, "Topics", |from| {
             let topic = CreatableTopic::default()
                 .with_name(TopicName(from.string("Name")?))
@@ -79,7 +79,7 @@ impl Extended for CreateTopicsResponse {
         if version < 2 { Layout::Own } else { Layout::KafkaProtocol(version) }
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let topics = from.array(4, "Topics", |from| {
             let topic = CreatableTopicResult::default()
                 .with_name(TopicName(from.string("Name")?))

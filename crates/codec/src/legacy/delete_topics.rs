@@ -29,7 +29,7 @@ impl Extended for DeleteTopicsResponse {
         if version < 1 { Layout::Own } else { Layout::KafkaProtocol(version) }
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let responses = from.array(4, "Responses", |from| {
             let topic = DeletableTopicResult::default().with_name(Some(TopicName(from.string("Name")?)));
             Ok(topic.with_error_code(from.i16("ErrorCode")?))

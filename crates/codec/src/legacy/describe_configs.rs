@@ -29,7 +29,7 @@ impl Extended for DescribeConfigsRequest {
         layout(version)
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let resources = from.array(7, "Resources", |from| {
             let resource = DescribeConfigsResource::default()
                 .with_resource_type(from.i8("ResourceType")?)
@@ -58,7 +58,7 @@ impl Extended for DescribeConfigsResponse {
         layout(version)
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let response = DescribeConfigsResponse::default().with_throttle_time_ms(from.i32("ThrottleTimeMs")?);
         let results = from.array(11, "Results", |from| {
             Ok(DescribeConfigsResult::default()
@@ -90,7 +90,7 @@ impl Extended for DescribeConfigsResponse {
     }
 }
 
-fn read_config(from: &mut FieldReader) -> Result<DescribeConfigsResourceResult, DecodeError> {
+fn read_config(from: &mut FieldReader<'_>) -> Result<DescribeConfigsResourceResult, DecodeError> {
     let config = DescribeConfigsResourceResult::default()
         .with_name(from.string("Name")?)
         .with_value(from.nullable_string("Value")?)

@@ -32,7 +32,7 @@ impl Extended for DescribeLogDirsResponse {
         if version > 4 { Layout::Own } else { Layout::KafkaProtocol(version.max(1)) }
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let response = DescribeLogDirsResponse::default()
             .with_throttle_time_ms(from.i32("ThrottleTimeMs")?)
             .with_error_code(from.i16("ErrorCode")?);
@@ -70,7 +70,7 @@ impl Extended for DescribeLogDirsResponse {
     }
 }
 
-fn read_topic(from: &mut FieldReader) -> Result<DescribeLogDirsTopic, DecodeError> {
+fn read_topic(from: &mut FieldReader<'_>) -> Result<DescribeLogDirsTopic, DecodeError> {
     let topic = DescribeLogDirsTopic::default().with_name(TopicName(from.string("Name")?));
     let partitions = from.array(22, "Partitions", |from| {
         let partition = DescribeLogDirsPartition::default()

@@ -28,7 +28,7 @@ impl Extended for FetchRequest {
     }
 
     /// Where there is no `max_bytes` it is at its default, the largest.
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = FetchRequest::default()
             .with_replica_id(BrokerId(from.i32("ReplicaId")?))
             .with_max_wait_ms(from.i32("MaxWaitMs")?)
@@ -77,7 +77,7 @@ impl Extended for FetchResponse {
         if version < 4 { Layout::Own } else { Layout::KafkaProtocol(version) }
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut response = FetchResponse::default();
         if version >= 1 {
             response.throttle_time_ms = from.i32("ThrottleTimeMs")?;

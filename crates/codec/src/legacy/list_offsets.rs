@@ -33,7 +33,7 @@ impl Extended for ListOffsetsRequest {
         Layout::Own
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = ListOffsetsRequest::default().with_replica_id(BrokerId(from.i32("ReplicaId")?));
         if version >= ISOLATION_LEVEL_FROM {
             request.isolation_level = from.i8("IsolationLevel")?;
@@ -81,7 +81,7 @@ impl Extended for ListOffsetsRequest {
     }
 }
 
-fn read_partition(from: &mut FieldReader, version: i16) -> Result<ListOffsetsPartition, DecodeError> {
+fn read_partition(from: &mut FieldReader<'_>, version: i16) -> Result<ListOffsetsPartition, DecodeError> {
     let mut partition = ListOffsetsPartition::default().with_partition_index(from.i32("PartitionIndex")?);
     if version >= LEADER_EPOCH_FROM {
         partition.current_leader_epoch = from.i32("CurrentLeaderEpoch")?;
@@ -103,7 +103,7 @@ impl Extended for ListOffsetsResponse {
         Layout::Own
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut response = ListOffsetsResponse::default();
         if version >= THROTTLE_TIME_FROM {
             response.throttle_time_ms = from.i32("ThrottleTimeMs")?;
@@ -133,7 +133,10 @@ impl Extended for ListOffsetsResponse {
     }
 }
 
-fn read_answer(from: &mut FieldReader, version: i16) -> Result<ListOffsetsPartitionResponse, DecodeError> {
+fn read_answer(
+    from: &mut FieldReader<'_>,
+    version: i16,
+) -> Result<ListOffsetsPartitionResponse, DecodeError> {
     let mut answer = ListOffsetsPartitionResponse::default()
         .with_partition_index(from.i32("PartitionIndex")?)
         .with_error_code(from.i16("ErrorCode")?);

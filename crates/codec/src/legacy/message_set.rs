@@ -10,9 +10,10 @@
 
 use std::io::Read;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::lz4;
+use crate::cursor::{Cursor, Prefix, ReadError};
 use crate::records::{BatchBuilder, BatchError, Compression, TimestampType};
 use crate::records::{Decompressed, decompressed_limit, failure};
 
@@ -67,30 +68,33 @@ struct Message {
 }
 
 impl Message {
-    /// Reads what follows the prefix. `index` is for errors.
-    fn parse(mut body: Bytes, index: i32) -> Result<Message, BatchError> {
-        let error = |problem| BatchError::Record { index, problem };
+    /// Reads a message without offset and size. `index` is for errors.
+    fn parse(body: &Bytes, index: i32) -> Result<Message, BatchError> {
+        let layout = |error| BatchError::Layout { index, error };
         if body.len() < MessageFormat::V0.least_size() {
             return Err(BatchError::Length(i32::try_from(body.len()).unwrap_or(i32::MAX)));
         }
-        let stored = body.get_u32();
-        let computed = crc32(&body);
+        let mut from = Cursor::new(body);
+        let stored = from.u32("CRC-32").map_err(layout)?;
+        let computed = crc32(from.clone().take_rest());
         if stored != computed {
             return Err(BatchError::MessageCrc { stored, computed });
         }
-        let magic = body.get_u8();
+        let magic = from.u8("magic").map_err(layout)?;
         let format = MessageFormat::of(magic).ok_or(BatchError::Magic(magic.cast_signed()))?;
-        let attributes = body.get_u8();
+        Message::fields(body, from, format).map_err(layout)
+    }
+
+    /// Reads what follows the magic byte.
+    fn fields(body: &Bytes, mut from: Cursor<'_>, format: MessageFormat) -> Result<Message, ReadError> {
+        let attributes = from.u8("attributes")?;
         let timestamp = match format {
             MessageFormat::V0 => NO_TIMESTAMP,
-            MessageFormat::V1 if body.len() < 8 => return Err(error("cut off")),
-            MessageFormat::V1 => body.get_i64(),
+            MessageFormat::V1 => from.i64("timestamp")?,
         };
-        let key = nullable(&mut body).ok_or_else(|| error("a key exceeds its message"))?;
-        let value = nullable(&mut body).ok_or_else(|| error("a value exceeds its message"))?;
-        if !body.is_empty() {
-            return Err(error("longer than its content"));
-        }
+        let key = from.nullable_bytes(Prefix::I32, "key")?.map(|key| body.slice_ref(key));
+        let value = from.nullable_bytes(Prefix::I32, "value")?.map(|value| body.slice_ref(value));
+        from.end()?;
         Ok(Message { format, attributes, timestamp, key, value })
     }
 
@@ -108,20 +112,6 @@ impl Message {
             TimestampType::CreateTime
         } else {
             TimestampType::LogAppendTime
-        }
-    }
-}
-
-/// Bytes behind their length; `Some(None)` is null.
-fn nullable(body: &mut Bytes) -> Option<Option<Bytes>> {
-    if body.len() < 4 {
-        return None;
-    }
-    match body.get_i32() {
-        -1 => Some(None),
-        len => {
-            let len = usize::try_from(len).ok().filter(|len| *len <= body.len())?;
-            Some(Some(body.split_to(len)))
         }
     }
 }
@@ -206,19 +196,19 @@ fn push(batch: &mut BatchBuilder, message: &Message, outer: &Message) {
 /// The next message of a set and its size with its prefix.
 fn next(rest: &mut Bytes, index: i32) -> Result<(usize, Message), BatchError> {
     let have = rest.len();
-    if have < PREFIX_LEN {
-        return Err(BatchError::Truncated { needed: PREFIX_LEN, have });
+    let prefix = rest.get(..PREFIX_LEN).ok_or(BatchError::Truncated { needed: PREFIX_LEN, have })?;
+    let needed = PREFIX_LEN + message_len(prefix, index)?;
+    if needed > have {
+        return Err(BatchError::Truncated { needed, have });
     }
-    // The offset is the producer's own count, which nothing rests on.
-    rest.advance(8);
-    let len = message_len(rest.get_i32())?;
-    if len > rest.len() {
-        return Err(BatchError::Truncated { needed: PREFIX_LEN + len, have });
-    }
-    Ok((PREFIX_LEN + len, Message::parse(rest.split_to(len), index)?))
+    let message = rest.split_to(needed).slice(PREFIX_LEN..);
+    Ok((needed, Message::parse(&message, index)?))
 }
 
-fn message_len(size: i32) -> Result<usize, BatchError> {
+/// The size in the prefix of a message. The offset before it is the producer's own count, which nothing rests on.
+fn message_len(prefix: &[u8], index: i32) -> Result<usize, BatchError> {
+    let size = Cursor::starting_at(prefix, 8, "offset").and_then(|mut from| from.i32("size"));
+    let size = size.map_err(|error| BatchError::Layout { index, error })?;
     let len = usize::try_from(size).ok().filter(|len| *len >= MessageFormat::V0.least_size());
     len.ok_or(BatchError::Length(size))
 }
@@ -235,8 +225,8 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
     let data = mended.as_deref().unwrap_or(value);
     let mut stream = Decompressed::new(codec, data, decompressed_limit(data.len()));
     let mut index = 0;
-    while let Some(body) = next_inner(&mut stream, codec)? {
-        let message = Message::parse(body, index)?;
+    while let Some(body) = next_inner(&mut stream, codec, index)? {
+        let message = Message::parse(&body, index)?;
         if message.format != wrapper.format {
             return Err(BatchError::Record { index, problem: "not of the format of its wrapper" });
         }
@@ -251,16 +241,15 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
 
 /// The next message in a stream, without offset and size; `None` at its end. Memory grows with what comes out, not with what
 /// the size claims.
-fn next_inner(stream: &mut dyn Read, codec: Compression) -> Result<Option<Bytes>, BatchError> {
+fn next_inner(stream: &mut dyn Read, codec: Compression, index: i32) -> Result<Option<Bytes>, BatchError> {
     let mut prefix = Vec::with_capacity(PREFIX_LEN);
     read_to(&mut *stream, PREFIX_LEN, &mut prefix, codec)?;
-    let mut prefix = Bytes::from(prefix);
     match prefix.len() {
         0 => return Ok(None),
-        PREFIX_LEN => prefix.advance(8),
+        PREFIX_LEN => {}
         have => return Err(BatchError::Truncated { needed: PREFIX_LEN, have }),
     }
-    let needed = message_len(prefix.get_i32())?;
+    let needed = message_len(&prefix, index)?;
     let mut body = Vec::new();
     read_to(stream, needed, &mut body, codec)?;
     if body.len() < needed {

@@ -24,7 +24,7 @@ impl Extended for OffsetCommitRequest {
         if (2..TOPIC_IDS_FROM).contains(&version) { Layout::KafkaProtocol(version) } else { Layout::Own }
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = OffsetCommitRequest::default().with_group_id(GroupId(from.string("GroupId")?));
         if version >= 1 {
             request.generation_id_or_member_epoch = from.i32("GenerationIdOrMemberEpoch")?;
@@ -53,7 +53,7 @@ impl Extended for OffsetCommitRequest {
     }
 }
 
-fn read_topic(from: &mut FieldReader, version: i16) -> Result<OffsetCommitRequestTopic, DecodeError> {
+fn read_topic(from: &mut FieldReader<'_>, version: i16) -> Result<OffsetCommitRequestTopic, DecodeError> {
     let topic = OffsetCommitRequestTopic::default();
     let topic = if version >= TOPIC_IDS_FROM {
         topic.with_topic_id(from.uuid("TopicId")?)

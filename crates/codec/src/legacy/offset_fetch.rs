@@ -21,7 +21,7 @@ impl Extended for OffsetFetchRequest {
         if version >= TOPIC_IDS_FROM { Layout::Own } else { Layout::KafkaProtocol(version.max(1)) }
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let groups = from.array(8, "Groups", |from| {
             let group = OffsetFetchRequestGroup::default()
                 .with_group_id(GroupId(from.string("GroupId")?))

@@ -24,7 +24,7 @@ impl Extended for OffsetForLeaderEpochRequest {
         layout(version)
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let topics = from.array(6, "Topics", |from| {
             let topic = OffsetForLeaderTopic::default().with_topic(TopicName(from.string("Topic")?));
             let partitions = from.array(8, "Partitions", |from| {
@@ -58,7 +58,7 @@ impl Extended for OffsetForLeaderEpochResponse {
         layout(version)
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let topics = from.array(6, "Topics", |from| {
             let topic = OffsetForLeaderTopicResult::default().with_topic(TopicName(from.string("Topic")?));
             let partitions = from.array(14, "Partitions", |from| {

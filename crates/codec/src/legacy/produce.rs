@@ -28,7 +28,7 @@ impl Extended for ProduceRequest {
         layout(version)
     }
 
-    fn read(from: &mut FieldReader, _version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let request =
             ProduceRequest::default().with_acks(from.i16("Acks")?).with_timeout_ms(from.i32("TimeoutMs")?);
         let topics = from.array(6, "TopicData", |from| {
@@ -64,7 +64,7 @@ impl Extended for ProduceResponse {
         layout(version)
     }
 
-    fn read(from: &mut FieldReader, version: i16) -> Result<Self, DecodeError> {
+    fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let responses = from.array(6, "Responses", |from| {
             let topic = TopicProduceResponse::default().with_name(TopicName(from.string("Name")?));
             let partitions = from.array(14, "PartitionResponses", |from| {

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
 use super::compression::{Compression, compress};
+use crate::varint::put_varlong;
 
 /// A batch in the making. Records get the offsets 0, 1, 2, … from the base offset.
 #[derive(Debug, Clone)]
@@ -173,16 +174,6 @@ impl Default for BatchBuilder {
     fn default() -> Self {
         BatchBuilder::new()
     }
-}
-
-/// A zigzag varint; also writes what Kafka calls varint, which is the same for small numbers.
-pub(super) fn put_varlong(out: &mut BytesMut, value: i64) {
-    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while zigzag >= 0x80 {
-        out.put_u8((zigzag as u8) | 0x80);
-        zigzag >>= 7;
-    }
-    out.put_u8(zigzag as u8);
 }
 
 fn put_nullable(out: &mut BytesMut, bytes: Option<&[u8]>) {

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::builder::BatchBuilder;
 use super::record::Record;
+use crate::cursor::Cursor;
 
 /// What a control record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,9 @@ impl ControlType {
 
     /// The type of a record in a control batch; `None` if its key does not say.
     pub fn of(record: &Record) -> Option<ControlType> {
-        let (_version, rest) = record.key.as_deref()?.split_first_chunk::<2>()?;
-        Some(match i16::from_be_bytes(*rest.first_chunk()?) {
+        let mut key = Cursor::new(record.key.as_deref()?);
+        key.i16("version").ok()?;
+        Some(match key.i16("type").ok()? {
             0 => ControlType::Abort,
             1 => ControlType::Commit,
             other => ControlType::Other(other),
@@ -55,8 +57,9 @@ impl EndTransactionMarker {
         if let ControlType::Other(_) = control_type {
             return None;
         }
-        let (_version, rest) = record.value.as_deref()?.split_first_chunk::<2>()?;
-        let coordinator_epoch = i32::from_be_bytes(*rest.first_chunk()?);
+        let mut value = Cursor::new(record.value.as_deref()?);
+        value.i16("version").ok()?;
+        let coordinator_epoch = value.i32("coordinator epoch").ok()?;
         Some(EndTransactionMarker { control_type, coordinator_epoch })
     }
 

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::compression::Compression;
+use crate::cursor::ReadError;
 use crate::error_code::ErrorCode;
 
 /// A record batch, or bytes that should be one, was refused.
@@ -54,12 +55,20 @@ pub enum BatchError {
         /// The rule that it breaks.
         expected: &'static str,
     },
-    /// The records do not have the layout, or the number, that the header claims.
+    /// A record, or an old message, does not have the layout of its format.
+    #[error("record {index} of the batch: {error}")]
+    Layout {
+        /// The number of the record, counted from zero.
+        index: i32,
+        /// The fault; positions count from the start of the uncompressed records, in an old message from its CRC on.
+        error: ReadError,
+    },
+    /// A record contradicts its batch, or the batch has another number of records than its header claims.
     #[error("record {index} of the batch: {problem}")]
     Record {
-        /// Which record, counted from zero.
+        /// The number of the record, counted from zero.
         index: i32,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         problem: &'static str,
     },
     /// The compressed data cannot be read.
@@ -102,6 +111,7 @@ impl BatchError {
             | BatchError::Magic(_)
             | BatchError::Header { .. }
             | BatchError::Decompression { .. }
+            | BatchError::Layout { .. }
             | BatchError::Record { .. } => ErrorCode::InvalidRecord,
         }
     }

@@ -9,10 +9,10 @@ use std::io;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
-use super::builder::put_varlong;
 use super::compression::{Compression, compress, compress_at};
 use super::error::BatchError;
 use super::record::{Layout, uncompressed};
+use crate::varint::put_varlong;
 
 /// Stands for a time that there is not.
 const NO_TIMESTAMP: i64 = -1;
@@ -40,7 +40,7 @@ pub struct RecordView<'a> {
     whole: &'a [u8],
     attributes: u8,
     /// From its offset delta on.
-    behind_timestamp: &'a [u8],
+    after_timestamp: &'a [u8],
 }
 
 impl OpenedBatch {
@@ -143,9 +143,9 @@ impl Retained {
             front.clear();
             front.put_u8(view.attributes);
             put_varlong(&mut front, view.timestamp.wrapping_sub(horizon_ms));
-            put_varlong(&mut records, (front.len() + view.behind_timestamp.len()) as i64);
+            put_varlong(&mut records, (front.len() + view.after_timestamp.len()) as i64);
             records.extend_from_slice(&front);
-            records.extend_from_slice(view.behind_timestamp);
+            records.extend_from_slice(view.after_timestamp);
         }
         self.records = records.freeze();
         self.header.attributes.0 |= Attributes::DELETE_HORIZON;
@@ -193,7 +193,7 @@ fn views<'a>(header: &'a BatchHeader, records: &'a [u8]) -> impl Iterator<Item =
             timestamp: layout.timestamp(header),
             key: layout.key.clone().map(slice),
             value: layout.value.clone().map(slice),
-            behind_timestamp: slice(layout.behind_timestamp..layout.whole.end),
+            after_timestamp: slice(layout.after_timestamp..layout.whole.end),
             attributes: layout.attributes,
             whole: slice(layout.whole.clone()),
         })

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::batch::{BatchHeader, TimestampType};
 use super::compression::{Compression, MAX_DECOMPRESSED, decompress_within};
 use super::error::BatchError;
+use crate::cursor::{Cursor, Prefix, ReadError};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,12 +96,12 @@ impl Iterator for Records {
     }
 }
 
-/// Where the parts of one record stand in the uncompressed records of its batch.
+/// The positions of the parts of one record in the uncompressed records of its batch.
 pub(super) struct Layout {
     /// All of it, with its length.
     pub(super) whole: Range<usize>,
-    /// Where its offset delta starts; before it are length, attributes and timestamp delta.
-    pub(super) behind_timestamp: usize,
+    /// The start of its offset delta; before it are length, attributes and timestamp delta.
+    pub(super) after_timestamp: usize,
     pub(super) attributes: u8,
     timestamp_delta: i64,
     offset_delta: i32,
@@ -117,21 +118,33 @@ impl Layout {
         index: i32,
         header: impl FnMut(Range<usize>, Option<Range<usize>>),
     ) -> Result<Layout, BatchError> {
-        let mut cursor = Cursor { bytes, at, end: bytes.len(), index };
-        let len = cursor.len()?.ok_or_else(|| cursor.error("negative length"))?;
-        cursor.end = cursor.at + len;
-        let attributes = cursor.byte()?;
-        let timestamp_delta = cursor.varlong()?;
-        let behind_timestamp = cursor.at;
-        let offset_delta = cursor.varint()?;
-        let key = cursor.nullable()?;
-        let value = cursor.nullable()?;
-        cursor.headers(header)?;
-        if cursor.at != cursor.end {
-            return Err(cursor.error("longer than its content"));
+        Layout::of(bytes, at, header).map_err(|error| BatchError::Layout { index, error })
+    }
+
+    fn of(
+        bytes: &[u8],
+        at: usize,
+        mut header: impl FnMut(Range<usize>, Option<Range<usize>>),
+    ) -> Result<Layout, ReadError> {
+        let mut batch = Cursor::starting_at(bytes, at, "record")?;
+        let len = batch.count(Prefix::Zigzag, 1, "record")?;
+        let mut from = batch.part(len, "record")?;
+        let attributes = from.u8("attributes")?;
+        let timestamp_delta = from.varlong("timestamp delta")?;
+        let after_timestamp = from.position();
+        let offset_delta = i32::try_from(from.varlong("offset delta")?)
+            .map_err(|_| ReadError::Invalid { expected: "offset delta", at: after_timestamp })?;
+        let key = nullable_range(&mut from, "key")?;
+        let value = nullable_range(&mut from, "value")?;
+        // A header takes at least two bytes.
+        for _ in 0..from.count(Prefix::Zigzag, 2, "headers")? {
+            let len = from.bytes(Prefix::Zigzag, "name of a header")?.len();
+            let name = from.position() - len..from.position();
+            header(name, nullable_range(&mut from, "value of a header")?);
         }
-        let whole = at..cursor.end;
-        Ok(Layout { whole, behind_timestamp, attributes, timestamp_delta, offset_delta, key, value })
+        from.end()?;
+        let whole = at..from.position();
+        Ok(Layout { whole, after_timestamp, attributes, timestamp_delta, offset_delta, key, value })
     }
 
     pub(super) fn offset(&self, header: &BatchHeader) -> i64 {
@@ -147,80 +160,8 @@ impl Layout {
     }
 }
 
-/// Reads within one record.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    end: usize,
-    index: i32,
-}
-
-impl Cursor<'_> {
-    fn error(&self, problem: &'static str) -> BatchError {
-        BatchError::Record { index: self.index, problem }
-    }
-
-    fn byte(&mut self) -> Result<u8, BatchError> {
-        match self.bytes.get(self.at) {
-            Some(byte) if self.at < self.end => {
-                self.at += 1;
-                Ok(*byte)
-            }
-            _ => Err(self.error("cut off")),
-        }
-    }
-
-    fn varlong(&mut self) -> Result<i64, BatchError> {
-        let mut value = 0u64;
-        for shift in (0..70).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-            }
-        }
-        Err(self.error("a number is too long"))
-    }
-
-    fn varint(&mut self) -> Result<i32, BatchError> {
-        i32::try_from(self.varlong()?).map_err(|_| self.error("a number is too large"))
-    }
-
-    /// A length that fits into the rest of the record; -1 is null.
-    fn len(&mut self) -> Result<Option<usize>, BatchError> {
-        match self.varint()? {
-            -1 => Ok(None),
-            len => match usize::try_from(len) {
-                Ok(len) if len <= self.end - self.at => Ok(Some(len)),
-                _ => Err(self.error("a length exceeds the record")),
-            },
-        }
-    }
-
-    fn nullable(&mut self) -> Result<Option<Range<usize>>, BatchError> {
-        let Some(len) = self.len()? else { return Ok(None) };
-        let start = self.at;
-        self.at += len;
-        Ok(Some(start..self.at))
-    }
-
-    fn headers(
-        &mut self,
-        mut each: impl FnMut(Range<usize>, Option<Range<usize>>),
-    ) -> Result<(), BatchError> {
-        // A header takes at least two bytes, so the count is checked like a length.
-        let count = self.varint()?;
-        let count = usize::try_from(count)
-            .ok()
-            .filter(|count| *count <= (self.end - self.at) / 2)
-            .ok_or_else(|| self.error("header count exceeds the record"))?;
-        for _ in 0..count {
-            let key = self.nullable()?.ok_or_else(|| self.error("null header name"))?;
-            each(key, self.nullable()?);
-        }
-        Ok(())
-    }
+/// Consumes bytes after their length and returns their range; `None` is null.
+fn nullable_range(from: &mut Cursor<'_>, expected: &'static str) -> Result<Option<Range<usize>>, ReadError> {
+    let bytes = from.nullable_bytes(Prefix::Zigzag, expected)?;
+    Ok(bytes.map(|bytes| from.position() - bytes.len()..from.position()))
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::request::catalog::{Api, catalog};
-use crate::wire::put_uvarint;
+use crate::varint::put_uvarint;
 use bytes::{BufMut, BytesMut};
 
 /// xorshift: the same bodies at every run.
@@ -291,7 +291,7 @@ fn a_tagged_field_is_as_long_as_it_says() {
     let at = bytes.len() - 4;
     for size in [0, 1, 2] {
         bytes[at] = size;
-        let error = DecodeError::Invalid { expected: "ClusterId", at: at + 1 };
+        let error = DecodeError::from(ReadError::Invalid { expected: "ClusterId", at: at + 1 });
         assert_eq!(check(1, 12, &bytes), Err(error), "size {size}");
     }
 }
