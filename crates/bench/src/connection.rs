@@ -53,6 +53,7 @@ impl Connection {
     /// Connects, waiting for it, and makes the socket non-blocking.
     pub(crate) fn open(address: SocketAddr) -> Result<Connection> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+        // Without Nagle's algorithm, as Kafka's clients.
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         Ok(Connection { stream, outbox: VecDeque::new(), written: 0, inbox: Vec::new(), unread: 0..0 })
@@ -84,6 +85,7 @@ impl Connection {
             let mut slices = [IoSlice::new(&[]); PIECES];
             let mut count = 0;
             for (slice, piece) in slices.iter_mut().zip(&self.outbox) {
+                // Only the first piece can be written in part.
                 let skip = if count == 0 { self.written } else { 0 };
                 *slice = IoSlice::new(&piece.bytes()[skip..]);
                 count += 1;
@@ -120,6 +122,7 @@ impl Connection {
         } else if self.unread.is_empty() {
             self.unread = 0..0;
         }
+        // Once per readiness: the poller reports the rest, and no connection starves the others.
         match self.stream.read(&mut self.inbox[self.unread.end..]) {
             Ok(0) => anyhow::bail!("the broker closed the connection"),
             Ok(count) => self.unread.end += count,
@@ -139,6 +142,7 @@ impl Connection {
                 self.unread.start = start + len;
                 return Ok(Some(start..start + len));
             }
+            // The whole frame in one piece, so that it need not be copied again.
             self.make_room(4 + len);
         } else {
             self.make_room(4);
@@ -151,6 +155,7 @@ impl Connection {
         self.inbox.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
         if self.inbox.len() < frame_bytes {
+            // Powers of two: frames that grow slowly must not reallocate each time.
             self.inbox.resize(frame_bytes.next_power_of_two(), 0);
         }
     }

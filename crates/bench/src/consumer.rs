@@ -78,6 +78,7 @@ impl Consumer {
             max_wait_ms: MAX_WAIT_MS,
         };
         self.correlation = self.correlation.wrapping_add(1);
+        // KIP-227: a fetch that opens a session names every partition, the next ones only those that changed.
         let everything = self.session_id == 0;
         let asked = self.positions.iter().filter(|position| everything || position.changed);
         let asked = asked.map(|position| (position.index, position.offset));
@@ -108,9 +109,11 @@ impl Consumer {
             answer.correlation,
             self.correlation
         );
+        // Epochs count from 1 again after the greatest: 0 would open a new session.
         self.session_epoch = if answer.session_id == 0 { 0 } else { self.session_epoch % i32::MAX + 1 };
         self.session_id = answer.session_id;
         tally.fetch(now, counts);
+        // Without producers nothing was due: the latency of the fetch itself counts.
         if tally.due.is_empty() {
             tally.delivery(self.sent_at, now);
         }
@@ -148,6 +151,7 @@ impl Position {
             counts.records += u64::from(header.records_count.unsigned_abs());
             counts.bytes += reading.batch_bytes as u64;
             if let Some(dues) = tally.due.get(self.index as usize) {
+                // All batches of a load have the same number of records.
                 let number = usize::try_from(self.offset)? / reading.records_per_batch as usize;
                 tally.delivery(*dues.get(number).context("a batch that was not sent")?, now);
             }

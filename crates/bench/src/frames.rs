@@ -58,8 +58,10 @@ impl ProduceFrames {
             frame[head..head + first.len()] == first && frame.ends_with(&TAIL),
             "an unknown produce layout"
         );
+        // The size of the records, a varint, follows the partition; the check below finds a layout that changed.
         let partition_at = head - uvarint_bytes(first.len() + 1) - 4;
         ensure!(frame[partition_at..partition_at + 4] == [0; 4], "an unknown produce layout");
+        // One piece for the socket: batch and tail of a request are sent together.
         let with_tail = |batch: Bytes| {
             let mut bytes = BytesMut::with_capacity(batch.len() + TAIL.len());
             bytes.extend_from_slice(&batch);
@@ -79,6 +81,7 @@ impl ProduceFrames {
 }
 
 fn batch(load: &Load) -> Bytes {
+    // All records of one time: old ones would be deleted by retention.
     let now = wall_ms();
     let mut builder = BatchBuilder::new().compression(load.compression);
     let mut value = vec![0; load.record_bytes as usize];

@@ -58,6 +58,7 @@ impl Poller {
 
     /// Waits at most this long; ready sockets are appended to `ready`.
     pub(crate) fn wait(&mut self, nanos: u64, ready: &mut Vec<Ready>) -> Result<()> {
+        // epoll_wait counts in milliseconds; waiting for the epoll descriptor itself by ppoll is exact.
         let mut timeout = timespec(nanos);
         if !nanos.is_multiple_of(MILLISECOND) {
             let mut set = [PollFd::new(&self.epoll, PollFlags::IN)];

@@ -72,6 +72,7 @@ impl Producer {
         tally.sent.requests += 1;
         tally.sent.records += self.each.records;
         tally.sent.bytes += self.each.bytes;
+        // Offsets follow the order of sending, so consumers find a batch's due time by its number.
         if let Some(dues) = tally.due.get_mut(partition as usize) {
             dues.push(due);
         }
@@ -88,6 +89,7 @@ impl Producer {
         let mut answers = 0;
         while let Some(range) = self.connection.next_frame()? {
             let correlation = responses::produced(self.connection.frame(range))?;
+            // Kafka answers the requests of a connection in their order.
             let (expected, due) = self.in_flight.pop_front().context("an answer to no request")?;
             ensure!(correlation == expected, "answer {correlation}, expected {expected}");
             tally.ack(due, now, self.each);

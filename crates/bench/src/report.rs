@@ -23,6 +23,7 @@ impl Latency {
         let max = histogram.max() as f64 / 1000.0;
         (!histogram.is_empty()).then(|| Latency {
             p50: at(0.5),
+            // A histogram answers with the upper end of a bucket, which may lie above the greatest value.
             p99: at(0.99).min(max),
             p999: at(0.999).min(max),
             max,

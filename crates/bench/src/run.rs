@@ -49,6 +49,7 @@ pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
 /// As [`run`], or if a record is missing afterwards.
 pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Result<()>) -> Result<Figures> {
     let (topic, control) = new_topic(load, target)?;
+    // The broker is killed next; a connection over it would only fail.
     drop(control);
     let mut meter = Meter::start(target)?;
     let tally = produce(load, target, &topic, volume(load.volume_mib), &mut meter)?;
@@ -67,6 +68,7 @@ fn stream(load: &Load, target: &Target) -> Result<Figures> {
     };
     let tally = produce(load, target, &topic, span, &mut meter)?;
     stored(&mut control, &topic, load, &tally)?;
+    // A load with a volume is asked how many bytes reach the disk per byte, so flushes after it count.
     meter.settle((load.volume_mib > 0).then(|| quiet(target)))?;
     Ok(meter.figures(&tally))
 }
@@ -106,8 +108,10 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
         Load { kind: Kind::Stream, acks: 1, connections: 2, in_flight: 5, rate: 0, consumers: 0, ..*load };
     let filled = produce(&fill, target, &topic, volume(load.volume_mib), &mut Meter::start(target)?)?;
     let ends = stored(&mut control, &topic, load, &filled)?;
+    // Flushes of the filling would otherwise take time from the reads that are measured.
     Meter::start(target)?.settle(Some(quiet(target)))?;
     let mut warmup = nanos(target.warmup);
+    // A warm-up would read the pages that must be cold.
     if load.cold {
         warmup = 0;
         drop_page_cache()?;
@@ -131,6 +135,7 @@ fn idle(load: &Load, target: &Target) -> Result<Figures> {
     let mut connections = Vec::with_capacity(load.connections as usize);
     for _ in 0..load.connections {
         let mut connection = Connection::open(target.address)?;
+        // A connection that has spoken: what a broker allocates at the first request counts too.
         connection.exchange(&request)?;
         connection.forget_buffers();
         connections.push(connection);
@@ -150,6 +155,7 @@ fn idle(load: &Load, target: &Target) -> Result<Figures> {
 fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    // Unique over runs against the same broker.
     let topic = format!("bench-{}-{number}", std::process::id());
     let mut control = Control::connect(target.address)?;
     control.create_topic(&topic, load.partitions)?;
@@ -158,6 +164,7 @@ fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
 
 /// The time it takes to send that many MiB, without a warm-up.
 fn volume(mib: u32) -> Span {
+    // Half, so that adding the present time to it cannot overflow.
     Span { warmup: 0, window: u64::MAX / 2, sent_bytes: u64::from(mib) << 20 }
 }
 
@@ -254,6 +261,7 @@ impl Meter {
                 let cpu_s = end.broker.cpu_s - begin.broker.cpu_s;
                 let others = end.machine_cpu_s - begin.machine_cpu_s - cpu_s - figures.driver_cpu_s;
                 figures.cpu_s = Some(cpu_s);
+                // The readings are not taken at the same instant, and /proc counts in steps of 10 ms.
                 figures.other_cpu_s = Some(others.max(0.0));
                 figures.resident_bytes = Some(end.broker.resident_bytes);
                 figures.peak_bytes = Some(self.after.peak_bytes.max(end.broker.peak_bytes));

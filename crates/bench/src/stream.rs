@@ -103,12 +103,14 @@ impl<'a> Stream<'a> {
     pub(crate) fn run(mut self, span: Span, mut edge: impl FnMut() -> Result<()>) -> Result<Tally> {
         self.start()?;
         let begin = self.origin + span.warmup;
+        // A load with a volume has no end in time.
         let mut end = begin.saturating_add(span.window);
         let mut measuring = false;
         let mut ready = Vec::new();
         loop {
             let now = self.clock.now();
             if !measuring && now >= begin {
+                // Reading /proc takes a while: the window begins after it, with the time read anew.
                 edge()?;
                 measuring = true;
                 self.tally.window = self.clock.now()..end;
@@ -133,6 +135,7 @@ impl<'a> Stream<'a> {
 
     fn start(&mut self) -> Result<()> {
         self.origin = self.clock.now();
+        // Unpaced: every answer lets the next request go, so the first ones have to be started here.
         if self.rate == 0 {
             for producer in &mut self.producers {
                 for _ in 0..producer.limit() {
@@ -152,6 +155,7 @@ impl<'a> Stream<'a> {
             return Ok(now + IDLE);
         }
         loop {
+            // From the schedule's start, not from the last request: a late one must not delay those after it.
             let due = self.origin
                 + u64::try_from(u128::from(self.scheduled) * u128::from(SECOND) / u128::from(self.rate))?;
             if due > now {
@@ -174,6 +178,7 @@ impl<'a> Stream<'a> {
             if readable {
                 self.receive(token)?;
             }
+            // Also after reading: an answer may have queued the next request.
             if readable || writable {
                 self.flush(token)?;
             }
@@ -198,6 +203,7 @@ impl<'a> Stream<'a> {
         let connection = connection(&mut self.producers, &mut self.consumers, token)?;
         let blocked = !connection.flush()?;
         let was = self.blocked.get_mut(token).context("no such connection")?;
+        // A system call only when it changes, as most flushes write everything.
         if *was != blocked {
             *was = blocked;
             self.poller.watch_writable(connection.stream(), token, blocked)?;
@@ -215,6 +221,7 @@ impl<'a> Stream<'a> {
 
     /// Records that consumers must have received once all is acknowledged.
     fn records_to_fetch(&self) -> u64 {
+        // With more consumers than partitions, several read the same partition.
         let copies = match self.tally.due.len() {
             0 => 0,
             partitions => self.consumers.len().div_ceil(partitions),

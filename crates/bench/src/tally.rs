@@ -75,6 +75,8 @@ impl Tally {
     /// An acknowledged batch that had been due.
     pub(crate) fn ack(&mut self, due: u64, now: u64, counts: Counts) {
         self.acked.total.add(counts);
+        // Throughput counts answers in the window, latency the requests that were due in it: one that stalls beyond the
+        // window's end must not be left out.
         if self.window.contains(&now) {
             self.acked.measured.add(counts);
         }

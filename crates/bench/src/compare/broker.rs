@@ -98,6 +98,7 @@ impl Lab {
         let began = Instant::now();
         let child = command.spawn().with_context(|| self.ottla.display().to_string())?;
         running.pid = child.id();
+        // The script that started this program kills the process by it, however this program ends.
         fs::write(&running.pid_file, running.pid.to_string())?;
         let child = running.child.insert(child);
         while !answers(running.address) {
@@ -119,8 +120,10 @@ impl Lab {
         std::os::unix::fs::symlink(&self.kafka_libs, running.home.join("libs"))?;
         let mut command = Command::new("bash");
         command.arg(&self.kafka).arg(&running.home).arg(running.address.port().to_string());
+        // Stock otherwise: only what the load asks for differs.
         command.args(syncs.then_some("log.flush.interval.messages=1")).stdin(Stdio::null());
         let output = command.output().with_context(|| self.kafka.display().to_string())?;
+        // Before the outcome is looked at: a Kafka that did not come up must be killed as well.
         if let Ok(pid) = fs::read_to_string(running.home.join("pid")) {
             running.pid = pid.trim().parse().context("kafka's pid")?;
             fs::write(&running.pid_file, pid)?;
@@ -180,6 +183,7 @@ impl Drop for Running {
             && is_running(self.pid)
         {
             let _ = kill_process(pid, Signal::KILL);
+            // No child of this process, so it cannot be waited for.
             while is_running(self.pid) {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -192,6 +196,7 @@ impl Drop for Running {
 /// True if the process exists and is no zombie.
 fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the last parenthesis: the name before it may contain anything.
     pid != 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
@@ -202,6 +207,7 @@ fn answers(address: SocketAddr) -> bool {
 
 /// The first of two adjacent ports that are free.
 fn free_ports() -> Result<u16> {
+    // Runs at the same time begin at different ports.
     let start = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
     for step in (0..PORTS.end - PORTS.start).step_by(2) {
         let port = PORTS.start + (start + step) % (PORTS.end - PORTS.start - 1);
