@@ -15,8 +15,6 @@ use storage::{
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
-use crate::topics::error::PartitionError;
-
 /// Disk reads at the same time; more would only queue up in the disk.
 const DISK_READS: usize = 8;
 
@@ -168,14 +166,8 @@ impl Io {
     pub(crate) async fn delete_records(
         &self,
         below: Vec<(Arc<Partition>, DeleteBelow)>,
-    ) -> Vec<Result<i64, PartitionError>> {
-        let count = below.len();
-        let answer =
-            self.blocking(move |storage| storage.delete_records(&below).map_err(ReadError::from)).await;
-        match answer {
-            Ok(starts) => starts.into_iter().map(|start| Ok(start?)).collect(),
-            Err(error) => vec![Err(PartitionError::from(error)); count],
-        }
+    ) -> Result<Vec<Result<i64, ReadError>>, ReadError> {
+        self.blocking(move |storage| Ok(storage.delete_records(&below)?)).await
     }
 
     /// Runs `read` where blocking does no harm.

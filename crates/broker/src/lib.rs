@@ -6,12 +6,12 @@
 //! socket ◄─ frame ◄──── encode ◄───────── typed response ◄─ domain result
 //! ```
 //!
-//! The folders are layers; each uses those above it in this list, never those below:
+//! The folders are layers; each uses those above it in this list, never those below (`tests/layers.rs` checks it):
 //! ```text
-//! clock.rs tasks.rs telemetry/   the time, background tasks, metrics and logs
+//! clock.rs tasks.rs io.rs        the time, background tasks, the only hand-off to the storage's threads
 //! config/                        every key, and (`runtime.rs`) what is in force now
+//! telemetry/                     metrics and logs
 //! session/                       who asks, and the address at which that client finds this broker
-//! io.rs                          the only hand-off from tasks to the storage's threads
 //! topics/                        topics and partitions by name or id, their refusals and positions
 //! services/ group/               append, fetch, configs, admin, client metrics; groups
 //! kafka/                         frames, connections, dispatch, one file per Kafka API
@@ -36,7 +36,6 @@ mod kafka;
 mod net;
 mod services;
 mod session;
-mod snapshot;
 pub mod tasks;
 pub mod telemetry;
 #[cfg(test)]
@@ -58,13 +57,13 @@ use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
 use crate::http::{Endpoints, Readiness};
 use crate::io::Io;
 use crate::kafka::api;
-use crate::kafka::context::{Services, Shutdown};
 use crate::kafka::limits::Limits;
 pub use crate::net::listener::BindError;
 use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
 use crate::services::fetch::{Fetcher, FetcherOptions};
+use crate::services::{Services, Shutdown, snapshot};
 use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::loggers::Loggers;

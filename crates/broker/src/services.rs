@@ -6,11 +6,74 @@
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
 //! client_metrics  metrics that clients push (KIP-714)
+//! snapshot        the state of the services, for the metrics
 //! ```
 //! Messages are left to `kafka/`, bytes on the disk to storage.
+//!
+//! [`Services`] owns them all. An operation that concerns several of them (a deleted topic takes its groups' offsets with
+//! it) takes `Services` as an argument, so `admin`, `configs` and `snapshot` use this file and this file uses them.
 
 pub(crate) mod admin;
 pub(crate) mod append;
 pub(crate) mod client_metrics;
 pub(crate) mod configs;
 pub(crate) mod fetch;
+pub(crate) mod snapshot;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use self::client_metrics::ClientMetrics;
+use self::fetch::Fetcher;
+use crate::clock::Clock;
+use crate::config::BrokerConfig;
+use crate::config::runtime::RuntimeConfigs;
+use crate::group::service::GroupService;
+use crate::io::Io;
+use crate::session::advertised::AdvertisedAddresses;
+use crate::tasks::Tasks;
+use crate::telemetry::loggers::Loggers;
+use crate::telemetry::metrics::Metrics;
+use crate::topics::PartitionManager;
+
+/// What the whole broker shares. Made once at start.
+pub(crate) struct Services {
+    /// Every key's value as the broker was started.
+    pub(crate) config: Arc<BrokerConfig>,
+    /// Every key's value as of now, and what other resources were given.
+    pub(crate) configs: Arc<RuntimeConfigs>,
+    /// How the process logs.
+    pub(crate) loggers: Loggers,
+    /// What clients push of their own metrics.
+    pub(crate) client_metrics: ClientMetrics,
+    /// The way to the storage.
+    pub(crate) io: Io,
+    /// Topics and partitions as clients name them.
+    pub(crate) partitions: Arc<PartitionManager>,
+    /// Reads for clients.
+    pub(crate) fetcher: Fetcher,
+    /// The coordinator of all groups.
+    pub(crate) groups: Arc<GroupService>,
+    /// Where clients are told to find this broker.
+    pub(crate) advertised: AdvertisedAddresses,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// The only source of time.
+    pub(crate) clock: Clock,
+    /// The only way to run something in the background.
+    pub(crate) tasks: Tasks,
+    /// The stages of a shutdown.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The stages of a shutdown, as tokens that are cancelled in this order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shutdown {
+    /// Listeners close.
+    pub(crate) accepting: CancellationToken,
+    /// Connections read no further request.
+    pub(crate) reading: CancellationToken,
+    /// Whatever waits for something to happen (a long poll) answers with what it has.
+    pub(crate) waiting: CancellationToken,
+}

@@ -13,7 +13,9 @@ use tokio::sync::watch;
 
 use crate::config::{BrokerConfig, DynamicConfigs, InvalidBrokerConfig, Overrides};
 use crate::io::Io;
-use crate::services::configs::{BROKER, ConfigsError};
+
+/// Kafka's `ConfigResource.Type` of brokers.
+pub(crate) const BROKER: i8 = 4;
 
 /// A kind of resource and a name.
 type Resource = (i8, String);
@@ -85,13 +87,12 @@ impl RuntimeConfigs {
     }
 
     /// Whether `name` may be given something, if no more than `most` of its kind may have a configuration.
-    pub(crate) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), ConfigsError> {
+    pub(crate) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), String> {
         let names = self.names(kind);
         if names.len() < most || names.iter().any(|known| known == name) {
             return Ok(());
         }
-        let text = format!("{most} of them have a configuration already, which is the most; delete some");
-        Err(ConfigsError::InvalidRequest(text))
+        Err(format!("{most} of them have a configuration already, which is the most; delete some"))
     }
 
     /// No change happens for as long as the answer lives.

@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
 use crate::kafka::api::{self, Disconnect};
-use crate::kafka::context::Services;
 use crate::kafka::dispatch::{Receipt, dispatch};
 use crate::kafka::frames::{Frame, FrameError, Frames};
 use crate::kafka::in_flight::{InFlight, Ready};
 use crate::kafka::limits::{MAX_IN_FLIGHT, MAX_UNSENT_BYTES, Shared};
 use crate::kafka::outgoing::{Outgoing, Unsent};
+use crate::services::Services;
 use crate::session::peer::Peer;
 use crate::telemetry::metrics::RequestTimes;
 

@@ -10,58 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
-use crate::config::runtime::RuntimeConfigs;
 use crate::group::service::GroupService;
 use crate::io::Io;
-use crate::services::client_metrics::ClientMetrics;
+use crate::services::Services;
 use crate::services::fetch::Fetcher;
-use crate::session::advertised::AdvertisedAddresses;
 use crate::session::peer::Peer;
-use crate::tasks::Tasks;
-use crate::telemetry::loggers::Loggers;
-use crate::telemetry::metrics::Metrics;
 use crate::topics::PartitionManager;
-
-/// What the whole broker shares. Made once at start.
-pub(crate) struct Services {
-    /// Every key's value as the broker was started.
-    pub(crate) config: Arc<BrokerConfig>,
-    /// Every key's value as of now, and what other resources were given.
-    pub(crate) configs: Arc<RuntimeConfigs>,
-    /// How the process logs.
-    pub(crate) loggers: Loggers,
-    /// What clients push of their own metrics.
-    pub(crate) client_metrics: ClientMetrics,
-    /// The way to the storage.
-    pub(crate) io: Io,
-    /// Topics and partitions as clients name them.
-    pub(crate) partitions: Arc<PartitionManager>,
-    /// Reads for clients.
-    pub(crate) fetcher: Fetcher,
-    /// The coordinator of all groups.
-    pub(crate) groups: Arc<GroupService>,
-    /// Where clients are told to find this broker.
-    pub(crate) advertised: AdvertisedAddresses,
-    /// What is counted.
-    pub(crate) metrics: Metrics,
-    /// The only source of time.
-    pub(crate) clock: Clock,
-    /// The only way to run something in the background.
-    pub(crate) tasks: Tasks,
-    /// The stages of a shutdown.
-    pub(crate) shutdown: Shutdown,
-}
-
-/// The stages of a shutdown, as tokens that are cancelled in this order.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shutdown {
-    /// Listeners close.
-    pub(crate) accepting: CancellationToken,
-    /// Connections read no further request.
-    pub(crate) reading: CancellationToken,
-    /// Whatever waits for something to happen (a long poll) answers with what it has.
-    pub(crate) waiting: CancellationToken,
-}
 
 /// The surroundings of one request.
 #[derive(Clone)]

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use codec::frame::{self, RequestHeader};
 use codec::{Chain, Request, Response};
 
-use crate::kafka::api::{self, Api, Disconnect, Entry, Reply};
-use crate::kafka::context::{Context, Services};
+use crate::kafka::api::{self, Api, Disconnect, Entry, Phase, Reply};
+use crate::kafka::context::Context;
+use crate::services::Services;
 use crate::session::peer::Peer;
 
 /// What a request came to.
@@ -46,13 +47,20 @@ pub(crate) async fn dispatch(
     let entry = api::entry(header.api_key).ok_or(Disconnect::UnknownApi(header.api_key))?;
     let version = header.api_version;
     let (answer, error_code) = if entry.serves(version) {
-        peer.admit(entry)?;
+        admit(entry)?;
         (entry.run)(Context::new(services, peer, header), body).await?
     } else {
         (entry.refuse_version)(&header)?
     };
     let frame = answer.map(Chain::into_frame).transpose()?;
     Ok(Answered { frame, receipt: Receipt { entry, version, error_code } })
+}
+
+/// Checks that a connection may call that API now. Every listener is open to all as yet, so each connection may.
+fn admit(entry: &Entry) -> Result<(), Disconnect> {
+    match entry.phase {
+        Phase::Any | Phase::Authenticated => Ok(()),
+    }
 }
 
 /// Decodes, calls and encodes for one API; see [`api::Run`].

@@ -16,9 +16,9 @@ use tokio::sync::watch;
 
 use crate::config::BrokerConfig;
 use crate::kafka::connection;
-use crate::kafka::context::Services;
 use crate::kafka::limits::{Limits, Shared};
 use crate::net::admission::{Admission, Place};
+use crate::services::Services;
 use crate::session::peer::Peer;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::ListenerMetrics;

@@ -11,12 +11,13 @@ use self::{client_metrics as client_metrics_configs, group as group_configs, log
 use crate::config::{
     BrokerConfig, ConfigEntry, InvalidBrokerConfig, describe_broker, describe_brokers, describe_topic,
 };
-use crate::kafka::context::Services;
+use crate::services::Services;
 use crate::services::admin::topics::{self, TopicError};
 
-/// Kafka's `ConfigResource.Type`s that are served here.
+pub(crate) use crate::config::runtime::BROKER;
+
+/// Kafka's other `ConfigResource.Type`s that are served here.
 pub(crate) const TOPIC: i8 = 2;
-pub(crate) const BROKER: i8 = 4;
 pub(crate) const CLIENT_METRICS: i8 = 16;
 pub(crate) const BROKER_LOGGER: i8 = 8;
 pub(crate) const GROUP: i8 = 32;

@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use crate::kafka::api::{Disconnect, Entry, Phase};
-
 /// One connection, as handlers see it.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -62,12 +60,5 @@ impl Peer {
     /// Remembers what the client said first; later claims on the same connection change nothing.
     pub(crate) fn set_software(&self, software: Software) {
         self.software.get_or_init(|| software);
-    }
-
-    /// Whether this connection may call that API now. Every listener is open to all as yet, so whoever connected may.
-    pub(crate) fn admit(&self, entry: &Entry) -> Result<(), Disconnect> {
-        match entry.phase {
-            Phase::Any | Phase::Authenticated => Ok(()),
-        }
     }
 }

@@ -135,6 +135,8 @@ fn level_of(logger: &str, directives: &str) -> LogLevel {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     fn level(loggers: &Loggers, name: &str) -> LogLevel {
@@ -165,5 +167,36 @@ mod tests {
         assert!(NAMES.is_sorted_by(|one, other| one < other));
         let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         assert!(NAMES.iter().all(|name| name.chars().all(fits)));
+    }
+
+    /// The source files of this crate, as module paths below `broker`.
+    fn modules(folder: &Path, prefix: &str, found: &mut Vec<(String, PathBuf)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = format!("{prefix}.{}", path.file_stem().unwrap().to_str().unwrap());
+            if path.is_dir() {
+                modules(&path, &name, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((name, path));
+            }
+        }
+    }
+
+    #[test]
+    fn every_folder_that_logs_has_a_logger_and_every_logger_a_module() {
+        let mut found = Vec::new();
+        modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "broker", &mut found);
+        for name in NAMES.iter().filter(|name| name.starts_with("broker.")) {
+            assert!(found.iter().any(|(module, _)| module == name), "logger {name} is no module");
+        }
+        for (module, path) in found {
+            let mut parts = module.split('.');
+            let (Some(_), Some(folder), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
+                continue;
+            };
+            let logs = std::fs::read_to_string(path).unwrap().contains("tracing::");
+            let logger = format!("broker.{folder}");
+            assert!(!logs || NAMES.contains(&logger.as_str()), "{module} logs, but there is no {logger}");
+        }
     }
 }

@@ -43,11 +43,12 @@ impl Api for DeleteRecords {
                 _ => Err(PartitionError::InvalidRequest),
             })
             .collect();
-        let starts = cx.io().delete_records(found.iter().flatten().cloned().collect()).await;
-        let mut starts = starts.into_iter();
-        let mut outcomes = found.into_iter().map(|found| match found {
-            Ok(_) => starts.next().unwrap_or(Err(PartitionError::Storage)),
-            Err(error) => Err(error),
+        let deleted = cx.io().delete_records(found.iter().flatten().cloned().collect()).await;
+        let mut starts = deleted.map(Vec::into_iter).map_err(PartitionError::from);
+        let mut outcomes = found.into_iter().map(|found| match (found, &mut starts) {
+            (Err(refused), _) => Err(refused),
+            (Ok(_), Err(failed)) => Err(*failed),
+            (Ok(_), Ok(starts)) => Ok(starts.next().ok_or(PartitionError::Storage)??),
         });
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.iter().zip(&mut outcomes);
@@ -68,7 +69,7 @@ fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &Del
 }
 
 fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
-    let found = cx.partitions().find(&TopicRef::named(&name), asked.partition_index)?;
+    let found = cx.partitions().find(&TopicRef::named(name), asked.partition_index)?;
     let policy = found.topic.config.cleanup_policy;
     if policy.compact && !policy.delete {
         return Err(PartitionError::OnlyCompacted);

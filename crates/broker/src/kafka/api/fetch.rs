@@ -90,7 +90,7 @@ fn terms(request: &FetchRequest) -> FetchTerms {
 fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
     let uses_topic_ids = version >= TOPIC_IDS_FROM;
     let key = |name: &TopicName, id| {
-        if uses_topic_ids { TopicRef::Id(id) } else { TopicRef::named(&name) }
+        if uses_topic_ids { TopicRef::Id(id) } else { TopicRef::named(name) }
     };
     let wanted = |topic: &FetchTopic| {
         let key = key(&topic.topic, topic.topic_id);

@@ -8,7 +8,7 @@ use storage::Catalog;
 use uuid::Uuid;
 
 use crate::config::BrokerConfig;
-use crate::kafka::context::Services;
+use crate::services::Services;
 use crate::services::admin::topics::{TopicError, WantedTopic, refusal};
 
 /// Partitions that one request may create (Kafka's `MAX_PARTITIONS_PER_BATCH`).

@@ -10,7 +10,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::config::{BrokerConfig, InvalidTopicConfig, Overrides, TopicConfig};
-use crate::kafka::context::Services;
+use crate::services::Services;
 use crate::services::admin::partitions;
 use crate::topics::names::{TopicRef, is_internal};
 

@@ -11,7 +11,7 @@ use storage::{Catalog, CatalogError, ConfigsChange};
 
 use crate::config::runtime::ChangeError;
 use crate::config::{BrokerConfig, ConfigOp, Overrides, TopicConfig};
-use crate::kafka::context::Services;
+use crate::services::Services;
 use crate::services::admin::topics::{self, TopicError, refusal};
 use crate::services::configs::{
     BROKER, BROKER_LOGGER, CLIENT_METRICS, ConfigsError, GROUP, TOPIC, check_broker, unknown_type,

@@ -49,7 +49,9 @@ pub(super) fn changed(
     }
     Subscription::read(&set)?;
     if !set.is_empty() {
-        configs.has_room_for(CLIENT_METRICS, name, MAX_SUBSCRIPTIONS)?;
+        configs
+            .has_room_for(CLIENT_METRICS, name, MAX_SUBSCRIPTIONS)
+            .map_err(ConfigsError::InvalidRequest)?;
     }
     Ok(set)
 }

@@ -29,7 +29,7 @@ pub(super) fn changed(
 ) -> Result<Overrides, ConfigsError> {
     let set = GroupTimeouts::changed(current, changes, &configs.broker())?;
     if !set.is_empty() {
-        configs.has_room_for(GROUP, name, MAX_GROUPS)?;
+        configs.has_room_for(GROUP, name, MAX_GROUPS).map_err(ConfigsError::InvalidRequest)?;
     }
     Ok(set)
 }

@@ -4,7 +4,7 @@
 
 use storage::{Partition, Topic};
 
-use crate::kafka::context::Services;
+use crate::services::Services;
 use crate::telemetry::metrics::{BrokerSnapshot, BrokerState, PartitionSnapshot, Snapshot, TopicSnapshot};
 
 /// Everything now.

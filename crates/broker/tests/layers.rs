@@ -1,0 +1,207 @@
+//! The layers of the broker crate, and the order of the crates: `lib.rs` draws the first, `docs/architecture.md` the second.
+//!
+//! Reads every `crate::` and `super::` path of every source file, tests included, and fails on one that leads to a
+//! higher layer. What it does not see are methods and trait impls that a higher layer adds to a lower layer's type.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not covered by allow-unwrap-in-tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From bottom to top: a module uses its own layer and those before it.
+const LAYERS: &[&[&str]] = &[
+    &["clock", "tasks", "io"],
+    &["config"],
+    &["telemetry"],
+    &["session"],
+    &["topics"],
+    &["services", "group"],
+    &["kafka"],
+    &["http"],
+    &["net"],
+];
+
+/// The broker as a whole, for tests: they may start one in any layer.
+const FOR_TESTS: &[&str] = &["testing", "Outcome"];
+
+/// From bottom to top: a crate depends on those before it, except on the ones named beside it.
+const CRATES: &[(&str, &[&str])] = &[
+    ("codec", &[]),
+    ("coordinator", &[]),
+    // Both are pieces of the broker that know nothing of each other.
+    ("storage", &["coordinator"]),
+    ("broker", &[]),
+];
+
+#[test]
+fn no_module_uses_a_higher_layer() {
+    let source = root().join("src");
+    let mut wrong = Vec::new();
+    for path in files(&source) {
+        let inside = path.strip_prefix(&source).unwrap();
+        let modules = modules(inside);
+        let Some(rank) = rank(&modules[0]) else { continue };
+        let text = fs::read_to_string(&path).unwrap();
+        for Use { line, module } in uses(&text, &modules) {
+            let rule = match self::rank(&module) {
+                Some(used) if used <= rank => continue,
+                None if FOR_TESTS.contains(&module.as_str()) => continue,
+                Some(_) => format!("`{}` is below `{module}`", modules[0]),
+                None => format!("`{module}` is in no layer, so only lib.rs and the binary may use it"),
+            };
+            wrong.push(format!("crates/broker/src/{}:{line}: {rule}", inside.display()));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "modules use lower layers only, and the order is {LAYERS:?}:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_layer_exists() {
+    for module in LAYERS.iter().flat_map(|layer| layer.iter()) {
+        assert!(
+            root().join(format!("src/{module}.rs")).exists(),
+            "LAYERS names `{module}`, which is missing"
+        );
+    }
+}
+
+#[test]
+fn no_crate_depends_on_a_higher_one() {
+    for (rank, (name, besides)) in CRATES.iter().enumerate() {
+        let path = root().join("..").join(name).join("Cargo.toml");
+        let manifest = fs::read_to_string(&path).unwrap();
+        let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or("");
+        let dependencies = dependencies.split("\n[").next().unwrap_or("");
+        for (other, _) in
+            CRATES.iter().skip(rank).chain(CRATES.iter().filter(|(other, _)| besides.contains(other)))
+        {
+            let found = dependencies.lines().any(|line| line.split(['.', ' ', '=']).next() == Some(other));
+            assert!(!found, "crates/{name} must not depend on crates/{other}");
+        }
+    }
+}
+
+#[test]
+fn paths_of_all_forms_are_read() {
+    let text = "use crate::a::B;\nuse crate::{c, d::{E, F}, g};\n// crate::comment\nlet x = crate::h::i();\n\
+                use super::j::K;\nuse super::super::l;\nuse super::{m, super::n};\n";
+    let found = |modules: &[&str]| -> Vec<(usize, String)> {
+        let modules: Vec<String> = modules.iter().map(|module| (*module).to_owned()).collect();
+        uses(text, &modules).into_iter().map(|Use { line, module }| (line, module)).collect()
+    };
+    let always = [(1, "a"), (2, "c"), (2, "d"), (2, "g"), (4, "h")];
+    let expected = |more: &[(usize, &str)]| -> Vec<(usize, String)> {
+        let mut all: Vec<_> =
+            always.iter().chain(more).map(|(line, name)| (*line, (*name).to_owned())).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(found(&["x", "y"]), expected(&[(6, "l"), (7, "n")]));
+    assert_eq!(found(&["x"]), expected(&[(5, "j"), (7, "m")]));
+    assert_eq!(found(&["x", "y", "z"]), expected(&[]));
+}
+
+/// A path that begins at the root of the crate.
+struct Use {
+    line: usize,
+    module: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rank(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The path of a file's module in its crate.
+fn modules(path: &Path) -> Vec<String> {
+    path.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect()
+}
+
+/// Every path of a file that begins at the crate's root, by line. `super` inside an inline module is read as if it stood
+/// outside of it, which can only report too much.
+fn uses(text: &str, modules: &[String]) -> Vec<Use> {
+    let code: String =
+        text.lines().map(|line| format!("{}\n", line.split("//").next().unwrap_or(""))).collect();
+    let mut found = BTreeSet::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let before = &code[..at];
+            // A part of a longer path or name, or of a group, which is followed from where it begins.
+            let is_part = |last: char| matches!(last, ':' | '_') || last.is_alphanumeric();
+            if before.ends_with(is_part) || is_in_group(before) {
+                continue;
+            }
+            let line = before.matches('\n').count() + 1;
+            let mut names = Vec::new();
+            from_root(&code[at..], modules, &mut names);
+            found.extend(names.into_iter().map(|name| (line, name)));
+        }
+    }
+    found.into_iter().map(|(line, module)| Use { line, module }).collect()
+}
+
+/// Returns true if the text ends inside `super::{`.
+fn is_in_group(before: &str) -> bool {
+    before.rfind("super::{").is_some_and(|at| !before[at..].contains('}'))
+}
+
+/// Follows a path from `here` and adds the first name after the root of the crate, for each branch of it.
+fn from_root(path: &str, here: &[String], names: &mut Vec<String>) {
+    let path = path.trim_start();
+    if let Some(rest) = path.strip_prefix("crate::") {
+        from_root(rest, &[], names);
+    } else if let Some(rest) = path.strip_prefix("super::") {
+        let Some((_, parent)) = here.split_last() else { return };
+        from_root(rest, parent, names);
+    } else if let Some(rest) = path.strip_prefix('{') {
+        branches(rest).into_iter().for_each(|branch| from_root(branch, here, names));
+    } else if here.is_empty() {
+        let name: String =
+            path.chars().take_while(|letter| *letter == '_' || letter.is_alphanumeric()).collect();
+        if !name.is_empty() {
+            names.push(name);
+        }
+    }
+}
+
+/// The comma-separated parts up to the brace that ends them.
+fn branches(rest: &str) -> Vec<&str> {
+    let (mut depth, mut begin, mut found) = (0_u32, 0, Vec::new());
+    for (at, letter) in rest.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                found.push(&rest[begin..at]);
+                return found;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(&rest[begin..at]);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
