@@ -123,7 +123,7 @@ impl PartitionManager {
         let config = TopicConfig::effective(&topic.configs, &self.configs.broker());
         let state = Arc::new(TopicState { topic: Arc::clone(topic), config, metrics });
         topics.insert(topic.id, Arc::clone(&state));
-        if topics.len() > 2 * catalog.topics().count() + 16 {
+        if topics.len() > 2 * catalog.len() + 16 {
             topics.retain(|id, _| catalog.topic_by_id(*id).is_some());
         }
         state

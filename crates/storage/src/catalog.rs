@@ -1,9 +1,8 @@
 //! Topics: what exists, for readers as an immutable snapshot, for the writer as the one place where it changes.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod shared_list;
+
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use thiserror::Error;
 use uuid::Uuid;
@@ -15,6 +14,7 @@ use crate::{
     partition::Recovered,
     write_group::WriteGroup,
 };
+use shared_list::SharedList;
 
 /// A topic to create. Names, counts and configs are the caller's to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,39 +76,70 @@ pub enum CatalogError {
     ConfigsChanged,
 }
 
-/// All topics at one moment.
+/// All topics at one moment. Copies share what did not change.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    by_name: BTreeMap<String, Arc<Topic>>,
-    by_id: HashMap<Uuid, Arc<Topic>>,
+    by_name: SharedList<Arc<Topic>>,
+    by_id: SharedList<Arc<Topic>>,
+    /// In the order of [`by_metric_name`].
+    by_metric_name: SharedList<Arc<Topic>>,
 }
 
 impl Catalog {
     /// The topic of that name.
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.by_name.get(name)
+        self.by_name.get(|topic| topic.name.as_str().cmp(name))
     }
 
     /// The topic with that id.
     pub fn topic_by_id(&self, id: Uuid) -> Option<&Arc<Topic>> {
-        self.by_id.get(&id)
+        self.by_id.get(|topic| topic.id.cmp(&id))
+    }
+
+    /// A topic whose name is `name`, or differs from it only in `.` and `_`: their metrics would have the same name
+    /// (Kafka's `Topic.hasCollision`).
+    pub fn colliding_topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_metric_name.get(|topic| by_metric_name(&topic.name, name))
     }
 
     /// All topics, by name.
-    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
-        self.by_name.values()
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.iter()
+    }
+
+    /// Their number.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// There are no topics.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
-        self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
-        self.by_id.insert(topic.id, topic);
+        self.by_name.insert(Arc::clone(&topic), |other| other.name.cmp(&topic.name));
+        self.by_id.insert(Arc::clone(&topic), |other| other.id.cmp(&topic.id));
+        self.by_metric_name.insert(Arc::clone(&topic), |other| metric_order(&other.name, &topic.name));
     }
 
     fn remove(&mut self, id: Uuid) -> Option<Arc<Topic>> {
-        let topic = self.by_id.remove(&id)?;
-        self.by_name.remove(&topic.name);
+        let topic = self.by_id.remove(|other| other.id.cmp(&id))?;
+        self.by_name.remove(|other| other.name.cmp(&topic.name));
+        self.by_metric_name.remove(|other| metric_order(&other.name, &topic.name));
         Some(topic)
     }
+}
+
+/// Compares names as those of metrics, in which `.` is `_`.
+fn by_metric_name(one: &str, other: &str) -> Ordering {
+    let as_in_metrics = |byte| if byte == b'.' { b'_' } else { byte };
+    one.bytes().map(as_in_metrics).cmp(other.bytes().map(as_in_metrics))
+}
+
+/// The same, with names that only differ there in a fixed order.
+fn metric_order(one: &str, other: &str) -> Ordering {
+    by_metric_name(one, other).then_with(|| one.cmp(other))
 }
 
 impl Topic {

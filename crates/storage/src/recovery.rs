@@ -60,7 +60,7 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
     let catalog = load_catalog(&engine, &node).map_err(failed)?;
     node.mark_started(&engine).map_err(failed)?;
-    let topics = catalog.topics().len();
+    let topics = catalog.len();
     let partitions = catalog.topics().map(|topic| topic.partitions.len()).sum();
     let recovery = Recovery { new: node.new, unclean: node.unclean, topics, partitions };
     let catalog = CatalogWriter { catalog, next_partition: node.next_partition, node_epoch: node.epoch };

@@ -127,23 +127,16 @@ pub(crate) fn absent(name: &str) -> TopicError {
     check_name(name).err().unwrap_or(TopicError::UnknownTopic)
 }
 
-/// What Kafka compares to keep topics apart whose metrics would have the same name.
-fn collision_key(name: &str) -> String {
-    name.replace('.', "_")
-}
-
 /// The topics of one request, checked against what exists and against each other.
 struct Plan<'a> {
     catalog: &'a Catalog,
     config: &'a BrokerConfig,
-    /// Existing names by collision key; made at first need.
-    keys: Option<HashMap<String, &'a str>>,
     partitions: usize,
 }
 
 impl<'a> Plan<'a> {
     fn new(catalog: &'a Catalog, config: &'a BrokerConfig) -> Self {
-        Self { catalog, config, keys: None, partitions: 0 }
+        Self { catalog, config, partitions: 0 }
     }
 
     fn add(&mut self, wanted: &WantedTopic) -> Result<NewTopic, TopicError> {
@@ -165,18 +158,12 @@ impl<'a> Plan<'a> {
         Ok(NewTopic { name: name.to_owned(), id: storage::random_id(), partitions, configs })
     }
 
-    fn check_collision(&mut self, name: &str) -> Result<(), TopicError> {
-        if !name.contains(['.', '_']) {
-            return Ok(());
-        }
-        let catalog = self.catalog;
-        let keys = self.keys.get_or_insert_with(|| {
-            catalog.topics().map(|topic| (collision_key(&topic.name), topic.name.as_str())).collect()
-        });
-        match keys.get(&collision_key(name)) {
+    fn check_collision(&self, name: &str) -> Result<(), TopicError> {
+        match self.catalog.colliding_topic(name) {
             Some(other) => Err(TopicError::InvalidName(format!(
-                "Topic '{name}' collides with existing topic: {other}. Names that differ only in '.' and '_' would \
-                 share their metrics; choose another name."
+                "Topic '{name}' collides with existing topic: {}. Names that differ only in '.' and '_' would \
+                 share their metrics; choose another name.",
+                other.name
             ))),
             None => Ok(()),
         }
