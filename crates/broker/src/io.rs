@@ -10,7 +10,7 @@ use bytes::Bytes;
 use storage::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow, Done,
     Isolation, NewTopic, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs, Storage,
-    StorageError, TimestampedOffset, Topic,
+    StorageError, TimestampedOffset, TooLarge, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -72,7 +72,7 @@ impl Io {
         answer
     }
 
-    /// Gives topics more partitions, so many in total.
+    /// Gives topics more partitions; the counts are totals.
     pub fn create_partitions(
         &self,
         counts: Vec<(Uuid, u32)>,
@@ -94,11 +94,11 @@ impl Io {
         answer
     }
 
-    /// Gives a resource that is no topic all of its configuration, durable before the answer.
+    /// Gives a resource that is no topic all of its configuration, durable before the answer; refused if it is too large.
     pub(crate) fn write_configs(
         &self,
         configs: ResourceConfigs,
-    ) -> impl Future<Output = Result<(), StorageError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
         let (done, answer) = answer();
         self.storage.write_configs(configs, done);
         answer

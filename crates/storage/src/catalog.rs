@@ -1,4 +1,4 @@
-//! Topics: what exists, for readers as an immutable snapshot, for the writer as the one place where it changes.
+//! Topics: for readers an immutable snapshot, for the writer the one place where they change.
 
 mod shared_list;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    Done, Partition, PartitionNumber,
+    Done, Partition, PartitionNumber, StorageError, TooLarge,
     generation::Extent,
     keys::{self, NodeKey, Tag, TopicRecord},
     partition::Recovered,
@@ -74,6 +74,24 @@ pub enum CatalogError {
     /// Another change came first; the catalog has it by now.
     #[error("the topic's configs were changed at the same time")]
     ConfigsChanged,
+    /// The topic exists, but its record on the disk cannot be read: see [`UnreadableTopic`].
+    #[error("the topic's record on the disk cannot be read")]
+    Unreadable,
+    /// Its record would be larger than its layout can hold.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// A topic whose record on the disk cannot be read. Which partitions are its own is not known, so it is not served; its
+/// name is not given to another topic, and its records stay where they are.
+#[derive(Clone, Debug)]
+pub struct UnreadableTopic {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name; `None` if that cannot be read either.
+    pub name: Option<String>,
+    /// What is wrong with the record.
+    pub error: StorageError,
 }
 
 /// All topics at one moment. Copies share what did not change.
@@ -83,9 +101,14 @@ pub struct Catalog {
     by_id: SharedList<Arc<Topic>>,
     /// In the order of [`by_metric_name`].
     by_metric_name: SharedList<Arc<Topic>>,
+    unreadable: Arc<Vec<UnreadableTopic>>,
 }
 
 impl Catalog {
+    pub(crate) fn new(unreadable: Vec<UnreadableTopic>) -> Self {
+        Self { unreadable: Arc::new(unreadable), ..Self::default() }
+    }
+
     /// The topic of that name.
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
         self.by_name.get(|topic| topic.name.as_str().cmp(name))
@@ -117,6 +140,16 @@ impl Catalog {
         self.len() == 0
     }
 
+    /// Topics that exist but are not served.
+    pub fn unreadable(&self) -> &[UnreadableTopic] {
+        &self.unreadable
+    }
+
+    /// A topic with this name or id exists, but is not served.
+    pub fn is_unreadable(&self, name: &str, id: Uuid) -> bool {
+        self.unreadable.iter().any(|topic| topic.id == id || topic.name.as_deref() == Some(name))
+    }
+
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
         self.by_name.insert(Arc::clone(&topic), |other| other.name.cmp(&topic.name));
         self.by_id.insert(Arc::clone(&topic), |other| other.id.cmp(&topic.id));
@@ -142,7 +175,15 @@ fn metric_order(one: &str, other: &str) -> Ordering {
     by_metric_name(one, other).then_with(|| one.cmp(other))
 }
 
+/// Clients know a partition by a signed index.
+const MAX_PARTITIONS: usize = i32::MAX as usize;
+
 impl Topic {
+    /// A topic never has more than [`MAX_PARTITIONS`].
+    fn partition_count(&self) -> u32 {
+        u32::try_from(self.partitions.len()).expect("MAX_PARTITIONS fits")
+    }
+
     fn record(&self) -> TopicRecord {
         TopicRecord {
             name: self.name.clone(),
@@ -183,12 +224,16 @@ impl CatalogWriter {
         if self.catalog.topic(&new.name).is_some() || self.catalog.topic_by_id(new.id).is_some() {
             return Err(CatalogError::TopicAlreadyExists);
         }
+        // A second topic of that name would begin at offset 0 again, under the offsets that groups committed for the first.
+        if self.catalog.is_unreadable(&new.name, new.id) {
+            return Err(CatalogError::Unreadable);
+        }
         if new.partitions == 0 {
             return Err(CatalogError::InvalidPartitions { current: 0, wanted: 0 });
         }
         let NewTopic { name, id, partitions, configs } = new;
         let topic = Topic { name, id, configs, partitions: Vec::new(), created_epoch: self.node_epoch };
-        Ok(self.put(group, topic, partitions))
+        self.put(group, topic, partitions)
     }
 
     pub(crate) fn create_partitions(
@@ -198,7 +243,7 @@ impl CatalogWriter {
         wanted: u32,
     ) -> Result<Arc<Topic>, CatalogError> {
         let topic = self.catalog.topic_by_id(id).ok_or(CatalogError::UnknownTopic)?;
-        let current = topic.partitions.len() as u32;
+        let current = topic.partition_count();
         if wanted <= current {
             return Err(CatalogError::InvalidPartitions { current, wanted });
         }
@@ -209,7 +254,7 @@ impl CatalogWriter {
             partitions: topic.partitions.clone(),
             created_epoch: topic.created_epoch,
         };
-        Ok(self.put(group, topic, wanted))
+        self.put(group, topic, wanted)
     }
 
     pub(crate) fn alter_configs(
@@ -221,8 +266,7 @@ impl CatalogWriter {
         if topic.configs != change.from {
             return Err(CatalogError::ConfigsChanged);
         }
-        let partitions = topic.partitions.clone();
-        let wanted = partitions.len() as u32;
+        let (partitions, wanted) = (topic.partitions.clone(), topic.partition_count());
         let Topic { name, created_epoch, .. } = topic.as_ref();
         let topic = Topic {
             name: name.clone(),
@@ -231,23 +275,36 @@ impl CatalogWriter {
             partitions,
             created_epoch: *created_epoch,
         };
-        Ok(self.put(group, topic, wanted))
+        self.put(group, topic, wanted)
     }
 
-    /// Gives the topic as many partitions as wanted, and writes it.
-    fn put(&mut self, group: &mut WriteGroup<'_>, mut topic: Topic, wanted: u32) -> Arc<Topic> {
+    /// Gives the topic as many partitions as wanted, and writes it. Nothing is changed if it cannot be stored.
+    fn put(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        mut topic: Topic,
+        wanted: u32,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let too_many =
+            || TooLarge { what: "partitions of a topic", size: wanted as usize, limit: MAX_PARTITIONS };
+        let wanted = i32::try_from(wanted).map_err(|_| too_many())?;
+        let current = topic.partition_count().cast_signed();
+        let added: Vec<(i32, PartitionNumber)> =
+            (current..wanted).zip((self.next_partition..).map(PartitionNumber)).collect();
+        let mut record = topic.record();
+        record.partitions.extend(added.iter().map(|(_, number)| *number));
+        let record = record.encode()?;
         let epoch = leader_epoch(self.node_epoch, topic.created_epoch);
-        for index in topic.partitions.len() as u32..wanted {
-            let number = PartitionNumber(self.next_partition);
-            self.next_partition += 1;
-            let partition = Partition::new(number, topic.id, index as i32, epoch, Recovered::default());
+        for (index, number) in added {
+            let partition = Partition::new(number, topic.id, index, epoch, Recovered::default());
             topic.partitions.push(Arc::new(partition));
+            self.next_partition = number.0 + 1;
         }
         group.put_state(keys::node(NodeKey::NextPartition), self.next_partition.to_be_bytes());
-        group.put_state(keys::topic(topic.id), topic.record().encode());
+        group.put_state(keys::topic(topic.id), record);
         let topic = Arc::new(topic);
         self.catalog.insert(Arc::clone(&topic));
-        topic
+        Ok(topic)
     }
 
     /// Removes the topic and all that is known of its partitions; returns the extents that nobody reads any more.

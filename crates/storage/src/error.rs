@@ -37,6 +37,18 @@ pub enum StorageError {
     Stopped,
 }
 
+/// Part of a record is larger than its layout can hold. Nothing was written, and the storage goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{size} {what} cannot be stored: the most is {limit}")]
+pub struct TooLarge {
+    /// The part, with its unit: "bytes of a topic's name".
+    pub what: &'static str,
+    /// Its size.
+    pub size: usize,
+    /// The greatest size that its layout can hold.
+    pub limit: usize,
+}
+
 impl StorageError {
     pub(crate) fn io(context: &'static str) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io { context, source: Arc::new(source) }
@@ -106,6 +118,19 @@ pub enum OpenError {
         recovered: u64,
         /// The last sequence number known to be synced.
         synced: u64,
+    },
+    /// A topic's record cannot be read, not even its name: a client could create another topic of that name.
+    #[error(
+        "data folder {path} has a topic (id {id}) whose record cannot be read: {source}: start the release that wrote it, \
+         restore the folder from a backup, or start with --accept-data-loss to go on without that topic; its data is kept"
+    )]
+    UnreadableTopic {
+        /// The data folder.
+        path: PathBuf,
+        /// The topic's id.
+        id: uuid::Uuid,
+        /// What is wrong with the record.
+        source: StorageError,
     },
     /// RocksDB or the state in it cannot be read.
     #[error("cannot open data folder {path}: {source}: restore it from a backup if this stays")]

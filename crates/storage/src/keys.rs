@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Buf;
 use uuid::Uuid;
 
-use crate::{PartitionNumber, StorageError};
+use crate::{PartitionNumber, StorageError, TooLarge};
 
 /// The layouts of this file and of the files beside RocksDB. Raise it when an older release could misread something.
 pub(crate) const FORMAT: u32 = 1;
@@ -186,10 +186,14 @@ pub(crate) fn coordinator(key: &[u8]) -> Vec<u8> {
 }
 
 /// The configuration of a resource that is no topic: its kind ‖ its name.
-pub(crate) fn configs(resource_type: u8, name: &str) -> Vec<u8> {
+pub(crate) fn configs(resource_type: u8, name: &str) -> Result<Vec<u8>, TooLarge> {
+    let (what, size, limit) = ("bytes of a resource's name", name.len(), usize::from(u16::MAX));
+    if size > limit {
+        return Err(TooLarge { what, size, limit });
+    }
     let mut key = vec![Tag::Configs as u8, resource_type];
     key.extend_from_slice(name.as_bytes());
-    key
+    Ok(key)
 }
 
 /// The resource of a [`Tag::Configs`] key.
@@ -361,10 +365,18 @@ fn read_string(what: &'static str, bytes: &mut &[u8]) -> Result<String, StorageE
     String::from_utf8(text.to_vec()).map_err(|error| StorageError::corrupt(what, error))
 }
 
-fn put_string(out: &mut Vec<u8>, text: &str) {
-    debug_assert!(text.len() <= usize::from(u16::MAX));
-    out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+/// A length or count in front of what it counts. Larger ones are an error: cut, they would make the whole record unreadable.
+fn put_length(out: &mut Vec<u8>, what: &'static str, length: usize) -> Result<(), TooLarge> {
+    let limit = usize::from(u16::MAX);
+    let length = u16::try_from(length).map_err(|_| TooLarge { what, size: length, limit })?;
+    out.extend_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+fn put_string(out: &mut Vec<u8>, what: &'static str, text: &str) -> Result<(), TooLarge> {
+    put_length(out, what, text.len())?;
     out.extend_from_slice(text.as_bytes());
+    Ok(())
 }
 
 fn check_version(what: &'static str, found: u8) -> Result<(), StorageError> {
@@ -385,16 +397,24 @@ pub(crate) struct TopicRecord {
 impl TopicRecord {
     const WHAT: &'static str = "topic record";
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, TooLarge> {
         let mut out = vec![1];
-        put_string(&mut out, &self.name);
+        put_string(&mut out, "bytes of a topic's name", &self.name)?;
         out.extend_from_slice(&self.created_epoch.to_be_bytes());
-        put_configs(&mut out, &self.configs);
-        out.extend_from_slice(&(self.partitions.len() as u32).to_be_bytes());
+        put_configs(&mut out, &self.configs)?;
+        let (what, size, limit) = ("partitions of a topic", self.partitions.len(), u32::MAX as usize);
+        let count = u32::try_from(size).map_err(|_| TooLarge { what, size, limit })?;
+        out.extend_from_slice(&count.to_be_bytes());
         for partition in &self.partitions {
             out.extend_from_slice(&partition.0.to_be_bytes());
         }
-        out
+        Ok(out)
+    }
+
+    /// The name alone, from a record of which the rest may be unreadable.
+    pub(crate) fn decode_name(mut bytes: &[u8]) -> Result<String, StorageError> {
+        check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
+        read_string(Self::WHAT, &mut bytes)
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
@@ -417,12 +437,13 @@ impl TopicRecord {
     }
 }
 
-fn put_configs(out: &mut Vec<u8>, configs: &BTreeMap<String, String>) {
-    out.extend_from_slice(&(configs.len() as u16).to_be_bytes());
+fn put_configs(out: &mut Vec<u8>, configs: &BTreeMap<String, String>) -> Result<(), TooLarge> {
+    put_length(out, "configurations of one resource", configs.len())?;
     for (key, value) in configs {
-        put_string(out, key);
-        put_string(out, value);
+        put_string(out, "bytes of a configuration's name", key)?;
+        put_string(out, "bytes of a configuration's value", value)?;
     }
+    Ok(())
 }
 
 fn read_configs(what: &'static str, bytes: &mut &[u8]) -> Result<BTreeMap<String, String>, StorageError> {
@@ -443,10 +464,10 @@ pub(crate) struct ConfigRecord {
 impl ConfigRecord {
     const WHAT: &'static str = "configs record";
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, TooLarge> {
         let mut out = vec![1];
-        put_configs(&mut out, &self.configs);
-        out
+        put_configs(&mut out, &self.configs)?;
+        Ok(out)
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
@@ -500,7 +521,7 @@ mod tests {
             [9, 0, 0, 0, 0, 0, 0, 1, 2, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
         );
         assert_eq!(coordinator(b"ab"), [11, b'a', b'b']);
-        assert_eq!(configs(4, "ab"), [13, 4, b'a', b'b']);
+        assert_eq!(configs(4, "ab").unwrap(), [13, 4, b'a', b'b']);
         assert_eq!(configs_resource(&[13, 4]).unwrap(), (4, String::new()));
     }
 
@@ -514,11 +535,11 @@ mod tests {
         };
         let golden =
             [1, 0, 1, b't', 0, 0, 0, 2, 0, 1, 0, 1, b'k', 0, 1, b'v', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4];
-        assert_eq!(record.encode(), golden);
+        assert_eq!(record.encode().unwrap(), golden);
         assert_eq!(TopicRecord::decode(&golden).unwrap(), record);
         let record = ConfigRecord { configs: BTreeMap::from([("k".into(), "v".into())]) };
         let golden = [1, 0, 1, 0, 1, b'k', 0, 1, b'v'];
-        assert_eq!(record.encode(), golden);
+        assert_eq!(record.encode().unwrap(), golden);
         assert_eq!(ConfigRecord::decode(&golden).unwrap(), record);
         for bad in [&golden[..8], &[golden.as_slice(), &[0]].concat(), &[2, 0, 0]] {
             assert!(ConfigRecord::decode(bad).is_err(), "{bad:?}");
@@ -551,11 +572,48 @@ mod tests {
             created_epoch: 0,
             configs: BTreeMap::from([("key".into(), "value".into())]),
             partitions: vec![PartitionNumber(1), PartitionNumber(2)],
-        }
-        .encode();
+        };
+        let whole = whole.encode().unwrap();
         for length in 0..whole.len() {
             assert!(TopicRecord::decode(&whole[..length]).is_err(), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn what_a_layout_cannot_hold_is_refused() {
+        let long = |length: usize| "x".repeat(length);
+        let configs = |name: String, value: String| ConfigRecord { configs: BTreeMap::from([(name, value)]) };
+        let whole = configs(long(65_535), long(65_535));
+        assert_eq!(ConfigRecord::decode(&whole.encode().unwrap()).unwrap(), whole);
+        let refused = configs("k".into(), long(65_536)).encode().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "65536 bytes of a configuration's value cannot be stored: the most is 65535"
+        );
+        assert_eq!(configs(long(65_536), "v".into()).encode().unwrap_err().size, 65_536);
+        let many = (0..65_536).map(|number| (number.to_string(), String::new())).collect();
+        assert_eq!(
+            ConfigRecord { configs: many }.encode().unwrap_err().what,
+            "configurations of one resource"
+        );
+        let topic = |name, configs| TopicRecord { name, created_epoch: 0, configs, partitions: Vec::new() };
+        assert_eq!(topic(long(65_536), BTreeMap::new()).encode().unwrap_err().size, 65_536);
+        let too_long = BTreeMap::from([("k".to_owned(), long(65_536))]);
+        assert_eq!(topic("t".into(), too_long).encode().unwrap_err().size, 65_536);
+        assert_eq!(super::configs(4, &long(65_536)).unwrap_err().limit, 65_535);
+    }
+
+    #[test]
+    fn a_damaged_topic_record_still_names_its_topic() {
+        let record = TopicRecord {
+            name: "topic".into(),
+            created_epoch: 0,
+            configs: BTreeMap::from([("key".into(), "value".into())]),
+            partitions: vec![PartitionNumber(1)],
+        };
+        let whole = record.encode().unwrap();
+        assert_eq!(TopicRecord::decode_name(&whole[..8]).unwrap(), "topic");
+        assert!(TopicRecord::decode_name(&whole[..7]).is_err());
     }
 
     #[test]

@@ -61,12 +61,12 @@ mod write_group;
 mod writer;
 
 pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
-pub use catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic};
+pub use catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic, UnreadableTopic};
 pub use compaction::Compaction;
-pub use config_log::ResourceConfigs;
+pub use config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs};
 pub use coordinator_log::CoordinatorRecord;
 pub use disk::DiskSpace;
-pub use error::{OpenError, StorageError};
+pub use error::{OpenError, StorageError, TooLarge};
 #[cfg(feature = "fault")]
 pub use fault::{CrashPoint, Faults, Operation};
 pub use index::{EpochEndOffset, TimestampedOffset};

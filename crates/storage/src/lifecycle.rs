@@ -1,7 +1,7 @@
 //! The thread that lets old records go: retention, compaction, then the space of what is dead.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     sync::{
         Arc,
@@ -46,6 +46,8 @@ pub(crate) struct Lifecycle {
     pub(crate) open_clock: Arc<OpenClock>,
     /// Generations below this one take no more appends.
     pub(crate) current: Arc<AtomicU32>,
+    /// Families with records of topics that are not served: how much of them lives is not known, so they stay as they are.
+    pub(crate) untouchable: HashSet<Home>,
     /// One at a time: the thread, or a caller who does not want to wait for it.
     pub(crate) busy: Mutex<()>,
     /// The log tells that the disk is too full to settle anything.
@@ -198,7 +200,7 @@ impl Lifecycle {
         }
         let homes = self.engine.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
         let mut crowded = None;
-        for home in homes {
+        for home in homes.filter(|home| !self.untouchable.contains(home)) {
             let living = living.get(&home).copied().unwrap_or(0);
             let held = self.engine.held_bytes(home)?;
             let disk = (self.options.disk_space)(&self.options.path);

@@ -68,8 +68,10 @@ impl ProducerState {
         out.extend_from_slice(&self.producer_epoch.to_be_bytes());
         out.extend_from_slice(&self.last_timestamp_ms.to_be_bytes());
         out.extend_from_slice(&self.current_txn_start_offset.unwrap_or(NO_TRANSACTION).to_be_bytes());
-        out.push(self.batches.len() as u8);
-        for batch in &self.batches {
+        // `appended` and `decode` keep no more than REMEMBERED_BATCHES.
+        let count = self.batches.len().min(REMEMBERED_BATCHES);
+        out.push(u8::try_from(count).expect("REMEMBERED_BATCHES fits in a byte"));
+        for batch in self.batches.iter().take(count) {
             out.extend_from_slice(&batch.first_sequence.to_be_bytes());
             out.extend_from_slice(&batch.last_sequence.to_be_bytes());
             out.extend_from_slice(&batch.base_offset.to_be_bytes());
@@ -86,8 +88,12 @@ impl ProducerState {
         let producer_epoch = read(WHAT, bytes.try_get_i16())?;
         let last_timestamp_ms = read(WHAT, bytes.try_get_i64())?;
         let transaction = read(WHAT, bytes.try_get_i64())?;
+        let count = usize::from(read(WHAT, bytes.try_get_u8())?);
+        if count > REMEMBERED_BATCHES {
+            return Err(StorageError::corrupt(WHAT, format_args!("{count} batches")));
+        }
         let mut batches = VecDeque::with_capacity(REMEMBERED_BATCHES);
-        for _ in 0..read(WHAT, bytes.try_get_u8())? {
+        for _ in 0..count {
             batches.push_back(RememberedBatch {
                 first_sequence: read(WHAT, bytes.try_get_i32())?,
                 last_sequence: read(WHAT, bytes.try_get_i32())?,
@@ -239,5 +245,7 @@ mod tests {
         for length in 0..golden.len() {
             assert!(ProducerState::decode(&golden[..length]).is_err(), "{length} bytes");
         }
+        let six = [&golden[..19], &[6], golden[20..].repeat(6).as_slice()].concat();
+        assert!(ProducerState::decode(&six).is_err(), "more batches than are ever remembered");
     }
 }

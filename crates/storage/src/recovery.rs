@@ -3,7 +3,7 @@
 //! Costs what the write-ahead log holds and a few look-ups per partition, never what the data holds.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     OpenError, Partition, PartitionNumber, ProducerState, ReadError, Recovery, StorageError, StorageOptions,
     Topic,
-    catalog::{self, Catalog, CatalogWriter},
+    catalog::{self, Catalog, CatalogWriter, UnreadableTopic},
     engine::Engine,
     fence::Fence,
     generation::{Extent, Generations, LivingExtents},
@@ -39,6 +39,8 @@ pub(crate) struct Opened {
     pub(crate) open_ms: u64,
     pub(crate) cluster_id: String,
     pub(crate) recovery: Recovery,
+    /// Families that hold records of topics which are not served: their space is not looked at.
+    pub(crate) untouchable: HashSet<Home>,
 }
 
 /// Opens or creates the folder.
@@ -58,14 +60,32 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     }
     let node = Node::load(&engine).map_err(failed)?;
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
-    let catalog = load_catalog(&engine, &node).map_err(failed)?;
+    let Topics { catalog, untouchable, greatest_partition } = load_catalog(&engine, &node).map_err(failed)?;
+    if let Some(topic) = catalog.unreadable().iter().find(|topic| topic.name.is_none())
+        && !options.accept_data_loss
+    {
+        let (path, id, source) = (path.clone(), topic.id, topic.error.clone());
+        return Err(OpenError::UnreadableTopic { path, id, source });
+    }
     node.mark_started(&engine).map_err(failed)?;
-    let topics = catalog.len();
     let partitions = catalog.topics().map(|topic| topic.partitions.len()).sum();
-    let recovery = Recovery { new: node.new, unclean: node.unclean, topics, partitions };
-    let catalog = CatalogWriter { catalog, next_partition: node.next_partition, node_epoch: node.epoch };
+    let recovery = Recovery { new: node.new, unclean: node.unclean, topics: catalog.len(), partitions };
+    // A number that any record mentions is never given again.
+    let next_partition = node.next_partition.max(greatest_partition.saturating_add(1));
+    let catalog = CatalogWriter { catalog, next_partition, node_epoch: node.epoch };
     let Node { next_producer_id, open_ms, cluster_id, .. } = node;
-    Ok(Opened { guard, fence, engine, catalog, generations, next_producer_id, open_ms, cluster_id, recovery })
+    Ok(Opened {
+        guard,
+        fence,
+        engine,
+        catalog,
+        generations,
+        next_producer_id,
+        open_ms,
+        cluster_id,
+        recovery,
+        untouchable,
+    })
 }
 
 /// Facts about this node.
@@ -122,7 +142,6 @@ impl Node {
     }
 }
 
-/// Kafka prints ids as 22 characters of URL-safe base64.
 /// A random id for what users name on command lines by its base64: none begins with `-` there, as an option does
 /// (Kafka's `Uuid.randomUuid`).
 pub fn random_id() -> Uuid {
@@ -134,6 +153,7 @@ pub fn random_id() -> Uuid {
     }
 }
 
+/// URL-safe base64 without padding: 22 characters for an id, as Kafka prints it.
 fn base64_url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::with_capacity(bytes.len() * 4 / 3 + 1);
@@ -268,23 +288,67 @@ fn storage_error(error: ReadError) -> StorageError {
     }
 }
 
-fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Catalog, StorageError> {
+/// All topics, and what is left to know of those that cannot be served.
+struct Topics {
+    catalog: Catalog,
+    /// Families in which partitions lie that belong to no readable topic.
+    untouchable: HashSet<Home>,
+    /// The greatest number of a partition that any record mentions.
+    greatest_partition: u64,
+}
+
+fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Topics, StorageError> {
     let mut partitions = Partitions::load(engine)?;
-    let mut catalog = Catalog::default();
-    engine.scan_state(&[Tag::Topic as u8], |key, value| {
-        let id = key.get(1..).and_then(|id| Uuid::from_slice(id).ok());
-        let id = id.ok_or_else(|| StorageError::corrupt("topic key", "not seventeen bytes"))?;
-        let TopicRecord { name, created_epoch, configs, partitions: numbers } = TopicRecord::decode(value)?;
+    let mut greatest_partition = partitions.found.keys().map(|number| number.0).max().unwrap_or(0);
+    let (topics, unreadable) = topic_records(engine)?;
+    let mut catalog = Catalog::new(unreadable);
+    for (id, record) in topics {
+        let TopicRecord { name, created_epoch, configs, partitions: numbers } = record;
         let leader_epoch = catalog::leader_epoch(node.epoch, created_epoch);
         let mut recovered = Vec::with_capacity(numbers.len());
         for (index, number) in (0..).zip(numbers) {
+            greatest_partition = greatest_partition.max(number.0);
             let partition = partitions.recover(engine, number, id, index, leader_epoch, node.open_ms)?;
             recovered.push(Arc::new(partition));
         }
         catalog.insert(Arc::new(Topic { name, id, configs, partitions: recovered, created_epoch }));
+    }
+    let unclaimed = partitions.found.values().flat_map(|found| &found.extents);
+    let untouchable = unclaimed.map(|extent| extent.home).collect();
+    Ok(Topics { catalog, untouchable, greatest_partition })
+}
+
+/// The topics whose records can be read, by id, and those whose records cannot.
+fn topic_records(
+    engine: &Engine,
+) -> Result<(BTreeMap<Uuid, TopicRecord>, Vec<UnreadableTopic>), StorageError> {
+    let (mut topics, mut unreadable) = (BTreeMap::new(), Vec::new());
+    let mut names = HashSet::new();
+    engine.scan_state(&[Tag::Topic as u8], |key, value| {
+        let id = key.get(1..).and_then(|id| Uuid::from_slice(id).ok());
+        let id = id.ok_or_else(|| StorageError::corrupt("topic key", "not seventeen bytes"))?;
+        let found = TopicRecord::decode(value).and_then(|record| match names.insert(record.name.clone()) {
+            true => Ok(record),
+            false => Err(StorageError::corrupt("topic record", "another topic has the same name")),
+        });
+        match found {
+            Ok(record) => {
+                topics.insert(id, record);
+            }
+            Err(error) => {
+                let name = TopicRecord::decode_name(value).ok();
+                tracing::error!(
+                    %error,
+                    topic_id = %id,
+                    topic = name.as_deref().unwrap_or("unknown"),
+                    "a topic is not served: its record cannot be read; its name and its data are kept"
+                );
+                unreadable.push(UnreadableTopic { id, name, error });
+            }
+        }
         Ok(())
     })?;
-    Ok(catalog)
+    Ok((topics, unreadable))
 }
 
 #[cfg(test)]

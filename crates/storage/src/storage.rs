@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow,
     Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs,
-    StorageError, StorageOptions, TimestampedOffset, Topic,
+    StorageError, StorageOptions, StoredConfigs, TimestampedOffset, TooLarge, Topic,
     catalog::CatalogChange,
     config_log, coordinator_log,
     engine::Engine,
@@ -118,6 +118,7 @@ impl Storage {
             open_ms,
             cluster_id,
             recovery,
+            untouchable,
         } = opened;
         let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
         let syncs = Arc::new(SyncQueue::default());
@@ -139,6 +140,7 @@ impl Storage {
             failure: Arc::clone(&failure),
             open_clock: Arc::clone(&open_clock),
             current: Arc::clone(&current),
+            untouchable,
             busy: Mutex::new(()),
             told_crowded: AtomicBool::new(false),
         });
@@ -277,16 +279,22 @@ impl Storage {
         coordinator_log::records(&self.inner.engine)
     }
 
-    /// Gives a resource all of its configuration, durable before `done`; in the order of the calls.
-    pub fn write_configs(&self, configs: ResourceConfigs, done: Done<()>) {
-        self.send(Command::Configs(configs, done));
+    /// Gives a resource all of its configuration, durable before `done`; in the order of the calls. What is too large to be
+    /// stored is refused before anything is written.
+    pub fn write_configs(&self, configs: ResourceConfigs, done: Done<Result<(), TooLarge>>) {
+        match config_log::record(configs) {
+            Ok(record) => {
+                self.send(Command::Configs(record, Box::new(|durable| done(durable.map(Ok)))));
+            }
+            Err(too_large) => done(Ok(Err(too_large))),
+        }
     }
 
     /// All that was written by [`Self::write_configs`]. Blocks on the disk.
     ///
     /// # Errors
-    /// The disk failed or lied.
-    pub fn configs(&self) -> Result<Vec<ResourceConfigs>, StorageError> {
+    /// The disk failed. A record that cannot be read is part of the answer.
+    pub fn configs(&self) -> Result<StoredConfigs, StorageError> {
         config_log::all(&self.inner.engine)
     }
 

@@ -20,15 +20,16 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use crate::{
-    Acks, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition, ResourceConfigs,
-    StorageError, StorageOptions,
+    Acks, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition, StorageError,
+    StorageOptions,
     appender::{self, OwnedRequest},
     catalog::{CatalogChange, CatalogWriter},
     compaction::CleaningStep,
+    config_log::KeyValue,
     engine::Engine,
     generation::Generations,
     housekeeping::{self, Chore},
-    keys::{self, ConfigRecord, GenerationNumber, GenerationRecord, NodeKey},
+    keys::{self, GenerationNumber, GenerationRecord, NodeKey},
     options::OpenClock,
     partition::Written,
     queue::CommandQueue,
@@ -62,7 +63,7 @@ const PRODUCER_ID_BLOCK: i64 = 1000;
 pub(crate) enum Command {
     Append(OwnedRequest, Done<Vec<AppendResult>>),
     Coordinator(Vec<CoordinatorRecord>, Done<()>),
-    Configs(ResourceConfigs, Done<()>),
+    Configs(KeyValue, Done<()>),
     Catalog(CatalogChange),
     ProducerId(Done<i64>),
     /// Forget producers that last wrote before this time, Unix ms.
@@ -111,7 +112,7 @@ impl Command {
     }
 }
 
-/// What the writer owns.
+/// Writes all groups.
 pub(crate) struct Writer {
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: StorageOptions,
@@ -310,11 +311,10 @@ impl Writer {
                 }
                 self.after_durable(group, done);
             }
-            Command::Configs(ResourceConfigs { resource_type, name, configs }, done) => {
-                let key = keys::configs(resource_type, &name);
-                match configs.is_empty() {
-                    true => group.delete_state(key),
-                    false => group.put_state(key, ConfigRecord { configs }.encode()),
+            Command::Configs((key, value), done) => {
+                match value {
+                    Some(value) => group.put_state(key, value),
+                    None => group.delete_state(key),
                 }
                 self.after_durable(group, done);
             }

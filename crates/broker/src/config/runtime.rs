@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use storage::{ResourceConfigs, StorageError};
+use storage::{ResourceConfigs, StorageError, StoredConfigs, TooLarge};
 use tokio::sync::watch;
 
 use crate::config::{BrokerConfig, DynamicConfigs, InvalidBrokerConfig, Overrides};
@@ -35,6 +35,9 @@ pub(crate) enum ChangeError {
     /// The values do not go together.
     #[error(transparent)]
     Invalid(#[from] InvalidBrokerConfig),
+    /// They are too large to be stored.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -50,10 +53,18 @@ impl RuntimeConfigs {
         }
     }
 
-    /// Takes what was given before this start. Values that do not go with what the broker was started with now are
-    /// left aside, with a line in the log.
-    pub(crate) fn load(&self, kept: Vec<ResourceConfigs>) {
-        let kept = kept.into_iter().filter_map(|kept| {
+    /// Takes what was given before this start. A resource whose configuration cannot be read has none, and values that do
+    /// not go with what the broker was started with now are left aside, each with a line in the log.
+    pub(crate) fn load(&self, kept: StoredConfigs) {
+        for unreadable in kept.unreadable {
+            let (resource_type, name, error) = (unreadable.resource_type, unreadable.name, unreadable.error);
+            let resource_type = resource_type.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string());
+            tracing::error!(
+                %resource_type, name, %error,
+                "the configuration of a resource cannot be read; it has its defaults until it is set anew"
+            );
+        }
+        let kept = kept.readable.into_iter().filter_map(|kept| {
             let kind = i8::try_from(kept.resource_type).ok()?;
             Some(((kind, kept.name), kept.configs))
         });
@@ -123,7 +134,7 @@ impl Changing<'_> {
     ) -> Result<(), ChangeError> {
         let (given, made) = self.with(kind, name, &to)?;
         let resource_type = u8::try_from(kind).unwrap_or_default();
-        io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await?;
+        io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await??;
         *self.configs.given.write() = given;
         if let Some(made) = made {
             self.configs.current.send_replace(Arc::new(made));

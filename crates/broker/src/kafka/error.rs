@@ -31,7 +31,7 @@ impl From<&TopicError> for ErrorCode {
             TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
             // Clients take it as retriable.
             TopicError::Busy => Self::RequestTimedOut,
-            TopicError::Storage => Self::KafkaStorageError,
+            TopicError::Unreadable | TopicError::Storage => Self::KafkaStorageError,
         }
     }
 }
@@ -217,6 +217,7 @@ mod tests {
             (TopicError::TooMuch(text()), 44),
             (TopicError::DeletionDisabled, 73),
             (TopicError::Busy, 7),
+            (TopicError::Unreadable, 56),
             (TopicError::Storage, 56),
         ];
         for (error, code) in pairs {

@@ -6,3 +6,4 @@ mod common;
 mod folder;
 mod log;
 mod space;
+mod unreadable;

@@ -59,8 +59,10 @@ pub(crate) async fn open(
     }
     service.load(records)?;
     let catalog = io.catalog();
+    // A topic that cannot be read now may be readable again after the next start.
     service.forget_offsets(|topic, committed| {
-        !catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id))
+        let served = catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id));
+        !served && !catalog.is_unreadable(topic, committed.topic_id)
     });
     let service = Arc::new(service);
     service.start();

@@ -56,6 +56,9 @@ pub(crate) enum TopicError {
     /// Others change the same topic all the time.
     #[error("The topic is being changed by other clients. Try again.")]
     Busy,
+    /// The topic exists, but its record on the disk cannot be read; the log says why.
+    #[error("The topic's record on the broker's disk cannot be read; its log says why.")]
+    Unreadable,
     /// The storage engine failed; it has said so in the log.
     #[error("The broker could not write to its disk; its log says why.")]
     Storage,
@@ -221,6 +224,8 @@ pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
             partitions::no_increase(name, i64::from(current), i64::from(wanted))
         }
         CatalogError::ConfigsChanged => TopicError::Busy,
+        CatalogError::Unreadable => TopicError::Unreadable,
+        CatalogError::TooLarge(error) => TopicError::InvalidRequest(error.to_string()),
     }
 }
 

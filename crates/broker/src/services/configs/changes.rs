@@ -151,6 +151,7 @@ async fn alter_given(
     }
     changing.change(&services.io, kind, name, to).await.map_err(|error| match error {
         ChangeError::Invalid(invalid) => ConfigsError::from(invalid),
+        ChangeError::TooLarge(error) => ConfigsError::InvalidRequest(error.to_string()),
         ChangeError::Storage(error) => TopicError::from(error).into(),
     })?;
     match kind {
