@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::records::Records;
+use codec::records::{BatchHeader, Records};
 
 use crate::{
     Isolation, Partition, ReadError, StorageError,
@@ -240,12 +240,23 @@ pub(crate) fn recover_stretch(
         }
     }
     let mut stretch = Stretch::new(end, max_timestamp);
-    let mut cursor = BatchCursor::new(engine, partition, stretch.start_offset, partition.log_end_offset());
-    while let Some(batch) = cursor.next()? {
-        let end_position = stretch.end.end_position + batch.value.len() as u64;
-        let end_offset = batch.header.next_offset();
+    let log_end_offset = partition.log_end_offset();
+    let mut cursor = BatchCursor::new(engine, partition, stretch.start_offset, log_end_offset);
+    while let Some((base_offset, value)) = cursor.next_stored()? {
+        let end_position = stretch.end.end_position + value.len() as u64;
+        let end_offset = match BatchHeader::parse_whole(value) {
+            Ok(header) => {
+                stretch.max_timestamp = stretch.max_timestamp.max(header.max_timestamp);
+                header.next_offset()
+            }
+            // It costs its readers this batch, not everybody the start. The next batch, if there is one, says where it ends.
+            Err(error) => {
+                let (topic_id, index) = (partition.topic_id(), partition.index());
+                tracing::error!(%error, %topic_id, partition = index, base_offset, "a stored batch is damaged");
+                log_end_offset
+            }
+        };
         stretch.end = StretchRecord { end_offset, end_position, appended_ms: now_ms };
-        stretch.max_timestamp = stretch.max_timestamp.max(batch.header.max_timestamp);
     }
     Ok(stretch)
 }

@@ -227,23 +227,40 @@ impl<'a> BatchCursor<'a> {
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
-        while !self.step()? {
-            if !self.open_next()? {
-                return Ok(None);
-            }
+        if !self.advance()? {
+            return Ok(None);
         }
         let Some((key, value)) = self.current.as_ref().and_then(|open| open.parked.iterator.item()) else {
             return Ok(None);
         };
-        let corrupt = |detail: &str| StorageError::corrupt("batch", detail);
         // Also in place of RocksDB's own checksum of the block around it, which would cost more.
-        let header =
-            BatchHeader::parse_whole(value).map_err(|error| StorageError::corrupt("batch", error))?;
-        if keys::batch_offset(self.partition.number(), key) != Some(header.base_offset) {
-            return Err(corrupt("its offset is not its key's").into());
-        }
+        let header = checked(self.partition, key, value)?;
         self.from = header.next_offset();
         Ok(Some(StoredBatch { header, value }))
+    }
+
+    /// The next batch as it is stored, which may be damaged, and its base offset as its key has it.
+    pub(crate) fn next_stored(&mut self) -> Result<Option<(i64, &[u8])>, ReadError> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let Some((key, value)) = self.current.as_ref().and_then(|open| open.parked.iterator.item()) else {
+            return Ok(None);
+        };
+        let base_offset = keys::batch_offset(self.partition.number(), key)
+            .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
+        self.from = base_offset.saturating_add(1);
+        Ok(Some((base_offset, value)))
+    }
+
+    /// Moves to the next batch, into the next extent if need be; false at the end.
+    fn advance(&mut self) -> Result<bool, ReadError> {
+        while !self.step()? {
+            if !self.open_next()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Moves to the next batch below the end; false if this extent has none.
@@ -319,21 +336,65 @@ fn bounded(extents: Vec<Extent>, end: i64) -> IntoIter<(Extent, i64)> {
     extents.into_iter().zip(next).collect::<Vec<_>>().into_iter()
 }
 
-/// The header of the last batch on the disk, if there is one.
-pub(crate) fn last_batch(
-    engine: &Arc<Engine>,
-    partition: &Partition,
-) -> Result<Option<BatchHeader>, ReadError> {
+/// The header of a stored batch whose checksum holds and which lies under its own key.
+fn checked(partition: &Partition, key: &[u8], value: &[u8]) -> Result<BatchHeader, StorageError> {
+    let header = BatchHeader::parse_whole(value).map_err(|error| StorageError::corrupt("batch", error))?;
+    match keys::batch_offset(partition.number(), key) == Some(header.base_offset) {
+        true => Ok(header),
+        false => Err(StorageError::corrupt("batch", "its offset is not its key's")),
+    }
+}
+
+/// The offset that follows the last batch on the disk, if there is one. Behind a damaged batch it may be too high, never too
+/// low: an offset is not given twice.
+pub(crate) fn end_offset(engine: &Arc<Engine>, partition: &Partition) -> Result<Option<i64>, ReadError> {
     let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
     let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX);
     cursor.open(extent, i64::MAX)?;
     let Some(raw) = cursor.current.as_mut().map(|open| &mut open.parked.iterator) else { return Ok(None) };
     raw.seek_to_last();
     raw.status()?;
-    match raw.value() {
-        Some(value) => {
-            Ok(Some(BatchHeader::parse(value).map_err(|error| StorageError::corrupt("batch", error))?))
+    let Some((key, value)) = raw.item() else { return Ok(None) };
+    if let Ok(header) = checked(partition, key, value) {
+        return Ok(Some(header.next_offset()));
+    }
+    let base_offset = keys::batch_offset(partition.number(), key)
+        .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
+    Ok(Some(base_offset.saturating_add(most_records(base_offset, value))))
+}
+
+/// The most records that a damaged batch can have had. Its header has their number twice; if both are the same, that is it.
+fn most_records(base_offset: i64, value: &[u8]) -> i64 {
+    let header = BatchHeader::parse(value).ok().filter(|header| header.base_offset == base_offset);
+    let agreed =
+        header.map(|header| (i64::from(header.last_offset_delta) + 1, i64::from(header.records_count)));
+    match agreed {
+        Some((by_offset, count)) if by_offset == count && count > 0 => count,
+        _ => i64::from(i32::MAX) + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use codec::records::BatchBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_batch_takes_no_fewer_offsets_than_it_had() {
+        let mut builder = BatchBuilder::new();
+        (0..3).for_each(|_| builder.push(1, None, Some(b"value"), &[]));
+        let sound = builder.build().to_vec();
+        let damaged = |at: usize| {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1;
+            most_records(0, &bytes)
+        };
+        assert_eq!(damaged(sound.len() - 1), 3, "the header is sound");
+        // Base offset, magic, last offset delta, number of records.
+        for at in [7, 16, 26, 60] {
+            assert_eq!(damaged(at), 1 << 31, "byte {at}");
         }
-        None => Ok(None),
+        assert_eq!(most_records(0, &[]), 1 << 31);
     }
 }

@@ -265,8 +265,8 @@ impl Partitions {
         let has_batches = !found.extents.is_empty();
         let partition = Partition::new(number, topic_id, index, leader_epoch, found);
         let mut end = partition.log_start_offset();
-        if has_batches && let Some(last) = read::last_batch(engine, &partition).map_err(storage_error)? {
-            end = end.max(last.next_offset());
+        if has_batches && let Some(found) = read::end_offset(engine, &partition).map_err(storage_error)? {
+            end = end.max(found);
         }
         partition.recover_end(end, self.producers.remove(&number).unwrap_or_default());
         if has_batches {

@@ -143,8 +143,8 @@ fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_t
     storage.close().unwrap();
 }
 
-/// Changes one byte in the middle of each place where the folder's table files have `marker`.
-fn corrupt(folder: &Path, marker: &[u8]) -> usize {
+/// Changes one byte of each place where the folder's table files have `marker`: `shift` bytes after its start.
+fn corrupt(folder: &Path, marker: &[u8], shift: isize) -> usize {
     let mut places = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -156,12 +156,58 @@ fn corrupt(folder: &Path, marker: &[u8]) -> usize {
             .filter(|at| bytes[*at..].starts_with(marker))
             .collect();
         for at in &found {
-            bytes[at + marker.len() / 2] ^= 1;
+            bytes[at.checked_add_signed(shift).unwrap()] ^= 1;
         }
         places += found.len();
         std::fs::write(&path, bytes).unwrap();
     }
     places
+}
+
+/// Users saw: one damaged batch at the end of one partition, and the broker did not start any more.
+#[test]
+fn a_damaged_batch_at_the_end_of_a_partition_costs_no_start() {
+    const MARKER: &[u8] = b"the one that the disk got wrong";
+    let damaged = batch(&[(7, MARKER)]);
+    let marker_at = damaged.bytes().windows(MARKER.len()).position(|window| window == MARKER).unwrap();
+    // A byte of the body, one of the header's last offset delta, and the byte that names the format.
+    let header = |at: isize| at - marker_at as isize;
+    for (shift, jumps) in [(5, false), (header(26), true), (header(16), true)] {
+        for last in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = StorageOptions { tail_bytes: 0, ..StorageOptions::new(folder.path()) };
+            let storage = Storage::open(options.clone()).unwrap();
+            let (topic, other) = (create(&storage, "t", 1), create(&storage, "other", 1));
+            append(&storage, &topic.partitions[0], batch(&[(5, b"before")]), Acks::All).unwrap();
+            append(&storage, &topic.partitions[0], damaged.clone(), Acks::All).unwrap();
+            if !last {
+                append(&storage, &topic.partitions[0], batch(&[(9, b"after")]), Acks::All).unwrap();
+            }
+            append(&storage, &other.partitions[0], batch(&[(1, b"sound")]), Acks::All).unwrap();
+            let size = topic.partitions[0].size_bytes();
+            storage.close().unwrap();
+            drop(storage);
+            assert_eq!(corrupt(folder.path(), MARKER, shift), 1);
+
+            let storage = Storage::open(options).unwrap();
+            let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions[0].clone();
+            let (one, other) = (partition("t"), partition("other"));
+            assert_eq!(values(&storage, &other, 0).len(), 1);
+            assert_eq!(one.size_bytes(), size);
+            let end = match (last, jumps) {
+                (false, _) => 3,
+                (true, false) => 2,
+                (true, true) => 1 + (1 << 31),
+            };
+            assert_eq!(one.log_end_offset(), end, "no offset is given twice");
+            let appended = append(&storage, &one, batch(&[(9, b"new")]), Acks::All).unwrap();
+            assert_eq!(appended.base_offset, end);
+            let read = storage.read(&one, 1, UNLIMITED);
+            assert!(matches!(read, Err(ReadError::Storage(StorageError::Corrupt { .. }))));
+            assert_eq!(values(&storage, &one, end).len(), 1);
+            storage.close().unwrap();
+        }
+    }
 }
 
 #[test]
@@ -195,7 +241,7 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
     }
     storage.close().unwrap();
     drop(storage);
-    assert_eq!(corrupt(folder.path(), MARKER), 1);
+    assert_eq!(corrupt(folder.path(), MARKER, 10), 1);
 
     let storage = Storage::open(options).unwrap();
     let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions[0].clone();
