@@ -232,6 +232,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
         group.producers.insert((partition.number(), header.producer_id), Arc::clone(&partition));
     }
     state.next_offset = next_offset;
+    group.records += u64::try_from(header.records_count).expect("a parsed batch has no negative count");
     let stretch = state.stretch;
     let written = Written { base_offset, next_offset, bytes, stretch, awaits };
     drop(state);

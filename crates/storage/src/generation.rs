@@ -5,7 +5,7 @@
 //! WriteBatch, so the state decides what is true: a family that it does not name is removed at the next start.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -30,7 +30,8 @@ pub(crate) type LivingExtents = HashMap<GenerationNumber, HashSet<(PartitionNumb
 #[derive(Debug)]
 pub(crate) struct Generations {
     current: GenerationNumber,
-    created_ms: i64,
+    /// When each was created, Unix ms; the current one is among them.
+    created_ms: BTreeMap<GenerationNumber, i64>,
     bytes: u64,
     /// A successor was asked for and is not there yet.
     successor_asked: bool,
@@ -43,7 +44,7 @@ pub(crate) struct Generations {
 impl Generations {
     pub(crate) fn new(
         current: GenerationNumber,
-        created_ms: i64,
+        created_ms: BTreeMap<GenerationNumber, i64>,
         bytes: u64,
         extents: LivingExtents,
     ) -> Self {
@@ -67,6 +68,11 @@ impl Generations {
         self.bytes += bytes as u64;
     }
 
+    /// When the oldest was created, Unix ms.
+    pub(crate) fn oldest_created_ms(&self) -> Option<i64> {
+        self.created_ms.first_key_value().map(|(_, created_ms)| *created_ms)
+    }
+
     pub(crate) fn extent_added(&mut self, partition: PartitionNumber, extent: Extent) {
         if let Home::Generation(number) = extent.home {
             self.extents.entry(number).or_default().insert((partition, extent.base_offset));
@@ -85,8 +91,9 @@ impl Generations {
 
     /// The number of a successor to prepare, once, when the current generation is full or old. Empty ones do not age.
     pub(crate) fn wanted(&mut self, now_ms: i64, full_bytes: u64, age: Duration) -> Option<GenerationNumber> {
-        let old =
-            now_ms.saturating_sub(self.created_ms) >= i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let created_ms = self.created_ms.get(&self.current);
+        let old = created_ms.is_some_and(|created_ms| now_ms.saturating_sub(*created_ms) >= age_ms);
         let due = self.bytes > 0 && (self.bytes >= full_bytes || old || self.worn_out);
         if !due || self.successor_asked {
             return None;
@@ -101,7 +108,7 @@ impl Generations {
         self.current = successor;
         self.worn_out = false;
         self.extents.entry(successor).or_default();
-        self.created_ms = now_ms;
+        self.created_ms.insert(successor, now_ms);
         self.bytes = 0;
         self.successor_asked = false;
     }
@@ -121,6 +128,7 @@ impl Generations {
         empty.sort_unstable();
         for number in &empty {
             self.extents.remove(number);
+            self.created_ms.remove(number);
         }
         empty
     }
@@ -134,7 +142,8 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn generations() -> Generations {
-        Generations::new(GenerationNumber(4), 0, 0, HashMap::new())
+        let created_ms = BTreeMap::from([(GenerationNumber(4), 0)]);
+        Generations::new(GenerationNumber(4), created_ms, 0, HashMap::new())
     }
 
     #[test]
@@ -163,12 +172,14 @@ mod tests {
         let extent =
             |number| Extent { base_offset: 0, home: Home::Generation(GenerationNumber(number)), position: 0 };
         generations.extent_added(PARTITION, extent(4));
-        generations.roll(GenerationNumber(5), 0);
+        assert_eq!(generations.oldest_created_ms(), Some(0));
+        generations.roll(GenerationNumber(5), 9);
         generations.extent_added(PARTITION, extent(5));
         assert_eq!(
             generations.extents_removed(&[(PARTITION, extent(4)), (PARTITION, extent(5))]),
             [GenerationNumber(4)]
         );
+        assert_eq!(generations.oldest_created_ms(), Some(9));
         generations.roll(GenerationNumber(6), 0);
         assert_eq!(generations.extents_removed(&[]), [GenerationNumber(5)]);
     }

@@ -21,6 +21,7 @@
 //! | `catalog.rs` `coordinator_log.rs` | topics; records that coordinators write and replay |
 //! | `partition.rs` `producer_state.rs` `index.rs` | offsets and watermarks; idempotence; time and epoch look-ups |
 //! | `read.rs` `tail.rs` | reads, from memory first |
+//! | `metrics.rs` | what is counted, for the caller to show |
 //! | `fault.rs` | faults on purpose, test builds only |
 //!
 //! The promise: an append is acknowledged when what it asked for holds ([`Acks`]), and becomes visible to readers at the
@@ -45,6 +46,7 @@ mod housekeeping;
 mod index;
 mod keys;
 mod lifecycle;
+mod metrics;
 mod options;
 mod parked;
 mod partition;
@@ -70,6 +72,7 @@ pub use error::{OpenError, StorageError, TooLarge};
 #[cfg(feature = "fault")]
 pub use fault::{CrashPoint, Faults, Operation};
 pub use index::{EpochEndOffset, TimestampedOffset};
+pub use metrics::{DurationHistogram, Purpose, Stalls, StorageMetrics};
 pub use options::{DiskProbe, FlushPolicy, LogPolicy, StorageOptions};
 pub use partition::{Partition, PartitionNumber, Watcher};
 pub use producer_state::ProducerState;

@@ -5,12 +5,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
 
-use crate::writer::{Command, refuse};
+use crate::{
+    metrics::Counters,
+    writer::{Command, refuse},
+};
 
 /// Commands that may wait for the writer before callers wait for it.
 const CAPACITY: usize = 16 << 10;
@@ -21,22 +24,43 @@ pub(crate) struct CommandQueue {
     sender: Sender<Command>,
     receiver: Receiver<Command>,
     closed: Arc<AtomicBool>,
+    counters: Arc<Counters>,
 }
 
 impl CommandQueue {
-    pub(crate) fn new() -> Self {
-        let (sender, receiver) = bounded(CAPACITY);
-        Self { sender, receiver, closed: Arc::default() }
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self::with_capacity(CAPACITY, counters)
     }
 
-    /// Puts a command behind all others; waits while the queue is full.
+    fn with_capacity(capacity: usize, counters: Arc<Counters>) -> Self {
+        let (sender, receiver) = bounded(capacity);
+        Self { sender, receiver, closed: Arc::default(), counters }
+    }
+
+    /// Adds a command after all others; waits while the queue is full.
     pub(crate) fn send(&self, command: Command) {
-        match self.sender.send(command) {
-            // Put in before it is looked: the one who closes finds it, or this sees that it is closed.
+        let sent = match self.sender.try_send(command) {
+            Err(TrySendError::Full(command)) => {
+                let full = Instant::now();
+                let sent = self.sender.send(command);
+                self.counters.waited_for_queue(full.elapsed());
+                sent.map_err(|unsent| unsent.into_inner())
+            }
+            Err(TrySendError::Disconnected(command)) => Err(command),
+            Ok(()) => Ok(()),
+        };
+        match sent {
+            // Looked at after the command is in the queue: either the one who closes finds it there, or this sees that the
+            // queue is closed.
             Ok(()) if self.closed.load(Ordering::SeqCst) => self.refuse_all(),
             Ok(()) => {}
-            Err(refused) => refuse(refused.into_inner()),
+            Err(command) => refuse(command),
         }
+    }
+
+    /// Commands that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.receiver.len()
     }
 
     /// Takes the first command.
@@ -65,5 +89,31 @@ impl CommandQueue {
         while let Some(command) = self.take() {
             refuse(command);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_that_waits_for_room_is_counted() {
+        let counters = Arc::new(Counters::default());
+        let queue = CommandQueue::with_capacity(2, Arc::clone(&counters));
+        let command = || Command::ExpireProducers { before_ms: 0 };
+        queue.send(command());
+        queue.send(command());
+        assert_eq!((queue.len(), counters.snapshot(0).queue_stalls.count), (2, 0));
+        let late = queue.clone();
+        let taker = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(60));
+            late.take().is_some()
+        });
+        queue.send(command());
+        assert!(taker.join().unwrap());
+        let stalls = counters.snapshot(0).queue_stalls;
+        assert!(stalls.count == 1 && stalls.sum_seconds >= 0.05, "{stalls:?}");
     }
 }

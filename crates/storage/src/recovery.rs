@@ -190,8 +190,10 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
         }
         Ok(())
     })?;
-    let (current, created_ms) = match named.last() {
-        Some((number, record)) => (*number, record.created_ms),
+    let mut created_ms: BTreeMap<_, _> =
+        named.into_iter().map(|(number, record)| (number, record.created_ms)).collect();
+    let current = match created_ms.last_key_value() {
+        Some((number, _)) => *number,
         None if node.new => {
             let first = GenerationNumber(1);
             engine.create_generation(first)?;
@@ -199,7 +201,8 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
             let record = GenerationRecord { created_ms: now_ms };
             batch.put_cf(&engine.state()?, keys::generation(first), record.encode());
             engine.write(batch)?;
-            (first, now_ms)
+            created_ms.insert(first, now_ms);
+            first
         }
         None => return Err(StorageError::corrupt("state", "it names no generation")),
     };

@@ -1,6 +1,7 @@
 //! The crate's face: one handle to an open folder, its calls, its threads, its end.
 
 use std::{
+    collections::HashSet,
     fmt,
     panic::{self, AssertUnwindSafe},
     sync::{
@@ -13,21 +14,23 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow,
     Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs,
-    StorageError, StorageOptions, StoredConfigs, TimestampedOffset, TooLarge, Topic,
+    StorageError, StorageMetrics, StorageOptions, StoredConfigs, TimestampedOffset, TooLarge, Topic,
     catalog::CatalogChange,
     config_log, coordinator_log,
     engine::Engine,
     guard::Guard,
-    housekeeping::Housekeeping,
+    housekeeping::{Chore, Housekeeping},
     index,
+    keys::Home,
     lifecycle::Lifecycle,
+    metrics::Counters,
     options::OpenClock,
     parked::ParkedReads,
     queue::CommandQueue,
@@ -82,18 +85,73 @@ pub struct Storage {
 }
 
 struct Inner {
-    engine: Arc<Engine>,
-    parked: Arc<ParkedReads>,
-    commands: CommandQueue,
-    catalog: Arc<ArcSwap<Catalog>>,
+    shared: Shared,
     cluster_id: String,
     recovery: Recovery,
     node_epoch: u32,
-    failure: Arc<Failure>,
     lifecycle: Arc<Lifecycle>,
     seat: Arc<Seat>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     _guard: Guard,
+}
+
+/// What callers and the storage's threads have in common.
+#[derive(Clone)]
+struct Shared {
+    engine: Arc<Engine>,
+    options: StorageOptions,
+    parked: Arc<ParkedReads>,
+    commands: CommandQueue,
+    catalog: Arc<ArcSwap<Catalog>>,
+    failure: Arc<Failure>,
+    counters: Arc<Counters>,
+    open_clock: Arc<OpenClock>,
+    /// The generation that takes appends.
+    current: Arc<AtomicU32>,
+}
+
+impl Shared {
+    fn new(options: StorageOptions, opened: &Opened) -> Self {
+        let on_fatal = Arc::clone(&options.on_fatal);
+        let counters = Arc::new(Counters::default());
+        Self {
+            engine: Arc::clone(&opened.engine),
+            parked: Arc::default(),
+            commands: CommandQueue::new(Arc::clone(&counters)),
+            catalog: Arc::new(ArcSwap::from_pointee(opened.catalog.catalog.clone())),
+            failure: Arc::new(Failure { first: OnceLock::new(), on_fatal }),
+            counters,
+            open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),
+            current: Arc::new(AtomicU32::new(opened.generations.current().0)),
+            options,
+        }
+    }
+
+    fn lifecycle(&self, untouchable: HashSet<Home>) -> Lifecycle {
+        Lifecycle {
+            engine: Arc::clone(&self.engine),
+            parked: Arc::clone(&self.parked),
+            options: self.options.clone(),
+            catalog: Arc::clone(&self.catalog),
+            commands: self.commands.clone(),
+            failure: Arc::clone(&self.failure),
+            open_clock: Arc::clone(&self.open_clock),
+            current: Arc::clone(&self.current),
+            untouchable,
+            busy: Mutex::new(()),
+            told_crowded: AtomicBool::new(false),
+        }
+    }
+
+    fn housekeeping(&self, chores: Receiver<Chore>) -> Housekeeping {
+        Housekeeping {
+            engine: Arc::clone(&self.engine),
+            options: self.options.clone(),
+            chores,
+            commands: self.commands.clone(),
+            failure: Arc::clone(&self.failure),
+        }
+    }
 }
 
 impl Storage {
@@ -107,96 +165,52 @@ impl Storage {
         Self::start(options, opened).map_err(|source| OpenError::NotWritable { path, source })
     }
 
+    /// Starts the threads of an open folder.
     fn start(options: StorageOptions, opened: Opened) -> std::io::Result<Self> {
-        let Opened {
-            guard,
-            fence,
-            engine,
-            catalog,
-            generations,
-            next_producer_id,
-            open_ms,
-            cluster_id,
-            recovery,
-            untouchable,
-        } = opened;
-        let failure = Arc::new(Failure { first: OnceLock::new(), on_fatal: Arc::clone(&options.on_fatal) });
+        let shared = Shared::new(options, &opened);
         let syncs = Arc::new(SyncQueue::default());
-        let node_epoch = catalog.node_epoch;
-        let published = Arc::new(ArcSwap::from_pointee(catalog.catalog.clone()));
-        let commands = CommandQueue::new();
         let (chore_sender, chores) = bounded(QUEUED_CHORES);
-
+        // Nothing is ever sent: the receiver learns that the writer has ended.
         let (alive, ended) = bounded(0);
-        let open_clock = Arc::new(OpenClock::new(open_ms, &options));
-        let current = Arc::new(AtomicU32::new(generations.current().0));
-        let parked = Arc::new(ParkedReads::default());
-        let lifecycle = Arc::new(Lifecycle {
-            engine: Arc::clone(&engine),
-            parked: Arc::clone(&parked),
-            options: options.clone(),
-            catalog: Arc::clone(&published),
-            commands: commands.clone(),
-            failure: Arc::clone(&failure),
-            open_clock: Arc::clone(&open_clock),
-            current: Arc::clone(&current),
-            untouchable,
-            busy: Mutex::new(()),
-            told_crowded: AtomicBool::new(false),
-        });
-        let housekeeping = Housekeeping {
-            engine: Arc::clone(&engine),
-            options: options.clone(),
-            chores,
-            commands: commands.clone(),
-            failure: Arc::clone(&failure),
-        };
-        let syncer = {
-            let (engine, syncs, failure) = (Arc::clone(&engine), Arc::clone(&syncs), Arc::clone(&failure));
-            let (parked, interval) = (Arc::clone(&parked), options.flush_interval);
-            move || sync::run(&engine, &syncs, &parked, &failure, fence, interval)
-        };
+        let Opened { guard, fence, cluster_id, recovery, untouchable, .. } = opened;
+        let node_epoch = opened.catalog.node_epoch;
         let writer = Writer {
-            engine: Arc::clone(&engine),
-            tail: TailBudget::new(options.tail_bytes),
-            options,
-            syncs,
+            engine: Arc::clone(&shared.engine),
+            tail: TailBudget::new(shared.options.tail_bytes),
+            options: shared.options.clone(),
+            syncs: Arc::clone(&syncs),
             chores: chore_sender,
-            failure: Arc::clone(&failure),
-            published: Arc::clone(&published),
-            catalog,
-            generations,
-            next_producer_id,
-            producer_ids_end: next_producer_id,
-            open_clock,
-            current,
+            failure: Arc::clone(&shared.failure),
+            published: Arc::clone(&shared.catalog),
+            catalog: opened.catalog,
+            generations: opened.generations,
+            next_producer_id: opened.next_producer_id,
+            producer_ids_end: opened.next_producer_id,
+            open_clock: Arc::clone(&shared.open_clock),
+            current: Arc::clone(&shared.current),
             _alive: alive,
+            counters: Arc::clone(&shared.counters),
             group: 0,
             last_write: Instant::now(),
         };
         let seat = Arc::new(Mutex::new(Some(writer)));
-        let (sitting, queue) = (Arc::clone(&seat), commands.clone());
-        let tending = Arc::clone(&lifecycle);
-        let threads = vec![
-            spawn("storage-writer", &failure, move || writer::run(&sitting, &queue))?,
-            spawn("storage-syncer", &failure, syncer)?,
-            spawn("storage-chores", &failure, move || housekeeping.run())?,
-            spawn("storage-cleaner", &failure, move || tending.run(&ended))?,
-        ];
-        let inner = Inner {
-            engine,
-            parked,
-            commands,
-            catalog: published,
-            cluster_id,
-            recovery,
-            node_epoch,
-            failure,
-            lifecycle,
-            seat,
-            threads: Mutex::new(threads),
-            _guard: guard,
+        let lifecycle = Arc::new(shared.lifecycle(untouchable));
+        let housekeeping = shared.housekeeping(chores);
+        let (writing, queue) = (Arc::clone(&seat), shared.commands.clone());
+        let (syncing, cleaning, failure) = (shared.clone(), Arc::clone(&lifecycle), &shared.failure);
+        let syncer = move || {
+            let Shared { engine, parked, failure, counters, options, .. } = &syncing;
+            sync::run(engine, &syncs, parked, failure, counters, fence, options.flush_interval);
         };
+        let threads = vec![
+            spawn("storage-writer", failure, move || writer::run(&writing, &queue))?,
+            spawn("storage-syncer", failure, syncer)?,
+            spawn("storage-chores", failure, move || housekeeping.run())?,
+            spawn("storage-cleaner", failure, move || cleaning.run(&ended))?,
+        ];
+        let threads = Mutex::new(threads);
+        let inner =
+            Inner { shared, cluster_id, recovery, node_epoch, lifecycle, seat, threads, _guard: guard };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -212,7 +226,7 @@ impl Storage {
 
     /// How many records the write-ahead log ever took, of whatever kind; it rises with every write.
     pub fn log_position(&self) -> u64 {
-        self.inner.engine.sequence()
+        self.inner.shared.engine.sequence()
     }
 
     /// What opening the folder found.
@@ -222,7 +236,7 @@ impl Storage {
 
     /// All topics as of now.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.inner.catalog.load_full()
+        self.inner.shared.catalog.load_full()
     }
 
     /// Creates topics, each or not at all; durable before `done`.
@@ -276,7 +290,7 @@ impl Storage {
     /// # Errors
     /// The disk failed or lied.
     pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
-        coordinator_log::records(&self.inner.engine)
+        coordinator_log::records(&self.inner.shared.engine)
     }
 
     /// Gives a resource all of its configuration, durable before `done`; in the order of the calls. What is too large to be
@@ -295,7 +309,7 @@ impl Storage {
     /// # Errors
     /// The disk failed. A record that cannot be read is part of the answer.
     pub fn configs(&self) -> Result<StoredConfigs, StorageError> {
-        config_log::all(&self.inner.engine)
+        config_log::all(&self.inner.shared.engine)
     }
 
     /// Reads from memory only; `None` if the disk must be asked.
@@ -318,7 +332,7 @@ impl Storage {
         from: i64,
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
-        read::read(&self.inner.engine, &self.inner.parked, partition, from, limits)
+        read::read(&self.inner.shared.engine, &self.inner.shared.parked, partition, from, limits)
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.
@@ -331,7 +345,7 @@ impl Storage {
         timestamp_ms: i64,
         isolation: Isolation,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
-        index::offset_for_timestamp(&self.inner.engine, partition, timestamp_ms, isolation)
+        index::offset_for_timestamp(&self.inner.shared.engine, partition, timestamp_ms, isolation)
     }
 
     /// The first visible record with the greatest timestamp. May block on the disk.
@@ -339,7 +353,7 @@ impl Storage {
     /// # Errors
     /// See [`ReadError`].
     pub fn max_timestamp(&self, partition: &Partition) -> Result<Option<TimestampedOffset>, ReadError> {
-        index::max_timestamp(&self.inner.engine, partition)
+        index::max_timestamp(&self.inner.shared.engine, partition)
     }
 
     /// Deletes the records of each partition below an offset (DeleteRecords), or all visible ones; answers with where each
@@ -363,6 +377,20 @@ impl Storage {
         self.inner.lifecycle.tend(true)
     }
 
+    /// What the storage did since it was opened, and what it holds. Asks RocksDB for a number of each generation.
+    pub fn metrics(&self) -> StorageMetrics {
+        let Shared { engine, options, counters, commands, .. } = &self.inner.shared;
+        let generations = engine.generations();
+        let held = generations.iter().map(|number| engine.held_bytes(Home::Generation(*number)));
+        StorageMetrics {
+            queue_depth: commands.len() as u64,
+            generations: generations.len() as u64,
+            generation_bytes: held.sum::<Result<u64, StorageError>>().ok(),
+            settled_bytes: engine.held_bytes(Home::Settled).ok(),
+            ..counters.snapshot((options.clock)())
+        }
+    }
+
     /// Finishes what was asked for, syncs and flushes it, marks the folder clean and ends the threads. Later calls are
     /// refused; a second close does nothing.
     ///
@@ -383,19 +411,19 @@ impl Storage {
             }
         }
         outcome?;
-        self.inner.parked.clear();
-        self.inner.engine.flush()?;
-        self.inner.engine.stop_background_work();
-        self.inner.failure.get().map_or(Ok(()), Err)
+        self.inner.shared.parked.clear();
+        self.inner.shared.engine.flush()?;
+        self.inner.shared.engine.stop_background_work();
+        self.inner.shared.failure.get().map_or(Ok(()), Err)
     }
 
     fn send(&self, command: Command) {
         let left = match command.is_small() {
-            true => writer::write_here(&self.inner.seat, &self.inner.commands, command).err(),
+            true => writer::write_here(&self.inner.seat, &self.inner.shared.commands, command).err(),
             false => Some(command),
         };
         if let Some(command) = left {
-            self.inner.commands.send(command);
+            self.inner.shared.commands.send(command);
         }
     }
 }

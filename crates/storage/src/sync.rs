@@ -2,11 +2,17 @@
 //!
 //! After it, in the order of the write groups: high watermarks rise, then those who asked for durability are answered.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Partition, StorageError, engine::Engine, fence::Fence, parked::ParkedReads, storage::Failure};
+use crate::{
+    Partition, StorageError, engine::Engine, fence::Fence, metrics::Counters, parked::ParkedReads,
+    storage::Failure,
+};
 
 /// Runs once the group is on the disk, or with the error that stopped everything.
 pub(crate) type AfterSync = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
@@ -84,6 +90,7 @@ pub(crate) fn run(
     queue: &SyncQueue,
     parked: &ParkedReads,
     failure: &Failure,
+    counters: &Counters,
     mut fence: Fence,
     interval: Duration,
 ) {
@@ -93,7 +100,12 @@ pub(crate) fn run(
         parked.expire();
         let synced = match failure.get() {
             Some(error) => Err(error),
-            None => engine.sync().inspect_err(|error| failure.set(error)),
+            None => {
+                let started = Instant::now();
+                let synced = engine.sync().inspect_err(|error| failure.set(error));
+                counters.syncs.observe(started.elapsed());
+                synced
+            }
         };
         if let (Ok(()), Some(last)) = (&synced, groups.last().map(|group| group.number)) {
             for partition in groups.iter().flat_map(|group| &group.partitions) {

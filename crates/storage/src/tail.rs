@@ -95,6 +95,11 @@ impl TailBudget {
         Self { limit, held: 0, order: VecDeque::new() }
     }
 
+    /// Bytes in the tails of all partitions.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
     /// Notes that `bytes` joined the partition's tail, and evicts the oldest of all tails beyond the budget.
     pub(crate) fn added(&mut self, partition: &Arc<Partition>, bytes: usize) {
         self.order.push_back((Arc::clone(partition), bytes));

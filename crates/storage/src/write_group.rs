@@ -8,11 +8,12 @@ use std::{collections::HashMap, sync::Arc};
 use rocksdb::WriteBatch;
 
 use crate::{
-    Partition, PartitionNumber, StorageError,
+    Partition, PartitionNumber, Purpose, StorageError,
     engine::{Engine, Family},
     generation::Extent,
     index::CompleteStretch,
     keys::{self, ExtentRecord, GenerationNumber, Home},
+    metrics::BytesByPurpose,
     partition::Written,
     sync::AfterSync,
 };
@@ -33,6 +34,11 @@ pub(crate) struct WriteGroup<'e> {
     pub(crate) producers: HashMap<(PartitionNumber, i64), Arc<Partition>>,
     /// Of batches.
     pub(crate) appended_bytes: usize,
+    /// Records that producers appended.
+    pub(crate) records: u64,
+    pub(crate) bytes: BytesByPurpose,
+    /// Length of the WriteBatch that is part of `bytes`.
+    counted: usize,
     pub(crate) extents_added: Vec<(PartitionNumber, Extent)>,
     pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
     /// Partitions whose stretch was completed by its age.
@@ -51,8 +57,10 @@ impl<'e> WriteGroup<'e> {
         capacity: usize,
     ) -> Result<Self, StorageError> {
         let missing = || StorageError::corrupt("database", "a family is gone");
+        let batch = WriteBatch::with_capacity_bytes(capacity);
         Ok(Self {
-            batch: WriteBatch::with_capacity_bytes(capacity),
+            counted: batch.size_in_bytes(),
+            batch,
             generation: engine.family(Home::Generation(current)).ok_or_else(missing)?,
             settled: engine.family(Home::Settled).ok_or_else(missing)?,
             state: engine.state()?,
@@ -62,6 +70,8 @@ impl<'e> WriteGroup<'e> {
             written: Vec::new(),
             producers: HashMap::new(),
             appended_bytes: 0,
+            records: 0,
+            bytes: BytesByPurpose::default(),
             extents_added: Vec::new(),
             extents_removed: Vec::new(),
             stretches: Vec::new(),
@@ -69,6 +79,13 @@ impl<'e> WriteGroup<'e> {
             after_write: Vec::new(),
             after_sync: Vec::new(),
         })
+    }
+
+    /// What was added since the last call was for this purpose.
+    pub(crate) fn count_bytes(&mut self, purpose: Purpose) {
+        let length = self.batch.size_in_bytes();
+        self.bytes[purpose as usize] += (length - self.counted) as u64;
+        self.counted = length;
     }
 
     pub(crate) fn put_batch(

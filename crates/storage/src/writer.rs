@@ -30,6 +30,7 @@ use crate::{
     generation::Generations,
     housekeeping::{self, Chore},
     keys::{self, GenerationNumber, GenerationRecord, NodeKey},
+    metrics::{Counters, Purpose},
     options::OpenClock,
     partition::Written,
     queue::CommandQueue,
@@ -106,6 +107,24 @@ impl Command {
         if matches!(self, Self::Append(..)) && !self.is_small() { GROUP_BYTES + GROUP_SLACK } else { 0 }
     }
 
+    /// What the bytes that it adds to its group are for.
+    fn purpose(&self) -> Purpose {
+        match self {
+            Self::Append(..) => Purpose::Produce,
+            Self::Coordinator(..) => Purpose::Coordinator,
+            Self::Configs(..) | Self::Catalog(_) => Purpose::Configs,
+            Self::Settle(..) => Purpose::Settle,
+            Self::Clean(..) => Purpose::Compaction,
+            Self::ProducerId(_)
+            | Self::ExpireProducers { .. }
+            | Self::MoveLogStarts(..)
+            | Self::CompleteStretches { .. }
+            | Self::WearOut(_)
+            | Self::GenerationReady(_)
+            | Self::Close(_) => Purpose::Housekeeping,
+        }
+    }
+
     /// What follows must see what this did, which it does once the group is written.
     fn ends_its_group(&self) -> bool {
         matches!(self, Self::Close(_) | Self::Settle(..) | Self::Clean(..))
@@ -130,6 +149,7 @@ pub(crate) struct Writer {
     pub(crate) current: Arc<AtomicU32>,
     /// Tells by its end that the writer has ended.
     pub(crate) _alive: Sender<Infallible>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) group: u64,
     /// When the last group was written.
     pub(crate) last_write: Instant,
@@ -227,8 +247,9 @@ impl Writer {
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
             let Some(command) = next.take().or_else(take) else { break };
-            let is_last = command.ends_its_group();
+            let (is_last, purpose) = (command.ends_its_group(), command.purpose());
             self.apply(&mut group, command);
+            group.count_bytes(purpose);
             if is_last || group.appended_bytes >= GROUP_BYTES {
                 break;
             }
@@ -250,7 +271,9 @@ impl Writer {
                 group.put_state(keys::producer(number, producer_id), state.encode());
             }
         }
+        group.count_bytes(Purpose::Produce);
         self.give_up_empty_generations(&mut group);
+        group.count_bytes(Purpose::Housekeeping);
         if group.catalog_changed {
             let (published, catalog) = (Arc::clone(&self.published), Arc::new(self.catalog.catalog.clone()));
             let publish =
@@ -260,13 +283,16 @@ impl Writer {
                 FlushPolicy::Os => group.after_write.insert(0, Box::new(publish)),
             }
         }
-        let WriteGroup { batch, written, stretches, after_write, after_sync, .. } = group;
-        let wrote = !batch.is_empty();
+        let WriteGroup { batch, written, stretches, records, bytes, after_write, after_sync, .. } = group;
+        let (wrote, started) = (!batch.is_empty(), Instant::now());
         if wrote && let Err(error) = engine.write(batch) {
             for after in after_write.into_iter().chain(after_sync) {
                 after(Err(error.clone()));
             }
             return Err(error);
+        }
+        if wrote {
+            self.counters.group_written(records, &bytes, started.elapsed());
         }
         let partitions = self.publish(written);
         for partition in stretches {
@@ -296,6 +322,7 @@ impl Writer {
             partition.publish(written);
             self.tail.added(&partition, bytes);
         }
+        self.counters.set_tail_bytes(self.tail.held());
         awaiting
     }
 
@@ -422,6 +449,9 @@ impl Writer {
                 }
             };
             group.after_sync.push(Box::new(drop_it));
+        }
+        if let Some(created_ms) = self.generations.oldest_created_ms() {
+            self.counters.set_oldest_generation(created_ms);
         }
     }
 

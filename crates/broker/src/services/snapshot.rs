@@ -13,6 +13,7 @@ pub(crate) fn take(services: &Services) -> Snapshot {
     let catalog = services.io.catalog();
     Snapshot {
         broker: broker(services),
+        storage: Some(services.io.storage().metrics()),
         topics: catalog.topics().map(|one| topic(one, node_id)).collect(),
         extra: [services.fetcher.families(), services.client_metrics.families(services.clock.now_ms())]
             .concat(),

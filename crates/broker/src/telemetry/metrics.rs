@@ -15,6 +15,7 @@ mod families;
 mod native;
 mod requests;
 mod snapshot;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -225,6 +226,9 @@ impl Collector for Broker {
         let mut families = Families::new(self.0.max_series);
         // What matters most comes first: the limit cuts from the end.
         native::families(&self.0, &snapshot, &mut families);
+        if let Some(metrics) = &snapshot.storage {
+            storage::families(metrics, &mut families);
+        }
         broker::families(&self.0, &snapshot, &mut families);
         exporter::families(&snapshot, &mut families);
         broker::log_families(&snapshot, &mut families);

@@ -5,5 +5,6 @@ mod catch_up;
 mod common;
 mod folder;
 mod log;
+mod metrics;
 mod space;
 mod unreadable;

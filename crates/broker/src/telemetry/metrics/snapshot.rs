@@ -110,7 +110,7 @@ pub enum ExtraKind {
     Gauge,
 }
 
-/// Numbers of a part that this module knows nothing of, storage's for one.
+/// Numbers of a part that this module does not know.
 #[derive(Debug, Clone)]
 pub struct ExtraFamily {
     /// The metric's name, `ottla_` first unless a client gave it, its unit last (`_bytes`, `_seconds`).
@@ -129,6 +129,8 @@ pub struct ExtraFamily {
 pub struct Snapshot {
     /// The broker itself.
     pub broker: BrokerSnapshot,
+    /// The storage; `None` before it is open.
+    pub storage: Option<storage::StorageMetrics>,
     /// All topics.
     pub topics: Vec<TopicSnapshot>,
     /// All groups that have members or offsets.

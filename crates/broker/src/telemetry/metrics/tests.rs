@@ -30,6 +30,30 @@ fn offset(topic: &str, partition: i32, committed_offset: i64) -> GroupOffset {
     GroupOffset { topic: topic.to_owned(), partition, committed_offset }
 }
 
+fn storage_metrics() -> ::storage::StorageMetrics {
+    let durations = |count, sum_seconds| ::storage::DurationHistogram {
+        buckets: vec![(0.001, count - 1), (0.01, 1)],
+        count,
+        sum_seconds,
+    };
+    let stalls = |count, sum_seconds| ::storage::Stalls { count, sum_seconds };
+    ::storage::StorageMetrics {
+        write_groups: 3,
+        records: 40,
+        bytes: vec![(::storage::Purpose::Produce, 500), (::storage::Purpose::Configs, 6)],
+        writes: durations(3, 0.25),
+        syncs: durations(2, 0.5),
+        write_stalls: stalls(1, 0.125),
+        queue_stalls: stalls(2, 0.75),
+        queue_depth: 7,
+        generations: 8,
+        generation_bytes: Some(900),
+        settled_bytes: None,
+        oldest_generation_seconds: 1.5,
+        tail_bytes: 11,
+    }
+}
+
 fn snapshot() -> Snapshot {
     let broker = BrokerSnapshot {
         node_id: 1,
@@ -43,6 +67,7 @@ fn snapshot() -> Snapshot {
     let offsets = vec![offset("a", 0, 40), offset("a", 1, 9), offset("gone", 0, 7)];
     Snapshot {
         broker,
+        storage: Some(storage_metrics()),
         topics: vec![TopicSnapshot {
             name: "a".to_owned(),
             partitions: vec![partition(0, 10, 100), offline],
@@ -74,6 +99,26 @@ fn value(text: &str, series: &str) -> Option<f64> {
 #[track_caller]
 fn assert_value(text: &str, series: &str, wanted: f64) {
     assert_eq!(value(text, series), Some(wanted), "{series} in\n{text}");
+}
+
+#[test]
+fn shows_the_storage() {
+    let text = with_snapshot(1000).scrape().unwrap();
+    assert_value(&text, "ottla_storage_write_groups_total", 3.0);
+    assert_value(&text, "ottla_storage_records_total", 40.0);
+    assert_value(&text, "ottla_storage_written_bytes_total{purpose=\"produce\"}", 500.0);
+    assert_value(&text, "ottla_storage_written_bytes_total{purpose=\"configs\"}", 6.0);
+    assert_value(&text, "ottla_storage_write_duration_seconds_bucket{le=\"0.01\"}", 3.0);
+    assert_value(&text, "ottla_storage_write_duration_seconds_sum", 0.25);
+    assert_value(&text, "ottla_storage_sync_duration_seconds_count", 2.0);
+    assert_value(&text, "ottla_storage_stalls_total{cause=\"queue\"}", 2.0);
+    assert_value(&text, "ottla_storage_stall_seconds_total{cause=\"write\"}", 0.125);
+    assert_value(&text, "ottla_storage_queue_depth", 7.0);
+    assert_value(&text, "ottla_storage_generations", 8.0);
+    assert_value(&text, "ottla_storage_generation_bytes", 900.0);
+    assert_value(&text, "ottla_storage_oldest_generation_seconds", 1.5);
+    assert_value(&text, "ottla_storage_tail_bytes", 11.0);
+    assert!(!text.contains("ottla_storage_settled_bytes"), "what is not known is left out");
 }
 
 #[test]
