@@ -1,8 +1,8 @@
 //! Appending: what callers ask for, and how one batch becomes part of a write group.
 //!
 //! The batch stays opaque. Its base offset, leader epoch and (LogAppendTime) timestamp are patched in one copy, which serves
-//! the write-ahead log and the tail in memory alike; the request's own buffer is let go. The copy is made by whoever asks,
-//! as everybody waits for the writer's thread.
+//! the write-ahead log and the tail in memory alike; the request's own buffer is freed. The caller's thread makes
+//! the copy, since all callers wait for the writer's thread.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -16,8 +16,8 @@ use thiserror::Error;
 use crate::{
     Partition, ProducerState,
     generation::Extent,
-    index::Stretch,
-    keys::{self, Home, LogStart},
+    index::IndexInterval,
+    keys::{self, BatchFamily, LogStart},
     partition::Written,
     producer_state::{self, Verdict},
     write_group::WriteGroup,
@@ -26,7 +26,7 @@ use crate::{
 /// When an append is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
-    /// Nobody waits for the answer.
+    /// No answer is awaited.
     None,
     /// The operating system has it: survives `kill -9`.
     Leader,
@@ -37,15 +37,15 @@ pub enum Acks {
 /// One batch for one partition.
 #[derive(Clone, Debug)]
 pub struct AppendEntry {
-    /// Where to.
+    /// The partition that it is appended to.
     pub partition: Arc<Partition>,
-    /// What; validated by the caller.
+    /// The batch, validated by the caller.
     pub batch: RecordBatch,
     /// Put the broker's time into the batch (`message.timestamp.type=LogAppendTime`).
     pub log_append_time: bool,
 }
 
-/// Batches that travel together: one place in the order, one answer.
+/// Batches of one request: they have one place in the order and one answer.
 #[derive(Clone, Debug)]
 pub struct AppendRequest {
     /// One batch each; a partition may come up more than once.
@@ -86,7 +86,7 @@ impl From<AppendRequest> for OwnedRequest {
     }
 }
 
-/// Where a batch is.
+/// Position of an appended batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Offset of its first record.
@@ -95,11 +95,11 @@ pub struct Appended {
     pub log_append_time_ms: i64,
     /// The partition's first readable offset.
     pub log_start_offset: i64,
-    /// It was in the log before: the producer repeated itself.
+    /// It was in the log already: the producer sent it again.
     pub duplicate: bool,
 }
 
-/// Why one batch was refused; the others of its request are not affected.
+/// Refusal of one batch; the others of its request are not affected.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {
     /// A gap, or a repeat of something too old to be remembered.
@@ -129,29 +129,29 @@ pub enum AppendError {
 /// One entry's answer.
 pub type AppendResult = Result<Appended, AppendError>;
 
-/// What the writer remembers of a partition between appends.
+/// The writer's knowledge of a partition between appends.
 #[derive(Debug)]
 pub(crate) struct AppendState {
     next_offset: i64,
     producers: HashMap<i64, ProducerState>,
-    pub(crate) stretch: Stretch,
-    /// Where its newest extent lies; `None` if nothing lives.
-    pub(crate) home: Option<Home>,
+    pub(crate) interval: IndexInterval,
+    /// Family of its newest extent; `None` if the log is empty.
+    pub(crate) family: Option<BatchFamily>,
     /// Ahead of the one that readers see until the next sync.
     pub(crate) log_start: LogStart,
-    /// Whether the current leader epoch's start is on the disk.
+    /// The start of the current leader epoch is on the disk.
     pub(crate) epoch_recorded: bool,
 }
 
 impl AppendState {
     pub(crate) fn new(
         log_start: LogStart,
-        stretch: Stretch,
-        home: Option<Home>,
+        interval: IndexInterval,
+        family: Option<BatchFamily>,
         epoch_recorded: bool,
     ) -> Self {
         let next_offset = log_start.offset;
-        Self { next_offset, producers: HashMap::new(), stretch, home, log_start, epoch_recorded }
+        Self { next_offset, producers: HashMap::new(), interval, family, log_start, epoch_recorded }
     }
 
     pub(crate) fn next_offset(&self) -> i64 {
@@ -180,7 +180,7 @@ impl AppendState {
     }
 }
 
-/// Gives the batch its offset and adds all that it changes to the group.
+/// Gives the batch its offset and adds all its changes to the group.
 pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Option<u64>) -> AppendResult {
     let OwnedEntry { partition, header, bytes, log_append_time } = entry;
     if partition.is_deleted() {
@@ -204,14 +204,14 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     let bytes =
         patched(bytes, base_offset, partition.leader_epoch(), log_append_time.then_some(group.now_ms));
     let max_timestamp = if log_append_time { group.now_ms } else { header.max_timestamp };
-    let home = Home::Generation(group.current);
-    group.put_batch(home, partition.number(), base_offset, &bytes);
+    let family = BatchFamily::Generation(group.current);
+    group.put_batch(family, partition.number(), base_offset, &bytes);
 
-    if state.home != Some(home) {
-        let extent = Extent { base_offset, home, position: state.stretch.end.end_position };
+    if state.family != Some(family) {
+        let extent = Extent { base_offset, family, position: state.interval.end.end_position };
         group.put_extent(&partition, extent);
         partition.add_extent(extent);
-        state.home = Some(home);
+        state.family = Some(family);
     }
     if !state.epoch_recorded {
         group.put_state(
@@ -220,8 +220,8 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
         );
         state.epoch_recorded = true;
     }
-    if let Some(complete) = state.stretch.add(bytes.len(), max_timestamp, next_offset, group.open_ms) {
-        group.put_stretch(partition.number(), complete);
+    if let Some(complete) = state.interval.add(bytes.len(), max_timestamp, next_offset, group.open_ms) {
+        group.put_interval(partition.number(), complete);
     }
     if header.has_producer_id() {
         let known = state.producers.get_mut(&header.producer_id);
@@ -233,14 +233,14 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     }
     state.next_offset = next_offset;
     group.records += u64::try_from(header.records_count).expect("a parsed batch has no negative count");
-    let stretch = state.stretch;
-    let written = Written { base_offset, next_offset, bytes, stretch, awaits };
+    let interval = state.interval;
+    let written = Written { base_offset, next_offset, bytes, interval, awaits };
     drop(state);
     group.written.push((partition, written));
     Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: false })
 }
 
-/// The batch with what only the broker knows put in.
+/// The batch with the fields that the broker sets.
 fn patched(
     mut bytes: BytesMut,
     base_offset: i64,

@@ -16,7 +16,7 @@ use crate::{
 };
 use shared_list::SharedList;
 
-/// A topic to create. Names, counts and configs are the caller's to judge.
+/// A topic to create. The caller has checked its name, count and configs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTopic {
     /// Its name, at most 65 535 bytes.
@@ -29,14 +29,14 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
-/// What a topic's configs become, all of them, if they still are what they were.
+/// A change of a topic's configs, which happens only if they still are as the change assumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigsChange {
     /// The topic.
     pub id: Uuid,
     /// Its configs when the change was worked out.
     pub from: BTreeMap<String, String>,
-    /// What they are to be. Names and values of at most 65 535 bytes, for the caller to see to.
+    /// All of its configs after the change: names and values of at most 65 535 bytes.
     pub to: BTreeMap<String, String>,
 }
 
@@ -54,7 +54,7 @@ pub struct Topic {
     pub(crate) created_epoch: u32,
 }
 
-/// Why one topic was not changed.
+/// Refusal of a change of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CatalogError {
     /// The name is taken.
@@ -82,15 +82,15 @@ pub enum CatalogError {
     TooLarge(#[from] TooLarge),
 }
 
-/// A topic whose record on the disk cannot be read. Which partitions are its own is not known, so it is not served; its
-/// name is not given to another topic, and its records stay where they are.
+/// A topic whose record on the disk cannot be read. Its partitions are not known, so it is not served. Its name is not given
+/// to another topic, and its data stays on the disk.
 #[derive(Clone, Debug)]
 pub struct UnreadableTopic {
     /// Its id.
     pub id: Uuid,
     /// Its name; `None` if that cannot be read either.
     pub name: Option<String>,
-    /// What is wrong with the record.
+    /// The fault of its record.
     pub error: StorageError,
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn leader_epoch(node_epoch: u32, created_epoch: u32) -> i32 {
     i32::try_from(node_epoch.saturating_sub(created_epoch)).unwrap_or(i32::MAX)
 }
 
-/// A change of the catalog, with whom to tell.
+/// A change of the catalog, with the callback for its outcome.
 pub(crate) enum CatalogChange {
     Create(Vec<NewTopic>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
     Delete(Vec<Uuid>, Done<Vec<Result<(), CatalogError>>>),
@@ -307,7 +307,7 @@ impl CatalogWriter {
         Ok(topic)
     }
 
-    /// Removes the topic and all that is known of its partitions; returns the extents that nobody reads any more.
+    /// Removes the topic and all records of its partitions; returns their extents, which are not read any more.
     pub(crate) fn delete(
         &mut self,
         group: &mut WriteGroup<'_>,
@@ -320,7 +320,7 @@ impl CatalogWriter {
             partition.delete();
             group.forget_producers(partition.number());
             let number = partition.number();
-            // Also what a cleaning that was cut short has left there.
+            // Also batches that an interrupted cleaning left.
             group.delete_settled(number, i64::MAX);
             extents.extend(partition.extents_from(0).into_iter().map(|extent| (number, extent)));
             for tag in

@@ -26,7 +26,7 @@ pub(crate) use {
     cleaner::{Cleaned, CleaningError, CleaningRules, Indexed, clean, index},
     log::{CleaningStep, LogCleaning},
     offset_map::OffsetMap,
-    schedule::{DirtyStretch, LogToClean, cleanable},
+    schedule::{DirtyInterval, LogToClean, cleanable},
 };
 
 #[cfg(test)]

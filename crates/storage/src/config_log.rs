@@ -36,7 +36,7 @@ pub struct UnreadableConfigs {
     pub resource_type: Option<u8>,
     /// Its name, as far as it is text.
     pub name: String,
-    /// What is wrong with the record.
+    /// The fault of the record.
     pub error: StorageError,
 }
 
@@ -58,6 +58,7 @@ pub(crate) fn all(engine: &Engine) -> Result<StoredConfigs, StorageError> {
         match read(key, value) {
             Ok(configs) => all.readable.push(configs),
             Err(error) => {
+                // For the log only: a key that is too short has no name.
                 let name = String::from_utf8_lossy(key.get(2..).unwrap_or_default()).into_owned();
                 all.unreadable.push(UnreadableConfigs { resource_type: key.get(1).copied(), name, error });
             }

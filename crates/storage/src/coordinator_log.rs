@@ -7,7 +7,7 @@ use crate::{StorageError, engine::Engine, keys};
 /// One record: the newest value of a key counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorRecord {
-    /// Names the thing; its first byte tells whose it is.
+    /// Key, unique among all coordinators; its layout is the caller's.
     pub key: Bytes,
     /// `None` removes the key.
     pub value: Option<Bytes>,
@@ -17,7 +17,7 @@ pub struct CoordinatorRecord {
 pub(crate) fn records(engine: &Engine) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
     let mut records = Vec::new();
     engine.scan_state(&[keys::Tag::Coordinator as u8], |key, value| {
-        let key = key.get(1..).unwrap_or_default();
+        let key = keys::rest("coordinator key", key, 1)?;
         records.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
         Ok(())
     })?;

@@ -1,13 +1,13 @@
-//! How much room the file system under the data folder has.
+//! Free space of the file system that holds the data folder.
 
 use std::path::Path;
 
-/// Room on a file system, bytes.
+/// Space of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
-    /// All of it.
+    /// Its size.
     pub total: u64,
-    /// What a process without privileges may still fill.
+    /// Free space for a process without privileges.
     pub free: u64,
 }
 
@@ -22,12 +22,13 @@ impl DiskSpace {
         Ok(Self { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
 
-    /// Less than a tenth is free, and less than 10 GiB: dead records are given up sooner.
+    /// Less than a tenth is free, and less than 10 GiB: the space of dead records is freed sooner.
     pub(crate) fn is_short(self) -> bool {
         self.free < (self.total / 10).min(10 << 30)
     }
 
-    /// Whether so many bytes can be written anew before the old ones go: once to the write-ahead log, once to a table.
+    /// There is room to write that many bytes again before the old ones are deleted: once to the write-ahead log, once to a
+    /// table.
     pub(crate) fn has_room_to_copy(self, bytes: u64) -> bool {
         bytes.saturating_mul(2) < self.free
     }

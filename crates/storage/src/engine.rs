@@ -1,4 +1,4 @@
-//! RocksDB: its families, its settings and their reasons, and the four calls the rest of the crate makes.
+//! RocksDB: its families, its settings and their reasons, and every call of the crate to it.
 //!
 //! Any error of a write or a sync is final: the caller stops acknowledging and the process ends. RocksDB's own
 //! resumption is switched off, since after it the fate of what was in flight is unknown.
@@ -16,7 +16,7 @@ use self_cell::self_cell;
 use crate::{
     StorageError, StorageOptions,
     fault::{EngineFaults, Operation},
-    keys::{self, GenerationNumber, Home, SETTLED_FAMILY, STATE_FAMILY},
+    keys::{self, BatchFamily, GenerationNumber, SETTLED_FAMILY, STATE_FAMILY},
 };
 
 type Db = DBWithThreadMode<MultiThreaded>;
@@ -26,7 +26,7 @@ pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
 pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
 
 self_cell! {
-    /// An iterator over batches that keeps its engine, so that it can be put aside between calls.
+    /// An iterator over batches that keeps its engine, so that it can be kept between calls.
     pub(crate) struct BatchIterator {
         owner: Arc<Engine>,
         #[not_covariant]
@@ -35,7 +35,7 @@ self_cell! {
 }
 
 impl BatchIterator {
-    /// Over the keys of `family` that are ≥ `from` and < `to`. Their CRC-32C is for the caller to check: blocks are not.
+    /// Over the keys of `family` that are ≥ `from` and < `to`. Blocks are not checked: the caller checks each batch's CRC-32C.
     pub(crate) fn open(engine: &Arc<Engine>, family: &Family<'_>, from: &[u8], to: &[u8]) -> Self {
         let mut options = range(from, to);
         options.set_verify_checksums(false);
@@ -54,7 +54,7 @@ impl BatchIterator {
         self.with_dependent_mut(|_, cursor| cursor.seek_to_last());
     }
 
-    /// Moves on, unless it is at its end.
+    /// Moves to the next key, unless it is at its end.
     pub(crate) fn next(&mut self) {
         self.with_dependent_mut(|_, cursor| {
             if cursor.valid() {
@@ -75,7 +75,7 @@ impl BatchIterator {
         self.with_dependent(|_, cursor| cursor.item())
     }
 
-    /// Why it is at its end, if the disk is to blame.
+    /// The error that ended it, if one did.
     pub(crate) fn status(&self) -> Result<(), StorageError> {
         Ok(self.with_dependent(|_, cursor| cursor.status())?)
     }
@@ -87,7 +87,7 @@ const WRITE_BUFFER_BYTES: usize = 32 << 20;
 const WRITE_BUFFERS: i32 = 4;
 /// Blocks of the state family and of index look-ups; catch-up reads pass it by.
 const BLOCK_CACHE_BYTES: usize = 8 << 20;
-/// Table files kept open, far below the usual limit of descriptors, which sockets need.
+/// Table files kept open. The other descriptors of the process are for sockets.
 const MAX_OPEN_FILES: i32 = 1000;
 const NEVER: i32 = i32::MAX;
 
@@ -126,8 +126,8 @@ impl Engine {
         self.db.cf_handle(STATE_FAMILY).ok_or_else(|| StorageError::corrupt("database", "no state family"))
     }
 
-    pub(crate) fn family(&self, home: Home) -> Option<Family<'_>> {
-        self.db.cf_handle(&home.family())
+    pub(crate) fn family(&self, family: BatchFamily) -> Option<Family<'_>> {
+        self.db.cf_handle(&family.family())
     }
 
     /// Generations that exist as families, whether or not the state names them.
@@ -142,23 +142,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Frees the generation's files once the last reader lets go of it.
+    /// Drops the generation; its files are deleted after its last reader has ended.
     pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
         self.generations.lock().remove(&number);
         self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))
     }
 
     /// Bytes that a family of batches holds in files and in memory.
-    pub(crate) fn held_bytes(&self, home: Home) -> Result<u64, StorageError> {
-        let Some(family) = self.family(home) else { return Ok(0) };
-        let property = |name| self.db.property_int_value_cf(&family, name);
-        let files = property("rocksdb.total-sst-files-size")?.unwrap_or(0);
-        Ok(files + property("rocksdb.cur-size-all-mem-tables")?.unwrap_or(0))
+    pub(crate) fn held_bytes(&self, family: BatchFamily) -> Result<u64, StorageError> {
+        // A generation that was dropped meanwhile holds nothing.
+        let Some(family) = self.family(family) else { return Ok(0) };
+        let property = |name| {
+            let value = self.db.property_int_value_cf(&family, name)?;
+            value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
+        };
+        Ok(property("rocksdb.total-sst-files-size")? + property("rocksdb.cur-size-all-mem-tables")?)
     }
 
-    /// Writes the settled family anew without what is deleted in it.
+    /// Rewrites the settled family without the deleted batches.
     pub(crate) fn compact_settled(&self) -> Result<(), StorageError> {
-        let Some(family) = self.family(Home::Settled) else { return Ok(()) };
+        let family = self.family(BatchFamily::Settled);
+        let family = family.ok_or_else(|| StorageError::corrupt("database", "no settled family"))?;
         self.faults.pass(Operation::Compact, || {
             self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
             Ok(())
@@ -172,16 +176,16 @@ impl Engine {
         self.faults.pass(Operation::Write, || Ok(self.db.write_opt(batch, &options)?))
     }
 
-    /// Puts all that [`Engine::write`] has returned for onto the disk.
+    /// Puts everything onto the disk for which [`Engine::write`] has returned.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         self.faults.pass(Operation::Sync, || Ok(self.db.flush_wal(true)?))
     }
 
     /// Writes all memtables to files, so that the next start has nothing to replay.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        let mut families: Vec<Family<'_>> = vec![self.state()?];
-        let homes = self.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
-        families.extend(homes.filter_map(|home| self.family(home)));
+        let generations = self.generations().into_iter().map(BatchFamily::Generation);
+        let of_batches = generations.chain([BatchFamily::Settled]).filter_map(|family| self.family(family));
+        let families: Vec<Family<'_>> = of_batches.chain([self.state()?]).collect();
         let families: Vec<&Family<'_>> = families.iter().collect();
         let flush = || Ok(self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default())?);
         self.faults.pass(Operation::Flush, flush)
@@ -212,7 +216,7 @@ impl Engine {
         prefix: &[u8],
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let mut cursor = self.cursor(&self.state()?, prefix, &keys::behind(prefix));
+        let mut cursor = self.cursor(&self.state()?, prefix, &keys::after_prefix(prefix));
         cursor.seek_to_first();
         while let Some((key, value)) = cursor.item() {
             each(key, value)?;
@@ -231,8 +235,8 @@ fn range(from: &[u8], to: &[u8]) -> ReadOptions {
 }
 
 fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
-    // Fail-stop instead of resuming, which has no setter; and two flushes at a time, as one waits for the disk half of its
-    // time, with the writer waiting for it.
+    // These have no setter. RocksDB must not resume after an error. Two flushes run at a time, since one waits for the disk
+    // half of its time, and the writer would wait for it.
     let mut database = Options::default().get_options_from_string(
         "max_bgerror_resume_count=0;max_background_flushes=2;max_background_compactions=1",
     )?;
@@ -256,9 +260,8 @@ fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
     Ok(database)
 }
 
-/// What the families of batches have in common. Not all of it has a setter: an index with the first key of each block, so
-/// that a seek reads no block of the files which have nothing for it, and no reading ahead into a buffer of its own: the
-/// operating system does that.
+/// Options of all families of batches. Some have no setter: an index with the first key of each block, so that a seek reads
+/// no block of a file that has nothing for it; and no read-ahead buffer, since the operating system reads ahead.
 fn batch_family() -> Result<Options, StorageError> {
     let table = "block_size=32768;no_block_cache=true;index_type=kBinarySearchWithFirstKey;checksum=kCRC32c;\
                  max_auto_readahead_size=0";
@@ -279,7 +282,7 @@ fn generation_options() -> Result<Options, StorageError> {
     Ok(family)
 }
 
-/// Each record carries a checksum while it is in memory, for which there is no setter; batches have one of their own.
+/// Each record carries a checksum while it is in memory, an option without a setter; batches have one of their own.
 fn state_options(cache: &Cache) -> Result<Options, StorageError> {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);

@@ -1,4 +1,4 @@
-//! What can go wrong, for a caller to act on and an operator to read.
+//! Errors: variants for a caller to act on, texts for an operator to read.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,7 +13,7 @@ pub enum StorageError {
     /// A file beside RocksDB could not be read or written.
     #[error("storage: {context}: {source}")]
     Io {
-        /// What was being done.
+        /// The step that failed.
         context: &'static str,
         /// The operating system's error.
         source: Arc<std::io::Error>,
@@ -23,10 +23,10 @@ pub enum StorageError {
     Corrupt {
         /// Which record.
         what: &'static str,
-        /// What is wrong with it.
+        /// The fault of the record.
         detail: Arc<str>,
     },
-    /// One of the storage's threads ended by a fault of ours.
+    /// One of the storage's threads panicked.
     #[error("storage: thread {thread} panicked")]
     Panicked {
         /// Its name.
@@ -65,7 +65,7 @@ impl From<rocksdb::Error> for StorageError {
     }
 }
 
-/// Why a folder could not be opened. Each text names the cause and the remedy.
+/// Failure to open a folder. Each text names the cause and the remedy.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process holds the folder.
@@ -129,7 +129,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The topic's id.
         id: uuid::Uuid,
-        /// What is wrong with the record.
+        /// The fault of the record.
         source: StorageError,
     },
     /// RocksDB or the state in it cannot be read.
@@ -137,7 +137,7 @@ pub enum OpenError {
     Storage {
         /// The data folder.
         path: PathBuf,
-        /// What failed.
+        /// The error.
         source: StorageError,
     },
 }

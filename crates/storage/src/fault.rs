@@ -1,8 +1,8 @@
-//! Faults on purpose, compiled in only with the feature `fault`: a test that cannot see one of these is no test.
+//! Injected faults, compiled in only with the feature `fault`: with them a test shows that it would notice such a fault.
 //!
 //! Every step by which the engine changes the disk passes here first ([`Operation`]). Each storage has faults of its own
 //! (`StorageOptions::faults`), so tests with different ones run side by side. A storage can stop dead at any step, before
-//! or behind it, as a killed process does; what was not synced can then be cut off, as a power cut does. A process takes
+//! or after it, as a killed process does; what was not synced can then be cut off, as a power cut does. A process takes
 //! its faults from `OTTLA_FAULT`:
 //! - `skip-sync`: syncs report success and do nothing, so a power cut must lose acknowledged records;
 //! - `fail-sync=N`: the N-th sync and all later ones fail;
@@ -48,10 +48,10 @@ mod switch {
         }
 
         #[inline]
-        pub(crate) fn chore_asked(&self) {}
+        pub(crate) fn task_queued(&self) {}
 
         #[inline]
-        pub(crate) fn chore_done(&self) {}
+        pub(crate) fn task_done(&self) {}
     }
 }
 
@@ -72,25 +72,25 @@ mod switch {
     use super::Operation;
     use crate::{StorageError, StorageOptions};
 
-    /// Where a storage stops dead.
+    /// The point at which a storage stops dead.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct CrashPoint {
         /// At a step of this kind …
         pub operation: Operation,
         /// … this many of them from now, the next one being 1 …
         pub number: u64,
-        /// … once it is done, though nobody hears of that; else instead of it, once the others who write had some time to
-        /// go on, as beside a slow disk.
-        pub behind: bool,
+        /// … after the step is done, though its caller is told of a failure; if false, instead of the step, after a delay in
+        /// which other writers go on, as with a slow disk.
+        pub after: bool,
     }
 
-    /// For how long a step that never comes to its end keeps its thread.
+    /// Time for which a step that is never done keeps its thread.
     const SLOW: Duration = Duration::from_millis(2);
 
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum Arrival {
         Passes,
-        CrashesBehind,
+        CrashesAfter,
         CrashesInstead,
     }
 
@@ -110,13 +110,13 @@ mod switch {
         stopped: bool,
         /// Steps of the kind that fails.
         passed: u64,
-        chores_left: u64,
+        tasks_left: u64,
         /// How much of each write-ahead log is on the disk.
         synced: BTreeMap<u64, u64>,
     }
 
     impl Faults {
-        /// Those that `OTTLA_FAULT` names; usually none.
+        /// The faults that `OTTLA_FAULT` names; usually none.
         pub fn of_the_process() -> Self {
             let faults = Self::default();
             let text = std::env::var("OTTLA_FAULT").unwrap_or_default();
@@ -140,22 +140,22 @@ mod switch {
             self.plan.lock().crash = point;
         }
 
-        /// Stops the storage dead at whatever comes next, if it did not stop before.
+        /// Stops the storage dead at its next step, if it did not stop before.
         pub fn crash_now(&self) {
             self.plan.lock().stopped = true;
         }
 
-        /// Whether the storage stopped dead.
+        /// The storage stopped dead.
         pub fn is_stopped(&self) -> bool {
             self.plan.lock().stopped
         }
 
         /// Families that are still to be created or dropped off the writer's thread.
-        pub fn chores_left(&self) -> u64 {
-            self.plan.lock().chores_left
+        pub fn tasks_left(&self) -> u64 {
+            self.plan.lock().tasks_left
         }
 
-        /// Does to `folder`, in which nobody works any more, what a power cut does: the newest write-ahead log loses what
+        /// Does to `folder`, which no process uses any more, what a power cut does: the newest write-ahead log loses what
         /// was not synced, or some of it. `keep` chooses its length between the bytes that were synced and all.
         ///
         /// # Errors
@@ -168,12 +168,12 @@ mod switch {
             file.set_len(keep(synced, written).clamp(synced, written))
         }
 
-        pub(crate) fn chore_asked(&self) {
-            self.plan.lock().chores_left += 1;
+        pub(crate) fn task_queued(&self) {
+            self.plan.lock().tasks_left += 1;
         }
 
-        pub(crate) fn chore_done(&self) {
-            self.plan.lock().chores_left -= 1;
+        pub(crate) fn task_done(&self) {
+            self.plan.lock().tasks_left -= 1;
         }
 
         pub(crate) fn of(options: &StorageOptions) -> Self {
@@ -204,8 +204,8 @@ mod switch {
             }
             let mut plan = self.plan.lock();
             plan.synced.extend(lengths);
-            plan.stopped |= arrival == Arrival::CrashesBehind;
-            // It may also have stopped elsewhere meanwhile: the step is done, and nobody hears of it.
+            plan.stopped |= arrival == Arrival::CrashesAfter;
+            // It may also have stopped elsewhere meanwhile: the step is done, and its caller is told of a failure.
             if plan.stopped { Err(injected()) } else { Ok(()) }
         }
     }
@@ -226,8 +226,8 @@ mod switch {
                 return Ok(Arrival::Passes);
             };
             point.number = point.number.saturating_sub(1);
-            Ok(match (point.number, point.behind) {
-                (0, true) => Arrival::CrashesBehind,
+            Ok(match (point.number, point.after) {
+                (0, true) => Arrival::CrashesAfter,
                 (0, false) => Arrival::CrashesInstead,
                 _ => Arrival::Passes,
             })

@@ -1,7 +1,7 @@
 //! The durability fence: how far the write-ahead log was certainly on the disk.
 //!
-//! RocksDB recovers up to the first bad record of its log and says nothing about what lay behind it. This file makes such
-//! a loss loud: it holds a sequence number that was synced before the number was written, so a recovery that ends short
+//! RocksDB recovers up to the first bad record of its log and does not report what followed it. This file
+//! makes such a loss visible: it holds a sequence number that was synced before the number was written, so a recovery that ends short
 //! of it has lost records that were acknowledged. It is written at most once a second, which bounds what it cannot see.
 
 use std::{

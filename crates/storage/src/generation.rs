@@ -1,7 +1,7 @@
 //! Generations: column families that take the appends of all partitions for a while and are then left alone.
 //!
-//! A partition knows by its extents in which family an offset lies: the generation it was appended to or, once most of that
-//! was dead and the rest moved on, the settled family. Creating and dropping a family is not part of a
+//! A partition's extents say in which family an offset lies: in the generation it was appended to or, after most of that was
+//! dead and the rest was moved, in the settled family. Creating and dropping a family is not part of a
 //! WriteBatch, so the state decides what is true: a family that it does not name is removed at the next start.
 
 use std::{
@@ -11,32 +11,33 @@ use std::{
 
 use crate::{
     PartitionNumber,
-    keys::{GenerationNumber, Home},
+    keys::{BatchFamily, GenerationNumber},
+    options::saturating_ms,
 };
 
 /// A partition's offsets from `base_offset`, up to the next extent's, lie in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) base_offset: i64,
-    pub(crate) home: Home,
+    pub(crate) family: BatchFamily,
     /// Bytes that the partition had taken before it.
     pub(crate) position: u64,
 }
 
-/// Which extents live in each generation: partition and base offset.
+/// The living extents of each generation: partition and base offset.
 pub(crate) type LivingExtents = HashMap<GenerationNumber, HashSet<(PartitionNumber, i64)>>;
 
-/// Which generation takes appends, and what lives in each. Owned by the writer.
+/// The generation that takes appends, and the extents that live in each. Owned by the writer.
 #[derive(Debug)]
 pub(crate) struct Generations {
     current: GenerationNumber,
     /// When each was created, Unix ms; the current one is among them.
     created_ms: BTreeMap<GenerationNumber, i64>,
     bytes: u64,
-    /// A successor was asked for and is not there yet.
+    /// A successor was asked for and does not exist yet.
     successor_asked: bool,
     /// Most of the current generation is dead: it is to be sealed, whatever its size and age.
-    worn_out: bool,
+    mostly_dead: bool,
     extents: LivingExtents,
     highest: GenerationNumber,
 }
@@ -53,7 +54,7 @@ impl Generations {
             created_ms,
             bytes,
             successor_asked: false,
-            worn_out: false,
+            mostly_dead: false,
             extents,
             highest: current,
         }
@@ -63,7 +64,7 @@ impl Generations {
         self.current
     }
 
-    /// The current generation took so many bytes.
+    /// That many bytes were appended to the current generation.
     pub(crate) fn appended(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
@@ -74,27 +75,27 @@ impl Generations {
     }
 
     pub(crate) fn extent_added(&mut self, partition: PartitionNumber, extent: Extent) {
-        if let Home::Generation(number) = extent.home {
+        if let BatchFamily::Generation(number) = extent.family {
             self.extents.entry(number).or_default().insert((partition, extent.base_offset));
         }
     }
 
-    /// If `number` still takes appends, another should soon: most of it is dead.
-    pub(crate) fn wear_out(&mut self, number: GenerationNumber) {
-        self.worn_out |= number == self.current;
+    /// Most of `number` is dead: if it still takes appends, a successor is to replace it soon.
+    pub(crate) fn seal_soon(&mut self, number: GenerationNumber) {
+        self.mostly_dead |= number == self.current;
     }
 
-    /// The successor that was asked for will not come; it may be asked for again.
+    /// The successor that was asked for will not be created; it may be asked for again.
     pub(crate) fn successor_refused(&mut self) {
         self.successor_asked = false;
     }
 
     /// The number of a successor to prepare, once, when the current generation is full or old. Empty ones do not age.
     pub(crate) fn wanted(&mut self, now_ms: i64, full_bytes: u64, age: Duration) -> Option<GenerationNumber> {
-        let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let age_ms = saturating_ms(age);
         let created_ms = self.created_ms.get(&self.current);
         let old = created_ms.is_some_and(|created_ms| now_ms.saturating_sub(*created_ms) >= age_ms);
-        let due = self.bytes > 0 && (self.bytes >= full_bytes || old || self.worn_out);
+        let due = self.bytes > 0 && (self.bytes >= full_bytes || old || self.mostly_dead);
         if !due || self.successor_asked {
             return None;
         }
@@ -106,7 +107,7 @@ impl Generations {
     /// The family of `successor` exists: it takes appends from now on.
     pub(crate) fn roll(&mut self, successor: GenerationNumber, now_ms: i64) {
         self.current = successor;
-        self.worn_out = false;
+        self.mostly_dead = false;
         self.extents.entry(successor).or_default();
         self.created_ms.insert(successor, now_ms);
         self.bytes = 0;
@@ -116,7 +117,7 @@ impl Generations {
     /// Extents are gone; returns the generations in which nothing lives any more.
     pub(crate) fn extents_removed(&mut self, removed: &[(PartitionNumber, Extent)]) -> Vec<GenerationNumber> {
         for (partition, extent) in removed {
-            if let Home::Generation(number) = extent.home
+            if let BatchFamily::Generation(number) = extent.family
                 && let Some(living) = self.extents.get_mut(&number)
             {
                 living.remove(&(*partition, extent.base_offset));
@@ -169,8 +170,11 @@ mod tests {
     #[test]
     fn a_generation_without_extents_is_given_up_unless_it_takes_appends() {
         let mut generations = generations();
-        let extent =
-            |number| Extent { base_offset: 0, home: Home::Generation(GenerationNumber(number)), position: 0 };
+        let extent = |number| Extent {
+            base_offset: 0,
+            family: BatchFamily::Generation(GenerationNumber(number)),
+            position: 0,
+        };
         generations.extent_added(PARTITION, extent(4));
         assert_eq!(generations.oldest_created_ms(), Some(0));
         generations.roll(GenerationNumber(5), 9);
@@ -185,12 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn a_worn_out_generation_is_sealed_before_its_time() {
+    fn a_mostly_dead_generation_is_sealed_before_its_time() {
         let mut generations = generations();
         generations.appended(1);
-        generations.wear_out(GenerationNumber(3));
+        generations.seal_soon(GenerationNumber(3));
         assert_eq!(generations.wanted(0, 100, HOUR), None, "that one is sealed already");
-        generations.wear_out(GenerationNumber(4));
+        generations.seal_soon(GenerationNumber(4));
         assert_eq!(generations.wanted(0, 100, HOUR), Some(GenerationNumber(5)));
     }
 }

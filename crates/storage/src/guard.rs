@@ -1,4 +1,4 @@
-//! The files beside RocksDB that say whose folder this is: `FORMAT` (which layouts) and `ottla.lock` (one process at a time).
+//! The files beside RocksDB that claim the folder: `FORMAT` (number of its layouts) and `ottla.lock` (one process at a time).
 
 use std::{
     fs::{self, File, TryLockError},
@@ -38,7 +38,7 @@ impl Guard {
     }
 }
 
-/// Whether the folder holds files that are not ours; `lost+found` is what a fresh file system holds.
+/// The folder holds files of another program. A new file system holds `lost+found`.
 fn is_foreign(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
@@ -53,6 +53,7 @@ fn check_format(path: &Path) -> Result<(), OpenError> {
     let not_writable = |source| OpenError::NotWritable { path: path.into(), source };
     match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(text) => {
+            // A text that is not a number can only be from a later release.
             let found = text.trim().parse().unwrap_or(u32::MAX);
             if found > FORMAT {
                 return Err(OpenError::NewerFormat { path: path.into(), found, supported: FORMAT });

@@ -1,8 +1,8 @@
 //! Timestamp → offset, leader epoch → offset, and how many bytes lie before an offset.
 //!
-//! The time index has one entry per stretch of about 64 KiB: the greatest timestamp of the log up to the stretch's end. As
-//! that never falls, the first entry at or above a time names the stretch in which the log first reached it. Batch headers
-//! and, in one batch, records answer the rest. An entry also tells where the stretch ends, in offsets and in bytes, and when
+//! The time index has one entry per interval of about 64 KiB: the greatest timestamp of the log up to the interval's end. As
+//! that never falls, the first entry at or above a time names the interval in which the log first reached it. Batch headers
+//! and, in one batch, records answer the rest. An entry also tells where the interval ends, in offsets and in bytes, and when
 //! its last batch was appended: retention goes by that.
 
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use codec::records::{BatchHeader, Records};
 use crate::{
     Isolation, Partition, ReadError, StorageError,
     engine::Engine,
-    keys::{self, LogStart, StretchRecord},
+    keys::{self, IntervalRecord, LogStart},
     read::{BatchCursor, StoredBatch, readable_range},
 };
 
 /// Log bytes between two entries of the time index.
-const STRETCH_BYTES: u64 = 64 << 10;
-/// A stretch that gets nothing more is noted on the disk after so long, so that a restart does not make it new again.
-pub(crate) const STRETCH_AGE_MS: u64 = 3_600_000;
+const INDEX_INTERVAL_BYTES: u64 = 64 << 10;
+/// An interval that gets no more batches is written to the disk at this age: a restart would count it as new.
+pub(crate) const INDEX_INTERVAL_AGE_MS: u64 = 3_600_000;
 
-/// Where a record with a certain timestamp is.
+/// Offset and timestamp of a record that was found by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampedOffset {
     /// The record's offset.
@@ -33,7 +33,7 @@ pub struct TimestampedOffset {
     pub leader_epoch: i32,
 }
 
-/// Where a leader epoch ends (Kafka's `OffsetForLeaderEpoch`). Both are -1 if the epoch asked for is not known.
+/// End of a leader epoch (Kafka's `OffsetForLeaderEpoch`). Both are -1 if the epoch asked for is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochEndOffset {
     /// The greatest known epoch at or below the one asked for.
@@ -72,49 +72,49 @@ pub(crate) fn epoch_end_offset(epochs: &[EpochStart], log_end_offset: i64, asked
 
 /// The open end of a partition's time index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
-    /// Where it starts …
+pub(crate) struct IndexInterval {
+    /// Its first offset …
     pub(crate) start_offset: i64,
-    /// … how many bytes the partition had taken before …
+    /// … the position of that offset: the bytes that the partition had taken before …
     pub(crate) start_position: u64,
-    /// … and where it, and with it the log, ends for now.
-    pub(crate) end: StretchRecord,
+    /// … and its end, which is the end of the log.
+    pub(crate) end: IntervalRecord,
     /// Greatest timestamp of the whole log so far; -1 if it has no records.
     pub(crate) max_timestamp: i64,
 }
 
-/// What completes a stretch: its key, `(max timestamp, start offset)`, and its record.
-pub(crate) type CompleteStretch = ((i64, i64), StretchRecord);
+/// A complete interval: its key, `(max timestamp, start offset)`, and its record.
+pub(crate) type CompleteInterval = ((i64, i64), IntervalRecord);
 
-impl Stretch {
-    /// An empty one behind `end`.
-    pub(crate) fn new(end: StretchRecord, max_timestamp: i64) -> Self {
+impl IndexInterval {
+    /// An empty one that starts at `end`.
+    pub(crate) fn new(end: IntervalRecord, max_timestamp: i64) -> Self {
         Self { start_offset: end.end_offset, start_position: end.end_position, end, max_timestamp }
     }
 
-    /// Adds a batch that ends before `next_offset`, appended at `appended_ms`; returns the stretch if this completes it.
+    /// Adds a batch that ends before `next_offset`, appended at `appended_ms`; returns the interval if this completes it.
     pub(crate) fn add(
         &mut self,
         bytes: usize,
         max_timestamp: i64,
         next_offset: i64,
         appended_ms: u64,
-    ) -> Option<CompleteStretch> {
+    ) -> Option<CompleteInterval> {
         let end_position = self.end.end_position + bytes as u64;
-        self.end = StretchRecord { end_offset: next_offset, end_position, appended_ms };
+        self.end = IntervalRecord { end_offset: next_offset, end_position, appended_ms };
         self.max_timestamp = self.max_timestamp.max(max_timestamp);
-        (end_position - self.start_position >= STRETCH_BYTES).then(|| self.complete())
+        (end_position - self.start_position >= INDEX_INTERVAL_BYTES).then(|| self.complete())
     }
 
-    /// Ends the stretch here. It must hold something.
-    pub(crate) fn complete(&mut self) -> CompleteStretch {
+    /// Ends the interval here. It must hold something.
+    pub(crate) fn complete(&mut self) -> CompleteInterval {
         let complete = ((self.max_timestamp, self.start_offset), self.end);
         *self = Self::new(self.end, self.max_timestamp);
         complete
     }
 
-    /// Ends the stretch if it holds something, all of it appended before `before_ms`.
-    pub(crate) fn complete_older(&mut self, before_ms: u64) -> Option<CompleteStretch> {
+    /// Ends the interval if it holds something, all of it appended before `before_ms`.
+    pub(crate) fn complete_older(&mut self, before_ms: u64) -> Option<CompleteInterval> {
         (!self.is_empty() && self.end.appended_ms < before_ms).then(|| self.complete())
     }
 
@@ -130,11 +130,11 @@ pub(crate) fn offset_for_timestamp(
     timestamp_ms: i64,
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
-    let stretch = partition.stretch();
-    let indexed = first_stretch_reaching(engine, partition, timestamp_ms)?;
+    let interval = partition.interval();
+    let indexed = first_interval_reaching(engine, partition, timestamp_ms)?;
     let from = match indexed {
         Some(start_offset) => start_offset,
-        None if stretch.max_timestamp >= timestamp_ms => stretch.start_offset,
+        None if interval.max_timestamp >= timestamp_ms => interval.start_offset,
         None => return Ok(None),
     };
     let (start, end) = readable_range(partition, isolation);
@@ -156,9 +156,9 @@ pub(crate) fn max_timestamp(
     partition: &Partition,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     let (start, end) = readable_range(partition, Isolation::ReadUncommitted);
-    let stretch = partition.stretch();
+    let interval = partition.interval();
     if let Some(found) =
-        offset_for_timestamp(engine, partition, stretch.max_timestamp, Isolation::ReadUncommitted)?
+        offset_for_timestamp(engine, partition, interval.max_timestamp, Isolation::ReadUncommitted)?
     {
         return Ok(Some(found));
     }
@@ -178,13 +178,13 @@ pub(crate) fn max_timestamp(
     Ok(None)
 }
 
-fn first_stretch_reaching(
+fn first_interval_reaching(
     engine: &Engine,
     partition: &Partition,
     timestamp_ms: i64,
 ) -> Result<Option<i64>, StorageError> {
     let from = keys::time_index(partition.number(), timestamp_ms, 0);
-    let to = keys::behind(&keys::prefix(keys::Tag::TimeIndex, partition.number()));
+    let to = keys::after_prefix(&keys::prefix(keys::Tag::TimeIndex, partition.number()));
     let mut cursor = engine.cursor(&engine.state()?, &from, &to);
     cursor.seek_to_first();
     let found = cursor.key().map(keys::parse_time_index).transpose()?;
@@ -192,8 +192,8 @@ fn first_stretch_reaching(
     Ok(found.map(|(_, start_offset)| start_offset))
 }
 
-/// Looks into one batch; records below `start` are deleted. A batch whose records cannot be read (they are its
-/// producer's business) counts as a whole, from its first offset.
+/// Looks into one batch; records below `start` are deleted. A batch whose records cannot be read counts
+/// as a whole, from its first offset.
 fn first_record_reaching(
     batch: &StoredBatch<'_>,
     timestamp_ms: i64,
@@ -214,24 +214,24 @@ fn first_record_reaching(
     None
 }
 
-/// Rebuilds the open stretch from the index and the batches behind its last entry. When those were appended is not known:
-/// `now_ms` counts.
-pub(crate) fn recover_stretch(
+/// Rebuilds the open interval from the index and the batches after its last entry. Their append time is not known: `now_ms`
+/// counts.
+pub(crate) fn recover_interval(
     engine: &Arc<Engine>,
     partition: &Partition,
     log_start: LogStart,
     now_ms: u64,
-) -> Result<Stretch, ReadError> {
+) -> Result<IndexInterval, ReadError> {
     let prefix = keys::prefix(keys::Tag::TimeIndex, partition.number());
-    let mut index = engine.cursor(&engine.state()?, &prefix, &keys::behind(&prefix));
+    let mut index = engine.cursor(&engine.state()?, &prefix, &keys::after_prefix(&prefix));
     index.seek_to_last();
     let last = match index.item() {
-        Some((key, value)) => Some((keys::parse_time_index(key)?.0, StretchRecord::decode(value)?)),
+        Some((key, value)) => Some((keys::parse_time_index(key)?.0, IntervalRecord::decode(value)?)),
         None => None,
     };
     index.status().map_err(StorageError::from)?;
     let LogStart { offset, position } = log_start;
-    let mut end = StretchRecord { end_offset: offset, end_position: position, appended_ms: now_ms };
+    let mut end = IntervalRecord { end_offset: offset, end_position: position, appended_ms: now_ms };
     let mut max_timestamp = -1;
     if let Some((last_timestamp, last)) = last {
         max_timestamp = last_timestamp;
@@ -239,26 +239,26 @@ pub(crate) fn recover_stretch(
             end = last;
         }
     }
-    let mut stretch = Stretch::new(end, max_timestamp);
+    let mut interval = IndexInterval::new(end, max_timestamp);
     let log_end_offset = partition.log_end_offset();
-    let mut cursor = BatchCursor::new(engine, partition, stretch.start_offset, log_end_offset);
+    let mut cursor = BatchCursor::new(engine, partition, interval.start_offset, log_end_offset);
     while let Some((base_offset, value)) = cursor.next_stored()? {
-        let end_position = stretch.end.end_position + value.len() as u64;
+        let end_position = interval.end.end_position + value.len() as u64;
         let end_offset = match BatchHeader::parse_whole(value) {
             Ok(header) => {
-                stretch.max_timestamp = stretch.max_timestamp.max(header.max_timestamp);
+                interval.max_timestamp = interval.max_timestamp.max(header.max_timestamp);
                 header.next_offset()
             }
-            // It costs its readers this batch, not everybody the start. The next batch, if there is one, says where it ends.
+            // Its readers lose this batch; the start goes on. Its end is that of the log, or the next batch corrects it.
             Err(error) => {
                 let (topic_id, index) = (partition.topic_id(), partition.index());
                 tracing::error!(%error, %topic_id, partition = index, base_offset, "a stored batch is damaged");
                 log_end_offset
             }
         };
-        stretch.end = StretchRecord { end_offset, end_position, appended_ms: now_ms };
+        interval.end = IntervalRecord { end_offset, end_position, appended_ms: now_ms };
     }
-    Ok(stretch)
+    Ok(interval)
 }
 
 #[cfg(test)]
@@ -283,27 +283,27 @@ mod tests {
         assert_eq!(end_of(-1), (-1, -1));
     }
 
-    const START: StretchRecord = StretchRecord { end_offset: 0, end_position: 7, appended_ms: 0 };
+    const START: IntervalRecord = IntervalRecord { end_offset: 0, end_position: 7, appended_ms: 0 };
 
     #[test]
-    fn a_stretch_completes_at_64_kib_with_the_greatest_timestamp_so_far() {
-        let mut stretch = Stretch::new(START, -1);
-        let whole = STRETCH_BYTES as usize;
-        assert_eq!(stretch.add(whole - 1, 50, 4, 1), None);
-        let end = StretchRecord { end_offset: 5, end_position: 7 + STRETCH_BYTES, appended_ms: 2 };
-        assert_eq!(stretch.add(1, 40, 5, 2), Some(((50, 0), end)));
-        let (key, _) = stretch.add(whole, 10, 9, 3).unwrap();
+    fn an_interval_completes_at_64_kib_with_the_greatest_timestamp_so_far() {
+        let mut interval = IndexInterval::new(START, -1);
+        let whole = INDEX_INTERVAL_BYTES as usize;
+        assert_eq!(interval.add(whole - 1, 50, 4, 1), None);
+        let end = IntervalRecord { end_offset: 5, end_position: 7 + INDEX_INTERVAL_BYTES, appended_ms: 2 };
+        assert_eq!(interval.add(1, 40, 5, 2), Some(((50, 0), end)));
+        let (key, _) = interval.add(whole, 10, 9, 3).unwrap();
         assert_eq!(key, (50, 5), "never falls");
     }
 
     #[test]
-    fn a_stretch_completes_when_it_is_old() {
-        let mut stretch = Stretch::new(START, -1);
-        assert_eq!(stretch.complete_older(100), None, "it is empty");
-        stretch.add(10, 50, 4, 5);
-        assert_eq!(stretch.complete_older(5), None);
-        let end = StretchRecord { end_offset: 4, end_position: 17, appended_ms: 5 };
-        assert_eq!(stretch.complete_older(6), Some(((50, 0), end)));
-        assert!(stretch.is_empty());
+    fn an_interval_completes_when_it_is_old() {
+        let mut interval = IndexInterval::new(START, -1);
+        assert_eq!(interval.complete_older(100), None, "it is empty");
+        interval.add(10, 50, 4, 5);
+        assert_eq!(interval.complete_older(5), None);
+        let end = IntervalRecord { end_offset: 4, end_position: 17, appended_ms: 5 };
+        assert_eq!(interval.complete_older(6), Some(((50, 0), end)));
+        assert!(interval.is_empty());
     }
 }

@@ -1,7 +1,7 @@
-//! Every key and value layout, twin of `docs/storage-format.md`; golden-byte tests hold them.
+//! Every key and value layout, as described in `docs/storage-format.md`; golden-byte tests hold them.
 //!
 //! Integers are big-endian, so that keys sort as their numbers do. A value that may grow starts with a version byte. Every
-//! read is bounds-checked: bytes on a disk are a claim.
+//! read is bounds-checked, since bytes on a disk may be damaged.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) const FORMAT: u32 = 1;
 
 /// Name of the column family that holds everything but batches.
 pub(crate) const STATE_FAMILY: &str = "state";
-/// Name of the column family of [`Home::Settled`].
+/// Name of the column family of [`BatchFamily::Settled`].
 pub(crate) const SETTLED_FAMILY: &str = "settled";
 
 /// First byte of a key in the state family.
@@ -45,7 +45,7 @@ pub(crate) enum NodeKey {
     Clean = b'c',
     NextPartition = b'p',
     NextProducerId = b'i',
-    /// For how long the folder was open, in ms: what retention goes by.
+    /// Time for which the folder was open, in ms: the clock of retention.
     OpenFor = b'o',
 }
 
@@ -66,14 +66,15 @@ impl GenerationNumber {
 
 /// The family in which an extent lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Home {
-    /// What outlived the generation it was written to. Numbered 0, as generations count from 1.
+pub(crate) enum BatchFamily {
+    /// The settled family: batches that outlived the generation they were written to. Its number is 0; generations count
+    /// from 1.
     Settled,
-    /// Where it was written.
+    /// A generation.
     Generation(GenerationNumber),
 }
 
-impl Home {
+impl BatchFamily {
     pub(crate) fn family(self) -> String {
         match self {
             Self::Settled => SETTLED_FAMILY.into(),
@@ -164,8 +165,8 @@ pub(crate) fn time_index_through(partition: PartitionNumber, last: (i64, i64)) -
 
 /// `(max timestamp, base offset)` of a time index key of any partition.
 pub(crate) fn parse_time_index(key: &[u8]) -> Result<(i64, i64), StorageError> {
-    let mut rest = key.get(9..).unwrap_or_default();
     let what = "time index key";
+    let mut rest = rest(what, key, 9)?;
     Ok((read(what, rest.try_get_i64())? ^ i64::MIN, read(what, rest.try_get_i64())?))
 }
 
@@ -174,7 +175,7 @@ pub(crate) fn parse_of_partition(
     what: &'static str,
     key: &[u8],
 ) -> Result<(PartitionNumber, i64), StorageError> {
-    let mut rest = key.get(1..).unwrap_or_default();
+    let mut rest = rest(what, key, 1)?;
     Ok((PartitionNumber(read(what, rest.try_get_u64())?), read(what, rest.try_get_i64())?))
 }
 
@@ -185,7 +186,7 @@ pub(crate) fn coordinator(key: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// The configuration of a resource that is no topic: its kind ‖ its name.
+/// Key of the configuration of a resource other than a topic: its kind ‖ its name.
 pub(crate) fn configs(resource_type: u8, name: &str) -> Result<Vec<u8>, TooLarge> {
     let (what, size, limit) = ("bytes of a resource's name", name.len(), usize::from(u16::MAX));
     if size > limit {
@@ -199,7 +200,7 @@ pub(crate) fn configs(resource_type: u8, name: &str) -> Result<Vec<u8>, TooLarge
 /// The resource of a [`Tag::Configs`] key.
 pub(crate) fn configs_resource(key: &[u8]) -> Result<(u8, String), StorageError> {
     let what = "configs key";
-    let mut rest = key.get(1..).unwrap_or_default();
+    let mut rest = rest(what, key, 1)?;
     let resource_type = read(what, rest.try_get_u8())?;
     let name = std::str::from_utf8(rest).map_err(|error| StorageError::corrupt(what, error))?;
     Ok((resource_type, name.to_owned()))
@@ -212,8 +213,8 @@ pub(crate) fn prefix(tag: Tag, partition: PartitionNumber) -> [u8; 9] {
     key
 }
 
-/// The first key behind all keys that start with `prefix`.
-pub(crate) fn behind(prefix: &[u8]) -> Vec<u8> {
+/// The first key after all keys that start with `prefix`.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut key = prefix.to_vec();
     while let Some(last) = key.pop() {
         if last < u8::MAX {
@@ -224,19 +225,24 @@ pub(crate) fn behind(prefix: &[u8]) -> Vec<u8> {
     key
 }
 
+/// A key without its first `length` bytes.
+pub(crate) fn rest<'k>(what: &'static str, key: &'k [u8], length: usize) -> Result<&'k [u8], StorageError> {
+    key.get(length..).ok_or_else(|| StorageError::corrupt(what, "cut short"))
+}
+
 pub(crate) fn read<T>(what: &'static str, value: Result<T, bytes::TryGetError>) -> Result<T, StorageError> {
     value.map_err(|error| StorageError::corrupt(what, error))
 }
 
 /// The position of a new partition's first batch. Not 0: a cleaning can make batches a little longer, and then moves the
-/// positions of what it cleaned down.
+/// positions below them down.
 const FIRST_POSITION: u64 = 1 << 62;
 
 /// A partition's log start: value of a [`Tag::LogStart`] key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogStart {
     pub(crate) offset: i64,
-    /// Bytes that the partition had taken before the stretch that holds the offset.
+    /// Bytes that the partition had taken before the interval that holds the offset.
     pub(crate) position: u64,
 }
 
@@ -260,10 +266,10 @@ impl LogStart {
     }
 }
 
-/// Where an extent lies: value of a [`Tag::Extent`] key.
+/// Family and position of an extent: value of a [`Tag::Extent`] key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExtentRecord {
-    pub(crate) home: Home,
+    pub(crate) family: BatchFamily,
     /// Bytes that the partition had taken before it.
     pub(crate) position: u64,
 }
@@ -271,22 +277,22 @@ pub(crate) struct ExtentRecord {
 impl ExtentRecord {
     pub(crate) fn encode(self) -> [u8; 12] {
         let mut out = [0; 12];
-        out[..4].copy_from_slice(&self.home.number().to_be_bytes());
+        out[..4].copy_from_slice(&self.family.number().to_be_bytes());
         out[4..].copy_from_slice(&self.position.to_be_bytes());
         out
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
         let what = "extent";
-        let home = Home::of_number(read(what, bytes.try_get_u32())?);
-        Ok(Self { home, position: read(what, bytes.try_get_u64())? })
+        let family = BatchFamily::of_number(read(what, bytes.try_get_u32())?);
+        Ok(Self { family, position: read(what, bytes.try_get_u64())? })
     }
 }
 
-/// A stretch of a partition's log: value of a [`Tag::TimeIndex`] key.
+/// An interval of a partition's log: value of a [`Tag::TimeIndex`] key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StretchRecord {
-    /// The first offset behind it.
+pub(crate) struct IntervalRecord {
+    /// The first offset after it.
     pub(crate) end_offset: i64,
     /// Bytes that the partition had taken up to its end.
     pub(crate) end_position: u64,
@@ -294,7 +300,7 @@ pub(crate) struct StretchRecord {
     pub(crate) appended_ms: u64,
 }
 
-impl StretchRecord {
+impl IntervalRecord {
     pub(crate) fn encode(self) -> [u8; 24] {
         let mut out = [0; 24];
         out[..8].copy_from_slice(&self.end_offset.to_be_bytes());
@@ -313,14 +319,14 @@ impl StretchRecord {
     }
 }
 
-/// Up to where a compacted log is clean: value of a [`Tag::Cleaned`] key.
+/// The clean part of a compacted log: value of a [`Tag::Cleaned`] key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CleanedRecord {
-    /// The first dirty offset; a stretch begins there.
+    /// The first dirty offset; an interval begins there.
     pub(crate) offset: i64,
     /// Bytes that the partition had taken before it.
     pub(crate) position: u64,
-    /// The time index's greatest timestamp up to there.
+    /// The greatest timestamp of the time index up to that offset.
     pub(crate) max_timestamp: i64,
 }
 
@@ -348,7 +354,7 @@ impl CleanedRecord {
 
 /// The partition in a key made of a tag and a partition.
 pub(crate) fn parse_partition(what: &'static str, key: &[u8]) -> Result<PartitionNumber, StorageError> {
-    let mut rest = key.get(1..).unwrap_or_default();
+    let mut rest = rest(what, key, 1)?;
     Ok(PartitionNumber(read(what, rest.try_get_u64())?))
 }
 
@@ -547,15 +553,16 @@ mod tests {
         let start = LogStart { offset: 3, position: 0x0102 };
         assert_eq!(start.encode(), [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(LogStart::decode(&start.encode()).unwrap(), start);
-        for (home, number) in [(Home::Settled, 0), (Home::Generation(GenerationNumber(7)), 7)] {
-            let extent = ExtentRecord { home, position: 9 };
+        for (family, number) in [(BatchFamily::Settled, 0), (BatchFamily::Generation(GenerationNumber(7)), 7)]
+        {
+            let extent = ExtentRecord { family, position: 9 };
             assert_eq!(extent.encode(), [0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 9]);
             assert_eq!(ExtentRecord::decode(&extent.encode()).unwrap(), extent);
         }
-        let stretch = StretchRecord { end_offset: 1, end_position: 2, appended_ms: 3 };
+        let interval = IntervalRecord { end_offset: 1, end_position: 2, appended_ms: 3 };
         let golden = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3];
-        assert_eq!(stretch.encode(), golden);
-        assert_eq!(StretchRecord::decode(&golden).unwrap(), stretch);
+        assert_eq!(interval.encode(), golden);
+        assert_eq!(IntervalRecord::decode(&golden).unwrap(), interval);
         let cleaned = CleanedRecord { offset: 1, position: 2, max_timestamp: -1 };
         let golden = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255];
         assert_eq!(cleaned.encode(), golden);
@@ -624,9 +631,9 @@ mod tests {
     }
 
     #[test]
-    fn behind_is_the_first_key_past_a_prefix() {
-        assert_eq!(behind(&[1, 2]), [1, 3]);
-        assert_eq!(behind(&[1, 0xff]), [2]);
+    fn the_first_key_after_a_prefix_is_greater_than_all_that_have_it() {
+        assert_eq!(after_prefix(&[1, 2]), [1, 3]);
+        assert_eq!(after_prefix(&[1, 0xff]), [2]);
     }
 
     #[test]

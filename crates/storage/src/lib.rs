@@ -12,26 +12,26 @@
 //!
 //! | file | its job |
 //! | --- | --- |
-//! | `options.rs` `error.rs` | what callers set, what they get back when it fails |
+//! | `options.rs` `error.rs` | options of a caller; errors that it may see |
 //! | `engine.rs` `keys.rs` | RocksDB and its settings; every key and value layout |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
 //! | `queue.rs` `writer.rs` `write_group.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
-//! | `generation.rs` `housekeeping.rs` | which column family takes appends; work kept off the writer's thread |
-//! | `lifecycle.rs` `retention.rs` `compaction.rs` `settle.rs` | old records: which may go, and how their space comes back |
-//! | `catalog.rs` `coordinator_log.rs` | topics; records that coordinators write and replay |
+//! | `generation.rs` `maintenance.rs` | which column family takes appends; work that would hold up the writer's thread |
+//! | `lifecycle.rs` `retention.rs` `compaction.rs` `settle.rs` | old records: which may be deleted, and how their space is freed |
+//! | `catalog.rs` `config_log.rs` `coordinator_log.rs` | topics; configurations of other resources; records of coordinators |
 //! | `partition.rs` `producer_state.rs` `index.rs` | offsets and watermarks; idempotence; time and epoch look-ups |
-//! | `read.rs` `tail.rs` | reads, from memory first |
-//! | `metrics.rs` | what is counted, for the caller to show |
+//! | `read.rs` `tail.rs` `resumable.rs` | reads, from memory first; iterators kept for the next read |
+//! | `disk.rs` | free space of the file system |
+//! | `random.rs` | random ids and secrets |
+//! | `metrics.rs` | counters and histograms, for the caller to show |
 //! | `fault.rs` | faults on purpose, test builds only |
 //!
-//! The promise: an append is acknowledged when what it asked for holds ([`Acks`]), and becomes visible to readers at the
-//! same moment (`docs/storage-format.md` and ADR 1 have the reasons).
+//! An append is acknowledged once it is as safe as its producer asked ([`Acks`]), and becomes visible to readers at the same
+//! moment. `docs/storage-format.md` describes the bytes on the disk, `docs/adr/` has the reasons.
 #![warn(missing_docs)]
 
 mod appender;
 mod catalog;
-// The part that finds partitions to clean, reads and writes them is to come.
-#[cfg_attr(not(test), expect(dead_code, reason = "see above"))]
 mod compaction;
 mod config_log;
 mod coordinator_log;
@@ -42,18 +42,19 @@ mod fault;
 mod fence;
 mod generation;
 mod guard;
-mod housekeeping;
 mod index;
 mod keys;
 mod lifecycle;
+mod maintenance;
 mod metrics;
 mod options;
-mod parked;
 mod partition;
 mod producer_state;
 mod queue;
+mod random;
 mod read;
 mod recovery;
+mod resumable;
 mod retention;
 mod settle;
 mod storage;
@@ -76,7 +77,7 @@ pub use metrics::{DurationHistogram, Purpose, Stalls, StorageMetrics};
 pub use options::{DiskProbe, FlushPolicy, LogPolicy, StorageOptions};
 pub use partition::{Partition, PartitionNumber, Watcher};
 pub use producer_state::ProducerState;
+pub use random::random_id;
 pub use read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits};
-pub use recovery::random_id;
 pub use retention::{DeleteBelow, Retention};
 pub use storage::{Done, Recovery, Storage};

@@ -1,4 +1,4 @@
-//! The thread that lets old records go: retention, compaction, then the space of what is dead.
+//! The thread that deletes old records: retention, compaction, then the space of dead batches.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,26 +19,27 @@ use crate::{
     Catalog, Compaction, DiskSpace, Done, Partition, ReadError, StorageError, StorageOptions,
     compaction::LogCleaning,
     engine::Engine,
-    index::STRETCH_AGE_MS,
-    keys::{GenerationNumber, Home},
+    index::INDEX_INTERVAL_AGE_MS,
+    keys::{BatchFamily, GenerationNumber},
     options::OpenClock,
-    parked::ParkedReads,
     queue::CommandQueue,
+    resumable::ResumableReads,
     retention::{self, DeleteBelow, LogStartMove},
     settle,
     storage::Failure,
-    writer::Command,
+    writer::WriteCommand,
 };
 
-/// How often dead space is looked for, whatever the interval of retention: a deleted topic's is back within a minute.
+/// Time between two searches for dead space, which do not follow the interval of retention: a deleted topic's space is free
+/// within a minute.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Log starts moved in one write group.
 const MOVES: usize = 1000;
 
-/// Everything that tending the logs needs.
+/// State of the cleaner thread and of callers that do its work at once.
 pub(crate) struct Lifecycle {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) parked: Arc<ParkedReads>,
+    pub(crate) resumable: Arc<ResumableReads>,
     pub(crate) options: StorageOptions,
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
     pub(crate) commands: CommandQueue,
@@ -46,16 +47,16 @@ pub(crate) struct Lifecycle {
     pub(crate) open_clock: Arc<OpenClock>,
     /// Generations below this one take no more appends.
     pub(crate) current: Arc<AtomicU32>,
-    /// Families with records of topics that are not served: how much of them lives is not known, so they stay as they are.
-    pub(crate) untouchable: HashSet<Home>,
-    /// One at a time: the thread, or a caller who does not want to wait for it.
+    /// Families with records of topics that are not served: how much of them lives is not known, so they are left alone.
+    pub(crate) untouchable: HashSet<BatchFamily>,
+    /// Held by the thread, or by a caller that does its work at once.
     pub(crate) busy: Mutex<()>,
-    /// The log tells that the disk is too full to settle anything.
-    pub(crate) told_crowded: AtomicBool,
+    /// The log says already that the disk is too full to settle anything.
+    pub(crate) full_disk_logged: AtomicBool,
 }
 
 impl Lifecycle {
-    /// The thread's whole life: ends when the writer has.
+    /// Runs on its own thread until the writer has ended.
     pub(crate) fn run(&self, ended: &Receiver<Infallible>) {
         let interval = self.options.retention_check_interval.max(Duration::from_millis(10));
         let mut retain = Instant::now() + interval;
@@ -78,11 +79,11 @@ impl Lifecycle {
         }
     }
 
-    /// Deletes what retention lets go, if `retain`, cleans compacted logs, and gives back the space of what is dead.
+    /// Deletes records that retention no longer keeps, if `retain`; cleans compacted logs; frees dead space.
     pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
         let _alone = self.busy.lock();
-        // They hold the files of what is dropped.
-        self.parked.expire();
+        // They keep the files of dropped families.
+        self.resumable.expire();
         if let Some(error) = self.failure.get() {
             return Err(error);
         }
@@ -97,9 +98,10 @@ impl Lifecycle {
         let now_ms = self.open_clock.now_ms();
         let catalog = self.catalog.load_full();
         let partitions = catalog.topics().flat_map(|topic| &topic.partitions).cloned().collect();
-        self.complete_stretches(partitions, now_ms.saturating_sub(STRETCH_AGE_MS))?;
+        self.complete_intervals(partitions, now_ms.saturating_sub(INDEX_INTERVAL_AGE_MS))?;
         let mut moves: Vec<LogStartMove> = Vec::new();
         for topic in catalog.topics() {
+            // A topic without rules keeps its records for ever.
             let Some(rules) = (self.options.log_policy)(topic).retention else { continue };
             for partition in &topic.partitions {
                 let expired = retention::expired(&self.engine, partition, rules, now_ms);
@@ -117,7 +119,7 @@ impl Lifecycle {
             return Ok(());
         }
         tracing::debug!(partitions = moves.len(), "old records are deleted");
-        self.ask(|done| Command::MoveLogStarts(moves, done)).map(|_| ())
+        self.ask(|done| WriteCommand::MoveLogStarts(moves, done)).map(|_| ())
     }
 
     pub(crate) fn delete_records(
@@ -126,7 +128,7 @@ impl Lifecycle {
     ) -> Result<Vec<Result<i64, ReadError>>, StorageError> {
         let found: Vec<_> = below.iter().map(|(partition, below)| self.locate(partition, *below)).collect();
         let moves = found.iter().flatten().cloned().collect();
-        let mut starts = self.ask(|done| Command::MoveLogStarts(moves, done))?.into_iter();
+        let mut starts = self.ask(|done| WriteCommand::MoveLogStarts(moves, done))?.into_iter();
         let answer = |found: Result<LogStartMove, ReadError>| {
             found.and_then(|_| starts.next().ok_or(ReadError::Storage(StorageError::Stopped)))
         };
@@ -149,7 +151,7 @@ impl Lifecycle {
         retention::move_to(&self.engine, partition, offset)
     }
 
-    /// Cleans the compacted logs that are worth it, the dirtiest first.
+    /// Cleans the compacted logs that are dirty enough, the dirtiest first.
     fn clean(&self) -> Result<(), StorageError> {
         let catalog = self.catalog.load_full();
         let rules =
@@ -160,7 +162,7 @@ impl Lifecycle {
             return Ok(());
         }
         let now_ms = self.open_clock.now_ms();
-        self.complete_stretches(
+        self.complete_intervals(
             compacted.iter().map(|(partition, _)| Arc::clone(partition)).collect(),
             now_ms,
         )?;
@@ -173,7 +175,7 @@ impl Lifecycle {
         found.sort_by(|(one, _), (other, _)| other.found.dirty_ratio.total_cmp(&one.found.dirty_ratio));
         for (cleaning, rules) in found {
             let partition = Arc::clone(&cleaning.partition);
-            let mut write = |step| self.ask(|done| Command::Clean(step, done));
+            let mut write = |step| self.ask(|done| WriteCommand::Clean(step, done));
             let cleaned = unless_deleted(cleaning.run(&self.engine, &rules, now_ms, &mut write));
             if self.unless_unreadable(&partition, cleaned)?.is_some() {
                 tracing::debug!(partition = partition.number().0, "compacted");
@@ -182,65 +184,68 @@ impl Lifecycle {
         Ok(())
     }
 
-    fn complete_stretches(
+    fn complete_intervals(
         &self,
         partitions: Vec<Arc<Partition>>,
         before_ms: u64,
     ) -> Result<(), StorageError> {
-        self.ask(|done| Command::CompleteStretches { partitions, before_ms, done })
+        self.ask(|done| WriteCommand::CompleteIntervals { partitions, before_ms, done })
     }
 
-    /// Gives back the space of what is dead, wherever at least half is, or a fifth where the disk is short.
+    /// Frees dead space in families of which at least half is dead, or a fifth where the disk is short.
     fn sweep(&self) -> Result<(), StorageError> {
         let catalog = self.catalog.load_full();
-        let mut living: HashMap<Home, u64> = HashMap::new();
+        let mut living: HashMap<BatchFamily, u64> = HashMap::new();
         let partitions = catalog.topics().flat_map(|topic| &topic.partitions);
         for (extent, bytes) in partitions.flat_map(|partition| partition.live_extents()) {
-            *living.entry(extent.home).or_default() += bytes;
+            *living.entry(extent.family).or_default() += bytes;
         }
-        let homes = self.engine.generations().into_iter().map(Home::Generation).chain([Home::Settled]);
-        let mut crowded = None;
-        for home in homes.filter(|home| !self.untouchable.contains(home)) {
-            let living = living.get(&home).copied().unwrap_or(0);
-            let held = self.engine.held_bytes(home)?;
+        let families =
+            self.engine.generations().into_iter().map(BatchFamily::Generation).chain([BatchFamily::Settled]);
+        let mut no_room = None;
+        for family in families.filter(|family| !self.untouchable.contains(family)) {
+            // No extent lies in a family that is not in the map.
+            let living = living.get(&family).copied().unwrap_or(0);
+            let held = self.engine.held_bytes(family)?;
             let disk = (self.options.disk_space)(&self.options.path);
-            if !is_worn_out(living, held, self.options.settle_bytes, disk.is_some_and(DiskSpace::is_short)) {
+            if !is_mostly_dead(living, held, self.options.settle_bytes, disk.is_some_and(DiskSpace::is_short))
+            {
                 continue;
             }
             if let Some(disk) = disk.filter(|disk| !disk.has_room_to_copy(living)) {
-                crowded = Some((held.saturating_sub(living), living, disk.free));
+                no_room = Some((held.saturating_sub(living), living, disk.free));
                 continue;
             }
-            tracing::debug!(?home, living, held, "worn out");
-            self.renew(home, &catalog)?;
+            tracing::debug!(?family, living, held, "mostly dead");
+            self.renew(family, &catalog)?;
         }
-        if let Some((dead, living, free)) = crowded
-            && !self.told_crowded.swap(true, Ordering::Relaxed)
+        if let Some((dead, living, free)) = no_room
+            && !self.full_disk_logged.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
                 dead,
                 living,
                 free,
-                "the disk is too full to give back the bytes of deleted records: what lives among them has no room to move; \
+                "the disk is too full to free the bytes of deleted records: the records that live among them cannot be copied; \
                  free some space or delete more topics"
             );
-        } else if crowded.is_none() {
-            self.told_crowded.store(false, Ordering::Relaxed);
+        } else if no_room.is_none() {
+            self.full_disk_logged.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    fn renew(&self, home: Home, catalog: &Catalog) -> Result<(), StorageError> {
+    fn renew(&self, family: BatchFamily, catalog: &Catalog) -> Result<(), StorageError> {
         let current = GenerationNumber(self.current.load(Ordering::Acquire));
-        match home {
-            Home::Settled => self.engine.compact_settled(),
-            Home::Generation(number) if number == current => {
-                self.commands.send(Command::WearOut(number));
+        match family {
+            BatchFamily::Settled => self.engine.compact_settled(),
+            BatchFamily::Generation(number) if number == current => {
+                self.commands.send(WriteCommand::SealSoon(number));
                 Ok(())
             }
-            // The successor that is not in use yet.
-            Home::Generation(number) if number > current => Ok(()),
-            Home::Generation(number) => {
+            // The successor, which is not in use yet.
+            BatchFamily::Generation(number) if number > current => Ok(()),
+            BatchFamily::Generation(number) => {
                 let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
                 partitions.try_for_each(|partition| self.settle(partition, number))
             }
@@ -248,13 +253,13 @@ impl Lifecycle {
     }
 
     fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
-        let mut write = |step| self.ask(|done| Command::Settle(step, done));
+        let mut write = |step| self.ask(|done| WriteCommand::Settle(step, done));
         let settled = unless_deleted(settle::settle(&self.engine, partition, number, &mut write));
         self.unless_unreadable(partition, settled).map(|_| ())
     }
 
-    /// A partition that cannot be read is left as it is, with a line in the log, and holds up no other. Ends only when
-    /// nothing can be written any more.
+    /// A partition that cannot be read is left as it is, with a line in the log, and does not hold up others. An error only
+    /// if nothing can be written any more.
     fn unless_unreadable<T>(
         &self,
         partition: &Partition,
@@ -273,9 +278,13 @@ impl Lifecycle {
     }
 
     /// Sends a command and waits for its answer.
-    fn ask<T: Send + 'static>(&self, command: impl FnOnce(Done<T>) -> Command) -> Result<T, StorageError> {
+    fn ask<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Done<T>) -> WriteCommand,
+    ) -> Result<T, StorageError> {
         let (sender, answer) = mpsc::sync_channel(1);
-        self.commands.send(command(Box::new(move |outcome| sender.send(outcome).unwrap_or_default())));
+        // The receiver below lives until the answer is there.
+        self.commands.send(command(Box::new(move |outcome| drop(sender.send(outcome)))));
         answer.recv().map_err(|_| StorageError::Stopped)?
     }
 }
@@ -288,8 +297,8 @@ fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
     }
 }
 
-/// Whether at least half of what a generation holds is dead, or a fifth, and enough to be worth the copies.
-fn is_worn_out(living: u64, held: u64, at_least: u64, disk_is_short: bool) -> bool {
+/// At least half of the bytes are dead, or a fifth, and enough of them to be worth the copies.
+fn is_mostly_dead(living: u64, held: u64, at_least: u64, disk_is_short: bool) -> bool {
     let dead = held.saturating_sub(living);
     dead >= at_least && dead >= if disk_is_short { living / 4 } else { living }
 }

@@ -1,14 +1,14 @@
-//! What the storage counts, for its caller to show.
+//! Counters and histograms of the storage, for its caller to show.
 //!
-//! Counting costs an atomic addition for each write group or sync, none for a record. What can be asked of RocksDB or of the
-//! queue is not counted but looked up in [`crate::Storage::metrics`].
+//! Counting costs an atomic addition for each write group or sync, none for a record. Values that RocksDB or the queue
+//! know are not counted but read by [`crate::Storage::metrics`].
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
 
-/// What bytes were written for.
+/// Purpose of written bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Batches of producers, with their index entries and the states of their producers.
@@ -19,16 +19,16 @@ pub enum Purpose {
     Configs,
     /// Batches that outlived their generation.
     Settle,
-    /// What compaction left.
+    /// Batches that compaction kept or shortened.
     Compaction,
     /// Log starts, generations, blocks of producer ids, clean marks.
-    Housekeeping,
+    Maintenance,
 }
 
 impl Purpose {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 6] =
-        [Self::Produce, Self::Coordinator, Self::Configs, Self::Settle, Self::Compaction, Self::Housekeeping];
+        [Self::Produce, Self::Coordinator, Self::Configs, Self::Settle, Self::Compaction, Self::Maintenance];
 
     /// Its name, for a label.
     pub fn name(self) -> &'static str {
@@ -38,7 +38,7 @@ impl Purpose {
             Self::Configs => "configs",
             Self::Settle => "settle",
             Self::Compaction => "compaction",
-            Self::Housekeeping => "housekeeping",
+            Self::Maintenance => "maintenance",
         }
     }
 }
@@ -51,10 +51,10 @@ const BOUNDS_US: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     2_500_000, 10_000_000,
 ];
-/// A write or a caller that is held up for longer than this counts as a stall.
+/// A write, or a wait for the queue, of at least this duration is a stall.
 const STALL: Duration = Duration::from_millis(50);
 
-/// How long something took, so far.
+/// Durations of a repeated step.
 #[derive(Debug, Default)]
 pub(crate) struct Durations {
     /// One for each bound; longer ones are only part of `count`.
@@ -100,9 +100,9 @@ pub struct DurationHistogram {
 /// Waits that were long enough to hold up clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stalls {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// How long all of them took, in seconds.
+    /// Duration of all together, in seconds.
     pub sum_seconds: f64,
 }
 
@@ -188,7 +188,7 @@ impl Counters {
     }
 }
 
-/// What the storage did since it was opened, and what it holds now.
+/// Work of the storage since it was opened, and its present sizes.
 #[derive(Clone, Debug, Default)]
 pub struct StorageMetrics {
     /// Write groups handed to the operating system.
@@ -197,9 +197,9 @@ pub struct StorageMetrics {
     pub records: u64,
     /// Bytes of write groups.
     pub bytes: Vec<(Purpose, u64)>,
-    /// How long each write group took to be written.
+    /// Duration of each write.
     pub writes: DurationHistogram,
-    /// How long each sync took.
+    /// Duration of each sync.
     pub syncs: DurationHistogram,
     /// Write groups that RocksDB or the operating system held up.
     pub write_stalls: Stalls,
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(found.queue_stalls, Stalls { count: 1, sum_seconds: 0.1 });
         assert_eq!((found.write_groups, found.records, found.writes.count), (2, 7, 2));
         assert_eq!(found.bytes[..2], [(Purpose::Produce, 2), (Purpose::Coordinator, 4)]);
-        assert_eq!(found.bytes[5], (Purpose::Housekeeping, 6));
+        assert_eq!(found.bytes[5], (Purpose::Maintenance, 6));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a caller sets when it opens a folder. Defaults suit a laptop.
+//! Options of an open folder. Defaults suit a laptop.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ pub enum FlushPolicy {
     Os,
 }
 
-/// What may happen to a topic's old records (`cleanup.policy`).
+/// Rules for a topic's old records (`cleanup.policy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LogPolicy {
     /// They may be deleted; `None`: never.
@@ -28,7 +28,7 @@ pub struct LogPolicy {
     pub compaction: Option<Compaction>,
 }
 
-/// For how long a folder was open, over all processes that had it.
+/// Counts the time for which a folder was open, over all processes that had it open.
 pub(crate) struct OpenClock {
     /// Before this process.
     before_ms: u64,
@@ -44,11 +44,11 @@ impl OpenClock {
 
     pub(crate) fn now_ms(&self) -> u64 {
         let here = (self.uptime)().saturating_sub(self.started);
-        self.before_ms.saturating_add(here.as_millis() as u64)
+        self.before_ms.saturating_add(saturating_ms(here).cast_unsigned())
     }
 }
 
-/// Tells how much room there is on the disk under a folder.
+/// Returns the space of the file system that holds a folder.
 pub type DiskProbe = Arc<dyn Fn(&Path) -> Option<DiskSpace> + Send + Sync>;
 
 /// Everything [`Storage::open`](crate::Storage::open) needs to know.
@@ -58,7 +58,7 @@ pub struct StorageOptions {
     pub path: PathBuf,
     /// When `acks=all` is answered.
     pub flush_policy: FlushPolicy,
-    /// Data that nobody waits for is synced at least this often.
+    /// Data that no caller waits for is synced at least this often.
     pub flush_interval: Duration,
     /// Bytes of newest batches kept in memory, over all partitions.
     pub tail_bytes: usize,
@@ -68,28 +68,28 @@ pub struct StorageOptions {
     pub generation_age: Duration,
     /// Upper bound of the write-ahead log, hence of what a restart replays.
     pub max_total_wal_bytes: u64,
-    /// A producer that has not written for so long is forgotten (`producer.id.expiration.ms`).
+    /// A producer that has not written for this time is forgotten (`producer.id.expiration.ms`).
     pub producer_id_expiration: Duration,
     /// How often expired producers are looked for (`producer.id.expiration.check.interval.ms`).
     pub producer_id_expiration_check_interval: Duration,
-    /// What may happen to a topic's old records; asked anew for every look at them.
+    /// Rules for a topic's old records; called each time they are applied.
     pub log_policy: Arc<dyn Fn(&Topic) -> LogPolicy + Send + Sync>,
     /// How often records that may be deleted are looked for (`log.retention.check.interval.ms`).
     pub retention_check_interval: Duration,
-    /// A generation that is half dead is kept as long as less than this would be won.
+    /// A generation that is half dead is kept while less than this would be freed.
     pub settle_bytes: u64,
-    /// Room on the disk under a folder; `None` if unknown. Where it is short, a generation goes that is a fifth dead.
+    /// Room on the disk under a folder; `None` if unknown. Where it is short, a generation is settled that is a fifth dead.
     pub disk_space: DiskProbe,
     /// Start although records that were synced are missing.
     pub accept_data_loss: bool,
     /// Wall clock, Unix milliseconds.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
-    /// Time since some moment before the opening; no clock that anyone can set.
+    /// Time since some moment before the opening, from a clock that cannot be set.
     pub uptime: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// Called once, on a storage thread, when a write or sync has failed: nothing is acknowledged any more and the
     /// process must end.
     pub on_fatal: Arc<dyn Fn(&StorageError) + Send + Sync>,
-    /// What goes wrong on purpose.
+    /// Injected faults.
     #[cfg(feature = "fault")]
     pub faults: crate::Faults,
 }
@@ -130,6 +130,12 @@ impl fmt::Debug for StorageOptions {
 
 #[allow(clippy::disallowed_methods, reason = "the default of the injected clock")]
 fn system_clock() -> i64 {
+    // A clock before 1970 counts as 1970.
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    saturating_ms(since_epoch)
+}
+
+/// Milliseconds, at most those that an `i64` holds: 292 million years.
+pub(crate) fn saturating_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

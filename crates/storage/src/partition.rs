@@ -1,4 +1,4 @@
-//! One partition as readers see it: its offsets, its tail, and who waits for it. Only the writer and the syncer move anything.
+//! One partition as readers see it: its offsets, its tail, and its watchers. Only the writer and the syncer change it.
 //!
 //! Offsets satisfy `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset` and never go back. A batch is
 //! below the high watermark once the promise its producer asked for is kept, in offset order.
@@ -20,8 +20,8 @@ use crate::{
     EpochEndOffset, ProducerState, ReadLimits,
     appender::AppendState,
     generation::Extent,
-    index::{self, EpochStart, Stretch},
-    keys::{CleanedRecord, Home, LogStart, StretchRecord},
+    index::{self, EpochStart, IndexInterval},
+    keys::{BatchFamily, CleanedRecord, IntervalRecord, LogStart},
     tail::Tail,
 };
 
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartitionNumber(pub u64);
 
-/// Someone who waits for a partition to grow.
+/// A reader that waits for a partition to grow.
 pub trait Watcher: Send + Sync {
     /// `bytes` more became visible; `u64::MAX` when the partition was deleted. Runs on a storage thread: must not block.
     fn advanced(&self, bytes: u64);
@@ -54,11 +54,11 @@ pub struct Partition {
     epochs: RwLock<Vec<EpochStart>>,
     watched: AtomicBool,
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
-    /// The writer's own; others only look.
+    /// Changed by the writer only.
     pub(crate) append: Mutex<AppendState>,
 }
 
-/// What recovery found of a partition.
+/// State of a partition as recovery found it.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) log_start: LogStart,
@@ -80,7 +80,7 @@ struct Progress {
     pending: VecDeque<Pending>,
     appended_bytes: u64,
     visible_bytes: u64,
-    stretch: Stretch,
+    interval: IndexInterval,
 }
 
 /// A batch that awaits a sync.
@@ -97,7 +97,7 @@ pub(crate) struct Written {
     pub(crate) base_offset: i64,
     pub(crate) next_offset: i64,
     pub(crate) bytes: Bytes,
-    pub(crate) stretch: Stretch,
+    pub(crate) interval: IndexInterval,
     /// The write group whose sync makes it visible; `None` if it need not wait for one.
     pub(crate) awaits: Option<u64>,
 }
@@ -111,14 +111,14 @@ impl Partition {
         found: Recovered,
     ) -> Self {
         let LogStart { offset: start, position } = found.log_start;
-        let end = StretchRecord { end_offset: start, end_position: position, appended_ms: 0 };
-        let stretch = Stretch::new(end, -1);
+        let end = IntervalRecord { end_offset: start, end_position: position, appended_ms: 0 };
+        let interval = IndexInterval::new(end, -1);
         let mut epochs = found.epochs;
         let epoch_recorded = epochs.last().is_some_and(|last| last.leader_epoch >= leader_epoch);
         if !epoch_recorded {
             epochs.push(EpochStart { leader_epoch, start_offset: start });
         }
-        let home = found.extents.last().map(|extent| extent.home);
+        let family = found.extents.last().map(|extent| extent.family);
         Self {
             number,
             topic_id,
@@ -133,7 +133,7 @@ impl Partition {
                 pending: VecDeque::new(),
                 appended_bytes: 0,
                 visible_bytes: 0,
-                stretch,
+                interval,
             }),
             tail: Mutex::default(),
             extents: RwLock::new(found.extents),
@@ -141,7 +141,7 @@ impl Partition {
             epochs: RwLock::new(epochs),
             watched: false.into(),
             watchers: Mutex::default(),
-            append: Mutex::new(AppendState::new(found.log_start, stretch, home, epoch_recorded)),
+            append: Mutex::new(AppendState::new(found.log_start, interval, family, epoch_recorded)),
         }
     }
 
@@ -172,7 +172,7 @@ impl Partition {
 
     /// Bytes of the batches from the one that holds the log start to the log's end, as their producers sent them.
     pub fn size_bytes(&self) -> u64 {
-        let end = self.stretch().end.end_position;
+        let end = self.interval().end.end_position;
         end.saturating_sub(self.log_start_position.load(Ordering::Acquire))
     }
 
@@ -191,17 +191,17 @@ impl Partition {
         self.high_watermark()
     }
 
-    /// Whether the topic was deleted; such a partition is never read or written again.
+    /// The topic was deleted: the partition is never read or written again.
     pub fn is_deleted(&self) -> bool {
         self.deleted.load(Ordering::Acquire)
     }
 
-    /// Where `epoch` ends.
+    /// The end of `epoch`.
     pub fn epoch_end_offset(&self, epoch: i32) -> EpochEndOffset {
         index::epoch_end_offset(&self.epochs.read(), self.log_end_offset(), epoch)
     }
 
-    /// Producers that are remembered, with their ids, by id.
+    /// The producers that are remembered, by id.
     pub fn producers(&self) -> Vec<(i64, ProducerState)> {
         let mut producers: Vec<_> =
             self.append.lock().producers().map(|(id, state)| (*id, state.clone())).collect();
@@ -209,7 +209,7 @@ impl Partition {
         producers
     }
 
-    /// From now on `watcher` hears of every advance.
+    /// Calls `watcher` at every advance from now on.
     pub fn subscribe(&self, watcher: &Arc<dyn Watcher>) {
         let mut watchers = self.watchers.lock();
         watchers.push(Arc::clone(watcher));
@@ -239,25 +239,26 @@ impl Partition {
     }
 
     /// The open end of the time index, as the log has it now.
-    pub(crate) fn set_stretch(&self, stretch: Stretch) {
-        self.progress.lock().stretch = stretch;
+    pub(crate) fn set_interval(&self, interval: IndexInterval) {
+        self.progress.lock().interval = interval;
     }
 
-    pub(crate) fn stretch(&self) -> Stretch {
-        self.progress.lock().stretch
+    pub(crate) fn interval(&self) -> IndexInterval {
+        self.progress.lock().interval
     }
 
     /// The extents that may hold offsets from `from` on, in order.
     pub(crate) fn extents_from(&self, from: i64) -> Vec<Extent> {
         let extents = self.extents.read();
-        let behind = extents.partition_point(|extent| extent.base_offset <= from);
-        extents.get(behind.saturating_sub(1)..).unwrap_or_default().to_vec()
+        let after = extents.partition_point(|extent| extent.base_offset <= from);
+        // `after` is at most the length, so the range is valid.
+        extents.iter().skip(after.saturating_sub(1)).copied().collect()
     }
 
     /// Every extent with the bytes that live in it, in order.
     pub(crate) fn live_extents(&self) -> Vec<(Extent, u64)> {
         let log_start = self.log_start_position.load(Ordering::Acquire);
-        let end = self.stretch().end.end_position;
+        let end = self.interval().end.end_position;
         let extents = self.extents.read();
         let ends = extents.iter().skip(1).map(|next| next.position).chain([end]);
         let live =
@@ -271,7 +272,7 @@ impl Partition {
         all.take_while(|(_, end)| *end <= offset).map(|(extent, _)| extent).collect()
     }
 
-    /// Every extent with the first offset behind it, in order.
+    /// Every extent with the first offset after it, in order.
     pub(crate) fn extents_with_ends(&self, log_end_offset: i64) -> Vec<(Extent, i64)> {
         let extents = self.extents.read();
         let ends = extents.iter().skip(1).map(|next| next.base_offset).chain([log_end_offset]);
@@ -286,9 +287,9 @@ impl Partition {
         self.extents.read().contains(&extent)
     }
 
-    /// Whether anything of it was ever settled and may still be there.
+    /// An extent of it lies in the settled family.
     pub(crate) fn has_settled(&self) -> bool {
-        self.extents.read().iter().any(|extent| extent.home == Home::Settled)
+        self.extents.read().iter().any(|extent| extent.family == BatchFamily::Settled)
     }
 
     pub(crate) fn add_extent(&self, extent: Extent) {
@@ -312,19 +313,19 @@ impl Partition {
         self.extents.write().retain(|extent| !dead.iter().any(|dead| dead.base_offset == extent.base_offset));
     }
 
-    /// Up to where the log is compacted.
+    /// The part of the log that is compacted.
     pub(crate) fn cleaned(&self) -> CleanedRecord {
         *self.cleaned.lock()
     }
 
-    /// What cleaning left lies in these extents, and counts for less.
+    /// After a cleaning: the remaining batches lie in these extents, and the log is smaller.
     pub(crate) fn set_cleaned(&self, cleaned: CleanedRecord, start: LogStart, extents: &[Extent]) {
         *self.cleaned.lock() = cleaned;
         self.tail.lock().purge(cleaned.offset);
         self.log_start_position.store(start.position, Ordering::Release);
         let mut all = self.extents.write();
-        let behind = all.partition_point(|extent| extent.base_offset <= cleaned.offset);
-        all.splice(..behind, extents.iter().copied());
+        let after = all.partition_point(|extent| extent.base_offset <= cleaned.offset);
+        all.splice(..after, extents.iter().copied());
     }
 
     pub(crate) fn log_start(&self) -> LogStart {
@@ -342,11 +343,11 @@ impl Partition {
 
     /// The write-ahead log has taken a batch.
     pub(crate) fn publish(&self, written: Written) {
-        let Written { base_offset, next_offset, bytes, stretch, awaits } = written;
+        let Written { base_offset, next_offset, bytes, interval, awaits } = written;
         let size = bytes.len() as u64;
         self.tail.lock().push(base_offset, next_offset, bytes);
         let mut progress = self.progress.lock();
-        progress.stretch = stretch;
+        progress.interval = interval;
         if let Some(group) = awaits {
             let bytes_before = progress.appended_bytes;
             progress.pending.push_back(Pending { group, base_offset, bytes_before });
@@ -421,13 +422,13 @@ mod tests {
     }
 
     fn written(base_offset: i64, awaits: Option<u64>) -> Written {
-        let end = StretchRecord { end_offset: base_offset + 1, end_position: 4, appended_ms: 0 };
-        let stretch = Stretch::new(end, -1);
+        let end = IntervalRecord { end_offset: base_offset + 1, end_position: 4, appended_ms: 0 };
+        let interval = IndexInterval::new(end, -1);
         Written {
             base_offset,
             next_offset: base_offset + 1,
             bytes: Bytes::from_static(b"0123"),
-            stretch,
+            interval,
             awaits,
         }
     }
@@ -450,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_an_unsynced_record_waits_with_it() {
+    fn records_after_an_unsynced_record_wait_with_it() {
         let partition = partition();
         partition.publish(written(0, Some(1)));
         partition.publish(written(1, None));

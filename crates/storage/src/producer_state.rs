@@ -1,7 +1,7 @@
 //! Idempotent producers, per partition: which sequences were written, so that a repeat is recognised and a gap refused.
 //!
 //! Follows Kafka's `ProducerStateManager` and `ProducerAppendInfo`: the last five batches are remembered, a new epoch starts
-//! at sequence 0, and a producer nobody knows (any more) may start anywhere.
+//! at sequence 0, and an unknown (or forgotten) producer may start anywhere.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ const WHAT: &str = "producer record";
 /// On disk: no transaction is open.
 const NO_TRANSACTION: i64 = -1;
 
-/// What a partition knows of one producer.
+/// State of one producer in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerState {
     /// The producer's epoch; older ones are fenced.
@@ -37,11 +37,11 @@ pub(crate) struct RememberedBatch {
     pub(crate) log_append_time_ms: i64,
 }
 
-/// What to do with a batch of an idempotent producer.
+/// Decision over a batch of an idempotent producer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Append,
-    /// It is in the log already: answer with where.
+    /// It is in the log already: answer with its offset there.
     Duplicate(RememberedBatch),
 }
 
@@ -106,7 +106,7 @@ impl ProducerState {
     }
 }
 
-/// Whether the batch may be appended, given what is known of its producer.
+/// Decides if the batch may be appended, given the state of its producer.
 pub(crate) fn check(known: Option<&ProducerState>, header: &BatchHeader) -> Result<Verdict, AppendError> {
     let Some(state) = known else { return Ok(Verdict::Append) };
     if let Some(batch) = state.duplicate_of(header) {

@@ -1,4 +1,4 @@
-//! The writer's queue: bounded, in order, and whatever is put into it is answered, by a refusal if the writer has ended.
+//! The writer's queue: bounded and in order. Every command in it is answered, by a refusal if the writer has ended.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
 
 use crate::{
     metrics::Counters,
-    writer::{Command, refuse},
+    writer::{WriteCommand, refuse},
 };
 
 /// Commands that may wait for the writer before callers wait for it.
@@ -21,8 +21,8 @@ const CAPACITY: usize = 16 << 10;
 /// Both ends. Clones share the queue.
 #[derive(Clone)]
 pub(crate) struct CommandQueue {
-    sender: Sender<Command>,
-    receiver: Receiver<Command>,
+    sender: Sender<WriteCommand>,
+    receiver: Receiver<WriteCommand>,
     closed: Arc<AtomicBool>,
     counters: Arc<Counters>,
 }
@@ -38,7 +38,7 @@ impl CommandQueue {
     }
 
     /// Adds a command after all others; waits while the queue is full.
-    pub(crate) fn send(&self, command: Command) {
+    pub(crate) fn send(&self, command: WriteCommand) {
         let sent = match self.sender.try_send(command) {
             Err(TrySendError::Full(command)) => {
                 let full = Instant::now();
@@ -50,7 +50,7 @@ impl CommandQueue {
             Ok(()) => Ok(()),
         };
         match sent {
-            // Looked at after the command is in the queue: either the one who closes finds it there, or this sees that the
+            // Looked at after the command is in the queue: either `close` finds it there, or this thread sees that the
             // queue is closed.
             Ok(()) if self.closed.load(Ordering::SeqCst) => self.refuse_all(),
             Ok(()) => {}
@@ -64,7 +64,7 @@ impl CommandQueue {
     }
 
     /// Takes the first command.
-    pub(crate) fn take(&self) -> Option<Command> {
+    pub(crate) fn take(&self) -> Option<WriteCommand> {
         self.receiver.try_recv().ok()
     }
 
@@ -79,7 +79,7 @@ impl CommandQueue {
         queue.ready_timeout(at_most).is_ok()
     }
 
-    /// The writer has ended: refuses what is queued and what is yet to come.
+    /// The writer has ended: refuses all commands, queued or later.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.refuse_all();
@@ -102,7 +102,7 @@ mod tests {
     fn a_caller_that_waits_for_room_is_counted() {
         let counters = Arc::new(Counters::default());
         let queue = CommandQueue::with_capacity(2, Arc::clone(&counters));
-        let command = || Command::ExpireProducers { before_ms: 0 };
+        let command = || WriteCommand::ExpireProducers { before_ms: 0 };
         queue.send(command());
         queue.send(command());
         assert_eq!((queue.len(), counters.snapshot(0).queue_stalls.count), (2, 0));

@@ -11,11 +11,11 @@ use crate::{
     engine::{BatchIterator, Engine},
     generation::Extent,
     keys,
-    parked::{Parked, ParkedReads},
+    resumable::{ResumableRead, ResumableReads},
     tail::Room,
 };
 
-/// Which records a reader may see (`isolation.level`).
+/// The records that a reader may see (`isolation.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Isolation {
     /// Everything below the high watermark.
@@ -25,27 +25,27 @@ pub enum Isolation {
     ReadCommitted,
 }
 
-/// How much to read.
+/// Limits of one read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimits {
     /// Upper bound of the bytes returned …
     pub max_bytes: usize,
     /// … unless this is set and the first batch alone is larger (KIP-74).
     pub at_least_one: bool,
-    /// Which records are visible.
+    /// The records that are visible.
     pub isolation: Isolation,
 }
 
 /// An aborted transaction that overlaps the batches read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortedTransaction {
-    /// Whose it was.
+    /// Its producer.
     pub producer_id: i64,
     /// Its first offset.
     pub first_offset: i64,
 }
 
-/// What a read found.
+/// Outcome of a read.
 #[derive(Clone, Debug)]
 pub struct ReadBatches {
     /// Whole batches in offset order; the first holds the offset asked for.
@@ -62,7 +62,7 @@ pub struct ReadBatches {
     pub aborted: Vec<AbortedTransaction>,
 }
 
-/// Why nothing was read.
+/// Failure of a read.
 #[derive(Clone, Debug, Error)]
 pub enum ReadError {
     /// The offset is deleted or was never written.
@@ -78,7 +78,7 @@ pub enum ReadError {
     /// The topic was deleted.
     #[error("the partition is deleted")]
     Deleted,
-    /// The disk failed or lied.
+    /// The disk failed, or holds damaged data.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -103,7 +103,7 @@ pub(crate) fn read_tail(
         Err(error) => return Some(Err(error)),
     };
     let batches = if from >= end { Vec::new() } else { partition.read_from_tail(from, end, limits)? };
-    // The log start is looked at again: a record below it must not be served even if it left in between.
+    // The log start is looked at again: a record below it must not be served even if it was deleted in between.
     let moved = partition.log_start_offset() > from && start <= from;
     Some(if moved { Err(out_of_range(partition, from)) } else { Ok(found(partition, batches)) })
 }
@@ -111,7 +111,7 @@ pub(crate) fn read_tail(
 /// Reads from memory or the disk.
 pub(crate) fn read(
     engine: &Arc<Engine>,
-    parked: &ParkedReads,
+    kept: &ResumableReads,
     partition: &Partition,
     from: i64,
     limits: ReadLimits,
@@ -123,13 +123,13 @@ pub(crate) fn read(
     let mut room = Room::new(limits);
     let mut batches = Vec::new();
     let mut cursor = BatchCursor::new(engine, partition, from, end);
-    if let Some(found) = parked.take(partition.number(), from) {
-        cursor.go_on(found);
+    if let Some(found) = kept.take(partition.number(), from) {
+        cursor.resume(found);
     }
     while let Some(batch) = cursor.next()? {
         if !room.admits(batch.value.len()) {
             let next_offset = batch.header.base_offset;
-            parked.park(cursor.put_aside(next_offset));
+            kept.keep(cursor.into_resumable(next_offset));
             break;
         }
         batches.push(Bytes::copy_from_slice(batch.value));
@@ -175,19 +175,19 @@ pub(crate) struct StoredBatch<'c> {
 pub(crate) struct BatchCursor<'a> {
     engine: &'a Arc<Engine>,
     partition: &'a Partition,
-    /// Where it goes on: behind the last batch that it gave.
+    /// The offset after the last batch that it returned.
     from: i64,
     end: i64,
-    /// What is still to be opened, with where each ends.
+    /// Extents that are still to be opened, with the end of each.
     extents: IntoIter<(Extent, i64)>,
     current: Option<OpenExtent>,
 }
 
 /// The extent that is being read.
 struct OpenExtent {
-    parked: Parked,
+    read: ResumableRead,
     end: i64,
-    /// It stands on a batch that was not given yet.
+    /// It stands on a batch that was not returned yet.
     fresh: bool,
     /// It was opened for an earlier read, so it does not see what was appended since.
     resumed: bool,
@@ -211,26 +211,26 @@ impl<'a> BatchCursor<'a> {
         Self { engine, partition, from, end, extents, current: None }
     }
 
-    /// Goes on with what an earlier read put aside at the same offset, if that still is where the partition lies.
-    fn go_on(&mut self, parked: Parked) {
+    /// Continues with the iterator of an earlier read, if the partition still lies in its extent.
+    fn resume(&mut self, read: ResumableRead) {
         if let Some((extent, end)) = self.extents.as_slice().first().copied()
-            && extent == parked.extent
+            && extent == read.extent
         {
             self.extents.next();
-            self.current = Some(OpenExtent { parked, end, fresh: true, resumed: true });
+            self.current = Some(OpenExtent { read, end, fresh: true, resumed: true });
         }
     }
 
-    /// For the next read, from `next_offset`, the offset of the batch just given.
-    fn put_aside(self, next_offset: i64) -> Option<Parked> {
-        self.current.map(|open| open.parked.at(next_offset))
+    /// The open iterator, for the next read from `next_offset`: the offset of the batch that it stands on.
+    fn into_resumable(self, next_offset: i64) -> Option<ResumableRead> {
+        self.current.map(|open| open.read.at(next_offset))
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
         if !self.advance()? {
             return Ok(None);
         }
-        let Some((key, value)) = self.current.as_ref().and_then(|open| open.parked.iterator.item()) else {
+        let Some((key, value)) = self.current.as_ref().and_then(|open| open.read.iterator.item()) else {
             return Ok(None);
         };
         // Also in place of RocksDB's own checksum of the block around it, which would cost more.
@@ -244,7 +244,7 @@ impl<'a> BatchCursor<'a> {
         if !self.advance()? {
             return Ok(None);
         }
-        let Some((key, value)) = self.current.as_ref().and_then(|open| open.parked.iterator.item()) else {
+        let Some((key, value)) = self.current.as_ref().and_then(|open| open.read.iterator.item()) else {
             return Ok(None);
         };
         let base_offset = keys::batch_offset(self.partition.number(), key)
@@ -266,7 +266,7 @@ impl<'a> BatchCursor<'a> {
     /// Moves to the next batch below the end; false if this extent has none.
     fn step(&mut self) -> Result<bool, StorageError> {
         let Some(open) = self.current.as_mut() else { return Ok(false) };
-        let iterator = &mut open.parked.iterator;
+        let iterator = &mut open.read.iterator;
         if !std::mem::take(&mut open.fresh) {
             iterator.next();
         }
@@ -281,7 +281,7 @@ impl<'a> BatchCursor<'a> {
     /// Opens what follows; false if nothing does.
     fn open_next(&mut self) -> Result<bool, ReadError> {
         let next = match self.current.take() {
-            Some(open) if open.resumed && self.from < open.end => Some((open.parked.extent, open.end)),
+            Some(open) if open.resumed && self.from < open.end => Some((open.read.extent, open.end)),
             _ => self.extents.next(),
         };
         let Some((extent, end)) = next else { return Ok(false) };
@@ -291,13 +291,13 @@ impl<'a> BatchCursor<'a> {
 
     fn open(&mut self, extent: Extent, end: i64) -> Result<(), ReadError> {
         let number = self.partition.number();
-        let Some(family) = self.engine.family(extent.home) else { return self.reopen(extent) };
+        let Some(family) = self.engine.family(extent.family) else { return self.reopen(extent) };
         let lower = keys::batch(number, extent.base_offset);
-        // Not bounded by the end: a later read, which goes on with it, may go further.
+        // Not bounded by the end: a later read with the same iterator may go further.
         let mut cursor = BatchIterator::open(self.engine, &family, &lower, &keys::batch(number, i64::MAX));
         let wanted = keys::batch(number, self.from);
         cursor.seek(wanted);
-        // Consumers go on where a batch ended, so the way back, which reads a block of every file, is rarely gone.
+        // Consumers continue where a batch ended, so the second seek, which reads a block of every file, is rare.
         if self.from > extent.base_offset && cursor.key() != Some(wanted.as_slice()) {
             cursor.status()?;
             cursor.seek_for_prev(wanted);
@@ -308,12 +308,12 @@ impl<'a> BatchCursor<'a> {
                 cursor.seek(wanted);
             }
         }
-        let parked = Parked::new(number, extent, cursor);
-        self.current = Some(OpenExtent { parked, end, fresh: true, resumed: false });
+        let read = ResumableRead::new(number, extent, cursor);
+        self.current = Some(OpenExtent { read, end, fresh: true, resumed: false });
         Ok(())
     }
 
-    /// The extent's family was dropped since the extents were looked at: what lived in it has moved, or is dead.
+    /// The extent's family was dropped after the extents were read: its living batches were moved, or it is dead.
     fn reopen(&mut self, gone: Extent) -> Result<(), ReadError> {
         if self.partition.is_deleted() {
             return Err(ReadError::Deleted);
@@ -330,7 +330,7 @@ impl<'a> BatchCursor<'a> {
     }
 }
 
-/// Each extent with where it ends: at the next one, or at `end`.
+/// Each extent with its end: the start of the next one, or `end`.
 fn bounded(extents: Vec<Extent>, end: i64) -> IntoIter<(Extent, i64)> {
     let next: Vec<i64> = extents.iter().skip(1).map(|next| next.base_offset.min(end)).chain([end]).collect();
     extents.into_iter().zip(next).collect::<Vec<_>>().into_iter()
@@ -345,13 +345,13 @@ fn checked(partition: &Partition, key: &[u8], value: &[u8]) -> Result<BatchHeade
     }
 }
 
-/// The offset that follows the last batch on the disk, if there is one. Behind a damaged batch it may be too high, never too
-/// low: an offset is not given twice.
+/// The offset that follows the last batch on the disk, if there is one. After a damaged batch it may be too high, never too
+/// low: no offset is given twice.
 pub(crate) fn end_offset(engine: &Arc<Engine>, partition: &Partition) -> Result<Option<i64>, ReadError> {
     let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
     let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX);
     cursor.open(extent, i64::MAX)?;
-    let Some(raw) = cursor.current.as_mut().map(|open| &mut open.parked.iterator) else { return Ok(None) };
+    let Some(raw) = cursor.current.as_mut().map(|open| &mut open.read.iterator) else { return Ok(None) };
     raw.seek_to_last();
     raw.status()?;
     let Some((key, value)) = raw.item() else { return Ok(None) };

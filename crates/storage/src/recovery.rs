@@ -1,6 +1,11 @@
-//! Opening a folder: whose it is, what a crash left, and every topic and partition as the log has them.
+//! Opening a folder: its lock and format, the state that a crash left, every topic and partition.
 //!
-//! Costs what the write-ahead log holds and a few look-ups per partition, never what the data holds.
+//! The cost grows with the write-ahead log and the number of partitions, not with the size of the data.
+//!
+//! A topic whose record cannot be read is not served. Three things keep that safe. Its name is not given to a new topic, so
+//! its offsets, and those that groups committed for it, are not used again; where the name cannot be read either, the start is
+//! refused unless the operator accepts the loss. The numbers of its partitions are not given again. And the families in
+//! which records lie that no readable topic claims are neither settled nor dropped.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,10 +25,11 @@ use crate::{
     guard::Guard,
     index::{self, EpochStart},
     keys::{
-        self, CleanedRecord, ExtentRecord, GenerationNumber, GenerationRecord, Home, LogStart, NodeKey, Tag,
-        TopicRecord,
+        self, BatchFamily, CleanedRecord, ExtentRecord, GenerationNumber, GenerationRecord, LogStart,
+        NodeKey, Tag, TopicRecord,
     },
     partition::Recovered,
+    random::{base64_url, random_id},
     read,
 };
 
@@ -35,12 +41,12 @@ pub(crate) struct Opened {
     pub(crate) catalog: CatalogWriter,
     pub(crate) generations: Generations,
     pub(crate) next_producer_id: i64,
-    /// For how long the folder was open before.
+    /// Time for which the folder was open before.
     pub(crate) open_ms: u64,
     pub(crate) cluster_id: String,
     pub(crate) recovery: Recovery,
-    /// Families that hold records of topics which are not served: their space is not looked at.
-    pub(crate) untouchable: HashSet<Home>,
+    /// Families that hold records of topics which are not served: their space is not freed.
+    pub(crate) untouchable: HashSet<BatchFamily>,
 }
 
 /// Opens or creates the folder.
@@ -96,7 +102,7 @@ struct Node {
     epoch: u32,
     next_partition: u64,
     next_producer_id: i64,
-    /// For how long the folder was open before.
+    /// Time for which the folder was open before.
     open_ms: u64,
 }
 
@@ -117,12 +123,18 @@ impl Node {
             None => base64_url(random_id().as_bytes()),
         };
         let unclean = !new && engine.state_value(&keys::node(NodeKey::Clean))?.is_none();
-        let epoch = number(NodeKey::Epoch)?.unwrap_or(0) + u64::from(unclean);
+        let epoch = match number(NodeKey::Epoch)? {
+            Some(epoch) => epoch + u64::from(unclean),
+            None if new => 0,
+            // Leader epochs would go back.
+            None => return Err(StorageError::corrupt("node epoch", "it is missing")),
+        };
         Ok(Self {
             new,
             unclean,
             cluster_id,
             epoch: u32::try_from(epoch).map_err(|error| StorageError::corrupt("node epoch", error))?,
+            // The rest is missing until it is needed for the first time.
             next_partition: number(NodeKey::NextPartition)?.unwrap_or(1),
             next_producer_id: i64::try_from(number(NodeKey::NextProducerId)?.unwrap_or(0))
                 .map_err(|error| StorageError::corrupt("producer id", error))?,
@@ -130,7 +142,7 @@ impl Node {
         })
     }
 
-    /// From here on a stop without a clean mark counts as unclean. Also puts on the disk what recovery made visible.
+    /// After this a stop without a clean mark counts as unclean. Also syncs what recovery made visible.
     fn mark_started(&self, engine: &Engine) -> Result<(), StorageError> {
         let state = engine.state()?;
         let mut batch = WriteBatch::default();
@@ -140,31 +152,6 @@ impl Node {
         engine.write(batch)?;
         engine.sync()
     }
-}
-
-/// A random id for what users name on command lines by its base64: none begins with `-` there, as an option does
-/// (Kafka's `Uuid.randomUuid`).
-pub fn random_id() -> Uuid {
-    loop {
-        let id = Uuid::new_v4();
-        if !base64_url(id.as_bytes()).starts_with('-') {
-            return id;
-        }
-    }
-}
-
-/// URL-safe base64 without padding: 22 characters for an id, as Kafka prints it.
-fn base64_url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::with_capacity(bytes.len() * 4 / 3 + 1);
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for position in 0..=chunk.len() {
-            text.push(char::from(ALPHABET[(word >> (18 - 6 * position)) as usize & 63]));
-        }
-    }
-    text
 }
 
 /// Makes families and state agree; the newest generation goes on taking appends.
@@ -184,7 +171,7 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
     }
     let mut extents: LivingExtents = named.iter().map(|(number, _)| (*number, HashSet::new())).collect();
     engine.scan_state(&[Tag::Extent as u8], |key, value| {
-        if let Home::Generation(number) = ExtentRecord::decode(value)?.home {
+        if let BatchFamily::Generation(number) = ExtentRecord::decode(value)?.family {
             let extent = keys::parse_of_partition("extent key", key)?;
             extents.entry(number).or_default().insert(extent);
         }
@@ -206,11 +193,11 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
         }
         None => return Err(StorageError::corrupt("state", "it names no generation")),
     };
-    let bytes = engine.held_bytes(Home::Generation(current))?;
+    let bytes = engine.held_bytes(BatchFamily::Generation(current))?;
     Ok(Generations::new(current, created_ms, bytes, extents))
 }
 
-/// What the state says of all partitions.
+/// The state of all partitions.
 #[derive(Default)]
 struct Partitions {
     found: HashMap<PartitionNumber, Recovered>,
@@ -222,8 +209,8 @@ impl Partitions {
         let mut all = Self::default();
         engine.scan_state(&[Tag::Extent as u8], |key, value| {
             let (partition, base_offset) = keys::parse_of_partition("extent key", key)?;
-            let ExtentRecord { home, position } = ExtentRecord::decode(value)?;
-            let extent = Extent { base_offset, home, position };
+            let ExtentRecord { family, position } = ExtentRecord::decode(value)?;
+            let extent = Extent { base_offset, family, position };
             all.found.entry(partition).or_default().extents.push(extent);
             Ok(())
         })?;
@@ -264,6 +251,7 @@ impl Partitions {
         leader_epoch: i32,
         open_ms: u64,
     ) -> Result<Partition, StorageError> {
+        // A partition without records has no state.
         let found = self.found.remove(&number).unwrap_or_default();
         let has_batches = !found.extents.is_empty();
         let partition = Partition::new(number, topic_id, index, leader_epoch, found);
@@ -274,10 +262,10 @@ impl Partitions {
         partition.recover_end(end, self.producers.remove(&number).unwrap_or_default());
         if has_batches {
             let log_start = partition.log_start();
-            let stretch = index::recover_stretch(engine, &partition, log_start, open_ms);
-            let stretch = stretch.map_err(storage_error)?;
-            partition.append.lock().stretch = stretch;
-            partition.set_stretch(stretch);
+            let interval = index::recover_interval(engine, &partition, log_start, open_ms);
+            let interval = interval.map_err(storage_error)?;
+            partition.append.lock().interval = interval;
+            partition.set_interval(interval);
         }
         Ok(partition)
     }
@@ -291,11 +279,11 @@ fn storage_error(error: ReadError) -> StorageError {
     }
 }
 
-/// All topics, and what is left to know of those that cannot be served.
+/// All topics, and the traces of those that cannot be served.
 struct Topics {
     catalog: Catalog,
     /// Families in which partitions lie that belong to no readable topic.
-    untouchable: HashSet<Home>,
+    untouchable: HashSet<BatchFamily>,
     /// The greatest number of a partition that any record mentions.
     greatest_partition: u64,
 }
@@ -317,7 +305,7 @@ fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Topics, StorageErro
         catalog.insert(Arc::new(Topic { name, id, configs, partitions: recovered, created_epoch }));
     }
     let unclaimed = partitions.found.values().flat_map(|found| &found.extents);
-    let untouchable = unclaimed.map(|extent| extent.home).collect();
+    let untouchable = unclaimed.map(|extent| extent.family).collect();
     Ok(Topics { catalog, untouchable, greatest_partition })
 }
 
@@ -352,18 +340,4 @@ fn topic_records(
         Ok(())
     })?;
     Ok((topics, unreadable))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cluster_ids_look_like_kafkas() {
-        assert_eq!(base64_url(&[0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
-        // One in 64 would.
-        assert!((0..2_000).all(|_| !base64_url(random_id().as_bytes()).starts_with('-')));
-        assert_eq!(base64_url(&[0xff; 16]), "_____________________w");
-        assert_eq!(base64_url(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw");
-    }
 }

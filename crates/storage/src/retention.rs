@@ -1,8 +1,8 @@
-//! Which old records may go, and letting a log begin later.
+//! Retention: finds the old records that may be deleted, and moves the start of a log.
 //!
 //! Deletion is logical first: the log start moves, is synced, and nothing below it is served again; what held the records
 //! goes afterwards. Retention goes by the time for which the folder was open since a record was appended, never by a
-//! wall clock and never by a producer's timestamp, so that neither can delete anything. It deletes whole stretches of
+//! wall clock and never by a producer's timestamp, so that neither can delete anything. It deletes whole intervals of
 //! the time index (about 64 KiB), where Kafka deletes whole segments.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     Partition, ReadError, StorageError,
     engine::Engine,
-    keys::{self, CleanedRecord, LogStart, StretchRecord, Tag},
+    keys::{self, CleanedRecord, IntervalRecord, LogStart, Tag},
     read::BatchCursor,
     write_group::WriteGroup,
 };
@@ -18,13 +18,13 @@ use crate::{
 /// When records of a topic may be deleted (`cleanup.policy=delete`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// `retention.ms`: they have been in an open folder for so long. `None`: never for that reason.
+    /// `retention.ms`: time that they spent in an open folder. `None`: never for that reason.
     pub ms: Option<u64>,
-    /// `retention.bytes`: their partition holds as much without them. `None`: never for that reason.
+    /// `retention.bytes`: bytes that their partition holds without them. `None`: never for that reason.
     pub bytes: Option<u64>,
 }
 
-/// Up to where a caller wants records deleted.
+/// The records that a caller wants deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteBelow {
     /// All below this offset, which must not be above the high watermark.
@@ -33,42 +33,42 @@ pub enum DeleteBelow {
     HighWatermark,
 }
 
-/// Where a partition's log is to begin.
+/// A move of the start of a partition's log.
 #[derive(Clone, Debug)]
 pub(crate) struct LogStartMove {
     pub(crate) partition: Arc<Partition>,
     pub(crate) start: LogStart,
     /// The first offset of the batch that holds the log start: what is below it is read no more.
     dead_below: i64,
-    /// Key, `(max timestamp, start offset)`, of the last stretch that lies wholly below.
+    /// Key, `(max timestamp, start offset)`, of the last interval that lies wholly below.
     last_dead: Option<(i64, i64)>,
-    /// Of which cleaning the key is: a later one lays the index anew.
+    /// The cleaning that wrote this key: a later one rewrites the index.
     cleaned: CleanedRecord,
 }
 
-/// The stretches at the front of a log that a rule lets go.
+/// The intervals at the start of a log that may be deleted.
 struct Front {
     start: LogStart,
     last_dead: Option<(i64, i64)>,
     cleaned: CleanedRecord,
-    /// All complete stretches went; the open one is next.
+    /// All complete intervals are among them; the open one is next.
     all: bool,
 }
 
-/// Walks the complete stretches from the log start while `dead` says so.
+/// Walks the complete intervals from the log start while `dead` says so.
 fn walk(
     engine: &Engine,
     partition: &Partition,
-    mut dead: impl FnMut(&StretchRecord) -> bool,
+    mut dead: impl FnMut(&IntervalRecord) -> bool,
 ) -> Result<Front, StorageError> {
     let (cleaned, start) = (partition.cleaned(), partition.log_start());
     let mut front = Front { start, last_dead: None, cleaned, all: true };
     let prefix = keys::prefix(Tag::TimeIndex, partition.number());
-    let mut cursor = engine.cursor(&engine.state()?, &prefix, &keys::behind(&prefix));
+    let mut cursor = engine.cursor(&engine.state()?, &prefix, &keys::after_prefix(&prefix));
     cursor.seek_to_first();
     while let Some((key, value)) = cursor.item() {
-        let record = StretchRecord::decode(value)?;
-        // What an earlier move let go may still be there.
+        let record = IntervalRecord::decode(value)?;
+        // An interval that an earlier move deleted may still be in the index.
         let gone = record.end_offset <= front.start.offset;
         if !gone && !dead(&record) {
             front.all = false;
@@ -84,22 +84,21 @@ fn walk(
     Ok(front)
 }
 
-/// What `rules` let go by now; `None` if that is nothing.
+/// The move that deletes what `rules` do not keep any more; `None` if that is nothing.
 pub(crate) fn expired(
     engine: &Engine,
     partition: &Arc<Partition>,
     rules: Retention,
     now_ms: u64,
 ) -> Result<Option<LogStartMove>, StorageError> {
-    // Taken first: what is appended meanwhile is not looked at.
-    let (open, visible) = (partition.stretch(), partition.high_watermark());
+    // Read first: batches that are appended meanwhile are left for the next time.
+    let (open, visible) = (partition.interval(), partition.high_watermark());
     let log_end = open.end.end_position;
-    let is_dead = |stretch: &StretchRecord| {
-        let age = now_ms.saturating_sub(stretch.appended_ms);
-        let behind = log_end.saturating_sub(stretch.end_position);
-        stretch.end_offset <= visible
-            && (rules.ms.is_some_and(|limit| age >= limit)
-                || rules.bytes.is_some_and(|limit| behind >= limit))
+    let is_dead = |interval: &IntervalRecord| {
+        let age = now_ms.saturating_sub(interval.appended_ms);
+        let after = log_end.saturating_sub(interval.end_position);
+        interval.end_offset <= visible
+            && (rules.ms.is_some_and(|limit| age >= limit) || rules.bytes.is_some_and(|limit| after >= limit))
     };
     let mut front = walk(engine, partition, is_dead)?;
     if front.all && is_dead(&open.end) {
@@ -115,8 +114,8 @@ pub(crate) fn move_to(
     partition: &Arc<Partition>,
     offset: i64,
 ) -> Result<LogStartMove, ReadError> {
-    let end = partition.stretch().end;
-    let front = walk(engine, partition, |stretch| stretch.end_offset <= offset)?;
+    let end = partition.interval().end;
+    let front = walk(engine, partition, |interval| interval.end_offset <= offset)?;
     let mut moved = front.to(partition);
     let mut cursor = BatchCursor::new(engine, partition, moved.start.offset, end.end_offset);
     while let Some(batch) = cursor.next()? {
@@ -164,7 +163,7 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
     if dead.last().map(|extent| extent.base_offset)
         == partition.last_extent().map(|extent| extent.base_offset)
     {
-        state.home = None;
+        state.family = None;
     }
     if partition.has_settled() {
         group.delete_settled(number, *dead_below);

@@ -1,7 +1,7 @@
-//! Settling: what lives in a generation that is mostly dead moves to the settled family, so that the generation can go.
+//! Settling: the living batches of a generation that is mostly dead move to the settled family, and the generation is dropped.
 //!
-//! Batches are copied in small groups between those of producers; an extent changes its home in the group behind its last
-//! copy. A reader that holds the old family goes on reading it.
+//! Batches are copied in small groups between those of producers; an extent changes its family in the group after its last
+//! copy. A reader that holds the old family can still read it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     Partition, ReadError, StorageError,
     engine::Engine,
     generation::Extent,
-    keys::{GenerationNumber, Home},
+    keys::{BatchFamily, GenerationNumber},
     read::BatchCursor,
     write_group::WriteGroup,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Bytes copied in one write group, which appends wait for.
 const COPY_BYTES: usize = 1 << 20;
 
-/// One step.
+/// One step, for the writer.
 pub(crate) enum Settlement {
     /// These batches, with their base offsets, lived in the generation.
     Copy(Arc<Partition>, Vec<(i64, Bytes)>),
@@ -32,22 +32,22 @@ impl Settlement {
         match self {
             Self::Copy(partition, batches) => {
                 for (base_offset, bytes) in batches.iter().filter(|_| !partition.is_deleted()) {
-                    group.put_batch(Home::Settled, partition.number(), *base_offset, bytes);
+                    group.put_batch(BatchFamily::Settled, partition.number(), *base_offset, bytes);
                 }
             }
-            Self::Move(partition, old) => change_home(group, partition, old),
+            Self::Move(partition, old) => move_extent(group, partition, old),
         }
     }
 }
 
-fn change_home(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Extent) {
+fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Extent) {
     let state = partition.append.lock();
     let dead = partition.extents_below(state.log_start.offset, state.next_offset());
     if partition.is_deleted() || dead.contains(&old) || !partition.has_extent(old) {
         return;
     }
     drop(state);
-    let new = Extent { home: Home::Settled, ..old };
+    let new = Extent { family: BatchFamily::Settled, ..old };
     group.put_extent(&partition, new);
     group.extents_removed.push((partition.number(), old));
     group.after_write.push(Box::new(move |written| {
@@ -65,7 +65,7 @@ pub(crate) fn settle(
     write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
 ) -> Result<(), ReadError> {
     for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
-        if extent.home == Home::Generation(generation) {
+        if extent.family == BatchFamily::Generation(generation) {
             copy(engine, partition, extent, end, write)?;
             write(Settlement::Move(Arc::clone(partition), extent))?;
         }

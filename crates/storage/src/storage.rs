@@ -1,4 +1,4 @@
-//! The crate's face: one handle to an open folder, its calls, its threads, its end.
+//! The handle to an open folder: its calls, its threads, its end.
 
 use std::{
     collections::HashSet,
@@ -26,27 +26,27 @@ use crate::{
     config_log, coordinator_log,
     engine::Engine,
     guard::Guard,
-    housekeeping::{Chore, Housekeeping},
     index,
-    keys::Home,
+    keys::BatchFamily,
     lifecycle::Lifecycle,
+    maintenance::{Maintenance, MaintenanceTask},
     metrics::Counters,
     options::OpenClock,
-    parked::ParkedReads,
     queue::CommandQueue,
     read,
     recovery::{self, Opened},
+    resumable::ResumableReads,
     sync::{self, SyncQueue},
     tail::TailBudget,
-    writer::{self, Command, Seat, Writer},
+    writer::{self, SharedWriter, WriteCommand, Writer},
 };
 
-const QUEUED_CHORES: usize = 64;
+const QUEUED_TASKS: usize = 64;
 
 /// Receives the outcome of a write, on a storage thread; must not block.
 pub type Done<T> = Box<dyn FnOnce(Result<T, StorageError>) + Send>;
 
-/// What opening the folder found.
+/// State in which the folder was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// The folder was empty.
@@ -90,17 +90,17 @@ struct Inner {
     recovery: Recovery,
     node_epoch: u32,
     lifecycle: Arc<Lifecycle>,
-    seat: Arc<Seat>,
+    writer: Arc<SharedWriter>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     _guard: Guard,
 }
 
-/// What callers and the storage's threads have in common.
+/// Shared by callers and the storage's threads.
 #[derive(Clone)]
 struct Shared {
     engine: Arc<Engine>,
     options: StorageOptions,
-    parked: Arc<ParkedReads>,
+    resumable: Arc<ResumableReads>,
     commands: CommandQueue,
     catalog: Arc<ArcSwap<Catalog>>,
     failure: Arc<Failure>,
@@ -116,7 +116,7 @@ impl Shared {
         let counters = Arc::new(Counters::default());
         Self {
             engine: Arc::clone(&opened.engine),
-            parked: Arc::default(),
+            resumable: Arc::default(),
             commands: CommandQueue::new(Arc::clone(&counters)),
             catalog: Arc::new(ArcSwap::from_pointee(opened.catalog.catalog.clone())),
             failure: Arc::new(Failure { first: OnceLock::new(), on_fatal }),
@@ -127,10 +127,10 @@ impl Shared {
         }
     }
 
-    fn lifecycle(&self, untouchable: HashSet<Home>) -> Lifecycle {
+    fn lifecycle(&self, untouchable: HashSet<BatchFamily>) -> Lifecycle {
         Lifecycle {
             engine: Arc::clone(&self.engine),
-            parked: Arc::clone(&self.parked),
+            resumable: Arc::clone(&self.resumable),
             options: self.options.clone(),
             catalog: Arc::clone(&self.catalog),
             commands: self.commands.clone(),
@@ -139,15 +139,15 @@ impl Shared {
             current: Arc::clone(&self.current),
             untouchable,
             busy: Mutex::new(()),
-            told_crowded: AtomicBool::new(false),
+            full_disk_logged: AtomicBool::new(false),
         }
     }
 
-    fn housekeeping(&self, chores: Receiver<Chore>) -> Housekeeping {
-        Housekeeping {
+    fn maintenance(&self, tasks: Receiver<MaintenanceTask>) -> Maintenance {
+        Maintenance {
             engine: Arc::clone(&self.engine),
             options: self.options.clone(),
-            chores,
+            tasks,
             commands: self.commands.clone(),
             failure: Arc::clone(&self.failure),
         }
@@ -169,8 +169,8 @@ impl Storage {
     fn start(options: StorageOptions, opened: Opened) -> std::io::Result<Self> {
         let shared = Shared::new(options, &opened);
         let syncs = Arc::new(SyncQueue::default());
-        let (chore_sender, chores) = bounded(QUEUED_CHORES);
-        // Nothing is ever sent: the receiver learns that the writer has ended.
+        let (task_sender, tasks) = bounded(QUEUED_TASKS);
+        // Nothing is ever sent: the channel closes when the writer ends.
         let (alive, ended) = bounded(0);
         let Opened { guard, fence, cluster_id, recovery, untouchable, .. } = opened;
         let node_epoch = opened.catalog.node_epoch;
@@ -179,7 +179,7 @@ impl Storage {
             tail: TailBudget::new(shared.options.tail_bytes),
             options: shared.options.clone(),
             syncs: Arc::clone(&syncs),
-            chores: chore_sender,
+            tasks: task_sender,
             failure: Arc::clone(&shared.failure),
             published: Arc::clone(&shared.catalog),
             catalog: opened.catalog,
@@ -193,24 +193,24 @@ impl Storage {
             group: 0,
             last_write: Instant::now(),
         };
-        let seat = Arc::new(Mutex::new(Some(writer)));
+        let writer = Arc::new(Mutex::new(Some(writer)));
         let lifecycle = Arc::new(shared.lifecycle(untouchable));
-        let housekeeping = shared.housekeeping(chores);
-        let (writing, queue) = (Arc::clone(&seat), shared.commands.clone());
+        let maintenance = shared.maintenance(tasks);
+        let (writing, queue) = (Arc::clone(&writer), shared.commands.clone());
         let (syncing, cleaning, failure) = (shared.clone(), Arc::clone(&lifecycle), &shared.failure);
         let syncer = move || {
-            let Shared { engine, parked, failure, counters, options, .. } = &syncing;
-            sync::run(engine, &syncs, parked, failure, counters, fence, options.flush_interval);
+            let Shared { engine, resumable, failure, counters, options, .. } = &syncing;
+            sync::run(engine, &syncs, resumable, failure, counters, fence, options.flush_interval);
         };
         let threads = vec![
             spawn("storage-writer", failure, move || writer::run(&writing, &queue))?,
             spawn("storage-syncer", failure, syncer)?,
-            spawn("storage-chores", failure, move || housekeeping.run())?,
+            spawn("storage-tasks", failure, move || maintenance.run())?,
             spawn("storage-cleaner", failure, move || cleaning.run(&ended))?,
         ];
         let threads = Mutex::new(threads);
         let inner =
-            Inner { shared, cluster_id, recovery, node_epoch, lifecycle, seat, threads, _guard: guard };
+            Inner { shared, cluster_id, recovery, node_epoch, lifecycle, writer, threads, _guard: guard };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -224,12 +224,12 @@ impl Storage {
         self.inner.node_epoch
     }
 
-    /// How many records the write-ahead log ever took, of whatever kind; it rises with every write.
-    pub fn log_position(&self) -> u64 {
+    /// Number of records that RocksDB ever took, of any kind; it rises with every write.
+    pub fn sequence_number(&self) -> u64 {
         self.inner.shared.engine.sequence()
     }
 
-    /// What opening the folder found.
+    /// State in which the folder was found.
     pub fn recovery(&self) -> Recovery {
         self.inner.recovery
     }
@@ -241,21 +241,21 @@ impl Storage {
 
     /// Creates topics, each or not at all; durable before `done`.
     pub fn create_topics(&self, topics: Vec<NewTopic>, done: Done<Vec<Result<Arc<Topic>, CatalogError>>>) {
-        self.send(Command::Catalog(CatalogChange::Create(topics, done)));
+        self.send(WriteCommand::Catalog(CatalogChange::Create(topics, done)));
     }
 
     /// Deletes topics with all that they hold; durable before `done`.
     pub fn delete_topics(&self, ids: Vec<Uuid>, done: Done<Vec<Result<(), CatalogError>>>) {
-        self.send(Command::Catalog(CatalogChange::Delete(ids, done)));
+        self.send(WriteCommand::Catalog(CatalogChange::Delete(ids, done)));
     }
 
-    /// Gives topics more partitions, so many in total; durable before `done`.
+    /// Gives topics more partitions; the counts are totals. Durable before `done`.
     pub fn create_partitions(
         &self,
         counts: Vec<(Uuid, u32)>,
         done: Done<Vec<Result<Arc<Topic>, CatalogError>>>,
     ) {
-        self.send(Command::Catalog(CatalogChange::CreatePartitions(counts, done)));
+        self.send(WriteCommand::Catalog(CatalogChange::CreatePartitions(counts, done)));
     }
 
     /// Changes topics' configs, each or not at all; durable before `done`. A change worked out from configs that are not
@@ -265,30 +265,31 @@ impl Storage {
         changes: Vec<ConfigsChange>,
         done: Done<Vec<Result<Arc<Topic>, CatalogError>>>,
     ) {
-        self.send(Command::Catalog(CatalogChange::AlterConfigs(changes, done)));
+        self.send(WriteCommand::Catalog(CatalogChange::AlterConfigs(changes, done)));
     }
 
-    /// Appends batches in the order of the calls; `done` hears when [`AppendRequest::acks`] is kept. A small request that
+    /// Appends batches in the order of the calls; `done` is called once they are as safe as [`AppendRequest::acks`]
+    /// asks. A small request that
     /// finds the writer free is handed to the operating system before this returns (ADR 4), which may take as long as a
     /// flush holds up writes.
     pub fn append(&self, request: AppendRequest, done: Done<Vec<AppendResult>>) {
-        self.send(Command::Append(request.into(), done));
+        self.send(WriteCommand::Append(request.into(), done));
     }
 
     /// A producer id that was never given before, not even by a process that crashed.
     pub fn allocate_producer_id(&self, done: Done<i64>) {
-        self.send(Command::ProducerId(done));
+        self.send(WriteCommand::ProducerId(done));
     }
 
     /// Writes coordinator records: all or none, in the order of the calls, durable before `done`.
     pub fn write_coordinator(&self, records: Vec<CoordinatorRecord>, done: Done<()>) {
-        self.send(Command::Coordinator(records, done));
+        self.send(WriteCommand::Coordinator(records, done));
     }
 
     /// All coordinator records, in key order. Blocks on the disk.
     ///
     /// # Errors
-    /// The disk failed or lied.
+    /// The disk failed, or holds damaged data.
     pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
         coordinator_log::records(&self.inner.shared.engine)
     }
@@ -298,7 +299,7 @@ impl Storage {
     pub fn write_configs(&self, configs: ResourceConfigs, done: Done<Result<(), TooLarge>>) {
         match config_log::record(configs) {
             Ok(record) => {
-                self.send(Command::Configs(record, Box::new(|durable| done(durable.map(Ok)))));
+                self.send(WriteCommand::Configs(record, Box::new(|durable| done(durable.map(Ok)))));
             }
             Err(too_large) => done(Ok(Err(too_large))),
         }
@@ -332,7 +333,7 @@ impl Storage {
         from: i64,
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
-        read::read(&self.inner.shared.engine, &self.inner.shared.parked, partition, from, limits)
+        read::read(&self.inner.shared.engine, &self.inner.shared.resumable, partition, from, limits)
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.
@@ -368,25 +369,26 @@ impl Storage {
         self.inner.lifecycle.delete_records(below)
     }
 
-    /// Does now what a thread does from time to time: deletes what retention lets go and gives back the space of what is
-    /// dead. Blocks on the disk.
+    /// Does now what a thread does from time to time: deletes old records by retention and compaction, and frees dead space.
+    /// Blocks on the disk.
     ///
     /// # Errors
-    /// The disk failed or lied.
+    /// The disk failed, or holds damaged data.
     pub fn tend_logs(&self) -> Result<(), StorageError> {
         self.inner.lifecycle.tend(true)
     }
 
-    /// What the storage did since it was opened, and what it holds. Asks RocksDB for a number of each generation.
+    /// Work since the folder was opened, and present sizes. Asks RocksDB for the size of each generation.
     pub fn metrics(&self) -> StorageMetrics {
         let Shared { engine, options, counters, commands, .. } = &self.inner.shared;
         let generations = engine.generations();
-        let held = generations.iter().map(|number| engine.held_bytes(Home::Generation(*number)));
+        let held = generations.iter().map(|number| engine.held_bytes(BatchFamily::Generation(*number)));
         StorageMetrics {
             queue_depth: commands.len() as u64,
             generations: generations.len() as u64,
+            // A size that RocksDB does not tell is left out.
             generation_bytes: held.sum::<Result<u64, StorageError>>().ok(),
-            settled_bytes: engine.held_bytes(Home::Settled).ok(),
+            settled_bytes: engine.held_bytes(BatchFamily::Settled).ok(),
             ..counters.snapshot((options.clock)())
         }
     }
@@ -402,8 +404,9 @@ impl Storage {
             return Ok(());
         }
         let (sender, closed) = bounded(1);
-        let done: Done<()> = Box::new(move |outcome| sender.send(outcome).unwrap_or_default());
-        self.send(Command::Close(done));
+        // The receiver below lives until the answer is there.
+        let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
+        self.send(WriteCommand::Close(done));
         let outcome = closed.recv().unwrap_or(Err(StorageError::Stopped));
         for thread in threads {
             if thread.join().is_err() {
@@ -411,15 +414,15 @@ impl Storage {
             }
         }
         outcome?;
-        self.inner.shared.parked.clear();
+        self.inner.shared.resumable.clear();
         self.inner.shared.engine.flush()?;
         self.inner.shared.engine.stop_background_work();
         self.inner.shared.failure.get().map_or(Ok(()), Err)
     }
 
-    fn send(&self, command: Command) {
+    fn send(&self, command: WriteCommand) {
         let left = match command.is_small() {
-            true => writer::write_here(&self.inner.seat, &self.inner.shared.commands, command).err(),
+            true => writer::write_here(&self.inner.writer, &self.inner.shared.commands, command).err(),
             false => Some(command),
         };
         if let Some(command) = left {
@@ -436,6 +439,10 @@ fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<thread::JoinHandle<()>> {
     let failure = Arc::clone(failure);
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place in this crate that starts threads; close joins them"
+    )]
     thread::Builder::new().name(name.into()).spawn(move || {
         if panic::catch_unwind(AssertUnwindSafe(body)).is_err() {
             failure.set(&StorageError::Panicked { thread: name });

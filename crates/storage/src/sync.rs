@@ -1,6 +1,6 @@
 //! The syncing thread: one fdatasync covers everything written since the last one, while the writer goes on.
 //!
-//! After it, in the order of the write groups: high watermarks rise, then those who asked for durability are answered.
+//! After it, in the order of the write groups: high watermarks rise, then callers that asked for durability are answered.
 
 use std::{
     sync::Arc,
@@ -10,14 +10,14 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    Partition, StorageError, engine::Engine, fence::Fence, metrics::Counters, parked::ParkedReads,
+    Partition, StorageError, engine::Engine, fence::Fence, metrics::Counters, resumable::ResumableReads,
     storage::Failure,
 };
 
 /// Runs once the group is on the disk, or with the error that stopped everything.
 pub(crate) type AfterSync = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
 
-/// What a write group wants done once it is on the disk.
+/// Work to do once a write group is on the disk.
 pub(crate) struct SyncGroup {
     pub(crate) number: u64,
     /// Partitions with batches that are invisible until then.
@@ -41,7 +41,7 @@ pub(crate) struct SyncQueue {
 }
 
 impl SyncQueue {
-    /// A group that nobody waits for was written.
+    /// A group that no caller waits for was written.
     pub(crate) fn mark_dirty(&self) {
         let mut queue = self.queue.lock();
         if !queue.dirty {
@@ -63,7 +63,7 @@ impl SyncQueue {
         self.changed.notify_one();
     }
 
-    /// Waits for groups, or for the interval to pass over data that nobody waits for. `None`: closed, nothing left.
+    /// Waits for groups, or for the interval to pass if data was written that no caller waits for. `None`: closed and empty.
     fn next(&self, interval: Duration) -> Option<Vec<SyncGroup>> {
         let mut queue = self.queue.lock();
         loop {
@@ -84,11 +84,11 @@ impl SyncQueue {
     }
 }
 
-/// The thread's whole life.
+/// Runs on its own thread until the queue is closed.
 pub(crate) fn run(
     engine: &Engine,
     queue: &SyncQueue,
-    parked: &ParkedReads,
+    resumable: &ResumableReads,
     failure: &Failure,
     counters: &Counters,
     mut fence: Fence,
@@ -96,8 +96,8 @@ pub(crate) fn run(
 ) {
     while let Some(groups) = queue.next(interval) {
         let sequence = engine.sequence();
-        // Where data was written, these hold memtables.
-        parked.expire();
+        // They keep memtables in memory.
+        resumable.expire();
         let synced = match failure.get() {
             Some(error) => Err(error),
             None => {

@@ -38,14 +38,14 @@ impl Tail {
         }
     }
 
-    /// Lets go of the batches that lie wholly below `offset`: they are deleted, or something else is left of them.
+    /// Drops the batches that lie wholly below `offset`: they were deleted or rewritten.
     pub(crate) fn purge(&mut self, offset: i64) {
         let purged = self.batches.partition_point(|batch| batch.next_offset <= offset);
         self.batches.drain(..purged);
         self.purged += purged;
     }
 
-    /// Whole batches from the one that holds `from`, all below `end`; `None` if the tail starts behind `from`.
+    /// Whole batches from the one that holds `from`, all below `end`; `None` if the tail starts after `from`.
     pub(crate) fn read(&self, from: i64, end: i64, limits: ReadLimits) -> Option<Vec<Bytes>> {
         if self.batches.front()?.base_offset > from {
             return None;
@@ -62,7 +62,7 @@ impl Tail {
     }
 }
 
-/// How much a read may still take.
+/// Room that a read has left.
 pub(crate) struct Room {
     left: usize,
     first_is_free: bool,
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn shows_nothing_at_or_behind_the_end() {
+    fn shows_nothing_at_or_after_the_end() {
         assert_eq!(tail().read(10, 16, limits(100, false)).unwrap().len(), 2);
         assert_eq!(tail().read(19, 19, limits(100, false)).unwrap().len(), 0);
     }
 
     #[test]
-    fn stops_at_the_byte_limit_but_for_a_first_batch_asked_for() {
+    fn stops_at_the_byte_limit_except_for_a_first_batch_that_must_be_returned() {
         assert_eq!(tail().read(10, 100, limits(25, false)).unwrap().len(), 2);
         assert_eq!(tail().read(10, 100, limits(5, false)).unwrap().len(), 0);
         assert_eq!(tail().read(10, 100, limits(5, true)).unwrap().len(), 1);

@@ -1,7 +1,6 @@
-//! Everything that one WriteBatch brings about, collected while it is built.
+//! One WriteBatch and its effects, collected while it is built.
 //!
-//! Who collects what is in the writer and in the rooms whose changes it writes; writing it, and publishing what follows
-//! from it, are the writer's.
+//! The writer and the modules whose changes it writes add to it; the writer writes it and publishes the effects.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,23 +10,23 @@ use crate::{
     Partition, PartitionNumber, Purpose, StorageError,
     engine::{Engine, Family},
     generation::Extent,
-    index::CompleteStretch,
-    keys::{self, ExtentRecord, GenerationNumber, Home},
+    index::CompleteInterval,
+    keys::{self, BatchFamily, ExtentRecord, GenerationNumber},
     metrics::BytesByPurpose,
     partition::Written,
     sync::AfterSync,
 };
 
-/// See the module.
+/// A WriteBatch with its effects.
 pub(crate) struct WriteGroup<'e> {
     pub(crate) batch: WriteBatch,
     generation: Family<'e>,
     settled: Family<'e>,
     state: Family<'e>,
-    /// Where its batches go.
+    /// The generation that takes its batches.
     pub(crate) current: GenerationNumber,
     pub(crate) now_ms: i64,
-    /// For how long the folder was open: what retention goes by.
+    /// Time for which the folder was open: the clock of retention.
     pub(crate) open_ms: u64,
     pub(crate) written: Vec<(Arc<Partition>, Written)>,
     /// Producers whose state changed: written once a group.
@@ -41,8 +40,8 @@ pub(crate) struct WriteGroup<'e> {
     counted: usize,
     pub(crate) extents_added: Vec<(PartitionNumber, Extent)>,
     pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
-    /// Partitions whose stretch was completed by its age.
-    pub(crate) stretches: Vec<Arc<Partition>>,
+    /// Partitions whose interval was completed by its age.
+    pub(crate) intervals: Vec<Arc<Partition>>,
     pub(crate) catalog_changed: bool,
     pub(crate) after_write: Vec<AfterSync>,
     pub(crate) after_sync: Vec<AfterSync>,
@@ -61,8 +60,8 @@ impl<'e> WriteGroup<'e> {
         Ok(Self {
             counted: batch.size_in_bytes(),
             batch,
-            generation: engine.family(Home::Generation(current)).ok_or_else(missing)?,
-            settled: engine.family(Home::Settled).ok_or_else(missing)?,
+            generation: engine.family(BatchFamily::Generation(current)).ok_or_else(missing)?,
+            settled: engine.family(BatchFamily::Settled).ok_or_else(missing)?,
             state: engine.state()?,
             current,
             now_ms,
@@ -74,14 +73,14 @@ impl<'e> WriteGroup<'e> {
             bytes: BytesByPurpose::default(),
             extents_added: Vec::new(),
             extents_removed: Vec::new(),
-            stretches: Vec::new(),
+            intervals: Vec::new(),
             catalog_changed: false,
             after_write: Vec::new(),
             after_sync: Vec::new(),
         })
     }
 
-    /// What was added since the last call was for this purpose.
+    /// Counts the bytes added since the last call for this purpose.
     pub(crate) fn count_bytes(&mut self, purpose: Purpose) {
         let length = self.batch.size_in_bytes();
         self.bytes[purpose as usize] += (length - self.counted) as u64;
@@ -90,14 +89,14 @@ impl<'e> WriteGroup<'e> {
 
     pub(crate) fn put_batch(
         &mut self,
-        home: Home,
+        family: BatchFamily,
         partition: PartitionNumber,
         base_offset: i64,
         bytes: &[u8],
     ) {
-        let family = match home {
-            Home::Settled => &self.settled,
-            Home::Generation(_) => &self.generation,
+        let family = match family {
+            BatchFamily::Settled => &self.settled,
+            BatchFamily::Generation(_) => &self.generation,
         };
         self.batch.put_cf(family, keys::batch(partition, base_offset), bytes);
         self.appended_bytes += bytes.len();
@@ -122,12 +121,12 @@ impl<'e> WriteGroup<'e> {
     }
 
     pub(crate) fn put_extent(&mut self, partition: &Partition, extent: Extent) {
-        let record = ExtentRecord { home: extent.home, position: extent.position };
+        let record = ExtentRecord { family: extent.family, position: extent.position };
         self.put_state(keys::extent(partition.number(), extent.base_offset), record.encode());
         self.extents_added.push((partition.number(), extent));
     }
 
-    pub(crate) fn put_stretch(&mut self, partition: PartitionNumber, complete: CompleteStretch) {
+    pub(crate) fn put_interval(&mut self, partition: PartitionNumber, complete: CompleteInterval) {
         let ((max_timestamp, start_offset), record) = complete;
         self.put_state(keys::time_index(partition, max_timestamp, start_offset), record.encode());
     }
@@ -140,13 +139,13 @@ impl<'e> WriteGroup<'e> {
         self.batch.delete_cf(&self.state, key);
     }
 
-    /// The partition is gone: what this group was to remember of its producers goes with it.
+    /// The partition is deleted: the states of its producers are not written.
     pub(crate) fn forget_producers(&mut self, partition: PartitionNumber) {
         self.producers.retain(|(number, _), _| *number != partition);
     }
 
     pub(crate) fn delete_state_prefix(&mut self, prefix: &[u8]) {
-        self.delete_state_range(prefix, &keys::behind(prefix));
+        self.delete_state_range(prefix, &keys::after_prefix(prefix));
     }
 
     /// Deletes the keys that are ≥ `from` and < `to`.

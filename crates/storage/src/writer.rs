@@ -1,9 +1,9 @@
 //! The writer: one place through which every change goes, in the order it was asked for. It has a thread of its own; a small
-//! append that finds it free is written by whoever asks (ADR 4).
+//! append that finds it free is written by the caller's thread (ADR 4).
 //!
 //! It drains its queue, gives offsets, checks sequences, builds one WriteBatch over all partitions and records, writes it,
-//! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all that queued up
-//! meanwhile, and a slow sync holds up nobody who did not ask for it.
+//! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all commands that were
+//! queued meanwhile, and a slow sync only holds up callers that asked for it.
 
 use std::{
     convert::Infallible,
@@ -28,8 +28,8 @@ use crate::{
     config_log::KeyValue,
     engine::Engine,
     generation::Generations,
-    housekeeping::{self, Chore},
     keys::{self, GenerationNumber, GenerationRecord, NodeKey},
+    maintenance::{self, MaintenanceTask},
     metrics::{Counters, Purpose},
     options::OpenClock,
     partition::Written,
@@ -42,18 +42,18 @@ use crate::{
     write_group::WriteGroup,
 };
 
-/// Bytes of batches after which a group is written even if more is queued: what was just copied into it is copied twice
-/// more, into the log and the memtable, and should still be in the core's cache.
+/// Bytes of batches after which a group is written even if more is queued: they are copied twice more, into the log and the
+/// memtable, and should still be in the core's cache.
 const GROUP_BYTES: usize = 448 << 10;
 /// Room for the batch that a group ends with, and for keys and records.
 const GROUP_SLACK: usize = 128 << 10;
-/// Commands after which it is.
+/// Commands after which a group is written.
 const GROUP_COMMANDS: usize = 1024;
 /// Bytes of batches that a caller may write itself.
 const SMALL_BYTES: usize = 16 << 10;
-/// Coordinators' records that it may.
+/// Coordinators' records that a caller may write itself.
 const SMALL_RECORDS: usize = 16;
-/// A caller writes only if nothing was written for so long: commands that come faster share a group, which costs less.
+/// A caller writes only if nothing was written for this time: commands that arrive faster share a group, which costs less.
 const QUIET: Duration = Duration::from_micros(100);
 /// How often an idle writer looks at its generation's age.
 const IDLE: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ const IDLE: Duration = Duration::from_secs(60);
 const PRODUCER_ID_BLOCK: i64 = 1000;
 
 /// One thing to write.
-pub(crate) enum Command {
+pub(crate) enum WriteCommand {
     Append(OwnedRequest, Done<Vec<AppendResult>>),
     Coordinator(Vec<CoordinatorRecord>, Done<()>),
     Configs(KeyValue, Done<()>),
@@ -73,27 +73,27 @@ pub(crate) enum Command {
     },
     /// Let logs begin later; answers with where they do begin.
     MoveLogStarts(Vec<LogStartMove>, Done<Vec<i64>>),
-    /// End the open stretches of these partitions, if what lies in them was appended before this time, ms of the folder's
+    /// End the open intervals of these partitions, if what lies in them was appended before this time, ms of the folder's
     /// time open.
-    CompleteStretches {
+    CompleteIntervals {
         partitions: Vec<Arc<Partition>>,
         before_ms: u64,
         done: Done<()>,
     },
-    /// Most of this generation is dead.
-    WearOut(GenerationNumber),
-    /// Copy what lives in a worn-out generation.
+    /// Most of this generation is dead: replace it by a successor.
+    SealSoon(GenerationNumber),
+    /// Copy living batches of a generation that is mostly dead.
     Settle(Settlement, Done<()>),
-    /// Write what is left of a compacted log.
+    /// Write the batches that compaction kept.
     Clean(CleaningStep, Done<()>),
     /// The family of this generation exists: appends may go there.
     GenerationReady(GenerationNumber),
-    /// Write the clean mark behind everything else, then end.
+    /// Write the clean mark after everything else, then end.
     Close(Done<()>),
 }
 
-impl Command {
-    /// Whether it is written so quickly that the caller may do it.
+impl WriteCommand {
+    /// It is written so quickly that the caller's thread may do it.
     pub(crate) fn is_small(&self) -> bool {
         match self {
             Self::Append(request, _) => request.bytes() <= SMALL_BYTES,
@@ -107,7 +107,7 @@ impl Command {
         if matches!(self, Self::Append(..)) && !self.is_small() { GROUP_BYTES + GROUP_SLACK } else { 0 }
     }
 
-    /// What the bytes that it adds to its group are for.
+    /// Purpose of the bytes that it adds to its group.
     fn purpose(&self) -> Purpose {
         match self {
             Self::Append(..) => Purpose::Produce,
@@ -118,14 +118,14 @@ impl Command {
             Self::ProducerId(_)
             | Self::ExpireProducers { .. }
             | Self::MoveLogStarts(..)
-            | Self::CompleteStretches { .. }
-            | Self::WearOut(_)
+            | Self::CompleteIntervals { .. }
+            | Self::SealSoon(_)
             | Self::GenerationReady(_)
-            | Self::Close(_) => Purpose::Housekeeping,
+            | Self::Close(_) => Purpose::Maintenance,
         }
     }
 
-    /// What follows must see what this did, which it does once the group is written.
+    /// Later commands must see its effects, which take place once the group is written.
     fn ends_its_group(&self) -> bool {
         matches!(self, Self::Close(_) | Self::Settle(..) | Self::Clean(..))
     }
@@ -136,7 +136,7 @@ pub(crate) struct Writer {
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: StorageOptions,
     pub(crate) syncs: Arc<SyncQueue>,
-    pub(crate) chores: Sender<Chore>,
+    pub(crate) tasks: Sender<MaintenanceTask>,
     pub(crate) failure: Arc<Failure>,
     pub(crate) published: Arc<ArcSwap<Catalog>>,
     pub(crate) catalog: CatalogWriter,
@@ -145,9 +145,9 @@ pub(crate) struct Writer {
     pub(crate) producer_ids_end: i64,
     pub(crate) tail: TailBudget,
     pub(crate) open_clock: Arc<OpenClock>,
-    /// The generation that takes appends, for others to see.
+    /// The generation that takes appends, as other threads see it.
     pub(crate) current: Arc<AtomicU32>,
-    /// Tells by its end that the writer has ended.
+    /// Its end tells the cleaner that the writer has ended.
     pub(crate) _alive: Sender<Infallible>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) group: u64,
@@ -155,39 +155,45 @@ pub(crate) struct Writer {
     pub(crate) last_write: Instant,
 }
 
-/// Where the writer sits: whoever has the lock writes. Empty once the storage is closed.
-pub(crate) type Seat = Mutex<Option<Writer>>;
+/// The writer: the thread that holds the lock writes. `None` after the storage is closed.
+pub(crate) type SharedWriter = Mutex<Option<Writer>>;
 
-/// The writer's thread, whose whole life this is: ends on [`Command::Close`].
-pub(crate) fn run(seat: &Seat, commands: &CommandQueue) {
+/// Runs on the writer's own thread; ends on [`WriteCommand::Close`].
+pub(crate) fn run(shared: &SharedWriter, commands: &CommandQueue) {
     loop {
-        // Only looks: a command leaves the queue under the lock, so that nobody who has it overtakes one.
+        // The command stays in the queue until the lock is held: a caller that writes itself must not overtake it.
         let idle = !commands.wait(IDLE);
-        let mut seat = seat.lock();
-        let Some(writer) = seat.as_mut() else { return };
+        let mut owned = shared.lock();
+        // The storage is closed.
+        let Some(writer) = owned.as_mut() else { return };
         if idle {
             writer.ask_for_successor();
         }
-        // A roll changes the family that a group writes to: what was taken and found no place begins the next group.
+        // A roll changes the family that a group writes to: a command that was taken and is not part of a group begins the
+        // next one.
         let mut next = commands.take();
         while let Some(command) = next {
-            let closing = matches!(command, Command::Close(_));
+            let closing = matches!(command, WriteCommand::Close(_));
             next = writer.write(command, Some(commands));
             if closing {
                 writer.syncs.close();
-                *seat = None;
-                drop(seat);
+                *owned = None;
+                drop(owned);
                 return commands.close();
             }
         }
     }
 }
 
-/// Writes on the caller's thread what would otherwise cost two switches between threads, if the writer is free, nobody
-/// waits for it, and commands are few. Gives the command back if not.
-pub(crate) fn write_here(seat: &Seat, commands: &CommandQueue, command: Command) -> Result<(), Command> {
-    let Some(mut seat) = seat.try_lock() else { return Err(command) };
-    let Some(writer) = seat.as_mut() else {
+/// Writes on the caller's thread, which saves two switches between threads, if the writer is free, its queue is empty, and
+/// commands are few. Otherwise returns the command.
+pub(crate) fn write_here(
+    shared: &SharedWriter,
+    commands: &CommandQueue,
+    command: WriteCommand,
+) -> Result<(), WriteCommand> {
+    let Some(mut owned) = shared.try_lock() else { return Err(command) };
+    let Some(writer) = owned.as_mut() else {
         refuse(command);
         return Ok(());
     };
@@ -203,12 +209,12 @@ pub(crate) fn write_here(seat: &Seat, commands: &CommandQueue, command: Command)
 
 impl Writer {
     /// Writes `first` and what else is in the queue; returns a command that must start a group of its own.
-    fn write(&mut self, first: Command, others: Option<&CommandQueue>) -> Option<Command> {
+    fn write(&mut self, first: WriteCommand, others: Option<&CommandQueue>) -> Option<WriteCommand> {
         if self.failure.get().is_some() {
             refuse(first);
             return None;
         }
-        let closing = matches!(first, Command::Close(_));
+        let closing = matches!(first, WriteCommand::Close(_));
         let put_back = self.write_group(first, others).unwrap_or_else(|error| {
             self.failure.set(&error);
             None
@@ -222,13 +228,13 @@ impl Writer {
 
     fn write_group(
         &mut self,
-        first: Command,
+        first: WriteCommand,
         others: Option<&CommandQueue>,
-    ) -> Result<Option<Command>, StorageError> {
+    ) -> Result<Option<WriteCommand>, StorageError> {
         let take = || others.and_then(CommandQueue::take);
         let engine = Arc::clone(&self.engine);
         let now_ms = (self.options.clock)();
-        if let Command::GenerationReady(number) = first {
+        if let WriteCommand::GenerationReady(number) = first {
             tracing::debug!(generation = number.0, "appends go to a new generation");
             self.generations.roll(number, now_ms);
             self.current.store(number.0, Ordering::Release);
@@ -254,12 +260,12 @@ impl Writer {
                 break;
             }
             next = take();
-            if matches!(next, Some(Command::GenerationReady(_) | Command::Close(_))) {
+            if matches!(next, Some(WriteCommand::GenerationReady(_) | WriteCommand::Close(_))) {
                 break;
             }
         }
-        // What was taken from the queue and found no room in this group begins the next one, also after a failure: it is
-        // still to be answered.
+        // A command that was taken and is not part of this group begins the next one, also after a failure: it must be
+        // answered.
         self.commit(&engine, group).unwrap_or_else(|error| self.failure.set(&error));
         Ok(next)
     }
@@ -273,7 +279,7 @@ impl Writer {
         }
         group.count_bytes(Purpose::Produce);
         self.give_up_empty_generations(&mut group);
-        group.count_bytes(Purpose::Housekeeping);
+        group.count_bytes(Purpose::Maintenance);
         if group.catalog_changed {
             let (published, catalog) = (Arc::clone(&self.published), Arc::new(self.catalog.catalog.clone()));
             let publish =
@@ -283,7 +289,7 @@ impl Writer {
                 FlushPolicy::Os => group.after_write.insert(0, Box::new(publish)),
             }
         }
-        let WriteGroup { batch, written, stretches, records, bytes, after_write, after_sync, .. } = group;
+        let WriteGroup { batch, written, intervals, records, bytes, after_write, after_sync, .. } = group;
         let (wrote, started) = (!batch.is_empty(), Instant::now());
         if wrote && let Err(error) = engine.write(batch) {
             for after in after_write.into_iter().chain(after_sync) {
@@ -295,9 +301,9 @@ impl Writer {
             self.counters.group_written(records, &bytes, started.elapsed());
         }
         let partitions = self.publish(written);
-        for partition in stretches {
-            let stretch = partition.append.lock().stretch;
-            partition.set_stretch(stretch);
+        for partition in intervals {
+            let interval = partition.append.lock().interval;
+            partition.set_interval(interval);
         }
         if !partitions.is_empty() || !after_sync.is_empty() {
             self.syncs.push(SyncGroup { number: self.group, partitions, after: after_sync });
@@ -326,10 +332,10 @@ impl Writer {
         awaiting
     }
 
-    fn apply(&mut self, group: &mut WriteGroup<'_>, command: Command) {
+    fn apply(&mut self, group: &mut WriteGroup<'_>, command: WriteCommand) {
         match command {
-            Command::Append(request, done) => self.append(group, request, done),
-            Command::Coordinator(records, done) => {
+            WriteCommand::Append(request, done) => self.append(group, request, done),
+            WriteCommand::Coordinator(records, done) => {
                 for CoordinatorRecord { key, value } in records {
                     match value {
                         Some(value) => group.put_state(keys::coordinator(&key), value),
@@ -338,43 +344,43 @@ impl Writer {
                 }
                 self.after_durable(group, done);
             }
-            Command::Configs((key, value), done) => {
+            WriteCommand::Configs((key, value), done) => {
                 match value {
                     Some(value) => group.put_state(key, value),
                     None => group.delete_state(key),
                 }
                 self.after_durable(group, done);
             }
-            Command::Catalog(change) => self.change_catalog(group, change),
-            Command::ProducerId(done) => {
+            WriteCommand::Catalog(change) => self.change_catalog(group, change),
+            WriteCommand::ProducerId(done) => {
                 let id = self.take_producer_id(group);
                 self.after_durable(group, Box::new(move |durable| done(durable.map(|()| id))));
             }
-            Command::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
-            Command::MoveLogStarts(moves, done) => {
+            WriteCommand::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
+            WriteCommand::MoveLogStarts(moves, done) => {
                 let starts: Vec<i64> =
                     moves.iter().map(|each| retention::move_log_start(group, each)).collect();
                 // Under every flush policy: what is deleted must not come back, as it may be gone.
                 group.after_sync.push(Box::new(move |durable| done(durable.map(|()| starts))));
             }
-            Command::CompleteStretches { partitions, before_ms, done } => {
-                complete_stretches(group, &partitions, before_ms);
+            WriteCommand::CompleteIntervals { partitions, before_ms, done } => {
+                complete_intervals(group, &partitions, before_ms);
                 group.after_write.push(done);
             }
-            Command::WearOut(number) => self.generations.wear_out(number),
-            Command::Settle(settlement, done) => {
+            WriteCommand::SealSoon(number) => self.generations.seal_soon(number),
+            WriteCommand::Settle(settlement, done) => {
                 settlement.apply(group);
                 group.after_write.push(done);
             }
-            Command::Clean(step, done) => {
+            WriteCommand::Clean(step, done) => {
                 step.apply(group);
                 group.after_write.push(done);
             }
-            Command::GenerationReady(number) => {
+            WriteCommand::GenerationReady(number) => {
                 let record = GenerationRecord { created_ms: group.now_ms };
                 group.put_state(keys::generation(number), record.encode());
             }
-            Command::Close(done) => {
+            WriteCommand::Close(done) => {
                 group.put_state(keys::node(NodeKey::Clean), [1]);
                 group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
                 // Under every flush policy: a clean stop leaves nothing to the operating system.
@@ -441,10 +447,10 @@ impl Writer {
         }
         for number in self.generations.extents_removed(&group.extents_removed) {
             group.delete_state(keys::generation(number));
-            let (chores, engine) = (self.chores.clone(), Arc::clone(&self.engine));
+            let (tasks, engine) = (self.tasks.clone(), Arc::clone(&self.engine));
             let drop_it = move |durable: Result<(), StorageError>| {
                 // Left undone, the next start does it.
-                if durable.is_ok() && !housekeeping::ask(&chores, &engine, Chore::Drop(number)) {
+                if durable.is_ok() && !maintenance::ask(&tasks, &engine, MaintenanceTask::Drop(number)) {
                     tracing::debug!(generation = number.0, "dropped at the next start");
                 }
             };
@@ -476,7 +482,7 @@ impl Writer {
     fn ask_for_successor(&mut self) {
         let StorageOptions { clock, generation_bytes, generation_age, .. } = &self.options;
         if let Some(number) = self.generations.wanted(clock(), *generation_bytes, *generation_age)
-            && !housekeeping::ask(&self.chores, &self.engine, Chore::Prepare(number))
+            && !maintenance::ask(&self.tasks, &self.engine, MaintenanceTask::Prepare(number))
         {
             tracing::debug!("no successor for the current generation yet");
             self.generations.successor_refused();
@@ -484,34 +490,40 @@ impl Writer {
     }
 }
 
-fn complete_stretches(group: &mut WriteGroup<'_>, partitions: &[Arc<Partition>], before_ms: u64) {
+fn complete_intervals(group: &mut WriteGroup<'_>, partitions: &[Arc<Partition>], before_ms: u64) {
     for partition in partitions.iter().filter(|partition| !partition.is_deleted()) {
         let mut state = partition.append.lock();
-        if let Some(complete) = state.stretch.complete_older(before_ms) {
-            group.put_stretch(partition.number(), complete);
-            group.stretches.push(Arc::clone(partition));
+        if let Some(complete) = state.interval.complete_older(before_ms) {
+            group.put_interval(partition.number(), complete);
+            group.intervals.push(Arc::clone(partition));
         }
     }
     group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
 }
 
 /// Answers that the storage is stopped.
-pub(crate) fn refuse(command: Command) {
+pub(crate) fn refuse(command: WriteCommand) {
     let error = StorageError::Stopped;
     match command {
-        Command::Append(_, done) => done(Err(error)),
-        Command::Coordinator(_, done) | Command::Configs(_, done) | Command::Close(done) => done(Err(error)),
-        Command::ProducerId(done) => done(Err(error)),
-        Command::Catalog(
+        WriteCommand::Append(_, done) => done(Err(error)),
+        WriteCommand::Coordinator(_, done) | WriteCommand::Configs(_, done) | WriteCommand::Close(done) => {
+            done(Err(error))
+        }
+        WriteCommand::ProducerId(done) => done(Err(error)),
+        WriteCommand::Catalog(
             CatalogChange::Create(_, done)
             | CatalogChange::CreatePartitions(_, done)
             | CatalogChange::AlterConfigs(_, done),
         ) => done(Err(error)),
-        Command::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
-        Command::MoveLogStarts(_, done) => done(Err(error)),
-        Command::Settle(_, done) | Command::Clean(_, done) | Command::CompleteStretches { done, .. } => {
+        WriteCommand::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
+        WriteCommand::MoveLogStarts(_, done) => done(Err(error)),
+        WriteCommand::Settle(_, done)
+        | WriteCommand::Clean(_, done)
+        | WriteCommand::CompleteIntervals { done, .. } => {
             done(Err(error));
         }
-        Command::ExpireProducers { .. } | Command::GenerationReady(_) | Command::WearOut(_) => {}
+        WriteCommand::ExpireProducers { .. }
+        | WriteCommand::GenerationReady(_)
+        | WriteCommand::SealSoon(_) => {}
     }
 }

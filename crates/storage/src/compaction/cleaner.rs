@@ -1,4 +1,4 @@
-//! What is indexed of a batch, and what is left of it: Kafka's `Cleaner.buildOffsetMap` and `Cleaner.cleanInto`.
+//! Indexes the keys of a batch, and removes its superseded records: Kafka's `Cleaner.buildOffsetMap` and `Cleaner.cleanInto`.
 
 use std::{io, sync::Arc};
 
@@ -17,14 +17,14 @@ pub(crate) enum Indexed {
     Full,
 }
 
-/// What is left of a batch.
+/// Outcome for a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cleaned {
-    /// All of it, as it is.
+    /// It stays as it is.
     Keep,
-    /// Nothing.
+    /// It is removed.
     Remove,
-    /// This, at the same base offset.
+    /// This takes its place, at the same base offset.
     Replace(Bytes),
 }
 
@@ -39,13 +39,13 @@ pub(crate) enum CleaningError {
     Compression(Arc<io::Error>),
 }
 
-/// What holds for all batches of one cleaning.
+/// Rules for all batches of one cleaning.
 pub(crate) struct CleaningRules<'a> {
     /// The time, ms; on the same clock as all horizons before.
     pub(crate) now_ms: i64,
     /// `delete.retention.ms` of the topic.
     pub(crate) delete_retention_ms: i64,
-    /// Whether a batch that lost its records must leave its header. It must where the header holds something that is
+    /// Decides if the header of a batch stays that lost all its records. It must where the header holds something that is
     /// nowhere else: the newest sequence or epoch of a live producer, the log's last offset.
     pub(crate) retain_empty: &'a dyn Fn(&BatchHeader) -> bool,
 }

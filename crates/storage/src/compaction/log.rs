@@ -1,8 +1,7 @@
-//! One partition through a cleaning: reads its batches, writes what is left of them into the settled family.
+//! Cleans one partition: reads its batches, writes those that stay into the settled family.
 //!
-//! What is appended lies in generations like all else; the cleaning moves what survives of it. Edits of what was settled
-//! before are seen at once, those of what still lies in generations when the last step changes the extents. That step also
-//! lays the time index anew over what is left, and counts its bytes.
+//! Readers see edits of settled batches at once, edits of batches in generations after the last step, which changes the
+//! extents. That step also rewrites the time index over the batches that stay, and counts their bytes.
 
 use std::{sync::Arc, vec::IntoIter};
 
@@ -10,15 +9,15 @@ use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
-    Cleaned, CleaningError, CleaningRules, Compaction, DirtyStretch, Indexed, LogToClean, OffsetMap,
+    Cleaned, CleaningError, CleaningRules, Compaction, DirtyInterval, Indexed, LogToClean, OffsetMap,
 };
 use crate::{
     Partition, ReadError, StorageError,
     appender::AppendState,
     engine::Engine,
     generation::Extent,
-    index::{CompleteStretch, STRETCH_AGE_MS, Stretch},
-    keys::{self, CleanedRecord, Home, LogStart, StretchRecord, Tag},
+    index::{CompleteInterval, INDEX_INTERVAL_AGE_MS, IndexInterval},
+    keys::{self, BatchFamily, CleanedRecord, IntervalRecord, LogStart, Tag},
     read::BatchCursor,
     write_group::WriteGroup,
 };
@@ -30,31 +29,31 @@ const EDIT_BYTES: usize = 1 << 20;
 
 /// One step of a cleaning, for the writer.
 pub(crate) enum CleaningStep {
-    /// What is left at these base offsets: a batch, or nothing.
+    /// The new batches at these base offsets; `None` removes one.
     Edit(Arc<Partition>, Vec<(i64, Option<Bytes>)>),
-    /// All is edited.
+    /// All edits are written.
     Finish(Arc<Partition>, Box<Finish>),
 }
 
-/// What a cleaning comes to.
+/// Result of a cleaning.
 pub(crate) struct Finish {
     log_start: LogStart,
     cleaned: CleanedRecord,
-    /// The time index below `cleaned.offset`, laid anew.
-    stretches: Vec<CompleteStretch>,
+    /// The new time index below `cleaned.offset`.
+    intervals: Vec<CompleteInterval>,
 }
 
 /// A partition that is worth cleaning.
 pub(crate) struct LogCleaning {
     pub(crate) partition: Arc<Partition>,
     pub(crate) found: LogToClean,
-    /// The stretches from the log start to the end of this cleaning: all, and from which on they are dirty.
-    stretches: Vec<CompleteStretch>,
+    /// The intervals from the log start to the end of this cleaning: all, and from which on they are dirty.
+    intervals: Vec<CompleteInterval>,
     first_dirty: i64,
 }
 
 impl LogCleaning {
-    /// Looks whether the partition is worth cleaning.
+    /// The cleaning of the partition, if it is dirty enough.
     pub(crate) fn find(
         engine: &Arc<Engine>,
         partition: &Arc<Partition>,
@@ -64,16 +63,16 @@ impl LogCleaning {
         let (log_start, cleaned) = (partition.log_start(), partition.cleaned());
         let clean_bytes = cleaned.position.saturating_sub(log_start.position);
         let first_dirty = cleaned.offset.max(log_start.offset);
-        let dirty = stretches(engine, partition, (cleaned.max_timestamp, cleaned.offset))?;
-        let dirty = dirty_stretches(&dirty, cleaned.position.max(log_start.position));
+        let dirty = intervals(engine, partition, (cleaned.max_timestamp, cleaned.offset))?;
+        let dirty = dirty_intervals(&dirty, cleaned.position.max(log_start.position));
         let found =
             super::cleanable(clean_bytes, dirty, partition.last_stable_offset(), rules, now_ms as i64);
         let Some(found) = found.filter(|found| found.end_offset > first_dirty) else { return Ok(None) };
-        let mut stretches = stretches(engine, partition, (i64::MIN, 0))?;
-        stretches.retain(|(_, record)| {
+        let mut intervals = intervals(engine, partition, (i64::MIN, 0))?;
+        intervals.retain(|(_, record)| {
             record.end_offset > log_start.offset && record.end_offset <= found.end_offset
         });
-        Ok(Some(Self { partition: Arc::clone(partition), found, stretches, first_dirty }))
+        Ok(Some(Self { partition: Arc::clone(partition), found, intervals, first_dirty }))
     }
 
     /// Cleans. `write` returns once a step is written.
@@ -85,18 +84,18 @@ impl LogCleaning {
         write: &mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
     ) -> Result<(), ReadError> {
         let map = self.index(engine)?;
-        let Some((last, end)) = self.stretches.last().copied() else { return Ok(()) };
+        let Some((last, end)) = self.intervals.last().copied() else { return Ok(()) };
         let cleaned =
             CleanedRecord { offset: end.end_offset, position: end.end_position, max_timestamp: last.0 };
         let log_start = self.partition.log_start();
-        // Whether the log's end is known from its last batch: it leaves its header.
+        // Recovery finds the log's end by its last batch, so that one keeps its header.
         let log_end_offset = self.partition.log_end_offset();
         let rules = CleaningRules {
             now_ms: now_ms as i64,
             delete_retention_ms: rules.delete_retention_ms,
             retain_empty: &|header: &BatchHeader| header.next_offset() >= log_end_offset,
         };
-        let mut left = Left::new(log_start.offset, std::mem::take(&mut self.stretches));
+        let mut new_index = NewIndex::new(log_start.offset, std::mem::take(&mut self.intervals));
         let mut edits = Edits { partition: &self.partition, edits: Vec::new(), bytes: 0, write };
         for (extent, end) in self.partition.extents_with_ends(log_end_offset) {
             let from = extent.base_offset.max(log_start.offset);
@@ -109,13 +108,13 @@ impl LogCleaning {
                 let bytes = Bytes::copy_from_slice(batch.value);
                 let base_offset = batch.header.base_offset;
                 let (kept, edit) = match super::clean(&bytes, &map, &rules, false).map_err(failed)? {
-                    Cleaned::Keep if extent.home == Home::Settled => (Some(bytes), false),
+                    Cleaned::Keep if extent.family == BatchFamily::Settled => (Some(bytes), false),
                     Cleaned::Keep => (Some(bytes), true),
                     Cleaned::Replace(bytes) => (Some(bytes), true),
                     Cleaned::Remove => (None, true),
                 };
                 if let Some(bytes) = &kept {
-                    left.add(bytes).map_err(|error| StorageError::corrupt("batch", error))?;
+                    new_index.add(bytes).map_err(|error| StorageError::corrupt("batch", error))?;
                 }
                 if edit {
                     edits.add(base_offset, kept)?;
@@ -123,33 +122,33 @@ impl LogCleaning {
             }
         }
         edits.write()?;
-        let (log_start, stretches) = left.finish(log_start, &cleaned);
-        let finish = Box::new(Finish { log_start, cleaned, stretches });
+        let (log_start, intervals) = new_index.finish(log_start, &cleaned);
+        let finish = Box::new(Finish { log_start, cleaned, intervals });
         Ok(write(CleaningStep::Finish(self.partition, finish))?)
     }
 
-    /// Maps the keys of the dirty part, stretch by stretch; what finds no room waits for another cleaning.
+    /// Maps the keys of the dirty part, interval by interval; keys for which there is no room wait for another cleaning.
     fn index(&mut self, engine: &Arc<Engine>) -> Result<OffsetMap, ReadError> {
         let end_offset = self.found.end_offset;
         let records = usize::try_from(end_offset - self.first_dirty).unwrap_or(usize::MAX);
         let wanted = records.saturating_mul(OffsetMap::SLOT_BYTES).saturating_mul(2);
         let mut map = OffsetMap::new(wanted.clamp(1 << 12, MAP_BYTES));
         map.advance(self.first_dirty - 1);
-        let dirty = self.stretches.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
+        let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
         let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
-        let mut stretch = dirty;
+        let mut interval = dirty;
         while let Some(batch) = cursor.next()? {
             let base_offset = batch.header.base_offset;
-            while self.stretches.get(stretch).is_some_and(|(_, record)| record.end_offset <= base_offset) {
-                stretch += 1;
+            while self.intervals.get(interval).is_some_and(|(_, record)| record.end_offset <= base_offset) {
+                interval += 1;
             }
             let bytes = Bytes::copy_from_slice(batch.value);
             if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
-                self.stretches.truncate(stretch);
-                if stretch == dirty {
+                self.intervals.truncate(interval);
+                if interval == dirty {
                     let partition = self.partition.number().0;
                     tracing::warn!(partition, base_offset, "not compacted: too many keys in too few batches");
-                    self.stretches.clear();
+                    self.intervals.clear();
                 }
                 break;
             }
@@ -162,38 +161,39 @@ fn failed(error: CleaningError) -> ReadError {
     ReadError::Storage(StorageError::corrupt("batch", error))
 }
 
-/// The complete stretches from the one with this key on.
-fn stretches(
+/// The complete intervals from the one with this key on.
+fn intervals(
     engine: &Engine,
     partition: &Partition,
     from: (i64, i64),
-) -> Result<Vec<CompleteStretch>, StorageError> {
+) -> Result<Vec<CompleteInterval>, StorageError> {
     let number = partition.number();
-    let to = keys::behind(&keys::prefix(Tag::TimeIndex, number));
+    let to = keys::after_prefix(&keys::prefix(Tag::TimeIndex, number));
     let mut cursor = engine.cursor(&engine.state()?, &keys::time_index(number, from.0, from.1), &to);
     cursor.seek_to_first();
-    let mut stretches = Vec::new();
+    let mut intervals = Vec::new();
     while let Some((key, value)) = cursor.item() {
-        stretches.push((keys::parse_time_index(key)?, StretchRecord::decode(value)?));
+        intervals.push((keys::parse_time_index(key)?, IntervalRecord::decode(value)?));
         cursor.next();
     }
     cursor.status()?;
-    Ok(stretches)
+    Ok(intervals)
 }
 
-fn dirty_stretches(stretches: &[CompleteStretch], start_position: u64) -> Vec<DirtyStretch> {
+fn dirty_intervals(intervals: &[CompleteInterval], start_position: u64) -> Vec<DirtyInterval> {
     let (mut position, mut appended_ms) = (start_position, 0);
-    let dirty = stretches.iter().filter(|(_, record)| record.end_position > start_position);
+    let dirty = intervals.iter().filter(|(_, record)| record.end_position > start_position);
     dirty
         .map(|(_, record)| {
-            let stretch = DirtyStretch {
+            let interval = DirtyInterval {
                 end_offset: record.end_offset,
                 bytes: record.end_position.saturating_sub(position),
-                first_append_ms: record.appended_ms.saturating_sub(STRETCH_AGE_MS).max(appended_ms) as i64,
+                first_append_ms: record.appended_ms.saturating_sub(INDEX_INTERVAL_AGE_MS).max(appended_ms)
+                    as i64,
                 last_append_ms: record.appended_ms as i64,
             };
             (position, appended_ms) = (record.end_position, record.appended_ms);
-            stretch
+            interval
         })
         .collect()
 }
@@ -222,18 +222,18 @@ impl Edits<'_> {
     }
 }
 
-/// The time index over what is left, with positions counted from 0.
-struct Left {
-    open: Stretch,
-    complete: Vec<CompleteStretch>,
-    before: std::iter::Peekable<IntoIter<CompleteStretch>>,
+/// The time index over the batches that stay, with positions counted from 0.
+struct NewIndex {
+    open: IndexInterval,
+    complete: Vec<CompleteInterval>,
+    before: std::iter::Peekable<IntoIter<CompleteInterval>>,
 }
 
-impl Left {
-    fn new(start_offset: i64, before: Vec<CompleteStretch>) -> Self {
-        let end = StretchRecord { end_offset: start_offset, end_position: 0, appended_ms: 0 };
+impl NewIndex {
+    fn new(start_offset: i64, before: Vec<CompleteInterval>) -> Self {
+        let end = IntervalRecord { end_offset: start_offset, end_position: 0, appended_ms: 0 };
         Self {
-            open: Stretch::new(end, i64::MIN),
+            open: IndexInterval::new(end, i64::MIN),
             complete: Vec::new(),
             before: before.into_iter().peekable(),
         }
@@ -248,8 +248,8 @@ impl Left {
         Ok(())
     }
 
-    /// Where the log starts, and the index, now that the bytes left are known.
-    fn finish(mut self, log_start: LogStart, cleaned: &CleanedRecord) -> (LogStart, Vec<CompleteStretch>) {
+    /// The log start and the index, once the bytes that stay are known.
+    fn finish(mut self, log_start: LogStart, cleaned: &CleanedRecord) -> (LogStart, Vec<CompleteInterval>) {
         let bytes = self.open.end.end_position;
         if !self.open.is_empty() {
             let complete = self.open.complete();
@@ -273,7 +273,7 @@ impl CleaningStep {
                 for (base_offset, left) in edits.iter().filter(|_| !partition.is_deleted()) {
                     match left {
                         Some(bytes) => {
-                            group.put_batch(Home::Settled, partition.number(), *base_offset, bytes)
+                            group.put_batch(BatchFamily::Settled, partition.number(), *base_offset, bytes)
                         }
                         None => group.delete_batch(partition.number(), *base_offset),
                     }
@@ -286,7 +286,7 @@ impl CleaningStep {
 
 impl Finish {
     fn apply(self, group: &mut WriteGroup<'_>, partition: Arc<Partition>) {
-        let Self { log_start, cleaned, stretches } = self;
+        let Self { log_start, cleaned, intervals } = self;
         let mut state = partition.append.lock();
         if partition.is_deleted() || state.log_start.offset != log_start.offset {
             // The log begins later now, which makes the counts wrong: the next cleaning finds this one's work done.
@@ -301,8 +301,8 @@ impl Finish {
         let from = keys::prefix(Tag::TimeIndex, number);
         let to = keys::time_index(number, cleaned.max_timestamp, cleaned.offset);
         group.delete_state_range(&from, &to);
-        for stretch in stretches {
-            group.put_stretch(number, stretch);
+        for interval in intervals {
+            group.put_interval(number, interval);
         }
         group.after_write.push(Box::new(move |written| {
             if written.is_ok() {
@@ -312,8 +312,7 @@ impl Finish {
     }
 }
 
-/// One settled extent takes the place of all below the first dirty offset; returns it, and what is left of one that
-/// reaches beyond.
+/// One settled extent replaces all below the first dirty offset; returns it, and the rest of one that reaches further.
 fn change_extents(
     group: &mut WriteGroup<'_>,
     partition: &Partition,
@@ -332,7 +331,7 @@ fn change_extents(
             continue;
         }
         if extents.is_empty() {
-            let clean = Extent { home: Home::Settled, position: state.log_start.position, ..extent };
+            let clean = Extent { family: BatchFamily::Settled, position: state.log_start.position, ..extent };
             extents.push(clean);
         }
         group.delete_state(keys::extent(partition.number(), extent.base_offset));
@@ -345,8 +344,8 @@ fn change_extents(
         group.put_extent(partition, *extent);
     }
     if reaches_end {
-        // What comes next begins an extent of its own.
-        state.home = extents.last().map(|extent| extent.home);
+        // The next append begins an extent of its own.
+        state.family = extents.last().map(|extent| extent.family);
     }
     extents
 }

@@ -1,22 +1,23 @@
 //! Key → greatest offset, in bounded memory (Kafka's `SkimpyOffsetMap`).
 //!
 //! Keys are not kept, only 128 bits of a hash: two keys with the same hash would cost one of them its records. So the
-//! hash is SipHash-2-4 with a secret key drawn for each map: nobody can look for collisions, and by chance a billion
-//! keys collide with a probability of 10⁻²¹. A faster hash without a secret (xxh3, Kafka's MD5) would let who writes
-//! some keys of a topic remove others.
+//! hash is SipHash-2-4 with a secret key drawn for each map: clients cannot look for collisions, and by chance a billion
+//! keys collide with a probability of 10⁻²¹. A faster hash without a secret (xxh3, Kafka's MD5) would let a
+//! client that writes some keys of a topic remove others.
 
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hash128, Hasher128, SipHasher24};
-use uuid::Uuid;
+
+use crate::random;
 
 /// Two words of hash and an offset plus one; 0 there marks a free slot, so that fresh memory is an empty map.
-type Slot = [u64; 3];
+type HashSlot = [u64; 3];
 
 /// An open-addressing table of fixed size.
 pub(crate) struct OffsetMap {
     key: [u8; 16],
-    slots: Vec<Slot>,
+    slots: Vec<HashSlot>,
     len: usize,
     latest_offset: Option<i64>,
 }
@@ -27,12 +28,12 @@ pub(crate) struct Full;
 
 impl OffsetMap {
     /// Bytes that one key takes, whatever its length.
-    pub(crate) const SLOT_BYTES: usize = size_of::<Slot>();
+    pub(crate) const SLOT_BYTES: usize = size_of::<HashSlot>();
 
     /// A map of at most `capacity_bytes`, but of two slots at least. The operating system gives it memory as it fills.
     pub(crate) fn new(capacity_bytes: usize) -> Self {
         let slots = vec![[0; 3]; (capacity_bytes / Self::SLOT_BYTES).max(2)];
-        Self { key: Uuid::new_v4().into_bytes(), slots, len: 0, latest_offset: None }
+        Self { key: random::secret(), slots, len: 0, latest_offset: None }
     }
 
     /// Keys that it takes: nine tenths of the slots, at least one (`log.cleaner.io.buffer.load.factor`).
@@ -41,11 +42,12 @@ impl OffsetMap {
     }
 
     /// Keys in it.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// The last offset that was looked at: what lies behind it is not cleaned.
+    /// The last offset that was looked at: later records are not cleaned.
     pub(crate) fn latest_offset(&self) -> Option<i64> {
         self.latest_offset
     }
@@ -63,8 +65,7 @@ impl OffsetMap {
         let stored = offset.cast_unsigned().wrapping_add(1);
         let full = self.len >= self.capacity();
         let hash = self.hash(key);
-        let Some(slot) = self.slot(hash) else { return Err(Full) };
-        let Some(slot) = self.slots.get_mut(slot) else { return Err(Full) };
+        let slot = self.slot(hash).and_then(|slot| self.slots.get_mut(slot)).ok_or(Full)?;
         if slot[2] == 0 {
             if full {
                 return Err(Full);
@@ -93,9 +94,9 @@ impl OffsetMap {
     fn slot(&self, hash: Hash128) -> Option<usize> {
         // The hash as a fraction of the table: even, for any size of it.
         let first = ((u128::from(hash.h1) * self.slots.len() as u128) >> 64) as usize;
-        let (behind, from) = self.slots.split_at_checked(first)?;
-        let belongs = |slot: &Slot| slot[2] == 0 || (slot[0] == hash.h1 && slot[1] == hash.h2);
-        let in_order = from.iter().chain(behind);
+        let (before, from) = self.slots.split_at_checked(first)?;
+        let belongs = |slot: &HashSlot| slot[2] == 0 || (slot[0] == hash.h1 && slot[1] == hash.h2);
+        let in_order = from.iter().chain(before);
         in_order
             .enumerate()
             .find(|(_, slot)| belongs(slot))

@@ -76,7 +76,7 @@ fn what_was_not_indexed_stays() {
     let second = batch(4, &[(None, None), (Some("c"), None)]);
     let mut map = OffsetMap::new(24 * 2);
     assert_eq!(index(&first, 0, &mut map).unwrap(), Indexed::Full);
-    // One key has room: the cleaning ends before the second, and nothing behind it goes.
+    // One key has room: the cleaning ends before the second, and nothing after it is removed.
     assert_eq!(map.latest_offset(), Some(0));
     assert_eq!(cleaned(&first, &map, NOW), Cleaned::Keep);
     assert_eq!(cleaned(&second, &map, NOW), Cleaned::Keep);
@@ -84,7 +84,7 @@ fn what_was_not_indexed_stays() {
     let mut map = OffsetMap::new(24 * 2);
     assert_eq!(index(&first, 1, &mut map).unwrap(), Indexed::Full);
     assert_eq!((map.latest_offset(), map.get(b"a"), map.get(b"b")), (Some(2), None, Some(1)));
-    // Where nothing was indexed, nothing goes.
+    // Where nothing was indexed, nothing is removed.
     assert_eq!(cleaned(&first, &OffsetMap::new(100), NOW), Cleaned::Keep);
 }
 
@@ -172,7 +172,7 @@ fn the_newest_sequence_of_a_producer_outlives_its_records() {
     assert_eq!(cleaned(&emptied, &map, NOW), Cleaned::Remove);
 }
 
-/// What clients compress is not looked into unless the topic is compacted; it may have become so later.
+/// Batches are not decompressed at the append unless the topic is compacted; a topic may become compacted later.
 #[test]
 fn records_that_cannot_be_read_stay_and_remove_nothing() {
     let older = batch(0, &[(Some("a"), Some("1")), (Some("b"), Some("2"))]);

@@ -21,7 +21,7 @@ pub(crate) struct Request {
     pub(crate) batches: Vec<(Place, Batch)>,
 }
 
-/// What was asked for and not certainly done when the storage ended.
+/// Requests that were not answered when the storage ended.
 #[derive(Debug)]
 pub(crate) enum Doubt {
     /// These, in this order; how many the operating system has for certain, and how many the disk.
@@ -43,14 +43,14 @@ pub(crate) enum Doubt {
     Closed,
 }
 
-/// What readers saw of a log last.
+/// The last view of a log that readers had.
 struct Seen {
     log_start_offset: i64,
     high_watermark: i64,
 }
 
 impl Walk {
-    /// Works on until the storage stops dead at some step, opens what it left behind and compares.
+    /// Works on until the storage stops dead at some step, opens the folder that it left and compares.
     pub(crate) fn crash(&mut self, step: u64) {
         let power = self.random.random();
         let point = self.crash_point();
@@ -67,7 +67,7 @@ impl Walk {
             self.faults.crash_now();
         }
         let seen = self.seen();
-        // Answers whoever still waits; the stopped storage cannot write any more.
+        // Answers all callers that wait; the stopped storage cannot write any more.
         self.storage().close().ok();
         self.storage = None;
         if power {
@@ -112,7 +112,7 @@ impl Walk {
             Operation::Write | Operation::Sync => self.random.random_range(1..4),
             _ => 1,
         };
-        CrashPoint { operation, number, behind: self.random.random() }
+        CrashPoint { operation, number, after: self.random.random() }
     }
 
     fn cut_power(&mut self) {
@@ -183,7 +183,7 @@ impl Walk {
         seen
     }
 
-    /// What readers saw is there, and what was gone stays gone. Records of acks=1 are seen before they are synced.
+    /// Records that readers saw are found, and deleted records stay deleted. Records of acks=1 are seen before they are synced.
     fn check_seen(&self, seen: &BTreeMap<Place, Seen>, power: bool, doubt: &Option<Doubt>) {
         let unsynced = match doubt {
             Some(Doubt::Appends { requests, .. }) => requests.iter().any(|each| each.acks != Acks::All),
@@ -201,7 +201,7 @@ impl Walk {
         }
     }
 
-    /// Finds out what became of what was in flight: it must be one of the outcomes that are allowed.
+    /// Finds the outcome of the requests in flight: it must be an allowed one.
     fn resolve(&mut self, doubt: Doubt, power: bool) {
         match doubt {
             Doubt::Appends { requests, written, synced } => {
@@ -232,7 +232,7 @@ impl Walk {
         }
     }
 
-    /// So many of the requests are there as the ends of the logs say, all of each, and at least those that are `certain`.
+    /// As many requests are found as the ends of the logs say, each as a whole, and at least those that are `certain`.
     fn resolve_appends(&mut self, requests: Vec<Request>, certain: usize) {
         let places = self.places();
         let ends = |walk: &Self| -> Vec<i64> {

@@ -1,4 +1,4 @@
-//! A storage that cannot write any more answers whoever waits, ends, and starts again: faults that random walks found.
+//! A storage that cannot write any more answers all callers, ends, and starts again: faults that random walks found.
 
 use std::{
     sync::{Arc, mpsc},
@@ -16,7 +16,7 @@ use crate::common::{append, batch, create};
 
 /// Users saw: a broker whose disk failed while it was stopping did not end, and some requests were never answered.
 #[test]
-fn a_failed_write_leaves_nobody_waiting() {
+fn a_failed_write_leaves_no_caller_waiting() {
     const APPENDS: usize = 64;
     for attempt in 0..40 {
         let folder = tempfile::tempdir().unwrap();
@@ -25,7 +25,7 @@ fn a_failed_write_leaves_nobody_waiting() {
         let storage = Storage::open(options).unwrap();
         let topic = create(&storage, "t", 1);
         let number = 1 + attempt % 8;
-        faults.crash_at(Some(CrashPoint { operation: Operation::Write, number, behind: false }));
+        faults.crash_at(Some(CrashPoint { operation: Operation::Write, number, after: false }));
         let (sender, answers) = mpsc::sync_channel(APPENDS);
         // Too large to be written by the caller.
         let batch = batch(&[(1, &[7; 20_000])]);
@@ -51,10 +51,10 @@ fn a_failed_write_leaves_nobody_waiting() {
     }
 }
 
-/// Users saw: a broker that crashed behind a DeleteRecords call, for an offset within the first batch of a compacted log,
+/// Users saw: a broker that crashed after a DeleteRecords call, for an offset within the first batch of a compacted log,
 /// refused to start as if records were lost.
 #[test]
-fn a_crash_behind_a_deletion_that_frees_nothing_is_no_loss() {
+fn a_crash_after_a_deletion_that_frees_nothing_is_no_loss() {
     let folder = tempfile::tempdir().unwrap();
     let compaction = Compaction {
         min_cleanable_dirty_ratio: 0.0,

@@ -111,10 +111,10 @@ impl Log {
         let start = partition.log_start_offset();
         assert!(start >= self.start, "{context}: it went back");
         let is_old = |batch: &Batch| retention.ms.is_some_and(|limit| now_ms - batch.appended_ms >= limit);
-        let mut behind = self.bytes() + self.uncounted;
+        let mut after = self.bytes() + self.uncounted;
         for gone in self.alive() {
-            behind -= gone.bytes;
-            let over = retention.bytes.is_some_and(|limit| behind >= limit);
+            after -= gone.bytes;
+            let over = retention.bytes.is_some_and(|limit| after >= limit);
             let deleted = gone.end <= start;
             assert!(!deleted || is_old(gone) || over, "{context}: {} went too early", gone.base_offset);
         }
@@ -127,7 +127,7 @@ impl Log {
     }
 }
 
-/// What tending may do, and must.
+/// Rules for what tending may delete, and must.
 pub(crate) struct Rules {
     pub(crate) retention: Retention,
     pub(crate) compacts: bool,

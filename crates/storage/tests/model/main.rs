@@ -51,7 +51,7 @@ const PARTITIONS: usize = 3;
 /// A tenth of a second is usual.
 const LONGEST_WALK_SECONDS: u64 = 120;
 
-/// What the storage is told from outside.
+/// Input to the storage from outside.
 struct World {
     uptime_ms: AtomicU64,
     wall_ms: AtomicI64,
@@ -263,7 +263,7 @@ impl Walk {
         places[self.random.random_range(0..places.len())].clone()
     }
 
-    /// Whether an error is none of the storage's own.
+    /// Checks that an error is an injected one.
     fn failed_on_purpose(&self, what: &str, error: &dyn std::fmt::Display) {
         assert!(self.faults.is_stopped(), "{}: {what}: {error}", self.context);
     }
@@ -276,10 +276,10 @@ impl Walk {
                 self.failed_on_purpose("to rest", &error);
                 return false;
             }
-            if self.faults.chores_left() == 0 {
+            if self.faults.tasks_left() == 0 {
                 return true;
             }
-            while self.faults.chores_left() > 0 {
+            while self.faults.tasks_left() > 0 {
                 thread::sleep(Duration::from_micros(50));
             }
         }

@@ -1,4 +1,4 @@
-//! What the storage's tests share: batches, and calls that wait for their answer.
+//! Helpers of the storage's tests: batches, and calls that wait for their answer.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, sync::mpsc};
 
@@ -72,7 +72,7 @@ pub(crate) fn values(storage: &Storage, partition: &Partition, from: i64) -> Vec
     values
 }
 
-/// What a `kill -9` at this moment would leave: a copy of the folder as the operating system has it.
+/// The folder as a `kill -9` at this moment would leave it: a copy of the files as the operating system has them.
 pub(crate) fn copy_of(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! The folder as a whole: topics, generations, coordinator records, what a bad start says, what a close leaves unanswered: nothing.
+//! The folder as a whole: topics, generations, coordinator records, refused starts, calls during a close.
 
 use std::{
     collections::BTreeMap,
@@ -58,7 +58,7 @@ fn configs_change_durably_and_no_change_is_lost_to_another() {
     assert_eq!(changed.configs, configs(&[("a", "1"), ("b", "2")]));
     assert!(Arc::ptr_eq(&changed.partitions[1], &topic.partitions[1]));
     assert!(Arc::ptr_eq(&changed, storage.catalog().topic("t").unwrap()));
-    // Worked out before the first change was there.
+    // Made before the first change was in effect.
     assert_eq!(alter(topic.id, &[], &[("c", "3")]).unwrap_err(), CatalogError::ConfigsChanged);
     assert_eq!(alter(Uuid::new_v4(), &[], &[]).unwrap_err(), CatalogError::UnknownTopic);
     alter(topic.id, &[("a", "1"), ("b", "2")], &[("b", "4")]).unwrap();
@@ -170,7 +170,7 @@ fn coordinator_records_are_replayed() {
 }
 
 #[test]
-fn a_log_cut_short_behind_the_fence_is_not_started_silently() {
+fn a_log_cut_short_before_the_fence_is_not_started_silently() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
@@ -189,7 +189,7 @@ fn a_log_cut_short_behind_the_fence_is_not_started_silently() {
 }
 
 #[test]
-fn whoever_asks_while_it_closes_gets_an_answer() {
+fn every_call_during_a_close_gets_an_answer() {
     for _ in 0..30 {
         let folder = tempfile::tempdir().unwrap();
         let storage = open(folder.path());
@@ -215,7 +215,7 @@ fn whoever_asks_while_it_closes_gets_an_answer() {
             .collect();
         std::thread::sleep(std::time::Duration::from_millis(5));
         storage.close().unwrap();
-        // A call that is never answered stands here for ever.
+        // A call that is never answered would block here for ever.
         asking.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }

@@ -69,7 +69,7 @@ fn every_number_moves_with_what_it_counts() {
     let found = storage.metrics();
     assert!(bytes(&storage, Purpose::Settle) > 0, "{found:?}");
     assert!(bytes(&storage, Purpose::Compaction) > 0, "{found:?}");
-    assert!(bytes(&storage, Purpose::Housekeeping) > 0, "{found:?}");
+    assert!(bytes(&storage, Purpose::Maintenance) > 0, "{found:?}");
     assert!(found.settled_bytes > Some(0) && found.oldest_generation_seconds > 0.0, "{found:?}");
     storage.close().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Dead records give their space back, and what lives beside them stays.
+//! The space of dead records is freed, and the records that live beside them stay.
 
 use std::{
     path::Path,
@@ -231,7 +231,7 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
     let storage = Storage::open(options.clone()).unwrap();
     for topic in [create(&storage, "a", 1), create(&storage, "b", 1), create(&storage, "c", 1)] {
         for step in 0..10 {
-            // Large, so that a start does not look at it: it reads what follows the last complete stretch of 64 KiB.
+            // Large, so that a start does not look at it: it reads what follows the last complete interval of 64 KiB.
             let mut value = vec![0; 20_000];
             if step == 1 && topic.name == "b" {
                 value.extend_from_slice(MARKER);
@@ -252,7 +252,7 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
         assert_eq!(read(sound).unwrap().batches.len(), 1, "{sound} is compacted");
     }
     assert!(matches!(read("b"), Err(ReadError::Storage(StorageError::Corrupt { .. }))));
-    assert_eq!(values(&storage, &partition("b"), 5).len(), 5, "behind it all is as it was");
+    assert_eq!(values(&storage, &partition("b"), 5).len(), 5, "the batches after it are as they were");
     append(&storage, &partition("b"), keyed(b"more"), Acks::All).unwrap();
     storage.close().unwrap();
 }

@@ -117,7 +117,7 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
     drop(storage);
     let sound = replace(folder.path(), &topic_key(&topic), |old| old[..old.len() - 1].to_vec());
 
-    let storage = Storage::open(options.clone()).unwrap();
+    let storage = Storage::open(StorageOptions { generation_bytes: 1 << 30, ..options.clone() }).unwrap();
     let catalog = storage.catalog();
     let [unreadable] = catalog.unreadable() else { panic!("{catalog:?}") };
     assert_eq!((unreadable.id, unreadable.name.as_deref()), (topic.id, Some("t")));
@@ -129,9 +129,17 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
     delete(&storage, catalog.topic("other").unwrap());
     let new = create(&storage, "new", 1);
     append(&storage, &new.partitions[0], batch(&[(1, &value)]), Acks::All).unwrap();
+    let generations = storage.metrics().generations;
     for _ in 0..3 {
         storage.tend_logs().unwrap();
+        append(&storage, &new.partitions[0], batch(&[(1, b"small")]), Acks::All).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    assert_eq!(
+        storage.metrics().generations,
+        generations,
+        "none is dropped, and none is replaced as mostly dead"
+    );
     storage.close().unwrap();
     drop(storage);
 

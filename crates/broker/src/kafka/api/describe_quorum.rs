@@ -71,7 +71,7 @@ fn unknown(topic: AskedTopic) -> TopicData {
 
 fn partition(cx: &Context) -> PartitionData {
     let (storage, now_ms) = (cx.io().storage(), cx.clock().now_ms());
-    let position = i64::try_from(storage.log_position()).unwrap_or(i64::MAX);
+    let position = i64::try_from(storage.sequence_number()).unwrap_or(i64::MAX);
     let voter = ReplicaState::default()
         .with_replica_id(BrokerId(cx.node_id()))
         .with_log_end_offset(position)
