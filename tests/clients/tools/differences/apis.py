@@ -24,7 +24,7 @@ APIS = [
     Lines(_COMMAND, kafka=("GetTelemetrySubscriptions(71): UNSUPPORTED,", "PushTelemetry(72): UNSUPPORTED,"),
           ottla=("GetTelemetrySubscriptions(71): 0 [usable: 0],", "PushTelemetry(72): 0 [usable: 0],"),
           reason="Kafka needs a plug-in to take clients' metrics; Ottla shows them on /metrics."),
-    _absent("intended", "Between brokers and controllers; there is one of each.",
+    _absent("intended", "Used between brokers and controllers; Ottla is one node.",
             "WriteTxnMarkers", "AddRaftVoter", "RemoveRaftVoter", "InitializeShareGroupState",
             "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"),
     _absent("not served yet", "Logins.", "SaslHandshake", "SaslAuthenticate",

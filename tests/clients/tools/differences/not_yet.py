@@ -39,7 +39,7 @@ NOT_YET = [
           ottla=("ERROR *ShareGroupHeartbeatRequest failed due to The node does not support SHARE_GROUP_HEARTBEAT*",
                  "ERROR *Member ID with epoch 0 transitioned to fatal state*",
                  "*UnsupportedVersionException: The cluster does not support the share group protocol*", _refused("SHARE_GROUP_HEARTBEAT")),
-          kind=_KIND, reason="Share groups. Clear; Kafka's line says that nothing came within the time given."),
+          kind=_KIND, reason="Share groups. Clear; Kafka's line says that no record came within the time."),
     Lines("kafka-streams-groups --describe --group nobody", kafka=("*GroupIdNotFoundException: Group nobody is not a streams group.",),
           ottla=(_refused("STREAMS_GROUP_DESCRIBE"),), kind=_KIND, reason="Streams groups. Clear."),
 ]
