@@ -256,7 +256,7 @@ async fn services(
             .await
             .map_err(|error| StartError::Groups(error.into()))?;
     let client_metrics = ClientMetrics::default();
-    client_metrics.subscribe(client_metrics_configs::subscriptions(&configs));
+    client_metrics.subscribe(client_metrics_configs::all(&configs));
     let services = Services {
         fetcher,
         partitions,

@@ -9,7 +9,7 @@
 use super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf};
 use super::key::Effect::{Enforced, Inert, NotYet};
 use super::key::Key;
-use super::load::Reader;
+use super::reader::SettingsReader;
 use super::value::{
     CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, TimestampType, Value as ConfigValue,
 };
@@ -42,8 +42,9 @@ macro_rules! broker_keys {
 
         impl BrokerKeys {
             /// Reads every key; the reader records what is malformed. `None` only if an entry contradicts itself.
-            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-                $(let $field = reader.read::<$type>($name);)+
+            pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Self> {
+                let key = |name| BROKER_KEYS.iter().find(|key: &&Key| key.name == name);
+                $(let $field = key($name).and_then(|key| reader.read::<$type>(key));)+
                 Some(Self { $($field: $field?,)+ })
             }
         }

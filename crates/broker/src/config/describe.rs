@@ -3,61 +3,16 @@
 //! Follows Kafka's `ConfigHelper.createTopicConfigEntry`, `createBrokerConfigEntry` and
 //! `DynamicBrokerConfig.brokerConfigSynonyms`. Filtering by names and the wire format are the API's.
 
-use super::broker_keys::BROKER_KEYS;
-use super::group_keys::{GROUP_KEYS, GroupKey};
-use super::inert_keys::{INERT_KEYS, THROTTLE_KEYS};
-use super::key::{Key, Kind};
-use super::load::broker_key;
-use super::topic_keys::{Overrides, TOPIC_KEYS, TopicKey};
-use super::{BrokerConfig, Setting, is_dynamic};
-
-/// Where a value is from, numbered as in DescribeConfigs (KIP-226).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigSource {
-    DynamicTopicConfig = 1,
-    /// Given to this broker while it runs.
-    DynamicBrokerConfig = 2,
-    /// Given to all brokers while they run.
-    DynamicDefaultBrokerConfig = 3,
-    StaticBrokerConfig = 4,
-    DefaultConfig = 5,
-    /// The level of a logger.
-    DynamicBrokerLoggerConfig = 6,
-    ClientMetricsConfig = 7,
-    DynamicGroupConfig = 8,
-}
-
-impl ConfigSource {
-    /// The number that stands for it in a DescribeConfigs answer.
-    pub fn code(self) -> i8 {
-        self as i8
-    }
-}
-
-/// One key as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigEntry {
-    pub name: String,
-    /// `None` for null and for secrets.
-    pub value: Option<String>,
-    pub source: ConfigSource,
-    pub kind: Kind,
-    pub is_sensitive: bool,
-    pub is_read_only: bool,
-    /// Every place that has a value for it, the one that counts first.
-    pub synonyms: Vec<ConfigSynonym>,
-    /// `None` for keys that only their owner knows.
-    pub documentation: Option<&'static str>,
-}
-
-/// A place that has a value for a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigSynonym {
-    pub name: String,
-    /// `None` for secrets.
-    pub value: Option<String>,
-    pub source: ConfigSource,
-}
+use super::broker_config::BrokerConfig;
+use super::entry::{ConfigEntry, ConfigSource, ConfigSynonym};
+use super::inert_keys::THROTTLE_KEYS;
+use super::key::{ConfigType, Key};
+use super::overrides::Overrides;
+use super::resources::broker::is_dynamic;
+use super::resources::group::{GROUP_KEYS, GroupConfigKey};
+use super::resources::topic::{TOPIC_KEYS, TopicConfigKey};
+use super::setting::Setting;
+use super::tables::{broker_key, described_keys};
 
 /// The broker keys that stand in for one another, the strongest first (Kafka's `brokerConfigSynonyms`).
 const SYNONYMS: &[&[&str]] = &[
@@ -71,7 +26,7 @@ const SYNONYMS: &[&[&str]] = &[
 pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let given =
         |key: &&Key| config.dynamic.value(key.name).is_some() || config.settings.contains_key(key.name);
-    let known = BROKER_KEYS.iter().chain(INERT_KEYS.iter()).chain(THROTTLE_KEYS.iter().filter(given));
+    let known = described_keys().chain(THROTTLE_KEYS.iter().filter(given));
     let known = known.map(|key| broker_entry(key, config));
     let others = config.settings().filter(|(name, _)| broker_key(name).is_none());
     let mut entries: Vec<ConfigEntry> = known.chain(others.map(|(name, _)| foreign_entry(name))).collect();
@@ -100,7 +55,7 @@ pub fn describe_topic(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
 
 /// Every key of a group whose own settings are `set`, by name.
 pub fn describe_group(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry> {
-    let entry = |GroupKey { key, broker_key, fallback, .. }: &GroupKey| {
+    let entry = |GroupConfigKey { key, broker_key, fallback, .. }: &GroupConfigKey| {
         let fallback = Some(fallback(config).to_string());
         let names = std::slice::from_ref(broker_key);
         overridable_entry(key, names, set, ConfigSource::DynamicGroupConfig, fallback, config)
@@ -133,7 +88,7 @@ fn foreign_entry(name: &str) -> ConfigEntry {
         name: name.to_owned(),
         value: None,
         source,
-        kind: Kind::Unknown,
+        kind: ConfigType::Unknown,
         is_sensitive: true,
         is_read_only: true,
         synonyms: vec![ConfigSynonym { name: name.to_owned(), value: None, source }],
@@ -141,8 +96,8 @@ fn foreign_entry(name: &str) -> ConfigEntry {
     }
 }
 
-fn topic_entry(topic: &TopicKey, set: &Overrides, config: &BrokerConfig) -> ConfigEntry {
-    let TopicKey { key, broker_keys, fallback } = topic;
+fn topic_entry(topic: &TopicConfigKey, set: &Overrides, config: &BrokerConfig) -> ConfigEntry {
+    let TopicConfigKey { key, broker_keys, fallback } = topic;
     overridable_entry(key, broker_keys, set, ConfigSource::DynamicTopicConfig, fallback(config), config)
 }
 

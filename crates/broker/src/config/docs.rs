@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::BrokerConfig;
+use super::broker_config::BrokerConfig;
 use super::broker_keys::BROKER_KEYS;
-use super::group_keys::GROUP_KEYS;
 use super::inert_keys::INERT_KEYS;
 use super::key::{Effect, Key};
-use super::topic_keys::TOPIC_KEYS;
+use super::other_keys::{Meaning, OTHER_KEYS};
+use super::resources::group::GROUP_KEYS;
+use super::resources::topic::TOPIC_KEYS;
+use super::tables::broker_key;
 
 /// Keys whose default or range is not Kafka 4.3's: Kafka's default, and why ours is another. Keys without a default
 /// of Kafka's are Ottla's own. A test holds this against the facts of Kafka 4.3.
@@ -59,12 +61,20 @@ Effect: *enforced* keys do what they say. Keys that are *not yet* enforced are a
 at start when they are set. Keys *without* an effect belong to what Ottla does not have, and are named in a note.
 ";
 
+const OTHERS: &str = "
+## Keys that are in no table of Kafka 4.3
+Keys of earlier versions of Kafka (from 0.8 on) are ignored, with a warning that says what to do instead. Keys of plug-ins are
+accepted, with a note. **A broker is never more open than its configuration says**: what asks for a login, for encryption or
+for permissions stops the start until Ottla has it.
+
+";
+
 /// The whole file.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
     text.push_str("\n## Where Ottla differs from Kafka 4.3\n| key | here | in Kafka | why |\n| --- | --- | --- | --- |\n");
     for (name, kafka, why) in DIFFERENCES {
-        let here = super::load::broker_key(name).and_then(|key| key.default);
+        let here = broker_key(name).and_then(|key| key.default);
         let kafka = kafka.map_or("no such key".to_owned(), |kafka| cell(Some(kafka)));
         let _ = writeln!(text, "| `{name}` | {} | {kafka} | {why} |", cell(here));
     }
@@ -103,6 +113,14 @@ pub fn markdown() -> String {
         }
     }
     text.push('\n');
+    text.push_str(OTHERS);
+    for keys in OTHER_KEYS {
+        let names: Vec<String> = keys.names.iter().map(|name| format!("`{name}`")).collect();
+        let _ = match keys.meaning {
+            Meaning::Removed(advice) => writeln!(text, "- {}: {advice}.", names.join(", ")),
+            _ => writeln!(text, "- {}: {}", names.join(", "), keys.doc),
+        };
+    }
     text
 }
 

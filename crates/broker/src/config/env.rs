@@ -10,6 +10,8 @@ pub(super) enum Variable {
     Key(String),
     /// Set aside, with the reason.
     Ignored(&'static str),
+    /// Named as another image of Kafka names it; the name that counts here.
+    OfAnotherImage(String),
     /// Not ours.
     Other,
 }
@@ -42,7 +44,19 @@ pub(super) fn classify(name: &str, value: &str) -> Variable {
     if is_kubernetes_service_link(suffix, value) {
         return Variable::Ignored("Kubernetes sets it for a service of this name");
     }
-    Variable::Key(key_of(suffix))
+    match suffix.strip_prefix(BITNAMI) {
+        Some(suffix) if !suffix.is_empty() => Variable::OfAnotherImage(format!("KAFKA_{suffix}")),
+        _ => Variable::Key(key_of(suffix)),
+    }
+}
+
+/// After `KAFKA_`: begins the variables by which Bitnami's image sets keys.
+const BITNAMI: &str = "CFG_";
+
+/// The variable that sets `key`.
+pub(super) fn variable_of(key: &str) -> String {
+    let name = key.replace('_', "__").replace('-', "___").replace('.', "_");
+    format!("KAFKA_{}", name.to_ascii_uppercase())
 }
 
 /// The key that the part after `KAFKA_` spells.
@@ -98,6 +112,20 @@ mod tests {
         ] {
             assert_eq!(classify(name, "1"), Variable::Key(key.to_owned()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_key_has_one_variable() {
+        for key in ["log.dirs", "valid-property_all.cases", "listener.name.a_b.ssl.keystore.location"] {
+            assert_eq!(classify(&variable_of(key), "1"), Variable::Key(key.to_owned()));
+        }
+    }
+
+    #[test]
+    fn knows_the_prefix_of_another_image() {
+        let ours = Variable::OfAnotherImage("KAFKA_LOG_DIRS".to_owned());
+        assert_eq!(classify("KAFKA_CFG_LOG_DIRS", "/data"), ours);
+        assert_eq!(classify("KAFKA_CFG_", "x"), Variable::Key("cfg.".to_owned()));
     }
 
     #[test]

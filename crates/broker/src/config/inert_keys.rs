@@ -1,534 +1,290 @@
-//! Kafka 4.3's broker keys that have no effect here, so that a `server.properties` written for Kafka is accepted.
+//! Kafka 4.3's broker keys without an effect here, so that a `server.properties` written for Kafka is accepted.
 //!
-//! A group says why its keys have none, which is also their documentation, and whether that will change. Values are
-//! kept and described, not checked. Facts only: name, type and default as Kafka's `KafkaConfig` has them, except that
-//! replication factors and `min.isr` of internal topics are 1.
+//! A group says why its keys have no effect, which is also their documentation, and if that will change. Which keys there
+//! are, with type, default and update mode, is in `kafka_keys.rs`; a key with an effect is in `broker_keys.rs` and in no
+//! group. Values are kept and described, not checked. Keys that are in no table of Kafka's are in `other_keys.rs`.
 
 use std::sync::LazyLock;
 
-use super::key::Kind::{self, Boolean, Class, Double, Int, List, Long, Password, Short, String};
-use super::key::{Check, Effect, Key};
+use super::broker_keys::BROKER_KEYS;
+use super::kafka_keys::{KafkaDefault, KafkaKey, kafka_broker_keys};
+use super::key::{Check, ConfigType, Effect, Key};
 
 /// Keys that are without effect for one reason.
 struct Group {
     effect: Effect,
     doc: &'static str,
-    keys: &'static [(&'static str, Kind, Option<&'static str>)],
+    /// Names; with a `*` at the end every key that begins so.
+    names: &'static [&'static str],
 }
 
-/// Every key of [`GROUPS`].
-pub(super) static INERT_KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| GROUPS.iter().flat_map(keys).collect());
+/// The keys of every group, group by group.
+pub(super) static INERT_KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    let acted_on = |key: &KafkaKey| BROKER_KEYS.iter().any(|ours| ours.name == key.name);
+    let others: Vec<KafkaKey> = kafka_broker_keys().filter(|key| !acted_on(key)).collect();
+    let keys_of =
+        |group| others.iter().filter(move |key| covers(group, key.name)).map(|key| inert(group, *key));
+    GROUPS.iter().flat_map(keys_of).collect()
+});
 
-/// Keys that Kafka describes only where they were given.
-pub(super) static THROTTLE_KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| keys(&THROTTLES).collect());
+/// Keys that Kafka describes only where they were given: what `kafka-reassign-partitions --throttle` gives, and takes back
+/// with `--verify` and `--cancel` (KIP-73). Kafka defines them outside its table of broker keys.
+pub(super) static THROTTLE_KEYS: [Key; 3] = [
+    throttle("follower.replication.throttled.rate"),
+    throttle("leader.replication.throttled.rate"),
+    throttle("replica.alter.log.dirs.io.max.bytes.per.second"),
+];
 
-fn keys(group: &'static Group) -> impl Iterator<Item = Key> {
-    group.keys.iter().map(|&(name, kind, default)| Key {
-        name,
-        kind,
-        default,
-        check: Check::Any,
-        effect: group.effect,
-        dynamic: group.effect == Effect::Inert && DYNAMIC.contains(&name),
-        doc: group.doc,
+const ONE_NODE: &str = "One node: there is nothing to replicate and no other broker to talk to.";
+
+const fn throttle(name: &'static str) -> Key {
+    let (check, effect) = (Check::Any, Effect::Inert);
+    Key { name, kind: ConfigType::Long, default: None, check, effect, dynamic: true, doc: ONE_NODE }
+}
+
+fn covers(group: &Group, name: &str) -> bool {
+    group.names.iter().any(|known| match known.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => *known == name,
     })
 }
 
-/// Beginnings of keys that Kafka hands to plug-ins, or that its older versions and its logging had.
-pub(super) static INERT_PREFIXES: &[&str] = &[
-    "zookeeper.",
-    "log4j.",
-    "rsm.config.",
-    "rlmm.config.",
-    "confluent.",
-    "kafka.",
-    "password.encoder.",
-    "listener.name.",
-];
+fn inert(group: &Group, key: KafkaKey) -> Key {
+    let ours = DEFAULTS_HERE.iter().find(|(name, _)| *name == key.name).map(|(_, default)| *default);
+    let kafkas = match key.default {
+        KafkaDefault::Required | KafkaDefault::Null => None,
+        KafkaDefault::Value(value) => Some(value),
+    };
+    Key {
+        name: key.name,
+        kind: key.kind,
+        default: ours.or(kafkas),
+        check: Check::Any,
+        effect: group.effect,
+        // Keys that will have a meaning cannot be given at run time, or their client would believe that they have it.
+        dynamic: key.is_dynamic && group.effect == Effect::Inert,
+        doc: group.doc,
+    }
+}
 
-/// Keys that Kafka itself calls internal: accepted, and neither documented nor described unless they are set.
-pub(super) static INTERNAL_KEYS: &[&str] = &[
-    "controller.performance.always.log.threshold.ms",
-    "controller.performance.sample.period.ms",
-    "group.consumer.regex.refresh.interval.ms",
-    "group.share.initialize.retry.interval.ms",
-    "group.share.persister.class.name",
-    "log.initial.task.delay.ms",
-    "remote.log.index.file.cache.ttl.ms",
-    "remote.log.manager.task.retry.backoff.max.ms",
-    "remote.log.manager.task.retry.backoff.ms",
-    "remote.log.manager.task.retry.jitter",
-    "server.max.startup.time.ms",
-    "share.coordinator.cold.partition.snapshot.interval.ms",
-    "share.coordinator.state.topic.prune.interval.ms",
-    "unclean.leader.election.interval.ms",
-    "unstable.api.versions.enable",
-    "unstable.feature.versions.enable",
+/// Defaults that are not Kafka's. Why is in `docs.rs`.
+const DEFAULTS_HERE: &[(&str, &str)] = &[
+    ("offsets.topic.replication.factor", "1"),
+    ("process.roles", "broker"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("transaction.state.log.replication.factor", "1"),
 ];
-
-/// Keys that Kafka 4 no longer has, and what to do about them.
-pub(super) static REMOVED_KEYS: &[(&str, &str)] = &[
-    ("advertised.host.name", "set advertised.listeners instead"),
-    ("advertised.port", "set advertised.listeners instead"),
-    ("auto.include.jmx.reporter", "remove it"),
-    ("broker.id.generation.enable", "set node.id"),
-    ("control.plane.listener.name", "remove it"),
-    ("delegation.token.master.key", "remove it"),
-    ("eligible.leader.replicas.enable", "remove it"),
-    ("host.name", "set listeners instead"),
-    ("inter.broker.protocol.version", "remove it"),
-    ("log.message.downconversion.enable", "remove it"),
-    ("log.message.format.version", "remove it"),
-    (
-        "log.message.timestamp.difference.max.ms",
-        "set log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms instead",
-    ),
-    ("offsets.commit.required.acks", "remove it"),
-    ("port", "set listeners instead"),
-    ("quota.consumer.default", "remove it"),
-    ("quota.producer.default", "remove it"),
-    ("replica.lag.max.messages", "remove it"),
-    ("reserved.broker.max.id", "remove it"),
-];
-
-/// Keys without a meaning here that Kafka can change while it runs: taken then too, as tools and operators give them. Keys
-/// that will have a meaning are not, so that nobody believes that they have it already.
-const DYNAMIC: &[&str] = &[
-    "background.threads",
-    "config.providers",
-    "cordoned.log.dirs",
-    "follower.fetch.last.tiered.offset.enable",
-    "follower.replication.throttled.rate",
-    "group.consumer.assignment.interval.ms",
-    "group.coordinator.cached.buffer.max.bytes",
-    "leader.replication.throttled.rate",
-    "log.cleaner.backoff.ms",
-    "log.cleaner.dedupe.buffer.size",
-    "log.cleaner.io.buffer.load.factor",
-    "log.cleaner.io.buffer.size",
-    "log.cleaner.io.max.bytes.per.second",
-    "log.cleaner.threads",
-    "metric.reporters",
-    "num.io.threads",
-    "num.network.threads",
-    "num.recovery.threads.per.data.dir",
-    "num.replica.fetchers",
-    "remote.fetch.max.wait.ms",
-    "remote.list.offsets.request.timeout.ms",
-    "remote.log.index.file.cache.total.size.bytes",
-    "remote.log.manager.copier.thread.pool.size",
-    "remote.log.manager.copy.max.bytes.per.second",
-    "remote.log.manager.expiration.thread.pool.size",
-    "remote.log.manager.fetch.max.bytes.per.second",
-    "remote.log.manager.follower.thread.pool.size",
-    "remote.log.reader.threads",
-    "replica.alter.log.dirs.io.max.bytes.per.second",
-    "sasl.kerberos.kinit.cmd",
-    "sasl.kerberos.min.time.before.relogin",
-    "sasl.kerberos.principal.to.local.rules",
-    "sasl.kerberos.service.name",
-    "sasl.kerberos.ticket.renew.jitter",
-    "sasl.kerberos.ticket.renew.window.factor",
-    "sasl.login.refresh.buffer.seconds",
-    "sasl.login.refresh.min.period.seconds",
-    "sasl.login.refresh.window.factor",
-    "sasl.login.refresh.window.jitter",
-    "sasl.mechanism.inter.broker.protocol",
-    "share.coordinator.cached.buffer.max.bytes",
-];
-
-/// What `kafka-reassign-partitions --throttle` gives, and takes back with `--verify` and `--cancel` (KIP-73).
-static THROTTLES: Group = Group {
-    effect: Effect::Inert,
-    doc: "One node: there is nothing to replicate and no other broker to talk to.",
-    keys: &[
-        ("follower.replication.throttled.rate", Long, None),
-        ("leader.replication.throttled.rate", Long, None),
-        ("replica.alter.log.dirs.io.max.bytes.per.second", Long, None),
-    ],
-};
 
 static GROUPS: &[Group] = &[
     Group {
         effect: Effect::NotYet,
         doc: "TLS is not served yet; only PLAINTEXT listeners are.",
-        keys: &[
-            ("ssl.allow.dn.changes", Boolean, Some("false")),
-            ("ssl.allow.san.changes", Boolean, Some("false")),
-            ("ssl.cipher.suites", List, Some("")),
-            ("ssl.client.auth", String, Some("none")),
-            ("ssl.enabled.protocols", List, Some("TLSv1.2,TLSv1.3")),
-            ("ssl.endpoint.identification.algorithm", String, Some("https")),
-            ("ssl.engine.factory.class", Class, None),
-            ("ssl.key.password", Password, None),
-            ("ssl.keymanager.algorithm", String, Some("SunX509")),
-            ("ssl.keystore.certificate.chain", Password, None),
-            ("ssl.keystore.key", Password, None),
-            ("ssl.keystore.location", String, None),
-            ("ssl.keystore.password", Password, None),
-            ("ssl.keystore.type", String, Some("JKS")),
-            ("ssl.principal.mapping.rules", String, Some("DEFAULT")),
-            ("ssl.protocol", String, Some("TLSv1.3")),
-            ("ssl.provider", String, None),
-            ("ssl.secure.random.implementation", String, None),
-            ("ssl.trustmanager.algorithm", String, Some("PKIX")),
-            ("ssl.truststore.certificates", Password, None),
-            ("ssl.truststore.location", String, None),
-            ("ssl.truststore.password", Password, None),
-            ("ssl.truststore.type", String, Some("JKS")),
-        ],
+        names: &["ssl.*"],
     },
     Group {
         effect: Effect::NotYet,
         doc: "SASL is not served yet; clients connect without authentication.",
-        keys: &[
-            ("connection.failed.authentication.delay.ms", Int, Some("100")),
-            ("connections.max.reauth.ms", Long, Some("0")),
-            (
-                "principal.builder.class",
-                Class,
-                Some("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"),
-            ),
-            ("sasl.enabled.mechanisms", List, Some("GSSAPI")),
-            ("sasl.jaas.config", Password, None),
-            ("sasl.oauthbearer.clock.skew.seconds", Int, Some("30")),
-            ("sasl.oauthbearer.expected.audience", List, Some("")),
-            ("sasl.oauthbearer.expected.issuer", String, None),
-            ("sasl.oauthbearer.jwks.endpoint.refresh.ms", Long, Some("3600000")),
-            ("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Long, Some("10000")),
-            ("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Long, Some("100")),
-            ("sasl.oauthbearer.jwks.endpoint.url", String, None),
-            ("sasl.oauthbearer.scope.claim.name", String, Some("scope")),
-            ("sasl.oauthbearer.sub.claim.name", String, Some("sub")),
-            ("sasl.server.callback.handler.class", Class, None),
-            ("sasl.server.max.receive.size", Int, Some("524288")),
+        names: &[
+            "connection.failed.authentication.delay.ms",
+            "connections.max.reauth.ms",
+            "principal.builder.class",
+            "sasl.enabled.mechanisms",
+            "sasl.jaas.config",
+            "sasl.oauthbearer.clock.skew.seconds",
+            "sasl.oauthbearer.expected.*",
+            "sasl.oauthbearer.jwks.*",
+            "sasl.oauthbearer.scope.claim.name",
+            "sasl.oauthbearer.sub.claim.name",
+            "sasl.server.*",
         ],
     },
     Group {
         effect: Effect::Inert,
         doc: "For Kafka's own Java login to Kerberos or an OAuth server; Ottla makes no such login.",
-        keys: &[
-            ("sasl.client.callback.handler.class", Class, None),
-            ("sasl.kerberos.kinit.cmd", String, Some("/usr/bin/kinit")),
-            ("sasl.kerberos.min.time.before.relogin", Long, Some("60000")),
-            ("sasl.kerberos.principal.to.local.rules", List, Some("DEFAULT")),
-            ("sasl.kerberos.service.name", String, None),
-            ("sasl.kerberos.ticket.renew.jitter", Double, Some("0.05")),
-            ("sasl.kerberos.ticket.renew.window.factor", Double, Some("0.8")),
-            ("sasl.login.callback.handler.class", Class, None),
-            ("sasl.login.class", Class, None),
-            ("sasl.login.connect.timeout.ms", Int, None),
-            ("sasl.login.read.timeout.ms", Int, None),
-            ("sasl.login.refresh.buffer.seconds", Short, Some("300")),
-            ("sasl.login.refresh.min.period.seconds", Short, Some("60")),
-            ("sasl.login.refresh.window.factor", Double, Some("0.8")),
-            ("sasl.login.refresh.window.jitter", Double, Some("0.05")),
-            ("sasl.login.retry.backoff.max.ms", Long, Some("10000")),
-            ("sasl.login.retry.backoff.ms", Long, Some("100")),
-            ("sasl.mechanism.controller.protocol", String, Some("GSSAPI")),
-            ("sasl.mechanism.inter.broker.protocol", String, Some("GSSAPI")),
-            ("sasl.oauthbearer.assertion.algorithm", String, Some("RS256")),
-            ("sasl.oauthbearer.assertion.claim.aud", String, None),
-            ("sasl.oauthbearer.assertion.claim.exp.seconds", Int, Some("300")),
-            ("sasl.oauthbearer.assertion.claim.iss", String, None),
-            ("sasl.oauthbearer.assertion.claim.jti.include", Boolean, Some("false")),
-            ("sasl.oauthbearer.assertion.claim.nbf.seconds", Int, Some("60")),
-            ("sasl.oauthbearer.assertion.claim.sub", String, None),
-            ("sasl.oauthbearer.assertion.file", String, None),
-            ("sasl.oauthbearer.assertion.private.key.file", String, None),
-            ("sasl.oauthbearer.assertion.private.key.passphrase", Password, None),
-            ("sasl.oauthbearer.assertion.template.file", String, None),
-            ("sasl.oauthbearer.client.credentials.client.id", String, None),
-            ("sasl.oauthbearer.client.credentials.client.secret", Password, None),
-            (
-                "sasl.oauthbearer.jwt.retriever.class",
-                Class,
-                Some("org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever"),
-            ),
-            (
-                "sasl.oauthbearer.jwt.validator.class",
-                Class,
-                Some("org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator"),
-            ),
-            ("sasl.oauthbearer.scope", String, None),
-            ("sasl.oauthbearer.token.endpoint.url", String, None),
+        names: &[
+            "sasl.client.callback.handler.class",
+            "sasl.kerberos.*",
+            "sasl.login.*",
+            "sasl.mechanism.*",
+            "sasl.oauthbearer.assertion.*",
+            "sasl.oauthbearer.client.*",
+            "sasl.oauthbearer.jwt.*",
+            "sasl.oauthbearer.scope",
+            "sasl.oauthbearer.token.endpoint.url",
         ],
     },
     Group {
         effect: Effect::NotYet,
-        doc: "ACLs are not enforced yet; every client may do everything.",
-        keys: &[("authorizer.class.name", String, Some(""))],
+        doc: "There is no authorizer yet, and every client may do everything. The start is refused where this key is set, \
+              unless `allow.everyone.if.no.acl.found=true` is set too.",
+        names: &["authorizer.class.name"],
     },
     Group {
         effect: Effect::NotYet,
         doc: "Quotas are not enforced yet.",
-        keys: &[
-            ("controller.quota.window.num", Int, Some("11")),
-            ("controller.quota.window.size.seconds", Int, Some("1")),
-            ("max.connections.per.ip.overrides", String, Some("")),
-            ("quota.window.num", Int, Some("11")),
-            ("quota.window.size.seconds", Int, Some("1")),
+        names: &[
+            "client.quota.callback.class",
+            "controller.quota.*",
+            "max.connections.per.ip.overrides",
+            "quota.*",
         ],
     },
     Group {
         effect: Effect::NotYet,
+        doc: "Policies are Java classes, which Ottla cannot load: no policy refuses anything.",
+        names: &["alter.config.policy.class.name", "create.topic.policy.class.name"],
+    },
+    Group {
+        effect: Effect::NotYet,
         doc: "Transactions are not served yet.",
-        keys: &[
-            ("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Some("10000")),
-            ("transaction.max.timeout.ms", Int, Some("900000")),
-            ("transaction.partition.verification.enable", Boolean, Some("true")),
-            ("transaction.remove.expired.transaction.cleanup.interval.ms", Int, Some("3600000")),
-            ("transaction.two.phase.commit.enable", Boolean, Some("false")),
-            ("transactional.id.expiration.ms", Int, Some("604800000")),
+        names: &[
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+            "transaction.max.timeout.ms",
+            "transaction.partition.verification.enable",
+            "transaction.remove.expired.transaction.cleanup.interval.ms",
+            "transaction.two.phase.commit.enable",
+            "transactional.id.expiration.ms",
         ],
     },
     Group {
         effect: Effect::Inert,
-        doc: "A consumer group's assignment is computed as soon as the group changes; classic and consumer groups are always served.",
-        keys: &[
-            ("group.consumer.assignment.interval.ms", Int, Some("1000")),
-            ("group.consumer.max.assignment.interval.ms", Int, Some("15000")),
-            ("group.consumer.min.assignment.interval.ms", Int, Some("0")),
-            ("group.coordinator.rebalance.protocols", List, Some("classic,consumer,streams")),
+        doc: "A consumer group's assignment is computed as soon as the group changes; classic and consumer groups are \
+              always served.",
+        names: &[
+            "group.consumer.assignment.interval.ms",
+            "group.consumer.max.assignment.interval.ms",
+            "group.consumer.min.assignment.interval.ms",
+            "group.coordinator.rebalance.protocols",
         ],
     },
     Group {
         effect: Effect::NotYet,
         doc: "Share groups (KIP-932) are not served yet.",
-        keys: &[
-            ("group.share.assignment.interval.ms", Int, Some("1000")),
-            ("group.share.assignors", List, Some("simple")),
-            ("group.share.delivery.count.limit", Int, Some("5")),
-            ("group.share.heartbeat.interval.ms", Int, Some("5000")),
-            ("group.share.max.assignment.interval.ms", Int, Some("15000")),
-            ("group.share.max.delivery.count.limit", Int, Some("10")),
-            ("group.share.max.heartbeat.interval.ms", Int, Some("15000")),
-            ("group.share.max.partition.max.record.locks", Int, Some("4000")),
-            ("group.share.max.record.lock.duration.ms", Int, Some("60000")),
-            ("group.share.max.session.timeout.ms", Int, Some("60000")),
-            ("group.share.max.share.sessions", Int, Some("2000")),
-            ("group.share.max.size", Int, Some("200")),
-            ("group.share.min.assignment.interval.ms", Int, Some("0")),
-            ("group.share.min.delivery.count.limit", Int, Some("2")),
-            ("group.share.min.heartbeat.interval.ms", Int, Some("5000")),
-            ("group.share.min.partition.max.record.locks", Int, Some("100")),
-            ("group.share.min.record.lock.duration.ms", Int, Some("15000")),
-            ("group.share.min.session.timeout.ms", Int, Some("45000")),
-            ("group.share.partition.max.record.locks", Int, Some("2000")),
-            ("group.share.record.lock.duration.ms", Int, Some("30000")),
-            ("group.share.session.timeout.ms", Int, Some("45000")),
-        ],
+        names: &["group.share.*"],
     },
     Group {
         effect: Effect::NotYet,
         doc: "Groups of the streams protocol (KIP-1071) are not served yet; Kafka Streams works with classic groups.",
-        keys: &[
-            ("group.streams.assignment.interval.ms", Int, Some("1000")),
-            ("group.streams.heartbeat.interval.ms", Int, Some("5000")),
-            ("group.streams.initial.rebalance.delay.ms", Int, Some("3000")),
-            ("group.streams.max.assignment.interval.ms", Int, Some("15000")),
-            ("group.streams.max.heartbeat.interval.ms", Int, Some("15000")),
-            ("group.streams.max.session.timeout.ms", Int, Some("60000")),
-            ("group.streams.max.size", Int, Some("2147483647")),
-            ("group.streams.max.standby.replicas", Int, Some("2")),
-            ("group.streams.min.assignment.interval.ms", Int, Some("0")),
-            ("group.streams.min.heartbeat.interval.ms", Int, Some("5000")),
-            ("group.streams.min.session.timeout.ms", Int, Some("45000")),
-            ("group.streams.num.standby.replicas", Int, Some("0")),
-            ("group.streams.session.timeout.ms", Int, Some("45000")),
-        ],
+        names: &["group.streams.*"],
     },
     Group {
         effect: Effect::Inert,
         doc: "There are no delegation tokens in Ottla.",
-        keys: &[
-            ("delegation.token.expiry.check.interval.ms", Long, Some("3600000")),
-            ("delegation.token.expiry.time.ms", Long, Some("86400000")),
-            ("delegation.token.max.lifetime.ms", Long, Some("604800000")),
-            ("delegation.token.secret.key", Password, None),
-        ],
+        names: &["delegation.*"],
     },
     Group {
         effect: Effect::Inert,
         doc: "There is no tiered storage in Ottla.",
-        keys: &[
-            ("follower.fetch.last.tiered.offset.enable", Boolean, Some("false")),
-            ("remote.fetch.max.wait.ms", Int, Some("500")),
-            ("remote.list.offsets.request.timeout.ms", Long, Some("30000")),
-            ("remote.log.index.file.cache.total.size.bytes", Long, Some("1073741824")),
-            ("remote.log.manager.copier.thread.pool.size", Int, Some("10")),
-            ("remote.log.manager.copy.max.bytes.per.second", Long, Some("9223372036854775807")),
-            ("remote.log.manager.copy.quota.window.num", Int, Some("11")),
-            ("remote.log.manager.copy.quota.window.size.seconds", Int, Some("1")),
-            ("remote.log.manager.expiration.thread.pool.size", Int, Some("10")),
-            ("remote.log.manager.fetch.max.bytes.per.second", Long, Some("9223372036854775807")),
-            ("remote.log.manager.fetch.quota.window.num", Int, Some("11")),
-            ("remote.log.manager.fetch.quota.window.size.seconds", Int, Some("1")),
-            ("remote.log.manager.follower.thread.pool.size", Int, Some("2")),
-            ("remote.log.manager.task.interval.ms", Long, Some("30000")),
-            ("remote.log.manager.thread.pool.size", Int, Some("2")),
-            ("remote.log.metadata.custom.metadata.max.bytes", Int, Some("128")),
-            (
-                "remote.log.metadata.manager.class.name",
-                String,
-                Some(
-                    "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager",
-                ),
-            ),
-            ("remote.log.metadata.manager.class.path", String, None),
-            ("remote.log.metadata.manager.impl.prefix", String, Some("rlmm.config.")),
-            ("remote.log.metadata.manager.listener.name", String, None),
-            ("remote.log.reader.max.pending.tasks", Int, Some("100")),
-            ("remote.log.reader.threads", Int, Some("10")),
-            ("remote.log.storage.manager.class.name", String, None),
-            ("remote.log.storage.manager.class.path", String, None),
-            ("remote.log.storage.manager.impl.prefix", String, Some("rsm.config.")),
-            ("remote.log.storage.system.enable", Boolean, Some("false")),
-        ],
+        names: &["follower.fetch.last.tiered.offset.enable", "remote.*"],
     },
     Group {
         effect: Effect::Inert,
         doc: "Names Java classes or what belongs to them, which Ottla cannot load.",
-        keys: &[
-            ("alter.config.policy.class.name", Class, None),
-            ("client.quota.callback.class", Class, None),
-            ("config.providers", List, Some("")),
-            ("create.topic.policy.class.name", Class, None),
-            ("kafka.metrics.polling.interval.secs", Int, Some("10")),
-            ("kafka.metrics.reporters", List, Some("")),
-            ("metric.reporters", List, Some("org.apache.kafka.common.metrics.JmxReporter")),
-            ("metrics.num.samples", Int, Some("2")),
-            ("metrics.recording.level", String, Some("INFO")),
-            ("metrics.sample.window.ms", Long, Some("30000")),
-            ("replica.selector.class", String, None),
-            ("security.providers", String, None),
+        names: &[
+            "config.providers",
+            "kafka.*",
+            "metric.reporters",
+            "metrics.*",
+            "replica.selector.class",
+            "security.providers",
         ],
     },
     Group {
         effect: Effect::Inert,
         doc: "Groups, transactions and share states are kept in the store itself, not in internal topics.",
-        keys: &[
-            ("group.coordinator.append.linger.ms", Int, Some("-1")),
-            ("group.coordinator.cached.buffer.max.bytes", Int, Some("1048588")),
-            ("offsets.commit.timeout.ms", Int, Some("5000")),
-            ("offsets.load.buffer.size", Int, Some("5242880")),
-            ("offsets.topic.compression.codec", Int, Some("0")),
-            ("offsets.topic.num.partitions", Int, Some("50")),
-            ("offsets.topic.replication.factor", Short, Some("1")),
-            ("offsets.topic.segment.bytes", Int, Some("104857600")),
-            ("share.coordinator.append.linger.ms", Int, Some("-1")),
-            ("share.coordinator.cached.buffer.max.bytes", Int, Some("1048588")),
-            ("share.coordinator.load.buffer.size", Int, Some("5242880")),
-            ("share.coordinator.snapshot.update.records.per.snapshot", Int, Some("500")),
-            ("share.coordinator.state.topic.compression.codec", Int, Some("0")),
-            ("share.coordinator.state.topic.min.isr", Short, Some("1")),
-            ("share.coordinator.state.topic.num.partitions", Int, Some("50")),
-            ("share.coordinator.state.topic.replication.factor", Short, Some("1")),
-            ("share.coordinator.state.topic.segment.bytes", Int, Some("104857600")),
-            ("share.coordinator.threads", Int, Some("1")),
-            ("share.coordinator.write.timeout.ms", Int, Some("5000")),
-            ("transaction.state.log.load.buffer.size", Int, Some("5242880")),
-            ("transaction.state.log.min.isr", Int, Some("1")),
-            ("transaction.state.log.num.partitions", Int, Some("50")),
-            ("transaction.state.log.replication.factor", Short, Some("1")),
-            ("transaction.state.log.segment.bytes", Int, Some("104857600")),
+        names: &[
+            "group.coordinator.append.linger.ms",
+            "group.coordinator.cached.buffer.max.bytes",
+            "offsets.*",
+            "share.coordinator.*",
+            "transaction.state.*",
         ],
     },
     Group {
         effect: Effect::Inert,
-        doc: "One node: there is nothing to replicate and no other broker to talk to.",
-        keys: &[
-            ("add.partitions.to.txn.retry.backoff.max.ms", Int, Some("100")),
-            ("add.partitions.to.txn.retry.backoff.ms", Int, Some("20")),
-            ("alter.log.dirs.replication.quota.window.num", Int, Some("11")),
-            ("alter.log.dirs.replication.quota.window.size.seconds", Int, Some("1")),
-            ("auto.leader.rebalance.enable", Boolean, Some("true")),
-            ("broker.rack", String, None),
-            ("controlled.shutdown.enable", Boolean, Some("true")),
-            ("cordoned.log.dirs", List, Some("")),
-            ("inter.broker.listener.name", String, None),
-            ("leader.imbalance.check.interval.seconds", Long, Some("300")),
-            ("log.dir.failure.timeout.ms", Long, Some("30000")),
-            ("num.replica.alter.log.dirs.threads", Int, None),
-            ("num.replica.fetchers", Int, Some("1")),
-            ("replica.fetch.backoff.ms", Int, Some("1000")),
-            ("replica.fetch.max.bytes", Int, Some("1048576")),
-            ("replica.fetch.min.bytes", Int, Some("1")),
-            ("replica.fetch.response.max.bytes", Int, Some("10485760")),
-            ("replica.fetch.wait.max.ms", Int, Some("500")),
-            ("replica.high.watermark.checkpoint.interval.ms", Long, Some("5000")),
-            ("replica.lag.time.max.ms", Long, Some("30000")),
-            ("replica.socket.receive.buffer.bytes", Int, Some("65536")),
-            ("replica.socket.timeout.ms", Int, Some("30000")),
-            ("replication.quota.window.num", Int, Some("11")),
-            ("replication.quota.window.size.seconds", Int, Some("1")),
-            ("security.inter.broker.protocol", String, Some("PLAINTEXT")),
+        doc: ONE_NODE,
+        names: &[
+            "add.partitions.to.txn.*",
+            "alter.log.dirs.*",
+            "auto.leader.rebalance.enable",
+            "broker.rack",
+            "controlled.shutdown.enable",
+            "cordoned.log.dirs",
+            "inter.broker.listener.name",
+            "leader.imbalance.check.interval.seconds",
+            "log.dir.failure.timeout.ms",
+            "num.replica.*",
+            "replica.fetch.*",
+            "replica.high.watermark.checkpoint.interval.ms",
+            "replica.lag.time.max.ms",
+            "replica.socket.*",
+            "replication.*",
+            "security.inter.broker.protocol",
         ],
     },
     Group {
         effect: Effect::Inert,
         doc: "One node: there is no controller quorum to take part in.",
-        keys: &[
-            ("broker.heartbeat.interval.ms", Int, Some("2000")),
-            ("broker.session.timeout.ms", Int, Some("9000")),
-            ("controller.quorum.append.linger.ms", Int, Some("25")),
-            ("controller.quorum.auto.join.enable", Boolean, Some("false")),
-            ("controller.quorum.bootstrap.servers", List, Some("")),
-            ("controller.quorum.election.backoff.max.ms", Int, Some("1000")),
-            ("controller.quorum.election.timeout.ms", Int, Some("1000")),
-            ("controller.quorum.fetch.max.bytes", Int, Some("1048576")),
-            ("controller.quorum.fetch.snapshot.max.bytes", Int, Some("1048576")),
-            ("controller.quorum.fetch.timeout.ms", Int, Some("2000")),
-            ("controller.quorum.request.timeout.ms", Int, Some("2000")),
-            ("controller.quorum.retry.backoff.ms", Int, Some("20")),
-            ("controller.quorum.voters", List, Some("")),
-            ("controller.socket.timeout.ms", Int, Some("30000")),
-            ("early.start.listeners", List, None),
-            ("initial.broker.registration.timeout.ms", Int, Some("60000")),
-            ("metadata.log.dir", String, None),
-            ("metadata.log.max.record.bytes.between.snapshots", Long, Some("20971520")),
-            ("metadata.log.max.snapshot.interval.ms", Long, Some("3600000")),
-            ("metadata.log.segment.bytes", Int, Some("1073741824")),
-            ("metadata.log.segment.ms", Long, Some("604800000")),
-            ("metadata.max.idle.interval.ms", Int, Some("500")),
-            ("metadata.max.retention.bytes", Long, Some("104857600")),
-            ("metadata.max.retention.ms", Long, Some("604800000")),
-            ("process.roles", List, Some("broker")),
-            ("socket.connection.setup.timeout.max.ms", Long, Some("30000")),
-            ("socket.connection.setup.timeout.ms", Long, Some("10000")),
+        names: &[
+            "broker.heartbeat.interval.ms",
+            "broker.session.timeout.ms",
+            "controller.quorum.*",
+            "controller.socket.timeout.ms",
+            "early.start.listeners",
+            "initial.broker.registration.timeout.ms",
+            "metadata.*",
+            "process.roles",
+            "socket.connection.setup.*",
         ],
     },
     Group {
         effect: Effect::Inert,
         doc: "Ottla has no such threads or queues to size.",
-        keys: &[
-            ("background.threads", Int, Some("10")),
-            ("delete.records.purgatory.purge.interval.requests", Int, Some("1")),
-            ("fetch.purgatory.purge.interval.requests", Int, Some("1000")),
-            ("group.coordinator.background.threads", Int, Some("2")),
-            ("group.coordinator.threads", Int, Some("4")),
-            ("num.io.threads", Int, Some("8")),
-            ("num.network.threads", Int, Some("3")),
-            ("num.recovery.threads.per.data.dir", Int, Some("2")),
-            ("producer.purgatory.purge.interval.requests", Int, Some("1000")),
-            ("queued.max.requests", Int, Some("500")),
-            ("request.timeout.ms", Int, Some("30000")),
-            ("share.fetch.purgatory.purge.interval.requests", Int, Some("1000")),
+        names: &[
+            "background.threads",
+            "delete.records.purgatory.purge.interval.requests",
+            "fetch.purgatory.purge.interval.requests",
+            "group.coordinator.background.threads",
+            "group.coordinator.threads",
+            "num.io.threads",
+            "num.network.threads",
+            "num.recovery.threads.per.data.dir",
+            "producer.purgatory.purge.interval.requests",
+            "queued.max.requests",
+            "request.timeout.ms",
+            "share.fetch.purgatory.purge.interval.requests",
         ],
     },
     Group {
         effect: Effect::Inert,
         doc: "For Kafka's segment and index files and their cleaner; Ottla keeps records in RocksDB.",
-        keys: &[
-            ("log.cleaner.backoff.ms", Long, Some("15000")),
-            ("log.cleaner.dedupe.buffer.size", Long, Some("134217728")),
-            ("log.cleaner.io.buffer.load.factor", Double, Some("0.9")),
-            ("log.cleaner.io.buffer.size", Int, Some("524288")),
-            ("log.cleaner.io.max.bytes.per.second", Double, Some("1.7976931348623157E308")),
-            ("log.cleaner.threads", Int, Some("1")),
-            ("log.flush.offset.checkpoint.interval.ms", Int, Some("60000")),
-            ("log.flush.scheduler.interval.ms", Long, Some("9223372036854775807")),
-            ("log.flush.start.offset.checkpoint.interval.ms", Int, Some("60000")),
-        ],
+        names: &["log.cleaner.*", "log.flush.*"],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_kafkas_without_an_effect_is_in_one_group() {
+        for key in kafka_broker_keys() {
+            let groups = GROUPS.iter().filter(|group| covers(group, key.name)).count();
+            let acted_on = BROKER_KEYS.iter().any(|ours| ours.name == key.name);
+            assert!(acted_on || groups == 1, "{} is in {groups} groups", key.name);
+        }
+    }
+
+    #[test]
+    fn every_name_of_a_group_is_a_key_of_kafkas() {
+        for name in GROUPS.iter().flat_map(|group| group.names) {
+            let alone = Group { effect: Effect::Inert, doc: "", names: std::slice::from_ref(name) };
+            assert!(kafka_broker_keys().any(|key| covers(&alone, key.name)), "{name} covers no key");
+        }
+        for (name, _) in DEFAULTS_HERE {
+            assert!(INERT_KEYS.iter().any(|key| key.name == *name), "{name}");
+        }
+    }
+}

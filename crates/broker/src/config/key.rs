@@ -10,7 +10,7 @@ use super::units;
 
 /// The type of a key, numbered as in DescribeConfigs (Kafka's `ConfigDef.Type`, KIP-569).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConfigType {
     /// A key outside every table, accepted with `--lenient` or by a prefix.
     Unknown = 0,
     Boolean = 1,
@@ -24,7 +24,7 @@ pub enum Kind {
     Password = 9,
 }
 
-impl Kind {
+impl ConfigType {
     /// The number that stands for this type in a DescribeConfigs answer.
     pub fn code(self) -> i8 {
         self as i8
@@ -33,24 +33,31 @@ impl Kind {
     /// Kafka's name of the type.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Unknown => "UNKNOWN",
-            Kind::Boolean => "BOOLEAN",
-            Kind::String => "STRING",
-            Kind::Int => "INT",
-            Kind::Short => "SHORT",
-            Kind::Long => "LONG",
-            Kind::Double => "DOUBLE",
-            Kind::List => "LIST",
-            Kind::Class => "CLASS",
-            Kind::Password => "PASSWORD",
+            ConfigType::Unknown => "UNKNOWN",
+            ConfigType::Boolean => "BOOLEAN",
+            ConfigType::String => "STRING",
+            ConfigType::Int => "INT",
+            ConfigType::Short => "SHORT",
+            ConfigType::Long => "LONG",
+            ConfigType::Double => "DOUBLE",
+            ConfigType::List => "LIST",
+            ConfigType::Class => "CLASS",
+            ConfigType::Password => "PASSWORD",
         }
+    }
+
+    /// The type that Kafka calls `name`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        use ConfigType::{Boolean, Class, Double, Int, List, Long, Password, Short, String};
+        let all = [Boolean, String, Int, Short, Long, Double, List, Class, Password];
+        all.into_iter().find(|kind| kind.name() == name)
     }
 
     fn bounds(self) -> Option<(i64, i64)> {
         match self {
-            Kind::Short => Some((i16::MIN.into(), i16::MAX.into())),
-            Kind::Int => Some((i32::MIN.into(), i32::MAX.into())),
-            Kind::Long => Some((i64::MIN, i64::MAX)),
+            ConfigType::Short => Some((i16::MIN.into(), i16::MAX.into())),
+            ConfigType::Int => Some((i32::MIN.into(), i32::MAX.into())),
+            ConfigType::Long => Some((i64::MIN, i64::MAX)),
             _ => None,
         }
     }
@@ -86,7 +93,7 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: ConfigType,
     /// `None` where Kafka's default is null.
     pub default: Option<&'static str>,
     pub check: Check,
@@ -107,7 +114,7 @@ pub enum Units {
 impl Key {
     /// Passwords: their values are never logged, shown or sent.
     pub fn sensitive(&self) -> bool {
-        self.kind == Kind::Password
+        self.kind == ConfigType::Password
     }
 
     /// What the key does, in sentences.
@@ -122,22 +129,22 @@ impl Key {
     pub fn normalise(&self, text: &str, units: Units) -> Result<String, String> {
         let text = text.trim();
         match self.kind {
-            Kind::Boolean => match text.to_ascii_lowercase() {
+            ConfigType::Boolean => match text.to_ascii_lowercase() {
                 lower if lower == "true" || lower == "false" => Ok(lower),
                 _ => Err("Expected value to be either true or false".to_owned()),
             },
-            Kind::Short | Kind::Int | Kind::Long => {
+            ConfigType::Short | ConfigType::Int | ConfigType::Long => {
                 let value = self.whole_number(text, units)?;
                 self.check.whole_number(value)?;
                 Ok(value.to_string())
             }
-            Kind::Double => {
+            ConfigType::Double => {
                 let value: f64 = text.parse().map_err(|_| self.not_a_number())?;
                 self.check.double(value)?;
                 Ok(format!("{value:?}"))
             }
-            Kind::List => self.list(text),
-            Kind::String | Kind::Class | Kind::Password | Kind::Unknown => {
+            ConfigType::List => self.list(text),
+            ConfigType::String | ConfigType::Class | ConfigType::Password | ConfigType::Unknown => {
                 self.check.text(text)?;
                 Ok(text.to_owned())
             }

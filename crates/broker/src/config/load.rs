@@ -4,17 +4,19 @@
 //! in one go. What several keys say together is judged in `resolve.rs`; nothing is logged here, because logging is
 //! configured by what is read: [`Loaded::notes`] are logged later.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::broker_keys::{BROKER_KEYS, BrokerKeys};
+use super::broker_config::BrokerConfig;
+use super::broker_keys::BrokerKeys;
 use super::env::{self, Variable};
-use super::inert_keys::{INERT_KEYS, INERT_PREFIXES, INTERNAL_KEYS, REMOVED_KEYS, THROTTLE_KEYS};
-use super::key::{Effect, Key, Units};
+use super::key::Effect;
+use super::other_keys::{Meaning, meaning};
 use super::problem::{ConfigError, Note, Origin, Problem};
-use super::topic_keys::topic_key;
-use super::value::Value;
-use super::{BrokerConfig, properties, resolve};
+use super::reader::SettingsReader;
+use super::resources::topic::topic_key;
+use super::setting::{Setting, Settings};
+use super::tables::{broker_key, described_keys};
+use super::{properties, resolve};
 
 /// Where to read from.
 #[derive(Clone, Debug, Default)]
@@ -38,16 +40,6 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
-/// A value that somebody set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    pub value: String,
-    pub origin: Origin,
-}
-
-/// Explicitly set keys, whatever table they are from.
-pub(super) type Settings = BTreeMap<String, Setting>;
-
 /// Reads all sources.
 ///
 /// # Errors
@@ -70,6 +62,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         loader.set(key, value, Origin::Flag(flag));
     }
     loader.finish()
+}
+
+impl BrokerConfig {
+    /// A configuration with these keys set and the defaults for all others, as `--override` would make it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the pairs, at once.
+    pub fn from_pairs(pairs: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        let overrides = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        load(&Sources { overrides, ..Sources::default() }).map(|loaded| loaded.config)
+    }
 }
 
 #[derive(Default)]
@@ -110,6 +113,13 @@ impl Loader {
             match env::classify(name, value) {
                 Variable::Key(key) => self.set(&key, value.trim(), Origin::Environment(name.clone())),
                 Variable::Ignored(reason) => ignored.push(format!("{name} ({reason})")),
+                Variable::OfAnotherImage(ours) => {
+                    let problem = Problem::OfAnotherImage { name: name.clone(), ours };
+                    match self.lenient {
+                        true => self.notes.push(Note::warn(format!("ignored: {problem}"))),
+                        false => self.problems.push(problem),
+                    }
+                }
                 Variable::Other => {}
             }
         }
@@ -121,7 +131,7 @@ impl Loader {
 
     /// Takes a setting if its key is known; a later one replaces an earlier one.
     fn set(&mut self, name: &str, value: &str, origin: Origin) {
-        let known = broker_key(name).is_some() || is_inert(name) || removed(name).is_some();
+        let known = broker_key(name).is_some() || meaning(name).is_some();
         if !known && self.lenient {
             self.notes.push(Note::warn(format!("{origin}: unknown key {name:?} is ignored")));
         } else if !known {
@@ -131,8 +141,7 @@ impl Loader {
     }
 
     fn finish(mut self) -> Result<Loaded, ConfigError> {
-        let mut reader = Reader { settings: &mut self.settings, problems: &mut self.problems };
-        let keys = BrokerKeys::read(&mut reader);
+        let keys = BrokerKeys::read(&mut SettingsReader::new(&mut self.settings, &mut self.problems));
         self.note_keys_without_effect();
         let config =
             keys.and_then(|keys| resolve::resolve(keys, self.settings, &mut self.problems, &mut self.notes));
@@ -150,10 +159,12 @@ impl Loader {
                 Some(Effect::Enforced) => {}
                 Some(Effect::NotYet) => later.push(name.as_str()),
                 Some(Effect::Inert) => never.push(name.as_str()),
-                None => match removed(name) {
-                    Some(advice) => removed_keys.push(format!("{name} ({advice})")),
-                    None if is_inert(name) => never.push(name.as_str()),
-                    None => {}
+                None => match meaning(name) {
+                    Some(Meaning::Removed(advice)) => removed_keys.push(format!("{name} ({advice})")),
+                    Some(Meaning::NotYet) => later.push(name.as_str()),
+                    Some(Meaning::Inert) => never.push(name.as_str()),
+                    // Who judges a key notes it, and `set` noted the unknown.
+                    Some(Meaning::Judged) | None => {}
                 },
             }
         }
@@ -170,61 +181,6 @@ impl Loader {
     }
 }
 
-/// Reads typed values out of settings, and leaves the settings normalised.
-pub(super) struct Reader<'a> {
-    settings: &'a mut Settings,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl<'a> Reader<'a> {
-    /// Reads `settings`, which are left normalised.
-    pub(super) fn new(settings: &'a mut Settings, problems: &'a mut Vec<Problem>) -> Self {
-        Self { settings, problems }
-    }
-
-    /// The value of the key called `name`. If it is malformed that is among the problems, and the default stands in for
-    /// it so that what depends on it can be checked too.
-    pub(super) fn read<T: Value>(&mut self, name: &'static str) -> Option<T> {
-        let key = broker_key(name)?;
-        self.set_value(key).or_else(|| match key.default {
-            Some(default) => T::read(default),
-            None => T::null(),
-        })
-    }
-
-    fn set_value<T: Value>(&mut self, key: &'static Key) -> Option<T> {
-        let setting = self.settings.get_mut(key.name)?;
-        let read = key.normalise(&setting.value, Units::Accepted).and_then(|normalised| {
-            let value = T::read(&normalised).ok_or_else(|| "cannot be read".to_owned());
-            value.map(|value| (normalised, value))
-        });
-        match read {
-            Ok((normalised, value)) => {
-                setting.value = normalised;
-                Some(value)
-            }
-            Err(reason) => {
-                let (value, origin) = (setting.value.clone(), setting.origin.clone());
-                self.problems.push(Problem::Malformed { key, value, origin, reason });
-                None
-            }
-        }
-    }
-}
-
-/// The broker key called `name`, with an effect or without.
-pub(super) fn broker_key(name: &str) -> Option<&'static Key> {
-    BROKER_KEYS.iter().chain(INERT_KEYS.iter()).chain(THROTTLE_KEYS.iter()).find(|key| key.name == name)
-}
-
-fn is_inert(name: &str) -> bool {
-    INTERNAL_KEYS.contains(&name) || INERT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn removed(name: &str) -> Option<&'static str> {
-    REMOVED_KEYS.iter().find(|(removed, _)| *removed == name).map(|(_, advice)| *advice)
-}
-
 /// What somebody who wrote `name` may have meant.
 fn hint(name: &str) -> Option<String> {
     if let Some(topic) = topic_key(name) {
@@ -236,9 +192,7 @@ fn hint(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase().replace(['_', '-'], ".");
     let distance = |known: &str| strsim::damerau_levenshtein(&lower, known);
     let close = (name.chars().count() / 4).clamp(1, 4);
-    BROKER_KEYS
-        .iter()
-        .chain(INERT_KEYS.iter())
+    described_keys()
         .map(|key| (distance(key.name), key.name))
         .min()
         .filter(|(distance, _)| *distance <= close)

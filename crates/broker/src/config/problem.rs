@@ -42,11 +42,15 @@ pub enum Problem {
     Override(String),
     #[error("{origin}: unknown key {name:?}{hint} (--lenient ignores unknown keys)", hint = in_words(.hint.as_deref()))]
     Unknown { name: String, origin: Origin, hint: Option<String> },
+    #[error(
+        "environment variable {name}: KAFKA_CFG_ is the prefix of Bitnami's image; here the variables begin with KAFKA_ alone: name it {ours}"
+    )]
+    OfAnotherImage { name: String, ours: String },
     #[error("{origin}: {shown}: {reason}. {remedy}", shown = shown(.key, .value), remedy = remedy(.key))]
     Malformed { key: &'static Key, value: String, origin: Origin, reason: String },
     /// A value that is well formed, but does not go with others or with this broker.
     #[error("{}{key}: {reason}", .origin.as_ref().map_or(String::new(), |origin| format!("{origin}: ")))]
-    Wrong { key: &'static str, origin: Option<Origin>, reason: String },
+    Wrong { key: String, origin: Option<Origin>, reason: String },
 }
 
 fn in_words(hint: Option<&str>) -> String {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::broker_config::{BrokerConfig, DynamicConfigs, HttpListener};
 use super::broker_keys::BrokerKeys;
 use super::listener::{self, Endpoint, Texts};
-use super::load::{Setting, Settings};
 use super::problem::{Note, Origin, Problem};
+use super::setting::{Setting, Settings};
 use super::value::FlushPolicy;
-use super::{BrokerConfig, DynamicConfigs, HttpListener};
+use super::{config_providers, security};
 
 /// Makes the configuration of the keys' values; `None` where something is wrong, which is then among the problems.
 pub(super) fn resolve(
@@ -30,6 +31,8 @@ pub(super) fn resolve(
         keys.listeners = derived;
     }
     let listeners = rules.listeners(&keys);
+    security::check_authorizer(&settings, problems, notes);
+    config_providers::check(&settings, problems, notes);
     if keys.flush_policy == FlushPolicy::Os {
         notes.push(Note::warn(
             "flush.policy=os: acknowledged records are lost when the power goes or the system crashes"
@@ -41,6 +44,7 @@ pub(super) fn resolve(
         notes.push(Note::info(format!("listener {name} is for a KRaft controller and is not opened")));
     }
     let listeners = resolved.listeners;
+    security::note_listener_settings(&settings, &listeners, notes);
     // As Kafka does, for those who ask for it under its older name.
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
         settings.insert("broker.id".to_owned(), node_id.clone());
@@ -79,7 +83,7 @@ struct Rules<'a> {
 impl Rules<'_> {
     fn wrong(&mut self, key: &'static str, reason: String) {
         let origin = self.settings.get(key).map(|setting| setting.origin.clone());
-        self.problems.push(Problem::Wrong { key, origin, reason });
+        self.problems.push(Problem::Wrong { key: key.to_owned(), origin, reason });
     }
 
     /// `broker.id` is the older name of `node.id`.

@@ -2,7 +2,7 @@
 //!
 //! Guarantees that a change is on the disk before it is in effect and before its client hears of it, that changes do not
 //! overtake each other, and that whoever asks for the broker's configuration gets one that fits together. What may be
-//! changed is in `config/dynamic.rs`, who may ask in the APIs.
+//! changed is in `config/resources/`, who may ask in the APIs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,9 @@ use parking_lot::RwLock;
 use storage::{ResourceConfigs, StorageError, StoredConfigs, TooLarge};
 use tokio::sync::watch;
 
-use crate::config::{BrokerConfig, DynamicConfigs, InvalidBrokerConfig, Overrides};
+use crate::config::resources::resource_type::BROKER;
+use crate::config::{BrokerConfig, ConfigRefusal, DynamicConfigs, Overrides};
 use crate::io::Io;
-
-/// Kafka's `ConfigResource.Type` of brokers.
-pub(crate) const BROKER: i8 = 4;
 
 /// A kind of resource and a name.
 type Resource = (i8, String);
@@ -34,7 +32,7 @@ pub(crate) struct RuntimeConfigs {
 pub(crate) enum ChangeError {
     /// The values do not go together.
     #[error(transparent)]
-    Invalid(#[from] InvalidBrokerConfig),
+    Refused(#[from] ConfigRefusal),
     /// They are too large to be stored.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
@@ -98,12 +96,13 @@ impl RuntimeConfigs {
     }
 
     /// Whether `name` may be given something, if no more than `most` of its kind may have a configuration.
-    pub(crate) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), String> {
+    pub(crate) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), ConfigRefusal> {
         let names = self.names(kind);
         if names.len() < most || names.iter().any(|known| known == name) {
             return Ok(());
         }
-        Err(format!("{most} of them have a configuration already, which is the most; delete some"))
+        let text = format!("{most} of them have a configuration already, which is the most; delete some");
+        Err(ConfigRefusal::InvalidRequest(text))
     }
 
     /// No change happens for as long as the answer lives.
@@ -120,7 +119,7 @@ pub(crate) struct Changing<'a> {
 
 impl Changing<'_> {
     /// Whether the resource could have these values.
-    pub(crate) fn check(&self, kind: i8, name: &str, to: &Overrides) -> Result<(), InvalidBrokerConfig> {
+    pub(crate) fn check(&self, kind: i8, name: &str, to: &Overrides) -> Result<(), ConfigRefusal> {
         self.with(kind, name, to).map(|_| ())
     }
 
@@ -133,7 +132,7 @@ impl Changing<'_> {
         to: Overrides,
     ) -> Result<(), ChangeError> {
         let (given, made) = self.with(kind, name, &to)?;
-        let resource_type = u8::try_from(kind).unwrap_or_default();
+        let resource_type = u8::try_from(kind).expect("the code of a kind is positive");
         io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await??;
         *self.configs.given.write() = given;
         if let Some(made) = made {
@@ -148,7 +147,7 @@ impl Changing<'_> {
         kind: i8,
         name: &str,
         to: &Overrides,
-    ) -> Result<(BTreeMap<Resource, Overrides>, Option<BrokerConfig>), InvalidBrokerConfig> {
+    ) -> Result<(BTreeMap<Resource, Overrides>, Option<BrokerConfig>), ConfigRefusal> {
         let mut given = self.configs.given.read().clone();
         let resource = (kind, name.to_owned());
         match to.is_empty() {

@@ -3,12 +3,12 @@
 //! [`Key::normalise`](super::key::Key::normalise) decides what is allowed; a [`Value`] only turns a text that passed
 //! into its type.
 
-use super::key::Kind;
+use super::key::ConfigType;
 
 /// A type that a key can have.
 pub(super) trait Value: Sized {
     /// Kafka's type for it.
-    const KIND: Kind;
+    const KIND: ConfigType;
     /// Reads a normalised text; `None` if it is not of this type after all.
     fn read(text: &str) -> Option<Self>;
     /// The value of a key whose default is null; `None` if the type has none.
@@ -22,7 +22,7 @@ pub(super) trait Value: Sized {
 macro_rules! parsed {
     ($($type:ty => $kind:ident),+ $(,)?) => {
         $(impl Value for $type {
-            const KIND: Kind = Kind::$kind;
+            const KIND: ConfigType = ConfigType::$kind;
             fn read(text: &str) -> Option<Self> {
                 text.parse().ok()
             }
@@ -36,7 +36,7 @@ macro_rules! parsed {
 parsed!(bool => Boolean, i16 => Short, i32 => Int, i64 => Long, String => String);
 
 impl Value for f64 {
-    const KIND: Kind = Kind::Double;
+    const KIND: ConfigType = ConfigType::Double;
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
     }
@@ -46,7 +46,7 @@ impl Value for f64 {
 }
 
 impl Value for Vec<String> {
-    const KIND: Kind = Kind::List;
+    const KIND: ConfigType = ConfigType::List;
     fn read(text: &str) -> Option<Self> {
         Some(text.split(',').filter(|element| !element.is_empty()).map(str::to_owned).collect())
     }
@@ -57,7 +57,7 @@ impl Value for Vec<String> {
 
 /// A key whose default is null.
 impl<T: Value> Value for Option<T> {
-    const KIND: Kind = T::KIND;
+    const KIND: ConfigType = T::KIND;
     fn read(text: &str) -> Option<Self> {
         T::read(text).map(Some)
     }
@@ -91,7 +91,7 @@ macro_rules! choice {
         }
 
         impl Value for $name {
-            const KIND: Kind = Kind::String;
+            const KIND: ConfigType = ConfigType::String;
             fn read(text: &str) -> Option<Self> {
                 match text {
                     $($text => Some(Self::$variant),)+
@@ -178,7 +178,7 @@ impl CleanupPolicy {
 }
 
 impl Value for CleanupPolicy {
-    const KIND: Kind = Kind::List;
+    const KIND: ConfigType = ConfigType::List;
     fn read(text: &str) -> Option<Self> {
         let mut policy = Self { delete: false, compact: false };
         for element in text.split(',').filter(|element| !element.is_empty()) {

@@ -92,7 +92,7 @@ impl From<&ConfigsError> for ErrorCode {
             ConfigsError::Topic(error) => Self::from(error),
             ConfigsError::UnknownTopic(_) => Self::UnknownTopicOrPartition,
             ConfigsError::InvalidConfig(_) => Self::InvalidConfig,
-            ConfigsError::Broker(_) | ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
+            ConfigsError::InvalidRequest(_) => Self::InvalidRequest,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Metrics that clients push (KIP-714), so that users see their stock clients' own figures without touching an application.
 //!
 //! ```text
-//! subscription   which metrics are asked of which clients          pure
 //! instances      clients, their subscriptions and their pace       pure
 //! otlp           what a push says: names, labels, values           pure
 //! series         what a scrape shows, bounded and expiring         pure
@@ -12,7 +11,6 @@
 pub(crate) mod instances;
 mod otlp;
 mod series;
-pub(crate) mod subscription;
 
 use bytes::Bytes;
 use codec::records::{Compression, decompress};
@@ -22,7 +20,7 @@ use uuid::Uuid;
 
 use self::instances::{ClientFacts, Instances, Subscribed};
 use self::series::Series;
-use self::subscription::Subscription;
+use crate::config::resources::client_metrics::ClientMetricsConfig;
 use crate::telemetry::metrics::ExtraFamily;
 
 /// Why a request of a client is refused.
@@ -80,7 +78,7 @@ struct State {
 
 impl ClientMetrics {
     /// Asks for these metrics from now on.
-    pub(crate) fn subscribe(&self, subscriptions: Vec<Subscription>) {
+    pub(crate) fn subscribe(&self, subscriptions: Vec<ClientMetricsConfig>) {
         self.state.lock().instances.subscribe(subscriptions);
     }
 

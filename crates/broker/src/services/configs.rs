@@ -1,28 +1,62 @@
-//! Whose configuration can be asked for, and what it is: rules that the config APIs share (Kafka's `ConfigHelper`).
+//! The table of configuration resources: whose configuration can be asked for and changed, and by which rules.
+//!
+//! An entry says everything that the config APIs need to know of a kind: its number, the check of a name, its keys with
+//! their values, and where a change is kept and what follows from it. AlterConfigs, IncrementalAlterConfigs,
+//! DescribeConfigs and ListConfigResources know no kind by name, so that a new kind is an entry here, its file beside this
+//! one, and its keys in `config/resources/`.
 
+mod broker;
 pub(crate) mod changes;
 pub(crate) mod client_metrics;
 pub(crate) mod group;
-pub(crate) mod logger;
+mod logger;
+mod topic;
 
 use thiserror::Error;
 
-use self::{client_metrics as client_metrics_configs, group as group_configs, logger as logger_configs};
-use crate::config::{
-    BrokerConfig, ConfigEntry, InvalidBrokerConfig, describe_broker, describe_brokers, describe_topic,
-};
+use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigRefusal, Overrides};
 use crate::services::Services;
-use crate::services::admin::topics::{self, TopicError};
+use crate::services::admin::topics::TopicError;
 
-pub(crate) use crate::config::runtime::BROKER;
+/// One kind of configuration resource.
+pub(crate) struct ResourceKind {
+    /// Kafka's `ConfigResource.Type`.
+    pub(crate) code: i8,
+    /// Checks the name of a resource that is to be changed.
+    check_name: fn(&BrokerConfig, &str) -> Result<(), ConfigsError>,
+    /// Every key of a resource, by name.
+    describe: fn(&Services, &str) -> Result<Vec<ConfigEntry>, ConfigsError>,
+    /// The names of all resources that have a configuration.
+    names: fn(&Services) -> Vec<String>,
+    /// Where its configuration is kept, and how it changes.
+    kept: Kept,
+}
 
-/// Kafka's other `ConfigResource.Type`s that are served here.
-pub(crate) const TOPIC: i8 = 2;
-pub(crate) const CLIENT_METRICS: i8 = 16;
-pub(crate) const BROKER_LOGGER: i8 = 8;
-pub(crate) const GROUP: i8 = 32;
+/// Where the configuration of a resource is kept, and how it changes.
+enum Kept {
+    /// With the topic, in the catalog. Several topics are changed together.
+    Catalog,
+    /// In a record of its own (`config/runtime.rs`).
+    Record(Record),
+    /// In this process, until it ends. The changes are made, or only checked.
+    Process(fn(&Services, &[Change<'_>], bool) -> Result<(), ConfigsError>),
+}
 
-/// Why a configuration cannot be given. The text is shown to the user.
+/// How a configuration that is kept in a record of its own changes.
+struct Record {
+    /// What it becomes by changes.
+    changed: fn(&BrokerConfig, &Overrides, &[Change<'_>]) -> Result<Overrides, ConfigRefusal>,
+    /// The most resources of the kind that may have a configuration.
+    most: usize,
+    /// Puts a change into effect that is on the disk.
+    after: fn(&Services, &str),
+}
+
+/// Every kind, by code.
+static KINDS: [&ResourceKind; 5] =
+    [&topic::KIND, &broker::KIND, &logger::KIND, &client_metrics::KIND, &group::KIND];
+
+/// Why a configuration cannot be shown or changed. The text is shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ConfigsError {
     /// There is no such topic.
@@ -31,65 +65,63 @@ pub(crate) enum ConfigsError {
     /// There is no such topic whose configuration could change.
     #[error("The topic '{0}' does not exist.")]
     UnknownTopic(String),
-    /// The broker cannot have these values.
-    #[error(transparent)]
-    Broker(#[from] InvalidBrokerConfig),
-    /// A value that cannot be.
+    /// A value or a size that is not allowed.
     #[error("{0}")]
     InvalidConfig(String),
-    /// Not this broker, or no type of a resource.
+    /// Not this broker, or a kind of resource that does not exist.
     #[error("{0}")]
     InvalidRequest(String),
+}
+
+impl From<ConfigRefusal> for ConfigsError {
+    fn from(refusal: ConfigRefusal) -> Self {
+        match refusal {
+            ConfigRefusal::InvalidConfig(text) => Self::InvalidConfig(text),
+            ConfigRefusal::InvalidRequest(text) => Self::InvalidRequest(text),
+        }
+    }
+}
+
+/// Every kind of resource, by code.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static ResourceKind> {
+    KINDS.into_iter()
+}
+
+/// The kind with that code.
+pub(crate) fn kind(code: i8) -> Option<&'static ResourceKind> {
+    kinds().find(|kind| kind.code == code)
 }
 
 /// Every key of a resource, by name.
 ///
 /// # Errors
 /// There is no such resource.
-pub(crate) fn describe(
-    services: &Services,
-    resource_type: i8,
-    name: &str,
-) -> Result<Vec<ConfigEntry>, ConfigsError> {
-    match resource_type {
-        TOPIC => {
-            topics::check_name(name)?;
-            let catalog = services.io.catalog();
-            let topic = catalog.topic(name).ok_or(TopicError::UnknownTopic)?;
-            Ok(describe_topic(&topic.configs, &services.configs.broker()))
-        }
-        BROKER => broker(&services.configs.broker(), name),
-        CLIENT_METRICS => client_metrics_configs::describe(&services.configs, name),
-        GROUP => group_configs::describe(&services.configs, name),
-        BROKER_LOGGER => {
-            logger_configs::check_name(services.config.node_id, name)?;
-            Ok(logger_configs::describe(&services.loggers))
-        }
-        _ => Err(unknown_type(name)),
+pub(crate) fn describe(services: &Services, code: i8, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+    let kind = kind(code).ok_or_else(|| unknown_kind(name))?;
+    (kind.describe)(services, name)
+}
+
+impl ResourceKind {
+    /// The names of all resources of this kind that have a configuration.
+    pub(crate) fn names(&self, services: &Services) -> Vec<String> {
+        (self.names)(services)
     }
 }
 
-/// The refusal of a resource of a type that does not exist.
-pub(super) fn unknown_type(name: &str) -> ConfigsError {
+/// The refusal of a resource of a kind that does not exist.
+fn unknown_kind(name: &str) -> ConfigsError {
     ConfigsError::InvalidRequest(format!("Unexpected resource type UNKNOWN for resource {name}"))
 }
 
-fn broker(config: &BrokerConfig, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
-    check_broker(config, name)?;
-    Ok(if name.is_empty() { describe_brokers(config) } else { describe_broker(config) })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether `name` is this broker, or empty: that stands for what all brokers were given at run time.
-pub(super) fn check_broker(config: &BrokerConfig, name: &str) -> Result<(), ConfigsError> {
-    let own = config.node_id;
-    match name.parse::<i32>() {
-        _ if name.is_empty() => Ok(()),
-        Ok(id) if id == own => Ok(()),
-        Ok(_) => Err(ConfigsError::InvalidRequest(format!(
-            "Unexpected broker id, expected {own} or empty string, but received {name}"
-        ))),
-        Err(_) => {
-            Err(ConfigsError::InvalidRequest(format!("Broker id must be an integer, but it is: {name}")))
-        }
+    #[test]
+    fn kinds_are_in_the_order_of_their_codes_each_once() {
+        let codes: Vec<i8> = kinds().map(|kind| kind.code).collect();
+        assert!(codes.is_sorted_by(|one, other| one < other), "{codes:?}");
+        assert_eq!(kind(16).map(|kind| kind.code), Some(16));
+        assert!(kind(3).is_none());
     }
 }

@@ -35,7 +35,10 @@ fn units_are_described_as_plain_numbers() {
 #[test]
 fn secrets_have_no_value_anywhere() {
     let secret = broker(&[("ssl.keystore.password", "hunter2")], "ssl.keystore.password");
-    assert_eq!((secret.value.as_deref(), secret.is_sensitive, secret.kind), (None, true, Kind::Password));
+    assert_eq!(
+        (secret.value.as_deref(), secret.is_sensitive, secret.kind),
+        (None, true, ConfigType::Password)
+    );
     assert_eq!(synonyms(&secret), [("ssl.keystore.password", None, 4)]);
     let prefixed =
         broker(&[("listener.name.x.ssl.key.password", "hunter2")], "listener.name.x.ssl.key.password");

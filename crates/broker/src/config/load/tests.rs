@@ -3,8 +3,10 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::config::broker_keys::BROKER_KEYS;
 use crate::config::describe_broker;
-use crate::config::key::{Check, Kind};
+use crate::config::inert_keys::INERT_KEYS;
+use crate::config::key::{Check, ConfigType, Key, Units};
 
 fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -57,13 +59,13 @@ fn other_value(key: &Key) -> String {
         ("group.consumer.session.timeout.ms", ..) => "46000",
         ("group.consumer.min.session.timeout.ms", ..) => "44000",
         ("group.consumer.max.session.timeout.ms", ..) => "61000",
-        (_, Kind::Boolean, _) if key.default == Some("true") => "false",
-        (_, Kind::Boolean, _) => "true",
+        (_, ConfigType::Boolean, _) if key.default == Some("true") => "false",
+        (_, ConfigType::Boolean, _) => "true",
         (_, _, Check::OneOf(names) | Check::EachOf(names)) => {
             names.iter().find(|name| Some(**name) != key.default).expect("a second choice")
         }
-        (_, Kind::Double, _) => "0.25",
-        (_, Kind::Int | Kind::Long | Kind::Short, _) => {
+        (_, ConfigType::Double, _) => "0.25",
+        (_, ConfigType::Int | ConfigType::Long | ConfigType::Short, _) => {
             let other = |value: &i64| key.default != Some(value.to_string().as_str()) && *value != 0;
             return (low..=high).find(other).unwrap_or(low).to_string();
         }
@@ -106,7 +108,7 @@ fn every_key_is_set_read_back_and_described() {
 
 #[test]
 fn every_typed_key_refuses_rubbish_by_name() {
-    let free = [Kind::String, Kind::List];
+    let free = [ConfigType::String, ConfigType::List];
     for key in BROKER_KEYS.iter().filter(|key| !(free.contains(&key.kind) && key.check == Check::Any)) {
         let text = error(&[(key.name, "rubbish")]);
         assert!(text.contains(&format!("--override: {}=rubbish: ", key.name)), "{text}");
@@ -315,13 +317,48 @@ fn listeners_follow_the_advertised_ones_as_in_kafkas_image() {
 
 #[test]
 fn keys_of_older_kafkas_are_named_with_advice() {
-    let loaded = from_file("zookeeper.connect=z:2181\nadvertised.host.name=h\n").unwrap();
-    let notes = notes(&loaded);
-    assert!(
-        notes.contains("Kafka 4 has these no more: advertised.host.name (set advertised.listeners instead)"),
-        "{notes}"
+    let loaded = from_file(
+        "broker.id=0\nzookeeper.connect=z:2181\nzookeeper.connection.timeout.ms=18000\nhost.name=\nport=9092\n\
+         advertised.host.name=h\ninter.broker.protocol.version=2.8\nlog.message.format.version=2.8\n\
+         delete.topic.enable = true\nlog.message.timestamp.difference.max.ms=9223372036854775807\n\
+         controlled.shutdown.enable=true\ncontrolled.shutdown.max.retries=3\n\
+         controlled.shutdown.retry.backoff.ms=5000\nlog.retention.hours.per.topic=a:1\n",
     );
-    assert!(notes.contains("without meaning in Ottla: zookeeper.connect"), "{notes}");
+    let notes = notes(&loaded.unwrap());
+    for expected in [
+        "Kafka 4 has these no more: advertised.host.name (set advertised.listeners instead), ",
+        "controlled.shutdown.max.retries (remove it), controlled.shutdown.retry.backoff.ms (remove it), ",
+        "log.retention.hours.per.topic (give the topics a configuration of their own, with kafka-configs.sh)",
+        "port (set listeners instead)",
+        "without meaning in Ottla: controlled.shutdown.enable, zookeeper.connect, zookeeper.connection.timeout.ms\n",
+    ] {
+        assert!(notes.contains(expected), "{notes}");
+    }
+}
+
+#[test]
+fn keys_of_plug_ins_are_accepted_with_a_note() {
+    let loaded = from_file(
+        "confluent.license.topic.replication.factor=1\nconfluent.support.metrics.enable=true\n\
+         metric.reporters=io.confluent.metrics.reporter.ConfluentMetricsReporter\nmetrics.jmx.exclude=x\n",
+    );
+    let expected = "accepted, without meaning in Ottla: confluent.license.topic.replication.factor, \
+                    confluent.support.metrics.enable, metric.reporters, metrics.jmx.exclude\n";
+    assert_eq!(notes(&loaded.unwrap()), expected);
+}
+
+#[test]
+fn variables_of_bitnamis_image_are_told_apart() {
+    let pairs = [("KAFKA_CFG_LOG_DIRS", "/data"), ("KAFKA_NUM_PARTITIONS", "3")];
+    let text = from_env(&pairs).unwrap_err().to_string();
+    assert!(text.contains("KAFKA_CFG_LOG_DIRS: KAFKA_CFG_ is the prefix of Bitnami's image"), "{text}");
+    assert!(text.ends_with("name it KAFKA_LOG_DIRS"), "{text}");
+    let lenient = load(&Sources { env: env(&pairs), lenient: true, ..Sources::default() }).unwrap();
+    assert!(
+        notes(&lenient).starts_with("ignored: environment variable KAFKA_CFG_LOG_DIRS: "),
+        "{}",
+        notes(&lenient)
+    );
 }
 
 #[test]

@@ -70,4 +70,6 @@ mod broker_tests;
 #[cfg(test)]
 mod group_tests;
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 pub(super) mod tests;

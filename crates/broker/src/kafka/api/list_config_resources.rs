@@ -10,9 +10,10 @@ use codec::ErrorCode;
 use codec::messages::list_config_resources_response::ConfigResource;
 use codec::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse, StrBytes};
 
+use crate::config::resources::resource_type::CLIENT_METRICS;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
+use crate::services::configs::{self, ResourceKind};
 
 /// See the file's header.
 pub(crate) struct ListConfigResources;
@@ -22,38 +23,29 @@ impl Api for ListConfigResources {
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let all = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
         let asked: BTreeSet<i8> = match request.resource_types {
             _ if cx.api_version() == 0 => BTreeSet::from([CLIENT_METRICS]),
-            kinds if kinds.is_empty() => all.into_iter().collect(),
+            kinds if kinds.is_empty() => configs::kinds().map(|kind| kind.code).collect(),
             kinds => kinds.into_iter().collect(),
         };
         let response = ListConfigResourcesResponse::default();
-        if !asked.iter().all(|kind| all.contains(kind)) {
+        let kinds: Option<Vec<&ResourceKind>> = asked.into_iter().map(configs::kind).collect();
+        let Some(kinds) = kinds else {
             return Ok(Reply::Response(response.with_error_code(ErrorCode::UnsupportedVersion.code())));
-        }
-        let resources = asked.into_iter().flat_map(|kind| {
-            let one = move |name| {
+        };
+        let resources = kinds.into_iter().flat_map(|kind| {
+            let one = |name| {
                 ConfigResource::default()
-                    .with_resource_type(kind)
+                    .with_resource_type(kind.code)
                     .with_resource_name(StrBytes::from_string(name))
             };
-            names(cx, kind).into_iter().map(one)
+            kind.names(cx.services()).into_iter().map(one)
         });
         Ok(Reply::Response(response.with_config_resources(resources.collect())))
     }
 
     fn first_error(response: &ListConfigResourcesResponse) -> i16 {
         response.error_code
-    }
-}
-
-fn names(cx: &Context, kind: i8) -> Vec<String> {
-    match kind {
-        TOPIC => cx.io().catalog().topics().map(|topic| topic.name.clone()).collect(),
-        BROKER | BROKER_LOGGER => vec![cx.node_id().to_string()],
-        // Those of them that were given something.
-        _ => cx.services().configs.names(kind),
     }
 }
 

@@ -9,7 +9,7 @@ use storage::{Catalog, CatalogError, NewTopic, StorageError};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::config::{BrokerConfig, InvalidTopicConfig, Overrides, TopicConfig};
+use crate::config::{BrokerConfig, ConfigRefusal, Overrides, TopicConfig};
 use crate::services::Services;
 use crate::services::admin::partitions;
 use crate::topics::names::{TopicRef, is_internal};
@@ -43,7 +43,7 @@ pub(crate) enum TopicError {
     InvalidAssignment(String),
     /// A config key or value is wrong.
     #[error("{0}")]
-    InvalidConfig(#[from] InvalidTopicConfig),
+    InvalidConfig(#[from] ConfigRefusal),
     /// The request contradicts itself.
     #[error("{0}")]
     InvalidRequest(String),

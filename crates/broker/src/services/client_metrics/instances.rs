@@ -8,8 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use uuid::Uuid;
 
-use super::subscription::{DEFAULT_INTERVAL_MS, Subscription};
 use super::{ClientMetricsError, Push};
+use crate::config::resources::client_metrics::{ClientMetricsConfig, ClientProperty, DEFAULT_INTERVAL_MS};
 
 /// As Kafka's `CLIENT_METRICS_CACHE_MAX_SIZE`.
 const MAX_INSTANCES: usize = 16_384;
@@ -30,6 +30,20 @@ pub(crate) struct ClientFacts {
     pub(crate) port: String,
 }
 
+impl ClientFacts {
+    /// What a subscription's pattern is compared with.
+    fn property<'a>(&'a self, property: ClientProperty, client_instance_id: &'a str) -> &'a str {
+        match property {
+            ClientProperty::ClientInstanceId => client_instance_id,
+            ClientProperty::ClientId => &self.client_id,
+            ClientProperty::SoftwareName => &self.software_name,
+            ClientProperty::SoftwareVersion => &self.software_version,
+            ClientProperty::SourceAddress => &self.address,
+            ClientProperty::SourcePort => &self.port,
+        }
+    }
+}
+
 /// What a client is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscribed {
@@ -44,7 +58,7 @@ pub(crate) struct Subscribed {
 /// All of them.
 #[derive(Default)]
 pub(super) struct Instances {
-    subscriptions: Vec<Subscription>,
+    subscriptions: Vec<ClientMetricsConfig>,
     /// Counts the changes of the subscriptions.
     version: u64,
     known: HashMap<Uuid, Instance>,
@@ -66,7 +80,7 @@ impl Instances {
         self.known.len()
     }
 
-    pub(super) fn subscribe(&mut self, subscriptions: Vec<Subscription>) {
+    pub(super) fn subscribe(&mut self, subscriptions: Vec<ClientMetricsConfig>) {
         self.subscriptions = subscriptions;
         self.version += 1;
     }
@@ -180,10 +194,12 @@ fn excuses(error: &ClientMetricsError) -> bool {
 }
 
 /// What all subscriptions together ask of a client, as often as the most eager of them.
-fn work_out(subscriptions: &[Subscription], id: Uuid, client: &ClientFacts) -> Subscribed {
+fn work_out(subscriptions: &[ClientMetricsConfig], id: Uuid, client: &ClientFacts) -> Subscribed {
     let shown = id.to_string();
-    let concerned: Vec<&Subscription> =
-        subscriptions.iter().filter(|one| one.concerns(&shown, client)).collect();
+    let concerned: Vec<&ClientMetricsConfig> = subscriptions
+        .iter()
+        .filter(|one| one.concerns(|property| client.property(property, &shown)))
+        .collect();
     let names: BTreeSet<&str> = concerned.iter().flat_map(|one| &one.metrics).map(String::as_str).collect();
     let metrics: Vec<String> = match names.contains(ALL) {
         true => vec![ALL.to_owned()],

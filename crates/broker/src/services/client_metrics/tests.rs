@@ -4,15 +4,15 @@ use bytes::{BufMut, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::*;
-use crate::config::Overrides;
+use crate::config::{ConfigRefusal, Overrides};
 
 const NOW: i64 = 1_700_000_000_000;
 const MAX: usize = 1 << 20;
 
-fn subscription(pairs: &[(&str, &str)]) -> Result<Subscription, subscription::SubscriptionError> {
+fn subscription(pairs: &[(&str, &str)]) -> Result<ClientMetricsConfig, ConfigRefusal> {
     let configs: Overrides =
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Subscription::read(&configs)
+    ClientMetricsConfig::read(&configs)
 }
 
 fn client(client_id: &str) -> ClientFacts {

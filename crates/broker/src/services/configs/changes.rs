@@ -6,19 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use coordinator::group::GroupId;
 use storage::{Catalog, CatalogError, ConfigsChange};
 
+use super::{ConfigsError, Kept, Record, kind, unknown_kind};
 use crate::config::runtime::ChangeError;
-use crate::config::{BrokerConfig, ConfigOp, Overrides, TopicConfig};
+use crate::config::{BrokerConfig, Change, ConfigOp, Overrides, TopicConfig, limits};
 use crate::services::Services;
-use crate::services::admin::topics::{self, TopicError, refusal};
-use crate::services::configs::{
-    BROKER, BROKER_LOGGER, CLIENT_METRICS, ConfigsError, GROUP, TOPIC, check_broker, unknown_type,
-};
-use crate::services::configs::{
-    client_metrics as client_metrics_configs, group as group_configs, logger as logger_configs,
-};
+use crate::services::admin::topics::{TopicError, refusal};
 
 /// Every attempt that fails means that another client's change came first.
 const MAX_ATTEMPTS: usize = 100;
@@ -37,7 +31,7 @@ pub(crate) struct WantedConfigs {
 }
 
 impl WantedConfigs {
-    fn ops(&self) -> Result<Vec<(&str, ConfigOp<'_>)>, ConfigsError> {
+    fn ops(&self) -> Result<Vec<Change<'_>>, ConfigsError> {
         self.changes.iter().map(|change| Ok((change.name.as_str(), change.op()?))).collect()
     }
 }
@@ -85,21 +79,17 @@ pub(crate) async fn alter(
 ) -> Vec<Result<(), ConfigsError>> {
     let config = &services.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
-    for (result, wanted) in results.iter_mut().zip(wanted) {
-        match wanted.resource_type {
-            _ if result.is_err() => {}
-            BROKER | CLIENT_METRICS | GROUP => *result = alter_given(services, wanted, validate_only).await,
-            BROKER_LOGGER => {
-                let alter = |ops: Vec<_>| logger_configs::alter(&services.loggers, &ops, validate_only);
-                *result = wanted.ops().and_then(alter);
+    let mut open = Vec::new();
+    for (index, (result, wanted)) in results.iter_mut().zip(wanted).enumerate() {
+        let Some(kind) = kind(wanted.resource_type).filter(|_| result.is_ok()) else { continue };
+        match &kind.kept {
+            Kept::Catalog => open.push(index),
+            Kept::Record(record) => *result = alter_record(services, record, wanted, validate_only).await,
+            Kept::Process(alter) => {
+                *result = wanted.ops().and_then(|ops| alter(services, &ops, validate_only));
             }
-            _ => {}
         }
     }
-    let is_open = |(index, wanted): (usize, &WantedConfigs)| {
-        (wanted.resource_type == TOPIC && results.get(index).is_some_and(Result::is_ok)).then_some(index)
-    };
-    let mut open: Vec<usize> = wanted.iter().enumerate().filter_map(is_open).collect();
     for _ in 0..MAX_ATTEMPTS {
         let round = Round::plan(&services.io.catalog(), config, wanted, &open);
         for (index, refused) in round.refused {
@@ -131,34 +121,30 @@ pub(crate) async fn alter(
     results
 }
 
-/// Changes what a resource other than a topic was given.
-async fn alter_given(
+/// Changes what a resource was given that has a record of its own.
+async fn alter_record(
     services: &Services,
+    record: &Record,
     wanted: &WantedConfigs,
     validate_only: bool,
 ) -> Result<(), ConfigsError> {
+    // From the first look at what is given until the change is in effect, so that no other change is lost.
     let changing = services.configs.lock().await;
-    let (configs, kind, name) = (&services.configs, wanted.resource_type, wanted.name.as_str());
-    let current = if wanted.replace { Overrides::new() } else { configs.given(kind, name) };
-    let ops = wanted.ops()?;
-    let to = match kind {
-        CLIENT_METRICS => client_metrics_configs::changed(configs, name, &current, &ops)?,
-        GROUP => group_configs::changed(configs, name, &current, &ops)?,
-        _ => configs.broker().changed(&current, &ops)?,
-    };
-    if validate_only {
-        return Ok(changing.check(kind, name, &to)?);
+    let (configs, code, name) = (&services.configs, wanted.resource_type, wanted.name.as_str());
+    let current = if wanted.replace { Overrides::new() } else { configs.given(code, name) };
+    let to = (record.changed)(&configs.broker(), &current, &wanted.ops()?)?;
+    if !to.is_empty() {
+        configs.has_room_for(code, name, record.most)?;
     }
-    changing.change(&services.io, kind, name, to).await.map_err(|error| match error {
-        ChangeError::Invalid(invalid) => ConfigsError::from(invalid),
-        ChangeError::TooLarge(error) => ConfigsError::InvalidRequest(error.to_string()),
+    if validate_only {
+        return Ok(changing.check(code, name, &to)?);
+    }
+    changing.change(&services.io, code, name, to).await.map_err(|error| match error {
+        ChangeError::Refused(refusal) => ConfigsError::from(refusal),
+        ChangeError::TooLarge(error) => ConfigsError::InvalidConfig(error.to_string()),
         ChangeError::Storage(error) => TopicError::from(error).into(),
     })?;
-    match kind {
-        CLIENT_METRICS => services.client_metrics.subscribe(client_metrics_configs::subscriptions(configs)),
-        GROUP => services.groups.configure(&GroupId::from(name), group_configs::given(configs, name)),
-        _ => services.partitions.forget_configs(),
-    }
+    (record.after)(services, name);
     Ok(())
 }
 
@@ -207,7 +193,7 @@ fn settings(
 ) -> Result<Overrides, ConfigsError> {
     let none = Overrides::new();
     let current = if wanted.replace { &none } else { current };
-    Ok(TopicConfig::changed(current, wanted.ops()?, config).map_err(TopicError::from)?)
+    Ok(TopicConfig::changed(current, wanted.ops()?, config)?)
 }
 
 /// What can be said without knowing the topics (`ConfigAdminManager.preprocess`).
@@ -232,29 +218,19 @@ fn check_one(resource: &WantedConfigs, config: &BrokerConfig) -> Result<(), Conf
     for change in &resource.changes {
         change.op()?;
     }
-    match resource.resource_type {
-        TOPIC if resource.name.is_empty() => {
-            Err(ConfigsError::InvalidRequest("Default topic resources are not allowed.".to_owned()))
-        }
-        TOPIC => Ok(topics::check_name(&resource.name)?),
-        BROKER => {
-            check_broker(config, &resource.name)?;
-            Ok(())
-        }
-        CLIENT_METRICS => client_metrics_configs::check_name(&resource.name),
-        GROUP => group_configs::check_name(&resource.name),
-        BROKER_LOGGER if resource.replace => {
-            let text = "Loggers are changed one by one, with IncrementalAlterConfigs.".to_owned();
-            Err(ConfigsError::InvalidRequest(text))
-        }
-        BROKER_LOGGER => logger_configs::check_name(config.node_id, &resource.name),
-        _ => Err(unknown_type(&resource.name)),
+    let kind = kind(resource.resource_type).ok_or_else(|| unknown_kind(&resource.name))?;
+    if resource.replace && matches!(kind.kept, Kept::Process(_)) {
+        let text = "Loggers are changed one by one, with IncrementalAlterConfigs.".to_owned();
+        return Err(ConfigsError::InvalidRequest(text));
     }
+    (kind.check_name)(config, &resource.name)?;
+    Ok(limits::check_name(&resource.name)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::resources::resource_type::{BROKER, BROKER_LOGGER, GROUP, TOPIC};
 
     fn change(name: &str, operation: i8, value: Option<&str>) -> KeyChange {
         KeyChange { name: name.to_owned(), operation, value: value.map(str::to_owned) }
@@ -318,6 +294,16 @@ mod tests {
         assert!(texts[2].starts_with("Broker id must be an integer"), "{texts:?}");
         assert!(texts[3].starts_with("Node id must be an integer"), "{texts:?}");
         assert!(texts[4].starts_with("Unexpected node id. Expected 1, but received 2"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused() {
+        let name = "n".repeat(limits::MAX_NAME_BYTES + 1);
+        let config = BrokerConfig::from_pairs(&[]).unwrap();
+        let refused = check_one(&wanted(GROUP, &name, vec![]), &config).unwrap_err();
+        let ConfigsError::InvalidConfig(text) = refused else { panic!("{refused:?}") };
+        assert!(text.contains("32768 bytes, more than the maximum of 32767"), "{text}");
+        assert_eq!(check_one(&wanted(GROUP, &name[1..], vec![]), &config), Ok(()));
     }
 
     #[test]

@@ -1,104 +1,56 @@
-//! Client metrics subscriptions as config resources: what can be asked of them, changed and described.
+//! Client metrics subscriptions as config resources (KIP-714). What the keys mean is in
+//! `config/resources/client_metrics.rs`; asking clients is left to `services/client_metrics.rs`.
 //!
-//! A resource exists while it has a key of its own. What the keys mean is left to `services/client_metrics/subscription.rs`.
+//! A resource exists while it has a key of its own.
 
+use super::{ConfigsError, Kept, Record, ResourceKind};
+use crate::config::ConfigEntry;
+use crate::config::resources::client_metrics::ClientMetricsConfig;
+use crate::config::resources::resource_type::CLIENT_METRICS;
 use crate::config::runtime::RuntimeConfigs;
-use crate::config::{ConfigEntry, ConfigOp, ConfigSource, ConfigSynonym, Kind, Overrides, edited_list};
-use crate::services::client_metrics::subscription::{
-    KEYS, Subscription, SubscriptionError, SubscriptionKey, is_list,
-};
-use crate::services::configs::{CLIENT_METRICS, ConfigsError};
+use crate::services::Services;
 
-/// Subscriptions that there may be: each is compared with every client.
+/// Most subscriptions: each is compared with every client.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
-const MAX_NAME_LENGTH: usize = 249;
+const MAX_NAME_BYTES: usize = 249;
 
-/// Whether a subscription may be called so.
-pub(super) fn check_name(name: &str) -> Result<(), ConfigsError> {
-    if name.is_empty() {
-        return Err(ConfigsError::InvalidRequest("Subscription name can't be empty".to_owned()));
-    }
-    if name.len() > MAX_NAME_LENGTH {
-        let text = format!("The subscription's name is longer than {MAX_NAME_LENGTH} bytes");
-        return Err(ConfigsError::InvalidRequest(text));
-    }
-    Ok(())
-}
+pub(super) static KIND: ResourceKind = ResourceKind {
+    code: CLIENT_METRICS,
+    check_name: |_, name| check_name(name),
+    describe,
+    names: |services| services.configs.names(CLIENT_METRICS),
+    kept: Kept::Record(Record {
+        changed: |_, current, changes| ClientMetricsConfig::changed(current, changes.iter().copied()),
+        most: MAX_SUBSCRIPTIONS,
+        after: |services, _| services.client_metrics.subscribe(all(&services.configs)),
+    }),
+};
 
-/// What a subscription's configuration becomes by these changes.
-pub(super) fn changed(
-    configs: &RuntimeConfigs,
-    name: &str,
-    current: &Overrides,
-    changes: &[(&str, ConfigOp<'_>)],
-) -> Result<Overrides, ConfigsError> {
-    let mut set = current.clone();
-    for (key, change) in changes {
-        let before = set.get(*key).map(String::as_str);
-        let value = match change {
-            ConfigOp::Append(_) | ConfigOp::Subtract(_) if !is_list(key) => {
-                let text = format!("Can't change the elements of {key} because its type is not LIST.");
-                return Err(ConfigsError::InvalidRequest(text));
-            }
-            change => edited_list(before.unwrap_or_default(), *change),
-        };
-        match value {
-            Some(value) => set.insert((*key).to_owned(), value),
-            None => set.remove(*key),
-        };
-    }
-    Subscription::read(&set)?;
-    if !set.is_empty() {
-        configs
-            .has_room_for(CLIENT_METRICS, name, MAX_SUBSCRIPTIONS)
-            .map_err(ConfigsError::InvalidRequest)?;
-    }
-    Ok(set)
-}
-
-/// Every key of a subscription, whether it exists or not, as in Kafka.
-pub(super) fn describe(configs: &RuntimeConfigs, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
-    check_name(name)?;
-    let given = configs.given(CLIENT_METRICS, name);
-    // As Kafka's `createClientMetricsConfigEntry`: a default is a value, and no synonym.
-    let entry = |key: &SubscriptionKey| {
-        let own = given.get(key.name).map(|value| ConfigSynonym {
-            name: key.name.to_owned(),
-            value: Some(value.clone()),
-            source: ConfigSource::ClientMetricsConfig,
-        });
-        let value = own.as_ref().and_then(|own| own.value.clone());
-        ConfigEntry {
-            name: key.name.to_owned(),
-            value: value.or_else(|| Some(key.default.to_owned())),
-            source: own.as_ref().map_or(ConfigSource::DefaultConfig, |own| own.source),
-            kind: if is_list(key.name) { Kind::List } else { Kind::Int },
-            is_sensitive: false,
-            is_read_only: false,
-            synonyms: own.into_iter().collect(),
-            documentation: Some(key.documentation),
-        }
-    };
-    Ok(KEYS.iter().map(entry).collect())
-}
-
-/// All subscriptions. One that this version cannot read is left aside, with a line in the log.
-pub(crate) fn subscriptions(configs: &RuntimeConfigs) -> Vec<Subscription> {
-    let read = |name: String| match Subscription::read(&configs.given(CLIENT_METRICS, &name)) {
+/// All subscriptions. One that this version cannot read is left out, with a line in the log.
+pub(crate) fn all(configs: &RuntimeConfigs) -> Vec<ClientMetricsConfig> {
+    let read = |name: String| match ClientMetricsConfig::read(&configs.given(CLIENT_METRICS, &name)) {
         Ok(subscription) => Some(subscription),
         Err(error) => {
-            tracing::error!(%name, %error, "a client metrics subscription is left aside");
+            tracing::error!(%name, %error, "a client metrics subscription is left out");
             None
         }
     };
     configs.names(CLIENT_METRICS).into_iter().filter_map(read).collect()
 }
 
-impl From<SubscriptionError> for ConfigsError {
-    fn from(error: SubscriptionError) -> Self {
-        match error {
-            SubscriptionError::InvalidRequest(text) => Self::InvalidRequest(text),
-            SubscriptionError::InvalidConfig(text) => Self::InvalidConfig(text),
-        }
+fn check_name(name: &str) -> Result<(), ConfigsError> {
+    if name.is_empty() {
+        return Err(ConfigsError::InvalidRequest("Subscription name can't be empty".to_owned()));
     }
+    if name.len() > MAX_NAME_BYTES {
+        let text = format!("The subscription's name is longer than {MAX_NAME_BYTES} bytes");
+        return Err(ConfigsError::InvalidRequest(text));
+    }
+    Ok(())
+}
+
+/// Answers for subscriptions that do not exist, too, as Kafka does.
+fn describe(services: &Services, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+    check_name(name)?;
+    Ok(ClientMetricsConfig::describe(&services.configs.given(CLIENT_METRICS, name)))
 }

@@ -2,8 +2,10 @@
 //!
 //! What is changed holds until the broker ends. Texts are those of Kafka's `RuntimeLoggerManager`.
 
-use crate::config::{ConfigEntry, ConfigOp, ConfigSource, Kind, LogLevel};
-use crate::services::configs::ConfigsError;
+use super::{ConfigsError, Kept, ResourceKind};
+use crate::config::resources::resource_type::BROKER_LOGGER;
+use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigOp, ConfigSource, ConfigType, LogLevel};
+use crate::services::Services;
 use crate::telemetry::loggers::{Loggers, NAMES, ROOT};
 
 /// Kafka's levels. FATAL is ERROR here: nothing is worse.
@@ -16,8 +18,20 @@ const LEVELS: [(&str, LogLevel); 6] = [
     ("WARN", LogLevel::Warn),
 ];
 
-/// Whether `name` is this broker's.
-pub(super) fn check_name(node_id: i32, name: &str) -> Result<(), ConfigsError> {
+pub(super) static KIND: ResourceKind = ResourceKind {
+    code: BROKER_LOGGER,
+    check_name,
+    describe: |services, name| {
+        check_name(&services.configs.broker(), name)?;
+        Ok(describe(&services.loggers))
+    },
+    names: |services| vec![services.config.node_id.to_string()],
+    kept: Kept::Process(alter),
+};
+
+/// This broker's id.
+fn check_name(config: &BrokerConfig, name: &str) -> Result<(), ConfigsError> {
+    let node_id = config.node_id;
     let text = match name.parse::<i32>() {
         Ok(id) if id == node_id => return Ok(()),
         Ok(id) => format!("Unexpected node id. Expected {node_id}, but received {id}"),
@@ -27,13 +41,13 @@ pub(super) fn check_name(node_id: i32, name: &str) -> Result<(), ConfigsError> {
 }
 
 /// Every logger with the level that holds for it.
-pub(super) fn describe(loggers: &Loggers) -> Vec<ConfigEntry> {
+fn describe(loggers: &Loggers) -> Vec<ConfigEntry> {
     let entry = |(name, level): (&'static str, LogLevel)| ConfigEntry {
         name: name.to_owned(),
         value: Some(level.as_str().to_ascii_uppercase()),
         source: ConfigSource::DynamicBrokerLoggerConfig,
         // As Kafka has it.
-        kind: Kind::Unknown,
+        kind: ConfigType::Unknown,
         is_sensitive: false,
         is_read_only: false,
         synonyms: Vec::new(),
@@ -43,15 +57,11 @@ pub(super) fn describe(loggers: &Loggers) -> Vec<ConfigEntry> {
 }
 
 /// Changes the levels, all of them or none.
-pub(super) fn alter(
-    loggers: &Loggers,
-    changes: &[(&str, ConfigOp<'_>)],
-    validate_only: bool,
-) -> Result<(), ConfigsError> {
+fn alter(services: &Services, changes: &[Change<'_>], validate_only: bool) -> Result<(), ConfigsError> {
     let changes: Result<Vec<_>, _> = changes.iter().map(|(name, change)| level(name, *change)).collect();
     let changes = changes?;
     if !validate_only {
-        loggers.change(&changes);
+        services.loggers.change(&changes);
     }
     Ok(())
 }

@@ -4,32 +4,16 @@
 //! come before what it was started with. Which keys are dynamic is in the key tables. Keeping what was given, and
 //! telling those who act on it, is left to `runtime.rs`.
 
-use super::key::{Kind, Units};
-use super::load::{Reader, Setting, broker_key};
-use super::problem::Origin;
-use super::topic_keys::{MAX_VALUE_BYTES, Overrides, appended, subtracted};
-use super::{BrokerConfig, BrokerKeys, ConfigOp, resolve};
-
-/// What clients gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DynamicConfigs {
-    /// To this broker: key → value.
-    pub own: Overrides,
-    /// To all brokers: key → value.
-    pub default: Overrides,
-}
-
-impl DynamicConfigs {
-    /// The value that counts, if there is one.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.own.get(name).or_else(|| self.default.get(name)).map(String::as_str)
-    }
-}
-
-/// Why the broker cannot have a configuration: Kafka's INVALID_REQUEST, with Kafka's words where it has some.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidBrokerConfig(String);
+use super::super::broker_config::{BrokerConfig, DynamicConfigs};
+use super::super::broker_keys::BrokerKeys;
+use super::super::changes::{Change, KeyRules, apply};
+use super::super::key::{ConfigType, Units};
+use super::super::overrides::{ConfigRefusal, Overrides};
+use super::super::problem::Origin;
+use super::super::reader::SettingsReader;
+use super::super::resolve;
+use super::super::setting::Setting;
+use super::super::tables::broker_key;
 
 /// Keys that Kafka can change while it runs and this broker cannot.
 const FIXED_HERE: &[&str] = &["producer.id.expiration.ms"];
@@ -40,27 +24,24 @@ pub fn is_dynamic(name: &str) -> bool {
 }
 
 impl BrokerConfig {
-    /// What was given by clients.
-    pub fn dynamic(&self) -> &DynamicConfigs {
-        &self.dynamic
-    }
-
     /// The configuration that the broker was started with, with these values given on top of it.
     ///
     /// # Errors
     /// What is wrong with the values, alone or together.
-    pub fn with_dynamic(&self, dynamic: DynamicConfigs) -> Result<Self, InvalidBrokerConfig> {
+    pub fn with_dynamic(&self, dynamic: DynamicConfigs) -> Result<Self, ConfigRefusal> {
         let mut settings = self.settings.clone();
         for (name, value) in dynamic.default.iter().chain(&dynamic.own) {
             settings.insert(name.clone(), Setting { value: value.clone(), origin: Origin::Client });
         }
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
-        let keys = BrokerKeys::read(&mut Reader::new(&mut settings, &mut problems));
+        let keys = BrokerKeys::read(&mut SettingsReader::new(&mut settings, &mut problems));
         let made = keys.and_then(|keys| resolve::resolve(keys, settings, &mut problems, &mut notes));
         match (made, problems.first()) {
             (Some(made), None) => Ok(Self { dynamic, settings: self.settings.clone(), ..made }),
-            (_, Some(problem)) => Err(InvalidBrokerConfig(problem.to_string())),
-            (None, None) => Err(InvalidBrokerConfig("The values contradict each other.".to_owned())),
+            (_, Some(problem)) => Err(ConfigRefusal::InvalidRequest(problem.to_string())),
+            (None, None) => {
+                Err(ConfigRefusal::InvalidRequest("The values contradict each other.".to_owned()))
+            }
         }
     }
 
@@ -68,68 +49,50 @@ impl BrokerConfig {
     ///
     /// # Errors
     /// The first thing that is wrong; all keys that cannot be changed are named together, as in Kafka.
-    pub fn changed<'a>(
-        &self,
-        current: &Overrides,
-        changes: &[(&'a str, ConfigOp<'a>)],
-    ) -> Result<Overrides, InvalidBrokerConfig> {
+    pub fn changed(&self, current: &Overrides, changes: &[Change<'_>]) -> Result<Overrides, ConfigRefusal> {
         let fixed: Vec<&str> =
             changes.iter().map(|(name, _)| *name).filter(|name| !is_dynamic(name)).collect();
         if !fixed.is_empty() {
-            return Err(InvalidBrokerConfig(format!(
+            return Err(ConfigRefusal::InvalidRequest(format!(
                 "Cannot update these configs dynamically: [{}]. Set them in the broker's configuration and restart it.",
                 fixed.join(", ")
             )));
         }
-        let mut set = current.clone();
-        for (name, change) in changes {
-            match self.value_after(&set, name, *change)? {
-                Some(value) => set.insert((*name).to_owned(), value),
-                None => set.remove(*name),
-            };
-        }
-        Ok(set)
+        apply(&BrokerRules { broker: self }, current, changes.iter().copied())
+    }
+}
+
+/// See [`KeyRules`]. What a broker was given and what all brokers were given is judged together, by
+/// [`BrokerConfig::with_dynamic`].
+struct BrokerRules<'a> {
+    broker: &'a BrokerConfig,
+}
+
+impl KeyRules for BrokerRules<'_> {
+    fn list(&self, name: &str, set: &Overrides) -> Option<String> {
+        let key = broker_key(name).filter(|key| key.kind == ConfigType::List)?;
+        let started_with = self.broker.settings.get(name).map(|setting| setting.value.as_str());
+        // Null is a list without elements.
+        Some(set.get(name).map(String::as_str).or(started_with).or(key.default).unwrap_or("").to_owned())
     }
 
-    fn value_after(
-        &self,
-        set: &Overrides,
-        name: &str,
-        change: ConfigOp<'_>,
-    ) -> Result<Option<String>, InvalidBrokerConfig> {
-        let Some(key) = broker_key(name) else { return Ok(None) };
-        let list = |operation: &str| match key.kind {
-            Kind::List => {
-                let started = self.settings.get(name).map(|setting| setting.value.as_str());
-                Ok(set.get(name).map(String::as_str).or(started).or(key.default).unwrap_or_default())
-            }
-            _ => Err(InvalidBrokerConfig(format!(
-                "Can't {operation} to key {name} because its type is not LIST."
-            ))),
-        };
-        let value = match change {
-            ConfigOp::Set(value) => value.to_owned(),
-            ConfigOp::Delete => return Ok(None),
-            ConfigOp::Append(value) => appended(list("APPEND")?, value),
-            ConfigOp::Subtract(value) => subtracted(list("SUBTRACT")?, value),
-        };
-        // Also what its record on the disk has room for.
-        if value.len() > MAX_VALUE_BYTES {
-            return Err(InvalidBrokerConfig(format!(
-                "The configuration value for {name} cannot be added because it exceeds the maximum value size of \
-                 {MAX_VALUE_BYTES} bytes."
-            )));
-        }
-        let normalised = key.normalise(&value, Units::Refused);
-        normalised.map(Some).map_err(|reason| {
-            InvalidBrokerConfig(format!("Invalid value {value} for configuration {name}: {reason}"))
+    fn normalise(&self, name: &str, value: &str) -> Result<String, ConfigRefusal> {
+        let unknown = || ConfigRefusal::InvalidRequest(format!("Unknown broker config name: {name}"));
+        let key = broker_key(name).ok_or_else(unknown)?;
+        key.normalise(value, Units::Refused).map_err(|reason| {
+            ConfigRefusal::InvalidRequest(format!("Invalid value {value} for configuration {name}: {reason}"))
         })
+    }
+
+    fn check_together(&self, _: &Overrides) -> Result<(), ConfigRefusal> {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ConfigOp;
 
     fn given(pairs: &[(&str, &str)]) -> Overrides {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

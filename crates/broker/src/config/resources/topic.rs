@@ -5,48 +5,25 @@
 //! broker's make together; nobody else should combine them. Names, types, ranges and fallbacks are those of
 //! Kafka 4.3's `TopicConfig`, `LogConfig` and `ServerTopicConfigSynonyms`.
 
-use std::collections::{BTreeMap, HashSet};
-
 use storage::{Compaction, LogPolicy, Retention};
 
-use super::BrokerConfig;
-use super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf, ThrottledReplicas};
-use super::key::Effect::{Enforced, Inert, NotYet};
-use super::key::{Key, Kind, Units};
-use super::value::{CleanupPolicy, CompressionType, TimestampType, Value};
+use super::super::broker_config::BrokerConfig;
+use super::super::changes::{Change, ConfigOp, KeyRules, apply};
+use super::super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf, ThrottledReplicas};
+use super::super::key::Effect::{Enforced, Inert, NotYet};
+use super::super::key::{ConfigType, Key, Units};
+use super::super::overrides::{ConfigRefusal, Overrides};
+use super::super::value::{CleanupPolicy, CompressionType, TimestampType, Value as ConfigValue};
 
-/// A topic's key and the broker keys behind it.
+/// A topic's key and the broker keys that it falls back to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TopicKey {
-    pub key: Key,
+pub(in crate::config) struct TopicConfigKey {
+    pub(in crate::config) key: Key,
     /// Kafka's synonyms, the strongest first.
-    pub broker_keys: &'static [&'static str],
+    pub(in crate::config) broker_keys: &'static [&'static str],
     /// What the key is worth where the topic does not set it.
-    pub(super) fallback: fn(&BrokerConfig) -> Option<String>,
+    pub(in crate::config) fallback: fn(&BrokerConfig) -> Option<String>,
 }
-
-/// Longest value of a key, as in Kafka's `ConfigurationControlManager`.
-pub(super) const MAX_VALUE_BYTES: usize = 32_767;
-
-/// A change of one key (Kafka's `AlterConfigOp.OpType`, KIP-339).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigOp<'a> {
-    Set(&'a str),
-    /// Back to what the broker's configuration says.
-    Delete,
-    /// Adds to a list what it does not have.
-    Append(&'a str),
-    /// Takes from a list what it has.
-    Subtract(&'a str),
-}
-
-/// A topic's own settings, normalised: key → value.
-pub type Overrides = BTreeMap<String, String>;
-
-/// Why a topic cannot have a configuration: Kafka's INVALID_CONFIG, with Kafka's words.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidTopicConfig(String);
 
 macro_rules! topic_keys {
     ($($(#[doc = $doc:literal])+
@@ -58,11 +35,11 @@ macro_rules! topic_keys {
         }
 
         /// The table itself, in the order of the documentation.
-        pub(super) static TOPIC_KEYS: &[TopicKey] = &[
-            $(TopicKey {
+        pub(in crate::config) static TOPIC_KEYS: &[TopicConfigKey] = &[
+            $(TopicConfigKey {
                 key: Key {
                     name: $name,
-                    kind: <$type as Value>::KIND,
+                    kind: <$type as ConfigValue>::KIND,
                     default: None,
                     check: $check,
                     effect: $effect,
@@ -72,7 +49,7 @@ macro_rules! topic_keys {
                 broker_keys: &$broker_keys,
                 fallback: |broker| {
                     let typed: fn(&BrokerConfig) -> $type = $fallback;
-                    Value::show(&typed(broker))
+                    ConfigValue::show(&typed(broker))
                 },
             },)+
         ];
@@ -81,7 +58,7 @@ macro_rules! topic_keys {
             /// What `set` and the broker's configuration make together. A setting that cannot be read, which
             /// [`validate`](Self::validate) does not let in, counts as not set.
             pub fn effective(set: &Overrides, broker: &BrokerConfig) -> Self {
-                $(let $field: $type = match set.get($name).and_then(|text| Value::read(text)) {
+                $(let $field: $type = match set.get($name).and_then(|text| ConfigValue::read(text)) {
                     Some(value) => value,
                     None => {
                         let typed: fn(&BrokerConfig) -> $type = $fallback;
@@ -211,23 +188,22 @@ impl TopicConfig {
         }
     }
 
-    /// Checks what a client wants to set, as Kafka's `LogConfig.validate` does, and gives it back normalised.
+    /// Checks what a client wants to set on a topic that it creates, as Kafka's `LogConfig.validate` does, and returns it
+    /// normalised.
     ///
     /// # Errors
     /// The first thing that is wrong, in Kafka's words.
     pub fn validate<'a>(
         wanted: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
         broker: &BrokerConfig,
-    ) -> Result<Overrides, InvalidTopicConfig> {
-        let mut set = Overrides::new();
+    ) -> Result<Overrides, ConfigRefusal> {
+        let mut changes = Vec::new();
         for (name, value) in wanted {
-            let value = value.ok_or_else(|| {
-                InvalidTopicConfig(format!("Null value not supported for topic configs: {name}"))
-            })?;
-            set.insert(name.to_owned(), normalise(name, value)?);
+            let null = || format!("Null value not supported for topic configs: {name}");
+            let value = value.ok_or_else(|| ConfigRefusal::InvalidConfig(null()))?;
+            changes.push((name, ConfigOp::Set(value)));
         }
-        Self::effective(&set, broker).check_together()?;
-        Ok(set)
+        Self::changed(&Overrides::new(), changes, broker)
     }
 
     /// What a topic's own settings become by these changes, as Kafka's `ConfigurationControlManager` works it out. What
@@ -237,36 +213,22 @@ impl TopicConfig {
     /// The first thing that is wrong, in Kafka's words.
     pub fn changed<'a>(
         current: &Overrides,
-        changes: impl IntoIterator<Item = (&'a str, ConfigOp<'a>)>,
+        changes: impl IntoIterator<Item = Change<'a>>,
         broker: &BrokerConfig,
-    ) -> Result<Overrides, InvalidTopicConfig> {
-        let mut set = current.clone();
-        for (name, change) in changes {
-            let value = match change {
-                ConfigOp::Set(value) => Some(value.to_owned()),
-                ConfigOp::Delete => None,
-                ConfigOp::Append(value) => Some(appended(&list(name, "APPEND", &set, broker)?, value)),
-                ConfigOp::Subtract(value) => Some(subtracted(&list(name, "SUBTRACT", &set, broker)?, value)),
-            };
-            match value {
-                Some(value) => set.insert(name.to_owned(), normalise(name, &value)?),
-                None => set.remove(name),
-            };
-        }
-        Self::effective(&set, broker).check_together()?;
-        Ok(set)
+    ) -> Result<Overrides, ConfigRefusal> {
+        apply(&TopicRules { broker }, current, changes)
     }
 
     /// Rules that join several keys (`LogConfig.validateValues`, `validateRemoteStorageOnlyIfSystemEnabled`).
-    fn check_together(&self) -> Result<(), InvalidTopicConfig> {
+    fn check_together(&self) -> Result<(), ConfigRefusal> {
         let (min, max) = (self.min_compaction_lag_ms, self.max_compaction_lag_ms);
         if min > max {
-            return Err(InvalidTopicConfig(format!(
+            return Err(ConfigRefusal::InvalidConfig(format!(
                 "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
             )));
         }
         if self.remote_storage_enable {
-            return Err(InvalidTopicConfig(
+            return Err(ConfigRefusal::InvalidConfig(
                 "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log \
                  storage."
                     .to_owned(),
@@ -276,64 +238,33 @@ impl TopicConfig {
     }
 }
 
-/// The value as it is kept, if the key may have it.
-fn normalise(name: &str, value: &str) -> Result<String, InvalidTopicConfig> {
-    let topic =
-        topic_key(name).ok_or_else(|| InvalidTopicConfig(format!("Unknown topic config name: {name}")))?;
-    // Also what a topic's record on the disk has room for.
-    if value.len() > MAX_VALUE_BYTES {
-        return Err(InvalidTopicConfig(format!(
-            "The configuration value for {name} cannot be added because it exceeds the maximum value size of \
-             {MAX_VALUE_BYTES} bytes."
-        )));
+/// See [`KeyRules`].
+struct TopicRules<'a> {
+    broker: &'a BrokerConfig,
+}
+
+impl KeyRules for TopicRules<'_> {
+    fn list(&self, name: &str, set: &Overrides) -> Option<String> {
+        let topic = topic_key(name).filter(|topic| topic.key.kind == ConfigType::List)?;
+        let own = set.get(name).cloned();
+        Some(own.or_else(|| (topic.fallback)(self.broker)).expect("no list of a topic falls back to null"))
     }
-    topic.key.normalise(value, Units::Refused).map_err(|reason| {
-        InvalidTopicConfig(format!("Invalid value {value} for configuration {name}: {reason}"))
-    })
-}
 
-/// What a list is worth at present, be it the broker's.
-fn list(
-    name: &str,
-    operation: &str,
-    set: &Overrides,
-    broker: &BrokerConfig,
-) -> Result<String, InvalidTopicConfig> {
-    let topic = topic_key(name).filter(|topic| topic.key.kind == Kind::List).ok_or_else(|| {
-        InvalidTopicConfig(format!("Can't {operation} to key {name} because its type is not LIST."))
-    })?;
-    Ok(set.get(name).cloned().or_else(|| (topic.fallback)(broker)).unwrap_or_default())
-}
-
-/// What a list becomes by a change; `None` if it goes.
-pub fn edited_list(before: &str, change: ConfigOp<'_>) -> Option<String> {
-    match change {
-        ConfigOp::Set(value) => Some(value.to_owned()),
-        ConfigOp::Delete => None,
-        ConfigOp::Append(more) => Some(appended(before, more)),
-        ConfigOp::Subtract(less) => Some(subtracted(before, less)),
+    fn normalise(&self, name: &str, value: &str) -> Result<String, ConfigRefusal> {
+        let unknown = || ConfigRefusal::InvalidConfig(format!("Unknown topic config name: {name}"));
+        let topic = topic_key(name).ok_or_else(unknown)?;
+        topic.key.normalise(value, Units::Refused).map_err(|reason| {
+            ConfigRefusal::InvalidConfig(format!("Invalid value {value} for configuration {name}: {reason}"))
+        })
     }
-}
 
-/// The list with what it does not have yet of `more`.
-pub(super) fn appended(before: &str, more: &str) -> String {
-    let mut known: HashSet<&str> = split(before).collect();
-    let more = split(more).filter(|element| known.insert(element));
-    split(before).chain(more).collect::<Vec<_>>().join(",")
-}
-
-/// The list without what is in `less`.
-pub(super) fn subtracted(before: &str, less: &str) -> String {
-    let gone: HashSet<&str> = split(less).collect();
-    split(before).filter(|element| !gone.contains(element)).collect::<Vec<_>>().join(",")
-}
-
-fn split(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|element| !element.is_empty())
+    fn check_together(&self, set: &Overrides) -> Result<(), ConfigRefusal> {
+        TopicConfig::effective(set, self.broker).check_together()
+    }
 }
 
 /// The topic key called `name`.
-pub(super) fn topic_key(name: &str) -> Option<&'static TopicKey> {
+pub(in crate::config) fn topic_key(name: &str) -> Option<&'static TopicConfigKey> {
     TOPIC_KEYS.iter().find(|topic| topic.key.name == name)
 }
 

@@ -197,13 +197,12 @@ fn changes_are_refused_in_kafkas_words() {
     );
 }
 
-/// A topic's record on the disk counts the bytes of a value in 16 bits.
 #[test]
 fn values_too_long_to_be_kept_are_refused() {
     let replicas =
         |count: usize| (10_000..).take(count).map(|at| format!("{at}:0")).collect::<Vec<_>>().join(",");
     let name = "leader.replication.throttled.replicas";
-    let kept = replicas(MAX_VALUE_BYTES / 8);
+    let kept = replicas(crate::config::limits::MAX_VALUE_BYTES / 8);
     assert!(TopicConfig::validate([(name, Some(kept.as_str()))], &broker(&[])).is_ok());
     assert!(refusal(&[(name, &replicas(20_000))]).contains("exceeds the maximum value size of 32767 bytes"));
     let longer = changed(&[(name, &kept)], &[(name, ConfigOp::Append("5:5,6:6,7:7"))]).unwrap_err();

@@ -5,19 +5,20 @@
 //! `group.consumer.min.…` and `group.consumer.max.…`. Kafka's other keys of groups are known by name and refused:
 //! nothing would act on them.
 
-use super::BrokerConfig;
-use super::key::Check::AtLeast;
-use super::key::Effect::Enforced;
-use super::key::{Key, Kind, Units};
-use super::topic_keys::{ConfigOp, Overrides};
+use super::super::broker_config::BrokerConfig;
+use super::super::changes::{Change, KeyRules, apply};
+use super::super::key::Check::AtLeast;
+use super::super::key::Effect::Enforced;
+use super::super::key::{ConfigType, Key, Units};
+use super::super::overrides::{ConfigRefusal, Overrides};
 
-/// A group's key and the broker key behind it.
+/// A group's key and the broker key that it falls back to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct GroupKey {
-    pub(super) key: Key,
-    pub(super) broker_key: &'static str,
+pub(in crate::config) struct GroupConfigKey {
+    pub(in crate::config) key: Key,
+    pub(in crate::config) broker_key: &'static str,
     /// What the key is worth where the group does not set it.
-    pub(super) fallback: fn(&BrokerConfig) -> i32,
+    pub(in crate::config) fallback: fn(&BrokerConfig) -> i32,
     /// The broker keys of the least and the most that it may be, with their values.
     bounds: fn(&BrokerConfig) -> [(&'static str, i32); 2],
 }
@@ -26,8 +27,8 @@ const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
 
 /// In the order of their names.
-pub(super) const GROUP_KEYS: [GroupKey; 2] = [
-    GroupKey {
+pub(in crate::config) const GROUP_KEYS: [GroupConfigKey; 2] = [
+    GroupConfigKey {
         key: milliseconds(
             HEARTBEAT,
             "How often the members of the group, if they speak the consumer protocol, are told to send heartbeats, in \
@@ -42,7 +43,7 @@ pub(super) const GROUP_KEYS: [GroupKey; 2] = [
             ]
         },
     },
-    GroupKey {
+    GroupConfigKey {
         key: milliseconds(
             SESSION,
             "When a member of the group, if it speaks the consumer protocol, is removed because it is not heard, in \
@@ -67,13 +68,16 @@ const OTHERS: [(&str, &str); 3] = [
 ];
 
 const fn milliseconds(name: &'static str, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Int, default: None, check: AtLeast(1), effect: Enforced, dynamic: true, doc }
+    Key {
+        name,
+        kind: ConfigType::Int,
+        default: None,
+        check: AtLeast(1),
+        effect: Enforced,
+        dynamic: true,
+        doc,
+    }
 }
-
-/// Why a group cannot have a configuration: Kafka's INVALID_CONFIG, with Kafka's words where it has some.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidGroupConfig(String);
 
 /// How the members of one group of the consumer protocol keep in touch, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl GroupTimeouts {
     ///
     /// # Errors
     /// The first thing that is wrong (`GroupConfig.validate`).
-    pub fn effective(set: &Overrides, broker: &BrokerConfig) -> Result<Self, InvalidGroupConfig> {
+    pub fn effective(set: &Overrides, broker: &BrokerConfig) -> Result<Self, ConfigRefusal> {
         if let Some(name) = set.keys().find(|name| group_key(name).is_none()) {
             return Err(unknown(name));
         }
@@ -97,7 +101,7 @@ impl GroupTimeouts {
         let (heartbeat_interval_ms, session_timeout_ms) =
             (heartbeat.value(set, broker)?, session.value(set, broker)?);
         if session_timeout_ms <= heartbeat_interval_ms {
-            return Err(InvalidGroupConfig(format!("{SESSION} must be greater than {HEARTBEAT}")));
+            return Err(ConfigRefusal::InvalidConfig(format!("{SESSION} must be greater than {HEARTBEAT}")));
         }
         Ok(Self { heartbeat_interval_ms, session_timeout_ms })
     }
@@ -106,66 +110,71 @@ impl GroupTimeouts {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn changed(
+    pub fn changed<'a>(
         current: &Overrides,
-        changes: &[(&str, ConfigOp<'_>)],
+        changes: impl IntoIterator<Item = Change<'a>>,
         broker: &BrokerConfig,
-    ) -> Result<Overrides, InvalidGroupConfig> {
-        let mut set = current.clone();
-        for (name, change) in changes {
-            let operation = match change {
-                ConfigOp::Set(value) => {
-                    let key = group_key(name).ok_or_else(|| unknown(name))?;
-                    set.insert((*name).to_owned(), key.read(value, broker)?.to_string());
-                    continue;
-                }
-                ConfigOp::Delete => {
-                    set.remove(*name);
-                    continue;
-                }
-                ConfigOp::Append(_) => "APPEND",
-                ConfigOp::Subtract(_) => "SUBTRACT",
-            };
-            let text = format!("Can't {operation} to key {name} because its type is not LIST.");
-            return Err(InvalidGroupConfig(text));
-        }
-        Self::effective(&set, broker)?;
-        Ok(set)
+    ) -> Result<Overrides, ConfigRefusal> {
+        apply(&GroupRules { broker }, current, changes)
     }
 }
 
-impl GroupKey {
-    fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<i32, InvalidGroupConfig> {
+/// See [`KeyRules`].
+struct GroupRules<'a> {
+    broker: &'a BrokerConfig,
+}
+
+impl KeyRules for GroupRules<'_> {
+    /// No key of a group is a list.
+    fn list(&self, _: &str, _: &Overrides) -> Option<String> {
+        None
+    }
+
+    fn normalise(&self, name: &str, value: &str) -> Result<String, ConfigRefusal> {
+        let key = group_key(name).ok_or_else(|| unknown(name))?;
+        Ok(key.read(value, self.broker)?.to_string())
+    }
+
+    fn check_together(&self, set: &Overrides) -> Result<(), ConfigRefusal> {
+        GroupTimeouts::effective(set, self.broker).map(|_| ())
+    }
+}
+
+impl GroupConfigKey {
+    fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<i32, ConfigRefusal> {
         match set.get(self.key.name) {
             Some(text) => self.read(text, broker),
             None => Ok((self.fallback)(broker)),
         }
     }
 
-    fn read(&self, text: &str, broker: &BrokerConfig) -> Result<i32, InvalidGroupConfig> {
+    fn read(&self, text: &str, broker: &BrokerConfig) -> Result<i32, ConfigRefusal> {
         let name = self.key.name;
-        let wrong =
-            |reason| InvalidGroupConfig(format!("Invalid value {text} for configuration {name}: {reason}"));
+        let wrong = |reason| {
+            ConfigRefusal::InvalidConfig(format!("Invalid value {text} for configuration {name}: {reason}"))
+        };
         let value = self.key.normalise(text, Units::Refused).map_err(wrong)?;
         let value: i32 = value.parse().map_err(|_| wrong("Not a number of type INT".to_owned()))?;
         let [(least, at_least), (most, at_most)] = (self.bounds)(broker);
         if value < at_least {
-            return Err(InvalidGroupConfig(format!("{name} must be greater than or equal to {least}")));
+            return Err(ConfigRefusal::InvalidConfig(format!(
+                "{name} must be greater than or equal to {least}"
+            )));
         }
         if value > at_most {
-            return Err(InvalidGroupConfig(format!("{name} must be less than or equal to {most}")));
+            return Err(ConfigRefusal::InvalidConfig(format!("{name} must be less than or equal to {most}")));
         }
         Ok(value)
     }
 }
 
-fn group_key(name: &str) -> Option<&'static GroupKey> {
+fn group_key(name: &str) -> Option<&'static GroupConfigKey> {
     GROUP_KEYS.iter().find(|group| group.key.name == name)
 }
 
-fn unknown(name: &str) -> InvalidGroupConfig {
+fn unknown(name: &str) -> ConfigRefusal {
     let other = OTHERS.iter().find(|(beginning, _)| name.starts_with(beginning));
-    InvalidGroupConfig(match other {
+    ConfigRefusal::InvalidConfig(match other {
         Some((_, reason)) => format!("{name} cannot be set: {reason}."),
         None => format!("Unknown group config name: {name}"),
     })
@@ -174,10 +183,12 @@ fn unknown(name: &str) -> InvalidGroupConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ConfigOp;
 
     fn changed(changes: &[(&str, ConfigOp<'_>)]) -> Result<Overrides, String> {
         let broker = BrokerConfig::from_pairs(&[]).unwrap();
-        GroupTimeouts::changed(&Overrides::new(), changes, &broker).map_err(|error| error.to_string())
+        GroupTimeouts::changed(&Overrides::new(), changes.iter().copied(), &broker)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -187,7 +198,7 @@ mod tests {
         assert_eq!(set, Overrides::from([(SESSION.to_owned(), "50000".to_owned())]));
         let both = GroupTimeouts { heartbeat_interval_ms: 5_000, session_timeout_ms: 50_000 };
         assert_eq!(GroupTimeouts::effective(&set, &broker), Ok(both));
-        let none = GroupTimeouts::changed(&set, &[(SESSION, ConfigOp::Delete)], &broker);
+        let none = GroupTimeouts::changed(&set, [(SESSION, ConfigOp::Delete)], &broker);
         assert_eq!(none, Ok(Overrides::new()));
     }
 
@@ -224,7 +235,7 @@ mod tests {
             ("group.consumer.max.heartbeat.interval.ms", "50000"),
         ];
         let broker = BrokerConfig::from_pairs(&pairs).unwrap();
-        let error = GroupTimeouts::changed(&Overrides::new(), &[(SESSION, ConfigOp::Set("5000"))], &broker);
+        let error = GroupTimeouts::changed(&Overrides::new(), [(SESSION, ConfigOp::Set("5000"))], &broker);
         assert_eq!(error.unwrap_err().to_string(), format!("{SESSION} must be greater than {HEARTBEAT}"));
     }
 }

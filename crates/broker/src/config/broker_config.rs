@@ -1,0 +1,119 @@
+//! The broker's configuration: what its keys are worth, and what several of them say together.
+//!
+//! A value of this type never changes. `resolve.rs` makes it of settings, `dynamic.rs` makes another one of it and of what
+//! clients give while the broker runs.
+
+use std::path::{Path, PathBuf};
+
+use super::broker_keys::BrokerKeys;
+use super::listener::{Listener, host_port};
+use super::overrides::Overrides;
+use super::setting::{Setting, Settings};
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// The broker's configuration: the value of every key, reached as a field (`config.num_partitions`), and what several
+/// keys say together, reached as a method.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    pub(super) keys: BrokerKeys,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) http_listener: Option<HttpListener>,
+    pub(super) data_dir: PathBuf,
+    pub(super) settings: Settings,
+    pub(super) dynamic: DynamicConfigs,
+}
+
+/// What clients gave to the broker while it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DynamicConfigs {
+    /// To this broker: key → value.
+    pub own: Overrides,
+    /// To all brokers: key → value.
+    pub default: Overrides,
+}
+
+impl DynamicConfigs {
+    /// The value that counts, if there is one.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.own.get(name).or_else(|| self.default.get(name)).map(String::as_str)
+    }
+}
+
+/// Where HTTP is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpListener {
+    /// `None`: every interface, IPv4 and IPv6 alike. May be a name, such as `localhost`.
+    pub host: Option<String>,
+    /// 0 lets the system choose.
+    pub port: u16,
+}
+
+impl BrokerConfig {
+    /// The listeners to open, in the order of the key `listeners`. Never empty.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Where to serve HTTP; `None` where it is turned off.
+    pub fn http_listener(&self) -> Option<&HttpListener> {
+        self.http_listener.as_ref()
+    }
+
+    /// The folder that holds the data.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// What was given by clients.
+    pub fn dynamic(&self) -> &DynamicConfigs {
+        &self.dynamic
+    }
+
+    /// The keys that somebody set, with value and origin.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
+    }
+}
+
+impl BrokerKeys {
+    /// How long topics keep records unless they say otherwise, in ms; -1 is for ever. ms comes before minutes before
+    /// hours, and any negative number of those is for ever (`AbstractKafkaConfig.logRetentionTimeMillis`).
+    pub fn retention_ms(&self) -> i64 {
+        let minutes = || self.log_retention_minutes.map(|minutes| i64::from(minutes) * MINUTE_MS);
+        let ms =
+            self.log_retention_ms.or_else(minutes).unwrap_or(i64::from(self.log_retention_hours) * HOUR_MS);
+        ms.max(-1)
+    }
+
+    /// Kafka's age for rolling segments, in ms.
+    pub fn roll_ms(&self) -> i64 {
+        self.log_roll_ms.unwrap_or(i64::from(self.log_roll_hours) * HOUR_MS)
+    }
+
+    /// Kafka's jitter for rolling segments, in ms.
+    pub fn roll_jitter_ms(&self) -> i64 {
+        self.log_roll_jitter_ms.unwrap_or(i64::from(self.log_roll_jitter_hours) * HOUR_MS)
+    }
+
+    /// The bytes of requests in memory at a time; `None` is without a limit.
+    pub fn request_memory_bytes(&self) -> Option<u64> {
+        u64::try_from(self.queued_max_request_bytes).ok().filter(|bytes| *bytes > 0)
+    }
+}
+
+/// A configuration is its keys' values and a little more: reading a key should be as short as naming it.
+impl std::ops::Deref for BrokerConfig {
+    type Target = BrokerKeys;
+
+    fn deref(&self) -> &BrokerKeys {
+        &self.keys
+    }
+}
+
+impl std::fmt::Display for HttpListener {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&host_port(self.host.as_deref().unwrap_or(""), self.port))
+    }
+}

@@ -1,0 +1,211 @@
+//! Keys that Kafka's users have in their files although no table of Kafka 4.3 has them: keys of earlier versions, of
+//! plug-ins and of Kafka's own authorizer, single listeners and config providers.
+//!
+//! An entry says what setting its keys means here, which is also their documentation. Keys that could make a broker safer
+//! than this one are judged in `security.rs`, references to config providers in `config_providers.rs`. Any further key is
+//! unknown and stops the start, because it may be a slip of the pen.
+
+/// What setting a key means here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Earlier versions of Kafka had it. Ignored with a warning; the text says what to do about it.
+    Removed(&'static str),
+    /// Nothing here corresponds to it. Noted.
+    Inert,
+    /// It will have a meaning in a later version. Warned about.
+    NotYet,
+    /// Its value decides; the module of that name judges it and writes its own note.
+    Judged,
+}
+
+/// Keys with one meaning.
+pub(super) struct OtherKeys {
+    pub(super) meaning: Meaning,
+    pub(super) doc: &'static str,
+    /// Names; with a `*` at the end every key that begins so.
+    pub(super) names: &'static [&'static str],
+}
+
+/// The meaning of the key called `name`; `None` if it is unknown here.
+pub(super) fn meaning(name: &str) -> Option<Meaning> {
+    let covers = |known: &&str| match known.strip_suffix('*') {
+        Some(beginning) => name.len() > beginning.len() && name.starts_with(beginning),
+        None => *known == name,
+    };
+    OTHER_KEYS.iter().find(|keys| keys.names.iter().any(covers)).map(|keys| keys.meaning)
+}
+
+const REMOVED: &str = "Earlier versions of Kafka had these keys. Ignored.";
+
+pub(super) static OTHER_KEYS: &[OtherKeys] = &[
+    OtherKeys {
+        meaning: Meaning::Judged,
+        doc: "Read by Kafka's own authorizer. `true` is accepted, alone and with one of Kafka's authorizers: no ACL can be \
+              created yet, so every client may do everything, as that setting says. `false` stops the start.",
+        names: &["allow.everyone.if.no.acl.found"],
+    },
+    OtherKeys {
+        meaning: Meaning::Inert,
+        doc: "Read by Kafka's own authorizer: the principals that need no ACL. Here no client needs one yet.",
+        names: &["super.users"],
+    },
+    OtherKeys {
+        meaning: Meaning::Judged,
+        doc: "Settings of a single listener. A listener of SASL or SSL stops the start; every other one is PLAINTEXT, which \
+              has no such settings, and goes by the limits of all listeners.",
+        names: &["listener.name.*"],
+    },
+    OtherKeys {
+        meaning: Meaning::Judged,
+        doc: "Classes that fetch values from elsewhere, and their settings. A value that refers to one, such as `${env:DATA}`, \
+              stops the start: references are not followed.",
+        names: &["config.providers.*"],
+    },
+    OtherKeys {
+        meaning: Meaning::NotYet,
+        doc: "How Kafka's container images name TLS's files, which is not served yet.",
+        names: &[
+            "ssl.key.credentials",
+            "ssl.keystore.credentials",
+            "ssl.keystore.filename",
+            "ssl.truststore.credentials",
+            "ssl.truststore.filename",
+        ],
+    },
+    OtherKeys {
+        meaning: Meaning::Inert,
+        doc: "Kafka hands keys with these beginnings to plug-ins, which Ottla cannot load.",
+        names: &[
+            "client.quota.callback.static.*",
+            "confluent.*",
+            "cruise.control.*",
+            "external.kafka.statsd.*",
+            "kafka.*",
+            "metrics.jmx.*",
+            "opa.authorizer.*",
+            "prometheus.metrics.reporter.*",
+            "rlmm.config.*",
+            "rsm.config.*",
+            "strimzi.*",
+        ],
+    },
+    OtherKeys {
+        meaning: Meaning::Inert,
+        doc: "For ZooKeeper, which Kafka itself left, for passwords kept there, and for the logging of Java programs.",
+        names: &["log4j.*", "password.encoder.*", "zookeeper.*"],
+    },
+    OtherKeys {
+        meaning: Meaning::Inert,
+        doc: "Kafka calls these keys internal and does not document them.",
+        names: &[
+            "controller.performance.always.log.threshold.ms",
+            "controller.performance.sample.period.ms",
+            "group.consumer.regex.refresh.interval.ms",
+            "group.share.initialize.retry.interval.ms",
+            "group.share.persister.class.name",
+            "log.initial.task.delay.ms",
+            "metadata.log.segment.min.bytes",
+            "remote.log.index.file.cache.ttl.ms",
+            "remote.log.manager.task.retry.backoff.max.ms",
+            "remote.log.manager.task.retry.backoff.ms",
+            "remote.log.manager.task.retry.jitter",
+            "server.max.startup.time.ms",
+            "share.coordinator.cold.partition.snapshot.interval.ms",
+            "share.coordinator.state.topic.prune.interval.ms",
+            "unclean.leader.election.interval.ms",
+            "unstable.api.versions.enable",
+            "unstable.feature.versions.enable",
+            "unstable.metadata.versions.enable",
+        ],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed("set listeners instead"),
+        doc: REMOVED,
+        names: &["host.bind.name", "host.name", "port"],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed("set advertised.listeners instead"),
+        doc: REMOVED,
+        names: &["advertised.host.name", "advertised.port"],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed("set node.id"),
+        doc: REMOVED,
+        names: &["broker.id.generation.enable"],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed(
+            "set log.message.timestamp.before.max.ms and log.message.timestamp.after.max.ms instead",
+        ),
+        doc: REMOVED,
+        names: &["log.message.timestamp.difference.max.ms"],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed("set log.retention.check.interval.ms instead"),
+        doc: REMOVED,
+        names: &["log.cleanup.interval.mins"],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed("give the topics a configuration of their own, with kafka-configs.sh"),
+        doc: REMOVED,
+        names: &[
+            "log.flush.interval.ms.per.topic",
+            "log.retention.bytes.per.topic",
+            "log.retention.hours.per.topic",
+            "log.roll.hours.per.topic",
+            "log.segment.bytes.per.topic",
+        ],
+    },
+    OtherKeys {
+        meaning: Meaning::Removed("remove it"),
+        doc: REMOVED,
+        names: &[
+            "auto.include.jmx.reporter",
+            "control.plane.listener.name",
+            "controlled.shutdown.max.retries",
+            "controlled.shutdown.retry.backoff.ms",
+            "controller.message.queue.size",
+            "delegation.token.master.key",
+            "eligible.leader.replicas.enable",
+            "group.coordinator.new.enable",
+            "group.share.enable",
+            "group.share.max.groups",
+            "inter.broker.protocol.version",
+            "leader.imbalance.per.broker.percentage",
+            "log.delete.delay.ms",
+            "log.max.id.map.snapshots",
+            "log.message.downconversion.enable",
+            "log.message.format.version",
+            "offsets.commit.required.acks",
+            "quota.consumer.default",
+            "quota.producer.default",
+            "replica.lag.max.messages",
+            "reserved.broker.max.id",
+        ],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tables::broker_key;
+
+    #[test]
+    fn no_key_has_two_meanings() {
+        let mut names: Vec<&str> = OTHER_KEYS.iter().flat_map(|keys| keys.names).copied().collect();
+        for name in &names {
+            assert!(broker_key(name).is_none(), "{name} is in a table");
+        }
+        names.sort_unstable();
+        assert_eq!(names.windows(2).find(|pair| pair.first() == pair.last()), None);
+    }
+
+    #[test]
+    fn a_beginning_alone_is_no_key() {
+        assert_eq!(meaning("confluent.license"), Some(Meaning::Inert));
+        assert_eq!(meaning("confluent."), None);
+        assert_eq!(meaning("listener.name"), None);
+        assert_eq!(meaning("port"), Some(Meaning::Removed("set listeners instead")));
+        assert_eq!(meaning("ports"), None);
+    }
+}

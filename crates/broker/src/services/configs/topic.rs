@@ -1,0 +1,29 @@
+//! Topics as config resources. What the keys mean is in `config/resources/topic.rs`.
+
+use super::{ConfigsError, Kept, ResourceKind};
+use crate::config::resources::resource_type::TOPIC;
+use crate::config::{ConfigEntry, describe_topic};
+use crate::services::Services;
+use crate::services::admin::topics::{self, TopicError};
+
+pub(super) static KIND: ResourceKind = ResourceKind {
+    code: TOPIC,
+    check_name: |_, name| check_name(name),
+    describe,
+    names: |services| services.io.catalog().topics().map(|topic| topic.name.clone()).collect(),
+    kept: Kept::Catalog,
+};
+
+fn check_name(name: &str) -> Result<(), ConfigsError> {
+    match name {
+        "" => Err(ConfigsError::InvalidRequest("Default topic resources are not allowed.".to_owned())),
+        name => Ok(topics::check_name(name)?),
+    }
+}
+
+fn describe(services: &Services, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+    topics::check_name(name)?;
+    let catalog = services.io.catalog();
+    let topic = catalog.topic(name).ok_or(TopicError::UnknownTopic)?;
+    Ok(describe_topic(&topic.configs, &services.configs.broker()))
+}
