@@ -12,7 +12,7 @@ use kafka_protocol::protocol::Encodable;
 
 use crate::chain::Chain;
 use crate::error::EncodeError;
-use crate::legacy::Extended;
+use crate::extended::Extended;
 use crate::messages;
 use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use crate::varint::put_uvarint;

@@ -1,4 +1,4 @@
-//! Reads and writes the fields of messages that this crate lays out by hand; see [`legacy`](crate::legacy).
+//! Reads and writes the fields of messages that this crate lays out by hand; see [`extended`](crate::extended).
 //!
 //! One reader and one writer for both encodings: fixed-width lengths, or varints and tagged fields (KIP-482). The
 //! reader hands out slices of the body; every length and count is a claim, checked against the bytes that remain, so

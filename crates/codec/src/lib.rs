@@ -1,17 +1,20 @@
 //! The Kafka wire protocol: bytes to typed messages and back. No I/O, no runtime, no clock.
 //!
 //! ```text
-//! cursor  the checked reader under all of these
-//! frame   length prefix, request and response headers          chain   a response being written, record data spliced in
-//! request trait Request and Response: decode and encode one API at one version
-//! messages the typed messages                                   error_code   Kafka's error codes
-//! legacy   old and newest versions of APIs, and message sets, where kafka-protocol ends
-//! shape    the layout of every request: bounds a body before anything is allocated
-//! records  record batches, checked once, opened when needed
+//! frame          length prefix, headers of requests and responses
+//! request        Request, Response: one API at one version; fetch_response writes the answer of Fetch
+//! older, newer   versions that kafka-protocol lacks, one file per API
+//! extended       the messages that have such versions; fields reads and writes what is in them
+//! messages       the typed messages                       chain         a response being written
+//! shape          the layout of every request: bounds a body before anything is allocated
+//! message_set    formats v0 and v1, both ways             records       batches, checked once, opened when needed
+//! error_code     Kafka's error codes                      error         errors of decoding and encoding
+//! cursor         the checked reader under all of these    varint        writes what has a variable length
 //! ```
+//! A file uses only those further down.
 //!
 //! Everything here treats its input as hostile: a length or a count read off the wire is a claim,
-//! checked against the bytes that are there before anything is allocated by it.
+//! checked against the bytes that remain before anything is allocated by it.
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -19,11 +22,14 @@ pub mod chain;
 pub mod cursor;
 pub mod error;
 pub mod error_code;
+mod extended;
 mod fetch_response;
 mod fields;
 pub mod frame;
-pub mod legacy;
+pub mod message_set;
 pub mod messages;
+mod newer;
+mod older;
 pub mod records;
 pub mod request;
 pub mod shape;

@@ -12,27 +12,28 @@
 
 use bytes::Bytes;
 
+pub(crate) mod api_versions;
+pub(crate) mod list_offsets;
+
 pub use kafka_protocol::messages::*;
 
-pub use crate::legacy::ApiVersionsRequest;
+pub use api_versions::ApiVersionsRequest;
 pub use list_offsets_request::ListOffsetsRequest;
 pub use list_offsets_response::ListOffsetsResponse;
 
 /// See [`ApiVersionsRequest`].
 pub mod api_versions_request {
-    pub use crate::legacy::ApiVersionsRequest;
+    pub use super::api_versions::ApiVersionsRequest;
 }
 
 /// See [`ListOffsetsRequest`].
 pub mod list_offsets_request {
-    pub use crate::legacy::list_offsets_messages::{
-        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
-    };
+    pub use super::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 }
 
 /// See [`ListOffsetsResponse`].
 pub mod list_offsets_response {
-    pub use crate::legacy::list_offsets_messages::{
+    pub use super::list_offsets::{
         ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
     };
 }

@@ -5,7 +5,7 @@
 //! use `Request::decode` and `Response::encode`; the other two directions serve clients and tests.
 //!
 //! Versions that kafka-protocol lacks come in here and nowhere else: the APIs that have some are in a
-//! list of their own, and their messages say in [`legacy`] which versions are laid out there. They
+//! list of their own, and their messages say in [`extended`] which versions are laid out there. They
 //! become the same struct as all others, so that handlers know one type per API.
 
 use std::fmt::Debug;
@@ -17,8 +17,8 @@ use kafka_protocol::protocol::{Decodable, Encodable, Message, Request as KafkaRe
 use crate::chain::Chain;
 use crate::cursor::ReadError;
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{self, Extended};
 use crate::fetch_response::{self, FetchResponse};
-use crate::legacy::{self, Extended};
 use crate::messages::*;
 use crate::shape;
 
@@ -161,11 +161,11 @@ macro_rules! extended_requests {
                         return Err(DecodeError::Version { api: $name, version });
                     }
                     shape::check($key, version, &body)?;
-                    legacy::decode($name, body, version).map(|(request, _ignored)| request)
+                    extended::decode($name, body, version).map(|(request, _ignored)| request)
                 }
 
                 fn encode(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
-                    legacy::encode(self, version, out)
+                    extended::encode(self, version, out)
                 }
             }
         )*
@@ -177,7 +177,7 @@ macro_rules! extended_responses {
         $(
             impl Response for $response {
                 fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
-                    legacy::encode(self, version, out.buf())
+                    extended::encode(self, version, out.buf())
                 }
 
                 fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
@@ -189,13 +189,13 @@ macro_rules! extended_responses {
 }
 
 /// Decodes a response, which has nothing behind it.
-fn decode_extended<M: Extended + legacy::ByKafkaProtocol>(
+fn decode_extended<M: Extended + extended::ByKafkaProtocol>(
     api: &'static str,
     body: Bytes,
     version: i16,
 ) -> Result<M, DecodeError> {
     let len = body.len();
-    match legacy::decode(api, body, version)? {
+    match extended::decode(api, body, version)? {
         (message, 0) => Ok(message),
         (_, remaining) => Err(ReadError::Leftover { at: len - remaining, remaining }.into()),
     }

@@ -13,7 +13,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use codec::legacy::{MessageSet, is_message_set};
+use codec::message_set::{MessageSet, is_message_set};
 use codec::records::{
     BatchError, BatchHeader, Compression, RecordBatch, RecordFacts, TimestampType, validate_records,
 };

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
 use codec::ErrorCode;
-use codec::legacy::{MessageFormat, downgrade};
+use codec::message_set::{MessageFormat, downgrade};
 use codec::records::BatchError;
 
 use super::Fetched;
@@ -91,7 +91,7 @@ fn refusal(error: &BatchError) -> PartitionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use codec::legacy::MessageSet;
+    use codec::message_set::MessageSet;
     use codec::records::{BatchBuilder, Compression};
 
     fn batch(offset: i64, compression: Compression) -> Bytes {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use codec::legacy::MessageSet;
+use codec::message_set::MessageSet;
 use codec::messages::InitProducerIdRequest;
 use codec::records::{BatchBuilder, Compression, RecordBatch, batches};
 use tokio::net::TcpStream;

@@ -1,6 +1,6 @@
 //! `produce.rs` through a socket.
 
-use codec::legacy::{MessageFormat, downgrade};
+use codec::message_set::{MessageFormat, downgrade};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
 use codec::messages::{

@@ -1,14 +1,14 @@
 //! Fetch 0–3: no isolation level; `max_bytes` since 3; the answer's throttle time since 1.
 //!
 //! The response is written by [`fetch_response`](crate::fetch_response), as at all versions; here it is read. What a
-//! partition answers with is a message set: [`downgrade`](fn@super::downgrade).
+//! partition answers with is a message set: [`downgrade`](fn@crate::message_set::downgrade).
 
 use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use super::{Extended, Layout};
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout};
 use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};

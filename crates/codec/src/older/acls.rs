@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use super::{Extended, Layout};
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout};
 use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::create_acls_request::AclCreation;
 use crate::messages::delete_acls_request::DeleteAclsFilter;

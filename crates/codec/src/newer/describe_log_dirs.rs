@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use super::{Extended, Layout};
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout};
 use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use super::{Extended, Layout};
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout};
 use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};

@@ -1,6 +1,6 @@
-//! The messages of ListOffsets, in the manner of kafka-protocol's.
+//! The messages of ListOffsets, in the manner of kafka-protocol's, whose own have no room for version 0.
 
-use crate::messages::{BrokerId, TopicName};
+use kafka_protocol::messages::{BrokerId, TopicName};
 
 /// Defines a struct with a default for each field and a `with_…` method for each.
 macro_rules! message {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ErrorCode;
-use crate::legacy::MessageSet;
+use crate::message_set::MessageSet;
 use crate::records::BatchBuilder;
 use bytes::Buf;
 

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Extended, Layout};
+use crate::extended::{Extended, Layout};
 use crate::messages::{
     AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, CreateDelegationTokenRequest,
     CreateDelegationTokenResponse, DescribeDelegationTokenRequest, DescribeDelegationTokenResponse,

@@ -8,14 +8,18 @@
 //! The sizes in it are claims. Other than Kafka, a set that ends within a message is refused, not cut: its producer would
 //! take for stored what is not.
 
+mod downgrade;
+mod lz4;
+
 use std::io::Read;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::lz4;
 use crate::cursor::{Cursor, Prefix, ReadError};
 use crate::records::{BatchBuilder, BatchError, Compression, TimestampType};
 use crate::records::{Decompressed, decompressed_limit, failure};
+
+pub use downgrade::downgrade;
 
 /// The formats before record batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use super::{Extended, Layout};
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout};
 use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use crate::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};

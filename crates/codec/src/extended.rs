@@ -9,23 +9,6 @@
 //! A message says for each version whether it is laid out here or in kafka-protocol (`Extended::layout`), so that
 //! whoever handles an API sees one type. What a version lacks is at its default when read, and left out when written.
 
-mod acls;
-mod api_versions;
-mod create_topics;
-mod delete_topics;
-mod describe_configs;
-mod describe_log_dirs;
-mod downgrade;
-mod fetch;
-mod first_alike;
-mod list_offsets;
-mod lz4;
-mod message_set;
-mod offset_commit;
-mod offset_fetch;
-mod offset_for_leader_epoch;
-mod produce;
-
 use std::ops::RangeInclusive;
 
 use bytes::{Bytes, BytesMut};
@@ -33,11 +16,6 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 
 use crate::error::{DecodeError, EncodeError};
 use crate::fields::{FieldReader, FieldWriter};
-
-pub use api_versions::ApiVersionsRequest;
-pub use downgrade::downgrade;
-pub use list_offsets::messages as list_offsets_messages;
-pub use message_set::{MessageFormat, MessageSet, is_message_set};
 
 /// Where the layout of a message at one version is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +69,7 @@ impl<M: Decodable + Encodable> ByKafkaProtocol for M {
 macro_rules! never_by_kafka_protocol {
     ($($message:ty),*) => {
         $(
-            impl $crate::legacy::ByKafkaProtocol for $message {
+            impl $crate::extended::ByKafkaProtocol for $message {
                 fn decode_there(_body: &mut bytes::Bytes, _version: i16) -> Result<Self, String> {
                     Err("is laid out here at every version".to_owned())
                 }

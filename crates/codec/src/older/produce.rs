@@ -1,13 +1,13 @@
 //! Produce 0–2: no transactional id; the answer's throttle time since 1, its append time since 2.
 //!
-//! Their record data may be a message set: [`MessageSet`](super::MessageSet).
+//! Their record data may be a message set: [`MessageSet`](crate::message_set::MessageSet).
 
 use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use super::{Extended, Layout};
 use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout};
 use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use codec::frame::RequestHeader;
-use codec::legacy::{MessageFormat, MessageSet, downgrade, is_message_set};
+use codec::message_set::{MessageFormat, MessageSet, downgrade, is_message_set};
 use codec::messages::*;
 use codec::records::{BatchBuilder, Compression, decompress};
 use codec::{Chain, DecodeError, Request, Response};

@@ -5,16 +5,14 @@ use std::ops::RangeInclusive;
 
 use bytes::BufMut;
 
-use self::messages::{
+use crate::error::{DecodeError, EncodeError};
+use crate::extended::{Extended, Layout, never_by_kafka_protocol};
+use crate::fields::{FieldReader, FieldWriter};
+use crate::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
-use super::{Extended, Layout, never_by_kafka_protocol};
-use crate::error::{DecodeError, EncodeError};
-use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::{BrokerId, TopicName};
-
-pub mod messages;
 
 const ISOLATION_LEVEL_FROM: i16 = 2;
 const LEADER_EPOCH_FROM: i16 = 4;

@@ -12,7 +12,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use super::lz4;
-use super::message_set::{MessageFormat, NewMessage};
+use super::{MessageFormat, NewMessage};
 use crate::records::{BatchError, Compression, RecordBatch, RecordView, TimestampType, compressor};
 
 /// Appends to `out` the messages of one stored batch; of an uncompressed one those from `from_offset` on. May append
