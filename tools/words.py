@@ -15,7 +15,7 @@ import sources
 
 NOWHERE = ()
 # Parts of the tree without any of these words; others join them once they are rid of theirs.
-CLEAN = ("docs/", "docker/", "tests/", "tools/", "crates/bench/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
+CLEAN = ("docs/", "docker/", "tests/", "tools/", "crates/bench/", "crates/storage/src/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
 # Name, banned in, counted in, pattern. CONTRIBUTING.md says what to write instead.
 RULES = [
     ("whoever", CLEAN, "prose", r"\b(?:whoever|nobody|somebody)\b"),
