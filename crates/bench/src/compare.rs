@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use self::broker::{Kind, Lab};
+use self::broker::{BrokerKind, Lab};
 use crate::loads::{self, Spec};
 use crate::report::{self, Metric};
 use crate::run::{self, Target};
@@ -38,7 +38,7 @@ pub(crate) struct Compare {
     pairs: u32,
     /// The brokers.
     #[arg(long, value_delimiter = ',', default_value = "kafka,ottla")]
-    brokers: Vec<Kind>,
+    brokers: Vec<BrokerKind>,
     /// Ottla's binary.
     #[arg(long, value_name = "FILE")]
     ottla: PathBuf,
@@ -89,7 +89,7 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
         for number in 1..=arguments.pairs {
             let mut pair = Vec::new();
             for kind in &arguments.brokers {
-                if *kind == Kind::Kafka && spec.load.kind == loads::Kind::Restart {
+                if *kind == BrokerKind::Kafka && spec.load.kind == loads::LoadKind::Restart {
                     continue;
                 }
                 match one(&lab, *kind, spec, number, common) {
@@ -114,7 +114,7 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
 }
 
 /// One load on one broker, from its start to its end.
-fn one(lab: &Lab, kind: Kind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
+fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
     let load_average = machine::load_average();
     let mut broker = lab.start(kind, spec.load.kafka_syncs)?;
     let target = Target {
@@ -125,7 +125,7 @@ fn one(lab: &Lab, kind: Kind, spec: &Spec, pair: u32, common: &Common) -> Result
     };
     let mut more = vec![("ready_ms", broker.ready_ms), ("load_average_before", load_average)];
     let figures = match spec.load.kind {
-        loads::Kind::Restart => run::restart(&spec.load, &target, || {
+        loads::LoadKind::Restart => run::restart(&spec.load, &target, || {
             more.push(("ready_after_kill_ms", broker.crash_and_restart(lab)?));
             Ok(())
         }),

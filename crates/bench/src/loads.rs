@@ -11,7 +11,7 @@ use codec::records::Compression;
 
 /// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum LoadKind {
     /// Producers, with tailing consumers if `consumers` is not 0.
     Stream,
     /// Consumers that read records from before the load, from the beginning.
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Load {
     /// The kind of load.
-    pub(crate) kind: Kind,
+    pub(crate) kind: LoadKind,
     /// Records per batch; a request carries one batch.
     pub(crate) records: u32,
     /// Bytes of a record's value.
@@ -56,7 +56,7 @@ pub(crate) struct Load {
 }
 
 const KIB64: Load = Load {
-    kind: Kind::Stream,
+    kind: LoadKind::Stream,
     records: 64,
     record_bytes: 1024,
     compression: Compression::None,
@@ -74,7 +74,8 @@ const KIB64: Load = Load {
 const SMALL: Load = Load { records: 100, record_bytes: 100, ..KIB64 };
 const ONE: Load = Load { records: 1, record_bytes: 100, ..KIB64 };
 const END_TO_END: Load = Load { rate: 2000, consumers: 1, partitions: 1, connections: 1, ..ONE };
-const CATCH_UP: Load = Load { kind: Kind::CatchUp, connections: 1, in_flight: 1, volume_mib: 1024, ..KIB64 };
+const CATCH_UP: Load =
+    Load { kind: LoadKind::CatchUp, connections: 1, in_flight: 1, volume_mib: 1024, ..KIB64 };
 
 /// Every load that has a name.
 #[rustfmt::skip]
@@ -96,8 +97,8 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("catch-up-cold",   Load { cold: true, volume_mib: 4096, ..CATCH_UP },        "the same of 4 GiB, once, after the page cache was dropped (root)"),
     ("connections",     Load { connections: 1000, in_flight: 1, ..ONE },          "one record per request on 1 000 connections"),
     ("partitions",      Load { partitions: 2000, ..KIB64 },                       "as produce-1k over 2 000 partitions"),
-    ("idle",            Load { kind: Kind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
-    ("restart",         Load { kind: Kind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9, ready again (compare only)"),
+    ("idle",            Load { kind: LoadKind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
+    ("restart",         Load { kind: LoadKind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9, ready again (compare only)"),
     ("volume",          Load { volume_mib: 20 << 10, ..KIB64 },                   "20 GiB as produce-1k: bytes written to disk"),
 ];
 
@@ -178,7 +179,7 @@ impl Load {
             self.consumers <= self.partitions || self.consumers.is_multiple_of(self.partitions),
             "consumers that share partitions are a multiple of them"
         );
-        let needs_volume = matches!(self.kind, Kind::CatchUp | Kind::Restart);
+        let needs_volume = matches!(self.kind, LoadKind::CatchUp | LoadKind::Restart);
         ensure!(!needs_volume || self.volume_mib > 0, "this load needs volume-mib");
         let batch = u64::from(self.records) * (u64::from(self.record_bytes) + 32);
         ensure!(batch < 1 << 30, "a batch of {batch} bytes");

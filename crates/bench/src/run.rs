@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::consumer::Reading;
 use crate::control::{self, Control};
 use crate::frames::ProduceFrames;
-use crate::loads::{Kind, Load, Spec};
+use crate::loads::{Load, LoadKind, Spec};
 use crate::process::{self, Usage};
 use crate::report::Figures;
 use crate::stream::{Span, Stream};
@@ -35,10 +35,10 @@ pub(crate) struct Target {
 /// If anything is refused, missing or unanswered.
 pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
     let figures = match spec.load.kind {
-        Kind::Stream => stream(&spec.load, target),
-        Kind::CatchUp => catch_up(&spec.load, target),
-        Kind::Idle => idle(&spec.load, target),
-        Kind::Restart => Err(anyhow!("only `compare` can start a broker again")),
+        LoadKind::Stream => stream(&spec.load, target),
+        LoadKind::CatchUp => catch_up(&spec.load, target),
+        LoadKind::Idle => idle(&spec.load, target),
+        LoadKind::Restart => Err(anyhow!("only `compare` can start a broker again")),
     };
     figures.with_context(|| format!("load {}", spec.text))
 }
@@ -104,8 +104,15 @@ fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) 
 
 fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, mut control) = new_topic(load, target)?;
-    let fill =
-        Load { kind: Kind::Stream, acks: 1, connections: 2, in_flight: 5, rate: 0, consumers: 0, ..*load };
+    let fill = Load {
+        kind: LoadKind::Stream,
+        acks: 1,
+        connections: 2,
+        in_flight: 5,
+        rate: 0,
+        consumers: 0,
+        ..*load
+    };
     let filled = produce(&fill, target, &topic, volume(load.volume_mib), &mut Meter::start(target)?)?;
     let ends = stored(&mut control, &topic, load, &filled)?;
     // Flushes of the filling would otherwise take time from the reads that are measured.

@@ -23,16 +23,16 @@ const UNLIMITED: [&str; 2] = ["max.connections=2147483647", "max.connections.per
 
 /// The kinds of brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum BrokerKind {
     Kafka,
     Ottla,
 }
 
-impl Kind {
+impl BrokerKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Kind::Kafka => "kafka",
-            Kind::Ottla => "ottla",
+            BrokerKind::Kafka => "kafka",
+            BrokerKind::Ottla => "ottla",
         }
     }
 }
@@ -62,7 +62,7 @@ pub(crate) struct Running {
 
 impl Lab {
     /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla always does for acks=all.
-    pub(crate) fn start(&self, kind: Kind, syncs: bool) -> Result<Running> {
+    pub(crate) fn start(&self, kind: BrokerKind, syncs: bool) -> Result<Running> {
         let home = self.folder.join(kind.name());
         let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home)?;
@@ -79,8 +79,8 @@ impl Lab {
             child: None,
         };
         match kind {
-            Kind::Kafka => self.start_kafka(&mut running, syncs)?,
-            Kind::Ottla => self.start_ottla(&mut running)?,
+            BrokerKind::Kafka => self.start_kafka(&mut running, syncs)?,
+            BrokerKind::Ottla => self.start_ottla(&mut running)?,
         }
         Ok(running)
     }

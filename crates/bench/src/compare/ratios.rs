@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::broker::Kind;
+use super::broker::BrokerKind;
 use crate::report::Metric;
 
 /// Metrics with a useful ratio, in the order in which they are printed.
@@ -43,7 +43,7 @@ const SUMMARY: &[&str] = &[
 ];
 
 /// The runs of one pair; one is missing if it failed or was not asked for.
-pub(crate) type Pair = Vec<(Kind, Vec<Metric>)>;
+pub(crate) type Pair = Vec<(BrokerKind, Vec<Metric>)>;
 
 /// Ratios of one load.
 #[derive(Debug)]
@@ -57,11 +57,11 @@ pub(crate) struct Table {
 pub(crate) fn table(pairs: &[Pair]) -> Table {
     let mut table = Table { text: String::new(), medians: Vec::new() };
     for name in COMPARED {
-        let find = |pair: &Pair, kind: Kind| {
+        let find = |pair: &Pair, kind: BrokerKind| {
             let (_, metrics) = pair.iter().find(|(of, _)| *of == kind)?;
             metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
         };
-        let both = |pair: &Pair| find(pair, Kind::Ottla).zip(find(pair, Kind::Kafka));
+        let both = |pair: &Pair| find(pair, BrokerKind::Ottla).zip(find(pair, BrokerKind::Kafka));
         let values: Vec<(f64, f64)> =
             pairs.iter().filter_map(both).filter(|(_, kafka)| *kafka > 0.0).collect();
         let ratios: Vec<f64> = values.iter().map(|(ottla, kafka)| ottla / kafka).collect();
@@ -107,10 +107,10 @@ mod tests {
     fn ratios_are_taken_within_pairs() {
         let run = |kind, value| (kind, vec![("mb_per_s", value)]);
         let pairs = [
-            vec![run(Kind::Kafka, 100.0), run(Kind::Ottla, 150.0)],
-            vec![run(Kind::Kafka, 10.0), run(Kind::Ottla, 40.0)],
-            vec![run(Kind::Kafka, 50.0), run(Kind::Ottla, 100.0)],
-            vec![run(Kind::Ottla, 1.0)],
+            vec![run(BrokerKind::Kafka, 100.0), run(BrokerKind::Ottla, 150.0)],
+            vec![run(BrokerKind::Kafka, 10.0), run(BrokerKind::Ottla, 40.0)],
+            vec![run(BrokerKind::Kafka, 50.0), run(BrokerKind::Ottla, 100.0)],
+            vec![run(BrokerKind::Ottla, 1.0)],
         ];
         let table = table(&pairs);
         assert_eq!(table.medians, [("mb_per_s", 2.0)]);
