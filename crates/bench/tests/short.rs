@@ -128,6 +128,7 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
 fn latency_counts_from_when_a_request_was_due() {
     let broker = TestBroker::start_new().unwrap();
     let pid = broker.pid().unwrap();
+    #[allow(clippy::disallowed_methods, reason = "a test's own thread")]
     let stall = thread::spawn(move || {
         thread::sleep(Duration::from_millis(500));
         process::signal(pid, "STOP").unwrap();

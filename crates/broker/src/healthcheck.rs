@@ -100,6 +100,7 @@ mod tests {
     fn answering(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
+        #[allow(clippy::disallowed_methods, reason = "a test's own thread")]
         let asked = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut asked = [0; 1024];

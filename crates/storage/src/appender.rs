@@ -188,6 +188,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     }
     let header = &header;
     let log_start_offset = partition.log_start_offset();
+    // Held until the offset is taken: cleaning and retention change the same state.
     let mut state = partition.append.lock();
     let known = state.producers.get(&header.producer_id);
     if header.has_producer_id()

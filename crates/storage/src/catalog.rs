@@ -317,6 +317,7 @@ impl CatalogWriter {
         group.delete_state(keys::topic(id));
         let mut extents = Vec::new();
         for partition in &topic.partitions {
+            // At once, before the group is written: later appends of the same group are refused.
             partition.delete();
             group.forget_producers(partition.number());
             let number = partition.number();

@@ -211,6 +211,7 @@ impl Partition {
 
     /// Calls `watcher` at every advance from now on.
     pub fn subscribe(&self, watcher: &Arc<dyn Watcher>) {
+        // Under the lock, as in `unsubscribe`: the flag says if the list is empty.
         let mut watchers = self.watchers.lock();
         watchers.push(Arc::clone(watcher));
         self.watched.store(true, Ordering::SeqCst);
@@ -251,7 +252,6 @@ impl Partition {
     pub(crate) fn extents_from(&self, from: i64) -> Vec<Extent> {
         let extents = self.extents.read();
         let after = extents.partition_point(|extent| extent.base_offset <= from);
-        // `after` is at most the length, so the range is valid.
         extents.iter().skip(after.saturating_sub(1)).copied().collect()
     }
 
@@ -306,6 +306,7 @@ impl Partition {
     /// Nothing below `start` is served from now on. `dead` are the extents that lie wholly below it.
     pub(crate) fn start_at(&self, start: LogStart, dead: &[Extent]) {
         if start.offset > self.log_start_offset() {
+            // Before its batches are removed: a reader looks at the log start again after it has read.
             self.log_start_offset.store(start.offset, Ordering::Release);
             self.log_start_position.store(start.position, Ordering::Release);
             self.tail.lock().purge(start.offset);
@@ -345,6 +346,7 @@ impl Partition {
     pub(crate) fn publish(&self, written: Written) {
         let Written { base_offset, next_offset, bytes, interval, awaits } = written;
         let size = bytes.len() as u64;
+        // Before the log end: a reader that sees the new end must find the batch.
         self.tail.lock().push(base_offset, next_offset, bytes);
         let mut progress = self.progress.lock();
         progress.interval = interval;
@@ -372,6 +374,7 @@ impl Partition {
             None => (self.log_end_offset(), progress.appended_bytes),
         };
         let gained = bytes - progress.visible_bytes;
+        // Watchers are woken after the watermark has moved, else they would look and find nothing.
         if gained > 0 {
             progress.visible_bytes = bytes;
             self.high_watermark.store(offset, Ordering::SeqCst);

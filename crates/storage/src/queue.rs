@@ -107,6 +107,7 @@ mod tests {
         queue.send(command());
         assert_eq!((queue.len(), counters.snapshot(0).queue_stalls.count), (2, 0));
         let late = queue.clone();
+        #[allow(clippy::disallowed_methods, reason = "a test's own thread")]
         let taker = thread::spawn(move || {
             thread::sleep(Duration::from_millis(60));
             late.take().is_some()

@@ -164,6 +164,8 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
         named.push((GenerationNumber(number), GenerationRecord::decode(value)?));
         Ok(())
     })?;
+    // A crash came between the creation of a family and the group that names it, or between that which removes the name and
+    // the drop: nothing in it counts.
     for family in engine.generations() {
         if !named.iter().any(|(number, _)| *number == family) {
             engine.drop_generation(family)?;

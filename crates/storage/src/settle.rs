@@ -41,6 +41,7 @@ impl Settlement {
 }
 
 fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Extent) {
+    // A move of the log start or a deletion may have come first: then the extent is dead, and there is nothing to move.
     let state = partition.append.lock();
     let dead = partition.extents_below(state.log_start.offset, state.next_offset());
     if partition.is_deleted() || dead.contains(&old) || !partition.has_extent(old) {

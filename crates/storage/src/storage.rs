@@ -408,6 +408,7 @@ impl Storage {
         let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
         self.send(WriteCommand::Close(done));
         let outcome = closed.recv().unwrap_or(Err(StorageError::Stopped));
+        // All of them, before the memtables are flushed: no thread may write after that.
         for thread in threads {
             if thread.join().is_err() {
                 return Err(StorageError::Stopped);

@@ -95,6 +95,7 @@ pub(crate) fn run(
     interval: Duration,
 ) {
     while let Some(groups) = queue.next(interval) {
+        // Before the sync, which may not cover what is written meanwhile.
         let sequence = engine.sequence();
         // They keep memtables in memory.
         resumable.expire();
@@ -112,6 +113,7 @@ pub(crate) fn run(
                 partition.synced(last);
             }
         }
+        // After the high watermarks: a producer that was answered finds its records visible.
         for after in groups.into_iter().flat_map(|group| group.after) {
             after(synced.clone());
         }

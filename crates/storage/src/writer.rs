@@ -272,6 +272,7 @@ impl Writer {
 
     /// Writes the group and makes it known.
     fn commit(&mut self, engine: &Engine, mut group: WriteGroup<'_>) -> Result<(), StorageError> {
+        // Once for each producer, however many of its batches are in the group.
         for ((number, producer_id), partition) in std::mem::take(&mut group.producers) {
             if let Some(state) = partition.append.lock().producer(producer_id) {
                 group.put_state(keys::producer(number, producer_id), state.encode());
@@ -284,6 +285,7 @@ impl Writer {
             let (published, catalog) = (Arc::clone(&self.published), Arc::new(self.catalog.catalog.clone()));
             let publish =
                 move |durable: Result<(), StorageError>| durable.map_or((), |()| published.store(catalog));
+            // First of all: a caller that is told of its topic must find it in the catalog.
             match self.options.flush_policy {
                 FlushPolicy::Sync => group.after_sync.insert(0, Box::new(publish)),
                 FlushPolicy::Os => group.after_write.insert(0, Box::new(publish)),
@@ -300,11 +302,13 @@ impl Writer {
         if wrote {
             self.counters.group_written(records, &bytes, started.elapsed());
         }
+        // Log ends move before the syncer hears of the group: it raises the high watermarks up to them.
         let partitions = self.publish(written);
         for partition in intervals {
             let interval = partition.append.lock().interval;
             partition.set_interval(interval);
         }
+        // A group that no caller waits for is synced when the interval ends.
         if !partitions.is_empty() || !after_sync.is_empty() {
             self.syncs.push(SyncGroup { number: self.group, partitions, after: after_sync });
         } else if wrote {

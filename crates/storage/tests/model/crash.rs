@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// A topic's name and the index of one of its partitions.
-pub(crate) type Place = (String, usize);
+pub(crate) type LogName = (String, usize);
 
 /// One append request: batches that are there together or not at all.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) acks: Acks,
-    pub(crate) batches: Vec<(Place, Batch)>,
+    pub(crate) batches: Vec<(LogName, Batch)>,
 }
 
 /// Requests that were not answered when the storage ended.
@@ -31,7 +31,7 @@ pub(crate) enum Doubt {
         synced: usize,
     },
     /// All these logs begin there, or all where they did.
-    LogStarts(BTreeMap<Place, i64>),
+    LogStarts(BTreeMap<LogName, i64>),
     Created {
         name: String,
         keyed: bool,
@@ -170,9 +170,9 @@ impl Walk {
         }
     }
 
-    fn seen(&self) -> BTreeMap<Place, Seen> {
+    fn seen(&self) -> BTreeMap<LogName, Seen> {
         let mut seen = BTreeMap::new();
-        for (name, index) in self.places() {
+        for (name, index) in self.log_names() {
             let catalog = self.storage().catalog();
             let Some(topic) = catalog.topic(&name) else { continue };
             let partition = &topic.partitions[index];
@@ -184,7 +184,7 @@ impl Walk {
     }
 
     /// Records that readers saw are found, and deleted records stay deleted. Records of acks=1 are seen before they are synced.
-    fn check_seen(&self, seen: &BTreeMap<Place, Seen>, power: bool, doubt: &Option<Doubt>) {
+    fn check_seen(&self, seen: &BTreeMap<LogName, Seen>, power: bool, doubt: &Option<Doubt>) {
         let unsynced = match doubt {
             Some(Doubt::Appends { requests, .. }) => requests.iter().any(|each| each.acks != Acks::All),
             _ => false,
@@ -208,10 +208,10 @@ impl Walk {
                 self.resolve_appends(requests, if power { synced } else { written });
             }
             Doubt::LogStarts(starts) => {
-                let found = |(name, index): &Place| self.partition(name, *index).log_start_offset();
-                let changed = |place: &Place, start: i64| start != self.log(place).start;
-                let moved = starts.iter().filter(|(place, start)| changed(place, **start));
-                let done: Vec<bool> = moved.map(|(place, start)| found(place) == *start).collect();
+                let found = |(name, index): &LogName| self.partition(name, *index).log_start_offset();
+                let changed = |name: &LogName, start: i64| start != self.log(name).start;
+                let moved = starts.iter().filter(|(name, start)| changed(name, **start));
+                let done: Vec<bool> = moved.map(|(name, start)| found(name) == *start).collect();
                 assert!(done.iter().all(|one| *one == done[0]), "{}: {done:?} of {starts:?}", self.context);
                 if done.first() == Some(&true) {
                     self.move_log_starts(&starts);
@@ -234,23 +234,23 @@ impl Walk {
 
     /// As many requests are found as the ends of the logs say, each as a whole, and at least those that are `certain`.
     fn resolve_appends(&mut self, requests: Vec<Request>, certain: usize) {
-        let places = self.places();
+        let names = self.log_names();
         let ends = |walk: &Self| -> Vec<i64> {
-            places.iter().map(|(name, index)| walk.partition(name, *index).high_watermark()).collect()
+            names.iter().map(|(name, index)| walk.partition(name, *index).high_watermark()).collect()
         };
         let found = ends(self);
         let asked = requests.len();
         for (number, request) in requests.into_iter().enumerate() {
-            let known: Vec<i64> = places.iter().map(|place| self.log(place).end).collect();
+            let known: Vec<i64> = names.iter().map(|name| self.log(name).end).collect();
             if number >= certain && known == found {
                 return;
             }
             self.appended(request);
         }
-        let known: Vec<i64> = places.iter().map(|place| self.log(place).end).collect();
+        let known: Vec<i64> = names.iter().map(|name| self.log(name).end).collect();
         assert_eq!(
             found, known,
-            "{}: the ends of {places:?} after {certain} to {asked} requests",
+            "{}: the ends of {names:?} after {certain} to {asked} requests",
             self.context
         );
     }
@@ -270,14 +270,14 @@ impl Walk {
     }
 
     pub(crate) fn appended(&mut self, request: Request) {
-        for (place, batch) in request.batches {
-            self.log_mut(&place).push(batch);
+        for (name, batch) in request.batches {
+            self.log_mut(&name).push(batch);
         }
     }
 
-    pub(crate) fn move_log_starts(&mut self, starts: &BTreeMap<Place, i64>) {
-        for (place, start) in starts {
-            self.log_mut(place).start = *start;
+    pub(crate) fn move_log_starts(&mut self, starts: &BTreeMap<LogName, i64>) {
+        for (name, start) in starts {
+            self.log_mut(name).start = *start;
         }
     }
 }

@@ -7,7 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "tests fail by panicking, and say with which seed"
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, say with which seed, and have threads and ids of their own"
 )]
 
 #[path = "../storage/common.rs"]
@@ -42,7 +43,7 @@ use uuid::Uuid;
 
 use crate::{
     common::{UNLIMITED, wait},
-    crash::{Doubt, Place, Request},
+    crash::{Doubt, LogName, Request},
     log::{Batch, Log, Rules, Topic, stored_records},
 };
 
@@ -167,7 +168,7 @@ impl Walk {
             max_total_wal_bytes: random.random_range(100_000..2_000_000),
             free_bytes: AtomicU64::new(50 << 30),
         });
-        // In memory if there is such a place: what is tested are the steps, not the disk.
+        // In memory if the system has such a folder: the steps are tested, not the disk.
         let memory = Path::new("/dev/shm");
         let folder = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap();
         let mut walk = Self {
@@ -245,22 +246,22 @@ impl Walk {
         Arc::clone(&self.storage().catalog().topic(name).unwrap().partitions[index])
     }
 
-    fn places(&self) -> Vec<Place> {
-        let places = |name: &String| (0..PARTITIONS).map(|index| (name.clone(), index)).collect::<Vec<_>>();
-        self.topics.keys().flat_map(places).collect()
+    fn log_names(&self) -> Vec<LogName> {
+        let names = |name: &String| (0..PARTITIONS).map(|index| (name.clone(), index)).collect::<Vec<_>>();
+        self.topics.keys().flat_map(names).collect()
     }
 
-    fn log(&self, (name, index): &Place) -> &Log {
+    fn log(&self, (name, index): &LogName) -> &Log {
         &self.topics[name].logs[*index]
     }
 
-    fn log_mut(&mut self, (name, index): &Place) -> &mut Log {
+    fn log_mut(&mut self, (name, index): &LogName) -> &mut Log {
         &mut self.topics.get_mut(name).unwrap().logs[*index]
     }
 
-    fn random_place(&mut self) -> Place {
-        let places = self.places();
-        places[self.random.random_range(0..places.len())].clone()
+    fn random_log(&mut self) -> LogName {
+        let names = self.log_names();
+        names[self.random.random_range(0..names.len())].clone()
     }
 
     /// Checks that an error is an injected one.
@@ -337,21 +338,21 @@ impl Walk {
     }
 
     /// A request of some batches.
-    fn request(&mut self, step: u64, ends: &mut BTreeMap<Place, i64>) -> (Request, AppendRequest) {
+    fn request(&mut self, step: u64, ends: &mut BTreeMap<LogName, i64>) -> (Request, AppendRequest) {
         let acks = match self.random.random_range(0..3) {
             0 => Acks::Leader,
             _ => Acks::All,
         };
         let (mut batches, mut entries) = (Vec::new(), Vec::new());
         for _ in 0..self.random.random_range(1..4) {
-            let place = self.random_place();
+            let name = self.random_log();
             let mut record = |offset| {
-                let keyed = self.topics[&place.0].keyed;
+                let keyed = self.topics[&name.0].keyed;
                 let key = keyed.then(|| Bytes::from(vec![self.random.random_range(0..5) as u8]));
                 let value = Bytes::from(vec![step as u8; self.random.random_range(0..9000) as usize]);
                 (offset, key, (self.random.random_range(0..5) > 0).then_some(value))
             };
-            let base_offset = *ends.entry(place.clone()).or_insert(self.topics[&place.0].logs[place.1].end);
+            let base_offset = *ends.entry(name.clone()).or_insert(self.topics[&name.0].logs[name.1].end);
             let end = base_offset + 1 + (step % 4) as i64;
             let records: Vec<_> = (base_offset..end).map(&mut record).collect();
             let mut builder = BatchBuilder::new();
@@ -360,10 +361,10 @@ impl Walk {
             }
             let batch = RecordBatch::parse(builder.build()).unwrap();
             let (bytes, appended_ms) = (batch.bytes().len() as u64, self.world.now_ms());
-            ends.insert(place.clone(), end);
-            let partition = self.partition(&place.0, place.1);
+            ends.insert(name.clone(), end);
+            let partition = self.partition(&name.0, name.1);
             entries.push(AppendEntry { partition, batch, log_append_time: false });
-            batches.push((place, Batch { base_offset, end, records, bytes, appended_ms }));
+            batches.push((name, Batch { base_offset, end, records, bytes, appended_ms }));
         }
         (Request { acks, batches }, AppendRequest { entries, acks })
     }
@@ -406,7 +407,7 @@ impl Walk {
             return Some(Doubt::Appends { requests, written, synced });
         }
         requests.into_iter().for_each(|request| self.appended(request));
-        let (name, index) = self.random_place();
+        let (name, index) = self.random_log();
         let log = &self.topics[&name].logs[index];
         let from = log.start + self.random.random_range(0..=(log.end - log.start) as u64) as i64;
         let found = stored_records(self.storage(), &self.partition(&name, index), from);
@@ -515,7 +516,7 @@ impl Walk {
     fn check_positions(&self) {
         let found: Vec<String> = self.storage().catalog().topics().map(|topic| topic.name.clone()).collect();
         assert!(found.iter().eq(self.topics.keys()), "{}: topics {found:?}", self.context);
-        for (name, index) in self.places() {
+        for (name, index) in self.log_names() {
             let (partition, log) = (self.partition(&name, index), &self.topics[&name].logs[index]);
             let context = format!("{} {name}-{index}", self.context);
             let found = (partition.log_start_offset(), partition.high_watermark());
@@ -526,7 +527,7 @@ impl Walk {
 
     fn check_records(&self) {
         self.check_positions();
-        for (name, index) in self.places() {
+        for (name, index) in self.log_names() {
             let (partition, log) = (self.partition(&name, index), &self.topics[&name].logs[index]);
             let context = format!("{} {name}-{index}", self.context);
             let found = stored_records(self.storage(), &partition, log.start);

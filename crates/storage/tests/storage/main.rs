@@ -1,5 +1,9 @@
 //! The storage through its public face, on real files.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and have threads and ids of their own"
+)]
 
 mod catch_up;
 mod common;

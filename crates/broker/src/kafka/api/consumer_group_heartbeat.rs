@@ -65,6 +65,7 @@ fn wanted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> HeartbeatReq
         topic_regex: text(&request.subscribed_topic_regex),
         server_assignor: text(&request.server_assignor),
         owned: request.topic_partitions.as_deref().map(owned),
+        #[allow(clippy::disallowed_methods, reason = "the request draws the id; the state machine gets it")]
         fresh: Uuid::new_v4(),
     }
 }

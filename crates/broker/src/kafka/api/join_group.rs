@@ -65,6 +65,7 @@ fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
         requires_known_member_id: version >= 4,
         supports_skipping_assignment: version >= 9,
         reason: request.reason.as_deref().map(str::to_owned),
+        #[allow(clippy::disallowed_methods, reason = "the request draws the id; the state machine gets it")]
         fresh: Uuid::new_v4(),
     }
 }

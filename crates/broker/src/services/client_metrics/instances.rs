@@ -91,6 +91,7 @@ impl Instances {
         client: &ClientFacts,
         now_ms: i64,
     ) -> Result<Subscribed, ClientMetricsError> {
+        #[allow(clippy::disallowed_methods, reason = "the id of an instance that has none yet")]
         let id = if id.is_nil() { Uuid::new_v4() } else { id };
         let instance = self.instance(id, client, now_ms);
         let last = instance.asked_ms.max(instance.pushed_ms);
