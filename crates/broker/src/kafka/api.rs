@@ -151,6 +151,8 @@ pub(crate) type Run = fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<E
 
 /// One row of the registry: an [`Api`] with its types erased.
 pub(crate) struct Entry {
+    /// Its position in the registry, by which metrics are kept.
+    pub(crate) index: usize,
     /// The API key on the wire.
     pub(crate) key: i16,
     /// Kafka's name of the API.
@@ -179,6 +181,8 @@ impl Entry {
             "versions that the codec cannot read"
         );
         Self {
+            // Set by `numbered`.
+            index: 0,
             key: <A::Request as Request>::KEY,
             name: <A::Request as Request>::NAME,
             versions,
@@ -205,9 +209,7 @@ impl Entry {
 const MAX_PLAIN_FRAME_BYTES: usize = 4 << 20;
 
 /// Every API that is served, ordered by key.
-pub(crate) static REGISTRY: &[Entry] = ENTRIES;
-
-const ENTRIES: &[Entry] = &[
+pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<produce::Produce>(),
     Entry::of::<fetch::Fetch>(),
     Entry::of::<list_offsets::ListOffsets>(),
@@ -256,27 +258,22 @@ const ENTRIES: &[Entry] = &[
     Entry::of::<push_telemetry::PushTelemetry>(),
     Entry::of::<list_config_resources::ListConfigResources>(),
     Entry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
-];
+]);
 
-const _: () = assert_ascending(ENTRIES);
-
-/// Keys ascend, so none is there twice.
-const fn assert_ascending(entries: &[Entry]) {
-    let mut at = 1;
-    while at < entries.len() {
-        assert!(entries[at - 1].key < entries[at].key, "registry keys must ascend, each once");
+/// Tells each entry its position. Keys must ascend, so that no key occurs twice.
+const fn numbered<const N: usize>(mut entries: [Entry; N]) -> [Entry; N] {
+    let mut at = 0;
+    while at < N {
+        assert!(at == 0 || entries[at - 1].key < entries[at].key, "registry keys must ascend, each once");
+        entries[at].index = at;
         at += 1;
     }
+    entries
 }
 
-/// The entry of an API key.
+/// Looks an API key up. Done once for each request, when its key has been read: the entry goes along with the frame.
 pub(crate) fn entry(key: i16) -> Option<&'static Entry> {
-    REGISTRY.get(index(key)?)
-}
-
-/// The place of an API key in the registry.
-pub(crate) fn index(key: i16) -> Option<usize> {
-    REGISTRY.binary_search_by_key(&key, |entry| entry.key).ok()
+    REGISTRY.get(REGISTRY.binary_search_by_key(&key, |entry| entry.key).ok()?)
 }
 
 #[cfg(test)]
@@ -300,8 +297,8 @@ mod tests {
 
     #[test]
     fn entry_is_found_by_its_key_alone() {
-        for known in REGISTRY {
-            assert_eq!(entry(known.key).map(|entry| entry.name), Some(known.name));
+        for (index, known) in REGISTRY.iter().enumerate() {
+            assert_eq!(entry(known.key).map(|entry| (entry.name, entry.index)), Some((known.name, index)));
         }
         for unknown in [-1, 4, 5, 6, 7, 1000, i16::MIN, i16::MAX] {
             assert!(entry(unknown).is_none(), "{unknown}");

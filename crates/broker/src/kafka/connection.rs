@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
-use crate::kafka::api::{self, Disconnect};
+use crate::kafka::api::Disconnect;
 use crate::kafka::dispatch::{Receipt, dispatch};
 use crate::kafka::frames::{Frame, FrameError, Frames};
 use crate::kafka::in_flight::{InFlight, Ready};
@@ -160,12 +160,15 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Starts the requests that need not wait for others any more, in their order.
     async fn start_waiting(&mut self) {
         while self.may_go_on() {
-            let Some(frame) = self.waiting.pop_front_if(|frame| self.in_flight.admits(frame.overlaps)) else {
+            let Some(frame) = self.waiting.pop_front_if(|frame| self.in_flight.admits(frame.overlaps()))
+            else {
                 return;
             };
             self.idle.touch();
-            let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), frame.bytes);
-            self.in_flight.start(request, frame.overlaps, frame.arrived, frame.grant).await;
+            let overlaps = frame.overlaps();
+            let Frame { bytes, entry, arrived, grant } = frame;
+            let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), entry, bytes);
+            self.in_flight.start(request, overlaps, arrived, grant).await;
         }
     }
 
@@ -240,8 +243,7 @@ fn turn(ready: Ready) -> (Option<Vec<Bytes>>, Unsent) {
 }
 
 fn observe(services: &Services, receipt: &Receipt, times: &RequestTimes) {
-    let counted = api::index(receipt.entry.key).and_then(|index| services.metrics.request(index));
-    if let Some(counted) = counted {
+    if let Some(counted) = services.metrics.request(receipt.entry.index) {
         counted.observe(receipt.version, receipt.error_code, times);
     }
 }

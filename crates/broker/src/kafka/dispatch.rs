@@ -10,7 +10,7 @@ use bytes::Bytes;
 use codec::frame::{self, RequestHeader};
 use codec::{Chain, Request, Response};
 
-use crate::kafka::api::{self, Api, Disconnect, Entry, Phase, Reply};
+use crate::kafka::api::{Api, Disconnect, Entry, Phase, Reply};
 use crate::kafka::context::Context;
 use crate::services::Services;
 use crate::session::peer::Peer;
@@ -36,15 +36,17 @@ pub(crate) struct Receipt {
 /// An answer's header and body, and its first error code; no chain if no answer was asked for.
 pub(crate) type Encoded = (Option<Chain>, i16);
 
-/// Answers the request in `frame` (without its length prefix).
+/// Answers the request in `frame` (without its length prefix), whose API has this entry. Without an entry the frame is too
+/// short to name an API.
 pub(crate) async fn dispatch(
     services: Arc<Services>,
     peer: Arc<Peer>,
+    entry: Option<&'static Entry>,
     frame: Bytes,
 ) -> Result<Answered, Disconnect> {
     let mut body = frame;
     let header = RequestHeader::parse(&mut body)?;
-    let entry = api::entry(header.api_key).ok_or(Disconnect::UnknownApi(header.api_key))?;
+    let entry = entry.ok_or(Disconnect::UnknownApi(header.api_key))?;
     let version = header.api_version;
     let (answer, error_code) = if entry.serves(version) {
         admit(entry)?;

@@ -15,7 +15,7 @@ use codec::DecodeError;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use crate::kafka::api;
+use crate::kafka::api::{self, Entry};
 use crate::kafka::budget::Grant;
 use crate::kafka::limits::Shared;
 
@@ -31,12 +31,28 @@ const PREFIX_BYTES: usize = 4;
 pub(super) struct Frame {
     /// Header and body.
     pub(super) bytes: Bytes,
-    /// Its API's key, if requests of that API may run side by side.
-    pub(super) overlaps: Option<i16>,
+    /// Its API; `None` if it is too short to name one.
+    pub(super) entry: Option<&'static Entry>,
     /// When its last byte came.
     pub(super) arrived: Instant,
     /// The part of the budget that it occupies until it is answered.
     pub(super) grant: Grant,
+}
+
+impl Frame {
+    /// Returns the key of its API, if requests of that API may run side by side.
+    pub(super) fn overlaps(&self) -> Option<i16> {
+        self.entry.filter(|entry| entry.overlaps).map(|entry| entry.key)
+    }
+}
+
+/// What the first bytes of a frame say of it.
+#[derive(Clone, Copy)]
+struct Announced {
+    /// Its whole length, prefix included.
+    length: usize,
+    /// Its API; `None` if it is too short to name one.
+    entry: Option<&'static Entry>,
 }
 
 /// Why there is no next frame.
@@ -116,11 +132,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Ok(None);
         }
         let announced = match self.announced()? {
-            Some(length) if self.buffer.len() >= length => length,
-            _ => match tokio::time::timeout(self.shared.limits.frame_deadline, self.finish()).await {
-                Ok(finished) => finished?,
-                Err(_) => return Err(self.unfinished()),
-            },
+            Some(announced) if self.buffer.len() >= announced.length => announced,
+            begun => {
+                match tokio::time::timeout(self.shared.limits.frame_deadline, self.finish(begun)).await {
+                    Ok(finished) => finished?,
+                    Err(_) => return Err(self.unfinished()),
+                }
+            }
         };
         Ok(Some(self.take(announced).await))
     }
@@ -139,31 +157,35 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Ok(read.await?)
     }
 
-    /// The whole length of the frame at the front of the buffer, prefix included, once it is known and was found allowed.
-    fn announced(&self) -> Result<Option<usize>, FrameError> {
+    /// Returns what the frame at the front of the buffer announces, once it is known and was found allowed.
+    fn announced(&self) -> Result<Option<Announced>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
         let largest = self.shared.limits.max_request_bytes;
         let length =
             codec::frame::frame_length(*prefix, largest).map_err(|error| mistaken(*prefix, error))?;
         let Some([.., high, low]) = self.buffer.first_chunk::<{ PREFIX_BYTES + 2 }>() else {
             // The key decides how long a frame may be. A frame too short to have one is complete here, and refused later.
-            return Ok((self.buffer.len() >= PREFIX_BYTES + length).then_some(PREFIX_BYTES + length));
+            let whole = self.buffer.len() >= PREFIX_BYTES + length;
+            return Ok(whole.then_some(Announced { length: PREFIX_BYTES + length, entry: None }));
         };
-        let key = i16::from_be_bytes([*high, *low]);
-        if length >= 2 {
-            let entry = api::entry(key).ok_or(FrameError::UnknownApi(key))?;
-            codec::frame::frame_length(*prefix, entry.max_frame_bytes(largest))?;
+        if length < 2 {
+            return Ok(Some(Announced { length: PREFIX_BYTES + length, entry: None }));
         }
-        Ok(Some(PREFIX_BYTES + length))
+        let key = i16::from_be_bytes([*high, *low]);
+        let entry = api::entry(key).ok_or(FrameError::UnknownApi(key))?;
+        codec::frame::frame_length(*prefix, entry.max_frame_bytes(largest))?;
+        Ok(Some(Announced { length: PREFIX_BYTES + length, entry: Some(entry) }))
     }
 
-    /// Reads until the frame is whole; gives its length, prefix included.
-    async fn finish(&mut self) -> Result<usize, FrameError> {
+    /// Reads until the frame is whole.
+    async fn finish(&mut self, mut announced: Option<Announced>) -> Result<Announced, FrameError> {
         loop {
-            let announced = self.announced()?;
+            if announced.is_none() {
+                announced = self.announced()?;
+            }
             let missing = match announced {
-                Some(length) if self.buffer.len() >= length => return Ok(length),
-                Some(length) => length - self.buffer.len(),
+                Some(announced) if self.buffer.len() >= announced.length => return Ok(announced),
+                Some(announced) => announced.length - self.buffer.len(),
                 None => PREFIX_BYTES + 2 - self.buffer.len(),
             };
             // Twice what came so far, or what the frame before really had: never what is merely announced.
@@ -171,14 +193,14 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             self.shared.budget.raise(&mut self.grant, self.buffer.len() + room).await;
             self.buffer.reserve(room);
             if self.socket.read_buf(&mut (&mut self.buffer).limit(room)).await? == 0 {
-                let announced = announced.unwrap_or(PREFIX_BYTES);
+                let announced = announced.map_or(PREFIX_BYTES, |announced| announced.length);
                 return Err(FrameError::Cut { received: self.buffer.len(), announced });
             }
         }
     }
 
     /// Takes the whole frame off the buffer.
-    async fn take(&mut self, length: usize) -> Frame {
+    async fn take(&mut self, Announced { length, entry }: Announced) -> Frame {
         self.shared.budget.raise(&mut self.grant, length).await;
         self.foresight = length.min(MAX_FORESIGHT_BYTES);
         let frame = if self.buffer.len() == length {
@@ -188,9 +210,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         };
         let mut bytes = frame.freeze();
         let _prefix = bytes.split_to(PREFIX_BYTES);
-        let key = bytes.first_chunk().map(|key| i16::from_be_bytes(*key));
-        let overlaps = key.filter(|key| api::entry(*key).is_some_and(|entry| entry.overlaps));
-        Frame { bytes, overlaps, arrived: Instant::now(), grant: std::mem::take(&mut self.grant) }
+        Frame { bytes, entry, arrived: Instant::now(), grant: std::mem::take(&mut self.grant) }
     }
 
     /// Bytes that the buffer can hold.
@@ -200,7 +220,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     }
 
     fn unfinished(&self) -> FrameError {
-        let announced = self.announced().ok().flatten().unwrap_or(PREFIX_BYTES);
+        let announced = self.announced().ok().flatten().map_or(PREFIX_BYTES, |announced| announced.length);
         FrameError::Unfinished {
             after: self.shared.limits.frame_deadline,
             received: self.buffer.len(),
