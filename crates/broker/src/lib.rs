@@ -60,6 +60,7 @@ use crate::kafka::api;
 use crate::kafka::limits::Limits;
 pub use crate::net::listener::BindError;
 use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
+use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
 use crate::services::fetch::{Fetcher, FetcherOptions};
@@ -250,6 +251,7 @@ async fn services(
     let partitions =
         Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
+    let appender = Appender::new(io.clone(), Arc::clone(&partitions), clock.clone());
     let fetcher = Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), options);
     let groups =
         group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io, group_configs::all(&configs))
@@ -258,6 +260,7 @@ async fn services(
     let client_metrics = ClientMetrics::default();
     client_metrics.subscribe(client_metrics_configs::all(&configs));
     let services = Services {
+        appender,
         fetcher,
         partitions,
         advertised,

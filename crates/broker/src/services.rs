@@ -1,7 +1,7 @@
 //! The services of the broker: all that it does for clients, in domain types.
 //!
 //! ```text
-//! append          what a batch must be to be appended
+//! append          look-up, checks and counters of an append
 //! fetch           sessions, limits, reading, waiting without polling
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use self::append::Appender;
 use self::client_metrics::ClientMetrics;
 use self::fetch::Fetcher;
 use crate::clock::Clock;
@@ -51,6 +52,8 @@ pub(crate) struct Services {
     pub(crate) io: Io,
     /// Topics and partitions as clients name them.
     pub(crate) partitions: Arc<PartitionManager>,
+    /// Appends for clients.
+    pub(crate) appender: Appender,
     /// Reads for clients.
     pub(crate) fetcher: Fetcher,
     /// The coordinator of all groups.

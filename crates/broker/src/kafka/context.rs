@@ -13,6 +13,7 @@ use crate::config::BrokerConfig;
 use crate::group::service::GroupService;
 use crate::io::Io;
 use crate::services::Services;
+use crate::services::append::Appender;
 use crate::services::fetch::Fetcher;
 use crate::session::peer::Peer;
 use crate::topics::PartitionManager;
@@ -64,6 +65,11 @@ impl Context {
     /// Topics and partitions as clients name them.
     pub(crate) fn partitions(&self) -> &PartitionManager {
         &self.services.partitions
+    }
+
+    /// Appends for clients.
+    pub(crate) fn appender(&self) -> &Appender {
+        &self.services.appender
     }
 
     /// Reads for clients.

@@ -9,7 +9,7 @@ use coordinator::group::GroupError;
 use storage::AppendError;
 
 use crate::services::admin::topics::TopicError;
-use crate::services::append::ProduceError;
+use crate::services::append::batch::ProduceError;
 use crate::services::client_metrics::ClientMetricsError;
 use crate::services::configs::ConfigsError;
 use crate::services::fetch::session::SessionError;

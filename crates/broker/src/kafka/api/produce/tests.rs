@@ -1,5 +1,6 @@
 //! `produce.rs` through a socket.
 
+use bytes::Bytes;
 use codec::message_set::{MessageFormat, downgrade};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
