@@ -27,6 +27,10 @@ clients test-clients:
 model:
 	@exec tools/model.sh
 
+## make fuzz       every fuzz target for 60 seconds (OTTLA_FUZZ_SECONDS=600, ARGS="request batch")
+fuzz:
+	@exec tools/fuzz.sh $(ARGS)
+
 ## make rig        the same generated requests to Ottla and to Apache Kafka, answers compared (ARGS="--seeds 100")
 rig:
 	@exec tools/rig.sh $(ARGS)

@@ -38,4 +38,5 @@ stage deny "$root/tools/deny.sh"
 stage generated "$root/tools/generate.sh" --check
 stage tests tests
 stage model env OTTLA_SEEDS="${OTTLA_SEEDS:-24}" "$root/tools/model.sh"
+stage fuzz "$root/tools/fuzz.sh" --short
 conclude

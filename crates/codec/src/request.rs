@@ -302,19 +302,25 @@ impl Response for FetchResponse {
     }
 }
 
-/// Every API as plain functions, for tests that go through all of them.
-#[cfg(test)]
-pub(crate) mod catalog {
+/// Every API as plain functions, for tests and fuzz targets that go through all of them.
+pub mod catalog {
     use super::*;
 
-    pub(crate) struct Api {
-        pub(crate) key: i16,
-        pub(crate) name: &'static str,
-        pub(crate) versions: RangeInclusive<i16>,
-        /// Decodes a body and writes it again.
-        pub(crate) rewrite: fn(Bytes, i16) -> Result<Bytes, DecodeError>,
+    /// One API.
+    #[derive(Debug)]
+    pub struct Api {
+        /// Its key.
+        pub key: i16,
+        /// Kafka's name of it.
+        pub name: &'static str,
+        /// The versions that can be decoded.
+        pub versions: RangeInclusive<i16>,
+        /// Decodes a body and drops it.
+        pub decode: fn(Bytes, i16) -> Result<(), DecodeError>,
+        /// Decodes a body and writes it again. Panics if what was decoded cannot be encoded.
+        pub rewrite: fn(Bytes, i16) -> Result<Bytes, DecodeError>,
         /// The default request, if the version can express it.
-        pub(crate) default: fn(i16) -> Option<Bytes>,
+        pub default: fn(i16) -> Option<Bytes>,
     }
 
     fn write<R: Request>(request: &R, version: i16) -> Result<Bytes, EncodeError> {
@@ -328,6 +334,7 @@ pub(crate) mod catalog {
             key: R::KEY,
             name: R::NAME,
             versions: R::VERSIONS,
+            decode: |body, version| <R as Request>::decode(body, version).map(drop),
             rewrite: |body, version| {
                 let request = <R as Request>::decode(body, version)?;
                 Ok(write(&request, version).expect("what was decoded can be encoded"))
@@ -348,7 +355,8 @@ pub(crate) mod catalog {
         };
     }
 
-    pub(crate) fn catalog() -> Vec<Api> {
+    /// All of them, in no order.
+    pub fn catalog() -> Vec<Api> {
         let plain = for_each_plain_api!(plain);
         let extended = for_each_extended_api_but_fetch!(extended);
         plain.into_iter().chain(extended).chain([api::<FetchRequest>()]).collect()

@@ -1,0 +1,32 @@
+//! The targets, and what they share.
+
+mod groups;
+mod message_sets;
+mod records;
+mod requests;
+
+use crate::Target;
+
+/// All targets.
+pub static TARGETS: &[Target] = &[
+    requests::FRAME,
+    requests::REQUEST,
+    records::BATCH,
+    records::RECORDS,
+    records::STORED,
+    message_sets::SETS,
+    message_sets::WRAPPED,
+    message_sets::DOWNGRADE,
+    groups::RECORD,
+    groups::PROTOCOL,
+];
+
+const MIB: usize = 1 << 20;
+
+/// An error without its numbers: the same fault at another byte is nothing new.
+fn kind(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let is_number =
+        |word: &&str| word.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
+    text.split(' ').filter(|word| !is_number(word)).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,127 @@
+//! The records that groups store, and the messages that consumers exchange through a group.
+
+use std::collections::BTreeSet;
+
+use coordinator::group::consumer_protocol;
+use coordinator::group::records::{
+    GroupMetadata, Key, Record, RecordError, decode_current, decode_epochs, decode_offset,
+    decode_subscription, decode_target,
+};
+
+use super::{MIB, kind};
+use crate::Target;
+
+/// Keys and values of every kind of stored record; the first byte chooses.
+pub(super) const RECORD: Target =
+    Target { name: "group_record", run: record, seeds: record_seeds, memory: |len| MIB + 64 * len };
+
+/// Subscriptions and assignments of the classic consumer protocol.
+pub(super) const PROTOCOL: Target =
+    Target { name: "consumer_protocol", run: protocol, seeds: protocol_seeds, memory: |len| MIB + 64 * len };
+
+fn record(data: &[u8]) -> String {
+    let Some((choice, bytes)) = data.split_first() else { return "no choice".to_owned() };
+    let read = match choice % 7 {
+        0 => key(bytes),
+        1 => GroupMetadata::decode(bytes).map(drop),
+        2 => decode_offset(bytes).map(drop),
+        3 => decode_epochs(bytes).map(drop),
+        4 => decode_subscription(bytes).map(drop),
+        5 => decode_target(bytes).map(drop),
+        _ => decode_current(bytes).map(drop),
+    };
+    format!("{} {}", choice % 7, read.map_or_else(|error| kind(&error), |()| "read".to_owned()))
+}
+
+fn key(bytes: &[u8]) -> Result<(), RecordError> {
+    if let Some(key) = Key::decode(bytes)? {
+        assert_eq!(&Record::tombstone(&key).key[..], bytes, "a key has one form");
+    }
+    Ok(())
+}
+
+fn protocol(data: &[u8]) -> String {
+    let subscription = consumer_protocol::subscription(data);
+    let mut topics = BTreeSet::new();
+    let subscribed = consumer_protocol::subscribed_topics(data, &mut topics);
+    if let Some(subscription) = &subscription {
+        assert_eq!(subscribed, Some(()), "the topics of a subscription can be had alone");
+        assert!(subscription.topics.iter().all(|topic| topics.contains(topic)), "{topics:?}");
+    }
+    let assignment = consumer_protocol::assignment(data);
+    format!("{} {} {}", subscription.is_some(), assignment.is_some(), topics.len().min(9))
+}
+
+/// The parts of the layouts in `coordinator::group::records`.
+fn string(text: &str) -> Vec<u8> {
+    [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+fn some(bytes: &[u8]) -> Vec<u8> {
+    [&[1], bytes].concat()
+}
+
+fn list(parts: &[Vec<u8>]) -> Vec<u8> {
+    [&(parts.len() as u32).to_be_bytes()[..], &parts.concat()].concat()
+}
+
+fn record_seeds() -> Vec<Vec<u8>> {
+    let (group, member) = (string("group"), string("member"));
+    let protocols = list(&[[string("range"), string("metadata")].concat()]);
+    let classic_member =
+        [&member[..], &some(&string("static")), &string("client"), &string("/127.0.0.1")].concat();
+    let classic_member = [&classic_member[..], &[0; 8], &protocols, &string("assignment")].concat();
+    let metadata =
+        [&[0; 14][..], &some(&string("consumer")), &some(&string("range")), &some(&member)].concat();
+    let metadata = [metadata, list(&[classic_member.clone(), classic_member])].concat();
+    let offset = [&[0; 21][..], &some(&[0; 8]), &[7; 16], &string("metadata")].concat();
+    let said = [&[0][..], &some(&string("static")), &[0], &string("client"), &string("/127.0.0.1")].concat();
+    let said = [&said[..], &[0; 4], &list(&[string("topic")]), &some(&string("t.*")), &[0]].concat();
+    let said = [said, some(&[vec![0; 4], protocols].concat())].concat();
+    let target = [vec![0], list(&[[vec![9; 16], list(&[vec![0; 4], vec![1; 4]])].concat()])].concat();
+    let current = list(&[[vec![9; 16], list(&[vec![0; 8], vec![1; 8]])].concat()]);
+    let current = [vec![0; 10], current.clone(), current].concat();
+    let mut all = vec![
+        [&[1][..], &metadata].concat(),
+        [&[2][..], &offset].concat(),
+        [&[3][..], &[0; 25]].concat(),
+        [&[4][..], &said].concat(),
+        [&[5][..], &target].concat(),
+        [&[6][..], &current].concat(),
+        [&[0, 2][..], &group, &string("topic"), &[0; 4]].concat(),
+    ];
+    all.extend([1, 3].map(|kind| [&[0, kind][..], &group].concat()));
+    all.extend([4, 5, 6].map(|kind| [&[0, kind][..], &group, &member].concat()));
+    all
+}
+
+fn protocol_seeds() -> Vec<Vec<u8>> {
+    let topic = [&[0, 5][..], b"topic"].concat();
+    let owned = list(&[[topic.clone(), list(&[vec![0; 4], vec![1; 4]])].concat()]);
+    let version = |version: u8| {
+        let mut bytes =
+            [&[0, version][..], &list(&[topic.clone(), topic.clone()]), &string("user data")].concat();
+        for part in [&owned[..], &[0, 0, 0, 5], &topic].iter().take(version.into()) {
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    };
+    let mut all: Vec<Vec<u8>> = (0..4).map(version).collect();
+    all.push([&[0, 1][..], &owned, &string("user data")].concat());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_sound() {
+        for seed in record_seeds() {
+            assert!(record(&seed).ends_with("read"), "{} of {seed:?}", record(&seed));
+        }
+        for seed in protocol_seeds() {
+            assert!(protocol(&seed).contains("true"), "{seed:?}");
+        }
+    }
+}
