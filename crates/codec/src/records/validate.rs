@@ -14,7 +14,7 @@ pub struct RecordFacts {
     pub index: i32,
     /// Its own timestamp in ms, whatever timestamp type the batch claims.
     pub timestamp: i64,
-    /// Whether it has a key; compacted topics take no others.
+    /// It has a key; compacted topics accept no record without one.
     pub has_key: bool,
 }
 
@@ -175,7 +175,7 @@ impl<S: Source> Walk<S> {
         Ok(())
     }
 
-    /// Skips bytes behind their length; false if they are null.
+    /// Skips bytes after their length; false if they are null.
     #[inline]
     fn skip_nullable(&mut self) -> Result<bool, BatchError> {
         let len = self.varint()?;

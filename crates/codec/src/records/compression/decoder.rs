@@ -108,7 +108,7 @@ impl<'a> Decompressed<'a> {
         Decompressed { decoders: Some(decoders), codec, data, limit, left: limit, started: false }
     }
 
-    /// What is decompressed and not yet consumed. After [`Decompressed::fill`] it is empty at the end only.
+    /// The decompressed bytes that are not yet consumed. After [`Decompressed::fill`] it is empty at the end only.
     #[inline]
     pub(crate) fn rest(&self) -> &[u8] {
         let piece = self.decoders.as_ref().map(|decoders| &decoders.piece);

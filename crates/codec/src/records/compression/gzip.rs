@@ -20,7 +20,7 @@ pub(super) struct Gzip {
     inflate: Decompress,
     crc: Crc,
     in_member: bool,
-    /// Whether there was a member: no data at all is not gzip.
+    /// A member was begun: no data at all is not gzip.
     any: bool,
 }
 

@@ -27,6 +27,7 @@ const WINDOW: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Lz4 {
     frame: Option<Frame>,
+    /// A frame was begun: no data at all is not LZ4.
     any: bool,
 }
 

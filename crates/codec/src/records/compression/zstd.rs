@@ -10,6 +10,7 @@ pub(super) struct Zstd {
     context: DCtx<'static>,
     /// Nothing of a frame is open.
     between_frames: bool,
+    /// A frame was begun: no data at all is not zstd.
     any: bool,
 }
 

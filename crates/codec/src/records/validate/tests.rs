@@ -26,7 +26,7 @@ fn batch_of(codec: Compression, count: i32, records: &[u8]) -> RecordBatch {
 const FIRST: &[u8] = &[14, 0, 0, 0, 2, b'k', 1, 0];
 const SECOND: &[u8] = &[14, 0, 0, 2, 2, b'k', 1, 0];
 
-/// What validation and reading say, for all codecs: they must agree.
+/// The verdict of validation and of reading, which must agree for all codecs.
 fn verdict(count: i32, records: &[u8]) -> Result<(), &'static str> {
     let verdicts = Compression::ALL.map(|codec| {
         let batch = batch_of(codec, count, records);
