@@ -69,7 +69,7 @@ use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
-use crate::topics::PartitionManager;
+use crate::topics::Topics;
 
 /// Time for background tasks to end once no client is left.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(5);
@@ -248,11 +248,10 @@ async fn services(
     advertised: AdvertisedAddresses,
 ) -> Result<Arc<Services>, StartError> {
     let (metrics, shutdown) = (metrics(&clock), Shutdown::default());
-    let partitions =
-        Arc::new(PartitionManager::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
+    let topics = Arc::new(Topics::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
-    let appender = Appender::new(io.clone(), Arc::clone(&partitions), clock.clone());
-    let fetcher = Fetcher::new(io.clone(), Arc::clone(&partitions), clock.clone(), options);
+    let appender = Appender::new(io.clone(), Arc::clone(&topics), clock.clone());
+    let fetcher = Fetcher::new(io.clone(), Arc::clone(&topics), clock.clone(), options);
     let groups =
         group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io, group_configs::all(&configs))
             .await
@@ -262,7 +261,7 @@ async fn services(
     let services = Services {
         appender,
         fetcher,
-        partitions,
+        topics,
         advertised,
         config,
         configs,

@@ -36,7 +36,7 @@ use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::Tasks;
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::Metrics;
-use crate::topics::PartitionManager;
+use crate::topics::Topics;
 
 /// What the whole broker shares. Made once at start.
 pub(crate) struct Services {
@@ -51,7 +51,7 @@ pub(crate) struct Services {
     /// The way to the storage.
     pub(crate) io: Io,
     /// Topics and partitions as clients name them.
-    pub(crate) partitions: Arc<PartitionManager>,
+    pub(crate) topics: Arc<Topics>,
     /// Appends for clients.
     pub(crate) appender: Appender,
     /// Reads for clients.

@@ -44,17 +44,22 @@ pub(crate) struct FoundPartition {
 }
 
 /// See the module. One per broker.
-pub(crate) struct PartitionManager {
+pub(crate) struct Topics {
     storage: Storage,
     configs: Arc<RuntimeConfigs>,
     metrics: Metrics,
     topics: RwLock<HashMap<Uuid, Arc<TopicState>>>,
 }
 
-impl PartitionManager {
+impl Topics {
     /// The partitions of `storage`; topics inherit from the broker's part of `configs`.
     pub(crate) fn new(storage: Storage, configs: Arc<RuntimeConfigs>, metrics: Metrics) -> Self {
         Self { storage, configs, metrics, topics: RwLock::default() }
+    }
+
+    /// All topics as of now.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.storage.catalog()
     }
 
     /// The topic.
@@ -62,7 +67,7 @@ impl PartitionManager {
     /// # Errors
     /// `UnknownTopicOrPartition` for a name, `UnknownTopicId` for an id.
     pub(crate) fn topic(&self, key: &TopicRef) -> Result<Arc<TopicState>, PartitionError> {
-        let catalog = self.storage.catalog();
+        let catalog = self.catalog();
         let topic = key.resolve(&catalog).ok_or(match key {
             TopicRef::Name(_) => PartitionError::UnknownTopicOrPartition,
             TopicRef::Id(_) => PartitionError::UnknownTopicId,
@@ -91,7 +96,7 @@ impl PartitionManager {
         before: Option<&str>,
     ) -> Result<FoundPartition, PartitionError> {
         self.find(key, index).map_err(|error| {
-            let renewed = before.is_some_and(|name| self.storage.catalog().topic(name).is_some());
+            let renewed = before.is_some_and(|name| self.catalog().topic(name).is_some());
             if error == PartitionError::UnknownTopicId && renewed {
                 PartitionError::InconsistentTopicId
             } else {
@@ -142,8 +147,8 @@ impl TopicState {
     }
 }
 
-impl fmt::Debug for PartitionManager {
+impl fmt::Debug for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartitionManager").field("topics", &self.topics.read().len()).finish_non_exhaustive()
+        f.debug_struct("Topics").field("topics", &self.topics.read().len()).finish_non_exhaustive()
     }
 }

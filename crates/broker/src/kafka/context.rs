@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use codec::frame::RequestHeader;
+use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -16,7 +17,7 @@ use crate::services::Services;
 use crate::services::append::Appender;
 use crate::services::fetch::Fetcher;
 use crate::session::peer::Peer;
-use crate::topics::PartitionManager;
+use crate::topics::Topics;
 
 /// The surroundings of one request.
 #[derive(Clone)]
@@ -62,9 +63,14 @@ impl Context {
         format!("/{}", self.peer.address.ip().to_canonical())
     }
 
+    /// The topics that this session may see: all of them, as every listener is open to all as yet.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.services.topics.catalog()
+    }
+
     /// Topics and partitions as clients name them.
-    pub(crate) fn partitions(&self) -> &PartitionManager {
-        &self.services.partitions
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.services.topics
     }
 
     /// Appends for clients.

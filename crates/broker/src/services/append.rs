@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::io::Io;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
-use crate::topics::{PartitionManager, TopicState};
+use crate::topics::{TopicState, Topics};
 
 /// What a client wants appended to one topic.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) struct PartitionOutcome {
 #[derive(Debug)]
 pub(crate) struct Appender {
     io: Io,
-    topics: Arc<PartitionManager>,
+    topics: Arc<Topics>,
     clock: Clock,
 }
 
@@ -72,7 +72,7 @@ struct CheckedPartition {
 
 impl Appender {
     /// Appends to the partitions of `topics` through `io`.
-    pub(crate) fn new(io: Io, topics: Arc<PartitionManager>, clock: Clock) -> Self {
+    pub(crate) fn new(io: Io, topics: Arc<Topics>, clock: Clock) -> Self {
         Self { io, topics, clock }
     }
 

@@ -41,7 +41,7 @@ use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::position::EpochEnd;
-use crate::topics::{FoundPartition, PartitionManager};
+use crate::topics::{FoundPartition, Topics};
 
 /// Bytes that all fetches together may hold, read and not yet written.
 const BUDGET_BYTES: usize = 256 << 20;
@@ -150,7 +150,7 @@ pub(crate) struct OpenFetch {
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     io: Io,
-    partitions: Arc<PartitionManager>,
+    topics: Arc<Topics>,
     sessions: Mutex<FetchSessionCache<Arc<FetchSession>>>,
     budget: FetchBudget,
     max_response_bytes: usize,
@@ -181,15 +181,10 @@ impl FetcherOptions {
 
 impl Fetcher {
     /// A fetcher without sessions yet.
-    pub(crate) fn new(
-        io: Io,
-        partitions: Arc<PartitionManager>,
-        clock: Clock,
-        options: FetcherOptions,
-    ) -> Self {
+    pub(crate) fn new(io: Io, topics: Arc<Topics>, clock: Clock, options: FetcherOptions) -> Self {
         Self {
             io,
-            partitions,
+            topics,
             sessions: Mutex::new(FetchSessionCache::new(options.session_slots)),
             budget: FetchBudget::new(options.budget_bytes),
             max_response_bytes: options.max_response_bytes,

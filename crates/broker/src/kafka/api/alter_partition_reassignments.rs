@@ -35,7 +35,7 @@ impl Api for AlterPartitionReassignments {
         }
         per_partition::check_count(request.topics.iter().map(|topic| topic.partitions.len()))
             .map_err(Disconnect::Refused)?;
-        let (catalog, node_id) = (cx.io().catalog(), cx.node_id());
+        let (catalog, node_id) = (cx.catalog(), cx.node_id());
         let responses = request.topics.into_iter().map(|topic| move_topic(&catalog, node_id, topic));
         let response = AlterPartitionReassignmentsResponse::default()
             .with_allow_replication_factor_change(request.allow_replication_factor_change)

@@ -25,7 +25,7 @@ impl Api for AlterReplicaLogDirs {
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let (own, catalog) = (log_dir(cx), cx.io().catalog());
+        let (own, catalog) = (log_dir(cx), cx.catalog());
         // Of a partition that is named twice the last folder counts, as in Kafka.
         let mut results: BTreeMap<TopicName, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
         for dir in request.dirs {

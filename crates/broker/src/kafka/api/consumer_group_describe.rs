@@ -31,7 +31,7 @@ impl Api for ConsumerGroupDescribe {
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.io().catalog();
+        let catalog = cx.catalog();
         let groups = request.group_ids.into_iter().map(|name| {
             let found = cx.groups().describe_consumer(&GroupId::from(name.as_str()));
             let group = match found {

@@ -69,7 +69,7 @@ fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &Del
 }
 
 fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
-    let found = cx.partitions().find(&TopicRef::named(name), asked.partition_index)?;
+    let found = cx.topics().find(&TopicRef::named(name), asked.partition_index)?;
     let policy = found.topic.config.cleanup_policy;
     if policy.compact && !policy.delete {
         return Err(PartitionError::OnlyCompacted);

@@ -29,7 +29,7 @@ impl Api for DescribeLogDirs {
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Answer<Self> {
         let folder = log_dir(cx);
-        let catalog = cx.io().catalog();
+        let catalog = cx.catalog();
         let topics = match &request.topics {
             None => catalog.topics().map(|topic| described(topic, |_| true)).collect(),
             Some(asked) => {

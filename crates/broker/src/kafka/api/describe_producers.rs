@@ -27,7 +27,7 @@ impl Api for DescribeProducers {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.io().catalog();
+        let catalog = cx.catalog();
         let mut seen = HashSet::new();
         let topics = request.topics.into_iter().map(|topic| describe(&catalog, topic, &mut seen)).collect();
         Ok(Reply::Response(DescribeProducersResponse::default().with_topics(topics)))

@@ -35,7 +35,7 @@ impl Api for DescribeTopicPartitions {
         }
         let limit = request.response_partition_limit.min(cx.config().max_request_partition_size_limit).max(1);
         let limit = usize::try_from(limit).unwrap_or(1);
-        let catalog = cx.io().catalog();
+        let catalog = cx.catalog();
         let mut page = Page { node_id: cx.node_id(), left: limit, topics: Vec::new(), next: None };
         let (from, cursor) = match &request.cursor {
             Some(cursor) => (cursor.topic_name.as_str(), Some(cursor)),

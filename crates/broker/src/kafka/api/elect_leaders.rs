@@ -27,7 +27,7 @@ impl Api for ElectLeaders {
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.io().catalog();
+        let catalog = cx.catalog();
         let response = ElectLeadersResponse::default();
         let known_type = ELECTION_TYPES.contains(&request.election_type);
         let all = || catalog.topics().map(|topic| asked_for_none(&topic.name)).collect();

@@ -132,7 +132,7 @@ async fn look_up(
     isolation: Isolation,
 ) -> Result<Offset, PartitionError> {
     let what = Asked::of(asked.timestamp, cx.api_version())?;
-    let partition = cx.partitions().find(topic, asked.partition_index)?.partition;
+    let partition = cx.topics().find(topic, asked.partition_index)?.partition;
     check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
     let visible_end = match isolation {
         Isolation::ReadUncommitted => partition.high_watermark(),
@@ -165,7 +165,7 @@ async fn segments(
     topic: &TopicRef,
     asked: &ListOffsetsPartition,
 ) -> Result<Vec<i64>, PartitionError> {
-    let partition = cx.partitions().find(topic, asked.partition_index)?.partition;
+    let partition = cx.topics().find(topic, asked.partition_index)?.partition;
     let (start, end) = (partition.log_start_offset(), partition.high_watermark());
     let is_empty = start == end;
     let mut offsets = match asked.timestamp {

@@ -37,7 +37,7 @@ impl Api for Metadata {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let topics = match Asked::of(&request, cx.api_version()) {
-            Asked::All => cx.io().catalog().topics().map(|topic| describe(topic, cx.node_id())).collect(),
+            Asked::All => cx.catalog().topics().map(|topic| describe(topic, cx.node_id())).collect(),
             Asked::Ids(ids) => by_id(cx, &ids),
             Asked::Names(names) => by_name(cx, names, may_create(&request, cx)).await,
             Asked::Contradiction => request.topics.iter().flatten().map(contradiction).collect(),
@@ -93,7 +93,7 @@ fn may_create(request: &MetadataRequest, cx: &Context) -> bool {
 }
 
 fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
-    let catalog = cx.io().catalog();
+    let catalog = cx.catalog();
     let unknown = |id| {
         let code = ErrorCode::UnknownTopicId.code();
         MetadataResponseTopic::default().with_error_code(code).with_name(None).with_topic_id(id)
@@ -106,10 +106,10 @@ fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
 }
 
 async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<MetadataResponseTopic> {
-    let known = cx.io().catalog();
+    let known = cx.catalog();
     let missing: Vec<&TopicName> = names.iter().filter(|name| known.topic(name).is_none()).collect();
     let refusals = if create { create_missing(cx, &known, &missing).await } else { Vec::new() };
-    let now = cx.io().catalog();
+    let now = cx.catalog();
     let one = |name: TopicName| match now.topic(&name) {
         Some(topic) => describe(topic, cx.node_id()),
         None => {

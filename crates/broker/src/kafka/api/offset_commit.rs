@@ -65,7 +65,7 @@ fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
 
 /// What the coordinator is asked, and a code for every partition of the request in order: `None` where it will answer.
 fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Option<ErrorCode>>) {
-    let catalog = cx.io().catalog();
+    let catalog = cx.catalog();
     let (mut commits, mut codes) = (Vec::new(), Vec::new());
     for asked in &request.topics {
         let by_id = cx.api_version() >= TOPIC_IDS_FROM;

@@ -24,7 +24,7 @@ impl Api for OffsetDelete {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.io().catalog();
+        let catalog = cx.catalog();
         let exists = |name: &str, index: i32| {
             let partitions = catalog.topic(name).map_or(0, |topic| topic.partitions.len());
             usize::try_from(index).is_ok_and(|index| index < partitions)

@@ -67,7 +67,7 @@ fn plural(topic: OffsetFetchRequestTopic) -> OffsetFetchRequestTopics {
 async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
     let group_id = GroupId::from(asked.group_id.as_str());
     let topics = asked.topics.as_deref();
-    let catalog = cx.io().catalog();
+    let catalog = cx.catalog();
     let by_id = cx.api_version() >= TOPIC_IDS_FROM;
     let member_id = asked.member_id.as_deref().map(MemberId::from);
     // Before version 9 there is no member id, and every reader is welcome.

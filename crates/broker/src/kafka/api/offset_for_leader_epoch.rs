@@ -49,7 +49,7 @@ fn look_up(
     topic: &TopicRef,
     asked: &OffsetForLeaderPartition,
 ) -> Result<EpochEnd, PartitionError> {
-    let partition = cx.partitions().find(topic, asked.partition)?.partition;
+    let partition = cx.topics().find(topic, asked.partition)?.partition;
     check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
     let end = partition.epoch_end_offset(asked.leader_epoch);
     Ok(EpochEnd { leader_epoch: end.leader_epoch, end_offset: end.end_offset })

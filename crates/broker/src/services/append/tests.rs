@@ -39,7 +39,7 @@ async fn every_partition_has_its_outcome_and_is_counted() {
     let unknown = || Err(PartitionError::UnknownTopicOrPartition.to_string());
     assert_eq!(outcomes, [vec![Ok(0), unknown()], vec![unknown()], vec![Ok(2), Ok(5)]]);
 
-    let state = services.partitions.topic(&TopicRef::named("orders")).unwrap();
+    let state = services.topics.topic(&TopicRef::named("orders")).unwrap();
     let metrics = &state.metrics;
     assert_eq!((metrics.messages_in.value(), metrics.bytes_in.value()), (6, bytes as u64));
     assert_eq!((metrics.total_produce_requests.value(), metrics.failed_produce_requests.value()), (4, 1));

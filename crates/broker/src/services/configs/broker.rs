@@ -14,7 +14,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
         changed: BrokerConfig::changed,
         // This broker, and all of them.
         most: 2,
-        after: |services, _| services.partitions.forget_configs(),
+        after: |services, _| services.topics.forget_configs(),
     }),
 };
 

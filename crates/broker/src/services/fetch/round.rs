@@ -217,7 +217,7 @@ impl<'a> Round<'a> {
     ) -> Result<&'s mut Log, PartitionError> {
         if handle.as_ref().is_none_or(|log| log.found.partition.is_deleted()) {
             let before = handle.take();
-            let found = self.fetcher.partitions.find_again(
+            let found = self.fetcher.topics.find_again(
                 &wanted.topic,
                 wanted.index,
                 before.as_ref().map(|log| &*log.found.topic.topic.name),

@@ -39,7 +39,7 @@ impl Broker {
         });
         let config = Arc::new(BrokerConfig::from_pairs(&[]).unwrap());
         let configs = Arc::new(crate::config::runtime::RuntimeConfigs::new(config));
-        let partitions = Arc::new(PartitionManager::new(storage.clone(), configs, metrics));
+        let partitions = Arc::new(Topics::new(storage.clone(), configs, metrics));
         let io = Io::new(storage);
         let fetcher = Arc::new(Fetcher::new(io.clone(), partitions, Clock::system(), options));
         Self { io, fetcher, shutdown: CancellationToken::new(), _folder: folder }

@@ -201,7 +201,7 @@ async fn leader_epochs_are_compared() {
         request
     };
     let key = crate::topics::names::TopicRef::named("orders");
-    let epoch = running.broker.services.partitions.find(&key, 0).unwrap().partition.leader_epoch();
+    let epoch = running.broker.services.topics.find(&key, 0).unwrap().partition.leader_epoch();
     assert_eq!(first_code(&mut client, 12, &believing(epoch)).await, 0);
     assert_eq!(first_code(&mut client, 12, &believing(epoch + 1)).await, 75);
     if epoch > 0 {

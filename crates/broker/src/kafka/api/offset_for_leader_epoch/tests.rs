@@ -10,7 +10,7 @@ async fn the_current_epoch_ends_at_the_log_end_and_strangers_are_told_so() {
     let running = broker_with(&[("orders", &[])]).await;
     let mut client = running.client().await;
     let key = TopicRef::named("orders");
-    let epoch = running.broker.services.partitions.find(&key, 0).unwrap().partition.leader_epoch();
+    let epoch = running.broker.services.topics.find(&key, 0).unwrap().partition.leader_epoch();
     for _ in 0..3 {
         produce(&mut client, 9, &[("orders", 0, batch("v"))]).await;
     }

@@ -379,7 +379,7 @@ async fn traffic_is_counted_by_topic() {
     let sent = batch("v");
     let size = sent.len() as u64;
     produce(&mut client, 9, &[("orders", 0, sent), ("orders", 9, batch("v"))]).await;
-    let state = running.broker.services.partitions.topic(&TopicRef::named("orders")).unwrap();
+    let state = running.broker.services.topics.topic(&TopicRef::named("orders")).unwrap();
     let metrics = &state.metrics;
     assert_eq!((metrics.bytes_in.value(), metrics.messages_in.value()), (size, 1));
     assert_eq!((metrics.total_produce_requests.value(), metrics.failed_produce_requests.value()), (2, 1));
