@@ -6,11 +6,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use bytes::Bytes;
 use storage::{
-    AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow, Done,
-    Isolation, NewTopic, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs, Storage,
-    StorageError, TimestampedOffset, TooLarge, Topic,
+    AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, DeleteBelow, Done, Isolation,
+    NewTopic, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs, Storage, StorageError,
+    TimestampedOffset, TooLarge, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -109,21 +108,6 @@ impl Io {
         let (done, answer) = answer();
         self.storage.allocate_producer_id(done);
         answer
-    }
-
-    /// Writes coordinator records, all or none, durable before the answer.
-    pub fn write_coordinator(
-        &self,
-        records: Vec<CoordinatorRecord>,
-    ) -> impl Future<Output = Result<(), StorageError>> + Send + use<> {
-        let (done, answer) = answer();
-        self.storage.write_coordinator(records, done);
-        answer
-    }
-
-    /// All coordinator records, in key order; blocks, so for the start only.
-    pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
-        self.storage.coordinator_records()
     }
 
     /// Reads whole batches from the one that holds `from`.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! socket ─► frame ────► header, decode ─► handler ────────► service ────────────► storage
-//! kafka/connection.rs   kafka/dispatch.rs kafka/api/<name>  services/ group/      io.rs
+//! kafka/connection.rs   kafka/dispatch.rs kafka/api/<name>  services/             io.rs
 //! socket ◄─ frame ◄──── encode ◄───────── typed response ◄─ domain result
 //! ```
 //!
@@ -13,7 +13,7 @@
 //! telemetry/                     metrics and logs
 //! session/                       who asks, and the address at which that client finds this broker
 //! topics/                        topics and partitions by name or id, their refusals and positions
-//! services/ group/               append, fetch, configs, admin, client metrics; groups
+//! services/                      append, fetch, coordinators, configs, admin, client metrics
 //! kafka/                         frames, connections, dispatch, one file per Kafka API
 //! http/                          `/metrics`, `/livez`, `/readyz`
 //! net/                           listeners, admission
@@ -28,7 +28,6 @@
 
 pub mod clock;
 pub mod config;
-mod group;
 pub mod healthcheck;
 pub mod http;
 pub mod io;
@@ -107,9 +106,7 @@ pub enum StartError {
     #[error(transparent)]
     Storage(#[from] OpenError),
     /// The groups and offsets in the data folder cannot be read.
-    #[error(
-        "the groups in the data folder cannot be read: {0}; nobody's offsets are guessed: restore the folder, or start the version that wrote it"
-    )]
+    #[error("the groups in the data folder cannot be read: {0}")]
     Groups(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The configurations in the data folder cannot be read.
     #[error(
@@ -252,10 +249,16 @@ async fn services(
     let options = FetcherOptions::of(&config);
     let appender = Appender::new(io.clone(), Arc::clone(&topics), clock.clone());
     let fetcher = Fetcher::new(io.clone(), Arc::clone(&topics), clock.clone(), options);
-    let groups =
-        group::service::open(&config, &clock, &tasks, &shutdown.waiting, &io, group_configs::all(&configs))
-            .await
-            .map_err(|error| StartError::Groups(error.into()))?;
+    let groups = services::coordinator::group::open(
+        &config,
+        &clock,
+        &tasks,
+        &shutdown.waiting,
+        &io,
+        group_configs::all(&configs),
+    )
+    .await
+    .map_err(|error| StartError::Groups(error.into()))?;
     let client_metrics = ClientMetrics::default();
     client_metrics.subscribe(client_metrics_configs::all(&configs));
     let services = Services {

@@ -3,6 +3,7 @@
 //! ```text
 //! append          look-up, checks and counters of an append
 //! fetch           sessions, limits, reading, waiting without polling
+//! coordinator     one shell for the state machines of coordinators; groups
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
 //! client_metrics  metrics that clients push (KIP-714)
@@ -17,6 +18,7 @@ pub(crate) mod admin;
 pub(crate) mod append;
 pub(crate) mod client_metrics;
 pub(crate) mod configs;
+pub(crate) mod coordinator;
 pub(crate) mod fetch;
 pub(crate) mod snapshot;
 
@@ -26,11 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::append::Appender;
 use self::client_metrics::ClientMetrics;
+use self::coordinator::group::GroupService;
 use self::fetch::Fetcher;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::config::runtime::RuntimeConfigs;
-use crate::group::service::GroupService;
 use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::Tasks;

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["telemetry"],
     &["session"],
     &["topics"],
-    &["services", "group"],
+    &["services"],
     &["kafka"],
     &["http"],
     &["net"],

@@ -2,13 +2,19 @@
 //!
 //! A machine gets a request and the time, changes its state, and returns what follows: records to write, replies to
 //! waiting requests, and the time of its next wake-up. It reads no clock, draws no random number, waits for nothing and
-//! writes nothing. So a rebalance, a fenced member or a restart in the middle of either is a plain unit test. The shell
+//! writes nothing (log lines go through `tracing`). So a rebalance, a fenced member or a restart in the middle of either is a plain unit test. The shell
 //! that hosts the machines, with tasks, locks and storage, is in the broker crate.
 //!
 //! | module | what |
 //! | --- | --- |
+//! | `state_machine` | what all machines have in common: time, outcome, records, the trait by which they are hosted |
+//! | `limits` | the most that a record may hold |
+//! | `record_kinds` | the registry of stored records |
 //! | `group` | consumer groups of the classic protocol and of KIP-848, their committed offsets, their records |
 //!
 //! The crate depends on no async runtime; `tools/check.sh` keeps it so.
 
 pub mod group;
+pub mod limits;
+pub mod record_kinds;
+pub mod state_machine;

@@ -13,13 +13,14 @@ pub struct CoordinatorRecord {
     pub value: Option<Bytes>,
 }
 
-/// All that was written and not removed, in key order.
-pub(crate) fn records(engine: &Engine) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
-    let mut records = Vec::new();
-    engine.scan_state(&[keys::Tag::Coordinator as u8], |key, value| {
-        let key = keys::rest("coordinator key", key, 1)?;
-        records.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+/// Calls `each` with every key that begins with `prefix` and its value, in key order.
+pub(crate) fn scan(
+    engine: &Engine,
+    prefix: &[u8],
+    each: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<(), StorageError> {
+    engine.scan_state(&keys::coordinator(prefix), |key, value| {
+        each(keys::rest("coordinator key", key, 1)?, value);
         Ok(())
-    })?;
-    Ok(records)
+    })
 }

@@ -13,7 +13,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -286,12 +285,17 @@ impl Storage {
         self.send(WriteCommand::Coordinator(records, done));
     }
 
-    /// All coordinator records, in key order. Blocks on the disk.
+    /// Calls `each` with the key and the value of every coordinator record whose key begins with `prefix`, in key order.
+    /// Blocks on the disk.
     ///
     /// # Errors
     /// The disk failed, or holds damaged data.
-    pub fn coordinator_records(&self) -> Result<Vec<(Bytes, Bytes)>, StorageError> {
-        coordinator_log::records(&self.inner.shared.engine)
+    pub fn scan_coordinator(
+        &self,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), StorageError> {
+        coordinator_log::scan(&self.inner.shared.engine, prefix, each)
     }
 
     /// Gives a resource all of its configuration, durable before `done`; in the order of the calls. What is too large to be

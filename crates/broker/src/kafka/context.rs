@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
-use crate::group::service::GroupService;
 use crate::io::Io;
 use crate::services::Services;
 use crate::services::append::Appender;
+use crate::services::coordinator::group::GroupService;
 use crate::services::fetch::Fetcher;
 use crate::session::peer::Peer;
 use crate::topics::Topics;

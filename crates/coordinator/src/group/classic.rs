@@ -18,8 +18,10 @@
 //! Kafka's `ClassicGroup` and the classic half of `GroupMetadataManager` are the reference.
 
 mod join;
+pub mod member;
 mod migration;
 mod rebalance;
+pub mod records;
 mod requests;
 mod sync;
 mod timers;
@@ -32,11 +34,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use indexmap::IndexMap;
 
-use super::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Now, Outcome, member::Member};
+use super::reply::JoinReply;
+use super::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Outcome};
+use crate::state_machine::Now;
+use member::Member;
 
-pub use join::{JoinReply, JoinRequest, JoinedGroup};
-pub use requests::{CommitIdentity, LeaveReply, LeavingMember};
-pub use sync::{SyncReply, SyncRequest, SyncedMember};
 pub use view::{GroupDescription, MemberDescription};
 
 /// Kafka's `ClassicGroupState`.
@@ -234,13 +236,13 @@ impl ClassicGroup {
 /// Answers a waiting JoinGroup with an error.
 fn refuse_join(member: &mut Member, member_id: MemberId, error: GroupError, out: &mut Outcome) {
     if let Some(waiter) = member.awaiting_join.take() {
-        out.replies.push((waiter, super::Reply::Join(JoinReply::refused(member_id, error))));
+        out.replies.push(super::Reply::Join(waiter, JoinReply::refused(member_id, error)));
     }
 }
 
 /// Answers a waiting SyncGroup with an error.
 fn refuse_sync(member: &mut Member, error: GroupError, out: &mut Outcome) {
     if let Some(waiter) = member.awaiting_sync.take() {
-        out.replies.push((waiter, super::Reply::Sync(Err(error))));
+        out.replies.push(super::Reply::Sync(waiter, Err(error)));
     }
 }

@@ -20,6 +20,7 @@ mod migration;
 mod offsets;
 mod persist;
 mod reconcile;
+pub mod records;
 mod subscription;
 mod target;
 mod timers;
@@ -32,7 +33,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Env, GroupId, GroupInstanceId, MemberId, Now, assignor::TopicPartitions};
+use super::{Env, GroupId, GroupInstanceId, MemberId, assignor::TopicPartitions};
+use crate::state_machine::Now;
 
 pub use heartbeat::{HeartbeatReply, HeartbeatRequest};
 pub use member::{ClassicMember, ConsumerMember, Current, EpochPartitions, MemberState, Subscription};

@@ -13,15 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Waiter,
+    GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId,
     assignor::TopicPartitions,
-    classic::{CommitIdentity, JoinedGroup, LeavingMember, State, SyncRequest},
+    classic::State,
     consumer::{ConsumerState, HeartbeatRequest},
     consumer_protocol,
     history_tests::{Random, histories, play_all},
     machine::{GroupMachine, Members},
-    member::Protocol,
     offsets::OffsetCommit,
+    reply::{JoinWaiter, JoinedGroup, SyncWaiter},
+    requests::{CommitIdentity, LeavingMember, Protocol, SyncRequest},
     testing::{Bench, commit},
 };
 
@@ -35,9 +36,9 @@ enum Phase {
     Modern,
     /// Must send JoinGroup.
     Outside,
-    Joining(Waiter),
+    Joining(JoinWaiter),
     Joined(JoinedGroup),
-    Syncing(Waiter),
+    Syncing(SyncWaiter),
     /// Sends heartbeats of the classic protocol.
     Settled,
 }
@@ -481,7 +482,7 @@ impl History {
         }
     }
 
-    fn hear_join(&mut self, number: usize, waiter: Waiter) {
+    fn hear_join(&mut self, number: usize, waiter: JoinWaiter) {
         let Some(reply) = self.bench.joins.remove(&waiter) else { return };
         match reply.result {
             Ok(joined) => {
@@ -498,7 +499,7 @@ impl History {
         }
     }
 
-    fn hear_sync(&mut self, number: usize, waiter: Waiter) {
+    fn hear_sync(&mut self, number: usize, waiter: SyncWaiter) {
         let Some(reply) = self.bench.syncs.remove(&waiter) else { return };
         let synced = match reply {
             Ok(synced) => synced,

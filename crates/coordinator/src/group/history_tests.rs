@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
-    GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Waiter,
-    classic::{CommitIdentity, JoinRequest, JoinedGroup, LeavingMember, State, SyncRequest},
+    GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId,
+    classic::State,
+    reply::{JoinWaiter, JoinedGroup, SyncWaiter},
+    requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
     testing::{Bench, SESSION_MS, commit},
 };
 
@@ -66,10 +68,10 @@ enum Phase {
     Gone,
     /// Must send JoinGroup.
     Outside,
-    Joining(Waiter),
+    Joining(JoinWaiter),
     /// Must send SyncGroup; the leader knows the members.
     Joined(JoinedGroup),
-    Syncing(Waiter),
+    Syncing(SyncWaiter),
     /// Consumes: position by partition.
     Owner(BTreeMap<i32, i64>),
 }
@@ -367,7 +369,7 @@ impl History {
         }
     }
 
-    fn hear_join(&mut self, number: usize, waiter: Waiter) {
+    fn hear_join(&mut self, number: usize, waiter: JoinWaiter) {
         let Some(reply) = self.bench.joins.remove(&waiter) else { return };
         match reply.result {
             Ok(joined) => {
@@ -384,7 +386,7 @@ impl History {
         }
     }
 
-    fn hear_sync(&mut self, number: usize, waiter: Waiter) {
+    fn hear_sync(&mut self, number: usize, waiter: SyncWaiter) {
         let Some(reply) = self.bench.syncs.remove(&waiter) else { return };
         let synced = match reply {
             Ok(synced) => synced,

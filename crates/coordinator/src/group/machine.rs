@@ -6,13 +6,17 @@
 use std::sync::Arc;
 
 use super::{
-    Env, GenerationId, GroupConfig, GroupError, GroupId, GroupInstanceId, MemberId, Now, Outcome, Refused,
-    Waiter,
-    classic::{ClassicGroup, CommitIdentity, JoinRequest, LeaveReply, LeavingMember, State, SyncRequest},
-    consumer::{CommitRule, ConsumerGroup, ConsumerState, HeartbeatReply, HeartbeatRequest},
-    offsets::{CommittedOffset, OffsetCommit, Offsets, Retention},
-    records::{self, GroupMetadata, Key, Record, RecordError},
+    Env, GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Outcome, Refused, Reply,
+    classic::{ClassicGroup, State, records::GroupMetadata},
+    consumer::{CommitRule, ConsumerGroup, ConsumerState, HeartbeatReply, HeartbeatRequest, records},
+    offsets::{CommittedOffset, OffsetCommit, Offsets},
+    records::{KINDS, Key},
+    reply::{JoinReply, JoinWaiter, LeaveReply, SyncWaiter},
+    requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
 };
+use crate::limits::MAX_BYTES;
+use crate::record_kinds::RecordKind;
+use crate::state_machine::{Now, Record, RecordError, StateMachine, TooLong};
 
 /// The members of a group, by the protocol that the group speaks.
 #[derive(Debug)]
@@ -29,46 +33,31 @@ pub struct GroupMachine {
     offsets: Offsets,
 }
 
-impl GroupMachine {
-    /// A group that nobody has joined yet.
-    pub fn new(id: GroupId, now: Now) -> GroupMachine {
+impl StateMachine for GroupMachine {
+    type Id = GroupId;
+    type Env<'a> = Env<'a>;
+    type Reply = Reply;
+
+    const RECORDS: &'static [RecordKind] = KINDS;
+
+    /// A group that no member has joined yet.
+    fn new(id: GroupId, now: Now) -> GroupMachine {
         GroupMachine { members: Members::Classic(ClassicGroup::new(id, now)), offsets: Offsets::default() }
     }
 
-    pub fn id(&self) -> &GroupId {
+    fn id(&self) -> &GroupId {
         match &self.members {
             Members::Classic(group) => group.id(),
             Members::Consumer(group) => group.id(),
         }
     }
 
-    pub fn members(&self) -> &Members {
-        &self.members
+    fn owner(key: &[u8]) -> Result<GroupId, RecordError> {
+        Key::group(key)
     }
 
-    pub fn member_count(&self) -> usize {
-        match &self.members {
-            Members::Classic(group) => group.member_count(),
-            Members::Consumer(group) => group.members().len(),
-        }
-    }
-
-    pub fn offsets(&self) -> &Offsets {
-        &self.offsets
-    }
-
-    /// Nothing is lost when this group is forgotten: it is deleted, or has no member, no offset and no record.
-    pub fn is_forgettable(&self) -> bool {
-        match &self.members {
-            Members::Classic(group) => {
-                group.state() == State::Dead || (group.is_vacant() && self.offsets.is_empty())
-            }
-            Members::Consumer(group) => group.state() == ConsumerState::Dead,
-        }
-    }
-
-    /// Takes in a record at start-up. The records of a group come in the order of their keys; time starts `now`.
-    pub fn replay(&mut self, now: Now, key: Key, value: &[u8], out: &mut Outcome) -> Result<(), RecordError> {
+    fn replay(&mut self, now: Now, key: &[u8], value: &[u8], out: &mut Outcome) -> Result<(), RecordError> {
+        let key = Key::decode(key)?;
         if let Key::ConsumerGroup { group } = &key {
             let mut group = ConsumerGroup::new(group.clone(), now);
             group.restore_epochs(&records::decode_epochs(value)?);
@@ -77,7 +66,7 @@ impl GroupMachine {
         }
         match (&mut self.members, key) {
             (_, Key::CommittedOffset { topic, partition, .. }) => {
-                self.offsets.commit(topic, partition, records::decode_offset(value)?);
+                self.offsets.commit(topic, partition, CommittedOffset::decode(value)?);
             }
             (Members::Classic(group), Key::GroupMetadata { .. }) => {
                 group.restore(now, GroupMetadata::decode(value)?, out);
@@ -96,15 +85,55 @@ impl GroupMachine {
         Ok(())
     }
 
-    /// After the last record: the clocks of members start.
-    pub fn start(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
-        if let Members::Consumer(group) = &mut self.members {
-            group.start_clocks(now, config, out);
+    fn start(&mut self, env: Env<'_>, out: &mut Outcome) {
+        match &mut self.members {
+            // Its clocks start with its record.
+            Members::Classic(_) => {}
+            Members::Consumer(group) => group.start_clocks(env.now, env.config, out),
         }
     }
 
+    fn tick(&mut self, env: Env<'_>, out: &mut Outcome) {
+        match &mut self.members {
+            Members::Classic(group) => group.tick(env.now, env.config, out),
+            Members::Consumer(group) => group.tick(env, out),
+        }
+        self.settle(env, out);
+    }
+
+    fn is_forgettable(&self) -> bool {
+        match &self.members {
+            Members::Classic(group) => {
+                group.state() == State::Dead || (group.is_vacant() && self.offsets.is_empty())
+            }
+            Members::Consumer(group) => group.state() == ConsumerState::Dead,
+        }
+    }
+}
+
+impl GroupMachine {
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub fn member_count(&self) -> usize {
+        match &self.members {
+            Members::Classic(group) => group.member_count(),
+            Members::Consumer(group) => group.members().len(),
+        }
+    }
+
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
     /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
-    pub fn join(&mut self, env: Env<'_>, request: JoinRequest, waiter: Waiter, out: &mut Outcome) {
+    pub fn join(&mut self, env: Env<'_>, request: JoinRequest, waiter: JoinWaiter, out: &mut Outcome) {
+        if let Err(too_long) = request.check_lengths() {
+            let error = refuse_length(self.id(), too_long);
+            out.replies.push(Reply::Join(waiter, JoinReply::refused(MemberId::none(), error)));
+            return;
+        }
         self.become_classic_if_empty(env, out);
         match &mut self.members {
             Members::Classic(group) => group.join(env.now, env.config, request, waiter, out),
@@ -114,7 +143,12 @@ impl GroupMachine {
     }
 
     /// Handles SyncGroup. The answer to `waiter` comes with this outcome or a later one.
-    pub fn sync(&mut self, env: Env<'_>, request: SyncRequest, waiter: Waiter, out: &mut Outcome) {
+    pub fn sync(&mut self, env: Env<'_>, request: SyncRequest, waiter: SyncWaiter, out: &mut Outcome) {
+        if let Err(too_long) = request.check_lengths() {
+            let error = refuse_length(self.id(), too_long);
+            out.replies.push(Reply::Sync(waiter, Err(error)));
+            return;
+        }
         match &mut self.members {
             Members::Classic(group) => group.sync(env.now, request, waiter, out),
             Members::Consumer(group) => group.classic_sync(env, &request, waiter, out),
@@ -161,6 +195,9 @@ impl GroupMachine {
         request: &HeartbeatRequest,
         out: &mut Outcome,
     ) -> Result<HeartbeatReply, Refused> {
+        if let Err(too_long) = request.check_lengths() {
+            return Err(Refused::new(refuse_length(self.id(), too_long), format!("{too_long}.")));
+        }
         if request.member_epoch == 0 {
             self.become_consumer(env, request, out)?;
         }
@@ -171,15 +208,6 @@ impl GroupMachine {
         };
         self.settle(env, out);
         result
-    }
-
-    /// Acts on every deadline that has passed, and asks to be woken at the next one.
-    pub fn tick(&mut self, env: Env<'_>, out: &mut Outcome) {
-        match &mut self.members {
-            Members::Classic(group) => group.tick(env.now, env.config, out),
-            Members::Consumer(group) => group.tick(env, out),
-        }
-        self.settle(env, out);
     }
 
     /// Handles OffsetCommit (`commitOffset`): all partitions are refused, or each gets its own result.
@@ -208,7 +236,8 @@ impl GroupMachine {
             let welcome = rule.judge(commit.topic_id, commit.partition).and_then(|()| {
                 // Kafka counts the characters of a Java string.
                 let length = commit.metadata.encode_utf16().count();
-                let fits = length <= env.config.offset_metadata_max_bytes;
+                let fits =
+                    length <= env.config.offset_metadata_max_bytes && commit.metadata.len() <= MAX_BYTES;
                 if fits { Ok(()) } else { Err(GroupError::OffsetMetadataTooLarge) }
             });
             results.push(welcome);
@@ -223,7 +252,7 @@ impl GroupMachine {
                 expires_at_ms,
                 topic_id: commit.topic_id,
             };
-            out.records.push(Record::committed_offset(&group_id, &commit.topic, commit.partition, &offset));
+            out.write(offset.record(&group_id, &commit.topic, commit.partition));
             self.offsets.commit(commit.topic, commit.partition, offset);
         }
         Ok(results)
@@ -307,10 +336,9 @@ impl GroupMachine {
     /// Forgets offsets past their retention, and the group itself when it is empty and nothing is left of it
     /// (`cleanupExpiredOffsets`, `maybeDeleteGroup`).
     pub fn expire_offsets(&mut self, env: Env<'_>, out: &mut Outcome) {
-        let retention_ms = env.config.offsets_retention_ms;
         let retention = match &mut self.members {
-            Members::Classic(group) => Retention::of(group, retention_ms),
-            Members::Consumer(group) => Retention::of_consumer(group, env, retention_ms),
+            Members::Classic(group) => group.retention(env.config.offsets_retention_ms),
+            Members::Consumer(group) => group.retention(env),
         };
         if let Some(retention) = retention {
             let expired = self.offsets.expired(env.now.unix_ms, &retention);
@@ -327,7 +355,7 @@ impl GroupMachine {
             self.offsets.remove(topic, *partition);
             let (group, topic) = (self.id().clone(), Arc::clone(topic));
             let key = Key::CommittedOffset { group, topic, partition: *partition };
-            out.records.push(Record::tombstone(&key));
+            out.write(Record::tombstone(&key));
         }
     }
 
@@ -336,13 +364,19 @@ impl GroupMachine {
             Members::Classic(group) => {
                 if group.is_persisted() {
                     let key = Key::GroupMetadata { group: group.id().clone() };
-                    out.records.push(Record::tombstone(&key));
+                    out.write(Record::tombstone(&key));
                 }
                 group.bury(now);
             }
             Members::Consumer(group) => group.bury(out),
         }
     }
+}
+
+/// The refusal of a request of which a record could not hold a part.
+fn refuse_length(group: &GroupId, too_long: TooLong) -> GroupError {
+    tracing::info!(%group, %too_long, "a request is refused");
+    GroupError::InvalidRequest
 }
 
 /// Kafka's answer to requests of the consumer protocol for a group of another kind.

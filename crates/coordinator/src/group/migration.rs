@@ -14,8 +14,9 @@ use super::{
     classic::{ClassicGroup, State},
     consumer::{ConsumerGroup, HeartbeatRequest},
     machine::{GroupMachine, Members, not_a_consumer_group},
-    records::{Key, Record},
+    records::Key,
 };
+use crate::state_machine::Record;
 
 impl GroupMachine {
     /// Makes the group one of the consumer protocol, for a member that wants to join, unless it is one already.
@@ -42,7 +43,7 @@ impl GroupMachine {
         );
         if classic.is_persisted() {
             let key = Key::GroupMetadata { group: classic.id().clone() };
-            out.records.push(Record::tombstone(&key));
+            out.write(Record::tombstone(&key));
         }
         let from_subscription = classic.state() == State::CompletingRebalance;
         consumer.adopt(env, classic.generation().0, classic.hand_over(out), from_subscription, out);

@@ -1,6 +1,6 @@
 //! The committed offsets of one group: by topic and partition, and when they may be forgotten.
 //!
-//! Whether a request may commit is the members' business (`classic`); this file only keeps what was committed.
+//! Which requests may commit, and which rule of [`Retention`] holds for a group, is decided by `classic` and `consumer`.
 //! Kafka's `OffsetMetadataManager` and `OffsetExpirationConditionImpl`.
 
 use std::{
@@ -10,10 +10,9 @@ use std::{
 
 use uuid::Uuid;
 
-use super::Env;
-use super::classic::{ClassicGroup, State};
-use super::consumer::{ConsumerGroup, ConsumerState};
-use super::consumer_protocol;
+use super::GroupId;
+use super::records::{Key, Reader, Writer};
+use crate::state_machine::{Record, RecordError, TooLong};
 
 /// A committed position: the offset of the next record to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +35,49 @@ impl CommittedOffset {
     /// Whether this was committed for the topic with that id, and not for an earlier topic of the same name.
     pub fn is_of_topic(&self, id: Uuid) -> bool {
         self.topic_id.is_nil() || self.topic_id == id
+    }
+}
+
+impl CommittedOffset {
+    /// The record of the offset; the format is in `records.rs`.
+    pub(super) fn record(
+        &self,
+        group: &GroupId,
+        topic: &Arc<str>,
+        partition: i32,
+    ) -> Result<Record, TooLong> {
+        let key = Key::CommittedOffset { group: group.clone(), topic: Arc::clone(topic), partition };
+        Record::value(&key, self.encode())
+    }
+
+    fn encode(&self) -> Writer {
+        let mut out = Writer::value();
+        out.i64(self.offset);
+        out.i32(self.leader_epoch);
+        out.i64(self.committed_at_ms);
+        out.flag(self.expires_at_ms.is_some());
+        if let Some(at_ms) = self.expires_at_ms {
+            out.i64(at_ms);
+        }
+        out.uuid(self.topic_id);
+        out.bytes(self.metadata.as_bytes());
+        out
+    }
+
+    /// Reads the value of the offset's record.
+    pub fn decode(value: &[u8]) -> Result<CommittedOffset, RecordError> {
+        let mut from = Reader(value);
+        from.version()?;
+        let offset = CommittedOffset {
+            offset: from.i64()?,
+            leader_epoch: from.i32()?,
+            committed_at_ms: from.i64()?,
+            expires_at_ms: from.option(Reader::i64)?,
+            topic_id: from.uuid()?,
+            metadata: from.str()?.into(),
+        };
+        from.end()?;
+        Ok(offset)
     }
 }
 
@@ -96,44 +138,14 @@ impl Offsets {
 
 /// The rule by which offsets of a group expire at this moment (KIP-211, `ClassicGroup.offsetExpirationCondition`).
 pub struct Retention {
-    retention_ms: i64,
+    pub(super) retention_ms: u64,
     /// The group is empty: retention counts from then on, not from the commit.
-    empty_since_ms: Option<i64>,
+    pub(super) empty_since_ms: Option<i64>,
     /// Topics that members subscribe to never expire.
-    subscribed: BTreeSet<String>,
+    pub(super) subscribed: BTreeSet<String>,
 }
 
 impl Retention {
-    /// `None`: nothing of this group may expire now.
-    pub fn of(group: &ClassicGroup, retention_ms: u64) -> Option<Retention> {
-        let retention_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
-        let rule = |empty_since_ms, subscribed| Some(Retention { retention_ms, empty_since_ms, subscribed });
-        match (group.protocol_type(), group.state()) {
-            (_, State::Dead) => None,
-            // Only a store of offsets: each counts for itself.
-            (None, _) => rule(None, BTreeSet::new()),
-            (Some(_), State::Empty) => rule(Some(group.state_since_ms()), BTreeSet::new()),
-            (Some(kind), State::Stable) if &**kind == consumer_protocol::PROTOCOL_TYPE => {
-                rule(None, group.subscribed_topics()?)
-            }
-            (Some(_), State::PreparingRebalance | State::CompletingRebalance | State::Stable) => None,
-        }
-    }
-
-    /// The rule for a consumer group: nothing of what members subscribe to; otherwise from the commit on, and for an
-    /// empty group not before it is empty. Kafka counts from the commit there too, so that a group which read an idle
-    /// topic until a moment ago loses its place; KIP-211 was made to end that.
-    pub fn of_consumer(group: &mut ConsumerGroup, env: Env<'_>, retention_ms: u64) -> Option<Retention> {
-        let retention_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
-        let empty_since_ms = match group.state() {
-            ConsumerState::Dead => return None,
-            ConsumerState::Empty => Some(group.empty_since_ms()),
-            ConsumerState::Assigning | ConsumerState::Reconciling | ConsumerState::Stable => None,
-        };
-        let subscribed = group.all_subscribed_names(env).iter().map(ToString::to_string).collect();
-        Some(Retention { retention_ms, empty_since_ms, subscribed })
-    }
-
     fn is_over(&self, now_ms: i64, topic: &str, offset: &CommittedOffset) -> bool {
         if self.subscribed.contains(topic) {
             return false;
@@ -142,6 +154,10 @@ impl Retention {
             return now_ms >= expires_at_ms;
         }
         let since_ms = self.empty_since_ms.unwrap_or(offset.committed_at_ms);
-        now_ms.saturating_sub(since_ms) >= self.retention_ms
+        // A clock that went back leaves an offset that was committed in the future; it has time.
+        u64::try_from(now_ms.saturating_sub(since_ms)).is_ok_and(|age_ms| age_ms >= self.retention_ms)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,36 +43,35 @@
 //! assignment_epoch: i32))`. The *state* is 0 when the member has all that it is to have in its epoch, 1 while it has to
 //! give partitions up, 2 while it waits for some that others have. Epoch −2: a static member that is away.
 //!
-//! A deletion removes the key. Other first bytes of a key belong to other coordinators. A value of a newer version, or one
-//! that does not parse to its last byte, is an error: guessing would move somebody's offsets.
-
-mod consumer;
+//! A deletion removes the key. A value of a newer version, or one that does not parse to its last byte, is an error: to guess
+//! would move offsets. What a record may hold at most is in [`limits`].
+//!
+//! The values are encoded where the types are: `classic/records.rs`, `consumer/records.rs` and `offsets.rs`.
 
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
-use super::{GenerationId, GroupId, GroupInstanceId, MemberId, member::Protocol, offsets::CommittedOffset};
+use super::{GroupId, MemberId};
+use crate::limits::{self, MAX_BYTES, MAX_ENTRIES, MAX_RECORD_BYTES, MAX_STRING_BYTES};
+use crate::record_kinds::RecordKind;
+use crate::state_machine::{Record, RecordError, TooLong};
 
-pub use consumer::{ConsumerGroupEpochs, decode_current, decode_epochs, decode_subscription, decode_target};
-
-const GROUP_METADATA: u8 = 1;
-const COMMITTED_OFFSET: u8 = 2;
-const CONSUMER_GROUP: u8 = 3;
-const CONSUMER_MEMBER: u8 = 4;
-const TARGET_ASSIGNMENT: u8 = 5;
-const CURRENT_ASSIGNMENT: u8 = 6;
 const VERSION: u8 = 0;
 
-/// A durable write: a value under a key, or (`None`) the removal of the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    pub key: Bytes,
-    pub value: Option<Bytes>,
-}
+/// The records of groups, in the order in which they are replayed: a group before its members, a member before what it is
+/// assigned.
+pub(super) const KINDS: &[RecordKind] = &[
+    RecordKind::GroupMetadata,
+    RecordKind::CommittedOffset,
+    RecordKind::ConsumerGroup,
+    RecordKind::ConsumerGroupMember,
+    RecordKind::TargetAssignment,
+    RecordKind::CurrentAssignment,
+];
 
-/// What the key of a record says.
+/// The key of a record, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
     GroupMetadata { group: GroupId },
@@ -83,301 +82,234 @@ pub enum Key {
     CurrentAssignment { group: GroupId, member: MemberId },
 }
 
-/// The persistent part of a classic group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupMetadata {
-    /// The generation has begun, but its assignment has not come yet.
-    pub awaits_assignment: bool,
-    pub generation: GenerationId,
-    pub state_since_ms: i64,
-    pub protocol_type: Option<Arc<str>>,
-    pub protocol: Option<Arc<str>>,
-    pub leader: Option<MemberId>,
-    pub members: Vec<MemberMetadata>,
-}
-
-/// The persistent part of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberMetadata {
-    pub member_id: MemberId,
-    pub group_instance_id: Option<GroupInstanceId>,
-    pub client_id: Arc<str>,
-    pub client_host: Arc<str>,
-    pub rebalance_timeout_ms: u32,
-    pub session_timeout_ms: u32,
-    pub protocols: Vec<Protocol>,
-    pub assignment: Bytes,
-}
-
-/// A stored record that this version cannot read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    #[error("a group record has format version {0}, which is newer than this broker understands")]
-    NewerVersion(u8),
-    #[error("a group record is damaged: it {0}")]
-    Damaged(&'static str),
-}
-
 impl Record {
-    pub fn group_metadata(group: &GroupId, metadata: &GroupMetadata) -> Record {
-        let key = Key::GroupMetadata { group: group.clone() }.encode();
-        Record { key, value: Some(metadata.encode()) }
-    }
-
-    pub fn committed_offset(
-        group: &GroupId,
-        topic: &Arc<str>,
-        partition: i32,
-        offset: &CommittedOffset,
-    ) -> Record {
-        let key = Key::CommittedOffset { group: group.clone(), topic: Arc::clone(topic), partition }.encode();
-        Record { key, value: Some(encode_offset(offset)) }
+    /// A value under `key`.
+    pub(super) fn value(key: &Key, value: Writer) -> Result<Record, TooLong> {
+        Ok(Record { key: key.encode()?, value: Some(value.finish()?) })
     }
 
     /// The removal of whatever is under `key`.
-    pub fn tombstone(key: &Key) -> Record {
-        Record { key: key.encode(), value: None }
+    ///
+    /// # Errors
+    /// If the key is too long to be stored.
+    pub fn tombstone(key: &Key) -> Result<Record, TooLong> {
+        Ok(Record { key: key.encode()?, value: None })
     }
 }
 
 impl Key {
-    pub fn group(&self) -> &GroupId {
+    fn kind(&self) -> RecordKind {
         match self {
-            Key::GroupMetadata { group }
-            | Key::CommittedOffset { group, .. }
-            | Key::ConsumerGroup { group }
-            | Key::ConsumerMember { group, .. }
-            | Key::TargetAssignment { group, .. }
-            | Key::CurrentAssignment { group, .. } => group,
+            Key::GroupMetadata { .. } => RecordKind::GroupMetadata,
+            Key::CommittedOffset { .. } => RecordKind::CommittedOffset,
+            Key::ConsumerGroup { .. } => RecordKind::ConsumerGroup,
+            Key::ConsumerMember { .. } => RecordKind::ConsumerGroupMember,
+            Key::TargetAssignment { .. } => RecordKind::TargetAssignment,
+            Key::CurrentAssignment { .. } => RecordKind::CurrentAssignment,
         }
     }
 
-    fn encode(&self) -> Bytes {
-        let mut out = BytesMut::new();
+    pub(super) fn encode(&self) -> Result<Bytes, TooLong> {
+        let mut out = Writer::empty();
+        out.u8(self.kind().number());
         match self {
-            Key::GroupMetadata { group } => {
-                out.put_u8(GROUP_METADATA);
-                put_string(&mut out, group.as_str());
-            }
+            Key::GroupMetadata { group } | Key::ConsumerGroup { group } => out.string(group.as_str()),
             Key::CommittedOffset { group, topic, partition } => {
-                out.put_u8(COMMITTED_OFFSET);
-                put_string(&mut out, group.as_str());
-                put_string(&mut out, topic);
-                out.put_i32(*partition);
+                out.string(group.as_str());
+                out.string(topic);
+                out.i32(*partition);
             }
-            Key::ConsumerGroup { group } => {
-                out.put_u8(CONSUMER_GROUP);
-                put_string(&mut out, group.as_str());
-            }
-            Key::ConsumerMember { group, member } => put_member(&mut out, CONSUMER_MEMBER, group, member),
-            Key::TargetAssignment { group, member } => put_member(&mut out, TARGET_ASSIGNMENT, group, member),
-            Key::CurrentAssignment { group, member } => {
-                put_member(&mut out, CURRENT_ASSIGNMENT, group, member);
+            Key::ConsumerMember { group, member }
+            | Key::TargetAssignment { group, member }
+            | Key::CurrentAssignment { group, member } => {
+                out.string(group.as_str());
+                out.string(member.as_str());
             }
         }
-        out.freeze()
+        out.finish()
     }
 
-    /// `None`: the key belongs to another coordinator.
-    pub fn decode(key: &[u8]) -> Result<Option<Key>, RecordError> {
+    /// Reads a whole key.
+    ///
+    /// # Errors
+    /// If it is not the key of a group's record.
+    pub fn decode(key: &[u8]) -> Result<Key, RecordError> {
         let mut from = Reader(key);
-        let decoded = match from.u8()? {
-            GROUP_METADATA => Key::GroupMetadata { group: from.str()?.into() },
-            COMMITTED_OFFSET => Key::CommittedOffset {
-                group: from.str()?.into(),
-                topic: from.str()?.into(),
-                partition: i32::from_be_bytes(from.array()?),
-            },
-            CONSUMER_GROUP => Key::ConsumerGroup { group: from.str()?.into() },
-            CONSUMER_MEMBER => Key::ConsumerMember { group: from.str()?.into(), member: from.str()?.into() },
-            TARGET_ASSIGNMENT => {
-                Key::TargetAssignment { group: from.str()?.into(), member: from.str()?.into() }
+        let (kind, group) = (kind(&mut from)?, GroupId::from(from.str()?));
+        let decoded = match kind {
+            RecordKind::GroupMetadata => Key::GroupMetadata { group },
+            RecordKind::CommittedOffset => {
+                Key::CommittedOffset { group, topic: from.str()?.into(), partition: from.i32()? }
             }
-            CURRENT_ASSIGNMENT => {
-                Key::CurrentAssignment { group: from.str()?.into(), member: from.str()?.into() }
-            }
-            _ => return Ok(None),
+            RecordKind::ConsumerGroup => Key::ConsumerGroup { group },
+            RecordKind::ConsumerGroupMember => Key::ConsumerMember { group, member: from.str()?.into() },
+            RecordKind::TargetAssignment => Key::TargetAssignment { group, member: from.str()?.into() },
+            RecordKind::CurrentAssignment => Key::CurrentAssignment { group, member: from.str()?.into() },
         };
         from.end()?;
-        Ok(Some(decoded))
+        Ok(decoded)
+    }
+
+    /// The group of a key, which may be damaged after it.
+    ///
+    /// # Errors
+    /// If the key is damaged before the end of the group's id.
+    pub fn group(key: &[u8]) -> Result<GroupId, RecordError> {
+        let mut from = Reader(key);
+        kind(&mut from)?;
+        Ok(GroupId::from(from.str()?))
     }
 }
 
-impl GroupMetadata {
-    fn encode(&self) -> Bytes {
-        let mut out = BytesMut::new();
-        out.put_u8(VERSION);
-        out.put_u8(u8::from(self.awaits_assignment));
-        out.put_i32(self.generation.0);
-        out.put_i64(self.state_since_ms);
-        put_option(&mut out, self.protocol_type.as_deref());
-        put_option(&mut out, self.protocol.as_deref());
-        put_option(&mut out, self.leader.as_ref().map(MemberId::as_str));
-        put_length(&mut out, self.members.len());
-        for member in &self.members {
-            member.encode(&mut out);
-        }
-        out.freeze()
-    }
-
-    pub fn decode(value: &[u8]) -> Result<GroupMetadata, RecordError> {
-        let mut from = Reader(value);
-        from.version()?;
-        let mut metadata = GroupMetadata {
-            awaits_assignment: from.flag()?,
-            generation: GenerationId(i32::from_be_bytes(from.array()?)),
-            state_since_ms: i64::from_be_bytes(from.array()?),
-            protocol_type: from.option(Reader::str)?.map(Arc::from),
-            protocol: from.option(Reader::str)?.map(Arc::from),
-            leader: from.option(Reader::str)?.map(MemberId::from),
-            members: Vec::new(),
-        };
-        for _ in 0..from.u32()? {
-            metadata.members.push(MemberMetadata::decode(&mut from)?);
-        }
-        from.end()?;
-        Ok(metadata)
-    }
+fn kind(from: &mut Reader<'_>) -> Result<RecordKind, RecordError> {
+    RecordKind::of(&[from.u8()?]).ok_or(RecordError::Damaged("is of an unknown kind"))
 }
 
-impl MemberMetadata {
-    fn encode(&self, out: &mut BytesMut) {
-        put_string(out, self.member_id.as_str());
-        put_option(out, self.group_instance_id.as_ref().map(GroupInstanceId::as_str));
-        put_string(out, &self.client_id);
-        put_string(out, &self.client_host);
-        out.put_u32(self.rebalance_timeout_ms);
-        out.put_u32(self.session_timeout_ms);
-        put_length(out, self.protocols.len());
-        for protocol in &self.protocols {
-            put_string(out, &protocol.name);
-            put_bytes(out, &protocol.metadata);
-        }
-        put_bytes(out, &self.assignment);
-    }
-
-    fn decode(from: &mut Reader<'_>) -> Result<MemberMetadata, RecordError> {
-        let mut member = MemberMetadata {
-            member_id: from.str()?.into(),
-            group_instance_id: from.option(Reader::str)?.map(GroupInstanceId::from),
-            client_id: from.str()?.into(),
-            client_host: from.str()?.into(),
-            rebalance_timeout_ms: from.u32()?,
-            session_timeout_ms: from.u32()?,
-            protocols: Vec::new(),
-            assignment: Bytes::new(),
-        };
-        for _ in 0..from.u32()? {
-            let name = Arc::from(from.str()?);
-            let metadata = Bytes::copy_from_slice(from.bytes()?);
-            member.protocols.push(Protocol { name, metadata });
-        }
-        member.assignment = Bytes::copy_from_slice(from.bytes()?);
-        Ok(member)
-    }
+/// Bytes in the course of being written. The first length that is too long makes the whole fail.
+pub(super) struct Writer {
+    out: BytesMut,
+    too_long: Option<TooLong>,
 }
 
-fn encode_offset(offset: &CommittedOffset) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_u8(VERSION);
-    out.put_i64(offset.offset);
-    out.put_i32(offset.leader_epoch);
-    out.put_i64(offset.committed_at_ms);
-    match offset.expires_at_ms {
-        None => out.put_u8(0),
-        Some(at) => {
-            out.put_u8(1);
-            out.put_i64(at);
+impl Writer {
+    fn empty() -> Writer {
+        Writer { out: BytesMut::new(), too_long: None }
+    }
+
+    /// A value of the current format version.
+    pub(super) fn value() -> Writer {
+        let mut out = Writer::empty();
+        out.u8(VERSION);
+        out
+    }
+
+    pub(super) fn finish(self) -> Result<Bytes, TooLong> {
+        self.too_long.map_or(Ok(()), Err)?;
+        limits::check("the record", self.out.len(), MAX_RECORD_BYTES)?;
+        Ok(self.out.freeze())
+    }
+
+    pub(super) fn u8(&mut self, number: u8) {
+        self.out.put_u8(number);
+    }
+
+    pub(super) fn flag(&mut self, flag: bool) {
+        self.u8(u8::from(flag));
+    }
+
+    pub(super) fn u32(&mut self, number: u32) {
+        self.out.put_u32(number);
+    }
+
+    pub(super) fn i32(&mut self, number: i32) {
+        self.out.put_i32(number);
+    }
+
+    pub(super) fn u64(&mut self, number: u64) {
+        self.out.put_u64(number);
+    }
+
+    pub(super) fn i64(&mut self, number: i64) {
+        self.out.put_i64(number);
+    }
+
+    pub(super) fn uuid(&mut self, id: Uuid) {
+        self.out.put_slice(id.as_bytes());
+    }
+
+    pub(super) fn string(&mut self, text: &str) {
+        self.delimited("a string", text.as_bytes(), MAX_STRING_BYTES);
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.delimited("a byte string", bytes, MAX_BYTES);
+    }
+
+    pub(super) fn option_string(&mut self, text: Option<&str>) {
+        self.flag(text.is_some());
+        if let Some(text) = text {
+            self.string(text);
         }
     }
-    out.put_slice(offset.topic_id.as_bytes());
-    put_string(&mut out, &offset.metadata);
-    out.freeze()
-}
 
-pub fn decode_offset(value: &[u8]) -> Result<CommittedOffset, RecordError> {
-    let mut from = Reader(value);
-    from.version()?;
-    let offset = CommittedOffset {
-        offset: i64::from_be_bytes(from.array()?),
-        leader_epoch: i32::from_be_bytes(from.array()?),
-        committed_at_ms: i64::from_be_bytes(from.array()?),
-        expires_at_ms: from.option(|from| Ok(i64::from_be_bytes(from.array()?)))?,
-        topic_id: Uuid::from_bytes(from.array()?),
-        metadata: from.str()?.into(),
-    };
-    from.end()?;
-    Ok(offset)
-}
+    pub(super) fn list<T>(
+        &mut self,
+        items: impl ExactSizeIterator<Item = T>,
+        mut each: impl FnMut(&mut Writer, T),
+    ) {
+        self.length("a list", items.len(), MAX_ENTRIES);
+        for item in items {
+            each(self, item);
+        }
+    }
 
-fn put_member(out: &mut BytesMut, kind: u8, group: &GroupId, member: &MemberId) {
-    out.put_u8(kind);
-    put_string(out, group.as_str());
-    put_string(out, member.as_str());
-}
+    fn delimited(&mut self, what: &'static str, bytes: &[u8], limit: usize) {
+        self.length(what, bytes.len(), limit);
+        // Bytes that are too long are not worth copying.
+        if self.too_long.is_none() {
+            self.out.put_slice(bytes);
+        }
+    }
 
-/// Lengths come from requests, whose frames are far below 4 GiB. Should one not fit, the record would not decode.
-fn put_length(out: &mut BytesMut, length: usize) {
-    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-}
-
-fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
-    put_length(out, bytes.len());
-    out.put_slice(bytes);
-}
-
-fn put_string(out: &mut BytesMut, text: &str) {
-    put_bytes(out, text.as_bytes());
-}
-
-fn put_option(out: &mut BytesMut, text: Option<&str>) {
-    match text {
-        None => out.put_u8(0),
-        Some(text) => {
-            out.put_u8(1);
-            put_string(out, text);
+    fn length(&mut self, what: &'static str, length: usize, limit: usize) {
+        let checked = limits::check(what, length, limit);
+        match checked.and_then(|()| u32::try_from(length).map_err(|_| TooLong { what, length, limit })) {
+            Ok(length) => self.out.put_u32(length),
+            Err(too_long) => self.too_long = self.too_long.or(Some(too_long)),
         }
     }
 }
 
-/// What is left to read. Every length is checked against it before anything is allocated.
-struct Reader<'a>(&'a [u8]);
+/// The bytes that are left to read. Every length is checked against it before anything is allocated.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(RecordError::Damaged("ends early"))?;
         self.0 = rest;
         Ok(*head)
     }
 
-    fn u8(&mut self) -> Result<u8, RecordError> {
+    pub(super) fn u8(&mut self) -> Result<u8, RecordError> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    fn u32(&mut self) -> Result<u32, RecordError> {
+    pub(super) fn u32(&mut self) -> Result<u32, RecordError> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], RecordError> {
+    pub(super) fn i32(&mut self) -> Result<i32, RecordError> {
+        Ok(i32::from_be_bytes(self.array()?))
+    }
+
+    pub(super) fn i64(&mut self) -> Result<i64, RecordError> {
+        Ok(i64::from_be_bytes(self.array()?))
+    }
+
+    pub(super) fn uuid(&mut self) -> Result<Uuid, RecordError> {
+        Ok(Uuid::from_bytes(self.array()?))
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], RecordError> {
         let length = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
         let (head, rest) = self.0.split_at_checked(length).ok_or(RecordError::Damaged("ends early"))?;
         self.0 = rest;
         Ok(head)
     }
 
-    fn str(&mut self) -> Result<&'a str, RecordError> {
+    pub(super) fn str(&mut self) -> Result<&'a str, RecordError> {
         str::from_utf8(self.bytes()?).map_err(|_| RecordError::Damaged("holds text that is not UTF-8"))
     }
 
-    fn option<T>(
+    pub(super) fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, RecordError>,
     ) -> Result<Option<T>, RecordError> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    fn flag(&mut self) -> Result<bool, RecordError> {
+    pub(super) fn flag(&mut self) -> Result<bool, RecordError> {
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -385,14 +317,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn version(&mut self) -> Result<(), RecordError> {
+    pub(super) fn version(&mut self) -> Result<(), RecordError> {
         match self.u8()? {
             VERSION => Ok(()),
             newer => Err(RecordError::NewerVersion(newer)),
         }
     }
 
-    fn end(&self) -> Result<(), RecordError> {
+    pub(super) fn end(&self) -> Result<(), RecordError> {
         if self.0.is_empty() { Ok(()) } else { Err(RecordError::Damaged("has bytes left over")) }
     }
 }

@@ -9,18 +9,17 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    GenerationId, GroupConfig, GroupError, GroupId, GroupInstanceId, MemberId, Now, Outcome, Reply, Waiter,
-    classic::{
-        ClassicGroup, CommitIdentity, JoinReply, JoinRequest, JoinedGroup, LeavingMember, State, SyncReply,
-        SyncRequest,
-    },
+    Env, GenerationId, GroupConfig, GroupError, GroupId, GroupInstanceId, MemberId, Outcome, Reply,
+    classic::{ClassicGroup, State, records::GroupMetadata},
     consumer::ConsumerGroup,
     machine::{GroupMachine, Members},
-    member::Protocol,
-    offsets::OffsetCommit,
-    records::Key,
-    topics::{Env, MetadataImage, Topics},
+    offsets::{CommittedOffset, OffsetCommit},
+    reply::{JoinReply, JoinWaiter, JoinedGroup, SyncReply, SyncWaiter},
+    requests::{CommitIdentity, JoinRequest, LeavingMember, Protocol, SyncRequest},
+    topics::{MetadataImage, Topics},
 };
+use crate::record_kinds::RecordKind;
+use crate::state_machine::{Now, Record, StateMachine, Waiter};
 
 pub(crate) const SESSION_MS: u32 = 10_000;
 pub(crate) const REBALANCE_MS: u32 = 60_000;
@@ -80,8 +79,8 @@ pub(crate) struct Bench {
     pub(crate) stored: BTreeMap<Bytes, Bytes>,
     /// Records written so far.
     pub(crate) writes: usize,
-    pub(crate) joins: HashMap<Waiter, JoinReply>,
-    pub(crate) syncs: HashMap<Waiter, SyncReply>,
+    pub(crate) joins: HashMap<JoinWaiter, JoinReply>,
+    pub(crate) syncs: HashMap<SyncWaiter, SyncReply>,
     pub(crate) wake_at: Option<u64>,
     pub(crate) topics: Topics,
     waiters: u64,
@@ -120,6 +119,8 @@ impl Bench {
 
     /// Carries out what a step asks for, as the shell does.
     pub(crate) fn carry_out(&mut self, out: Outcome) {
+        assert_eq!(out.too_long, None);
+        let wrote = !out.records.is_empty();
         self.writes += out.records.len();
         for record in out.records {
             match record.value {
@@ -127,16 +128,56 @@ impl Bench {
                 None => drop(self.stored.remove(&record.key)),
             }
         }
-        for (waiter, reply) in out.replies {
-            let answered_twice = match reply {
-                Reply::Join(reply) => self.joins.insert(waiter, reply).is_some(),
-                Reply::Sync(reply) => self.syncs.insert(waiter, reply).is_some(),
+        for reply in out.replies {
+            let answered_before = match reply {
+                Reply::Join(waiter, reply) => self.joins.insert(waiter, reply).is_some(),
+                Reply::Sync(waiter, reply) => self.syncs.insert(waiter, reply).is_some(),
             };
-            assert!(!answered_twice, "{waiter:?} was answered twice");
+            assert!(!answered_before, "a request was answered twice");
         }
         if let Some(at) = out.wake_at {
             self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
         }
+        self.check_records(wrote);
+    }
+
+    /// The state is what a restart would build from the records written so far (ADR 5), after every step of every test.
+    fn check_records(&self, wrote: bool) {
+        assert_eq!(self.says(&self.machine), self.stored, "the state does not say what its records say");
+        if !wrote {
+            // What is stored is as it was after the step before.
+            return;
+        }
+        let restored = self.restored();
+        assert_eq!(self.says(&restored), self.stored, "the records do not come back as they were");
+        if let (Members::Consumer(now), Members::Consumer(then)) = (&self.machine.members, &restored.members)
+        {
+            assert_eq!(now.durable(), then.durable());
+        }
+    }
+
+    /// All records that the state of `machine` amounts to. The record of a classic group whose members are joining is that of
+    /// its last generation: who has joined so far is not stored, as in Kafka.
+    fn says(&self, machine: &GroupMachine) -> BTreeMap<Bytes, Bytes> {
+        let id = machine.id();
+        let of_offset = |(topic, partition, offset): (&Arc<str>, i32, &CommittedOffset)| {
+            offset.record(id, topic, partition).unwrap()
+        };
+        let mut records: Vec<Record> = machine.offsets().iter().map(of_offset).collect();
+        match &machine.members {
+            Members::Classic(group) if group.state() == State::PreparingRebalance => {
+                let is_last = |key: &[u8]| RecordKind::of(key) == Some(RecordKind::GroupMetadata);
+                let last = self.stored.iter().find(|(key, _)| is_last(key));
+                assert_eq!(last.is_some(), group.is_persisted());
+                if let Some((key, value)) = last {
+                    assert_eq!(GroupMetadata::decode(value).unwrap().generation, group.generation());
+                    records.push(Record { key: key.clone(), value: Some(value.clone()) });
+                }
+            }
+            Members::Classic(group) => records.extend(group.stored_record()),
+            Members::Consumer(group) => records.extend(group.stored_records()),
+        }
+        records.into_iter().map(|record| (record.key, record.value.unwrap())).collect()
     }
 
     pub(crate) fn step<T>(
@@ -211,10 +252,9 @@ impl Bench {
         let now = self.now();
         let mut machine = GroupMachine::new(GroupId::from("g"), now);
         for (key, value) in &self.stored {
-            let key = Key::decode(key).unwrap().unwrap();
             machine.replay(now, key, value, out).unwrap();
         }
-        machine.start(now, &self.config, out);
+        machine.start(Env { now, config: &self.config, topics: &self.topics }, out);
         machine
     }
 
@@ -223,9 +263,9 @@ impl Bench {
         Uuid::from_u128(self.uuids)
     }
 
-    pub(crate) fn waiter(&mut self) -> Waiter {
+    pub(crate) fn waiter<T>(&mut self) -> Waiter<T> {
         self.waiters += 1;
-        Waiter(self.waiters)
+        Waiter::new(self.waiters)
     }
 
     /// JoinGroup as the newest clients send it, offering `protocols` with empty metadata.
@@ -246,14 +286,14 @@ impl Bench {
         }
     }
 
-    pub(crate) fn send_join(&mut self, request: JoinRequest) -> Waiter {
+    pub(crate) fn send_join(&mut self, request: JoinRequest) -> JoinWaiter {
         let waiter = self.waiter();
         self.on_machine(|machine, env, out| machine.join(env, request, waiter, out));
         waiter
     }
 
     /// Gets an id (KIP-394) and joins with it, offering `range`.
-    pub(crate) fn join_new(&mut self) -> (MemberId, Waiter) {
+    pub(crate) fn join_new(&mut self) -> (MemberId, JoinWaiter) {
         let request = self.request("", None, &["range"]);
         let waiter = self.send_join(request);
         let reply = self.joins.remove(&waiter).unwrap();
@@ -264,16 +304,16 @@ impl Bench {
     }
 
     /// Joins again with what it joined before.
-    pub(crate) fn rejoin(&mut self, id: &MemberId) -> Waiter {
+    pub(crate) fn rejoin(&mut self, id: &MemberId) -> JoinWaiter {
         let request = self.request(id.as_str(), None, &["range"]);
         self.send_join(request)
     }
 
-    pub(crate) fn joined(&mut self, waiter: Waiter) -> JoinedGroup {
+    pub(crate) fn joined(&mut self, waiter: JoinWaiter) -> JoinedGroup {
         self.joins.remove(&waiter).expect("JoinGroup is answered").result.expect("joined")
     }
 
-    pub(crate) fn join_error(&mut self, waiter: Waiter) -> GroupError {
+    pub(crate) fn join_error(&mut self, waiter: JoinWaiter) -> GroupError {
         self.joins.remove(&waiter).expect("JoinGroup is answered").result.expect_err("refused")
     }
 
@@ -282,7 +322,7 @@ impl Bench {
         id: &MemberId,
         generation: i32,
         assignments: &[(&MemberId, &str)],
-    ) -> Waiter {
+    ) -> SyncWaiter {
         let request = SyncRequest {
             member_id: id.clone(),
             group_instance_id: None,
@@ -300,7 +340,7 @@ impl Bench {
     }
 
     /// The assignment that a SyncGroup was answered with.
-    pub(crate) fn assignment(&mut self, waiter: Waiter) -> Result<String, GroupError> {
+    pub(crate) fn assignment(&mut self, waiter: SyncWaiter) -> Result<String, GroupError> {
         let reply = self.syncs.remove(&waiter).expect("SyncGroup is answered");
         reply.map(|synced| String::from_utf8(synced.assignment.to_vec()).unwrap())
     }
@@ -318,7 +358,7 @@ impl Bench {
     /// A stable group of `count` dynamic members, the first of whom leads, each assigned its own number.
     pub(crate) fn stable(count: usize) -> (Bench, Vec<MemberId>) {
         let mut bench = Bench::new();
-        let waiting: Vec<(MemberId, Waiter)> = (0..count).map(|_| bench.join_new()).collect();
+        let waiting: Vec<(MemberId, JoinWaiter)> = (0..count).map(|_| bench.join_new()).collect();
         bench.pass(6_000);
         let ids: Vec<MemberId> = waiting.iter().map(|(id, _)| id.clone()).collect();
         let generation = waiting.iter().map(|(_, waiter)| bench.joined(*waiter).generation).max().unwrap().0;
@@ -332,7 +372,7 @@ impl Bench {
         let names: Vec<String> = (0..ids.len()).map(|number| number.to_string()).collect();
         let assignments: Vec<(&MemberId, &str)> = ids.iter().zip(names.iter().map(String::as_str)).collect();
         let leader = self.leader();
-        let waiters: Vec<Waiter> =
+        let waiters: Vec<SyncWaiter> =
             ids.iter().filter(|id| **id != leader).map(|id| self.send_sync(id, generation, &[])).collect();
         let last = self.send_sync(&leader, generation, &assignments);
         for waiter in waiters.into_iter().chain([last]) {

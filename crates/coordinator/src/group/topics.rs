@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{GroupConfig, Now};
+use super::config::GroupConfig;
+use crate::state_machine::Now;
 
 /// What a group may know of the topics; Kafka's `CoordinatorMetadataImage`.
 pub trait MetadataImage: Send + Sync {

@@ -147,8 +147,15 @@ fn every_command_of_a_burst_is_answered() {
     drop(sender);
     let answered = answers.iter().filter(Result::is_ok).count();
     assert_eq!(answered, 12_000);
-    assert_eq!(storage.coordinator_records().unwrap().len(), 12_000);
+    assert_eq!(coordinator_records(&storage, b"").len(), 12_000);
     storage.close().unwrap();
+}
+
+/// The coordinator records whose keys begin with `prefix`.
+fn coordinator_records(storage: &Storage, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut records = Vec::new();
+    storage.scan_coordinator(prefix, &mut |key, value| records.push((key.to_vec(), value.to_vec()))).unwrap();
+    records
 }
 
 #[test]
@@ -165,7 +172,9 @@ fn coordinator_records_are_replayed() {
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     let storage = open(killed.path());
-    assert_eq!(storage.coordinator_records().unwrap(), [("a".into(), "2".into()), ("b".into(), "4".into())]);
+    let owned = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    assert_eq!(coordinator_records(&storage, b""), [owned("a", "2"), owned("b", "4")]);
+    assert_eq!(coordinator_records(&storage, b"b"), [owned("b", "4")]);
     storage.close().unwrap();
 }
 

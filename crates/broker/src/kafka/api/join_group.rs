@@ -12,8 +12,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use codec::messages::join_group_response::JoinGroupResponseMember;
 use codec::messages::{JoinGroupRequest, JoinGroupResponse, StrBytes};
-use coordinator::group::classic::{JoinReply, JoinRequest, JoinedGroup};
-use coordinator::group::member::Protocol;
+use coordinator::group::reply::{JoinReply, JoinedGroup};
+use coordinator::group::requests::JoinRequest;
+use coordinator::group::requests::Protocol;
 use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
 use uuid::Uuid;
 

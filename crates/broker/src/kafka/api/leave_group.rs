@@ -9,7 +9,7 @@ use codec::ErrorCode;
 use codec::messages::leave_group_request::MemberIdentity;
 use codec::messages::leave_group_response::MemberResponse;
 use codec::messages::{LeaveGroupRequest, LeaveGroupResponse};
-use coordinator::group::classic::LeavingMember;
+use coordinator::group::requests::LeavingMember;
 use coordinator::group::{GroupError, GroupId, GroupInstanceId, MemberId};
 
 use crate::kafka::api::{Answer, Api, Reply};

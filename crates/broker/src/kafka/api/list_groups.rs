@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 use codec::messages::list_groups_response::ListedGroup;
 use codec::messages::{GroupId, ListGroupsRequest, ListGroupsResponse, StrBytes};
 
-use crate::group::service::GroupOverview;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::services::coordinator::group::GroupOverview;
 
 /// See the file's header.
 pub(crate) struct ListGroups;

@@ -15,15 +15,15 @@ use codec::ErrorCode;
 use codec::messages::offset_commit_request::OffsetCommitRequestPartition;
 use codec::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use codec::messages::{OffsetCommitRequest, OffsetCommitResponse};
-use coordinator::group::classic::CommitIdentity;
 use coordinator::group::offsets::OffsetCommit as Commit;
+use coordinator::group::requests::CommitIdentity;
 use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 use storage::Topic;
 
-use crate::group::service::CommitTerms;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
+use crate::services::coordinator::group::CommitTerms;
 
 /// See the file's header.
 pub(crate) struct OffsetCommit;

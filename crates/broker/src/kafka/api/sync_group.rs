@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codec::messages::{StrBytes, SyncGroupRequest, SyncGroupResponse};
-use coordinator::group::classic::{SyncRequest, SyncedMember};
+use coordinator::group::reply::SyncedMember;
+use coordinator::group::requests::SyncRequest;
 use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 
 use crate::kafka::api::{Answer, Api, Reply};

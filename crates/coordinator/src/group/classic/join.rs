@@ -7,73 +7,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use uuid::Uuid;
 
-use super::super::{
-    GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Now, Outcome, Reply, Waiter,
-    member::{Member, Protocol},
-};
+use super::super::reply::{JoinReply, JoinWaiter, JoinedGroup, JoinedMember};
+use super::super::requests::JoinRequest;
+use super::super::{GroupConfig, GroupError, MemberId, Outcome, Reply};
+use super::member::Member;
 use super::{ClassicGroup, JoinPhase, State, refuse_join, refuse_sync};
+use crate::state_machine::Now;
 
 /// Ids that one group keeps for clients which asked for one and have not come back. More are refused, so that asking for
 /// ids cannot fill the memory.
 const MAX_PENDING_MEMBERS: usize = 10_000;
-
-/// What a client says in JoinGroup, owned: nothing in here keeps the request's frame alive.
-#[derive(Clone, Debug)]
-pub struct JoinRequest {
-    /// [`MemberId::none`] for a client that has no id yet.
-    pub member_id: MemberId,
-    pub group_instance_id: Option<GroupInstanceId>,
-    pub client_id: Arc<str>,
-    pub client_host: Arc<str>,
-    pub session_timeout_ms: u32,
-    pub rebalance_timeout_ms: u32,
-    pub protocol_type: Arc<str>,
-    pub protocols: Vec<Protocol>,
-    /// Version 4 and later: a dynamic member must ask for its id first (KIP-394).
-    pub requires_known_member_id: bool,
-    /// Version 9 and later: a leader may be told to skip the assignment (KIP-814).
-    pub supports_skipping_assignment: bool,
-    /// Why the client joins, in its words (KIP-800); for the log only.
-    pub reason: Option<String>,
-    /// The random part of the id, should a new one be given out.
-    pub fresh: Uuid,
-}
-
-/// A member of the generation, as the leader is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinedMember {
-    pub member_id: MemberId,
-    pub group_instance_id: Option<GroupInstanceId>,
-    pub metadata: Bytes,
-}
-
-/// The generation that a member has joined.
-#[derive(Clone, Debug)]
-pub struct JoinedGroup {
-    pub generation: GenerationId,
-    pub protocol_type: Option<Arc<str>>,
-    pub protocol: Option<Arc<str>>,
-    pub leader: MemberId,
-    pub skip_assignment: bool,
-    /// All members for the leader, nobody for the others.
-    pub members: Vec<JoinedMember>,
-}
-
-/// The answer to JoinGroup.
-#[derive(Clone, Debug)]
-pub struct JoinReply {
-    /// The id that the member has, or is to use from now on.
-    pub member_id: MemberId,
-    pub result: Result<JoinedGroup, GroupError>,
-}
-
-impl JoinReply {
-    pub fn refused(member_id: MemberId, error: GroupError) -> JoinReply {
-        JoinReply { member_id, result: Err(error) }
-    }
-}
 
 impl ClassicGroup {
     /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
@@ -82,12 +26,12 @@ impl ClassicGroup {
         now: Now,
         config: &GroupConfig,
         request: JoinRequest,
-        waiter: Waiter,
+        waiter: JoinWaiter,
         out: &mut Outcome,
     ) {
         let refusal = self.join_or_refuse(now, config, request, waiter, out);
         if let Err(reply) = refusal {
-            out.replies.push((waiter, Reply::Join(reply)));
+            out.replies.push(Reply::Join(waiter, reply));
         }
     }
 
@@ -96,7 +40,7 @@ impl ClassicGroup {
         now: Now,
         config: &GroupConfig,
         request: JoinRequest,
-        waiter: Waiter,
+        waiter: JoinWaiter,
         out: &mut Outcome,
     ) -> Result<(), JoinReply> {
         let member_id = request.member_id.clone();
@@ -164,11 +108,10 @@ impl ClassicGroup {
         now: Now,
         config: &GroupConfig,
         request: JoinRequest,
-        waiter: Waiter,
+        waiter: JoinWaiter,
         out: &mut Outcome,
     ) -> Result<(), JoinReply> {
-        let prefix = request.group_instance_id.as_ref().map_or(&*request.client_id, GroupInstanceId::as_str);
-        let new_id = MemberId::from(format!("{prefix}-{}", request.fresh));
+        let new_id = request.new_member_id();
         if let Some(instance_id) = &request.group_instance_id {
             match self.static_members.get(instance_id).cloned() {
                 Some(old_id) => self.replace_static(now, config, &old_id, new_id, request, waiter, out),
@@ -196,7 +139,7 @@ impl ClassicGroup {
         config: &GroupConfig,
         id: MemberId,
         request: JoinRequest,
-        waiter: Waiter,
+        waiter: JoinWaiter,
         out: &mut Outcome,
     ) {
         let mut member = Member {
@@ -231,7 +174,7 @@ impl ClassicGroup {
         now: Now,
         config: &GroupConfig,
         request: JoinRequest,
-        waiter: Waiter,
+        waiter: JoinWaiter,
         out: &mut Outcome,
     ) {
         let id = request.member_id.clone();
@@ -246,7 +189,7 @@ impl ClassicGroup {
         };
         if repeats_itself {
             let joined = self.joined_group(&id);
-            out.replies.push((waiter, Reply::Join(JoinReply { member_id: id, result: Ok(joined) })));
+            out.replies.push(Reply::Join(waiter, JoinReply { member_id: id, result: Ok(joined) }));
             return;
         }
         let reason = format!("member {id} joins again; client reason: {}", reason(request.reason.as_deref()));
@@ -255,7 +198,7 @@ impl ClassicGroup {
     }
 
     /// Takes over what a member says now, and lets its JoinGroup wait.
-    fn update_member(&mut self, id: &MemberId, request: JoinRequest, waiter: Waiter, out: &mut Outcome) {
+    fn update_member(&mut self, id: &MemberId, request: JoinRequest, waiter: JoinWaiter, out: &mut Outcome) {
         let Some(member) = self.members.get_mut(id) else { return };
         // A client that gave up on its first JoinGroup sends another: the first one must not wait for ever.
         refuse_join(member, id.clone(), GroupError::RebalanceInProgress, out);
@@ -274,7 +217,7 @@ impl ClassicGroup {
         old_id: &MemberId,
         new_id: MemberId,
         request: JoinRequest,
-        waiter: Waiter,
+        waiter: JoinWaiter,
         out: &mut Outcome,
     ) {
         let old_leader = self.leader.clone().unwrap_or_else(MemberId::none);
@@ -303,8 +246,8 @@ impl ClassicGroup {
                 if let Some(member) = self.members.get_mut(&new_id) {
                     member.awaiting_join = None;
                 }
-                out.replies.push((waiter, Reply::Join(JoinReply { member_id: new_id, result: Ok(joined) })));
-                out.records.push(self.record());
+                out.replies.push(Reply::Join(waiter, JoinReply { member_id: new_id, result: Ok(joined) }));
+                out.write(self.record());
                 self.persisted = true;
             }
             // In CompletingRebalance too: the leader may be assigning to the old id at this moment.

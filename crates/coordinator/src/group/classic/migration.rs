@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    GenerationId, GroupConfig, GroupError, GroupId, Now, Outcome, consumer_protocol, member::Member,
-};
+use super::super::{GenerationId, GroupConfig, GroupError, GroupId, Outcome, consumer_protocol};
+use super::member::Member;
 use super::{ClassicGroup, refuse_join, refuse_sync};
+use crate::state_machine::Now;
 
 impl ClassicGroup {
     /// An empty group that goes on counting where another kind of group has stopped.
@@ -49,7 +49,7 @@ impl ClassicGroup {
         self.transition(super::State::Stable, now);
         self.protocol = self.select_protocol();
         self.prepare_rebalance(now, config, "the group was downgraded", out);
-        out.records.push(self.record());
+        out.write(self.record());
         self.persisted = true;
     }
 }

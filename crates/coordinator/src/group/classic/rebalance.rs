@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::{GroupConfig, GroupError, MemberId, Now, Outcome, Reply, member::Member};
-use super::{ClassicGroup, JoinPhase, JoinReply, State, refuse_sync};
+use super::super::reply::JoinReply;
+use super::super::{GroupConfig, GroupError, MemberId, Outcome, Reply};
+use super::member::Member;
+use super::{ClassicGroup, JoinPhase, State, refuse_sync};
+use crate::state_machine::Now;
 
 /// Members may ask for a rebalance timeout of zero; a phase that has to be repeated must not spin.
 const MIN_RETRY_MS: u32 = 100;
@@ -118,7 +121,7 @@ impl ClassicGroup {
         if self.members.is_empty() {
             tracing::info!(group = %self.id, generation = %self.generation, "the group is empty");
             self.transition(State::Empty, now);
-            out.records.push(self.record());
+            out.write(self.record());
             self.persisted = true;
         } else {
             self.begin_generation(now, out);
@@ -153,14 +156,14 @@ impl ClassicGroup {
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
         }
-        out.records.push(self.record());
+        out.write(self.record());
         self.persisted = true;
         let ids: Vec<MemberId> = self.members.keys().cloned().collect();
         for id in ids {
             let joined = self.joined_group(&id);
             let Some(member) = self.members.get_mut(&id) else { continue };
             if let Some(waiter) = member.awaiting_join.take() {
-                out.replies.push((waiter, Reply::Join(JoinReply { member_id: id, result: Ok(joined) })));
+                out.replies.push(Reply::Join(waiter, JoinReply { member_id: id, result: Ok(joined) }));
             }
             member.restart_session(now, out);
             member.is_new = false;

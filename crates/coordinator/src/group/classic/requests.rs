@@ -1,29 +1,10 @@
 //! The requests that are answered at once: Heartbeat, LeaveGroup, and who may commit offsets.
 
-use super::super::{GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Now, Outcome};
+use super::super::reply::LeaveReply;
+use super::super::requests::{CommitIdentity, LeavingMember};
+use super::super::{GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Outcome};
 use super::{ClassicGroup, State};
-
-/// Who commits offsets, as the request says.
-#[derive(Clone, Debug)]
-pub struct CommitIdentity {
-    /// [`MemberId::none`] together with [`GenerationId::NONE`]: not a member, such as an admin tool or `assign()`.
-    pub member_id: MemberId,
-    pub group_instance_id: Option<GroupInstanceId>,
-    pub generation: GenerationId,
-}
-
-/// One of the members that a LeaveGroup names.
-#[derive(Clone, Debug)]
-pub struct LeavingMember {
-    /// [`MemberId::none`] with an instance id: removed by an administrator.
-    pub member_id: MemberId,
-    pub group_instance_id: Option<GroupInstanceId>,
-    /// Why, in the client's words (KIP-800); for the log only.
-    pub reason: Option<String>,
-}
-
-/// The result for each member of a LeaveGroup, in the order of the request.
-pub type LeaveReply = Vec<Result<(), GroupError>>;
+use crate::state_machine::Now;
 
 impl ClassicGroup {
     /// Handles Heartbeat (`classicGroupHeartbeat`): the member is alive, and learns of a rebalance.

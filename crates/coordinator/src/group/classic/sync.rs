@@ -6,38 +6,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::super::{GenerationId, GroupError, GroupInstanceId, MemberId, Now, Outcome, Reply, Waiter};
+use super::super::reply::{SyncWaiter, SyncedMember};
+use super::super::requests::SyncRequest;
+use super::super::{GroupError, MemberId, Outcome, Reply};
 use super::{ClassicGroup, State, refuse_sync};
-
-/// What a member says in SyncGroup.
-#[derive(Clone, Debug)]
-pub struct SyncRequest {
-    pub member_id: MemberId,
-    pub group_instance_id: Option<GroupInstanceId>,
-    pub generation: GenerationId,
-    /// Version 5 and later: checked against the group's when given (KIP-559).
-    pub protocol_type: Option<Arc<str>>,
-    pub protocol: Option<Arc<str>>,
-    /// From the leader; others send none.
-    pub assignments: HashMap<MemberId, Bytes>,
-}
-
-/// A member's own assignment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncedMember {
-    pub protocol_type: Option<Arc<str>>,
-    pub protocol: Option<Arc<str>>,
-    pub assignment: Bytes,
-}
-
-/// The answer to SyncGroup.
-pub type SyncReply = Result<SyncedMember, GroupError>;
+use crate::state_machine::Now;
 
 impl ClassicGroup {
     /// Handles SyncGroup. The answer to `waiter` comes with this outcome or a later one.
-    pub fn sync(&mut self, now: Now, request: SyncRequest, waiter: Waiter, out: &mut Outcome) {
+    pub fn sync(&mut self, now: Now, request: SyncRequest, waiter: SyncWaiter, out: &mut Outcome) {
         if let Err(error) = self.validate_sync(&request) {
-            out.replies.push((waiter, Reply::Sync(Err(error))));
+            out.replies.push(Reply::Sync(waiter, Err(error)));
             return;
         }
         let id = request.member_id;
@@ -45,7 +24,7 @@ impl ClassicGroup {
         member.pending_sync = false;
         if self.state == State::Stable {
             let synced = self.synced_member(&id);
-            out.replies.push((waiter, Reply::Sync(Ok(synced))));
+            out.replies.push(Reply::Sync(waiter, Ok(synced)));
         } else {
             // As with JoinGroup: of two waiting requests of one member only the later counts.
             refuse_sync(member, GroupError::RebalanceInProgress, out);
@@ -84,7 +63,7 @@ impl ClassicGroup {
         for member in self.members.values_mut() {
             member.assignment = assignments.remove(&member.id).unwrap_or_default();
         }
-        out.records.push(self.record());
+        out.write(self.record());
         self.persisted = true;
         tracing::info!(group = %self.id, generation = %self.generation, members = self.members.len(), "stable");
         let waiting: Vec<MemberId> = self
@@ -97,7 +76,7 @@ impl ClassicGroup {
             let synced = self.synced_member(&id);
             let Some(member) = self.members.get_mut(&id) else { continue };
             if let Some(waiter) = member.awaiting_sync.take() {
-                out.replies.push((waiter, Reply::Sync(Ok(synced))));
+                out.replies.push(Reply::Sync(waiter, Ok(synced)));
             }
             // A session that ran out while the member waited has no deadline any more.
             member.restart_session(now, out);

@@ -1,12 +1,19 @@
 //! The classic protocol, case by case. Whole histories are in `group/history_tests.rs`.
 
 use super::super::GroupConfig;
+use super::super::requests::{JoinRequest, SyncRequest};
 use super::super::testing::{Bench, REBALANCE_MS, SESSION_MS, protocol};
 use super::*;
+use crate::state_machine::Record;
 
 mod static_members;
 
 impl ClassicGroup {
+    /// The record that a restart must find, in any state but PreparingRebalance.
+    pub(crate) fn stored_record(&self) -> Option<Record> {
+        (self.persisted && self.state != State::Dead).then(|| self.record().unwrap())
+    }
+
     /// None of an empty group.
     pub(crate) fn leader(&self) -> MemberId {
         self.leader.clone().unwrap_or_else(MemberId::none)

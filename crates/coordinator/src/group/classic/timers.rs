@@ -1,7 +1,8 @@
 //! What happens when time passes: sessions end, joining phases end, members that do not sync are removed.
 
-use super::super::{GroupConfig, MemberId, Now, Outcome};
+use super::super::{GroupConfig, MemberId, Outcome};
 use super::{ClassicGroup, JoinPhase, State};
+use crate::state_machine::Now;
 
 impl ClassicGroup {
     /// Acts on every deadline that has passed, and asks to be woken at the next one. To be called at

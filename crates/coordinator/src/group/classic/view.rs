@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 
-use super::super::{
-    GroupError, GroupInstanceId, MemberId, Now, Outcome, consumer_protocol,
-    member::Member,
-    records::{GroupMetadata, MemberMetadata, Record},
-};
+use super::super::offsets::Retention;
+use super::super::{GroupError, GroupInstanceId, MemberId, Outcome, consumer_protocol};
+use super::member::Member;
+use super::records::{GroupMetadata, MemberMetadata};
 use super::{ClassicGroup, JoinPhase, State};
+use crate::state_machine::{Now, Record, TooLong};
 
 /// A group as DescribeGroups shows it.
 #[derive(Clone, Debug)]
@@ -83,8 +83,23 @@ impl ClassicGroup {
         }
     }
 
+    /// The rule by which offsets expire now (`ClassicGroup.offsetExpirationCondition`). `None`: nothing may expire.
+    pub(in crate::group) fn retention(&self, retention_ms: u64) -> Option<Retention> {
+        let rule = |empty_since_ms, subscribed| Some(Retention { retention_ms, empty_since_ms, subscribed });
+        match (&self.protocol_type, self.state) {
+            (_, State::Dead) => None,
+            // Only a store of offsets: each counts for itself.
+            (None, _) => rule(None, BTreeSet::new()),
+            (Some(_), State::Empty) => rule(Some(self.state_since_ms), BTreeSet::new()),
+            (Some(kind), State::Stable) if &**kind == consumer_protocol::PROTOCOL_TYPE => {
+                rule(None, self.subscribed_topics()?)
+            }
+            (Some(_), State::PreparingRebalance | State::CompletingRebalance | State::Stable) => None,
+        }
+    }
+
     /// The record of the group as it is now.
-    pub(super) fn record(&self) -> Record {
+    pub(super) fn record(&self) -> Result<Record, TooLong> {
         let member = |member: &Member| MemberMetadata {
             member_id: member.id.clone(),
             group_instance_id: member.group_instance_id.clone(),

@@ -10,12 +10,11 @@ use std::{
 };
 
 use super::super::{
-    Env, GenerationId, GroupError, GroupInstanceId, MemberId, Outcome, Reply, Waiter,
+    Env, GenerationId, GroupError, GroupInstanceId, MemberId, Outcome, Reply,
     assignor::TopicPartitions,
-    classic::{
-        JoinReply, JoinRequest, JoinedGroup, LeaveReply, LeavingMember, SyncReply, SyncRequest, SyncedMember,
-    },
     consumer_protocol,
+    reply::{JoinReply, JoinWaiter, JoinedGroup, LeaveReply, SyncReply, SyncWaiter, SyncedMember},
+    requests::{JoinRequest, LeavingMember, SyncRequest},
 };
 use super::heartbeat::without_epochs;
 use super::member::{ClassicMember, ConsumerMember, MemberState, Subscription, wake};
@@ -23,9 +22,15 @@ use super::{ConsumerGroup, member};
 
 impl ConsumerGroup {
     /// Handles JoinGroup. The answer does not wait.
-    pub fn classic_join(&mut self, env: Env<'_>, request: JoinRequest, waiter: Waiter, out: &mut Outcome) {
+    pub fn classic_join(
+        &mut self,
+        env: Env<'_>,
+        request: JoinRequest,
+        waiter: JoinWaiter,
+        out: &mut Outcome,
+    ) {
         let reply = self.classic_join_or_refuse(env, request, out).unwrap_or_else(|refusal| refusal);
-        out.replies.push((waiter, Reply::Join(reply)));
+        out.replies.push(Reply::Join(waiter, reply));
     }
 
     fn classic_join_or_refuse(
@@ -100,8 +105,7 @@ impl ConsumerGroup {
     /// The id under which a client may join. An id of its own is welcome, for it may come from before the migration.
     fn classic_place(&mut self, request: &JoinRequest) -> Result<MemberId, JoinReply> {
         let asked = &request.member_id;
-        let prefix = request.group_instance_id.as_ref().map_or(&*request.client_id, GroupInstanceId::as_str);
-        let new_id = MemberId::from(format!("{prefix}-{}", request.fresh));
+        let new_id = request.new_member_id();
         let Some(instance_id) = &request.group_instance_id else {
             if !asked.is_none() {
                 return Ok(asked.clone());
@@ -148,9 +152,15 @@ impl ConsumerGroup {
     }
 
     /// Handles SyncGroup. The answer does not wait.
-    pub fn classic_sync(&mut self, env: Env<'_>, request: &SyncRequest, waiter: Waiter, out: &mut Outcome) {
+    pub fn classic_sync(
+        &mut self,
+        env: Env<'_>,
+        request: &SyncRequest,
+        waiter: SyncWaiter,
+        out: &mut Outcome,
+    ) {
         let reply = self.classic_sync_or_refuse(env, request, out);
-        out.replies.push((waiter, Reply::Sync(reply)));
+        out.replies.push(Reply::Sync(waiter, reply));
     }
 
     fn classic_sync_or_refuse(

@@ -13,6 +13,8 @@ use super::super::{
 use super::member::{ConsumerMember, Current, MemberState, Subscription};
 use super::reconcile::Reconciler;
 use super::{ConsumerGroup, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, subscription};
+use crate::limits::{MAX_ENTRIES, check, check_string};
+use crate::state_machine::TooLong;
 
 /// What a member says. `None` is what did not change since it said it last.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +92,20 @@ impl HeartbeatRequest {
                 GroupError::UnsupportedAssignor,
                 format!("ServerAssignor {name} is not supported. Supported assignors: {}.", names.join(", ")),
             ));
+        }
+        Ok(())
+    }
+
+    /// Checks that a record can hold the member.
+    pub(in crate::group) fn check_lengths(&self) -> Result<(), TooLong> {
+        check_string("the member id", self.member_id.as_str())?;
+        check_string("the instance id", self.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str))?;
+        check_string("the client id", &self.client_id)?;
+        check_string("the rack id", self.rack_id.as_deref().unwrap_or(""))?;
+        check_string("the regular expression", self.topic_regex.as_deref().unwrap_or(""))?;
+        if let Some(names) = &self.topic_names {
+            check("the list of topics", names.len(), MAX_ENTRIES)?;
+            names.iter().try_for_each(|name| check_string("the name of a topic", name))?;
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
+use super::super::{GroupInstanceId, MemberId, Outcome, requests::Protocol};
+use crate::state_machine::Now;
 use uuid::Uuid;
-
-use super::super::{GroupInstanceId, MemberId, Now, Outcome, member::Protocol};
 
 /// Partitions by topic id, each with the member epoch in which it was assigned (KIP-1251).
 pub type EpochPartitions = BTreeMap<Uuid, BTreeMap<i32, i32>>;

@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::super::{Env, MemberId, Outcome, assignor::TopicPartitions, consumer_protocol, member::Member};
+use super::super::{
+    Env, MemberId, Outcome, assignor::TopicPartitions, classic::member::Member, consumer_protocol,
+};
 use super::classic_members::ids;
 use super::heartbeat::without_epochs;
 use super::member::{ClassicMember, ConsumerMember, Current, EpochPartitions, Subscription};

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::super::{GroupError, MemberId, classic::CommitIdentity};
-use super::{ConsumerGroup, ConsumerMember};
+use super::super::{Env, GroupError, MemberId, offsets::Retention, requests::CommitIdentity};
+use super::{ConsumerGroup, ConsumerMember, ConsumerState};
 
 /// By what each partition of a commit is to be judged.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,19 @@ impl CommitRule<'_> {
 }
 
 impl ConsumerGroup {
+    /// The rule by which offsets expire now: nothing of what members subscribe to; otherwise from the commit on, and for an
+    /// empty group not before it is empty. Kafka counts from the commit there too, so that a group which read an idle
+    /// topic until a moment ago loses its place; KIP-211 was made to end that. `None`: nothing may expire.
+    pub(crate) fn retention(&mut self, env: Env<'_>) -> Option<Retention> {
+        let empty_since_ms = match self.state() {
+            ConsumerState::Dead => return None,
+            ConsumerState::Empty => Some(self.empty_since_ms()),
+            ConsumerState::Assigning | ConsumerState::Reconciling | ConsumerState::Stable => None,
+        };
+        let subscribed = self.all_subscribed_names(env).iter().map(ToString::to_string).collect();
+        Some(Retention { retention_ms: env.config.offsets_retention_ms, empty_since_ms, subscribed })
+    }
+
     /// Whether offsets may be committed under this identity. `knows_member_epochs`: OffsetCommit 9 and later.
     pub fn validate_offset_commit(
         &self,

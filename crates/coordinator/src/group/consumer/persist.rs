@@ -5,12 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{
-    MemberId, Outcome,
-    assignor::TopicPartitions,
-    records::{ConsumerGroupEpochs, Key, Record, RecordError},
-};
+use super::super::{MemberId, Outcome, assignor::TopicPartitions, records::Key};
+use super::records::ConsumerGroupEpochs;
 use super::{ConsumerGroup, Current, Subscription};
+use crate::state_machine::{Record, RecordError};
 
 /// What has changed since the last records were written.
 #[derive(Debug, Default)]
@@ -55,32 +53,28 @@ impl ConsumerGroup {
                 metadata_hash: self.metadata_hash,
                 empty_since_ms: self.empty_since_ms,
             };
-            out.records.push(Record::consumer_group(&self.id, &epochs));
+            out.write(Record::consumer_group(&self.id, &epochs));
         }
         for id in &dirty.removed {
-            out.records.extend(self.tombstones(id));
+            self.write_tombstones(id, out);
         }
-        for id in &dirty.members {
-            let member = self.members.get(id);
-            out.records.extend(member.map(|it| Record::consumer_member(&self.id, id, &it.subscription)));
+        // A member that was marked and then removed in the same step has its tombstones only.
+        for (id, member) in dirty.members.iter().filter_map(|id| Some((id, self.members.get(id)?))) {
+            out.write(Record::consumer_member(&self.id, id, &member.subscription));
         }
-        for id in &dirty.targets {
-            let target = self.target.get(id);
-            out.records.extend(target.map(|target| Record::target_assignment(&self.id, id, target)));
+        for (id, target) in dirty.targets.iter().filter_map(|id| Some((id, self.target.get(id)?))) {
+            out.write(Record::target_assignment(&self.id, id, target));
         }
-        for id in &dirty.currents {
-            let member = self.members.get(id);
-            out.records.extend(member.map(|it| Record::current_assignment(&self.id, id, &it.current)));
+        for (id, member) in dirty.currents.iter().filter_map(|id| Some((id, self.members.get(id)?))) {
+            out.write(Record::current_assignment(&self.id, id, &member.current));
         }
     }
 
-    fn tombstones(&self, id: &MemberId) -> [Record; 3] {
+    fn write_tombstones(&self, id: &MemberId, out: &mut Outcome) {
         let (group, member) = (self.id.clone(), id.clone());
-        [
-            Record::tombstone(&Key::ConsumerMember { group: group.clone(), member: member.clone() }),
-            Record::tombstone(&Key::TargetAssignment { group: group.clone(), member: member.clone() }),
-            Record::tombstone(&Key::CurrentAssignment { group, member }),
-        ]
+        out.write(Record::tombstone(&Key::ConsumerMember { group: group.clone(), member: member.clone() }));
+        out.write(Record::tombstone(&Key::TargetAssignment { group: group.clone(), member: member.clone() }));
+        out.write(Record::tombstone(&Key::CurrentAssignment { group, member }));
     }
 
     /// Marks everything, for a group that has just been made from another kind.
@@ -95,9 +89,9 @@ impl ConsumerGroup {
     pub fn bury(&mut self, out: &mut Outcome) {
         self.flush(out);
         for id in self.members.keys() {
-            out.records.extend(self.tombstones(id));
+            self.write_tombstones(id, out);
         }
-        out.records.push(Record::tombstone(&Key::ConsumerGroup { group: self.id.clone() }));
+        out.write(Record::tombstone(&Key::ConsumerGroup { group: self.id.clone() }));
         self.members.clear();
         self.target.clear();
         self.static_members.clear();

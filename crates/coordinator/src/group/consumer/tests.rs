@@ -3,18 +3,37 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::super::{
-    ConsumerGroupConfig, GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Refused,
+    ConsumerGroupConfig, GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Outcome, Refused,
     assignor::TopicPartitions,
-    classic::{CommitIdentity, LeavingMember, SyncRequest},
     machine::Members,
+    requests::{CommitIdentity, LeavingMember, SyncRequest},
     testing::{Bench, commit, protocol},
 };
 use super::*;
+use crate::state_machine::{Record, StateMachine};
 
 const SESSION_MS: u64 = 45_000;
 const REBALANCE_MS: u32 = 20_000;
 
 impl ConsumerGroup {
+    /// The records that a restart must find.
+    pub(crate) fn stored_records(&self) -> Vec<Record> {
+        let mut out = Outcome::default();
+        if !self.is_dead {
+            let mut all = ConsumerGroup {
+                target: self.target.clone(),
+                members: self.members.clone(),
+                ..ConsumerGroup::new(self.id.clone(), Now { monotonic_ms: 0, unix_ms: self.empty_since_ms })
+            };
+            (all.epoch, all.assignment_epoch, all.metadata_hash) =
+                (self.epoch, self.assignment_epoch, self.metadata_hash);
+            all.mark_all();
+            all.flush(&mut out);
+        }
+        assert_eq!(out.too_long, None);
+        out.records
+    }
+
     /// All of the group that a restart has to bring back.
     pub(crate) fn durable(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let members = self.members.iter();

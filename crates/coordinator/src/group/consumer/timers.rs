@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Env, GroupConfig, MemberId, Now, Outcome};
+use super::super::{Env, GroupConfig, MemberId, Outcome};
 use super::ConsumerGroup;
 use super::member::ConsumerMember;
+use crate::state_machine::Now;
 
 impl ConsumerGroup {
     /// Acts on every deadline that has passed, and asks to be woken at the next one.

@@ -1,13 +1,14 @@
 //! Committed offsets: who may commit, what is kept, when it goes.
 
 use super::super::{
-    GenerationId, MemberId,
+    GenerationId, GroupConfig, MemberId,
     classic::State,
     consumer_protocol,
-    member::Protocol,
+    requests::Protocol,
     testing::{Bench, commit},
 };
 use super::*;
+use crate::limits::MAX_STRING_BYTES;
 
 fn nobody() -> CommitIdentity {
     CommitIdentity { member_id: MemberId::none(), group_instance_id: None, generation: GenerationId::NONE }
@@ -224,4 +225,39 @@ fn a_group_is_vacant_only_while_nothing_would_be_lost() {
     assert!(bench.machine.is_forgettable());
     bench.commit_as(&nobody(), None, vec![commit("t", 0, 1)]).unwrap();
     assert!(!bench.machine.is_forgettable());
+}
+
+#[test]
+fn a_client_id_that_no_record_can_hold_is_refused_before_anything_changes() {
+    let mut bench = Bench::new();
+    let mut request = bench.request("", None, &["range"]);
+    request.client_id = "c".repeat(MAX_STRING_BYTES).into();
+    let waiter = bench.send_join(request);
+    assert_eq!(bench.join_error(waiter), GroupError::InvalidRequest, "the member id would be too long");
+    let mut request = bench.request("", None, &["range"]);
+    request.protocols[0].metadata = vec![0; MAX_BYTES + 1].into();
+    let waiter = bench.send_join(request);
+    assert_eq!(bench.join_error(waiter), GroupError::InvalidRequest);
+    assert!(bench.machine.is_forgettable());
+}
+
+#[test]
+fn an_assignment_that_no_record_can_hold_is_refused_and_the_group_goes_on() {
+    let (mut bench, ids) = Bench::stable(1);
+    let rejoin = bench.rejoin(&ids[0]);
+    assert_eq!(bench.joined(rejoin).generation, GenerationId(2));
+    let huge = "x".repeat(MAX_BYTES + 1);
+    let sync = bench.send_sync(&ids[0], 2, &[(&ids[0], &huge)]);
+    assert_eq!(bench.assignment(sync), Err(GroupError::InvalidRequest));
+    let sync = bench.send_sync(&ids[0], 2, &[(&ids[0], "0")]);
+    assert_eq!(bench.assignment(sync), Ok("0".to_owned()));
+}
+
+#[test]
+fn a_note_that_no_record_can_hold_costs_its_partition_alone() {
+    let config = GroupConfig { offset_metadata_max_bytes: usize::MAX, ..GroupConfig::default() };
+    let mut bench = Bench::with(config);
+    let noted = OffsetCommit { metadata: "n".repeat(MAX_BYTES + 1).into(), ..commit("t", 0, 5) };
+    let results = bench.commit_as(&nobody(), None, vec![noted, commit("t", 1, 5)]);
+    assert_eq!(results, Ok(vec![Err(GroupError::OffsetMetadataTooLarge), Ok(())]));
 }

@@ -1,5 +1,6 @@
 //! Static members (KIP-345) and their way back into a stable group (KIP-814).
 
+use super::super::super::requests::{JoinRequest, LeavingMember};
 use super::super::super::testing::{Bench, SESSION_MS};
 use super::super::*;
 

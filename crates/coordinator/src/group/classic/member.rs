@@ -4,14 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{GroupInstanceId, MemberId, Outcome, Waiter, outcome::Now};
-
-/// One protocol (an assignor, for consumers) that a member offers, with what it wants the leader to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Protocol {
-    pub name: Arc<str>,
-    pub metadata: Bytes,
-}
+use super::super::reply::{JoinWaiter, SyncWaiter};
+use super::super::requests::Protocol;
+use super::super::{GroupInstanceId, MemberId, Outcome};
+use crate::state_machine::Now;
 
 /// A member of a classic group. The first part is persisted, the second lives in memory only.
 #[derive(Clone, Debug)]
@@ -29,8 +25,8 @@ pub struct Member {
 
     /// In its first JoinGroup: it does not know its id yet and cannot send heartbeats.
     pub is_new: bool,
-    pub awaiting_join: Option<Waiter>,
-    pub awaiting_sync: Option<Waiter>,
+    pub awaiting_join: Option<JoinWaiter>,
+    pub awaiting_sync: Option<SyncWaiter>,
     /// Has been told the current generation but has not sent SyncGroup for it.
     pub pending_sync: bool,
     /// When the member is given up. `None` while an unanswered request of its own keeps it alive.

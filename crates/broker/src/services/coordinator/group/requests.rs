@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use coordinator::group::{
-    GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Refused, Reply,
-    classic::{
-        CommitIdentity, GroupDescription, JoinReply, JoinRequest, LeaveReply, LeavingMember, SyncReply,
-        SyncRequest,
-    },
+    GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Refused,
+    classic::GroupDescription,
     consumer::{ConsumerGroupDescription, HeartbeatReply, HeartbeatRequest},
     consumer_protocol,
     machine::{GroupMachine, Members, not_a_consumer_group},
     offsets::{CommittedOffset, OffsetCommit, Offsets},
+    reply::{JoinReply, LeaveReply, SyncReply},
+    requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
 };
-use tokio::sync::oneshot;
+use coordinator::state_machine::StateMachine;
 
-use super::{GroupService, hosted::Hosted};
+use super::super::log::WriteFailed;
+use super::super::shell::{Missing, NoReply};
+use super::GroupService;
 use crate::telemetry::metrics::{GroupOffset, GroupSnapshot};
 
 /// A group in a list of groups.
@@ -44,51 +45,43 @@ impl GroupService {
     /// JoinGroup: waits until the group's next generation begins.
     pub(crate) async fn join(&self, group_id: &GroupId, request: JoinRequest) -> JoinReply {
         let member_id = request.member_id.clone();
-        if group_id.as_str().is_empty() {
-            return JoinReply::refused(member_id, GroupError::InvalidGroupId);
-        }
+        let joined = self.join_or_refuse(group_id, request).await;
+        joined.unwrap_or_else(|error| JoinReply::refused(member_id, error))
+    }
+
+    async fn join_or_refuse(
+        &self,
+        group_id: &GroupId,
+        request: JoinRequest,
+    ) -> Result<JoinReply, GroupError> {
+        not_empty(group_id)?;
         // Whether there is such a group or not, as Kafka's `GroupCoordinatorService.joinGroup`.
-        if !self.config.allows_session_of(request.session_timeout_ms) {
-            return JoinReply::refused(member_id, GroupError::InvalidSessionTimeout);
+        if !self.shell.kind().config.allows_session_of(request.session_timeout_ms) {
+            return Err(GroupError::InvalidSessionTimeout);
         }
-        let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
-        // Who has an id already was in a group that is gone, and must start over.
-        let stepped = self.step(group_id, member_id.is_none(), |slot, env, out| {
-            slot.answers.insert(waiter, sender);
-            slot.machine.join(env, request, waiter, out);
-        });
-        if stepped.is_none() {
-            return JoinReply::refused(member_id, GroupError::UnknownMemberId);
-        }
-        match self.answered(answer).await {
-            Ok(Reply::Join(reply)) => reply,
-            Ok(Reply::Sync(_)) => JoinReply::refused(member_id, GroupError::CoordinatorNotAvailable),
-            Err(error) => JoinReply::refused(member_id, error),
-        }
+        // A client that has an id already was in a group that is gone, and must start over.
+        let create = request.member_id.is_none();
+        let reply = self.shell.step_and_wait(
+            group_id,
+            create,
+            |waiting| &mut waiting.joins,
+            |machine, env, waiter, out| machine.join(env, request, waiter, out),
+        );
+        let reply = reply.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
+        Ok(self.shell.reply(reply).await?)
     }
 
     /// SyncGroup: waits until the leader has assigned.
     pub(crate) async fn sync(&self, group_id: &GroupId, request: SyncRequest) -> SyncReply {
         not_empty(group_id)?;
-        let (waiter, (sender, answer)) = (self.name_waiter(), oneshot::channel());
-        let stepped = self.step(group_id, false, |slot, env, out| {
-            slot.answers.insert(waiter, sender);
-            slot.machine.sync(env, request, waiter, out);
-        });
-        stepped.ok_or(GroupError::UnknownMemberId)?;
-        match self.answered(answer).await? {
-            Reply::Sync(reply) => reply,
-            Reply::Join(_) => Err(GroupError::CoordinatorNotAvailable),
-        }
-    }
-
-    /// Waits for the answer, or for the end of all waiting.
-    async fn answered(&self, answer: oneshot::Receiver<Reply>) -> Result<Reply, GroupError> {
-        tokio::select! {
-            biased;
-            reply = answer => reply.map_err(|_| GroupError::StorageFailed),
-            () = self.waiting.cancelled() => Err(GroupError::NotCoordinator),
-        }
+        let reply = self.shell.step_and_wait(
+            group_id,
+            false,
+            |waiting| &mut waiting.syncs,
+            |machine, env, waiter, out| machine.sync(env, request, waiter, out),
+        );
+        let reply = reply.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
+        self.shell.reply(reply).await?
     }
 
     /// Heartbeat.
@@ -100,10 +93,10 @@ impl GroupService {
         generation: GenerationId,
     ) -> Result<(), GroupError> {
         not_empty(group_id)?;
-        let step = self.step(group_id, false, |slot, env, out| {
-            slot.machine.heartbeat(env, member_id, instance_id, generation, out)
+        let step = self.shell.step(group_id, false, |machine, env, out| {
+            machine.heartbeat(env, member_id, instance_id, generation, out)
         });
-        let (result, ticket) = step.ok_or(GroupError::UnknownMemberId)?;
+        let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
         ticket.durable().await?;
         result
     }
@@ -115,8 +108,8 @@ impl GroupService {
         leaving: &[LeavingMember],
     ) -> Result<LeaveReply, GroupError> {
         not_empty(group_id)?;
-        let step = self.step(group_id, false, |slot, env, out| slot.machine.leave(env, leaving, out));
-        let (result, ticket) = step.ok_or(GroupError::UnknownMemberId)?;
+        let step = self.shell.step(group_id, false, |machine, env, out| machine.leave(env, leaving, out));
+        let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
         ticket.durable().await?;
         result
     }
@@ -130,16 +123,16 @@ impl GroupService {
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         // Whoever is not a member may commit to a group that nobody ever joined; the commit creates it.
         let create = terms.who.generation < GenerationId(0);
-        let step = self.step(group_id, create, |slot, env, out| {
+        let step = self.shell.step(group_id, create, |machine, env, out| {
             let CommitTerms { who, retention_ms, knows_member_epochs } = terms;
-            slot.machine.commit_offsets(env, who, *retention_ms, *knows_member_epochs, commits, out)
+            machine.commit_offsets(env, who, *retention_ms, *knows_member_epochs, commits, out)
         });
         let unknown = if terms.knows_member_epochs {
             GroupError::GroupIdNotFound
         } else {
             GroupError::IllegalGeneration
         };
-        let (result, ticket) = step.ok_or(unknown)?;
+        let (result, ticket) = step.map_err(|missing| refusal(missing, unknown))?;
         ticket.durable().await?;
         result
     }
@@ -151,8 +144,9 @@ impl GroupService {
         wanted: &[(Arc<str>, i32)],
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         not_empty(group_id)?;
-        let step = self.step(group_id, false, |slot, env, out| slot.machine.delete_offsets(env, wanted, out));
-        let (result, ticket) = step.ok_or(GroupError::GroupIdNotFound)?;
+        let step =
+            self.shell.step(group_id, false, |machine, env, out| machine.delete_offsets(env, wanted, out));
+        let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::GroupIdNotFound))?;
         ticket.durable().await?;
         result
     }
@@ -163,26 +157,28 @@ impl GroupService {
         &self,
         group_id: &GroupId,
         member: Option<(&MemberId, i32)>,
-        read: impl FnOnce(Option<&Offsets>) -> T,
+        read: impl Fn(Option<&Offsets>) -> T,
     ) -> Result<T, GroupError> {
-        let Some(hosted) = self.find(group_id) else { return Ok(read(None)) };
-        let (result, ticket) = {
-            let slot = hosted.lock();
+        let viewed = self.shell.view(group_id, |machine| {
             if let Some((id, epoch)) = member {
-                slot.machine.validate_offset_fetch(Some(id), epoch)?;
+                machine.validate_offset_fetch(Some(id), epoch)?;
             }
-            (read(Some(slot.machine.offsets())), hosted.ticket(&slot))
+            Ok::<T, GroupError>(read(Some(machine.offsets())))
+        });
+        let (result, ticket) = match viewed {
+            Ok(viewed) => viewed,
+            Err(Missing::Absent) => return Ok(read(None)),
+            Err(Missing::Unreadable) => return Err(GroupError::CoordinatorNotAvailable),
         };
+        let result = result?;
         ticket.durable().await?;
         Ok(result)
     }
 
-    /// ListGroups: all groups, in the order of their ids.
+    /// ListGroups: all groups that could be read, in the order of their ids.
     pub(crate) fn list(&self) -> Vec<GroupOverview> {
-        let hosted: Vec<_> = self.groups.read().values().cloned().collect();
-        let overview = |hosted: &Arc<Hosted>| {
-            let slot = hosted.lock();
-            let (group_type, protocol_type, state) = match slot.machine.members() {
+        let mut list = self.shell.view_all(|machine| {
+            let (group_type, protocol_type, state) = match machine.members() {
                 Members::Classic(group) => {
                     ("classic", group.protocol_type().cloned().unwrap_or_default(), group.state().as_str())
                 }
@@ -190,10 +186,8 @@ impl GroupService {
                     ("consumer", consumer_protocol::PROTOCOL_TYPE.into(), group.state().as_str())
                 }
             };
-            let group_id = slot.machine.id().clone();
-            (!slot.removed).then_some(GroupOverview { group_id, group_type, protocol_type, state })
-        };
-        let mut list: Vec<GroupOverview> = hosted.iter().filter_map(overview).collect();
+            GroupOverview { group_id: machine.id().clone(), group_type, protocol_type, state }
+        });
         list.sort_by(|a, b| a.group_id.cmp(&b.group_id));
         list
     }
@@ -221,7 +215,7 @@ impl GroupService {
             return Err(Refused::new(GroupError::InvalidGroupId, "The group id must not be empty."));
         }
         self.view(group_id, |machine| match machine.members() {
-            Members::Consumer(group) => Ok(group.describe(&self.config)),
+            Members::Consumer(group) => Ok(group.describe(&self.shell.kind().config)),
             Members::Classic(_) => Err(not_a_consumer_group(group_id)),
         })
     }
@@ -231,10 +225,13 @@ impl GroupService {
         group_id: &GroupId,
         look: impl FnOnce(&GroupMachine) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
-        let absent = || Refused::new(GroupError::GroupIdNotFound, format!("Group {group_id} not found."));
-        let hosted = self.find(group_id).ok_or_else(absent)?;
-        let slot = hosted.lock();
-        if slot.removed { Err(absent()) } else { look(&slot.machine) }
+        match self.shell.view(group_id, look) {
+            Ok((viewed, _)) => viewed,
+            Err(Missing::Absent) => {
+                Err(Refused::new(GroupError::GroupIdNotFound, format!("Group {group_id} not found.")))
+            }
+            Err(Missing::Unreadable) => Err(Refused::from(GroupError::CoordinatorNotAvailable)),
+        }
     }
 
     /// ConsumerGroupHeartbeat: what the member is told, and how long it may stay silent, milliseconds.
@@ -247,44 +244,73 @@ impl GroupService {
         if group_id.as_str().trim().is_empty() {
             return Err(Refused::new(GroupError::InvalidRequest, "GroupId can't be empty."));
         }
-        let config = &self.config_of(group_id).consumer;
-        request.validate(&config.assignors, needs_member_id)?;
-        let step = self.step(group_id, request.member_epoch == 0, |slot, env, out| {
-            slot.machine.consumer_heartbeat(env, request, out)
-        });
-        let absent = || {
-            let message = format!("Consumer group {group_id} not found.");
-            Refused::new(GroupError::GroupIdNotFound, message)
-        };
-        let (result, ticket) = step.ok_or_else(absent)?;
-        ticket.durable().await?;
-        Ok((result?, config.heartbeat_interval_ms))
+        let interval_ms = self.shell.kind().with_config(group_id, |config| {
+            request.validate(&config.consumer.assignors, needs_member_id)?;
+            Ok::<u32, Refused>(config.consumer.heartbeat_interval_ms)
+        })?;
+        let create = request.member_epoch == 0;
+        let step = self
+            .shell
+            .step(group_id, create, |machine, env, out| machine.consumer_heartbeat(env, request, out));
+        let (result, ticket) = step.map_err(|missing| match missing {
+            Missing::Absent => {
+                let message = format!("Consumer group {group_id} not found.");
+                Refused::new(GroupError::GroupIdNotFound, message)
+            }
+            Missing::Unreadable => Refused::from(GroupError::CoordinatorNotAvailable),
+        })?;
+        ticket.durable().await.map_err(GroupError::from)?;
+        Ok((result?, interval_ms))
     }
 
-    /// What a scrape of the metrics shows of the groups.
+    /// The groups as a scrape of the metrics shows them.
     pub(crate) fn snapshot(&self) -> Vec<GroupSnapshot> {
-        let hosted: Vec<_> = self.groups.read().values().cloned().collect();
-        let snapshot =
-            |hosted: &Arc<Hosted>| {
-                let slot = hosted.lock();
-                let offset = |(topic, partition, committed): (&Arc<str>, i32, &CommittedOffset)| {
-                    GroupOffset { topic: topic.to_string(), partition, committed_offset: committed.offset }
-                };
-                GroupSnapshot {
-                    group_id: slot.machine.id().to_string(),
-                    members: slot.machine.member_count(),
-                    offsets: slot.machine.offsets().iter().map(offset).collect(),
-                }
+        self.shell.view_all(|machine| {
+            let offset = |(topic, partition, committed): (&Arc<str>, i32, &CommittedOffset)| GroupOffset {
+                topic: topic.to_string(),
+                partition,
+                committed_offset: committed.offset,
             };
-        hosted.iter().map(snapshot).collect()
+            GroupSnapshot {
+                group_id: machine.id().to_string(),
+                members: machine.member_count(),
+                offsets: machine.offsets().iter().map(offset).collect(),
+            }
+        })
     }
 
-    /// DeleteGroups, one group.
+    /// DeleteGroups, one group. One whose records cannot be read may be deleted too: no other way leads out of that.
     pub(crate) async fn delete(&self, group_id: &GroupId) -> Result<(), GroupError> {
-        let step = self.step(group_id, false, |slot, env, out| slot.machine.delete(env.now, out));
-        let (result, ticket) = step.ok_or(GroupError::GroupIdNotFound)?;
+        if let Some(ticket) = self.shell.discard(group_id) {
+            return Ok(ticket.durable().await?);
+        }
+        let step = self.shell.step(group_id, false, |machine, env, out| machine.delete(env.now, out));
+        let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::GroupIdNotFound))?;
         ticket.durable().await?;
         result
+    }
+}
+
+/// What a request for a group is told that cannot take a step; `absent` if there is no such group.
+fn refusal(missing: Missing, absent: GroupError) -> GroupError {
+    match missing {
+        Missing::Absent => absent,
+        Missing::Unreadable => GroupError::CoordinatorNotAvailable,
+    }
+}
+
+impl From<NoReply> for GroupError {
+    fn from(no_reply: NoReply) -> GroupError {
+        match no_reply {
+            NoReply::Stopping => GroupError::NotCoordinator,
+            NoReply::WriteFailed => GroupError::StorageFailed,
+        }
+    }
+}
+
+impl From<WriteFailed> for GroupError {
+    fn from(_: WriteFailed) -> GroupError {
+        GroupError::StorageFailed
     }
 }
 

@@ -1,10 +1,9 @@
-//! When which group wants to be woken: one queue for all groups, for the one task that waits.
+//! The times at which machines want to be woken: one queue for all machines of a kind, for the one task that waits.
 //!
-//! An alarm is never taken back. A group that no longer cares for one ignores it.
+//! An alarm is never taken back. A machine that no longer needs one ignores it.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use coordinator::group::GroupId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -13,21 +12,27 @@ use crate::clock::Clock;
 
 /// An alarm that has gone off.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Alarm {
+pub(super) struct Alarm<I> {
     /// Monotonic milliseconds.
     pub(super) at: u64,
-    pub(super) group_id: GroupId,
+    pub(super) id: I,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Alarms {
-    queue: Mutex<BinaryHeap<Reverse<Alarm>>>,
+#[derive(Debug)]
+pub(super) struct Alarms<I> {
+    queue: Mutex<BinaryHeap<Reverse<Alarm<I>>>>,
     /// The earliest alarm has become an earlier one.
     earlier: Notify,
 }
 
-impl Alarms {
-    pub(super) fn set(&self, alarm: Alarm) {
+impl<I: Ord> Default for Alarms<I> {
+    fn default() -> Alarms<I> {
+        Alarms { queue: Mutex::default(), earlier: Notify::new() }
+    }
+}
+
+impl<I: Ord> Alarms<I> {
+    pub(super) fn set(&self, alarm: Alarm<I>) {
         let mut queue = self.queue.lock();
         let is_earliest = queue.peek().is_none_or(|Reverse(earliest)| alarm.at < earliest.at);
         queue.push(Reverse(alarm));
@@ -38,7 +43,7 @@ impl Alarms {
     }
 
     /// Waits for the next alarm to go off. `None` when `stop` is cancelled.
-    pub(super) async fn next(&self, clock: &Clock, stop: &CancellationToken) -> Option<Alarm> {
+    pub(super) async fn next(&self, clock: &Clock, stop: &CancellationToken) -> Option<Alarm<I>> {
         loop {
             let wait = match self.due(clock) {
                 Ok(alarm) => return Some(alarm),
@@ -59,7 +64,7 @@ impl Alarms {
     }
 
     /// The earliest alarm if it is due, or how long to wait for it (`None`: there is none).
-    fn due(&self, clock: &Clock) -> Result<Alarm, Option<Duration>> {
+    fn due(&self, clock: &Clock) -> Result<Alarm<I>, Option<Duration>> {
         let mut queue = self.queue.lock();
         let Some(Reverse(earliest)) = queue.peek() else { return Err(None) };
         let wait = Duration::from_millis(earliest.at).saturating_sub(clock.monotonic());

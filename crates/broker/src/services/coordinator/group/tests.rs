@@ -2,43 +2,45 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    convert::Infallible,
     future::Future,
+    sync::atomic::Ordering,
     task::Poll,
 };
 
+use bytes::Bytes;
 use coordinator::group::{
     GenerationId, GroupError, MemberId,
-    classic::{CommitIdentity, JoinReply, JoinRequest, LeavingMember, SyncRequest},
     consumer::HeartbeatRequest,
-    member::Protocol,
     offsets::OffsetCommit,
-    records::Record,
+    reply::JoinReply,
+    requests::{CommitIdentity, JoinRequest, LeavingMember, Protocol, SyncRequest},
     topics::{MetadataImage, Topics},
 };
+use coordinator::state_machine::Record;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use super::super::log::{WriteFailed, Written};
 use super::*;
 
 /// A storage whose writes end when the test says so.
 #[derive(Default)]
 struct Paper {
     stored: Mutex<BTreeMap<Bytes, Bytes>>,
-    /// Writes under way: what they write, and whom to tell.
-    open: Mutex<VecDeque<(Vec<Record>, oneshot::Sender<()>)>>,
+    /// Writes under way: their records, and what is to be called when they end.
+    open: Mutex<VecDeque<(Vec<Record>, Written)>>,
     held: std::sync::atomic::AtomicBool,
 }
 
 impl Paper {
-    fn journal(self: &Arc<Self>) -> Journal {
+    fn log(self: &Arc<Self>) -> RecordLog {
         let paper = Arc::clone(self);
-        Box::new(move |records| {
-            let (sender, receiver) = oneshot::channel();
-            paper.open.lock().push_back((records, sender));
+        Box::new(move |records, written| {
+            paper.open.lock().push_back((records, written));
             if !paper.held.load(Ordering::SeqCst) {
                 paper.finish_all();
             }
-            Box::pin(async move { receiver.await.map_err(|_| JournalFailed) })
         })
     }
 
@@ -47,23 +49,32 @@ impl Paper {
     }
 
     fn finish_all(&self) {
-        while let Some((records, sender)) = self.open.lock().pop_front() {
+        while let Some((records, written)) = self.next() {
             for Record { key, value } in records {
                 match value {
                     Some(value) => drop(self.stored.lock().insert(key, value)),
                     None => drop(self.stored.lock().remove(&key)),
                 }
             }
-            let _ = sender.send(());
+            written(Ok(()));
         }
     }
 
     fn fail_all(&self) {
-        self.open.lock().clear();
+        while let Some((_, written)) = self.next() {
+            written(Err(WriteFailed));
+        }
     }
 
-    fn records(&self) -> Vec<(Bytes, Bytes)> {
-        self.stored.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    fn next(&self) -> Option<(Vec<Record>, Written)> {
+        self.open.lock().pop_front()
+    }
+
+    fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Infallible> {
+        for (key, value) in self.stored.lock().iter().filter(|(key, _)| key.starts_with(prefix)) {
+            each(key, value);
+        }
+        Ok(())
     }
 }
 
@@ -120,15 +131,9 @@ fn service_on(paper: Arc<Paper>) -> Setup {
         ..GroupConfig::default()
     };
     let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
-    let service = GroupService::new(
-        config,
-        Clock::system(),
-        tasks,
-        waiting.clone(),
-        paper.journal(),
-        Box::new(no_topics),
-    );
-    service.load(paper.records()).unwrap();
+    let service =
+        GroupService::new(config, Clock::system(), tasks, waiting.clone(), paper.log(), Box::new(no_topics));
+    service.shell.load(|prefix, each| paper.scan(prefix, each)).unwrap();
     let service = Arc::new(service);
     service.start();
     Setup { service, paper, waiting }
@@ -281,13 +286,14 @@ async fn after_a_failed_write_nothing_of_the_group_is_promised() {
     setup.paper.fail_all();
     assert_eq!(commit.await, Err(GroupError::StorageFailed));
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::StorageFailed));
-    let mut join = Box::pin(setup.join(&id));
-    assert!(is_pending(&mut join).await);
+    let joined = setup.join(&id).await;
+    assert_eq!(joined.result.err(), Some(GroupError::StorageFailed));
     setup.paper.finish_all();
+    let late = setup.heartbeat(&id, 1).await;
     assert_eq!(
-        join.await.result.err(),
-        Some(GroupError::StorageFailed),
-        "it succeeded after one that did not"
+        late,
+        Err(GroupError::StorageFailed),
+        "a write that succeeds after one that did not helps nobody"
     );
 }
 
@@ -346,7 +352,7 @@ async fn expired_offsets_and_their_group_go() {
     assert_eq!(setup.commit(&MemberId::none(), -1, 5).await, Ok(()));
     assert_eq!(setup.service.list().len(), 1);
     eventually(async || setup.service.list().is_empty()).await;
-    assert!(setup.paper.records().is_empty());
+    assert!(setup.paper.stored.lock().is_empty());
     assert_eq!(setup.committed().await, None);
 }
 
@@ -360,7 +366,7 @@ async fn a_deleted_group_is_gone_with_its_records() {
     assert_eq!(setup.service.delete(&group()).await, Ok(()));
     assert_eq!(setup.service.delete(&group()).await, Err(GroupError::GroupIdNotFound));
     assert!(setup.service.describe(&group()).is_err());
-    assert!(setup.paper.records().is_empty());
+    assert!(setup.paper.stored.lock().is_empty());
 }
 
 #[tokio::test]
@@ -440,7 +446,7 @@ fn setup_with_long_retention() -> Setup {
         Clock::system(),
         tasks,
         waiting.clone(),
-        paper.journal(),
+        paper.log(),
         Box::new(no_topics),
     );
     Setup { service: Arc::new(service), paper, waiting }
@@ -475,9 +481,70 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
     let gone = HeartbeatRequest { member_epoch: -1, ..again };
     after.service.consumer_heartbeat(&id, &gone, true).await.unwrap();
     after.service.delete(&id).await.unwrap();
-    assert!(after.paper.records().is_empty());
+    assert!(after.paper.stored.lock().is_empty());
     assert_eq!(
         after.service.consumer_heartbeat(&id, &gone, true).await.unwrap_err().error,
         GroupError::GroupIdNotFound
     );
+}
+
+/// The stored value of the offset that group `g` has committed, to be damaged.
+fn damage_offset(paper: &Paper, group: u8, damage: impl FnOnce(&mut Vec<u8>)) {
+    let mut stored = paper.stored.lock();
+    let key = [b"\x02\0\0\0\x01", &[group][..], b"\0\0\0\x01t\0\0\0\0"].concat();
+    let value = stored.get_mut(&key[..]).expect("the offset is stored");
+    let mut bytes = value.to_vec();
+    damage(&mut bytes);
+    *value = bytes.into();
+}
+
+async fn commit_to(setup: &Setup, group: &str) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+    let who = CommitIdentity {
+        member_id: MemberId::none(),
+        group_instance_id: None,
+        generation: GenerationId::NONE,
+    };
+    let terms = CommitTerms { who, retention_ms: None, knows_member_epochs: false };
+    setup.service.commit(&GroupId::from(group), &terms, vec![commit("t", 0, 7)]).await
+}
+
+#[tokio::test]
+async fn one_unreadable_record_refuses_its_group_and_no_other() {
+    let before = setup();
+    for group in ["g", "h"] {
+        commit_to(&before, group).await.unwrap();
+    }
+    damage_offset(&before.paper, b'g', |value| value.truncate(value.len() - 1));
+    let after = service_on(Arc::clone(&before.paper));
+    let unavailable = Err(GroupError::CoordinatorNotAvailable);
+    assert_eq!(commit_to(&after, "g").await, unavailable.map(|()| Vec::new()));
+    let read = after.service.read_offsets(&group(), None, |offsets| offsets.is_some()).await;
+    assert_eq!(read, unavailable.map(|()| false));
+    assert_eq!(after.service.describe(&group()).unwrap_err().error, GroupError::CoordinatorNotAvailable);
+    let joined = after.service.join(&group(), request(&MemberId::none())).await;
+    assert_eq!(joined.result.err(), Some(GroupError::CoordinatorNotAvailable));
+    commit_to(&after, "h").await.unwrap();
+    let names: Vec<String> = after.service.list().iter().map(|it| it.group_id.to_string()).collect();
+    assert_eq!(names, ["h"]);
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_can_be_deleted_and_begins_anew() {
+    let before = setup();
+    commit_to(&before, "g").await.unwrap();
+    damage_offset(&before.paper, b'g', |value| value[0] = 9);
+    let after = service_on(Arc::clone(&before.paper));
+    assert_eq!(after.service.delete(&group()).await, Ok(()));
+    assert!(after.paper.stored.lock().is_empty(), "its records are deleted");
+    assert_eq!(after.service.delete(&group()).await, Err(GroupError::GroupIdNotFound));
+    commit_to(&after, "g").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_names_no_group_stops_nothing() {
+    let before = setup();
+    commit_to(&before, "h").await.unwrap();
+    before.paper.stored.lock().insert(Bytes::from_static(b"\x02\0\0\x01"), Bytes::from_static(b"?"));
+    let after = service_on(Arc::clone(&before.paper));
+    commit_to(&after, "h").await.unwrap();
 }

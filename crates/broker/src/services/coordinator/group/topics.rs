@@ -30,16 +30,19 @@ impl MetadataImage for CatalogImage {
 /// Returns the topics as they are now.
 pub(crate) type TopicSource = Box<dyn Fn() -> Topics + Send + Sync>;
 
-/// The broker's own topics. The version moves on whenever the catalog is another one than last time.
+/// The broker's own topics. The version is another one whenever the catalog is another one than last time.
 pub(crate) fn source(io: Io) -> TopicSource {
-    let last = Mutex::new((io.catalog(), 0_u64));
+    let image = |catalog: Arc<Catalog>, version| Topics { version, image: Arc::new(CatalogImage(catalog)) };
+    let catalog = io.catalog();
+    let last = Mutex::new((Arc::clone(&catalog), image(catalog, 0)));
     Box::new(move || {
         let catalog = io.catalog();
         let mut last = last.lock();
         // The last one is kept, so an equal address is the same catalog.
         if !Arc::ptr_eq(&last.0, &catalog) {
-            *last = (Arc::clone(&catalog), last.1 + 1);
+            let version = last.1.version + 1;
+            *last = (Arc::clone(&catalog), image(catalog, version));
         }
-        Topics { version: last.1, image: Arc::new(CatalogImage(catalog)) }
+        last.1.clone()
     })
 }

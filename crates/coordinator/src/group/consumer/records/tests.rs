@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::consumer::*;
+use uuid::Uuid;
+
 use super::*;
-use crate::group::consumer::{ClassicMember, Current, MemberState, Subscription};
+
+fn group() -> GroupId {
+    GroupId::from("g")
+}
 
 const TOPIC: Uuid = Uuid::from_u128(0x1111_2222_3333_4444_5555_6666_7777_8888);
 
@@ -64,19 +68,19 @@ fn values_have_their_golden_bytes() {
     let (group, member) = (group(), MemberId::from("m"));
     let target = BTreeMap::from([(TOPIC, BTreeSet::from([7, 0]))]);
     let records = [
-        (Record::consumer_group(&group, &epochs()), &b"\x03\x00\x00\x00\x01g"[..], EPOCHS_V0),
+        (Record::consumer_group(&group, &epochs()).unwrap(), &b"\x03\x00\x00\x00\x01g"[..], EPOCHS_V0),
         (
-            Record::consumer_member(&group, &member, &subscription()),
+            Record::consumer_member(&group, &member, &subscription()).unwrap(),
             b"\x04\x00\x00\x00\x01g\x00\x00\x00\x01m",
             MEMBER_V0,
         ),
         (
-            Record::target_assignment(&group, &member, &target),
+            Record::target_assignment(&group, &member, &target).unwrap(),
             b"\x05\x00\x00\x00\x01g\x00\x00\x00\x01m",
             TARGET_V0,
         ),
         (
-            Record::current_assignment(&group, &member, &current()),
+            Record::current_assignment(&group, &member, &current()).unwrap(),
             b"\x06\x00\x00\x00\x01g\x00\x00\x00\x01m",
             CURRENT_V0,
         ),

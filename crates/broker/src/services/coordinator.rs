@@ -1,0 +1,28 @@
+//! The coordinators of this broker: one shell that hosts every kind of state machine.
+//!
+//! ```text
+//! api/join_group … delete_groups ──► group (requests of groups) ──► Shell ──► coordinator::group (pure)
+//!                                                                    │ hosted      one machine under its lock
+//!                                                                    │ alarms      wakes machines at their deadlines
+//!                                                                    │ waiting     requests that wait for a reply
+//!                                                                    │ durability  holds replies back until records are durable
+//!                                                                    └ log         records, in storage
+//! ```
+//!
+//! Guarantees: a request's step runs before its first await, so requests take effect in the order in which they come;
+//! the records of a machine are written in the order of its steps; a reply is sent when everything that the machine wrote
+//! up to its step is durable. A machine's lock is held for a step only. A waiting request ends by its reply, when its client
+//! leaves, or at shutdown. A machine whose stored records cannot be read is refused, and the others go on.
+//!
+//! A kind of machine is added by implementing [`Kind`]. What the machines decide is in the coordinator crate; who may ask,
+//! and how it looks on the wire, in `api`.
+
+mod alarms;
+mod durability;
+pub(crate) mod group;
+mod hosted;
+mod kind;
+mod load;
+mod log;
+mod shell;
+mod waiting;

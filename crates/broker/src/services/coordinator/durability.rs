@@ -1,0 +1,137 @@
+//! How far the records of one machine are durable, and what waits for that.
+//!
+//! A write takes its place when it begins and ends in the order of the places, since the log keeps the order. What waits
+//! for a place is called by the thread that ends the write: a client is woken once, by its reply, and no task stands
+//! between.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::log::WriteFailed;
+
+/// Sends something that had to wait for a write. Dropped, without a call, when the write fails: the receiver learns of that by
+/// the end of its channel. Called on a thread of the storage, so it only passes on what it holds.
+pub(super) type Delivery = Box<dyn FnOnce() + Send>;
+
+/// The writes of one machine: the place up to which they are durable, and the deliveries beyond it.
+#[derive(Default)]
+pub(super) struct Durability(Mutex<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    durable: u64,
+    failed: bool,
+    /// In the order of their places.
+    waiting: VecDeque<(u64, Delivery)>,
+}
+
+impl Durability {
+    /// Calls `delivery` once everything up to `place` is durable, at once if it is already.
+    pub(super) fn deliver(&self, place: u64, delivery: Delivery) {
+        let mut progress = self.0.lock();
+        if progress.failed {
+            return;
+        }
+        if progress.durable < place {
+            progress.waiting.push_back((place, delivery));
+            return;
+        }
+        drop(progress);
+        delivery();
+    }
+
+    /// Takes in that the write at `place` has ended. Those before it have too.
+    pub(super) fn ended(&self, place: u64, outcome: Result<(), WriteFailed>) {
+        let mut progress = self.0.lock();
+        progress.durable = progress.durable.max(place);
+        progress.failed |= outcome.is_err();
+        let ripe = if progress.failed {
+            progress.waiting.len()
+        } else {
+            let durable = progress.durable;
+            progress.waiting.partition_point(|(place, _)| *place <= durable)
+        };
+        let failed = progress.failed;
+        let ripe: Vec<(u64, Delivery)> = progress.waiting.drain(..ripe).collect();
+        // A delivery wakes its receiver, which may ask this very lock.
+        drop(progress);
+        if !failed {
+            for (_, delivery) in ripe {
+                delivery();
+            }
+        }
+    }
+
+    /// What has to be waited for until everything up to `place` is durable: nothing (`None`), or this.
+    fn wait(&self, place: u64) -> Result<Option<oneshot::Receiver<()>>, WriteFailed> {
+        let mut progress = self.0.lock();
+        if progress.failed {
+            return Err(WriteFailed);
+        }
+        if progress.durable >= place {
+            return Ok(None);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let delivery = move || {
+            // Fails when the client has gone, which needs no answer then.
+            let _ = sender.send(());
+        };
+        progress.waiting.push_back((place, Box::new(delivery)));
+        Ok(Some(receiver))
+    }
+}
+
+/// What has to be durable before a reply may be given.
+#[must_use]
+pub(crate) struct Ticket {
+    durability: Arc<Durability>,
+    place: u64,
+}
+
+impl Ticket {
+    pub(super) fn new(durability: &Arc<Durability>, place: u64) -> Ticket {
+        Ticket { durability: Arc::clone(durability), place }
+    }
+
+    /// Waits until everything up to this place is durable.
+    ///
+    /// # Errors
+    /// If something that the machine wrote could not be written: nothing after it may be promised.
+    pub(crate) async fn durable(self) -> Result<(), WriteFailed> {
+        match self.durability.wait(self.place)? {
+            None => Ok(()),
+            Some(written) => written.await.map_err(|_| WriteFailed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_write_releases_what_waits_for_it_and_for_those_before_it() {
+        let (durability, calls) = (Durability::default(), Arc::new(AtomicUsize::new(0)));
+        let count = |calls: &Arc<AtomicUsize>| {
+            let calls = Arc::clone(calls);
+            let count = move || {
+                calls.fetch_add(1, Ordering::SeqCst);
+            };
+            Box::new(count) as Delivery
+        };
+        for place in [0, 1, 1, 2, 3] {
+            durability.deliver(place, count(&calls));
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "nothing has to be written before place 0");
+        durability.ended(2, Ok(()));
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
+        durability.ended(3, Err(WriteFailed));
+        assert_eq!(calls.load(Ordering::SeqCst), 4, "a failed write is never followed by a reply");
+        durability.deliver(1, count(&calls));
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
+    }
+}

@@ -1,0 +1,187 @@
+//! The group coordinator: the shell for groups, their configuration, and one method per request (`requests`).
+
+mod config;
+mod requests;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod wire_tests;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use coordinator::group::{
+    Env, GroupConfig, GroupId, Reply,
+    machine::GroupMachine,
+    offsets::CommittedOffset,
+    reply::{JoinReply, SyncReply},
+};
+use coordinator::state_machine::Now;
+use parking_lot::RwLock;
+use storage::StorageError;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::durability::Delivery;
+use super::kind::Kind;
+use super::log::{self, RecordLog};
+use super::shell::Shell;
+use super::waiting::Waiting;
+use crate::{
+    clock::Clock,
+    config::{BrokerConfig, GroupTimeouts},
+    io::Io,
+    tasks::Tasks,
+};
+use topics::TopicSource;
+
+pub(crate) use requests::{CommitTerms, GroupOverview};
+
+/// The coordinator of all groups. One per broker.
+pub(crate) struct GroupService {
+    shell: Arc<Shell<Groups>>,
+}
+
+/// What a group may look at, and the requests that wait for it.
+struct Groups {
+    config: GroupConfig,
+    /// What holds instead for groups that were given a configuration of their own.
+    own_configs: RwLock<HashMap<GroupId, Arc<GroupConfig>>>,
+    topics: TopicSource,
+}
+
+/// Requests that wait for a group.
+#[derive(Default)]
+struct GroupWaiting {
+    joins: Waiting<JoinReply>,
+    syncs: Waiting<SyncReply>,
+}
+
+impl Kind for Groups {
+    type Machine = GroupMachine;
+    type Waiting = GroupWaiting;
+
+    const NAME: &'static str = "groups";
+
+    fn in_env<T>(&self, id: &GroupId, now: Now, step: impl FnOnce(Env<'_>) -> T) -> T {
+        let topics = (self.topics)();
+        self.with_config(id, |config| step(Env { now, config, topics: &topics }))
+    }
+
+    fn deliver(waiting: &mut GroupWaiting, reply: Reply) -> Option<Delivery> {
+        match reply {
+            Reply::Join(waiter, reply) => waiting.joins.deliver(waiter, reply),
+            Reply::Sync(waiter, reply) => waiting.syncs.deliver(waiter, reply),
+        }
+    }
+}
+
+impl Groups {
+    /// Hands the configuration that holds for a group to `read`.
+    fn with_config<T>(&self, id: &GroupId, read: impl FnOnce(&GroupConfig) -> T) -> T {
+        let own = self.own_configs.read().get(id).cloned();
+        read(own.as_deref().unwrap_or(&self.config))
+    }
+}
+
+impl GroupService {
+    /// A coordinator without groups. Waiting ends when `stop_waiting` is cancelled.
+    fn new(
+        config: GroupConfig,
+        clock: Clock,
+        tasks: Tasks,
+        stop_waiting: CancellationToken,
+        log: RecordLog,
+        topics: TopicSource,
+    ) -> GroupService {
+        let groups = Groups { config, own_configs: RwLock::default(), topics };
+        GroupService { shell: Arc::new(Shell::new(groups, clock, tasks, stop_waiting, log)) }
+    }
+
+    /// Gives a group timeouts of its own from its next step on, or takes them back. The group need not exist.
+    pub(crate) fn configure(&self, id: &GroupId, timeouts: Option<GroupTimeouts>) {
+        let groups = self.shell.kind();
+        let mut own_configs = groups.own_configs.write();
+        match timeouts {
+            Some(timeouts) => {
+                own_configs.insert(id.clone(), Arc::new(config::with_timeouts(&groups.config, timeouts)));
+            }
+            None => {
+                own_configs.remove(id);
+            }
+        }
+    }
+
+    /// Starts the tasks that time needs. They end when the broker's tasks are told to.
+    fn start(self: &Arc<Self>) {
+        self.shell.start();
+        let tasks = self.shell.tasks();
+        let (service, stop) = (Arc::clone(self), tasks.token().clone());
+        tasks.spawn("offset-expiry", async move {
+            let check_ms = service.shell.kind().config.offsets_retention_check_interval_ms;
+            let period = Duration::from_millis(check_ms.max(1));
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                service.expire_offsets();
+            }
+        });
+    }
+
+    /// Forgets the offsets that have outlived their retention, and groups of which nothing is left.
+    pub(crate) fn expire_offsets(&self) {
+        self.shell.step_all(|machine, env, out| machine.expire_offsets(env, out));
+    }
+
+    /// Forgets the offsets for which `is_gone` says that their topic no longer exists.
+    pub(crate) fn forget_offsets(&self, is_gone: impl Fn(&str, &CommittedOffset) -> bool) {
+        self.shell.step_all(|machine, _, out| machine.forget_offsets(&is_gone, out));
+    }
+}
+
+/// Why the groups that are stored cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("loading them was interrupted")]
+    Interrupted,
+}
+
+/// The coordinator with all groups that storage holds, its tasks running. Offsets of topics that are gone are forgotten.
+/// `configured` are the groups with timeouts of their own.
+///
+/// # Errors
+/// If the records cannot be read from storage. A record that cannot be understood concerns its group only.
+pub(crate) async fn open(
+    config: &BrokerConfig,
+    clock: &Clock,
+    tasks: &Tasks,
+    stop_waiting: &CancellationToken,
+    io: &Io,
+    configured: Vec<(GroupId, GroupTimeouts)>,
+) -> Result<Arc<GroupService>, OpenError> {
+    let service = Arc::new(GroupService::new(
+        config.into(),
+        clock.clone(),
+        tasks.clone(),
+        stop_waiting.clone(),
+        log::stored(io.clone()),
+        topics::source(io.clone()),
+    ));
+    for (id, timeouts) in configured {
+        service.configure(&id, Some(timeouts));
+    }
+    let (loading, reader) = (Arc::clone(&service), io.clone());
+    let load = move || loading.shell.load(|prefix, each| reader.storage().scan_coordinator(prefix, each));
+    tasks.blocking("load-groups", load).await.ok_or(OpenError::Interrupted)??;
+    let catalog = io.catalog();
+    // A topic that cannot be read now may be readable again after the next start.
+    service.forget_offsets(|topic, committed| {
+        let served = catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id));
+        !served && !catalog.is_unreadable(topic, committed.topic_id)
+    });
+    service.start();
+    Ok(service)
+}

@@ -1,0 +1,43 @@
+//! One machine as the shell keeps it: under its lock, with the requests that wait for it and its place in the log.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::durability::{Durability, Ticket};
+use super::kind::Kind;
+
+/// A machine with its surroundings.
+pub(super) struct Hosted<K: Kind> {
+    slot: Mutex<Slot<K>>,
+    pub(super) durability: Arc<Durability>,
+}
+
+/// What a machine's lock protects.
+pub(super) struct Slot<K: Kind> {
+    pub(super) machine: K::Machine,
+    pub(super) waiting: K::Waiting,
+    /// The earliest alarm that is set for this machine.
+    pub(super) alarm: Option<u64>,
+    /// No longer in the map: a caller that still holds it looks again.
+    pub(super) removed: bool,
+    /// Writes begun so far: the place of the last one.
+    pub(super) written: u64,
+}
+
+impl<K: Kind> Hosted<K> {
+    pub(super) fn new(machine: K::Machine) -> Hosted<K> {
+        let waiting = K::Waiting::default();
+        let slot = Slot { machine, waiting, alarm: None, removed: false, written: 0 };
+        Hosted { slot: Mutex::new(slot), durability: Arc::default() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Slot<K>> {
+        self.slot.lock()
+    }
+
+    /// Everything that the machine has begun to write by now.
+    pub(super) fn ticket(&self, slot: &Slot<K>) -> Ticket {
+        Ticket::new(&self.durability, slot.written)
+    }
+}

@@ -1,0 +1,32 @@
+//! What the shell has to know of a kind of coordinator besides its state machine.
+
+use coordinator::state_machine::{Now, Outcome, StateMachine};
+
+use super::durability::Delivery;
+
+/// A kind of coordinator: what the shell has to know of it besides its state machine.
+pub(crate) trait Kind: Send + Sync + Sized + 'static {
+    /// The state machine of one group, one transactional id.
+    type Machine: StateMachine;
+    /// The requests that wait: one [`Waiting`](super::waiting::Waiting) for each type of reply.
+    type Waiting: Default + Send;
+
+    /// For the log and the names of tasks: what the machines are.
+    const NAME: &'static str;
+
+    /// Runs `step` with what a step of that machine may look at.
+    fn in_env<T>(&self, id: &Id<Self>, now: Now, step: impl FnOnce(EnvOf<'_, Self>) -> T) -> T;
+
+    /// The delivery of a reply. `None`: nobody waits for it any more.
+    fn deliver(waiting: &mut Self::Waiting, reply: ReplyOf<Self>) -> Option<Delivery>;
+}
+
+/// The id of a kind's machines.
+pub(crate) type Id<K> = <<K as Kind>::Machine as StateMachine>::Id;
+/// The replies of a kind's machines.
+pub(super) type ReplyOf<K> = <<K as Kind>::Machine as StateMachine>::Reply;
+/// The outcome of a step of a kind's machines.
+pub(super) type OutcomeOf<K> = Outcome<ReplyOf<K>>;
+
+/// What a step of a kind's machines may look at.
+pub(super) type EnvOf<'a, K> = <<K as Kind>::Machine as StateMachine>::Env<'a>;

@@ -1,0 +1,121 @@
+//! The start: machines are built from their records, kind by kind.
+//!
+//! A machine with a record that cannot be read is set aside whole: to go on without its record would give its clients wrong
+//! offsets or wrong members. Requests for it are refused until a broker starts that can read it, or until an operator
+//! deletes it, records and all.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use coordinator::record_kinds::RecordKind;
+use coordinator::state_machine::{Now, Outcome, Record, RecordError, StateMachine};
+
+use super::durability::Ticket;
+use super::hosted::Hosted;
+use super::kind::{Id, Kind, OutcomeOf};
+use super::shell::Shell;
+
+/// Machines in the course of loading.
+struct Loading<K: Kind> {
+    now: Now,
+    machines: HashMap<Id<K>, (K::Machine, OutcomeOf<K>)>,
+    unreadable: HashMap<Id<K>, Vec<Bytes>>,
+}
+
+impl<K: Kind> Shell<K> {
+    /// Builds the machines from what storage holds. To be called once, before the first request; blocks. `scan` calls its
+    /// second argument with every key and value that begins with the first, in key order. Sessions start now.
+    ///
+    /// # Errors
+    /// If storage cannot be read.
+    pub(crate) fn load<E>(
+        &self,
+        scan: impl Fn(&[u8], &mut dyn FnMut(&[u8], &[u8])) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut loading: Loading<K> =
+            Loading { now: self.now(), machines: HashMap::new(), unreadable: HashMap::new() };
+        for kind in K::Machine::RECORDS {
+            scan(&[kind.number()], &mut |key, value| loading.take(*kind, key, value))?;
+        }
+        if !loading.unreadable.is_empty() {
+            for kind in K::Machine::RECORDS {
+                scan(&[kind.number()], &mut |key, _| loading.note_unreadable(key))?;
+            }
+        }
+        let Loading { now, machines, unreadable } = loading;
+        tracing::info!(
+            loaded = machines.len(),
+            unreadable = unreadable.len(),
+            kind = K::NAME,
+            "coordinator loaded"
+        );
+        *self.unreadable.write() = unreadable;
+        for (id, (mut machine, mut out)) in machines {
+            self.kind.in_env(&id, now, |env| machine.start(env, &mut out));
+            let hosted = Arc::new(Hosted::new(machine));
+            self.carry_out(&hosted, &mut hosted.lock(), out);
+            self.machines.write().insert(id, hosted);
+        }
+        Ok(())
+    }
+
+    /// Deletes the records of a machine that could not be read. `None`: there is none to be deleted.
+    pub(crate) fn discard(&self, id: &Id<K>) -> Option<Ticket> {
+        // The lock is held until the write has its place: a new machine of that id writes after it.
+        let mut unreadable = self.unreadable.write();
+        if unreadable.get(id)?.is_empty() {
+            // Set aside since its start: a restart can read it.
+            return None;
+        }
+        let keys = unreadable.remove(id)?;
+        tracing::warn!(%id, kind = K::NAME, records = keys.len(), "unreadable records are deleted as a client asks");
+        let hosted = Hosted::<K>::new(K::Machine::new(id.clone(), self.now()));
+        let mut slot = hosted.lock();
+        slot.written += 1;
+        let tombstones = keys.into_iter().map(|key| Record { key, value: None });
+        self.write(&hosted, slot.written, tombstones.collect());
+        Some(hosted.ticket(&slot))
+    }
+}
+
+impl<K: Kind> Loading<K> {
+    fn take(&mut self, kind: RecordKind, key: &[u8], value: &[u8]) {
+        let id = match K::Machine::owner(key) {
+            Ok(id) => id,
+            Err(error) => return refused(kind, key, None::<&Id<K>>, &error),
+        };
+        if self.unreadable.contains_key(&id) {
+            return;
+        }
+        let now = self.now;
+        let (machine, out) = self
+            .machines
+            .entry(id.clone())
+            .or_insert_with_key(|id| (K::Machine::new(id.clone(), now), Outcome::default()));
+        if let Err(error) = machine.replay(now, key, value, out) {
+            refused(kind, key, Some(&id), &error);
+            self.machines.remove(&id);
+            self.unreadable.insert(id, Vec::new());
+        }
+    }
+
+    fn note_unreadable(&mut self, key: &[u8]) {
+        let id = K::Machine::owner(key).ok();
+        if let Some(keys) = id.and_then(|id| self.unreadable.get_mut(&id)) {
+            keys.push(Bytes::copy_from_slice(key));
+        }
+    }
+}
+
+fn refused<I: std::fmt::Display>(kind: RecordKind, key: &[u8], id: Option<&I>, error: &RecordError) {
+    let key = key.escape_ascii();
+    let kind = kind.name();
+    match id {
+        Some(id) => {
+            tracing::error!(%id, kind, %key, %error, "a stored record cannot be read; requests for its owner are refused")
+        }
+        None => {
+            tracing::error!(kind, %key, %error, "a stored record cannot be read, nor whose it is; it is left alone")
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The shell: hosts the machines of one kind, runs their steps and carries out what follows.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use coordinator::state_machine::{Now, Outcome, Record, StateMachine, TooLong, Waiter};
+use parking_lot::RwLock;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::alarms::{Alarm, Alarms};
+use super::durability::Ticket;
+use super::hosted::{Hosted, Slot};
+use super::kind::{EnvOf, Id, Kind, OutcomeOf};
+use super::log::RecordLog;
+use super::waiting::Waiting;
+use crate::{clock::Clock, tasks::Tasks};
+
+/// Why there is no machine to take a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// There is none, and none was to be created.
+    Absent,
+    /// There are records of it that cannot be read.
+    Unreadable,
+}
+
+/// All machines of one kind.
+pub(crate) struct Shell<K: Kind> {
+    pub(super) kind: K,
+    clock: Clock,
+    tasks: Tasks,
+    /// Cancelled when waiting has to end.
+    stop_waiting: CancellationToken,
+    log: RecordLog,
+    pub(super) machines: RwLock<HashMap<Id<K>, Arc<Hosted<K>>>>,
+    /// The keys of those whose records cannot be read.
+    pub(super) unreadable: RwLock<HashMap<Id<K>, Vec<Bytes>>>,
+    alarms: Alarms<Id<K>>,
+    /// Waiters named so far.
+    waiters: AtomicU64,
+}
+
+impl<K: Kind> Shell<K> {
+    /// A shell without machines. Waiting ends when `stop_waiting` is cancelled.
+    pub(crate) fn new(
+        kind: K,
+        clock: Clock,
+        tasks: Tasks,
+        stop_waiting: CancellationToken,
+        log: RecordLog,
+    ) -> Shell<K> {
+        Shell {
+            kind,
+            clock,
+            tasks,
+            stop_waiting,
+            log,
+            machines: RwLock::default(),
+            unreadable: RwLock::default(),
+            alarms: Alarms::default(),
+            waiters: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> &K {
+        &self.kind
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Starts the task that wakes machines. It ends when the broker's tasks are told to.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let (shell, stop) = (Arc::clone(self), self.tasks.token().clone());
+        self.tasks.spawn(K::NAME, async move {
+            while let Some(alarm) = shell.alarms.next(&shell.clock, &stop).await {
+                shell.ring(&alarm);
+            }
+        });
+    }
+
+    /// A machine's alarm has gone off. One that the machine has replaced by an earlier one is ignored.
+    fn ring(&self, alarm: &Alarm<Id<K>>) {
+        let woken = self.step_in_slot(&alarm.id, false, |slot, env, out| {
+            if slot.alarm == Some(alarm.at) {
+                slot.alarm = None;
+                slot.machine.tick(env, out);
+            }
+        });
+        // A machine that is gone has no deadlines.
+        drop(woken);
+    }
+
+    /// One step of one machine, with all that follows from it: the step's result, and what must be durable before it is
+    /// told.
+    pub(crate) fn step<T>(
+        &self,
+        id: &Id<K>,
+        create: bool,
+        act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
+    ) -> Result<(T, Ticket), Missing> {
+        self.step_in_slot(id, create, |slot, env, out| act(&mut slot.machine, env, out))
+    }
+
+    /// A step of a request that may wait. `among` chooses where it waits; the reply comes out of what is returned, see
+    /// [`Shell::reply`].
+    pub(crate) fn step_and_wait<T: Send + 'static>(
+        &self,
+        id: &Id<K>,
+        create: bool,
+        among: impl FnOnce(&mut K::Waiting) -> &mut Waiting<T>,
+        act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, Waiter<T>, &mut OutcomeOf<K>),
+    ) -> Result<oneshot::Receiver<T>, Missing> {
+        let waiter = Waiter::new(self.waiters.fetch_add(1, Ordering::Relaxed));
+        let (reply, _) = self.step_in_slot(id, create, |slot, env, out| {
+            let reply = among(&mut slot.waiting).add(waiter);
+            act(&mut slot.machine, env, waiter, out);
+            reply
+        })?;
+        Ok(reply)
+    }
+
+    /// Waits for a reply, or for the end of all waiting.
+    pub(crate) async fn reply<T>(&self, reply: oneshot::Receiver<T>) -> Result<T, NoReply> {
+        tokio::select! {
+            biased;
+            reply = reply => reply.map_err(|_| NoReply::WriteFailed),
+            () = self.stop_waiting.cancelled() => Err(NoReply::Stopping),
+        }
+    }
+
+    /// A step on every machine.
+    pub(crate) fn step_all(&self, act: impl Fn(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>)) {
+        let ids: Vec<Id<K>> = self.machines.read().keys().cloned().collect();
+        for id in ids {
+            // One that has gone meanwhile needs no step.
+            drop(self.step(&id, false, &act));
+        }
+    }
+
+    /// Looks at a machine.
+    ///
+    /// # Errors
+    /// If there is none that could be looked at.
+    pub(crate) fn view<T>(
+        &self,
+        id: &Id<K>,
+        look: impl FnOnce(&K::Machine) -> T,
+    ) -> Result<(T, Ticket), Missing> {
+        let hosted = self.find(id)?;
+        let slot = hosted.lock();
+        if slot.removed { Err(Missing::Absent) } else { Ok((look(&slot.machine), hosted.ticket(&slot))) }
+    }
+
+    /// Looks at every machine, in no order.
+    pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<T> {
+        let hosted: Vec<_> = self.machines.read().values().cloned().collect();
+        let look = |hosted: &Arc<Hosted<K>>| {
+            let slot = hosted.lock();
+            (!slot.removed).then(|| look(&slot.machine))
+        };
+        hosted.iter().filter_map(look).collect()
+    }
+
+    fn step_in_slot<T>(
+        &self,
+        id: &Id<K>,
+        create: bool,
+        act: impl FnOnce(&mut Slot<K>, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
+    ) -> Result<(T, Ticket), Missing> {
+        loop {
+            let hosted = if create { self.find_or_create(id)? } else { self.find(id)? };
+            let mut slot = hosted.lock();
+            if slot.removed {
+                continue;
+            }
+            let mut out = Outcome::default();
+            let result = self.kind.in_env(id, self.now(), |env| act(&mut slot, env, &mut out));
+            if let Some(too_long) = out.too_long {
+                self.set_aside(id, &mut slot, too_long);
+                return Err(Missing::Unreadable);
+            }
+            self.carry_out(&hosted, &mut slot, out);
+            if slot.machine.is_forgettable() {
+                // Under the machine's lock, so that a caller who finds it removed does not find it in the map.
+                slot.removed = true;
+                self.machines.write().remove(id);
+            }
+            let ticket = hosted.ticket(&slot);
+            return Ok((result, ticket));
+        }
+    }
+
+    /// Takes a machine out whose step cannot be written: what is stored is older than what it says. Requests for it are
+    /// refused until the next start, which finds it as it was before the step. Those that wait lose their reply.
+    fn set_aside(&self, id: &Id<K>, slot: &mut Slot<K>, too_long: TooLong) {
+        tracing::error!(%id, kind = K::NAME, %too_long, "a step cannot be written; requests are refused until the next start");
+        // Known as unreadable before it is missing, so that no new one is created in between.
+        self.unreadable.write().insert(id.clone(), Vec::new());
+        slot.removed = true;
+        slot.waiting = K::Waiting::default();
+        self.machines.write().remove(id);
+    }
+
+    fn find(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
+        let found = self.machines.read().get(id).cloned();
+        found.ok_or_else(|| self.missing(id))
+    }
+
+    fn missing(&self, id: &Id<K>) -> Missing {
+        if self.unreadable.read().contains_key(id) { Missing::Unreadable } else { Missing::Absent }
+    }
+
+    fn find_or_create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
+        match self.find(id) {
+            Err(Missing::Absent) => {}
+            found => return found,
+        }
+        let mut machines = self.machines.write();
+        let new = || Arc::new(Hosted::new(K::Machine::new(id.clone(), self.now())));
+        Ok(Arc::clone(machines.entry(id.clone()).or_insert_with(new)))
+    }
+
+    /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.
+    pub(super) fn carry_out(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
+        if let Some(at) = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm)) {
+            slot.alarm = Some(at);
+            self.alarms.set(Alarm { at, id: slot.machine.id().clone() });
+        }
+        slot.written += u64::from(!out.records.is_empty());
+        for reply in out.replies {
+            if let Some(delivery) = K::deliver(&mut slot.waiting, reply) {
+                hosted.durability.deliver(slot.written, delivery);
+            }
+        }
+        if !out.records.is_empty() {
+            self.write(hosted, slot.written, out.records);
+        }
+    }
+
+    /// Begins a write at a place that the caller has taken under the machine's lock, which keeps the order.
+    pub(super) fn write(&self, hosted: &Hosted<K>, place: u64, records: Vec<Record>) {
+        let durability = Arc::clone(&hosted.durability);
+        (self.log)(records, Box::new(move |outcome| durability.ended(place, outcome)));
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let monotonic_ms = u64::try_from(self.clock.monotonic().as_millis())
+            .expect("a process does not run for 600 million years");
+        Now { monotonic_ms, unix_ms: self.clock.now_ms() }
+    }
+}
+
+/// Why a waiting request gets no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoReply {
+    /// The broker stops.
+    Stopping,
+    /// What the reply says could not be made durable.
+    WriteFailed,
+}

@@ -1,0 +1,106 @@
+//! The configuration of groups, by Kafka's broker keys.
+
+use super::assignor::Assignor;
+
+/// The configuration of all groups. The names are Kafka's broker keys.
+#[derive(Clone, Debug)]
+pub struct GroupConfig {
+    /// `group.min.session.timeout.ms`: a JoinGroup asking for less is refused.
+    pub min_session_timeout_ms: u32,
+    /// `group.max.session.timeout.ms`: a JoinGroup asking for more is refused.
+    pub max_session_timeout_ms: u32,
+    /// `group.max.size`: members of one group.
+    pub max_size: usize,
+    /// `group.initial.rebalance.delay.ms`: how long an empty group waits for further members before its first generation.
+    pub initial_rebalance_delay_ms: u32,
+    /// How long a new member may wait in its first JoinGroup; a constant in Kafka (5 minutes).
+    pub new_member_join_timeout_ms: u32,
+    /// `offset.metadata.max.bytes`: the note a client may attach to a committed offset.
+    pub offset_metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: u64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: u64,
+    /// The `group.consumer.…` keys.
+    pub consumer: ConsumerGroupConfig,
+}
+
+impl GroupConfig {
+    /// Whether a member of the classic protocol may have such a session.
+    pub fn allows_session_of(&self, timeout_ms: u32) -> bool {
+        (self.min_session_timeout_ms..=self.max_session_timeout_ms).contains(&timeout_ms)
+    }
+}
+
+/// The configuration of groups of the consumer protocol: the `group.consumer.…` keys.
+#[derive(Clone, Debug)]
+pub struct ConsumerGroupConfig {
+    /// How often members are told to send heartbeats.
+    pub heartbeat_interval_ms: u32,
+    /// A member that is silent for this long is removed.
+    pub session_timeout_ms: u32,
+    /// Members of one group.
+    pub max_size: usize,
+    /// The assignors that members can choose. The first is the default.
+    pub assignors: Vec<Assignor>,
+    /// `group.consumer.migration.policy`.
+    pub migration: MigrationPolicy,
+}
+
+/// `group.consumer.migration.policy`: which ways a group with members may change its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    Disabled,
+    Downgrade,
+    Upgrade,
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    /// The policy of that name, in any case.
+    pub fn named(name: &str) -> Option<MigrationPolicy> {
+        let all = [
+            ("disabled", MigrationPolicy::Disabled),
+            ("downgrade", MigrationPolicy::Downgrade),
+            ("upgrade", MigrationPolicy::Upgrade),
+            ("bidirectional", MigrationPolicy::Bidirectional),
+        ];
+        all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, policy)| policy)
+    }
+
+    pub fn upgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Upgrade | MigrationPolicy::Bidirectional)
+    }
+
+    pub fn downgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Downgrade | MigrationPolicy::Bidirectional)
+    }
+}
+
+impl Default for ConsumerGroupConfig {
+    fn default() -> ConsumerGroupConfig {
+        ConsumerGroupConfig {
+            heartbeat_interval_ms: 5_000,
+            session_timeout_ms: 45_000,
+            max_size: i32::MAX as usize,
+            assignors: vec![Assignor::Uniform, Assignor::Range],
+            migration: MigrationPolicy::Bidirectional,
+        }
+    }
+}
+
+impl Default for GroupConfig {
+    fn default() -> GroupConfig {
+        GroupConfig {
+            min_session_timeout_ms: 6_000,
+            max_session_timeout_ms: 1_800_000,
+            max_size: i32::MAX as usize,
+            initial_rebalance_delay_ms: 3_000,
+            new_member_join_timeout_ms: 300_000,
+            offset_metadata_max_bytes: 4_096,
+            offsets_retention_ms: 10_080 * 60_000,
+            offsets_retention_check_interval_ms: 600_000,
+            consumer: ConsumerGroupConfig::default(),
+        }
+    }
+}

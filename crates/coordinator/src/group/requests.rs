@@ -1,0 +1,104 @@
+//! The requests that both kinds of groups serve: those of the classic protocol, and the identity of a commit.
+//!
+//! They own their strings and bytes: nothing in here keeps the frame of a request alive.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{GenerationId, GroupInstanceId, MemberId};
+use crate::limits::{MAX_BYTES, MAX_ENTRIES, check, check_string};
+use crate::state_machine::TooLong;
+
+/// One protocol (an assignor, for consumers) that a member offers, with what it wants the leader to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol {
+    pub name: Arc<str>,
+    pub metadata: Bytes,
+}
+
+/// What a client says in JoinGroup, owned: nothing in here keeps the request's frame alive.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// [`MemberId::none`] for a client that has no id yet.
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    pub session_timeout_ms: u32,
+    pub rebalance_timeout_ms: u32,
+    pub protocol_type: Arc<str>,
+    pub protocols: Vec<Protocol>,
+    /// Version 4 and later: a dynamic member must ask for its id first (KIP-394).
+    pub requires_known_member_id: bool,
+    /// Version 9 and later: a leader may be told to skip the assignment (KIP-814).
+    pub supports_skipping_assignment: bool,
+    /// Why the client joins, in its words (KIP-800); for the log only.
+    pub reason: Option<String>,
+    /// The random part of the id, should a new one be given out.
+    pub fresh: Uuid,
+}
+
+/// What a member says in SyncGroup.
+#[derive(Clone, Debug)]
+pub struct SyncRequest {
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub generation: GenerationId,
+    /// Version 5 and later: checked against the group's when given (KIP-559).
+    pub protocol_type: Option<Arc<str>>,
+    pub protocol: Option<Arc<str>>,
+    /// From the leader; others send none.
+    pub assignments: HashMap<MemberId, Bytes>,
+}
+
+/// One of the members that a LeaveGroup names.
+#[derive(Clone, Debug)]
+pub struct LeavingMember {
+    /// [`MemberId::none`] with an instance id: removed by an administrator.
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    /// Why, in the client's words (KIP-800); for the log only.
+    pub reason: Option<String>,
+}
+
+/// Who commits offsets, as the request says.
+#[derive(Clone, Debug)]
+pub struct CommitIdentity {
+    /// [`MemberId::none`] together with [`GenerationId::NONE`]: not a member, such as an admin tool or `assign()`.
+    pub member_id: MemberId,
+    pub group_instance_id: Option<GroupInstanceId>,
+    pub generation: GenerationId,
+}
+
+impl JoinRequest {
+    /// The id of a new member: what the client calls itself, and the random part.
+    pub fn new_member_id(&self) -> MemberId {
+        let prefix = self.group_instance_id.as_ref().map_or(&*self.client_id, GroupInstanceId::as_str);
+        MemberId::from(format!("{prefix}-{}", self.fresh))
+    }
+
+    /// Checks that a record can hold the member.
+    pub(super) fn check_lengths(&self) -> Result<(), TooLong> {
+        check_string("the member id", self.member_id.as_str())?;
+        check_string("the new member id", self.new_member_id().as_str())?;
+        check_string("the client id", &self.client_id)?;
+        check_string("the protocol type", &self.protocol_type)?;
+        check("the list of protocols", self.protocols.len(), MAX_ENTRIES)?;
+        for protocol in &self.protocols {
+            check_string("the name of a protocol", &protocol.name)?;
+            check("the metadata of a protocol", protocol.metadata.len(), MAX_BYTES)?;
+        }
+        Ok(())
+    }
+}
+
+impl SyncRequest {
+    /// Checks that a record can hold the assignments.
+    pub(super) fn check_lengths(&self) -> Result<(), TooLong> {
+        self.assignments
+            .values()
+            .try_for_each(|assignment| check("an assignment", assignment.len(), MAX_BYTES))
+    }
+}

@@ -1,0 +1,71 @@
+//! The registry of stored records: every kind that a coordinator writes, its number and its name.
+//!
+//! The number is the first byte of a record's key, so the records of a kind lie side by side in storage and are read by
+//! that prefix. Numbers are never used again for something else.
+
+/// A kind of stored record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A classic group with its members.
+    GroupMetadata = 1,
+    /// An offset that a group has committed for a partition.
+    CommittedOffset = 2,
+    /// The epochs of a consumer group.
+    ConsumerGroup = 3,
+    /// The subscription of a member of a consumer group.
+    ConsumerGroupMember = 4,
+    /// The target assignment of a member of a consumer group.
+    TargetAssignment = 5,
+    /// The current assignment of a member of a consumer group.
+    CurrentAssignment = 6,
+}
+
+impl RecordKind {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: [RecordKind; 6] = [
+        RecordKind::GroupMetadata,
+        RecordKind::CommittedOffset,
+        RecordKind::ConsumerGroup,
+        RecordKind::ConsumerGroupMember,
+        RecordKind::TargetAssignment,
+        RecordKind::CurrentAssignment,
+    ];
+
+    /// The first byte of the keys of this kind.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// As the log names the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            RecordKind::GroupMetadata => "group metadata",
+            RecordKind::CommittedOffset => "committed offset",
+            RecordKind::ConsumerGroup => "consumer group",
+            RecordKind::ConsumerGroupMember => "consumer group member",
+            RecordKind::TargetAssignment => "target assignment",
+            RecordKind::CurrentAssignment => "current assignment",
+        }
+    }
+
+    /// The kind of a stored key. `None` for a number that is not in the registry, and for an empty key.
+    pub fn of(key: &[u8]) -> Option<RecordKind> {
+        let number = *key.first()?;
+        RecordKind::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_number_and_a_name_of_its_own() {
+        for (index, kind) in RecordKind::ALL.into_iter().enumerate() {
+            assert_eq!(RecordKind::of(&[kind.number(), 0]), Some(kind));
+            assert!(RecordKind::ALL[..index].iter().all(|other| other.name() != kind.name()));
+        }
+        assert_eq!((RecordKind::of(&[0]), RecordKind::of(&[])), (None, None));
+    }
+}

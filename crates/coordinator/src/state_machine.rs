@@ -1,0 +1,196 @@
+//! What the state machines of all coordinators have in common: what a step gets, what it returns, and the trait by which
+//! one shell hosts every kind of them.
+//!
+//! A step is one call of a machine's own method: a request, [`StateMachine::tick`], or the start. It changes the machine
+//! at once and adds to an [`Outcome`] what must follow. The shell writes the `records` of a machine in the order of its
+//! steps, sends `replies` only when they and all earlier records of the machine are durable, and calls `tick` at `wake_at`
+//! at the latest. A restart builds the machine from its records ([`StateMachine::replay`]), so whatever a record can say
+//! must always equal what the records written so far say (ADR 5).
+
+use std::{
+    fmt::{self, Debug, Display},
+    hash::{Hash, Hasher},
+    marker::PhantomData,
+};
+
+use bytes::Bytes;
+
+use crate::record_kinds::RecordKind;
+
+/// The time of a step, read once by the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Milliseconds on a clock that never goes back: deadlines.
+    pub monotonic_ms: u64,
+    /// Milliseconds since the Unix epoch: timestamps that are stored.
+    pub unix_ms: i64,
+}
+
+impl Now {
+    /// The deadline `after_ms` from now.
+    pub fn deadline(self, after_ms: u32) -> u64 {
+        self.monotonic_ms.saturating_add(u64::from(after_ms))
+    }
+}
+
+/// A durable write: a value under a key, or (`None`) the removal of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its first byte is the [`RecordKind`].
+    pub key: Bytes,
+    /// The bytes that the kind's format describes.
+    pub value: Option<Bytes>,
+}
+
+/// A stored record that this version cannot read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer broker.
+    #[error("the record has format version {0}, which is newer than this broker understands")]
+    NewerVersion(u8),
+    /// The bytes are not what was written.
+    #[error("the record is damaged: it {0}")]
+    Damaged(&'static str),
+}
+
+/// A record that cannot be stored, since a part of it is longer than [`limits`](crate::limits) allow. Requests are checked
+/// against the same limits when they arrive, so a step meets this only when many of them add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a record cannot be written: {what} has length {length}, and at most {limit} can be stored")]
+pub struct TooLong {
+    /// The part of the record.
+    pub what: &'static str,
+    /// Its length, bytes or entries.
+    pub length: usize,
+    /// The most that is allowed.
+    pub limit: usize,
+}
+
+/// Names a request that waits for its reply, and fixes the type of that reply.
+pub struct Waiter<T> {
+    number: u64,
+    reply: PhantomData<fn() -> T>,
+}
+
+impl<T> Waiter<T> {
+    /// The waiter with that number. The caller never uses a number twice.
+    pub fn new(number: u64) -> Waiter<T> {
+        Waiter { number, reply: PhantomData }
+    }
+}
+
+// Derived, these would ask the same of the reply.
+impl<T> Clone for Waiter<T> {
+    fn clone(&self) -> Waiter<T> {
+        *self
+    }
+}
+
+impl<T> Copy for Waiter<T> {}
+
+impl<T> PartialEq for Waiter<T> {
+    fn eq(&self, other: &Waiter<T>) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<T> Eq for Waiter<T> {}
+
+impl<T> Hash for Waiter<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl<T> Debug for Waiter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Waiter({})", self.number)
+    }
+}
+
+/// The effects of one step.
+#[derive(Debug)]
+#[must_use]
+pub struct Outcome<R> {
+    /// To be made durable, together.
+    pub records: Vec<Record>,
+    /// A record of this step could not be encoded. Nothing of the step may be written or sent: what the machine says now is
+    /// not what a restart would find.
+    pub too_long: Option<TooLong>,
+    /// Replies to waiting requests, to be sent when the records are durable.
+    pub replies: Vec<R>,
+    /// The earliest deadline that this step set, on the monotonic clock. A deadline set earlier may have moved
+    /// back or vanished meanwhile: waking too early is harmless, too late is not.
+    pub wake_at: Option<u64>,
+}
+
+impl<R> Default for Outcome<R> {
+    fn default() -> Outcome<R> {
+        Outcome { records: Vec::new(), too_long: None, replies: Vec::new(), wake_at: None }
+    }
+}
+
+impl<R> Outcome<R> {
+    /// Adds a record, or notes that it could not be encoded.
+    pub fn write(&mut self, record: Result<Record, TooLong>) {
+        match record {
+            Ok(record) => self.records.push(record),
+            Err(too_long) => self.too_long = Some(too_long),
+        }
+    }
+
+    /// Asks to be woken at `deadline` at the latest.
+    pub fn wake(&mut self, deadline: u64) {
+        self.wake_at = Some(self.wake_at.map_or(deadline, |at| at.min(deadline)));
+    }
+}
+
+/// A state machine that the shell can host: one group, one transactional id.
+///
+/// Requests are methods of the machine's own, each with its own reply type: what the request is answered with at once is
+/// the method's result; a request that may wait gets a [`Waiter`] of its reply's type.
+pub trait StateMachine: Sized + Send + 'static {
+    /// Names a machine among those of its kind.
+    type Id: Clone + Debug + Display + Eq + Hash + Ord + Send + Sync + 'static;
+    /// What a step may look at besides the machine: the time, the configuration, the topics.
+    type Env<'a>: Copy;
+    /// A reply together with its waiter: one variant for each request that may wait.
+    type Reply: Send + 'static;
+
+    /// The records that machines of this kind write, in the order in which they are replayed.
+    const RECORDS: &'static [RecordKind];
+
+    /// A machine of which nothing is stored yet.
+    fn new(id: Self::Id, now: Now) -> Self;
+
+    /// The machine's own id.
+    fn id(&self) -> &Self::Id;
+
+    /// The id of the machine to which a stored record belongs.
+    ///
+    /// # Errors
+    /// If the key is too damaged to tell.
+    fn owner(key: &[u8]) -> Result<Self::Id, RecordError>;
+
+    /// Applies a stored record. The records of a machine come in the order of [`RECORDS`](Self::RECORDS), those of one kind
+    /// in the order of their keys.
+    ///
+    /// # Errors
+    /// If the record cannot be read. The machine is then to be thrown away.
+    fn replay(
+        &mut self,
+        now: Now,
+        key: &[u8],
+        value: &[u8],
+        out: &mut Outcome<Self::Reply>,
+    ) -> Result<(), RecordError>;
+
+    /// Starts the clocks, after the last record.
+    fn start(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
+
+    /// Acts on every deadline that has passed, and asks to be woken at the next one.
+    fn tick(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
+
+    /// Whether nothing is lost when the machine is dropped: no record and no client depends on it.
+    fn is_forgettable(&self) -> bool;
+}
