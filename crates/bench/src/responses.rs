@@ -3,72 +3,21 @@
 //! By hand and without allocating, because at 100 000 answers a second the driver itself would otherwise be
 //! measured. Layouts: Produce and Fetch response, version 12, one topic per request.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use codec::ErrorCode;
+use codec::cursor::{Cursor, Prefix};
 use codec::records::BatchHeader;
 
-/// A cursor over an answer; every read is checked.
-struct Cursor<'a>(&'a [u8]);
+/// The number of elements of an array; a null array has none.
+fn count(from: &mut Cursor<'_>, expected: &'static str) -> Result<usize> {
+    Ok(from.nullable_count(Prefix::Compact, 1, expected)?.unwrap_or(0))
+}
 
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count).context("the answer ends too early")?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().context("the answer ends too early")?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn i16(&mut self) -> Result<i16> {
-        self.array().map(i16::from_be_bytes)
-    }
-
-    fn i32(&mut self) -> Result<i32> {
-        self.array().map(i32::from_be_bytes)
-    }
-
-    fn uvarint(&mut self) -> Result<usize> {
-        let mut value = 0;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.array()?;
-            value |= usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        bail!("a varint of more than five bytes")
-    }
-
-    /// The length of a compact array, string or bytes; null counts as empty.
-    fn count(&mut self) -> Result<usize> {
-        Ok(self.uvarint()?.saturating_sub(1))
-    }
-
-    fn skip_tags(&mut self) -> Result<()> {
-        for _ in 0..self.uvarint()? {
-            self.uvarint()?;
-            let len = self.uvarint()?;
-            self.take(len)?;
-        }
-        Ok(())
-    }
-
-    /// Correlation id and the tags after it.
-    fn header(&mut self) -> Result<i32> {
-        let correlation = self.i32()?;
-        self.skip_tags()?;
-        Ok(correlation)
-    }
-
-    fn skip_topic_name(&mut self) -> Result<()> {
-        let len = self.count()?;
-        self.take(len)?;
-        Ok(())
-    }
+/// Correlation id and the tagged fields after it.
+fn header(from: &mut Cursor<'_>) -> Result<i32> {
+    let correlation = from.i32("correlation id")?;
+    from.skip_tagged_fields()?;
+    Ok(correlation)
 }
 
 fn ensure_none(error_code: i16, what: &str) -> Result<()> {
@@ -81,13 +30,13 @@ fn ensure_none(error_code: i16, what: &str) -> Result<()> {
 /// # Errors
 /// If the batch was refused.
 pub(crate) fn produced(frame: &[u8]) -> Result<i32> {
-    let mut cursor = Cursor(frame);
-    let correlation = cursor.header()?;
-    ensure!(cursor.count()? == 1, "a produce answer without the topic");
-    cursor.skip_topic_name()?;
-    ensure!(cursor.count()? == 1, "a produce answer without the partition");
-    cursor.i32()?;
-    ensure_none(cursor.i16()?, "Produce")?;
+    let mut from = Cursor::new(frame);
+    let correlation = header(&mut from)?;
+    ensure!(count(&mut from, "topics")? == 1, "a produce answer without the topic");
+    from.bytes(Prefix::Compact, "topic")?;
+    ensure!(count(&mut from, "partitions")? == 1, "a produce answer without the partition");
+    from.i32("partition")?;
+    ensure_none(from.i16("error code")?, "Produce")?;
     Ok(correlation)
 }
 
@@ -104,29 +53,29 @@ pub(crate) struct Fetched {
 /// # Errors
 /// If the request or a partition was refused.
 pub(crate) fn fetched(frame: &[u8], mut each: impl FnMut(i32, &[u8]) -> Result<()>) -> Result<Fetched> {
-    let mut cursor = Cursor(frame);
-    let correlation = cursor.header()?;
-    cursor.i32()?; // throttle_time_ms
-    ensure_none(cursor.i16()?, "Fetch")?;
-    let session_id = cursor.i32()?;
-    for _ in 0..cursor.count()? {
-        cursor.skip_topic_name()?;
-        for _ in 0..cursor.count()? {
-            let index = cursor.i32()?;
-            let error_code = cursor.i16()?;
-            cursor.take(8 + 8 + 8)?; // high_watermark, last_stable_offset, log_start_offset
-            for _ in 0..cursor.count()? {
-                cursor.take(8 + 8)?; // an aborted transaction
-                cursor.skip_tags()?;
+    let mut from = Cursor::new(frame);
+    let correlation = header(&mut from)?;
+    from.i32("throttle time")?;
+    ensure_none(from.i16("error code")?, "Fetch")?;
+    let session_id = from.i32("session id")?;
+    for _ in 0..count(&mut from, "topics")? {
+        from.bytes(Prefix::Compact, "topic")?;
+        for _ in 0..count(&mut from, "partitions")? {
+            let index = from.i32("partition")?;
+            let error_code = from.i16("error code")?;
+            from.take(8 + 8 + 8, "high watermark, last stable offset, log start offset")?;
+            for _ in 0..count(&mut from, "aborted transactions")? {
+                from.take(8 + 8, "aborted transaction")?;
+                from.skip_tagged_fields()?;
             }
-            cursor.i32()?; // preferred_read_replica
-            let len = cursor.count()?;
-            let records = cursor.take(len)?;
-            cursor.skip_tags()?;
+            from.i32("preferred read replica")?;
+            let records = from.nullable_bytes(Prefix::Compact, "records")?;
+            from.skip_tagged_fields()?;
             ensure_none(error_code, "Fetch of a partition")?;
-            each(index, records)?;
+            // A partition without records may say so by null.
+            each(index, records.unwrap_or_default())?;
         }
-        cursor.skip_tags()?;
+        from.skip_tagged_fields()?;
     }
     Ok(Fetched { correlation, session_id })
 }

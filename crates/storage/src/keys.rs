@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Buf;
+use codec::cursor::{Cursor, Prefix, ReadError};
 use uuid::Uuid;
 
 use crate::{PartitionNumber, StorageError, TooLarge};
@@ -165,9 +165,10 @@ pub(crate) fn time_index_through(partition: PartitionNumber, last: (i64, i64)) -
 
 /// `(max timestamp, base offset)` of a time index key of any partition.
 pub(crate) fn parse_time_index(key: &[u8]) -> Result<(i64, i64), StorageError> {
-    let what = "time index key";
-    let mut rest = rest(what, key, 9)?;
-    Ok((read(what, rest.try_get_i64())? ^ i64::MIN, read(what, rest.try_get_i64())?))
+    read("time index key", key, |from| {
+        from.take(9, "tag and partition")?;
+        Ok((from.i64("timestamp")? ^ i64::MIN, from.i64("base offset")?))
+    })
 }
 
 /// `(partition, number)` of a key made of a tag, a partition and a number.
@@ -175,8 +176,10 @@ pub(crate) fn parse_of_partition(
     what: &'static str,
     key: &[u8],
 ) -> Result<(PartitionNumber, i64), StorageError> {
-    let mut rest = rest(what, key, 1)?;
-    Ok((PartitionNumber(read(what, rest.try_get_u64())?), read(what, rest.try_get_i64())?))
+    read(what, key, |from| {
+        from.u8("tag")?;
+        Ok((PartitionNumber(from.u64("partition")?), from.i64("number")?))
+    })
 }
 
 pub(crate) fn coordinator(key: &[u8]) -> Vec<u8> {
@@ -199,11 +202,13 @@ pub(crate) fn configs(resource_type: u8, name: &str) -> Result<Vec<u8>, TooLarge
 
 /// The resource of a [`Tag::Configs`] key.
 pub(crate) fn configs_resource(key: &[u8]) -> Result<(u8, String), StorageError> {
-    let what = "configs key";
-    let mut rest = rest(what, key, 1)?;
-    let resource_type = read(what, rest.try_get_u8())?;
-    let name = std::str::from_utf8(rest).map_err(|error| StorageError::corrupt(what, error))?;
-    Ok((resource_type, name.to_owned()))
+    read("configs key", key, |from| {
+        from.u8("tag")?;
+        let resource_type = from.u8("resource type")?;
+        let not_utf8 = from.invalid("name");
+        let name = str::from_utf8(from.take_rest()).map_err(|_| not_utf8)?;
+        Ok((resource_type, name.to_owned()))
+    })
 }
 
 /// Every record of `partition` under `tag` starts with these bytes.
@@ -230,8 +235,19 @@ pub(crate) fn rest<'k>(what: &'static str, key: &'k [u8], length: usize) -> Resu
     key.get(length..).ok_or_else(|| StorageError::corrupt(what, "cut short"))
 }
 
-pub(crate) fn read<T>(what: &'static str, value: Result<T, bytes::TryGetError>) -> Result<T, StorageError> {
-    value.map_err(|error| StorageError::corrupt(what, error))
+/// Reads the parts of a key or a value.
+pub(crate) fn read<T>(
+    what: &'static str,
+    bytes: &[u8],
+    parts: impl FnOnce(&mut Cursor<'_>) -> Result<T, ReadError>,
+) -> Result<T, StorageError> {
+    parts(&mut Cursor::new(bytes)).map_err(|error| StorageError::corrupt(what, error))
+}
+
+/// Reads the version byte of a value; only version 1 is known.
+pub(crate) fn version_1(from: &mut Cursor<'_>) -> Result<(), ReadError> {
+    let unknown = from.invalid("version");
+    if from.u8("version")? == 1 { Ok(()) } else { Err(unknown) }
 }
 
 /// The position of a new partition's first batch. Not 0: a cleaning can make batches a little longer, and then moves the
@@ -260,9 +276,10 @@ impl LogStart {
         out
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let what = "log start";
-        Ok(Self { offset: read(what, bytes.try_get_i64())?, position: read(what, bytes.try_get_u64())? })
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read("log start", bytes, |from| {
+            Ok(Self { offset: from.i64("offset")?, position: from.u64("position")? })
+        })
     }
 }
 
@@ -282,10 +299,11 @@ impl ExtentRecord {
         out
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let what = "extent";
-        let family = BatchFamily::of_number(read(what, bytes.try_get_u32())?);
-        Ok(Self { family, position: read(what, bytes.try_get_u64())? })
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read("extent", bytes, |from| {
+            let family = BatchFamily::of_number(from.u32("generation")?);
+            Ok(Self { family, position: from.u64("position")? })
+        })
     }
 }
 
@@ -309,12 +327,13 @@ impl IntervalRecord {
         out
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let what = "time index";
-        Ok(Self {
-            end_offset: read(what, bytes.try_get_i64())?,
-            end_position: read(what, bytes.try_get_u64())?,
-            appended_ms: read(what, bytes.try_get_u64())?,
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read("time index", bytes, |from| {
+            Ok(Self {
+                end_offset: from.i64("end offset")?,
+                end_position: from.u64("end position")?,
+                appended_ms: from.u64("time of the append")?,
+            })
         })
     }
 }
@@ -342,33 +361,28 @@ impl CleanedRecord {
         out
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let what = "cleaned";
-        Ok(Self {
-            offset: read(what, bytes.try_get_i64())?,
-            position: read(what, bytes.try_get_u64())?,
-            max_timestamp: read(what, bytes.try_get_i64())?,
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read("cleaned", bytes, |from| {
+            Ok(Self {
+                offset: from.i64("offset")?,
+                position: from.u64("position")?,
+                max_timestamp: from.i64("largest timestamp")?,
+            })
         })
     }
 }
 
 /// The partition in a key made of a tag and a partition.
 pub(crate) fn parse_partition(what: &'static str, key: &[u8]) -> Result<PartitionNumber, StorageError> {
-    let mut rest = rest(what, key, 1)?;
-    Ok(PartitionNumber(read(what, rest.try_get_u64())?))
+    read(what, key, |from| {
+        from.u8("tag")?;
+        Ok(PartitionNumber(from.u64("partition")?))
+    })
 }
 
 /// A value that is one offset.
-pub(crate) fn parse_offset(what: &'static str, mut value: &[u8]) -> Result<i64, StorageError> {
-    read(what, value.try_get_i64())
-}
-
-fn read_string(what: &'static str, bytes: &mut &[u8]) -> Result<String, StorageError> {
-    let length = usize::from(read(what, bytes.try_get_u16())?);
-    let (text, rest) =
-        bytes.split_at_checked(length).ok_or_else(|| StorageError::corrupt(what, "string cut short"))?;
-    *bytes = rest;
-    String::from_utf8(text.to_vec()).map_err(|error| StorageError::corrupt(what, error))
+pub(crate) fn parse_offset(what: &'static str, value: &[u8]) -> Result<i64, StorageError> {
+    read(what, value, |from| from.i64("offset"))
 }
 
 /// A length or count in front of what it counts. Larger ones are an error: cut, they would make the whole record unreadable.
@@ -383,10 +397,6 @@ fn put_string(out: &mut Vec<u8>, what: &'static str, text: &str) -> Result<(), T
     put_length(out, what, text.len())?;
     out.extend_from_slice(text.as_bytes());
     Ok(())
-}
-
-fn check_version(what: &'static str, found: u8) -> Result<(), StorageError> {
-    if found == 1 { Ok(()) } else { Err(StorageError::corrupt(what, format_args!("version {found}"))) }
 }
 
 /// Value of a [`Tag::Topic`] key.
@@ -418,28 +428,28 @@ impl TopicRecord {
     }
 
     /// The name alone, from a record of which the rest may be unreadable.
-    pub(crate) fn decode_name(mut bytes: &[u8]) -> Result<String, StorageError> {
-        check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
-        read_string(Self::WHAT, &mut bytes)
+    pub(crate) fn decode_name(bytes: &[u8]) -> Result<String, StorageError> {
+        read(Self::WHAT, bytes, Self::name)
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
-        let name = read_string(Self::WHAT, &mut bytes)?;
-        let created_epoch = read(Self::WHAT, bytes.try_get_u32())?;
-        let configs = read_configs(Self::WHAT, &mut bytes)?;
-        let count = read(Self::WHAT, bytes.try_get_u32())? as usize;
-        if bytes.len() != count.saturating_mul(8) {
-            return Err(StorageError::corrupt(
-                Self::WHAT,
-                format_args!("{count} partitions in {} bytes", bytes.len()),
-            ));
-        }
-        let mut partitions = Vec::with_capacity(count);
-        for _ in 0..count {
-            partitions.push(PartitionNumber(read(Self::WHAT, bytes.try_get_u64())?));
-        }
-        Ok(Self { name, created_epoch, configs, partitions })
+    fn name(from: &mut Cursor<'_>) -> Result<String, ReadError> {
+        version_1(from)?;
+        Ok(from.str(Prefix::U16, "name")?.to_owned())
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read(Self::WHAT, bytes, |from| {
+            let name = Self::name(from)?;
+            let created_epoch = from.u32("created epoch")?;
+            let configs = read_configs(from)?;
+            let count = from.count(Prefix::U32, 8, "partitions")?;
+            let mut partitions = Vec::with_capacity(count);
+            for _ in 0..count {
+                partitions.push(PartitionNumber(from.u64("partition")?));
+            }
+            from.end()?;
+            Ok(Self { name, created_epoch, configs, partitions })
+        })
     }
 }
 
@@ -452,11 +462,12 @@ fn put_configs(out: &mut Vec<u8>, configs: &BTreeMap<String, String>) -> Result<
     Ok(())
 }
 
-fn read_configs(what: &'static str, bytes: &mut &[u8]) -> Result<BTreeMap<String, String>, StorageError> {
+fn read_configs(from: &mut Cursor<'_>) -> Result<BTreeMap<String, String>, ReadError> {
     let mut configs = BTreeMap::new();
-    for _ in 0..read(what, bytes.try_get_u16())? {
-        let key = read_string(what, bytes)?;
-        configs.insert(key, read_string(what, bytes)?);
+    // Two lengths each.
+    for _ in 0..from.count(Prefix::U16, 4, "configurations")? {
+        let key = from.str(Prefix::U16, "name of a configuration")?.to_owned();
+        configs.insert(key, from.str(Prefix::U16, "value of a configuration")?.to_owned());
     }
     Ok(configs)
 }
@@ -476,13 +487,13 @@ impl ConfigRecord {
         Ok(out)
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        check_version(Self::WHAT, read(Self::WHAT, bytes.try_get_u8())?)?;
-        let configs = read_configs(Self::WHAT, &mut bytes)?;
-        match bytes.len() {
-            0 => Ok(Self { configs }),
-            left => Err(StorageError::corrupt(Self::WHAT, format_args!("{left} bytes too many"))),
-        }
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read(Self::WHAT, bytes, |from| {
+            version_1(from)?;
+            let configs = read_configs(from)?;
+            from.end()?;
+            Ok(Self { configs })
+        })
     }
 }
 
@@ -499,10 +510,11 @@ impl GenerationRecord {
         out
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let what = "generation record";
-        check_version(what, read(what, bytes.try_get_u8())?)?;
-        Ok(Self { created_ms: read(what, bytes.try_get_i64())? })
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read("generation record", bytes, |from| {
+            version_1(from)?;
+            Ok(Self { created_ms: from.i64("time of creation")? })
+        })
     }
 }
 

@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 
-use bytes::Buf;
 use codec::records::BatchHeader;
 
-use crate::{AppendError, StorageError, keys::read};
+use crate::{
+    AppendError, StorageError,
+    keys::{read, version_1},
+};
 
 /// Batches remembered per producer; clients keep at most as many in flight (`max.in.flight.requests.per.connection`).
 const REMEMBERED_BATCHES: usize = 5;
@@ -80,29 +82,29 @@ impl ProducerState {
         out
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let version = read(WHAT, bytes.try_get_u8())?;
-        if version != 1 {
-            return Err(StorageError::corrupt(WHAT, format_args!("version {version}")));
-        }
-        let producer_epoch = read(WHAT, bytes.try_get_i16())?;
-        let last_timestamp_ms = read(WHAT, bytes.try_get_i64())?;
-        let transaction = read(WHAT, bytes.try_get_i64())?;
-        let count = usize::from(read(WHAT, bytes.try_get_u8())?);
-        if count > REMEMBERED_BATCHES {
-            return Err(StorageError::corrupt(WHAT, format_args!("{count} batches")));
-        }
-        let mut batches = VecDeque::with_capacity(REMEMBERED_BATCHES);
-        for _ in 0..count {
-            batches.push_back(RememberedBatch {
-                first_sequence: read(WHAT, bytes.try_get_i32())?,
-                last_sequence: read(WHAT, bytes.try_get_i32())?,
-                base_offset: read(WHAT, bytes.try_get_i64())?,
-                log_append_time_ms: read(WHAT, bytes.try_get_i64())?,
-            });
-        }
-        let current_txn_start_offset = (transaction != NO_TRANSACTION).then_some(transaction);
-        Ok(Self { producer_epoch, last_timestamp_ms, current_txn_start_offset, batches })
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        read(WHAT, bytes, |from| {
+            version_1(from)?;
+            let producer_epoch = from.i16("producer epoch")?;
+            let last_timestamp_ms = from.i64("last timestamp")?;
+            let transaction = from.i64("start of the transaction")?;
+            let too_many = from.invalid("number of batches");
+            let count = usize::from(from.u8("number of batches")?);
+            if count > REMEMBERED_BATCHES {
+                return Err(too_many);
+            }
+            let mut batches = VecDeque::with_capacity(REMEMBERED_BATCHES);
+            for _ in 0..count {
+                batches.push_back(RememberedBatch {
+                    first_sequence: from.i32("first sequence")?,
+                    last_sequence: from.i32("last sequence")?,
+                    base_offset: from.i64("base offset")?,
+                    log_append_time_ms: from.i64("time of the append")?,
+                });
+            }
+            let current_txn_start_offset = (transaction != NO_TRANSACTION).then_some(transaction);
+            Ok(Self { producer_epoch, last_timestamp_ms, current_txn_start_offset, batches })
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use codec::cursor::{Cursor, Prefix, ReadError};
 
 /// `protocol_type` of consumers.
 pub const PROTOCOL_TYPE: &str = "consumer";
@@ -28,35 +29,30 @@ pub struct Subscription {
 
 /// Reads a subscription. `None`: these bytes are not one.
 pub fn subscription(bytes: &[u8]) -> Option<Subscription> {
-    let mut from = Reader(bytes);
-    let version = from.i16()?;
-    if version < 0 {
-        return None;
-    }
+    read_subscription(&mut Cursor::new(bytes)).ok()
+}
+
+fn read_subscription(from: &mut Cursor<'_>) -> Result<Subscription, ReadError> {
+    let version = read_version(from)?;
     let mut read = Subscription { version: version.min(MAX_VERSION), ..Subscription::default() };
-    for _ in 0..from.u32()? {
-        read.topics.push(from.string()?);
-    }
-    from.nullable_bytes()?;
+    read_topics(from, |topic| read.topics.push(topic))?;
+    from.nullable_bytes(Prefix::I32, "user data")?;
     if version >= 1 {
-        read.owned = from.partitions()?;
+        read.owned = read_partitions(from)?;
     }
     if version >= 2 {
-        from.u32()?;
+        from.i32("generation id")?;
     }
     if version >= 3 {
-        read.rack_id = from.nullable_string()?;
+        read.rack_id = from.nullable_str(Prefix::I16, "rack id")?.map(str::to_owned);
     }
-    Some(read)
+    Ok(read)
 }
 
 /// Reads the partitions of an assignment. `None`: these bytes are not one.
 pub fn assignment(bytes: &[u8]) -> Option<Vec<(String, Vec<i32>)>> {
-    let mut from = Reader(bytes);
-    if from.i16()? < 0 {
-        return None;
-    }
-    from.partitions()
+    let mut from = Cursor::new(bytes);
+    read_version(&mut from).and_then(|_| read_partitions(&mut from)).ok()
 }
 
 /// Writes an assignment without user data, in a version that the member understands.
@@ -81,71 +77,37 @@ pub fn encode_assignment<'a>(
 
 /// Adds the topics that a subscription names to `topics`. `None`: these bytes are not a subscription.
 pub fn subscribed_topics(subscription: &[u8], topics: &mut BTreeSet<String>) -> Option<()> {
-    let mut from = Reader(subscription);
-    if from.i16()? < 0 {
-        return None;
-    }
-    for _ in 0..from.u32()? {
-        topics.insert(from.string()?);
-    }
-    Some(())
+    let mut from = Cursor::new(subscription);
+    let add = |topic| {
+        topics.insert(topic);
+    };
+    read_version(&mut from).and_then(|_| read_topics(&mut from, add)).ok()
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
+fn read_version(from: &mut Cursor<'_>) -> Result<i16, ReadError> {
+    let negative = from.invalid("version");
+    match from.i16("version")? {
+        ..0 => Err(negative),
+        version => Ok(version),
     }
+}
 
-    fn i16(&mut self) -> Option<i16> {
-        self.array().map(i16::from_be_bytes)
+fn read_topics(from: &mut Cursor<'_>, mut each: impl FnMut(String)) -> Result<(), ReadError> {
+    for _ in 0..from.count(Prefix::I32, 2, "topics")? {
+        each(from.str(Prefix::I16, "topic")?.to_owned());
     }
+    Ok(())
+}
 
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
+fn read_partitions(from: &mut Cursor<'_>) -> Result<Vec<(String, Vec<i32>)>, ReadError> {
+    let mut topics = Vec::new();
+    for _ in 0..from.count(Prefix::I32, 6, "topics")? {
+        let topic = from.str(Prefix::I16, "topic")?.to_owned();
+        let count = from.count(Prefix::I32, 4, "partitions")?;
+        let partitions = (0..count).map(|_| from.i32("partition")).collect::<Result<_, _>>()?;
+        topics.push((topic, partitions));
     }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn nullable_bytes(&mut self) -> Option<Option<&'a [u8]>> {
-        match i32::from_be_bytes(self.array()?) {
-            -1 => Some(None),
-            length => self.take(usize::try_from(length).ok()?).map(Some),
-        }
-    }
-
-    fn nullable_string(&mut self) -> Option<Option<String>> {
-        let length = match self.i16()? {
-            -1 => return Some(None),
-            length => usize::try_from(length).ok()?,
-        };
-        let text = str::from_utf8(self.take(length)?).ok()?;
-        Some(Some(text.to_owned()))
-    }
-
-    fn string(&mut self) -> Option<String> {
-        self.nullable_string()?
-    }
-
-    fn partitions(&mut self) -> Option<Vec<(String, Vec<i32>)>> {
-        let mut topics = Vec::new();
-        for _ in 0..self.u32()? {
-            let topic = self.string()?;
-            let mut partitions = Vec::new();
-            for _ in 0..self.u32()? {
-                partitions.push(i32::from_be_bytes(self.array()?));
-            }
-            topics.push((topic, partitions));
-        }
-        Some(topics)
-    }
+    Ok(topics)
 }
 
 #[cfg(test)]
