@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the broker's time comes from. Cheap to clone; clones of a manual clock step together.
+/// The source of the broker's time. Cheap to clone; clones of a manual clock step together.
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: Source,

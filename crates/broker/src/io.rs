@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// Disk reads at the same time; more would only queue up in the disk.
 const DISK_READS: usize = 8;
 
-/// What services call. Clones share the storage.
+/// The bridge to the storage, as services use it. Clones share the storage.
 #[derive(Clone, Debug)]
 pub struct Io {
     storage: Storage,
@@ -178,7 +178,7 @@ impl Io {
     }
 }
 
-/// Who hears the outcome of a write, and the future that waits for it. If nobody waits any more, the write is done all
+/// Returns the receiver of a write's outcome, and the future that waits for it. If no caller waits any more, the write is done all
 /// the same.
 fn answer<T: Send + 'static>() -> (Done<T>, impl Future<Output = Result<T, StorageError>> + Send + use<T>) {
     let (sender, receiver) = oneshot::channel();

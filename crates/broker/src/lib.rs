@@ -1,4 +1,4 @@
-//! The broker: sockets, the request path, the Kafka APIs and the coordinators behind them.
+//! The broker: sockets, the request path, the Kafka APIs and the services that answer them.
 //!
 //! ```text
 //! socket ─► frame ────► header, decode ─► handler ────────► service ────────────► storage
@@ -87,7 +87,7 @@ pub struct Broker {
     fatal: Arc<Fatal>,
 }
 
-/// What is decided anew at every start, and hence is no configuration.
+/// Decisions of a single start, which are no configuration.
 #[derive(Debug, Clone, Default)]
 pub struct StartOptions {
     /// Start although records that were on the disk are missing.
@@ -184,12 +184,12 @@ impl Broker {
         self.readiness.pass(LISTENERS);
     }
 
-    /// Where Kafka clients can connect: every bound address, with the ports that the system chose.
+    /// The addresses for Kafka clients: every bound one, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where HTTP is served; empty if it is turned off.
+    /// The addresses of HTTP; empty if it is turned off.
     pub fn http_addresses(&self) -> &[SocketAddr] {
         &self.http
     }

@@ -40,7 +40,7 @@ use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
 
-/// What the whole broker shares. Made once at start.
+/// Everything that the whole broker shares. Made once at start.
 pub(crate) struct Services {
     /// Every key's value as the broker was started.
     pub(crate) config: Arc<BrokerConfig>,
@@ -48,7 +48,7 @@ pub(crate) struct Services {
     pub(crate) configs: Arc<RuntimeConfigs>,
     /// How the process logs.
     pub(crate) loggers: Loggers,
-    /// What clients push of their own metrics.
+    /// The metrics that clients push.
     pub(crate) client_metrics: ClientMetrics,
     /// The way to the storage.
     pub(crate) io: Io,
@@ -60,9 +60,9 @@ pub(crate) struct Services {
     pub(crate) fetcher: Fetcher,
     /// The coordinator of all groups.
     pub(crate) groups: Arc<GroupService>,
-    /// Where clients are told to find this broker.
+    /// The addresses that clients are given for this broker.
     pub(crate) advertised: AdvertisedAddresses,
-    /// What is counted.
+    /// The metrics.
     pub(crate) metrics: Metrics,
     /// The only source of time.
     pub(crate) clock: Clock,
@@ -79,6 +79,6 @@ pub(crate) struct Shutdown {
     pub(crate) accepting: CancellationToken,
     /// Connections read no further request.
     pub(crate) reading: CancellationToken,
-    /// Whatever waits for something to happen (a long poll) answers with what it has.
+    /// Requests that wait for something to happen (long polls) answer with what they have.
     pub(crate) waiting: CancellationToken,
 }

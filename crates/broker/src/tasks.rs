@@ -2,7 +2,7 @@
 //!
 //! Guarantees that every task has a name, is told to stop by a cancellation token, is waited for at shutdown, and that
 //! its panic ends it alone: the panic is caught, counted and logged with the task's name, and nothing else notices.
-//! What a task does with its token, and what a failed task means for the broker, is left to whoever spawned it.
+//! What a task does with its token, and what a failed task means for the broker, is left to the code that spawned it.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ impl TaskHandle {
         self.join.await.unwrap_or(Ended::Aborted)
     }
 
-    /// Whether the task has ended, in whatever way.
+    /// Returns true if the task has ended, in any way.
     pub fn is_finished(&self) -> bool {
         self.join.is_finished()
     }

@@ -71,16 +71,16 @@ pub(crate) trait Api: Sized {
     /// The request; it fixes key, name, the versions that can be read, and the response.
     type Request: Request;
 
-    /// What is implemented, not what can be parsed; ApiVersions tells clients exactly this.
+    /// The versions that are implemented, not those that can be parsed; ApiVersions tells clients exactly this.
     const VERSIONS: RangeInclusive<i16>;
 
-    /// Whether a client that has not logged in may call it.
+    /// When in the life of a connection it may be called.
     const PHASE: Phase = Phase::Authenticated;
 
-    /// Whether its requests carry data and may be as long as `socket.request.max.bytes`.
+    /// True if its requests carry data and may be as long as `socket.request.max.bytes`.
     const CARRIES_RECORDS: bool = false;
 
-    /// Whether requests of this API may run side by side on one connection. All others wait until everything that was
+    /// True if requests of this API may run side by side on one connection. All others wait until everything that was
     /// sent before them is done, so that a client which does not wait for answers (a commit, then a fetch of the
     /// commit) still sees what it did itself, as it does in Kafka, which runs one request of a connection at a time.
     const OVERLAPS: bool = false;
@@ -100,7 +100,7 @@ pub(crate) trait Api: Sized {
     }
 }
 
-/// What a handler gives back. An error closes the connection; refusals with a Kafka error code are responses.
+/// The result of a handler. An error closes the connection; refusals with a Kafka error code are responses.
 pub(crate) type Answer<A> = Result<Reply<<<A as Api>::Request as Request>::Response>, Disconnect>;
 
 /// A handler's reply.
@@ -146,7 +146,7 @@ pub(crate) enum Disconnect {
     Refused(String),
 }
 
-/// Reads a request body, calls the handler, writes the answer (header and body) behind a length prefix to come.
+/// Reads a request body, calls the handler, writes the answer (header and body) after a length prefix to come.
 pub(crate) type Run = fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>>;
 
 /// One row of the registry: an [`Api`] with its types erased.
@@ -162,7 +162,7 @@ pub(crate) struct Entry {
     /// When it may be called.
     pub(crate) phase: Phase,
     carries_records: bool,
-    /// Whether its requests may run side by side on one connection.
+    /// True if its requests may run side by side on one connection.
     pub(crate) overlaps: bool,
     /// Decode, call, encode.
     pub(crate) run: Run,
@@ -194,7 +194,7 @@ impl Entry {
         }
     }
 
-    /// Whether this version is served.
+    /// Returns true if this version is served.
     pub(crate) fn serves(&self, version: i16) -> bool {
         (self.versions.0..=self.versions.1).contains(&version)
     }

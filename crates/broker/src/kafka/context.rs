@@ -1,4 +1,4 @@
-//! What a handler may touch: the services of the broker, the connection it was called on, and the request's header.
+//! Everything that a handler may touch: the services of the broker, the connection it was called on, and the request's header.
 //!
 //! Guarantees that a clone is cheap (three reference counts) and that a handler needs nothing global. Sockets, tasks
 //! and RocksDB are out of a handler's reach on purpose.
@@ -33,7 +33,7 @@ impl Context {
         Self { services, peer, request: Arc::new(header) }
     }
 
-    /// What the whole broker shares.
+    /// Everything that the whole broker shares.
     pub(crate) fn services(&self) -> &Arc<Services> {
         &self.services
     }
@@ -103,7 +103,7 @@ impl Context {
         self.services.config.node_id
     }
 
-    /// Where this client finds this broker: host and port for Metadata, FindCoordinator and DescribeCluster.
+    /// The address of this broker for this client: host and port for Metadata, FindCoordinator and DescribeCluster.
     pub(crate) fn advertised_address(&self) -> (String, u16) {
         self.services.advertised.to(&self.peer)
     }

@@ -15,7 +15,7 @@ use crate::kafka::context::Context;
 use crate::services::Services;
 use crate::session::peer::Peer;
 
-/// What a request came to.
+/// The outcome of a request.
 pub(crate) struct Answered {
     /// The frame that answers it, length prefix included, as segments for a vectored write; `None` if none was asked for.
     pub(crate) frame: Option<Vec<Bytes>>,
@@ -23,7 +23,7 @@ pub(crate) struct Answered {
     pub(crate) receipt: Receipt,
 }
 
-/// What is counted of a request besides its times.
+/// The facts that metrics need of a request besides its times.
 pub(crate) struct Receipt {
     /// Its API.
     pub(crate) entry: &'static Entry,

@@ -56,17 +56,17 @@ impl InFlight {
         self.slots.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Whether one of them will close the connection: then nothing after it may begin.
+    /// Returns true if one of them will close the connection: then nothing after it may begin.
     pub(super) fn ends(&self) -> bool {
         self.slots.iter().any(|slot| matches!(slot.state, State::Answered(Err(_))))
     }
 
-    /// Whether a request may start now: everything before it is done, or is of the same API, whose requests may overlap.
+    /// Returns true if a request may start now: everything before it is done, or is of the same API, whose requests may overlap.
     pub(super) fn admits(&self, overlaps: Option<i16>) -> bool {
         let mut running = self.slots.iter().filter(|slot| matches!(slot.state, State::Running(..)));
         running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)

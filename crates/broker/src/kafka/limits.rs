@@ -1,4 +1,4 @@
-//! What connections may take, and what all of them share.
+//! The limits of connections, and the state that all of them share.
 //!
 //! Guarantees nothing by itself: `frames.rs`, `connection.rs` and `net/` hold to it.
 
@@ -59,7 +59,7 @@ impl Limits {
 /// Longer than any connection lasts, and short enough for a timer.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(super) budget: Budget,

@@ -56,7 +56,7 @@ impl Notices {
         }
     }
 
-    /// Whether a line may be written; if so, how many were left out since the last one.
+    /// If a line may be written, how many were left out since the last one.
     fn take(&self, now: Instant) -> Option<u64> {
         let mut bucket = self.bucket.lock();
         bucket.refill(now);

@@ -26,7 +26,7 @@ pub(super) struct Outgoing {
     pushed: u64,
 }
 
-/// What is to be counted once a frame is written.
+/// The facts for the metrics of a frame, counted once it is written.
 pub(super) struct Unsent {
     /// The request it answers.
     pub(super) receipt: Receipt,
@@ -42,7 +42,7 @@ impl Outgoing {
         self.bytes
     }
 
-    /// Whether nothing waits.
+    /// Returns true if nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }

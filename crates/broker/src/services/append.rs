@@ -22,7 +22,7 @@ use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::{TopicState, Topics};
 
-/// What a client wants appended to one topic.
+/// The batches that a client sends for one topic.
 #[derive(Debug)]
 pub(crate) struct TopicBatches {
     /// The topic.
@@ -31,7 +31,7 @@ pub(crate) struct TopicBatches {
     pub(crate) partitions: Vec<PartitionBatch>,
 }
 
-/// What a client wants appended to one partition.
+/// The batch that a client sends for one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionBatch {
     /// The partition's index in the topic.
@@ -40,12 +40,12 @@ pub(crate) struct PartitionBatch {
     pub(crate) records: Option<Bytes>,
 }
 
-/// What came of one partition's batch.
+/// The outcome of one partition's batch.
 #[derive(Debug)]
 pub(crate) struct PartitionOutcome {
     /// The partition's index in the topic.
     pub(crate) index: i32,
-    /// Where the batch is now, or why it is nowhere.
+    /// The batch's place in the log, or why it was not appended.
     pub(crate) result: Result<Appended, ProduceError>,
 }
 

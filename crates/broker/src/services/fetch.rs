@@ -46,14 +46,14 @@ use crate::topics::{FoundPartition, Topics};
 /// Bytes that all fetches together may hold, read and not yet written.
 const BUDGET_BYTES: usize = 256 << 20;
 
-/// What a request asks of the broker's memory of earlier ones.
+/// A request for records, as part of a session or alone.
 #[derive(Debug)]
 pub(crate) struct FetchRequest {
     /// Session id and epoch as they came.
     pub(crate) session_id: i32,
     /// See `session_id`.
     pub(crate) session_epoch: i32,
-    /// Whether topics are named by id.
+    /// Topics are named by id.
     pub(crate) uses_topic_ids: bool,
     /// Partitions to fetch, or to fetch differently from now on.
     pub(crate) wanted: Vec<PartitionFetch>,
@@ -74,7 +74,7 @@ pub(crate) struct FetchTerms {
     pub(crate) isolation: Isolation,
 }
 
-/// What a partition answers.
+/// The answer of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionAnswer {
     /// The topic, as the request named it.
@@ -85,7 +85,7 @@ pub(crate) struct PartitionAnswer {
     pub(crate) outcome: Result<Served, PartitionError>,
 }
 
-/// What was found in a partition.
+/// The state and the records found in a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
     /// The offset after the last visible record.
@@ -102,7 +102,7 @@ pub(crate) struct Served {
     pub(crate) had_no_room: bool,
     /// Aborted transactions among them, if the reader asked for committed records only.
     pub(crate) aborted: Option<Vec<AbortedTransaction>>,
-    /// Where the client's log diverges from this one; then there are no batches.
+    /// The point where the client's log diverges from this one; then there are no batches.
     pub(crate) diverging: Option<EpochEnd>,
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Fetched {
     pub(crate) share: FetchShare,
 }
 
-/// The log behind an entry of a [`FetchSet`], and the ear at it. A subscription reports to its own session, so the
+/// The log of an entry of a [`FetchSet`], and the subscription to its appends. A subscription reports to its own session, so the
 /// two live and die together.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -125,7 +125,7 @@ pub(crate) struct Log {
     subscription: Option<Subscription>,
 }
 
-/// What a session holds; a fetch without a session has one of its own for as long as it lasts.
+/// The state of a session; a fetch without a session has one of its own for as long as it lasts.
 #[derive(Debug, Default)]
 pub(crate) struct FetchSession {
     set: Mutex<FetchSet<Log>>,
@@ -169,7 +169,7 @@ pub(crate) struct FetcherOptions {
 }
 
 impl FetcherOptions {
-    /// What the configuration says.
+    /// As configured.
     pub(crate) fn of(config: &BrokerConfig) -> Self {
         Self {
             session_slots: usize::try_from(config.max_incremental_fetch_session_cache_slots).unwrap_or(0),
@@ -292,7 +292,7 @@ impl Fetcher {
         (sessions.len(), sessions.partitions(), sessions.evictions())
     }
 
-    /// What a scrape of the metrics shows of all this.
+    /// The sessions and the budget as metrics.
     pub(crate) fn families(&self) -> Vec<ExtraFamily> {
         let (sessions, partitions, evictions) = self.session_counts();
         let gauge = |name, help, value: usize| family(name, help, ExtraKind::Gauge, value as f64);

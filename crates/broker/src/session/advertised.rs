@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::config::{Advertised, host_port};
 use crate::session::peer::Peer;
 
-/// What each listener advertises.
+/// The address that each listener advertises.
 #[derive(Debug, Default)]
 pub(crate) struct AdvertisedAddresses {
     listeners: HashMap<Arc<str>, (Advertised, u16)>,

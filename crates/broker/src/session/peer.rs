@@ -15,7 +15,7 @@ pub(crate) struct Peer {
     software: OnceLock<Software>,
 }
 
-/// What a client calls itself (KIP-511).
+/// The name and version that a client gives itself (KIP-511).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Software {
     /// Such as `apache-kafka-java`.
@@ -52,7 +52,7 @@ impl Peer {
         Self { address, local_address, listener, software: OnceLock::new() }
     }
 
-    /// What the client said it is; `None` until it did.
+    /// The client's name and version; `None` until it has sent them.
     pub(crate) fn software(&self) -> Option<&Software> {
         self.software.get()
     }

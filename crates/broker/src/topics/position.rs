@@ -1,11 +1,11 @@
-//! What a partition answers to a client's epoch and offset, before a byte is read.
+//! Checks a client's epoch and offset against a partition, before a byte is read.
 //!
 //! Pure: the state of the log is an argument. The checks and their order are Kafka's `Partition.readRecords`,
 //! `Partition.checkCurrentLeaderEpoch` and `UnifiedLog.read`.
 
 use super::error::PartitionError;
 
-/// Where a log begins and ends, read once.
+/// The offsets at which a log begins and ends, read once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LogState {
     /// The first offset that is served.
@@ -40,9 +40,9 @@ pub(crate) struct Position {
     pub(crate) last_fetched_epoch: Option<i32>,
 }
 
-/// What a position leads to.
+/// The result of checking a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum PositionCheck {
     /// There is something to read.
     Readable,
     /// Nothing visible there yet.
@@ -74,12 +74,12 @@ pub(crate) fn epoch_from_wire(epoch: i32) -> Option<i32> {
 ///
 /// # Errors
 /// Epochs that do not match, and offsets outside the log.
-pub(crate) fn standing(
+pub(crate) fn check_position(
     state: &LogState,
     visible_end: i64,
     position: &Position,
     epoch_end: impl FnOnce(i32) -> EpochEnd,
-) -> Result<Standing, PartitionError> {
+) -> Result<PositionCheck, PartitionError> {
     check_leader_epoch(state.leader_epoch, position.current_leader_epoch)?;
     if let Some(last_fetched) = position.last_fetched_epoch {
         let end = epoch_end(last_fetched);
@@ -88,13 +88,13 @@ pub(crate) fn standing(
             return Err(PartitionError::OffsetOutOfRange);
         }
         if end.leader_epoch < last_fetched || end.end_offset < position.fetch_offset {
-            return Ok(Standing::Diverging(end));
+            return Ok(PositionCheck::Diverging(end));
         }
     }
     if position.fetch_offset < state.log_start_offset || position.fetch_offset > state.log_end_offset {
         return Err(PartitionError::OffsetOutOfRange);
     }
-    Ok(if position.fetch_offset < visible_end { Standing::Readable } else { Standing::CaughtUp })
+    Ok(if position.fetch_offset < visible_end { PositionCheck::Readable } else { PositionCheck::CaughtUp })
 }
 
 #[cfg(test)]
@@ -113,8 +113,8 @@ mod tests {
         Position { fetch_offset, current_leader_epoch: None, last_fetched_epoch: None }
     }
 
-    fn standing_at(position: &Position) -> Result<Standing, PartitionError> {
-        standing(&STATE, STATE.high_watermark, position, |epoch| match epoch {
+    fn check_at(position: &Position) -> Result<PositionCheck, PartitionError> {
+        check_position(&STATE, STATE.high_watermark, position, |epoch| match epoch {
             0 => EpochEnd { leader_epoch: -1, end_offset: -1 },
             1..=3 => EpochEnd { leader_epoch: 1, end_offset: 15 },
             epoch => EpochEnd { leader_epoch: epoch, end_offset: 40 },
@@ -124,44 +124,44 @@ mod tests {
     #[test]
     fn offsets_outside_the_log_are_out_of_range() {
         for offset in [i64::MIN, -1, 9, 41, i64::MAX] {
-            assert_eq!(standing_at(&at(offset)), Err(PartitionError::OffsetOutOfRange), "{offset}");
+            assert_eq!(check_at(&at(offset)), Err(PartitionError::OffsetOutOfRange), "{offset}");
         }
     }
 
     #[test]
     fn readers_see_up_to_the_visible_end() {
-        assert_eq!(standing_at(&at(10)), Ok(Standing::Readable));
-        assert_eq!(standing_at(&at(29)), Ok(Standing::Readable));
+        assert_eq!(check_at(&at(10)), Ok(PositionCheck::Readable));
+        assert_eq!(check_at(&at(29)), Ok(PositionCheck::Readable));
         for offset in [30, 35, 40] {
-            assert_eq!(standing_at(&at(offset)), Ok(Standing::CaughtUp), "{offset}");
+            assert_eq!(check_at(&at(offset)), Ok(PositionCheck::CaughtUp), "{offset}");
         }
-        let committed = standing(&STATE, STATE.last_stable_offset, &at(20), |_| unreachable!());
-        assert_eq!(committed, Ok(Standing::CaughtUp));
+        let committed = check_position(&STATE, STATE.last_stable_offset, &at(20), |_| unreachable!());
+        assert_eq!(committed, Ok(PositionCheck::CaughtUp));
     }
 
     #[test]
     fn older_epochs_are_fenced_and_newer_ones_unknown() {
         let believing = |epoch| Position { current_leader_epoch: Some(epoch), ..at(10) };
-        assert_eq!(standing_at(&believing(4)), Err(PartitionError::FencedLeaderEpoch));
-        assert_eq!(standing_at(&believing(6)), Err(PartitionError::UnknownLeaderEpoch));
-        assert_eq!(standing_at(&believing(5)), Ok(Standing::Readable));
+        assert_eq!(check_at(&believing(4)), Err(PartitionError::FencedLeaderEpoch));
+        assert_eq!(check_at(&believing(6)), Err(PartitionError::UnknownLeaderEpoch));
+        assert_eq!(check_at(&believing(5)), Ok(PositionCheck::Readable));
     }
 
     #[test]
     fn the_leader_epoch_is_checked_before_the_offset() {
         let stale = Position { current_leader_epoch: Some(4), ..at(99) };
-        assert_eq!(standing_at(&stale), Err(PartitionError::FencedLeaderEpoch));
+        assert_eq!(check_at(&stale), Err(PartitionError::FencedLeaderEpoch));
     }
 
     #[test]
     fn a_client_with_records_of_a_lost_epoch_is_told_where_to_go_back_to() {
-        let diverging = Ok(Standing::Diverging(EpochEnd { leader_epoch: 1, end_offset: 15 }));
+        let diverging = Ok(PositionCheck::Diverging(EpochEnd { leader_epoch: 1, end_offset: 15 }));
         let fetched = |epoch, offset| Position { last_fetched_epoch: Some(epoch), ..at(offset) };
-        assert_eq!(standing_at(&fetched(1, 16)), diverging, "past the epoch's end");
-        assert_eq!(standing_at(&fetched(3, 12)), diverging, "an epoch that this log never had");
-        assert_eq!(standing_at(&fetched(1, 15)), Ok(Standing::Readable));
-        assert_eq!(standing_at(&fetched(0, 12)), Err(PartitionError::OffsetOutOfRange), "unknown epoch");
-        assert_eq!(standing_at(&fetched(1, 9)), Err(PartitionError::OffsetOutOfRange), "before the log");
+        assert_eq!(check_at(&fetched(1, 16)), diverging, "past the epoch's end");
+        assert_eq!(check_at(&fetched(3, 12)), diverging, "an epoch that this log never had");
+        assert_eq!(check_at(&fetched(1, 15)), Ok(PositionCheck::Readable));
+        assert_eq!(check_at(&fetched(0, 12)), Err(PartitionError::OffsetOutOfRange), "unknown epoch");
+        assert_eq!(check_at(&fetched(1, 9)), Err(PartitionError::OffsetOutOfRange), "before the log");
     }
 
     #[test]

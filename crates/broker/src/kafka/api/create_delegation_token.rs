@@ -14,7 +14,7 @@ use super::describe_delegation_token::NEVER;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
-/// Who a client is that has not logged in: Kafka's `KafkaPrincipal.ANONYMOUS`.
+/// The name of a client that has not logged in: Kafka's `KafkaPrincipal.ANONYMOUS`.
 const ANONYMOUS: &str = "ANONYMOUS";
 const USER: &str = "User";
 

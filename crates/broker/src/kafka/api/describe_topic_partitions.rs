@@ -57,7 +57,7 @@ impl Api for DescribeTopicPartitions {
     }
 }
 
-/// Whether the cursor has no partition, or not one of the topics that are asked for by name.
+/// Returns true if the cursor has no partition, or not one of the topics that are asked for by name.
 fn points_nowhere(cursor: &AskedCursor, named: &[TopicRequest]) -> bool {
     let is_named = || named.iter().any(|topic| topic.name == cursor.topic_name);
     cursor.partition_index < 0 || !(named.is_empty() || is_named())

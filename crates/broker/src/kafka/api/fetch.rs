@@ -38,7 +38,7 @@ use crate::topics::names::TopicRef;
 
 const TOPIC_IDS_FROM: i16 = 13;
 const READ_COMMITTED: i8 = 1;
-/// What stands for an offset that is not told.
+/// Wire value for no offset.
 const NONE: i64 = -1;
 
 pub(super) struct Fetch;
@@ -86,7 +86,7 @@ fn terms(request: &FetchRequest) -> FetchTerms {
     }
 }
 
-/// What is asked for, in words of its own: what a session keeps must not keep the frame.
+/// The wishes of the request, in copies of their own: what a session keeps must not keep the frame.
 fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
     let uses_topic_ids = version >= TOPIC_IDS_FROM;
     let key = |name: &TopicName, id| {

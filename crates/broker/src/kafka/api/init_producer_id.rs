@@ -49,7 +49,7 @@ impl Api for InitProducerId {
     }
 }
 
-/// Why there is no id to be had, if so.
+/// The reason to allocate no id, if there is one.
 fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
     let has_id = request.producer_id.0 != NO_PRODUCER_ID;
     let has_epoch = request.producer_epoch != NO_PRODUCER_EPOCH;

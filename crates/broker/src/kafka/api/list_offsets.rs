@@ -30,7 +30,7 @@ const READ_COMMITTED: i8 = 1;
 /// Timestamps with a meaning of their own (`ListOffsetsRequest`).
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
-/// What stands for an offset, a timestamp or an epoch that there is not.
+/// Wire value for no offset, no timestamp and no epoch.
 const NONE: i64 = -1;
 
 pub(super) struct ListOffsets;
@@ -73,7 +73,7 @@ impl Api for ListOffsets {
     }
 }
 
-/// What a timestamp of the request asks for.
+/// The meaning of a timestamp of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Latest,

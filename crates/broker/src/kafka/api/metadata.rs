@@ -50,7 +50,7 @@ impl Api for Metadata {
     }
 }
 
-/// What a client wants to know about.
+/// The topics that a client asks for.
 enum Asked {
     All,
     Ids(Vec<Uuid>),
@@ -122,7 +122,7 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
     names.into_iter().map(one).collect()
 }
 
-/// Creates what does not exist, with the broker's defaults; gives back what could not be created.
+/// Creates what does not exist, with the broker's defaults; returns the topics that could not be created.
 async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
     let wanted: Vec<WantedTopic> = missing
         .iter()

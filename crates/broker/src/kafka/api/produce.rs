@@ -80,7 +80,7 @@ fn required_acks(acks: i16) -> Result<Acks, ProduceError> {
     }
 }
 
-/// What a topic of the request wants, and the answer to it, to be completed.
+/// The batches for a topic of the request, and its answer, to be completed.
 fn wanted(topic: TopicProduceData, version: i16) -> (TopicProduceResponse, TopicBatches) {
     let named = match version {
         TOPIC_IDS_FROM.. => TopicRef::Id(topic.topic_id),

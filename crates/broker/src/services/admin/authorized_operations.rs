@@ -1,4 +1,4 @@
-//! What a client may do, as the bit field that Metadata, DescribeCluster and DescribeGroups carry (KIP-430).
+//! The operations that a client may do, as the bit field that Metadata, DescribeCluster and DescribeGroups carry (KIP-430).
 //!
 //! Without an authorizer everybody may do everything, so each field holds all operations that its kind of resource knows
 //! (Kafka's `AclEntry.supportedOperations`). A bit's place is the code of its `AclOperation`.
@@ -29,7 +29,7 @@ pub(crate) const GROUP: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTE
 mod tests {
     use super::*;
 
-    /// What Apache Kafka 4 answers without an authorizer.
+    /// The answers of Apache Kafka 4 without an authorizer.
     #[test]
     fn fields_are_those_that_kafka_answers() {
         assert_eq!((TOPIC, CLUSTER, GROUP), (3576, 8096, 3400));

@@ -5,7 +5,7 @@ use crate::services::admin::topics;
 /// Partitions that one request may name.
 const MAX_PARTITIONS: usize = 10_000;
 
-/// Whether so many partitions, topic by topic, can be answered.
+/// Checks that a request for these numbers of partitions, topic by topic, can be answered.
 ///
 /// # Errors
 /// They are too many, in words for the log.

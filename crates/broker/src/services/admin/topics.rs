@@ -32,10 +32,10 @@ pub(crate) enum TopicError {
     /// No topic with that id.
     #[error("This server does not host this topic ID.")]
     UnknownTopicId,
-    /// So many partitions cannot be.
+    /// A topic cannot have that many partitions.
     #[error("{0}")]
     InvalidPartitions(String),
-    /// So many replicas cannot be.
+    /// A partition cannot have that many replicas.
     #[error("{0}")]
     InvalidReplicationFactor(String),
     /// The replicas cannot be where they were asked for.
@@ -81,7 +81,7 @@ pub(crate) struct WantedTopic {
     pub(crate) replication_factor: i16,
     /// Partition index and node ids of its replicas; empty to leave that to the broker.
     pub(crate) assignments: Vec<(i32, Vec<i32>)>,
-    /// What differs from the broker's configuration.
+    /// The keys that differ from the broker's configuration.
     pub(crate) configs: Vec<(String, Option<String>)>,
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct CreatedTopic {
     pub(crate) id: Uuid,
     /// How many partitions it has.
     pub(crate) partitions: i32,
-    /// What differs from the broker's configuration.
+    /// The keys that differ from the broker's configuration.
     pub(crate) configs: Overrides,
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// What is said of a topic that does not exist: whether it could.
+/// The refusal for a missing topic: an invalid name has its own.
 pub(crate) fn absent(name: &str) -> TopicError {
     check_name(name).err().unwrap_or(TopicError::UnknownTopic)
 }
@@ -215,7 +215,7 @@ impl From<&NewTopic> for CreatedTopic {
     }
 }
 
-/// What the catalog refuses although the plan allowed it: another client was faster.
+/// The catalog's refusal of a change that the plan allowed: another client was faster.
 pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
     match error {
         CatalogError::TopicAlreadyExists => TopicError::AlreadyExists(name.to_owned()),
@@ -264,7 +264,7 @@ pub(crate) async fn delete(services: &Services, topics: Vec<TopicRef>) -> Vec<De
     outcomes
 }
 
-/// What is named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
+/// Topics that are named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
 fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
     let id_of = |topic: &TopicRef| match topic {
         TopicRef::Name(name) => catalog.topic(name).map(|topic| topic.id),

@@ -1,4 +1,4 @@
-//! What a producer's batch must be to be appended: Kafka's `ProduceRequest.validateRecords` and `LogValidator`.
+//! The rules for a producer's batch: Kafka's `ProduceRequest.validateRecords` and `LogValidator`.
 //!
 //! Pure: the topic's rules and the time are arguments. Guarantees that what passes is one whole batch of format v2 with
 //! the right checksum and counts, whose records were all walked, compressed ones too, and that the largest timestamp in
@@ -77,7 +77,7 @@ pub(crate) enum ProduceError {
         /// How many there are.
         total: usize,
     },
-    /// The partition is not there, or not for clients to write to.
+    /// The partition is missing, or not for clients to write to.
     #[error(transparent)]
     Partition(#[from] PartitionError),
     /// Storage refused it.
@@ -108,7 +108,7 @@ impl ProduceError {
     }
 }
 
-/// What a topic asks of batches.
+/// The rules of a topic for batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProduceRules {
     /// Of a whole batch, compressed as it may be.
@@ -121,7 +121,7 @@ pub(crate) struct ProduceRules {
     pub(crate) timestamp_after_max_ms: i64,
     /// Every record needs a key.
     pub(crate) compacted: bool,
-    /// What batches are kept in; `None` as they come.
+    /// The codec that batches are kept in; `None` for the producer's.
     pub(crate) compression: Option<Compression>,
     /// Of that codec; `None` is its default.
     pub(crate) compression_level: Option<i32>,
@@ -153,7 +153,7 @@ impl ProduceRules {
     }
 }
 
-/// Checks what a client sends for one partition, at `version` of Produce, and gives back what is to be appended.
+/// Checks what a client sends for one partition, at `version` of Produce, and returns the batch to append.
 ///
 /// # Errors
 /// See [`ProduceError`].
@@ -249,7 +249,7 @@ struct RecordJudge {
     shown: Vec<RecordError>,
     /// All refused records.
     total: usize,
-    /// Whether one of them has a wrong timestamp, which gives the whole batch another error code.
+    /// One of them has a wrong timestamp, which gives the whole batch another error code.
     is_timestamp: bool,
 }
 

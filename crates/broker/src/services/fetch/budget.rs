@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What one permit of the semaphore stands for: its counts are 32 bits wide.
+/// The bytes of one permit of the semaphore: its counts are 32 bits wide.
 const UNIT_BYTES: usize = 1024;
-/// What a fetch gets even if large answers have used up their half: some batches of usual size.
+/// The bytes that a fetch gets even if large answers have used up their half: some batches of usual size.
 const SMALL_BYTES: usize = 64 << 10;
 /// The part of the free bytes of the upper half that one reservation gets.
 const LARGE_PART: usize = 4;
@@ -28,7 +28,7 @@ pub(crate) struct FetchBudget {
     patience: Duration,
 }
 
-/// Bytes that a fetch holds, given back on drop. It travels with the response until that is written.
+/// Bytes that a fetch holds, returned on drop. It travels with the response until that is written.
 #[derive(Debug, Default)]
 pub(crate) struct FetchShare {
     permit: Option<OwnedSemaphorePermit>,
@@ -67,13 +67,13 @@ impl FetchBudget {
         Some(granted)
     }
 
-    /// What a large answer may take now.
+    /// The bytes that a large answer may take now.
     fn large_bytes(&self) -> usize {
         let free = self.units.available_permits();
         free.saturating_sub(self.total_units as usize / 2) / LARGE_PART * UNIT_BYTES
     }
 
-    /// Notes that `bytes` were read into `share`, and gives back what was reserved beyond them.
+    /// Notes that `bytes` were read into `share`, and returns what was reserved beyond them.
     pub(crate) fn keep(&self, share: &mut FetchShare, bytes: usize) {
         share.held_bytes = share.held_bytes.saturating_add(bytes);
         let needed = units(share.held_bytes).min(self.total_units) as usize;

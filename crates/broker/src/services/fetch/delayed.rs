@@ -1,9 +1,9 @@
 //! Waiting for records without polling.
 //!
-//! An [`Arrivals`] is the one ear of a fetch or of a fetch session: every partition it watches reports into it, and
-//! it remembers which have changed. Guarantees that no wake-up is lost: who waits first says so ([`Arrivals::expect`]),
+//! An [`Arrivals`] is the one listener of a fetch or of a fetch session: every partition it watches reports into it, and
+//! it remembers which have changed. Guarantees that no wake-up is lost: the waiting side first says so ([`Arrivals::expect`]),
 //! then looks at the logs, then waits; an append in between ends the wait. An append that leaves too few bytes wakes
-//! nobody. What to read, and when a fetch has enough, is decided in `fetch.rs`; here nothing touches a log.
+//! no fetch. What to read, and when a fetch has enough, is decided in `fetch.rs`; here nothing touches a log.
 //!
 //! Kafka has a purgatory for this (`DelayedFetch`), which looks at every waiting fetch of a partition on each append.
 
@@ -19,9 +19,9 @@ use tokio::sync::futures::Notified;
 use super::set::SlotId;
 
 /// More than any fetch waits for, and far from overflow: no one is waiting, or a partition was deleted.
-const PLENTY: i64 = 1 << 50;
+const UNREACHED_BYTES: i64 = 1 << 50;
 
-/// What a fetch waits on.
+/// The arrivals that a fetch waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     woken: Notify,
@@ -46,12 +46,12 @@ impl Arrivals {
         self.missing_bytes.fetch_sub(bytes, Ordering::SeqCst) > bytes
     }
 
-    /// Nobody waits any more: arrivals are remembered but wake no one.
+    /// No fetch waits any more: arrivals are remembered but wake no one.
     pub(crate) fn relax(&self) {
-        self.missing_bytes.store(PLENTY, Ordering::SeqCst);
+        self.missing_bytes.store(UNREACHED_BYTES, Ordering::SeqCst);
     }
 
-    /// The partitions that changed. Whoever takes them must clear the mark of each ([`Subscription::clear`]) before
+    /// The partitions that changed. The caller must clear the mark of each ([`Subscription::clear`]) before
     /// looking at it.
     pub(crate) fn take_changed(&self) -> Vec<SlotId> {
         std::mem::take(&mut *self.changed.lock())
@@ -62,7 +62,7 @@ impl Arrivals {
         let missing = self.missing_bytes.fetch_sub(bytes, Ordering::SeqCst);
         if missing > 0 && missing <= bytes {
             self.woken.notify_waiters();
-        } else if missing < -PLENTY {
+        } else if missing < -UNREACHED_BYTES {
             // An idle session's counter must not wrap round after petabytes.
             self.missing_bytes.store(0, Ordering::SeqCst);
         }
@@ -70,7 +70,7 @@ impl Arrivals {
 }
 
 fn clamp(bytes: u64) -> i64 {
-    i64::try_from(bytes).map_or(PLENTY, |bytes| bytes.min(PLENTY))
+    i64::try_from(bytes).map_or(UNREACHED_BYTES, |bytes| bytes.min(UNREACHED_BYTES))
 }
 
 /// The watch over one partition.

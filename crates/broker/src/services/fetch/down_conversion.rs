@@ -1,6 +1,6 @@
-//! What a fetch found, made message sets for consumers that know no record batches (Fetch 0–3).
+//! Turns the batches of a fetch into message sets for consumers that know no record batches (Fetch 0–3).
 //!
-//! Guarantees that an answer does not grow beyond what was read for it, but for the first batch of a partition, which is
+//! Guarantees that an answer does not grow beyond what was read for it, except by the first batch of a partition, which is
 //! always converted whole so that a consumer gets on; and that one batch at a time is open, between which other tasks
 //! get their turn. Newer fetches never come here. Kafka: `RecordsUtil.downConvert`, `LazyDownConversionRecords`.
 //!
@@ -28,7 +28,7 @@ pub(crate) fn message_format(fetch_version: i16) -> Option<MessageFormat> {
     }
 }
 
-/// Where a fetch began to read in each partition.
+/// The offset at which a fetch began to read in each partition.
 #[derive(Debug)]
 pub(crate) struct FetchOffsets(HashMap<(TopicRef, i32), i64>);
 

@@ -13,7 +13,7 @@ pub(crate) struct PartitionLimit {
     pub(crate) at_least_one: bool,
 }
 
-/// What is left of a response's limit.
+/// The rest of a response's limit.
 #[derive(Debug, Clone)]
 pub(crate) struct FetchLimits {
     max_bytes: usize,
@@ -27,7 +27,7 @@ impl FetchLimits {
         Self { max_bytes, remaining_bytes: max_bytes, nothing_read: true }
     }
 
-    /// What the next partition may yield, of which at most `partition_max_bytes` are wanted; `None` if the response
+    /// The bytes that the next partition may yield, of which at most `partition_max_bytes` are wanted; `None` if the response
     /// is full. A sixteenth more or less is no reason to ask the disk whether the next batch is small enough.
     pub(crate) fn of_partition(&self, partition_max_bytes: usize) -> Option<PartitionLimit> {
         let max_bytes = self.remaining_bytes.min(partition_max_bytes);

@@ -10,9 +10,9 @@ use super::{FetchTerms, Fetcher, Kind, Log, OpenFetch, PartitionAnswer, Served};
 use crate::services::fetch::budget::FetchShare;
 use crate::services::fetch::delayed::Subscription;
 use crate::services::fetch::limits::{FetchLimits, PartitionLimit};
-use crate::services::fetch::set::{FetchSet, PartitionFetch, SlotId, Told};
+use crate::services::fetch::set::{AnswerSummary, FetchSet, PartitionFetch, SlotId};
 use crate::topics::error::PartitionError;
-use crate::topics::position::{EpochEnd, LogState, Position, Standing, standing};
+use crate::topics::position::{EpochEnd, LogState, Position, PositionCheck, check_position};
 
 /// See the module. Dropped before [`Round::finish`], it queues what it looked at again.
 pub(super) struct Round<'a> {
@@ -40,7 +40,7 @@ struct Read {
     partition: Arc<Partition>,
     offset: i64,
     limit: PartitionLimit,
-    /// What is answered if nothing can be read now.
+    /// The answer if nothing can be read now.
     empty: PartitionAnswer,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether to answer now (Kafka's list in `ReplicaManager.fetchMessages`).
+    /// Returns true if it is time to answer (Kafka's list in `ReplicaManager.fetchMessages`).
     pub(super) fn has_enough(&self) -> bool {
         let nothing_to_wait_for = || self.fetch.session.set.lock().len() == self.unknown;
         self.at_once || self.found_bytes >= self.terms.min_bytes || nothing_to_wait_for()
@@ -90,11 +90,11 @@ impl<'a> Round<'a> {
         true
     }
 
-    /// Gives back the records found, and queues their partitions: they are read again when there are more.
+    /// Returns the records found, and queues their partitions: they are read again when there are more.
     pub(super) fn let_go(&mut self) {
         let mut set = self.fetch.session.set.lock();
         let unread = self.answers.extract_if(.., |_, answer| {
-            let told = answer.told();
+            let told = answer.summary();
             told.has_records || told.left_records
         });
         let unread: Vec<SlotId> = unread.map(|(id, _)| id).collect();
@@ -169,7 +169,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// What the partition answers without being read, and the partition if it can be read.
+    /// The answer of the partition without being read, and the partition if it can be read.
     #[allow(clippy::type_complexity, reason = "private, and read at its one use")]
     fn stand(
         &mut self,
@@ -194,13 +194,16 @@ impl<'a> Round<'a> {
             Isolation::ReadUncommitted => state.high_watermark,
             Isolation::ReadCommitted => state.last_stable_offset,
         };
-        let found = standing(&state, visible_end, &position(&wanted), |epoch| epoch_end(partition, epoch));
-        self.at_once |= !matches!(found, Ok(Standing::CaughtUp | Standing::Readable));
+        let found =
+            check_position(&state, visible_end, &position(&wanted), |epoch| epoch_end(partition, epoch));
+        self.at_once |= !matches!(found, Ok(PositionCheck::CaughtUp | PositionCheck::Readable));
         let served = self.served(&state);
         Some(match found {
-            Ok(Standing::Readable) => (answer(Ok(served)), Some((Arc::clone(partition), wanted))),
-            Ok(Standing::CaughtUp) => (answer(Ok(served)), None),
-            Ok(Standing::Diverging(end)) => (answer(Ok(Served { diverging: Some(end), ..served })), None),
+            Ok(PositionCheck::Readable) => (answer(Ok(served)), Some((Arc::clone(partition), wanted))),
+            Ok(PositionCheck::CaughtUp) => (answer(Ok(served)), None),
+            Ok(PositionCheck::Diverging(end)) => {
+                (answer(Ok(Served { diverging: Some(end), ..served })), None)
+            }
             Err(error) => {
                 log.found.topic.metrics.failed_fetch_requests.inc();
                 (answer(Err(error)), None)
@@ -208,7 +211,7 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// The log behind `wanted`, looked up if it is not known or was deleted, and watched if this round watches.
+    /// The log of `wanted`, looked up if it is not known or was deleted, and watched if this round watches.
     fn find<'s>(
         &self,
         wanted: &PartitionFetch,
@@ -315,7 +318,7 @@ impl<'a> Round<'a> {
         let mut set = self.fetch.session.set.lock();
         let mut news = Vec::new();
         for (id, answer) in answers {
-            let is_news = set.tell(id, &answer.told());
+            let is_news = set.tell(id, &answer.summary());
             if self.answers_all {
                 // A new session has not listened so far: the next request looks at everything once.
                 set.mark(id);
@@ -337,16 +340,16 @@ impl Drop for Round<'_> {
 }
 
 impl PartitionAnswer {
-    fn told(&self) -> Told {
+    fn summary(&self) -> AnswerSummary {
         match &self.outcome {
-            Ok(served) => Told {
+            Ok(served) => AnswerSummary {
                 high_watermark: served.high_watermark,
                 log_start_offset: served.log_start_offset,
                 has_records: served.bytes > 0,
                 left_records: served.had_no_room,
                 is_refusal: served.diverging.is_some(),
             },
-            Err(_) => Told { is_refusal: true, ..Told::default() },
+            Err(_) => AnswerSummary { is_refusal: true, ..AnswerSummary::default() },
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum SessionError {
     TopicIdError,
 }
 
-/// What a request's session id and epoch ask for.
+/// The meaning of a request's session id and epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionRequest {
     /// Everything is in the request and nothing is to be remembered.
@@ -84,7 +84,7 @@ pub(crate) struct FetchSessionCache<S> {
     evictions: u64,
 }
 
-/// What came of wanting a session. The caller drops `evicted` once it holds no lock.
+/// The outcome of asking for a session. The caller drops `evicted` once it holds no lock.
 #[derive(Debug)]
 pub(crate) struct Created<S> {
     /// The new session's id, or `None` if there was no room: the answer then carries id 0.

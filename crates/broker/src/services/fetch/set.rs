@@ -1,7 +1,7 @@
 //! The partitions of one fetch, or of a fetch session: what the client asked of each, what it was last told, and
 //! which of them have to be looked at.
 //!
-//! Pure; `H` is whatever ties an entry to the log behind it. Guarantees that the work of a fetch follows what changed:
+//! Pure; `H` ties an entry to its log. Guarantees that the work of a fetch follows what changed:
 //! an entry is looked at when it is new, when the client moved it, when something was appended to it (`mark`), or
 //! when there was more to say last time, and not otherwise. The queue is in turns: what has been served goes to the
 //! end, so a busy partition cannot starve the others (Kafka reorders its `partitionMap` for the same end).
@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::topics::names::TopicRef;
 
-/// What a client asks of one partition.
+/// A client's wishes for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionFetch {
     /// The topic, as the request named it.
@@ -33,9 +33,9 @@ pub(crate) struct PartitionFetch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SlotId(u64);
 
-/// What decides whether an answer is worth sending in an incremental fetch.
+/// The parts of an answer that decide whether it is worth sending in an incremental fetch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct AnswerSummary {
     /// The high watermark in the answer.
     pub(crate) high_watermark: i64,
     /// The first offset in the answer.
@@ -51,9 +51,9 @@ pub(crate) struct Told {
 /// One partition of the set.
 #[derive(Debug)]
 pub(crate) struct Slot<H> {
-    /// What is asked.
+    /// The client's wishes.
     pub(crate) wanted: PartitionFetch,
-    /// The log behind it, once found.
+    /// Its log, once found.
     pub(crate) handle: Option<H>,
     queued: bool,
     /// High watermark and log start that the client knows; `None` before the first answer and after a refusal.
@@ -181,7 +181,7 @@ impl<H> FetchSet<H> {
     ///
     /// An entry with records or a refusal is queued again: unless the client moves it, it will be told again. One
     /// whose records had no room comes first next time.
-    pub(crate) fn tell(&mut self, id: SlotId, told: &Told) -> bool {
+    pub(crate) fn tell(&mut self, id: SlotId, told: &AnswerSummary) -> bool {
         let Some(slot) = self.slots.get_mut(&id) else { return true };
         let now = (told.high_watermark, told.log_start_offset);
         let news = told.has_records || told.is_refusal || slot.known != Some(now);
@@ -228,8 +228,8 @@ pub(super) mod tests {
         std::iter::from_fn(|| set.take_next()).collect()
     }
 
-    fn told(high_watermark: i64) -> Told {
-        Told { high_watermark, ..Told::default() }
+    fn summary(high_watermark: i64) -> AnswerSummary {
+        AnswerSummary { high_watermark, ..AnswerSummary::default() }
     }
 
     fn indexes(set: &mut FetchSet<&'static str>) -> Vec<i32> {
@@ -247,7 +247,7 @@ pub(super) mod tests {
     fn only_what_changed_is_looked_at_again() {
         let mut set = set(1000);
         for id in take_all(&mut set) {
-            set.tell(id, &told(0));
+            set.tell(id, &summary(0));
         }
         assert_eq!(set.take_next(), None);
         set.want(wanted(7, 10));
@@ -291,7 +291,7 @@ pub(super) mod tests {
     fn a_served_partition_goes_to_the_end_of_the_queue() {
         let mut set = set(3);
         let first = set.take_next().unwrap();
-        assert!(set.tell(first, &Told { has_records: true, ..told(5) }));
+        assert!(set.tell(first, &AnswerSummary { has_records: true, ..summary(5) }));
         assert_eq!(indexes(&mut set), [1, 2, 0]);
     }
 
@@ -307,11 +307,11 @@ pub(super) mod tests {
     fn what_the_client_knows_nothing_of_is_taken_before_its_turn() {
         let mut set = set(4);
         for id in [SlotId(0), SlotId(2)] {
-            set.tell(id, &told(5));
+            set.tell(id, &summary(5));
         }
         assert_eq!(set.take_untold(), [SlotId(1), SlotId(3)]);
-        set.tell(SlotId(1), &told(5));
-        set.tell(SlotId(3), &Told { is_refusal: true, ..Told::default() });
+        set.tell(SlotId(1), &summary(5));
+        set.tell(SlotId(3), &AnswerSummary { is_refusal: true, ..AnswerSummary::default() });
         assert_eq!(set.take_untold(), [SlotId(3)], "a refusal says nothing of the log");
         set.forget(&TopicRef::named("orders"), 3);
         assert_eq!((set.untold, set.take_untold()), (0, vec![]));
@@ -322,11 +322,11 @@ pub(super) mod tests {
     fn an_unchanged_answer_is_not_news() {
         let mut set = set(1);
         let id = set.take_next().unwrap();
-        assert!(set.tell(id, &told(5)), "the first answer");
-        assert!(!set.tell(id, &told(5)));
-        assert!(set.tell(id, &told(6)), "the high watermark moved");
-        assert!(set.tell(id, &Told { log_start_offset: 2, ..told(6) }), "the log start moved");
-        assert!(!set.tell(id, &Told { log_start_offset: 2, ..told(6) }));
+        assert!(set.tell(id, &summary(5)), "the first answer");
+        assert!(!set.tell(id, &summary(5)));
+        assert!(set.tell(id, &summary(6)), "the high watermark moved");
+        assert!(set.tell(id, &AnswerSummary { log_start_offset: 2, ..summary(6) }), "the log start moved");
+        assert!(!set.tell(id, &AnswerSummary { log_start_offset: 2, ..summary(6) }));
         assert_eq!(set.take_next(), None);
     }
 
@@ -334,12 +334,17 @@ pub(super) mod tests {
     fn a_refusal_is_news_every_time_and_so_is_what_follows_it() {
         let mut set = set(1);
         let id = set.take_next().unwrap();
-        set.tell(id, &told(5));
-        let refusal = Told { is_refusal: true, high_watermark: -1, log_start_offset: -1, ..Told::default() };
+        set.tell(id, &summary(5));
+        let refusal = AnswerSummary {
+            is_refusal: true,
+            high_watermark: -1,
+            log_start_offset: -1,
+            ..AnswerSummary::default()
+        };
         assert!(set.tell(id, &refusal));
         assert_eq!(set.take_next(), Some(id));
         assert!(set.tell(id, &refusal));
         assert_eq!(set.take_next(), Some(id));
-        assert!(set.tell(id, &told(5)));
+        assert!(set.tell(id, &summary(5)));
     }
 }

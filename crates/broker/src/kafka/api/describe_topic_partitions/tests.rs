@@ -33,9 +33,9 @@ fn asking(names: &[&str], limit: i32) -> DescribeTopicPartitionsRequest {
 }
 
 /// Topic, error, indexes of its partitions.
-type Told = Vec<(String, i16, Vec<i32>)>;
+type Described = Vec<(String, i16, Vec<i32>)>;
 
-fn told(response: &DescribeTopicPartitionsResponse) -> Told {
+fn told(response: &DescribeTopicPartitionsResponse) -> Described {
     let indexes = |topic: &DescribeTopicPartitionsResponseTopic| {
         topic.partitions.iter().map(|partition| partition.partition_index).collect()
     };
@@ -44,7 +44,10 @@ fn told(response: &DescribeTopicPartitionsResponse) -> Told {
 }
 
 /// Every page, until there is no cursor.
-async fn pages(client: &mut Client<TcpStream>, mut request: DescribeTopicPartitionsRequest) -> Vec<Told> {
+async fn pages(
+    client: &mut Client<TcpStream>,
+    mut request: DescribeTopicPartitionsRequest,
+) -> Vec<Described> {
     let mut pages = Vec::new();
     loop {
         let response = client.call(0, &request).await;

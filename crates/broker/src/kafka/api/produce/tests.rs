@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::*;
 use crate::testing::{Client, Running, frame};
 
-/// Where and what: topic, partition, records.
+/// Topic, partition and records.
 pub(in crate::kafka::api) type Part<'a> = (&'a str, i32, Bytes);
 
 pub(in crate::kafka::api) fn topic_name(name: &str) -> TopicName {
