@@ -99,6 +99,7 @@ impl Generations {
         if !due || self.successor_asked {
             return None;
         }
+        // A number is not used again, even if its family was never put to use: the next start drops it.
         self.successor_asked = true;
         self.highest = GenerationNumber(self.highest.0 + 1);
         Some(self.highest)

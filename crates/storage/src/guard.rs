@@ -72,6 +72,7 @@ pub(crate) fn write_synced(folder: &Path, name: &str, content: &[u8]) -> io::Res
     let temporary = folder.join(format!("{name}.new"));
     let mut file = File::create(&temporary)?;
     file.write_all(content)?;
+    // The content first, then the name, then the folder: a crash in between leaves the old file.
     file.sync_data()?;
     fs::rename(&temporary, folder.join(name))?;
     File::open(folder)?.sync_all()

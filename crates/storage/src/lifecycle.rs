@@ -95,6 +95,7 @@ impl Lifecycle {
     }
 
     fn retain(&self) -> Result<(), StorageError> {
+        // One time for all partitions, taken before any is looked at.
         let now_ms = self.open_clock.now_ms();
         let catalog = self.catalog.load_full();
         let partitions = catalog.topics().flat_map(|topic| &topic.partitions).cloned().collect();
@@ -207,6 +208,7 @@ impl Lifecycle {
             // No extent lies in a family that is not in the map.
             let living = living.get(&family).copied().unwrap_or(0);
             let held = self.engine.held_bytes(family)?;
+            // Asked for each family: settling one changes the free space.
             let disk = (self.options.disk_space)(&self.options.path);
             if !is_mostly_dead(living, held, self.options.settle_bytes, disk.is_some_and(DiskSpace::is_short))
             {

@@ -134,6 +134,7 @@ pub(crate) fn read(
         }
         batches.push(Bytes::copy_from_slice(batch.value));
     }
+    // Again, after the read: retention or a deletion may have come in between.
     checked_range(partition, from, limits.isolation)?;
     Ok(found(partition, batches))
 }

@@ -53,6 +53,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     let path = &options.path;
     let failed = |source| OpenError::Storage { path: path.clone(), source };
+    // First of all: nothing is touched in a folder of another process or of a later release.
     let guard = Guard::acquire(path)?;
     let mut fence = Fence::open(path).map_err(failed)?;
     let engine = Arc::new(Engine::open(path, options).map_err(failed)?);
@@ -73,6 +74,7 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
         let (path, id, source) = (path.clone(), topic.id, topic.error.clone());
         return Err(OpenError::UnreadableTopic { path, id, source });
     }
+    // After all that can refuse the start: a refused start is not an unclean stop.
     node.mark_started(&engine).map_err(failed)?;
     let partitions = catalog.topics().map(|topic| topic.partitions.len()).sum();
     let recovery = Recovery { new: node.new, unclean: node.unclean, topics: catalog.len(), partitions };
@@ -195,6 +197,7 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
         }
         None => return Err(StorageError::corrupt("state", "it names no generation")),
     };
+    // About as many as were appended to it: files are not compressed.
     let bytes = engine.held_bytes(BatchFamily::Generation(current))?;
     Ok(Generations::new(current, created_ms, bytes, extents))
 }

@@ -33,6 +33,7 @@ impl Tail {
             0 => drop(self.batches.pop_front()),
             purged => self.purged = purged - 1,
         }
+        // Thousands of idle partitions would keep the memory of their longest tail.
         if self.batches.is_empty() {
             self.batches = VecDeque::new();
         }

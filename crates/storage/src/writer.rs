@@ -176,6 +176,8 @@ pub(crate) fn run(shared: &SharedWriter, commands: &CommandQueue) {
             let closing = matches!(command, WriteCommand::Close(_));
             next = writer.write(command, Some(commands));
             if closing {
+                // The syncer still answers the groups that were pushed; then the writer goes, and with it the channels of the
+                // other threads; commands that arrive now are refused.
                 writer.syncs.close();
                 *owned = None;
                 drop(owned);
@@ -200,6 +202,7 @@ pub(crate) fn write_here(
     if !commands.is_empty() || writer.last_write.elapsed() < QUIET {
         return Err(command);
     }
+    // A panic must not end the caller's thread alone: the writer's state is unknown after it.
     let failure = Arc::clone(&writer.failure);
     if panic::catch_unwind(AssertUnwindSafe(|| writer.write(command, None))).is_err() {
         failure.set(&StorageError::Panicked { thread: "storage-writer" });
@@ -210,6 +213,7 @@ pub(crate) fn write_here(
 impl Writer {
     /// Writes `first` and what else is in the queue; returns a command that must start a group of its own.
     fn write(&mut self, first: WriteCommand, others: Option<&CommandQueue>) -> Option<WriteCommand> {
+        // Final: what is on the disk after a failed write or sync is unknown.
         if self.failure.get().is_some() {
             refuse(first);
             return None;
@@ -234,6 +238,7 @@ impl Writer {
         let take = || others.and_then(CommandQueue::take);
         let engine = Arc::clone(&self.engine);
         let now_ms = (self.options.clock)();
+        // Before the group takes its family: the record that names the generation and the first batches in it are one group.
         if let WriteCommand::GenerationReady(number) = first {
             tracing::debug!(generation = number.0, "appends go to a new generation");
             self.generations.roll(number, now_ms);
@@ -259,6 +264,7 @@ impl Writer {
             if is_last || group.appended_bytes >= GROUP_BYTES {
                 break;
             }
+            // Both begin a group: the first changes the family, the second must come after all others.
             next = take();
             if matches!(next, Some(WriteCommand::GenerationReady(_) | WriteCommand::Close(_))) {
                 break;
@@ -308,7 +314,7 @@ impl Writer {
             let interval = partition.append.lock().interval;
             partition.set_interval(interval);
         }
-        // A group that no caller waits for is synced when the interval ends.
+        // A group that no caller waits for is synced when the flush interval ends.
         if !partitions.is_empty() || !after_sync.is_empty() {
             self.syncs.push(SyncGroup { number: self.group, partitions, after: after_sync });
         } else if wrote {
@@ -324,6 +330,7 @@ impl Writer {
     fn publish(&mut self, written: Vec<(Arc<Partition>, Written)>) -> Vec<Arc<Partition>> {
         let mut awaiting: Vec<Arc<Partition>> = Vec::new();
         for (partition, written) in written {
+            // Batches of a partition mostly follow each other, so that this finds most repetitions; others do no harm.
             if written.awaits.is_some() && !awaiting.last().is_some_and(|last| Arc::ptr_eq(last, &partition))
             {
                 awaiting.push(Arc::clone(&partition));
@@ -466,6 +473,7 @@ impl Writer {
     }
 
     fn take_producer_id(&mut self, group: &mut WriteGroup<'_>) -> i64 {
+        // The block is synced with the first id of it: an id is not given twice, whatever crashes.
         if self.next_producer_id == self.producer_ids_end {
             self.producer_ids_end += PRODUCER_ID_BLOCK;
             group.put_state(keys::node(NodeKey::NextProducerId), self.producer_ids_end.to_be_bytes());
@@ -476,6 +484,7 @@ impl Writer {
 
     fn expire_producers(&self, group: &mut WriteGroup<'_>, before_ms: i64) {
         for partition in self.catalog.catalog.topics().flat_map(|topic| &topic.partitions) {
+            // A batch of the same group may have changed the state: it must not be written after it was removed.
             for producer_id in partition.append.lock().expire(before_ms) {
                 group.producers.remove(&(partition.number(), producer_id));
                 group.delete_state(keys::producer(partition.number(), producer_id));

@@ -87,6 +87,7 @@ impl LogCleaning {
         let Some((last, end)) = self.intervals.last().copied() else { return Ok(()) };
         let cleaned =
             CleanedRecord { offset: end.end_offset, position: end.end_position, max_timestamp: last.0 };
+        // If the log starts later when the last step is applied, that step does nothing: its counts would be wrong.
         let log_start = self.partition.log_start();
         // Recovery finds the log's end by its last batch, so that one keeps its header.
         let log_end_offset = self.partition.log_end_offset();
@@ -108,6 +109,7 @@ impl LogCleaning {
                 let bytes = Bytes::copy_from_slice(batch.value);
                 let base_offset = batch.header.base_offset;
                 let (kept, edit) = match super::clean(&bytes, &map, &rules, false).map_err(failed)? {
+                    // A kept batch is only written if it is still in a generation.
                     Cleaned::Keep if extent.family == BatchFamily::Settled => (Some(bytes), false),
                     Cleaned::Keep => (Some(bytes), true),
                     Cleaned::Replace(bytes) => (Some(bytes), true),
@@ -131,6 +133,7 @@ impl LogCleaning {
     fn index(&mut self, engine: &Arc<Engine>) -> Result<OffsetMap, ReadError> {
         let end_offset = self.found.end_offset;
         let records = usize::try_from(end_offset - self.first_dirty).unwrap_or(usize::MAX);
+        // Twice the offsets, so that the map is at most half full where it is not capped.
         let wanted = records.saturating_mul(OffsetMap::SLOT_BYTES).saturating_mul(2);
         let mut map = OffsetMap::new(wanted.clamp(1 << 12, MAP_BYTES));
         map.advance(self.first_dirty - 1);
