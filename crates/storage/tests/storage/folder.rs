@@ -82,19 +82,26 @@ fn creating_topics_one_by_one_does_not_cost_the_square_of_their_number() {
     let options = StorageOptions { flush_policy: FlushPolicy::Os, ..StorageOptions::new(folder.path()) };
     let storage = Storage::open(options).unwrap();
     let mut created = 0;
-    let mut create_more = |count: u32| {
-        let started = Instant::now();
-        (0..count).for_each(|number| drop(create(&storage, &format!("topic-{}", created + number), 1)));
+    // The time that nine of ten creations took at least: the others tell what else the machine does.
+    let mut create_more = |count: usize| {
+        let mut times: Vec<Duration> = (created..created + count)
+            .map(|number| {
+                let started = Instant::now();
+                create(&storage, &format!("topic-{number}"), 1);
+                started.elapsed()
+            })
+            .collect();
         created += count;
-        started.elapsed()
+        times.sort_unstable();
+        times[count / 10]
     };
-    let (first, _, last) = (create_more(2_000), create_more(8_000), create_more(2_000));
-    // The square would be 11 times as much.
+    let (first, _, last) = (create_more(1_000), create_more(8_000), create_more(1_000));
+    // With copies of the whole catalog it was 19 times as much, and milliseconds.
     assert!(
-        last < 4 * first + Duration::from_millis(200),
-        "{first:?} for the first 2 000, {last:?} for the last"
+        last < 3 * first + Duration::from_micros(500),
+        "{first:?} among the first 1 000, {last:?} among the last"
     );
-    assert_eq!(storage.catalog().len(), 12_000);
+    assert_eq!(storage.catalog().len(), 10_000);
     storage.close().unwrap();
 }
 
