@@ -4,6 +4,8 @@
 //! its panic ends it alone: the panic is caught, counted and logged with the task's name, and nothing else notices.
 //! What a task does with its token, and what a failed task means for the broker, is left to the code that spawned it.
 
+mod in_place;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +21,8 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+
+pub(crate) use in_place::in_place;
 
 /// How a task ended, as its [`TaskHandle`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
