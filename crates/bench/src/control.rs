@@ -27,7 +27,8 @@ impl Control {
         Ok(Control(Connection::open(address)?))
     }
 
-    fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
+    /// Sends a request and waits for its answer.
+    pub(crate) fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
         let mut body = BytesMut::new();
         request.encode(version, &mut body)?;
         let mut answer = self.0.exchange(&framed(R::KEY, version, 1, &body)?)?;

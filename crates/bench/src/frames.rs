@@ -29,7 +29,7 @@ const BATCHES: usize = 8;
 /// The tag sections of partition, topic and request.
 const TAIL: [u8; 3] = [0, 0, 0];
 /// Position of the correlation id in a frame: after length, key and version.
-const CORRELATION_AT: usize = 8;
+pub(crate) const CORRELATION_AT: usize = 8;
 /// How long the broker may wait for its replicas, in ms.
 const TIMEOUT_MS: i32 = 30_000;
 

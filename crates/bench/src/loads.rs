@@ -16,6 +16,10 @@ pub(crate) enum LoadKind {
     Stream,
     /// Consumers that read records from before the load, from the beginning.
     CatchUp,
+    /// Members of groups that commit one offset again and again.
+    Commit,
+    /// Members of groups that send heartbeats.
+    Heartbeat,
     /// Connections on which nothing happens.
     Idle,
     /// A broker that is killed when it holds `volume_mib`, and started again. Only in `compare`, only Ottla.
@@ -97,6 +101,8 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("catch-up-cold",   Load { cold: true, volume_mib: 4096, ..CATCH_UP },        "the same of 4 GiB, once, after the page cache was dropped (root)"),
     ("connections",     Load { connections: 1000, in_flight: 1, ..ONE },          "one record per request on 1 000 connections"),
     ("partitions",      Load { partitions: 2000, ..KIB64 },                       "as produce-1k over 2 000 partitions"),
+    ("offset-commit",   Load { kind: LoadKind::Commit, connections: 16, in_flight: 1, ..ONE },    "16 members of groups of their own commit one offset per request"),
+    ("heartbeat",       Load { kind: LoadKind::Heartbeat, connections: 16, in_flight: 1, ..ONE }, "16 members of groups of their own send heartbeats"),
     ("idle",            Load { kind: LoadKind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
     ("restart",         Load { kind: LoadKind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9, ready again (compare only)"),
     ("volume",          Load { volume_mib: 20 << 10, ..KIB64 },                   "20 GiB as produce-1k: bytes written to disk"),

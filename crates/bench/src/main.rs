@@ -3,6 +3,7 @@
 //! ```text
 //! loads ─► run ─► stream ─► producer, consumer ─► connection ─► poller
 //!          │      tally     frames, responses
+//!          ├─► groups                             commits and heartbeats of members
 //!          └─► process, report        compare   both brokers in turn, and the ratios
 //! ```
 //! Batches are built once and sent as they are, and answers are read by hand: no client library
@@ -15,6 +16,7 @@ mod connection;
 mod consumer;
 mod control;
 mod frames;
+mod groups;
 mod loads;
 mod poller;
 mod process;

@@ -103,8 +103,11 @@ impl Figures {
         latencies(self.delivery, names, &mut all);
         if let Some(cpu_s) = self.cpu_s {
             all.push(("cpu_percent", 100.0 * cpu_s / self.seconds));
-            if main.requests > 0 {
+            // Requests of groups carry no batches.
+            if main.bytes > 0 {
                 all.push(("cpu_s_per_gb", cpu_s * 1e9 / main.bytes as f64));
+            }
+            if main.requests > 0 {
                 all.push(("cpu_us_per_request", cpu_s * 1e6 / main.requests as f64));
             }
         }

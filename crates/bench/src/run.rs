@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::consumer::Reading;
 use crate::control::{self, Control};
 use crate::frames::ProduceFrames;
+use crate::groups;
 use crate::loads::{Load, LoadKind, Spec};
 use crate::process::{self, Usage};
 use crate::report::Figures;
@@ -37,6 +38,7 @@ pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
     let figures = match spec.load.kind {
         LoadKind::Stream => stream(&spec.load, target),
         LoadKind::CatchUp => catch_up(&spec.load, target),
+        LoadKind::Commit | LoadKind::Heartbeat => members(&spec.load, target),
         LoadKind::Idle => idle(&spec.load, target),
         LoadKind::Restart => Err(anyhow!("only `compare` can start a broker again")),
     };
@@ -134,6 +136,16 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     ensure!(read > 0, "nothing was read");
     let figures = meter.figures(&tally);
     Ok(Figures { filled_records: Some(filled.acked.total.records), ..figures })
+}
+
+fn members(load: &Load, target: &Target) -> Result<Figures> {
+    let (topic, control) = new_topic(load, target)?;
+    drop(control);
+    let mut meter = Meter::start(target)?;
+    let span = Span { warmup: nanos(target.warmup), window: nanos(target.window), sent_bytes: u64::MAX };
+    let clock = meter.clock;
+    let tally = groups::run(target.address, load, &topic, clock, span, || meter.edge())?;
+    Ok(meter.figures(&tally))
 }
 
 fn idle(load: &Load, target: &Target) -> Result<Figures> {

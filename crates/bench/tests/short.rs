@@ -28,6 +28,8 @@ const LOADS: &[&str] = &[
     "catch-up:volume-mib=8,connections=2,fetch-bytes=100000",
     "connections:connections=100",
     "partitions:partitions=100",
+    "offset-commit:connections=4",
+    "heartbeat:connections=4,in-flight=2",
     "idle:connections=100",
     "volume:volume-mib=8",
 ];
@@ -89,6 +91,10 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
         assert!(value("rss_mib") > 1.0 && value("peak_mib") >= value("rss_mib"), "{load}: {report:?}");
         match load.split(':').next().unwrap() {
             "idle" => continue,
+            "offset-commit" | "heartbeat" => {
+                assert!(value("requests_per_s") > 0.0 && value("ack_p50_us") > 0.0, "{load}: {report:?}");
+                continue;
+            }
             "catch-up" => {
                 // Filled before: whole batches of 64 records until 8 MiB are reached.
                 let batch_bytes = value("mb_per_s") * 1e6 / value("records_per_s") * 64.0;
