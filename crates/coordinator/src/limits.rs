@@ -8,7 +8,7 @@ use crate::state_machine::TooLong;
 
 /// A string: the longest that Kafka's STRING can carry, bytes.
 pub const MAX_STRING_BYTES: usize = i16::MAX as usize;
-/// What one member says under a protocol, what it is assigned, or the note of a committed offset, bytes.
+/// The metadata of a member's protocol, its assignment, or the note of a committed offset, bytes.
 pub const MAX_BYTES: usize = 4 << 20;
 /// The entries of a list: members, protocols, topics, partitions.
 pub const MAX_ENTRIES: usize = 1 << 20;

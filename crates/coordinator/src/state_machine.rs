@@ -1,4 +1,4 @@
-//! What the state machines of all coordinators have in common: what a step gets, what it returns, and the trait by which
+//! The common part of all coordinators' state machines: the input and the outcome of a step, and the trait by which
 //! one shell hosts every kind of them.
 //!
 //! A step is one call of a machine's own method: a request, [`StateMachine::tick`], or the start. It changes the machine
@@ -152,7 +152,7 @@ impl<R> Outcome<R> {
 pub trait StateMachine: Sized + Send + 'static {
     /// Names a machine among those of its kind.
     type Id: Clone + Debug + Display + Eq + Hash + Ord + Send + Sync + 'static;
-    /// What a step may look at besides the machine: the time, the configuration, the topics.
+    /// The surroundings that a step may look at: the time, the configuration, the topics.
     type Env<'a>: Copy;
     /// A reply together with its waiter: one variant for each request that may wait.
     type Reply: Send + 'static;
@@ -191,6 +191,6 @@ pub trait StateMachine: Sized + Send + 'static {
     /// Acts on every deadline that has passed, and asks to be woken at the next one.
     fn tick(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
 
-    /// Whether nothing is lost when the machine is dropped: no record and no client depends on it.
+    /// True if nothing is lost when the machine is dropped: no record and no client depends on it.
     fn is_forgettable(&self) -> bool;
 }

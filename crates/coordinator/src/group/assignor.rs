@@ -51,11 +51,11 @@ impl Assignor {
     }
 }
 
-/// What an assignor is told.
+/// The input of an assignor.
 #[derive(Clone, Debug, Default)]
 pub struct AssignmentSpec {
     pub members: BTreeMap<MemberId, MemberSpec>,
-    /// The number of partitions of every topic that somebody subscribes to.
+    /// The number of partitions of every topic with a subscriber.
     pub topics: BTreeMap<Uuid, i32>,
 }
 
@@ -68,7 +68,7 @@ pub struct MemberSpec {
 }
 
 impl AssignmentSpec {
-    /// Who subscribes to `topic`, in the order of the ids.
+    /// The subscribers of `topic`, in the order of the ids.
     fn subscribers(&self, topic: Uuid) -> Vec<(&MemberId, &MemberSpec)> {
         self.members.iter().filter(|(_, member)| member.subscribed.contains(&topic)).collect()
     }

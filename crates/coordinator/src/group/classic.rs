@@ -4,7 +4,7 @@
 //!            first member joins            all joined, or time is up           leader's SyncGroup
 //!   Empty ──────────────────────► PreparingRebalance ────────────────► CompletingRebalance ────► Stable
 //!     ▲                             │   ▲  ▲                              │                       │
-//!     └──── nobody joined ──────────┘   │  └── member joins, leaves, ─────┘                       │
+//!     └──── none joined ───────────┘   │  └── member joins, leaves, ─────┘                       │
 //!                                       │      expires, did not sync                              │
 //!                                       └──────── member joins, leaves, expires ──────────────────┘
 //!   Empty ──► Dead: deleted.
@@ -14,8 +14,10 @@
 //! is handed out only within its generation, and only once its record is written. What is written is the beginning of a
 //! generation, its assignment, an empty group and its deletion, so a restart finds the last assignment and goes on with it.
 //!
-//! `join` and `sync` hold the requests that may wait, `rebalance` the transitions, `timers` what happens when nobody speaks.
+//! `join` and `sync` hold the requests that may wait, `rebalance` the transitions, `timers` the deadlines.
 //! Kafka's `ClassicGroup` and the classic half of `GroupMetadataManager` are the reference.
+//!
+//! The files of the folder are methods of the one type [`ClassicGroup`], so they use this file, and this file uses them.
 
 mod join;
 pub mod member;
@@ -69,7 +71,7 @@ impl State {
     }
 }
 
-/// How long the joining phase goes on.
+/// The end of the joining phase.
 #[derive(Clone, Copy, Debug)]
 enum JoinPhase {
     /// The group was empty: wait `delay_ms` at a time for more members, `remaining_ms` in all after this delay.
@@ -96,9 +98,9 @@ pub struct ClassicGroup {
     pending_members: BTreeMap<MemberId, u64>,
     /// Set exactly in PreparingRebalance.
     join_phase: Option<JoinPhase>,
-    /// When members that have not sent SyncGroup are removed.
+    /// The time at which members that have not sent SyncGroup are removed.
     sync_deadline: Option<u64>,
-    /// Whether a record of this group exists, so that deleting it takes a tombstone.
+    /// True if a record of this group exists, so that deleting it takes a tombstone.
     persisted: bool,
 }
 
@@ -163,7 +165,7 @@ impl ClassicGroup {
         }
     }
 
-    /// The deleted group: answers nobody any more and holds nothing.
+    /// Makes this the deleted group: it answers no request any more and holds nothing.
     pub fn bury(&mut self, now: Now) {
         self.members.clear();
         self.static_members.clear();

@@ -13,7 +13,7 @@ pub struct GroupConfig {
     pub max_size: usize,
     /// `group.initial.rebalance.delay.ms`: how long an empty group waits for further members before its first generation.
     pub initial_rebalance_delay_ms: u32,
-    /// How long a new member may wait in its first JoinGroup; a constant in Kafka (5 minutes).
+    /// The time that a new member may wait in its first JoinGroup; a constant in Kafka (5 minutes).
     pub new_member_join_timeout_ms: u32,
     /// `offset.metadata.max.bytes`: the note a client may attach to a committed offset.
     pub offset_metadata_max_bytes: usize,
@@ -26,7 +26,7 @@ pub struct GroupConfig {
 }
 
 impl GroupConfig {
-    /// Whether a member of the classic protocol may have such a session.
+    /// True if a member of the classic protocol may have such a session.
     pub fn allows_session_of(&self, timeout_ms: u32) -> bool {
         (self.min_session_timeout_ms..=self.max_session_timeout_ms).contains(&timeout_ms)
     }
@@ -35,7 +35,7 @@ impl GroupConfig {
 /// The configuration of groups of the consumer protocol: the `group.consumer.…` keys.
 #[derive(Clone, Debug)]
 pub struct ConsumerGroupConfig {
-    /// How often members are told to send heartbeats.
+    /// The interval at which members are told to send heartbeats.
     pub heartbeat_interval_ms: u32,
     /// A member that is silent for this long is removed.
     pub session_timeout_ms: u32,

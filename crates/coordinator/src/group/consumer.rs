@@ -8,9 +8,11 @@
 //!
 //! Guarantees: a partition is held by one member at a time, over all restarts; what a member is told is recorded before
 //! it is told; an epoch never goes back. `heartbeat` and `leave` are the requests, `subscription` and `target` what
-//! follows from them, `reconcile` the walk of one member, `timers` what happens when nobody speaks, `persist` the records,
+//! follows from them, `reconcile` the walk of one member, `timers` the deadlines, `persist` the records,
 //! `classic_members` those who still speak the classic protocol while the group migrates.
 //! Kafka's `ConsumerGroup` and the consumer half of `GroupMetadataManager`.
+//!
+//! The files of the folder are methods of the one type [`ConsumerGroup`], so they use this file, and this file uses them.
 
 mod classic_members;
 mod heartbeat;
@@ -88,7 +90,7 @@ pub struct ConsumerGroup {
     id: GroupId,
     /// The group epoch: [`FIRST_EPOCH`] before the first member, one more with every change that asks for a new target.
     epoch: i32,
-    /// What the target was computed from, as far as it is about topics.
+    /// A hash of the topics from which the target was computed.
     metadata_hash: u64,
     /// The epoch of the group for which the target was computed.
     assignment_epoch: i32,
@@ -100,9 +102,9 @@ pub struct ConsumerGroup {
 
     // What follows from the above.
     static_members: StaticMembers,
-    /// Who holds a partition, be it assigned or being revoked.
+    /// The holder of each partition, be it assigned or being revoked.
     holders: BTreeMap<(Uuid, i32), MemberId>,
-    /// What the regular expressions of the members match.
+    /// The topics that the regular expressions of the members match.
     resolved: Resolved,
     dirty: Dirty,
 }
@@ -160,7 +162,7 @@ impl ConsumerGroup {
         !self.members.is_empty() && self.members.values().all(ConsumerMember::uses_classic_protocol)
     }
 
-    /// Whether nobody but `id` holds a partition.
+    /// True if no member except `id` holds the partition.
     fn is_free_for(&self, id: &MemberId, topic: Uuid, partition: i32) -> bool {
         self.holders.get(&(topic, partition)).is_none_or(|holder| holder == id)
     }

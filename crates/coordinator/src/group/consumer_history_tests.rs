@@ -4,9 +4,9 @@
 //! killed and started again. The checks know only what the clients were told. What must hold, after every step:
 //!
 //! 1. No two members own a partition at the same time.
-//! 2. A committed offset never goes back: whoever lost a partition can no longer commit for it.
+//! 2. A committed offset never goes back: a member that lost a partition can no longer commit for it.
 //! 3. What is stored is the group: started again from it, nothing is different.
-//! 4. Nobody starves: once things calm down, all living clients share all partitions in a stable group.
+//! 4. No client starves: once things calm down, all living clients share all partitions in a stable group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -450,7 +450,7 @@ impl History {
         }
     }
 
-    /// What consumers do about an error: an eager one gives everything up and joins again, a cooperative one joins again.
+    /// The reaction of consumers to an error: an eager one gives everything up and joins again, a cooperative one joins again.
     fn obey_classic(&mut self, number: usize, error: GroupError) {
         match error {
             GroupError::RebalanceInProgress if self.clients[number].is_cooperative => {}

@@ -1,4 +1,4 @@
-//! What consumers of the classic protocol say to each other inside JoinGroup and SyncGroup: Kafka's
+//! The messages of consumers inside JoinGroup and SyncGroup of the classic protocol: Kafka's
 //! `ConsumerProtocolSubscription` and `ConsumerProtocolAssignment`, versions 0–3.
 //!
 //! The coordinator reads subscriptions for the expiry of offsets, and both while a group migrates between protocols. Each
@@ -16,7 +16,7 @@ pub const PROTOCOL_TYPE: &str = "consumer";
 /// The newest version known here.
 const MAX_VERSION: i16 = 3;
 
-/// What a member wants, and what it has.
+/// The subscription of a member, with the partitions that it owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
     pub version: i16,

@@ -1,4 +1,4 @@
-//! Why a group refuses a request. Each variant is one Kafka error code; the pairing is in `crate::kafka::error`.
+//! The reasons for which a group refuses a request. Each variant is one Kafka error code; the pairing is in `crate::kafka::error`.
 
 /// A refusal by a group coordinator. `Display` is for logs; clients see the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum GroupError {
     GroupSubscribedToTopic,
 }
 
-/// A refusal with what the person behind the client should read.
+/// A refusal with a message for the person who uses the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub error: GroupError,

@@ -3,9 +3,9 @@
 //! they were told. What must hold:
 //!
 //! 1. A partition has one owner per generation, over all restarts.
-//! 2. A committed offset never goes back: whoever lost a partition can no longer commit for it.
+//! 2. A committed offset never goes back: a member that lost a partition can no longer commit for it.
 //! 3. What was committed is what is read, also after a restart.
-//! 4. Nobody starves: once things calm down, all living clients share all partitions in a stable group; with none
+//! 4. No client starves: once things calm down, all living clients share all partitions in a stable group; with none
 //!    living the group is empty. No request stays unanswered.
 
 use std::collections::BTreeMap;
@@ -110,9 +110,9 @@ struct History {
     random: Random,
     clients: Vec<Client>,
     zombies: Vec<Zombie>,
-    /// Who was ever told to own a partition: instance, or member.
+    /// The members that were ever told to own a partition: instance, or member.
     owners: BTreeMap<(GenerationId, i32), String>,
-    /// What the clients were told is committed.
+    /// The offsets that the clients were told are committed.
     committed: BTreeMap<i32, i64>,
 }
 
@@ -167,7 +167,7 @@ impl History {
 
     /// Everybody who lives does what it has to, for a long time.
     fn calm_down(&mut self) {
-        // A group that is too large may not take all in; then nobody of the rest may hang.
+        // A group that is too large may not take all in; then none of the rest may hang.
         self.bench.config.max_size = 100;
         for _ in 0..1_200 {
             for client in 0..self.clients.len() {
@@ -217,7 +217,7 @@ impl History {
         }
     }
 
-    /// It may commit as long as nobody has taken its place, and never after that.
+    /// It may commit as long as no other has taken its place, and never after that.
     fn wake_a_zombie(&mut self) {
         let Some(Zombie { who, partition, position }) = self.zombies.pop() else { return };
         if self.bench.commit_as(&who, None, vec![commit("t", partition, position)]).is_ok() {
@@ -266,7 +266,7 @@ impl History {
         }
     }
 
-    /// What the client's loop does next.
+    /// The next step of the client's loop.
     fn act(&mut self, number: usize) {
         match &self.clients[number].phase {
             Phase::Gone | Phase::Joining(_) | Phase::Syncing(_) => {}
@@ -407,7 +407,7 @@ impl History {
         client.phase = Phase::Owner(positions);
     }
 
-    /// What Kafka's clients do about an error.
+    /// The reaction of Kafka's clients to an error.
     fn obey(&mut self, number: usize, error: Option<GroupError>) {
         let client = &mut self.clients[number];
         match error {

@@ -56,7 +56,7 @@ string_id!(
 );
 
 impl MemberId {
-    /// What Kafka calls `UNKNOWN_MEMBER_ID`: the empty string.
+    /// Kafka's `UNKNOWN_MEMBER_ID`: the empty string.
     pub fn none() -> MemberId {
         MemberId::from("")
     }
@@ -71,7 +71,7 @@ impl MemberId {
 pub struct GenerationId(pub i32);
 
 impl GenerationId {
-    /// The generation of a request from somebody who is not a member.
+    /// The generation of a request of a sender that is not a member.
     pub const NONE: GenerationId = GenerationId(-1);
 
     /// The next generation. Starts over at 1 after 2³¹−1, so that it never turns negative and so never looks like "none".

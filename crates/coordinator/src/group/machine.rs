@@ -258,7 +258,7 @@ impl GroupMachine {
         Ok(results)
     }
 
-    /// Whether a member may fetch offsets under this identity (OffsetFetch 9 and later).
+    /// Checks that a member may fetch offsets under this identity (OffsetFetch 9 and later).
     pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
         match &self.members {
             // As Kafka: the offsets of a classic group are for everybody.
@@ -267,7 +267,7 @@ impl GroupMachine {
         }
     }
 
-    /// Whether the group may be deleted.
+    /// Checks that the group may be deleted.
     fn validate_delete(&self) -> Result<(), GroupError> {
         match &self.members {
             Members::Classic(group) => group.validate_delete(),
@@ -322,7 +322,7 @@ impl GroupMachine {
         Ok(results)
     }
 
-    /// Forgets the offsets of topics that are not there any more: deleted, or another topic under the same name.
+    /// Forgets the offsets of topics that no longer exist: deleted, or another topic under the same name.
     pub fn forget_offsets(&mut self, is_gone: impl Fn(&str, &CommittedOffset) -> bool, out: &mut Outcome) {
         let gone: Vec<(Arc<str>, i32)> = self
             .offsets

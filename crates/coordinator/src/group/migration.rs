@@ -61,7 +61,7 @@ impl GroupMachine {
         }
     }
 
-    /// Ends a step of a consumer group: back to classic if nobody speaks the consumer protocol any more, else its records.
+    /// Ends a step of a consumer group: back to classic if no member speaks the consumer protocol any more, else its records.
     pub(super) fn settle(&mut self, env: Env<'_>, out: &mut Outcome) {
         let Members::Consumer(consumer) = &mut self.members else { return };
         let fits = consumer.members().len() <= env.config.max_size;

@@ -32,7 +32,7 @@ pub struct CommittedOffset {
 }
 
 impl CommittedOffset {
-    /// Whether this was committed for the topic with that id, and not for an earlier topic of the same name.
+    /// True if this was committed for the topic with that id, and not for an earlier topic of the same name.
     pub fn is_of_topic(&self, id: Uuid) -> bool {
         self.topic_id.is_nil() || self.topic_id == id
     }

@@ -29,7 +29,7 @@ pub struct JoinedGroup {
     pub protocol: Option<Arc<str>>,
     pub leader: MemberId,
     pub skip_assignment: bool,
-    /// All members for the leader, nobody for the others.
+    /// All members for the leader, none for the others.
     pub members: Vec<JoinedMember>,
 }
 

@@ -18,7 +18,7 @@ pub struct Protocol {
     pub metadata: Bytes,
 }
 
-/// What a client says in JoinGroup, owned: nothing in here keeps the request's frame alive.
+/// A JoinGroup.
 #[derive(Clone, Debug)]
 pub struct JoinRequest {
     /// [`MemberId::none`] for a client that has no id yet.
@@ -34,13 +34,13 @@ pub struct JoinRequest {
     pub requires_known_member_id: bool,
     /// Version 9 and later: a leader may be told to skip the assignment (KIP-814).
     pub supports_skipping_assignment: bool,
-    /// Why the client joins, in its words (KIP-800); for the log only.
+    /// The client's reason for joining (KIP-800); for the log only.
     pub reason: Option<String>,
     /// The random part of the id, should a new one be given out.
     pub fresh: Uuid,
 }
 
-/// What a member says in SyncGroup.
+/// A SyncGroup.
 #[derive(Clone, Debug)]
 pub struct SyncRequest {
     pub member_id: MemberId,
@@ -59,11 +59,11 @@ pub struct LeavingMember {
     /// [`MemberId::none`] with an instance id: removed by an administrator.
     pub member_id: MemberId,
     pub group_instance_id: Option<GroupInstanceId>,
-    /// Why, in the client's words (KIP-800); for the log only.
+    /// The client's reason (KIP-800); for the log only.
     pub reason: Option<String>,
 }
 
-/// Who commits offsets, as the request says.
+/// The sender of an OffsetCommit, as the request says.
 #[derive(Clone, Debug)]
 pub struct CommitIdentity {
     /// [`MemberId::none`] together with [`GenerationId::NONE`]: not a member, such as an admin tool or `assign()`.

@@ -75,7 +75,7 @@ pub(crate) struct Bench {
     pub(crate) machine: GroupMachine,
     pub(crate) config: GroupConfig,
     pub(crate) now_ms: u64,
-    /// What storage holds.
+    /// The records that storage holds.
     pub(crate) stored: BTreeMap<Bytes, Bytes>,
     /// Records written so far.
     pub(crate) writes: usize,
@@ -235,7 +235,7 @@ impl Bench {
         self.now_ms = until;
     }
 
-    /// The broker is killed and started again: only what is stored remains, and nobody gets an answer.
+    /// The broker is killed and started again: only what is stored remains, and no request gets an answer.
     pub(crate) fn restart(&mut self) {
         self.wake_at = None;
         let mut out = Outcome::default();

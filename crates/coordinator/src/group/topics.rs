@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::config::GroupConfig;
 use crate::state_machine::Now;
 
-/// What a group may know of the topics; Kafka's `CoordinatorMetadataImage`.
+/// The topics as a group may see them; Kafka's `CoordinatorMetadataImage`.
 pub trait MetadataImage: Send + Sync {
     /// Id and number of partitions of the topic of that name.
     fn topic(&self, name: &str) -> Option<(Uuid, i32)>;
@@ -27,7 +27,7 @@ pub struct Topics {
     pub image: Arc<dyn MetadataImage>,
 }
 
-/// What every step of a consumer group may look at.
+/// The surroundings that every step of a group may look at.
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
     pub now: Now,

@@ -1,4 +1,4 @@
-//! How far the records of one machine are durable, and what waits for that.
+//! The durability of one machine's records, and the replies that wait for it.
 //!
 //! A write takes its place when it begins and ends in the order of the places, since the log keeps the order. What waits
 //! for a place is called by the thread that ends the write: a client is woken once, by its reply, and no task stands
@@ -64,7 +64,7 @@ impl Durability {
         }
     }
 
-    /// What has to be waited for until everything up to `place` is durable: nothing (`None`), or this.
+    /// A receiver that hears when everything up to `place` is durable; `None` if it is already.
     fn wait(&self, place: u64) -> Result<Option<oneshot::Receiver<()>>, WriteFailed> {
         let mut progress = self.0.lock();
         if progress.failed {
@@ -83,7 +83,7 @@ impl Durability {
     }
 }
 
-/// What has to be durable before a reply may be given.
+/// The writes that have to be durable before a reply may be given.
 #[must_use]
 pub(crate) struct Ticket {
     durability: Arc<Durability>,

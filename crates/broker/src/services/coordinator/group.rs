@@ -43,10 +43,10 @@ pub(crate) struct GroupService {
     shell: Arc<Shell<Groups>>,
 }
 
-/// What a group may look at, and the requests that wait for it.
+/// The surroundings of groups: configuration and topics.
 struct Groups {
     config: GroupConfig,
-    /// What holds instead for groups that were given a configuration of their own.
+    /// The configuration of groups that were given one of their own.
     own_configs: RwLock<HashMap<GroupId, Arc<GroupConfig>>>,
     topics: TopicSource,
 }
@@ -140,7 +140,7 @@ impl GroupService {
     }
 }
 
-/// Why the groups that are stored cannot be loaded.
+/// The reason for which the stored groups cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error(transparent)]

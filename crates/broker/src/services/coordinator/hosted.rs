@@ -13,7 +13,7 @@ pub(super) struct Hosted<K: Kind> {
     pub(super) durability: Arc<Durability>,
 }
 
-/// What a machine's lock protects.
+/// The data that a machine's lock protects.
 pub(super) struct Slot<K: Kind> {
     pub(super) machine: K::Machine,
     pub(super) waiting: K::Waiting,

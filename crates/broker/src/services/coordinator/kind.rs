@@ -1,4 +1,4 @@
-//! What the shell has to know of a kind of coordinator besides its state machine.
+//! A kind of coordinator, as the shell has to know it besides its state machine.
 
 use coordinator::state_machine::{Now, Outcome, StateMachine};
 
@@ -11,13 +11,13 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// The requests that wait: one [`Waiting`](super::waiting::Waiting) for each type of reply.
     type Waiting: Default + Send;
 
-    /// For the log and the names of tasks: what the machines are.
+    /// The name of the kind, for the log and for tasks.
     const NAME: &'static str;
 
     /// Runs `step` with what a step of that machine may look at.
     fn in_env<T>(&self, id: &Id<Self>, now: Now, step: impl FnOnce(EnvOf<'_, Self>) -> T) -> T;
 
-    /// The delivery of a reply. `None`: nobody waits for it any more.
+    /// The delivery of a reply. `None`: no request waits for it any more.
     fn deliver(waiting: &mut Self::Waiting, reply: ReplyOf<Self>) -> Option<Delivery>;
 }
 
@@ -28,5 +28,5 @@ pub(super) type ReplyOf<K> = <<K as Kind>::Machine as StateMachine>::Reply;
 /// The outcome of a step of a kind's machines.
 pub(super) type OutcomeOf<K> = Outcome<ReplyOf<K>>;
 
-/// What a step of a kind's machines may look at.
+/// The surroundings that a step of a kind's machines may look at.
 pub(super) type EnvOf<'a, K> = <<K as Kind>::Machine as StateMachine>::Env<'a>;

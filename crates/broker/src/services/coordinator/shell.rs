@@ -22,7 +22,7 @@ use super::log::RecordLog;
 use super::waiting::Waiting;
 use crate::{clock::Clock, tasks::Tasks};
 
-/// Why there is no machine to take a step.
+/// The reason for which there is no machine to take a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// There is none, and none was to be created.
@@ -259,11 +259,11 @@ impl<K: Kind> Shell<K> {
     }
 }
 
-/// Why a waiting request gets no reply.
+/// The reason for which a waiting request gets no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoReply {
     /// The broker stops.
     Stopping,
-    /// What the reply says could not be made durable.
+    /// The records of the reply could not be made durable.
     WriteFailed,
 }

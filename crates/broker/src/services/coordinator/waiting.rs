@@ -1,4 +1,4 @@
-//! Requests that wait for their reply: by what names them, where to send it.
+//! Requests that wait for their reply: the sender of each, by its waiter.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ impl<T: Send + 'static> Waiting<T> {
         receiver
     }
 
-    /// The delivery of a reply. `None`: nobody waits for it any more.
+    /// The delivery of a reply. `None`: no request waits for it any more.
     pub(crate) fn deliver(&mut self, waiter: Waiter<T>, reply: T) -> Option<Delivery> {
         let sender = self.0.remove(&waiter)?;
         // A client that has gone needs no reply.

@@ -1,6 +1,6 @@
 //! `uniform`: as evenly as the subscriptions allow, with as few moves as that takes.
 //!
-//! Members keep what they had and still subscribe to; what nobody has goes to the subscriber with the fewest; then
+//! Members keep what they had and still subscribe to; what no member has goes to the subscriber with the fewest; then
 //! partitions move from members with more to members with at least two fewer, topic by topic, until no such move is
 //! left. With equal subscriptions the result differs by at most one partition between any two members, and only the
 //! surplus has moved. With different ones no single move can improve it, which is also where Kafka's ends.
@@ -30,7 +30,7 @@ struct Plan {
     loads: Vec<usize>,
     /// The subscribers of each topic.
     subscribers: BTreeMap<Uuid, Vec<Place>>,
-    /// Who owns what of each topic.
+    /// The owners of the partitions of each topic.
     owners: BTreeMap<Uuid, BTreeMap<Place, BTreeSet<i32>>>,
 }
 

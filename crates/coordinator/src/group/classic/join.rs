@@ -89,7 +89,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether a protocol of the request is one that all members support, of the group's type.
+    /// True if the request has the group's type and offers a protocol that all members support.
     fn supports_protocols(&self, request: &JoinRequest) -> bool {
         if self.state == State::Empty {
             return !request.protocol_type.is_empty() && !request.protocols.is_empty();
@@ -98,7 +98,7 @@ impl ClassicGroup {
             && request.protocols.iter().any(|offered| self.is_common(&offered.name))
     }
 
-    /// Whether all members support the protocol.
+    /// True if all members support the protocol.
     pub(super) fn is_common(&self, protocol: &str) -> bool {
         self.members.values().all(|member| member.supports(protocol))
     }
@@ -158,7 +158,7 @@ impl ClassicGroup {
             session_deadline: None,
         };
         // A new member cannot send heartbeats, and a disconnect goes unnoticed while it waits. Clients that time out
-        // and retry would pile up as members that nobody is behind, so the wait itself is bounded.
+        // and retry would pile up as members without a client, so the wait itself is bounded.
         member.expire_after(now, config.new_member_join_timeout_ms, out);
         if let Some(JoinPhase::Initial { member_added, .. }) = &mut self.join_phase {
             *member_added = true;

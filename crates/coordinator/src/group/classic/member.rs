@@ -29,7 +29,7 @@ pub struct Member {
     pub awaiting_sync: Option<SyncWaiter>,
     /// Has been told the current generation but has not sent SyncGroup for it.
     pub pending_sync: bool,
-    /// When the member is given up. `None` while an unanswered request of its own keeps it alive.
+    /// The time at which the member is removed. `None` while an unanswered request of its own keeps it alive.
     pub session_deadline: Option<u64>,
 }
 
@@ -43,7 +43,7 @@ impl Member {
         self.protocols.iter().any(|offered| &*offered.name == protocol)
     }
 
-    /// What the member says under `protocol`; empty when it does not know it.
+    /// The member's metadata for `protocol`; empty if it does not offer that one.
     pub fn metadata(&self, protocol: &str) -> Bytes {
         let offered = self.protocols.iter().find(|offered| &*offered.name == protocol);
         offered.map(|offered| offered.metadata.clone()).unwrap_or_default()
@@ -61,8 +61,8 @@ impl Member {
         out.wake(deadline);
     }
 
-    /// Whether the member is alive although its session has run out: it waits for an answer that the coordinator owes it.
-    /// New members are not excused, since they may be gone and nobody would notice (KIP-394's reason).
+    /// True if the member is alive although its session has run out: it waits for an answer that the coordinator owes it.
+    /// New members are not excused, since the coordinator would not notice that they are gone (KIP-394's reason).
     pub fn is_excused(&self) -> bool {
         !self.is_new && (self.awaiting_join.is_some() || self.awaiting_sync.is_some())
     }

@@ -26,7 +26,7 @@ impl ClassicGroup {
             })
     }
 
-    /// Gives the members away. Whoever waits is told to join again.
+    /// Hands the members over. Those that wait are told to join again.
     pub fn hand_over(&mut self, out: &mut Outcome) -> Vec<Member> {
         let members = std::mem::take(&mut self.members).into_values();
         members

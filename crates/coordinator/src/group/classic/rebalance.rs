@@ -111,7 +111,7 @@ impl ClassicGroup {
             self.remove_member(id, out);
         }
         if !self.elect_joined_leader() {
-            // Static members keep their place until their session ends; nobody else is there. Try again later.
+            // Static members keep their place until their session ends; no other member is left. Try again later.
             let deadline = now.deadline(self.rebalance_timeout_ms().max(MIN_RETRY_MS));
             self.set_join_phase(JoinPhase::Rejoining { deadline }, out);
             return;

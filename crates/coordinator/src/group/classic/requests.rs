@@ -68,7 +68,7 @@ impl ClassicGroup {
         Ok(())
     }
 
-    /// Whether offsets may be committed under this identity (`ClassicGroup.validateOffsetCommit`). A commit by a
+    /// Checks that offsets may be committed under this identity (`ClassicGroup.validateOffsetCommit`). A commit by a
     /// member counts as a sign of life.
     pub fn validate_offset_commit(
         &mut self,
@@ -99,7 +99,7 @@ impl ClassicGroup {
         Ok(())
     }
 
-    /// Whether the group may be deleted (`ClassicGroup.validateDeleteGroup`).
+    /// Checks that the group may be deleted (`ClassicGroup.validateDeleteGroup`).
     pub fn validate_delete(&self) -> Result<(), GroupError> {
         match self.state {
             State::Empty => Ok(()),

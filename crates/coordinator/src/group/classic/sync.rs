@@ -91,7 +91,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Nobody's SyncGroup is outstanding: nobody will be removed for it.
+    /// Clears the deadline for SyncGroups once none is missing.
     pub(super) fn settle_sync_deadline(&mut self) {
         if !self.members.values().any(|member| member.pending_sync) {
             self.sync_deadline = None;

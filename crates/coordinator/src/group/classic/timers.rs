@@ -1,4 +1,4 @@
-//! What happens when time passes: sessions end, joining phases end, members that do not sync are removed.
+//! Deadlines: sessions end, joining phases end, members that do not sync are removed.
 
 use super::super::{GroupConfig, MemberId, Outcome};
 use super::{ClassicGroup, JoinPhase, State};

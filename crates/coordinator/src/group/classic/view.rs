@@ -1,4 +1,4 @@
-//! What a group looks like from outside: DescribeGroups, ListGroups, expiry, and the record that survives a restart.
+//! A classic group as others see it: DescribeGroups, ListGroups, expiry, and the record that survives a restart.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -71,7 +71,7 @@ impl ClassicGroup {
     }
 
     /// Topics whose offsets an administrator may not delete (`ClassicGroup.validateOffsetDelete`, `isSubscribedToTopic`).
-    /// `None`: all of them, because nobody can tell what the members subscribe to.
+    /// `None`: all of them, because the subscriptions of the members are unknown.
     pub fn topics_to_keep(&self) -> Result<Option<BTreeSet<String>>, GroupError> {
         match self.state {
             State::Dead => Err(GroupError::GroupIdNotFound),

@@ -75,7 +75,7 @@ impl ConsumerGroup {
             generation: GenerationId(member.current.epoch),
             protocol_type: Some(consumer_protocol::PROTOCOL_TYPE.into()),
             protocol,
-            // Nobody: each member takes itself for a follower.
+            // No member: each takes itself for a follower.
             leader: MemberId::none(),
             skip_assignment: false,
             members: Vec::new(),
@@ -83,7 +83,7 @@ impl ConsumerGroup {
         Ok(JoinReply { member_id: id, result: Ok(joined) })
     }
 
-    /// What a member subscribes to, if the group's other classic members can talk to it.
+    /// The subscription of a member, if it shares a protocol with the group's other classic members.
     fn classic_subscription(&self, request: &JoinRequest) -> Option<consumer_protocol::Subscription> {
         let others: Vec<&ClassicMember> = self
             .members
@@ -206,7 +206,7 @@ impl ConsumerGroup {
         out: &mut Outcome,
     ) -> Result<(), GroupError> {
         self.classic_member(id, instance_id, Some(generation))?;
-        // Topics may have changed, and perhaps nobody else speaks.
+        // Topics may have changed, and perhaps no other member sends anything.
         self.refresh(env, false);
         if let Some(member) = self.members.get_mut(id) {
             member.restart_session(env.now, env.config.consumer.session_timeout_ms, out);
@@ -225,7 +225,7 @@ impl ConsumerGroup {
         Err(GroupError::RebalanceInProgress)
     }
 
-    /// Whether a partition that the target gives to a member has become free.
+    /// True if a partition that the target gives to a member has become free.
     fn has_something_free(&self, id: &MemberId) -> bool {
         let Some(target) = self.target.get(id) else { return false };
         let mut all =

@@ -16,7 +16,7 @@ use super::{ConsumerGroup, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, subscription};
 use crate::limits::{MAX_ENTRIES, check, check_string};
 use crate::state_machine::TooLong;
 
-/// What a member says. `None` is what did not change since it said it last.
+/// A member's heartbeat. `None`: unchanged since its last one.
 #[derive(Clone, Debug, Default)]
 pub struct HeartbeatRequest {
     /// [`MemberId::none`] for a member of version 0 that has no id yet.
@@ -37,7 +37,7 @@ pub struct HeartbeatRequest {
     pub fresh: Uuid,
 }
 
-/// What a member is told.
+/// The reply to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatReply {
     pub member_id: MemberId,
@@ -46,7 +46,7 @@ pub struct HeartbeatReply {
     pub assignment: Option<TopicPartitions>,
 }
 
-/// How a heartbeat finds its place in the group.
+/// The relation of a heartbeat's sender to the group.
 enum Place {
     Member,
     New,
@@ -328,7 +328,7 @@ impl ConsumerGroup {
     }
 }
 
-/// Whether a member says it owns nothing but what it is assigned.
+/// True if a member says that it owns only partitions that it is assigned.
 fn is_subset(owned: &TopicPartitions, current: &Current) -> bool {
     owned.iter().all(|(topic, partitions)| {
         let assigned = current.assigned.get(topic);
@@ -336,7 +336,7 @@ fn is_subset(owned: &TopicPartitions, current: &Current) -> bool {
     })
 }
 
-/// What a member is told to own.
+/// The partitions that a member is told to own.
 pub(super) fn without_epochs(current: &Current) -> TopicPartitions {
     let partitions = |(topic, partitions): (&Uuid, &std::collections::BTreeMap<i32, i32>)| {
         (*topic, partitions.keys().copied().collect())

@@ -24,7 +24,7 @@ pub enum MemberState {
     UnreleasedPartitions,
 }
 
-/// What a member is told to own. Persisted whenever it changes.
+/// The assignment that a member is told. Persisted whenever it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Current {
     pub state: MemberState,
@@ -37,7 +37,7 @@ pub struct Current {
     pub revoking: EpochPartitions,
 }
 
-/// How a member takes part that still speaks the classic protocol while the group migrates.
+/// The classic part of a member that still speaks the classic protocol while the group migrates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassicMember {
     pub session_timeout_ms: u32,
@@ -45,14 +45,14 @@ pub struct ClassicMember {
     pub protocols: Vec<Protocol>,
 }
 
-/// What a member said of itself. Persisted whenever it changes.
+/// The member's description of itself. Persisted whenever it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
     pub group_instance_id: Option<GroupInstanceId>,
     pub rack_id: Option<Arc<str>>,
     pub client_id: Arc<str>,
     pub client_host: Arc<str>,
-    /// How long the member may take to give up partitions.
+    /// The time that the member may take to give up partitions.
     pub rebalance_timeout_ms: u32,
     pub topic_names: BTreeSet<Arc<str>>,
     pub topic_regex: Option<Arc<str>>,
@@ -66,9 +66,9 @@ pub struct Subscription {
 pub struct ConsumerMember {
     pub subscription: Subscription,
     pub current: Current,
-    /// When the member is given up, unless it is heard before.
+    /// The time at which the member is removed, unless it sends something before.
     pub session_deadline: Option<u64>,
-    /// When the member is given up, unless it has given up its partitions before.
+    /// The time at which the member is removed, unless it has given up its partitions before.
     pub revocation_deadline: Option<u64>,
     /// A classic member that was told to join again, or to sync, has until then to do it.
     pub join_deadline: Option<u64>,

@@ -1,4 +1,4 @@
-//! Who may commit and fetch the offsets of a consumer group (`ConsumerGroup.validateOffsetCommit`, `…OffsetFetch`).
+//! The checks of commits and fetches of a consumer group's offsets (`ConsumerGroup.validateOffsetCommit`, `…OffsetFetch`).
 
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ impl ConsumerGroup {
         Some(Retention { retention_ms: env.config.offsets_retention_ms, empty_since_ms, subscribed })
     }
 
-    /// Whether offsets may be committed under this identity. `knows_member_epochs`: OffsetCommit 9 and later.
+    /// Checks that offsets may be committed under this identity. `knows_member_epochs`: OffsetCommit 9 and later.
     pub fn validate_offset_commit(
         &self,
         who: &CommitIdentity,
@@ -65,7 +65,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Whether a member may fetch offsets. `None`: not a member, such as an admin tool.
+    /// Checks that a member may fetch offsets. `None`: not a member, such as an admin tool.
     pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
         let Some(member_id) = member_id else { return Ok(()) };
         let member = self.members.get(member_id).ok_or(GroupError::UnknownMemberId)?;

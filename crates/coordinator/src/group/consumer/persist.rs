@@ -1,4 +1,4 @@
-//! What a step writes, and what a restart reads: the records of a consumer group.
+//! Records of a consumer group: written by a step, read by a restart.
 //!
 //! A step marks what it changes; when it ends, the records of all that is marked are written together. So a record
 //! always says what the group is like after a whole step.
@@ -10,7 +10,7 @@ use super::records::ConsumerGroupEpochs;
 use super::{ConsumerGroup, Current, Subscription};
 use crate::state_machine::{Record, RecordError};
 
-/// What has changed since the last records were written.
+/// The changes since the last records were written.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     group: bool,
@@ -114,7 +114,7 @@ impl ConsumerGroup {
 
     pub fn restore_target(&mut self, id: &MemberId, target: TopicPartitions) -> Result<(), RecordError> {
         if !self.members.contains_key(id) {
-            return Err(RecordError::Damaged("is the target assignment of nobody"));
+            return Err(RecordError::Damaged("is the target assignment of no member"));
         }
         self.target.insert(id.clone(), target);
         Ok(())
@@ -122,7 +122,7 @@ impl ConsumerGroup {
 
     pub fn restore_current(&mut self, id: &MemberId, current: Current) -> Result<(), RecordError> {
         let Some(mut member) = self.members.get(id).cloned() else {
-            return Err(RecordError::Damaged("is the current assignment of nobody"));
+            return Err(RecordError::Damaged("is the current assignment of no member"));
         };
         member.current = current;
         self.put(id, member);

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A member moves to the target's epoch only after it has given up what it must. A partition is handed out only when
-//! nobody else holds it, be it assigned or still to be given up.
+//! no other member holds it, be it assigned or still to be given up.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::super::assignor::TopicPartitions;
 use super::member::{Current, EpochPartitions, MemberState};
 
-/// Where one member is to go, and what it says it owns.
+/// The target of one member, and the partitions that it says it owns.
 pub(super) struct Reconciler<'a, F: Fn(Uuid, i32) -> bool> {
     pub(super) target_epoch: i32,
     pub(super) target: &'a TopicPartitions,
@@ -30,7 +30,7 @@ pub(super) struct Reconciler<'a, F: Fn(Uuid, i32) -> bool> {
     pub(super) subscribed: &'a BTreeSet<Uuid>,
     /// `None`: the member did not say, so it may still own anything.
     pub(super) owned: Option<&'a TopicPartitions>,
-    /// Whether no other member holds a partition.
+    /// True for a partition that no other member holds.
     pub(super) is_free: F,
 }
 

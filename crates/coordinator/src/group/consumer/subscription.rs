@@ -1,4 +1,4 @@
-//! What the members subscribe to, by name and by regular expression, and whether it still means the same topics.
+//! The subscriptions of the members, by name and by regular expression, and changes of the topics that they mean.
 //!
 //! Regular expressions are resolved by the coordinator (KIP-848), with a matcher whose time is linear in its input,
 //! against whole topic names as Kafka's RE2J does. Kafka resolves them a while after the heartbeat; here the heartbeat
@@ -17,7 +17,7 @@ use super::ConsumerGroup;
 /// The most that one compiled regular expression may take up, bytes. A client cannot fill the memory with `a{1000}{1000}`.
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
-/// What the regular expressions of a group match.
+/// The topics that the regular expressions of a group match.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     /// The version of the topics that they were matched against; `None` after a restart.
@@ -32,7 +32,7 @@ fn compile(regex: &str) -> Result<Regex, regex::Error> {
     build(&format!(r"\A(?:{regex})\z"))
 }
 
-/// Whether a regular expression can be used.
+/// Checks that a regular expression can be used.
 pub(super) fn validate_regex(regex: &str) -> Result<(), Refused> {
     compile(regex).map(drop).map_err(|error| {
         let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}.");
@@ -51,7 +51,7 @@ impl ConsumerGroup {
         names
     }
 
-    /// All names that somebody subscribes to.
+    /// All names that members subscribe to.
     pub fn all_subscribed_names(&mut self, env: Env<'_>) -> BTreeSet<Arc<str>> {
         self.resolve(env);
         self.members.keys().flat_map(|id| self.subscribed_names(id)).collect()

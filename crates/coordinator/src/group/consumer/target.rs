@@ -28,7 +28,7 @@ impl ConsumerGroup {
         );
     }
 
-    /// The assignor that most members ask for; the first that is configured when nobody asks, or between equals.
+    /// The assignor that most members ask for; the first that is configured when none asks, or between equals.
     pub(super) fn preferred_assignor(&self, config: &GroupConfig) -> Assignor {
         let mut votes: BTreeMap<Assignor, usize> = BTreeMap::new();
         let asked = self.members.values().filter_map(|member| member.subscription.server_assignor.as_deref());

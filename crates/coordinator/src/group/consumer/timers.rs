@@ -1,4 +1,4 @@
-//! What happens when time passes: members that are not heard, or do not give up what they must, are removed.
+//! Deadlines: members that are silent, or do not give up what they must, are removed.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Why a member is to be removed now, if it is.
+    /// The reason to remove a member now, if there is one.
     fn overdue(&self, now: Now, member: &ConsumerMember) -> Option<&'static str> {
         let is_over = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now.monotonic_ms);
         if is_over(member.session_deadline) {
@@ -39,7 +39,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Starts all clocks anew, after a restart: whoever lives will be heard in time.
+    /// Starts all clocks anew, after a restart: members that are alive will send something in time.
     pub fn start_clocks(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
         for member in self.members.values_mut() {
             member.restart_session(now, config.consumer.session_timeout_ms, out);

@@ -1,4 +1,4 @@
-//! What a consumer group looks like from outside: ConsumerGroupDescribe.
+//! A consumer group as ConsumerGroupDescribe shows it.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct ConsumerMemberDescription {
     pub member_id: MemberId,
     pub member_epoch: i32,
     pub subscription: Subscription,
-    /// What it holds, partitions that it is giving up included.
+    /// The partitions that it holds, including those that it is giving up.
     pub held: TopicPartitions,
     pub target: TopicPartitions,
 }

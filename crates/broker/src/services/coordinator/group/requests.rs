@@ -1,4 +1,4 @@
-//! What the APIs ask of the coordinator: one method per request, in domain types.
+//! The requests of the APIs: one method each, in domain types.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(crate) struct GroupOverview {
     pub(crate) state: &'static str,
 }
 
-/// Whom a commit is from, and how it wants to be treated.
+/// The sender of a commit, and its terms.
 #[derive(Clone, Debug)]
 pub(crate) struct CommitTerms {
     pub(crate) who: CommitIdentity,
@@ -121,7 +121,7 @@ impl GroupService {
         terms: &CommitTerms,
         commits: Vec<OffsetCommit>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        // Whoever is not a member may commit to a group that nobody ever joined; the commit creates it.
+        // A sender that is no member may commit to a group that no member ever joined; the commit creates it.
         let create = terms.who.generation < GenerationId(0);
         let step = self.shell.step(group_id, create, |machine, env, out| {
             let CommitTerms { who, retention_ms, knows_member_epochs } = terms;
@@ -291,7 +291,7 @@ impl GroupService {
     }
 }
 
-/// What a request for a group is told that cannot take a step; `absent` if there is no such group.
+/// The refusal of a request for a group that cannot take a step; `absent` if there is no such group.
 fn refusal(missing: Missing, absent: GroupError) -> GroupError {
     match missing {
         Missing::Absent => absent,

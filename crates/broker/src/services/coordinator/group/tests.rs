@@ -1,4 +1,4 @@
-//! What the shell adds to the state machines: order, durability, waiting, waking. Time is real here, and short.
+//! The shell around the state machines: order, durability, waiting, waking. Time is real here, and short.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,20 +26,20 @@ use super::*;
 
 /// A storage whose writes end when the test says so.
 #[derive(Default)]
-struct Paper {
+struct TestLog {
     stored: Mutex<BTreeMap<Bytes, Bytes>>,
     /// Writes under way: their records, and what is to be called when they end.
     open: Mutex<VecDeque<(Vec<Record>, Written)>>,
     held: std::sync::atomic::AtomicBool,
 }
 
-impl Paper {
+impl TestLog {
     fn log(self: &Arc<Self>) -> RecordLog {
-        let paper = Arc::clone(self);
+        let log = Arc::clone(self);
         Box::new(move |records, written| {
-            paper.open.lock().push_back((records, written));
-            if !paper.held.load(Ordering::SeqCst) {
-                paper.finish_all();
+            log.open.lock().push_back((records, written));
+            if !log.held.load(Ordering::SeqCst) {
+                log.finish_all();
             }
         })
     }
@@ -116,13 +116,13 @@ fn commit(topic: &str, partition: i32, offset: i64) -> OffsetCommit {
 
 struct Setup {
     service: Arc<GroupService>,
-    paper: Arc<Paper>,
+    log: Arc<TestLog>,
     waiting: CancellationToken,
 }
 
 const SESSION_MS: u32 = 150;
 
-fn service_on(paper: Arc<Paper>) -> Setup {
+fn service_on(log: Arc<TestLog>) -> Setup {
     let config = GroupConfig {
         min_session_timeout_ms: 1,
         initial_rebalance_delay_ms: 0,
@@ -132,11 +132,11 @@ fn service_on(paper: Arc<Paper>) -> Setup {
     };
     let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
     let service =
-        GroupService::new(config, Clock::system(), tasks, waiting.clone(), paper.log(), Box::new(no_topics));
-    service.shell.load(|prefix, each| paper.scan(prefix, each)).unwrap();
+        GroupService::new(config, Clock::system(), tasks, waiting.clone(), log.log(), Box::new(no_topics));
+    service.shell.load(|prefix, each| log.scan(prefix, each)).unwrap();
     let service = Arc::new(service);
     service.start();
-    Setup { service, paper, waiting }
+    Setup { service, log, waiting }
 }
 
 fn setup() -> Setup {
@@ -218,7 +218,7 @@ impl Setup {
     }
 }
 
-/// Whether a future is ready after everything else has had its chance.
+/// True if a future is not ready after everything else has had its chance.
 async fn is_pending<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -238,12 +238,12 @@ async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
 async fn a_commit_is_answered_when_it_is_durable_and_not_before() {
     let setup = setup();
     let id = setup.stable().await;
-    setup.paper.hold();
+    setup.log.hold();
     let mut first = Box::pin(setup.commit(&id, 1, 5));
     assert!(is_pending(&mut first).await);
     let mut read = Box::pin(setup.committed());
     assert!(is_pending(&mut read).await, "what is not durable must not be seen");
-    setup.paper.finish_all();
+    setup.log.finish_all();
     assert_eq!(first.await, Ok(()));
     assert_eq!(read.await, Some(5));
 }
@@ -252,12 +252,12 @@ async fn a_commit_is_answered_when_it_is_durable_and_not_before() {
 async fn an_assignment_is_handed_out_when_it_is_durable() {
     let setup = setup();
     let reply = setup.join(&MemberId::none()).await;
-    setup.paper.hold();
+    setup.log.hold();
     let mut sync = Box::pin(setup.sync(&reply.member_id, 1));
     assert!(is_pending(&mut sync).await);
     let mut again = Box::pin(setup.sync(&reply.member_id, 1));
     assert!(is_pending(&mut again).await, "the step wrote nothing, but an earlier one did");
-    setup.paper.finish_all();
+    setup.log.finish_all();
     assert_eq!(sync.await.unwrap(), "all");
     assert_eq!(again.await.unwrap(), "all");
 }
@@ -266,13 +266,13 @@ async fn an_assignment_is_handed_out_when_it_is_durable() {
 async fn a_client_that_goes_away_takes_nothing_with_it() {
     let setup = setup();
     let id = setup.stable().await;
-    setup.paper.hold();
+    setup.log.hold();
     let mut abandoned = Box::pin(setup.commit(&id, 1, 5));
     assert!(is_pending(&mut abandoned).await);
     drop(abandoned);
     let mut next = Box::pin(setup.commit(&id, 1, 6));
     assert!(is_pending(&mut next).await);
-    setup.paper.finish_all();
+    setup.log.finish_all();
     assert_eq!(next.await, Ok(()));
 }
 
@@ -280,15 +280,15 @@ async fn a_client_that_goes_away_takes_nothing_with_it() {
 async fn after_a_failed_write_nothing_of_the_group_is_promised() {
     let setup = setup();
     let id = setup.stable().await;
-    setup.paper.hold();
+    setup.log.hold();
     let mut commit = Box::pin(setup.commit(&id, 1, 5));
     assert!(is_pending(&mut commit).await);
-    setup.paper.fail_all();
+    setup.log.fail_all();
     assert_eq!(commit.await, Err(GroupError::StorageFailed));
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::StorageFailed));
     let joined = setup.join(&id).await;
     assert_eq!(joined.result.err(), Some(GroupError::StorageFailed));
-    setup.paper.finish_all();
+    setup.log.finish_all();
     let late = setup.heartbeat(&id, 1).await;
     assert_eq!(
         late,
@@ -337,9 +337,9 @@ async fn a_restart_goes_on_where_the_group_was() {
     let before = setup();
     let id = before.stable().await;
     before.commit(&id, 1, 5).await.unwrap();
-    let after = service_on(Arc::new(Paper {
-        stored: Mutex::new(before.paper.stored.lock().clone()),
-        ..Paper::default()
+    let after = service_on(Arc::new(TestLog {
+        stored: Mutex::new(before.log.stored.lock().clone()),
+        ..TestLog::default()
     }));
     assert_eq!(after.heartbeat(&id, 1).await, Ok(()));
     assert_eq!(after.committed().await, Some(5));
@@ -352,7 +352,7 @@ async fn expired_offsets_and_their_group_go() {
     assert_eq!(setup.commit(&MemberId::none(), -1, 5).await, Ok(()));
     assert_eq!(setup.service.list().len(), 1);
     eventually(async || setup.service.list().is_empty()).await;
-    assert!(setup.paper.stored.lock().is_empty());
+    assert!(setup.log.stored.lock().is_empty());
     assert_eq!(setup.committed().await, None);
 }
 
@@ -366,7 +366,7 @@ async fn a_deleted_group_is_gone_with_its_records() {
     assert_eq!(setup.service.delete(&group()).await, Ok(()));
     assert_eq!(setup.service.delete(&group()).await, Err(GroupError::GroupIdNotFound));
     assert!(setup.service.describe(&group()).is_err());
-    assert!(setup.paper.stored.lock().is_empty());
+    assert!(setup.log.stored.lock().is_empty());
 }
 
 #[tokio::test]
@@ -431,25 +431,25 @@ async fn nothing_is_lost_between_deletion_and_creation() {
         worker.await.unwrap();
     }
     setup.commit(&MemberId::none(), -1, 777).await.unwrap();
-    let reread = service_on(Arc::new(Paper {
-        stored: Mutex::new(setup.paper.stored.lock().clone()),
-        ..Paper::default()
+    let reread = service_on(Arc::new(TestLog {
+        stored: Mutex::new(setup.log.stored.lock().clone()),
+        ..TestLog::default()
     }));
     assert_eq!(reread.committed().await, Some(777));
 }
 
 fn setup_with_long_retention() -> Setup {
-    let paper = Arc::<Paper>::default();
+    let log = Arc::<TestLog>::default();
     let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
     let service = GroupService::new(
         GroupConfig::default(),
         Clock::system(),
         tasks,
         waiting.clone(),
-        paper.log(),
+        log.log(),
         Box::new(no_topics),
     );
-    Setup { service: Arc::new(service), paper, waiting }
+    Setup { service: Arc::new(service), log, waiting }
 }
 
 #[tokio::test]
@@ -462,17 +462,17 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
         owned: Some(Default::default()),
         ..HeartbeatRequest::default()
     };
-    setup.paper.hold();
+    setup.log.hold();
     let id = group();
     let mut beat = Box::pin(setup.service.consumer_heartbeat(&id, &request, true));
     assert!(is_pending(&mut beat).await, "nothing is written yet");
-    setup.paper.finish_all();
+    setup.log.finish_all();
     let (reply, _) = beat.await.unwrap();
     assert_eq!(reply.member_epoch, 2);
     assert_eq!(setup.service.list()[0].group_type, "consumer");
 
-    let after = service_on(Arc::clone(&setup.paper));
-    after.paper.held.store(false, Ordering::SeqCst);
+    let after = service_on(Arc::clone(&setup.log));
+    after.log.held.store(false, Ordering::SeqCst);
     let again = HeartbeatRequest { member_epoch: 2, member_id: MemberId::from("m"), ..Default::default() };
     let (reply, interval_ms) = after.service.consumer_heartbeat(&id, &again, true).await.unwrap();
     assert_eq!((reply.member_epoch, reply.assignment, interval_ms), (2, None, 5_000));
@@ -481,7 +481,7 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
     let gone = HeartbeatRequest { member_epoch: -1, ..again };
     after.service.consumer_heartbeat(&id, &gone, true).await.unwrap();
     after.service.delete(&id).await.unwrap();
-    assert!(after.paper.stored.lock().is_empty());
+    assert!(after.log.stored.lock().is_empty());
     assert_eq!(
         after.service.consumer_heartbeat(&id, &gone, true).await.unwrap_err().error,
         GroupError::GroupIdNotFound
@@ -489,8 +489,8 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
 }
 
 /// The stored value of the offset that group `g` has committed, to be damaged.
-fn damage_offset(paper: &Paper, group: u8, damage: impl FnOnce(&mut Vec<u8>)) {
-    let mut stored = paper.stored.lock();
+fn damage_offset(log: &TestLog, group: u8, damage: impl FnOnce(&mut Vec<u8>)) {
+    let mut stored = log.stored.lock();
     let key = [b"\x02\0\0\0\x01", &[group][..], b"\0\0\0\x01t\0\0\0\0"].concat();
     let value = stored.get_mut(&key[..]).expect("the offset is stored");
     let mut bytes = value.to_vec();
@@ -514,8 +514,8 @@ async fn one_unreadable_record_refuses_its_group_and_no_other() {
     for group in ["g", "h"] {
         commit_to(&before, group).await.unwrap();
     }
-    damage_offset(&before.paper, b'g', |value| value.truncate(value.len() - 1));
-    let after = service_on(Arc::clone(&before.paper));
+    damage_offset(&before.log, b'g', |value| value.truncate(value.len() - 1));
+    let after = service_on(Arc::clone(&before.log));
     let unavailable = Err(GroupError::CoordinatorNotAvailable);
     assert_eq!(commit_to(&after, "g").await, unavailable.map(|()| Vec::new()));
     let read = after.service.read_offsets(&group(), None, |offsets| offsets.is_some()).await;
@@ -532,10 +532,10 @@ async fn one_unreadable_record_refuses_its_group_and_no_other() {
 async fn a_group_that_cannot_be_read_can_be_deleted_and_begins_anew() {
     let before = setup();
     commit_to(&before, "g").await.unwrap();
-    damage_offset(&before.paper, b'g', |value| value[0] = 9);
-    let after = service_on(Arc::clone(&before.paper));
+    damage_offset(&before.log, b'g', |value| value[0] = 9);
+    let after = service_on(Arc::clone(&before.log));
     assert_eq!(after.service.delete(&group()).await, Ok(()));
-    assert!(after.paper.stored.lock().is_empty(), "its records are deleted");
+    assert!(after.log.stored.lock().is_empty(), "its records are deleted");
     assert_eq!(after.service.delete(&group()).await, Err(GroupError::GroupIdNotFound));
     commit_to(&after, "g").await.unwrap();
 }
@@ -544,7 +544,7 @@ async fn a_group_that_cannot_be_read_can_be_deleted_and_begins_anew() {
 async fn a_record_that_names_no_group_stops_nothing() {
     let before = setup();
     commit_to(&before, "h").await.unwrap();
-    before.paper.stored.lock().insert(Bytes::from_static(b"\x02\0\0\x01"), Bytes::from_static(b"?"));
-    let after = service_on(Arc::clone(&before.paper));
+    before.log.stored.lock().insert(Bytes::from_static(b"\x02\0\0\x01"), Bytes::from_static(b"?"));
+    let after = service_on(Arc::clone(&before.log));
     commit_to(&after, "h").await.unwrap();
 }

@@ -144,7 +144,7 @@ async fn commit(client: &mut Client, version: i16, request: OffsetCommitRequest)
     response.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code).collect()
 }
 
-/// What is committed: topic, partition, offset, metadata.
+/// The committed offsets: topic, partition, offset, metadata.
 type Committed = Vec<(String, i32, i64, String)>;
 
 async fn fetch(
