@@ -21,13 +21,13 @@ pub(crate) const ROOT: &str = "root";
 pub(crate) const NAMES: [&str; 18] = [
     "broker",
     "broker.config",
-    "broker.group",
     "broker.http",
     "broker.kafka",
     "broker.kafka.api",
     "broker.net",
     "broker.services",
     "broker.services.client_metrics",
+    "broker.services.coordinator",
     "broker.services.fetch",
     "broker.tasks",
     "broker.telemetry",
@@ -150,16 +150,16 @@ mod tests {
             (ROOT, LogLevel::Warn),
             ("storage", LogLevel::Warn),
             ("broker", LogLevel::Info),
-            ("broker.group", LogLevel::Info),
+            ("broker.services.fetch", LogLevel::Info),
             ("broker.net", LogLevel::Trace),
         ] {
             assert_eq!(level(&loggers, name), expected, "{name}");
         }
         loggers.change(&[("broker", Some(LogLevel::Debug)), (ROOT, Some(LogLevel::Error))]);
-        assert_eq!(level(&loggers, "broker.group"), LogLevel::Debug);
+        assert_eq!(level(&loggers, "broker.services.fetch"), LogLevel::Debug);
         assert_eq!(level(&loggers, "storage"), LogLevel::Error);
         loggers.change(&[("broker", None)]);
-        assert_eq!(level(&loggers, "broker.group"), LogLevel::Info);
+        assert_eq!(level(&loggers, "broker.services.fetch"), LogLevel::Info);
     }
 
     #[test]
