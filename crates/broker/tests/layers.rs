@@ -2,9 +2,10 @@
 //!
 //! Reads every `crate::` and `super::` path of every source file, tests included, and fails on one that leads to a
 //! higher layer. What it does not see are methods and trait impls that a higher layer adds to a lower layer's type.
+//! Inside a folder, modules may use each other in one direction only, tests excepted.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not covered by allow-unwrap-in-tests")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +43,9 @@ fn no_module_uses_a_higher_layer() {
         let modules = modules(inside);
         let Some(rank) = rank(&modules[0]) else { continue };
         let text = fs::read_to_string(&path).unwrap();
-        for Use { line, module } in uses(&text, &modules) {
-            let rule = match self::rank(&module) {
+        for Use { line, path } in uses(&text, &modules) {
+            let Some(module) = path.first() else { continue };
+            let rule = match self::rank(module) {
                 Some(used) if used <= rank => continue,
                 None if FOR_TESTS.contains(&module.as_str()) => continue,
                 Some(_) => format!("`{}` is below `{module}`", modules[0]),
@@ -57,6 +59,44 @@ fn no_module_uses_a_higher_layer() {
         "modules use lower layers only, and the order is {LAYERS:?}:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn no_modules_of_a_folder_use_each_other() {
+    let source = root().join("src");
+    let all: Vec<(PathBuf, Vec<String>)> = files(&source)
+        .into_iter()
+        .map(|path| (path.clone(), modules(path.strip_prefix(&source).unwrap())))
+        .filter(|(_, modules)| !modules.iter().any(|name| name == "testing" || name.ends_with("tests")))
+        .collect();
+    let mut used: BTreeMap<(&[String], &String), BTreeSet<String>> = BTreeMap::new();
+    for (path, modules) in &all {
+        let text = fs::read_to_string(path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for Use { path, .. } in uses(text, modules) {
+            // Where the two paths part are the siblings of which one uses the other.
+            let common = path.iter().zip(modules).take_while(|(one, other)| one == other).count();
+            let (Some(other), Some(own)) = (path.get(common), modules.get(common)) else { continue };
+            if all.iter().any(|(_, known)| {
+                known[..known.len() - 1] == modules[..common] && known.last() == Some(other)
+            }) {
+                used.entry((&modules[..common], own)).or_default().insert(other.clone());
+            }
+        }
+    }
+    for (folder, module) in used.keys() {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![*module]);
+        while let Some(one) = next.pop() {
+            let more = used.get(&(*folder, one)).into_iter().flatten();
+            next.extend(more.filter(|other| reached.insert(*other)));
+        }
+        assert!(
+            !reached.contains(module),
+            "in crates/broker/src/{}, `{module}` uses {:?}, one of which leads back to it",
+            folder.join("/"),
+            used[&(*folder, *module)]
+        );
+    }
 }
 
 #[test]
@@ -91,24 +131,24 @@ fn paths_of_all_forms_are_read() {
                 use super::j::K;\nuse super::super::l;\nuse super::{m, super::n};\n";
     let found = |modules: &[&str]| -> Vec<(usize, String)> {
         let modules: Vec<String> = modules.iter().map(|module| (*module).to_owned()).collect();
-        uses(text, &modules).into_iter().map(|Use { line, module }| (line, module)).collect()
+        let shown = |Use { line, path }: Use| (line, path.join("::"));
+        uses(text, &modules).into_iter().map(shown).collect()
     };
-    let always = [(1, "a"), (2, "c"), (2, "d"), (2, "g"), (4, "h")];
+    let always = [(1, "a::B"), (2, "c"), (2, "d::E"), (2, "d::F"), (2, "g"), (4, "h::i")];
     let expected = |more: &[(usize, &str)]| -> Vec<(usize, String)> {
         let mut all: Vec<_> =
             always.iter().chain(more).map(|(line, name)| (*line, (*name).to_owned())).collect();
         all.sort();
         all
     };
-    assert_eq!(found(&["x", "y"]), expected(&[(6, "l"), (7, "n")]));
-    assert_eq!(found(&["x"]), expected(&[(5, "j"), (7, "m")]));
-    assert_eq!(found(&["x", "y", "z"]), expected(&[]));
+    assert_eq!(found(&["x", "y"]), expected(&[(5, "x::j::K"), (6, "l"), (7, "x::m"), (7, "n")]));
+    assert_eq!(found(&["x"]), expected(&[(5, "j::K"), (7, "m")]), "nothing is above the root");
 }
 
 /// A path that begins at the root of the crate.
 struct Use {
     line: usize,
-    module: String,
+    path: Vec<String>,
 }
 
 fn root() -> &'static Path {
@@ -153,12 +193,12 @@ fn uses(text: &str, modules: &[String]) -> Vec<Use> {
                 continue;
             }
             let line = before.matches('\n').count() + 1;
-            let mut names = Vec::new();
-            from_root(&code[at..], modules, &mut names);
-            found.extend(names.into_iter().map(|name| (line, name)));
+            let mut paths = Vec::new();
+            follow(&code[at..], modules, &mut paths);
+            found.extend(paths.into_iter().map(|path| (line, path)));
         }
     }
-    found.into_iter().map(|(line, module)| Use { line, module }).collect()
+    found.into_iter().map(|(line, path)| Use { line, path }).collect()
 }
 
 /// Returns true if the text ends inside `super::{`.
@@ -166,21 +206,26 @@ fn is_in_group(before: &str) -> bool {
     before.rfind("super::{").is_some_and(|at| !before[at..].contains('}'))
 }
 
-/// Follows a path from `here` and adds the first name after the root of the crate, for each branch of it.
-fn from_root(path: &str, here: &[String], names: &mut Vec<String>) {
+/// Follows a path from the module `here` and adds the whole of it, once for each of its branches.
+fn follow(path: &str, here: &[String], found: &mut Vec<Vec<String>>) {
     let path = path.trim_start();
     if let Some(rest) = path.strip_prefix("crate::") {
-        from_root(rest, &[], names);
+        follow(rest, &[], found);
     } else if let Some(rest) = path.strip_prefix("super::") {
         let Some((_, parent)) = here.split_last() else { return };
-        from_root(rest, parent, names);
+        follow(rest, parent, found);
     } else if let Some(rest) = path.strip_prefix('{') {
-        branches(rest).into_iter().for_each(|branch| from_root(branch, here, names));
-    } else if here.is_empty() {
+        branches(rest).into_iter().for_each(|branch| follow(branch, here, found));
+    } else {
         let name: String =
             path.chars().take_while(|letter| *letter == '_' || letter.is_alphanumeric()).collect();
-        if !name.is_empty() {
-            names.push(name);
+        let mut whole = here.to_vec();
+        if !name.is_empty() && name != "self" {
+            whole.push(name.clone());
+        }
+        match path[name.len()..].strip_prefix("::") {
+            Some(rest) => follow(rest, &whole, found),
+            None => found.push(whole),
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Adding an API touches this file in two lines: its `mod` and its entry in the registry. From the registry alone come
 //! the lookup by key, ApiVersions, metric labels, frame limits, `docs/protocol.md` and the test that calls every API
-//! at every version. Const assertions refuse an entry that serves what the codec cannot read, and a key that is
-//! there twice. What an API does is left to its file; what all of them share, to `dispatch.rs`.
+//! at every version. Const assertions refuse an entry that serves what the codec cannot read, and a key that occurs
+//! twice. Decoding, the call and encoding are compiled here for each API, as only its entry knows its types. What an API does
+//! is left to its file, the path of a request to `dispatch.rs`.
 
 mod alter_configs;
 mod alter_partition_reassignments;
@@ -59,12 +60,11 @@ use std::ops::RangeInclusive;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use codec::frame::RequestHeader;
-use codec::{DecodeError, EncodeError, Request};
+use codec::frame::{self, RequestHeader};
+use codec::{Chain, DecodeError, EncodeError, Request, Response};
 use thiserror::Error;
 
 use crate::kafka::context::Context;
-use crate::kafka::dispatch::{self, Encoded};
 
 /// One Kafka API: its request type, the versions that are really served, and its handler.
 pub(crate) trait Api: Sized {
@@ -149,6 +149,9 @@ pub(crate) enum Disconnect {
 /// Reads a request body, calls the handler, writes the answer (header and body) after a length prefix to come.
 pub(crate) type Run = fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>>;
 
+/// An answer's header and body, and its first error code; no chain if no answer was asked for.
+pub(crate) type Encoded = (Option<Chain>, i16);
+
 /// One row of the registry: an [`Api`] with its types erased.
 pub(crate) struct Entry {
     /// Its position in the registry, by which metrics are kept.
@@ -189,8 +192,8 @@ impl Entry {
             phase: A::PHASE,
             carries_records: A::CARRIES_RECORDS,
             overlaps: A::OVERLAPS,
-            run: dispatch::run::<A>,
-            refuse_version: dispatch::refuse_version::<A>,
+            run: run::<A>,
+            refuse_version: refuse_version::<A>,
         }
     }
 
@@ -203,6 +206,39 @@ impl Entry {
     pub(crate) fn max_frame_bytes(&self, largest: usize) -> usize {
         if self.carries_records { largest } else { largest.min(MAX_PLAIN_FRAME_BYTES) }
     }
+}
+
+/// Decodes, calls and encodes for one API; see [`Run`].
+fn run<A: Api>(
+    cx: Context,
+    body: Bytes,
+) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>> {
+    Box::pin(async move {
+        let header = cx.header();
+        let request = A::Request::decode(body, header.api_version)?;
+        match A::handle(&cx, request).await? {
+            Reply::Response(response) => {
+                let chain = answer(header, header.api_version, &response)?;
+                Ok((Some(chain), A::first_error(&response)))
+            }
+            Reply::None => Ok((None, 0)),
+        }
+    })
+}
+
+/// The version 0 answer to a version that `A` does not serve, if it has one.
+fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect> {
+    let Some(response) = A::unsupported_version() else {
+        return Err(Disconnect::UnsupportedVersion { api: A::Request::NAME, version: header.api_version });
+    };
+    Ok((Some(answer(header, 0, &response)?), A::first_error(&response)))
+}
+
+fn answer<R: Response>(header: &RequestHeader, version: i16, response: &R) -> Result<Chain, Disconnect> {
+    let mut chain = Chain::new();
+    frame::response_header(header.correlation_id, header.api_key, version, &mut chain);
+    response.encode(version, &mut chain)?;
+    Ok(chain)
 }
 
 /// Longest frame of an API that carries no records: 4 MiB hold a request for tens of thousands of partitions.

@@ -3,14 +3,13 @@
 //! Guarantees that whatever is true of all APIs happens here, once, and that nothing here names an API. Order among
 //! the requests of a connection and the socket itself are left to `connection.rs`.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::frame::{self, RequestHeader};
-use codec::{Chain, Request, Response};
+use codec::Chain;
+use codec::frame::RequestHeader;
 
-use crate::kafka::api::{Api, Disconnect, Entry, Phase, Reply};
+use crate::kafka::api::{Disconnect, Entry, Phase};
 use crate::kafka::context::Context;
 use crate::services::Services;
 use crate::session::peer::Peer;
@@ -32,9 +31,6 @@ pub(crate) struct Receipt {
     /// First error code of the answer, 0 for none.
     pub(crate) error_code: i16,
 }
-
-/// An answer's header and body, and its first error code; no chain if no answer was asked for.
-pub(crate) type Encoded = (Option<Chain>, i16);
 
 /// Answers the request in `frame` (without its length prefix), whose API has this entry. Without an entry the frame is too
 /// short to name an API.
@@ -63,37 +59,4 @@ fn admit(entry: &Entry) -> Result<(), Disconnect> {
     match entry.phase {
         Phase::Any | Phase::Authenticated => Ok(()),
     }
-}
-
-/// Decodes, calls and encodes for one API; see [`api::Run`].
-pub(crate) fn run<A: Api>(
-    cx: Context,
-    body: Bytes,
-) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>> {
-    Box::pin(async move {
-        let header = cx.header();
-        let request = A::Request::decode(body, header.api_version)?;
-        match A::handle(&cx, request).await? {
-            Reply::Response(response) => {
-                let chain = answer(header, header.api_version, &response)?;
-                Ok((Some(chain), A::first_error(&response)))
-            }
-            Reply::None => Ok((None, 0)),
-        }
-    })
-}
-
-/// The version 0 answer to a version that `A` does not serve, if it has one.
-pub(crate) fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect> {
-    let Some(response) = A::unsupported_version() else {
-        return Err(Disconnect::UnsupportedVersion { api: A::Request::NAME, version: header.api_version });
-    };
-    Ok((Some(answer(header, 0, &response)?), A::first_error(&response)))
-}
-
-fn answer<R: Response>(header: &RequestHeader, version: i16, response: &R) -> Result<Chain, Disconnect> {
-    let mut chain = Chain::new();
-    frame::response_header(header.correlation_id, header.api_key, version, &mut chain);
-    response.encode(version, &mut chain)?;
-    Ok(chain)
 }

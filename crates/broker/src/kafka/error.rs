@@ -8,7 +8,7 @@ use codec::ErrorCode;
 use coordinator::group::GroupError;
 use storage::AppendError;
 
-use crate::services::admin::topics::TopicError;
+use crate::services::admin::error::TopicError;
 use crate::services::append::batch::ProduceError;
 use crate::services::client_metrics::ClientMetricsError;
 use crate::services::configs::ConfigsError;

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigRefusal, Overrides};
 use crate::services::Services;
-use crate::services::admin::topics::TopicError;
+use crate::services::admin::error::TopicError;
 
 /// One kind of configuration resource.
 pub(crate) struct ResourceKind {

@@ -10,6 +10,9 @@
 //! or by being dropped, which leaves its session as if it had not looked. What it looks at is what changed
 //! (`fetch/set.rs`), what it may take is bounded (`fetch/limits.rs`, `fetch/budget.rs`). Speaks no protocol messages:
 //! `kafka/api/fetch.rs` does. Kafka: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`.
+//!
+//! `fetch/round.rs` is the body of the loop above, in a file of its own for its length: it uses this file's types, and this
+//! file calls it.
 
 pub(crate) mod budget;
 mod delayed;

@@ -15,8 +15,9 @@ use codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse, StrByte
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::admin::partitions::{self, WantedPartitions};
-use crate::services::admin::topics::TopicError;
+use crate::services::admin::error::TopicError;
+use crate::services::admin::partitions;
+use crate::services::admin::wanted::WantedPartitions;
 
 /// See the file's header.
 pub(crate) struct CreatePartitions;

@@ -16,7 +16,9 @@ use codec::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, Topic
 use crate::config::{Overrides, describe_topic};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::admin::topics::{self, CreatedTopic, TopicError, WantedTopic};
+use crate::services::admin::error::TopicError;
+use crate::services::admin::topics::{self, CreatedTopic};
+use crate::services::admin::wanted::WantedTopic;
 
 /// See the file's header.
 pub(crate) struct CreateTopics;

@@ -12,7 +12,8 @@ use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::admin::topics::{self, Deleted, TopicError};
+use crate::services::admin::error::TopicError;
+use crate::services::admin::topics::{self, Deleted};
 use crate::topics::names::TopicRef;
 
 /// See the file's header.

@@ -25,7 +25,8 @@ use uuid::Uuid;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::admin::authorized_operations;
-use crate::services::admin::topics::{self, WantedTopic};
+use crate::services::admin::topics;
+use crate::services::admin::wanted::WantedTopic;
 use crate::topics::names::is_internal;
 
 /// See the file's header.

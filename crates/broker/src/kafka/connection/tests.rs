@@ -17,7 +17,8 @@ use super::*;
 use crate::Outcome;
 use crate::kafka::api;
 use crate::kafka::limits::Limits;
-use crate::services::admin::topics::{self, WantedTopic};
+use crate::services::admin::topics;
+use crate::services::admin::wanted::WantedTopic;
 use crate::testing::{Client, Running, SOON, frame};
 
 /// Long enough for a task to be run, short enough to wait for in vain.

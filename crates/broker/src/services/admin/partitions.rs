@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::config::BrokerConfig;
 use crate::services::Services;
-use crate::services::admin::topics::{TopicError, WantedTopic, refusal};
+use crate::services::admin::error::{TopicError, no_increase, refusal};
+use crate::services::admin::wanted::{WantedPartitions, WantedTopic};
 
 /// Partitions that one request may create (Kafka's `MAX_PARTITIONS_PER_BATCH`).
 const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
@@ -98,26 +99,6 @@ fn too_many() -> TopicError {
     TopicError::TooMuch(format!(
         "Excessively large number of partitions per request: at most {MAX_PARTITIONS_PER_REQUEST}."
     ))
-}
-
-/// The refusal of a count that is no increase.
-pub(crate) fn no_increase(name: &str, current: i64, wanted: i64) -> TopicError {
-    TopicError::InvalidPartitions(if current == wanted {
-        format!("Topic already has {current} partition(s).")
-    } else {
-        format!("The topic {name} currently has {current} partition(s); {wanted} would not be an increase.")
-    })
-}
-
-/// A topic that is to have more partitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WantedPartitions {
-    /// The topic.
-    pub(crate) name: String,
-    /// How many it is to have in all.
-    pub(crate) count: i32,
-    /// Node ids of the replicas of each new partition; `None` to leave that to the broker.
-    pub(crate) assignments: Option<Vec<Vec<i32>>>,
 }
 
 /// Gives topics more partitions, or only checks whether they can have them; one result per topic, in their order.

@@ -5,92 +5,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use storage::{Catalog, CatalogError, NewTopic, StorageError};
-use thiserror::Error;
+use storage::{Catalog, NewTopic};
 use uuid::Uuid;
 
-use crate::config::{BrokerConfig, ConfigRefusal, Overrides, TopicConfig};
+use crate::config::{BrokerConfig, Overrides, TopicConfig};
 use crate::services::Services;
+use crate::services::admin::error::{TopicError, refusal};
 use crate::services::admin::partitions;
+use crate::services::admin::wanted::WantedTopic;
 use crate::topics::names::{TopicRef, is_internal};
 
 /// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
 pub(crate) const MAX_NAME_LENGTH: usize = 249;
-
-/// Why a topic is not created, changed or deleted. The text is shown to the user.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum TopicError {
-    /// The name is not one a topic can have, or too like another topic's.
-    #[error("{0}")]
-    InvalidName(String),
-    /// The name is taken.
-    #[error("Topic '{0}' already exists.")]
-    AlreadyExists(String),
-    /// No topic of that name.
-    #[error("This server does not host this topic-partition.")]
-    UnknownTopic,
-    /// No topic with that id.
-    #[error("This server does not host this topic ID.")]
-    UnknownTopicId,
-    /// A topic cannot have that many partitions.
-    #[error("{0}")]
-    InvalidPartitions(String),
-    /// A partition cannot have that many replicas.
-    #[error("{0}")]
-    InvalidReplicationFactor(String),
-    /// The replicas cannot be where they were asked for.
-    #[error("{0}")]
-    InvalidAssignment(String),
-    /// A config key or value is wrong.
-    #[error("{0}")]
-    InvalidConfig(#[from] ConfigRefusal),
-    /// The request contradicts itself.
-    #[error("{0}")]
-    InvalidRequest(String),
-    /// More than one request may do.
-    #[error("{0}")]
-    TooMuch(String),
-    /// `delete.topic.enable` is false.
-    #[error("Topic deletion is disabled: delete.topic.enable is false.")]
-    DeletionDisabled,
-    /// Others change the same topic all the time.
-    #[error("The topic is being changed by other clients. Try again.")]
-    Busy,
-    /// The topic exists, but its record on the disk cannot be read; the log says why.
-    #[error("The topic's record on the broker's disk cannot be read; its log says why.")]
-    Unreadable,
-    /// The storage engine failed; it has said so in the log.
-    #[error("The broker could not write to its disk; its log says why.")]
-    Storage,
-}
-
-impl From<StorageError> for TopicError {
-    fn from(_: StorageError) -> Self {
-        Self::Storage
-    }
-}
-
-/// A topic that a client wants.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct WantedTopic {
-    /// Its name.
-    pub(crate) name: String,
-    /// How many; -1 for the default, or where `assignments` says it.
-    pub(crate) partitions: i32,
-    /// How many copies of each; -1 for the default, or where `assignments` says it.
-    pub(crate) replication_factor: i16,
-    /// Partition index and node ids of its replicas; empty to leave that to the broker.
-    pub(crate) assignments: Vec<(i32, Vec<i32>)>,
-    /// The keys that differ from the broker's configuration.
-    pub(crate) configs: Vec<(String, Option<String>)>,
-}
-
-impl WantedTopic {
-    /// A topic as the broker's configuration would have it.
-    pub(crate) fn with_defaults(name: String) -> Self {
-        Self { name, partitions: -1, replication_factor: -1, ..Self::default() }
-    }
-}
 
 /// A topic that was created, or would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,20 +138,6 @@ impl From<&NewTopic> for CreatedTopic {
     fn from(new: &NewTopic) -> Self {
         let partitions = i32::try_from(new.partitions).unwrap_or(i32::MAX);
         Self { id: new.id, partitions, configs: new.configs.clone() }
-    }
-}
-
-/// The catalog's refusal of a change that the plan allowed: another client was faster.
-pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
-    match error {
-        CatalogError::TopicAlreadyExists => TopicError::AlreadyExists(name.to_owned()),
-        CatalogError::UnknownTopic => TopicError::UnknownTopic,
-        CatalogError::InvalidPartitions { current, wanted } => {
-            partitions::no_increase(name, i64::from(current), i64::from(wanted))
-        }
-        CatalogError::ConfigsChanged => TopicError::Busy,
-        CatalogError::Unreadable => TopicError::Unreadable,
-        CatalogError::TooLarge(error) => TopicError::InvalidRequest(error.to_string()),
     }
 }
 

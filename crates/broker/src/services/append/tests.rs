@@ -3,7 +3,8 @@
 use codec::records::BatchBuilder;
 
 use super::*;
-use crate::services::admin::topics::{self, WantedTopic};
+use crate::services::admin::topics;
+use crate::services::admin::wanted::WantedTopic;
 use crate::testing::Running;
 
 fn batch(index: i32, records: usize) -> PartitionBatch {

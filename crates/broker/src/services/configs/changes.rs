@@ -12,7 +12,7 @@ use super::{ConfigsError, Kept, Record, kind, unknown_kind};
 use crate::config::runtime::ChangeError;
 use crate::config::{BrokerConfig, Change, ConfigOp, Overrides, TopicConfig, limits};
 use crate::services::Services;
-use crate::services::admin::topics::{TopicError, refusal};
+use crate::services::admin::error::{TopicError, refusal};
 
 /// Every attempt that fails means that another client's change came first.
 const MAX_ATTEMPTS: usize = 100;

@@ -4,7 +4,8 @@ use super::{ConfigsError, Kept, ResourceKind};
 use crate::config::resources::resource_type::TOPIC;
 use crate::config::{ConfigEntry, describe_topic};
 use crate::services::Services;
-use crate::services::admin::topics::{self, TopicError};
+use crate::services::admin::error::TopicError;
+use crate::services::admin::topics;
 
 pub(super) static KIND: ResourceKind = ResourceKind {
     code: TOPIC,
