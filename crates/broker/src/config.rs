@@ -45,8 +45,8 @@ mod tables;
 mod units;
 mod value;
 
-pub use broker_config::{BrokerConfig, DynamicConfigs, HttpListener};
-pub use broker_keys::BrokerKeys;
+pub use broker_config::{BrokerConfig, DynamicConfigs, HttpListener, StartConfig};
+pub use broker_keys::{BrokerKeys, StartKeys};
 pub use changes::{Change, ConfigOp};
 pub use describe::{describe_broker, describe_brokers, describe_group, describe_topic};
 pub use docs::markdown;

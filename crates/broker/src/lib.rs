@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::runtime::RuntimeConfigs;
-use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
+use crate::config::{BrokerConfig, FlushPolicy, StartConfig, TopicConfig};
 use crate::http::{Endpoints, Readiness};
 use crate::io::Io;
 use crate::kafka::api;
@@ -155,6 +155,7 @@ impl Broker {
         tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
         let advertised = advertised(&config, &listeners);
         let io = Io::new(storage);
+        let config = Arc::new(config.start().clone());
         let services = services(config, configs, options.loggers, io, clock, tasks, advertised).await?;
         let broker = Self {
             connections: services.tasks.child(),
@@ -174,7 +175,8 @@ impl Broker {
         for socket in http.into_iter().flat_map(Listener::into_sockets) {
             http::serve(&self.services.tasks, socket, endpoints.clone());
         }
-        let limits = Limits::new(&self.services.config);
+        // As of now: what clients gave before this start counts as well.
+        let limits = Limits::new(&self.services.configs.broker());
         let door = Door::new(Arc::clone(&self.services), self.connections.clone(), limits);
         for listener in listeners {
             tracing::info!(listener = %listener.name(), addresses = ?listener.addresses(), "listening");
@@ -236,7 +238,7 @@ impl Broker {
 
 /// Everything between the sockets and the storage.
 async fn services(
-    config: Arc<BrokerConfig>,
+    config: Arc<StartConfig>,
     configs: Arc<RuntimeConfigs>,
     loggers: Loggers,
     io: Io,

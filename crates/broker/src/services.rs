@@ -31,7 +31,7 @@ use self::client_metrics::ClientMetrics;
 use self::coordinator::group::GroupService;
 use self::fetch::Fetcher;
 use crate::clock::Clock;
-use crate::config::BrokerConfig;
+use crate::config::StartConfig;
 use crate::config::runtime::RuntimeConfigs;
 use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
@@ -42,8 +42,8 @@ use crate::topics::Topics;
 
 /// Everything that the whole broker shares. Made once at start.
 pub(crate) struct Services {
-    /// Every key's value as the broker was started.
-    pub(crate) config: Arc<BrokerConfig>,
+    /// What is fixed since the start.
+    pub(crate) config: Arc<StartConfig>,
     /// Every key's value as of now, and what other resources were given.
     pub(crate) configs: Arc<RuntimeConfigs>,
     /// How the process logs.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::broker_keys::BrokerKeys;
+use super::broker_keys::{BrokerKeys, StartKeys};
 use super::listener::{Listener, host_port};
 use super::overrides::Overrides;
 use super::setting::{Setting, Settings};
@@ -18,9 +18,7 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     pub(super) keys: BrokerKeys,
-    pub(super) listeners: Vec<Listener>,
-    pub(super) http_listener: Option<HttpListener>,
-    pub(super) data_dir: PathBuf,
+    pub(super) start: StartConfig,
     pub(super) settings: Settings,
     pub(super) dynamic: DynamicConfigs,
 }
@@ -51,6 +49,48 @@ pub struct HttpListener {
 }
 
 impl BrokerConfig {
+    /// The part that is fixed at start.
+    pub fn start(&self) -> &StartConfig {
+        &self.start
+    }
+
+    /// The listeners to open, in the order of the key `listeners`. Never empty.
+    pub fn listeners(&self) -> &[Listener] {
+        self.start.listeners()
+    }
+
+    /// Where to serve HTTP; `None` where it is turned off.
+    pub fn http_listener(&self) -> Option<&HttpListener> {
+        self.start.http_listener()
+    }
+
+    /// The folder that holds the data.
+    pub fn data_dir(&self) -> &Path {
+        self.start.data_dir()
+    }
+
+    /// What was given by clients.
+    pub fn dynamic(&self) -> &DynamicConfigs {
+        &self.dynamic
+    }
+
+    /// The keys that somebody set, with value and origin.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
+    }
+}
+
+/// What was decided at start and stays: the values of the keys that are fixed then, reached as fields, and what several
+/// keys say together. What may change while the broker runs cannot be read off it.
+#[derive(Clone, Debug)]
+pub struct StartConfig {
+    pub(super) keys: StartKeys,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) http_listener: Option<HttpListener>,
+    pub(super) data_dir: PathBuf,
+}
+
+impl StartConfig {
     /// The listeners to open, in the order of the key `listeners`. Never empty.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
@@ -65,15 +105,13 @@ impl BrokerConfig {
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
+}
 
-    /// What was given by clients.
-    pub fn dynamic(&self) -> &DynamicConfigs {
-        &self.dynamic
-    }
+impl std::ops::Deref for StartConfig {
+    type Target = StartKeys;
 
-    /// The keys that somebody set, with value and origin.
-    pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
-        self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
+    fn deref(&self) -> &StartKeys {
+        &self.keys
     }
 }
 
@@ -96,7 +134,9 @@ impl BrokerKeys {
     pub fn roll_jitter_ms(&self) -> i64 {
         self.log_roll_jitter_ms.unwrap_or(i64::from(self.log_roll_jitter_hours) * HOUR_MS)
     }
+}
 
+impl StartKeys {
     /// The bytes of requests in memory at a time; `None` is without a limit.
     pub fn request_memory_bytes(&self) -> Option<u64> {
         u64::try_from(self.queued_max_request_bytes).ok().filter(|bytes| *bytes > 0)

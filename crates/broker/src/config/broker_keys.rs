@@ -1,8 +1,9 @@
 //! The broker keys that Ottla acts on, or will: one entry defines a key entirely.
 //!
-//! An entry gives the field, its type, the key, the default (`None` is Kafka's null), the allowed values, the effect
-//! and whether Kafka can change the key at run time; the comment above it is also its documentation for users.
-//! Parsing, [`BrokerKeys`], DescribeConfigs and `docs/configuration.md` derive from it. Names, types, ranges and
+//! An entry gives the field, its type, the key, the default (`None` is Kafka's null), the allowed values and the effect;
+//! the comment above it is also its documentation for users. Keys that are fixed at start and keys that may change while
+//! the broker runs are two tables and two types, so that a value that may have changed cannot be read off what the broker
+//! was started with. Parsing, [`BrokerKeys`], DescribeConfigs and `docs/configuration.md` derive from it. Names, types, ranges and
 //! defaults are Kafka 4.3's, except where `DIFFERENCES` in `docs.rs` says so. Kafka keys without an effect here are in
 //! `inert_keys.rs`.
 
@@ -14,21 +15,24 @@ use super::value::{
     CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, TimestampType, Value as ConfigValue,
 };
 
-/// Kafka's update modes, for the tables below.
-const FIXED: bool = false;
-const DYNAMIC: bool = true;
-
 macro_rules! broker_keys {
-    ($($(#[doc = $doc:literal])+
-       $field:ident: $type:ty = $name:literal, $default:expr, $check:expr, $effect:expr, $dynamic:expr;)+) => {
-        /// The value of every key in this table, as set or by default, before keys are combined.
+    ($(#[doc = $struct_doc:literal])+
+     $keys:ident, $(#[doc = $table_doc:literal])+ $table:ident, dynamic: $dynamic:literal,
+     $(beside $other:ident: $other_keys:ident,)?
+     $($(#[doc = $doc:literal])+
+       $field:ident: $type:ty = $name:literal, $default:expr, $check:expr, $effect:expr;)+) => {
+        $(#[doc = $struct_doc])+
         #[derive(Clone, Debug)]
-        pub struct BrokerKeys {
+        pub struct $keys {
+            $(
+                /// The other table's keys.
+                pub(super) $other: $other_keys,
+            )?
             $($(#[doc = $doc])+ pub $field: $type,)+
         }
 
-        /// The table itself, in the order of the documentation.
-        pub(super) static BROKER_KEYS: &[Key] = &[
+        $(#[doc = $table_doc])+
+        pub(super) static $table: &[Key] = &[
             $(Key {
                 name: $name,
                 kind: <$type as ConfigValue>::KIND,
@@ -40,225 +44,266 @@ macro_rules! broker_keys {
             },)+
         ];
 
-        impl BrokerKeys {
+        impl $keys {
             /// Reads every key; the reader records what is malformed. `None` only if an entry contradicts itself.
             pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Self> {
-                let key = |name| BROKER_KEYS.iter().find(|key: &&Key| key.name == name);
+                $(let $other = $other_keys::read(reader)?;)?
+                let key = |name| $table.iter().find(|key: &&Key| key.name == name);
                 $(let $field = key($name).and_then(|key| reader.read::<$type>(key));)+
-                Some(Self { $($field: $field?,)+ })
+                Some(Self { $($other,)? $($field: $field?,)+ })
             }
         }
     };
 }
 
+/// Every key of both tables.
+pub(super) fn broker_keys() -> impl Iterator<Item = &'static Key> {
+    START_KEYS.iter().chain(RUNNING_KEYS)
+}
+
+/// Keys that may change while the broker runs do not stand alone: what holds now is those and the fixed ones.
+impl std::ops::Deref for BrokerKeys {
+    type Target = StartKeys;
+
+    fn deref(&self) -> &StartKeys {
+        &self.start
+    }
+}
+
 broker_keys! {
+    /// The keys that are fixed when the broker starts.
+    StartKeys,
+    /// Their table, in the order of the documentation.
+    START_KEYS,
+    dynamic: false,
+
     // ---- who and where
     /// The id of this broker in Metadata and in DescribeConfigs.
-    node_id: i32 = "node.id", Some("1"), AtLeast(0), Enforced, FIXED;
+    node_id: i32 = "node.id", Some("1"), AtLeast(0), Enforced;
     /// The older name of `node.id`; where both are set they must agree.
-    broker_id: i32 = "broker.id", Some("-1"), AtLeast(-1), Enforced, FIXED;
+    broker_id: i32 = "broker.id", Some("-1"), AtLeast(-1), Enforced;
     /// Where to listen: a list of `NAME://HOST:PORT`. Without a host on every interface, IPv4 and IPv6.
-    listeners: Vec<String> = "listeners", Some("PLAINTEXT://:9092"), Any, Enforced, FIXED;
+    listeners: Vec<String> = "listeners", Some("PLAINTEXT://:9092"), Any, Enforced;
     /// The address that clients of each listener are told to connect to. Without it, and with a listener on every
     /// interface, each client is told an address that works for its connection.
-    advertised_listeners: Option<Vec<String>> = "advertised.listeners", None, Any, Enforced, FIXED;
+    advertised_listeners: Option<Vec<String>> = "advertised.listeners", None, Any, Enforced;
     /// The protocol of each listener name. PLAINTEXT is the only one that is served so far.
     listener_security_protocol_map: String = "listener.security.protocol.map",
-        Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Enforced, FIXED;
+        Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Enforced;
     /// Listeners named here belong to a KRaft controller in Kafka. There is none: they are left out, with a note.
-    controller_listener_names: Vec<String> = "controller.listener.names", Some(""), Any, Enforced, FIXED;
+    controller_listener_names: Vec<String> = "controller.listener.names", Some(""), Any, Enforced;
     /// Where `/metrics`, `/livez` and `/readyz` are served, as HOST:PORT; empty turns it off. A key of Ottla's own.
-    http_listener: String = "http.listener", Some("localhost:8080"), Any, Enforced, FIXED;
+    http_listener: String = "http.listener", Some("localhost:8080"), Any, Enforced;
     /// The folder that holds the data. One folder: a list of several is refused. Comes before `log.dir`.
-    log_dirs: Option<Vec<String>> = "log.dirs", None, Any, Enforced, FIXED;
+    log_dirs: Option<Vec<String>> = "log.dirs", None, Any, Enforced;
     /// The folder that holds the data, where `log.dirs` is not set.
-    log_dir: Vec<String> = "log.dir", Some("./data"), Any, Enforced, FIXED;
+    log_dir: Vec<String> = "log.dir", Some("./data"), Any, Enforced;
     /// How log lines are written to standard error: `text`, `json`, or `auto` for text on a terminal and JSON
     /// elsewhere. A key of Ottla's own.
-    log_format: LogFormat = "log.format", Some("auto"), OneOf(LogFormat::NAMES), Enforced, FIXED;
+    log_format: LogFormat = "log.format", Some("auto"), OneOf(LogFormat::NAMES), Enforced;
     /// The least severe lines that are logged; the environment variable RUST_LOG, where set, says it in more detail.
     /// A key of Ottla's own.
-    log_level: LogLevel = "log.level", Some("info"), OneOf(LogLevel::NAMES), Enforced, FIXED;
+    log_level: LogLevel = "log.level", Some("info"), OneOf(LogLevel::NAMES), Enforced;
 
     // ---- sockets and limits
     /// The largest request that is read from a connection.
-    socket_request_max_bytes: i32 = "socket.request.max.bytes", Some("104857600"), AtLeast(1), Enforced, FIXED;
+    socket_request_max_bytes: i32 = "socket.request.max.bytes", Some("104857600"), AtLeast(1), Enforced;
     /// SO_SNDBUF of client connections; -1 leaves it to the operating system.
-    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes", Some("-1"), AtLeast(-1), Enforced, FIXED;
+    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
     /// SO_RCVBUF of client connections; -1 leaves it to the operating system.
-    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes", Some("-1"), AtLeast(-1), Enforced, FIXED;
+    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
     /// How many connections may wait to be accepted.
-    socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Some("50"), AtLeast(1), Enforced, FIXED;
+    socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Some("50"), AtLeast(1), Enforced;
     /// A connection without a request for this long is closed.
-    connections_max_idle_ms: i64 = "connections.max.idle.ms", Some("600000"), AtLeast(-1), Enforced, FIXED;
-    /// The most connections at a time.
-    max_connections: i32 = "max.connections", Some("10000"), AtLeast(0), Enforced, DYNAMIC;
-    /// The most connections at a time from one address.
-    max_connections_per_ip: i32 = "max.connections.per.ip", Some("1000"), AtLeast(0), Enforced, DYNAMIC;
-    /// The most connections accepted in a second.
-    max_connection_creation_rate: i32 = "max.connection.creation.rate", Some("1000"), AtLeast(0), Enforced, DYNAMIC;
+    connections_max_idle_ms: i64 = "connections.max.idle.ms", Some("600000"), AtLeast(-1), Enforced;
     /// The bytes of requests in memory at a time; when they are used up, no further request is read until one is
     /// answered. -1 lifts the limit.
-    queued_max_request_bytes: i64 = "queued.max.request.bytes", Some("268435456"), AtLeast(-1), Enforced, FIXED;
+    queued_max_request_bytes: i64 = "queued.max.request.bytes", Some("268435456"), AtLeast(-1), Enforced;
     /// The most bytes that a Fetch answer holds, whatever the client asks for.
-    fetch_max_bytes: i32 = "fetch.max.bytes", Some("57671680"), AtLeast(1024), Enforced, FIXED;
+    fetch_max_bytes: i32 = "fetch.max.bytes", Some("57671680"), AtLeast(1024), Enforced;
     /// The most partitions that a DescribeTopicPartitions answer holds; the client asks for the rest.
     max_request_partition_size_limit: i32 =
-        "max.request.partition.size.limit", Some("2000"), AtLeast(1), Enforced, FIXED;
+        "max.request.partition.size.limit", Some("2000"), AtLeast(1), Enforced;
     /// The most bytes of metrics that a client may push at a time (KIP-714), as they come.
-    telemetry_max_bytes: i32 = "telemetry.max.bytes", Some("1048576"), AtLeast(1), Enforced, FIXED;
+    telemetry_max_bytes: i32 = "telemetry.max.bytes", Some("1048576"), AtLeast(1), Enforced;
     /// How many incremental fetch sessions (KIP-227) are kept.
     max_incremental_fetch_session_cache_slots: i32 =
-        "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced, FIXED;
+        "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced;
 
     // ---- topics
     /// The partitions of a topic whose creator leaves the number open.
-    num_partitions: i32 = "num.partitions", Some("1"), AtLeast(1), Enforced, FIXED;
+    num_partitions: i32 = "num.partitions", Some("1"), AtLeast(1), Enforced;
     /// The replicas of a topic whose creator leaves the number open. One node holds one replica: only 1 is possible.
-    default_replication_factor: i32 = "default.replication.factor", Some("1"), Between(1, 1), Enforced, FIXED;
+    default_replication_factor: i32 = "default.replication.factor", Some("1"), Between(1, 1), Enforced;
     /// Whether asking for a topic that does not exist creates it.
-    auto_create_topics_enable: bool = "auto.create.topics.enable", Some("true"), Any, Enforced, FIXED;
+    auto_create_topics_enable: bool = "auto.create.topics.enable", Some("true"), Any, Enforced;
     /// Whether DeleteTopics deletes.
-    delete_topic_enable: bool = "delete.topic.enable", Some("true"), Any, Enforced, FIXED;
-    /// The largest record batch that is accepted, as it stands compressed.
-    message_max_bytes: i32 = "message.max.bytes", Some("1048588"), AtLeast(0), Enforced, DYNAMIC;
-    /// Whose time records carry: CreateTime is the producer's, LogAppendTime the broker's.
-    log_message_timestamp_type: TimestampType =
-        "log.message.timestamp.type", Some("CreateTime"), OneOf(TimestampType::NAMES), Enforced, DYNAMIC;
-    /// How far a producer's timestamp may lie in the past; ignored for LogAppendTime.
-    log_message_timestamp_before_max_ms: i64 =
-        "log.message.timestamp.before.max.ms", Some("9223372036854775807"), AtLeast(0), Enforced, DYNAMIC;
-    /// How far a producer's timestamp may lie in the future; ignored for LogAppendTime.
-    log_message_timestamp_after_max_ms: i64 =
-        "log.message.timestamp.after.max.ms", Some("3600000"), AtLeast(0), Enforced, DYNAMIC;
-    /// The replicas that must have an acks=all record before it is acknowledged. As in Kafka no more
-    /// count than a partition has, and here it has one.
-    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), AtLeast(1), Enforced, DYNAMIC;
-    /// The codec that batches are kept in; `producer` keeps them as they came.
-    compression_type: CompressionType =
-        "compression.type", Some("producer"), OneOf(CompressionType::NAMES), Enforced, DYNAMIC;
-    /// The level for `compression.type=gzip`; -1 is the codec's default.
-    compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), Enforced, DYNAMIC;
-    /// The level for `compression.type=lz4` in Kafka. Ottla writes LZ4 at one level, the fast one.
-    compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), Inert, DYNAMIC;
-    /// The level for `compression.type=zstd`.
-    compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), Enforced, DYNAMIC;
+    delete_topic_enable: bool = "delete.topic.enable", Some("true"), Any, Enforced;
 
     // ---- durability
     /// When an acks=all record is acknowledged: `sync` once it is on the disk, `os` once the operating system has it,
     /// which is Kafka's way and loses acknowledged records when the power goes. A key of Ottla's own.
-    flush_policy: FlushPolicy = "flush.policy", Some("sync"), OneOf(FlushPolicy::NAMES), Enforced, FIXED;
+    flush_policy: FlushPolicy = "flush.policy", Some("sync"), OneOf(FlushPolicy::NAMES), Enforced;
     /// The longest that anything written stays without being synced to the disk. acks=all does not wait for it.
-    log_flush_interval_ms: i64 = "log.flush.interval.ms", Some("1000"), AtLeast(1), Enforced, FIXED;
-    /// The records after which a partition is synced.
-    log_flush_interval_messages: i64 =
-        "log.flush.interval.messages", Some("9223372036854775807"), AtLeast(1), NotYet, DYNAMIC;
+    log_flush_interval_ms: i64 = "log.flush.interval.ms", Some("1000"), AtLeast(1), Enforced;
 
     // ---- retention and cleaning
-    /// How long records are kept; -1 is for ever. Comes before `log.retention.minutes`.
-    log_retention_ms: Option<i64> = "log.retention.ms", None, AtLeast(-1), Enforced, DYNAMIC;
     /// How long records are kept. Comes before `log.retention.hours`.
-    log_retention_minutes: Option<i32> = "log.retention.minutes", None, AtLeast(-1), Enforced, FIXED;
+    log_retention_minutes: Option<i32> = "log.retention.minutes", None, AtLeast(-1), Enforced;
     /// How long records are kept.
-    log_retention_hours: i32 = "log.retention.hours", Some("168"), AtLeast(-1), Enforced, FIXED;
-    /// The bytes that a partition keeps; -1 is without a limit.
-    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, Enforced, DYNAMIC;
+    log_retention_hours: i32 = "log.retention.hours", Some("168"), AtLeast(-1), Enforced;
     /// How often records that may be dropped are looked for.
     log_retention_check_interval_ms: i64 =
-        "log.retention.check.interval.ms", Some("300000"), AtLeast(1), Enforced, FIXED;
-    /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
-    log_cleanup_policy: CleanupPolicy =
-        "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), Enforced, DYNAMIC;
+        "log.retention.check.interval.ms", Some("300000"), AtLeast(1), Enforced;
     /// Whether compacted topics are cleaned.
-    log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, Enforced, FIXED;
-    /// How long a tombstone of a compacted topic is kept for consumers to see.
-    log_cleaner_delete_retention_ms: i64 =
-        "log.cleaner.delete.retention.ms", Some("86400000"), AtLeast(0), Enforced, DYNAMIC;
-    /// How long a record is left as it is before it may be compacted away.
-    log_cleaner_min_compaction_lag_ms: i64 =
-        "log.cleaner.min.compaction.lag.ms", Some("0"), AtLeast(0), Enforced, DYNAMIC;
-    /// The longest that a record may wait for compaction.
-    log_cleaner_max_compaction_lag_ms: i64 =
-        "log.cleaner.max.compaction.lag.ms", Some("9223372036854775807"), AtLeast(1), Enforced, DYNAMIC;
-    /// The part of a compacted log that must be uncleaned before it is cleaned.
-    log_cleaner_min_cleanable_ratio: f64 =
-        "log.cleaner.min.cleanable.ratio", Some("0.5"), Between(0, 1), Enforced, DYNAMIC;
+    log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, Enforced;
 
     // ---- groups and producers
     /// The shortest session timeout that a classic group's member may ask for.
-    group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms", Some("6000"), AtLeast(0), Enforced, FIXED;
+    group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms", Some("6000"), AtLeast(0), Enforced;
     /// The longest session timeout that a classic group's member may ask for.
-    group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms", Some("1800000"), AtLeast(0), Enforced, FIXED;
+    group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms", Some("1800000"), AtLeast(0), Enforced;
     /// How long the first rebalance of a new group waits for further members.
     group_initial_rebalance_delay_ms: i32 =
-        "group.initial.rebalance.delay.ms", Some("250"), AtLeast(0), Enforced, FIXED;
+        "group.initial.rebalance.delay.ms", Some("250"), AtLeast(0), Enforced;
     /// The most members of a classic group.
-    group_max_size: i32 = "group.max.size", Some("2147483647"), AtLeast(1), Enforced, FIXED;
+    group_max_size: i32 = "group.max.size", Some("2147483647"), AtLeast(1), Enforced;
     /// How often members of consumer groups (KIP-848) are told to send heartbeats.
     group_consumer_heartbeat_interval_ms: i32 =
-        "group.consumer.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced, FIXED;
+        "group.consumer.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced;
     /// The shortest `group.consumer.heartbeat.interval.ms` that is accepted.
     group_consumer_min_heartbeat_interval_ms: i32 =
-        "group.consumer.min.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced, FIXED;
+        "group.consumer.min.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced;
     /// The longest `group.consumer.heartbeat.interval.ms` that is accepted.
     group_consumer_max_heartbeat_interval_ms: i32 =
-        "group.consumer.max.heartbeat.interval.ms", Some("15000"), AtLeast(1), Enforced, FIXED;
+        "group.consumer.max.heartbeat.interval.ms", Some("15000"), AtLeast(1), Enforced;
     /// When a member of a consumer group that is not heard is removed.
     group_consumer_session_timeout_ms: i32 =
-        "group.consumer.session.timeout.ms", Some("45000"), AtLeast(1), Enforced, FIXED;
+        "group.consumer.session.timeout.ms", Some("45000"), AtLeast(1), Enforced;
     /// The shortest `group.consumer.session.timeout.ms` that is accepted.
     group_consumer_min_session_timeout_ms: i32 =
-        "group.consumer.min.session.timeout.ms", Some("45000"), AtLeast(1), Enforced, FIXED;
+        "group.consumer.min.session.timeout.ms", Some("45000"), AtLeast(1), Enforced;
     /// The longest `group.consumer.session.timeout.ms` that is accepted.
     group_consumer_max_session_timeout_ms: i32 =
-        "group.consumer.max.session.timeout.ms", Some("60000"), AtLeast(1), Enforced, FIXED;
+        "group.consumer.max.session.timeout.ms", Some("60000"), AtLeast(1), Enforced;
     /// The most members of a consumer group.
-    group_consumer_max_size: i32 = "group.consumer.max.size", Some("2147483647"), AtLeast(1), Enforced, FIXED;
+    group_consumer_max_size: i32 = "group.consumer.max.size", Some("2147483647"), AtLeast(1), Enforced;
     /// The assignors that members of consumer groups can ask for. The first is used when they do not ask.
     group_consumer_assignors: Vec<String> =
-        "group.consumer.assignors", Some("uniform,range"), EachOf(&["uniform", "range"]), Enforced, FIXED;
+        "group.consumer.assignors", Some("uniform,range"), EachOf(&["uniform", "range"]), Enforced;
     /// Which way a group with members may change between the classic and the consumer protocol.
     group_consumer_migration_policy: String =
         "group.consumer.migration.policy", Some("bidirectional"),
-        OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]), Enforced, FIXED;
+        OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]), Enforced;
     /// The longest metadata text that may be committed with an offset.
-    offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced, FIXED;
+    offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced;
     /// How long offsets outlive the last member of their group, or the last commit where there are no members.
-    offsets_retention_minutes: i32 = "offsets.retention.minutes", Some("10080"), AtLeast(1), Enforced, FIXED;
+    offsets_retention_minutes: i32 = "offsets.retention.minutes", Some("10080"), AtLeast(1), Enforced;
     /// How often expired offsets are looked for.
     offsets_retention_check_interval_ms: i64 =
-        "offsets.retention.check.interval.ms", Some("600000"), AtLeast(1), Enforced, FIXED;
+        "offsets.retention.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
     /// How long the sequence numbers of an idempotent producer are remembered after its last batch.
-    producer_id_expiration_ms: i32 = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced, DYNAMIC;
+    producer_id_expiration_ms: i32 = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced;
     /// How often expired producers are looked for.
     producer_id_expiration_check_interval_ms: i32 =
-        "producer.id.expiration.check.interval.ms", Some("600000"), AtLeast(1), Enforced, FIXED;
+        "producer.id.expiration.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
+
+    // ---- segment files: read as defaults of topic keys
+    /// The age at which Kafka rolls a segment file.
+    log_roll_hours: i32 = "log.roll.hours", Some("168"), AtLeast(1), Inert;
+    /// The random part of the age at which Kafka rolls a segment file.
+    log_roll_jitter_hours: i32 = "log.roll.jitter.hours", Some("0"), AtLeast(0), Inert;
+}
+
+broker_keys! {
+    /// The value of every key as of one moment. Those that may change while the broker runs are fields of their own, those
+    /// that are fixed at start are [`StartKeys`]: who holds only these cannot read a value that may have changed.
+    BrokerKeys,
+    /// The table of the keys that may change while the broker runs, in the order of the documentation.
+    RUNNING_KEYS,
+    dynamic: true,
+    beside start: StartKeys,
+
+    // ---- sockets and limits
+    /// The most connections at a time.
+    max_connections: i32 = "max.connections", Some("10000"), AtLeast(0), Enforced;
+    /// The most connections at a time from one address.
+    max_connections_per_ip: i32 = "max.connections.per.ip", Some("1000"), AtLeast(0), Enforced;
+    /// The most connections accepted in a second.
+    max_connection_creation_rate: i32 = "max.connection.creation.rate", Some("1000"), AtLeast(0), Enforced;
+
+    // ---- topics
+    /// The largest record batch that is accepted, as it stands compressed.
+    message_max_bytes: i32 = "message.max.bytes", Some("1048588"), AtLeast(0), Enforced;
+    /// Whose time records carry: CreateTime is the producer's, LogAppendTime the broker's.
+    log_message_timestamp_type: TimestampType =
+        "log.message.timestamp.type", Some("CreateTime"), OneOf(TimestampType::NAMES), Enforced;
+    /// How far a producer's timestamp may lie in the past; ignored for LogAppendTime.
+    log_message_timestamp_before_max_ms: i64 =
+        "log.message.timestamp.before.max.ms", Some("9223372036854775807"), AtLeast(0), Enforced;
+    /// How far a producer's timestamp may lie in the future; ignored for LogAppendTime.
+    log_message_timestamp_after_max_ms: i64 =
+        "log.message.timestamp.after.max.ms", Some("3600000"), AtLeast(0), Enforced;
+    /// The replicas that must have an acks=all record before it is acknowledged. As in Kafka no more
+    /// count than a partition has, and here it has one.
+    min_insync_replicas: i32 = "min.insync.replicas", Some("1"), AtLeast(1), Enforced;
+    /// The codec that batches are kept in; `producer` keeps them as they came.
+    compression_type: CompressionType =
+        "compression.type", Some("producer"), OneOf(CompressionType::NAMES), Enforced;
+    /// The level for `compression.type=gzip`; -1 is the codec's default.
+    compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), Enforced;
+    /// The level for `compression.type=lz4` in Kafka. Ottla writes LZ4 at one level, the fast one.
+    compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), Inert;
+    /// The level for `compression.type=zstd`.
+    compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), Enforced;
+
+    // ---- durability
+    /// The records after which a partition is synced.
+    log_flush_interval_messages: i64 =
+        "log.flush.interval.messages", Some("9223372036854775807"), AtLeast(1), NotYet;
+
+    // ---- retention and cleaning
+    /// How long records are kept; -1 is for ever. Comes before `log.retention.minutes`.
+    log_retention_ms: Option<i64> = "log.retention.ms", None, AtLeast(-1), Enforced;
+    /// The bytes that a partition keeps; -1 is without a limit.
+    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, Enforced;
+    /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
+    log_cleanup_policy: CleanupPolicy =
+        "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), Enforced;
+    /// How long a tombstone of a compacted topic is kept for consumers to see.
+    log_cleaner_delete_retention_ms: i64 =
+        "log.cleaner.delete.retention.ms", Some("86400000"), AtLeast(0), Enforced;
+    /// How long a record is left as it is before it may be compacted away.
+    log_cleaner_min_compaction_lag_ms: i64 =
+        "log.cleaner.min.compaction.lag.ms", Some("0"), AtLeast(0), Enforced;
+    /// The longest that a record may wait for compaction.
+    log_cleaner_max_compaction_lag_ms: i64 =
+        "log.cleaner.max.compaction.lag.ms", Some("9223372036854775807"), AtLeast(1), Enforced;
+    /// The part of a compacted log that must be uncleaned before it is cleaned.
+    log_cleaner_min_cleanable_ratio: f64 =
+        "log.cleaner.min.cleanable.ratio", Some("0.5"), Between(0, 1), Enforced;
 
     // ---- segment files: read as defaults of topic keys
     /// The size of a segment file in Kafka. Ottla has no segment files; topics report it.
-    log_segment_bytes: i32 = "log.segment.bytes", Some("1073741824"), AtLeast(1_048_576), Inert, DYNAMIC;
+    log_segment_bytes: i32 = "log.segment.bytes", Some("1073741824"), AtLeast(1_048_576), Inert;
     /// The age at which Kafka rolls a segment file. Comes before `log.roll.hours`.
-    log_roll_ms: Option<i64> = "log.roll.ms", None, AtLeast(1), Inert, DYNAMIC;
-    /// The age at which Kafka rolls a segment file.
-    log_roll_hours: i32 = "log.roll.hours", Some("168"), AtLeast(1), Inert, FIXED;
+    log_roll_ms: Option<i64> = "log.roll.ms", None, AtLeast(1), Inert;
     /// The random part of the age at which Kafka rolls a segment file. Comes before `log.roll.jitter.hours`.
-    log_roll_jitter_ms: Option<i64> = "log.roll.jitter.ms", None, AtLeast(0), Inert, DYNAMIC;
-    /// The random part of the age at which Kafka rolls a segment file.
-    log_roll_jitter_hours: i32 = "log.roll.jitter.hours", Some("0"), AtLeast(0), Inert, FIXED;
+    log_roll_jitter_ms: Option<i64> = "log.roll.jitter.ms", None, AtLeast(0), Inert;
     /// The size of an index file in Kafka. Ottla has no index files; topics report it.
-    log_index_size_max_bytes: i32 = "log.index.size.max.bytes", Some("10485760"), AtLeast(4), Inert, DYNAMIC;
+    log_index_size_max_bytes: i32 = "log.index.size.max.bytes", Some("10485760"), AtLeast(4), Inert;
     /// The bytes between two index entries in Kafka. Ottla's index has its own spacing; topics report it.
-    log_index_interval_bytes: i32 = "log.index.interval.bytes", Some("4096"), AtLeast(0), Inert, DYNAMIC;
+    log_index_interval_bytes: i32 = "log.index.interval.bytes", Some("4096"), AtLeast(0), Inert;
     /// How long Kafka keeps a deleted segment file. Ottla has no segment files; topics report it.
-    log_segment_delete_delay_ms: i64 = "log.segment.delete.delay.ms", Some("60000"), AtLeast(0), Inert, DYNAMIC;
+    log_segment_delete_delay_ms: i64 = "log.segment.delete.delay.ms", Some("60000"), AtLeast(0), Inert;
     /// Whether Kafka allocates segment files in advance. Ottla has no segment files; topics report it.
-    log_preallocate: bool = "log.preallocate", Some("false"), Any, Inert, DYNAMIC;
+    log_preallocate: bool = "log.preallocate", Some("false"), Any, Inert;
     /// The bytes that Kafka keeps locally of a partition in tiered storage. Ottla has no tiered storage; topics
     /// report it.
-    log_local_retention_bytes: i64 = "log.local.retention.bytes", Some("-2"), AtLeast(-2), Inert, DYNAMIC;
+    log_local_retention_bytes: i64 = "log.local.retention.bytes", Some("-2"), AtLeast(-2), Inert;
     /// How long Kafka keeps records of tiered storage locally. Ottla has no tiered storage; topics report it.
-    log_local_retention_ms: i64 = "log.local.retention.ms", Some("-2"), AtLeast(-2), Inert, DYNAMIC;
+    log_local_retention_ms: i64 = "log.local.retention.ms", Some("-2"), AtLeast(-2), Inert;
     /// Whether a replica that lags may lead a partition in Kafka. There is one replica; topics report it.
     unclean_leader_election_enable: bool =
-        "unclean.leader.election.enable", Some("false"), Any, Inert, DYNAMIC;
+        "unclean.leader.election.enable", Some("false"), Any, Inert;
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::broker_config::BrokerConfig;
-use super::broker_keys::BROKER_KEYS;
+use super::broker_keys::{RUNNING_KEYS, START_KEYS};
 use super::inert_keys::INERT_KEYS;
 use super::key::{Effect, Key};
 use super::other_keys::{Meaning, OTHER_KEYS};
@@ -78,9 +78,15 @@ pub fn markdown() -> String {
         let kafka = kafka.map_or("no such key".to_owned(), |kafka| cell(Some(kafka)));
         let _ = writeln!(text, "| `{name}` | {} | {kafka} | {why} |", cell(here));
     }
-    text.push_str("\n## Broker\n| key | value | default | effect | |\n| --- | --- | --- | --- | --- |\n");
-    for key in BROKER_KEYS {
-        row(&mut text, key, key.default, "");
+    for (heading, keys) in [
+        ("Broker: fixed when it starts", START_KEYS),
+        ("Broker: may change while it runs (`kafka-configs --alter --entity-type brokers …`)", RUNNING_KEYS),
+    ] {
+        let _ = write!(
+            text,
+            "\n## {heading}\n| key | value | default | effect | |\n| --- | --- | --- | --- | --- |\n"
+        );
+        keys.iter().for_each(|key| row(&mut text, key, key.default, ""));
     }
     text.push_str(
         "\n## Topics\nA topic's own setting comes before the broker keys named, in their order.\n\n",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::broker_config::{BrokerConfig, DynamicConfigs, HttpListener};
+use super::broker_config::{BrokerConfig, DynamicConfigs, HttpListener, StartConfig};
 use super::broker_keys::BrokerKeys;
 use super::listener::{self, Endpoint, Texts};
 use super::problem::{Note, Origin, Problem};
@@ -28,7 +28,7 @@ pub(super) fn resolve(
             "listeners is not set and taken from advertised.listeners: {}",
             derived.join(",")
         )));
-        keys.listeners = derived;
+        keys.start.listeners = derived;
     }
     let listeners = rules.listeners(&keys);
     security::check_authorizer(&settings, problems, notes);
@@ -49,14 +49,9 @@ pub(super) fn resolve(
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
         settings.insert("broker.id".to_owned(), node_id.clone());
     }
-    Some(BrokerConfig {
-        keys,
-        listeners,
-        http_listener: http_listener?,
-        data_dir: data_dir?,
-        settings,
-        dynamic: DynamicConfigs::default(),
-    })
+    let (http_listener, data_dir) = (http_listener?, data_dir?);
+    let start = StartConfig { keys: keys.start.clone(), listeners, http_listener, data_dir };
+    Some(BrokerConfig { keys, start, settings, dynamic: DynamicConfigs::default() })
 }
 
 /// Kafka's image listens where it advertises if it is not told where to listen; so does every file whose advertised
@@ -92,7 +87,7 @@ impl Rules<'_> {
             return;
         }
         if !self.settings.contains_key("node.id") {
-            keys.node_id = keys.broker_id;
+            keys.start.node_id = keys.start.broker_id;
         } else if keys.node_id != keys.broker_id {
             let reason =
                 format!("{} is not node.id, which is {}; leave broker.id out", keys.broker_id, keys.node_id);

@@ -1,6 +1,6 @@
 //! Looks broker keys up, in all tables of them.
 
-use super::broker_keys::BROKER_KEYS;
+use super::broker_keys::broker_keys;
 use super::inert_keys::{INERT_KEYS, THROTTLE_KEYS};
 use super::key::Key;
 
@@ -11,5 +11,5 @@ pub(super) fn broker_key(name: &str) -> Option<&'static Key> {
 
 /// Every broker key that DescribeConfigs shows even if it was never given.
 pub(super) fn described_keys() -> impl Iterator<Item = &'static Key> {
-    BROKER_KEYS.iter().chain(INERT_KEYS.iter())
+    broker_keys().chain(INERT_KEYS.iter())
 }

@@ -10,7 +10,7 @@ use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::BrokerConfig;
+use crate::config::StartConfig;
 use crate::io::Io;
 use crate::services::Services;
 use crate::services::append::Appender;
@@ -83,8 +83,8 @@ impl Context {
         &self.services.fetcher
     }
 
-    /// Every key's value as the broker was started: for keys that do not change while it runs.
-    pub(crate) fn config(&self) -> &Arc<BrokerConfig> {
+    /// What is fixed since the start.
+    pub(crate) fn config(&self) -> &Arc<StartConfig> {
         &self.services.config
     }
 

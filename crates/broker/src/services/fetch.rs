@@ -38,7 +38,7 @@ use self::round::Round;
 use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, SessionRequest};
 use self::set::{FetchSet, PartitionFetch};
 use crate::clock::Clock;
-use crate::config::BrokerConfig;
+use crate::config::StartConfig;
 use crate::io::Io;
 use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
 use crate::topics::error::PartitionError;
@@ -173,7 +173,7 @@ pub(crate) struct FetcherOptions {
 
 impl FetcherOptions {
     /// As configured.
-    pub(crate) fn of(config: &BrokerConfig) -> Self {
+    pub(crate) fn of(config: &StartConfig) -> Self {
         Self {
             session_slots: usize::try_from(config.max_incremental_fetch_session_cache_slots).unwrap_or(0),
             max_response_bytes: bytes_from_wire(config.fetch_max_bytes),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::config::broker_keys::broker_keys;
 use crate::config::kafka_keys::{KafkaDefault, KafkaKey, kafka_keys};
 use crate::config::key::Check;
 
@@ -38,7 +39,7 @@ fn difference(name: &str) -> Option<Option<&'static str>> {
 fn every_key_of_kafka_is_known_and_ours_are_kafkas() {
     let facts = facts();
     assert!(facts.len() > 370, "{} facts", facts.len());
-    let ours: Vec<&Key> = BROKER_KEYS.iter().chain(INERT_KEYS.iter()).collect();
+    let ours: Vec<&Key> = broker_keys().chain(INERT_KEYS.iter()).collect();
     for (table, name) in facts.keys() {
         let known = match *table {
             "broker" => ours.iter().any(|key| key.name == *name),
@@ -70,12 +71,13 @@ fn every_key_of_kafka_is_known_and_ours_are_kafkas() {
 #[test]
 fn keys_change_at_run_time_where_kafkas_do() {
     let facts = facts();
-    // Kafka opens and closes listeners while it runs; ours is one interval for all partitions.
-    let fixed_here = ["listener.security.protocol.map", "listeners", "log.flush.interval.ms"];
-    for key in BROKER_KEYS.iter().chain(INERT_KEYS.iter()) {
+    // Kafka opens and closes listeners while it runs; here one flush interval and one expiration hold for all partitions.
+    let fixed_here =
+        ["listener.security.protocol.map", "listeners", "log.flush.interval.ms", "producer.id.expiration.ms"];
+    for key in broker_keys().chain(INERT_KEYS.iter()) {
         let Some(fact) = facts.get(&("broker", key.name)) else { continue };
         let expected = fact.is_dynamic && key.effect != Effect::NotYet && !fixed_here.contains(&key.name);
-        let may_differ = key.effect == Effect::NotYet && BROKER_KEYS.iter().any(|ours| ours.name == key.name);
+        let may_differ = key.effect == Effect::NotYet && broker_keys().any(|ours| ours.name == key.name);
         assert!(key.dynamic == expected || may_differ, "{}", key.name);
     }
 }
@@ -83,7 +85,7 @@ fn keys_change_at_run_time_where_kafkas_do() {
 #[test]
 fn ranges_are_kafkas_where_kafka_has_any() {
     let facts = facts();
-    let broker = BROKER_KEYS.iter().map(|key| ("broker", key));
+    let broker = broker_keys().map(|key| ("broker", key));
     for (table, key) in broker.chain(TOPIC_KEYS.iter().map(|topic| ("topic", &topic.key))) {
         let Some(fact) = facts.get(&(table, key.name)) else { continue };
         assert_eq!(key.kind, fact.kind, "{}", key.name);
@@ -112,7 +114,7 @@ fn topic_defaults_are_kafkas_but_for_the_brokers_difference() {
 
 #[test]
 fn every_entry_is_documented() {
-    for key in BROKER_KEYS.iter().chain(INERT_KEYS.iter()).chain(TOPIC_KEYS.iter().map(|topic| &topic.key)) {
+    for key in broker_keys().chain(INERT_KEYS.iter()).chain(TOPIC_KEYS.iter().map(|topic| &topic.key)) {
         let text = key.documentation();
         assert!(text.len() > 20 && text.ends_with('.') && !text.contains("  "), "{}: {text:?}", key.name);
     }

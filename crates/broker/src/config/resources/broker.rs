@@ -15,12 +15,9 @@ use super::super::resolve;
 use super::super::setting::Setting;
 use super::super::tables::broker_key;
 
-/// Keys that Kafka can change while it runs and this broker cannot.
-const FIXED_HERE: &[&str] = &["producer.id.expiration.ms"];
-
 /// Whether the key can be changed while the broker runs.
 pub fn is_dynamic(name: &str) -> bool {
-    !FIXED_HERE.contains(&name) && broker_key(name).is_some_and(|key| key.dynamic)
+    broker_key(name).is_some_and(|key| key.dynamic)
 }
 
 impl BrokerConfig {

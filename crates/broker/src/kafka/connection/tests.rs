@@ -305,7 +305,7 @@ async fn piped(
 }
 
 fn limits(running: &Running) -> Limits {
-    Limits::new(&running.broker.services.config)
+    Limits::new(&running.broker.services.configs.broker())
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ use super::shell::Shell;
 use super::waiting::Waiting;
 use crate::{
     clock::Clock,
-    config::{BrokerConfig, GroupTimeouts},
+    config::{GroupTimeouts, StartConfig},
     io::Io,
     tasks::Tasks,
 };
@@ -155,7 +155,7 @@ pub(crate) enum OpenError {
 /// # Errors
 /// If the records cannot be read from storage. A record that cannot be understood concerns its group only.
 pub(crate) async fn open(
-    config: &BrokerConfig,
+    config: &StartConfig,
     clock: &Clock,
     tasks: &Tasks,
     stop_waiting: &CancellationToken,

@@ -143,6 +143,24 @@ async fn fewer_connections_from_one_address_are_let_in() {
     panic!("the limit did not come into effect");
 }
 
+/// Limits were once read off what the broker was started with, and what a client had given was in effect only after the
+/// next change.
+#[tokio::test]
+async fn limits_that_clients_gave_hold_after_a_restart() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    assert_eq!(alter(&mut client, "", ("max.connections.per.ip", Some("1"))).await.0, 0);
+    drop(client);
+    let running = running.restart(&[]).await;
+    let mut first = running.client().await;
+    let request = codec::messages::ApiVersionsRequest::default();
+    first.call(0, &request).await;
+    let mut second = running.client().await;
+    let asked = crate::testing::frame(&request, 0, 1);
+    let sent = tokio::io::AsyncWriteExt::write_all(&mut second.stream, &asked).await;
+    assert!(sent.is_err() || second.receive_frame().await.is_none(), "a second connection is served");
+}
+
 #[tokio::test]
 async fn levels_of_loggers_change_one_by_one() {
     const BROKER_LOGGER: i8 = 8;

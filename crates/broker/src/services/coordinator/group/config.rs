@@ -2,7 +2,7 @@
 
 use coordinator::group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy, assignor::Assignor};
 
-use crate::config::{BrokerConfig, GroupTimeouts};
+use crate::config::{GroupTimeouts, StartConfig};
 
 const NOT_NEGATIVE: &str = "the key's range excludes negative numbers";
 
@@ -18,8 +18,8 @@ fn count(value: i32) -> usize {
     usize::try_from(value).expect(NOT_NEGATIVE)
 }
 
-impl From<&BrokerConfig> for GroupConfig {
-    fn from(config: &BrokerConfig) -> GroupConfig {
+impl From<&StartConfig> for GroupConfig {
+    fn from(config: &StartConfig) -> GroupConfig {
         GroupConfig {
             min_session_timeout_ms: ms(config.group_min_session_timeout_ms),
             max_session_timeout_ms: ms(config.group_max_session_timeout_ms),
@@ -34,7 +34,7 @@ impl From<&BrokerConfig> for GroupConfig {
     }
 }
 
-fn consumer(config: &BrokerConfig) -> ConsumerGroupConfig {
+fn consumer(config: &StartConfig) -> ConsumerGroupConfig {
     let assignors = config.group_consumer_assignors.iter();
     let known = |name: &String| Assignor::named(name).expect("the key allows only known assignors");
     ConsumerGroupConfig {
