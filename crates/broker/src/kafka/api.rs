@@ -61,7 +61,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use codec::frame::{self, RequestHeader};
-use codec::{Chain, DecodeError, EncodeError, Request, Response};
+use codec::{Chain, DecodeError, EncodeError, ErrorCode, Request, Response};
 use thiserror::Error;
 
 use crate::kafka::context::Context;
@@ -102,6 +102,11 @@ pub(crate) trait Api: Sized {
 
 /// The result of a handler. An error closes the connection; refusals with a Kafka error code are responses.
 pub(crate) type Answer<A> = Result<Reply<<<A as Api>::Request as Request>::Response>, Disconnect>;
+
+/// The first error among the codes of an answer; 0, which is Kafka's code for no error, if there is none.
+fn first_code(codes: impl IntoIterator<Item = i16>) -> i16 {
+    codes.into_iter().find(|code| *code != ErrorCode::None.code()).unwrap_or(ErrorCode::None.code())
+}
 
 /// A handler's reply.
 #[derive(Debug)]

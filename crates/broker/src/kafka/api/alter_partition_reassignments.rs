@@ -46,7 +46,7 @@ impl Api for AlterPartitionReassignments {
 
     fn first_error(response: &AlterPartitionReassignmentsResponse) -> i16 {
         let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
-        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(partitions.map(|partition| partition.error_code))
     }
 }
 

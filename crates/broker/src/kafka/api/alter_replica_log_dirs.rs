@@ -56,7 +56,7 @@ impl Api for AlterReplicaLogDirs {
 
     fn first_error(response: &AlterReplicaLogDirsResponse) -> i16 {
         let partitions = response.results.iter().flat_map(|topic| &topic.partitions);
-        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(partitions.map(|partition| partition.error_code))
     }
 }
 

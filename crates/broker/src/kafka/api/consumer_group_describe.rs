@@ -49,7 +49,7 @@ impl Api for ConsumerGroupDescribe {
     }
 
     fn first_error(response: &ConsumerGroupDescribeResponse) -> i16 {
-        response.groups.iter().map(|group| group.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.groups.iter().map(|group| group.error_code))
     }
 }
 

@@ -46,7 +46,7 @@ impl Api for CreatePartitions {
     }
 
     fn first_error(response: &CreatePartitionsResponse) -> i16 {
-        response.results.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.results.iter().map(|topic| topic.error_code))
     }
 }
 

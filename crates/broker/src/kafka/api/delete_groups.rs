@@ -31,6 +31,6 @@ impl Api for DeleteGroups {
     }
 
     fn first_error(response: &DeleteGroupsResponse) -> i16 {
-        response.results.iter().map(|result| result.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.results.iter().map(|result| result.error_code))
     }
 }

@@ -60,7 +60,7 @@ impl Api for DeleteRecords {
 
     fn first_error(response: &DeleteRecordsResponse) -> i16 {
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
-        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(partitions.map(|partition| partition.error_code))
     }
 }
 

@@ -38,7 +38,7 @@ impl Api for DeleteTopics {
     }
 
     fn first_error(response: &DeleteTopicsResponse) -> i16 {
-        response.responses.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.responses.iter().map(|topic| topic.error_code))
     }
 }
 

@@ -68,7 +68,7 @@ impl Api for DescribeConfigs {
     }
 
     fn first_error(response: &DescribeConfigsResponse) -> i16 {
-        response.results.iter().map(|result| result.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.results.iter().map(|result| result.error_code))
     }
 }
 

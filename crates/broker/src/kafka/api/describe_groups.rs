@@ -46,7 +46,7 @@ impl Api for DescribeGroups {
     }
 
     fn first_error(response: &DescribeGroupsResponse) -> i16 {
-        response.groups.iter().map(|group| group.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.groups.iter().map(|group| group.error_code))
     }
 }
 

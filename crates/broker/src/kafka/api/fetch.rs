@@ -70,7 +70,7 @@ impl Api for Fetch {
     fn first_error(response: &FetchResponse) -> i16 {
         let partitions = response.message.responses.iter().flat_map(|topic| &topic.partitions);
         let codes = std::iter::once(response.message.error_code);
-        codes.chain(partitions.map(|partition| partition.error_code)).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(codes.chain(partitions.map(|partition| partition.error_code)))
     }
 }
 

@@ -40,7 +40,7 @@ impl Api for FindCoordinator {
 
     fn first_error(response: &FindCoordinatorResponse) -> i16 {
         let several = response.coordinators.iter().map(|coordinator| coordinator.error_code);
-        several.chain([response.error_code]).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(several.chain([response.error_code]))
     }
 }
 

@@ -34,7 +34,7 @@ impl Api for IncrementalAlterConfigs {
     }
 
     fn first_error(response: &IncrementalAlterConfigsResponse) -> i16 {
-        response.responses.iter().map(|resource| resource.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.responses.iter().map(|resource| resource.error_code))
     }
 }
 

@@ -51,7 +51,7 @@ impl Api for LeaveGroup {
 
     fn first_error(response: &LeaveGroupResponse) -> i16 {
         let members = response.members.iter().map(|member| member.error_code);
-        [response.error_code].into_iter().chain(members).find(|code| *code != 0).unwrap_or(0)
+        super::first_code([response.error_code].into_iter().chain(members))
     }
 }
 

@@ -47,7 +47,7 @@ impl Api for Metadata {
     }
 
     fn first_error(response: &MetadataResponse) -> i16 {
-        response.topics.iter().map(|topic| topic.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(response.topics.iter().map(|topic| topic.error_code))
     }
 }
 

@@ -49,7 +49,7 @@ impl Api for OffsetCommit {
 
     fn first_error(response: &OffsetCommitResponse) -> i16 {
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
-        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(partitions.map(|partition| partition.error_code))
     }
 }
 

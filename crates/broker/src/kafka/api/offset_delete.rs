@@ -69,6 +69,6 @@ impl Api for OffsetDelete {
     fn first_error(response: &OffsetDeleteResponse) -> i16 {
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         let codes = partitions.map(|partition| partition.error_code);
-        [response.error_code].into_iter().chain(codes).find(|code| *code != 0).unwrap_or(0)
+        super::first_code([response.error_code].into_iter().chain(codes))
     }
 }

@@ -52,7 +52,7 @@ impl Api for OffsetFetch {
 
     fn first_error(response: &OffsetFetchResponse) -> i16 {
         let groups = response.groups.iter().map(|group| group.error_code);
-        [response.error_code].into_iter().chain(groups).find(|code| *code != 0).unwrap_or(0)
+        super::first_code([response.error_code].into_iter().chain(groups))
     }
 }
 

@@ -66,7 +66,7 @@ impl Api for Produce {
 
     fn first_error(response: &ProduceResponse) -> i16 {
         let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
-        partitions.map(|partition| partition.error_code).find(|code| *code != 0).unwrap_or(0)
+        super::first_code(partitions.map(|partition| partition.error_code))
     }
 }
 
