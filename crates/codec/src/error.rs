@@ -30,7 +30,7 @@ pub enum DecodeError {
     TooExpansive {
         /// The most memory that this message may expand to, in bytes.
         budget: usize,
-        /// Where the budget was exceeded.
+        /// The byte at which the budget was exceeded.
         at: usize,
     },
     /// The API has no such version here.
@@ -48,7 +48,7 @@ pub enum DecodeError {
         api: &'static str,
         /// The version of the message.
         version: i16,
-        /// What the message decoder said.
+        /// The message decoder's reason.
         reason: String,
     },
 }

@@ -1,7 +1,7 @@
 //! Every Kafka error code: its number, its name, whether clients retry it, and a default text.
 //!
 //! One table defines them all; numbers, names and retriability are those of `Errors` in
-//! Apache Kafka 4.3.0. What a refusal of the broker maps to is the broker's business.
+//! Apache Kafka 4.3.0. The broker decides which refusal becomes which code.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// Whether Kafka's clients repeat the request (its exception is a `RetriableException`).
+            /// True if Kafka's clients repeat the request (its exception is a `RetriableException`).
             pub const fn retriable(self) -> bool {
                 match self {
                     $(ErrorCode::$variant => $retriable,)*

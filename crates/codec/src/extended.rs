@@ -1,13 +1,9 @@
-//! The versions that kafka-protocol lacks: those that Kafka 4.0 dropped and clients still send (KIP-896), those that
-//! came after, and the message formats before record batches.
+//! Messages with versions that kafka-protocol lacks.
 //!
-//! ```text
-//! <api>.rs      what an API's old and newest versions look like, read into the message of all its versions
-//! message_set   messages of formats v0 and v1 (KIP-32), and how a producer's set of them becomes a record batch
-//! downgrade     how a record batch becomes a message set, for consumers          lz4   the frames of v0 (KIP-57)
-//! ```
-//! A message says for each version whether it is laid out here or in kafka-protocol (`Extended::layout`), so that
-//! whoever handles an API sees one type. What a version lacks is at its default when read, and left out when written.
+//! Kafka 4.0 dropped versions that clients still send (KIP-896): [`older`](crate::older). Kafka 4.2 and later have some
+//! that kafka-protocol does not know yet: [`newer`](crate::newer). A message says for each version if it is laid out there or in
+//! kafka-protocol ([`Extended::layout`]), so that the handler of an API sees one type. A field that a version lacks is at
+//! its default when read, and left out when written.
 
 use std::ops::RangeInclusive;
 
@@ -17,12 +13,12 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use crate::error::{DecodeError, EncodeError};
 use crate::fields::{FieldReader, FieldWriter};
 
-/// Where the layout of a message at one version is.
+/// The owner of a message's layout at one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// In this room: [`Extended::read`] and [`Extended::write`].
+    /// This crate: [`Extended::read`] and [`Extended::write`].
     Own,
-    /// In kafka-protocol, under this version, which is laid out alike.
+    /// kafka-protocol, under this version, which is laid out alike.
     KafkaProtocol(i16),
 }
 
@@ -35,7 +31,7 @@ pub(crate) trait Extended: Sized {
     /// From this version on lengths are varints and structs end in tagged fields (KIP-482).
     const FLEXIBLE_FROM: i16;
 
-    /// Who lays out that version.
+    /// The owner of the layout of that version.
     fn layout(version: i16) -> Layout;
 
     /// Reads a version of [`Layout::Own`].
@@ -83,7 +79,7 @@ macro_rules! never_by_kafka_protocol {
 }
 pub(crate) use never_by_kafka_protocol;
 
-/// Reads a message off the front of `body`; gives back how many bytes are left.
+/// Reads the message that `body` starts with; also returns how many bytes are left.
 pub(crate) fn decode<M: Extended + ByKafkaProtocol>(
     api: &'static str,
     mut body: Bytes,

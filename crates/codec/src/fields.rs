@@ -1,8 +1,8 @@
 //! Reads and writes the fields of messages that this crate lays out by hand; see [`extended`](crate::extended).
 //!
-//! One reader and one writer for both encodings: fixed-width lengths, or varints and tagged fields (KIP-482). The
-//! reader hands out slices of the body; every length and count is a claim, checked against the bytes that remain, so
-//! nothing is allocated that the frame does not hold. Unknown tagged fields are skipped.
+//! One reader and one writer for both encodings: fixed-width lengths, or varints and tagged fields (KIP-482). Strings and
+//! bytes are slices of the body; a count is checked against the bytes that remain before anything is allocated by it.
+//! Unknown tagged fields are skipped.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;

@@ -24,7 +24,7 @@ pub fn frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, DecodeError>
     }
 }
 
-/// Whether requests of this API are flexible (KIP-482) at this version. False for keys that no
+/// True if requests of this API are flexible (KIP-482) at this version. False for keys that no
 /// message has.
 pub fn is_flexible(key: i16, version: i16) -> bool {
     shape::flexible_from(key).is_some_and(|first| version >= first)
@@ -41,12 +41,12 @@ pub fn response_header_version(key: i16, version: i16) -> i16 {
     i16::from(key != ApiVersionsRequest::KEY && is_flexible(key, version))
 }
 
-/// What stands in front of every request.
+/// The header of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHeader {
-    /// Which API.
+    /// The key of the API.
     pub api_key: i16,
-    /// At which version.
+    /// The version of the API.
     pub api_version: i16,
     /// Returned in the response, so that the client can match the two.
     pub correlation_id: i32,

@@ -50,13 +50,13 @@ impl MessageFormat {
 
 /// Offset and size, in front of each message.
 const PREFIX_LEN: usize = 12;
-/// Where the magic byte stands in a set as in a batch.
+/// The position of the magic byte in a set as in a batch.
 const MAGIC_AT: usize = 16;
 const COMPRESSION_MASK: u8 = 0x07;
 const LOG_APPEND_TIME: u8 = 0x08;
 const NO_TIMESTAMP: i64 = -1;
 
-/// Whether these record data are a message set and no batch, by their magic byte.
+/// True if these record data are a message set and no batch, by their magic byte.
 pub fn is_message_set(records: &[u8]) -> bool {
     records.get(MAGIC_AT).is_some_and(|magic| *magic < 2)
 }
@@ -76,7 +76,7 @@ impl Message {
     fn parse(body: &Bytes, index: i32) -> Result<Message, BatchError> {
         let layout = |error| BatchError::Layout { index, error };
         if body.len() < MessageFormat::V0.least_size() {
-            return Err(BatchError::Length(i32::try_from(body.len()).unwrap_or(i32::MAX)));
+            return Err(BatchError::Length(i32::try_from(body.len()).expect("less than the least size")));
         }
         let mut from = Cursor::new(body);
         let stored = from.u32("CRC-32").map_err(layout)?;
@@ -125,7 +125,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iso_hdlc(bytes)
 }
 
-/// A producer's message set, checked but for what is inside a wrapper: either one wrapper or plain messages.
+/// A producer's message set, checked except for the inside of a wrapper: either one wrapper or plain messages.
 #[derive(Debug, Clone)]
 pub struct MessageSet {
     set: Bytes,
@@ -163,7 +163,7 @@ impl MessageSet {
         self.largest_bytes
     }
 
-    /// The batch of format v2 that a newer producer would have sent: same records, same codec. What was in a wrapper is
+    /// The batch of format v2 that a newer producer would have sent: same records, same codec. A wrapper is
     /// decompressed under the limits of batches.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl MessageSet {
     }
 }
 
-/// Where the broker sets the time, a wrapper's is that of all in it.
+/// With `LogAppendTime` the timestamp of a wrapper is that of all messages in it.
 fn push(batch: &mut BatchBuilder, message: &Message, outer: &Message) {
     let timestamp = match outer.timestamp_type() {
         TimestampType::CreateTime => message.timestamp,
@@ -243,8 +243,8 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
     if index == 0 { Err(none) } else { Ok(()) }
 }
 
-/// The next message in a stream, without offset and size; `None` at its end. Memory grows with what comes out, not with what
-/// the size claims.
+/// The next message in a stream, without offset and size; `None` at its end. Memory grows with the bytes that
+/// come out, not with the size that the prefix claims.
 fn next_inner(stream: &mut dyn Read, codec: Compression, index: i32) -> Result<Option<Bytes>, BatchError> {
     let mut prefix = Vec::with_capacity(PREFIX_LEN);
     read_to(&mut *stream, PREFIX_LEN, &mut prefix, codec)?;
@@ -268,7 +268,7 @@ fn read_to(
     out: &mut Vec<u8>,
     codec: Compression,
 ) -> Result<(), BatchError> {
-    let limit = u64::try_from(len).unwrap_or(u64::MAX);
+    let limit = u64::try_from(len).expect("no machine counts beyond 64 bits");
     stream.take(limit).read_to_end(out).map(|_| ()).map_err(|error| failure(codec, &error))
 }
 
@@ -289,6 +289,7 @@ impl NewMessage<'_> {
     /// # Errors
     /// If it is too large for its format: 2 GiB.
     pub(super) fn write(&self, format: MessageFormat, out: &mut BytesMut) -> Result<(), BatchError> {
+        // The error cannot show more than its field holds.
         let too_large = |len: usize| BatchError::Length(i32::try_from(len).unwrap_or(i32::MAX));
         let content = self.key.map_or(0, <[u8]>::len).saturating_add(self.value.map_or(0, <[u8]>::len));
         let size = format.least_size().saturating_add(content);
@@ -309,17 +310,16 @@ impl NewMessage<'_> {
         }
         put_nullable(out, self.key);
         put_nullable(out, self.value);
-        let crc = crc32(out.get(crc_at + 4..).unwrap_or_default());
-        if let Some(field) = out.get_mut(crc_at..crc_at + 4) {
-            field.copy_from_slice(&crc.to_be_bytes());
-        }
+        let crc = crc32(out.get(crc_at + 4..).expect("written above"));
+        let field = out.get_mut(crc_at..crc_at + 4).expect("written above");
+        field.copy_from_slice(&crc.to_be_bytes());
         Ok(())
     }
 }
 
-/// The whole message fits into 31 bits, so its parts do.
+/// Null has no bytes.
 fn put_nullable(out: &mut BytesMut, bytes: Option<&[u8]>) {
-    out.put_i32(bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).unwrap_or(i32::MAX)));
+    out.put_i32(bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).expect("the whole message fits")));
     out.put_slice(bytes.unwrap_or_default());
 }
 

@@ -1,6 +1,6 @@
 //! kafka-protocol's messages, re-exported: no other crate names kafka-protocol.
 //!
-//! Where its messages lack fields of the versions that it lacks, they are our own, under the same names.
+//! Messages of which it lacks fields of versions that it lacks are our own, under the same names.
 //!
 //! Each request and response is here under its own name, the structs nested in it in a module of
 //! the message's name (`messages::fetch_response::PartitionData`). They are `non_exhaustive`:

@@ -1,11 +1,12 @@
 //! One API at one version: bytes to a typed request, a typed response to bytes.
 //!
 //! [`Request`] fixes an API's key, name, versions and response type, so that a handler names one
-//! type and gets the rest. Decoding takes a whole body: what is left over is an error. Brokers
-//! use `Request::decode` and `Response::encode`; the other two directions serve clients and tests.
+//! type and gets the rest. Brokers use `Request::decode` and `Response::encode`; the other two
+//! directions serve clients and tests. Bytes after the last field of a request are ignored, as Kafka
+//! ignores them; after a response they are an error.
 //!
 //! Versions that kafka-protocol lacks come in here and nowhere else: the APIs that have some are in a
-//! list of their own, and their messages say in [`extended`] which versions are laid out there. They
+//! list of their own, and their messages say in [`extended`] who lays out which version. They
 //! become the same struct as all others, so that handlers know one type per API.
 
 use std::fmt::Debug;
@@ -28,15 +29,15 @@ pub trait Request: Debug + Default + Sized + Send + Sync + 'static {
     const KEY: i16;
     /// Kafka's name of the API, e.g. `Produce`.
     const NAME: &'static str;
-    /// The versions that this crate can decode. What a broker implements may be less.
+    /// The versions that this crate can decode. A broker may implement fewer.
     const VERSIONS: RangeInclusive<i16>;
-    /// What answers it.
+    /// The type of its answer.
     type Response: Response;
 
     /// Reads a request body. Strings and record data are slices of `body`, not copies.
     ///
     /// # Errors
-    /// If the bytes are not exactly one such request; nothing is allocated by their claims.
+    /// If the bytes do not start with such a request; nothing is allocated by their claims.
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError>;
 
     /// Writes the request body, as a client does.
@@ -87,7 +88,7 @@ fn decode<M: Message + Decodable>(
     M::decode(body, version).map_err(|e| DecodeError::Message { api, version, reason: format!("{e:#}") })
 }
 
-/// Decodes a response, which has nothing behind it.
+/// Decodes a response; bytes after it are an error.
 fn decode_response<M: Message + Decodable>(
     api: &'static str,
     mut body: Bytes,
@@ -188,7 +189,7 @@ macro_rules! extended_responses {
     };
 }
 
-/// Decodes a response, which has nothing behind it.
+/// As [`decode_response`], for the messages of [`extended`].
 fn decode_extended<M: Extended + extended::ByKafkaProtocol>(
     api: &'static str,
     body: Bytes,
@@ -202,7 +203,7 @@ fn decode_extended<M: Extended + extended::ByKafkaProtocol>(
 }
 
 /// The APIs with versions that kafka-protocol lacks, Fetch apart because its response has an encoder of its own.
-macro_rules! for_each_extended_api_but_fetch {
+macro_rules! for_each_extended_api_except_fetch {
     ($apply:ident) => {
         $apply! {
             0 "Produce" ProduceRequest => ProduceResponse;
@@ -288,8 +289,8 @@ macro_rules! for_each_plain_api {
 
 for_each_plain_api!(requests);
 for_each_plain_api!(responses);
-for_each_extended_api_but_fetch!(extended_requests);
-for_each_extended_api_but_fetch!(extended_responses);
+for_each_extended_api_except_fetch!(extended_requests);
+for_each_extended_api_except_fetch!(extended_responses);
 extended_requests! { 1 "Fetch" FetchRequest => FetchResponse; }
 
 impl Response for FetchResponse {
@@ -358,14 +359,14 @@ pub mod catalog {
     /// All of them, in no order.
     pub fn catalog() -> Vec<Api> {
         let plain = for_each_plain_api!(plain);
-        let extended = for_each_extended_api_but_fetch!(extended);
+        let extended = for_each_extended_api_except_fetch!(extended);
         plain.into_iter().chain(extended).chain([api::<FetchRequest>()]).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, Response};
+    use super::{ReadError, Request, Response};
     use crate::messages::*;
     use crate::{Chain, DecodeError, ErrorCode, frame};
     use bytes::{Bytes, BytesMut};
@@ -388,12 +389,28 @@ mod tests {
     }
 
     #[test]
-    fn bytes_behind_a_request_are_ignored() {
-        let mut out = BytesMut::new();
-        let sent = HeartbeatRequest::default();
-        sent.encode(4, &mut out).unwrap();
-        out.extend_from_slice(&[1, 2, 3]);
-        assert_eq!(HeartbeatRequest::decode(out.freeze(), 4), Ok(sent));
+    fn bytes_after_a_request_are_ignored() {
+        fn with_three_more<R: Request + PartialEq>(version: i16) {
+            let sent = R::default();
+            let longer = [&body(&sent, version)[..], &[1, 2, 3]].concat();
+            assert_eq!(R::decode(longer.into(), version), Ok(sent), "{} {version}", R::NAME);
+        }
+        with_three_more::<HeartbeatRequest>(0);
+        with_three_more::<HeartbeatRequest>(4);
+        with_three_more::<MetadataRequest>(12);
+        // Versions laid out by this crate.
+        with_three_more::<ProduceRequest>(0);
+        with_three_more::<ApiVersionsRequest>(5);
+        with_three_more::<OffsetCommitRequest>(10);
+    }
+
+    #[test]
+    fn bytes_after_a_response_are_an_error() {
+        let mut chain = Chain::new();
+        HeartbeatResponse::default().encode(4, &mut chain).unwrap();
+        chain.buf().extend_from_slice(&[1]);
+        let error = HeartbeatResponse::decode(chain.into_bytes(), 4).unwrap_err();
+        assert_eq!(error, ReadError::Leftover { at: 7, remaining: 1 }.into());
     }
 
     #[test]

@@ -47,7 +47,7 @@ enum Kind {
     Struct(&'static [Field]),
 }
 
-/// What an array holds.
+/// The elements of an array.
 struct Element {
     /// The fewest bytes one takes on the wire, at any version; at least 1.
     min_bytes: usize,
@@ -123,7 +123,7 @@ pub fn check(key: i16, version: i16, body: &[u8]) -> Result<(), DecodeError> {
     walk.fields(message.fields)
 }
 
-/// What the map of a struct's unknown tagged fields takes: its first node, and each field in it.
+/// Memory of the map of a struct's unknown tagged fields: of its first node, and of each field in it.
 const TAG_MAP_BYTES: usize = 448;
 const TAG_BYTES: usize = 80;
 /// Kafka takes no longer string, whatever the encoding of its length could express.

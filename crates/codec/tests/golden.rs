@@ -1,4 +1,4 @@
-//! What Kafka's own Java classes wrote (`tools/Golden.java`), read here and written again.
+//! Bytes that Kafka's own Java classes wrote (`tools/Golden.java`), read here and written again.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not covered by allow-unwrap-in-tests")]
 
 use bytes::{Bytes, BytesMut};

@@ -1,4 +1,4 @@
-//! What Kafka's own Java classes wrote at versions that kafka-protocol lacks (`tools/GoldenLegacy.java`,
+//! Bytes that Kafka's own Java classes wrote at versions that kafka-protocol lacks (`tools/GoldenLegacy.java`,
 //! `tools/GoldenNewest.java`), read here and written again.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not covered by allow-unwrap-in-tests")]
 

@@ -11,7 +11,7 @@ const HAS_CONTENT_SIZE: u8 = 0x08;
 /// The flag that says that the header has a dictionary's id.
 const HAS_DICTIONARY: u8 = 0x01;
 
-/// Where the header's checksum stands, if the frame is long enough to have one.
+/// The position of the header's checksum, if the frame is long enough to have one.
 fn checksum_at(frame: &[u8]) -> Option<usize> {
     let flags = *frame.get(MAGIC_LEN)?;
     let mut at = MAGIC_LEN + 2;
@@ -42,9 +42,9 @@ pub(super) fn with_checksum_of_v0(frame: Vec<u8>) -> Vec<u8> {
 
 fn with_checksum(mut frame: Vec<u8>, from: usize) -> Vec<u8> {
     if let Some(at) = checksum_at(&frame) {
-        let sum = checksum(frame.get(from..at).unwrap_or_default());
-        if let Some(byte) = frame.get_mut(at) {
-            *byte = sum;
+        let (described, rest) = frame.split_at_mut(at);
+        if let (Some(described), Some(byte)) = (described.get(from..), rest.first_mut()) {
+            *byte = checksum(described);
         }
     }
     frame

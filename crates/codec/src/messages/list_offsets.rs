@@ -33,11 +33,11 @@ macro_rules! message {
 message! {
     /// Asks for offsets in partitions.
     ListOffsetsRequest {
-        /// Who asks; a consumer is -1.
+        /// The broker that asks; -1 for a consumer.
         replica_id, with_replica_id: BrokerId = BrokerId(-1);
         /// 0: up to the high watermark, 1: up to the last stable offset. Since version 2.
         isolation_level, with_isolation_level: i8 = 0;
-        /// What is asked.
+        /// The topics and partitions to look up.
         topics, with_topics: Vec<ListOffsetsTopic> = Vec::new();
         /// How long tiered storage may take, in ms. Since version 10.
         timeout_ms, with_timeout_ms: i32 = 0;
@@ -55,7 +55,7 @@ message! {
 }
 
 message! {
-    /// What is asked of a partition.
+    /// The look-up in one partition.
     ListOffsetsPartition {
         /// The partition.
         partition_index, with_partition_index: i32 = 0;
@@ -73,13 +73,13 @@ message! {
     ListOffsetsResponse {
         /// How long the client was held back, in ms. Since version 2.
         throttle_time_ms, with_throttle_time_ms: i32 = 0;
-        /// What was found.
+        /// The topics with the offsets found.
         topics, with_topics: Vec<ListOffsetsTopicResponse> = Vec::new();
     }
 }
 
 message! {
-    /// What was found in the partitions of a topic.
+    /// The offsets found in the partitions of a topic.
     ListOffsetsTopicResponse {
         /// The topic.
         name, with_name: TopicName = TopicName::default();
@@ -89,7 +89,7 @@ message! {
 }
 
 message! {
-    /// What was found in a partition.
+    /// The offset found in a partition.
     ListOffsetsPartitionResponse {
         /// The partition.
         partition_index, with_partition_index: i32 = 0;

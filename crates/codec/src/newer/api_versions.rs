@@ -1,5 +1,8 @@
-//! ApiVersions 5 (KIP-1242): the client says which broker of which cluster it means to speak to. The answer is laid out
-//! as that of version 4.
+//! ApiVersions, by hand at all versions because kafka-protocol's request has no room for the fields of version 5.
+//!
+//! - 0 to 2: an empty request.
+//! - 3 (KIP-511): name and version of the client's software. 4 is laid out alike.
+//! - 5 (KIP-1242): the cluster and the broker that the client means to speak to. The answer is laid out as that of 4.
 
 use std::ops::RangeInclusive;
 

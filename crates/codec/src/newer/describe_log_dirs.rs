@@ -1,5 +1,8 @@
-//! DescribeLogDirs 0, which is laid out as 1, and 5, whose answer says of a folder whether it takes no new partitions
-//! (`cordoned.log.dirs`, KIP-1066). There is no such key here, so none is.
+//! DescribeLogDirs 5, by hand because kafka-protocol ends with version 4.
+//!
+//! - 0: laid out as 1, with which kafka-protocol begins.
+//! - 5 (KIP-1066): the answer says of a folder if it takes no new partitions (`cordoned.log.dirs`). Ottla has no such
+//!   key, so it is always false.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,10 @@
-//! OffsetCommit 0–1 and 10: 0 knows no members, 1 has the time of the commit instead of a retention time, 10 names topics
-//! by their ids (KIP-848). The answers of 0 and 1 are laid out as that of 2.
+//! OffsetCommit 0–1 and 10, by hand because kafka-protocol has versions 2 to 9. The old ones are in the file of the new
+//! one because a message has one reader and one writer.
+//!
+//! - 0: the group alone, no members; the answers of 0 and 1 are laid out as that of 2.
+//! - 1: member and generation; per partition the time of the commit.
+//! - 2 to 9: kafka-protocol's.
+//! - 10 (KIP-848): topics by their ids.
 
 use std::ops::RangeInclusive;
 

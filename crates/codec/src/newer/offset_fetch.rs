@@ -1,4 +1,7 @@
-//! OffsetFetch 0, which is laid out as 1, and 10, which names topics by their ids (KIP-848).
+//! OffsetFetch 10, by hand because kafka-protocol ends with version 9.
+//!
+//! - 0: laid out as 1, with which kafka-protocol begins.
+//! - 10 (KIP-848): topics by their ids. The answer is laid out by kafka-protocol, which knows it.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,7 @@
-//! CreateAcls, DescribeAcls, DeleteAcls 0: resources by name only; KIP-290 made the name a pattern with a type.
+//! CreateAcls, DescribeAcls, DeleteAcls 0, by hand because kafka-protocol begins with version 1.
+//!
+//! - 0: resources by name only; the answer of CreateAcls is laid out as that of version 1.
+//! - 1 (KIP-290): the name is a pattern with a type. kafka-protocol's, as all that follow.
 
 use std::ops::RangeInclusive;
 
@@ -53,7 +56,7 @@ macro_rules! write_filter {
     };
 }
 
-/// What every ACL ends in.
+/// The fields that every ACL ends with.
 macro_rules! read_entry {
     ($acl:expr, $from:expr) => {
         $acl.with_principal($from.string("Principal")?)

@@ -1,4 +1,8 @@
-//! CreateTopics 0–1: `validate_only` and the answer's error message since 1, its throttle time since 2.
+//! CreateTopics 0–1, by hand because kafka-protocol begins with version 2.
+//!
+//! - 0: topics and a timeout; the answer has names and error codes.
+//! - 1: `validate_only`, with which the request is laid out as that of version 2; error messages in the answer.
+//! - 2: a throttle time in the answer. kafka-protocol's, as all that follow.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,7 @@
-//! DeleteTopics 0: the request of version 1; the answer without a throttle time.
+//! DeleteTopics 0, by hand because kafka-protocol begins with version 1.
+//!
+//! - 0: the request of version 1; the answer has no throttle time.
+//! - 1: a throttle time in the answer. kafka-protocol's, as all that follow.
 
 use std::ops::RangeInclusive;
 

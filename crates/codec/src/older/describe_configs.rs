@@ -1,4 +1,7 @@
-//! DescribeConfigs 0: no synonyms; the answer says of a value only whether it is the default (KIP-226 made it a source).
+//! DescribeConfigs 0, by hand because kafka-protocol begins with version 1.
+//!
+//! - 0: no synonyms; the answer says of a value only if it is the default.
+//! - 1 (KIP-226): the source of a value, and synonyms. kafka-protocol's, as all that follow.
 
 use std::ops::RangeInclusive;
 

@@ -1,7 +1,13 @@
-//! Fetch 0–3: no isolation level; `max_bytes` since 3; the answer's throttle time since 1.
+//! Fetch 0–3, by hand because kafka-protocol begins with version 4. The partitions of these answers hold message sets:
+//! [`downgrade`](fn@crate::message_set::downgrade).
 //!
-//! The response is written by [`fetch_response`](crate::fetch_response), as at all versions; here it is read. What a
-//! partition answers with is a message set: [`downgrade`](fn@crate::message_set::downgrade).
+//! - 0: no limit of all bytes, no isolation level.
+//! - 1: a throttle time in the answer.
+//! - 2: laid out as 1; clients read messages of format v1.
+//! - 3 (KIP-74): `max_bytes`.
+//! - 4 (KIP-98): isolation level, transactions. kafka-protocol's, as all that follow.
+//!
+//! [`fetch_response`](crate::fetch_response) writes the answers of all versions; here those of these are read.
 
 use std::ops::RangeInclusive;
 
@@ -27,7 +33,7 @@ impl Extended for FetchRequest {
         if version < 4 { Layout::Own } else { Layout::KafkaProtocol(version) }
     }
 
-    /// Where there is no `max_bytes` it is at its default, the largest.
+    /// Before version 3 `max_bytes` is at its default, the largest.
     fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = FetchRequest::default()
             .with_replica_id(BrokerId(from.i32("ReplicaId")?))

@@ -1,5 +1,12 @@
-//! ListOffsets 0 and 11. Version 0 asks for so many offsets at a time and gets a list of them; 11 is laid out as 10 and
-//! knows one more special timestamp (KIP-1023). kafka-protocol has no place for either, so the messages are here.
+//! ListOffsets, by hand at all versions because kafka-protocol's structs have no room for the fields of version 0.
+//!
+//! - 0: asks for a number of offsets, the answer has a list of them.
+//! - 1 (KIP-79): one timestamp and offset instead of the list.
+//! - 2 (KIP-98): isolation level; a throttle time in the answer. 3 is laid out alike.
+//! - 4 (KIP-320): leader epochs. 5 is laid out alike.
+//! - 6: flexible. 7 to 9 are laid out alike; they added special timestamps.
+//! - 10 (KIP-1075): a timeout.
+//! - 11 (KIP-1023): laid out as 10; one more special timestamp.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,8 @@
-//! OffsetForLeaderEpoch 0–1: no current leader epoch; in the answer the epoch since 1, a throttle time since 2.
+//! OffsetForLeaderEpoch 0–1, by hand because kafka-protocol begins with version 2.
+//!
+//! - 0: no current leader epoch; the answer has the end offset without its epoch.
+//! - 1: the leader epoch in the answer.
+//! - 2 (KIP-320): the current leader epoch, a throttle time in the answer. kafka-protocol's, as all that follow.
 
 use std::ops::RangeInclusive;
 

@@ -1,6 +1,10 @@
-//! Produce 0–2: no transactional id; the answer's throttle time since 1, its append time since 2.
+//! Produce 0–2, by hand because kafka-protocol begins with version 3. The record data may be a message set:
+//! [`MessageSet`](crate::message_set::MessageSet).
 //!
-//! Their record data may be a message set: [`MessageSet`](crate::message_set::MessageSet).
+//! - 0: no transactional id; the answer ends after the partitions.
+//! - 1: a throttle time in the answer.
+//! - 2 (KIP-32): the time of the append in the answer.
+//! - 3 (KIP-98): the transactional id. kafka-protocol's, as all that follow.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,6 @@
-//! Versions 0 that Kafka 4.0 dropped although they are laid out as version 1 is: delegation tokens, replicas' log
-//! directories.
+//! Versions 0 of APIs that kafka-protocol has from version 1 on, which is laid out alike: nothing is by hand.
+//!
+//! - 0: AlterReplicaLogDirs, and Create, Renew, Expire and DescribeDelegationToken.
 
 use std::ops::RangeInclusive;
 

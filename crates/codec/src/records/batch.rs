@@ -14,7 +14,7 @@ use super::error::BatchError;
 use super::filter::OpenedBatch;
 use super::record::Records;
 
-/// Where the fields stand. The CRC covers everything from the attributes on.
+/// Positions of the fields. The CRC covers everything from the attributes on.
 mod at {
     pub(super) const BATCH_LENGTH: usize = 8;
     pub(super) const PARTITION_LEADER_EPOCH: usize = 12;
@@ -30,11 +30,11 @@ mod at {
     pub(super) const RECORDS_COUNT: usize = 57;
 }
 
-/// `batch_length` counts from behind itself.
+/// `batch_length` counts the bytes after itself.
 const LENGTH_BASE: usize = 12;
 const MAGIC_V2: i8 = 2;
 
-/// Who set the timestamps of a batch.
+/// The origin of the timestamps of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimestampType {
     /// The producer.
@@ -60,7 +60,7 @@ impl Attributes {
         Compression::from_id(id).ok_or(BatchError::UnknownCompression(id))
     }
 
-    /// Who set the timestamps.
+    /// The origin of the timestamps.
     pub fn timestamp_type(self) -> TimestampType {
         if self.0 & Self::LOG_APPEND_TIME == 0 {
             TimestampType::CreateTime
@@ -136,7 +136,8 @@ impl BatchHeader {
         if bytes.len() > needed {
             return Err(BatchError::Leftover(bytes.len() - needed));
         }
-        let computed = crc_fast::crc32_iscsi(bytes.get(at::ATTRIBUTES..).unwrap_or_default());
+        let covered = bytes.get(at::ATTRIBUTES..).expect("its header was parsed");
+        let computed = crc_fast::crc32_iscsi(covered);
         if computed != header.crc {
             return Err(BatchError::Crc { stored: header.crc, computed });
         }
@@ -197,6 +198,7 @@ impl BatchHeader {
 
     /// Size of the whole batch in bytes, header included.
     pub fn size_bytes(&self) -> usize {
+        // `parse` refuses negative lengths; a header that is put together may have one before it is assembled.
         LENGTH_BASE.saturating_add(usize::try_from(self.batch_length).unwrap_or(0))
     }
 
@@ -215,7 +217,7 @@ impl BatchHeader {
         self.attributes.has_delete_horizon().then_some(self.base_timestamp)
     }
 
-    /// Whether an idempotent or transactional producer wrote it.
+    /// True if an idempotent or transactional producer wrote it.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id >= 0
     }
@@ -253,7 +255,8 @@ pub(super) fn assemble(header: &BatchHeader, payload: &[u8]) -> io::Result<Bytes
     batch.put_i32(header.base_sequence);
     batch.put_i32(header.records_count);
     batch.put_slice(payload);
-    let crc = crc_fast::crc32_iscsi(batch.get(at::ATTRIBUTES..).unwrap_or_default());
+    let covered = batch.get(at::ATTRIBUTES..).expect("the header was just written");
+    let crc = crc_fast::crc32_iscsi(covered);
     put(&mut batch, at::CRC, crc.to_be_bytes());
     Ok(batch.freeze())
 }
@@ -286,7 +289,7 @@ impl RecordBatch {
     ///
     /// Beyond [`RecordBatch::parse_stored`] it must hold at least one record, its offsets must
     /// start at 0 and have no gaps, and its producer id, epoch and sequence must belong together.
-    /// Whether it is a control batch, which clients may not write, is left to the caller, as is
+    /// The caller checks that it is no control batch, which clients may not write, and calls
     /// [`validate_records`](super::validate_records).
     pub fn parse(bytes: Bytes) -> Result<RecordBatch, BatchError> {
         let batch = RecordBatch::parse_stored(bytes)?;
@@ -373,9 +376,9 @@ impl RecordBatch {
         OpenedBatch::new(self.header, &self.bytes)
     }
 
-    /// What follows the header: the records, compressed or not.
+    /// The records, compressed or not.
     pub(super) fn payload(&self) -> &[u8] {
-        self.bytes.get(BatchHeader::LEN..).unwrap_or_default()
+        self.bytes.get(BatchHeader::LEN..).expect("its header was parsed")
     }
 }
 
@@ -434,6 +437,7 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
 /// Writes timestamp type and largest timestamp, and renews the CRC
 /// (`DefaultRecordBatch.setMaxTimestamp`). Nothing is done if both are right already.
 pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, timestamp_ms: i64) {
+    // Left alone, as promised above: it has no header in which a field could be set.
     let Ok(header) = BatchHeader::parse(batch) else { return };
     let attributes = header.attributes.with_timestamp_type(timestamp_type);
     if attributes == header.attributes && header.max_timestamp == timestamp_ms {
@@ -441,7 +445,8 @@ pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, timest
     }
     put(batch, at::ATTRIBUTES, attributes.0.to_be_bytes());
     put(batch, at::MAX_TIMESTAMP, timestamp_ms.to_be_bytes());
-    let crc = crc_fast::crc32_iscsi(batch.get(at::ATTRIBUTES..).unwrap_or_default());
+    let covered = batch.get(at::ATTRIBUTES..).expect("its header was parsed");
+    let crc = crc_fast::crc32_iscsi(covered);
     put(batch, at::CRC, crc.to_be_bytes());
 }
 

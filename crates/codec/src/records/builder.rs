@@ -78,7 +78,7 @@ impl BatchBuilder {
         self
     }
 
-    /// Who set the timestamps.
+    /// Sets the origin of the timestamps.
     pub fn timestamp_type(mut self, timestamp_type: TimestampType) -> Self {
         match timestamp_type {
             TimestampType::CreateTime => self.attributes &= !Attributes::LOG_APPEND_TIME,
@@ -132,7 +132,7 @@ impl BatchBuilder {
 
     /// Records so far.
     pub fn len(&self) -> usize {
-        usize::try_from(self.count).unwrap_or(0)
+        usize::try_from(self.count).expect("a count from zero upwards")
     }
 
     /// Bytes of the records so far, before compression.
@@ -140,7 +140,7 @@ impl BatchBuilder {
         self.records.len()
     }
 
-    /// Whether it has no records yet.
+    /// True if it has no records yet.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

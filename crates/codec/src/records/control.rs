@@ -9,7 +9,7 @@ use super::builder::BatchBuilder;
 use super::record::Record;
 use crate::cursor::Cursor;
 
-/// What a control record is about.
+/// The type of a control record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlType {
     /// The transaction was aborted.

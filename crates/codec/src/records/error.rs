@@ -1,4 +1,6 @@
-//! What can be wrong with a record batch, and the Kafka error code that says so.
+//! Errors of record batches, and the Kafka error code that each is answered with.
+//!
+//! [`BatchError`] names the codec of compressed data, and `compression` returns [`BatchError`]s: two files, one thing.
 
 use thiserror::Error;
 
@@ -29,17 +31,17 @@ pub enum BatchError {
     /// The checksum does not match the content.
     #[error("record batch has CRC-32C {computed:#010x}, its header says {stored:#010x}")]
     Crc {
-        /// What the header says.
+        /// The checksum in the header.
         stored: u32,
-        /// What the content gives.
+        /// The checksum of the content.
         computed: u32,
     },
     /// The checksum of an old message (format v0 or v1) does not match its content.
     #[error("message has CRC-32 {computed:#010x}, its header says {stored:#010x}")]
     MessageCrc {
-        /// What the header says.
+        /// The checksum in the header.
         stored: u32,
-        /// What the content gives.
+        /// The checksum of the content.
         computed: u32,
     },
     /// The compression bits name no codec.
@@ -76,7 +78,7 @@ pub enum BatchError {
     Decompression {
         /// The codec.
         compression: Compression,
-        /// What the codec said.
+        /// The codec's reason.
         reason: String,
     },
     /// Consumers of the formats before v2 know no such compression.
@@ -96,7 +98,7 @@ impl BatchError {
     /// rules forbid is `INVALID_RECORD`.
     ///
     /// Compressed data under a right checksum is as the producer wrote it, so producers must not try again as they
-    /// do after `CORRUPT_MESSAGE`. What expands too far they may send in smaller batches.
+    /// do after `CORRUPT_MESSAGE`. Records that expand too far they may send in smaller batches.
     pub fn error_code(&self) -> ErrorCode {
         match self {
             BatchError::Length(_) | BatchError::Crc { .. } | BatchError::MessageCrc { .. } => {

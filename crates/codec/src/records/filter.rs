@@ -1,6 +1,6 @@
 //! Takes records out of a batch, as log compaction does, and leaves all else as it was.
 //!
-//! What stays is copied byte for byte: offsets, timestamps, headers and the order do not change, nor do base offset,
+//! The records that stay are copied byte for byte: offsets, timestamps, headers and the order do not change, nor do base offset,
 //! last offset, producer id, epoch and sequence, from which readers and producers know what the batch was. Follows
 //! Kafka's `MemoryRecords.filterTo` and KIP-534; which records stay is the caller's decision.
 
@@ -14,7 +14,7 @@ use super::error::BatchError;
 use super::record::{Layout, uncompressed};
 use crate::varint::put_varlong;
 
-/// Stands for a time that there is not.
+/// Wire value for no timestamp.
 const NO_TIMESTAMP: i64 = -1;
 
 /// A batch whose records were decompressed, if need be, and walked once: they have the layout and the number that the
@@ -101,7 +101,7 @@ impl OpenedBatch {
                     BytesMut::extend_from_slice(kept, view.whole);
                 }
             } else if kept.is_none() {
-                kept = Some(BytesMut::from(self.records.get(..seen).unwrap_or_default()));
+                kept = Some(BytesMut::from(self.records.get(..seen).expect("the sum of records seen")));
             }
             seen += view.whole.len();
         }
@@ -115,7 +115,7 @@ impl OpenedBatch {
     }
 }
 
-/// What stays of a batch, not yet a batch again.
+/// The records that stay of a batch, not yet a batch again.
 #[derive(Debug, Clone)]
 pub struct Retained {
     header: BatchHeader,
@@ -124,12 +124,12 @@ pub struct Retained {
 }
 
 impl Retained {
-    /// Whether no record stays.
+    /// True if no record stays.
     pub fn is_empty(&self) -> bool {
         self.header.records_count == 0
     }
 
-    /// Whether the batch is other than it was: a record was taken out, or a delete horizon set.
+    /// True if the batch was changed: a record was taken out, or a delete horizon set.
     pub fn is_changed(&self) -> bool {
         self.changed
     }
@@ -161,7 +161,7 @@ impl Retained {
         if self.is_empty() {
             return Ok(emptied(&self.header));
         }
-        match self.header.attributes.compression().unwrap_or(Compression::None) {
+        match self.header.attributes.compression().map_err(io::Error::other)? {
             Compression::None => assemble(&self.header, &self.records),
             codec => assemble(&self.header, &compress(codec, &self.records)?),
         }
@@ -187,7 +187,7 @@ fn views<'a>(header: &'a BatchHeader, records: &'a [u8]) -> impl Iterator<Item =
     (0..header.records_count).map_while(move |index| {
         let layout = Layout::read(records, at, index, |_, _| {}).ok()?;
         at = layout.whole.end;
-        let slice = |range: std::ops::Range<usize>| records.get(range).unwrap_or_default();
+        let slice = |range: std::ops::Range<usize>| records.get(range).expect("read from these bytes");
         Some(RecordView {
             offset: layout.offset(header),
             timestamp: layout.timestamp(header),

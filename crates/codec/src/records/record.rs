@@ -31,7 +31,7 @@ pub struct Record {
 /// A header of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordHeader {
-    /// Its name: UTF-8 by convention, which nobody checks.
+    /// Its name: UTF-8 by convention, which is not checked.
     pub key: Bytes,
     /// Its value, or null.
     pub value: Option<Bytes>,

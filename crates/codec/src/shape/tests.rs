@@ -29,7 +29,7 @@ enum Width {
     Varint,
 }
 
-/// Where a count or length stands in a body.
+/// A count or length in a body.
 #[derive(Clone, Copy)]
 struct Count {
     at: usize,
@@ -42,7 +42,7 @@ struct Body<'a> {
     random: &'a mut Random,
     version: i16,
     flexible: bool,
-    /// Whether fields are tagged with numbers that no version knows.
+    /// Adds fields tagged with numbers that no version knows.
     unknown_tags: bool,
     out: BytesMut,
     counts: Vec<Count>,
@@ -233,7 +233,7 @@ fn any_truncation_is_an_error() {
         }
         let mut longer = bytes.to_vec();
         longer.push(0);
-        assert_eq!(check(api.key, version, &longer), Ok(()), "what is behind is ignored");
+        assert_eq!(check(api.key, version, &longer), Ok(()), "what follows is ignored");
     });
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of a batch, and what does not.
+//! Batches as message sets, and batches that cannot become one.
 
 use super::*;
 use crate::ErrorCode;
