@@ -33,6 +33,7 @@ pub mod http;
 pub mod io;
 mod kafka;
 mod net;
+mod report;
 mod services;
 mod session;
 pub mod tasks;
@@ -46,7 +47,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use codec::ErrorCode;
-use storage::{OpenError, Storage, StorageOptions};
+use storage::{OpenError, Recovery, Storage, StorageOptions};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -152,7 +153,9 @@ impl Broker {
         let kept = tasks.blocking("load-configs", move || reader.configs()).await;
         configs
             .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
-        tracing::info!(path = %config.data_dir().display(), recovery = ?storage.recovery(), "data folder is open");
+        let Recovery { new, unclean, topics, partitions } = storage.recovery();
+        let path = config.data_dir().display();
+        tracing::info!(%path, new, unclean, topics, partitions, "data folder is open");
         let advertised = advertised(&config, &listeners);
         let io = Io::new(storage);
         let config = Arc::new(config.start().clone());

@@ -2,17 +2,18 @@
 
 mod banner;
 mod cli;
+mod signals;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use broker::config::{Loaded, Note};
+use broker::config::{BrokerConfig, Loaded, Note};
 use broker::telemetry::logging;
-use broker::{Broker, Outcome, StartOptions};
+use broker::{Broker, Outcome, StartError, StartOptions};
 use clap::Parser as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Cli, Command, Serve};
+use crate::signals::{Arrived, Effect, Signals, no_effect};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -60,44 +61,54 @@ async fn run(Loaded { config, notes }: Loaded, options: StartOptions) -> ExitCod
         Ok(signals) => signals,
         Err(error) => return cli::failed(&format!("cannot listen for signals: {error}")),
     };
-    let broker = tokio::select! {
-        started = Broker::start(config.clone(), options) => match started {
-            Ok(broker) => broker,
-            Err(error) => return cli::failed(&error.to_string()),
-        },
-        name = signals.next() => return cli::forced(&format!("{name} while starting")),
+    let (broker, stopped_by) = match start(&config, options, &mut signals).await {
+        Ok(started) => started,
+        Err(code) => return code,
     };
-    cli::print(&banner::text(&config, broker.addresses(), broker.http_addresses()));
-    let name = tokio::select! {
-        name = signals.next() => name,
-        // What was not acknowledged may be lost: only a new start tells what the disk holds.
-        reason = broker.failed() => return cli::failed(&format!("the storage failed, start anew: {reason}")),
+    let name = match stopped_by {
+        Some(name) => name,
+        None => {
+            cli::print(&banner::text(&config, broker.addresses(), broker.http_addresses()));
+            let other = |arrived: Arrived| match arrived.effect {
+                Effect::Report => broker.report(),
+                _ => no_effect(arrived),
+            };
+            tokio::select! {
+                name = signals.stop(other) => name,
+                // What was not acknowledged may be lost: only a new start tells what the disk holds.
+                reason = broker.failed() => {
+                    return cli::failed(&format!("the storage failed, start anew: {reason}"));
+                }
+            }
+        }
     };
-    tracing::info!("{name}: stopping; a second signal stops at once");
+    tracing::info!("{name}: stopping; SIGINT or SIGTERM once more stops at once");
     tokio::select! {
         outcome = broker.shutdown(DRAIN_DEADLINE) => match outcome {
             Outcome::Clean => ExitCode::SUCCESS,
             Outcome::Forced => ExitCode::from(cli::EXIT_FORCED),
         },
-        name = signals.next() => cli::forced(&format!("{name} while stopping")),
+        name = signals.force() => cli::forced(&format!("{name} while stopping")),
     }
 }
 
-/// What asks the process to stop.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
+/// Starts the broker, to its end even if a signal asks for a stop meanwhile: a data folder that is left half opened would
+/// have to be recovered. Returns that signal's name, too.
+async fn start(
+    config: &BrokerConfig,
+    options: StartOptions,
+    signals: &mut Signals,
+) -> Result<(Broker, Option<&'static str>), ExitCode> {
+    let failed = |error: StartError| cli::failed(&error.to_string());
+    let starting = Broker::start(config.clone(), options);
+    tokio::pin!(starting);
+    let name = tokio::select! {
+        started = &mut starting => return started.map(|broker| (broker, None)).map_err(failed),
+        name = signals.stop(no_effect) => name,
+    };
+    tracing::info!("{name}: stopping once the start is complete; SIGINT or SIGTERM once more stops at once");
+    tokio::select! {
+        started = starting => started.map(|broker| (broker, Some(name))).map_err(failed),
+        name = signals.force() => Err(cli::forced(&format!("{name} while starting"))),
     }
 }

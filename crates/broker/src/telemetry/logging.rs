@@ -75,6 +75,8 @@ where
         }
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    // Whoever read standard error may have gone (a terminal that closed): a panic for each line would be worse.
+    let lines = lines.log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = if json {
         Box::new(registry.with(lines.json().flatten_event(true)))

@@ -199,6 +199,12 @@ impl Metrics {
         entry(&self.shared.listeners, name)
     }
 
+    /// The handles of all listeners so far, in the order of their names.
+    pub(crate) fn listeners(&self) -> Vec<(String, Arc<ListenerMetrics>)> {
+        let listeners = self.shared.listeners.read();
+        listeners.iter().map(|(name, listener)| (name.clone(), Arc::clone(listener))).collect()
+    }
+
     /// Everything in Prometheus' text format. Takes time in proportion to the number of series: not on an async thread.
     pub fn scrape(&self) -> Result<String, ScrapeError> {
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)

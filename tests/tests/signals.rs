@@ -1,0 +1,140 @@
+//! Signals, as terminals, supervisors and operators send them: each ends the broker cleanly or leaves it serving.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ottla_tests::admin::create_topic;
+use ottla_tests::broker::{Options, STOP, TestBroker, answers, binary};
+use ottla_tests::client::Client;
+use ottla_tests::ports::Port;
+use ottla_tests::process::signal;
+use tempfile::TempDir;
+
+/// The last start found the folder as a clean stop leaves it.
+fn found_clean(broker: &TestBroker) -> Result<()> {
+    let opened = broker.lines_with("data folder is open");
+    let last = opened.last().context("no line about the folder")?;
+    ensure!(last.contains(r#""unclean":false"#), "{last}");
+    Ok(())
+}
+
+/// Waits until the broker has logged this.
+fn logged(broker: &TestBroker, needle: &str) -> Result<()> {
+    let since = Instant::now();
+    while broker.lines_with(needle).is_empty() {
+        ensure!(since.elapsed() < STOP, "no {needle:?} in\n{}", broker.tail(40));
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// 37 is a real-time signal: SIGRTMIN+3, with which systemd stops a container.
+#[test]
+fn signals_that_end_a_process_stop_the_broker_cleanly() -> Result<()> {
+    let mut broker = TestBroker::start_new()?;
+    let names = ["HUP", "INT", "TERM", "ABRT", "ALRM", "VTALRM", "PROF", "XCPU", "IO", "PWR", "TRAP", "37"];
+    for name in names {
+        signal(broker.pid()?, name)?;
+        let status = broker.wait_for_exit(STOP)?;
+        ensure!(status.success(), "SIG{name}: {status}\n{}", broker.tail(20));
+        broker.start()?;
+        found_clean(&broker).with_context(|| format!("after SIG{name}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn signals_that_mean_nothing_leave_the_broker_serving() -> Result<()> {
+    let mut broker = TestBroker::start_new()?;
+    for name in ["USR1", "USR2", "XFSZ", "PIPE", "WINCH", "CHLD", "URG", "CONT"] {
+        signal(broker.pid()?, name)?;
+    }
+    // Habit of operators of JVMs; Ctrl-\ on a terminal.
+    signal(broker.pid()?, "QUIT")?;
+    logged(&broker, "state of the broker")?;
+    logged(&broker, "SIGUSR2: no effect")?;
+    ensure!(answers(broker.address()), "no answer\n{}", broker.tail(20));
+    broker.terminate()?;
+    broker.start()?;
+    found_clean(&broker)
+}
+
+/// The shell and the kernel both tell a process that its terminal is gone; systemd may send SIGHUP right after SIGTERM.
+#[test]
+fn a_terminal_that_closes_says_so_twice() -> Result<()> {
+    let mut broker = TestBroker::start_new()?;
+    for (first, second) in [("HUP", "HUP"), ("TERM", "HUP")] {
+        signal(broker.pid()?, first)?;
+        logged(&broker, "stopping")?;
+        // Gone already is as good.
+        let _ = signal(broker.pid()?, second);
+        let status = broker.wait_for_exit(STOP)?;
+        ensure!(status.success(), "SIG{first}, SIG{second}: {status}\n{}", broker.tail(20));
+        broker.start()?;
+        found_clean(&broker)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_broker_under_nohup_outlives_its_terminal() -> Result<()> {
+    let folder = TempDir::with_prefix("ottla-nohup-")?;
+    let script = folder.path().join("ottla");
+    fs::write(&script, format!("#!/bin/sh\ntrap '' HUP\nexec '{}' \"$@\"\n", binary()?.display()))?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let mut broker = Options::default().binary(&script).start()?;
+    signal(broker.pid()?, "HUP")?;
+    signal(broker.pid()?, "QUIT")?;
+    logged(&broker, "state of the broker")?;
+    ensure!(answers(broker.address()), "SIGHUP ended it");
+    broker.terminate().map(drop)
+}
+
+/// Standard error is a terminal that closed, or a pipe to a program that ended: each line of the log fails then.
+#[test]
+fn a_broker_whose_log_cannot_be_written_serves_and_stops_cleanly() -> Result<()> {
+    let (folder, port, http) = (TempDir::with_prefix("ottla-log-")?, Port::take()?, Port::take()?);
+    let mut command = Command::new(binary()?);
+    command.arg("serve").arg("--data").arg(folder.path().join("data"));
+    command.arg("--listen").arg(format!("127.0.0.1:{}", port.number()));
+    command.arg("--http").arg(format!("127.0.0.1:{}", http.number()));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut log = BufReader::new(child.stderr.take().context("a pipe")?);
+    let mut line = String::new();
+    while !line.contains("listening") {
+        line.clear();
+        ensure!(log.read_line(&mut line)? > 0, "the broker ended at start");
+    }
+    drop(log);
+    let address = ([127, 0, 0, 1], port.number()).into();
+    let since = Instant::now();
+    while !answers(address) {
+        ensure!(since.elapsed() < STOP, "no answer");
+        thread::sleep(Duration::from_millis(2));
+    }
+    signal(child.id(), "QUIT")?;
+    let mut client = Client::connect(address)?;
+    // A connection that is closed for what it sent is worth a line.
+    Client::connect(address)?.send_raw(b"GET / HTTP/1.1\r\n\r\n")?;
+    create_topic(&mut client, "unheard", 1)?;
+    signal(child.id(), "HUP")?;
+    let since = Instant::now();
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if since.elapsed() > STOP => {
+                child.kill()?;
+                bail!("still running");
+            }
+            None => thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
