@@ -58,6 +58,7 @@ use crate::http::{Endpoints, Readiness};
 use crate::io::Io;
 use crate::kafka::api;
 use crate::kafka::limits::Limits;
+use crate::net::descriptors::Descriptors;
 pub use crate::net::listener::BindError;
 use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
 use crate::services::append::Appender;
@@ -141,12 +142,17 @@ impl Broker {
     /// # Errors
     /// If a listener cannot be bound or the data folder cannot be opened; nothing is left running then.
     pub async fn start(config: BrokerConfig, options: StartOptions) -> Result<Self, StartError> {
+        let descriptors = Descriptors::raise();
         // Sockets first: a port that is taken is found before anything on the disk is touched.
         let (listeners, http) = bind(&config).await?;
         let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
         let config = Arc::new(config);
         let configs = Arc::new(RuntimeConfigs::new(Arc::clone(&config)));
-        let storage_options = storage_options(&config, &configs, &options, &clock, &fatal);
+        let storage_options = StorageOptions {
+            max_open_files: i32::try_from(descriptors.tables()).unwrap_or(i32::MAX),
+            ..storage_options(&config, &configs, &options, &clock, &fatal)
+        };
+        descriptors.log(&config);
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
         let reader = storage.clone();
@@ -168,11 +174,11 @@ impl Broker {
             services,
             fatal,
         };
-        broker.serve(listeners, http);
+        broker.serve(listeners, http, descriptors);
         Ok(broker)
     }
 
-    fn serve(&self, listeners: Vec<Listener>, http: Option<Listener>) {
+    fn serve(&self, listeners: Vec<Listener>, http: Option<Listener>, descriptors: Descriptors) {
         let (metrics, readiness) = (self.services.metrics.clone(), self.readiness.clone());
         let endpoints = Endpoints { metrics, readiness };
         for socket in http.into_iter().flat_map(Listener::into_sockets) {
@@ -180,7 +186,12 @@ impl Broker {
         }
         // As of now: what clients gave before this start counts as well.
         let limits = Limits::new(&self.services.configs.broker());
-        let door = Door::new(Arc::clone(&self.services), self.connections.clone(), limits);
+        let door = Door::new(
+            Arc::clone(&self.services),
+            self.connections.clone(),
+            limits,
+            descriptors.connections(),
+        );
         for listener in listeners {
             tracing::info!(listener = %listener.name(), addresses = ?listener.addresses(), "listening");
             listener.start(&door);

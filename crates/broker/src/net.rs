@@ -3,9 +3,11 @@
 //! ```text
 //! listener    binds, accepts, admits ──► kafka/connection.rs
 //! admission   how many, from where
+//! descriptors how many there is room for
 //! ```
 //!
 //! Nothing here reads a byte of what a client says; that begins in `kafka/`.
 
 mod admission;
+pub(crate) mod descriptors;
 pub(crate) mod listener;

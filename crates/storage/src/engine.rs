@@ -87,8 +87,6 @@ const WRITE_BUFFER_BYTES: usize = 32 << 20;
 const WRITE_BUFFERS: i32 = 4;
 /// Blocks of the state family and of index look-ups; catch-up reads pass it by.
 const BLOCK_CACHE_BYTES: usize = 8 << 20;
-/// Table files kept open. The other descriptors of the process are for sockets.
-const MAX_OPEN_FILES: i32 = 1000;
 const NEVER: i32 = i32::MAX;
 
 pub(crate) struct Engine {
@@ -248,7 +246,7 @@ fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
     database.set_manual_wal_flush(false);
     database.set_recycle_log_file_num(0);
     database.set_max_total_wal_size(options.max_total_wal_bytes);
-    database.set_max_open_files(MAX_OPEN_FILES);
+    database.set_max_open_files(options.max_open_files);
     database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
     database.set_paranoid_checks(true);
     database.set_skip_stats_update_on_db_open(true);

@@ -68,6 +68,8 @@ pub struct StorageOptions {
     pub generation_age: Duration,
     /// Upper bound of the write-ahead log, hence of what a restart replays.
     pub max_total_wal_bytes: u64,
+    /// Table files kept open; the process needs descriptors for a hundred files besides.
+    pub max_open_files: i32,
     /// A producer that has not written for this time is forgotten (`producer.id.expiration.ms`).
     pub producer_id_expiration: Duration,
     /// How often expired producers are looked for (`producer.id.expiration.check.interval.ms`).
@@ -106,6 +108,7 @@ impl StorageOptions {
             generation_bytes: 1 << 30,
             generation_age: Duration::from_secs(3600),
             max_total_wal_bytes: 256 << 20,
+            max_open_files: 1000,
             producer_id_expiration: Duration::from_secs(86_400),
             producer_id_expiration_check_interval: Duration::from_secs(600),
             log_policy: Arc::new(|_| LogPolicy::default()),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -21,6 +21,10 @@ pub(crate) struct Admission {
     per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
     max_per_address: AtomicUsize,
     pace: Mutex<Pace>,
+    /// Connections that there are descriptors for.
+    most: usize,
+    /// Those are fewer than `max.connections`.
+    is_short: AtomicBool,
 }
 
 /// How many places there are to be.
@@ -39,15 +43,18 @@ pub(super) struct Place {
 }
 
 impl Admission {
-    /// With no connection yet.
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let wanted = limits.max_connections.min(Semaphore::MAX_PERMITS);
+    /// With no connection yet, and descriptors for `most`.
+    pub(crate) fn new(limits: &Limits, most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        let wanted = limits.max_connections.min(most);
         Self {
             all: Arc::new(Semaphore::new(wanted)),
             size: Arc::new(Mutex::new(Size { wanted, excess: 0 })),
             per_address: Arc::default(),
             max_per_address: AtomicUsize::new(limits.max_connections_per_ip),
             pace: Mutex::new(Pace::new(limits.max_connection_creation_rate)),
+            most,
+            is_short: AtomicBool::new(limits.max_connections > most),
         }
     }
 
@@ -55,7 +62,8 @@ impl Admission {
     pub(super) fn set(&self, limits: &Limits) {
         self.max_per_address.store(limits.max_connections_per_ip, Ordering::Relaxed);
         self.pace.lock().set(limits.max_connection_creation_rate);
-        let wanted = limits.max_connections.min(Semaphore::MAX_PERMITS);
+        self.is_short.store(limits.max_connections > self.most, Ordering::Relaxed);
+        let wanted = limits.max_connections.min(self.most);
         let mut size = self.size.lock();
         if wanted > size.wanted {
             let more = wanted - size.wanted;
@@ -72,6 +80,12 @@ impl Admission {
     /// Whether a place is free now.
     pub(super) fn is_full(&self) -> bool {
         self.all.available_permits() == 0
+    }
+
+    /// Whether a connection that has no place now is refused, because the descriptors are used up, instead of waiting for
+    /// its turn within `max.connections`.
+    pub(super) fn must_refuse(&self) -> bool {
+        self.is_full() && self.is_short.load(Ordering::Relaxed)
     }
 
     /// Waits for a place among all; as in Kafka, a listener at `max.connections` accepts nobody until somebody leaves.
@@ -161,7 +175,7 @@ mod tests {
     async fn places_are_counted_per_address_and_given_back() {
         let config = [("max.connections", "3"), ("max.connections.per.ip", "2")];
         let limits = Limits::new(&BrokerConfig::from_pairs(&config).unwrap());
-        let admission = Admission::new(&limits);
+        let admission = Admission::new(&limits, usize::MAX);
         let first = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
         let second = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
         assert!(admission.place(admission.permit().await.unwrap(), HERE).is_none());
@@ -181,7 +195,7 @@ mod tests {
             let config: Vec<_> = config.iter().map(|(key, value)| (*key, value.as_str())).collect();
             Limits::new(&BrokerConfig::from_pairs(&config).unwrap())
         };
-        let admission = Admission::new(&limits(3, 3));
+        let admission = Admission::new(&limits(3, 3), usize::MAX);
         let mut places = Vec::new();
         for _ in 0..3 {
             places.push(admission.place(admission.permit().await.unwrap(), HERE).unwrap());
@@ -194,6 +208,24 @@ mod tests {
         assert!(admission.place(admission.permit().await.unwrap(), THERE).is_some());
         places.clear();
         assert_eq!(admission.all.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn without_descriptors_connections_are_refused_instead_of_waiting() {
+        let limits = |all: &str| Limits::new(&BrokerConfig::from_pairs(&[("max.connections", all)]).unwrap());
+        let admission = Admission::new(&limits("10"), 2);
+        let first = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        assert!(!admission.must_refuse());
+        let second = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        assert!(admission.must_refuse());
+        drop((first, second));
+        assert!(!admission.must_refuse());
+        admission.set(&limits("1"));
+        let only = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        assert!(admission.is_full() && !admission.must_refuse(), "as Kafka, it waits at max.connections");
+        drop(only);
+        admission.set(&limits("100"));
+        assert_eq!(admission.all.available_permits(), 2, "more than there are descriptors for");
     }
 
     #[test]

@@ -236,9 +236,9 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Open to as many as `limits` allow; they are served as tasks of `connections`.
-    pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits) -> Arc<Self> {
-        let admission = Admission::new(&limits);
+    /// Open to as many as `limits` allow, and at most `most`; they are served as tasks of `connections`.
+    pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits, most: usize) -> Arc<Self> {
+        let admission = Admission::new(&limits, most);
         let shared = Arc::new(Shared::new(limits));
         let (tasks, stop) = (services.tasks.clone(), services.shutdown.accepting.clone());
         let configs = services.configs.watch();
@@ -286,6 +286,11 @@ impl Door {
 
     /// Lets a client in, as soon as there is room, unless its address has too many connections.
     async fn admit(&self, stream: TcpStream, address: SocketAddr, listener: &Arc<str>) {
+        if self.admission.must_refuse() {
+            self.services.metrics.listener(listener).refused.inc();
+            let reason = "all file descriptors for connections are in use; see \"file descriptors\" at the start of the log";
+            return self.shared.notices.refused(address, listener, &reason);
+        }
         if self.admission.is_full() {
             self.shared.notices.trouble(listener, &"max.connections is reached");
         }
