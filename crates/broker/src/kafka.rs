@@ -9,7 +9,8 @@
 //! api          what is served; one file per API
 //! context      all that a handler may touch
 //! error        domain errors ─► Kafka's codes
-//! limits       what connections may take, and what they share: budget (bytes in flight), notices (log lines)
+//! limits       what connections may take, and what they share: budget (bytes in flight), half_received (which frame
+//!              gives way), notices (log lines)
 //! ```
 //! Listening and accepting are left to `net/`, rules to `services/`.
 
@@ -20,6 +21,7 @@ pub(crate) mod context;
 mod dispatch;
 mod error;
 mod frames;
+mod half_received;
 mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod notices;

@@ -2,17 +2,24 @@
 //!
 //! Guarantees that memory for requests stays below the bound plus one frame, and that somebody always makes progress:
 //! when half-received frames hold all of it, one of them at a time may go beyond (the overdraft) and so comes to its
-//! end. Who counts what, and when, is left to `frames.rs`.
+//! end, and after [`PATIENCE`] the slowest of them gives way. Who counts what, and when, is left to `frames.rs`.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::kafka::half_received::{HalfReceived, Receiving};
+
+/// Time for which a frame waits for memory before another has to give way, and again before the next.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The bound. A clone is the same one.
 #[derive(Clone)]
 pub(super) struct Budget {
     bytes: Arc<Semaphore>,
     overdraft: Arc<Semaphore>,
+    half_received: Arc<HalfReceived>,
 }
 
 /// Bytes taken from a [`Budget`]; dropping it gives them back.
@@ -23,11 +30,27 @@ pub(super) struct Grant {
     overdrawn: bool,
 }
 
+impl Grant {
+    /// Whether it is for that many bytes already.
+    pub(super) fn covers(&self, bytes: usize) -> bool {
+        self.overdrawn || bytes <= self.bytes
+    }
+}
+
 impl Budget {
     /// `None` for no bound.
     pub(super) fn new(bytes: Option<usize>) -> Self {
         let bytes = bytes.unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        Self { bytes: Arc::new(Semaphore::new(bytes)), overdraft: Arc::new(Semaphore::new(1)) }
+        Self {
+            bytes: Arc::new(Semaphore::new(bytes)),
+            overdraft: Arc::new(Semaphore::new(1)),
+            half_received: Arc::default(),
+        }
+    }
+
+    /// A frame begins whose bytes will be counted here as they come.
+    pub(super) fn begin(&self) -> Receiving {
+        self.half_received.begin(Instant::now())
     }
 
     /// Raises `grant` to `bytes` in all; waits while the budget is spent.
@@ -40,17 +63,35 @@ impl Budget {
         let permits = u32::try_from(more).unwrap_or(u32::MAX);
         let permit = match Arc::clone(&self.bytes).try_acquire_many_owned(permits) {
             Ok(permit) => Some(permit),
-            Err(_) => tokio::select! {
-                biased;
-                permit = Arc::clone(&self.bytes).acquire_many_owned(permits) => permit.ok(),
-                permit = Arc::clone(&self.overdraft).acquire_owned() => {
-                    grant.overdrawn = true;
-                    permit.ok()
-                }
-            },
+            Err(_) => {
+                let (permit, overdrawn) = self.wait_for(permits).await;
+                grant.overdrawn = overdrawn;
+                permit
+            }
         };
         grant.held.extend(permit);
         grant.bytes = bytes;
+    }
+
+    /// Waits for that many bytes, or for the overdraft; says which it is.
+    async fn wait_for(&self, permits: u32) -> (Option<OwnedSemaphorePermit>, bool) {
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(permits);
+        let overdraft = Arc::clone(&self.overdraft).acquire_owned();
+        // Polled to its end: begun anew it would lose its place among those that wait.
+        let either = async {
+            tokio::select! {
+                biased;
+                permit = bytes => (permit.ok(), false),
+                permit = overdraft => (permit.ok(), true),
+            }
+        };
+        tokio::pin!(either);
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut either).await {
+                Ok(taken) => return taken,
+                Err(_) => self.half_received.give_way(Instant::now()),
+            }
+        }
     }
 
     #[cfg(test)]

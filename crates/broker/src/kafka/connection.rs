@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,8 +90,9 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let idle = Idle::new(shared.limits.max_idle);
+    let max_idle = shared.limits.max_idle;
     let mut frames = Frames::new(reader, shared);
+    let idle = Idle::new(max_idle, frames.reads());
     let mut connection = Connection {
         writer,
         peer,
@@ -252,12 +254,16 @@ fn observe(services: &Services, receipt: &Receipt, times: &RequestTimes) {
 struct Idle {
     limit: Duration,
     last: Instant,
+    /// Reads from the socket: a frame that takes long to come is no idleness.
+    reads: Arc<AtomicU64>,
+    reads_seen: u64,
     sleep: std::pin::Pin<Box<Sleep>>,
 }
 
 impl Idle {
-    fn new(limit: Duration) -> Self {
-        Self { limit, last: Instant::now(), sleep: Box::pin(tokio::time::sleep(limit)) }
+    fn new(limit: Duration, reads: Arc<AtomicU64>) -> Self {
+        let sleep = Box::pin(tokio::time::sleep(limit));
+        Self { limit, last: Instant::now(), reads, reads_seen: 0, sleep }
     }
 
     /// Something moved. Cheap: the timer is moved only when it goes off.
@@ -269,6 +275,10 @@ impl Idle {
     async fn elapsed(&mut self) {
         loop {
             self.sleep.as_mut().await;
+            let reads = self.reads.load(Ordering::Relaxed);
+            if std::mem::replace(&mut self.reads_seen, reads) != reads {
+                self.touch();
+            }
             let due = self.last + self.limit;
             if due <= Instant::now() {
                 return;

@@ -1,13 +1,15 @@
 //! Bytes from a socket, cut into frames.
 //!
 //! Guarantees that memory grows with the bytes received, never by the length announced; that a negative or oversized
-//! length and an unknown API are refused as soon as they are read; that a frame once begun ends within a deadline; and
+//! length and an unknown API are refused as soon as they are read; that a frame once begun keeps coming, at whatever
+//! speed, or ends its connection, and gives way when it comes slowest while others need the memory that it holds; and
 //! that a frame is a slice of what was received, not a copy. An idle connection holds no buffer. Which lengths an API
 //! may have is left to its registry entry, what a frame means to `dispatch.rs`.
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -67,13 +69,24 @@ pub(crate) enum FrameError {
     /// Refused before the rest of it is read.
     #[error("unknown API key {0}")]
     UnknownApi(i16),
-    /// The client began a frame and did not finish it.
+    /// The client began a frame and stopped sending.
     #[error(
-        "a frame was begun and not finished within {after:?}: {received} bytes came of {announced} announced"
+        "a frame was begun, and nothing more of it came for {after:?}: {received} bytes came of {announced} announced"
     )]
     Unfinished {
-        /// How long it had.
+        /// How long nothing came.
         after: Duration,
+        /// Bytes of it that came, prefix included.
+        received: usize,
+        /// Its length, prefix included, as far as known.
+        announced: usize,
+    },
+    /// Others need the memory.
+    #[error(
+        "memory for requests is short, and this frame came slowest: {received} bytes came of {announced} announced; see \
+         queued.max.request.bytes"
+    )]
+    GaveWay {
         /// Bytes of it that came, prefix included.
         received: usize,
         /// Its length, prefix included, as far as known.
@@ -117,12 +130,25 @@ pub(super) struct Frames<R> {
     buffer: BytesMut,
     grant: Grant,
     foresight: usize,
+    reads: Arc<AtomicU64>,
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     /// Reads from `socket`.
     pub(super) fn new(socket: R, shared: Arc<Shared>) -> Self {
-        Self { socket, shared, buffer: BytesMut::new(), grant: Grant::default(), foresight: 0 }
+        Self {
+            socket,
+            shared,
+            buffer: BytesMut::new(),
+            grant: Grant::default(),
+            foresight: 0,
+            reads: Arc::default(),
+        }
+    }
+
+    /// Counts the reads that brought something.
+    pub(super) fn reads(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.reads)
     }
 
     /// The next frame; `None` if the client closed its side between two frames. Not cancel-safe: poll it to its end, or
@@ -133,12 +159,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
         let announced = match self.announced()? {
             Some(announced) if self.buffer.len() >= announced.length => announced,
-            begun => {
-                match tokio::time::timeout(self.shared.limits.frame_deadline, self.finish(begun)).await {
-                    Ok(finished) => finished?,
-                    Err(_) => return Err(self.unfinished()),
-                }
-            }
+            begun => self.finish(begun).await?,
         };
         Ok(Some(self.take(announced).await))
     }
@@ -177,8 +198,10 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Ok(Some(Announced { length: PREFIX_BYTES + length, entry: Some(entry) }))
     }
 
-    /// Reads until the frame is whole.
+    /// Reads until the frame is whole. There is no deadline for the whole: a slow link may need minutes for what a fast one
+    /// sends at once.
     async fn finish(&mut self, mut announced: Option<Announced>) -> Result<Announced, FrameError> {
+        let receiving = self.shared.budget.begin();
         loop {
             if announced.is_none() {
                 announced = self.announced()?;
@@ -190,11 +213,37 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             };
             // Twice what came so far, or what the frame before really had: never what is merely announced.
             let room = missing.min(self.buffer.len().max(FIRST_READ_BYTES).max(self.foresight));
-            self.shared.budget.raise(&mut self.grant, self.buffer.len() + room).await;
+            let needed = self.buffer.len() + room;
+            if !self.grant.covers(needed) {
+                receiving.waits_for_memory(true, Instant::now());
+                self.shared.budget.raise(&mut self.grant, needed).await;
+                receiving.waits_for_memory(false, Instant::now());
+            }
             self.buffer.reserve(room);
-            if self.socket.read_buf(&mut (&mut self.buffer).limit(room)).await? == 0 {
-                let announced = announced.map_or(PREFIX_BYTES, |announced| announced.length);
-                return Err(FrameError::Cut { received: self.buffer.len(), announced });
+            let deadline = self.shared.limits.frame_deadline;
+            let mut buffer = (&mut self.buffer).limit(room);
+            let read = tokio::select! {
+                biased;
+                read = self.socket.read_buf(&mut buffer) => Some(read?),
+                () = receiving.told_to_give_way() => None,
+                () = tokio::time::sleep(deadline) => {
+                    let (received, announced) = self.so_far();
+                    return Err(FrameError::Unfinished { after: deadline, received, announced });
+                }
+            };
+            match read {
+                Some(0) => {
+                    let (received, announced) = self.so_far();
+                    return Err(FrameError::Cut { received, announced });
+                }
+                Some(read) => {
+                    self.reads.fetch_add(1, Ordering::Relaxed);
+                    receiving.came(read, Instant::now());
+                }
+                None => {
+                    let (received, announced) = self.so_far();
+                    return Err(FrameError::GaveWay { received, announced });
+                }
             }
         }
     }
@@ -219,19 +268,39 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         self.buffer.capacity()
     }
 
-    fn unfinished(&self) -> FrameError {
-        let announced = self.announced().ok().flatten().map_or(PREFIX_BYTES, |announced| announced.length);
-        FrameError::Unfinished {
-            after: self.shared.limits.frame_deadline,
-            received: self.buffer.len(),
-            announced,
-        }
+    /// Bytes of the frame that came, and its length as far as known, prefix included in both.
+    fn so_far(&self) -> (usize, usize) {
+        let announced = self.announced().ok().flatten();
+        (self.buffer.len(), announced.map_or(PREFIX_BYTES, |announced| announced.length))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
     use super::*;
+    use crate::config::BrokerConfig;
+    use crate::kafka::limits::Limits;
+
+    /// The start of a Produce request of that many bytes.
+    fn begun(length: usize) -> Vec<u8> {
+        let mut frame = u32::try_from(length).unwrap().to_be_bytes().to_vec();
+        frame.resize(PREFIX_BYTES + length, 0);
+        frame
+    }
+
+    fn shared(config: &[(&str, &str)], frame_deadline: Duration) -> Arc<Shared> {
+        let limits = Limits::new(&BrokerConfig::from_pairs(config).unwrap());
+        Arc::new(Shared::new(Limits { frame_deadline, ..limits }))
+    }
+
+    fn connect(shared: &Arc<Shared>) -> (DuplexStream, Frames<DuplexStream>) {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        (near, Frames::new(far, Arc::clone(shared)))
+    }
 
     #[test]
     fn other_protocols_are_named() {
@@ -240,5 +309,63 @@ mod tests {
         assert!(error([0x16, 3, 1, 2]).contains("TLS"));
         assert!(error(*b"GET ").contains("HTTP"));
         assert!(error([0xff; 4]).contains("-1"));
+    }
+
+    /// A producer on a slow line needed more than half a minute for a request, and was cut.
+    #[tokio::test]
+    async fn a_frame_that_keeps_coming_may_take_longer_than_a_pause_may() {
+        let (mut client, mut frames) = connect(&shared(&[], Duration::from_millis(200)));
+        let start = Instant::now();
+        let send = async {
+            for piece in begun(60_000).chunks(1_000) {
+                client.write_all(piece).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            client
+        };
+        let (_client, frame) = tokio::join!(send, frames.next());
+        assert_eq!(frame.unwrap().unwrap().bytes.len(), 60_000);
+        assert!(start.elapsed() > Duration::from_millis(600));
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_stops_coming_ends_its_connection() {
+        let (mut client, mut frames) = connect(&shared(&[], Duration::from_millis(50)));
+        client.write_all(&begun(450_000)[..1_000]).await.unwrap();
+        let error = frames.next().await.err().unwrap();
+        assert!(
+            matches!(error, FrameError::Unfinished { received: 1_000, announced: 450_004, .. }),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn stalled_frames_give_way_to_one_that_needs_their_memory() {
+        let config = [("queued.max.request.bytes", "300000"), ("socket.request.max.bytes", "300000")];
+        let shared = shared(&config, Duration::from_secs(600));
+        let mut stalled = Vec::new();
+        for _ in 0..4 {
+            let (mut client, mut frames) = connect(&shared);
+            client.write_all(&begun(200_000)[..100_000]).await.unwrap();
+            stalled.push(Box::pin(async move { (frames.next().await.err(), client) }));
+        }
+        let (mut client, mut frames) = connect(&shared);
+        client.write_all(&begun(250_000)).await.unwrap();
+        let mut gone = Vec::new();
+        let next = frames.next();
+        tokio::pin!(next);
+        let frame = std::future::poll_fn(|cx| {
+            stalled.retain_mut(|receiving| match receiving.as_mut().poll(cx) {
+                Poll::Ready((error, _)) => {
+                    gone.extend(error);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            next.as_mut().poll(cx)
+        });
+        let frame = tokio::time::timeout(Duration::from_secs(20), frame).await.unwrap();
+        assert_eq!(frame.unwrap().unwrap().bytes.len(), 250_000);
+        assert!(!gone.is_empty() && gone.iter().all(|error| matches!(error, FrameError::GaveWay { .. })));
     }
 }

@@ -12,7 +12,7 @@ use crate::kafka::notices::Notices;
 /// way by default, so 8 hides the sync of the log from them and still bounds what a single client can occupy.
 pub(super) const MAX_IN_FLIGHT: usize = 8;
 
-/// A client that has begun a frame has this long to finish it.
+/// A client that has begun a frame and sends nothing more of it is waited for this long.
 const FRAME_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Answers of one connection that wait for its socket, in bytes: above it no further request of it is started.
@@ -25,7 +25,7 @@ pub(crate) struct Limits {
     pub(crate) max_request_bytes: usize,
     /// `queued.max.request.bytes`: bytes of requests received and not yet answered, over all connections; `None` for no bound.
     pub(crate) queued_request_bytes: Option<usize>,
-    /// How long a client may take over a frame.
+    /// How long a client may pause within a frame.
     pub(crate) frame_deadline: Duration,
     /// `connections.max.idle.ms`
     pub(crate) max_idle: Duration,
