@@ -1,8 +1,8 @@
 //! One answer in the making: the partitions looked at, what each answers, and what may still be taken.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use storage::{Isolation, Partition, ReadBatches, ReadError, ReadLimits};
 use tokio::sync::futures::Notified;
 
@@ -21,7 +21,8 @@ pub(super) struct Round<'a> {
     terms: FetchTerms,
     /// Every partition is answered, not only those with news.
     answers_all: bool,
-    answers: BTreeMap<SlotId, PartitionAnswer>,
+    /// In the order of the turns.
+    answers: IndexMap<SlotId, PartitionAnswer>,
     reading: Option<SlotId>,
     limits: FetchLimits,
     found_bytes: usize,
@@ -52,7 +53,7 @@ impl<'a> Round<'a> {
             fetch,
             terms,
             answers_all: !incremental,
-            answers: BTreeMap::new(),
+            answers: IndexMap::new(),
             reading: None,
             limits: FetchLimits::new(terms.max_bytes),
             found_bytes: 0,
@@ -308,34 +309,35 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The answers that are worth sending, in the order of the request, and the share of the bytes in them.
+    /// The answers that are worth sending, and the share of the bytes in them.
     pub(super) fn finish(mut self) -> (Vec<PartitionAnswer>, FetchShare) {
         let answers = std::mem::take(&mut self.answers);
         let share = std::mem::take(&mut self.share);
-        if self.fetch.kind == Kind::Sessionless {
-            return (answers.into_values().collect(), share);
-        }
-        let mut set = self.fetch.session.set.lock();
-        let mut news = Vec::new();
-        for (id, answer) in answers {
-            let is_news = set.tell(id, &answer.summary());
-            if self.answers_all {
-                // A new session has not listened so far: the next request looks at everything once.
-                set.mark(id);
-            }
-            if is_news || self.answers_all {
-                news.push(answer);
+        let told: Vec<(SlotId, AnswerSummary)> =
+            answers.iter().map(|(id, answer)| (*id, answer.summary())).collect();
+        let mut answers: Vec<(SlotId, PartitionAnswer)> = answers.into_iter().collect();
+        if self.fetch.kind != Kind::Sessionless {
+            let mut set = self.fetch.session.set.lock();
+            let news = set.tell_all(&told, self.answers_all);
+            drop(set);
+            if !self.answers_all {
+                let mut news = news.into_iter();
+                answers.retain(|_| news.next() == Some(true));
             }
         }
-        drop(set);
-        (news, share)
+        if self.answers_all {
+            // A full answer is in the order of the request, an incremental one in that of the session.
+            answers.sort_unstable_by_key(|(id, _)| *id);
+        }
+        (answers.into_iter().map(|(_, answer)| answer).collect(), share)
     }
 }
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
         let mut set = self.fetch.session.set.lock();
-        self.answers.keys().rev().chain(&self.reading).for_each(|id| set.mark_first(*id));
+        let turns = self.answers.keys().chain(&self.reading);
+        turns.rev().for_each(|id| set.mark_first(*id));
     }
 }
 

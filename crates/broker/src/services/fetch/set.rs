@@ -176,12 +176,36 @@ impl<H> FetchSet<H> {
         untold
     }
 
+    /// Notes what the client is told of entries, given in the order of their turns; says of each whether an incremental answer
+    /// has to carry it.
+    ///
+    /// Entries that had no room keep their order and come first next time, those that were served go to the end, as in
+    /// Kafka's `partitionMap`: a client with small limits then gets all partitions in turn. The answer that begins a session
+    /// (`is_first`) changes no order, and each is looked at once more after it: the session has not listened so far.
+    pub(crate) fn tell_all(&mut self, told: &[(SlotId, AnswerSummary)], is_first: bool) -> Vec<bool> {
+        if is_first {
+            told.iter().for_each(|(id, _)| self.mark(*id));
+        }
+        let which = |wanted: fn(&AnswerSummary) -> bool| {
+            told.iter().enumerate().filter(move |(_, (_, told))| wanted(told)).map(|(turn, _)| turn)
+        };
+        let no_room = which(|told| told.left_records);
+        let nothing = which(|told| !told.left_records && !told.has_records);
+        let served = which(|told| !told.left_records && told.has_records);
+        let mut news = vec![false; told.len()];
+        for turn in no_room.rev().chain(nothing).chain(served) {
+            let (id, told) = &told[turn];
+            news[turn] = self.tell(*id, told);
+        }
+        news
+    }
+
     /// Notes what the client is told of an entry. Whether an incremental answer has to carry it (Kafka:
     /// `CachedPartition.maybeUpdateResponseData`): records, refusals, and changed watermarks always do.
     ///
     /// An entry with records or a refusal is queued again: unless the client moves it, it will be told again. One
     /// whose records had no room comes first next time.
-    pub(crate) fn tell(&mut self, id: SlotId, told: &AnswerSummary) -> bool {
+    fn tell(&mut self, id: SlotId, told: &AnswerSummary) -> bool {
         let Some(slot) = self.slots.get_mut(&id) else { return true };
         let now = (told.high_watermark, told.log_start_offset);
         let news = told.has_records || told.is_refusal || slot.known != Some(now);
@@ -316,6 +340,22 @@ pub(super) mod tests {
         set.forget(&TopicRef::named("orders"), 3);
         assert_eq!((set.untold, set.take_untold()), (0, vec![]));
         assert_eq!(indexes(&mut set), [0, 2], "the others keep their turns");
+    }
+
+    #[test]
+    fn partitions_that_had_no_room_keep_their_order_before_those_that_were_served() {
+        let mut set = set(6);
+        let looked = take_all(&mut set);
+        let told = |index: usize| match index {
+            0 | 1 => AnswerSummary { has_records: true, ..summary(5) },
+            2 => summary(5),
+            _ => AnswerSummary { left_records: true, ..summary(5) },
+        };
+        let told: Vec<_> = looked.iter().enumerate().map(|(index, id)| (*id, told(index))).collect();
+        assert_eq!(set.tell_all(&told, false), [true; 6]);
+        assert_eq!(indexes(&mut set), [3, 4, 5, 0, 1]);
+        assert_eq!(set.tell_all(&told, true), [true, true, false, false, false, false]);
+        assert_eq!(indexes(&mut set), [0, 1, 2, 3, 4, 5], "a session that begins");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::kafka::api::produce::tests::{batch, broker_with, produce, topic_id, topic_name};
-use crate::testing::Client;
+use crate::services::admin::topics;
+use crate::services::admin::wanted::WantedTopic;
+use crate::testing::{Client, Running};
 
 /// A fetch of these partitions of one topic, from these offsets.
 fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i64)]) -> FetchRequest {
@@ -61,6 +63,57 @@ fn messages(data: &PartitionData) -> Vec<(String, i64)> {
     let records = batch.records().unwrap().map(Result::unwrap);
     let text = |value: Option<Bytes>| String::from_utf8(value.unwrap().to_vec()).unwrap();
     records.map(|record| (text(record.value), record.timestamp)).collect()
+}
+
+/// A consumer with small limits and a backlog in many partitions got nothing of some until others were read to their end.
+#[tokio::test]
+async fn partitions_of_a_session_take_turns_within_small_limits() {
+    const PARTITIONS: usize = 12;
+    const BATCHES: i64 = 6;
+    let running = Running::start(&[]).await.unwrap();
+    let wanted = WantedTopic { partitions: 12, ..WantedTopic::with_defaults("orders".to_owned()) };
+    topics::create(&running.broker.services, &[wanted], false).await.remove(0).unwrap();
+    let mut client = running.client().await;
+    let long = "x".repeat(9_000);
+    for index in 0..PARTITIONS as i32 {
+        for _ in 0..BATCHES {
+            produce(&mut client, 9, &[("orders", index, batch(&long))]).await;
+        }
+    }
+    let mut positions = [0_i64; PARTITIONS];
+    let mut turns: Vec<usize> = Vec::new();
+    let (mut session, mut epoch, mut changed) = (0, 0, (0..PARTITIONS).collect::<Vec<_>>());
+    while positions.iter().any(|position| *position < BATCHES) {
+        let wanted: Vec<_> = changed.iter().map(|index| (*index as i32, positions[*index])).collect();
+        let mut next =
+            in_session(request("orders", Uuid::nil(), 11, &wanted), session, epoch).with_max_bytes(20_000);
+        for topic in &mut next.topics {
+            topic.partitions.iter_mut().for_each(|partition| partition.partition_max_bytes = 10_000);
+        }
+        if changed.is_empty() {
+            next.topics.clear();
+        }
+        let response = client.call(11, &next).await;
+        assert_eq!(response.message.error_code, 0);
+        changed.clear();
+        for data in partitions(&response) {
+            let index = usize::try_from(data.partition_index).unwrap();
+            if let Some((last, _)) = values(data).last() {
+                positions[index] = last + 1;
+                // As in Kafka, the answer that begins a session is nobody's turn.
+                turns.extend((epoch > 0).then_some(index));
+                changed.push(index);
+            }
+        }
+        (session, epoch) = (response.message.session_id, epoch + 1);
+        assert!(epoch < 200, "{positions:?} {turns:?}");
+    }
+    // The last round lacks those that had their first record before.
+    for (number, round) in turns.chunks_exact(PARTITIONS).enumerate() {
+        let mut seen = round.to_vec();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..PARTITIONS).collect::<Vec<_>>(), "round {number}: {turns:?}");
+    }
 }
 
 #[tokio::test]
