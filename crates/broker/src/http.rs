@@ -7,14 +7,19 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -200,7 +205,7 @@ impl Server {
             return refused;
         }
         match request.uri().path() {
-            "/metrics" => self.metrics().await,
+            "/metrics" => self.metrics(accepts_gzip(request.headers())).await,
             "/livez" | "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.readyz(request.uri().query()),
             "/" => text(StatusCode::OK, "Ottla: /metrics /livez /readyz?verbose\n".to_owned()),
@@ -208,14 +213,19 @@ impl Server {
         }
     }
 
-    async fn metrics(&self) -> Response<Full<Bytes>> {
+    async fn metrics(&self, compress: bool) -> Response<Full<Bytes>> {
         // Never closed; should it be, scrapes are merely not serialised.
         let _one_at_a_time = self.scrapes.acquire().await;
         let metrics = self.endpoints.metrics.clone();
-        match self.tasks.blocking("metrics-scrape", move || metrics.scrape()).await {
+        match self.tasks.blocking("metrics-scrape", move || scrape(&metrics, compress)).await {
             Some(Ok(body)) => {
-                let mut scraped = text(StatusCode::OK, body);
-                scraped.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+                let mut scraped = answer(StatusCode::OK, body);
+                let headers = scraped.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+                headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+                if compress {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
                 scraped
             }
             failed => {
@@ -244,8 +254,44 @@ impl Server {
     }
 }
 
+/// Why there is no scrape.
+#[derive(Debug, thiserror::Error)]
+enum ScrapeFailure {
+    #[error(transparent)]
+    Scrape(#[from] metrics::ScrapeError),
+    #[error("compressing it failed: {0}")]
+    Compress(#[from] std::io::Error),
+}
+
+/// The metrics, compressed if that is wanted: names repeat so much that a tenth remains.
+fn scrape(metrics: &Metrics, compress: bool) -> Result<Bytes, ScrapeFailure> {
+    let text = metrics.scrape()?;
+    if !compress {
+        return Ok(text.into());
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
+    encoder.write_all(text.as_bytes())?;
+    Ok(encoder.finish()?.into())
+}
+
+/// Whether the client takes answers in gzip (RFC 9110, 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    let mut offers = values.flat_map(|value| value.split(','));
+    offers.any(|offer| {
+        let mut parts = offer.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        is_gzip && quality.is_none_or(|quality| quality.parse::<f32>().is_ok_and(|quality| quality > 0.0))
+    })
+}
+
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    answer(status, body.into())
+}
+
+fn answer(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, PLAIN);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -88,6 +88,43 @@ async fn metrics_are_served_as_prometheus_text() {
     assert!(head.contains("content-length: "), "{head}");
 }
 
+#[test]
+fn gzip_is_used_for_those_who_take_it() {
+    let accepts = |value: &'static str| {
+        accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+    };
+    assert!(accepts("gzip") && accepts("deflate, GZIP;q=0.5") && accepts("zstd;q=1.0,gzip; q=0.2"));
+    assert!(!accepts("identity") && !accepts("gzip;q=0") && !accepts("gzip;q=x") && !accepts(""));
+    assert!(!accepts_gzip(&HeaderMap::new()));
+}
+
+/// As Prometheus asks: 6 MB of text for 8 000 partitions went uncompressed.
+#[tokio::test]
+async fn metrics_are_compressed_for_a_scraper_that_offers_gzip() {
+    let http = Fixture::start().await;
+    for number in 0..100 {
+        http.metrics.topic(&format!("orders-{number}")).bytes_in.add(42);
+    }
+    let plain = http.ask("GET", "/metrics").await.2;
+    let mut stream = TcpStream::connect(http.address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    assert!(
+        head.contains("content-encoding: gzip\r\n") && head.contains("vary: accept-encoding\r\n"),
+        "{head}"
+    );
+    assert!((answer.len() - end) * 5 < plain.len(), "{} of {}", answer.len(), plain.len());
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&answer[end..]);
+    std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
+    let series = |text: &str| text.lines().filter(|line| line.starts_with("kafka_server_broker")).count();
+    assert_eq!(series(&text), series(&plain));
+}
+
 #[tokio::test]
 async fn panicking_source_costs_one_answer_not_the_server() {
     let http = Fixture::start().await;
