@@ -1,7 +1,7 @@
 //! What the broker says on standard output once it is ready: where it is, and how to send and read a first message.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use broker::config::BrokerConfig;
 
@@ -31,8 +31,8 @@ pub(crate) fn text(config: &BrokerConfig, addresses: &[SocketAddr], http: &[Sock
 
 /// What a client on this machine connects to.
 fn reachable(address: SocketAddr) -> String {
-    let ip = address.ip();
-    if ip.is_unspecified() || ip.is_loopback() {
+    // Other addresses of loopback are not what `localhost` resolves to first, if at all.
+    if address.ip().is_unspecified() || address.ip() == Ipv4Addr::LOCALHOST {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
@@ -62,6 +62,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
+        assert!(banner("d", &["[::1]:9092"], &["[::1]:8080"]).contains("http://[::1]:8080/"));
+        assert!(banner("d", &["[::1]:9092"], &[]).contains("kcat -C -b [::1]:9092 "));
+        assert!(banner("d", &["127.0.0.2:9092"], &[]).contains("kcat -C -b 127.0.0.2:9092 "));
         assert!(banner("d", &["192.0.2.7:19092"], &[]).contains("kcat -C -b 192.0.2.7:19092 "));
     }
 

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use broker::StartOptions;
 use broker::config::{BrokerConfig, ConfigError, HttpListener, Loaded, Sources, host_port, load, markdown};
 use broker::telemetry::loggers::Loggers;
+use broker::{StartOptions, healthcheck};
 use clap::{Args, Parser, Subcommand};
 
 /// The configuration is wrong (EX_CONFIG of sysexits.h).
@@ -139,20 +139,44 @@ pub(crate) fn config(command: &ConfigCommand) -> ExitCode {
 
 /// Asks the broker at `http`, or where the environment has it, whether it is ready.
 pub(crate) fn healthcheck(http: Option<String>) -> ExitCode {
-    let configured = || std::env::var("KAFKA_HTTP_LISTENER").ok().and_then(|text| local_address(&text));
-    let address = http.or_else(configured).unwrap_or_else(|| "localhost:8080".to_owned());
-    match broker::healthcheck::healthcheck(&address) {
+    let set = |name| std::env::var(name).ok();
+    let answer = match (http, set("KAFKA_HTTP_LISTENER")) {
+        (Some(address), _) => healthcheck::http(&address),
+        (None, Some(listener)) => match local_address(&listener) {
+            Some(address) => healthcheck::http(&address),
+            // Switched off.
+            None => healthcheck::kafka(&kafka_address(set("KAFKA_LISTENERS"))),
+        },
+        // Where nothing is configured here, the broker may still have been told to serve no HTTP, or found its port taken.
+        (None, None) => match healthcheck::http("localhost:8080") {
+            Err(error) if !error.is_of_a_broker() => {
+                healthcheck::kafka(&kafka_address(set("KAFKA_LISTENERS")))
+            }
+            answer => answer,
+        },
+    };
+    match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error.to_string()),
     }
+}
+
+/// Where a broker with these `listeners` can be asked from its own machine.
+fn kafka_address(listeners: Option<String>) -> String {
+    let config = listeners.and_then(|text| BrokerConfig::from_pairs(&[("listeners", &text)]).ok());
+    let first = config.as_ref().and_then(|config| config.listeners().first());
+    first.map_or("localhost:9092".to_owned(), |listener| local(listener.host.as_deref(), listener.port))
+}
+
+fn local(host: Option<&str>, port: u16) -> String {
+    host_port(host.filter(|host| !matches!(*host, "0.0.0.0" | "::")).unwrap_or("localhost"), port)
 }
 
 /// Where a broker with this `http.listener` can be asked from its own machine; `None` if it serves no HTTP.
 fn local_address(http_listener: &str) -> Option<String> {
     let config = BrokerConfig::from_pairs(&[("http.listener", http_listener)]).ok()?;
     let HttpListener { host, port } = config.http_listener()?;
-    let host = host.as_deref().filter(|host| *host != "0.0.0.0").unwrap_or("localhost");
-    Some(host_port(host, *port))
+    Some(local(host.as_deref(), *port))
 }
 
 /// Says what is wrong with the configuration.
@@ -223,6 +247,10 @@ mod tests {
         assert_eq!(local_address("[::1]:81").as_deref(), Some("[::1]:81"));
         assert_eq!(local_address("0.0.0.0:81").as_deref(), Some("localhost:81"));
         assert_eq!(local_address(""), None);
+        let kafka = |listeners: Option<&str>| kafka_address(listeners.map(str::to_owned));
+        assert_eq!(kafka(None), "localhost:9092");
+        assert_eq!(kafka(Some("PLAINTEXT://0.0.0.0:19092")), "localhost:19092");
+        assert_eq!(kafka(Some("PLAINTEXT://[::1]:9")), "[::1]:9");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `ottla healthcheck`: asks a broker's `/readyz`, for containers that have no other program to ask with.
+//! `ottla healthcheck`: asks a broker's `/readyz`, for containers that have no other program to ask with; or its Kafka
+//! listener, where it serves no HTTP.
 //!
 //! Guarantees to end within `TIMEOUT` per address and to read a bounded answer. Exit codes are left to the caller.
 
@@ -36,6 +37,14 @@ pub enum HealthcheckError {
         /// The address as given.
         address: String,
     },
+    /// Something answers that does not speak the Kafka protocol.
+    #[error(
+        "{address} does not answer as a Kafka broker does (HTTP is switched off, so its Kafka listener was asked)"
+    )]
+    NotKafka {
+        /// The address as given.
+        address: String,
+    },
     /// The broker answers that it is not ready.
     #[error("{address} answered {status}: {body}")]
     NotReady {
@@ -48,32 +57,62 @@ pub enum HealthcheckError {
     },
 }
 
+impl HealthcheckError {
+    /// Whether a broker said so itself: its answers are 200 and 503 only.
+    pub fn is_of_a_broker(&self) -> bool {
+        matches!(self, Self::NotReady { status: 503, .. })
+    }
+}
+
 /// Asks the broker whose HTTP listener is at `address` (`HOST:PORT`) whether it is ready to serve.
-pub fn healthcheck(address: &str) -> Result<(), HealthcheckError> {
+///
+/// # Errors
+/// Nothing answers there, or what does is not ready.
+pub fn http(address: &str) -> Result<(), HealthcheckError> {
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let answer = ask(address, request.as_bytes(), MAX_ANSWER_BYTES)?;
+    verdict(address, &String::from_utf8_lossy(&answer))
+}
+
+/// ApiVersions v0, correlation id 7, without a client id, with its length prefix.
+const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+
+/// Asks the broker whose Kafka listener is at `address` (`HOST:PORT`) whether it answers: it does so once it is ready.
+///
+/// # Errors
+/// Nothing answers there, or not as a broker.
+pub fn kafka(address: &str) -> Result<(), HealthcheckError> {
+    let answer = ask(address, &API_VERSIONS, 10)?;
+    match answer.get(4..10) {
+        Some([0, 0, 0, 7, 0, 0]) => Ok(()),
+        _ => Err(HealthcheckError::NotKafka { address: address.to_owned() }),
+    }
+}
+
+fn ask(address: &str, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckError> {
     let named = || address.to_owned();
     let resolved =
         address.to_socket_addrs().map_err(|source| HealthcheckError::Resolve { address: named(), source })?;
     let mut source = std::io::Error::from(std::io::ErrorKind::NotFound);
     // `localhost` may be two addresses of which one is listened on.
     for candidate in resolved {
-        match ask(candidate, address) {
-            Ok(answer) => return verdict(address, &answer),
+        match ask_at(candidate, request, most) {
+            Ok(answer) => return Ok(answer),
             Err(error) => source = error,
         }
     }
     Err(HealthcheckError::Unreachable { address: named(), source })
 }
 
-fn ask(candidate: SocketAddr, host: &str) -> std::io::Result<String> {
+fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&candidate, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     // One write, so that a peer which answers after its first read has seen all of it.
-    stream
-        .write_all(format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(request)?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    stream.take(most).read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 fn verdict(address: &str, answer: &str) -> Result<(), HealthcheckError> {
@@ -114,15 +153,26 @@ mod tests {
     #[test]
     fn ready_broker_is_healthy() {
         let (address, asked) = answering("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nready\n");
-        healthcheck(&address).unwrap();
+        http(&address).unwrap();
         assert!(asked.join().unwrap().starts_with("GET /readyz HTTP/1.1\r\n"));
+    }
+
+    #[test]
+    fn kafka_listener_that_answers_is_healthy() {
+        let (address, asked) = answering("\0\0\0\u{7f}\0\0\0\u{7}\0\0 and what it serves");
+        kafka(&address).unwrap();
+        assert_eq!(asked.join().unwrap().len(), "..............".len() + 4, "two bytes are no UTF-8");
+        for answer in ["", "HTTP/1.1 400 Bad Request", "\0\0\0\u{7f}\0\0\0\u{7}\0#"] {
+            let (address, _) = answering(answer);
+            assert!(kafka(&address).is_err(), "{answer:?}");
+        }
     }
 
     #[test]
     fn broker_that_is_not_ready_says_why() {
         let (address, _) =
             answering("HTTP/1.1 503 Service Unavailable\r\n\r\n[-] storage failed: recovering\n");
-        let error = healthcheck(&address).unwrap_err().to_string();
+        let error = http(&address).unwrap_err().to_string();
         assert!(error.ends_with("answered 503: [-] storage failed: recovering"), "{error}");
     }
 
@@ -130,14 +180,14 @@ mod tests {
     fn other_servers_and_odd_answers_are_not_healthy() {
         for answer in ["", "HTTP/1.1", "HTTP/1.1 2\u{e9}", "HTTP/1.1 2000 OK\r\n", "SSH-2.0-x 200 OK\r\n"] {
             let (address, _) = answering(answer);
-            assert!(healthcheck(&address).is_err(), "{answer:?}");
+            assert!(http(&address).is_err(), "{answer:?}");
         }
     }
 
     #[test]
     fn nobody_there_is_unreachable() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        assert!(matches!(healthcheck(&free), Err(HealthcheckError::Unreachable { .. })));
-        assert!(matches!(healthcheck("8080"), Err(HealthcheckError::Resolve { .. })));
+        assert!(matches!(http(&free), Err(HealthcheckError::Unreachable { .. })));
+        assert!(matches!(http("8080"), Err(HealthcheckError::Resolve { .. })));
     }
 }

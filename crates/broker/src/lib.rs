@@ -365,7 +365,14 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
             let host = http.host.clone().unwrap_or_default();
             let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
             let options = SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, ..options };
-            Some(Listener::bind(endpoint, options).await?)
+            match Listener::bind(endpoint, options).await {
+                // Another program may have port 8080, which nobody asked for here: that is no reason not to serve Kafka.
+                Err(error @ BindError::InUse { .. }) if !config.is_set("http.listener") => {
+                    tracing::warn!("HTTP is not served (metrics, livez, readyz): {error}");
+                    None
+                }
+                bound => Some(bound?),
+            }
         }
         None => None,
     };

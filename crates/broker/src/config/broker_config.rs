@@ -74,6 +74,11 @@ impl BrokerConfig {
         &self.dynamic
     }
 
+    /// Whether somebody set that key.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.settings.contains_key(name)
+    }
+
     /// The keys that somebody set, with value and origin.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
         self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
