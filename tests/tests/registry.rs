@@ -1,7 +1,8 @@
 //! Every API that the broker advertises answers at every version it advertises, and at no other.
 
 use anyhow::{Context, Result, ensure};
-use codec::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use codec::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use codec::messages::{ApiVersionsRequest, ApiVersionsResponse, IncrementalAlterConfigsRequest};
 use codec::{Response, frame};
 use ottla_tests::admin::{self, api_versions};
 use ottla_tests::broker::{Options, TestBroker};
@@ -17,6 +18,13 @@ fn every_api_answers_at_every_advertised_version() -> Result<()> {
     let broker = broker()?;
     let mut client = Client::connect(broker.address())?;
     admin::create_topic(&mut client, samples::TOPIC, 1)?;
+    // Metrics of clients are asked for: only then are their APIs advertised.
+    let has_telemetry = |client: &mut Client| -> Result<usize> {
+        Ok(api_versions(client)?.api_keys.iter().filter(|api| matches!(api.api_key, 71 | 72)).count())
+    };
+    ensure!(has_telemetry(&mut client)? == 0, "advertised without a subscription");
+    subscribe(&mut client)?;
+    ensure!(has_telemetry(&mut client)? == 2, "not advertised with a subscription");
     let samples = samples::all();
     let mut wrong = Vec::new();
     let mut exchanged = 0;
@@ -33,6 +41,21 @@ fn every_api_answers_at_every_advertised_version() -> Result<()> {
     }
     ensure!(wrong.is_empty(), "{} of {exchanged} failed:\n{}", wrong.len(), wrong.join("\n"));
     ensure!(exchanged > 50, "only {exchanged} versions are advertised");
+    Ok(())
+}
+
+/// Subscribes to the metrics of all clients.
+fn subscribe(client: &mut Client) -> Result<()> {
+    let interval = AlterableConfig::default()
+        .with_name(admin::text("interval.ms"))
+        .with_value(Some(admin::text("60000")));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(16)
+        .with_resource_name(admin::text("all"))
+        .with_configs(vec![interval]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let response = client.call(1, &request)?;
+    ensure!(response.responses.iter().all(|response| response.error_code == 0), "{response:?}");
     Ok(())
 }
 

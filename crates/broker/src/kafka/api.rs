@@ -85,6 +85,11 @@ pub(crate) trait Api: Sized {
     /// commit) still sees what it did itself, as it does in Kafka, which runs one request of a connection at a time.
     const OVERLAPS: bool = false;
 
+    /// Whether ApiVersions tells clients of it now. It is served in any case.
+    fn is_advertised(_cx: &Context) -> bool {
+        true
+    }
+
     /// Answers one request. What runs before the first await runs in the order in which the requests of a connection
     /// arrived; the rest may overlap with the connection's other requests. The future is dropped if the client goes away.
     fn handle(cx: &Context, request: Self::Request) -> impl Future<Output = Answer<Self>> + Send;
@@ -167,6 +172,8 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     /// Least and greatest version served.
     pub(crate) versions: (i16, i16),
+    /// Whether ApiVersions tells clients of it now.
+    pub(crate) is_advertised: fn(&Context) -> bool,
     /// When it may be called.
     pub(crate) phase: Phase,
     carries_records: bool,
@@ -194,6 +201,7 @@ impl Entry {
             key: <A::Request as Request>::KEY,
             name: <A::Request as Request>::NAME,
             versions,
+            is_advertised: A::is_advertised,
             phase: A::PHASE,
             carries_records: A::CARRIES_RECORDS,
             overlaps: A::OVERLAPS,

@@ -82,6 +82,11 @@ impl ClientMetrics {
         self.state.lock().instances.subscribe(subscriptions);
     }
 
+    /// Whether anything is asked of any client.
+    pub(crate) fn has_subscriptions(&self) -> bool {
+        self.state.lock().instances.has_subscriptions()
+    }
+
     /// What a client is asked for. A client without an id (nil) gets one.
     ///
     /// # Errors

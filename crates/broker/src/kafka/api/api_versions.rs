@@ -43,7 +43,8 @@ impl Api for ApiVersions {
             }
             cx.peer().set_software(Software::new(&name, &version));
         }
-        let response = ApiVersionsResponse::default().with_api_keys(REGISTRY.iter().map(advertise).collect());
+        let advertised = REGISTRY.iter().filter(|entry| (entry.is_advertised)(cx));
+        let response = ApiVersionsResponse::default().with_api_keys(advertised.map(advertise).collect());
         let version = cx.api_version();
         Ok(Reply::Response(if version >= 3 { with_features(response, version) } else { response }))
     }

@@ -1,6 +1,6 @@
 //! GetTelemetrySubscriptions, key 71: which metrics a client is to push, and how often (KIP-714).
 //!
-//! Version 0. Without a subscription that concerns the client none are asked for. Rules are in `services/client_metrics.rs`.
+//! Version 0. Advertised, as PushTelemetry is, while there is any subscription. Without a subscription that concerns the client none are asked for. Rules are in `services/client_metrics.rs`.
 
 use std::ops::RangeInclusive;
 
@@ -17,6 +17,11 @@ pub(crate) struct GetTelemetrySubscriptions;
 impl Api for GetTelemetrySubscriptions {
     type Request = GetTelemetrySubscriptionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    /// librdkafka prints a line about telemetry at each start where it is offered and nothing is asked for.
+    fn is_advertised(cx: &Context) -> bool {
+        cx.services().client_metrics.has_subscriptions()
+    }
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let metrics = &cx.services().client_metrics;

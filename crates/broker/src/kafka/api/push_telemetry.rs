@@ -19,6 +19,11 @@ impl Api for PushTelemetry {
     type Request = PushTelemetryRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
+    /// librdkafka prints a line about telemetry at each start where it is offered and nothing is asked for.
+    fn is_advertised(cx: &Context) -> bool {
+        cx.services().client_metrics.has_subscriptions()
+    }
+
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let push = Push {
             client_instance_id: request.client_instance_id,

@@ -85,6 +85,10 @@ impl Instances {
         self.version += 1;
     }
 
+    pub(super) fn has_subscriptions(&self) -> bool {
+        !self.subscriptions.is_empty()
+    }
+
     pub(super) fn subscribed(
         &mut self,
         id: Uuid,
