@@ -40,7 +40,7 @@ use self::set::{FetchSet, PartitionFetch};
 use crate::clock::Clock;
 use crate::config::StartConfig;
 use crate::io::Io;
-use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
+use crate::telemetry::metrics::{ExtraFamily, ExtraKind, TopicMetrics};
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::position::EpochEnd;
@@ -86,6 +86,8 @@ pub(crate) struct PartitionAnswer {
     pub(crate) index: i32,
     /// Its records, or why there are none.
     pub(crate) outcome: Result<Served, PartitionError>,
+    /// Counts what is sent of it; `None` if there is no such partition.
+    pub(crate) metrics: Option<Arc<TopicMetrics>>,
 }
 
 /// The state and the records found in a partition.

@@ -136,6 +136,10 @@ fn response(fetched: Fetched) -> FetchResponse {
             topics.len() - 1
         });
         let Some((topic, batches)) = topics.get_mut(place) else { continue };
+        if let (Ok(served), Some(metrics)) = (&answer.outcome, &answer.metrics) {
+            // As sent: batches that were converted for an old client have another size in the log.
+            metrics.bytes_out.add(served.bytes as u64);
+        }
         let (data, records) = partition_data(answer);
         topic.partitions.push(data);
         batches.push(records);

@@ -179,16 +179,23 @@ impl<'a> Round<'a> {
     ) -> Option<(PartitionAnswer, Option<(Arc<Partition>, PartitionFetch)>)> {
         let slot = set.slot_mut(id)?;
         let wanted = slot.wanted.clone();
-        let answer = |outcome| PartitionAnswer { topic: wanted.topic.clone(), index: wanted.index, outcome };
+        let answer = |outcome, metrics| PartitionAnswer {
+            topic: wanted.topic.clone(),
+            index: wanted.index,
+            outcome,
+            metrics,
+        };
         let log = match self.find(&wanted, &mut slot.handle, id) {
             Ok(log) => log,
             Err(error) => {
                 self.unknown += 1;
                 self.at_once |= self.looks > 1;
-                return Some((answer(Err(error)), None));
+                return Some((answer(Err(error), None), None));
             }
         };
-        log.found.topic.metrics.total_fetch_requests.inc();
+        let metrics = &log.found.topic.metrics;
+        metrics.total_fetch_requests.inc();
+        let answer = |outcome| answer(outcome, Some(Arc::clone(metrics)));
         let partition = &log.found.partition;
         let state = log_state(partition);
         let visible_end = match self.terms.isolation {
@@ -206,7 +213,7 @@ impl<'a> Round<'a> {
                 (answer(Ok(Served { diverging: Some(end), ..served })), None)
             }
             Err(error) => {
-                log.found.topic.metrics.failed_fetch_requests.inc();
+                metrics.failed_fetch_requests.inc();
                 (answer(Err(error)), None)
             }
         })
