@@ -1,4 +1,5 @@
-//! Injected time: the only reader of the machine's clocks in this crate.
+//! Injected time: the only reader of the machine's wall clock in this crate. How long a request or a connection takes is
+//! measured where it happens, by the monotonic clock.
 //!
 //! Guarantees that time is an argument, so that a test can step it. Two readings: the wall clock ([`Clock::now_ms`]) for
 //! what is stored and shown (timestamps, retention), and the monotonic one ([`Clock::instant`], [`Clock::monotonic`])

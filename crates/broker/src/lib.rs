@@ -193,7 +193,7 @@ impl Broker {
             descriptors.connections(),
         );
         for listener in listeners {
-            tracing::info!(listener = %listener.name(), addresses = ?listener.addresses(), "listening");
+            tracing::info!(listener = %listener.name(), addresses = joined(listener.addresses()), "listening");
             listener.start(&door);
         }
         self.readiness.pass(STORAGE);
@@ -228,12 +228,13 @@ impl Broker {
         shutdown.reading.cancel();
         tracing::info!("shutdown: ending long polls");
         shutdown.waiting.cancel();
-        let running = self.connections.running();
-        tracing::info!(deadline_ms = deadline.as_millis(), ?running, "shutdown: answering what was begun");
+        let running = counted(&self.connections.running());
+        tracing::info!(deadline_ms = deadline.as_millis(), running, "shutdown: answering what was begun");
         let mut outcome = Outcome::Clean;
         for (set, deadline) in [(&self.connections, deadline), (tasks, BACKGROUND_DEADLINE)] {
             if let Drained::Forced { left } = set.drain(deadline).await {
-                tracing::warn!(?left, "shutdown: forced, what was left is cut off");
+                let left = counted(&left);
+                tracing::warn!(left, "shutdown: forced, what was left is cut off");
                 outcome = Outcome::Forced;
             }
         }
@@ -248,6 +249,16 @@ impl Broker {
             None => Outcome::Forced,
         }
     }
+}
+
+/// Addresses as a field of a log line.
+fn joined(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Tasks by name as a field of a log line, such as `acceptor 2, connection 17`.
+fn counted(tasks: &[(&str, usize)]) -> String {
+    tasks.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Everything between the sockets and the storage.

@@ -4,9 +4,13 @@
 //! `log.level` does; what changes later is told through `loggers.rs`. What is logged, and that it holds no payloads and no
 //! secrets, is up to those who log.
 
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, reload};
 
@@ -81,9 +85,37 @@ where
     let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = if json {
         Box::new(registry.with(lines.json().flatten_event(true)))
     } else {
-        Box::new(registry.with(lines))
+        Box::new(registry.with(lines.fmt_fields(debug_fn(write_field).delimited(" "))))
     };
     Ok((subscriber, loggers))
+}
+
+/// Writes a field of a text line. A name that a client chose may hold line breaks and colours, and must not look like a line
+/// of its own; JSON escapes them by itself.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+    let text = format!("{value:?}");
+    let text = without_control(&text);
+    match (field.name(), writer.has_ansi_escapes()) {
+        ("message", _) => writer.write_str(&text),
+        (name, true) => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{text}"),
+        (name, false) => write!(writer, "{name}={text}"),
+    }
+}
+
+/// The text with its control characters escaped.
+fn without_control(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if character.is_control() {
+            escaped.extend(character.escape_default())
+        } else {
+            escaped.push(character)
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 #[cfg(test)]
@@ -127,6 +159,33 @@ mod tests {
             ["\"level\":\"INFO\"", "\"message\":\"closed a connection\"", "\"reason\":\"bad \\\"frame\\\"\""]
         {
             assert!(text.contains(part), "{text}");
+        }
+    }
+
+    /// As a client id, a topic or a group name may be.
+    #[test]
+    fn nothing_that_a_client_chose_makes_lines_or_colours_of_its_own() {
+        let hostile = "x\n2026-01-01T00:00:00Z ERROR broker: forged\r\u{1b}[31mred\u{7}\0";
+        for (json, colour) in [(false, false), (false, true), (true, false)] {
+            let buffer = Buffer::default();
+            let writer = buffer.clone();
+            let (subscriber, _) =
+                subscriber(json, colour, "info".to_owned(), move || writer.clone()).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(client_id = hostile, group = %hostile, "named");
+                tracing::warn!(error = %io::Error::other(hostile), "failed");
+                tracing::warn!("in the message: {hostile}");
+            });
+            let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+            assert_eq!(text.lines().count(), 3, "{text}");
+            assert!(text.contains("forged"), "nothing is left out: {text}");
+            let forged = |line: &str| line.starts_with("2026-01-01") || line.contains('\r');
+            assert!(!text.lines().any(forged), "{text}");
+            let control = |character: char| {
+                character.is_control() && character != '\n' && (!colour || character != '\u{1b}')
+            };
+            assert!(!text.chars().any(control), "{text:?}");
+            assert!(!text.contains("\u{1b}[31mred"), "{text:?}");
         }
     }
 

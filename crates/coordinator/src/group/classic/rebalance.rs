@@ -150,7 +150,7 @@ impl ClassicGroup {
     fn begin_generation(&mut self, now: Now, out: &mut Outcome) {
         tracing::info!(
             group = %self.id, generation = %self.generation, members = self.members.len(),
-            protocol = self.protocol.as_deref(), leader = ?self.leader, "joined; waiting for the assignment"
+            protocol = self.protocol.as_deref(), leader = self.leader.as_ref().map(tracing::field::display), "joined; waiting for the assignment"
         );
         self.transition(State::CompletingRebalance, now);
         for member in self.members.values_mut() {
