@@ -60,7 +60,7 @@ use crate::kafka::api;
 use crate::kafka::limits::Limits;
 use crate::net::descriptors::Descriptors;
 pub use crate::net::listener::BindError;
-use crate::net::listener::{Door, Endpoint, Listener, SocketOptions};
+use crate::net::listener::{Acceptor, Endpoint, Listener, SocketOptions};
 use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
@@ -186,7 +186,7 @@ impl Broker {
         }
         // As of now: what clients gave before this start counts as well.
         let limits = Limits::new(&self.services.configs.broker());
-        let door = Door::new(
+        let acceptor = Acceptor::new(
             Arc::clone(&self.services),
             self.connections.clone(),
             limits,
@@ -194,7 +194,7 @@ impl Broker {
         );
         for listener in listeners {
             tracing::info!(listener = %listener.name(), addresses = joined(listener.addresses()), "listening");
-            listener.start(&door);
+            listener.start(&acceptor);
         }
         self.readiness.pass(STORAGE);
         self.readiness.pass(LISTENERS);

@@ -1,6 +1,6 @@
 //! How many connections there may be, in all and from one address, and how fast they may come.
 //!
-//! Guarantees that a connection counts for as long as its [`Place`] lives. What happens to a client that gets no place
+//! Guarantees that a connection counts for as long as its [`Admitted`] lives. What happens to a client that is not admitted
 //! is left to the listener.
 
 use std::collections::HashMap;
@@ -27,15 +27,15 @@ pub(crate) struct Admission {
     is_short: AtomicBool,
 }
 
-/// How many places there are to be.
+/// How many connections there may be.
 struct Size {
     wanted: usize,
-    /// Places that were taken when their number was lowered: they go with those who have them.
+    /// Connections beyond that, which were open when it was lowered: their permits are not given back.
     excess: usize,
 }
 
-/// A place among the connections; given back when dropped.
-pub(super) struct Place {
+/// An admitted connection; another may come when this is dropped.
+pub(super) struct Admitted {
     permit: Option<OwnedSemaphorePermit>,
     size: Arc<Mutex<Size>>,
     address: IpAddr,
@@ -58,7 +58,7 @@ impl Admission {
         }
     }
 
-    /// Other limits from now on. Who is there already stays.
+    /// Other limits from now on. Connections that are open stay.
     pub(super) fn set(&self, limits: &Limits) {
         self.max_per_address.store(limits.max_connections_per_ip, Ordering::Relaxed);
         self.pace.lock().set(limits.max_connection_creation_rate);
@@ -77,24 +77,24 @@ impl Admission {
         size.wanted = wanted;
     }
 
-    /// Whether a place is free now.
+    /// Whether no further connection is admitted now.
     pub(super) fn is_full(&self) -> bool {
         self.all.available_permits() == 0
     }
 
-    /// Whether a connection that has no place now is refused, because the descriptors are used up, instead of waiting for
-    /// its turn within `max.connections`.
+    /// Whether a further connection is refused, because the descriptors are used up, instead of waiting for its turn within
+    /// `max.connections`.
     pub(super) fn must_refuse(&self) -> bool {
         self.is_full() && self.is_short.load(Ordering::Relaxed)
     }
 
-    /// Waits for a place among all; as in Kafka, a listener at `max.connections` accepts nobody until somebody leaves.
+    /// Waits for a permit among all; as in Kafka, a listener at `max.connections` accepts no client until another leaves.
     pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.all).acquire_owned().await.ok()
     }
 
-    /// The place of a connection from `address`, or `None` if that address has `max.connections.per.ip` already.
-    pub(super) fn place(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
+    /// Admits a connection from `address`, or returns `None` if that address has `max.connections.per.ip` already.
+    pub(super) fn admit(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Admitted> {
         let mut per_address = self.per_address.lock();
         let count = per_address.entry(address).or_insert(0);
         if *count >= self.max_per_address.load(Ordering::Relaxed) {
@@ -105,7 +105,7 @@ impl Admission {
         }
         *count += 1;
         let (per_address, size) = (Arc::clone(&self.per_address), Arc::clone(&self.size));
-        Some(Place { permit: Some(permit), size, address, per_address })
+        Some(Admitted { permit: Some(permit), size, address, per_address })
     }
 
     /// How long to wait before the next accept to keep `max.connection.creation.rate`.
@@ -114,7 +114,7 @@ impl Admission {
     }
 }
 
-impl Drop for Place {
+impl Drop for Admitted {
     fn drop(&mut self) {
         let mut size = self.size.lock();
         if size.excess > 0 {
@@ -172,17 +172,17 @@ mod tests {
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[tokio::test]
-    async fn places_are_counted_per_address_and_given_back() {
+    async fn connections_are_counted_per_address_until_they_end() {
         let config = [("max.connections", "3"), ("max.connections.per.ip", "2")];
         let limits = Limits::new(&BrokerConfig::from_pairs(&config).unwrap());
         let admission = Admission::new(&limits, usize::MAX);
-        let first = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
-        let second = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
-        assert!(admission.place(admission.permit().await.unwrap(), HERE).is_none());
-        let third = admission.place(admission.permit().await.unwrap(), THERE).unwrap();
+        let first = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
+        let second = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
+        assert!(admission.admit(admission.permit().await.unwrap(), HERE).is_none());
+        let third = admission.admit(admission.permit().await.unwrap(), THERE).unwrap();
         assert!(admission.is_full());
         drop(second);
-        let again = admission.place(admission.permit().await.unwrap(), HERE);
+        let again = admission.admit(admission.permit().await.unwrap(), HERE);
         assert!(again.is_some());
         drop((first, again, third));
         assert!(admission.per_address.lock().is_empty());
@@ -196,17 +196,17 @@ mod tests {
             Limits::new(&BrokerConfig::from_pairs(&config).unwrap())
         };
         let admission = Admission::new(&limits(3, 3), usize::MAX);
-        let mut places = Vec::new();
+        let mut admitted = Vec::new();
         for _ in 0..3 {
-            places.push(admission.place(admission.permit().await.unwrap(), HERE).unwrap());
+            admitted.push(admission.admit(admission.permit().await.unwrap(), HERE).unwrap());
         }
         admission.set(&limits(1, 3));
-        places.truncate(1);
+        admitted.truncate(1);
         assert!(admission.is_full(), "one is there, one may be");
         admission.set(&limits(2, 1));
-        assert!(admission.place(admission.permit().await.unwrap(), HERE).is_none());
-        assert!(admission.place(admission.permit().await.unwrap(), THERE).is_some());
-        places.clear();
+        assert!(admission.admit(admission.permit().await.unwrap(), HERE).is_none());
+        assert!(admission.admit(admission.permit().await.unwrap(), THERE).is_some());
+        admitted.clear();
         assert_eq!(admission.all.available_permits(), 2);
     }
 
@@ -214,14 +214,14 @@ mod tests {
     async fn without_descriptors_connections_are_refused_instead_of_waiting() {
         let limits = |all: &str| Limits::new(&BrokerConfig::from_pairs(&[("max.connections", all)]).unwrap());
         let admission = Admission::new(&limits("10"), 2);
-        let first = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        let first = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
         assert!(!admission.must_refuse());
-        let second = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        let second = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
         assert!(admission.must_refuse());
         drop((first, second));
         assert!(!admission.must_refuse());
         admission.set(&limits("1"));
-        let only = admission.place(admission.permit().await.unwrap(), HERE).unwrap();
+        let only = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
         assert!(admission.is_full() && !admission.must_refuse(), "as Kafka, it waits at max.connections");
         drop(only);
         admission.set(&limits("100"));

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::config::BrokerConfig;
 use crate::kafka::connection;
 use crate::kafka::limits::{Limits, Shared};
-use crate::net::admission::{Admission, Place};
+use crate::net::admission::{Admission, Admitted};
 use crate::services::Services;
 use crate::session::peer::Peer;
 use crate::tasks::Tasks;
@@ -135,11 +135,11 @@ impl Listener {
     }
 
     /// Accepts connections until the shutdown's first stage.
-    pub(crate) fn start(self, door: &Arc<Door>) {
+    pub(crate) fn start(self, acceptor: &Arc<Acceptor>) {
         for socket in self.sockets {
-            let (door, name) = (Arc::clone(door), Arc::clone(&self.endpoint.name));
-            let tasks = door.connections.clone();
-            tasks.spawn("acceptor", async move { door.accept_all(socket, name).await });
+            let (acceptor, name) = (Arc::clone(acceptor), Arc::clone(&self.endpoint.name));
+            let tasks = acceptor.connections.clone();
+            tasks.spawn("acceptor", async move { acceptor.accept_all(socket, name).await });
         }
     }
 }
@@ -227,27 +227,27 @@ fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener
     TcpListener::from_std(socket.into())
 }
 
-/// Where all listeners' connections come in.
-pub(crate) struct Door {
+/// Accepts the connections of all listeners.
+pub(crate) struct Acceptor {
     services: Arc<Services>,
     connections: Tasks,
     shared: Arc<Shared>,
     admission: Admission,
 }
 
-impl Door {
+impl Acceptor {
     /// Open to as many as `limits` allow, and at most `most`; they are served as tasks of `connections`.
     pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits, most: usize) -> Arc<Self> {
         let admission = Admission::new(&limits, most);
         let shared = Arc::new(Shared::new(limits));
         let (tasks, stop) = (services.tasks.clone(), services.shutdown.accepting.clone());
         let configs = services.configs.watch();
-        let door = Arc::new(Self { services, connections, shared, admission });
-        let adjusting = Arc::clone(&door);
+        let acceptor = Arc::new(Self { services, connections, shared, admission });
+        let adjusting = Arc::clone(&acceptor);
         tasks.spawn("connection-limits", async move {
             let _ended = stop.run_until_cancelled(adjusting.adjust(configs)).await;
         });
-        door
+        acceptor
     }
 
     /// Follows the broker's configuration.
@@ -270,7 +270,7 @@ impl Door {
                         break;
                     }
                 }
-                // The client left before it was accepted: nobody's trouble.
+                // The client left before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     self.shared.notices.trouble(&listener, &error);
@@ -295,7 +295,7 @@ impl Door {
             self.shared.notices.trouble(listener, &"max.connections is reached");
         }
         let Some(permit) = self.admission.permit().await else { return };
-        let Some(place) = self.admission.place(permit, address.ip()) else {
+        let Some(admitted) = self.admission.admit(permit, address.ip()) else {
             let reason = "max.connections.per.ip is reached for this address";
             self.services.metrics.listener(listener).refused.inc();
             return self.shared.notices.refused(address, listener, &reason);
@@ -304,7 +304,7 @@ impl Door {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        if let Err(error) = self.open(stream, address, listener, place) {
+        if let Err(error) = self.open(stream, address, listener, admitted) {
             tracing::debug!(peer = %address, %listener, %error, "the connection was gone before it began");
         }
     }
@@ -314,7 +314,7 @@ impl Door {
         mut stream: TcpStream,
         address: SocketAddr,
         listener: &Arc<str>,
-        place: Place,
+        admitted: Admitted,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_keepalive(true)?;
@@ -325,7 +325,7 @@ impl Door {
         let metrics = self.services.metrics.listener(listener);
         metrics.accepted.inc();
         self.connections.spawn("connection", async move {
-            let _place = place;
+            let _admitted = admitted;
             let _open = Open::new(Arc::clone(&metrics));
             let (reader, writer) = stream.split();
             let closed =
