@@ -3,7 +3,9 @@
 use super::*;
 use crate::kafka::api::produce::tests::{at, broker_with, produce, topic_name};
 use crate::testing::Client;
+use bytes::BytesMut;
 use codec::messages::list_offsets_request::ListOffsetsTopic;
+use codec::records::{BatchBuilder, Compression, TimestampType, set_max_timestamp};
 use tokio::net::TcpStream;
 
 #[test]
@@ -84,6 +86,31 @@ async fn first_last_and_those_at_a_time_are_found_at_every_version() {
 }
 
 /// The offsets that version 0 answers.
+/// Sarama before 1.45.2 compresses batches and leaves their largest timestamp at -1: nothing in them was found by time.
+#[tokio::test]
+async fn records_are_found_by_time_whatever_the_header_of_their_batch_says() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let mut base_offset = 0;
+    for compression in Compression::ALL {
+        for wrong in [-1, 0, 1000, 9999] {
+            let mut batch = BatchBuilder::new().compression(compression);
+            for timestamp in [1000, 2000, 3000] {
+                // Later than all before.
+                batch.push(base_offset * 10_000 + timestamp, None, Some(b"v"), &[]);
+            }
+            let mut bytes = BytesMut::from(&batch.build()[..]);
+            set_max_timestamp(&mut bytes, TimestampType::CreateTime, wrong);
+            let produced = produce(&mut client, 9, &[("orders", 0, bytes.freeze())]).await;
+            assert_eq!((produced[0].error_code, produced[0].base_offset), (0, base_offset));
+            let found = list(&mut client, 9, (0, base_offset * 10_000 + 1001)).await;
+            let expected = (base_offset + 1, base_offset * 10_000 + 2000);
+            assert_eq!((found.offset, found.timestamp), expected, "{compression}, header {wrong}");
+            base_offset += 3;
+        }
+    }
+}
+
 async fn list_v0(client: &mut Client<TcpStream>, index: i32, timestamp: i64, most: i32) -> (i16, Vec<i64>) {
     let partition = ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp);
     let partitions = vec![partition.with_max_num_offsets(most)];
