@@ -15,7 +15,7 @@ import sources
 
 NOWHERE, EVERYWHERE = (), ("",)
 # Parts of the tree without any of these words; others join them once they are rid of theirs.
-CLEAN = ("docs/", "docker/", "tests/", "tools/", "crates/bench/", "crates/coordinator/", "crates/fuzz/", "crates/storage/",
+CLEAN = ("docs/", "docker/", "tests/", "tools/", "crates/bench/", "crates/codec/", "crates/coordinator/", "crates/fuzz/", "crates/storage/",
          "fuzz/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
 # The coordinator still has two types named Place.
 CLEAN_TYPES = tuple(part for part in CLEAN if part != "crates/coordinator/")
