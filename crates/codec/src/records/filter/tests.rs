@@ -114,7 +114,7 @@ fn an_emptied_batch_keeps_offsets_and_sequences() {
     assert_eq!(emptied.open().unwrap().records().count(), 0);
 }
 
-/// What is left of a batch compresses better than the whole did, and must not thereby become unreadable.
+/// The rest of a batch compresses better than the whole did, and must not thereby become unreadable.
 #[test]
 fn what_is_left_may_expand_more_than_what_arrived() {
     let noise: Vec<u8> = (0..600_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
