@@ -8,6 +8,11 @@
 //! Versions that kafka-protocol lacks come in here and nowhere else: the APIs that have some are in a
 //! list of their own, and their messages say in [`extended`] who lays out which version. They
 //! become the same struct as all others, so that handlers know one type per API.
+//!
+//! A request is walked twice: by [`shape::check`], then by the decoder. One walk would need a decoder of our own for
+//! every API, and the first costs 100 ns of the 8.8 µs of processor time (1.2 %) that a broker spends on a Produce request of
+//! one record (`docs/performance.md`; kafka-protocol takes 290 ns and more), so both stay while it is below 2 %.
+//! Measured by `benches/walks.rs`, on 2026-11-28, on a busy machine and with overflow checks: an upper bound.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
