@@ -25,7 +25,7 @@ const STEPS: usize = 120;
 
 /// How many histories a run plays; `OTTLA_GROUP_HISTORIES` asks for more.
 pub(super) fn histories() -> u64 {
-    number("OTTLA_GROUP_HISTORIES").unwrap_or(3_000)
+    number("OTTLA_GROUP_HISTORIES").unwrap_or(1_000)
 }
 
 fn number(variable: &str) -> Option<u64> {
