@@ -23,7 +23,7 @@ pub struct BrokerConfig {
     pub(super) dynamic: DynamicConfigs,
 }
 
-/// What clients gave to the broker while it runs.
+/// The values that clients gave to the broker while it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DynamicConfigs {
     /// To this broker: key → value.
@@ -39,7 +39,7 @@ impl DynamicConfigs {
     }
 }
 
-/// Where HTTP is served.
+/// The address on which HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpListener {
     /// `None`: every interface, IPv4 and IPv6 alike. May be a name, such as `localhost`.
@@ -59,7 +59,7 @@ impl BrokerConfig {
         self.start.listeners()
     }
 
-    /// Where to serve HTTP; `None` where it is turned off.
+    /// The address for HTTP; `None` if HTTP is turned off.
     pub fn http_listener(&self) -> Option<&HttpListener> {
         self.start.http_listener()
     }
@@ -69,7 +69,7 @@ impl BrokerConfig {
         self.start.data_dir()
     }
 
-    /// What was given by clients.
+    /// The values given by clients.
     pub fn dynamic(&self) -> &DynamicConfigs {
         &self.dynamic
     }
@@ -85,7 +85,7 @@ impl BrokerConfig {
     }
 }
 
-/// What was decided at start and stays: the values of the keys that are fixed then, reached as fields, and what several
+/// The decisions of the start: the values of the keys that are fixed then, reached as fields, and what several
 /// keys say together. What may change while the broker runs cannot be read off it.
 #[derive(Clone, Debug)]
 pub struct StartConfig {
@@ -101,7 +101,7 @@ impl StartConfig {
         &self.listeners
     }
 
-    /// Where to serve HTTP; `None` where it is turned off.
+    /// The address for HTTP; `None` if HTTP is turned off.
     pub fn http_listener(&self) -> Option<&HttpListener> {
         self.http_listener.as_ref()
     }

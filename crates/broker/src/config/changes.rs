@@ -1,4 +1,4 @@
-//! What a resource was given, and how it changes: one [`apply`] of SET, DELETE, APPEND and SUBTRACT for every kind.
+//! Changes of what a resource was given: one [`apply`] of SET, DELETE, APPEND and SUBTRACT for every kind.
 //!
 //! A kind of resource says what it knows of its keys ([`KeyRules`]); sizes are limited in `limits.rs`.
 
@@ -22,9 +22,9 @@ pub enum ConfigOp<'a> {
 /// A key and its change.
 pub type Change<'a> = (&'a str, ConfigOp<'a>);
 
-/// What one kind of resource knows of its keys.
+/// The rules that one kind of resource has for its keys.
 pub(crate) trait KeyRules {
-    /// What the list called `name` holds, if the resource was given `set`; `None` if that key is no list.
+    /// The value of the list called `name`, if the resource was given `set`; `None` if that key is no list.
     fn list(&self, name: &str, set: &Overrides) -> Option<String>;
 
     /// The value as it is kept.
@@ -40,7 +40,7 @@ pub(crate) trait KeyRules {
     fn check_together(&self, set: &Overrides) -> Result<(), ConfigRefusal>;
 }
 
-/// What `current` becomes by these changes. Keys that are not changed are not judged again alone.
+/// Applies the changes to `current`. Keys that are not changed are not judged again alone.
 ///
 /// # Errors
 /// The first thing that is wrong.

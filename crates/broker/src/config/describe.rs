@@ -1,4 +1,4 @@
-//! What DescribeConfigs says of every key: value, source, synonyms, type, documentation.
+//! Every key as DescribeConfigs shows it: value, source, synonyms, type, documentation.
 //!
 //! Follows Kafka's `ConfigHelper.createTopicConfigEntry`, `createBrokerConfigEntry` and
 //! `DynamicBrokerConfig.brokerConfigSynonyms`. Filtering by names and the wire format are the API's.
@@ -34,7 +34,7 @@ pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     entries
 }
 
-/// What all brokers were given while they run, by name (Kafka's entity-default resource).
+/// The values that all brokers were given while they run, by name (Kafka's entity-default resource).
 pub fn describe_brokers(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let source = ConfigSource::DynamicDefaultBrokerConfig;
     let entries = config.dynamic.default.iter().filter_map(|(name, value)| {

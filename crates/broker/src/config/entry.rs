@@ -1,8 +1,8 @@
-//! What DescribeConfigs says of one key: its value, and where that is from.
+//! One key as DescribeConfigs shows it: its value and the value's source.
 
 use super::key::ConfigType;
 
-/// Where a value is from, numbered as in DescribeConfigs (KIP-226).
+/// The source of a value, numbered as in DescribeConfigs (KIP-226).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
     DynamicTopicConfig = 1,

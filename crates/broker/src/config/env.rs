@@ -4,7 +4,7 @@
 //! image's start script keeps for the JVM are set aside, and so are those that Kubernetes injects for a service
 //! that happens to be called `kafka`.
 
-/// What one variable means to the configuration.
+/// The meaning of one variable for the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
     Key(String),

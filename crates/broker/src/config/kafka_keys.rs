@@ -19,7 +19,7 @@ pub(super) struct KafkaKey {
     /// Kafka's own notation of the valid values; empty where every value of the type is valid. Only tests compare it.
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests compare it"))]
     pub(super) valid: &'static str,
-    /// Whether Kafka can change it at run time.
+    /// True if Kafka can change it while it runs.
     pub(super) is_dynamic: bool,
 }
 

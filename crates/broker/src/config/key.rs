@@ -1,4 +1,4 @@
-//! What a configuration key is: its name, type, default, allowed values, effect and documentation, in one value.
+//! A configuration key: its name, type, default, allowed values, effect and documentation, in one value.
 //!
 //! Guarantees: a text that [`Key::normalise`] accepts is one that Kafka's `ConfigDef` accepts too (with units on top
 //! where the caller allows them), and comes back in the spelling that DescribeConfigs shows. Which keys exist is in
@@ -78,7 +78,7 @@ pub enum Check {
     ThrottledReplicas,
 }
 
-/// What setting the key changes today.
+/// The effect of setting the key today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The broker acts on it.
@@ -98,13 +98,13 @@ pub struct Key {
     pub default: Option<&'static str>,
     pub check: Check,
     pub effect: Effect,
-    /// Whether Kafka can change it at run time (its update mode is not read-only).
+    /// True if the broker can change it while it runs.
     pub dynamic: bool,
     /// May begin with blanks and hold line joins: read it through [`Key::documentation`].
     pub doc: &'static str,
 }
 
-/// Whether `7d` and `1GiB` are accepted beside plain numbers: in files and flags yes, over the wire (as Kafka) no.
+/// Acceptance of `7d` and `1GiB` beside plain numbers: in files and flags yes, over the wire (as in Kafka) no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Units {
     Accepted,
@@ -117,15 +117,15 @@ impl Key {
         self.kind == ConfigType::Password
     }
 
-    /// What the key does, in sentences.
+    /// The documentation, in sentences.
     pub fn documentation(&self) -> &'static str {
         self.doc.trim()
     }
 
-    /// Checks `text` and gives it back as DescribeConfigs spells it (`7d` → `604800000`, `TRUE` → `true`).
+    /// Checks `text` and returns it as DescribeConfigs spells it (`7d` → `604800000`, `TRUE` → `true`).
     ///
     /// # Errors
-    /// What is wrong, in the words of Kafka's `ConfigException`, without the key and the value.
+    /// The fault, in the words of Kafka's `ConfigException`, without the key and the value.
     pub fn normalise(&self, text: &str, units: Units) -> Result<String, String> {
         let text = text.trim();
         match self.kind {

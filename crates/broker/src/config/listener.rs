@@ -1,4 +1,4 @@
-//! Where the broker listens, and under which addresses clients are told to find it.
+//! The addresses on which the broker listens, and those that it advertises to clients.
 //!
 //! Reads `listeners`, `advertised.listeners`, `listener.security.protocol.map` and `controller.listener.names` with
 //! Kafka's rules (`SocketServerConfigs.listenerListToEndPoints`, `KafkaConfig.validateValues`). Binding sockets and
@@ -38,7 +38,7 @@ pub enum Advertised {
     Fixed { host: String, port: u16 },
 }
 
-/// What the four keys say, with the names of the listeners that are left to a KRaft controller.
+/// The listeners of the four keys, with the names of the listeners that are left to a KRaft controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resolved {
     pub(super) listeners: Vec<Listener>,
@@ -176,7 +176,7 @@ impl Listener {
 }
 
 impl Endpoint {
-    /// Whether both cannot be bound on one port: the same host, or one of them every interface. Kafka allows a port
+    /// True if both cannot be bound on one port: the same host, or one of them every interface. Kafka allows a port
     /// twice only for one IPv4 and one IPv6 address.
     fn overlaps(&self, other: &Endpoint) -> bool {
         let every = |host: &str| matches!(host, "" | "::");

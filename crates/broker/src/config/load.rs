@@ -18,7 +18,7 @@ use super::setting::{Setting, Settings};
 use super::tables::{broker_key, described_keys};
 use super::{properties, resolve};
 
-/// Where to read from.
+/// The sources to read.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// A `server.properties`.
@@ -181,7 +181,7 @@ impl Loader {
     }
 }
 
-/// What somebody who wrote `name` may have meant.
+/// A guess at the key that the author of `name` meant.
 fn hint(name: &str) -> Option<String> {
     if let Some(topic) = topic_key(name) {
         return Some(match topic.broker_keys.first() {

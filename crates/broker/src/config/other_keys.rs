@@ -5,7 +5,7 @@
 //! than this one are judged in `security.rs`, references to config providers in `config_providers.rs`. Any further key is
 //! unknown and stops the start, because it may be a slip of the pen.
 
-/// What setting a key means here.
+/// The meaning of setting such a key here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// Earlier versions of Kafka had it. Ignored with a warning; the text says what to do about it.

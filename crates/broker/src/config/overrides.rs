@@ -1,8 +1,8 @@
-//! What a resource was given, and why it cannot be given more.
+//! Values given to a resource, and the reasons to refuse more.
 
 use std::collections::BTreeMap;
 
-/// What a resource was given, normalised: key → value.
+/// Values given to a resource, normalised: key → value.
 pub type Overrides = BTreeMap<String, String>;
 
 /// Why a resource cannot have a configuration. The text is shown to the client, in Kafka's words where Kafka has some.

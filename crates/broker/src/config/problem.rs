@@ -1,11 +1,11 @@
-//! What can be wrong with a configuration, worded for the person who wrote it, and what is merely worth a log line.
+//! Faults of a configuration, worded for the person who wrote it, and notes that are worth a log line.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::key::Key;
 
-/// Where a value came from.
+/// The source of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     File {

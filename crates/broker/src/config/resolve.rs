@@ -1,4 +1,4 @@
-//! What several keys say together: the rules between keys, and the values that none of them gives alone.
+//! Meaning of several keys together: the rules between keys, and the values that none of them gives alone.
 
 use std::path::PathBuf;
 

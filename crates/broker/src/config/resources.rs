@@ -1,4 +1,4 @@
-//! What each kind of configuration resource knows of its keys: their names, values and rules, and what a resource's own
+//! The keys of each kind of configuration resource: their names, values and rules, and what a resource's own
 //! values and the broker's make together.
 //!
 //! A kind implements [`KeyRules`](super::changes::KeyRules), by which [`apply`](super::changes::apply) changes what a

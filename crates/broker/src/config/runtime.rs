@@ -1,4 +1,4 @@
-//! What resources other than topics were given while the broker runs: kept on the disk, and in effect at once.
+//! Configurations given to resources other than topics while the broker runs: kept on the disk, and in effect at once.
 //!
 //! Guarantees that a change is on the disk before it is in effect and before its client hears of it, that changes do not
 //! overtake each other, and that whoever asks for the broker's configuration gets one that fits together. What may be
@@ -84,7 +84,7 @@ impl RuntimeConfigs {
         self.current.subscribe()
     }
 
-    /// What a resource was given; nothing if there is no such resource.
+    /// The values that a resource was given; empty if there is no such resource.
     pub(crate) fn given(&self, kind: i8, name: &str) -> Overrides {
         self.given.read().get(&(kind, name.to_owned())).cloned().unwrap_or_default()
     }
@@ -95,7 +95,7 @@ impl RuntimeConfigs {
         given.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.clone()).collect()
     }
 
-    /// Whether `name` may be given something, if no more than `most` of its kind may have a configuration.
+    /// Checks that `name` may be given something, if no more than `most` of its kind may have a configuration.
     pub(crate) fn has_room_for(&self, kind: i8, name: &str, most: usize) -> Result<(), ConfigRefusal> {
         let names = self.names(kind);
         if names.len() < most || names.iter().any(|known| known == name) {
@@ -118,7 +118,7 @@ pub(crate) struct Changing<'a> {
 }
 
 impl Changing<'_> {
-    /// Whether the resource could have these values.
+    /// Checks that the resource could have these values.
     pub(crate) fn check(&self, kind: i8, name: &str, to: &Overrides) -> Result<(), ConfigRefusal> {
         self.with(kind, name, to).map(|_| ())
     }

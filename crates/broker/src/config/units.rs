@@ -2,7 +2,7 @@
 //!
 //! The unit that a key counts in is read off its Kafka name (`.ms`, `.bytes`, …). Plain numbers never come here.
 
-/// What a plain number of a key counts.
+/// The unit of a key's plain number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     /// Time, in steps of so many milliseconds.
@@ -64,7 +64,7 @@ impl Unit {
         (total % step == 0).then_some(total / step)
     }
 
-    /// What may be written beside a plain number.
+    /// The notations that are accepted beside a plain number.
     pub(super) fn hint(self) -> &'static str {
         match self {
             Unit::Time { step_ms: 1 } => "milliseconds, or with a unit such as 30s, 12h, 7d",

@@ -15,7 +15,7 @@ use super::super::resolve;
 use super::super::setting::Setting;
 use super::super::tables::broker_key;
 
-/// Whether the key can be changed while the broker runs.
+/// True if the key can be changed while the broker runs.
 pub fn is_dynamic(name: &str) -> bool {
     broker_key(name).is_some_and(|key| key.dynamic)
 }
@@ -24,7 +24,7 @@ impl BrokerConfig {
     /// The configuration that the broker was started with, with these values given on top of it.
     ///
     /// # Errors
-    /// What is wrong with the values, alone or together.
+    /// The fault of the values, alone or together.
     pub fn with_dynamic(&self, dynamic: DynamicConfigs) -> Result<Self, ConfigRefusal> {
         let mut settings = self.settings.clone();
         for (name, value) in dynamic.default.iter().chain(&dynamic.own) {
@@ -42,7 +42,7 @@ impl BrokerConfig {
         }
     }
 
-    /// What `current`, given to this broker or to all, becomes by these changes.
+    /// Applies changes to `current`, which was given to this broker or to all.
     ///
     /// # Errors
     /// The first thing that is wrong; all keys that cannot be changed are named together, as in Kafka.

@@ -109,7 +109,7 @@ impl ClientMetricsConfig {
         Ok(read)
     }
 
-    /// What a subscription's configuration becomes by these changes.
+    /// Applies changes to a subscription's configuration.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -145,7 +145,7 @@ impl ClientMetricsConfig {
         KEYS.iter().map(entry).collect()
     }
 
-    /// Whether it asks the client with these properties for something.
+    /// True if it asks the client with these properties for something.
     pub(crate) fn concerns<'a>(&self, property: impl Fn(ClientProperty) -> &'a str) -> bool {
         self.patterns.iter().all(|(of, pattern)| pattern.is_match(property(*of)))
     }

@@ -17,7 +17,7 @@ use super::super::overrides::{ConfigRefusal, Overrides};
 pub(in crate::config) struct GroupConfigKey {
     pub(in crate::config) key: Key,
     pub(in crate::config) broker_key: &'static str,
-    /// What the key is worth where the group does not set it.
+    /// The key's value if the group does not set it.
     pub(in crate::config) fallback: fn(&BrokerConfig) -> i32,
     /// The broker keys of the least and the most that it may be, with their values.
     bounds: fn(&BrokerConfig) -> [(&'static str, i32); 2],
@@ -89,7 +89,7 @@ pub struct GroupTimeouts {
 }
 
 impl GroupTimeouts {
-    /// What a group's own settings and the broker's make together.
+    /// The timeouts of a group's own settings and the broker's together.
     ///
     /// # Errors
     /// The first thing that is wrong (`GroupConfig.validate`).
@@ -106,7 +106,7 @@ impl GroupTimeouts {
         Ok(Self { heartbeat_interval_ms, session_timeout_ms })
     }
 
-    /// What a group's own settings become by these changes.
+    /// Applies changes to a group's own settings.
     ///
     /// # Errors
     /// The first thing that is wrong.

@@ -2,7 +2,7 @@
 //!
 //! An entry gives the field, its type, the key, the broker keys that it falls back to (the first that is set counts),
 //! the fallback's value, the allowed values and the effect. [`TopicConfig`] is what a topic's own settings and the
-//! broker's make together; nobody else should combine them. Names, types, ranges and fallbacks are those of
+//! broker's make together; no other code should combine them. Names, types, ranges and fallbacks are those of
 //! Kafka 4.3's `TopicConfig`, `LogConfig` and `ServerTopicConfigSynonyms`.
 
 use storage::{Compaction, LogPolicy, Retention};
@@ -21,7 +21,7 @@ pub(in crate::config) struct TopicConfigKey {
     pub(in crate::config) key: Key,
     /// Kafka's synonyms, the strongest first.
     pub(in crate::config) broker_keys: &'static [&'static str],
-    /// What the key is worth where the topic does not set it.
+    /// The key's value if the topic does not set it.
     pub(in crate::config) fallback: fn(&BrokerConfig) -> Option<String>,
 }
 
@@ -172,7 +172,7 @@ topic_keys! {
 }
 
 impl TopicConfig {
-    /// What may happen to old records.
+    /// The rules for old records.
     pub fn log_policy(&self, broker: &BrokerConfig) -> LogPolicy {
         let limit = |value: i64| u64::try_from(value).ok();
         let retention = Retention { ms: limit(self.retention_ms), bytes: limit(self.retention_bytes) };
@@ -206,7 +206,7 @@ impl TopicConfig {
         Self::changed(&Overrides::new(), changes, broker)
     }
 
-    /// What a topic's own settings become by these changes, as Kafka's `ConfigurationControlManager` works it out. What
+    /// Applies changes to a topic's own settings, as Kafka's `ConfigurationControlManager` does. What
     /// is not changed is not judged again.
     ///
     /// # Errors

@@ -17,14 +17,14 @@ use crate::services::admin::error::{TopicError, refusal};
 /// Every attempt that fails means that another client's change came first.
 const MAX_ATTEMPTS: usize = 100;
 
-/// What is to become of one resource's configuration.
+/// The change that a client wants of one resource's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedConfigs {
     /// `ConfigResource.Type`, as it came.
     pub(crate) resource_type: i8,
     /// The topic, the broker's id, the subscription or the group.
     pub(crate) name: String,
-    /// Whether keys that are not named go back to their defaults (AlterConfigs) or stay (IncrementalAlterConfigs).
+    /// True if keys that are not named go back to their defaults (AlterConfigs); else they stay (IncrementalAlterConfigs).
     pub(crate) replace: bool,
     /// One for each key.
     pub(crate) changes: Vec<KeyChange>,
@@ -36,7 +36,7 @@ impl WantedConfigs {
     }
 }
 
-/// What is to become of one key.
+/// The change that a client wants of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyChange {
     /// The key.
@@ -185,7 +185,7 @@ impl Round {
     }
 }
 
-/// What the topic's own settings become.
+/// The topic's own settings after the change.
 fn settings(
     wanted: &WantedConfigs,
     current: &Overrides,
@@ -196,7 +196,7 @@ fn settings(
     Ok(TopicConfig::changed(current, wanted.ops()?, config)?)
 }
 
-/// What can be said without knowing the topics (`ConfigAdminManager.preprocess`).
+/// The checks that need no catalog (`ConfigAdminManager.preprocess`).
 fn check_all(wanted: &[WantedConfigs], config: &BrokerConfig) -> Vec<Result<(), ConfigsError>> {
     let mut times: HashMap<(i8, &str), usize> = HashMap::new();
     for resource in wanted {
