@@ -22,20 +22,21 @@ pub(super) fn assign(spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartition
     plan.finish(spec)
 }
 
-/// Members by their place in the order of the ids.
-type Place = usize;
+/// The index of a member in the order of the ids.
+type MemberIndex = usize;
 
 struct Plan {
     /// Partitions of each member over all topics.
     loads: Vec<usize>,
     /// The subscribers of each topic.
-    subscribers: BTreeMap<Uuid, Vec<Place>>,
+    subscribers: BTreeMap<Uuid, Vec<MemberIndex>>,
     /// The owners of the partitions of each topic.
-    owners: BTreeMap<Uuid, BTreeMap<Place, BTreeSet<i32>>>,
+    owners: BTreeMap<Uuid, BTreeMap<MemberIndex, BTreeSet<i32>>>,
 }
 
 impl Plan {
-    /// Everybody keeps what they had, subscribe to, and is still there. Of two who had the same the first keeps it.
+    /// Each member keeps the partitions that it had, subscribes to and that still exist. Of two members that had the same
+    /// partition the first keeps it.
     fn keep(spec: &AssignmentSpec) -> Plan {
         let mut plan = Plan {
             loads: vec![0; spec.members.len()],
@@ -43,13 +44,13 @@ impl Plan {
             owners: BTreeMap::new(),
         };
         let mut taken: BTreeSet<(Uuid, i32)> = BTreeSet::new();
-        for (place, member) in spec.members.values().enumerate() {
+        for (member_index, member) in spec.members.values().enumerate() {
             for &topic in member.subscribed.iter().filter(|topic| spec.topics.contains_key(topic)) {
-                plan.subscribers.entry(topic).or_default().push(place);
+                plan.subscribers.entry(topic).or_default().push(member_index);
                 let partitions = spec.topics.get(&topic).copied().unwrap_or(0);
                 for &partition in member.previous.get(&topic).into_iter().flatten() {
                     if (0..partitions).contains(&partition) && taken.insert((topic, partition)) {
-                        plan.give(topic, partition, place);
+                        plan.give(topic, partition, member_index);
                     }
                 }
             }
@@ -57,21 +58,21 @@ impl Plan {
         plan
     }
 
-    fn give(&mut self, topic: Uuid, partition: i32, to: Place) {
+    fn give(&mut self, topic: Uuid, partition: i32, to: MemberIndex) {
         self.owners.entry(topic).or_default().entry(to).or_default().insert(partition);
         if let Some(load) = self.loads.get_mut(to) {
             *load += 1;
         }
     }
 
-    fn load(&self, place: Place) -> usize {
-        self.loads.get(place).copied().unwrap_or(0)
+    fn load(&self, member_index: MemberIndex) -> usize {
+        self.loads.get(member_index).copied().unwrap_or(0)
     }
 
     /// The subscribers of a topic, least loaded first.
-    fn queue(&self, topic: Uuid) -> BTreeSet<(usize, Place)> {
+    fn queue(&self, topic: Uuid) -> BTreeSet<(usize, MemberIndex)> {
         let subscribers = self.subscribers.get(&topic).into_iter().flatten();
-        subscribers.map(|place| (self.load(*place), *place)).collect()
+        subscribers.map(|member_index| (self.load(*member_index), *member_index)).collect()
     }
 
     /// Gives every partition without an owner to the subscriber with the fewest partitions.
@@ -80,9 +81,9 @@ impl Plan {
             self.owners.get(&topic).into_iter().flat_map(BTreeMap::values).flatten().copied().collect();
         let mut queue = self.queue(topic);
         for partition in (0..partitions).filter(|partition| !owned.contains(partition)) {
-            let Some((load, place)) = queue.pop_first() else { return };
-            self.give(topic, partition, place);
-            queue.insert((load + 1, place));
+            let Some((load, member_index)) = queue.pop_first() else { return };
+            self.give(topic, partition, member_index);
+            queue.insert((load + 1, member_index));
         }
     }
 
@@ -90,7 +91,8 @@ impl Plan {
     fn even_out(&mut self, topic: Uuid) -> bool {
         let mut queue = self.queue(topic);
         let owners = self.owners.get(&topic).into_iter().flat_map(BTreeMap::keys);
-        let mut givers: BTreeSet<(usize, Place)> = owners.map(|place| (self.load(*place), *place)).collect();
+        let mut givers: BTreeSet<(usize, MemberIndex)> =
+            owners.map(|member_index| (self.load(*member_index), *member_index)).collect();
         let mut moved = false;
         while let (Some(&(most, from)), Some(&(least, to))) = (givers.last(), queue.first()) {
             if most < least + 2 {
@@ -113,7 +115,7 @@ impl Plan {
     }
 
     /// Takes the highest partition of a topic from a member.
-    fn take(&mut self, topic: Uuid, from: Place) -> Option<i32> {
+    fn take(&mut self, topic: Uuid, from: MemberIndex) -> Option<i32> {
         let owners = self.owners.get_mut(&topic)?;
         let owned = owners.get_mut(&from)?;
         let partition = owned.pop_last()?;
@@ -129,8 +131,8 @@ impl Plan {
     fn finish(self, spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartitions> {
         let mut targets = vec![TopicPartitions::new(); spec.members.len()];
         for (topic, owners) in self.owners {
-            for (place, partitions) in owners {
-                if let Some(target) = targets.get_mut(place) {
+            for (member_index, partitions) in owners {
+                if let Some(target) = targets.get_mut(member_index) {
                     target.insert(topic, partitions);
                 }
             }

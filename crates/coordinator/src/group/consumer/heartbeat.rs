@@ -47,7 +47,7 @@ pub struct HeartbeatReply {
 }
 
 /// The relation of a heartbeat's sender to the group.
-enum Place {
+enum SenderKind {
     Member,
     New,
     /// Takes over from another holder of its instance id.
@@ -136,20 +136,20 @@ impl ConsumerGroup {
         out: &mut Outcome,
     ) -> Result<HeartbeatReply, Refused> {
         self.has_room_for(&request.member_id, env.config.consumer.max_size)?;
-        let place = self.place(request)?;
+        let kind = self.sender_kind(request)?;
         request.validate_regex()?;
         let id = if request.member_id.is_none() {
             MemberId::from(request.fresh.to_string())
         } else {
             request.member_id.clone()
         };
-        let before = match place {
-            Place::Member => self.members.get(&id).map(|member| member.current.assigned.clone()),
-            Place::New => {
+        let before = match kind {
+            SenderKind::Member => self.members.get(&id).map(|member| member.current.assigned.clone()),
+            SenderKind::New => {
                 tracing::info!(group = %self.id, member = %id, "member joins the consumer group");
                 None
             }
-            Place::Replaces(old_id) => {
+            SenderKind::Replaces(old_id) => {
                 self.replace(&old_id, &id);
                 None
             }
@@ -176,28 +176,28 @@ impl ConsumerGroup {
         Err(Refused::new(GroupError::GroupMaxSizeReached, message))
     }
 
-    fn place(&self, request: &HeartbeatRequest) -> Result<Place, Refused> {
+    fn sender_kind(&self, request: &HeartbeatRequest) -> Result<SenderKind, Refused> {
         let (id, joins) = (&request.member_id, request.member_epoch == 0);
         let holder = match &request.group_instance_id {
             None => {
                 return match self.members.get(id) {
-                    Some(member) => self.check_epoch(member, request).map(|()| Place::Member),
-                    None if joins => Ok(Place::New),
+                    Some(member) => self.check_epoch(member, request).map(|()| SenderKind::Member),
+                    None if joins => Ok(SenderKind::New),
                     None => Err(self.not_a_member(id)),
                 };
             }
             Some(instance_id) => self.static_member(instance_id),
         };
         let Some(member) = holder.and_then(|holder| self.members.get(holder)) else {
-            return if joins { Ok(Place::New) } else { Err(self.unknown_instance(request)) };
+            return if joins { Ok(SenderKind::New) } else { Err(self.unknown_instance(request)) };
         };
-        let Some(holder) = holder else { return Ok(Place::New) };
+        let Some(holder) = holder else { return Ok(SenderKind::New) };
         let is_away = member.current.epoch == LEAVE_STATIC_EPOCH;
         if joins && (is_away || member.uses_classic_protocol()) {
-            return Ok(Place::Replaces(holder.clone()));
+            return Ok(SenderKind::Replaces(holder.clone()));
         }
         if holder == id {
-            return self.check_epoch(member, request).map(|()| Place::Member);
+            return self.check_epoch(member, request).map(|()| SenderKind::Member);
         }
         let instance = request.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str);
         if joins {
