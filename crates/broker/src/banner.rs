@@ -1,4 +1,4 @@
-//! What the broker says on standard output once it is ready: where it is, and how to send and read a first message.
+//! The text on standard output once the broker is ready: its addresses, and how to send and read a first message.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,7 +29,7 @@ pub(crate) fn text(config: &BrokerConfig, addresses: &[SocketAddr], http: &[Sock
     text
 }
 
-/// What a client on this machine connects to.
+/// The address, as host and port, at which a client on this machine reaches the broker.
 fn reachable(address: SocketAddr) -> String {
     // Other addresses of loopback are not what `localhost` resolves to first, if at all.
     if address.ip().is_unspecified() || address.ip() == Ipv4Addr::LOCALHOST {

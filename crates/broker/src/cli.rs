@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Asks a running broker whether it is ready; exits with 0 if it is.
     Healthcheck {
-        /// Where the broker serves HTTP [default: as KAFKA_HTTP_LISTENER says, else localhost:8080]
+        /// Address at which the broker serves HTTP [default: as KAFKA_HTTP_LISTENER says, else localhost:8080]
         #[arg(long, value_name = "HOST:PORT")]
         http: Option<String>,
     },
@@ -54,10 +54,10 @@ pub(crate) struct Serve {
     /// The folder that holds the data (log.dirs) [default: ./data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Where Kafka clients connect (listeners) [default: port 9092 of every interface]
+    /// Address that Kafka clients connect to (listeners) [default: port 9092 of every interface]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Where /metrics, /livez and /readyz are served (http.listener) [default: localhost:8080]
+    /// Address of /metrics, /livez and /readyz (http.listener) [default: localhost:8080]
     #[arg(long, value_name = "HOST:PORT")]
     http: Option<String>,
     /// Warns of unknown keys instead of refusing them.
@@ -83,7 +83,7 @@ pub(crate) enum ConfigCommand {
 }
 
 impl Serve {
-    /// What is decided anew at every start.
+    /// The options that hold for one start and are no keys of the configuration.
     pub(crate) fn options(&self, loggers: Loggers) -> StartOptions {
         StartOptions { accept_data_loss: self.accept_data_loss, loggers }
     }
@@ -161,7 +161,7 @@ pub(crate) fn healthcheck(http: Option<String>) -> ExitCode {
     }
 }
 
-/// Where a broker with these `listeners` can be asked from its own machine.
+/// The address at which a broker with these `listeners` is reached from its own machine.
 fn kafka_address(listeners: Option<String>) -> String {
     let config = listeners.and_then(|text| BrokerConfig::from_pairs(&[("listeners", &text)]).ok());
     let first = config.as_ref().and_then(|config| config.listeners().first());
@@ -172,7 +172,7 @@ fn local(host: Option<&str>, port: u16) -> String {
     host_port(host.filter(|host| !matches!(*host, "0.0.0.0" | "::")).unwrap_or("localhost"), port)
 }
 
-/// Where a broker with this `http.listener` can be asked from its own machine; `None` if it serves no HTTP.
+/// The address at which a broker with this `http.listener` is reached from its own machine; `None` if it serves no HTTP.
 fn local_address(http_listener: &str) -> Option<String> {
     let config = BrokerConfig::from_pairs(&[("http.listener", http_listener)]).ok()?;
     let HttpListener { host, port } = config.http_listener()?;

@@ -20,15 +20,15 @@ pub enum HealthcheckError {
     Resolve {
         /// The address as given.
         address: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: std::io::Error,
     },
-    /// Nobody answers there.
+    /// The address cannot be connected to, or the connection fails before an answer is complete.
     #[error("no answer from {address}: {source}")]
     Unreachable {
         /// The address as given.
         address: String,
-        /// What the last attempt said.
+        /// The error of the last address that was tried.
         source: std::io::Error,
     },
     /// Something answers that does not speak HTTP.
@@ -58,7 +58,7 @@ pub enum HealthcheckError {
 }
 
 impl HealthcheckError {
-    /// Whether a broker said so itself: its answers are 200 and 503 only.
+    /// Returns true if a broker itself answered that it is not ready: its answers are 200 and 503 only.
     pub fn is_of_a_broker(&self) -> bool {
         matches!(self, Self::NotReady { status: 503, .. })
     }
@@ -94,7 +94,7 @@ fn ask(address: &str, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckE
     let resolved =
         address.to_socket_addrs().map_err(|source| HealthcheckError::Resolve { address: named(), source })?;
     let mut source = std::io::Error::from(std::io::ErrorKind::NotFound);
-    // `localhost` may be two addresses of which one is listened on.
+    // `localhost` may resolve to two addresses, of which the broker listens on one.
     for candidate in resolved {
         match ask_at(candidate, request, most) {
             Ok(answer) => return Ok(answer),

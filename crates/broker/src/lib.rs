@@ -377,7 +377,7 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
             let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
             let options = SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, ..options };
             match Listener::bind(endpoint, options).await {
-                // Another program may have port 8080, which nobody asked for here: that is no reason not to serve Kafka.
+                // Another program may have port 8080, and the operator did not ask for it: that is no reason not to serve Kafka.
                 Err(error @ BindError::InUse { .. }) if !config.is_set("http.listener") => {
                     tracing::warn!("HTTP is not served (metrics, livez, readyz): {error}");
                     None

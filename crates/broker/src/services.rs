@@ -42,7 +42,7 @@ use crate::topics::Topics;
 
 /// Everything that the whole broker shares. Made once at start.
 pub(crate) struct Services {
-    /// What is fixed since the start.
+    /// The configuration that is fixed at start.
     pub(crate) config: Arc<StartConfig>,
     /// Every key's value as of now, and what other resources were given.
     pub(crate) configs: Arc<RuntimeConfigs>,

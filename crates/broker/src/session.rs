@@ -1,4 +1,4 @@
-//! Who asks: the connection a request came on, and the address at which its client finds this broker.
+//! The client of a request: the connection it came on, and the address at which the client finds this broker.
 
 pub(crate) mod advertised;
 pub(crate) mod peer;

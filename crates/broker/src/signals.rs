@@ -32,7 +32,7 @@ pub(crate) enum Effect {
 pub(crate) struct Arrived {
     /// Such as `SIGTERM`.
     pub(crate) name: &'static str,
-    /// What it asks for.
+    /// The effect that it has on the broker.
     pub(crate) effect: Effect,
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn no_effect(Arrived { name, .. }: Arrived) {
     tracing::info!("{name}: no effect");
 }
 
-/// Whether the process that wrote this `/proc/…/status` ignores a signal.
+/// Returns true if the process that wrote this `/proc/…/status` ignores a signal.
 fn is_ignored(status: &str, number: i32) -> bool {
     let mask =
         status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());

@@ -86,7 +86,7 @@ impl Set {
     }
 }
 
-/// What [`Tasks::spawn`] gives back. Dropping it leaves the task running.
+/// A task that [`Tasks::spawn`] started. Dropping the handle leaves the task running.
 pub struct TaskHandle {
     join: tokio::task::JoinHandle<Ended>,
 }

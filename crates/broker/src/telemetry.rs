@@ -1,4 +1,4 @@
-//! What the broker tells about itself: metrics and logs.
+//! Metrics and logs of the broker.
 //!
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 

@@ -74,12 +74,12 @@ impl BrokerConfig {
         &self.dynamic
     }
 
-    /// Whether somebody set that key.
+    /// Returns true if that key was set in any source, such as a file or a flag.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.settings.contains_key(name)
     }
 
-    /// The keys that somebody set, with value and origin.
+    /// The keys that are set, with value and origin.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
         self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
     }

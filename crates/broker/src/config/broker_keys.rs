@@ -82,7 +82,7 @@ broker_keys! {
     node_id: i32 = "node.id", Some("1"), AtLeast(0), Enforced;
     /// The older name of `node.id`; where both are set they must agree.
     broker_id: i32 = "broker.id", Some("-1"), AtLeast(-1), Enforced;
-    /// Where to listen: a list of `NAME://HOST:PORT`. Without a host on every interface, IPv4 and IPv6.
+    /// The addresses to listen on: a list of `NAME://HOST:PORT`. Without a host on every interface, IPv4 and IPv6.
     listeners: Vec<String> = "listeners", Some("PLAINTEXT://:9092"), Any, Enforced;
     /// The address that clients of each listener are told to connect to. Without it, and with a listener on every
     /// interface, each client is told an address that works for its connection.
@@ -92,7 +92,7 @@ broker_keys! {
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Enforced;
     /// Listeners named here belong to a KRaft controller in Kafka. There is none: they are left out, with a note.
     controller_listener_names: Vec<String> = "controller.listener.names", Some(""), Any, Enforced;
-    /// Where `/metrics`, `/livez` and `/readyz` are served, as HOST:PORT; empty turns it off. A key of Ottla's own.
+    /// The address of `/metrics`, `/livez` and `/readyz`, as HOST:PORT; empty turns HTTP off. A key of Ottla's own.
     http_listener: String = "http.listener", Some("localhost:8080"), Any, Enforced;
     /// The folder that holds the data. One folder: a list of several is refused. Comes before `log.dir`.
     log_dirs: Option<Vec<String>> = "log.dirs", None, Any, Enforced;
@@ -135,9 +135,9 @@ broker_keys! {
     num_partitions: i32 = "num.partitions", Some("1"), AtLeast(1), Enforced;
     /// The replicas of a topic whose creator leaves the number open. One node holds one replica: only 1 is possible.
     default_replication_factor: i32 = "default.replication.factor", Some("1"), Between(1, 1), Enforced;
-    /// Whether asking for a topic that does not exist creates it.
+    /// If true, a topic that does not exist is created when a client asks for its metadata.
     auto_create_topics_enable: bool = "auto.create.topics.enable", Some("true"), Any, Enforced;
-    /// Whether DeleteTopics deletes.
+    /// If true, DeleteTopics deletes; otherwise it is refused.
     delete_topic_enable: bool = "delete.topic.enable", Some("true"), Any, Enforced;
 
     // ---- durability
@@ -155,7 +155,7 @@ broker_keys! {
     /// How often records that may be dropped are looked for.
     log_retention_check_interval_ms: i64 =
         "log.retention.check.interval.ms", Some("300000"), AtLeast(1), Enforced;
-    /// Whether compacted topics are cleaned.
+    /// If true, compacted topics are cleaned.
     log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, Enforced;
 
     // ---- groups and producers
@@ -235,7 +235,7 @@ broker_keys! {
     // ---- topics
     /// The largest record batch that is accepted, as it stands compressed.
     message_max_bytes: i32 = "message.max.bytes", Some("1048588"), AtLeast(0), Enforced;
-    /// Whose time records carry: CreateTime is the producer's, LogAppendTime the broker's.
+    /// The timestamp of records: CreateTime is the producer's, LogAppendTime the broker's.
     log_message_timestamp_type: TimestampType =
         "log.message.timestamp.type", Some("CreateTime"), OneOf(TimestampType::NAMES), Enforced;
     /// How far a producer's timestamp may lie in the past; ignored for LogAppendTime.
@@ -267,7 +267,7 @@ broker_keys! {
     log_retention_ms: Option<i64> = "log.retention.ms", None, AtLeast(-1), Enforced;
     /// The bytes that a partition keeps; -1 is without a limit.
     log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, Enforced;
-    /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
+    /// The treatment of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
     log_cleanup_policy: CleanupPolicy =
         "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), Enforced;
     /// How long a tombstone of a compacted topic is kept for consumers to see.
@@ -296,14 +296,14 @@ broker_keys! {
     log_index_interval_bytes: i32 = "log.index.interval.bytes", Some("4096"), AtLeast(0), Inert;
     /// How long Kafka keeps a deleted segment file. Ottla has no segment files; topics report it.
     log_segment_delete_delay_ms: i64 = "log.segment.delete.delay.ms", Some("60000"), AtLeast(0), Inert;
-    /// Whether Kafka allocates segment files in advance. Ottla has no segment files; topics report it.
+    /// If true, Kafka allocates segment files in advance. Ottla has no segment files; topics report it.
     log_preallocate: bool = "log.preallocate", Some("false"), Any, Inert;
     /// The bytes that Kafka keeps locally of a partition in tiered storage. Ottla has no tiered storage; topics
     /// report it.
     log_local_retention_bytes: i64 = "log.local.retention.bytes", Some("-2"), AtLeast(-2), Inert;
     /// How long Kafka keeps records of tiered storage locally. Ottla has no tiered storage; topics report it.
     log_local_retention_ms: i64 = "log.local.retention.ms", Some("-2"), AtLeast(-2), Inert;
-    /// Whether a replica that lags may lead a partition in Kafka. There is one replica; topics report it.
+    /// If true, a replica that lags may lead a partition in Kafka. There is one replica; topics report it.
     unclean_leader_election_enable: bool =
         "unclean.leader.election.enable", Some("false"), Any, Inert;
 }

@@ -1,7 +1,7 @@
 //! The one place that limits what a resource may be given, whatever its kind.
 //!
-//! Guarantees that what passes has room in its record on the disk (`storage::ResourceConfigs`, 65 535 bytes a string), with
-//! plenty to spare. Judged before anything is written, and answered with INVALID_CONFIG.
+//! Guarantees that what passes has room in its record on the disk (`storage::ResourceConfigs`, 65 535 bytes a string):
+//! the limits are about half of that. A value is checked before anything is written, and refused with INVALID_CONFIG.
 
 use super::overrides::{ConfigRefusal, Overrides};
 
@@ -114,7 +114,7 @@ mod tests {
         assert!(check_name(&"n".repeat(MAX_NAME_BYTES + 1)).is_err());
     }
 
-    /// What passes has room in a record of the storage, whose lengths and counts are of 16 bits.
+    /// A configuration that passes has room in a record of the storage, whose lengths and counts are of 16 bits.
     #[test]
     fn limits_are_within_those_of_a_record() {
         for limit in [MAX_NAME_BYTES, MAX_VALUE_BYTES, MAX_KEY_BYTES, MAX_KEYS] {

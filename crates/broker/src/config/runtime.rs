@@ -1,8 +1,8 @@
 //! Configurations given to resources other than topics while the broker runs: kept on the disk, and in effect at once.
 //!
 //! Guarantees that a change is on the disk before it is in effect and before its client hears of it, that changes do not
-//! overtake each other, and that whoever asks for the broker's configuration gets one that fits together. What may be
-//! changed is in `config/resources/`, who may ask in the APIs.
+//! overtake each other, and that a caller always gets a broker's configuration of one moment, never half a change. Which
+//! keys may change is in `config/resources/`, which clients may change them is left to the APIs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
-//! The keys that somebody set, with value and origin.
+//! The keys that are set, with value and origin.
 
 use std::collections::BTreeMap;
 
 use super::problem::Origin;
 
-/// A value that somebody set.
+/// A value that was set, and the source that set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub value: String,

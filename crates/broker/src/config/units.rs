@@ -5,7 +5,7 @@
 /// The unit of a key's plain number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Time, in steps of so many milliseconds.
+    /// Time, of which a plain number counts steps of `step_ms` milliseconds.
     Time {
         step_ms: i64,
     },

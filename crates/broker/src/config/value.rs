@@ -116,7 +116,7 @@ choice! {
 }
 
 choice! {
-    /// Whose clock stamps records (`message.timestamp.type`).
+    /// The clock that stamps records (`message.timestamp.type`).
     TimestampType {
         CreateTime = "CreateTime",
         LogAppendTime = "LogAppendTime",
@@ -165,7 +165,7 @@ impl LogLevel {
     }
 }
 
-/// What becomes of old records (`cleanup.policy`); both flags off keeps everything.
+/// The treatment of old records (`cleanup.policy`); both flags off keeps everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {
     pub delete: bool,

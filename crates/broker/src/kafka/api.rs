@@ -85,7 +85,7 @@ pub(crate) trait Api: Sized {
     /// commit) still sees what it did itself, as it does in Kafka, which runs one request of a connection at a time.
     const OVERLAPS: bool = false;
 
-    /// Whether ApiVersions tells clients of it now. It is served in any case.
+    /// Returns true if ApiVersions lists the API now. It is served in any case.
     fn is_advertised(_cx: &Context) -> bool {
         true
     }
@@ -172,7 +172,7 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     /// Least and greatest version served.
     pub(crate) versions: (i16, i16),
-    /// Whether ApiVersions tells clients of it now.
+    /// Returns true if ApiVersions lists the API now.
     pub(crate) is_advertised: fn(&Context) -> bool,
     /// When it may be called.
     pub(crate) phase: Phase,

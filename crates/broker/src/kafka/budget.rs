@@ -1,8 +1,8 @@
 //! A bound on the bytes of requests that are received and not yet answered, over all connections.
 //!
-//! Guarantees that memory for requests stays below the bound plus one frame, and that somebody always makes progress:
+//! Guarantees that memory for requests stays below the bound plus one frame, and that one frame always makes progress:
 //! when half-received frames hold all of it, one of them at a time may go beyond (the overdraft) and so comes to its
-//! end, and after [`PATIENCE`] the slowest of them gives way. Who counts what, and when, is left to `frames.rs`.
+//! end, and after [`PATIENCE`] the slowest of them gives way. Which bytes are counted, and when, is left to `frames.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// Whether it is for that many bytes already.
+    /// Returns true if a frame may grow to that many bytes without a wait.
     pub(super) fn covers(&self, bytes: usize) -> bool {
         self.overdrawn || bytes <= self.bytes
     }

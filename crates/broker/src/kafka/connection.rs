@@ -3,7 +3,7 @@
 //! Guarantees that requests start in arrival order and answers leave in arrival order; that only requests which say so
 //! run side by side, at most `MAX_IN_FLIGHT` of them; that no further request starts while `MAX_UNSENT_BYTES` of answers wait for the client to read
 //! them; and that a client which does nothing is let go. All of it is one task: a slow reader or a panicking handler
-//! takes down its own connection and nobody else's. What a request means is left to `dispatch.rs`.
+//! takes down its own connection and no other. What a request means is left to `dispatch.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) enum Closed {
         /// How long nothing was taken.
         after: Duration,
     },
-    /// What came is not a frame.
+    /// The bytes that came are not a frame.
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// A request could not be served.
@@ -57,7 +57,7 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    /// Whether an operator should read about it: not if a client simply went away.
+    /// Returns true if an operator should read about it: not if a client simply went away.
     pub(crate) fn is_notable(&self) -> bool {
         match self {
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => false,
@@ -66,7 +66,7 @@ impl Closed {
         }
     }
 
-    /// Whether bytes that are no valid request were the reason.
+    /// Returns true if the reason was bytes that are not a valid request.
     pub(crate) fn is_malformed(&self) -> bool {
         match self {
             Self::Frame(error) => !error.is_gone(),
@@ -149,12 +149,13 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         }
     }
 
-    /// Whether another frame may be read: one that must wait is held, so that a client that leaves is noticed.
+    /// Returns true if another frame may be read. Reading goes on while a frame waits for its turn, since only a read
+    /// notices that the client has left.
     fn may_read(&self) -> bool {
         self.in_flight.len() + self.waiting.len() < MAX_IN_FLIGHT && self.may_go_on()
     }
 
-    /// Whether the client takes its answers, and no request has ended the connection.
+    /// Returns true if the client takes its answers, and no request has ended the connection.
     fn may_go_on(&self) -> bool {
         self.outgoing.bytes() < MAX_UNSENT_BYTES && !self.in_flight.ends()
     }

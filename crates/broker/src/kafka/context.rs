@@ -83,7 +83,7 @@ impl Context {
         &self.services.fetcher
     }
 
-    /// What is fixed since the start.
+    /// The configuration that is fixed at start.
     pub(crate) fn config(&self) -> &Arc<StartConfig> {
         &self.services.config
     }

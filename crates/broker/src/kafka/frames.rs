@@ -48,7 +48,7 @@ impl Frame {
     }
 }
 
-/// What the first bytes of a frame say of it.
+/// The length and the API of a frame, read from its first bytes.
 #[derive(Clone, Copy)]
 struct Announced {
     /// Its whole length, prefix included.
@@ -106,13 +106,13 @@ pub(crate) enum FrameError {
 }
 
 impl FrameError {
-    /// Whether the client is gone, so that nothing can be answered any more.
+    /// Returns true if the client is gone, so that nothing can be answered any more.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Self::Cut { .. } | Self::Io(_))
     }
 }
 
-/// What people mistake a Kafka port for, named so that the log line tells them.
+/// Names the other protocol that a client speaks by mistake, so that the log line says it.
 fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
     match &prefix {
         // A TLS record: handshake, version 3.x.

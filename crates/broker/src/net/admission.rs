@@ -30,7 +30,7 @@ pub(crate) struct Admission {
 /// How many connections there may be.
 struct Size {
     wanted: usize,
-    /// Connections beyond that, which were open when it was lowered: their permits are not given back.
+    /// Connections beyond that, which were open when it was lowered: their permits are forgotten when they end.
     excess: usize,
 }
 
@@ -77,13 +77,13 @@ impl Admission {
         size.wanted = wanted;
     }
 
-    /// Whether no further connection is admitted now.
+    /// Returns true if no further connection is admitted now.
     pub(super) fn is_full(&self) -> bool {
         self.all.available_permits() == 0
     }
 
-    /// Whether a further connection is refused, because the descriptors are used up, instead of waiting for its turn within
-    /// `max.connections`.
+    /// Returns true if a further connection is refused, because the descriptors are used up, instead of waiting for its
+    /// turn within `max.connections`.
     pub(super) fn must_refuse(&self) -> bool {
         self.is_full() && self.is_short.load(Ordering::Relaxed)
     }

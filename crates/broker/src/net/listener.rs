@@ -66,7 +66,7 @@ pub enum BindError {
         listener: String,
         /// The flag that moves it.
         flag: &'static str,
-        /// Where it was to listen.
+        /// The address that it was to listen on.
         address: SocketAddr,
     },
     /// The name has no address.
@@ -78,7 +78,7 @@ pub enum BindError {
         listener: String,
         /// The host as configured.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// The address is not ours, the port is privileged, and so on.
@@ -90,9 +90,9 @@ pub enum BindError {
         listener: String,
         /// The flag that moves it.
         flag: &'static str,
-        /// Where it was to listen.
+        /// The address that it was to listen on.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -124,7 +124,7 @@ impl Listener {
         &self.endpoint.name
     }
 
-    /// Where it listens, with the port that was chosen.
+    /// The addresses that it listens on, with the port that was chosen.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! instances      clients, their subscriptions and their pace       pure
-//! otlp           what a push says: names, labels, values           pure
+//! otlp           the contents of a push: names, labels, values           pure
 //! series         what a scrape shows, bounded and expiring         pure
 //! ```
-//! Follows Kafka's `ClientMetricsManager`. Nothing is asked of a client that no subscription names; what nobody asked
-//! for is not kept for longer than its client.
+//! Follows Kafka's `ClientMetricsManager`. Nothing is asked of a client that no subscription names; metrics that no
+//! subscription asks for are kept no longer than their client.
 
 pub(crate) mod instances;
 mod otlp;
@@ -52,9 +52,9 @@ pub(crate) enum ClientMetricsError {
 /// A client's push.
 #[derive(Debug, Clone)]
 pub(crate) struct Push {
-    /// Who pushes.
+    /// The client that pushes.
     pub(crate) client_instance_id: Uuid,
-    /// What it believes to be subscribed to.
+    /// The subscriptions, as one number, that the client collected its metrics for.
     pub(crate) subscription_id: i32,
     /// It pushes for the last time.
     pub(crate) terminating: bool,
@@ -82,12 +82,12 @@ impl ClientMetrics {
         self.state.lock().instances.subscribe(subscriptions);
     }
 
-    /// Whether anything is asked of any client.
+    /// Returns true if there is a subscription at all.
     pub(crate) fn has_subscriptions(&self) -> bool {
         self.state.lock().instances.has_subscriptions()
     }
 
-    /// What a client is asked for. A client without an id (nil) gets one.
+    /// The metrics that a client is asked for. A client without an id (nil) gets one.
     ///
     /// # Errors
     /// `Throttled` if it asked or pushed just before.
@@ -134,7 +134,7 @@ impl ClientMetrics {
         result
     }
 
-    /// What a scrape shows.
+    /// The clients' metrics as a scrape shows them.
     pub(crate) fn families(&self, now_ms: i64) -> Vec<ExtraFamily> {
         let mut state = self.state.lock();
         state.expire(now_ms);

@@ -28,11 +28,11 @@ pub(crate) struct ResourceKind {
     describe: fn(&Services, &str) -> Result<Vec<ConfigEntry>, ConfigsError>,
     /// The names of all resources that have a configuration.
     names: fn(&Services) -> Vec<String>,
-    /// Where its configuration is kept, and how it changes.
+    /// The place of its configuration, and how it changes.
     kept: Kept,
 }
 
-/// Where the configuration of a resource is kept, and how it changes.
+/// The place where the configuration of a resource is kept, and how it changes.
 enum Kept {
     /// With the topic, in the catalog. Several topics are changed together.
     Catalog,
@@ -44,7 +44,7 @@ enum Kept {
 
 /// How a configuration that is kept in a record of its own changes.
 struct Record {
-    /// What it becomes by changes.
+    /// Returns the configuration after some changes.
     changed: fn(&BrokerConfig, &Overrides, &[Change<'_>]) -> Result<Overrides, ConfigRefusal>,
     /// The most resources of the kind that may have a configuration.
     most: usize,

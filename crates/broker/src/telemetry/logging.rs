@@ -27,7 +27,7 @@ pub enum LoggingError {
     Filter {
         /// The variable as set.
         value: String,
-        /// What the parser said.
+        /// The parser's error.
         source: tracing_subscriber::filter::ParseError,
     },
     /// Logging was set up before.
@@ -35,7 +35,7 @@ pub enum LoggingError {
     Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
-/// Sets logging up for the whole process; gives back what changes it.
+/// Sets logging up for the whole process; returns the handle that changes its levels.
 ///
 /// # Errors
 /// RUST_LOG is malformed, or this was called before.
@@ -79,7 +79,7 @@ where
         }
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
-    // Whoever read standard error may have gone (a terminal that closed): a panic for each line would be worse.
+    // The reader of standard error may have gone (a terminal that closed): a panic for each line would be worse.
     let lines = lines.log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = if json {

@@ -122,7 +122,7 @@ pub struct ListenerMetrics {
     pub malformed: Counter,
 }
 
-/// What [`Metrics::new`] needs to know.
+/// The arguments of [`Metrics::new`].
 pub struct MetricsOptions {
     /// Kafka's name of each API (`Produce`), in the order of the indexes given to [`Metrics::request`].
     pub api_names: Vec<&'static str>,
@@ -174,7 +174,7 @@ impl Metrics {
         Self { shared, registry }
     }
 
-    /// Where scrapes take the broker's state from, from now on. Until then they show what is counted here alone.
+    /// Sets the source that scrapes read the broker's state from. Until then they show only the values counted here.
     pub fn set_source(&self, source: Source) {
         *self.shared.source.write() = Some(source);
     }

@@ -69,7 +69,7 @@ pub(crate) fn epoch_from_wire(epoch: i32) -> Option<i32> {
     (epoch != -1).then_some(epoch)
 }
 
-/// What `position` leads to in a log in `state`, for a reader that sees what lies before `visible_end`.
+/// Checks `position` against a log in `state`, for a reader that sees the records before `visible_end`.
 /// `epoch_end` looks up the end of an epoch.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! Sources and synonyms as Kafka 4.3 answers them for the same settings, but for what was set in other units: Kafka
-//! says that it is a default, here it is told where it was set.
+//! Sources and synonyms as Kafka 4.3 answers them for the same settings, except for keys that were set in other units:
+//! Kafka calls such a value a default, Ottla names the source that set it.
 
 use super::super::{ConfigOp, DynamicConfigs};
 use super::*;

@@ -55,7 +55,7 @@ macro_rules! topic_keys {
         ];
 
         impl TopicConfig {
-            /// What `set` and the broker's configuration make together. A setting that cannot be read, which
+            /// Combines `set` with the broker's configuration. A setting that cannot be read, which
             /// [`validate`](Self::validate) does not let in, counts as not set.
             pub fn effective(set: &Overrides, broker: &BrokerConfig) -> Self {
                 $(let $field: $type = match set.get($name).and_then(|text| ConfigValue::read(text)) {
@@ -72,7 +72,7 @@ macro_rules! topic_keys {
 }
 
 topic_keys! {
-    /// What becomes of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
+    /// The treatment of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
     cleanup_policy: CleanupPolicy = "cleanup.policy", ["log.cleanup.policy"],
         |broker| broker.log_cleanup_policy, EachOf(CleanupPolicy::NAMES), Enforced;
     /// The codec that batches are kept in; `producer` keeps them as they came.
@@ -127,7 +127,7 @@ topic_keys! {
     message_timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms",
         ["log.message.timestamp.before.max.ms"],
         |broker| broker.log_message_timestamp_before_max_ms, AtLeast(0), Enforced;
-    /// Whose time records carry: CreateTime is the producer's, LogAppendTime the broker's.
+    /// The timestamp of records: CreateTime is the producer's, LogAppendTime the broker's.
     message_timestamp_type: TimestampType = "message.timestamp.type", ["log.message.timestamp.type"],
         |broker| broker.log_message_timestamp_type, OneOf(TimestampType::NAMES), Enforced;
     /// The part of a compacted log that must be uncleaned before it is cleaned.
@@ -140,7 +140,7 @@ topic_keys! {
     /// count than a partition has, and here it has one.
     min_insync_replicas: i32 = "min.insync.replicas", ["min.insync.replicas"],
         |broker| broker.min_insync_replicas, AtLeast(1), Enforced;
-    /// Whether Kafka allocates segment files in advance. Ottla has no segment files.
+    /// If true, Kafka allocates segment files in advance. Ottla has no segment files.
     preallocate: bool = "preallocate", ["log.preallocate"], |broker| broker.log_preallocate, Any, Inert;
     /// For tiered storage, which Ottla does not have.
     remote_log_copy_disable: bool = "remote.log.copy.disable", [], |_| false, Any, Inert;
@@ -166,7 +166,7 @@ topic_keys! {
     /// The age at which Kafka rolls a segment file. Ottla has no segment files.
     segment_ms: i64 = "segment.ms", ["log.roll.ms", "log.roll.hours"],
         |broker| broker.roll_ms(), AtLeast(1), Inert;
-    /// Whether a replica that lags may lead a partition in Kafka. There is one replica.
+    /// If true, a replica that lags may lead a partition in Kafka. There is one replica.
     unclean_leader_election_enable: bool = "unclean.leader.election.enable", ["unclean.leader.election.enable"],
         |broker| broker.unclean_leader_election_enable, Any, Inert;
 }

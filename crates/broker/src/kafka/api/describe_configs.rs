@@ -27,7 +27,7 @@ pub(crate) struct DescribeConfigs;
 /// More resources than this in one request close the connection. No honest client has more topics than that.
 const MAX_RESOURCES: usize = 10_000;
 
-/// What the client wants to know of each key.
+/// The parts of each key's description that the client asks for.
 #[derive(Clone, Copy)]
 struct Wanted {
     synonyms: bool,

@@ -1,5 +1,5 @@
-//! DescribeDelegationToken, key 41: which tokens there are (KIP-48). Kafka's answer to who has not logged in, as
-//! nobody can here.
+//! DescribeDelegationToken, key 41: the delegation tokens that exist (KIP-48). Answers as Kafka does to a client that
+//! has not logged in, since no client can log in here.
 //!
 //! Versions 0–3. v1: as v0. v2: flexible. v3: who asked for a token (KIP-373).
 //!

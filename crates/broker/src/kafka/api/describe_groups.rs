@@ -35,7 +35,7 @@ impl Api for DescribeGroups {
                 Err(refused) => absent(refused, version),
             };
             let described = described.with_group_id(name);
-            // Before version 6 also of a group that is not there, as it is said to be dead.
+            // Before version 6 a missing group has operations too: it is described as dead, without an error.
             if request.include_authorized_operations && described.error_code == ErrorCode::None.code() {
                 return described.with_authorized_operations(authorized_operations::GROUP);
             }

@@ -39,7 +39,8 @@ impl Api for DescribeProducers {
     }
 }
 
-/// What exists bounds an answer, not what is asked: `seen` are the partitions that were told of already.
+/// Describes each partition once, so that the partitions which exist bound an answer, and not those a client asks for:
+/// `seen` are the ones described already.
 fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<PartitionNumber>) -> TopicResponse {
     let topic = catalog.topic(&asked.name);
     let mut one = |index: i32| {

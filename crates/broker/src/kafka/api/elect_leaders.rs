@@ -62,7 +62,7 @@ fn unknown_type() -> (ErrorCode, String) {
     (ErrorCode::InvalidRequest, "Unknown election type: 0 is preferred, 1 is unclean.".to_owned())
 }
 
-/// What `outcome` says of each partition, as an answer.
+/// Answers each partition of a topic with the code and text that `outcome` returns for it.
 fn result(
     asked: TopicPartitions,
     outcome: impl Fn(&str, i32) -> (ErrorCode, String),

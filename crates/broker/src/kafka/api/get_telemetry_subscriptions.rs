@@ -45,7 +45,7 @@ impl Api for GetTelemetrySubscriptions {
     }
 }
 
-/// What subscriptions can look at.
+/// The facts about a client that the patterns of subscriptions are compared with.
 pub(super) fn facts(cx: &Context) -> ClientFacts {
     let (name, version) = cx.peer().software().map(|software| software.parts()).unwrap_or_default();
     ClientFacts {

@@ -63,7 +63,8 @@ fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
     CommitTerms { who, retention_ms, knows_member_epochs: version >= 9 }
 }
 
-/// What the coordinator is asked, and a code for every partition of the request in order: `None` where it will answer.
+/// Returns the commits to pass to the coordinator, and a code for every partition of the request in order: `None` where
+/// the coordinator will answer.
 fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Option<ErrorCode>>) {
     let catalog = cx.catalog();
     let (mut commits, mut codes) = (Vec::new(), Vec::new());

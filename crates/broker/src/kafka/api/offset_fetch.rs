@@ -57,7 +57,7 @@ impl Api for OffsetFetch {
 }
 
 const TOPIC_IDS_FROM: i16 = 10;
-/// What stands for an offset that was never committed.
+/// Wire value for no committed offset.
 const NOT_COMMITTED: i64 = -1;
 
 fn plural(topic: OffsetFetchRequestTopic) -> OffsetFetchRequestTopics {
@@ -136,7 +136,8 @@ fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
     topics.into_iter().map(|(_, topic)| topic).collect()
 }
 
-/// Whether the topic of that name is the one for which the offset was committed, neither deleted since nor created anew.
+/// Returns true if the topic of that name is the one for which the offset was committed, neither deleted since nor
+/// created anew.
 fn is_current(committed: &CommittedOffset, topic: &str, catalog: &Catalog) -> bool {
     catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id))
 }

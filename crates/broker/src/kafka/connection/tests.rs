@@ -73,7 +73,7 @@ async fn clients_that_mean_another_broker_are_told_to_start_over() {
         let response = client.call(5, &request).await;
         assert_eq!(response.error_code, code, "{cluster:?} {node}");
         assert_eq!(response.api_keys.is_empty(), code != 0);
-        // Before version 5 nobody says so.
+        // Before version 5 a request does not name the cluster and the node.
         assert_eq!(client.call(4, &request).await.error_code, 0);
     }
 }
@@ -154,7 +154,7 @@ async fn what_was_sent_before_the_client_left_is_still_done() {
     }
     leaver.stream.write_all(&all).await.unwrap();
     leaver.stream.shutdown().await.unwrap();
-    // Nobody says when it is done: the broker may still be about it when the connection is closed.
+    // The client cannot see when its requests are done: the broker may still be at work when the connection is closed.
     while leaver.receive_frame().await.is_some() {}
     tokio::time::sleep(MOMENT).await;
     let all = running.client().await.call(1, &MetadataRequest::default().with_topics(None)).await;

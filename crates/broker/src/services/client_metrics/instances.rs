@@ -20,7 +20,7 @@ const ALL: &str = "*";
 /// Intervals without a word after which a client is forgotten.
 const SILENT_INTERVALS: i64 = 3;
 
-/// What the connection says of a client.
+/// The facts about a client that its connection knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ClientFacts {
     pub(crate) client_id: String,
@@ -31,7 +31,7 @@ pub(crate) struct ClientFacts {
 }
 
 impl ClientFacts {
-    /// What a subscription's pattern is compared with.
+    /// The value that a subscription's pattern is compared with.
     fn property<'a>(&'a self, property: ClientProperty, client_instance_id: &'a str) -> &'a str {
         match property {
             ClientProperty::ClientInstanceId => client_instance_id,
@@ -44,7 +44,7 @@ impl ClientFacts {
     }
 }
 
-/// What a client is asked for.
+/// The metrics that a client is asked for, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscribed {
     pub(crate) client_instance_id: Uuid,
@@ -109,7 +109,7 @@ impl Instances {
         Ok(instance.subscribed.clone())
     }
 
-    /// Whether a push may be looked at.
+    /// Checks a push before its metrics are read.
     pub(super) fn admit(
         &mut self,
         push: &Push,
@@ -155,7 +155,7 @@ impl Instances {
         }
     }
 
-    /// Forgets who was not heard for long; gives back whom.
+    /// Forgets the clients that have been silent for long, and returns their ids.
     pub(super) fn expire(&mut self, now_ms: i64) -> Vec<Uuid> {
         let is_gone = |_: &Uuid, instance: &mut Instance| {
             let last = instance.asked_ms.max(instance.pushed_ms).unwrap_or(now_ms);
@@ -198,7 +198,7 @@ fn excuses(error: &ClientMetricsError) -> bool {
     matches!(error, ClientMetricsError::UnknownSubscriptionId | ClientMetricsError::UnsupportedCompression(_))
 }
 
-/// What all subscriptions together ask of a client, as often as the most eager of them.
+/// Combines the subscriptions that concern a client; the shortest of their intervals counts.
 fn work_out(subscriptions: &[ClientMetricsConfig], id: Uuid, client: &ClientFacts) -> Subscribed {
     let shown = id.to_string();
     let concerned: Vec<&ClientMetricsConfig> = subscriptions

@@ -1,4 +1,4 @@
-//! What a push says: OTLP `MetricsData`, reduced to names, labels and numbers.
+//! The contents of a push: OTLP `MetricsData`, reduced to names, labels and numbers.
 //!
 //! The wire format is read by prost; of OpenTelemetry's `metrics.proto` and `common.proto` only the fields that are shown
 //! are looked at, by their numbers, which never change. Names become Prometheus':
@@ -13,7 +13,7 @@ use super::ClientMetricsError;
 /// Labels of one point, and bytes of a name or a value: a client cannot make them longer.
 const MAX_LABELS: usize = 16;
 const MAX_TEXT: usize = 200;
-/// What Kafka's clients begin every name with.
+/// The prefix of every name that Kafka's clients push.
 const KAFKA: &str = "org.apache.kafka.";
 /// `AggregationTemporality`: what came since the last push.
 const DELTA: u64 = 1;

@@ -1,4 +1,4 @@
-//! What clients' pushes add up to, as a scrape shows it.
+//! The series of clients' pushes, as a scrape shows them.
 //!
 //! Guarantees a bound on the number of series, over all clients and for each; what is beyond it is counted, and said
 //! once in the log. A client's series go when it goes.
@@ -71,7 +71,7 @@ impl Series {
         }
     }
 
-    /// What a scrape shows, with how many clients are known.
+    /// The series as a scrape shows them, and the number of clients that are known.
     pub(super) fn families(&self, clients: usize) -> Vec<ExtraFamily> {
         let mut families: BTreeMap<(&str, bool), ExtraFamily> = BTreeMap::new();
         for (id, client) in &self.clients {

@@ -208,7 +208,7 @@ fn wrong_pushes_have_their_errors() {
     let to = fresh();
     let other = || Push { subscription_id: to.subscription_id.wrapping_add(1), ..sound(&to) };
     assert_eq!(refused(other(), MAX), ClientMetricsError::UnknownSubscriptionId);
-    // Told so, it may ask anew at once, and then push; to push without asking helps nobody.
+    // Told so, it may ask anew at once, and then push; a push without asking is throttled.
     assert_eq!(refused(other(), MAX), ClientMetricsError::Throttled);
     assert!(metrics.subscribed(to.client_instance_id, &c, NOW + 1).is_ok());
     assert_eq!(metrics.push(&sound(&to), &c, MAX, NOW + 1), Ok(()));

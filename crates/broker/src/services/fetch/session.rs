@@ -50,7 +50,7 @@ pub(crate) enum SessionRequest {
 }
 
 impl SessionRequest {
-    /// What `id` and `epoch` of a request mean (Kafka: `FetchMetadata.isFull`).
+    /// Reads the meaning of a request's `id` and `epoch` (Kafka: `FetchMetadata.isFull`).
     pub(crate) fn of(id: i32, epoch: i32) -> Self {
         match epoch {
             FINAL_EPOCH => Self::Sessionless,

@@ -34,7 +34,7 @@ fn brokers(snapshot: &Snapshot, out: &mut Families) {
     });
 }
 
-/// What one group has committed in one topic.
+/// The offsets that one group has committed in one topic, and its lags.
 #[derive(Default)]
 struct Consumed {
     offsets: Vec<(i32, i64)>,

@@ -30,7 +30,7 @@ const LONGEST_US: u64 = 600_000_000;
 /// Versions counted one by one; higher ones count as the last.
 const VERSIONS: usize = 32;
 
-/// Where the time of one request went, in Kafka's words (RequestChannel).
+/// The time of one request, divided into Kafka's phases (RequestChannel).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestTimes {
     /// From the frame's last byte to the start of its handler.
@@ -61,7 +61,7 @@ impl RequestTimes {
 pub(super) struct Phase {
     /// `kafka_network_requestmetrics_` is put before it.
     pub(super) name: &'static str,
-    /// What it measures.
+    /// The text that says what it measures.
     pub(super) help: &'static str,
 }
 

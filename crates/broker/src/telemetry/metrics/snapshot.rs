@@ -29,9 +29,9 @@ pub struct BrokerSnapshot {
     pub cluster_id: String,
     /// An address that clients reach, `host:port`.
     pub address: String,
-    /// What it is doing.
+    /// The state that the broker is in.
     pub state: BrokerState,
-    /// Whether this node is the active controller.
+    /// True if this node is the active controller.
     pub active_controller: bool,
     /// Panics caught in background tasks so far.
     pub task_panics: u64,
@@ -101,7 +101,7 @@ pub struct GroupOffset {
     pub committed_offset: i64,
 }
 
-/// Whether an [`ExtraFamily`] only grows.
+/// The kind of an [`ExtraFamily`]: one that only grows, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExtraKind {
     /// Only grows; the name ends in `_total`.

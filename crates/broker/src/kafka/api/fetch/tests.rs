@@ -100,7 +100,7 @@ async fn partitions_of_a_session_take_turns_within_small_limits() {
             let index = usize::try_from(data.partition_index).unwrap();
             if let Some((last, _)) = values(data).last() {
                 positions[index] = last + 1;
-                // As in Kafka, the answer that begins a session is nobody's turn.
+                // As in Kafka, the answer that begins a session does not count as the turn of any partition.
                 turns.extend((epoch > 0).then_some(index));
                 changed.push(index);
             }

@@ -46,7 +46,7 @@ async fn alter(
     client.call(1, &request(vec![resource(name, changes)])).await.responses.remove(0)
 }
 
-/// What the topic sets itself, in the order of the keys.
+/// Returns the keys that the topic sets itself, with their values, in the order of the keys.
 pub(in crate::kafka::api) async fn own(client: &mut Client<TcpStream>, name: &str) -> Vec<(String, String)> {
     let asked = DescribeConfigsResource::default()
         .with_resource_type(TOPIC)

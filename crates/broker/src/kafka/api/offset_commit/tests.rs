@@ -37,7 +37,7 @@ async fn commit(client: &mut Client<TcpStream>, version: i16, topic: (&str, Uuid
     answer.partitions.iter().map(|partition| partition.error_code).collect()
 }
 
-/// What version 0 says of partitions of a topic: offset and error.
+/// Fetches partitions of a topic in version 0: offset and error of each.
 async fn fetch_v0(client: &mut Client<TcpStream>, name: &str, indexes: &[i32]) -> Vec<(i64, i16)> {
     let topic = OffsetFetchRequestTopic::default().with_name(topic_name(name));
     let topics = Some(vec![topic.with_partition_indexes(indexes.to_vec())]);
@@ -47,7 +47,7 @@ async fn fetch_v0(client: &mut Client<TcpStream>, name: &str, indexes: &[i32]) -
     partitions.map(|partition| (partition.committed_offset, partition.error_code)).collect()
 }
 
-/// What version 10 says: topic, offset and error of each partition. `None` asks for all.
+/// Fetches in version 10: topic, offset and error of each partition. `None` asks for all.
 async fn fetch_v10(client: &mut Client<TcpStream>, asked: Option<Uuid>) -> Vec<(Uuid, i64, i16)> {
     let topics = asked.map(|id| {
         vec![OffsetFetchRequestTopics::default().with_topic_id(id).with_partition_indexes(vec![0, 1])]

@@ -31,7 +31,7 @@ async fn the_current_epoch_ends_at_the_log_end_and_strangers_are_told_so() {
             let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
             let response = client.call(version, &request).await;
             let answer = &response.topics[0].partitions[0];
-            // Before version 2 nobody says what it believes, and version 0 does not tell the epoch.
+            // Before version 2 a request does not carry the client's leader epoch, and version 0 does not answer the epoch.
             let expected = if version < 2 && believed > epoch { (0, epoch, 3) } else { expected };
             let expected = if version < 1 { (expected.0, -1, expected.2) } else { expected };
             assert_eq!((answer.error_code, answer.leader_epoch, answer.end_offset), expected, "{version}");
