@@ -305,6 +305,7 @@ async fn services(
         shutdown,
     };
     let services = Arc::new(services);
+    // The services hold the metrics: a strong reference from there would keep both for ever.
     let weak = Arc::downgrade(&services);
     let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
     services.metrics.set_source(Arc::new(source));
@@ -340,6 +341,7 @@ fn storage_options(
         accept_data_loss: options.accept_data_loss,
         clock: Arc::new(move || clock.now_ms()),
         on_fatal: Arc::new(move |error| {
+            // The reason before the token: `failed` reads it as soon as the token is cancelled.
             let _first = fatal.reason.set(error.to_string());
             fatal.happened.cancel();
         }),

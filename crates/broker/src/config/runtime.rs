@@ -133,6 +133,7 @@ impl Changing<'_> {
     ) -> Result<(), ChangeError> {
         let (given, made) = self.with(kind, name, &to)?;
         let resource_type = u8::try_from(kind).expect("the code of a kind is positive");
+        // Before it is visible: a crash must not take back a value that the broker has acted on.
         io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await??;
         *self.configs.given.write() = given;
         if let Some(made) = made {

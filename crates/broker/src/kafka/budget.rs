@@ -56,6 +56,7 @@ impl Budget {
     /// Raises `grant` to `bytes` in all; waits while the budget is spent.
     pub(super) async fn raise(&self, grant: &mut Grant, bytes: usize) {
         let Some(more) = bytes.checked_sub(grant.bytes).filter(|more| *more > 0) else { return };
+        // The one frame in overdraft may grow to its end without further permits.
         if grant.overdrawn {
             return;
         }
@@ -79,6 +80,7 @@ impl Budget {
         let overdraft = Arc::clone(&self.overdraft).acquire_owned();
         // Polled to its end: begun anew it would lose its place among those that wait.
         let either = async {
+            // Bytes first: all connections share one overdraft, which is for a frame that cannot have them.
             tokio::select! {
                 biased;
                 permit = bytes => (permit.ok(), false),

@@ -134,6 +134,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 if let Some(end) = end.take_if(|_| self.waiting.is_empty()) {
                     return end;
                 }
+                // In this order: a shutdown is seen before another frame is taken, and answers go out before more is
+                // read.
                 tokio::select! {
                     biased;
                     () = &mut stopping, if end.is_none() => end = Some(Closed::Shutdown),
@@ -181,6 +183,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         let Self { writer, services, in_flight, outgoing, idle, .. } = self;
         tokio::select! {
             biased;
+            // Answers before the write: those that are ready together leave in one call.
             ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)) => {
                 let (answer, unsent) = turn(ready?);
                 outgoing.push(answer.unwrap_or_default(), unsent);

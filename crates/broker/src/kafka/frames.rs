@@ -220,6 +220,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                 receiving.waits_for_memory(false, Instant::now());
             }
             self.buffer.reserve(room);
+            // Begins anew with each read: it bounds a pause of the client, not the time of the frame.
             let deadline = self.shared.limits.frame_deadline;
             let mut buffer = (&mut self.buffer).limit(room);
             let read = tokio::select! {
@@ -250,8 +251,10 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 
     /// Takes the whole frame off the buffer.
     async fn take(&mut self, Announced { length, entry }: Announced) -> Frame {
+        // A frame that was whole in the buffer from the start has not been counted yet.
         self.shared.budget.raise(&mut self.grant, length).await;
         self.foresight = length.min(MAX_FORESIGHT_BYTES);
+        // A frame with nothing after it takes the buffer itself, so that an idle connection holds none.
         let frame = if self.buffer.len() == length {
             std::mem::take(&mut self.buffer)
         } else {

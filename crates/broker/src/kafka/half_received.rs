@@ -75,7 +75,9 @@ impl HalfReceived {
     /// Makes the slowest frame give way, if one is slow enough.
     pub(super) fn give_way(&self, now: Instant) {
         let mut frames = self.frames.lock();
+        // A frame that waits for memory is not read meanwhile: its pause is not its client's fault.
         let reading = frames.by_id.iter().filter(|(_, frame)| !frame.waits_for_memory);
+        // Ids count up: of frames that are equally slow the oldest gives way.
         let slowest = reading.filter_map(|(id, frame)| Some((frame.rate(now)?, *id))).min();
         let Some((rate, id)) = slowest else { return };
         if rate >= STALLED {

@@ -74,6 +74,7 @@ impl Bucket {
         let interval = Duration::from_secs(1) / PER_SECOND;
         let earned = now.saturating_duration_since(self.filled).as_nanos() / interval.as_nanos();
         let earned = u32::try_from(earned).unwrap_or(BURST).min(BURST);
+        // Time that earned no whole line yet is kept, or frequent calls would never earn one.
         if earned > 0 {
             self.lines = (self.lines + earned).min(BURST);
             self.filled = now;

@@ -49,6 +49,7 @@ impl Outgoing {
 
     /// Adds the segments of one frame.
     pub(super) fn push(&mut self, frame: Vec<Bytes>, unsent: Unsent) {
+        // Without empty segments: a write of nothing else would return 0, which is taken for a failed socket.
         for segment in frame.into_iter().filter(|segment| !segment.is_empty()) {
             self.bytes += segment.len();
             self.pushed += segment.len() as u64;

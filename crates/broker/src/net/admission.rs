@@ -67,10 +67,12 @@ impl Admission {
         let mut size = self.size.lock();
         if wanted > size.wanted {
             let more = wanted - size.wanted;
+            // First cancels what an earlier reduction still has to take from open connections.
             let kept = more.min(size.excess);
             size.excess -= kept;
             self.all.add_permits(more - kept);
         } else {
+            // Only free permits can be forgotten now, the others as their connections end.
             let fewer = size.wanted - wanted;
             size.excess += fewer - self.all.forget_permits(fewer);
         }
@@ -98,6 +100,7 @@ impl Admission {
         let mut per_address = self.per_address.lock();
         let count = per_address.entry(address).or_insert(0);
         if *count >= self.max_per_address.load(Ordering::Relaxed) {
+            // With a limit of 0 the entry is new: addresses that are refused must not fill the map.
             if *count == 0 {
                 per_address.remove(&address);
             }
@@ -121,6 +124,7 @@ impl Drop for Admitted {
             size.excess -= 1;
             self.permit.take().into_iter().for_each(OwnedSemaphorePermit::forget);
         }
+        // Never both locks at a time, so they need no order.
         drop(size);
         let mut per_address = self.per_address.lock();
         if let Some(count) = per_address.get_mut(&self.address) {
@@ -155,6 +159,7 @@ impl Pace {
     }
 
     fn next(&mut self, now: Instant) -> Duration {
+        // From now at the earliest: a time without connections does not add to the second's worth.
         let due = self.due.map_or(now, |due| due.max(now)) + self.interval;
         self.due = Some(due);
         due.saturating_duration_since(now).saturating_sub(Self::SLACK)

@@ -211,8 +211,10 @@ fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener
         Err(error) => return Err(error),
     };
     if address.is_ipv6() {
+        // `::` takes IPv4 clients as well; any other address is for itself, beside its IPv4 sibling on the same port.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
+    // A restart must not wait for connections of the last run that are still in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -273,6 +275,7 @@ impl Acceptor {
                 // The client left before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
+                    // Such as a lack of descriptors: the client stays in the backlog, and the next accept fails at once.
                     self.shared.notices.trouble(&listener, &error);
                     let pause = tokio::time::sleep(backoff);
                     if stop.run_until_cancelled(pause).await.is_none() {

@@ -210,8 +210,10 @@ impl Fetcher {
             SessionRequest::New => Kind::New { uses_topic_ids },
             SessionRequest::Sessionless => Kind::Sessionless,
         };
+        // A client that asks for a new session, or for none, gives up the one that it names.
         if session_id != INVALID_SESSION_ID {
             let closed = self.sessions.lock().remove(session_id);
+            // After the lock: the end of a session takes its subscriptions off their partitions.
             drop(closed);
         }
         let session = Arc::new(FetchSession::default());
@@ -229,10 +231,13 @@ impl Fetcher {
     ) -> Result<OpenFetch, SessionError> {
         let now_ms = self.clock.now_ms();
         let mut size = 0;
+        // Changed under the lock of all sessions, so that requests change one in the order of their epochs. This lock
+        // comes before that of a set; no code takes it while it holds a set.
         let session = self.sessions.lock().resume(id, epoch, uses_topic_ids, now_ms, |session| {
             size = session.update(wanted, forgotten);
             size
         })?;
+        // A session without partitions was closed by the cache: its answer carries id 0.
         let kind = if size == 0 { Kind::Sessionless } else { Kind::Incremental(id) };
         Ok(OpenFetch { session, kind })
     }
@@ -256,6 +261,7 @@ impl Fetcher {
             if last || round.has_enough() {
                 break;
             }
+            // The next look subscribes before it reads, so it finds what was appended since this one.
             if round.start_watching() {
                 continue;
             }
@@ -268,6 +274,8 @@ impl Fetcher {
                     () = shutdown.cancelled() => last = true,
                 }
             } else {
+                // Looks again without a wait. Appends may bring it here again and again, so the deadline is checked
+                // here too.
                 last = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             }
         }

@@ -110,6 +110,7 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
     let known = cx.catalog();
     let missing: Vec<&TopicName> = names.iter().filter(|name| known.topic(name).is_none()).collect();
     let refusals = if create { create_missing(cx, &known, &missing).await } else { Vec::new() };
+    // Looked up anew: what counts is that the topic exists, even if another client was the one to create it.
     let now = cx.catalog();
     let one = |name: TopicName| match now.topic(&name) {
         Some(topic) => describe(topic, cx.node_id()),

@@ -90,6 +90,8 @@ pub(crate) async fn alter(
             }
         }
     }
+    // Storage refuses a change that does not start from the topic's present configuration, as when another client was
+    // faster: it is planned anew from what that client left.
     for _ in 0..MAX_ATTEMPTS {
         let round = Round::plan(&services.io.catalog(), config, wanted, &open);
         for (index, refused) in round.refused {
@@ -144,6 +146,7 @@ async fn alter_record(
         ChangeError::TooLarge(error) => ConfigsError::InvalidConfig(error.to_string()),
         ChangeError::Storage(error) => TopicError::from(error).into(),
     })?;
+    // `changing` still lives: effects come in the order of the changes.
     (record.after)(services, name);
     Ok(())
 }

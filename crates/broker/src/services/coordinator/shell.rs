@@ -139,6 +139,7 @@ impl<K: Kind> Shell<K> {
 
     /// A step on every machine.
     pub(crate) fn step_all(&self, act: impl Fn(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>)) {
+        // The map's lock ends here: a step takes a machine's lock first and then, to remove the machine, the map's.
         let ids: Vec<Id<K>> = self.machines.read().keys().cloned().collect();
         for id in ids {
             // One that has gone meanwhile needs no step.
@@ -162,6 +163,7 @@ impl<K: Kind> Shell<K> {
 
     /// Looks at every machine, in no order.
     pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<T> {
+        // The map's lock ends here, see `step_all`.
         let hosted: Vec<_> = self.machines.read().values().cloned().collect();
         let look = |hosted: &Arc<Hosted<K>>| {
             let slot = hosted.lock();
@@ -179,6 +181,7 @@ impl<K: Kind> Shell<K> {
         loop {
             let hosted = if create { self.find_or_create(id)? } else { self.find(id)? };
             let mut slot = hosted.lock();
+            // Removed after it was found, and out of the map by now: look again.
             if slot.removed {
                 continue;
             }

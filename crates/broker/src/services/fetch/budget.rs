@@ -57,6 +57,7 @@ impl FetchBudget {
         if more == 0 {
             return (granted > 0 || bytes == 0).then_some(granted);
         }
+        // Only a fetch that holds nothing waits: two that hold some and wait for more could block each other.
         let acquired = if held == 0 {
             let acquiring = Arc::clone(&self.units).acquire_many_owned(more);
             tokio::time::timeout(self.patience, acquiring).await.ok().and_then(Result::ok)

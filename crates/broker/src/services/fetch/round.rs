@@ -99,6 +99,7 @@ impl<'a> Round<'a> {
             told.has_records || told.left_records
         });
         let unread: Vec<SlotId> = unread.map(|(id, _)| id).collect();
+        // The last one first, as each goes to the front: the queue keeps their order.
         unread.into_iter().rev().for_each(|id| set.mark_first(id));
         self.limits = FetchLimits::new(self.terms.max_bytes);
         self.found_bytes = 0;
@@ -243,6 +244,7 @@ impl<'a> Round<'a> {
         if self.watching && log.subscription.is_none() {
             let arrivals = &self.fetch.session.arrivals;
             log.subscription = Some(Subscription::new(&log.found.partition, arrivals, id));
+            // Deleted before the subscription began: its report came too early for this session.
             if log.found.partition.is_deleted() {
                 return Err(PartitionError::UnknownTopicOrPartition);
             }

@@ -224,6 +224,7 @@ impl<S: Clone> FetchSessionCache<S> {
 
     fn touch(&mut self, id: i32, size: usize, now_ms: i64) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
+        // Out under the old keys before the values change that the keys are made of.
         self.by_last_use.remove(&(entry.last_used_ms, id));
         self.evictable.remove(&(entry.size, id));
         self.partitions = self.partitions - entry.size + size;
