@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,10 +34,24 @@ fn logged(broker: &TestBroker, needle: &str) -> Result<()> {
     Ok(())
 }
 
+/// A script that starts the broker through `launcher`, and the folder that the script is deleted with.
+fn launched_by(launcher: &str) -> Result<(TempDir, PathBuf)> {
+    let folder = TempDir::with_prefix("ottla-launcher-")?;
+    let script = folder.path().join("ottla");
+    fs::write(&script, format!("#!/bin/sh\n{launcher} '{}' \"$@\"\n", binary()?.display()))?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok((folder, script))
+}
+
+/// A process inherits which signals are ignored. These tests must also pass under nohup.
+const ON_A_TERMINAL: &str = "exec env --default-signal=HUP";
+const UNDER_NOHUP: &str = "trap '' HUP; exec";
+
 /// 37 is a real-time signal: SIGRTMIN+3, with which systemd stops a container.
 #[test]
 fn signals_that_end_a_process_stop_the_broker_cleanly() -> Result<()> {
-    let mut broker = TestBroker::start_new()?;
+    let (_folder, script) = launched_by(ON_A_TERMINAL)?;
+    let mut broker = Options::default().binary(&script).start()?;
     let names = ["HUP", "INT", "TERM", "ABRT", "ALRM", "VTALRM", "PROF", "XCPU", "IO", "PWR", "TRAP", "37"];
     for name in names {
         signal(broker.pid()?, name)?;
@@ -67,7 +82,8 @@ fn signals_that_mean_nothing_leave_the_broker_serving() -> Result<()> {
 /// The shell and the kernel both tell a process that its terminal is gone; systemd may send SIGHUP right after SIGTERM.
 #[test]
 fn a_terminal_that_closes_says_so_twice() -> Result<()> {
-    let mut broker = TestBroker::start_new()?;
+    let (_folder, script) = launched_by(ON_A_TERMINAL)?;
+    let mut broker = Options::default().binary(&script).start()?;
     for (first, second) in [("HUP", "HUP"), ("TERM", "HUP")] {
         signal(broker.pid()?, first)?;
         logged(&broker, "stopping")?;
@@ -83,10 +99,7 @@ fn a_terminal_that_closes_says_so_twice() -> Result<()> {
 
 #[test]
 fn a_broker_under_nohup_outlives_its_terminal() -> Result<()> {
-    let folder = TempDir::with_prefix("ottla-nohup-")?;
-    let script = folder.path().join("ottla");
-    fs::write(&script, format!("#!/bin/sh\ntrap '' HUP\nexec '{}' \"$@\"\n", binary()?.display()))?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let (_folder, script) = launched_by(UNDER_NOHUP)?;
     let mut broker = Options::default().binary(&script).start()?;
     signal(broker.pid()?, "HUP")?;
     signal(broker.pid()?, "QUIT")?;
@@ -99,7 +112,8 @@ fn a_broker_under_nohup_outlives_its_terminal() -> Result<()> {
 #[test]
 fn a_broker_whose_log_cannot_be_written_serves_and_stops_cleanly() -> Result<()> {
     let (folder, port, http) = (TempDir::with_prefix("ottla-log-")?, Port::take()?, Port::take()?);
-    let mut command = Command::new(binary()?);
+    let (_folder, script) = launched_by(ON_A_TERMINAL)?;
+    let mut command = Command::new(script);
     command.arg("serve").arg("--data").arg(folder.path().join("data"));
     command.arg("--listen").arg(format!("127.0.0.1:{}", port.number()));
     command.arg("--http").arg(format!("127.0.0.1:{}", http.number()));
