@@ -1,7 +1,17 @@
 //! The endpoints, asked through a socket by plain bytes.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::router::MAX_BODY_BYTES;
+use super::server::{LIMITS, Limits};
 use super::*;
 use crate::clock::Clock;
 use crate::tasks::Drained;
@@ -22,6 +32,10 @@ impl Fixture {
     }
 
     async fn start_within(limits: Limits) -> Self {
+        Self::start_with(limits, Routes::new).await
+    }
+
+    async fn start_with(limits: Limits, routes: impl FnOnce(Endpoints, &Tasks) -> Routes) -> Self {
         let tasks = Tasks::new();
         let readiness = Readiness::new(&["storage", "listeners"]);
         let metrics = Metrics::new(MetricsOptions {
@@ -33,7 +47,7 @@ impl Fixture {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let endpoints = Endpoints { metrics: metrics.clone(), readiness: readiness.clone() };
-        serve_within(limits, &tasks, listener, endpoints);
+        server::serve(limits, &tasks, listener, routes(endpoints, &tasks));
         Self { tasks, readiness, metrics, address }
     }
 
@@ -88,16 +102,6 @@ async fn metrics_are_served_as_prometheus_text() {
     assert!(head.contains("content-length: "), "{head}");
 }
 
-#[test]
-fn gzip_is_used_for_those_who_take_it() {
-    let accepts = |value: &'static str| {
-        accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
-    };
-    assert!(accepts("gzip") && accepts("deflate, GZIP;q=0.5") && accepts("zstd;q=1.0,gzip; q=0.2"));
-    assert!(!accepts("identity") && !accepts("gzip;q=0") && !accepts("gzip;q=x") && !accepts(""));
-    assert!(!accepts_gzip(&HeaderMap::new()));
-}
-
 /// As Prometheus asks: 6 MB of text for 8 000 partitions went uncompressed.
 #[tokio::test]
 async fn metrics_are_compressed_for_a_scraper_that_offers_gzip() {
@@ -135,12 +139,74 @@ async fn panicking_source_costs_one_answer_not_the_server() {
 }
 
 #[tokio::test]
-async fn refuses_other_methods_and_paths() {
+async fn refuses_other_methods_whatever_the_path_and_names_those_it_takes() {
     let http = Fixture::start().await;
-    let (status, head, _) = http.ask("POST", "/metrics").await;
-    assert_eq!((status, head.contains("allow: get, head")), (405, true));
-    assert_eq!(http.ask("GET", "/nope").await.0, 404);
-    assert_eq!(http.ask("GET", "/metrics/").await.0, 404);
+    for (method, path) in
+        [("POST", "/metrics"), ("DELETE", "/"), ("OPTIONS", "*"), ("BREW", "/readyz"), ("PUT", "/nope")]
+    {
+        let (status, head, body) = http.ask(method, path).await;
+        assert_eq!((status, body.as_str()), (405, "only GET and HEAD\n"), "{method} {path}");
+        assert!(head.contains("\r\nallow: get, head\r\n"), "{head}");
+        assert!(head.contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{head}");
+        assert!(
+            head.contains("\r\ncache-control: no-store\r\n") && head.contains("\r\ncontent-length: 18\r\n"),
+            "{head}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn other_paths_are_not_found() {
+    let http = Fixture::start().await;
+    for path in
+        ["/nope", "/metrics/", "//metrics", "/%6detrics", "/METRICS", "/{page}", "/livez/../metrics", "*"]
+    {
+        let (status, head, body) = http.ask("GET", path).await;
+        assert_eq!((status, body.as_str()), (404, "no such page; try /metrics, /livez, /readyz\n"), "{path}");
+        assert!(head.contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{head}");
+        assert!(head.contains("\r\ncache-control: no-store\r\n"), "{head}");
+    }
+    let (status, head, body) = http.ask("HEAD", "/nope").await;
+    assert_eq!((status, body.as_str()), (404, ""));
+    assert!(head.contains("\r\ncontent-length: 44"), "{head}");
+    assert_eq!(http.ask("GET", "http://x/livez").await.2, "ok\n", "as through a proxy");
+    assert_eq!(http.ask("GET", "/").await.2, "Ottla: /metrics /livez /readyz?verbose\n");
+}
+
+/// As a later part does that takes bodies.
+fn echo(_: Endpoints, _: &Tasks) -> Routes {
+    Routes::merge(Router::new().route("/echo", post(|body: Bytes| async move { body })))
+}
+
+#[tokio::test]
+async fn large_body_is_refused_where_a_route_reads_it() {
+    let http = Fixture::start_with(LIMITS, echo).await;
+    let head = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let sized = |length: usize| format!("{head}Content-Length: {length}\r\n\r\n{}", "a".repeat(length));
+    let chunk = |length: usize| {
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{}", "a".repeat(length))
+    };
+    for request in [sized(MAX_BODY_BYTES), chunk(MAX_BODY_BYTES) + "\r\n0\r\n\r\n"] {
+        let answer = http.send(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.len() > MAX_BODY_BYTES, "{}", answer.len());
+    }
+    // The chunk is the last thing sent: a reset for unread bytes could take the answer with it.
+    for request in [sized(MAX_BODY_BYTES + 1), chunk(MAX_BODY_BYTES + 1)] {
+        let answer = http.send(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{}", &answer[..answer.len().min(200)]);
+    }
+    let (status, head, body) = http.ask("GET", "/echo").await;
+    assert_eq!((status, body.as_str()), (405, "only POST\n"));
+    assert!(head.contains("\r\nallow: post\r\n"), "{head}");
+}
+
+/// The claimed body never comes: an answer that waited for it would take as long as the connection lives.
+#[tokio::test]
+async fn refusal_does_not_wait_for_a_body() {
+    let http = Fixture::start().await;
+    let request = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627776\r\n\r\n";
+    let answer = http.send(request).await;
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! Merges the routes of the parts, and answers what none of them takes.
+//!
+//! A part brings a `Router` of its own, with its state. A method that a path does not take is refused with the methods
+//! that it does take; every body that a route reads is limited.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::http::header::{ALLOW, HeaderValue};
+use axum::response::Response;
+use axum::routing::get;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+
+use super::answer::text;
+use super::{Endpoints, health, metrics};
+use crate::tasks::Tasks;
+
+/// Bytes of a request's body, for routes that read one. A route that needs more has a `DefaultBodyLimit` of its own.
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// All routes, ready to answer.
+pub(super) struct Routes(TowerToHyperService<Router>);
+
+impl Routes {
+    /// The routes of every part.
+    pub(super) fn new(endpoints: Endpoints, tasks: &Tasks) -> Self {
+        let Endpoints { metrics, readiness } = endpoints;
+        let parts = [health::routes(readiness), metrics::routes(metrics, tasks.clone())];
+        Self::merge(parts.into_iter().fold(Router::new().route("/", get(index)), Router::merge))
+    }
+
+    /// These routes, and an answer for all other paths.
+    pub(super) fn merge(routes: Router) -> Self {
+        // The fallback takes GET only, so that any other method is refused as such whatever the path is.
+        let routes = routes.fallback_service(get(no_such_page));
+        // Last, as a layer covers only the routes that are there before it.
+        Self(TowerToHyperService::new(routes.layer(DefaultBodyLimit::max(MAX_BODY_BYTES))))
+    }
+
+    /// Answers a request, whatever its path and method.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
+        match self.0.call(request).await {
+            Ok(response) => explain(response),
+            Err(never) => match never {},
+        }
+    }
+}
+
+async fn index() -> Response {
+    text(StatusCode::OK, "Ottla: /metrics /livez /readyz?verbose\n".to_owned())
+}
+
+async fn no_such_page() -> Response {
+    text(StatusCode::NOT_FOUND, "no such page; try /metrics, /livez, /readyz\n".to_owned())
+}
+
+/// Gives the refusal of a method a body. Here and not in a layer, as axum adds `Allow` after all layers have run.
+fn explain(response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    // A handler that refuses by itself may name no methods: its own answer stands.
+    let Some(Ok(allowed)) = response.headers().get(ALLOW).map(HeaderValue::to_str) else { return response };
+    let methods: Vec<&str> = allowed.split(',').map(str::trim).collect();
+    let Ok(allow) = HeaderValue::try_from(methods.join(", ")) else { return response };
+    let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {}\n", methods.join(" and ")));
+    refused.headers_mut().insert(ALLOW, allow);
+    refused
+}
