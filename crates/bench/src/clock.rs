@@ -27,10 +27,6 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 }
 
 /// Milliseconds since 1970, for the timestamps in records.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a load driver stamps its records as a producer does; nothing steps its time"
-)]
 pub(crate) fn wall_ms() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)

@@ -213,7 +213,6 @@ mod tests {
             expected.extend_from_slice(&body);
         }
         let len = expected.len();
-        #[allow(clippy::disallowed_methods, reason = "a test's own thread")]
         let reader = thread::spawn(move || {
             let mut got = vec![0; len];
             peer.read_exact(&mut got).unwrap();
@@ -234,7 +233,6 @@ mod tests {
             stream.extend_from_slice(&(size as u32).to_be_bytes());
             stream.resize(stream.len() + size, size as u8);
         }
-        #[allow(clippy::disallowed_methods, reason = "a test's own thread")]
         let writer = thread::spawn(move || {
             for piece in stream.chunks(777) {
                 peer.write_all(piece).unwrap();

@@ -1,10 +1,13 @@
-//! Injected time: the only reader of the machine's wall clock in this crate. How long a request or a connection takes is
-//! measured where it happens, by the monotonic clock.
+//! Injected time: the only reader of the machine's clocks in this crate; `clippy.toml` bans the others outside tests.
 //!
-//! Guarantees that time is an argument, so that a test can step it. Two readings: the wall clock ([`Clock::now_ms`]) for
-//! what is stored and shown (timestamps, retention), and the monotonic one ([`Clock::instant`], [`Clock::monotonic`])
-//! for what is measured (sessions, deadlines); the wall clock may jump, the monotonic one never goes back.
-//! Waiting is left to tokio's timers, which tests step by tokio's own means.
+//! Guarantees that a test can step the time that decisions depend on. [`Clock`] has two readings: the wall clock
+//! ([`Clock::now_ms`]) for what is stored and shown (timestamps, retention), and the monotonic one ([`Clock::instant`],
+//! [`Clock::monotonic`]) for what is measured (sessions, deadlines); the wall clock may jump, the monotonic one never
+//! goes back.
+//!
+//! Connections have no [`Clock`]. They read [`now`] to measure requests, and pass it as an argument to code that decides;
+//! deadlines that tokio's timers wait for are counted from [`timer_now`], and tests step both timers and reading by
+//! tokio's own means.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -40,17 +43,17 @@ impl Manual {
 impl Clock {
     /// The machine's clocks.
     pub fn system() -> Self {
-        Self { source: Source::System, origin: Instant::now() }
+        Self { source: Source::System, origin: now() }
     }
 
     /// A clock for tests that stands still at `wall_ms` (Unix milliseconds) until it is stepped.
     pub fn manual(wall_ms: i64) -> Self {
         let manual = Manual { wall_origin_ms: AtomicI64::new(wall_ms), elapsed_us: AtomicU64::new(0) };
-        Self { source: Source::Manual(Arc::new(manual)), origin: Instant::now() }
+        Self { source: Source::Manual(Arc::new(manual)), origin: now() }
     }
 
     /// Wall-clock time in milliseconds since the Unix epoch; negative before it. May jump in either direction.
-    #[allow(clippy::disallowed_methods, reason = "this is the clock that everything else is told to use")]
+    #[allow(clippy::disallowed_methods, reason = "the one reader of the wall clock in this crate")]
     pub fn now_ms(&self) -> i64 {
         let Source::Manual(manual) = &self.source else {
             return match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -64,7 +67,7 @@ impl Clock {
     /// Time since this clock was made; never goes back.
     pub fn monotonic(&self) -> Duration {
         match &self.source {
-            Source::System => self.origin.elapsed(),
+            Source::System => now().saturating_duration_since(self.origin),
             Source::Manual(manual) => Duration::from_micros(manual.elapsed_us.load(Ordering::SeqCst)),
         }
     }
@@ -89,6 +92,18 @@ impl Clock {
             manual.wall_origin_ms.store(wall_ms.saturating_sub(manual.elapsed_ms()), Ordering::SeqCst);
         }
     }
+}
+
+/// The machine's monotonic clock, for measuring how long something takes. Code that decides by it gets it as an argument.
+#[allow(clippy::disallowed_methods, reason = "the one reader of the monotonic clock in this crate")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The clock of tokio's timers, for deadlines that they wait for.
+#[allow(clippy::disallowed_methods, reason = "the one reader of the timers' clock in this crate")]
+pub(crate) fn timer_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
 }
 
 #[cfg(test)]

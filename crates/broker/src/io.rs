@@ -170,6 +170,7 @@ impl Io {
     ) -> Result<T, ReadError> {
         let permit = Arc::clone(&self.disk_reads).acquire_owned().await.map_err(|_| StorageError::Stopped)?;
         let storage = self.storage.clone();
+        #[allow(clippy::disallowed_methods, reason = "the bridge to the disk: the permit bounds the threads")]
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             call(&storage)

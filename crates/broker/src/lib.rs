@@ -8,7 +8,8 @@
 //!
 //! The folders are layers; each uses those above it in this list, never those below (`tests/layers.rs` checks it):
 //! ```text
-//! clock.rs tasks.rs io.rs        the time, background tasks, the only hand-off to the storage's threads
+//! clock.rs random.rs             the time, random ids
+//! tasks.rs io.rs                 background tasks, the only hand-off to the storage's threads
 //! config/                        every key, and (`runtime.rs`) what is in force now
 //! telemetry/                     metrics and logs
 //! session/                       who asks, and the address at which that client finds this broker
@@ -22,9 +23,13 @@
 //!
 //! Requests of a connection start in arrival order and answers leave in arrival order; several are in flight.
 //! `kafka/api.rs` lists what is served; `kafka/context.rs` is all that a handler may touch; `kafka/error.rs` turns domain
-//! errors into Kafka's codes; `tasks.rs` and `clock.rs` are the only ways to run something in the background and to know
-//! the time.
+//! errors into Kafka's codes; `tasks.rs`, `clock.rs` and `random.rs` are the only ways to run something in the background,
+//! to know the time and to draw at random.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests measure, and have threads and ids of their own")
+)]
 
 pub mod clock;
 pub mod config;
@@ -33,6 +38,7 @@ pub mod http;
 pub mod io;
 mod kafka;
 mod net;
+mod random;
 mod report;
 mod services;
 mod session;

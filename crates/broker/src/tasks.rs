@@ -173,7 +173,9 @@ impl Tasks {
                 None
             }
         };
-        tokio::task::spawn_blocking(caught).await.ok().flatten()
+        #[allow(clippy::disallowed_methods, reason = "the room of background work: tracked, panics recorded")]
+        let running = tokio::task::spawn_blocking(caught);
+        running.await.ok().flatten()
     }
 
     /// Panics caught so far in the tasks of this set.

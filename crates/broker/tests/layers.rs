@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// From bottom to top: a module uses its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "tasks", "io"],
+    &["clock", "random", "tasks", "io"],
     &["config"],
     &["telemetry"],
     &["session"],

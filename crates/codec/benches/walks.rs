@@ -4,6 +4,7 @@
 //! decision that rests on it.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
+#![allow(clippy::disallowed_methods, reason = "a bench measures")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -2,6 +2,7 @@
 //!
 //! Figures are megabytes of records (uncompressed) per second of processor time. The records are JSON-like lines of about
 //! 200 bytes, which the codecs shrink three- to fivefold, as they do with what users send.
+#![allow(clippy::disallowed_methods, reason = "an example that measures")]
 
 use std::hint::black_box;
 use std::io::{Write as _, stdout};

@@ -2,6 +2,7 @@
 //!
 //! Without coverage, what a target says of an input guides the choice: an input with a new answer becomes a seed. The
 //! random seed determines the order of inputs, so a run that ended in an abort can be had again.
+#![allow(clippy::disallowed_methods, reason = "a run ends by time, and an input must not take long")]
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

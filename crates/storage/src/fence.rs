@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{StorageError, guard};
+use crate::{StorageError, clock, guard};
 
 const FENCE_FILE: &str = "FENCE";
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ impl Fence {
     /// Notes that everything up to `sequence` is on the disk, unless it did so within the last second.
     pub(crate) fn advance(&mut self, sequence: u64) -> Result<(), StorageError> {
         // Each write is a sync of its own, which would double the cost of every sync of the log.
-        if self.written.is_some_and(|at| at.elapsed() < INTERVAL) {
+        if self.written.is_some_and(|at| clock::since(at) < INTERVAL) {
             return Ok(());
         }
         self.force(sequence)
@@ -54,7 +54,7 @@ impl Fence {
                 .map_err(StorageError::io("write FENCE"))?;
             self.sequence = sequence;
         }
-        self.written = Some(Instant::now());
+        self.written = Some(clock::now());
         Ok(())
     }
 }

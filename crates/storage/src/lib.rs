@@ -22,16 +22,21 @@
 //! | `partition.rs` `producer_state.rs` `index.rs` | offsets and watermarks; idempotence; time and epoch look-ups |
 //! | `read.rs` `tail.rs` `resumable.rs` | reads, from memory first; iterators kept for the next read |
 //! | `disk.rs` | free space of the file system |
-//! | `random.rs` | random ids and secrets |
+//! | `clock.rs` `random.rs` | the readers of clocks; random ids and secrets |
 //! | `metrics.rs` | counters and histograms, for the caller to show |
 //! | `fault.rs` | faults on purpose, test builds only |
 //!
 //! An append is acknowledged once it is as safe as its producer asked ([`Acks`]), and becomes visible to readers at the same
 //! moment. `docs/storage-format.md` describes the bytes on the disk, `docs/adr/` has the reasons.
 #![warn(missing_docs)]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests measure, and have threads and ids of their own")
+)]
 
 mod appender;
 mod catalog;
+mod clock;
 mod compaction;
 mod config_log;
 mod coordinator_log;

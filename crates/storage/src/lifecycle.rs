@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use crate::{
-    Catalog, Compaction, DiskSpace, Done, Partition, ReadError, StorageError, StorageOptions,
+    Catalog, Compaction, DiskSpace, Done, Partition, ReadError, StorageError, StorageOptions, clock,
     compaction::LogCleaning,
     engine::Engine,
     index::INDEX_INTERVAL_AGE_MS,
@@ -59,16 +59,16 @@ impl Lifecycle {
     /// Runs on its own thread until the writer has ended.
     pub(crate) fn run(&self, ended: &Receiver<Infallible>) {
         let interval = self.options.retention_check_interval.max(Duration::from_millis(10));
-        let mut retain = Instant::now() + interval;
+        let mut retain = clock::now() + interval;
         loop {
-            let next = retain.min(Instant::now() + SWEEP);
+            let next = retain.min(clock::now() + SWEEP);
             match ended.recv_deadline(next) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            let due = Instant::now() >= retain;
+            let due = clock::now() >= retain;
             if due {
-                retain = Instant::now() + interval;
+                retain = clock::now() + interval;
             }
             if let Err(error) = self.tend(due)
                 && self.failure.get().is_none()

@@ -1,15 +1,12 @@
 //! Work that would hold up the writer: creating and dropping column families. Also the timer that expires producers.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::{
-    StorageOptions, engine::Engine, keys::GenerationNumber, options::saturating_ms, queue::CommandQueue,
-    storage::Failure, writer::WriteCommand,
+    StorageOptions, clock, engine::Engine, keys::GenerationNumber, options::saturating_ms,
+    queue::CommandQueue, storage::Failure, writer::WriteCommand,
 };
 
 /// One task for the maintenance thread.
@@ -43,13 +40,13 @@ impl Maintenance {
     /// Runs on its own thread until the writer and the syncer have ended.
     pub(crate) fn run(self) {
         let interval = self.options.producer_id_expiration_check_interval.max(Duration::from_millis(10));
-        let mut tick = Instant::now() + interval;
+        let mut tick = clock::now() + interval;
         loop {
             match self.tasks.recv_deadline(tick) {
                 Ok(task) => self.run_task(task),
                 Err(RecvTimeoutError::Timeout) => {
                     self.expire_producers();
-                    tick = Instant::now() + interval;
+                    tick = clock::now() + interval;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }

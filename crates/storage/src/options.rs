@@ -4,10 +4,10 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::{Compaction, DiskSpace, Retention, StorageError, Topic};
+use crate::{Compaction, DiskSpace, Retention, StorageError, Topic, clock};
 
 /// When an append that asked for `acks=all`, and every coordinator or catalog record, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -99,7 +99,7 @@ pub struct StorageOptions {
 impl StorageOptions {
     /// Defaults for the data folder `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let started = Instant::now();
+        let started = clock::now();
         Self {
             path: path.into(),
             flush_policy: FlushPolicy::Sync,
@@ -116,8 +116,8 @@ impl StorageOptions {
             settle_bytes: 16 << 20,
             disk_space: Arc::new(|path| DiskSpace::of(path).ok()),
             accept_data_loss: false,
-            clock: Arc::new(system_clock),
-            uptime: Arc::new(move || started.elapsed()),
+            clock: Arc::new(|| saturating_ms(clock::since_epoch())),
+            uptime: Arc::new(move || clock::since(started)),
             on_fatal: Arc::new(|_| {}),
             #[cfg(feature = "fault")]
             faults: crate::Faults::of_the_process(),
@@ -129,13 +129,6 @@ impl fmt::Debug for StorageOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StorageOptions").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the default of the injected clock")]
-fn system_clock() -> i64 {
-    // A clock before 1970 counts as 1970.
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    saturating_ms(since_epoch)
 }
 
 /// Milliseconds, at most those that an `i64` holds: 292 million years.

@@ -5,12 +5,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
 
 use crate::{
+    clock,
     metrics::Counters,
     writer::{WriteCommand, refuse},
 };
@@ -41,9 +42,9 @@ impl CommandQueue {
     pub(crate) fn send(&self, command: WriteCommand) {
         let sent = match self.sender.try_send(command) {
             Err(TrySendError::Full(command)) => {
-                let full = Instant::now();
+                let full = clock::now();
                 let sent = self.sender.send(command);
-                self.counters.waited_for_queue(full.elapsed());
+                self.counters.waited_for_queue(clock::since(full));
                 sent.map_err(|unsent| unsent.into_inner())
             }
             Err(TrySendError::Disconnected(command)) => Err(command),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::{PartitionNumber, engine::BatchIterator, generation::Extent};
+use crate::{PartitionNumber, clock, engine::BatchIterator, generation::Extent};
 
 /// Age up to which an iterator is used again. It keeps in memory what is written in this time, at most.
 const USED_FOR: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub(crate) struct ResumableRead {
 
 impl ResumableRead {
     pub(crate) fn new(partition: PartitionNumber, extent: Extent, iterator: BatchIterator) -> Self {
-        Self { partition, next_offset: extent.base_offset, extent, iterator, opened: Instant::now() }
+        Self { partition, next_offset: extent.base_offset, extent, iterator, opened: clock::now() }
     }
 
     /// The same, standing at this offset.
@@ -34,7 +34,7 @@ impl ResumableRead {
     }
 
     fn is_old(&self) -> bool {
-        self.opened.elapsed() >= USED_FOR
+        clock::since(self.opened) >= USED_FOR
     }
 }
 

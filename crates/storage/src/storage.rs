@@ -9,7 +9,6 @@ use std::{
         atomic::{AtomicBool, AtomicU32},
     },
     thread,
-    time::Instant,
 };
 
 use arc_swap::ArcSwap;
@@ -22,7 +21,7 @@ use crate::{
     Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs,
     StorageError, StorageMetrics, StorageOptions, StoredConfigs, TimestampedOffset, TooLarge, Topic,
     catalog::CatalogChange,
-    config_log, coordinator_log,
+    clock, config_log, coordinator_log,
     engine::Engine,
     guard::Guard,
     index,
@@ -190,7 +189,7 @@ impl Storage {
             _alive: alive,
             counters: Arc::clone(&shared.counters),
             group: 0,
-            last_write: Instant::now(),
+            last_write: clock::now(),
         };
         let writer = Arc::new(Mutex::new(Some(writer)));
         let lifecycle = Arc::new(shared.lifecycle(untouchable));

@@ -2,16 +2,13 @@
 //!
 //! After it, in the order of the write groups: high watermarks rise, then callers that asked for durability are answered.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    Partition, StorageError, engine::Engine, fence::Fence, metrics::Counters, resumable::ResumableReads,
-    storage::Failure,
+    Partition, StorageError, clock, engine::Engine, fence::Fence, metrics::Counters,
+    resumable::ResumableReads, storage::Failure,
 };
 
 /// Runs once the group is on the disk, or with the error that stopped everything.
@@ -102,9 +99,9 @@ pub(crate) fn run(
         let synced = match failure.get() {
             Some(error) => Err(error),
             None => {
-                let started = Instant::now();
+                let started = clock::now();
                 let synced = engine.sync().inspect_err(|error| failure.set(error));
-                counters.syncs.observe(started.elapsed());
+                counters.syncs.observe(clock::since(started));
                 synced
             }
         };

@@ -24,6 +24,7 @@ use crate::{
     StorageOptions,
     appender::{self, OwnedRequest},
     catalog::{CatalogChange, CatalogWriter},
+    clock,
     compaction::CleaningStep,
     config_log::KeyValue,
     engine::Engine,
@@ -199,7 +200,7 @@ pub(crate) fn write_here(
         refuse(command);
         return Ok(());
     };
-    if !commands.is_empty() || writer.last_write.elapsed() < QUIET {
+    if !commands.is_empty() || clock::since(writer.last_write) < QUIET {
         return Err(command);
     }
     // A panic must not end the caller's thread alone: the writer's state is unknown after it.
@@ -223,7 +224,7 @@ impl Writer {
             self.failure.set(&error);
             None
         });
-        self.last_write = Instant::now();
+        self.last_write = clock::now();
         if !closing {
             self.ask_for_successor();
         }
@@ -298,7 +299,7 @@ impl Writer {
             }
         }
         let WriteGroup { batch, written, intervals, records, bytes, after_write, after_sync, .. } = group;
-        let (wrote, started) = (!batch.is_empty(), Instant::now());
+        let (wrote, started) = (!batch.is_empty(), clock::now());
         if wrote && let Err(error) = engine.write(batch) {
             for after in after_write.into_iter().chain(after_sync) {
                 after(Err(error.clone()));
@@ -306,7 +307,7 @@ impl Writer {
             return Err(error);
         }
         if wrote {
-            self.counters.group_written(records, &bytes, started.elapsed());
+            self.counters.group_written(records, &bytes, clock::since(started));
         }
         // Log ends move before the syncer hears of the group: it raises the high watermarks up to them.
         let partitions = self.publish(written);

@@ -5,10 +5,11 @@
 //! end, and after [`PATIENCE`] the slowest of them gives way. Which bytes are counted, and when, is left to `frames.rs`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock;
 use crate::kafka::half_received::{HalfReceived, Receiving};
 
 /// Time for which a frame waits for memory before another has to give way, and again before the next.
@@ -50,7 +51,7 @@ impl Budget {
 
     /// A frame begins whose bytes will be counted here as they come.
     pub(super) fn begin(&self) -> Receiving {
-        self.half_received.begin(Instant::now())
+        self.half_received.begin(clock::now())
     }
 
     /// Raises `grant` to `bytes` in all; waits while the budget is spent.
@@ -91,7 +92,7 @@ impl Budget {
         loop {
             match tokio::time::timeout(PATIENCE, &mut either).await {
                 Ok(taken) => return taken,
-                Err(_) => self.half_received.give_way(Instant::now()),
+                Err(_) => self.half_received.give_way(clock::now()),
             }
         }
     }

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
+use crate::clock::{self, timer_now};
 use crate::kafka::api::Disconnect;
 use crate::kafka::dispatch::{Receipt, dispatch};
 use crate::kafka::frames::{Frame, FrameError, Frames};
@@ -237,7 +238,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
 /// The frame of an answer whose turn it is, and what will be counted of it.
 fn turn(ready: Ready) -> (Option<Vec<Bytes>>, Unsent) {
     let Ready { answered, arrived, started, paused, finished } = ready;
-    let since = std::time::Instant::now();
+    let since = clock::now();
     let times = RequestTimes {
         request_queue: started.saturating_duration_since(arrived),
         local: paused.saturating_duration_since(started),
@@ -267,12 +268,12 @@ struct Idle {
 impl Idle {
     fn new(limit: Duration, reads: Arc<AtomicU64>) -> Self {
         let sleep = Box::pin(tokio::time::sleep(limit));
-        Self { limit, last: Instant::now(), reads, reads_seen: 0, sleep }
+        Self { limit, last: timer_now(), reads, reads_seen: 0, sleep }
     }
 
     /// Something moved. Cheap: the timer is moved only when it goes off.
     fn touch(&mut self) {
-        self.last = Instant::now();
+        self.last = timer_now();
     }
 
     /// Returns once nothing moved for the limit.
@@ -284,7 +285,7 @@ impl Idle {
                 self.touch();
             }
             let due = self.last + self.limit;
-            if due <= Instant::now() {
+            if due <= timer_now() {
                 return;
             }
             self.sleep.as_mut().reset(due);

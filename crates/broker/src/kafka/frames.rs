@@ -17,6 +17,7 @@ use codec::DecodeError;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
+use crate::clock;
 use crate::kafka::api::{self, Entry};
 use crate::kafka::budget::Grant;
 use crate::kafka::limits::Shared;
@@ -215,9 +216,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             let room = missing.min(self.buffer.len().max(FIRST_READ_BYTES).max(self.foresight));
             let needed = self.buffer.len() + room;
             if !self.grant.covers(needed) {
-                receiving.waits_for_memory(true, Instant::now());
+                receiving.waits_for_memory(true, clock::now());
                 self.shared.budget.raise(&mut self.grant, needed).await;
-                receiving.waits_for_memory(false, Instant::now());
+                receiving.waits_for_memory(false, clock::now());
             }
             self.buffer.reserve(room);
             // Begins anew with each read: it bounds a pause of the client, not the time of the frame.
@@ -239,7 +240,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                 }
                 Some(read) => {
                     self.reads.fetch_add(1, Ordering::Relaxed);
-                    receiving.came(read, Instant::now());
+                    receiving.came(read, clock::now());
                 }
                 None => {
                     let (received, announced) = self.so_far();
@@ -262,7 +263,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         };
         let mut bytes = frame.freeze();
         let _prefix = bytes.split_to(PREFIX_BYTES);
-        Frame { bytes, entry, arrived: Instant::now(), grant: std::mem::take(&mut self.grant) }
+        Frame { bytes, entry, arrived: clock::now(), grant: std::mem::take(&mut self.grant) }
     }
 
     /// Bytes that the buffer can hold.

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use crate::clock;
 use crate::kafka::api::Disconnect;
 use crate::kafka::budget::Grant;
 use crate::kafka::dispatch::Answered;
@@ -77,7 +78,7 @@ impl InFlight {
     where
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
-        let now = Instant::now();
+        let now = clock::now();
         let state = State::Running(Box::pin(request), grant);
         let mut slot = Slot { state, overlaps, arrived, started: now, paused: now, finished: now };
         std::future::poll_fn(|cx| {
@@ -85,7 +86,7 @@ impl InFlight {
             Poll::Ready(())
         })
         .await;
-        slot.paused = Instant::now();
+        slot.paused = clock::now();
         self.slots.push_back(slot);
     }
 
@@ -114,7 +115,7 @@ impl Slot {
             && let Poll::Ready(answer) = request.as_mut().poll(cx)
         {
             self.state = State::Answered(answer);
-            self.finished = Instant::now();
+            self.finished = clock::now();
         }
     }
 }

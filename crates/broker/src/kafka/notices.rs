@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::clock;
 use crate::session::peer::Peer;
 
 /// Lines in a row that are always written.
@@ -30,12 +31,12 @@ struct Bucket {
 impl Notices {
     /// A full bucket.
     pub(crate) fn new() -> Self {
-        Self { bucket: Mutex::new(Bucket { lines: BURST, filled: Instant::now(), suppressed: 0 }) }
+        Self { bucket: Mutex::new(Bucket { lines: BURST, filled: clock::now(), suppressed: 0 }) }
     }
 
     /// Says why a connection was closed by us, with what the client said it is, if it did.
     pub(crate) fn closed(&self, peer: &Peer, reason: &dyn Display) {
-        if let Some(suppressed) = self.take(Instant::now()) {
+        if let Some(suppressed) = self.take(clock::now()) {
             let Peer { address, listener, .. } = peer;
             let software = peer.software().map(tracing::field::display);
             tracing::warn!(peer = %address, %listener, software, suppressed, %reason, "connection closed");
@@ -44,14 +45,14 @@ impl Notices {
 
     /// Says why a client was not let in.
     pub(crate) fn refused(&self, peer: SocketAddr, listener: &str, reason: &dyn Display) {
-        if let Some(suppressed) = self.take(Instant::now()) {
+        if let Some(suppressed) = self.take(clock::now()) {
             tracing::warn!(%peer, listener, suppressed, %reason, "connection refused");
         }
     }
 
     /// Says that a listener has trouble of its own.
     pub(crate) fn trouble(&self, listener: &str, reason: &dyn Display) {
-        if let Some(suppressed) = self.take(Instant::now()) {
+        if let Some(suppressed) = self.take(clock::now()) {
             tracing::warn!(listener, suppressed, %reason, "accepting connections is held up");
         }
     }

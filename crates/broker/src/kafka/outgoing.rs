@@ -10,6 +10,7 @@ use std::time::Instant;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::clock;
 use crate::kafka::dispatch::Receipt;
 use crate::telemetry::metrics::RequestTimes;
 
@@ -63,7 +64,7 @@ impl Outgoing {
         let written = self.pushed - self.bytes as u64;
         let (_, unsent) = self.unsent.pop_front_if(|(end, _)| *end <= written)?;
         let Unsent { receipt, mut times, since } = unsent;
-        times.response_send = since.elapsed();
+        times.response_send = clock::now().saturating_duration_since(since);
         Some((receipt, times))
     }
 

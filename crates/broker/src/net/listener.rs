@@ -7,13 +7,14 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::config::BrokerConfig;
 use crate::kafka::connection;
 use crate::kafka::limits::{Limits, Shared};
@@ -303,7 +304,7 @@ impl Acceptor {
             self.services.metrics.listener(listener).refused.inc();
             return self.shared.notices.refused(address, listener, &reason);
         };
-        let pause = self.admission.pause(Instant::now());
+        let pause = self.admission.pause(clock::now());
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

@@ -37,9 +37,10 @@ use self::limits::bytes_from_wire;
 use self::round::Round;
 use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, SessionRequest};
 use self::set::{FetchSet, PartitionFetch};
-use crate::clock::Clock;
+use crate::clock::{Clock, timer_now};
 use crate::config::StartConfig;
 use crate::io::Io;
+use crate::random::fetch_session_id;
 use crate::telemetry::metrics::{ExtraFamily, ExtraKind, TopicMetrics};
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
@@ -251,7 +252,7 @@ impl Fetcher {
     ) -> Fetched {
         let max_bytes = terms.max_bytes.min(self.max_response_bytes);
         let terms = FetchTerms { max_bytes, min_bytes: terms.min_bytes.min(max_bytes), ..terms };
-        let deadline = Instant::now().checked_add(terms.max_wait);
+        let deadline = timer_now().checked_add(terms.max_wait);
         let arrivals = &fetch.session.arrivals;
         let mut round = Round::new(self, &fetch, terms);
         let mut last = terms.max_wait.is_zero() || shutdown.is_cancelled();
@@ -276,7 +277,7 @@ impl Fetcher {
             } else {
                 // Looks again without a wait. Appends may bring it here again and again, so the deadline is checked
                 // here too.
-                last = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                last = deadline.is_some_and(|deadline| timer_now() >= deadline);
             }
         }
         arrivals.relax();
@@ -294,7 +295,7 @@ impl Fetcher {
         let size = fetch.session.set.lock().len();
         let session = Arc::clone(&fetch.session);
         let now_ms = self.clock.now_ms();
-        let created = self.sessions.lock().create(session, size, uses_topic_ids, now_ms, random_id);
+        let created = self.sessions.lock().create(session, size, uses_topic_ids, now_ms, fetch_session_id);
         drop(created.evicted);
         created.id.unwrap_or(INVALID_SESSION_ID)
     }
@@ -349,10 +350,6 @@ async fn sleep_until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-fn random_id() -> i32 {
-    rand::random_range(1..=i32::MAX)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
+use crate::random;
 
 /// See the file's header.
 pub(crate) struct ConsumerGroupHeartbeat;
@@ -65,8 +66,7 @@ fn wanted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> HeartbeatReq
         topic_regex: text(&request.subscribed_topic_regex),
         server_assignor: text(&request.server_assignor),
         owned: request.topic_partitions.as_deref().map(owned),
-        #[allow(clippy::disallowed_methods, reason = "the request draws the id; the state machine gets it")]
-        fresh: Uuid::new_v4(),
+        fresh: random::id(),
     }
 }
 

@@ -16,11 +16,11 @@ use coordinator::group::reply::{JoinReply, JoinedGroup};
 use coordinator::group::requests::JoinRequest;
 use coordinator::group::requests::Protocol;
 use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
-use uuid::Uuid;
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
+use crate::random;
 
 /// See the file's header.
 pub(crate) struct JoinGroup;
@@ -66,8 +66,7 @@ fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
         requires_known_member_id: version >= 4,
         supports_skipping_assignment: version >= 9,
         reason: request.reason.as_deref().map(str::to_owned),
-        #[allow(clippy::disallowed_methods, reason = "the request draws the id; the state machine gets it")]
-        fresh: Uuid::new_v4(),
+        fresh: random::id(),
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{ClientMetricsError, Push};
 use crate::config::resources::client_metrics::{ClientMetricsConfig, ClientProperty, DEFAULT_INTERVAL_MS};
+use crate::random;
 
 /// As Kafka's `CLIENT_METRICS_CACHE_MAX_SIZE`.
 const MAX_INSTANCES: usize = 16_384;
@@ -95,8 +96,7 @@ impl Instances {
         client: &ClientFacts,
         now_ms: i64,
     ) -> Result<Subscribed, ClientMetricsError> {
-        #[allow(clippy::disallowed_methods, reason = "the id of an instance that has none yet")]
-        let id = if id.is_nil() { Uuid::new_v4() } else { id };
+        let id = if id.is_nil() { random::id() } else { id };
         let instance = self.instance(id, client, now_ms);
         let last = instance.asked_ms.max(instance.pushed_ms);
         let interval_ms = i64::from(instance.subscribed.interval_ms);

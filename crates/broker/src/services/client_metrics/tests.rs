@@ -262,7 +262,6 @@ fn series_are_bounded() {
     });
     let points: Vec<_> = points.collect();
     for _ in 0..20 {
-        #[allow(clippy::disallowed_methods, reason = "any id will do")]
         series.take(Uuid::new_v4(), "c", points.clone());
     }
     let families = series.families(20);

@@ -121,7 +121,7 @@ impl GroupService {
         tasks.spawn("offset-expiry", async move {
             let check_ms = service.shell.kind().config.offsets_retention_check_interval_ms;
             let period = Duration::from_millis(check_ms.max(1));
-            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            let mut ticks = tokio::time::interval_at(crate::clock::timer_now() + period, period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             while stop.run_until_cancelled(ticks.tick()).await.is_some() {
                 service.expire_offsets();

@@ -46,7 +46,6 @@ impl Broker {
     }
 
     async fn create(&self, name: &str, partitions: u32) -> Arc<Topic> {
-        #[allow(clippy::disallowed_methods, reason = "any id will do")]
         let topic = NewTopic { name: name.into(), id: Uuid::new_v4(), partitions, configs: BTreeMap::new() };
         self.io.create_topics(vec![topic]).await.unwrap().remove(0).unwrap()
     }

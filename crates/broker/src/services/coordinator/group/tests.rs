@@ -156,7 +156,6 @@ fn request(id: &MemberId) -> JoinRequest {
         requires_known_member_id: false,
         supports_skipping_assignment: true,
         reason: None,
-        #[allow(clippy::disallowed_methods, reason = "any id will do")]
         fresh: uuid::Uuid::new_v4(),
     }
 }

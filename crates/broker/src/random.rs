@@ -1,0 +1,15 @@
+//! Randomness of this crate: the only place that draws. The state machines get what was drawn as an argument.
+
+use uuid::Uuid;
+
+/// An id that no other client or member has.
+#[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws ids")]
+pub(crate) fn id() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// An id of a fetch session; positive, as 0 means no session.
+#[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws numbers")]
+pub(crate) fn fetch_session_id() -> i32 {
+    rand::random_range(1..=i32::MAX)
+}
