@@ -220,7 +220,7 @@ impl Broker {
     /// exit code that says so, and be started anew.
     pub async fn failed(&self) -> String {
         self.fatal.happened.cancelled().await;
-        self.fatal.reason.get().cloned().unwrap_or_default()
+        self.fatal.reason.get().cloned().expect("the reason is set before the token is cancelled")
     }
 
     /// Stops in stages, each logged: accept no more, read no more, end long polls, answer what was begun (until
@@ -313,6 +313,7 @@ async fn services(
     let services = Arc::new(services);
     // The services hold the metrics: a strong reference from there would keep both for ever.
     let weak = Arc::downgrade(&services);
+    // A scrape during the end of the broker finds nothing to show.
     let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
     services.metrics.set_source(Arc::new(source));
     Ok(services)
@@ -326,7 +327,7 @@ fn storage_options(
     clock: &Clock,
     fatal: &Arc<Fatal>,
 ) -> StorageOptions {
-    let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).expect("the key's range starts at 1"));
     let (clock, fatal) = (clock.clone(), Arc::clone(fatal));
     StorageOptions {
         flush_policy: match config.flush_policy {
@@ -373,6 +374,7 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
         send_buffer_bytes: buffer(config.socket_send_buffer_bytes),
     };
     let mut listeners = Vec::new();
+    // An empty host stands for every interface.
     for listener in config.listeners() {
         let host = listener.host.clone().unwrap_or_default();
         let endpoint =

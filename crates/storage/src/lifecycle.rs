@@ -218,7 +218,7 @@ impl Lifecycle {
                 no_room = Some((held.saturating_sub(living), living, disk.free));
                 continue;
             }
-            tracing::debug!(?family, living, held, "mostly dead");
+            tracing::debug!(family = family.family(), living, held, "mostly dead");
             self.renew(family, &catalog)?;
         }
         if let Some((dead, living, free)) = no_room

@@ -40,7 +40,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// As configured; -1 and 0 mean what they mean to Kafka.
     pub(crate) fn new(config: &BrokerConfig) -> Self {
-        let count = |limit: i32| usize::try_from(limit).unwrap_or(0);
+        let count = |limit: i32| usize::try_from(limit).expect("the key's range starts at 0 or above");
+        // -1 means no limit.
         let idle_ms = u64::try_from(config.connections_max_idle_ms).ok();
         Self {
             max_request_bytes: count(config.socket_request_max_bytes),
@@ -51,7 +52,8 @@ impl Limits {
             max_idle: idle_ms.map_or(FOREVER, Duration::from_millis).min(FOREVER),
             max_connections: count(config.max_connections),
             max_connections_per_ip: count(config.max_connections_per_ip),
-            max_connection_creation_rate: u32::try_from(config.max_connection_creation_rate).unwrap_or(0),
+            max_connection_creation_rate: u32::try_from(config.max_connection_creation_rate)
+                .expect("the key's range starts at 0"),
         }
     }
 }

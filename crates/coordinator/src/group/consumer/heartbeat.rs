@@ -314,7 +314,8 @@ impl ConsumerGroup {
         if next == member.current {
             return;
         }
-        tracing::debug!(group = %self.id, member = %id, epoch = next.epoch, state = ?next.state, "reconciled");
+        let (epoch, state) = (next.epoch, next.state.as_str());
+        tracing::debug!(group = %self.id, member = %id, epoch, state, "reconciled");
         let mut member = member.clone();
         let goes_on_revoking = next.state == MemberState::UnrevokedPartitions
             && next.revoking == member.current.revoking

@@ -24,6 +24,17 @@ pub enum MemberState {
     UnreleasedPartitions,
 }
 
+impl MemberState {
+    /// The state's name, for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "Stable",
+            Self::UnrevokedPartitions => "UnrevokedPartitions",
+            Self::UnreleasedPartitions => "UnreleasedPartitions",
+        }
+    }
+}
+
 /// The assignment that a member is told. Persisted whenever it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Current {
