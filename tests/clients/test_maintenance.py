@@ -331,21 +331,28 @@ def test_quorum(driver, client):
     assert driver.call("quorum_leader") == 1
 
 
+def subscribe_to_metrics(broker, name):
+    with Driver("java-4.3.0", broker.bootstrap) as java:
+        java.call("alter_config", kind="client_metrics", topic=name, key="interval.ms", value="60000")
+
+
 @by_those_with("metrics_subscriptions")
 def test_metrics_subscriptions(driver, broker, name, client):
     assert name not in driver.call("metrics_subscriptions")
-    with Driver("java-4.3.0", broker.bootstrap) as java:
-        java.call("alter_config", kind="client_metrics", topic=name, key="interval.ms", value="60000")
+    subscribe_to_metrics(broker, name)
     eventually("it is listed", lambda: name in driver.call("metrics_subscriptions"))
 
 
 @by_those_with("client_instance_id")
-def test_client_instance_id(driver, client):
+def test_client_instance_id(broker, name, client):
     """The broker gives each client one, for its metrics; it keeps it."""
     if AGAINST_KAFKA:
         pytest.skip("Kafka does only with a plugin that takes the metrics")
-    first = driver.call("client_instance_id")
-    assert id_of(first).int and driver.call("client_instance_id") == first
+    subscribe_to_metrics(broker, name)
+    # A client of its own: one that connected before the subscription has learned that telemetry is not served.
+    with Driver(client, broker.bootstrap) as driver:
+        first = driver.call("client_instance_id")
+        assert id_of(first).int and driver.call("client_instance_id") == first
 
 
 @by_those_with("replica_log_dir")

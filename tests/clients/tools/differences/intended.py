@@ -66,7 +66,7 @@ _CONFIGS = [
           reason="Kafka takes any name for a key of some plug-in; Ottla has no plug-ins, so it is a mistake."),
     Words("kafka-client-metrics --alter --name mine --interval 5", "3600000 (1 hour)", "3600000 ms", reason="In the key's own unit."),
     Lines("kafka-configs --describe --broker-logger 1", kafka=("org.apache.kafka.server.logger.LoggingController=*", "root=*"),
-          ottla=_keys("broker", "broker.*", "ottla", "root", "storage"), reason="The loggers are named after the parts of each program."),
+          ottla=_keys("broker", "broker.*", "coordinator", "coordinator.*", "ottla", "root", "storage"), reason="The loggers are named after the parts of each program."),
 ]
 
 _CLUSTER = [
