@@ -1,6 +1,6 @@
 //! The HTTP listener: `/metrics`, `/livez`, `/readyz`.
 //!
-//! Guarantees that a request, whatever its bytes, costs a bounded time and memory and harms nobody: connections, header
+//! Guarantees that a request, whatever its bytes, costs a bounded time and memory and harms no other client: connections, header
 //! size and number, the time to send a header, a body and a connection's life are limited; one scrape runs at a time, off
 //! the async threads. Each part owns its routes; `router.rs` merges them. Who may reach the listener is left to where it
 //! is bound.
@@ -19,7 +19,7 @@ use router::Routes;
 use crate::tasks::{TaskHandle, Tasks};
 use crate::telemetry::metrics::Metrics;
 
-/// What the endpoints show.
+/// The state that the endpoints show.
 #[derive(Clone)]
 pub struct Endpoints {
     /// For `/metrics`.

@@ -42,7 +42,7 @@ impl Readiness {
         self.put(name, Some(reason.into()));
     }
 
-    /// Whether every check passes.
+    /// Returns true if every check passes.
     pub fn is_ready(&self) -> bool {
         self.0.read().iter().all(|check| check.reason.is_none())
     }
@@ -55,7 +55,7 @@ impl Readiness {
         }
     }
 
-    /// Whether every check passes, and a line per check.
+    /// Returns true if every check passes, and a line per check.
     fn report(&self) -> (bool, String) {
         let checks = self.0.read();
         let mut text = String::new();

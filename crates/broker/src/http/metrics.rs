@@ -75,7 +75,7 @@ fn scrape(metrics: &Metrics, compress: bool) -> Result<Bytes, ScrapeFailure> {
     Ok(encoder.finish()?.into())
 }
 
-/// Whether the client takes answers in gzip (RFC 9110, 12.5.3).
+/// Returns true if the client takes answers in gzip (RFC 9110, 12.5.3).
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
     let mut offers = values.flat_map(|value| value.split(','));
