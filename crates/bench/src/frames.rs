@@ -211,8 +211,9 @@ mod tests {
                 let batch = RecordBatch::parse(batch).unwrap();
                 assert_eq!(batch.header().records_count, load.records as i32);
                 assert_eq!(batch.header().attributes.compression().unwrap(), load.compression);
+                // How far random text shrinks differs from run to run; uncompressed batches are never that small.
                 assert_eq!(
-                    batch_bytes < load.records as usize * load.record_bytes as usize * 2 / 3,
+                    batch_bytes < load.records as usize * load.record_bytes as usize,
                     load.compression != Compression::None
                 );
             }
