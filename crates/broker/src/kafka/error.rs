@@ -1,9 +1,10 @@
 //! Domain errors to Kafka's error codes: the one place where a refusal gets its number.
 //!
 //! Every match is exhaustive, without a wildcard arm, so that a new refusal is a compile error here and not
-//! `UNKNOWN_SERVER_ERROR` at a client. Texts are left to the errors themselves.
+//! `UNKNOWN_SERVER_ERROR` at a client. Texts are left to the errors themselves; [`error_text`] bounds them.
 
 use codec::ErrorCode;
+use codec::messages::StrBytes;
 
 use coordinator::group::GroupError;
 use storage::AppendError;
@@ -14,6 +15,19 @@ use crate::services::client_metrics::ClientMetricsError;
 use crate::services::configs::ConfigsError;
 use crate::services::fetch::session::SessionError;
 use crate::topics::error::PartitionError;
+
+/// The longest text of an error in a response, in bytes. Longer ones repeat a name or a value that a client sent, which may
+/// be as long as a string of the protocol (32 767 bytes): with words around it, it would not fit one any more.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// An error's text for a response, cut to [`MAX_TEXT_BYTES`].
+pub(crate) fn error_text(mut text: String) -> StrBytes {
+    if text.len() > MAX_TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES - '…'.len_utf8()));
+        text.push('…');
+    }
+    StrBytes::from_string(text)
+}
 
 impl From<&TopicError> for ErrorCode {
     fn from(error: &TopicError) -> Self {
@@ -176,6 +190,13 @@ mod tests {
         ] {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
         }
+    }
+
+    #[test]
+    fn texts_that_repeat_a_long_value_fit_a_response() {
+        assert_eq!(error_text("short".to_owned()).as_str(), "short");
+        let text = error_text(format!("Invalid value {}", "ä".repeat(20_000)));
+        assert!(text.len() <= MAX_TEXT_BYTES && text.ends_with("ä…"), "{} bytes", text.len());
     }
 
     #[test]

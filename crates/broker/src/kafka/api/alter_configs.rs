@@ -15,6 +15,7 @@ use codec::messages::{AlterConfigsRequest, AlterConfigsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::configs::ConfigsError;
 use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
 
@@ -61,7 +62,7 @@ fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConf
         Ok(()) => response,
         Err(error) => response
             .with_error_code(ErrorCode::from(&error).code())
-            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+            .with_error_message(Some(error_text(error.to_string()))),
     }
 }
 

@@ -11,13 +11,12 @@ use codec::messages::alter_partition_reassignments_request::{ReassignablePartiti
 use codec::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
-use codec::messages::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId, StrBytes,
-};
+use codec::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId};
 use storage::Catalog;
 
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::admin::partitions;
 use crate::services::admin::per_partition::{self, shown};
 
@@ -57,7 +56,7 @@ fn move_topic(catalog: &Catalog, node_id: i32, topic: ReassignableTopic) -> Reas
         match outcome(catalog, node_id, &name, &partition) {
             Ok(()) => answer.with_error_message(None),
             Err((code, text)) => {
-                answer.with_error_code(code.code()).with_error_message(Some(StrBytes::from_string(text)))
+                answer.with_error_code(code.code()).with_error_message(Some(error_text(text)))
             }
         }
     };

@@ -16,7 +16,7 @@ use storage::Catalog;
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::group_error_code;
+use crate::kafka::error::{error_text, group_error_code};
 use crate::services::admin::authorized_operations;
 
 /// See the file's header.
@@ -38,7 +38,7 @@ impl Api for ConsumerGroupDescribe {
                 Ok(group) => described(group, &catalog, cx.api_version()),
                 Err(refused) => DescribedGroup::default()
                     .with_error_code(group_error_code(refused.error).code())
-                    .with_error_message(Some(StrBytes::from_string(refused.message))),
+                    .with_error_message(Some(error_text(refused.message))),
             };
             if request.include_authorized_operations && group.error_code == 0 {
                 return group.with_group_id(name).with_authorized_operations(authorized_operations::GROUP);

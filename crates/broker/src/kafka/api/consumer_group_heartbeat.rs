@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::group_error_code;
+use crate::kafka::error::{error_text, group_error_code};
 use crate::random;
 
 /// See the file's header.
@@ -40,7 +40,7 @@ impl Api for ConsumerGroupHeartbeat {
             Ok((reply, interval_ms)) => told(reply, interval_ms),
             Err(refused) => ConsumerGroupHeartbeatResponse::default()
                 .with_error_code(group_error_code(refused.error).code())
-                .with_error_message(Some(StrBytes::from_string(refused.message))),
+                .with_error_message(Some(error_text(refused.message))),
         }))
     }
 

@@ -15,6 +15,7 @@ use codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse, StrByte
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedPartitions;
@@ -63,7 +64,7 @@ fn result(name: String, outcome: Result<(), TopicError>) -> CreatePartitionsTopi
         Ok(()) => result,
         Err(error) => result
             .with_error_code(ErrorCode::from(&error).code())
-            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+            .with_error_message(Some(error_text(error.to_string()))),
     }
 }
 

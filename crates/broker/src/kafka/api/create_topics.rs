@@ -16,6 +16,7 @@ use codec::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, Topic
 use crate::config::{Overrides, describe_topic};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics::{self, CreatedTopic};
 use crate::services::admin::wanted::WantedTopic;
@@ -81,7 +82,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
             .with_configs(Some(configs(cx, &created.configs))),
         Err(error) => result
             .with_error_code(ErrorCode::from(&error).code())
-            .with_error_message(Some(StrBytes::from_string(error.to_string()))),
+            .with_error_message(Some(error_text(error.to_string()))),
     }
 }
 

@@ -12,6 +12,7 @@ use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics::{self, Deleted};
 use crate::topics::names::TopicRef;
@@ -63,7 +64,7 @@ fn result((name, id, outcome): Deleted, version: i16) -> DeletableTopicResult {
         ErrorCode::TopicDeletionDisabled if version < 3 => ErrorCode::InvalidRequest,
         code => code,
     };
-    let message = (version >= 5).then(|| StrBytes::from_string(error.to_string()));
+    let message = (version >= 5).then(|| error_text(error.to_string()));
     result.with_error_code(code.code()).with_error_message(message)
 }
 

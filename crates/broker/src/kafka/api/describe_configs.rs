@@ -19,6 +19,7 @@ use codec::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes}
 use crate::config::{ConfigEntry, ConfigSynonym};
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::configs::{self, ConfigsError};
 
 /// See the file's header.
@@ -92,9 +93,7 @@ fn answer(
         }
         Err(error) => {
             let code = ErrorCode::from(&error);
-            result
-                .with_error_code(code.code())
-                .with_error_message(Some(StrBytes::from_string(error.to_string())))
+            result.with_error_code(code.code()).with_error_message(Some(error_text(error.to_string())))
         }
     }
 }

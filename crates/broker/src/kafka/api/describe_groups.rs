@@ -16,7 +16,7 @@ use coordinator::group::{self, Refused};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::group_error_code;
+use crate::kafka::error::{error_text, group_error_code};
 use crate::services::admin::authorized_operations;
 
 /// See the file's header.
@@ -55,7 +55,7 @@ fn absent(refused: Refused, version: i16) -> DescribedGroup {
     if version < 6 {
         return dead;
     }
-    let message = StrBytes::from_string(refused.message);
+    let message = error_text(refused.message);
     dead.with_error_code(group_error_code(refused.error).code()).with_error_message(Some(message))
 }
 

@@ -14,6 +14,7 @@ use storage::Topic;
 
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::admin::per_partition::{self, shown};
 
 /// See the file's header.
@@ -72,7 +73,7 @@ fn result(
         PartitionResult::default()
             .with_partition_id(partition)
             .with_error_code(code.code())
-            .with_error_message(Some(StrBytes::from_string(text)))
+            .with_error_message(Some(error_text(text)))
     };
     let partitions = asked.partitions.iter().map(|partition| one(*partition)).collect();
     ReplicaElectionResult::default().with_topic(asked.topic.clone()).with_partition_result(partitions)

@@ -19,11 +19,12 @@ use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use codec::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
-use codec::messages::{ProduceRequest, ProduceResponse, StrBytes};
+use codec::messages::{ProduceRequest, ProduceResponse};
 use storage::Acks;
 
 use super::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 use crate::services::append::batch::ProduceError;
 use crate::services::append::{PartitionBatch, PartitionOutcome, TopicBatches};
 use crate::topics::names::TopicRef;
@@ -114,11 +115,9 @@ fn partition_answer(outcome: &PartitionOutcome, version: i16) -> PartitionProduc
     let records = error.records().iter().map(|record| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(record.index)
-            .with_batch_index_error_message(Some(StrBytes::from_string(record.message.clone())))
+            .with_batch_index_error_message(Some(error_text(record.message.clone())))
     });
-    answer
-        .with_record_errors(records.collect())
-        .with_error_message(Some(StrBytes::from_string(error.to_string())))
+    answer.with_record_errors(records.collect()).with_error_message(Some(error_text(error.to_string())))
 }
 
 #[cfg(test)]

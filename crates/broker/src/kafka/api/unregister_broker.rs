@@ -7,10 +7,11 @@
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
-use codec::messages::{StrBytes, UnregisterBrokerRequest, UnregisterBrokerResponse};
+use codec::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 
 /// See the file's header.
 pub(crate) struct UnregisterBroker;
@@ -29,7 +30,7 @@ impl Api for UnregisterBroker {
         };
         let response = UnregisterBrokerResponse::default()
             .with_error_code(error.code())
-            .with_error_message(Some(StrBytes::from_string(message)));
+            .with_error_message(Some(error_text(message)));
         Ok(Reply::Response(response))
     }
 

@@ -13,11 +13,12 @@ use std::ops::RangeInclusive;
 use codec::ErrorCode;
 use codec::messages::update_features_request::FeatureUpdateKey;
 use codec::messages::update_features_response::UpdatableFeatureResult;
-use codec::messages::{StrBytes, UpdateFeaturesRequest, UpdateFeaturesResponse};
+use codec::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use super::api_versions::{Feature, features};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::error_text;
 
 /// See the file's header.
 pub(crate) struct UpdateFeatures;
@@ -42,7 +43,7 @@ impl Api for UpdateFeatures {
                 let text = format!(
                     "The update failed for all features since the following feature had an error: {text}"
                 );
-                response.with_error_code(code.code()).with_error_message(Some(StrBytes::from_string(text)))
+                response.with_error_code(code.code()).with_error_message(Some(error_text(text)))
             }
         }))
     }

@@ -13,6 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
+use codec::messages::StrBytes;
+
 use super::*;
 use crate::testing::{Client, Running, frame};
 

@@ -1,5 +1,7 @@
 //! `update_features.rs` through a socket.
 
+use codec::messages::StrBytes;
+
 use super::*;
 use crate::testing::Running;
 
