@@ -32,14 +32,6 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Serve) -> ExitCode {
-    let loaded = match arguments.load() {
-        Ok(loaded) => loaded,
-        Err(error) => return cli::wrong_configuration(&error),
-    };
-    let loggers = match logging::init(loaded.config.log_format, loaded.config.log_level) {
-        Ok(loggers) => loggers,
-        Err(error) => return cli::wrong_configuration(&error),
-    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = match runtime {
@@ -48,19 +40,32 @@ fn serve(arguments: &Serve) -> ExitCode {
             return cli::failed(&format!("cannot start {threads} threads: {error}; check `ulimit -u`"));
         }
     };
-    let code = runtime.block_on(run(loaded, arguments.options(loggers)));
+    // Before anything that takes time: a signal that comes earlier ends the process at once.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::new()
+    };
+    let signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => return cli::failed(&format!("cannot listen for signals: {error}")),
+    };
+    let loaded = match arguments.load() {
+        Ok(loaded) => loaded,
+        Err(error) => return cli::wrong_configuration(&error),
+    };
+    let loggers = match logging::init(loaded.config.log_format, loaded.config.log_level) {
+        Ok(loggers) => loggers,
+        Err(error) => return cli::wrong_configuration(&error),
+    };
+    let code = runtime.block_on(run(loaded, arguments.options(loggers), signals));
     runtime.shutdown_timeout(RUNTIME_DEADLINE);
     code
 }
 
-async fn run(Loaded { config, notes }: Loaded, options: StartOptions) -> ExitCode {
+async fn run(Loaded { config, notes }: Loaded, options: StartOptions, mut signals: Signals) -> ExitCode {
     for Note { text, is_warning } in &notes {
         if *is_warning { tracing::warn!("{text}") } else { tracing::info!("{text}") }
     }
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => return cli::failed(&format!("cannot listen for signals: {error}")),
-    };
     let (broker, stopped_by) = match start(&config, options, &mut signals).await {
         Ok(started) => started,
         Err(code) => return code,
