@@ -95,6 +95,12 @@ where
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
     let text = format!("{value:?}");
     let text = without_control(&text);
+    // A value with a space or a quote could look like further fields.
+    let text = match field.name() {
+        "message" => text,
+        _ if text.contains([' ', '"']) && !is_quoted(&text) => Cow::Owned(format!("{text:?}")),
+        _ => text,
+    };
     match (field.name(), writer.has_ansi_escapes()) {
         ("message", _) => writer.write_str(&text),
         (name, true) => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{text}"),
@@ -102,14 +108,34 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Deb
     }
 }
 
-/// The text with its control characters escaped.
+/// Returns true for one text in quotes, with those inside it escaped: what Rust writes for a string.
+fn is_quoted(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return false };
+    let mut characters = inside.chars();
+    while let Some(character) = characters.next() {
+        // An escaped last character would have escaped the closing quote.
+        if character == '"' || (character == '\\' && characters.next().is_none()) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Characters that a terminal or a viewer obeys instead of showing: control characters, line and paragraph separators, and
+/// those that turn the direction of the text after them.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with such characters escaped.
 fn without_control(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if character.is_control() {
+        if is_obeyed(character) {
             escaped.extend(character.escape_default())
         } else {
             escaped.push(character)
@@ -186,6 +212,21 @@ mod tests {
             };
             assert!(!text.chars().any(control), "{text:?}");
             assert!(!text.contains("\u{1b}[31mred"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_looks_like_further_fields() {
+        for hostile in ["g state=Dead", "\"g\" state=\"Dead\"", "\"g\\\" state=Dead", "g\u{2028}\u{202e}x"] {
+            let buffer = Buffer::default();
+            let writer = buffer.clone();
+            let (subscriber, _) =
+                subscriber(false, false, "info".to_owned(), move || writer.clone()).unwrap();
+            tracing::subscriber::with_default(subscriber, || tracing::info!(group = %hostile, "named"));
+            let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+            let value = text.split_once("group=").unwrap().1.trim_end();
+            assert!(is_quoted(value) || !value.contains([' ', '"']), "{text}");
+            assert!(!value.contains(['\u{2028}', '\u{202e}']), "{text}");
         }
     }
 
