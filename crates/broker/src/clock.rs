@@ -5,8 +5,8 @@
 //! [`Clock::monotonic`]) for what is measured (sessions, deadlines); the wall clock may jump, the monotonic one never
 //! goes back.
 //!
-//! Connections have no [`Clock`]. They read [`now`] to measure requests, and pass it as an argument to code that decides;
-//! deadlines that tokio's timers wait for are counted from [`timer_now`], and tests step both timers and reading by
+//! Connections have no [`Clock`]. They read `now` to measure requests, and pass it as an argument to code that decides;
+//! deadlines that tokio's timers wait for are counted from `timer_now`, and tests step both timers and reading by
 //! tokio's own means.
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! ignores them; after a response they are an error.
 //!
 //! Versions that kafka-protocol lacks come in here and nowhere else: the APIs that have some are in a
-//! list of their own, and their messages say in [`extended`] who lays out which version. They
+//! list of their own, and their messages say in `extended.rs` who lays out which version. They
 //! become the same struct as all others, so that handlers know one type per API.
 //!
 //! A request is walked twice: by [`shape::check`], then by the decoder. One walk would need a decoder of our own for

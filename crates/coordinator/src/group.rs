@@ -10,7 +10,7 @@
 //!      records   bytes that make a group survive a restart
 //! ```
 //!
-//! Time comes in as [`Now`]; records, replies and the next wake-up come out as an [`Outcome`]; the random part of a
+//! Time comes in as `Now`; records, replies and the next wake-up come out as an [`Outcome`]; the random part of a
 //! member id is an argument.
 //!
 //! The reference is Kafka 4.3: `GroupMetadataManager`, `ClassicGroup`, `ConsumerGroup` and `OffsetMetadataManager`.

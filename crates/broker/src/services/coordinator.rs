@@ -14,7 +14,7 @@
 //! up to its step is durable. A machine's lock is held for a step only. A waiting request ends by its reply, when its client
 //! leaves, or at shutdown. A machine whose stored records cannot be read is refused, and the others go on.
 //!
-//! A kind of machine is added by implementing [`Kind`]. What the machines decide is in the coordinator crate; who may ask,
+//! A kind of machine is added by implementing `kind::Kind`. What the machines decide is in the coordinator crate; who may ask,
 //! and how it looks on the wire, in `api`.
 
 mod alarms;

@@ -19,7 +19,7 @@ use super::{ConsumerGroup, FIRST_EPOCH};
 impl ConsumerGroup {
     /// Takes over the members of a classic group in its generation `epoch`, with what they own: by their assignments, or
     /// (`from_subscription`) by what they said when they joined a generation that has no assignments yet. The next
-    /// [`refresh`](ConsumerGroup::refresh) raises the epoch, which has everybody join again.
+    /// `refresh` raises the epoch, and every member joins again.
     pub fn adopt(
         &mut self,
         env: Env<'_>,
