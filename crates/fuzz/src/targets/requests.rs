@@ -56,7 +56,12 @@ fn request(data: &[u8]) -> String {
     if let Err(error) = decode(body.clone(), version) {
         return format!("{name} {version} {}", kind(&error));
     }
-    let again = rewrite(body, version).expect("what was decoded once is decoded again");
+    let again = rewrite(body.clone(), version).expect("what was decoded once is decoded again");
+    // kafka-protocol counts unknown tagged fields whose number is below its own and does not write them: what it wrote then
+    // need not be decoded again. The broker never writes requests, so only faithful copies are judged.
+    if !body.starts_with(&again) {
+        return format!("{name} {version} is written otherwise");
+    }
     let twice = rewrite(again.clone(), version).expect("what was written is decoded");
     assert_eq!(again, twice, "{name} {version} is not written as it was read");
     format!("{name} {version} decoded")
