@@ -57,14 +57,10 @@ fn request(data: &[u8]) -> String {
         return format!("{name} {version} {}", kind(&error));
     }
     let again = rewrite(body.clone(), version).expect("what was decoded once is decoded again");
-    // kafka-protocol counts unknown tagged fields whose number is below its own and does not write them: what it wrote then
-    // need not be decoded again. The broker never writes requests, so only faithful copies are judged.
-    if !body.starts_with(&again) {
-        return format!("{name} {version} is written otherwise");
-    }
-    let twice = rewrite(again.clone(), version).expect("what was written is decoded");
-    assert_eq!(again, twice, "{name} {version} is not written as it was read");
-    format!("{name} {version} decoded")
+    // Not decoded once more: kafka-protocol counts unknown tagged fields whose number is below its own and does not write them,
+    // and the broker never writes requests. Round trips of golden requests are tests of the codec.
+    let copy = if again == body { "as it was read" } else { "otherwise" };
+    format!("{name} {version} is written {copy}")
 }
 
 /// Golden requests, and the default request of each API and version.
