@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use codec::messages::FetchRequest;
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
+use codec::messages::{FetchRequest, ProduceRequest};
 use ottla_tests::admin::{self, commit, create_topic, create_topic_with};
 use ottla_tests::broker::{Options, STOP, TestBroker};
 use ottla_tests::client::Client;
 use ottla_tests::consumer::read_all;
-use ottla_tests::producer::produce;
+use ottla_tests::producer::{PRODUCE_VERSION, only_partition, produce, request};
 use ottla_tests::records::{Content, batch};
 
 const TOPIC: &str = "measured";
@@ -92,13 +92,20 @@ fn work(broker: &TestBroker) -> Result<()> {
     for partition in 0..2 {
         produce(&mut client, TOPIC, partition, -1, batch.clone())?;
     }
-    ensure!(produce(&mut client, "small", 0, -1, batch)?.error_code != 0, "it is too large");
+    ensure!(produce(&mut client, "small", 0, -1, batch.clone())?.error_code != 0, "it is too large");
     read_all(&mut client, TOPIC, 0)?;
     for (topic, partition, offset) in [("small", 0, 99), (TOPIC, 1, 99)] {
         let partition = FetchPartition::default().with_partition(partition).with_fetch_offset(offset);
         let topic =
             FetchTopic::default().with_topic(admin::topic_name(topic)).with_partitions(vec![partition]);
         client.call(11, &FetchRequest::default().with_max_wait_ms(10).with_topics(vec![topic]))?;
+    }
+    // A refusal is ready before the answer that leaves first: that one waits for its sync.
+    for _ in 0..20 {
+        client.send(PRODUCE_VERSION, &request(TOPIC, 1, -1, batch.clone()))?;
+        client.send(PRODUCE_VERSION, &request("nowhere", 0, -1, batch.clone()))?;
+        ensure!(only_partition(client.receive::<ProduceRequest>()?)?.error_code == 0, "it is written");
+        ensure!(only_partition(client.receive::<ProduceRequest>()?)?.error_code != 0, "it is refused");
     }
     commit(&mut client, "group", TOPIC, 0, 5, "")?;
     Client::connect(broker.address())?.send_raw(b"GET / HTTP/1.1\r\n\r\n")?;
