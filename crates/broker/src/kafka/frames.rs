@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use crate::clock;
 use crate::kafka::api::{self, Entry};
 use crate::kafka::budget::Grant;
+use crate::kafka::half_received::Receiving;
 use crate::kafka::limits::Shared;
 
 /// The first read of a frame goes through a buffer on the stack of this size: most frames are complete after it.
@@ -202,7 +203,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     /// Reads until the frame is whole. There is no deadline for the whole: a slow link may need minutes for what a fast one
     /// sends at once.
     async fn finish(&mut self, mut announced: Option<Announced>) -> Result<Announced, FrameError> {
-        let receiving = self.shared.budget.begin();
+        let (receiving, deadline) = (self.shared.budget.begin(), self.shared.limits.frame_deadline);
         loop {
             if announced.is_none() {
                 announced = self.announced()?;
@@ -213,47 +214,51 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                 None => PREFIX_BYTES + 2 - self.buffer.len(),
             };
             // Twice what came so far, or what the frame before really had: never what is merely announced.
-            let room = missing.min(self.buffer.len().max(FIRST_READ_BYTES).max(self.foresight));
-            let needed = self.buffer.len() + room;
-            if !self.grant.covers(needed) {
+            let mut room = missing.min(self.buffer.len().max(FIRST_READ_BYTES).max(self.foresight));
+            let (received, needed) = (self.buffer.len(), self.buffer.len() + room);
+            let length = announced.map(|announced| announced.length);
+            if !self.shared.budget.try_raise(&mut self.grant, needed, received, length) {
+                // Memory is short. A frame may wait for it only with bytes that its client has sent: one that waits is not
+                // measured, so that a client that sends nothing would hold for ever what the frame has got.
+                let mut first = [0];
+                let came = read_more(&mut self.socket, &mut &mut first[..], &receiving, deadline).await?;
+                self.came(came, &receiving)?;
                 receiving.waits_for_memory(true, clock::now());
-                self.shared.budget.raise(&mut self.grant, needed).await;
+                self.shared.budget.raise(&mut self.grant, needed, received, length).await;
                 receiving.waits_for_memory(false, clock::now());
+                self.buffer.reserve(room);
+                self.buffer.extend_from_slice(&first);
+                room -= 1;
+                if room == 0 {
+                    continue;
+                }
             }
             self.buffer.reserve(room);
-            // Begins anew with each read: it bounds a pause of the client, not the time of the frame.
-            let deadline = self.shared.limits.frame_deadline;
             let mut buffer = (&mut self.buffer).limit(room);
-            let read = tokio::select! {
-                biased;
-                read = self.socket.read_buf(&mut buffer) => Some(read?),
-                () = receiving.told_to_give_way() => None,
-                () = tokio::time::sleep(deadline) => {
-                    let (received, announced) = self.so_far();
-                    return Err(FrameError::Unfinished { after: deadline, received, announced });
-                }
-            };
-            match read {
-                Some(0) => {
-                    let (received, announced) = self.so_far();
-                    return Err(FrameError::Cut { received, announced });
-                }
-                Some(read) => {
-                    self.reads.fetch_add(1, Ordering::Relaxed);
-                    receiving.came(read, clock::now());
-                }
-                None => {
-                    let (received, announced) = self.so_far();
-                    return Err(FrameError::GaveWay { received, announced });
-                }
+            let came = read_more(&mut self.socket, &mut buffer, &receiving, deadline).await?;
+            self.came(came, &receiving)?;
+        }
+    }
+
+    /// Takes in how a read of a half-received frame ended.
+    fn came(&self, came: Came, receiving: &Receiving) -> Result<(), FrameError> {
+        let (received, announced) = self.so_far();
+        match came {
+            Came::Bytes(0) => Err(FrameError::Cut { received, announced }),
+            Came::Bytes(bytes) => {
+                self.reads.fetch_add(1, Ordering::Relaxed);
+                receiving.came(bytes, clock::now());
+                Ok(())
             }
+            Came::TooLate { after } => Err(FrameError::Unfinished { after, received, announced }),
+            Came::GaveWay => Err(FrameError::GaveWay { received, announced }),
         }
     }
 
     /// Takes the whole frame off the buffer.
     async fn take(&mut self, Announced { length, entry }: Announced) -> Frame {
         // A frame that was whole in the buffer from the start has not been counted yet.
-        self.shared.budget.raise(&mut self.grant, length).await;
+        self.shared.budget.raise(&mut self.grant, length, length, Some(length)).await;
         self.foresight = length.min(MAX_FORESIGHT_BYTES);
         // A frame with nothing after it takes the buffer itself, so that an idle connection holds none.
         let frame = if self.buffer.len() == length {
@@ -276,6 +281,32 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     fn so_far(&self) -> (usize, usize) {
         let announced = self.announced().ok().flatten();
         (self.buffer.len(), announced.map_or(PREFIX_BYTES, |announced| announced.length))
+    }
+}
+
+/// How a read within a frame ended.
+enum Came {
+    /// That many bytes came; none if the client closed its side.
+    Bytes(usize),
+    /// Nothing came for as long as a client may pause.
+    TooLate { after: Duration },
+    /// Others need the memory of this frame.
+    GaveWay,
+}
+
+/// Reads some bytes of a half-received frame. The deadline begins anew with each read: it bounds a pause of the client, not
+/// the time of the frame.
+async fn read_more<R: AsyncRead + Unpin>(
+    socket: &mut R,
+    room: &mut impl BufMut,
+    receiving: &Receiving,
+    deadline: Duration,
+) -> std::io::Result<Came> {
+    tokio::select! {
+        biased;
+        read = socket.read_buf(room) => read.map(Came::Bytes),
+        () = receiving.told_to_give_way() => Ok(Came::GaveWay),
+        () = tokio::time::sleep(deadline) => Ok(Came::TooLate { after: deadline }),
     }
 }
 
