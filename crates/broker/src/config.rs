@@ -6,7 +6,7 @@
 //! [`GroupTimeouts`]), DescribeConfigs (`describe.rs`) and `docs/configuration.md` (`docs.rs`).
 //!
 //! ```text
-//! key, kafka_keys, value, units        what a key is
+//! key, kafka_keys, value, quantity, units  what a key is
 //! broker_keys, inert_keys, other_keys  the broker's keys        tables  looks them up
 //! properties, env, reader, load        from files, variables and flags to settings and values
 //! listener, security, config_providers, resolve   what several keys say together
@@ -35,6 +35,7 @@ mod other_keys;
 mod overrides;
 mod problem;
 mod properties;
+mod quantity;
 mod reader;
 mod resolve;
 pub(crate) mod resources;
@@ -56,6 +57,7 @@ pub use listener::{Advertised, Listener, host_port};
 pub use load::{Loaded, Sources, load};
 pub use overrides::{ConfigRefusal, Overrides};
 pub use problem::{ConfigError, Note, Origin, Problem};
+pub use quantity::{Bytes, Millis};
 pub use resources::broker::is_dynamic;
 pub use resources::group::GroupTimeouts;
 pub use resources::topic::TopicConfig;

@@ -59,7 +59,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::runtime::RuntimeConfigs;
-use crate::config::{BrokerConfig, FlushPolicy, StartConfig, TopicConfig};
+use crate::config::{BrokerConfig, Bytes, FlushPolicy, StartConfig, TopicConfig};
 use crate::http::{Endpoints, Readiness};
 use crate::io::Io;
 use crate::kafka::api;
@@ -327,17 +327,16 @@ fn storage_options(
     clock: &Clock,
     fatal: &Arc<Fatal>,
 ) -> StorageOptions {
-    let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).expect("the key's range starts at 1"));
     let (clock, fatal) = (clock.clone(), Arc::clone(fatal));
     StorageOptions {
         flush_policy: match config.flush_policy {
             FlushPolicy::Sync => storage::FlushPolicy::Sync,
             FlushPolicy::Os => storage::FlushPolicy::Os,
         },
-        flush_interval: ms(config.log_flush_interval_ms),
-        producer_id_expiration: ms(config.producer_id_expiration_ms.into()),
-        producer_id_expiration_check_interval: ms(config.producer_id_expiration_check_interval_ms.into()),
-        retention_check_interval: ms(config.log_retention_check_interval_ms),
+        flush_interval: config.log_flush_interval_ms.into(),
+        producer_id_expiration: config.producer_id_expiration_ms.into(),
+        producer_id_expiration_check_interval: config.producer_id_expiration_check_interval_ms.into(),
+        retention_check_interval: config.log_retention_check_interval_ms.into(),
         log_policy: {
             let configs = Arc::clone(configs);
             Arc::new(move |topic| {
@@ -367,11 +366,10 @@ fn metrics(clock: &Clock) -> Metrics {
 
 /// Every listener of the configuration, and HTTP's, bound and not yet serving.
 async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>), BindError> {
-    let buffer = |bytes: i32| usize::try_from(bytes).ok().filter(|bytes| *bytes > 0);
     let options = SocketOptions {
         backlog: config.socket_listen_backlog_size,
-        receive_buffer_bytes: buffer(config.socket_receive_buffer_bytes),
-        send_buffer_bytes: buffer(config.socket_send_buffer_bytes),
+        receive_buffer_bytes: config.socket_receive_buffer_bytes.map(Bytes::as_usize),
+        send_buffer_bytes: config.socket_send_buffer_bytes.map(Bytes::as_usize),
     };
     let mut listeners = Vec::new();
     // An empty host stands for every interface.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::broker_keys::{BrokerKeys, StartKeys};
 use super::listener::{Listener, host_port};
 use super::overrides::Overrides;
+use super::quantity::Millis;
 use super::setting::{Setting, Settings};
 
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
+const HOUR_MS: i64 = 3_600_000;
 
 /// The broker's configuration: the value of every key, reached as a field (`config.num_partitions`), and what several
 /// keys say together, reached as a method.
@@ -121,13 +121,10 @@ impl std::ops::Deref for StartConfig {
 }
 
 impl BrokerKeys {
-    /// How long topics keep records unless they say otherwise, in ms; -1 is for ever. ms comes before minutes before
+    /// How long topics keep records unless they say otherwise; `None` is for ever. ms comes before minutes before
     /// hours, and any negative number of those is for ever (`AbstractKafkaConfig.logRetentionTimeMillis`).
-    pub fn retention_ms(&self) -> i64 {
-        let minutes = || self.log_retention_minutes.map(|minutes| i64::from(minutes) * MINUTE_MS);
-        let ms =
-            self.log_retention_ms.or_else(minutes).unwrap_or(i64::from(self.log_retention_hours) * HOUR_MS);
-        ms.max(-1)
+    pub fn retention_ms(&self) -> Option<Millis<i64>> {
+        self.log_retention_ms.or(self.log_retention_minutes).unwrap_or(self.log_retention_hours)
     }
 
     /// Kafka's age for rolling segments, in ms.
@@ -138,13 +135,6 @@ impl BrokerKeys {
     /// Kafka's jitter for rolling segments, in ms.
     pub fn roll_jitter_ms(&self) -> i64 {
         self.log_roll_jitter_ms.unwrap_or(i64::from(self.log_roll_jitter_hours) * HOUR_MS)
-    }
-}
-
-impl StartKeys {
-    /// The bytes of requests in memory at a time; `None` is without a limit.
-    pub fn request_memory_bytes(&self) -> Option<u64> {
-        u64::try_from(self.queued_max_request_bytes).ok().filter(|bytes| *bytes > 0)
     }
 }
 

@@ -7,12 +7,17 @@
 //! defaults are Kafka 4.3's, except where `DIFFERENCES` in `docs.rs` says so. Kafka keys without an effect here are in
 //! `inert_keys.rs`.
 
+use coordinator::group::MigrationPolicy;
+use coordinator::group::assignor::Assignor;
+
 use super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf};
 use super::key::Effect::{Enforced, Inert, NotYet};
 use super::key::Key;
+use super::quantity::{Bytes, Hours, Millis, Minutes, OrNone};
 use super::reader::SettingsReader;
 use super::value::{
-    CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, TimestampType, Value as ConfigValue,
+    CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, MIGRATION_POLICIES, TimestampType,
+    Value as ConfigValue,
 };
 
 macro_rules! broker_keys {
@@ -28,7 +33,7 @@ macro_rules! broker_keys {
                 /// The other table's keys.
                 pub(super) $other: $other_keys,
             )?
-            $($(#[doc = $doc])+ pub $field: $type,)+
+            $($(#[doc = $doc])+ pub $field: <$type as ConfigValue>::Held,)+
         }
 
         $(#[doc = $table_doc])+
@@ -81,7 +86,7 @@ broker_keys! {
     /// The id of this broker in Metadata and in DescribeConfigs.
     node_id: i32 = "node.id", Some("1"), AtLeast(0), Enforced;
     /// The older name of `node.id`; where both are set they must agree.
-    broker_id: i32 = "broker.id", Some("-1"), AtLeast(-1), Enforced;
+    broker_id: OrNone<i32> = "broker.id", Some("-1"), AtLeast(-1), Enforced;
     /// The addresses to listen on: a list of `NAME://HOST:PORT`. Without a host on every interface, IPv4 and IPv6.
     listeners: Vec<String> = "listeners", Some("PLAINTEXT://:9092"), Any, Enforced;
     /// The address that clients of each listener are told to connect to. Without it, and with a listener on every
@@ -107,32 +112,32 @@ broker_keys! {
 
     // ---- sockets and limits
     /// The largest request that is read from a connection.
-    socket_request_max_bytes: i32 = "socket.request.max.bytes", Some("104857600"), AtLeast(1), Enforced;
+    socket_request_max_bytes: Bytes<i32> = "socket.request.max.bytes", Some("104857600"), AtLeast(1), Enforced;
     /// SO_SNDBUF of client connections; -1 leaves it to the operating system.
-    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
+    socket_send_buffer_bytes: OrNone<Bytes<i32>, 1> = "socket.send.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
     /// SO_RCVBUF of client connections; -1 leaves it to the operating system.
-    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
+    socket_receive_buffer_bytes: OrNone<Bytes<i32>, 1> = "socket.receive.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
     /// How many connections may wait to be accepted.
     socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Some("50"), AtLeast(1), Enforced;
     /// A connection without a request for this long is closed.
-    connections_max_idle_ms: i64 = "connections.max.idle.ms", Some("600000"), AtLeast(-1), Enforced;
+    connections_max_idle_ms: OrNone<Millis<i64>> = "connections.max.idle.ms", Some("600000"), AtLeast(-1), Enforced;
     /// The bytes of requests in memory at a time; when they are used up, no further request is read until one is
     /// answered. -1 lifts the limit.
-    queued_max_request_bytes: i64 = "queued.max.request.bytes", Some("268435456"), AtLeast(-1), Enforced;
+    queued_max_request_bytes: OrNone<Bytes<i64>> = "queued.max.request.bytes", Some("268435456"), AtLeast(-1), Enforced;
     /// The most bytes that a Fetch answer holds, whatever the client asks for.
-    fetch_max_bytes: i32 = "fetch.max.bytes", Some("57671680"), AtLeast(1024), Enforced;
+    fetch_max_bytes: Bytes<i32> = "fetch.max.bytes", Some("57671680"), AtLeast(1024), Enforced;
     /// The most partitions that a DescribeTopicPartitions answer holds; the client asks for the rest.
     max_request_partition_size_limit: i32 =
         "max.request.partition.size.limit", Some("2000"), AtLeast(1), Enforced;
     /// The most bytes of metrics that a client may push at a time (KIP-714), as they come.
-    telemetry_max_bytes: i32 = "telemetry.max.bytes", Some("1048576"), AtLeast(1), Enforced;
+    telemetry_max_bytes: Bytes<i32> = "telemetry.max.bytes", Some("1048576"), AtLeast(1), Enforced;
     /// How many incremental fetch sessions (KIP-227) are kept.
-    max_incremental_fetch_session_cache_slots: i32 =
+    max_incremental_fetch_session_cache_slots: usize =
         "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced;
 
     // ---- topics
     /// The partitions of a topic whose creator leaves the number open.
-    num_partitions: i32 = "num.partitions", Some("1"), AtLeast(1), Enforced;
+    num_partitions: u32 = "num.partitions", Some("1"), AtLeast(1), Enforced;
     /// The replicas of a topic whose creator leaves the number open. One node holds one replica: only 1 is possible.
     default_replication_factor: i32 = "default.replication.factor", Some("1"), Between(1, 1), Enforced;
     /// If true, a topic that does not exist is created when a client asks for its metadata.
@@ -145,67 +150,67 @@ broker_keys! {
     /// which is Kafka's way and loses acknowledged records when the power goes. A key of Ottla's own.
     flush_policy: FlushPolicy = "flush.policy", Some("sync"), OneOf(FlushPolicy::NAMES), Enforced;
     /// The longest that anything written stays without being synced to the disk. acks=all does not wait for it.
-    log_flush_interval_ms: i64 = "log.flush.interval.ms", Some("1000"), AtLeast(1), Enforced;
+    log_flush_interval_ms: Millis<i64> = "log.flush.interval.ms", Some("1000"), AtLeast(1), Enforced;
 
     // ---- retention and cleaning
     /// How long records are kept. Comes before `log.retention.hours`.
-    log_retention_minutes: Option<i32> = "log.retention.minutes", None, AtLeast(-1), Enforced;
+    log_retention_minutes: Option<OrNone<Minutes>> = "log.retention.minutes", None, AtLeast(-1), Enforced;
     /// How long records are kept.
-    log_retention_hours: i32 = "log.retention.hours", Some("168"), AtLeast(-1), Enforced;
+    log_retention_hours: OrNone<Hours> = "log.retention.hours", Some("168"), AtLeast(-1), Enforced;
     /// How often records that may be dropped are looked for.
-    log_retention_check_interval_ms: i64 =
+    log_retention_check_interval_ms: Millis<i64> =
         "log.retention.check.interval.ms", Some("300000"), AtLeast(1), Enforced;
     /// If true, compacted topics are cleaned.
     log_cleaner_enable: bool = "log.cleaner.enable", Some("true"), Any, Enforced;
 
     // ---- groups and producers
     /// The shortest session timeout that a classic group's member may ask for.
-    group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms", Some("6000"), AtLeast(0), Enforced;
+    group_min_session_timeout_ms: Millis<i32> = "group.min.session.timeout.ms", Some("6000"), AtLeast(0), Enforced;
     /// The longest session timeout that a classic group's member may ask for.
-    group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms", Some("1800000"), AtLeast(0), Enforced;
+    group_max_session_timeout_ms: Millis<i32> = "group.max.session.timeout.ms", Some("1800000"), AtLeast(0), Enforced;
     /// How long the first rebalance of a new group waits for further members.
-    group_initial_rebalance_delay_ms: i32 =
+    group_initial_rebalance_delay_ms: Millis<i32> =
         "group.initial.rebalance.delay.ms", Some("250"), AtLeast(0), Enforced;
     /// The most members of a classic group.
-    group_max_size: i32 = "group.max.size", Some("2147483647"), AtLeast(1), Enforced;
+    group_max_size: usize = "group.max.size", Some("2147483647"), AtLeast(1), Enforced;
     /// How often members of consumer groups (KIP-848) are told to send heartbeats.
-    group_consumer_heartbeat_interval_ms: i32 =
+    group_consumer_heartbeat_interval_ms: Millis<i32> =
         "group.consumer.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced;
     /// The shortest `group.consumer.heartbeat.interval.ms` that is accepted.
-    group_consumer_min_heartbeat_interval_ms: i32 =
+    group_consumer_min_heartbeat_interval_ms: Millis<i32> =
         "group.consumer.min.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced;
     /// The longest `group.consumer.heartbeat.interval.ms` that is accepted.
-    group_consumer_max_heartbeat_interval_ms: i32 =
+    group_consumer_max_heartbeat_interval_ms: Millis<i32> =
         "group.consumer.max.heartbeat.interval.ms", Some("15000"), AtLeast(1), Enforced;
     /// When a member of a consumer group that is not heard is removed.
-    group_consumer_session_timeout_ms: i32 =
+    group_consumer_session_timeout_ms: Millis<i32> =
         "group.consumer.session.timeout.ms", Some("45000"), AtLeast(1), Enforced;
     /// The shortest `group.consumer.session.timeout.ms` that is accepted.
-    group_consumer_min_session_timeout_ms: i32 =
+    group_consumer_min_session_timeout_ms: Millis<i32> =
         "group.consumer.min.session.timeout.ms", Some("45000"), AtLeast(1), Enforced;
     /// The longest `group.consumer.session.timeout.ms` that is accepted.
-    group_consumer_max_session_timeout_ms: i32 =
+    group_consumer_max_session_timeout_ms: Millis<i32> =
         "group.consumer.max.session.timeout.ms", Some("60000"), AtLeast(1), Enforced;
     /// The most members of a consumer group.
-    group_consumer_max_size: i32 = "group.consumer.max.size", Some("2147483647"), AtLeast(1), Enforced;
+    group_consumer_max_size: usize = "group.consumer.max.size", Some("2147483647"), AtLeast(1), Enforced;
     /// The assignors that members of consumer groups can ask for. The first is used when they do not ask.
-    group_consumer_assignors: Vec<String> =
+    group_consumer_assignors: Vec<Assignor> =
         "group.consumer.assignors", Some("uniform,range"), EachOf(&["uniform", "range"]), Enforced;
     /// Which way a group with members may change between the classic and the consumer protocol.
-    group_consumer_migration_policy: String =
+    group_consumer_migration_policy: MigrationPolicy =
         "group.consumer.migration.policy", Some("bidirectional"),
-        OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]), Enforced;
+        OneOf(MIGRATION_POLICIES), Enforced;
     /// The longest metadata text that may be committed with an offset.
-    offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced;
+    offset_metadata_max_bytes: Bytes<i32> = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced;
     /// How long offsets outlive the last member of their group, or the last commit where there are no members.
-    offsets_retention_minutes: i32 = "offsets.retention.minutes", Some("10080"), AtLeast(1), Enforced;
+    offsets_retention_minutes: Minutes = "offsets.retention.minutes", Some("10080"), AtLeast(1), Enforced;
     /// How often expired offsets are looked for.
-    offsets_retention_check_interval_ms: i64 =
+    offsets_retention_check_interval_ms: Millis<i64> =
         "offsets.retention.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
     /// How long the sequence numbers of an idempotent producer are remembered after its last batch.
-    producer_id_expiration_ms: i32 = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced;
+    producer_id_expiration_ms: Millis<i32> = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced;
     /// How often expired producers are looked for.
-    producer_id_expiration_check_interval_ms: i32 =
+    producer_id_expiration_check_interval_ms: Millis<i32> =
         "producer.id.expiration.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
 
     // ---- segment files: read as defaults of topic keys
@@ -226,23 +231,23 @@ broker_keys! {
 
     // ---- sockets and limits
     /// The most connections at a time.
-    max_connections: i32 = "max.connections", Some("10000"), AtLeast(0), Enforced;
+    max_connections: usize = "max.connections", Some("10000"), AtLeast(0), Enforced;
     /// The most connections at a time from one address.
-    max_connections_per_ip: i32 = "max.connections.per.ip", Some("1000"), AtLeast(0), Enforced;
+    max_connections_per_ip: usize = "max.connections.per.ip", Some("1000"), AtLeast(0), Enforced;
     /// The most connections accepted in a second.
-    max_connection_creation_rate: i32 = "max.connection.creation.rate", Some("1000"), AtLeast(0), Enforced;
+    max_connection_creation_rate: u32 = "max.connection.creation.rate", Some("1000"), AtLeast(0), Enforced;
 
     // ---- topics
     /// The largest record batch that is accepted, as it stands compressed.
-    message_max_bytes: i32 = "message.max.bytes", Some("1048588"), AtLeast(0), Enforced;
+    message_max_bytes: Bytes<i32> = "message.max.bytes", Some("1048588"), AtLeast(0), Enforced;
     /// The timestamp of records: CreateTime is the producer's, LogAppendTime the broker's.
     log_message_timestamp_type: TimestampType =
         "log.message.timestamp.type", Some("CreateTime"), OneOf(TimestampType::NAMES), Enforced;
     /// How far a producer's timestamp may lie in the past; ignored for LogAppendTime.
-    log_message_timestamp_before_max_ms: i64 =
+    log_message_timestamp_before_max_ms: Millis<i64> =
         "log.message.timestamp.before.max.ms", Some("9223372036854775807"), AtLeast(0), Enforced;
     /// How far a producer's timestamp may lie in the future; ignored for LogAppendTime.
-    log_message_timestamp_after_max_ms: i64 =
+    log_message_timestamp_after_max_ms: Millis<i64> =
         "log.message.timestamp.after.max.ms", Some("3600000"), AtLeast(0), Enforced;
     /// The replicas that must have an acks=all record before it is acknowledged. As in Kafka no more
     /// count than a partition has, and here it has one.
@@ -251,7 +256,7 @@ broker_keys! {
     compression_type: CompressionType =
         "compression.type", Some("producer"), OneOf(CompressionType::NAMES), Enforced;
     /// The level for `compression.type=gzip`; -1 is the codec's default.
-    compression_gzip_level: i32 = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), Enforced;
+    compression_gzip_level: OrNone<i32> = "compression.gzip.level", Some("-1"), BetweenOr(1, 9, -1), Enforced;
     /// The level for `compression.type=lz4` in Kafka. Ottla writes LZ4 at one level, the fast one.
     compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), Inert;
     /// The level for `compression.type=zstd`.
@@ -264,20 +269,20 @@ broker_keys! {
 
     // ---- retention and cleaning
     /// How long records are kept; -1 is for ever. Comes before `log.retention.minutes`.
-    log_retention_ms: Option<i64> = "log.retention.ms", None, AtLeast(-1), Enforced;
+    log_retention_ms: Option<OrNone<Millis<i64>>> = "log.retention.ms", None, AtLeast(-1), Enforced;
     /// The bytes that a partition keeps; -1 is without a limit.
-    log_retention_bytes: i64 = "log.retention.bytes", Some("-1"), Any, Enforced;
+    log_retention_bytes: OrNone<Bytes<i64>> = "log.retention.bytes", Some("-1"), Any, Enforced;
     /// The treatment of old records: dropped (`delete`), reduced to the newest of each key (`compact`), or both.
     log_cleanup_policy: CleanupPolicy =
         "log.cleanup.policy", Some("delete"), EachOf(CleanupPolicy::NAMES), Enforced;
     /// How long a tombstone of a compacted topic is kept for consumers to see.
-    log_cleaner_delete_retention_ms: i64 =
+    log_cleaner_delete_retention_ms: Millis<i64> =
         "log.cleaner.delete.retention.ms", Some("86400000"), AtLeast(0), Enforced;
     /// How long a record is left as it is before it may be compacted away.
-    log_cleaner_min_compaction_lag_ms: i64 =
+    log_cleaner_min_compaction_lag_ms: Millis<i64> =
         "log.cleaner.min.compaction.lag.ms", Some("0"), AtLeast(0), Enforced;
     /// The longest that a record may wait for compaction.
-    log_cleaner_max_compaction_lag_ms: i64 =
+    log_cleaner_max_compaction_lag_ms: Millis<i64> =
         "log.cleaner.max.compaction.lag.ms", Some("9223372036854775807"), AtLeast(1), Enforced;
     /// The part of a compacted log that must be uncleaned before it is cleaned.
     log_cleaner_min_cleanable_ratio: f64 =

@@ -19,14 +19,14 @@ impl<'a> SettingsReader<'a> {
 
     /// The value of the key. If it is malformed that is among the problems, and the default stands in for it, so that what
     /// depends on it can be checked too. `None` only if the key contradicts itself.
-    pub(super) fn read<T: Value>(&mut self, key: &'static Key) -> Option<T> {
-        self.set_value(key).or_else(|| match key.default {
+    pub(super) fn read<T: Value>(&mut self, key: &'static Key) -> Option<T::Held> {
+        self.set_value::<T>(key).or_else(|| match key.default {
             Some(default) => T::read(default),
             None => T::null(),
         })
     }
 
-    fn set_value<T: Value>(&mut self, key: &'static Key) -> Option<T> {
+    fn set_value<T: Value>(&mut self, key: &'static Key) -> Option<T::Held> {
         let setting = self.settings.get_mut(key.name)?;
         let read = key.normalise(&setting.value, Units::Accepted).and_then(|normalised| {
             let value = T::read(&normalised).ok_or_else(|| "cannot be read".to_owned());

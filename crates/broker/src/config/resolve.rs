@@ -83,21 +83,21 @@ impl Rules<'_> {
 
     /// `broker.id` is the older name of `node.id`.
     fn node_id(&mut self, keys: &mut BrokerKeys) {
-        if keys.broker_id < 0 {
-            return;
-        }
+        // -1 is the default: the key is not in use.
+        let Some(broker_id) = keys.broker_id else { return };
         if !self.settings.contains_key("node.id") {
-            keys.start.node_id = keys.start.broker_id;
-        } else if keys.node_id != keys.broker_id {
+            keys.start.node_id = broker_id;
+        } else if keys.node_id != broker_id {
             let reason =
-                format!("{} is not node.id, which is {}; leave broker.id out", keys.broker_id, keys.node_id);
+                format!("{broker_id} is not node.id, which is {}; leave broker.id out", keys.node_id);
             self.wrong("broker.id", reason);
         }
     }
 
     fn limits(&mut self, keys: &BrokerKeys) {
-        let (all, one) = (keys.queued_max_request_bytes, i64::from(keys.socket_request_max_bytes));
-        if (0..one).contains(&all) {
+        let one = keys.socket_request_max_bytes;
+        // The largest request must fit in, or it would wait for ever.
+        if let Some(all) = keys.queued_max_request_bytes.filter(|all| all.as_usize() < one.as_usize()) {
             let reason =
                 format!("{all} must be at least socket.request.max.bytes, {one}; raise it or lower that");
             self.wrong("queued.max.request.bytes", reason);
@@ -110,7 +110,7 @@ impl Rules<'_> {
             self.wrong("group.min.session.timeout.ms", reason);
         }
         self.consumer_groups(keys);
-        if keys.retention_ms() == 0 {
+        if keys.retention_ms().is_some_and(|ms| ms.as_u64() == 0) {
             let reason = "0 would keep nothing; give -1 to keep records for ever, or a time".to_owned();
             let set = |key: &str| self.settings.contains_key(key);
             let key = ["log.retention.ms", "log.retention.minutes"].into_iter().find(|key| set(key));

@@ -3,69 +3,106 @@
 //! [`Key::normalise`](super::key::Key::normalise) decides what is allowed; a [`Value`] only turns a text that passed
 //! into its type.
 
+use coordinator::group::MigrationPolicy;
+use coordinator::group::assignor::Assignor;
+
 use super::key::ConfigType;
 
-/// A type that a key can have.
-pub(super) trait Value: Sized {
+/// A type that a key can have in its table.
+pub trait Value {
+    /// The type that callers get. Another than this one where the table says more than a type of values can, such as
+    /// which numbers mean "none".
+    type Held;
     /// Kafka's type for it.
     const KIND: ConfigType;
     /// Reads a normalised text; `None` if it is not of this type after all.
-    fn read(text: &str) -> Option<Self>;
+    fn read(text: &str) -> Option<Self::Held>;
     /// The value of a key whose default is null; `None` if the type has none.
-    fn null() -> Option<Self> {
+    fn null() -> Option<Self::Held> {
         None
     }
     /// The value as DescribeConfigs spells it; `None` for null.
-    fn show(&self) -> Option<String>;
+    fn show(held: &Self::Held) -> Option<String>;
 }
 
 macro_rules! parsed {
     ($($type:ty => $kind:ident),+ $(,)?) => {
         $(impl Value for $type {
+            type Held = Self;
             const KIND: ConfigType = ConfigType::$kind;
             fn read(text: &str) -> Option<Self> {
                 text.parse().ok()
             }
-            fn show(&self) -> Option<String> {
-                Some(self.to_string())
+            fn show(held: &Self) -> Option<String> {
+                Some(held.to_string())
             }
         })+
     };
 }
 
-parsed!(bool => Boolean, i16 => Short, i32 => Int, i64 => Long, String => String);
+// `u32` and `usize` are for counts: the ranges of their keys begin at 0 or above, and end where INT does.
+parsed!(bool => Boolean, i32 => Int, u32 => Int, usize => Int, i64 => Long, String => String);
 
 impl Value for f64 {
+    type Held = Self;
     const KIND: ConfigType = ConfigType::Double;
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
     }
-    fn show(&self) -> Option<String> {
-        Some(format!("{self:?}"))
+    fn show(held: &Self) -> Option<String> {
+        Some(format!("{held:?}"))
     }
 }
 
 impl Value for Vec<String> {
+    type Held = Self;
     const KIND: ConfigType = ConfigType::List;
     fn read(text: &str) -> Option<Self> {
         Some(text.split(',').filter(|element| !element.is_empty()).map(str::to_owned).collect())
     }
-    fn show(&self) -> Option<String> {
-        Some(self.join(","))
+    fn show(held: &Self) -> Option<String> {
+        Some(held.join(","))
+    }
+}
+
+impl Value for Vec<Assignor> {
+    type Held = Self;
+    const KIND: ConfigType = ConfigType::List;
+    fn read(text: &str) -> Option<Self> {
+        text.split(',').filter(|element| !element.is_empty()).map(Assignor::named).collect()
+    }
+    fn show(held: &Self) -> Option<String> {
+        Some(held.iter().map(|assignor| assignor.name()).collect::<Vec<_>>().join(","))
+    }
+}
+
+/// The allowed spellings of [`MigrationPolicy`].
+pub(super) const MIGRATION_POLICIES: &[&str] = &["disabled", "downgrade", "upgrade", "bidirectional"];
+
+impl Value for MigrationPolicy {
+    type Held = Self;
+    const KIND: ConfigType = ConfigType::String;
+    fn read(text: &str) -> Option<Self> {
+        Self::named(text)
+    }
+    fn show(held: &Self) -> Option<String> {
+        let is_held = |name: &&&str| Self::named(name) == Some(*held);
+        MIGRATION_POLICIES.iter().find(is_held).map(|name| (*name).to_owned())
     }
 }
 
 /// A key whose default is null.
 impl<T: Value> Value for Option<T> {
+    type Held = Option<T::Held>;
     const KIND: ConfigType = T::KIND;
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Option<Self::Held> {
         T::read(text).map(Some)
     }
-    fn null() -> Option<Self> {
+    fn null() -> Option<Self::Held> {
         Some(None)
     }
-    fn show(&self) -> Option<String> {
-        self.as_ref().and_then(T::show)
+    fn show(held: &Self::Held) -> Option<String> {
+        held.as_ref().and_then(T::show)
     }
 }
 
@@ -91,6 +128,7 @@ macro_rules! choice {
         }
 
         impl Value for $name {
+            type Held = Self;
             const KIND: ConfigType = ConfigType::String;
             fn read(text: &str) -> Option<Self> {
                 match text {
@@ -98,8 +136,8 @@ macro_rules! choice {
                     _ => None,
                 }
             }
-            fn show(&self) -> Option<String> {
-                Some(self.as_str().to_owned())
+            fn show(held: &Self) -> Option<String> {
+                Some(held.as_str().to_owned())
             }
         }
     };
@@ -178,6 +216,7 @@ impl CleanupPolicy {
 }
 
 impl Value for CleanupPolicy {
+    type Held = Self;
     const KIND: ConfigType = ConfigType::List;
     fn read(text: &str) -> Option<Self> {
         let mut policy = Self { delete: false, compact: false };
@@ -190,8 +229,8 @@ impl Value for CleanupPolicy {
         }
         Some(policy)
     }
-    fn show(&self) -> Option<String> {
-        let elements = [(self.compact, "compact"), (self.delete, "delete")];
+    fn show(held: &Self) -> Option<String> {
+        let elements = [(held.compact, "compact"), (held.delete, "delete")];
         let set: Vec<&str> = elements.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
         Some(set.join(","))
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, Bytes};
 use crate::kafka::budget::Budget;
 use crate::kafka::notices::Notices;
 
@@ -40,20 +40,14 @@ pub(crate) struct Limits {
 impl Limits {
     /// As configured; -1 and 0 mean what they mean to Kafka.
     pub(crate) fn new(config: &BrokerConfig) -> Self {
-        let count = |limit: i32| usize::try_from(limit).expect("the key's range starts at 0 or above");
-        // -1 means no limit.
-        let idle_ms = u64::try_from(config.connections_max_idle_ms).ok();
         Self {
-            max_request_bytes: count(config.socket_request_max_bytes),
-            queued_request_bytes: config
-                .request_memory_bytes()
-                .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            max_request_bytes: config.socket_request_max_bytes.as_usize(),
+            queued_request_bytes: config.queued_max_request_bytes.map(Bytes::as_usize),
             frame_deadline: FRAME_DEADLINE,
-            max_idle: idle_ms.map_or(FOREVER, Duration::from_millis).min(FOREVER),
-            max_connections: count(config.max_connections),
-            max_connections_per_ip: count(config.max_connections_per_ip),
-            max_connection_creation_rate: u32::try_from(config.max_connection_creation_rate)
-                .expect("the key's range starts at 0"),
+            max_idle: config.connections_max_idle_ms.map_or(FOREVER, Duration::from).min(FOREVER),
+            max_connections: config.max_connections,
+            max_connections_per_ip: config.max_connections_per_ip,
+            max_connection_creation_rate: config.max_connection_creation_rate,
         }
     }
 }

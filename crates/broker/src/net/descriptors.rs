@@ -51,7 +51,7 @@ impl Descriptors {
     pub(crate) fn log(self, config: &BrokerConfig) {
         let (limit, tables, connections) = (self.limit, self.tables(), self.connections());
         tracing::info!(limit, tables, connections, "file descriptors");
-        if usize::try_from(config.max_connections).is_ok_and(|wanted| wanted > connections) {
+        if config.max_connections > connections {
             tracing::warn!(
                 "max.connections is {}, but the limit of {limit} file descriptors leaves room for {connections}; \
                  raise the hard limit (`ulimit -Hn`, systemd's LimitNOFILE) or lower max.connections",

@@ -33,7 +33,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::budget::{FetchBudget, FetchShare};
 use self::delayed::{Arrivals, Subscription};
-use self::limits::bytes_from_wire;
 use self::round::Round;
 use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, SessionRequest};
 use self::set::{FetchSet, PartitionFetch};
@@ -178,8 +177,8 @@ impl FetcherOptions {
     /// As configured.
     pub(crate) fn of(config: &StartConfig) -> Self {
         Self {
-            session_slots: usize::try_from(config.max_incremental_fetch_session_cache_slots).unwrap_or(0),
-            max_response_bytes: bytes_from_wire(config.fetch_max_bytes),
+            session_slots: config.max_incremental_fetch_session_cache_slots,
+            max_response_bytes: config.fetch_max_bytes.as_usize(),
             budget_bytes: BUDGET_BYTES,
         }
     }

@@ -4,9 +4,9 @@ use std::io::Write as _;
 
 use super::*;
 use crate::config::broker_keys::broker_keys;
-use crate::config::describe_broker;
 use crate::config::inert_keys::INERT_KEYS;
 use crate::config::key::{Check, ConfigType, Key, Units};
+use crate::config::{Bytes, describe_broker};
 
 fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -138,9 +138,12 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         lenient: false,
     };
     let config = load(&sources).unwrap().config;
-    assert_eq!((config.num_partitions, config.message_max_bytes, config.fetch_max_bytes), (5, 2000, 1 << 20));
+    assert_eq!(
+        (config.num_partitions, config.message_max_bytes.as_i32(), config.fetch_max_bytes.as_i32()),
+        (5, 2000, 1 << 20)
+    );
     assert_eq!((config.node_id, config.data_dir()), (9, Path::new("/flag")));
-    assert_eq!(config.group_max_size, i32::MAX);
+    assert_eq!(config.group_max_size, i32::MAX as usize);
 }
 
 #[test]
@@ -385,6 +388,29 @@ fn ids_folders_and_http() {
     assert_eq!(http("http://[::1]:80/").as_deref(), Some("[::1]:80"));
     assert_eq!(http(":9").as_deref(), Some("*:9"));
     assert_eq!(http(""), None);
-    assert_eq!(config(&[("queued.max.request.bytes", "-1")]).request_memory_bytes(), None);
-    assert_eq!(config(&[]).request_memory_bytes(), Some(268_435_456));
+    assert_eq!(config(&[("queued.max.request.bytes", "-1")]).queued_max_request_bytes, None);
+    assert_eq!(config(&[]).queued_max_request_bytes.map(Bytes::as_u64), Some(268_435_456));
+}
+
+/// A range that its type does not hold would be found by the first operator who uses the end of it.
+#[test]
+fn every_key_holds_both_ends_of_its_range() {
+    for key in broker_keys() {
+        let ends = match key.check {
+            Check::AtLeast(low) | Check::BetweenOr(low, _, _) if key.kind == ConfigType::Int => {
+                [low, i32::MAX.into()]
+            }
+            Check::AtLeast(low) => [low, i64::MAX],
+            Check::Between(low, high) => [low, high],
+            Check::Any if key.kind == ConfigType::Long => [i64::MIN, i64::MAX],
+            _ => continue,
+        };
+        for end in ends {
+            let wrong = BrokerConfig::from_pairs(&[(key.name, &end.to_string())]).err();
+            let malformed = wrong.iter().flat_map(|error| &error.problems).find(
+                |problem| matches!(problem, Problem::Malformed { reason, .. } if reason == "cannot be read"),
+            );
+            assert!(malformed.is_none(), "{malformed:?}");
+        }
+    }
 }

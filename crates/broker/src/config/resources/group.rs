@@ -11,6 +11,8 @@ use super::super::key::Check::AtLeast;
 use super::super::key::Effect::Enforced;
 use super::super::key::{ConfigType, Key, Units};
 use super::super::overrides::{ConfigRefusal, Overrides};
+use super::super::quantity::Millis;
+use super::super::value::Value as _;
 
 /// A group's key and the broker key that it falls back to.
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +20,13 @@ pub(in crate::config) struct GroupConfigKey {
     pub(in crate::config) key: Key,
     pub(in crate::config) broker_key: &'static str,
     /// The key's value if the group does not set it.
-    pub(in crate::config) fallback: fn(&BrokerConfig) -> i32,
-    /// The broker keys of the least and the most that it may be, with their values.
-    bounds: fn(&BrokerConfig) -> [(&'static str, i32); 2],
+    pub(in crate::config) fallback: fn(&BrokerConfig) -> Millis<i32>,
+    /// The least and the most that it may be.
+    bounds: fn(&BrokerConfig) -> [Bound; 2],
 }
+
+/// A broker key that bounds a group's, with its value.
+type Bound = (&'static str, Millis<i32>);
 
 const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
@@ -79,13 +84,13 @@ const fn milliseconds(name: &'static str, doc: &'static str) -> Key {
     }
 }
 
-/// How the members of one group of the consumer protocol keep in touch, in milliseconds.
+/// How the members of one group of the consumer protocol keep in touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupTimeouts {
     /// How often they are told to send heartbeats.
-    pub heartbeat_interval_ms: i32,
+    pub heartbeat_interval_ms: Millis<i32>,
     /// When one that is not heard is removed. More than the interval.
-    pub session_timeout_ms: i32,
+    pub session_timeout_ms: Millis<i32>,
 }
 
 impl GroupTimeouts {
@@ -141,20 +146,21 @@ impl KeyRules for GroupRules<'_> {
 }
 
 impl GroupConfigKey {
-    fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<i32, ConfigRefusal> {
+    fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<Millis<i32>, ConfigRefusal> {
         match set.get(self.key.name) {
             Some(text) => self.read(text, broker),
             None => Ok((self.fallback)(broker)),
         }
     }
 
-    fn read(&self, text: &str, broker: &BrokerConfig) -> Result<i32, ConfigRefusal> {
+    fn read(&self, text: &str, broker: &BrokerConfig) -> Result<Millis<i32>, ConfigRefusal> {
         let name = self.key.name;
         let wrong = |reason| {
             ConfigRefusal::InvalidConfig(format!("Invalid value {text} for configuration {name}: {reason}"))
         };
         let value = self.key.normalise(text, Units::Refused).map_err(wrong)?;
-        let value: i32 = value.parse().map_err(|_| wrong("Not a number of type INT".to_owned()))?;
+        let value =
+            Millis::<i32>::read(&value).ok_or_else(|| wrong("Not a number of type INT".to_owned()))?;
         let [(least, at_least), (most, at_most)] = (self.bounds)(broker);
         if value < at_least {
             return Err(ConfigRefusal::InvalidConfig(format!(
@@ -196,7 +202,8 @@ mod tests {
         let broker = BrokerConfig::from_pairs(&[]).unwrap();
         let set = changed(&[(SESSION, ConfigOp::Set(" 050000 "))]).unwrap();
         assert_eq!(set, Overrides::from([(SESSION.to_owned(), "50000".to_owned())]));
-        let both = GroupTimeouts { heartbeat_interval_ms: 5_000, session_timeout_ms: 50_000 };
+        let ms = |text| Millis::<i32>::read(text).unwrap();
+        let both = GroupTimeouts { heartbeat_interval_ms: ms("5000"), session_timeout_ms: ms("50000") };
         assert_eq!(GroupTimeouts::effective(&set, &broker), Ok(both));
         let none = GroupTimeouts::changed(&set, [(SESSION, ConfigOp::Delete)], &broker);
         assert_eq!(none, Ok(Overrides::new()));

@@ -13,6 +13,7 @@ use super::super::key::Check::{Any, AtLeast, Between, BetweenOr, EachOf, OneOf, 
 use super::super::key::Effect::{Enforced, Inert, NotYet};
 use super::super::key::{ConfigType, Key, Units};
 use super::super::overrides::{ConfigRefusal, Overrides};
+use super::super::quantity::{Bytes, Millis, OrNone};
 use super::super::value::{CleanupPolicy, CompressionType, TimestampType, Value as ConfigValue};
 
 /// A topic's key and the broker keys that it falls back to.
@@ -31,7 +32,7 @@ macro_rules! topic_keys {
         /// A topic's effective configuration.
         #[derive(Clone, Debug, PartialEq)]
         pub struct TopicConfig {
-            $($(#[doc = $doc])+ pub $field: $type,)+
+            $($(#[doc = $doc])+ pub $field: <$type as ConfigValue>::Held,)+
         }
 
         /// The table itself, in the order of the documentation.
@@ -48,8 +49,8 @@ macro_rules! topic_keys {
                 },
                 broker_keys: &$broker_keys,
                 fallback: |broker| {
-                    let typed: fn(&BrokerConfig) -> $type = $fallback;
-                    ConfigValue::show(&typed(broker))
+                    let typed: fn(&BrokerConfig) -> <$type as ConfigValue>::Held = $fallback;
+                    <$type as ConfigValue>::show(&typed(broker))
                 },
             },)+
         ];
@@ -58,10 +59,10 @@ macro_rules! topic_keys {
             /// Combines `set` with the broker's configuration. A setting that cannot be read, which
             /// [`validate`](Self::validate) does not let in, counts as not set.
             pub fn effective(set: &Overrides, broker: &BrokerConfig) -> Self {
-                $(let $field: $type = match set.get($name).and_then(|text| ConfigValue::read(text)) {
+                $(let $field = match set.get($name).and_then(|text| <$type as ConfigValue>::read(text)) {
                     Some(value) => value,
                     None => {
-                        let typed: fn(&BrokerConfig) -> $type = $fallback;
+                        let typed: fn(&BrokerConfig) -> <$type as ConfigValue>::Held = $fallback;
                         typed(broker)
                     }
                 };)+
@@ -79,7 +80,7 @@ topic_keys! {
     compression_type: CompressionType = "compression.type", ["compression.type"],
         |broker| broker.compression_type, OneOf(CompressionType::NAMES), Enforced;
     /// The level for `compression.type=gzip`; -1 is the codec's default.
-    compression_gzip_level: i32 = "compression.gzip.level", ["compression.gzip.level"],
+    compression_gzip_level: OrNone<i32> = "compression.gzip.level", ["compression.gzip.level"],
         |broker| broker.compression_gzip_level, BetweenOr(1, 9, -1), Enforced;
     /// The level for `compression.type=lz4` in Kafka. Ottla writes LZ4 at one level, the fast one.
     compression_lz4_level: i32 = "compression.lz4.level", ["compression.lz4.level"],
@@ -88,7 +89,7 @@ topic_keys! {
     compression_zstd_level: i32 = "compression.zstd.level", ["compression.zstd.level"],
         |broker| broker.compression_zstd_level, Between(-131_072, 22), Enforced;
     /// How long a tombstone of a compacted topic is kept for consumers to see.
-    delete_retention_ms: i64 = "delete.retention.ms", ["log.cleaner.delete.retention.ms"],
+    delete_retention_ms: Millis<i64> = "delete.retention.ms", ["log.cleaner.delete.retention.ms"],
         |broker| broker.log_cleaner_delete_retention_ms, AtLeast(0), Enforced;
     /// How long Kafka keeps a deleted segment file. Ottla has no segment files.
     file_delete_delay_ms: i64 = "file.delete.delay.ms", ["log.segment.delete.delay.ms"],
@@ -97,7 +98,7 @@ topic_keys! {
     flush_messages: i64 = "flush.messages", ["log.flush.interval.messages"],
         |broker| broker.log_flush_interval_messages, AtLeast(1), NotYet;
     /// The longest that records stay without being synced. The broker's interval holds for all topics.
-    flush_ms: i64 = "flush.ms", ["log.flush.interval.ms"],
+    flush_ms: Millis<i64> = "flush.ms", ["log.flush.interval.ms"],
         |broker| broker.log_flush_interval_ms, AtLeast(0), NotYet;
     /// For throttling replication in Kafka. There is one node.
     follower_replication_throttled_replicas: Vec<String> = "follower.replication.throttled.replicas", [],
@@ -115,16 +116,16 @@ topic_keys! {
     local_retention_ms: i64 = "local.retention.ms", ["log.local.retention.ms"],
         |broker| broker.log_local_retention_ms, AtLeast(-2), Inert;
     /// The longest that a record may wait for compaction.
-    max_compaction_lag_ms: i64 = "max.compaction.lag.ms", ["log.cleaner.max.compaction.lag.ms"],
+    max_compaction_lag_ms: Millis<i64> = "max.compaction.lag.ms", ["log.cleaner.max.compaction.lag.ms"],
         |broker| broker.log_cleaner_max_compaction_lag_ms, AtLeast(1), Enforced;
     /// The largest record batch that is accepted, as it stands compressed.
-    max_message_bytes: i32 = "max.message.bytes", ["message.max.bytes"],
+    max_message_bytes: Bytes<i32> = "max.message.bytes", ["message.max.bytes"],
         |broker| broker.message_max_bytes, AtLeast(0), Enforced;
     /// How far a producer's timestamp may lie in the future; ignored for LogAppendTime.
-    message_timestamp_after_max_ms: i64 = "message.timestamp.after.max.ms", ["log.message.timestamp.after.max.ms"],
+    message_timestamp_after_max_ms: Millis<i64> = "message.timestamp.after.max.ms", ["log.message.timestamp.after.max.ms"],
         |broker| broker.log_message_timestamp_after_max_ms, AtLeast(0), Enforced;
     /// How far a producer's timestamp may lie in the past; ignored for LogAppendTime.
-    message_timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms",
+    message_timestamp_before_max_ms: Millis<i64> = "message.timestamp.before.max.ms",
         ["log.message.timestamp.before.max.ms"],
         |broker| broker.log_message_timestamp_before_max_ms, AtLeast(0), Enforced;
     /// The timestamp of records: CreateTime is the producer's, LogAppendTime the broker's.
@@ -134,7 +135,7 @@ topic_keys! {
     min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio", ["log.cleaner.min.cleanable.ratio"],
         |broker| broker.log_cleaner_min_cleanable_ratio, Between(0, 1), Enforced;
     /// How long a record is left as it is before it may be compacted away.
-    min_compaction_lag_ms: i64 = "min.compaction.lag.ms", ["log.cleaner.min.compaction.lag.ms"],
+    min_compaction_lag_ms: Millis<i64> = "min.compaction.lag.ms", ["log.cleaner.min.compaction.lag.ms"],
         |broker| broker.log_cleaner_min_compaction_lag_ms, AtLeast(0), Enforced;
     /// The replicas that must have an acks=all record before it is acknowledged. As in Kafka no more
     /// count than a partition has, and here it has one.
@@ -149,10 +150,10 @@ topic_keys! {
     /// For tiered storage, which Ottla does not have: `true` is refused.
     remote_storage_enable: bool = "remote.storage.enable", [], |_| false, Any, Enforced;
     /// The bytes that a partition keeps; -1 is without a limit.
-    retention_bytes: i64 = "retention.bytes", ["log.retention.bytes"],
+    retention_bytes: OrNone<Bytes<i64>> = "retention.bytes", ["log.retention.bytes"],
         |broker| broker.log_retention_bytes, Any, Enforced;
     /// How long records are kept; -1 is for ever.
-    retention_ms: i64 = "retention.ms", ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    retention_ms: OrNone<Millis<i64>> = "retention.ms", ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
         |broker| broker.retention_ms(), AtLeast(-1), Enforced;
     /// The size of a segment file in Kafka. Ottla has no segment files.
     segment_bytes: i32 = "segment.bytes", ["log.segment.bytes"],
@@ -174,13 +175,15 @@ topic_keys! {
 impl TopicConfig {
     /// The rules for old records.
     pub fn log_policy(&self, broker: &BrokerConfig) -> LogPolicy {
-        let limit = |value: i64| u64::try_from(value).ok();
-        let retention = Retention { ms: limit(self.retention_ms), bytes: limit(self.retention_bytes) };
+        let retention = Retention {
+            ms: self.retention_ms.map(Millis::as_u64),
+            bytes: self.retention_bytes.map(Bytes::as_u64),
+        };
         let compaction = Compaction {
             min_cleanable_dirty_ratio: self.min_cleanable_dirty_ratio,
-            min_compaction_lag_ms: self.min_compaction_lag_ms,
-            max_compaction_lag_ms: self.max_compaction_lag_ms,
-            delete_retention_ms: self.delete_retention_ms,
+            min_compaction_lag_ms: self.min_compaction_lag_ms.as_i64(),
+            max_compaction_lag_ms: self.max_compaction_lag_ms.as_i64(),
+            delete_retention_ms: self.delete_retention_ms.as_i64(),
         };
         LogPolicy {
             retention: self.cleanup_policy.delete.then_some(retention),

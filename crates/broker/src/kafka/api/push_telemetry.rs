@@ -32,7 +32,7 @@ impl Api for PushTelemetry {
             compression_type: request.compression_type,
             metrics: request.metrics,
         };
-        let max_bytes = usize::try_from(cx.config().telemetry_max_bytes).unwrap_or(0);
+        let max_bytes = cx.config().telemetry_max_bytes.as_usize();
         let pushed = cx.services().client_metrics.push(&push, &facts(cx), max_bytes, cx.clock().now_ms());
         let response = PushTelemetryResponse::default();
         Ok(Reply::Response(match pushed {

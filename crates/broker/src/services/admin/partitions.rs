@@ -35,7 +35,7 @@ pub(crate) fn count_for_new(wanted: &WantedTopic, config: &BrokerConfig) -> Resu
         }
     }
     match wanted.partitions {
-        -1 => Ok(config.num_partitions.unsigned_abs()),
+        -1 => Ok(config.num_partitions),
         ..=0 => Err(TopicError::InvalidPartitions(
             "Number of partitions was set to an invalid non-positive value.".to_owned(),
         )),

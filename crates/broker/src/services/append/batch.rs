@@ -131,10 +131,10 @@ impl ProduceRules {
     /// The rules in a topic's configuration.
     pub(crate) fn of(config: &TopicConfig) -> Self {
         Self {
-            max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
+            max_message_bytes: config.max_message_bytes.as_usize(),
             log_append_time: config.message_timestamp_type == TopicTimestampType::LogAppendTime,
-            timestamp_before_max_ms: config.message_timestamp_before_max_ms,
-            timestamp_after_max_ms: config.message_timestamp_after_max_ms,
+            timestamp_before_max_ms: config.message_timestamp_before_max_ms.as_i64(),
+            timestamp_after_max_ms: config.message_timestamp_after_max_ms.as_i64(),
             compacted: config.cleanup_policy.compact,
             compression: match config.compression_type {
                 CompressionType::Producer => None,
@@ -145,7 +145,7 @@ impl ProduceRules {
                 CompressionType::Zstd => Some(Compression::Zstd),
             },
             compression_level: match config.compression_type {
-                CompressionType::Gzip => Some(config.compression_gzip_level).filter(|level| *level > 0),
+                CompressionType::Gzip => config.compression_gzip_level,
                 CompressionType::Zstd => Some(config.compression_zstd_level),
                 _ => None,
             },

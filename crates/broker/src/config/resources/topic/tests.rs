@@ -81,19 +81,19 @@ fn the_broker_decides_what_the_topic_leaves_open() {
     ]);
     let topic = effective(&[("max.message.bytes", "500")], &config);
     assert_eq!(
-        (topic.max_message_bytes, topic.retention_ms, topic.segment_jitter_ms),
-        (500, 3_600_000, 7_200_000)
+        (topic.max_message_bytes.as_i32(), topic.retention_ms.map(Millis::as_u64), topic.segment_jitter_ms),
+        (500, Some(3_600_000), 7_200_000)
     );
-    assert_eq!(effective(&[], &config).max_message_bytes, 2 << 20);
+    assert_eq!(effective(&[], &config).max_message_bytes.as_i32(), 2 << 20);
 }
 
 #[test]
 fn retention_takes_ms_before_minutes_before_hours() {
-    let retention = |pairs: &[(&str, &str)]| broker(pairs).retention_ms();
-    assert_eq!(retention(&[]), 604_800_000);
-    assert_eq!(retention(&[("log.retention.minutes", "2"), ("log.retention.hours", "1")]), 120_000);
-    assert_eq!(retention(&[("log.retention.ms", "5"), ("log.retention.minutes", "2")]), 5);
-    assert_eq!(retention(&[("log.retention.hours", "-1")]), -1);
+    let retention = |pairs: &[(&str, &str)]| broker(pairs).retention_ms().map(Millis::as_u64);
+    assert_eq!(retention(&[]), Some(604_800_000));
+    assert_eq!(retention(&[("log.retention.minutes", "2"), ("log.retention.hours", "1")]), Some(120_000));
+    assert_eq!(retention(&[("log.retention.ms", "5"), ("log.retention.minutes", "2")]), Some(5));
+    assert_eq!(retention(&[("log.retention.hours", "-1")]), None);
 }
 
 #[test]
