@@ -2,6 +2,12 @@
 
 use std::path::Path;
 
+/// The smallest reserve: what the write buffers hold (up to 128 MiB of a generation, and the state's) and the log beside
+/// them, which goes only after they are flushed.
+const MIN_RESERVE_BYTES: u64 = 256 << 20;
+/// The largest reserve: room to copy what lives in one generation, to the log and to a table, so that its dead bytes go.
+const MAX_RESERVE_BYTES: u64 = 2 << 30;
+
 /// Space of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
@@ -22,15 +28,33 @@ impl DiskSpace {
         Ok(Self { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
 
-    /// Less than a tenth is free, and less than 10 GiB: the space of dead records is freed sooner.
+    /// Less than a tenth is free, and less than 10 GiB, or records of clients are refused: the space of dead records is freed
+    /// sooner.
     pub(crate) fn is_short(self) -> bool {
-        self.free < (self.total / 10).min(10 << 30)
+        self.free < (self.total / 10).min(10 << 30) || self.is_nearly_full()
+    }
+
+    /// Nothing is free but the reserve: what can wait is not written.
+    pub(crate) fn is_full(self) -> bool {
+        self.free <= self.reserve()
+    }
+
+    /// Clients may be waiting for space: they are admitted again a quarter of the reserve above it.
+    pub(crate) fn is_nearly_full(self) -> bool {
+        self.free <= self.reserve() + self.reserve() / 4
+    }
+
+    /// Free bytes that records of clients may not take. They are for what frees space and for what must go on without it:
+    /// flushes, deletion, copies of what lives among deleted records, groups and their offsets. An error of any of these
+    /// writes would end the process. A hundredth of the disk, within bounds, and on a small disk no more than a third.
+    pub fn reserve(self) -> u64 {
+        (self.total / 100).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES).min(self.total / 3)
     }
 
     /// There is room to write that many bytes again before the old ones are deleted: once to the write-ahead log, once to a
-    /// table.
+    /// table. A quarter of the free space stays, as others write meanwhile.
     pub(crate) fn has_room_to_copy(self, bytes: u64) -> bool {
-        bytes.saturating_mul(2) < self.free
+        bytes.saturating_mul(2) < self.free - self.free / 4
     }
 }
 
@@ -45,6 +69,18 @@ mod tests {
         };
         assert!(short(20, 1) && !short(20, 2));
         assert!(short(1000, 9) && !short(1000, 10));
+    }
+
+    #[test]
+    fn reserve_suits_the_size_of_the_disk() {
+        let reserve = |total_mib: u64| DiskSpace { total: total_mib << 20, free: 0 }.reserve() >> 20;
+        assert_eq!([300, 600, 1024, 100 << 10, 1 << 20].map(reserve), [100, 200, 256, 1024, 2048]);
+    }
+
+    #[test]
+    fn copies_leave_a_quarter_of_the_free_space() {
+        let disk = DiskSpace { total: 1000, free: 100 };
+        assert!(disk.has_room_to_copy(37) && !disk.has_room_to_copy(38));
     }
 
     #[test]

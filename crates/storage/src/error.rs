@@ -32,6 +32,9 @@ pub enum StorageError {
         /// Its name.
         thread: &'static str,
     },
+    /// Only the reserve of the disk is free: what can wait was not written.
+    #[error("storage: the disk is almost full")]
+    DiskFull,
     /// An earlier write or sync failed, or the storage is closed: nothing was done.
     #[error("storage is stopped")]
     Stopped,

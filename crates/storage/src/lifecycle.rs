@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Catalog, Compaction, DiskSpace, Done, Partition, ReadError, StorageError, StorageOptions, clock,
-    compaction::LogCleaning,
+    compaction::{CleaningStep, LogCleaning},
     engine::Engine,
     index::INDEX_INTERVAL_AGE_MS,
     keys::{BatchFamily, GenerationNumber},
@@ -33,6 +33,8 @@ use crate::{
 /// Time between two searches for dead space, which do not follow the interval of retention: a deleted topic's space is free
 /// within a minute.
 const SWEEP: Duration = Duration::from_secs(10);
+/// The same while clients wait for space: a sweep may find nothing but a generation to seal, which the next one frees.
+const SWEEP_WHEN_FULL: Duration = Duration::from_secs(1);
 /// Log starts moved in one write group.
 const MOVES: usize = 1000;
 
@@ -61,7 +63,8 @@ impl Lifecycle {
         let interval = self.options.retention_check_interval.max(Duration::from_millis(10));
         let mut retain = clock::now() + interval;
         loop {
-            let next = retain.min(clock::now() + SWEEP);
+            let sweep = if self.disk_is(DiskSpace::is_nearly_full) { SWEEP_WHEN_FULL } else { SWEEP };
+            let next = retain.min(clock::now() + sweep);
             match ended.recv_deadline(next) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
@@ -152,8 +155,16 @@ impl Lifecycle {
         retention::move_to(&self.engine, partition, offset)
     }
 
+    /// A disk that does not tell its space counts as one with enough.
+    fn disk_is(&self, condition: impl FnOnce(DiskSpace) -> bool) -> bool {
+        (self.options.disk_space)(&self.options.path).is_some_and(condition)
+    }
+
     /// Cleans the compacted logs that are dirty enough, the dirtiest first.
     fn clean(&self) -> Result<(), StorageError> {
+        if self.disk_is(DiskSpace::is_full) {
+            return Ok(());
+        }
         let catalog = self.catalog.load_full();
         let rules =
             catalog.topics().filter_map(|topic| Some((topic, (self.options.log_policy)(topic).compaction?)));
@@ -176,8 +187,17 @@ impl Lifecycle {
         found.sort_by(|(one, _), (other, _)| other.found.dirty_ratio.total_cmp(&one.found.dirty_ratio));
         for (cleaning, rules) in found {
             let partition = Arc::clone(&cleaning.partition);
-            let mut write = |step| self.ask(|done| WriteCommand::Clean(step, done));
+            // A cleaning first writes what stays, up to the whole log, and frees nothing before its last step.
+            let mut write = |step| match step {
+                CleaningStep::Edit(..) if self.disk_is(DiskSpace::is_full) => Err(StorageError::DiskFull),
+                step => self.ask(|done| WriteCommand::Clean(step, done)),
+            };
             let cleaned = unless_deleted(cleaning.run(&self.engine, &rules, now_ms, &mut write));
+            if let Err(StorageError::DiskFull) = cleaned {
+                // The batches written so far are written over by the next cleaning.
+                tracing::warn!("compaction waits for space: the disk is almost full");
+                return Ok(());
+            }
             if self.unless_unreadable(&partition, cleaned)?.is_some() {
                 tracing::debug!(partition = partition.number().0, "compacted");
             }

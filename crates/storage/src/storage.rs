@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use crate::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow,
-    Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, ResourceConfigs,
-    StorageError, StorageMetrics, StorageOptions, StoredConfigs, TimestampedOffset, TooLarge, Topic,
+    DiskSpace, Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits,
+    ResourceConfigs, StorageError, StorageMetrics, StorageOptions, StoredConfigs, TimestampedOffset,
+    TooLarge, Topic,
     catalog::CatalogChange,
     clock, config_log, coordinator_log,
     engine::Engine,
@@ -379,6 +380,12 @@ impl Storage {
     /// The disk failed, or holds damaged data.
     pub fn tend_logs(&self) -> Result<(), StorageError> {
         self.inner.lifecycle.tend(true)
+    }
+
+    /// Space of the file system that holds the folder; `None` if the system does not tell. One quick system call.
+    pub fn disk_space(&self) -> Option<DiskSpace> {
+        let options = &self.inner.shared.options;
+        (options.disk_space)(&options.path)
     }
 
     /// Work since the folder was opened, and present sizes. Asks RocksDB for the size of each generation.

@@ -76,7 +76,7 @@ impl Log {
             return;
         }
         let found = stored(storage, partition, self.start);
-        self.check_compacted(&found, rules.complete, context);
+        self.check_compacted(&found, rules.cleaned, context);
         let counted = self.bytes() + self.uncounted;
         for batch in &mut self.batches {
             let left = found.iter().find(|left| left.base_offset == batch.base_offset);
@@ -84,7 +84,7 @@ impl Log {
                 left.map_or((Vec::new(), 0), |left| (left.records.clone(), left.bytes));
         }
         self.uncounted = counted.saturating_sub(self.bytes());
-        if rules.complete || partition.size_bytes() == self.bytes() {
+        if rules.cleaned || partition.size_bytes() == self.bytes() {
             self.uncounted = 0;
         }
     }
@@ -136,6 +136,8 @@ pub(crate) struct Rules {
     pub(crate) never_restarted: bool,
     /// It was not cut short.
     pub(crate) complete: bool,
+    /// Nor was compaction, which waits while the disk is full.
+    pub(crate) cleaned: bool,
 }
 
 /// The batches of the partition from the one that holds `from`, as they are stored.

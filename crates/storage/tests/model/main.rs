@@ -463,6 +463,7 @@ impl Walk {
 
     fn tended(&mut self, complete: bool) {
         let storage = self.storage().clone();
+        let disk_is_full = storage.disk_space().is_some_and(|disk| disk.free <= disk.reserve());
         for (name, topic) in &mut self.topics {
             let policy = self.world.policies.lock().get(name).copied().unwrap_or_default();
             let rules = Rules {
@@ -471,6 +472,7 @@ impl Walk {
                 now_ms: self.world.now_ms(),
                 never_restarted: topic.never_restarted,
                 complete,
+                cleaned: complete && !disk_is_full,
             };
             let catalog = storage.catalog();
             let partitions = &catalog.topic(name).unwrap().partitions;

@@ -256,3 +256,51 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
     append(&storage, &partition("b"), keyed(b"more"), Acks::All).unwrap();
     storage.close().unwrap();
 }
+
+/// A disk that clients had filled up to the reserve was filled up to the end by the compaction that followed.
+#[test]
+fn compaction_waits_while_only_the_reserve_is_free_and_is_done_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(100 * MIB));
+    // Looks at the disk until only the reserve is free: the first is before a cleaning begins, the next before it writes.
+    let looks = Arc::new(AtomicU64::new(0));
+    let (seen, counted) = (Arc::clone(&free), Arc::clone(&looks));
+    let disk_space = move |_: &Path| {
+        let left = counted.load(Ordering::Relaxed);
+        counted.store(left.saturating_sub(1), Ordering::Relaxed);
+        let is_counted = left > 0;
+        let free = if is_counted { u64::MAX } else { seen.load(Ordering::Relaxed) };
+        Some(DiskSpace { total: 100 << 30, free })
+    };
+    let compaction = Compaction {
+        min_cleanable_dirty_ratio: 0.0,
+        min_compaction_lag_ms: 0,
+        max_compaction_lag_ms: i64::MAX,
+        delete_retention_ms: 0,
+    };
+    let options = StorageOptions {
+        log_policy: Arc::new(move |_| LogPolicy { retention: None, compaction: Some(compaction) }),
+        disk_space: Arc::new(disk_space),
+        ..options(folder.path())
+    };
+    looks.store(u64::from(u32::MAX), Ordering::Relaxed);
+    let storage = Storage::open(options).unwrap();
+    let topic = create(&storage, "compacted", 1);
+    for step in 0..20u8 {
+        let value = vec![step; 20_000];
+        let keyed = BatchBuilder::new().record(1, Some(b"key"), Some(&value)).build();
+        append(&storage, &topic.partitions[0], RecordBatch::parse(keyed).unwrap(), Acks::Leader).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(5));
+    let compacted = || storage.read(&topic.partitions[0], 0, UNLIMITED).unwrap().batches.len() == 1;
+    for enough_for in [0, 1] {
+        looks.store(enough_for, Ordering::Relaxed);
+        storage.tend_logs().unwrap();
+        assert!(!compacted(), "{enough_for} looks found space");
+    }
+    looks.store(0, Ordering::Relaxed);
+    free.store(u64::MAX, Ordering::Relaxed);
+    storage.tend_logs().unwrap();
+    assert!(compacted());
+    storage.close().unwrap();
+}
