@@ -145,7 +145,7 @@ impl From<&ProduceError> for ErrorCode {
             ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
             ProduceError::Partition(error) => error.into(),
             ProduceError::Append(error) => append_error(error),
-            ProduceError::Storage => Self::KafkaStorageError,
+            ProduceError::Storage | ProduceError::DiskFull => Self::KafkaStorageError,
             ProduceError::RequiredAcks(_) => Self::InvalidRequiredAcks,
         }
     }
@@ -216,6 +216,7 @@ mod tests {
             (ProduceError::Append(AppendError::PartitionDeleted), 3),
             (ProduceError::Append(AppendError::OffsetsExhausted), 56),
             (ProduceError::Storage, 56),
+            (ProduceError::DiskFull, 56),
             (ProduceError::RequiredAcks(2), 21),
         ];
         for (error, code) in pairs {

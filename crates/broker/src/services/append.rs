@@ -1,7 +1,7 @@
 //! Appending for clients: from a topic's name or id and bytes to offsets, whatever protocol the bytes came by.
 //!
 //! ```text
-//! look-up (topics/) ─► rules of the topic ─► checks (batch.rs) ─► one append for all (io.rs) ─► counters
+//! look-up (topics/) ─► rules of the topic ─► checks (batch.rs) ─► space (disk_reserve.rs) ─► one append for all (io.rs) ─► counters
 //! ```
 //! Guarantees that every partition has its outcome, that one partition's refusal leaves the others alone, and that the
 //! batches are in their partitions' queues before the first wait, so that callers keep the order of their clients by
@@ -9,16 +9,19 @@
 //! Kafka: `ReplicaManager.appendRecords`, `UnifiedLog.append`.
 
 pub(crate) mod batch;
+mod disk_reserve;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended, StorageError};
+use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended};
 
 use self::batch::{ProduceError, ProduceRules, check, compressed_bytes};
-use crate::clock::Clock;
+use self::disk_reserve::DiskReserve;
+use crate::clock::{self, Clock};
 use crate::io::Io;
 use crate::tasks::in_place;
+use crate::telemetry::metrics::ExtraFamily;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::{TopicState, Topics};
@@ -60,6 +63,7 @@ pub(crate) struct Appender {
     io: Io,
     topics: Arc<Topics>,
     clock: Clock,
+    reserve: DiskReserve,
 }
 
 /// A topic whose batches were checked.
@@ -78,7 +82,13 @@ struct CheckedPartition {
 impl Appender {
     /// Appends to the partitions of `topics` through `io`.
     pub(crate) fn new(io: Io, topics: Arc<Topics>, clock: Clock) -> Self {
-        Self { io, topics, clock }
+        let storage = io.storage().clone();
+        Self { io, topics, clock, reserve: DiskReserve::new(move || storage.disk_space()) }
+    }
+
+    /// The space for records as metrics.
+    pub(crate) fn families(&self) -> Vec<ExtraFamily> {
+        self.reserve.families(clock::now())
     }
 
     /// Appends the batches that pass the checks, and returns the outcomes by topic and partition, in their order.
@@ -97,11 +107,23 @@ impl Appender {
             topics.into_iter().map(|topic| self.check_topic(topic, &acks, version, &mut entries)).collect()
         });
         let appended = match acks {
-            Ok(acks) if !entries.is_empty() => self.io.append(AppendRequest { entries, acks }).await,
+            Ok(acks) if !entries.is_empty() => self.append_if_there_is_space(entries, acks).await,
             _ => Ok(Vec::new()),
         };
         let mut results = Results(appended.map(Vec::into_iter));
         checked.into_iter().map(|topic| topic.outcomes(&mut results)).collect()
+    }
+
+    async fn append_if_there_is_space(
+        &self,
+        entries: Vec<AppendEntry>,
+        acks: Acks,
+    ) -> Result<Vec<AppendResult>, ProduceError> {
+        let bytes = entries.iter().map(|entry| entry.batch.bytes().len() as u64).sum();
+        let Some(_on_its_way) = self.reserve.admit(bytes, clock::now()) else {
+            return Err(ProduceError::DiskFull);
+        };
+        self.io.append(AppendRequest { entries, acks }).await.map_err(|_| ProduceError::Storage)
     }
 
     fn check_topic(
@@ -143,14 +165,14 @@ fn compressed_bytes_of(topics: &[TopicBatches]) -> usize {
     partitions.filter_map(|partition| partition.records.as_ref()).map(compressed_bytes).sum()
 }
 
-/// Storage's answers, in the order of the entries; all fail if storage did.
-struct Results(Result<std::vec::IntoIter<AppendResult>, StorageError>);
+/// Storage's answers, in the order of the entries; or why none of them was appended.
+struct Results(Result<std::vec::IntoIter<AppendResult>, ProduceError>);
 
 impl Results {
     fn next(&mut self) -> Result<Appended, ProduceError> {
         match &mut self.0 {
             Ok(results) => results.next().ok_or(ProduceError::Storage)?.map_err(ProduceError::from),
-            Err(_) => Err(ProduceError::Storage),
+            Err(error) => Err(error.clone()),
         }
     }
 }

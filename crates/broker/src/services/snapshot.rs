@@ -15,8 +15,12 @@ pub(crate) fn take(services: &Services) -> Snapshot {
         broker: broker(services),
         storage: Some(services.io.storage().metrics()),
         topics: catalog.topics().map(|one| topic(one, node_id)).collect(),
-        extra: [services.fetcher.families(), services.client_metrics.families(services.clock.now_ms())]
-            .concat(),
+        extra: [
+            services.appender.families(),
+            services.fetcher.families(),
+            services.client_metrics.families(services.clock.now_ms()),
+        ]
+        .concat(),
         groups: services.groups.snapshot(),
     }
 }

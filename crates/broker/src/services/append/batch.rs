@@ -86,6 +86,9 @@ pub(crate) enum ProduceError {
     /// Storage failed; its own log line has the cause.
     #[error("the storage engine failed")]
     Storage,
+    /// There is no space but what the broker itself needs.
+    #[error("the broker's disk is almost full: records are refused until there is space")]
+    DiskFull,
     /// Not -1, 0 or 1.
     #[error("acks must be -1, 0 or 1, not {0}")]
     RequiredAcks(i16),
