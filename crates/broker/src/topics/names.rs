@@ -1,20 +1,28 @@
 //! The names of topics: how requests refer to a topic, and the names that only the broker uses.
 //!
-//! Guarantees that the same topics are internal to every API: one that cannot be created cannot be written to either.
+//! Guarantees that every API goes by the same lists: an internal topic can neither be created nor be written to, and a
+//! reserved one cannot be created.
 
 use std::sync::Arc;
 
 use storage::{Catalog, Topic};
 use uuid::Uuid;
 
-/// The topics that Kafka keeps its own state in. The broker keeps that state elsewhere, so clients can neither create
-/// them nor write to them.
-const INTERNAL: [&str; 4] =
-    ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+/// The topics that Kafka's brokers keep their own state in (`Topic.INTERNAL_TOPICS`). This broker keeps that state
+/// elsewhere, so clients can neither create them nor write to them.
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+/// The log of Kafka's controller. Kafka's brokers do not list it as a topic, so it is missing rather than internal; its
+/// controller refuses to create it (`ControllerApis.createTopics`).
+const CLUSTER_METADATA: &str = "__cluster_metadata";
 
-/// Returns true for the topics that Kafka keeps its own state in.
+/// Returns true for the topics that Kafka's brokers keep their own state in.
 pub(crate) fn is_internal(name: &str) -> bool {
     INTERNAL.contains(&name)
+}
+
+/// Returns true for the topics that no client may create.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    is_internal(name) || name == CLUSTER_METADATA
 }
 
 /// A topic as a request names it: by name or, in newer versions, by id (KIP-516).

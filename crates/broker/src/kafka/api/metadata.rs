@@ -27,7 +27,7 @@ use crate::kafka::context::Context;
 use crate::services::admin::authorized_operations;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
-use crate::topics::names::is_internal;
+use crate::topics::names::{is_internal, is_reserved};
 
 /// See the file's header.
 pub(crate) struct Metadata;
@@ -128,7 +128,7 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
 async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
     let wanted: Vec<WantedTopic> = missing
         .iter()
-        .filter(|name| known.topic(name).is_none() && !is_internal(name))
+        .filter(|name| known.topic(name).is_none() && !is_reserved(name))
         .map(|name| WantedTopic::with_defaults(name.to_string()))
         .collect();
     let outcomes = topics::create(cx.services(), &wanted, false).await;

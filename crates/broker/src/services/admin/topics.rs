@@ -13,7 +13,7 @@ use crate::services::Services;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedTopic;
-use crate::topics::names::{TopicRef, is_internal};
+use crate::topics::names::{TopicRef, is_reserved};
 
 /// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
 pub(crate) const MAX_NAME_LENGTH: usize = 249;
@@ -71,7 +71,7 @@ impl<'a> Plan<'a> {
     fn add(&mut self, wanted: &WantedTopic) -> Result<NewTopic, TopicError> {
         let name = wanted.name.as_str();
         check_name(name)?;
-        if is_internal(name) {
+        if is_reserved(name) {
             return Err(TopicError::InvalidName(format!(
                 "Topic name is invalid: '{name}' is reserved; the broker keeps that state itself"
             )));
