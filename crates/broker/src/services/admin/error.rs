@@ -70,7 +70,9 @@ pub(crate) fn refusal(error: CatalogError, name: &str) -> TopicError {
         }
         CatalogError::ConfigsChanged => TopicError::Busy,
         CatalogError::Unreadable => TopicError::Unreadable,
-        CatalogError::TooLarge(error) => TopicError::InvalidRequest(error.to_string()),
+        // Only a topic's configuration has no bound of its own in the catalog. Kafka's code for one that does not fit its
+        // record (`ConfigurationControlManager.validateAlterConfig`), whatever the kind of resource.
+        CatalogError::TooLarge(error) => ConfigRefusal::InvalidConfig(error.to_string()).into(),
     }
 }
 
@@ -81,4 +83,21 @@ pub(crate) fn no_increase(name: &str, current: i64, wanted: i64) -> TopicError {
     } else {
         format!("The topic {name} currently has {current} partition(s); {wanted} would not be an increase.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::TooLarge;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_too_large_for_its_record_is_an_invalid_one() {
+        let too_large = TooLarge { what: "config value", size: 70_000, limit: 65_535 };
+        let refused = refusal(CatalogError::TooLarge(too_large), "t");
+        let TopicError::InvalidConfig(ConfigRefusal::InvalidConfig(text)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(text.contains("70000"), "{text}");
+    }
 }
