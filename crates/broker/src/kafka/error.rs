@@ -138,7 +138,7 @@ impl From<&ProduceError> for ErrorCode {
     fn from(error: &ProduceError) -> Self {
         match error {
             ProduceError::Batch(error) => error.error_code(),
-            ProduceError::ZstdTooEarly(_) => Self::UnsupportedCompressionType,
+            ProduceError::ZstdTooEarly => Self::UnsupportedCompressionType,
             ProduceError::TooLarge { .. } => Self::MessageTooLarge,
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
             ProduceError::Transactional => Self::InvalidTxnState,
@@ -204,7 +204,7 @@ mod tests {
         let pairs = [
             (ProduceError::Batch(codec::records::BatchError::Crc { stored: 1, computed: 2 }), 2),
             (ProduceError::Batch(codec::records::BatchError::Magic(1)), 87),
-            (ProduceError::ZstdTooEarly(3), 76),
+            (ProduceError::ZstdTooEarly, 76),
             (ProduceError::TooLarge { size: 2, max: 1 }, 10),
             (ProduceError::ControlBatch, 87),
             (ProduceError::InvalidRecords { shown: Vec::new(), total: 1 }, 87),

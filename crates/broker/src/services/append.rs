@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended};
 
-use self::batch::{ProduceError, ProduceRules, check, compressed_bytes};
+use self::batch::{ProduceError, ProduceRules, ProducerFormats, check, compressed_bytes};
 use self::disk_reserve::DiskReserve;
 use crate::clock::{self, Clock};
 use crate::io::Io;
@@ -93,18 +93,18 @@ impl Appender {
 
     /// Appends the batches that pass the checks, and returns the outcomes by topic and partition, in their order.
     ///
-    /// `version` is the Produce version whose rules hold for the batches. A batch that is sound meets the refusal in
-    /// `acks`, if there is one: as in Kafka, only a request that is sound so far is blamed for its acks.
+    /// `formats` is what a producer of that age may send. A batch that is sound meets the refusal in `acks`, if there is
+    /// one: as in Kafka, only a request that is sound so far is blamed for its acks.
     pub(crate) async fn append(
         &self,
         topics: Vec<TopicBatches>,
         acks: Result<Acks, ProduceError>,
-        version: i16,
+        formats: ProducerFormats,
     ) -> Vec<Vec<PartitionOutcome>> {
         let mut entries = Vec::new();
         let is_long = compressed_bytes_of(&topics) >= LONG_FROM_BYTES;
         let checked: Vec<CheckedTopic> = in_place(is_long, || {
-            topics.into_iter().map(|topic| self.check_topic(topic, &acks, version, &mut entries)).collect()
+            topics.into_iter().map(|topic| self.check_topic(topic, &acks, formats, &mut entries)).collect()
         });
         let appended = match acks {
             Ok(acks) if !entries.is_empty() => self.append_if_there_is_space(entries, acks).await,
@@ -130,7 +130,7 @@ impl Appender {
         &self,
         TopicBatches { topic, partitions }: TopicBatches,
         acks: &Result<Acks, ProduceError>,
-        version: i16,
+        formats: ProducerFormats,
         entries: &mut Vec<AppendEntry>,
     ) -> CheckedTopic {
         let state = self.topics.topic_for_writing(&topic);
@@ -142,7 +142,7 @@ impl Appender {
             let entry =
                 known.as_ref().map_err(|error| ProduceError::from(*error)).and_then(|(state, rules)| {
                     let partition = state.partition(index)?.partition;
-                    let batch = check(records, rules, version, self.clock.now_ms())?;
+                    let batch = check(records, rules, formats, self.clock.now_ms())?;
                     acks.clone()?;
                     Ok(AppendEntry { partition, batch, log_append_time: rules.log_append_time })
                 });

@@ -25,10 +25,14 @@ use storage::Acks;
 use super::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
-use crate::services::append::batch::ProduceError;
+use crate::services::append::batch::{ProduceError, ProducerFormats};
 use crate::services::append::{PartitionBatch, PartitionOutcome, TopicBatches};
 use crate::topics::names::TopicRef;
 
+/// From here on the records must be a batch (KIP-98).
+const BATCHES_FROM: i16 = 3;
+/// From here on consumers can be expected to know zstd (KIP-110).
+const ZSTD_FROM: i16 = 7;
 const TOPIC_IDS_FROM: i16 = 13;
 const RECORD_ERRORS_FROM: i16 = 8;
 /// Wire value for no offset and for no time.
@@ -47,7 +51,8 @@ impl Api for Produce {
         let (version, is_answered) = (cx.api_version(), request.acks != 0);
         let (answers, batches): (Vec<_>, Vec<_>) =
             request.topic_data.into_iter().map(|topic| wanted(topic, version)).unzip();
-        let outcomes = cx.appender().append(batches, required_acks(request.acks), version).await;
+        let formats = ProducerFormats { message_sets: version < BATCHES_FROM, zstd: version >= ZSTD_FROM };
+        let outcomes = cx.appender().append(batches, required_acks(request.acks), formats).await;
         if !is_answered {
             let failed = outcomes.into_iter().flatten().find_map(|outcome| outcome.result.err());
             return match failed {

@@ -23,10 +23,6 @@ use thiserror::Error;
 use crate::config::{CompressionType, TimestampType as TopicTimestampType, TopicConfig};
 use crate::topics::error::PartitionError;
 
-/// The first Produce version that must bring batches (KIP-98).
-const BATCHES_FROM_VERSION: i16 = 3;
-/// The first Produce version whose consumers can be expected to know zstd (KIP-110).
-const ZSTD_FROM_VERSION: i16 = 7;
 /// More refused records than this are not listed: the answer must not outgrow the request.
 const MAX_RECORD_ERRORS: usize = 100;
 /// A record without a timestamp.
@@ -47,9 +43,9 @@ pub(crate) enum ProduceError {
     /// Bytes that are not one sound batch.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// The client's version is from before zstd.
-    #[error("Produce requests with version {0} are not allowed to use ZStandard compression")]
-    ZstdTooEarly(i16),
+    /// The producer is from before zstd.
+    #[error("Produce requests of this version are not allowed to use ZStandard compression")]
+    ZstdTooEarly,
     /// Larger than `max.message.bytes`.
     #[error(
         "The record batch size in the append is {size} bytes which exceeds the maximum configured value of {max}"
@@ -111,6 +107,21 @@ impl ProduceError {
     }
 }
 
+/// The formats that a producer may send, by its age: consumers of the same age have to read what it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProducerFormats {
+    /// Message sets, the format before batches (KIP-98).
+    pub(crate) message_sets: bool,
+    /// Batches compressed with zstd (KIP-110).
+    pub(crate) zstd: bool,
+}
+
+impl ProducerFormats {
+    /// The formats of every producer that is not older than zstd.
+    #[cfg(test)]
+    pub(crate) const NEWEST: Self = Self { message_sets: false, zstd: true };
+}
+
 /// The rules of a topic for batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProduceRules {
@@ -156,23 +167,23 @@ impl ProduceRules {
     }
 }
 
-/// Checks what a client sends for one partition, at `version` of Produce, and returns the batch to append.
+/// Checks what a client sends for one partition, and returns the batch to append.
 ///
 /// # Errors
 /// See [`ProduceError`].
 pub(crate) fn check(
     records: Option<Bytes>,
     rules: &ProduceRules,
-    version: i16,
+    formats: ProducerFormats,
     now_ms: i64,
 ) -> Result<RecordBatch, ProduceError> {
     let mut bytes = records.unwrap_or_default();
-    if version < BATCHES_FROM_VERSION && is_message_set(&bytes) {
+    if formats.message_sets && is_message_set(&bytes) {
         bytes = as_batch(&bytes, rules)?;
     }
     let header = BatchHeader::parse(&bytes)?;
-    if header.attributes.compression()? == Compression::Zstd && version < ZSTD_FROM_VERSION {
-        return Err(ProduceError::ZstdTooEarly(version));
+    if header.attributes.compression()? == Compression::Zstd && !formats.zstd {
+        return Err(ProduceError::ZstdTooEarly);
     }
     if header.size_bytes() > rules.max_message_bytes {
         return Err(ProduceError::TooLarge { size: header.size_bytes(), max: rules.max_message_bytes });

@@ -36,7 +36,7 @@ async fn every_partition_has_its_outcome_and_is_counted() {
         TopicBatches { topic: by_id, partitions: vec![batch(0, 3), batch(0, 1)] },
     ];
     let bytes: usize = [2, 3, 1].iter().filter_map(|count| Some(batch(0, *count).records?.len())).sum();
-    let outcomes = shown(services.appender.append(topics, Ok(Acks::All), 13).await);
+    let outcomes = shown(services.appender.append(topics, Ok(Acks::All), ProducerFormats::NEWEST).await);
     let unknown = || Err(PartitionError::UnknownTopicOrPartition.to_string());
     assert_eq!(outcomes, [vec![Ok(0), unknown()], vec![unknown()], vec![Ok(2), Ok(5)]]);
 
@@ -53,13 +53,13 @@ async fn only_sound_batches_meet_the_refusal_of_their_acks() {
     let topics = vec![TopicBatches { topic: topic.clone(), partitions: vec![batch(0, 1), corrupt] }];
     let refused = Err(ProduceError::RequiredAcks(2));
     let appender = &running.broker.services.appender;
-    let outcomes = appender.append(topics, refused, 13).await.remove(0);
+    let outcomes = appender.append(topics, refused, ProducerFormats::NEWEST).await.remove(0);
     assert!(matches!(outcomes[0].result, Err(ProduceError::RequiredAcks(2))), "{outcomes:?}");
     assert!(matches!(outcomes[1].result, Err(ProduceError::Batch(_))), "{outcomes:?}");
 
     let topics = vec![TopicBatches { topic, partitions: vec![batch(0, 1)] }];
     assert_eq!(
-        shown(appender.append(topics, Ok(Acks::Leader), 13).await),
+        shown(appender.append(topics, Ok(Acks::Leader), ProducerFormats::NEWEST).await),
         [[Ok(0)]],
         "nothing was stored before"
     );

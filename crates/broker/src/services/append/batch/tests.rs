@@ -9,6 +9,7 @@ use crate::config::BrokerConfig;
 
 const CODECS: [Compression; 4] =
     [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+const NEWEST: ProducerFormats = ProducerFormats::NEWEST;
 const NOW_MS: i64 = 1_700_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
 const RULES: ProduceRules = ProduceRules {
@@ -26,13 +27,13 @@ fn batch() -> BatchBuilder {
 }
 
 fn check_with(batch: BatchBuilder, rules: &ProduceRules) -> Result<RecordBatch, ProduceError> {
-    check(Some(batch.build()), rules, 9, NOW_MS)
+    check(Some(batch.build()), rules, NEWEST, NOW_MS)
 }
 
 #[test]
 fn a_sound_batch_passes_unchanged() {
     let bytes = batch().build();
-    let checked = check(Some(bytes.clone()), &RULES, 3, NOW_MS).unwrap();
+    let checked = check(Some(bytes.clone()), &RULES, NEWEST, NOW_MS).unwrap();
     assert_eq!(checked.bytes().as_ptr(), bytes.as_ptr());
 }
 
@@ -49,7 +50,7 @@ fn only_compressed_batches_are_long_work() {
 #[test]
 fn no_records_and_two_batches_are_invalid() {
     for records in [None, Some(Bytes::new()), Some([batch().build(), batch().build()].concat().into())] {
-        let Err(ProduceError::Batch(error)) = check(records, &RULES, 9, NOW_MS) else { panic!() };
+        let Err(ProduceError::Batch(error)) = check(records, &RULES, NEWEST, NOW_MS) else { panic!() };
         assert_eq!(error.error_code(), ErrorCode::InvalidRecord);
     }
 }
@@ -58,7 +59,7 @@ fn no_records_and_two_batches_are_invalid() {
 fn a_flipped_bit_is_corruption() {
     let mut bytes = BytesMut::from(&batch().build()[..]);
     bytes[65] ^= 1;
-    let error = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap_err();
+    let error = check(Some(bytes.freeze()), &RULES, NEWEST, NOW_MS).unwrap_err();
     assert!(matches!(error, ProduceError::Batch(BatchError::Crc { .. })), "{error}");
 }
 
@@ -82,7 +83,7 @@ fn batches_are_kept_in_the_topics_codec() {
                 .record_with_headers(NOW_MS, Some(b"key"), None, &[("h", Some(b"1"))])
                 .record(NOW_MS - 5, None, Some(b"value"))
                 .build();
-            let kept = check(Some(sent.clone()), &rules, 9, NOW_MS).unwrap();
+            let kept = check(Some(sent.clone()), &rules, NEWEST, NOW_MS).unwrap();
             let before = RecordBatch::parse(sent.clone()).unwrap();
             assert_eq!(kept.header().attributes.compression().unwrap(), to);
             assert_eq!(kept.bytes() == &sent, from == to, "{from} to {to}");
@@ -130,10 +131,11 @@ fn what_is_kept_is_within_the_limit_too() {
 }
 
 #[test]
-fn zstd_needs_a_version_that_knows_it() {
+fn zstd_needs_a_producer_that_knows_it() {
     let zstd = || Some(batch().compression(Compression::Zstd).build());
-    assert!(matches!(check(zstd(), &RULES, 6, NOW_MS), Err(ProduceError::ZstdTooEarly(6))));
-    assert!(check(zstd(), &RULES, 7, NOW_MS).is_ok());
+    let before_zstd = ProducerFormats { zstd: false, ..NEWEST };
+    assert!(matches!(check(zstd(), &RULES, before_zstd, NOW_MS), Err(ProduceError::ZstdTooEarly)));
+    assert!(check(zstd(), &RULES, NEWEST, NOW_MS).is_ok());
 }
 
 #[test]
@@ -184,7 +186,9 @@ fn compressed_data_that_cannot_be_read_is_refused_in_every_codec() {
     for compression in CODECS {
         for at in [61, 62] {
             let broken = with_flipped_bit(batch().compression(compression), at);
-            let Err(error) = check(Some(broken), &RULES, 9, NOW_MS) else { panic!("{compression} {at}") };
+            let Err(error) = check(Some(broken), &RULES, NEWEST, NOW_MS) else {
+                panic!("{compression} {at}")
+            };
             assert_eq!(ErrorCode::from(&error), ErrorCode::InvalidRecord, "{compression}: {error}");
         }
     }
@@ -201,7 +205,7 @@ fn compressed_data_that_is_cut_off_is_refused_in_every_codec() {
             for timestamp in [NOW_MS + 1, NOW_MS] {
                 set_max_timestamp(&mut bytes, TimestampType::CreateTime, timestamp);
             }
-            let refused = check(Some(bytes.freeze()), &RULES, 9, NOW_MS);
+            let refused = check(Some(bytes.freeze()), &RULES, NEWEST, NOW_MS);
             assert!(refused.is_err(), "{compression} without its last {cut} bytes");
         }
     }
@@ -257,7 +261,7 @@ fn a_header_that_lies_about_its_largest_timestamp_is_corrected() {
         for wrong in [-1, 0, NOW_MS, NOW_MS + 3000, NOW_MS + 2 * HOUR_MS] {
             let mut bytes = BytesMut::from(&sent[..]);
             set_max_timestamp(&mut bytes, TimestampType::CreateTime, wrong);
-            let checked = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap();
+            let checked = check(Some(bytes.freeze()), &RULES, NEWEST, NOW_MS).unwrap();
             assert_eq!(checked.header().max_timestamp, NOW_MS + 2000, "{compression} says {wrong}");
             // All else is as it was sent, and the checksum is right again.
             assert_eq!(RecordBatch::parse(checked.bytes().clone()).unwrap(), checked);
@@ -271,7 +275,7 @@ fn a_batch_that_claims_the_brokers_time_gets_its_own_back() {
     let claim = batch().record(NOW_MS - 5, None, None).timestamp_type(TimestampType::LogAppendTime);
     let mut bytes = BytesMut::from(&claim.build()[..]);
     set_max_timestamp(&mut bytes, TimestampType::LogAppendTime, NOW_MS + 500);
-    let checked = check(Some(bytes.freeze()), &RULES, 9, NOW_MS).unwrap();
+    let checked = check(Some(bytes.freeze()), &RULES, NEWEST, NOW_MS).unwrap();
     assert_eq!(checked.header().attributes.timestamp_type(), TimestampType::CreateTime);
     assert_eq!(checked.header().max_timestamp, NOW_MS);
     assert_eq!(checked.bytes(), &batch().record(NOW_MS - 5, None, None).build());
@@ -291,7 +295,7 @@ fn counts_that_lie_are_refused_with_the_record_at_fault() {
         let one = || batch().compression(compression);
         let two = || one().record(NOW_MS, None, None);
         for (lie, index) in [(header_over(two(), one()), 1), (header_over(one(), two()), 0)] {
-            let error = check(Some(lie), &RULES, 9, NOW_MS).unwrap_err();
+            let error = check(Some(lie), &RULES, NEWEST, NOW_MS).unwrap_err();
             assert!(matches!(error, ProduceError::InvalidRecords { total: 1, .. }), "{compression}: {error}");
             assert_eq!(error.records()[0].index, index, "{compression}: {error}");
         }
