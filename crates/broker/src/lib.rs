@@ -69,9 +69,10 @@ pub use crate::net::listener::BindError;
 use crate::net::listener::{Acceptor, Endpoint, Listener, SocketOptions};
 use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
+use crate::services::configs::kind::ConfigResources;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
 use crate::services::fetch::{Fetcher, FetcherOptions};
-use crate::services::{Services, Shutdown, snapshot};
+use crate::services::{Services, Shutdown};
 use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::loggers::Loggers;
@@ -292,8 +293,16 @@ async fn services(
     )
     .await
     .map_err(|error| StartError::Groups(error.into()))?;
-    let client_metrics = ClientMetrics::default();
+    let client_metrics = Arc::<ClientMetrics>::default();
     client_metrics.subscribe(client_metrics_configs::all(&configs));
+    let resources = ConfigResources {
+        configs: Arc::clone(&configs),
+        io: io.clone(),
+        topics: Arc::clone(&topics),
+        loggers,
+        client_metrics: Arc::clone(&client_metrics),
+        groups: Arc::clone(&groups),
+    };
     let services = Services {
         appender,
         fetcher,
@@ -301,7 +310,7 @@ async fn services(
         advertised,
         config,
         configs,
-        loggers,
+        resources,
         client_metrics,
         io,
         groups,
@@ -314,7 +323,7 @@ async fn services(
     // The services hold the metrics: a strong reference from there would keep both for ever.
     let weak = Arc::downgrade(&services);
     // A scrape during the end of the broker finds nothing to show.
-    let source = move || weak.upgrade().map(|services| snapshot::take(&services)).unwrap_or_default();
+    let source = move || weak.upgrade().map(|services| services.snapshot()).unwrap_or_default();
     services.metrics.set_source(Arc::new(source));
     Ok(services)
 }

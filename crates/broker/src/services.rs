@@ -7,12 +7,12 @@
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
 //! client_metrics  metrics that clients push (KIP-714)
-//! snapshot        the state of the services, for the metrics
+//! snapshot        topics and partitions, for the metrics
 //! ```
 //! Messages are left to `kafka/`, bytes on the disk to storage.
 //!
-//! [`Services`] owns them all. An operation that concerns several of them (a deleted topic takes its groups' offsets with
-//! it) takes `Services` as an argument, so `admin`, `configs` and `snapshot` use this file and this file uses them.
+//! [`Services`] owns them all, and is handed to none of them: an operation that concerns several (a deleted topic takes its
+//! groups' offsets with it) is given those that it reaches.
 
 pub(crate) mod admin;
 pub(crate) mod append;
@@ -20,7 +20,7 @@ pub(crate) mod client_metrics;
 pub(crate) mod configs;
 pub(crate) mod coordinator;
 pub(crate) mod fetch;
-pub(crate) mod snapshot;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::append::Appender;
 use self::client_metrics::ClientMetrics;
+use self::configs::kind::ConfigResources;
 use self::coordinator::group::GroupService;
 use self::fetch::Fetcher;
 use crate::clock::Clock;
@@ -36,8 +37,7 @@ use crate::config::runtime::RuntimeConfigs;
 use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
 use crate::tasks::Tasks;
-use crate::telemetry::loggers::Loggers;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{BrokerSnapshot, BrokerState, Metrics, Snapshot};
 use crate::topics::Topics;
 
 /// Everything that the whole broker shares. Made once at start.
@@ -46,10 +46,10 @@ pub(crate) struct Services {
     pub(crate) config: Arc<StartConfig>,
     /// Every key's value as of now, and what other resources were given.
     pub(crate) configs: Arc<RuntimeConfigs>,
-    /// How the process logs.
-    pub(crate) loggers: Loggers,
+    /// The resources whose configuration clients can ask for and change.
+    pub(crate) resources: ConfigResources,
     /// The metrics that clients push.
-    pub(crate) client_metrics: ClientMetrics,
+    pub(crate) client_metrics: Arc<ClientMetrics>,
     /// The way to the storage.
     pub(crate) io: Io,
     /// Topics and partitions as clients name them.
@@ -70,6 +70,37 @@ pub(crate) struct Services {
     pub(crate) tasks: Tasks,
     /// The stages of a shutdown.
     pub(crate) shutdown: Shutdown,
+}
+
+impl Services {
+    /// The broker's state as a scrape of its metrics sees it. Takes no lock that a request waits for, and time in proportion
+    /// to topics, partitions and groups.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            broker: BrokerSnapshot {
+                node_id: self.config.node_id,
+                cluster_id: self.io.storage().cluster_id().to_owned(),
+                address: self.advertised.outside(),
+                state: if self.shutdown.accepting.is_cancelled() {
+                    BrokerState::PendingControlledShutdown
+                } else {
+                    BrokerState::Running
+                },
+                // One node is always the controller as well.
+                active_controller: true,
+                task_panics: self.tasks.panics(),
+            },
+            storage: Some(self.io.storage().metrics()),
+            topics: snapshot::topics(&self.io.catalog(), self.config.node_id),
+            extra: [
+                self.appender.families(),
+                self.fetcher.families(),
+                self.client_metrics.families(self.clock.now_ms()),
+            ]
+            .concat(),
+            groups: self.groups.snapshot(),
+        }
+    }
 }
 
 /// The stages of a shutdown, as tokens that are cancelled in this order.

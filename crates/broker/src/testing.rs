@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::config::BrokerConfig;
+use crate::services::admin::topics::{self, CreatedTopic};
+use crate::services::admin::wanted::WantedTopic;
 use crate::{Broker, StartError, StartOptions};
 
 /// Longer than anything here takes.
@@ -46,6 +48,13 @@ impl Running {
     pub(crate) async fn restart(self, pairs: &[(&str, &str)]) -> Self {
         self.broker.shutdown(SOON).await;
         Self::start_in(self.folder, pairs).await.unwrap()
+    }
+
+    /// Creates a topic, or panics.
+    pub(crate) async fn create_topic(&self, wanted: WantedTopic) -> CreatedTopic {
+        let services = &self.broker.services;
+        let created = topics::create(&services.io, &services.configs.broker(), &[wanted], false).await;
+        created.into_iter().next().expect("one outcome a topic").unwrap()
     }
 
     /// A new connection.

@@ -99,6 +99,18 @@ fn no_modules_of_a_folder_use_each_other() {
     }
 }
 
+/// A service that takes all of them depends on all of them, and its signature says nothing.
+#[test]
+fn no_service_is_handed_all_services() {
+    let source = root().join("src");
+    for path in files(&source.join("services")) {
+        let modules = modules(path.strip_prefix(&source).unwrap());
+        for Use { line, path: used } in uses(&fs::read_to_string(&path).unwrap(), &modules) {
+            assert_ne!(used, ["services", "Services"], "{}:{line}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_layer_exists() {
     for module in LAYERS.iter().flat_map(|layer| layer.iter()) {

@@ -10,13 +10,16 @@ use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::StartConfig;
+use crate::config::{BrokerConfig, StartConfig};
 use crate::io::Io;
 use crate::services::Services;
 use crate::services::append::Appender;
+use crate::services::client_metrics::ClientMetrics;
+use crate::services::configs::kind::ConfigResources;
 use crate::services::coordinator::group::GroupService;
 use crate::services::fetch::Fetcher;
 use crate::session::peer::Peer;
+use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
 
 /// The surroundings of one request.
@@ -31,11 +34,6 @@ impl Context {
     /// The context of the request with this header.
     pub(crate) fn new(services: Arc<Services>, peer: Arc<Peer>, header: RequestHeader) -> Self {
         Self { services, peer, request: Arc::new(header) }
-    }
-
-    /// Everything that the whole broker shares.
-    pub(crate) fn services(&self) -> &Arc<Services> {
-        &self.services
     }
 
     /// The connection the request came on.
@@ -86,6 +84,26 @@ impl Context {
     /// The configuration that is fixed at start.
     pub(crate) fn config(&self) -> &Arc<StartConfig> {
         &self.services.config
+    }
+
+    /// The configuration as of now.
+    pub(crate) fn broker_config(&self) -> Arc<BrokerConfig> {
+        self.services.configs.broker()
+    }
+
+    /// The resources whose configuration clients can ask for and change.
+    pub(crate) fn resources(&self) -> &ConfigResources {
+        &self.services.resources
+    }
+
+    /// The metrics that clients push.
+    pub(crate) fn client_metrics(&self) -> &ClientMetrics {
+        &self.services.client_metrics
+    }
+
+    /// The metrics of the broker.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.services.metrics
     }
 
     /// The way to the storage.

@@ -12,7 +12,7 @@ use storage::AppendError;
 use crate::services::admin::error::TopicError;
 use crate::services::append::batch::ProduceError;
 use crate::services::client_metrics::ClientMetricsError;
-use crate::services::configs::ConfigsError;
+use crate::services::configs::kind::ConfigsError;
 use crate::services::fetch::session::SessionError;
 use crate::topics::error::PartitionError;
 

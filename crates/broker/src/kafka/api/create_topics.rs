@@ -36,7 +36,7 @@ impl Api for CreateTopics {
         let (once, repeated): (Vec<_>, Vec<_>) =
             request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
         let wanted: Vec<WantedTopic> = once.into_iter().map(wanted).collect();
-        let outcomes = topics::create(cx.services(), &wanted, request.validate_only).await;
+        let outcomes = topics::create(cx.io(), &cx.broker_config(), &wanted, request.validate_only).await;
         let mut results: Vec<CreatableTopicResult> =
             wanted.iter().zip(outcomes).map(|(wanted, outcome)| result(cx, &wanted.name, outcome)).collect();
         let mut told = std::collections::HashSet::new();
@@ -88,7 +88,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
 
 fn configs(cx: &Context, set: &Overrides) -> Vec<CreatableTopicConfigs> {
     let text = |text: String| StrBytes::from_string(text);
-    describe_topic(set, &cx.services().configs.broker())
+    describe_topic(set, &cx.broker_config())
         .into_iter()
         .map(|entry| {
             CreatableTopicConfigs::default()

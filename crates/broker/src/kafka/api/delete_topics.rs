@@ -13,8 +13,8 @@ use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
+use crate::services::admin::deletion::{self, Deleted, Reach};
 use crate::services::admin::error::TopicError;
-use crate::services::admin::topics::{self, Deleted};
 use crate::topics::names::TopicRef;
 
 /// See the file's header.
@@ -33,7 +33,13 @@ impl Api for DeleteTopics {
                 Err(refused) => outcomes.push(refused),
             }
         }
-        outcomes.extend(topics::delete(cx.services(), wanted).await);
+        let reach = Reach {
+            io: cx.io(),
+            groups: cx.groups(),
+            metrics: cx.metrics(),
+            is_enabled: cx.config().delete_topic_enable,
+        };
+        outcomes.extend(deletion::delete(reach, wanted).await);
         let results = outcomes.into_iter().map(|deleted| result(deleted, cx.api_version())).collect();
         Ok(Reply::Response(DeleteTopicsResponse::default().with_responses(results)))
     }

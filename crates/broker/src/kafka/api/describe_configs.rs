@@ -20,7 +20,8 @@ use crate::config::{ConfigEntry, ConfigSynonym};
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
-use crate::services::configs::{self, ConfigsError};
+use crate::services::configs::kind::ConfigsError;
+use crate::services::configs::table;
 
 /// See the file's header.
 pub(crate) struct DescribeConfigs;
@@ -58,7 +59,7 @@ impl Api for DescribeConfigs {
             let (kind, name) = (resource.resource_type, resource.resource_name.clone());
             // Kafka repeats itself. Here what exists bounds an answer, not what is asked.
             let described = if seen.insert((kind, name.clone())) {
-                configs::describe(cx.services(), kind, &name)
+                table::describe(cx.resources(), kind, &name)
             } else {
                 Err(ConfigsError::InvalidRequest(format!("Resource {name} is named twice in the request")))
             };

@@ -61,7 +61,7 @@ impl Api for DescribeLogDirs {
 
 /// The data folder as clients are told it.
 pub(super) fn log_dir(cx: &Context) -> String {
-    let folder = cx.services().config.data_dir();
+    let folder = cx.config().data_dir();
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     folder.to_string_lossy().into_owned()
 }

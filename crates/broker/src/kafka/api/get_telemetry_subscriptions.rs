@@ -20,11 +20,11 @@ impl Api for GetTelemetrySubscriptions {
 
     /// librdkafka prints a line about telemetry at each start where it is offered and nothing is asked for.
     fn is_advertised(cx: &Context) -> bool {
-        cx.services().client_metrics.has_subscriptions()
+        cx.client_metrics().has_subscriptions()
     }
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let metrics = &cx.services().client_metrics;
+        let metrics = cx.client_metrics();
         let subscribed = metrics.subscribed(request.client_instance_id, &facts(cx), cx.clock().now_ms());
         let response = GetTelemetrySubscriptionsResponse::default();
         Ok(Reply::Response(match subscribed {

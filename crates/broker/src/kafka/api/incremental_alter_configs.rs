@@ -16,8 +16,8 @@ use codec::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsRes
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
-use crate::services::configs::ConfigsError;
 use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
+use crate::services::configs::kind::ConfigsError;
 
 /// See the file's header.
 pub(crate) struct IncrementalAlterConfigs;
@@ -28,7 +28,7 @@ impl Api for IncrementalAlterConfigs {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted: Vec<WantedConfigs> = request.resources.into_iter().map(wanted).collect();
-        let outcomes = changes::alter(cx.services(), &wanted, request.validate_only).await;
+        let outcomes = changes::alter(cx.resources(), &wanted, request.validate_only).await;
         let responses = wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome));
         let response = IncrementalAlterConfigsResponse::default().with_responses(responses.collect());
         Ok(Reply::Response(response))

@@ -13,7 +13,8 @@ use codec::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse, S
 use crate::config::resources::resource_type::CLIENT_METRICS;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::configs::{self, ResourceKind};
+use crate::services::configs::kind::ResourceKind;
+use crate::services::configs::table;
 
 /// See the file's header.
 pub(crate) struct ListConfigResources;
@@ -25,11 +26,11 @@ impl Api for ListConfigResources {
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let asked: BTreeSet<i8> = match request.resource_types {
             _ if cx.api_version() == 0 => BTreeSet::from([CLIENT_METRICS]),
-            kinds if kinds.is_empty() => configs::kinds().map(|kind| kind.code).collect(),
+            kinds if kinds.is_empty() => table::kinds().map(|kind| kind.code).collect(),
             kinds => kinds.into_iter().collect(),
         };
         let response = ListConfigResourcesResponse::default();
-        let kinds: Option<Vec<&ResourceKind>> = asked.into_iter().map(configs::kind).collect();
+        let kinds: Option<Vec<&ResourceKind>> = asked.into_iter().map(table::kind).collect();
         let Some(kinds) = kinds else {
             return Ok(Reply::Response(response.with_error_code(ErrorCode::UnsupportedVersion.code())));
         };
@@ -39,7 +40,7 @@ impl Api for ListConfigResources {
                     .with_resource_type(kind.code)
                     .with_resource_name(StrBytes::from_string(name))
             };
-            kind.names(cx.services()).into_iter().map(one)
+            kind.names(cx.resources()).into_iter().map(one)
         });
         Ok(Reply::Response(response.with_config_resources(resources.collect())))
     }

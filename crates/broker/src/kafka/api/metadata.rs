@@ -131,7 +131,7 @@ async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -
         .filter(|name| known.topic(name).is_none() && !is_reserved(name))
         .map(|name| WantedTopic::with_defaults(name.to_string()))
         .collect();
-    let outcomes = topics::create(cx.services(), &wanted, false).await;
+    let outcomes = topics::create(cx.io(), &cx.broker_config(), &wanted, false).await;
     let refused = |(wanted, outcome): (WantedTopic, Result<_, _>)| match outcome {
         Ok(_) => None,
         Err(error) => Some((wanted.name, ErrorCode::from(&error))),

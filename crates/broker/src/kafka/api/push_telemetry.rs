@@ -21,7 +21,7 @@ impl Api for PushTelemetry {
 
     /// librdkafka prints a line about telemetry at each start where it is offered and nothing is asked for.
     fn is_advertised(cx: &Context) -> bool {
-        cx.services().client_metrics.has_subscriptions()
+        cx.client_metrics().has_subscriptions()
     }
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
@@ -33,7 +33,7 @@ impl Api for PushTelemetry {
             metrics: request.metrics,
         };
         let max_bytes = cx.config().telemetry_max_bytes.as_usize();
-        let pushed = cx.services().client_metrics.push(&push, &facts(cx), max_bytes, cx.clock().now_ms());
+        let pushed = cx.client_metrics().push(&push, &facts(cx), max_bytes, cx.clock().now_ms());
         let response = PushTelemetryResponse::default();
         Ok(Reply::Response(match pushed {
             Ok(()) => response,

@@ -17,7 +17,6 @@ use super::*;
 use crate::Outcome;
 use crate::kafka::api;
 use crate::kafka::limits::Limits;
-use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
 use crate::testing::{Client, Running, SOON, frame};
 
@@ -325,7 +324,7 @@ async fn begun_frame_must_be_finished_in_time() {
 async fn client_that_reads_nothing_is_not_served_on() {
     let running = Running::start(&[]).await.unwrap();
     let wanted = WantedTopic { partitions: 9_000, ..WantedTopic::with_defaults("wide".to_owned()) };
-    topics::create(&running.broker.services, &[wanted], false).await.remove(0).unwrap();
+    running.create_topic(wanted).await;
     let (client, served) = piped(&running, 4096, limits(&running)).await;
     let (mut reader, mut writer) = tokio::io::split(client.stream);
     let client = async {

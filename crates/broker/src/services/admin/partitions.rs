@@ -8,7 +8,7 @@ use storage::Catalog;
 use uuid::Uuid;
 
 use crate::config::BrokerConfig;
-use crate::services::Services;
+use crate::io::Io;
 use crate::services::admin::error::{TopicError, no_increase, refusal};
 use crate::services::admin::wanted::{WantedPartitions, WantedTopic};
 
@@ -103,19 +103,20 @@ fn too_many() -> TopicError {
 
 /// Gives topics more partitions, or only checks whether they can have them; one result per topic, in their order.
 pub(crate) async fn create(
-    services: &Services,
+    io: &Io,
+    node_id: i32,
     wanted: &[WantedPartitions],
     validate_only: bool,
 ) -> Vec<Result<(), TopicError>> {
-    let catalog = services.io.catalog();
+    let catalog = io.catalog();
     let mut created = 0;
     let planned: Vec<Result<(Uuid, u32), TopicError>> =
-        wanted.iter().map(|wanted| plan(&catalog, services.config.node_id, wanted, &mut created)).collect();
+        wanted.iter().map(|wanted| plan(&catalog, node_id, wanted, &mut created)).collect();
     let counts: Vec<(Uuid, u32)> = planned.iter().flatten().copied().collect();
     if validate_only || counts.is_empty() {
         return planned.into_iter().map(|planned| planned.map(|_| ())).collect();
     }
-    let mut outcomes = match services.io.create_partitions(counts).await {
+    let mut outcomes = match io.create_partitions(counts).await {
         Ok(outcomes) => outcomes.into_iter(),
         Err(_) => Vec::new().into_iter(),
     };

@@ -1,19 +1,17 @@
-//! Creating and deleting topics: Kafka's rules (`ReplicationControlManager`, `ControllerApis`, `Topic`) for one node.
+//! Creating topics: Kafka's rules (`ReplicationControlManager`, `Topic`) for one node.
 //!
 //! Guarantees that what is refused is refused with Kafka's code and a text that names the remedy, and that what is
-//! created or deleted is so durably when the future ends. Which topics a client may touch is left to the APIs.
-
-use std::collections::{BTreeMap, HashMap, HashSet};
+//! created is so durably when the future ends. Which topics a client may create is left to the APIs.
 
 use storage::{Catalog, NewTopic};
 use uuid::Uuid;
 
 use crate::config::{BrokerConfig, Overrides, TopicConfig};
-use crate::services::Services;
+use crate::io::Io;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedTopic;
-use crate::topics::names::{TopicRef, is_reserved};
+use crate::topics::names::is_reserved;
 
 /// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
 pub(crate) const MAX_NAME_LENGTH: usize = 249;
@@ -101,13 +99,13 @@ impl<'a> Plan<'a> {
 
 /// Creates topics, or only checks them; one result per wanted topic, in their order.
 pub(crate) async fn create(
-    services: &Services,
+    io: &Io,
+    config: &BrokerConfig,
     wanted: &[WantedTopic],
     validate_only: bool,
 ) -> Vec<Result<CreatedTopic, TopicError>> {
-    let catalog = services.io.catalog();
-    let config = services.configs.broker();
-    let mut plan = Plan::new(&catalog, &config);
+    let catalog = io.catalog();
+    let mut plan = Plan::new(&catalog, config);
     let planned: Vec<_> = wanted.iter().map(|wanted| plan.add(wanted)).collect();
     if validate_only {
         let would = |new: NewTopic| CreatedTopic { id: Uuid::nil(), ..CreatedTopic::from(&new) };
@@ -117,7 +115,7 @@ pub(crate) async fn create(
     if new.is_empty() {
         return planned.into_iter().map(|new| new.map(|new| CreatedTopic::from(&new))).collect();
     }
-    let mut outcomes = match services.io.create_topics(new).await {
+    let mut outcomes = match io.create_topics(new).await {
         Ok(outcomes) => outcomes.into_iter(),
         Err(_) => Vec::new().into_iter(),
     };
@@ -138,92 +136,6 @@ impl From<&NewTopic> for CreatedTopic {
     fn from(new: &NewTopic) -> Self {
         let partitions = i32::try_from(new.partitions).unwrap_or(i32::MAX);
         Self { id: new.id, partitions, configs: new.configs.clone() }
-    }
-}
-
-/// A topic that was to be deleted: name and id as far as they are known, and what came of it.
-pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
-
-/// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
-pub(crate) async fn delete(services: &Services, topics: Vec<TopicRef>) -> Vec<Deleted> {
-    let catalog = services.io.catalog();
-    let repeated = repeated(&topics, &catalog);
-    let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
-    let mut outcomes: Vec<Deleted> = Vec::new();
-    for wanted in topics {
-        let (name, id) = match &wanted {
-            TopicRef::Name(name) => (Some(name.to_string()), Uuid::nil()),
-            TopicRef::Id(id) => (None, *id),
-        };
-        let refused = match (&wanted, wanted.resolve(&catalog)) {
-            _ if !services.config.delete_topic_enable => Err(TopicError::DeletionDisabled),
-            _ if repeated.contains(&wanted) => {
-                Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
-            }
-            (TopicRef::Name(_), None) => Err(TopicError::UnknownTopic),
-            (TopicRef::Id(_), None) => Err(TopicError::UnknownTopicId),
-            (_, Some(topic)) => Ok(topic),
-        };
-        outcomes.push(match refused {
-            Ok(topic) => {
-                found.insert(topic.id, topic.name.clone());
-                (Some(topic.name.clone()), topic.id, Ok(()))
-            }
-            Err(error) => (name, id, Err(error)),
-        });
-    }
-    remove(services, &found, &mut outcomes).await;
-    outcomes
-}
-
-/// Topics that are named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
-fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
-    let id_of = |topic: &TopicRef| match topic {
-        TopicRef::Name(name) => catalog.topic(name).map(|topic| topic.id),
-        TopicRef::Id(id) => Some(*id),
-    };
-    let mut seen: HashMap<Uuid, &TopicRef> = HashMap::new();
-    let mut names: HashSet<&TopicRef> = HashSet::new();
-    let mut repeated = HashSet::new();
-    for topic in topics {
-        let earlier = id_of(topic).and_then(|id| seen.insert(id, topic));
-        if !names.insert(topic) || earlier.is_some() {
-            repeated.insert(topic.clone());
-            repeated.extend(earlier.cloned());
-        }
-    }
-    repeated
-}
-
-async fn remove(services: &Services, found: &BTreeMap<Uuid, String>, outcomes: &mut [Deleted]) {
-    if found.is_empty() {
-        return;
-    }
-    let removed = services.io.delete_topics(found.keys().copied().collect()).await;
-    let mut errors: HashMap<Uuid, TopicError> = HashMap::new();
-    match removed {
-        Err(error) => errors.extend(found.keys().map(|id| (*id, TopicError::from(error.clone())))),
-        Ok(results) => {
-            for ((id, name), result) in found.iter().zip(results) {
-                match result {
-                    Ok(()) => services.metrics.forget_topic(name),
-                    Err(error) => {
-                        errors.insert(*id, refusal(error, name));
-                    }
-                }
-            }
-        }
-    }
-    services.groups.forget_offsets(|topic, committed| {
-        let is_gone = |(id, name): (&Uuid, &String)| {
-            topic == name && (committed.topic_id == *id || committed.topic_id.is_nil())
-        };
-        found.iter().filter(|(id, _)| !errors.contains_key(id)).any(is_gone)
-    });
-    for (_, id, outcome) in outcomes.iter_mut() {
-        if let (Ok(()), Some(error)) = (&outcome, errors.get(id)) {
-            *outcome = Err(error.clone());
-        }
     }
 }
 

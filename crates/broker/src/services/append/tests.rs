@@ -3,7 +3,6 @@
 use codec::records::BatchBuilder;
 
 use super::*;
-use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
 use crate::testing::Running;
 
@@ -21,8 +20,7 @@ fn shown(outcomes: Vec<Vec<PartitionOutcome>>) -> Vec<Vec<Result<i64, String>>> 
 
 async fn broker() -> (Running, TopicRef) {
     let running = Running::start(&[]).await.unwrap();
-    let wanted = WantedTopic::with_defaults("orders".to_owned());
-    let created = topics::create(&running.broker.services, &[wanted], false).await.remove(0).unwrap();
+    let created = running.create_topic(WantedTopic::with_defaults("orders".to_owned())).await;
     (running, TopicRef::Id(created.id))
 }
 

@@ -1,20 +1,19 @@
 //! This broker, and all brokers, as config resources (KIP-226). What may change is in `config/resources/broker.rs`.
 
-use super::{ConfigsError, Kept, Record, ResourceKind};
+use super::kind::{ConfigResources, ConfigsError, Kept, Record, ResourceKind};
 use crate::config::resources::resource_type::BROKER;
 use crate::config::{BrokerConfig, ConfigEntry, describe_broker, describe_brokers};
-use crate::services::Services;
 
 pub(super) static KIND: ResourceKind = ResourceKind {
     code: BROKER,
     check_name,
     describe,
-    names: |services| vec![services.config.node_id.to_string()],
+    names: |resources| vec![resources.configs.broker().node_id.to_string()],
     kept: Kept::Record(Record {
         changed: BrokerConfig::changed,
         // This broker, and all of them.
         most: 2,
-        after: |services, _| services.topics.forget_configs(),
+        after: |resources, _| resources.topics.forget_configs(),
     }),
 };
 
@@ -33,8 +32,8 @@ fn check_name(config: &BrokerConfig, name: &str) -> Result<(), ConfigsError> {
     }
 }
 
-fn describe(services: &Services, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
-    let config = services.configs.broker();
+fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+    let config = resources.configs.broker();
     check_name(&config, name)?;
     Ok(if name.is_empty() { describe_brokers(&config) } else { describe_broker(&config) })
 }

@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use storage::{Catalog, CatalogError, ConfigsChange};
 
-use super::{ConfigsError, Kept, Record, kind, unknown_kind};
+use super::kind::{ConfigResources, ConfigsError, Kept, Record};
+use super::table::{kind, unknown_kind};
 use crate::config::runtime::ChangeError;
 use crate::config::{BrokerConfig, Change, ConfigOp, Overrides, TopicConfig, limits};
-use crate::services::Services;
 use crate::services::admin::error::{TopicError, refusal};
 
 /// Every attempt that fails means that another client's change came first.
@@ -73,34 +73,34 @@ impl KeyChange {
 
 /// Changes configurations, or only checks the changes; one result per resource, in their order.
 pub(crate) async fn alter(
-    services: &Services,
+    resources: &ConfigResources,
     wanted: &[WantedConfigs],
     validate_only: bool,
 ) -> Vec<Result<(), ConfigsError>> {
-    let config = &services.configs.broker();
+    let config = &resources.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
     let mut open = Vec::new();
     for (index, (result, wanted)) in results.iter_mut().zip(wanted).enumerate() {
         let Some(kind) = kind(wanted.resource_type).filter(|_| result.is_ok()) else { continue };
         match &kind.kept {
             Kept::Catalog => open.push(index),
-            Kept::Record(record) => *result = alter_record(services, record, wanted, validate_only).await,
+            Kept::Record(record) => *result = alter_record(resources, record, wanted, validate_only).await,
             Kept::Process(alter) => {
-                *result = wanted.ops().and_then(|ops| alter(services, &ops, validate_only));
+                *result = wanted.ops().and_then(|ops| alter(resources, &ops, validate_only));
             }
         }
     }
     // Storage refuses a change that does not start from the topic's present configuration, as when another client was
     // faster: it is planned anew from what that client left.
     for _ in 0..MAX_ATTEMPTS {
-        let round = Round::plan(&services.io.catalog(), config, wanted, &open);
+        let round = Round::plan(&resources.io.catalog(), config, wanted, &open);
         for (index, refused) in round.refused {
             set(&mut results, index, Err(refused));
         }
         if validate_only || round.changes.is_empty() {
             return results;
         }
-        let Ok(outcomes) = services.io.alter_topic_configs(round.changes).await else {
+        let Ok(outcomes) = resources.io.alter_topic_configs(round.changes).await else {
             round.changed.iter().for_each(|index| set(&mut results, *index, Err(TopicError::Storage.into())));
             return results;
         };
@@ -125,14 +125,14 @@ pub(crate) async fn alter(
 
 /// Changes what a resource was given that has a record of its own.
 async fn alter_record(
-    services: &Services,
+    resources: &ConfigResources,
     record: &Record,
     wanted: &WantedConfigs,
     validate_only: bool,
 ) -> Result<(), ConfigsError> {
     // From the first look at what is given until the change is in effect, so that no other change is lost.
-    let changing = services.configs.lock().await;
-    let (configs, code, name) = (&services.configs, wanted.resource_type, wanted.name.as_str());
+    let changing = resources.configs.lock().await;
+    let (configs, code, name) = (&resources.configs, wanted.resource_type, wanted.name.as_str());
     let current = if wanted.replace { Overrides::new() } else { configs.given(code, name) };
     let to = (record.changed)(&configs.broker(), &current, &wanted.ops()?)?;
     if !to.is_empty() {
@@ -141,13 +141,13 @@ async fn alter_record(
     if validate_only {
         return Ok(changing.check(code, name, &to)?);
     }
-    changing.change(&services.io, code, name, to).await.map_err(|error| match error {
+    changing.change(&resources.io, code, name, to).await.map_err(|error| match error {
         ChangeError::Refused(refusal) => ConfigsError::from(refusal),
         ChangeError::TooLarge(error) => ConfigsError::InvalidConfig(error.to_string()),
         ChangeError::Storage(error) => TopicError::from(error).into(),
     })?;
     // `changing` still lives: effects come in the order of the changes.
-    (record.after)(services, name);
+    (record.after)(resources, name);
     Ok(())
 }
 

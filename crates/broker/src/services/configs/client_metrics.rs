@@ -3,12 +3,11 @@
 //!
 //! A resource exists while it has a key of its own.
 
-use super::{ConfigsError, Kept, Record, ResourceKind};
+use super::kind::{ConfigResources, ConfigsError, Kept, Record, ResourceKind};
 use crate::config::ConfigEntry;
 use crate::config::resources::client_metrics::ClientMetricsConfig;
 use crate::config::resources::resource_type::CLIENT_METRICS;
 use crate::config::runtime::RuntimeConfigs;
-use crate::services::Services;
 
 /// Most subscriptions: each is compared with every client.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
@@ -18,11 +17,11 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     code: CLIENT_METRICS,
     check_name: |_, name| check_name(name),
     describe,
-    names: |services| services.configs.names(CLIENT_METRICS),
+    names: |resources| resources.configs.names(CLIENT_METRICS),
     kept: Kept::Record(Record {
         changed: |_, current, changes| ClientMetricsConfig::changed(current, changes.iter().copied()),
         most: MAX_SUBSCRIPTIONS,
-        after: |services, _| services.client_metrics.subscribe(all(&services.configs)),
+        after: |resources, _| resources.client_metrics.subscribe(all(&resources.configs)),
     }),
 };
 
@@ -50,7 +49,7 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
 }
 
 /// Answers for subscriptions that do not exist, too, as Kafka does.
-fn describe(services: &Services, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     check_name(name)?;
-    Ok(ClientMetricsConfig::describe(&services.configs.given(CLIENT_METRICS, name)))
+    Ok(ClientMetricsConfig::describe(&resources.configs.given(CLIENT_METRICS, name)))
 }

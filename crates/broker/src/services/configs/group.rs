@@ -5,11 +5,10 @@
 
 use coordinator::group::GroupId;
 
-use super::{ConfigsError, Kept, Record, ResourceKind};
+use super::kind::{ConfigResources, ConfigsError, Kept, Record, ResourceKind};
 use crate::config::resources::resource_type::GROUP;
 use crate::config::runtime::RuntimeConfigs;
 use crate::config::{ConfigEntry, GroupTimeouts, describe_group};
-use crate::services::Services;
 
 /// Most groups that may have a configuration: each change copies all of them.
 const MAX_GROUPS: usize = 10_000;
@@ -18,12 +17,12 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     code: GROUP,
     check_name: |_, name| check_name(name),
     describe,
-    names: |services| services.configs.names(GROUP),
+    names: |resources| resources.configs.names(GROUP),
     kept: Kept::Record(Record {
         changed: |broker, current, changes| GroupTimeouts::changed(current, changes.iter().copied(), broker),
         most: MAX_GROUPS,
-        after: |services, name| {
-            services.groups.configure(&GroupId::from(name), given(&services.configs, name))
+        after: |resources, name| {
+            resources.groups.configure(&GroupId::from(name), given(&resources.configs, name))
         },
     }),
 };
@@ -42,11 +41,11 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
 }
 
 /// Answers for groups that do not exist, too, as Kafka does.
-fn describe(services: &Services, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     if name.is_empty() {
         return Err(ConfigsError::InvalidRequest("Group name must not be empty".to_owned()));
     }
-    Ok(describe_group(&services.configs.given(GROUP, name), &services.configs.broker()))
+    Ok(describe_group(&resources.configs.given(GROUP, name), &resources.configs.broker()))
 }
 
 /// The timeouts that a group was given, if any. What does not go with the broker's own configuration any more is left

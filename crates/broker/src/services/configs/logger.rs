@@ -2,10 +2,9 @@
 //!
 //! What is changed holds until the broker ends. Texts are those of Kafka's `RuntimeLoggerManager`.
 
-use super::{ConfigsError, Kept, ResourceKind};
+use super::kind::{ConfigResources, ConfigsError, Kept, ResourceKind};
 use crate::config::resources::resource_type::BROKER_LOGGER;
 use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigOp, ConfigSource, ConfigType, LogLevel};
-use crate::services::Services;
 use crate::telemetry::loggers::{Loggers, NAMES, ROOT};
 
 /// Kafka's levels. FATAL is ERROR here: nothing is worse.
@@ -21,11 +20,11 @@ const LEVELS: [(&str, LogLevel); 6] = [
 pub(super) static KIND: ResourceKind = ResourceKind {
     code: BROKER_LOGGER,
     check_name,
-    describe: |services, name| {
-        check_name(&services.configs.broker(), name)?;
-        Ok(describe(&services.loggers))
+    describe: |resources, name| {
+        check_name(&resources.configs.broker(), name)?;
+        Ok(describe(&resources.loggers))
     },
-    names: |services| vec![services.config.node_id.to_string()],
+    names: |resources| vec![resources.configs.broker().node_id.to_string()],
     kept: Kept::Process(alter),
 };
 
@@ -57,11 +56,15 @@ fn describe(loggers: &Loggers) -> Vec<ConfigEntry> {
 }
 
 /// Changes the levels, all of them or none.
-fn alter(services: &Services, changes: &[Change<'_>], validate_only: bool) -> Result<(), ConfigsError> {
+fn alter(
+    resources: &ConfigResources,
+    changes: &[Change<'_>],
+    validate_only: bool,
+) -> Result<(), ConfigsError> {
     let changes: Result<Vec<_>, _> = changes.iter().map(|(name, change)| level(name, *change)).collect();
     let changes = changes?;
     if !validate_only {
-        services.loggers.change(&changes);
+        resources.loggers.change(&changes);
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Topics as config resources. What the keys mean is in `config/resources/topic.rs`.
 
-use super::{ConfigsError, Kept, ResourceKind};
+use super::kind::{ConfigResources, ConfigsError, Kept, ResourceKind};
 use crate::config::resources::resource_type::TOPIC;
 use crate::config::{ConfigEntry, describe_topic};
-use crate::services::Services;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics;
 
@@ -11,7 +10,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     code: TOPIC,
     check_name: |_, name| check_name(name),
     describe,
-    names: |services| services.io.catalog().topics().map(|topic| topic.name.clone()).collect(),
+    names: |resources| resources.io.catalog().topics().map(|topic| topic.name.clone()).collect(),
     kept: Kept::Catalog,
 };
 
@@ -22,9 +21,9 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
     }
 }
 
-fn describe(services: &Services, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     topics::check_name(name)?;
-    let catalog = services.io.catalog();
+    let catalog = resources.io.catalog();
     let topic = catalog.topic(name).ok_or(TopicError::UnknownTopic)?;
-    Ok(describe_topic(&topic.configs, &services.configs.broker()))
+    Ok(describe_topic(&topic.configs, &resources.configs.broker()))
 }

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::*;
 use crate::kafka::api::produce::tests::{batch, broker_with, produce, topic_id, topic_name};
-use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
 use crate::testing::{Client, Running};
 
@@ -72,7 +71,7 @@ async fn partitions_of_a_session_take_turns_within_small_limits() {
     const BATCHES: i64 = 6;
     let running = Running::start(&[]).await.unwrap();
     let wanted = WantedTopic { partitions: 12, ..WantedTopic::with_defaults("orders".to_owned()) };
-    topics::create(&running.broker.services, &[wanted], false).await.remove(0).unwrap();
+    running.create_topic(wanted).await;
     let mut client = running.client().await;
     let long = "x".repeat(9_000);
     for index in 0..PARTITIONS as i32 {

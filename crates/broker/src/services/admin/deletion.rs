@@ -1,0 +1,114 @@
+//! Deleting topics: Kafka's rules (`ControllerApis.deleteTopics`) for one node.
+//!
+//! Guarantees that what is deleted is so durably when the future ends, and that what other parts of the broker keep for a
+//! topic goes with it. Which topics a client may touch is left to the APIs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use storage::Catalog;
+use uuid::Uuid;
+
+use crate::io::Io;
+use crate::services::admin::error::{TopicError, refusal};
+use crate::services::coordinator::group::GroupService;
+use crate::telemetry::metrics::Metrics;
+use crate::topics::names::TopicRef;
+
+/// The parts of the broker from which a deleted topic has to go.
+#[derive(Clone, Copy)]
+pub(crate) struct Reach<'a> {
+    /// The topic itself.
+    pub(crate) io: &'a Io,
+    /// Its committed offsets.
+    pub(crate) groups: &'a GroupService,
+    /// Its counters.
+    pub(crate) metrics: &'a Metrics,
+    /// `delete.topic.enable`.
+    pub(crate) is_enabled: bool,
+}
+
+/// A topic that was to be deleted: name and id as far as they are known, and what came of it.
+pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
+
+/// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
+pub(crate) async fn delete(reach: Reach<'_>, topics: Vec<TopicRef>) -> Vec<Deleted> {
+    let catalog = reach.io.catalog();
+    let repeated = repeated(&topics, &catalog);
+    let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
+    let mut outcomes: Vec<Deleted> = Vec::new();
+    for wanted in topics {
+        let (name, id) = match &wanted {
+            TopicRef::Name(name) => (Some(name.to_string()), Uuid::nil()),
+            TopicRef::Id(id) => (None, *id),
+        };
+        let refused = match (&wanted, wanted.resolve(&catalog)) {
+            _ if !reach.is_enabled => Err(TopicError::DeletionDisabled),
+            _ if repeated.contains(&wanted) => {
+                Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
+            }
+            (TopicRef::Name(_), None) => Err(TopicError::UnknownTopic),
+            (TopicRef::Id(_), None) => Err(TopicError::UnknownTopicId),
+            (_, Some(topic)) => Ok(topic),
+        };
+        outcomes.push(match refused {
+            Ok(topic) => {
+                found.insert(topic.id, topic.name.clone());
+                (Some(topic.name.clone()), topic.id, Ok(()))
+            }
+            Err(error) => (name, id, Err(error)),
+        });
+    }
+    remove(&reach, &found, &mut outcomes).await;
+    outcomes
+}
+
+/// Topics that are named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
+fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
+    let id_of = |topic: &TopicRef| match topic {
+        TopicRef::Name(name) => catalog.topic(name).map(|topic| topic.id),
+        TopicRef::Id(id) => Some(*id),
+    };
+    let mut seen: HashMap<Uuid, &TopicRef> = HashMap::new();
+    let mut names: HashSet<&TopicRef> = HashSet::new();
+    let mut repeated = HashSet::new();
+    for topic in topics {
+        let earlier = id_of(topic).and_then(|id| seen.insert(id, topic));
+        if !names.insert(topic) || earlier.is_some() {
+            repeated.insert(topic.clone());
+            repeated.extend(earlier.cloned());
+        }
+    }
+    repeated
+}
+
+async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mut [Deleted]) {
+    if found.is_empty() {
+        return;
+    }
+    let removed = reach.io.delete_topics(found.keys().copied().collect()).await;
+    let mut errors: HashMap<Uuid, TopicError> = HashMap::new();
+    match removed {
+        Err(error) => errors.extend(found.keys().map(|id| (*id, TopicError::from(error.clone())))),
+        Ok(results) => {
+            for ((id, name), result) in found.iter().zip(results) {
+                match result {
+                    Ok(()) => reach.metrics.forget_topic(name),
+                    Err(error) => {
+                        errors.insert(*id, refusal(error, name));
+                    }
+                }
+            }
+        }
+    }
+    reach.groups.forget_offsets(|topic, committed| {
+        let is_gone = |(id, name): (&Uuid, &String)| {
+            topic == name && (committed.topic_id == *id || committed.topic_id.is_nil())
+        };
+        found.iter().filter(|(id, _)| !errors.contains_key(id)).any(is_gone)
+    });
+    for (_, id, outcome) in outcomes.iter_mut() {
+        if let (Ok(()), Some(error)) = (&outcome, errors.get(id)) {
+            *outcome = Err(error.clone());
+        }
+    }
+}
