@@ -110,6 +110,21 @@ pub fn memory_budget(body_len: usize) -> usize {
 /// # Errors
 /// If it does not, naming the field and the byte; or if no layout is known for key and version.
 pub fn check(key: i16, version: i16, body: &[u8]) -> Result<(), DecodeError> {
+    walk(key, version, body).map(drop)
+}
+
+/// True if kafka-protocol, having decoded `body`, would write it wrongly: the numbers of unknown tagged fields are signed there, so
+/// those from 2³¹ on are negative; it counts them, but writes only from the first number on that it does not define.
+///
+/// For tests that write what they read. A broker only decodes requests, and its answers have no unknown fields.
+///
+/// # Errors
+/// As [`check`].
+pub fn loses_tagged_fields(key: i16, version: i16, body: &[u8]) -> Result<bool, DecodeError> {
+    walk(key, version, body).map(|walk| walk.unwritable_tag)
+}
+
+fn walk(key: i16, version: i16, body: &[u8]) -> Result<Walk<'_>, DecodeError> {
     let message = messages_of(key)
         .find(|message| message.versions.0 <= version && version <= message.versions.1)
         .ok_or_else(|| DecodeError::Version { api: api_name(key).unwrap_or("an unknown API"), version })?;
@@ -119,13 +134,17 @@ pub fn check(key: i16, version: i16, body: &[u8]) -> Result<(), DecodeError> {
         flexible: version >= message.flexible_from,
         budget: memory_budget(body.len()),
         memory_left: memory_budget(body.len()),
+        unwritable_tag: false,
     };
-    walk.fields(message.fields)
+    walk.fields(message.fields)?;
+    Ok(walk)
 }
 
 /// Memory of the map of a struct's unknown tagged fields: of its first node, and of each field in it.
 const TAG_MAP_BYTES: usize = 448;
 const TAG_BYTES: usize = 80;
+/// The highest number of an unknown tagged field that kafka-protocol writes.
+const TAG_MAX: u32 = i32::MAX.cast_unsigned();
 /// Kafka takes no longer string, whatever the encoding of its length could express.
 const STRING_MAX: usize = 0x7fff;
 
@@ -135,6 +154,8 @@ struct Walk<'a> {
     flexible: bool,
     budget: usize,
     memory_left: usize,
+    /// See [`loses_tagged_fields`].
+    unwritable_tag: bool,
 }
 
 impl Walk<'_> {
@@ -244,6 +265,8 @@ impl Walk<'_> {
                     unknown += 1;
                     self.spend(if unknown == 1 { TAG_MAP_BYTES } else { TAG_BYTES })?;
                     self.cursor.take(size, "tagged field")?;
+                    // A number that other versions define cannot be among them: the decoder refuses it, as Kafka does.
+                    self.unwritable_tag |= tag > TAG_MAX;
                 }
             }
         }
