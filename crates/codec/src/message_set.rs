@@ -2,7 +2,7 @@
 //!
 //! A set is a row of messages, each with an offset, a size and a CRC-32 of its own. A compressed message is a wrapper: its
 //! value is another set. [`MessageSet`] is one from a producer whose outer messages were checked; what is inside a wrapper
-//! is read as a stream, one message at a time, under the limits of all batches. Rules are those of Kafka's
+//! is read as a stream, one message at a time, under the limit of what is held. Rules are those of Kafka's
 //! `LegacyRecord`, `AbstractLegacyRecordBatch` and `LogValidator`.
 //!
 //! The sizes in it are claims. Other than Kafka, a set that ends within a message is refused, not cut: its producer would
@@ -17,7 +17,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::cursor::{Cursor, Prefix, ReadError};
 use crate::records::{BatchBuilder, BatchError, Compression, TimestampType};
-use crate::records::{Decompressed, decompressed_limit, failure};
+use crate::records::{Decompressed, failure, held_limit};
 
 pub use downgrade::downgrade;
 
@@ -164,7 +164,7 @@ impl MessageSet {
     }
 
     /// The batch of format v2 that a newer producer would have sent: same records, same codec. A wrapper is
-    /// decompressed under the limits of batches.
+    /// decompressed under the limit of what is held.
     ///
     /// # Errors
     /// As [`MessageSet::parse`], for what is inside a wrapper.
@@ -227,7 +227,7 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
         _ => None,
     };
     let data = mended.as_deref().unwrap_or(value);
-    let mut stream = Decompressed::new(codec, data, decompressed_limit(data.len()));
+    let mut stream = Decompressed::new(codec, data, held_limit(data.len()));
     let mut index = 0;
     while let Some(body) = next_inner(&mut stream, codec, index)? {
         let message = Message::parse(&body, index)?;

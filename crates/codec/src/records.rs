@@ -21,7 +21,7 @@ pub use batch::{
     set_max_timestamp, set_partition_leader_epoch,
 };
 pub use builder::BatchBuilder;
-pub use compression::{Compression, compress, decompress, decompressed_limit};
+pub use compression::{Compression, MAX_CONTENT, compress, decompress, held_limit};
 pub(crate) use compression::{Decompressed, compressor, failure};
 pub use control::{ControlType, EndTransactionMarker};
 pub use error::BatchError;

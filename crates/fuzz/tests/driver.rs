@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use codec::records::{BatchBuilder, BatchHeader, Compression, compress};
 use fuzz_targets::{TARGETS, Target, driver};
 use peak_alloc::PeakAlloc;
 
@@ -13,6 +14,23 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// A length of one byte, then that many bytes; each bug is one missing check.
 fn seeds() -> Vec<Vec<u8>> {
     vec![vec![3, 1, 2, 3], vec![0]]
+}
+
+/// A gzip batch of one record: 16 MiB of zeros.
+fn expansive() -> Vec<Vec<u8>> {
+    const MIB: usize = 1 << 20;
+    // Lengths as zigzag varints of four bytes; members of gzip may follow each other.
+    let length = |len: usize| {
+        [0, 7, 14, 21].map(|shift| ((2 * len) >> shift) as u8 & 0x7f | u8::from(shift < 21) << 7)
+    };
+    let front = [&length(16 * MIB + 9)[..], &[0, 0, 0, 1], &length(16 * MIB)].concat();
+    let member = |data: &[u8]| compress(Compression::Gzip, data).expect("memory");
+    let records = [member(&front), member(&vec![0; MIB]).repeat(16), member(&[0])].concat();
+    let header = BatchBuilder::new().compression(Compression::Gzip).record(0, None, None).build();
+    let mut batch = [&header[..BatchHeader::LEN], &records].concat();
+    // As if cut off: the target tries such bytes again, with their true length and checksum.
+    batch[8] = 0x7f;
+    vec![batch]
 }
 
 const BELIEVES_LENGTHS: Target = Target {
@@ -43,6 +61,12 @@ fn rules_that_are_broken_are_found() {
     assert!(usize::from(failure.input[0]) >= failure.input.len());
     let failure = driver::run(&RESERVES_BY_CLAIM, time, 1, MEMORY).unwrap_err();
     assert!(failure.problem.contains("bytes of memory at once"), "{}", failure.problem);
+
+    // However much comes out of a batch on arrival: it is walked and not held.
+    let batch = TARGETS.iter().find(|target| target.name == "batch").unwrap();
+    let walked = driver::run(&Target { seeds: expansive, ..*batch }, Duration::ZERO, 1, MEMORY).unwrap();
+    assert!(walked.peak_bytes < 2 << 20, "{walked:?}");
+    assert_eq!((batch.run)(&expansive()[0]), "sound gzip");
 
     for target in TARGETS {
         assert!(!(target.seeds)().is_empty(), "{} has no seeds", target.name);

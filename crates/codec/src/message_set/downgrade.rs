@@ -4,7 +4,7 @@
 //! timestamps too in v0; a compressed batch becomes one wrapper of the same codec, with the offsets of its records. What
 //! zstd compressed has no form that such a consumer could read.
 //!
-//! A batch is decompressed whole, under the limit of all batches; what it becomes is compressed as it is written, so
+//! A batch is decompressed whole, under the limit of what is held; what it becomes is compressed as it is written, so
 //! that nothing larger than the batch's own records is ever held.
 
 use std::io;

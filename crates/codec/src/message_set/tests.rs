@@ -194,12 +194,11 @@ fn a_wrapper_is_alone_and_holds_plain_messages_of_its_format() {
 
 #[test]
 fn a_bomb_stops_at_the_limit() {
-    let zeros = vec![0; 17 << 20];
+    // Messages are held, so they stop where a batch that is only walked may go on.
+    let zeros = vec![0; 65 << 20];
     let inner = set(MessageFormat::V1, &[message(None, Some(&zeros))]);
-    for codec in [Compression::Gzip, Compression::Lz4] {
-        let refused = upgraded(&wrapper(MessageFormat::V1, codec, &inner));
-        assert!(matches!(refused, Err(BatchError::TooExpansive { .. })), "{codec}: {refused:?}");
-    }
+    let refused = upgraded(&wrapper(MessageFormat::V1, Compression::Lz4, &inner));
+    assert!(matches!(refused, Err(BatchError::TooExpansive { .. })), "{refused:?}");
 }
 
 #[test]

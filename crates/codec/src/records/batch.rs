@@ -362,7 +362,7 @@ impl RecordBatch {
     /// The records, decompressed if need be.
     ///
     /// # Errors
-    /// If the compressed data is broken or expands beyond its limit.
+    /// If the compressed data is broken or expands beyond [`held_limit`](super::held_limit).
     pub fn records(&self) -> Result<Records, BatchError> {
         Records::new(self.header, &self.bytes)
     }
@@ -370,7 +370,7 @@ impl RecordBatch {
     /// The records as one piece to be looked through and thinned out, decompressed if need be.
     ///
     /// # Errors
-    /// If the compressed data is broken or expands beyond the limit, or the records do not have the layout, the
+    /// If the compressed data is broken or expands beyond [`held_limit`](super::held_limit), or the records do not have the layout, the
     /// number or the offsets that the header claims.
     pub fn open(&self) -> Result<OpenedBatch, BatchError> {
         OpenedBatch::new(self.header, &self.bytes)

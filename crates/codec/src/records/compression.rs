@@ -1,7 +1,8 @@
 //! The codecs of record batches, reading under a limit.
 //!
 //! Decompression is streamed: memory grows with what really comes out, never with what the data
-//! claims, and stops at [`decompressed_limit`].
+//! claims. Content that is only walked takes no memory, so it may be as long as [`MAX_CONTENT`]; what is held stops at
+//! [`held_limit`].
 
 use std::fmt;
 
@@ -73,30 +74,23 @@ impl fmt::Display for Compression {
 
 const MIB: usize = 1024 * 1024;
 
-/// The most bytes that any batch may expand to.
-pub(super) const MAX_DECOMPRESSED: usize = 64 * MIB;
+/// The most bytes that the records of a batch may expand to. Kafka has no such limit and clients do send records that shrink ten
+/// thousandfold, so no ratio is too high; but a frame of 32 KiB can hold a gigabyte of zeros, and walking that takes a
+/// thread's time.
+pub const MAX_CONTENT: usize = 1024 * MIB;
 
-/// The most bytes that `compressed` bytes may expand to: 64 times as many, but at least 16 MiB
-/// (records of one repeated value compress a thousandfold) and at most 64 MiB.
-pub fn decompressed_limit(compressed: usize) -> usize {
-    compressed.saturating_mul(64).clamp(16 * MIB, MAX_DECOMPRESSED)
+/// The most bytes that `compressed` bytes may expand to where the content is held: 64 MiB, or twice as many as the
+/// data has, which the caller holds already.
+pub fn held_limit(compressed: usize) -> usize {
+    compressed.saturating_mul(2).max(64 * MIB)
 }
 
 /// Decompresses `data`. Without compression this is a copy; callers slice instead.
 ///
 /// # Errors
-/// If the data is broken or expands beyond [`decompressed_limit`].
+/// If the data is broken or expands beyond [`held_limit`].
 pub fn decompress(compression: Compression, data: &[u8]) -> Result<Bytes, BatchError> {
-    decompress_within(compression, data, decompressed_limit(data.len()))
-}
-
-/// Decompresses `data` to at most `limit` bytes.
-pub(super) fn decompress_within(
-    compression: Compression,
-    data: &[u8],
-    limit: usize,
-) -> Result<Bytes, BatchError> {
-    let mut content = Decompressed::new(compression, data, limit);
+    let mut content = Decompressed::new(compression, data, held_limit(data.len()));
     let mut out = Vec::with_capacity(data.len().saturating_mul(2).min(MIB));
     loop {
         content.fill()?;

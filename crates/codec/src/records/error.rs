@@ -84,10 +84,10 @@ pub enum BatchError {
     /// Consumers of the formats before v2 know no such compression.
     #[error("{0} data cannot be converted to a format before v2")]
     Irreducible(Compression),
-    /// The compressed data expands beyond what its size justifies.
+    /// The compressed data expands beyond what is walked or held of it.
     #[error("compressed records expand to more than {limit} bytes")]
     TooExpansive {
-        /// The most bytes allowed for this batch.
+        /// The most bytes that are allowed.
         limit: usize,
     },
 }

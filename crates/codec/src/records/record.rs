@@ -9,7 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::batch::{BatchHeader, TimestampType};
-use super::compression::{Compression, MAX_DECOMPRESSED, decompress_within};
+use super::compression::{Compression, decompress};
 use super::error::BatchError;
 use crate::cursor::{Cursor, Prefix, ReadError};
 
@@ -73,13 +73,13 @@ impl Records {
     }
 }
 
-/// The records of a batch without its header, decompressed if need be. Under the limit of all batches, not under the
-/// one of this batch's size: what was accepted may have lost records since, and compress better than before.
+/// The records of a batch without its header, decompressed if need be. They are held, so some batches that may be stored are
+/// too expansive here.
 pub(super) fn uncompressed(header: &BatchHeader, batch: &Bytes) -> Result<Bytes, BatchError> {
     let payload = batch.slice(BatchHeader::LEN.min(batch.len())..);
     match header.attributes.compression()? {
         Compression::None => Ok(payload),
-        codec => decompress_within(codec, &payload, MAX_DECOMPRESSED),
+        codec => decompress(codec, &payload),
     }
 }
 

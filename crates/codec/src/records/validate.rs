@@ -4,7 +4,7 @@
 //! ones stream through one small buffer, so a batch costs no more memory than its codec's window.
 
 use super::batch::RecordBatch;
-use super::compression::{Compression, Decompressed, decompressed_limit};
+use super::compression::{Compression, Decompressed, MAX_CONTENT};
 use super::error::BatchError;
 
 /// The facts about one record that the rules of a topic judge.
@@ -30,15 +30,12 @@ const NO_TIMESTAMP: i64 = -1;
 ///
 /// # Errors
 /// `INVALID_RECORD` for records that break a rule and for compressed data that is broken, `MESSAGE_TOO_LARGE` for
-/// compressed data that expands beyond its limit.
+/// compressed data that expands beyond [`MAX_CONTENT`].
 pub fn validate_records(batch: &RecordBatch, mut each: impl FnMut(RecordFacts)) -> Result<i64, BatchError> {
     let payload = batch.payload();
     match batch.header().attributes.compression()? {
         Compression::None => walk(batch, Walk::new(Slice(payload)), &mut each),
-        codec => {
-            let limit = decompressed_limit(payload.len());
-            walk(batch, Walk::new(Decompressed::new(codec, payload, limit)), &mut each)
-        }
+        codec => walk(batch, Walk::new(Decompressed::new(codec, payload, MAX_CONTENT)), &mut each),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const STORED: Target = Target {
     name: "stored",
     run: stored,
     seeds: seeds::stored,
-    // Decompressed whole, up to the limit of all batches, and the same once more while it grows or is written again.
+    // Decompressed whole, up to the limit of what is held, and the same once more while it grows or is written again.
     memory: |len| 200 * MIB + 4 * len,
 };
 

@@ -8,7 +8,8 @@
 //! Deliberate differences from Kafka: a message set that ends within a message, or is empty, is refused, where Kafka
 //! stores what is whole; offsets inside a batch that do not count up from 0 are refused, where Kafka stores them
 //! (uncompressed) or fails with UNKNOWN_SERVER_ERROR (compressed); compressed data that expands beyond
-//! `codec::records::decompressed_limit` is refused, where Kafka has no limit.
+//! `codec::records::MAX_CONTENT` (1 GiB), or `held_limit` (64 MiB) where it has to become another codec or comes in a
+//! message set, is refused, where Kafka has no limit.
 
 use std::ops::RangeInclusive;
 

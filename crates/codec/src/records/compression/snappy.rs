@@ -3,6 +3,7 @@
 use std::io;
 
 use super::decoder::{Decode, Piece, invalid, take, take_array};
+use super::{BatchError, held_limit};
 
 /// Eight bytes of magic, a version, a compatible version; then blocks, each preceded by its length.
 const MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -42,6 +43,11 @@ impl Decode for Snappy {
             let len = snap::raw::decompress_len(block)?;
             if len > block.len().saturating_mul(MAX_RATIO) {
                 return Err(invalid("a block claims more than it can hold"));
+            }
+            // A block is one piece, so it is held although the stream may go on for longer.
+            let limit = held_limit(block.len());
+            if len > limit {
+                return Err(io::Error::other(BatchError::TooExpansive { limit }));
             }
             // More than is allowed is not decompressed at all: the stream refuses a piece of this length.
             let out = piece.room(len.min(left)).get_mut(..len);

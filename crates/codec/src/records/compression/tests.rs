@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 
+use bytes::BytesMut;
 use flate2::GzBuilder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 use super::encoder::compress_at;
 use super::snappy::HEADER;
 use super::*;
+use crate::varint::put_uvarint;
 
 #[test]
 fn a_level_is_the_codecs_own() {
@@ -65,13 +67,43 @@ fn ids_are_kafkas() {
 }
 
 #[test]
-fn a_bomb_stops_at_the_limit() {
-    let zeros = vec![0; 65 * MIB];
+fn a_stream_stops_at_its_limit() {
+    let zeros = vec![0; 3 * MIB];
     for codec in CODECS {
         let bomb = compress(codec, &zeros).unwrap();
-        let limit = decompressed_limit(bomb.len());
-        assert_eq!(decompress(codec, &bomb), Err(BatchError::TooExpansive { limit }), "{codec}");
+        for (limit, expected) in
+            [(2 * MIB, Err(BatchError::TooExpansive { limit: 2 * MIB })), (3 * MIB, Ok(()))]
+        {
+            let mut content = Decompressed::new(codec, &bomb, limit);
+            let read = std::io::copy(&mut content, &mut std::io::sink());
+            let read = read.map(drop).map_err(|error| failure(codec, &error));
+            assert_eq!(read, expected, "{codec}");
+        }
     }
+}
+
+#[test]
+fn what_is_held_is_bounded_by_the_data_or_64_mib() {
+    let zeros = vec![0; 16 * MIB];
+    let frame = compress(Compression::Zstd, &zeros).unwrap();
+    assert_eq!(decompress(Compression::Zstd, &frame.repeat(4)).map(|content| content.len()), Ok(64 * MIB));
+    let limit = 64 * MIB;
+    assert_eq!(decompress(Compression::Zstd, &frame.repeat(5)), Err(BatchError::TooExpansive { limit }));
+    assert_eq!(held_limit(40 * MIB), 80 * MIB);
+}
+
+/// A bare block is decompressed whole, even where the stream may go on for longer.
+#[test]
+fn a_snappy_block_is_bounded_too() {
+    let claim = |mib: usize| {
+        let mut block = BytesMut::new();
+        put_uvarint(&mut block, (mib * MIB) as u32);
+        block.resize(4 * MIB, 0);
+        let mut content = Decompressed::new(Compression::Snappy, &block, MAX_CONTENT);
+        content.fill().unwrap_err()
+    };
+    assert_eq!(claim(65), BatchError::TooExpansive { limit: 64 * MIB });
+    assert!(matches!(claim(64), BatchError::Decompression { .. }), "broken, but not too large");
 }
 
 #[test]
