@@ -258,7 +258,7 @@ impl Writer {
         self.group += 1;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
-            let Some(command) = next.take().or_else(take) else { break };
+            let Some(command) = next.take() else { break };
             let (is_last, purpose) = (command.ends_its_group(), command.purpose());
             self.apply(&mut group, command);
             group.count_bytes(purpose);
