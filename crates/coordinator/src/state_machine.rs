@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use codec::cursor::ReadError;
 
 use crate::record_kinds::RecordKind;
 
@@ -51,6 +52,9 @@ pub enum RecordError {
     /// The bytes are not what was written.
     #[error("the record is damaged: it {0}")]
     Damaged(&'static str),
+    /// Bytes are missing, left over, or have no meaning where they are.
+    #[error("the record is damaged: {0}")]
+    Layout(#[from] ReadError),
 }
 
 /// A record that cannot be stored, since a part of it is longer than [`limits`](crate::limits) allow. Requests are checked

@@ -66,7 +66,7 @@ impl CommittedOffset {
 
     /// Reads the value of the offset's record.
     pub fn decode(value: &[u8]) -> Result<CommittedOffset, RecordError> {
-        let mut from = Reader(value);
+        let mut from = Reader::new(value);
         from.version()?;
         let offset = CommittedOffset {
             offset: from.i64()?,

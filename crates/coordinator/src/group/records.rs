@@ -51,6 +51,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use codec::cursor::{Cursor, Prefix};
 use uuid::Uuid;
 
 use super::{GroupId, MemberId};
@@ -134,7 +135,7 @@ impl Key {
     /// # Errors
     /// If it is not the key of a group's record.
     pub fn decode(key: &[u8]) -> Result<Key, RecordError> {
-        let mut from = Reader(key);
+        let mut from = Reader::new(key);
         let (kind, group) = (kind(&mut from)?, GroupId::from(from.str()?));
         let decoded = match kind {
             RecordKind::GroupMetadata => Key::GroupMetadata { group },
@@ -155,7 +156,7 @@ impl Key {
     /// # Errors
     /// If the key is damaged before the end of the group's id.
     pub fn group(key: &[u8]) -> Result<GroupId, RecordError> {
-        let mut from = Reader(key);
+        let mut from = Reader::new(key);
         kind(&mut from)?;
         Ok(GroupId::from(from.str()?))
     }
@@ -260,46 +261,52 @@ impl Writer {
     }
 }
 
-/// The bytes that are left to read. Every length is checked against it before anything is allocated.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+/// Reads what a [`Writer`] wrote: the codec's cursor, and the forms of this file's header.
+pub(super) struct Reader<'a>(Cursor<'a>);
+
+/// The fewest bytes that an entry of a list takes: a number, or the length of a string. (An id takes more.)
+const ENTRY_BYTES: usize = 4;
 
 impl<'a> Reader<'a> {
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(RecordError::Damaged("ends early"))?;
-        self.0 = rest;
-        Ok(*head)
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Reader(Cursor::new(bytes))
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, RecordError> {
-        let [byte] = self.array()?;
-        Ok(byte)
+        Ok(self.0.u8("a number")?)
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, RecordError> {
-        Ok(u32::from_be_bytes(self.array()?))
+        Ok(self.0.u32("a number")?)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, RecordError> {
+        Ok(self.0.u64("a number")?)
     }
 
     pub(super) fn i32(&mut self) -> Result<i32, RecordError> {
-        Ok(i32::from_be_bytes(self.array()?))
+        Ok(self.0.i32("a number")?)
     }
 
     pub(super) fn i64(&mut self) -> Result<i64, RecordError> {
-        Ok(i64::from_be_bytes(self.array()?))
+        Ok(self.0.i64("a number")?)
     }
 
     pub(super) fn uuid(&mut self) -> Result<Uuid, RecordError> {
-        Ok(Uuid::from_bytes(self.array()?))
+        Ok(Uuid::from_bytes(self.0.array("an id")?))
     }
 
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], RecordError> {
-        let length = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
-        let (head, rest) = self.0.split_at_checked(length).ok_or(RecordError::Damaged("ends early"))?;
-        self.0 = rest;
-        Ok(head)
+        Ok(self.0.bytes(Prefix::U32, "a byte string")?)
     }
 
     pub(super) fn str(&mut self) -> Result<&'a str, RecordError> {
-        str::from_utf8(self.bytes()?).map_err(|_| RecordError::Damaged("holds text that is not UTF-8"))
+        Ok(self.0.str(Prefix::U32, "a string")?)
+    }
+
+    /// The number of entries that follow.
+    pub(super) fn count(&mut self) -> Result<usize, RecordError> {
+        Ok(self.0.count(Prefix::U32, ENTRY_BYTES, "a list")?)
     }
 
     pub(super) fn option<T>(
@@ -310,10 +317,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn flag(&mut self) -> Result<bool, RecordError> {
+        let error = self.0.invalid("flag");
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(RecordError::Damaged("has a flag that is neither 0 nor 1")),
+            _ => Err(error.into()),
         }
     }
 
@@ -325,7 +333,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn end(&self) -> Result<(), RecordError> {
-        if self.0.is_empty() { Ok(()) } else { Err(RecordError::Damaged("has bytes left over")) }
+        Ok(self.0.end()?)
     }
 }
 

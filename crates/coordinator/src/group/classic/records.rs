@@ -56,7 +56,7 @@ impl GroupMetadata {
     }
 
     pub fn decode(value: &[u8]) -> Result<GroupMetadata, RecordError> {
-        let mut from = Reader(value);
+        let mut from = Reader::new(value);
         from.version()?;
         let mut metadata = GroupMetadata {
             awaits_assignment: from.flag()?,
@@ -67,7 +67,7 @@ impl GroupMetadata {
             leader: from.option(Reader::str)?.map(MemberId::from),
             members: Vec::new(),
         };
-        for _ in 0..from.u32()? {
+        for _ in 0..from.count()? {
             metadata.members.push(MemberMetadata::decode(&mut from)?);
         }
         from.end()?;
@@ -101,7 +101,7 @@ impl MemberMetadata {
             protocols: Vec::new(),
             assignment: Bytes::new(),
         };
-        for _ in 0..from.u32()? {
+        for _ in 0..from.count()? {
             let name = Arc::from(from.str()?);
             let metadata = Bytes::copy_from_slice(from.bytes()?);
             member.protocols.push(Protocol { name, metadata });

@@ -75,12 +75,12 @@ impl Record {
 
 /// Reads the value of a consumer group's record.
 pub fn decode_epochs(value: &[u8]) -> Result<ConsumerGroupEpochs, RecordError> {
-    let mut from = Reader(value);
+    let mut from = Reader::new(value);
     from.version()?;
     let epochs = ConsumerGroupEpochs {
         epoch: from.i32()?,
         assignment_epoch: from.i32()?,
-        metadata_hash: u64::from_be_bytes(from.array()?),
+        metadata_hash: from.u64()?,
         empty_since_ms: from.i64()?,
     };
     from.end()?;
@@ -110,7 +110,7 @@ fn encode_subscription(said: &Subscription) -> Writer {
 
 /// Reads the value of a member's record.
 pub fn decode_subscription(value: &[u8]) -> Result<Subscription, RecordError> {
-    let mut from = Reader(value);
+    let mut from = Reader::new(value);
     from.version()?;
     let mut said = Subscription {
         group_instance_id: from.option(Reader::str)?.map(GroupInstanceId::from),
@@ -120,14 +120,14 @@ pub fn decode_subscription(value: &[u8]) -> Result<Subscription, RecordError> {
         rebalance_timeout_ms: from.u32()?,
         ..Subscription::default()
     };
-    for _ in 0..from.u32()? {
+    for _ in 0..from.count()? {
         said.topic_names.insert(from.str()?.into());
     }
     said.topic_regex = from.option(Reader::str)?.map(Arc::from);
     said.server_assignor = from.option(Reader::str)?.map(Arc::from);
     said.classic = from.option(|from| {
         let mut classic = ClassicMember { session_timeout_ms: from.u32()?, protocols: Vec::new() };
-        for _ in 0..from.u32()? {
+        for _ in 0..from.count()? {
             let name = Arc::from(from.str()?);
             classic.protocols.push(Protocol { name, metadata: Bytes::copy_from_slice(from.bytes()?) });
         }
@@ -139,12 +139,12 @@ pub fn decode_subscription(value: &[u8]) -> Result<Subscription, RecordError> {
 
 /// Reads the value of a target assignment.
 pub fn decode_target(value: &[u8]) -> Result<TopicPartitions, RecordError> {
-    let mut from = Reader(value);
+    let mut from = Reader::new(value);
     from.version()?;
     let mut target = TopicPartitions::new();
-    for _ in 0..from.u32()? {
+    for _ in 0..from.count()? {
         let partitions = target.entry(from.uuid()?).or_default();
-        for _ in 0..from.u32()? {
+        for _ in 0..from.count()? {
             partitions.insert(from.i32()?);
         }
     }
@@ -154,7 +154,7 @@ pub fn decode_target(value: &[u8]) -> Result<TopicPartitions, RecordError> {
 
 /// Reads the value of a current assignment.
 pub fn decode_current(value: &[u8]) -> Result<Current, RecordError> {
-    let mut from = Reader(value);
+    let mut from = Reader::new(value);
     from.version()?;
     let state = match from.u8()? {
         0 => MemberState::Stable,
@@ -185,9 +185,9 @@ fn put_partitions(out: &mut Writer, topics: &EpochPartitions) {
 
 fn partitions(from: &mut Reader<'_>) -> Result<EpochPartitions, RecordError> {
     let mut topics = EpochPartitions::new();
-    for _ in 0..from.u32()? {
+    for _ in 0..from.count()? {
         let partitions = topics.entry(from.uuid()?).or_default();
-        for _ in 0..from.u32()? {
+        for _ in 0..from.count()? {
             let partition = from.i32()?;
             partitions.insert(partition, from.i32()?);
         }

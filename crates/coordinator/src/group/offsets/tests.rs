@@ -1,5 +1,7 @@
 //! The bytes are a contract with data written by earlier releases: they are compared literally.
 
+use codec::cursor::ReadError;
+
 use super::*;
 
 fn group() -> GroupId {
@@ -45,5 +47,8 @@ fn refuses_every_truncation_and_what_is_left_over() {
         assert!(CommittedOffset::decode(&OFFSET_V0[..cut]).is_err(), "cut at {cut}");
     }
     let longer = [OFFSET_V0, b"\0"].concat();
-    assert_eq!(CommittedOffset::decode(&longer), Err(RecordError::Damaged("has bytes left over")));
+    assert_eq!(
+        CommittedOffset::decode(&longer),
+        Err(RecordError::Layout(ReadError::Leftover { at: OFFSET_V0.len(), remaining: 1 }))
+    );
 }

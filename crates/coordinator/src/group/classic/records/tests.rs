@@ -1,5 +1,7 @@
 //! The bytes are a contract with data written by earlier releases: they are compared literally.
 
+use codec::cursor::ReadError;
+
 use super::*;
 use crate::limits::{MAX_BYTES, MAX_STRING_BYTES};
 
@@ -83,7 +85,15 @@ fn a_count_that_lies_allocates_nothing() {
     let mut lying = METADATA_V0.to_vec();
     let members_at = 2 + 4 + 8 + 13 + 10 + 6;
     lying[members_at..members_at + 4].copy_from_slice(&u32::MAX.to_be_bytes());
-    assert_eq!(GroupMetadata::decode(&lying), Err(RecordError::Damaged("ends early")));
+    assert_eq!(
+        GroupMetadata::decode(&lying),
+        Err(RecordError::Layout(ReadError::Claim {
+            expected: "a list",
+            at: members_at,
+            claimed: i64::from(u32::MAX),
+            remaining: lying.len() - members_at - 4,
+        }))
+    );
 }
 
 #[test]
