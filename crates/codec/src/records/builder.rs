@@ -2,8 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
 use super::compression::{Compression, compress};
+use super::header::{Attributes, BatchHeader, TimestampType};
+use super::patch::assemble;
 use crate::varint::put_varlong;
 
 /// A batch in the making. Records get the offsets 0, 1, 2, … from the base offset.

@@ -14,6 +14,7 @@ mod decoder;
 mod encoder;
 mod gzip;
 mod lz4;
+mod piece;
 mod snappy;
 mod zstd;
 

@@ -8,9 +8,10 @@ use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::batch::{Attributes, BatchHeader, TimestampType, assemble};
 use super::compression::{Compression, compress, compress_at};
 use super::error::BatchError;
+use super::header::{Attributes, BatchHeader, TimestampType};
+use super::patch::assemble;
 use super::record::{Layout, uncompressed};
 use crate::varint::put_varlong;
 

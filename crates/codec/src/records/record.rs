@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::batch::{BatchHeader, TimestampType};
 use super::compression::{Compression, decompress};
 use super::error::BatchError;
+use super::header::{BatchHeader, TimestampType};
 use crate::cursor::{Cursor, Prefix, ReadError};
 
 /// One record.

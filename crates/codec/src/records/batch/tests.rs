@@ -1,6 +1,9 @@
 //! Batch headers and whole batches: golden bytes, hostile fields, what the broker writes.
 
-use super::super::{BatchBuilder, Record};
+use super::super::{
+    Attributes, BatchBuilder, Compression, Record, set_base_offset, set_log_append_time,
+    set_partition_leader_epoch,
+};
 use super::*;
 use crate::error_code::ErrorCode;
 

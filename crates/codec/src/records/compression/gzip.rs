@@ -7,7 +7,7 @@ use std::io;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use super::decoder::{Decode, PIECE, Piece, invalid, take, take_array};
+use super::piece::{Decode, PIECE, Piece, invalid, take, take_array};
 
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const HAS_HEADER_CRC: u8 = 0x02;

@@ -8,7 +8,7 @@ use std::io;
 use lz4_flex::block::{decompress_into, decompress_into_with_dict};
 use twox_hash::XxHash32;
 
-use super::decoder::{Decode, Piece, invalid, take, take_array};
+use super::piece::{Decode, Piece, invalid, take, take_array};
 
 const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
 const VERSION_MASK: u8 = 0xc0;

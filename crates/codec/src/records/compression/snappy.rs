@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::decoder::{Decode, Piece, invalid, take, take_array};
+use super::piece::{Decode, Piece, invalid, take, take_array};
 use super::{BatchError, held_limit};
 
 /// Eight bytes of magic, a version, a compatible version; then blocks, each preceded by its length.

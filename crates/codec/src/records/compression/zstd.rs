@@ -4,7 +4,7 @@ use std::io;
 
 use ::zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
-use super::decoder::{Decode, PIECE, Piece, invalid};
+use super::piece::{Decode, PIECE, Piece, invalid};
 
 pub(super) struct Zstd {
     context: DCtx<'static>,
