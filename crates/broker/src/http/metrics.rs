@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::{answer, text};
 use crate::tasks::Tasks;
+use crate::telemetry::line_limit::FAULTS;
 use crate::telemetry::metrics::{self, Metrics};
 
 /// The routes of metrics. Scrapes run on the blocking threads of `tasks`.
@@ -47,8 +48,10 @@ async fn serve(State(scraper): State<Arc<Scraper>>, headers: HeaderMap) -> Respo
             scraped
         }
         failed => {
-            if let Some(Err(error)) = failed {
-                tracing::error!(%error, "scrape failed");
+            if let Some(Err(error)) = failed
+                && let Some(suppressed) = FAULTS.take("scrape")
+            {
+                tracing::error!(%error, suppressed, "scrape failed");
             }
             text(StatusCode::INTERNAL_SERVER_ERROR, "the scrape failed; see the broker's log\n".to_owned())
         }

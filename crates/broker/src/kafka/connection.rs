@@ -67,6 +67,30 @@ impl Closed {
         }
     }
 
+    /// The kind of reason, for limiting the lines about it: a client cannot make new ones.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => "ended",
+            Self::NotReading { .. } => "answers are not read",
+            Self::Frame(error) => match error {
+                FrameError::Length(_) => "length of a frame",
+                FrameError::Foreign(_) => "another protocol",
+                FrameError::UnknownApi(_) => "unknown API in a frame",
+                FrameError::Unfinished { .. } => "unfinished frame",
+                FrameError::GaveWay { .. } => "slowest frame",
+                FrameError::Cut { .. } => "cut frame",
+                FrameError::Io(_) => "reading",
+            },
+            Self::Request(reason) => match reason {
+                Disconnect::Malformed(_) => "malformed request",
+                Disconnect::UnknownApi(_) => "unknown API",
+                Disconnect::UnsupportedVersion { .. } => "unsupported version",
+                Disconnect::Unanswerable(_) => "unanswerable request",
+                Disconnect::Refused(_) => "refused by a handler",
+            },
+        }
+    }
+
     /// Returns true if the reason was bytes that are not a valid request.
     pub(crate) fn is_malformed(&self) -> bool {
         match self {

@@ -1,42 +1,28 @@
 //! Log lines that a stranger can cause.
 //!
-//! Guarantees one line per connection error, naming the peer and the reason, as long as they come at a human pace; a
-//! flood is cut to [`PER_SECOND`] lines a second after a burst of [`BURST`], and the next line says how many were left out.
+//! Guarantees that the first line of each reason names the peer, and that a flood is cut to one line for each reason every
+//! few seconds, which says how many were left out.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
-use crate::clock;
 use crate::session::peer::Peer;
+use crate::telemetry::line_limit::LineLimit;
 
-/// Lines in a row that are always written.
-const BURST: u32 = 200;
-/// Lines per second in the long run.
-const PER_SECOND: u32 = 10;
-
-/// A bucket of lines that may be written.
+/// See the module.
 pub(crate) struct Notices {
-    bucket: Mutex<Bucket>,
-}
-
-struct Bucket {
-    lines: u32,
-    filled: Instant,
-    suppressed: u64,
+    lines: LineLimit,
 }
 
 impl Notices {
-    /// A full bucket.
+    /// With nothing written yet.
     pub(crate) fn new() -> Self {
-        Self { bucket: Mutex::new(Bucket { lines: BURST, filled: clock::now(), suppressed: 0 }) }
+        Self { lines: LineLimit::new() }
     }
 
-    /// Says why a connection was closed by us, with what the client said it is, if it did.
-    pub(crate) fn closed(&self, peer: &Peer, reason: &dyn Display) {
-        if let Some(suppressed) = self.take(clock::now()) {
+    /// Says why, of a kind of reasons, a connection was closed by us, with what the client said it is, if it did.
+    pub(crate) fn closed(&self, peer: &Peer, kind: &'static str, reason: &dyn Display) {
+        if let Some(suppressed) = self.lines.take(kind) {
             let Peer { address, listener, .. } = peer;
             let software = peer.software().map(tracing::field::display);
             tracing::warn!(peer = %address, %listener, software, suppressed, %reason, "connection closed");
@@ -44,64 +30,16 @@ impl Notices {
     }
 
     /// Says why a client was not let in.
-    pub(crate) fn refused(&self, peer: SocketAddr, listener: &str, reason: &dyn Display) {
-        if let Some(suppressed) = self.take(clock::now()) {
-            tracing::warn!(%peer, listener, suppressed, %reason, "connection refused");
+    pub(crate) fn refused(&self, peer: SocketAddr, listener: &str, reason: &'static str) {
+        if let Some(suppressed) = self.lines.take(reason) {
+            tracing::warn!(%peer, listener, suppressed, reason, "connection refused");
         }
     }
 
-    /// Says that a listener has trouble of its own.
-    pub(crate) fn trouble(&self, listener: &str, reason: &dyn Display) {
-        if let Some(suppressed) = self.take(clock::now()) {
+    /// Says that a listener has trouble of its own, of a kind.
+    pub(crate) fn trouble(&self, kind: &'static str, listener: &str, reason: &dyn Display) {
+        if let Some(suppressed) = self.lines.take(kind) {
             tracing::warn!(listener, suppressed, %reason, "accepting connections is held up");
         }
-    }
-
-    /// If a line may be written, how many were left out since the last one.
-    fn take(&self, now: Instant) -> Option<u64> {
-        let mut bucket = self.bucket.lock();
-        bucket.refill(now);
-        let Some(left) = bucket.lines.checked_sub(1) else {
-            bucket.suppressed += 1;
-            return None;
-        };
-        bucket.lines = left;
-        Some(std::mem::take(&mut bucket.suppressed))
-    }
-}
-
-impl Bucket {
-    fn refill(&mut self, now: Instant) {
-        let interval = Duration::from_secs(1) / PER_SECOND;
-        let earned = now.saturating_duration_since(self.filled).as_nanos() / interval.as_nanos();
-        let earned = u32::try_from(earned).unwrap_or(BURST).min(BURST);
-        // Time that earned no whole line yet is kept, or frequent calls would never earn one.
-        if earned > 0 {
-            self.lines = (self.lines + earned).min(BURST);
-            self.filled = now;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flood_is_cut_and_counted() {
-        let notices = Notices::new();
-        let start = Instant::now();
-        let written = (0..1_000).filter(|_| notices.take(start).is_some()).count();
-        assert_eq!(written, 200);
-        assert_eq!(notices.take(start + Duration::from_millis(100)), Some(800));
-        assert_eq!(notices.take(start + Duration::from_millis(100)), None);
-        assert_eq!(notices.take(start + Duration::from_millis(300)), Some(1));
-    }
-
-    #[test]
-    fn bucket_never_exceeds_its_burst() {
-        let notices = Notices::new();
-        let later = Instant::now() + Duration::from_secs(3600);
-        assert_eq!((0..1_000).filter(|_| notices.take(later).is_some()).count(), 200);
     }
 }

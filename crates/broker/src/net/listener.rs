@@ -277,7 +277,7 @@ impl Acceptor {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     // Such as a lack of descriptors: the client stays in the backlog, and the next accept fails at once.
-                    self.shared.notices.trouble(&listener, &error);
+                    self.shared.notices.trouble("accept", &listener, &error);
                     let pause = tokio::time::sleep(backoff);
                     if stop.run_until_cancelled(pause).await.is_none() {
                         break;
@@ -293,16 +293,17 @@ impl Acceptor {
         if self.admission.must_refuse() {
             self.services.metrics.listener(listener).refused.inc();
             let reason = "all file descriptors for connections are in use; see \"file descriptors\" at the start of the log";
-            return self.shared.notices.refused(address, listener, &reason);
+            return self.shared.notices.refused(address, listener, reason);
         }
         if self.admission.is_full() {
-            self.shared.notices.trouble(listener, &"max.connections is reached");
+            let reason = "max.connections is reached";
+            self.shared.notices.trouble(reason, listener, &reason);
         }
         let Some(permit) = self.admission.permit().await else { return };
         let Some(admitted) = self.admission.admit(permit, address.ip()) else {
             let reason = "max.connections.per.ip is reached for this address";
             self.services.metrics.listener(listener).refused.inc();
-            return self.shared.notices.refused(address, listener, &reason);
+            return self.shared.notices.refused(address, listener, reason);
         };
         let pause = self.admission.pause(clock::now());
         if !pause.is_zero() {
@@ -336,7 +337,7 @@ impl Acceptor {
                 connection::serve(reader, writer, Arc::clone(&peer), services, Arc::clone(&shared)).await;
             if closed.is_notable() {
                 metrics.malformed.add(u64::from(closed.is_malformed()));
-                shared.notices.closed(&peer, &closed);
+                shared.notices.closed(&peer, closed.kind(), &closed);
             } else {
                 tracing::debug!(peer = %peer.address, reason = %closed, "connection ended");
             }

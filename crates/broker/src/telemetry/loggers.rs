@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 
+use super::line_limit::FAULTS;
 use crate::config::LogLevel;
 
 /// The logger of everything.
@@ -79,7 +80,10 @@ impl Loggers {
             Ok(filter) => (self.0.apply)(filter),
             Err(error) => tracing::error!(%error, directives, "the loggers' levels stay as they are"),
         }
-        tracing::info!(directives, "the loggers' levels were changed");
+        // The levels of now, so that a line left out is made good by the next one.
+        if let Some(suppressed) = FAULTS.take("loggers") {
+            tracing::info!(directives, suppressed, "the loggers' levels were changed");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a partition refuses: domain errors, turned into Kafka's codes in `crate::kafka::error` and nowhere else.
 
+use crate::telemetry::line_limit::FAULTS;
 use storage::ReadError;
 use thiserror::Error;
 
@@ -53,7 +54,9 @@ impl From<ReadError> for PartitionError {
             ReadError::OffsetOutOfRange { .. } => Self::OffsetOutOfRange,
             ReadError::Deleted => Self::UnknownTopicOrPartition,
             ReadError::Storage(error) => {
-                tracing::error!(%error, "the disk could not be read");
+                if let Some(suppressed) = FAULTS.take("disk") {
+                    tracing::error!(%error, suppressed, "the disk could not be read");
+                }
                 Self::Storage
             }
         }

@@ -15,6 +15,7 @@ use codec::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId}
 
 use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::telemetry::line_limit::FAULTS;
 
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
@@ -30,7 +31,9 @@ impl Api for InitProducerId {
         let allocated = match refused {
             Some(code) => Err(code),
             None => cx.io().allocate_producer_id().await.map_err(|error| {
-                tracing::error!(%error, "no producer id could be allocated");
+                if let Some(suppressed) = FAULTS.take("producer id") {
+                    tracing::error!(%error, suppressed, "no producer id could be allocated");
+                }
                 ErrorCode::CoordinatorNotAvailable
             }),
         };

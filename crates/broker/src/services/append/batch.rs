@@ -22,6 +22,7 @@ use storage::AppendError;
 use thiserror::Error;
 
 use crate::config::{CompressionType, TimestampType as TopicTimestampType, TopicConfig};
+use crate::telemetry::line_limit::FAULTS;
 use crate::topics::error::PartitionError;
 
 /// More refused records than this are not listed: the answer must not outgrow the request.
@@ -224,7 +225,9 @@ fn recompressed(
     rules: &ProduceRules,
 ) -> Result<RecordBatch, ProduceError> {
     let bytes = batch.open()?.compressed_with(compression, rules.compression_level).map_err(|error| {
-        tracing::error!(%error, %compression, "a batch could not be compressed");
+        if let Some(suppressed) = FAULTS.take("compression") {
+            tracing::error!(%error, %compression, suppressed, "a batch could not be compressed");
+        }
         ProduceError::Storage
     })?;
     if bytes.len() > rules.max_message_bytes {

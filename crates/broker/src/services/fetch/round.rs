@@ -11,6 +11,7 @@ use crate::services::fetch::budget::FetchShare;
 use crate::services::fetch::delayed::Subscription;
 use crate::services::fetch::limits::{FetchLimits, PartitionLimit};
 use crate::services::fetch::set::{AnswerSummary, FetchSet, PartitionFetch, SlotId};
+use crate::telemetry::line_limit::FAULTS;
 use crate::topics::error::PartitionError;
 use crate::topics::position::{EpochEnd, LogState, Position, PositionCheck, check_position};
 
@@ -398,7 +399,10 @@ fn read_error(error: &ReadError) -> PartitionError {
         ReadError::OffsetOutOfRange { .. } => PartitionError::OffsetOutOfRange,
         ReadError::Deleted => PartitionError::UnknownTopicOrPartition,
         ReadError::Storage(error) => {
-            tracing::error!(%error, "reading a partition failed");
+            // A consumer asks again at once.
+            if let Some(suppressed) = FAULTS.take("fetch") {
+                tracing::error!(%error, suppressed, "reading a partition failed");
+            }
             PartitionError::Storage
         }
     }

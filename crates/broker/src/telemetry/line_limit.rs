@@ -1,0 +1,76 @@
+//! Limits the log lines that a client can cause: one for each reason and interval.
+//!
+//! Guarantees that the first line of a reason is written at once, that a flood becomes a line every few seconds however
+//! many clients there are, and that the next line says how many were left out. Reasons are texts of the program: a client
+//! cannot make new ones.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::clock;
+
+/// At least this long lies between two lines of one reason.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct LineLimit(Mutex<BTreeMap<&'static str, Line>>);
+
+struct Line {
+    written: Instant,
+    suppressed: u64,
+}
+
+impl LineLimit {
+    /// With nothing written yet.
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// If a line for this reason may be written, how many were left out since the last one.
+    pub(crate) fn take(&self, reason: &'static str) -> Option<u64> {
+        self.take_at(reason, clock::now())
+    }
+
+    fn take_at(&self, reason: &'static str, now: Instant) -> Option<u64> {
+        let mut lines = self.0.lock();
+        let Some(line) = lines.get_mut(reason) else {
+            lines.insert(reason, Line { written: now, suppressed: 0 });
+            return Some(0);
+        };
+        if now.saturating_duration_since(line.written) < INTERVAL {
+            line.suppressed += 1;
+            return None;
+        }
+        line.written = now;
+        Some(std::mem::take(&mut line.suppressed))
+    }
+}
+
+/// Limits the lines about faults that any request can meet, wherever it is handled.
+pub(crate) static FAULTS: LineLimit = LineLimit::new();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flood_is_cut_to_a_line_an_interval_and_counted() {
+        let limit = LineLimit::new();
+        let start = Instant::now();
+        let written: Vec<u64> = (0..1_000).filter_map(|_| limit.take_at("full", start)).collect();
+        assert_eq!(written, [0]);
+        assert_eq!(limit.take_at("full", start + INTERVAL), Some(999));
+        assert_eq!(limit.take_at("full", start + INTERVAL), None);
+        assert_eq!(limit.take_at("full", start + 2 * INTERVAL), Some(1));
+    }
+
+    #[test]
+    fn reasons_do_not_hide_each_other() {
+        let limit = LineLimit::new();
+        let now = Instant::now();
+        assert_eq!((limit.take_at("full", now), limit.take_at("malformed", now)), (Some(0), Some(0)));
+    }
+}
