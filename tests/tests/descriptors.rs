@@ -1,6 +1,7 @@
 //! Clients that open more connections than the process may have files: others may be refused, the broker goes on.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -52,6 +53,47 @@ fn connections_beyond_the_hard_limit_are_refused_and_the_broker_goes_on() -> Res
     }
     create_topic(&mut Client::connect(broker.address())?, "after", 1)?;
     broker.terminate().map(drop)
+}
+
+/// HTTP had 64 connections for each of its sockets whatever the limit was: with those of Kafka they ended the broker.
+#[test]
+fn connections_of_all_listeners_leave_the_storage_its_share() -> Result<()> {
+    let folder = TempDir::with_prefix("ottla-descriptors-")?;
+    let mut broker = Options::default().binary(&limited(&folder, "ulimit -n 256")?).start()?;
+    let mut client = Client::connect(broker.address())?;
+    create_topic(&mut client, "before", 1)?;
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS {
+        held.push(TcpStream::connect_timeout(&broker.address(), Duration::from_secs(2))?);
+        let mut stream = TcpStream::connect_timeout(&broker.http_address(), Duration::from_secs(2))?;
+        // A head that is never finished. The other side may be closed already.
+        let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n");
+        held.push(stream);
+    }
+    for number in 0..5 {
+        create_topic(&mut client, &format!("while-{number}"), 3)?;
+        thread::sleep(Duration::from_millis(200));
+    }
+    let mut livez = TcpStream::connect_timeout(&broker.http_address(), Duration::from_secs(2))?;
+    livez.set_read_timeout(Some(STOP))?;
+    livez.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    livez.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}\n{}", broker.tail(20));
+    // As many lines as there are reasons, not as many as there were connections.
+    let refused = broker.lines_with("refused").len();
+    ensure!((1..=10).contains(&refused), "{refused} lines\n{}", broker.tail(20));
+    broker.terminate().map(drop)
+}
+
+#[test]
+fn a_limit_below_what_a_broker_needs_is_refused_at_the_start() -> Result<()> {
+    let folder = TempDir::with_prefix("ottla-descriptors-")?;
+    let started = Options::default().binary(&limited(&folder, "ulimit -n 64")?).start();
+    let error = started.err().map(|error| format!("{error:#}")).unwrap_or_default();
+    let sentence = "the limit of 64 file descriptors is too low: a broker needs at least 256";
+    ensure!(error.contains(sentence), "{error:?}");
+    Ok(())
 }
 
 #[test]

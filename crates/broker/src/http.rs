@@ -10,13 +10,14 @@ mod health;
 mod metrics;
 mod router;
 mod server;
+mod slots;
 
 use tokio::net::TcpListener;
 
 pub use health::Readiness;
 use router::Routes;
 
-use crate::tasks::{TaskHandle, Tasks};
+use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
 /// The state that the endpoints show.
@@ -28,10 +29,11 @@ pub struct Endpoints {
     pub readiness: Readiness,
 }
 
-/// Serves the endpoints on `listener` until the token of `tasks` is cancelled. Give it a set that is drained late, so that
-/// `/readyz` can say no while the broker stops.
-pub fn serve(tasks: &Tasks, listener: TcpListener, endpoints: Endpoints) -> TaskHandle {
-    server::serve(server::LIMITS, tasks, listener, Routes::new(endpoints, tasks))
+/// Serves the endpoints on all `sockets`, with at most that many connections, until the token of `tasks` is cancelled.
+/// Give it a set that is drained late, so that `/readyz` can say no while the broker stops.
+pub fn serve(tasks: &Tasks, sockets: Vec<TcpListener>, connections: usize, endpoints: Endpoints) {
+    let limits = server::Limits { connections, head_timeout: server::HEAD_TIMEOUT };
+    server::serve(limits, tasks, sockets, Routes::new(endpoints, tasks));
 }
 
 #[cfg(test)]

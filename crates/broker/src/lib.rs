@@ -65,6 +65,7 @@ use crate::io::Io;
 use crate::kafka::api;
 use crate::kafka::limits::Limits;
 use crate::net::descriptors::Descriptors;
+pub use crate::net::descriptors::TooFewDescriptors;
 pub use crate::net::listener::BindError;
 use crate::net::listener::{Acceptor, Endpoint, Listener, SocketOptions};
 use crate::services::append::Appender;
@@ -108,6 +109,9 @@ pub struct StartOptions {
 /// Why the broker does not start. Each names its cause and the remedy.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// The process may have too few files open.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// A listener cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -149,7 +153,7 @@ impl Broker {
     /// # Errors
     /// If a listener cannot be bound or the data folder cannot be opened; nothing is left running then.
     pub async fn start(config: BrokerConfig, options: StartOptions) -> Result<Self, StartError> {
-        let descriptors = Descriptors::raise();
+        let descriptors = Descriptors::raise()?;
         // Sockets first: a port that is taken is found before anything on the disk is touched.
         let (listeners, http) = bind(&config).await?;
         let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
@@ -188,9 +192,8 @@ impl Broker {
     fn serve(&self, listeners: Vec<Listener>, http: Option<Listener>, descriptors: Descriptors) {
         let (metrics, readiness) = (self.services.metrics.clone(), self.readiness.clone());
         let endpoints = Endpoints { metrics, readiness };
-        for socket in http.into_iter().flat_map(Listener::into_sockets) {
-            http::serve(&self.services.tasks, socket, endpoints.clone());
-        }
+        let sockets = http.map(Listener::into_sockets).unwrap_or_default(); // HTTP is turned off
+        http::serve(&self.services.tasks, sockets, descriptors.http(), endpoints);
         // As of now: what clients gave before this start counts as well.
         let limits = Limits::new(&self.services.configs.broker());
         let acceptor = Acceptor::new(

@@ -1,23 +1,24 @@
 //! Accepts connections and bounds what each costs: their number, the size of a request's head and the time for it, and
-//! a connection's life.
+//! a connection's life. Which connection gives way when there are too many is left to `slots.rs`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 use super::router::Routes;
-use crate::tasks::{TaskHandle, Tasks};
+use super::slots::{Slot, Slots};
+use crate::tasks::Tasks;
+use crate::telemetry::line_limit::LineLimit;
 
-/// Connections served at once, and the time for a request's head to arrive, for which an idle connection is kept too. More
-/// connections wait in the listener's backlog.
-pub(super) const LIMITS: Limits = Limits { connections: 64, head_timeout: Duration::from_secs(20) };
+/// Time for a request's head to arrive, for which an idle connection is kept too: longer than scrapers pause (15 s).
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a request's head.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Header lines of a request.
@@ -26,61 +27,94 @@ const MAX_HEADERS: usize = 64;
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 /// Time for that last request.
 const LAST_REQUEST: Duration = Duration::from_secs(30);
+/// Time for a client to take the rest of an answer, where no request is in progress any more.
+const UNSENT: Duration = Duration::from_secs(1);
 /// Pause after a failed accept (no file descriptors left, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Limits that tests lower.
+/// Limits that depend on the machine, or that tests lower.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
+    /// Of all sockets together.
     pub(super) connections: usize,
     pub(super) head_timeout: Duration,
 }
 
-/// Serves the routes on `listener` until the token of `tasks` is cancelled.
-pub(super) fn serve(limits: Limits, tasks: &Tasks, listener: TcpListener, routes: Routes) -> TaskHandle {
+/// Serves the routes on all `sockets` until the token of `tasks` is cancelled.
+pub(super) fn serve(limits: Limits, tasks: &Tasks, sockets: Vec<TcpListener>, routes: Routes) {
     let server = Arc::new(Server {
         routes,
         tasks: tasks.clone(),
-        connections: Arc::new(Semaphore::new(limits.connections)),
+        slots: Slots::new(limits.connections),
         head_timeout: limits.head_timeout,
+        lines: LineLimit::new(),
     });
-    tasks.spawn("http-accept", async move { server.accept(listener).await })
+    for socket in sockets {
+        let server = Arc::clone(&server);
+        tasks.spawn("http-accept", async move { server.accept(socket).await });
+    }
 }
 
 struct Server {
     routes: Routes,
     tasks: Tasks,
-    connections: Arc<Semaphore>,
+    slots: Slots,
     head_timeout: Duration,
+    lines: LineLimit,
 }
 
 impl Server {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let token = self.tasks.token().clone();
         loop {
-            let next = async {
-                let permit = Arc::clone(&self.connections).acquire_owned().await;
-                (permit, listener.accept().await)
+            let Some(accepted) = token.run_until_cancelled(listener.accept()).await else { return };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // The connection stays in the backlog, and the next accept would fail at once.
+                    if let Some(suppressed) = self.lines.take("accept") {
+                        tracing::warn!(%error, suppressed, "accepting HTTP connections is held up");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
             };
-            let (permit, accepted) = tokio::select! {
-                () = token.cancelled() => return,
-                next = next => next,
-            };
-            let (Ok(permit), Ok((stream, peer))) = (permit, accepted) else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            // After accepting: a client that is refused must not wait in the backlog for the others to end.
+            let Some(slot) = token.run_until_cancelled(self.slots.take()).await else { return };
+            let Some(slot) = slot else {
+                if let Some(suppressed) = self.lines.take("full") {
+                    tracing::warn!(%peer, suppressed, "HTTP connection refused: as many as may be are in use");
+                }
                 continue;
             };
             let server = Arc::clone(&self);
             self.tasks.spawn("http-connection", async move {
-                let _permit = permit;
-                server.connection(stream, peer).await;
+                tokio::select! {
+                    () = server.connection(stream, peer, &slot) => {}
+                    () = slot.gives_way() => {
+                        if let Some(suppressed) = server.lines.take("gives way") {
+                            let reason = "it asks nothing, and another client needs its place";
+                            tracing::warn!(%peer, suppressed, reason, "HTTP connection closed");
+                        }
+                    }
+                }
             });
         }
     }
 
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
-        let service =
-            service_fn(|request| async move { Ok::<_, Infallible>(self.routes.answer(request).await) });
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: &Slot) {
+        let is_answering = AtomicBool::new(false);
+        let service = service_fn(|request| {
+            is_answering.store(true, Ordering::Relaxed);
+            slot.progress();
+            let is_answering = &is_answering;
+            async move {
+                let answer = self.routes.answer(request).await;
+                is_answering.store(false, Ordering::Relaxed);
+                slot.progress();
+                Ok::<_, Infallible>(answer)
+            }
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
@@ -92,7 +126,10 @@ impl Server {
             ended = connection.as_mut() => ended,
             () = self.last_request() => {
                 connection.as_mut().graceful_shutdown();
-                tokio::time::timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))
+                // hyper waits for the rest of a head that was begun: a client that never sends it would force the stop.
+                let rest = if is_answering.load(Ordering::Relaxed) { LAST_REQUEST } else { UNSENT };
+                // Cut off after that, as far as the client is concerned: an answer that it does not take.
+                tokio::time::timeout(rest, connection).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {

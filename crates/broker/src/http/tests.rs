@@ -11,12 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::router::MAX_BODY_BYTES;
-use super::server::{LIMITS, Limits};
+use super::server::{HEAD_TIMEOUT, Limits};
 use super::*;
 use crate::clock::Clock;
 use crate::tasks::Drained;
 use crate::telemetry::metrics::MetricsOptions;
 
+const LIMITS: Limits = Limits { connections: 64, head_timeout: HEAD_TIMEOUT };
 const SOON: Duration = Duration::from_secs(10);
 
 struct Fixture {
@@ -47,7 +48,7 @@ impl Fixture {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let endpoints = Endpoints { metrics: metrics.clone(), readiness: readiness.clone() };
-        server::serve(limits, &tasks, listener, routes(endpoints, &tasks));
+        server::serve(limits, &tasks, vec![listener], routes(endpoints, &tasks));
         Self { tasks, readiness, metrics, address }
     }
 
@@ -238,6 +239,34 @@ async fn silent_connections_are_closed_and_free_their_place() {
         assert_eq!(closed.unwrap_or(0), 0);
     }
     assert_eq!(http.ask("GET", "/livez").await.0, 200);
+}
+
+/// 50 requests whose heads were never finished kept everyone else from the listener, `/livez` included.
+#[tokio::test]
+async fn half_open_requests_give_way_to_others() {
+    let http = Fixture::start_within(Limits { connections: 4, head_timeout: 2 * SOON }).await;
+    let mut half_open = Vec::new();
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(http.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        half_open.push(stream);
+    }
+    for _ in 0..10 {
+        assert_eq!(http.ask("GET", "/livez").await.0, 200);
+    }
+    let closed = tokio::time::timeout(SOON, half_open[0].read(&mut [0; 256])).await.expect("the oldest went");
+    assert_eq!(closed.unwrap_or(0), 0);
+}
+
+/// One such client made every stop a forced one, with exit code 3.
+#[tokio::test]
+async fn half_open_request_does_not_hold_a_stop_up() {
+    let http = Fixture::start().await;
+    let mut stream = TcpStream::connect(http.address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    // Answered after the other was accepted.
+    assert_eq!(http.ask("GET", "/livez").await.0, 200);
+    assert_eq!(http.tasks.drain(Duration::from_secs(4)).await, Drained::Clean);
 }
 
 #[tokio::test]
