@@ -19,6 +19,7 @@ use ottla_tests::client::Client;
 use ottla_tests::honest::{Honest, Latency};
 use ottla_tests::process::reset_peak;
 use ottla_tests::producer::produce;
+use parking_lot::Mutex;
 
 /// The address of the clients that do not end their frames.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -91,6 +92,9 @@ struct Seen {
 
 /// Round trips of small requests, and of some whose frame takes many reads, beside that many half-sent frames.
 fn beside_half_sent_frames(connections: usize) -> Result<Seen> {
+    // One at a time, as the whole process is measured.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock();
     let broker = Options::default()
         .set("max.connection.creation.rate", 1_000_000)
         .set("max.connections.per.ip", 10_000)
