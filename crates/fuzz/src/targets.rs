@@ -4,6 +4,7 @@ mod groups;
 mod message_sets;
 mod records;
 mod requests;
+mod storage;
 
 use crate::Target;
 
@@ -19,6 +20,7 @@ pub static TARGETS: &[Target] = &[
     message_sets::DOWNGRADE,
     groups::RECORD,
     groups::PROTOCOL,
+    storage::STORAGE,
 ];
 
 const MIB: usize = 1 << 20;

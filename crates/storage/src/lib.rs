@@ -25,6 +25,7 @@
 //! | `clock.rs` `random.rs` | the readers of clocks; random ids and secrets |
 //! | `metrics.rs` | counters and histograms, for the caller to show |
 //! | `fault.rs` | faults on purpose, test builds only |
+//! | `fuzz.rs` | every layout of the disk for fuzz targets, test builds only |
 //!
 //! An append is acknowledged once it is as safe as its producer asked ([`Acks`]), and becomes visible to readers at the same
 //! moment. `docs/storage-format.md` describes the bytes on the disk, `docs/adr/` has the reasons.
@@ -45,6 +46,8 @@ mod engine;
 mod error;
 mod fault;
 mod fence;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod generation;
 mod guard;
 mod index;
