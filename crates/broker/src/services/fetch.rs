@@ -6,150 +6,47 @@
 //!                                                        ▲  no: listen, wait
 //!                                                        └──────┘
 //! ```
+//! `request.rs` is what is asked, `answer.rs` what is answered, `look.rs` a look at one partition, `round.rs` the body of the
+//! loop above.
+//!
 //! Guarantees: a waiting fetch holds no lock, no thread and no records; it ends by data, by its deadline, by shutdown,
 //! or by being dropped, which leaves its session as if it had not looked. What it looks at is what changed
 //! (`fetch/set.rs`), what it may take is bounded (`fetch/limits.rs`, `fetch/budget.rs`). Speaks no protocol messages:
 //! `kafka/api/fetch.rs` does. Kafka: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`.
-//!
-//! `fetch/round.rs` is the body of the loop above, in a file of its own for its length: it uses this file's types, and this
-//! file calls it.
 
+pub(crate) mod answer;
 pub(crate) mod budget;
 mod delayed;
 pub(crate) mod down_conversion;
 pub(crate) mod limits;
+mod look;
+pub(crate) mod request;
 mod round;
 pub(crate) mod session;
 pub(crate) mod set;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use storage::{AbortedTransaction, Isolation};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::budget::{FetchBudget, FetchShare};
-use self::delayed::{Arrivals, Subscription};
+use self::answer::Fetched;
+use self::budget::FetchBudget;
+use self::request::{FetchRequest, FetchSession, FetchTerms, Kind, OpenFetch};
 use self::round::Round;
 use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, SessionRequest};
-use self::set::{FetchSet, PartitionFetch};
+use self::set::PartitionFetch;
 use crate::clock::{Clock, timer_now};
 use crate::config::StartConfig;
 use crate::io::Io;
 use crate::random::fetch_session_id;
-use crate::telemetry::metrics::{ExtraFamily, ExtraKind, TopicMetrics};
-use crate::topics::error::PartitionError;
+use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
+use crate::topics::Topics;
 use crate::topics::names::TopicRef;
-use crate::topics::position::EpochEnd;
-use crate::topics::{FoundPartition, Topics};
 
 /// Bytes that all fetches together may hold, read and not yet written.
 const BUDGET_BYTES: usize = 256 << 20;
-
-/// A request for records, as part of a session or alone.
-#[derive(Debug)]
-pub(crate) struct FetchRequest {
-    /// Session id and epoch as they came.
-    pub(crate) session_id: i32,
-    /// See `session_id`.
-    pub(crate) session_epoch: i32,
-    /// Topics are named by id.
-    pub(crate) uses_topic_ids: bool,
-    /// Partitions to fetch, or to fetch differently from now on.
-    pub(crate) wanted: Vec<PartitionFetch>,
-    /// Partitions to take out of the session.
-    pub(crate) forgotten: Vec<(TopicRef, i32)>,
-}
-
-/// How long to wait and how much to answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FetchTerms {
-    /// Answer after this time with what there is.
-    pub(crate) max_wait: Duration,
-    /// Answer before that once there is this much.
-    pub(crate) min_bytes: usize,
-    /// Answer no more than this, the first batch excepted.
-    pub(crate) max_bytes: usize,
-    /// Which records are visible.
-    pub(crate) isolation: Isolation,
-}
-
-/// The answer of one partition.
-#[derive(Debug)]
-pub(crate) struct PartitionAnswer {
-    /// The topic, as the request named it.
-    pub(crate) topic: TopicRef,
-    /// The partition's index.
-    pub(crate) index: i32,
-    /// Its records, or why there are none.
-    pub(crate) outcome: Result<Served, PartitionError>,
-    /// Counts what is sent of it; `None` if there is no such partition.
-    pub(crate) metrics: Option<Arc<TopicMetrics>>,
-}
-
-/// The state and the records found in a partition.
-#[derive(Debug, Default)]
-pub(crate) struct Served {
-    /// The offset after the last visible record.
-    pub(crate) high_watermark: i64,
-    /// The offset after the last decided transaction.
-    pub(crate) last_stable_offset: i64,
-    /// The first offset.
-    pub(crate) log_start_offset: i64,
-    /// Whole batches, as they are in the log.
-    pub(crate) batches: Vec<Bytes>,
-    /// Their sizes, added up.
-    pub(crate) bytes: usize,
-    /// There are records, but not one batch of them fitted into what was left of the answer.
-    pub(crate) had_no_room: bool,
-    /// Aborted transactions among them, if the reader asked for committed records only.
-    pub(crate) aborted: Option<Vec<AbortedTransaction>>,
-    /// The point where the client's log diverges from this one; then there are no batches.
-    pub(crate) diverging: Option<EpochEnd>,
-}
-
-/// The answer to a fetch.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    /// The session, 0 if there is none.
-    pub(crate) session_id: i32,
-    /// In an incremental fetch only what is new, else every partition asked for, in the order of the request.
-    pub(crate) partitions: Vec<PartitionAnswer>,
-    /// The bytes' share of the budget: to be dropped when they have been written.
-    pub(crate) share: FetchShare,
-}
-
-/// The log of an entry of a [`FetchSet`], and the subscription to its appends. A subscription reports to its own session, so the
-/// two live and die together.
-#[derive(Debug)]
-pub(crate) struct Log {
-    found: FoundPartition,
-    subscription: Option<Subscription>,
-}
-
-/// The state of a session; a fetch without a session has one of its own for as long as it lasts.
-#[derive(Debug, Default)]
-pub(crate) struct FetchSession {
-    set: Mutex<FetchSet<Log>>,
-    arrivals: Arc<Arrivals>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sessionless,
-    New { uses_topic_ids: bool },
-    Incremental(i32),
-}
-
-/// A fetch that has taken its place in its session.
-#[derive(Debug)]
-pub(crate) struct OpenFetch {
-    session: Arc<FetchSession>,
-    kind: Kind,
-}
 
 /// Serves fetches. One per broker.
 #[derive(Debug)]
@@ -253,7 +150,7 @@ impl Fetcher {
         let terms = FetchTerms { max_bytes, min_bytes: terms.min_bytes.min(max_bytes), ..terms };
         let deadline = timer_now().checked_add(terms.max_wait);
         let arrivals = &fetch.session.arrivals;
-        let mut round = Round::new(self, &fetch, terms);
+        let mut round = Round::new((&self.io, &self.topics, &self.budget), &fetch, terms);
         let mut last = terms.max_wait.is_zero() || shutdown.is_cancelled();
         loop {
             let listening = arrivals.expect(terms.min_bytes);
@@ -324,19 +221,6 @@ impl Fetcher {
                 self.budget.held_bytes(),
             ),
         ]
-    }
-}
-
-impl FetchSession {
-    /// Applies a request; how many partitions there are now.
-    fn update(&self, wanted: Vec<PartitionFetch>, forgotten: &[(TopicRef, i32)]) -> usize {
-        let mut set = self.set.lock();
-        wanted.into_iter().for_each(|wanted| set.want(wanted));
-        let gone: Vec<_> = forgotten.iter().map(|(topic, index)| set.forget(topic, *index)).collect();
-        let size = set.len();
-        drop(set);
-        drop(gone);
-        size
     }
 }
 

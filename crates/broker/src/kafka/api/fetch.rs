@@ -29,11 +29,12 @@ use storage::Isolation;
 
 use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::services::fetch::answer::{Fetched, PartitionAnswer, Served};
 use crate::services::fetch::budget::FetchShare;
 use crate::services::fetch::down_conversion::{FetchOffsets, down_convert, message_format};
 use crate::services::fetch::limits::bytes_from_wire;
+use crate::services::fetch::request::{self, FetchTerms};
 use crate::services::fetch::set::PartitionFetch;
-use crate::services::fetch::{self, FetchTerms, Fetched, PartitionAnswer, Served};
 use crate::topics::names::TopicRef;
 
 const TOPIC_IDS_FROM: i16 = 13;
@@ -87,7 +88,7 @@ fn terms(request: &FetchRequest) -> FetchTerms {
 }
 
 /// The wishes of the request, in copies of their own: what a session keeps must not keep the frame.
-fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
+fn asked(request: FetchRequest, version: i16) -> request::FetchRequest {
     let uses_topic_ids = version >= TOPIC_IDS_FROM;
     let key = |name: &TopicName, id| {
         if uses_topic_ids { TopicRef::Id(id) } else { TopicRef::named(name) }
@@ -100,7 +101,7 @@ fn asked(request: FetchRequest, version: i16) -> fetch::FetchRequest {
         let key = key(&topic.topic, topic.topic_id);
         topic.partitions.iter().map(|index| (key.clone(), *index)).collect::<Vec<_>>()
     };
-    fetch::FetchRequest {
+    request::FetchRequest {
         session_id: request.session_id,
         session_epoch: request.session_epoch,
         uses_topic_ids,

@@ -14,7 +14,7 @@ use codec::ErrorCode;
 use codec::message_set::{MessageFormat, downgrade};
 use codec::records::BatchError;
 
-use super::Fetched;
+use super::answer::Fetched;
 use super::set::PartitionFetch;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;

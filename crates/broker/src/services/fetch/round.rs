@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use storage::{Isolation, Partition, ReadBatches, ReadError, ReadLimits};
+use storage::{Isolation, Partition, ReadBatches, ReadLimits};
 use tokio::sync::futures::Notified;
 
-use super::{FetchTerms, Fetcher, Kind, Log, OpenFetch, PartitionAnswer, Served};
-use crate::services::fetch::budget::FetchShare;
-use crate::services::fetch::delayed::Subscription;
-use crate::services::fetch::limits::{FetchLimits, PartitionLimit};
-use crate::services::fetch::set::{AnswerSummary, FetchSet, PartitionFetch, SlotId};
-use crate::telemetry::line_limit::FAULTS;
+use super::answer::{PartitionAnswer, Served};
+use super::budget::{FetchBudget, FetchShare};
+use super::limits::{FetchLimits, PartitionLimit};
+use super::look::{Log, Looked, look};
+use super::request::{FetchTerms, Kind, OpenFetch};
+use super::set::{AnswerSummary, FetchSet, SlotId};
+use crate::io::Io;
+use crate::topics::Topics;
 use crate::topics::error::PartitionError;
-use crate::topics::position::{EpochEnd, LogState, Position, PositionCheck, check_position};
 
 /// See the module. Dropped before [`Round::finish`], it queues what it looked at again.
 pub(super) struct Round<'a> {
-    fetcher: &'a Fetcher,
+    io: &'a Io,
+    topics: &'a Topics,
+    budget: &'a FetchBudget,
     fetch: &'a OpenFetch,
     terms: FetchTerms,
     /// Every partition is answered, not only those with news.
@@ -47,10 +50,17 @@ struct Read {
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(fetcher: &'a Fetcher, fetch: &'a OpenFetch, terms: FetchTerms) -> Self {
+    /// Nothing is looked at yet.
+    pub(super) fn new(
+        (io, topics, budget): (&'a Io, &'a Topics, &'a FetchBudget),
+        fetch: &'a OpenFetch,
+        terms: FetchTerms,
+    ) -> Self {
         let incremental = matches!(fetch.kind, Kind::Incremental(_));
         Self {
-            fetcher,
+            io,
+            topics,
+            budget,
             fetch,
             terms,
             answers_all: !incremental,
@@ -135,27 +145,27 @@ impl<'a> Round<'a> {
     fn next_read(&mut self) -> Option<Read> {
         let mut set = self.fetch.session.set.lock();
         while let Some(id) = set.take_next() {
-            let Some((answer, found)) = self.stand(&mut set, id) else { continue };
-            let Some((partition, wanted)) = found else {
-                self.answers.insert(id, answer);
-                continue;
-            };
-            match self.limits.of_partition(wanted.max_bytes) {
-                Some(limit) => {
-                    self.reading = Some(id);
-                    return Some(Read { id, partition, offset: wanted.fetch_offset, limit, empty: answer });
-                }
-                None => {
-                    // `min_bytes` may be out of reach.
-                    self.at_once = true;
-                    if !self.answers_all {
-                        set.mark_first(id);
-                        self.tell_the_rest(&mut set);
-                        return None;
-                    }
+            let (partition, wanted, empty) = match self.look_at(&mut set, id) {
+                // Forgotten while it was queued.
+                None => continue,
+                Some(Looked::Missing(answer) | Looked::Nothing { answer, .. }) => {
                     self.answers.insert(id, answer);
+                    continue;
                 }
+                Some(Looked::Readable { partition, wanted, empty }) => (partition, wanted, empty),
+            };
+            if let Some(limit) = self.limits.of_partition(wanted.max_bytes) {
+                self.reading = Some(id);
+                return Some(Read { id, partition, offset: wanted.fetch_offset, limit, empty });
             }
+            // The answer is full, and `min_bytes` may be out of reach.
+            self.at_once = true;
+            if !self.answers_all {
+                set.mark_first(id);
+                self.tell_the_rest(&mut set);
+                return None;
+            }
+            self.answers.insert(id, empty);
         }
         None
     }
@@ -164,99 +174,42 @@ impl<'a> Round<'a> {
     /// it learns where their logs begin and end, and whether there are any.
     fn tell_the_rest(&mut self, set: &mut FetchSet<Log>) {
         for id in set.take_untold() {
-            let Some((mut answer, found)) = self.stand(set, id) else { continue };
-            if let Ok(served) = &mut answer.outcome {
-                served.had_no_room = found.is_some();
-            }
+            let answer = match self.look_at(set, id) {
+                None => continue,
+                Some(Looked::Missing(answer) | Looked::Nothing { answer, .. }) => answer,
+                Some(Looked::Readable { mut empty, .. }) => {
+                    if let Ok(served) = &mut empty.outcome {
+                        served.had_no_room = true;
+                    }
+                    empty
+                }
+            };
             self.answers.insert(id, answer);
         }
     }
 
-    /// The answer of the partition without being read, and the partition if it can be read.
-    #[allow(clippy::type_complexity, reason = "private, and read at its one use")]
-    fn stand(
-        &mut self,
-        set: &mut FetchSet<Log>,
-        id: SlotId,
-    ) -> Option<(PartitionAnswer, Option<(Arc<Partition>, PartitionFetch)>)> {
+    /// Looks at one entry; `None` if it was forgotten.
+    fn look_at(&mut self, set: &mut FetchSet<Log>, id: SlotId) -> Option<Looked> {
         let slot = set.slot_mut(id)?;
-        let wanted = slot.wanted.clone();
-        let answer = |outcome, metrics| PartitionAnswer {
-            topic: wanted.topic.clone(),
-            index: wanted.index,
-            outcome,
-            metrics,
-        };
-        let log = match self.find(&wanted, &mut slot.handle, id) {
-            Ok(log) => log,
-            Err(error) => {
+        let watch = self.watching.then_some((&self.fetch.session.arrivals, id));
+        let looked = look(self.topics, &slot.wanted, &mut slot.handle, watch, self.terms.isolation);
+        match &looked {
+            Looked::Missing(_) => {
                 self.unknown += 1;
+                // Missing from the start, it does not end the wait for the others: Kafka answers it apart from them
+                // (`KafkaApis.handleFetchRequest`). Gone since then, it does.
                 self.at_once |= self.looks > 1;
-                return Some((answer(Err(error), None), None));
             }
-        };
-        let metrics = &log.found.topic.metrics;
-        metrics.total_fetch_requests.inc();
-        let answer = |outcome| answer(outcome, Some(Arc::clone(metrics)));
-        let partition = &log.found.partition;
-        let state = log_state(partition);
-        let visible_end = match self.terms.isolation {
-            Isolation::ReadUncommitted => state.high_watermark,
-            Isolation::ReadCommitted => state.last_stable_offset,
-        };
-        let found =
-            check_position(&state, visible_end, &position(&wanted), |epoch| epoch_end(partition, epoch));
-        self.at_once |= !matches!(found, Ok(PositionCheck::CaughtUp | PositionCheck::Readable));
-        let served = self.served(&state);
-        Some(match found {
-            Ok(PositionCheck::Readable) => (answer(Ok(served)), Some((Arc::clone(partition), wanted))),
-            Ok(PositionCheck::CaughtUp) => (answer(Ok(served)), None),
-            Ok(PositionCheck::Diverging(end)) => {
-                (answer(Ok(Served { diverging: Some(end), ..served })), None)
-            }
-            Err(error) => {
-                metrics.failed_fetch_requests.inc();
-                (answer(Err(error)), None)
-            }
-        })
-    }
-
-    /// The log of `wanted`, looked up if it is not known or was deleted, and watched if this round watches.
-    fn find<'s>(
-        &self,
-        wanted: &PartitionFetch,
-        handle: &'s mut Option<Log>,
-        id: SlotId,
-    ) -> Result<&'s mut Log, PartitionError> {
-        if handle.as_ref().is_none_or(|log| log.found.partition.is_deleted()) {
-            let before = handle.take();
-            let found = self.fetcher.topics.find_again(
-                &wanted.topic,
-                wanted.index,
-                before.as_ref().map(|log| &*log.found.topic.topic.name),
-            );
-            if let (Err(_), Some(before)) = (&found, before) {
-                // Kept for its name: a topic of that name under another id is worth another error.
-                *handle = Some(Log { subscription: None, ..before });
-            }
-            *handle = Some(Log { found: found?, subscription: None });
+            Looked::Nothing { is_urgent, .. } => self.at_once |= is_urgent,
+            Looked::Readable { .. } => {}
         }
-        let log = handle.as_mut().ok_or(PartitionError::UnknownTopicOrPartition)?;
-        if self.watching && log.subscription.is_none() {
-            let arrivals = &self.fetch.session.arrivals;
-            log.subscription = Some(Subscription::new(&log.found.partition, arrivals, id));
-            // Deleted before the subscription began: its report came too early for this session.
-            if log.found.partition.is_deleted() {
-                return Err(PartitionError::UnknownTopicOrPartition);
-            }
-        }
-        Ok(log)
+        Some(looked)
     }
 
     /// Reads a partition. False if the budget is used up: then this answer ends here.
     async fn read(&mut self, read: Read) -> bool {
         let Read { id, partition, offset, limit, empty } = read;
-        let Some(granted) = self.fetcher.budget.reserve(&mut self.share, limit.max_bytes).await else {
+        let Some(granted) = self.budget.reserve(&mut self.share, limit.max_bytes).await else {
             self.reading = None;
             self.at_once = true;
             if self.answers_all {
@@ -273,7 +226,7 @@ impl<'a> Round<'a> {
             at_least_one: limit.at_least_one,
             isolation: self.terms.isolation,
         };
-        let outcome = self.fetcher.io.read(&partition, offset, limits).await;
+        let outcome = self.io.read(&partition, offset, limits).await;
         self.reading = None;
         let outcome = match outcome {
             Ok(found) => {
@@ -283,7 +236,7 @@ impl<'a> Round<'a> {
             }
             Err(error) => {
                 self.at_once = true;
-                Err(read_error(&error))
+                Err(PartitionError::from(error))
             }
         };
         self.answers.insert(id, PartitionAnswer { outcome, ..empty });
@@ -293,7 +246,7 @@ impl<'a> Round<'a> {
     fn take(&mut self, found: ReadBatches) -> Served {
         let ReadBatches { batches, bytes, high_watermark, last_stable_offset, log_start_offset, aborted } =
             found;
-        self.fetcher.budget.keep(&mut self.share, bytes);
+        self.budget.keep(&mut self.share, bytes);
         self.limits.took(bytes);
         self.found_bytes += bytes;
         let aborted = (self.terms.isolation == Isolation::ReadCommitted).then_some(aborted);
@@ -306,16 +259,6 @@ impl<'a> Round<'a> {
             had_no_room: bytes == 0,
             aborted,
             diverging: None,
-        }
-    }
-
-    fn served(&self, state: &LogState) -> Served {
-        Served {
-            high_watermark: state.high_watermark,
-            last_stable_offset: state.last_stable_offset,
-            log_start_offset: state.log_start_offset,
-            aborted: (self.terms.isolation == Isolation::ReadCommitted).then(Vec::new),
-            ..Served::default()
         }
     }
 
@@ -348,62 +291,5 @@ impl Drop for Round<'_> {
         let mut set = self.fetch.session.set.lock();
         let turns = self.answers.keys().chain(&self.reading);
         turns.rev().for_each(|id| set.mark_first(*id));
-    }
-}
-
-impl PartitionAnswer {
-    fn summary(&self) -> AnswerSummary {
-        match &self.outcome {
-            Ok(served) => AnswerSummary {
-                high_watermark: served.high_watermark,
-                log_start_offset: served.log_start_offset,
-                has_records: served.bytes > 0,
-                left_records: served.had_no_room,
-                is_refusal: served.diverging.is_some(),
-            },
-            Err(_) => AnswerSummary { is_refusal: true, ..AnswerSummary::default() },
-        }
-    }
-}
-
-fn position(wanted: &PartitionFetch) -> Position {
-    Position {
-        fetch_offset: wanted.fetch_offset,
-        current_leader_epoch: wanted.current_leader_epoch,
-        last_fetched_epoch: wanted.last_fetched_epoch,
-    }
-}
-
-fn log_state(partition: &Partition) -> LogState {
-    // In this order: each is at most the next, and none goes back.
-    let log_start_offset = partition.log_start_offset();
-    let last_stable_offset = partition.last_stable_offset();
-    let high_watermark = partition.high_watermark();
-    let log_end_offset = partition.log_end_offset();
-    LogState {
-        log_start_offset,
-        last_stable_offset,
-        high_watermark,
-        log_end_offset,
-        leader_epoch: partition.leader_epoch(),
-    }
-}
-
-fn epoch_end(partition: &Partition, epoch: i32) -> EpochEnd {
-    let end = partition.epoch_end_offset(epoch);
-    EpochEnd { leader_epoch: end.leader_epoch, end_offset: end.end_offset }
-}
-
-fn read_error(error: &ReadError) -> PartitionError {
-    match error {
-        ReadError::OffsetOutOfRange { .. } => PartitionError::OffsetOutOfRange,
-        ReadError::Deleted => PartitionError::UnknownTopicOrPartition,
-        ReadError::Storage(error) => {
-            // A consumer asks again at once.
-            if let Some(suppressed) = FAULTS.take("fetch") {
-                tracing::error!(%error, suppressed, "reading a partition failed");
-            }
-            PartitionError::Storage
-        }
     }
 }

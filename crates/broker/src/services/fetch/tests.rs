@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Duration;
 
+use bytes::Bytes;
 use codec::records::{BatchBuilder, RecordBatch, batches};
-use storage::{Acks, AppendEntry, AppendRequest, NewTopic, Storage, StorageOptions, Topic};
+use storage::{Acks, AppendEntry, AppendRequest, Isolation, NewTopic, Storage, StorageOptions, Topic};
 use uuid::Uuid;
 
+use super::answer::PartitionAnswer;
 use super::*;
 use crate::config::BrokerConfig;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
+use crate::topics::error::PartitionError;
 
 const MIB: usize = 1 << 20;
 /// Longer than any test takes: who waits for it was not woken.

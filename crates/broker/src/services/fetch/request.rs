@@ -1,0 +1,82 @@
+//! A fetch as it is asked for, and the state it has taken its place in: its own, or that of its session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use storage::Isolation;
+
+use super::delayed::Arrivals;
+use super::look::Log;
+use super::set::{FetchSet, PartitionFetch};
+use crate::topics::names::TopicRef;
+
+/// A request for records, as part of a session or alone.
+#[derive(Debug)]
+pub(crate) struct FetchRequest {
+    /// Session id and epoch as they came.
+    pub(crate) session_id: i32,
+    /// See `session_id`.
+    pub(crate) session_epoch: i32,
+    /// Topics are named by id.
+    pub(crate) uses_topic_ids: bool,
+    /// Partitions to fetch, or to fetch differently from now on.
+    pub(crate) wanted: Vec<PartitionFetch>,
+    /// Partitions to take out of the session.
+    pub(crate) forgotten: Vec<(TopicRef, i32)>,
+}
+
+/// How long to wait and how much to answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchTerms {
+    /// Answer after this time with what there is.
+    pub(crate) max_wait: Duration,
+    /// Answer before that once there is this much.
+    pub(crate) min_bytes: usize,
+    /// Answer no more than this, the first batch excepted.
+    pub(crate) max_bytes: usize,
+    /// Which records are visible.
+    pub(crate) isolation: Isolation,
+}
+
+/// The state of a session; a fetch without a session has one of its own for as long as it lasts.
+#[derive(Debug, Default)]
+pub(crate) struct FetchSession {
+    pub(super) set: Mutex<FetchSet<Log>>,
+    pub(super) arrivals: Arc<Arrivals>,
+}
+
+/// The session that a fetch belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// None: its state goes when it has been answered.
+    Sessionless,
+    /// One that is kept once it has been answered, if there is room.
+    New {
+        /// Topics are named by id.
+        uses_topic_ids: bool,
+    },
+    /// The one with this id.
+    Incremental(i32),
+}
+
+/// A fetch that has taken its place in its session.
+#[derive(Debug)]
+pub(crate) struct OpenFetch {
+    pub(super) session: Arc<FetchSession>,
+    pub(super) kind: Kind,
+}
+
+impl FetchSession {
+    /// Applies a request; how many partitions there are now.
+    pub(super) fn update(&self, wanted: Vec<PartitionFetch>, forgotten: &[(TopicRef, i32)]) -> usize {
+        let mut set = self.set.lock();
+        wanted.into_iter().for_each(|wanted| set.want(wanted));
+        let gone: Vec<_> = forgotten.iter().map(|(topic, index)| set.forget(topic, *index)).collect();
+        let size = set.len();
+        // Only now: thousands of subscriptions may end here, each of which takes the lock of its partition.
+        drop(set);
+        drop(gone);
+        size
+    }
+}
