@@ -118,6 +118,7 @@ impl Io {
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
         match self.storage.read_tail(partition, from, limits) {
+            // From memory, without leaving the thread: consumers that keep up never wait for the disk's pool.
             Some(answer) => answer,
             None => {
                 self.on_disk(partition, move |storage, partition| storage.read(partition, from, limits)).await
@@ -168,6 +169,7 @@ impl Io {
         &self,
         call: impl FnOnce(&Storage) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
+        // Taken before the thread, so that waiting reads hold none.
         let permit = Arc::clone(&self.disk_reads).acquire_owned().await.map_err(|_| StorageError::Stopped)?;
         let storage = self.storage.clone();
         #[allow(clippy::disallowed_methods, reason = "the bridge to the disk: the permit bounds the threads")]

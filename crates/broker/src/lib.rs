@@ -164,9 +164,11 @@ impl Broker {
             ..storage_options(&config, &configs, &options, &clock, &fatal)
         };
         descriptors.log(&config);
+        // Off the runtime: opening replays the log and may take long.
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
         let reader = storage.clone();
+        // Before anything is served: limits, topics and groups take their values from these.
         let kept = tasks.blocking("load-configs", move || reader.configs()).await;
         configs
             .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
@@ -206,6 +208,7 @@ impl Broker {
             tracing::info!(listener = %listener.name(), addresses = joined(listener.addresses()), "listening");
             listener.start(&acceptor);
         }
+        // Last: a client that sees `/readyz` may connect at once.
         self.readiness.pass(STORAGE);
         self.readiness.pass(LISTENERS);
     }
@@ -231,6 +234,7 @@ impl Broker {
     /// `deadline` has passed), end background tasks, close the data folder.
     pub async fn shutdown(self, deadline: Duration) -> Outcome {
         let Services { tasks, shutdown, io, .. } = &*self.services;
+        // First, so that load balancers send no more clients while the rest takes its time.
         self.readiness.fail(LISTENERS, "shutting down");
         tracing::info!("shutdown: no further connections");
         shutdown.accepting.cancel();

@@ -111,6 +111,7 @@ impl Topics {
     /// As for [`Self::topic`]; `InternalTopic` for names that only the broker writes to.
     pub(crate) fn topic_for_writing(&self, key: &TopicRef) -> Result<Arc<TopicState>, PartitionError> {
         match key {
+            // Before the look-up: none of them exists here, and a missing topic would make a producer retry for long.
             TopicRef::Name(name) if is_internal(name) => Err(PartitionError::InternalTopic),
             key => self.topic(key),
         }
@@ -128,6 +129,7 @@ impl Topics {
         let config = TopicConfig::effective(&topic.configs, &self.configs.broker());
         let state = Arc::new(TopicState { topic: Arc::clone(topic), config, metrics });
         topics.insert(topic.id, Arc::clone(&state));
+        // Now and then, not each time: this walks all that is kept.
         if topics.len() > 2 * catalog.len() + 16 {
             topics.retain(|id, _| catalog.topic_by_id(*id).is_some());
         }

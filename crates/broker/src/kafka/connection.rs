@@ -197,6 +197,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             self.idle.touch();
             let overlaps = frame.overlaps();
             let Frame { bytes, entry, arrived, grant } = frame;
+            // Not polled yet: `start` does, in the order of arrival.
             let request = dispatch(Arc::clone(&self.services), Arc::clone(&self.peer), entry, bytes);
             self.in_flight.start(request, overlaps, arrived, grant).await;
         }
@@ -211,6 +212,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             // Answers before the write: those that are ready together leave in one call.
             ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)) => {
                 let (answer, unsent) = turn(ready?);
+                // Without a frame (acks=0) as well: it is counted once all before it is written.
                 outgoing.push(answer.unwrap_or_default(), unsent);
             }
             written = outgoing.write_some(writer), if !outgoing.is_empty() => {
@@ -249,6 +251,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 return;
             }
         }
+        // Bounded: an answer that the client does not read runs into the idle limit.
         while !(self.in_flight.is_empty() && self.outgoing.is_empty()) {
             match self.progress().await {
                 Ok(()) => {}

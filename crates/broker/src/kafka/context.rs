@@ -58,6 +58,7 @@ impl Context {
 
     /// The client's address as Kafka shows it (`/127.0.0.1`): what Java's `InetAddress.toString` gives without a name.
     pub(crate) fn client_host(&self) -> String {
+        // An IPv4 client on a socket of both families is shown as IPv4.
         format!("/{}", self.peer.address.ip().to_canonical())
     }
 

@@ -41,13 +41,16 @@ pub(crate) async fn dispatch(
     frame: Bytes,
 ) -> Result<Answered, Disconnect> {
     let mut body = frame;
+    // The header comes first: it holds what any refusal needs, and its layout depends on key and version only.
     let header = RequestHeader::parse(&mut body)?;
     let entry = entry.ok_or(Disconnect::UnknownApi(header.api_key))?;
     let version = header.api_version;
     let (answer, error_code) = if entry.serves(version) {
+        // Before the body is read: who may not call an API cannot make the broker parse for it.
         admit(entry)?;
         (entry.run)(Context::new(services, peer, header), body).await?
     } else {
+        // ApiVersions answers in the layout of version 0 (KIP-511); any other API closes the connection, as in Kafka.
         (entry.refuse_version)(&header)?
     };
     let frame = answer.map(Chain::into_frame).transpose()?;

@@ -69,6 +69,7 @@ impl InFlight {
 
     /// Returns true if a request may start now: everything before it is done, or is of the same API, whose requests may overlap.
     pub(super) fn admits(&self, overlaps: Option<i16>) -> bool {
+        // What is answered holds up no request, even while its answer waits for its turn.
         let mut running = self.slots.iter().filter(|slot| matches!(slot.state, State::Running(..)));
         running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)
     }
@@ -78,6 +79,7 @@ impl InFlight {
     where
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
+        // One poll here, before the next request is looked at: what a handler does before its first wait keeps the order.
         let now = clock::now();
         let state = State::Running(Box::pin(request), grant);
         let mut slot = Slot { state, overlaps, arrived, started: now, paused: now, finished: now };
@@ -92,6 +94,7 @@ impl InFlight {
 
     /// The oldest request's answer, once it is there. Lets all others go on too. Waits for ever if there is none.
     pub(super) fn poll_oldest(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ready, Disconnect>> {
+        // All of them, not only the oldest: the others would stand still until it is done.
         for slot in &mut self.slots {
             slot.advance(cx);
         }

@@ -76,7 +76,7 @@ impl Outgoing {
             *slice = IoSlice::new(segment);
             used += 1;
         }
-        let written = socket.write_vectored(slices.get(..used).unwrap_or_default()).await?;
+        let written = socket.write_vectored(&slices[..used]).await?;
         if written == 0 && used > 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

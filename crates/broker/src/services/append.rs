@@ -149,6 +149,7 @@ impl Appender {
             let records = entry.map(|entry| {
                 // A batch that was checked counts its records right.
                 let records = entry.batch.header().records_count.unsigned_abs();
+                // In the order of the request: results are matched by it.
                 entries.push(entry);
                 records
             });

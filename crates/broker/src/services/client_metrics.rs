@@ -128,6 +128,7 @@ impl ClientMetrics {
             Err(error) => Err(error),
         };
         state.instances.pushed(push, result.as_ref().err());
+        // A client that ends has nothing more to show; Prometheus keeps what it scraped.
         if push.terminating {
             state.series.forget(push.client_instance_id);
         }

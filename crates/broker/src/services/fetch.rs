@@ -146,15 +146,18 @@ impl Fetcher {
         terms: FetchTerms,
         shutdown: &CancellationToken,
     ) -> Fetched {
+        // A client that asks for more than it can get would always wait for its whole time.
         let max_bytes = terms.max_bytes.min(self.max_response_bytes);
         let terms = FetchTerms { max_bytes, min_bytes: terms.min_bytes.min(max_bytes), ..terms };
         let deadline = timer_now().checked_add(terms.max_wait);
         let arrivals = &fetch.session.arrivals;
         let mut round = Round::new((&self.io, &self.topics, &self.budget), &fetch, terms);
+        // With nothing to wait for there is one look.
         let mut last = terms.max_wait.is_zero() || shutdown.is_cancelled();
         loop {
             let listening = arrivals.expect(terms.min_bytes);
             round.look(&listening).await;
+            // In this order: the last look is answered whatever it found.
             if last || round.has_enough() {
                 break;
             }
@@ -163,6 +166,7 @@ impl Fetcher {
                 continue;
             }
             let found_bytes = round.found_bytes();
+            // Nothing is held while waiting: neither records nor their share of the budget.
             round.let_go();
             if arrivals.still_missing(found_bytes) {
                 tokio::select! {
@@ -176,6 +180,7 @@ impl Fetcher {
                 last = deadline.is_some_and(|deadline| timer_now() >= deadline);
             }
         }
+        // Until the session's next fetch, appends are remembered without a wake-up.
         arrivals.relax();
         let (partitions, share) = round.finish();
         Fetched { session_id: self.keep_session(&fetch), partitions, share }

@@ -22,6 +22,7 @@ pub(crate) struct AdvertisedAddresses {
 impl AdvertisedAddresses {
     /// Nothing yet; reads this machine's default gateways.
     pub(crate) fn new() -> Self {
+        // Only Linux has these files; without them no client is taken for a gateway.
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (v4, v6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
         Self { listeners: HashMap::new(), gateways: gateways_v4(&v4).chain(gateways_v6(&v6)).collect() }

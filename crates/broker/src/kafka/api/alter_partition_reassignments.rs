@@ -78,10 +78,12 @@ fn outcome(
     if !usize::try_from(index).is_ok_and(|index| index < topic.partitions.len()) {
         return Err(unknown(format!("Unable to find partition {name}:{index}.")));
     }
+    // Null cancels a reassignment.
     let Some(replicas) = &asked.replicas else {
         let text = "No partition reassignment is in progress.".to_owned();
         return Err((ErrorCode::NoReassignmentInProgress, text));
     };
+    // To where the partition is already: nothing has to be moved, so it is done at once.
     let nodes: Vec<i32> = replicas.iter().map(|BrokerId(id)| *id).collect();
     partitions::check_assignment(&nodes, node_id)
         .map_err(|error| (ErrorCode::from(&error), error.to_string()))

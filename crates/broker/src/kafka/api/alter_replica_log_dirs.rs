@@ -37,6 +37,7 @@ impl Api for AlterReplicaLogDirs {
                     _ => ErrorCode::UnknownTopicOrPartition,
                 };
                 for index in topic.partitions {
+                    // A partition named twice has one answer, the last one, as in Kafka's map.
                     results.entry(topic.name.clone()).or_default().insert(index, error(index));
                 }
             }

@@ -75,6 +75,7 @@ const GROUP_VERSION: RangeInclusive<i16> = 0..=1;
 /// The epoch counts changes of the finalized features: as yet there is none.
 fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
     let features = [("metadata.version", METADATA_VERSION), ("group.version", GROUP_VERSION)];
+    // KIP-1022: clients that ask below version 4 may refuse an answer in which a range begins with 0.
     let supported = features.iter().filter(|(_, levels)| version >= 4 || *levels.start() > 0);
     let supported = supported.map(|(name, levels)| {
         SupportedFeatureKey::default()

@@ -81,10 +81,12 @@ fn described_member(member: ConsumerMemberDescription, catalog: &Catalog, versio
     if version < 1 {
         return described;
     }
+    // A classic member is a client that has not been rolled yet in a group that is moving over.
     described.with_member_type(if said.classic.is_some() { CLASSIC } else { CONSUMER })
 }
 
 fn assignment(topics: &assignor::TopicPartitions, catalog: &Catalog) -> Assignment {
+    // A topic that is gone has no name to show.
     let named = topics.iter().filter_map(|(id, partitions)| Some((catalog.topic_by_id(*id)?, partitions)));
     let topics = named.map(|(topic, partitions)| {
         TopicPartitions::default()

@@ -52,6 +52,7 @@ impl Api for ConsumerGroupHeartbeat {
 /// The request, owned: a member lives longer than the frame it came in should.
 fn wanted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> HeartbeatRequest {
     let text = |text: &Option<StrBytes>| text.as_deref().map(Arc::from);
+    // Null is "as before" (KIP-848): clients send a field when it changes, and all of them when they join.
     let names = request.subscribed_topic_names.as_ref();
     HeartbeatRequest {
         member_id: MemberId::from(request.member_id.as_str()),
@@ -65,6 +66,7 @@ fn wanted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> HeartbeatReq
         topic_names: names.map(|names| names.iter().map(|name| Arc::from(name.as_str())).collect()),
         topic_regex: text(&request.subscribed_topic_regex),
         server_assignor: text(&request.server_assignor),
+        // An empty list differs from null: the member has given up everything.
         owned: request.topic_partitions.as_deref().map(owned),
         fresh: random::id(),
     }
@@ -90,6 +92,7 @@ fn told(reply: HeartbeatReply, interval_ms: u32) -> ConsumerGroupHeartbeatRespon
     ConsumerGroupHeartbeatResponse::default()
         .with_member_id(Some(StrBytes::from_string(reply.member_id.to_string())))
         .with_member_epoch(reply.member_epoch)
+        // The key is an `int` of Kafka's, so this cuts nothing.
         .with_heartbeat_interval_ms(i32::try_from(interval_ms).unwrap_or(i32::MAX))
         .with_assignment(assignment)
 }

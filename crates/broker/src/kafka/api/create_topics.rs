@@ -31,6 +31,7 @@ impl Api for CreateTopics {
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut times: HashMap<TopicName, usize> = HashMap::new();
         for topic in &request.topics {
+            // A topic that is named twice is not created at all (`ControllerApis.createTopics`): which of the two was meant?
             *times.entry(topic.name.clone()).or_default() += 1;
         }
         let (once, repeated): (Vec<_>, Vec<_>) =
@@ -78,6 +79,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
         Ok(created) => result
             .with_topic_id(created.id)
             .with_num_partitions(created.partitions)
+            // The only one that there can be, whatever the default says.
             .with_replication_factor(1)
             .with_configs(Some(configs(cx, &created.configs))),
         Err(error) => result

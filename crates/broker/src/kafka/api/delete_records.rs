@@ -70,6 +70,7 @@ fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &Del
 
 fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
     let found = cx.topics().find(&TopicRef::named(name), asked.partition_index)?;
+    // As `Partition.deleteRecordsOnLeader`: compaction alone promises to keep the newest record of each key.
     let policy = found.topic.config.cleanup_policy;
     if policy.compact && !policy.delete {
         return Err(PartitionError::OnlyCompacted);

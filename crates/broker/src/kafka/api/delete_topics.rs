@@ -70,6 +70,7 @@ fn result((name, id, outcome): Deleted, version: i16) -> DeletableTopicResult {
         ErrorCode::TopicDeletionDisabled if version < 3 => ErrorCode::InvalidRequest,
         code => code,
     };
+    // Before version 5 the answer has no text.
     let message = (version >= 5).then(|| error_text(error.to_string()));
     result.with_error_code(code.code()).with_error_message(message)
 }

@@ -37,6 +37,7 @@ impl Api for DescribeLogDirs {
                     let topic = catalog.topic(asked.topic.as_str())?;
                     let wanted: HashSet<i32> = asked.partitions.iter().copied().collect();
                     let described = described(topic, |index| wanted.contains(&index));
+                    // As in Kafka, which gathers partitions and not topics.
                     (!described.partitions.is_empty()).then_some(described)
                 });
                 found.collect()
@@ -44,6 +45,7 @@ impl Api for DescribeLogDirs {
         };
         let (total, usable) = match DiskSpace::of(Path::new(&folder)) {
             Ok(space) => (bytes(space.total), bytes(space.free)),
+            // As Kafka's `UNKNOWN_VOLUME_BYTES`: the sizes are an extra, the partitions are told all the same.
             Err(_) => (UNKNOWN, UNKNOWN),
         };
         let result = DescribeLogDirsResult::default()
@@ -62,6 +64,7 @@ impl Api for DescribeLogDirs {
 /// The data folder as clients are told it.
 pub(super) fn log_dir(cx: &Context) -> String {
     let folder = cx.config().data_dir();
+    // Fails only where the folder that the process runs in is gone.
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     folder.to_string_lossy().into_owned()
 }

@@ -71,6 +71,7 @@ fn unknown(topic: AskedTopic) -> TopicData {
 
 fn partition(cx: &Context) -> PartitionData {
     let (storage, now_ms) = (cx.io().storage(), cx.clock().now_ms());
+    // A number of writes: an i64 has room for more than any disk survives.
     let position = i64::try_from(storage.sequence_number()).unwrap_or(i64::MAX);
     let voter = ReplicaState::default()
         .with_replica_id(BrokerId(cx.node_id()))
@@ -79,6 +80,7 @@ fn partition(cx: &Context) -> PartitionData {
         .with_last_caught_up_timestamp(now_ms);
     PartitionData::default()
         .with_leader_id(BrokerId(cx.node_id()))
+        // A count of unclean starts.
         .with_leader_epoch(i32::try_from(storage.node_epoch()).unwrap_or(i32::MAX))
         .with_high_watermark(position)
         .with_current_voters(vec![voter])

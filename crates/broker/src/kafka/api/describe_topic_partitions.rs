@@ -34,7 +34,7 @@ impl Api for DescribeTopicPartitions {
             return Ok(Reply::Response(refuse_all(request)));
         }
         let limit = request.response_partition_limit.min(cx.config().max_request_partition_size_limit).max(1);
-        let limit = usize::try_from(limit).unwrap_or(1);
+        let limit = usize::try_from(limit).expect("it is at least 1");
         let catalog = cx.catalog();
         let mut page = Page { node_id: cx.node_id(), left: limit, topics: Vec::new(), next: None };
         let (from, cursor) = match &request.cursor {
@@ -106,6 +106,7 @@ impl Page {
             let start = cursor.filter(|cursor| cursor.topic_name.as_str() == name);
             let start = start.map_or(0, |cursor| cursor.partition_index);
             match catalog.topic(name) {
+                // A negative index was refused before (`points_nowhere`).
                 Some(topic) => self.topic(topic, usize::try_from(start).unwrap_or(0)),
                 None if named => {
                     self.topics.push(failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name))))
@@ -119,11 +120,10 @@ impl Page {
     }
 
     fn topic(&mut self, topic: &Topic, start: usize) {
+        // Nothing is left for a cursor beyond the end: the topic was deleted and created with fewer partitions since.
         let rest = topic.partitions.get(start..).unwrap_or_default();
-        let taken = rest.get(..self.left.min(rest.len())).unwrap_or_default();
-        if taken.len() < rest.len() {
-            self.next = Some(at(&topic.name, i32::try_from(start + taken.len()).unwrap_or(i32::MAX)));
-        }
+        let (taken, left) = rest.split_at(self.left.min(rest.len()));
+        self.next = left.first().map(|next| at(&topic.name, next.index()));
         self.left -= taken.len();
         let described = DescribeTopicPartitionsResponseTopic::default()
             .with_name(Some(at(&topic.name, 0).topic_name))

@@ -80,6 +80,7 @@ fn result(
 }
 
 fn outcome(topic: Option<&Topic>, name: &str, partition: i32) -> (ErrorCode, String) {
+    // The text of an answer is repeated for each partition that a client names.
     let name = shown(name);
     let Some(topic) = topic else {
         return (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {name}"));

@@ -77,6 +77,7 @@ impl Api for Fetch {
 
 fn terms(request: &FetchRequest) -> FetchTerms {
     FetchTerms {
+        // A negative time is over already, as for the timer of Kafka's purgatory.
         max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
         min_bytes: bytes_from_wire(request.min_bytes),
         max_bytes: bytes_from_wire(request.max_bytes),
@@ -136,7 +137,8 @@ fn response(fetched: Fetched) -> FetchResponse {
             topics.push((topic_response(key), Vec::new()));
             topics.len() - 1
         });
-        let Some((topic, batches)) = topics.get_mut(place) else { continue };
+        let (topic, batches) =
+            topics.get_mut(place).expect("a place is the index of a topic that was pushed");
         if let (Ok(served), Some(metrics)) = (&answer.outcome, &answer.metrics) {
             // As sent: batches that were converted for an old client have another size in the log.
             metrics.bytes_out.add(served.bytes as u64);

@@ -53,6 +53,7 @@ fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
             .with_error_code(ErrorCode::InvalidRequest.code())
             .with_error_message(Some(StrBytes::from_static_str(why)));
     }
+    // The address must be the one that works for this client: it opens a connection of its own to the coordinator.
     let (host, port) = cx.advertised_address();
     answer
         .with_node_id(BrokerId(cx.node_id()))

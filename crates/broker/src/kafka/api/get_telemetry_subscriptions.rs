@@ -47,6 +47,7 @@ impl Api for GetTelemetrySubscriptions {
 
 /// The facts about a client that the patterns of subscriptions are compared with.
 pub(super) fn facts(cx: &Context) -> ClientFacts {
+    // A client that sent no ApiVersions from version 3 on has not said (KIP-511).
     let (name, version) = cx.peer().software().map(|software| software.parts()).unwrap_or_default();
     ClientFacts {
         client_id: cx.client_id().to_owned(),

@@ -25,6 +25,7 @@ impl Api for Heartbeat {
         let instance_id = request.group_instance_id.as_deref().map(GroupInstanceId::from);
         let generation = GenerationId(request.generation_id);
         let result = cx.groups().heartbeat(&group_id, &member_id, instance_id.as_ref(), generation).await;
+        // REBALANCE_IN_PROGRESS is how members hear of a rebalance: a heartbeat has no other way to say it.
         let code = result.err().map_or(ErrorCode::None, group_error_code);
         Ok(Reply::Response(HeartbeatResponse::default().with_error_code(code.code())))
     }

@@ -31,6 +31,7 @@ impl Api for InitProducerId {
         let allocated = match refused {
             Some(code) => Err(code),
             None => cx.io().allocate_producer_id().await.map_err(|error| {
+                // Retriable: a client asks again, and finds the broker once it runs again.
                 if let Some(suppressed) = FAULTS.take("producer id") {
                     tracing::error!(%error, suppressed, "no producer id could be allocated");
                 }
@@ -56,6 +57,7 @@ impl Api for InitProducerId {
 fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
     let has_id = request.producer_id.0 != NO_PRODUCER_ID;
     let has_epoch = request.producer_epoch != NO_PRODUCER_EPOCH;
+    // KIP-360: a producer that wants its epoch raised names both.
     if has_id != has_epoch {
         return Some(ErrorCode::InvalidRequest);
     }

@@ -47,6 +47,7 @@ fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
     // Before version 1 there was one timeout for both.
     let rebalance_timeout_ms = match version {
         0 => session_timeout_ms,
+        // Negative is no time at all, as for the timers of Kafka.
         _ => u32::try_from(request.rebalance_timeout_ms).unwrap_or(0),
     };
     // Copies: a member lives longer than the frame it came in should.
@@ -63,7 +64,9 @@ fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
         rebalance_timeout_ms,
         protocol_type: Arc::from(request.protocol_type.as_str()),
         protocols: request.protocols.iter().map(protocol).collect(),
+        // KIP-394: a member that is only made once its client knows its id leaves nothing behind when the client goes away.
         requires_known_member_id: version >= 4,
+        // KIP-814: an older client that hears that it leads always computes an assignment, so it must not hear so.
         supports_skipping_assignment: version >= 9,
         reason: request.reason.as_deref().map(str::to_owned),
         fresh: random::id(),

@@ -26,6 +26,7 @@ impl Api for LeaveGroup {
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let group_id = GroupId::from(request.group_id.as_str());
         let named = match cx.api_version() {
+            // One member alone, whose result is the answer's own.
             0..=2 => vec![MemberIdentity::default().with_member_id(request.member_id)],
             _ => request.members,
         };

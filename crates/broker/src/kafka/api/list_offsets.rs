@@ -44,6 +44,7 @@ impl Api for ListOffsets {
             READ_COMMITTED => Isolation::ReadCommitted,
             _ => Isolation::ReadUncommitted,
         };
+        // `ReplicaManager.fetchOffset` refuses every mention, not only the later ones.
         let twice = named_twice(&request);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
@@ -90,6 +91,7 @@ impl Asked {
             LATEST => (Self::Latest, 1),
             EARLIEST => (Self::Earliest, 1),
             -3 => (Self::MaxTimestamp, 7),
+            // Without tiered storage all that there is, is local.
             -4 => (Self::Earliest, 8),
             -5 => (Self::Tiered, 9),
             -6 => (Self::Tiered, 11),
@@ -143,13 +145,16 @@ async fn look_up(
     let found = match what {
         Asked::Earliest => return Ok(without_time(partition.log_start_offset())),
         Asked::Latest => {
+            // The present epoch: the record at that offset is still to be written.
             return Ok(Offset { leader_epoch: partition.leader_epoch(), ..without_time(visible_end) });
         }
+        // Nothing was ever moved away, nor is about to be.
         Asked::Tiered => return Ok(NOTHING),
         Asked::MaxTimestamp => cx.io().max_timestamp(&partition).await,
         Asked::AtOrAfter(timestamp) => cx.io().offset_for_timestamp(&partition, timestamp, isolation).await,
     };
     let found = found?;
+    // Not beyond what the client may see, such as a record of a transaction that is still open.
     let visible = found.filter(|found| found.offset < visible_end);
     Ok(visible.map_or(NOTHING, |TimestampedOffset { offset, timestamp_ms, leader_epoch }| Offset {
         offset,
@@ -172,6 +177,7 @@ async fn segments(
         LATEST | EARLIEST if is_empty => vec![start],
         LATEST => vec![end, start],
         EARLIEST => vec![start],
+        // The segment that is being written counts as changed now.
         time if time >= cx.clock().now_ms() && !is_empty => vec![end, start],
         time => {
             let newest = cx.io().max_timestamp(&partition).await?;
@@ -179,6 +185,7 @@ async fn segments(
             if changed_before && time >= 0 { vec![start] } else { Vec::new() }
         }
     };
+    // A negative count asks for none.
     offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));
     Ok(offsets)
 }

@@ -84,6 +84,7 @@ fn distinct<T: Clone + Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Ve
 }
 
 fn contradiction(topic: &MetadataRequestTopic) -> MetadataResponseTopic {
+    // Before version 12 a name cannot be null in an answer.
     let name = topic.name.clone().unwrap_or_default();
     MetadataResponseTopic::default().with_error_code(ErrorCode::InvalidRequest.code()).with_name(Some(name))
 }

@@ -59,6 +59,7 @@ fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
         group_instance_id: request.group_instance_id.as_deref().map(GroupInstanceId::from),
         generation: GenerationId(request.generation_id_or_member_epoch),
     };
+    // KIP-211: since version 5 the broker's retention is the only one.
     let retention_ms = Some(request.retention_time_ms).filter(|ms| version <= 4 && *ms != DEFAULT_RETENTION);
     CommitTerms { who, retention_ms, knows_member_epochs: version >= 9 }
 }
@@ -97,6 +98,7 @@ fn commit(name: &Arc<str>, topic: &Topic, partition: &OffsetCommitRequestPartiti
         partition: partition.partition_index,
         offset: partition.committed_offset,
         leader_epoch: partition.committed_leader_epoch,
+        // Null and empty are one: an answer to OffsetFetch has no null for it (`OffsetAndMetadata.NO_METADATA`).
         metadata: partition.committed_metadata.as_deref().map(Arc::from).unwrap_or_default(),
     }
 }
@@ -117,6 +119,7 @@ fn fill(codes: &mut [Option<ErrorCode>], result: Result<Vec<Result<(), GroupErro
 fn response(request: &OffsetCommitRequest, codes: Vec<Option<ErrorCode>>) -> OffsetCommitResponse {
     let mut codes = codes.into_iter();
     let mut partition = |index| {
+        // One for each partition, in the order of the request. `None` was committed.
         let code = codes.next().flatten().unwrap_or(ErrorCode::None);
         OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code.code())
     };

@@ -25,6 +25,7 @@ impl Api for OffsetDelete {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let catalog = cx.catalog();
+        // The same catalog for both uses: the results are matched with the partitions that existed at the first.
         let exists = |name: &str, index: i32| {
             let partitions = catalog.topic(name).map_or(0, |topic| topic.partitions.len());
             usize::try_from(index).is_ok_and(|index| index < partitions)

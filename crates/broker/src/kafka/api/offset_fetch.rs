@@ -77,6 +77,7 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
         Some(topics) => {
             topics.iter().map(|topic| chosen(topic, topic.name.as_str(), offsets, &catalog)).collect()
         }
+        // All that was committed; a missing group has committed nothing.
         None => offsets.map(|offsets| all(offsets, &catalog)).unwrap_or_default(),
     };
     let result: Result<Vec<OffsetFetchResponseTopics>, GroupError> =
@@ -127,6 +128,7 @@ fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
             Some((_, same)) => same.partitions.push(partition),
             None => {
                 let name = TopicName(StrBytes::from_string(topic.to_string()));
+                // `is_current` has found the topic.
                 let id = catalog.topic(topic).map(|topic| topic.id).unwrap_or_default();
                 let response = OffsetFetchResponseTopics::default().with_name(name).with_topic_id(id);
                 topics.push((topic, response.with_partitions(vec![partition])));
@@ -162,6 +164,7 @@ fn single(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse 
     let partition = |partition: OffsetFetchResponsePartitions| {
         let is_missing = group_code == 0 && partition.committed_offset == NOT_COMMITTED;
         let error_code = match version {
+            // What ZooKeeper did not have was an error; consumers of that age start anew on it.
             0 if is_missing => ErrorCode::UnknownTopicOrPartition.code(),
             _ => group_code,
         };

@@ -51,6 +51,7 @@ fn look_up(
 ) -> Result<EpochEnd, PartitionError> {
     let partition = cx.topics().find(topic, asked.partition)?.partition;
     check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
+    // An epoch that the log does not know has the end of the last one before it, so that the client can step back (KIP-320).
     let end = partition.epoch_end_offset(asked.leader_epoch);
     Ok(EpochEnd { leader_epoch: end.leader_epoch, end_offset: end.end_offset })
 }

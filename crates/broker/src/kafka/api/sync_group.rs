@@ -44,6 +44,7 @@ async fn sync(cx: &Context, request: &SyncGroupRequest) -> Result<SyncedMember, 
     if cx.api_version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return Err(GroupError::InconsistentGroupProtocol);
     }
+    // Copies: a group keeps an assignment for much longer than the frame should live.
     let assignments = request.assignments.iter().map(|assigned| {
         (MemberId::from(assigned.member_id.as_str()), Bytes::copy_from_slice(&assigned.assignment))
     });

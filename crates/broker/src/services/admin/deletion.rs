@@ -43,6 +43,7 @@ pub(crate) async fn delete(reach: Reach<'_>, topics: Vec<TopicRef>) -> Vec<Delet
         };
         let refused = match (&wanted, wanted.resolve(&catalog)) {
             _ if !reach.is_enabled => Err(TopicError::DeletionDisabled),
+            // All mentions are refused: one by name and one by id may be meant for different topics.
             _ if repeated.contains(&wanted) => {
                 Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
             }
@@ -100,8 +101,10 @@ async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mu
             }
         }
     }
+    // After the topics are gone from the catalog: a commit that arrives from then on is refused.
     reach.groups.forget_offsets(|topic, committed| {
         let is_gone = |(id, name): (&Uuid, &String)| {
+            // Offsets from before ids were stored have a nil id; a topic created anew under the name keeps its own.
             topic == name && (committed.topic_id == *id || committed.topic_id.is_nil())
         };
         found.iter().filter(|(id, _)| !errors.contains_key(id)).any(is_gone)

@@ -65,6 +65,7 @@ fn count_assigned(wanted: &WantedTopic, node_id: i32) -> Result<u32, TopicError>
         check_assignment(nodes, node_id)?;
     }
     let count = u32::try_from(indexes.len()).map_err(|_| too_many())?;
+    // Distinct, and each below their number: then none is missing.
     let consecutive = indexes.iter().all(|index| u32::try_from(*index).is_ok_and(|index| index < count));
     if !consecutive {
         return Err(TopicError::InvalidAssignment(
@@ -142,6 +143,7 @@ fn plan(
 ) -> Result<(Uuid, u32), TopicError> {
     let topic = catalog.topic(&wanted.name).ok_or(TopicError::UnknownTopic)?;
     let more = check_increase(&wanted.name, topic.partitions.len(), wanted, node_id)?;
+    // Last: what is refused above takes nothing from the request's allowance.
     *created = within_one_request(*created, more)?;
     Ok((topic.id, wanted.count.unsigned_abs()))
 }
@@ -153,9 +155,10 @@ fn check_increase(
     wanted: &WantedPartitions,
     node_id: i32,
 ) -> Result<usize, TopicError> {
+    // A negative count is no increase either; the refusal shows it as it came.
     let count = usize::try_from(wanted.count).unwrap_or(0);
     if count <= current {
-        return Err(no_increase(name, i64::try_from(current).unwrap_or(i64::MAX), i64::from(wanted.count)));
+        return Err(no_increase(name, current as i64, i64::from(wanted.count)));
     }
     let more = count - current;
     if let Some(assignments) = &wanted.assignments {

@@ -115,6 +115,7 @@ pub(crate) async fn create(
     if new.is_empty() {
         return planned.into_iter().map(|new| new.map(|new| CreatedTopic::from(&new))).collect();
     }
+    // Another client may have created one meanwhile: the catalog decides, and refuses it then.
     let mut outcomes = match io.create_topics(new).await {
         Ok(outcomes) => outcomes.into_iter(),
         Err(_) => Vec::new().into_iter(),
@@ -134,7 +135,7 @@ pub(crate) async fn create(
 
 impl From<&NewTopic> for CreatedTopic {
     fn from(new: &NewTopic) -> Self {
-        let partitions = i32::try_from(new.partitions).unwrap_or(i32::MAX);
+        let partitions = i32::try_from(new.partitions).expect("one request creates at most 10 000");
         Self { id: new.id, partitions, configs: new.configs.clone() }
     }
 }

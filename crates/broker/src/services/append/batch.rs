@@ -179,6 +179,7 @@ pub(crate) fn check(
     formats: ProducerFormats,
     now_ms: i64,
 ) -> Result<RecordBatch, ProduceError> {
+    // No records are no batch: the header's check refuses them, as Kafka does.
     let mut bytes = records.unwrap_or_default();
     if formats.message_sets && is_message_set(&bytes) {
         bytes = as_batch(&bytes, rules)?;
@@ -190,6 +191,7 @@ pub(crate) fn check(
     if header.size_bytes() > rules.max_message_bytes {
         return Err(ProduceError::TooLarge { size: header.size_bytes(), max: rules.max_message_bytes });
     }
+    // Size before checksum: a batch that is too large is not walked.
     let batch = RecordBatch::parse(bytes)?;
     if header.attributes.is_control() {
         return Err(ProduceError::ControlBatch);
@@ -197,6 +199,7 @@ pub(crate) fn check(
     if header.attributes.is_transactional() {
         return Err(ProduceError::Transactional);
     }
+    // Only now the records: nothing is decompressed for a batch that its header refuses.
     let max_timestamp = check_records(&batch, rules, now_ms)?;
     let batch = match rules.compression {
         Some(compression) if compression != header.attributes.compression()? => {

@@ -129,6 +129,7 @@ impl Instances {
         let interval_ms = i64::from(instance.subscribed.interval_ms);
         // A first push may follow its subscription at once, a last one whatever came before it.
         let is_due = instance.pushed_ms.is_none_or(|last| now_ms.saturating_sub(last) >= interval_ms);
+        // KIP-714: the first push after a subscription comes after a random part of the interval.
         let follows = instance.asked_ms > instance.pushed_ms;
         if !is_due && !follows && !push.terminating {
             return Err(ClientMetricsError::Throttled);
@@ -167,6 +168,7 @@ impl Instances {
 
     fn instance(&mut self, id: Uuid, client: &ClientFacts, now_ms: i64) -> &mut Instance {
         if self.known.len() >= MAX_INSTANCES && !self.known.contains_key(&id) {
+            // A client that is pushed out is asked anew with its next push; new ids cannot fill the memory.
             let quietest = self.known.iter().min_by_key(|(_, one)| one.asked_ms.max(one.pushed_ms));
             if let Some(quietest) = quietest.map(|(id, _)| *id) {
                 self.known.remove(&quietest);
@@ -210,6 +212,7 @@ fn work_out(subscriptions: &[ClientMetricsConfig], id: Uuid, client: &ClientFact
         true => vec![ALL.to_owned()],
         false => names.into_iter().map(str::to_owned).collect(),
     };
+    // KIP-714: as often as the most eager of the subscriptions asks.
     let interval_ms = concerned.iter().map(|one| one.interval_ms).min().unwrap_or(DEFAULT_INTERVAL_MS);
     let mut hasher = DefaultHasher::new();
     (&metrics, interval_ms, id).hash(&mut hasher);

@@ -123,6 +123,7 @@ fn of_metric(mut metric: Bytes, points: &mut Vec<Point>) -> Result<(), Malformed
             _ => {}
         }
     }
+    // A kind that clients do not send yet, such as a histogram, is no reason to refuse the rest.
     let Some((data, is_sum)) = data else { return Ok(()) };
     let name = format!("kafka_client_{}", identifier(name.strip_prefix(KAFKA).unwrap_or(&name)));
     let kind = if is_sum { sum_kind(data.clone())? } else { PointKind::Gauge };

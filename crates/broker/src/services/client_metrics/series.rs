@@ -51,6 +51,7 @@ impl Series {
                 continue;
             }
             self.count += usize::from(!is_known);
+            // Deltas are added up here: a scrape shows totals, whatever the clients' pace.
             let entry = client.values.entry(key).or_insert((kind != PointKind::Gauge, 0.0));
             entry.1 = if kind == PointKind::Delta { entry.1 + value } else { value };
         }

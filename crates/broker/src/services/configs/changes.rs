@@ -81,6 +81,7 @@ pub(crate) async fn alter(
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
     let mut open = Vec::new();
     for (index, (result, wanted)) in results.iter_mut().zip(wanted).enumerate() {
+        // Refused already; an unknown kind is among those.
         let Some(kind) = kind(wanted.resource_type).filter(|_| result.is_ok()) else { continue };
         match &kind.kept {
             Kept::Catalog => open.push(index),
@@ -135,6 +136,7 @@ async fn alter_record(
     let (configs, code, name) = (&resources.configs, wanted.resource_type, wanted.name.as_str());
     let current = if wanted.replace { Overrides::new() } else { configs.given(code, name) };
     let to = (record.changed)(&configs.broker(), &current, &wanted.ops()?)?;
+    // Taking the last key away makes room, so it is never refused.
     if !to.is_empty() {
         configs.has_room_for(code, name, record.most)?;
     }
@@ -176,6 +178,7 @@ impl Round {
                 Ok(ConfigsChange { id: topic.id, from: topic.configs.clone(), to })
             });
             match planned {
+                // Nothing to write. It also ends the loop of a change that another client has made meanwhile.
                 Ok(change) if change.from == change.to => {}
                 Ok(change) => {
                     round.changes.push(change);
@@ -203,6 +206,7 @@ fn settings(
 fn check_all(wanted: &[WantedConfigs], config: &BrokerConfig) -> Vec<Result<(), ConfigsError>> {
     let mut times: HashMap<(i8, &str), usize> = HashMap::new();
     for resource in wanted {
+        // As Kafka: every mention of a resource is refused, not only the second.
         *times.entry((resource.resource_type, &resource.name)).or_default() += 1;
     }
     let check = |resource: &WantedConfigs| match times.get(&(resource.resource_type, resource.name.as_str()))
@@ -218,6 +222,7 @@ fn check_one(resource: &WantedConfigs, config: &BrokerConfig) -> Result<(), Conf
     if !resource.changes.iter().all(|change| names.insert(change.name.as_str())) {
         return Err(ConfigsError::InvalidRequest("Error due to duplicate config keys".to_owned()));
     }
+    // Before the resource is looked for: a request that cannot be understood is refused as such.
     for change in &resource.changes {
         change.op()?;
     }

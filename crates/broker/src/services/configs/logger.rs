@@ -61,6 +61,7 @@ fn alter(
     changes: &[Change<'_>],
     validate_only: bool,
 ) -> Result<(), ConfigsError> {
+    // All are read before one is changed.
     let changes: Result<Vec<_>, _> = changes.iter().map(|(name, change)| level(name, *change)).collect();
     let changes = changes?;
     if !validate_only {

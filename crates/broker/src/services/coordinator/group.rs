@@ -80,6 +80,7 @@ impl Kind for Groups {
 impl Groups {
     /// Hands the configuration that holds for a group to `read`.
     fn with_config<T>(&self, id: &GroupId, read: impl FnOnce(&GroupConfig) -> T) -> T {
+        // The lock ends here: a step may take long, and `configure` waits for none.
         let own = self.own_configs.read().get(id).cloned();
         read(own.as_deref().unwrap_or(&self.config))
     }
@@ -122,6 +123,7 @@ impl GroupService {
             let check_ms = service.shell.kind().config.offsets_retention_check_interval_ms;
             let period = Duration::from_millis(check_ms.max(1));
             let mut ticks = tokio::time::interval_at(crate::clock::timer_now() + period, period);
+            // Late ticks are skipped: one look finds all that has expired.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             while stop.run_until_cancelled(ticks.tick()).await.is_some() {
                 service.expire_offsets();

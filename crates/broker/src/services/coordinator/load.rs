@@ -37,6 +37,7 @@ impl<K: Kind> Shell<K> {
         for kind in K::Machine::RECORDS {
             scan(&[kind.number()], &mut |key, value| loading.take(*kind, key, value))?;
         }
+        // A second pass, only when needed: keys may come before the record that cannot be read.
         if !loading.unreadable.is_empty() {
             for kind in K::Machine::RECORDS {
                 scan(&[kind.number()], &mut |key, _| loading.note_unreadable(key))?;
@@ -51,6 +52,7 @@ impl<K: Kind> Shell<K> {
         );
         *self.unreadable.write() = unreadable;
         for (id, (mut machine, mut out)) in machines {
+            // Sessions begin now: the time for which the broker was down counts against no member.
             self.kind.in_env(&id, now, |env| machine.start(env, &mut out));
             let hosted = Arc::new(Hosted::new(machine));
             self.carry_out(&hosted, &mut hosted.lock(), out);

@@ -119,6 +119,7 @@ impl<K: Kind> Shell<K> {
         among: impl FnOnce(&mut K::Waiting) -> &mut Waiting<T>,
         act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, Waiter<T>, &mut OutcomeOf<K>),
     ) -> Result<oneshot::Receiver<T>, Missing> {
+        // Named before the step, so that the machine can reply within it.
         let waiter = Waiter::new(self.waiters.fetch_add(1, Ordering::Relaxed));
         let (reply, _) = self.step_in_slot(id, create, |slot, env, out| {
             let reply = among(&mut slot.waiting).add(waiter);
@@ -132,6 +133,7 @@ impl<K: Kind> Shell<K> {
     pub(crate) async fn reply<T>(&self, reply: oneshot::Receiver<T>) -> Result<T, NoReply> {
         tokio::select! {
             biased;
+            // A reply that is there goes out even while the broker stops.
             reply = reply => reply.map_err(|_| NoReply::WriteFailed),
             () = self.stop_waiting.cancelled() => Err(NoReply::Stopping),
         }
@@ -191,6 +193,7 @@ impl<K: Kind> Shell<K> {
                 self.set_aside(id, &mut slot, too_long);
                 return Err(Missing::Unreadable);
             }
+            // Under the machine's lock: its writes have to be queued in the order of its steps.
             self.carry_out(&hosted, &mut slot, out);
             if slot.machine.is_forgettable() {
                 // Under the machine's lock, so that a caller who finds it removed does not find it in the map.
@@ -238,6 +241,7 @@ impl<K: Kind> Shell<K> {
             slot.alarm = Some(at);
             self.alarms.set(Alarm { at, id: slot.machine.id().clone() });
         }
+        // A step without records is told once those before it are durable: a reply must not show what a crash could take back.
         slot.written += u64::from(!out.records.is_empty());
         for reply in out.replies {
             if let Some(delivery) = K::deliver(&mut slot.waiting, reply) {

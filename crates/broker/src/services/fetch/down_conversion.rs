@@ -43,9 +43,12 @@ impl FetchOffsets {
 /// Converts the batches of every partition.
 pub(crate) async fn down_convert(fetched: &mut Fetched, format: MessageFormat, offsets: &FetchOffsets) {
     for answer in &mut fetched.partitions {
+        // A refusal has no batches.
         let Ok(served) = &mut answer.outcome else { continue };
         let place = (answer.topic.clone(), answer.index);
-        let from = offsets.0.get(&place).copied().unwrap_or(0);
+        // Every version that is converted for has no sessions, so each partition is one of the request.
+        let from =
+            offsets.0.get(&place).copied().expect("a fetch without a session answers what it was asked");
         match converted(&served.batches, format, from).await {
             Ok(sets) => {
                 served.bytes = sets.iter().map(Bytes::len).sum();

@@ -120,6 +120,7 @@ impl<'a> Round<'a> {
     /// Looks at every partition that is queued, until the answer is full. Wants the listener only to see that there is
     /// one: an append after the look then wakes it, an append before is seen.
     pub(super) async fn look(&mut self, _listening: &Notified<'_>) {
+        // Marks are cleared before the logs are read: an append after that marks its partition again.
         self.queue_changed();
         self.looks += 1;
         while let Some(read) = self.next_read() {
@@ -246,6 +247,7 @@ impl<'a> Round<'a> {
     fn take(&mut self, found: ReadBatches) -> Served {
         let ReadBatches { batches, bytes, high_watermark, last_stable_offset, log_start_offset, aborted } =
             found;
+        // What was reserved and not read goes back at once, for fetches that wait.
         self.budget.keep(&mut self.share, bytes);
         self.limits.took(bytes);
         self.found_bytes += bytes;
@@ -289,6 +291,7 @@ impl<'a> Round<'a> {
 impl Drop for Round<'_> {
     fn drop(&mut self) {
         let mut set = self.fetch.session.set.lock();
+        // The client hears of nothing that was looked at: the next fetch has to look again, in the same order.
         let turns = self.answers.keys().chain(&self.reading);
         turns.rev().for_each(|id| set.mark_first(*id));
     }

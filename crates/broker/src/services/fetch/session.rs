@@ -135,6 +135,7 @@ impl<S: Clone> FetchSessionCache<S> {
         update: impl FnOnce(&S) -> usize,
     ) -> Result<S, SessionError> {
         let entry = self.sessions.get_mut(&id).ok_or(SessionError::IdNotFound)?;
+        // A lost or repeated request: partitions of one request may be missing, so the client begins anew (KIP-227).
         if entry.epoch != epoch {
             return Err(SessionError::InvalidEpoch);
         }
@@ -144,6 +145,7 @@ impl<S: Clone> FetchSessionCache<S> {
         let session = entry.session.clone();
         let size = update(&session);
         entry.epoch = next_epoch(epoch);
+        // A session may grow by every request; the bound of the cache holds for that as well.
         let others = self.partitions - entry.size;
         if size > 0 && others.saturating_add(size) > self.max_partitions {
             self.remove(id);
@@ -223,7 +225,7 @@ impl<S: Clone> FetchSessionCache<S> {
     }
 
     fn touch(&mut self, id: i32, size: usize, now_ms: i64) {
-        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        let entry = self.sessions.get_mut(&id).expect("callers have found or added it");
         // Out under the old keys before the values change that the keys are made of.
         self.by_last_use.remove(&(entry.last_used_ms, id));
         self.evictable.remove(&(entry.size, id));

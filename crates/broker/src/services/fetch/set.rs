@@ -206,6 +206,7 @@ impl<H> FetchSet<H> {
     /// An entry with records or a refusal is queued again: unless the client moves it, it will be told again. One
     /// whose records had no room comes first next time.
     fn tell(&mut self, id: SlotId, told: &AnswerSummary) -> bool {
+        // Forgotten by a later request while this one was under way: what was found is sent, and nothing noted.
         let Some(slot) = self.slots.get_mut(&id) else { return true };
         let now = (told.high_watermark, told.log_start_offset);
         let news = told.has_records || told.is_refusal || slot.known != Some(now);
