@@ -243,7 +243,8 @@ impl Broker {
         tracing::info!("shutdown: ending long polls");
         shutdown.waiting.cancel();
         let running = counted(&self.connections.running());
-        tracing::info!(deadline_ms = deadline.as_millis(), running, "shutdown: answering what was begun");
+        let deadline_s = deadline.as_secs();
+        tracing::info!(deadline_s, running, "shutdown: answering what was begun");
         let mut outcome = Outcome::Clean;
         for (set, deadline) in [(&self.connections, deadline), (tasks, BACKGROUND_DEADLINE)] {
             if let Drained::Forced { left } = set.drain(deadline).await {

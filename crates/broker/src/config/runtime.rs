@@ -56,9 +56,8 @@ impl RuntimeConfigs {
     pub(crate) fn load(&self, kept: StoredConfigs) {
         for unreadable in kept.unreadable {
             let (resource_type, name, error) = (unreadable.resource_type, unreadable.name, unreadable.error);
-            let resource_type = resource_type.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string());
             tracing::error!(
-                %resource_type, name, %error,
+                resource_type, name, %error,
                 "the configuration of a resource cannot be read; it has its defaults until it is set anew"
             );
         }

@@ -5,7 +5,8 @@
 //! secrets, is up to those who log.
 
 use std::borrow::Cow;
-use std::io::IsTerminal as _;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
@@ -78,7 +79,7 @@ where
             tracing::error!(%error, "the loggers' levels stay as they are");
         }
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    let lines = tracing_subscriber::fmt::layer().with_writer(Escaping(writer)).with_ansi(colour);
     // The reader of standard error may have gone (a terminal that closed): a panic for each line would be worse.
     let lines = lines.log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
@@ -121,15 +122,57 @@ fn is_quoted(text: &str) -> bool {
     true
 }
 
-/// Characters that a terminal or a viewer obeys instead of showing: control characters, line and paragraph separators, and
-/// those that turn the direction of the text after them.
+/// Characters that a terminal or a viewer obeys instead of showing: control characters, line and paragraph separators,
+/// those that turn the direction of text, and those without a width, tags among them.
 fn is_obeyed(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Escapes what [`is_obeyed`] in whole lines, as JSON does. JSON's own rules leave everything above ASCII as it is, and DEL;
+/// in text lines the fields are escaped already. What is ASCII besides DEL (line ends, colours) is ours.
+struct Escaping<W>(W);
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Escaping<W> {
+    type Writer = Escaping<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Escaping(self.0.make_writer())
+    }
+}
+
+impl<W: io::Write> io::Write for Escaping<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A line comes in one piece, so that no character is cut.
+        let text = String::from_utf8_lossy(line);
+        let must_escape = |character: char| character >= '\u{7f}' && is_obeyed(character);
+        if !text.contains(must_escape) {
+            self.0.write_all(line)?;
+            return Ok(line.len());
+        }
+        let mut escaped = String::with_capacity(text.len() + 64);
+        for character in text.chars() {
+            match must_escape(character) {
+                false => escaped.push(character),
+                // Writing to a String cannot fail.
+                true => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                    let _ = write!(escaped, "\\u{unit:04x}");
+                }),
+            }
+        }
+        self.0.write_all(escaped.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The text with such characters escaped.
-fn without_control(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_control(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
@@ -146,7 +189,6 @@ fn without_control(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::Arc;
 
     use parking_lot::Mutex;
@@ -164,6 +206,24 @@ mod tests {
             Ok(())
         }
     }
+
+    const OBEYED: [char; 15] = [
+        '\u{80}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{61c}',
+        '\u{200b}',
+        '\u{200e}',
+        '\u{200f}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{202a}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{feff}',
+        '\u{e0041}',
+    ];
 
     fn logged(json: bool, directives: &str) -> String {
         let buffer = Buffer::default();
@@ -192,6 +252,9 @@ mod tests {
     #[test]
     fn nothing_that_a_client_chose_makes_lines_or_colours_of_its_own() {
         let hostile = "x\n2026-01-01T00:00:00Z ERROR broker: forged\r\u{1b}[31mred\u{7}\0";
+        // C1 controls (a CSI among them), separators that some viewers break lines at, and what turns or hides text.
+        let hostile = format!("{hostile}{}", OBEYED.iter().collect::<String>());
+        let hostile = hostile.as_str();
         for (json, colour) in [(false, false), (false, true), (true, false)] {
             let buffer = Buffer::default();
             let writer = buffer.clone();
@@ -212,6 +275,12 @@ mod tests {
             };
             assert!(!text.chars().any(control), "{text:?}");
             assert!(!text.contains("\u{1b}[31mred"), "{text:?}");
+            assert!(!text.contains(OBEYED), "{text:?}");
+            // As JSON's readers turn back into the same text, the last of them by a surrogate pair.
+            assert!(
+                !json || text.contains(r"\u009b\u061c\u200b") && text.contains(r"\ufeff\udb40\udc41"),
+                "{text}"
+            );
         }
     }
 

@@ -47,7 +47,7 @@ impl ClassicGroup {
         }
         self.clear_pending_syncs();
         tracing::info!(
-            group = %self.id, generation = %self.generation, state = self.state.as_str(), reason, "preparing to rebalance"
+            group = %self.id, generation = self.generation.0, state = self.state.as_str(), reason, "preparing to rebalance"
         );
         self.transition(State::PreparingRebalance, now);
         if was_empty {
@@ -119,7 +119,7 @@ impl ClassicGroup {
         self.generation = self.generation.next();
         self.protocol = self.select_protocol();
         if self.members.is_empty() {
-            tracing::info!(group = %self.id, generation = %self.generation, "the group is empty");
+            tracing::info!(group = %self.id, generation = self.generation.0, "the group is empty");
             self.transition(State::Empty, now);
             out.write(self.record());
             self.persisted = true;
@@ -149,7 +149,7 @@ impl ClassicGroup {
     /// not fenced after a restart by its own old one (which Kafka leaves open).
     fn begin_generation(&mut self, now: Now, out: &mut Outcome) {
         tracing::info!(
-            group = %self.id, generation = %self.generation, members = self.members.len(),
+            group = %self.id, generation = self.generation.0, members = self.members.len(),
             protocol = self.protocol.as_deref(), leader = self.leader.as_ref().map(tracing::field::display), "joined; waiting for the assignment"
         );
         self.transition(State::CompletingRebalance, now);

@@ -65,7 +65,7 @@ impl ClassicGroup {
         }
         out.write(self.record());
         self.persisted = true;
-        tracing::info!(group = %self.id, generation = %self.generation, members = self.members.len(), "stable");
+        tracing::info!(group = %self.id, generation = self.generation.0, members = self.members.len(), "stable");
         let waiting: Vec<MemberId> = self
             .members
             .values()
