@@ -1,13 +1,16 @@
 //! `ottla healthcheck`: asks a broker's `/readyz`, for containers that have no other program to ask with; or its Kafka
 //! listener, where it serves no HTTP.
 //!
-//! Guarantees to end within `TIMEOUT` per address and to read a bounded answer. Exit codes are left to the caller.
+//! Guarantees to end within twice `TIMEOUT` per address and to read a bounded answer. Exit codes are left to the caller.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-/// Longest time for each of connecting, sending and receiving.
+use crate::clock;
+use crate::telemetry::logging::without_control;
+
+/// Longest time for connecting, and for the answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
@@ -30,6 +33,16 @@ pub enum HealthcheckError {
         address: String,
         /// The error of the last address that was tried.
         source: std::io::Error,
+    },
+    /// Connecting, or the answer, takes too long.
+    #[error("{candidate} {late} within {} s", .after.as_secs_f32())]
+    Late {
+        /// The address that was tried.
+        candidate: SocketAddr,
+        /// The step that did not happen.
+        late: &'static str,
+        /// The time that was waited.
+        after: Duration,
     },
     /// Something answers that does not speak HTTP.
     #[error("{address} does not speak HTTP")]
@@ -93,26 +106,57 @@ fn ask(address: &str, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckE
     let named = || address.to_owned();
     let resolved =
         address.to_socket_addrs().map_err(|source| HealthcheckError::Resolve { address: named(), source })?;
-    let mut source = std::io::Error::from(std::io::ErrorKind::NotFound);
+    let (mut source, mut late) = (io::Error::from(io::ErrorKind::NotFound), None);
     // `localhost` may resolve to two addresses, of which the broker listens on one.
     for candidate in resolved {
         match ask_at(candidate, request, most) {
             Ok(answer) => return Ok(answer),
-            Err(error) => source = error,
+            Err(Failure::Late(what)) => {
+                late = Some(HealthcheckError::Late { candidate, late: what, after: TIMEOUT });
+            }
+            Err(Failure::Io(error)) => source = error,
         }
     }
-    Err(HealthcheckError::Unreachable { address: named(), source })
+    // An address that is late says more than its sibling on which nothing listens.
+    Err(late.unwrap_or_else(|| HealthcheckError::Unreachable { address: named(), source }))
 }
 
-fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&candidate, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+enum Failure {
+    Late(&'static str),
+    Io(io::Error),
+}
+
+/// An error of a socket with a timeout, which says "temporarily unavailable" where the time is up.
+fn failure(late: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |error| match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::Late(late),
+        _ => Failure::Io(error),
+    }
+}
+
+fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> Result<Vec<u8>, Failure> {
+    const NO_ANSWER: &str = "accepted a connection and did not answer";
+    let mut stream =
+        TcpStream::connect_timeout(&candidate, TIMEOUT).map_err(failure("did not accept a connection"))?;
+    let deadline = clock::now() + TIMEOUT;
+    stream.set_write_timeout(Some(TIMEOUT)).map_err(Failure::Io)?;
     // One write, so that a peer which answers after its first read has seen all of it.
-    stream.write_all(request)?;
+    stream.write_all(request).map_err(failure("did not take the request"))?;
     let mut answer = Vec::new();
-    stream.take(most).read_to_end(&mut answer)?;
-    Ok(answer)
+    let mut stream = stream.take(most);
+    loop {
+        // A timeout holds for one read: a peer that answers byte by byte would never be late.
+        let left = deadline.saturating_duration_since(clock::now());
+        if left.is_zero() {
+            return Err(Failure::Late(NO_ANSWER));
+        }
+        stream.get_ref().set_read_timeout(Some(left)).map_err(Failure::Io)?;
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer).map_err(failure(NO_ANSWER))? {
+            0 => return Ok(answer),
+            read => answer.extend(buffer.iter().take(read)),
+        }
+    }
 }
 
 fn verdict(address: &str, answer: &str) -> Result<(), HealthcheckError> {
@@ -123,7 +167,9 @@ fn verdict(address: &str, answer: &str) -> Result<(), HealthcheckError> {
         Some(200) => Ok(()),
         Some(status) => {
             let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            Err(HealthcheckError::NotReady { address, status, body: body.trim().to_owned() })
+            // Whatever answers there must not steer the terminal.
+            let body = body.trim().lines().map(without_control).collect::<Vec<_>>().join("\n");
+            Err(HealthcheckError::NotReady { address, status, body })
         }
         None => Err(HealthcheckError::NotHttp { address }),
     }
@@ -182,6 +228,22 @@ mod tests {
             let (address, _) = answering(answer);
             assert!(http(&address).is_err(), "{answer:?}");
         }
+    }
+
+    /// It said "Resource temporarily unavailable".
+    #[test]
+    fn peer_that_does_not_answer_is_named_with_the_time_waited() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap().to_string();
+        let error = http(&address).unwrap_err().to_string();
+        assert_eq!(error, format!("{address} accepted a connection and did not answer within 3 s"));
+    }
+
+    #[test]
+    fn answer_of_a_stranger_does_not_steer_the_terminal() {
+        let (address, _) = answering("HTTP/1.1 500 No\r\n\r\n\u{1b}[2Jone\r\ntwo\u{202e}");
+        let error = http(&address).unwrap_err().to_string();
+        assert!(error.ends_with("answered 500: \\u{1b}[2Jone\ntwo\\u{202e}"), "{error}");
     }
 
     #[test]
