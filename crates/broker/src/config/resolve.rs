@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::broker_config::{BrokerConfig, DynamicConfigs, HttpListener, StartConfig};
 use super::broker_keys::BrokerKeys;
-use super::listener::{self, Endpoint, Texts};
+use super::listener::{self, Endpoint, Listener, Texts};
 use super::problem::{Note, Origin, Problem};
 use super::setting::{Setting, Settings};
 use super::value::FlushPolicy;
@@ -44,6 +44,17 @@ pub(super) fn resolve(
         notes.push(Note::info(format!("listener {name} is for a KRaft controller and is not opened")));
     }
     let listeners = resolved.listeners;
+    let mut http_listener = http_listener;
+    let clash = http_listener.as_ref().and_then(Option::as_ref).and_then(|http| same_port(http, &listeners));
+    if let Some(reason) = clash {
+        if settings.contains_key("http.listener") {
+            Rules { settings: &settings, problems }.wrong("http.listener", reason);
+        } else {
+            // As where another program has the default port: the operator did not ask for HTTP.
+            notes.push(Note::warn(format!("HTTP is not served: http.listener: {reason}")));
+            http_listener = Some(None);
+        }
+    }
     security::note_listener_settings(&settings, &listeners, notes);
     // As Kafka does, for those who ask for it under its older name.
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
@@ -68,6 +79,22 @@ fn listeners_from_advertised(keys: &BrokerKeys, settings: &Settings) -> Option<V
     let default_suffices = endpoints.iter().all(|endpoint| endpoint.name == "PLAINTEXT");
     (from_environment || !default_suffices)
         .then(|| endpoints.iter().map(|Endpoint { name, port, .. }| format!("{name}://:{port}")).collect())
+}
+
+/// Why HTTP cannot be served beside these listeners. Binding the second of two equal addresses would fail as if another
+/// program had the port.
+fn same_port(http: &HttpListener, listeners: &[Listener]) -> Option<String> {
+    // A name such as localhost may be any address, so only two addresses differ for sure.
+    let address =
+        |host: &Option<String>| host.as_ref().and_then(|host| host.parse::<std::net::IpAddr>().ok());
+    let differ = |listener: &Listener| match (address(&http.host), address(&listener.host)) {
+        (Some(one), Some(other)) => one != other && !one.is_unspecified() && !other.is_unspecified(),
+        _ => false,
+    };
+    // Port 0 is another one for each.
+    let same = |listener: &&Listener| http.port != 0 && http.port == listener.port && !differ(listener);
+    let listener = listeners.iter().find(same)?;
+    Some(format!("{http} and {listener} in listeners have the same port; change one of them"))
 }
 
 struct Rules<'a> {

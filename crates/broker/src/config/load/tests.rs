@@ -414,3 +414,31 @@ fn every_key_holds_both_ends_of_its_range() {
         }
     }
 }
+
+/// The broker said that its own port was in use by another process.
+#[test]
+fn http_on_the_port_of_a_kafka_listener_is_refused_and_names_both_keys() {
+    for (http, listeners) in [
+        ("localhost:9092", "PLAINTEXT://:9092"),
+        (":9092", "PLAINTEXT://127.0.0.1:9092"),
+        ("[::1]:9092", "PLAINTEXT://0.0.0.0:9092"),
+        ("127.0.0.1:9092", "PLAINTEXT://127.0.0.1:9091,OTHER://127.0.0.1:9092"),
+    ] {
+        let map = ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT");
+        let pairs = [("http.listener", http), ("listeners", listeners), map];
+        let error = BrokerConfig::from_pairs(&pairs).unwrap_err().to_string();
+        assert!(
+            error.contains("http.listener: ") && error.contains(" in listeners have the same port"),
+            "{error}"
+        );
+    }
+    let kafka_on_8080 = BrokerConfig::from_pairs(&[("listeners", "PLAINTEXT://:8080")]).unwrap();
+    assert_eq!(kafka_on_8080.http_listener(), None, "HTTP has that port by default only");
+    for (http, listeners) in [
+        ("127.0.0.1:9092", "PLAINTEXT://127.0.0.2:9092"),
+        (":0", "PLAINTEXT://:0"),
+        ("", "PLAINTEXT://:8080"),
+    ] {
+        BrokerConfig::from_pairs(&[("http.listener", http), ("listeners", listeners)]).unwrap();
+    }
+}
