@@ -171,7 +171,7 @@ impl Books {
                 self.overdrawn = true;
                 None
             };
-            let Some((_, first)) = self.waiting.pop_first() else { return };
+            let (_, first) = self.waiting.pop_first().expect("it was found at the head of this round");
             // Its connection ended while it waited.
             if first.granted.send(taken).is_err() {
                 self.put_back(taken);

@@ -50,7 +50,9 @@ impl Progress {
         if elapsed < WINDOW {
             return self.before;
         }
-        Some(self.bytes.saturating_mul(1000) / u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1))
+        // At least the window, so never 0.
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).expect("no frame takes 500 million years");
+        Some(self.bytes.saturating_mul(1000) / elapsed_ms)
     }
 }
 
@@ -79,6 +81,7 @@ impl HalfReceived {
         let reading = frames.by_id.iter().filter(|(_, frame)| !frame.waits_for_memory);
         // Ids count up: of frames that are equally slow the oldest gives way.
         let slowest = reading.filter_map(|(id, frame)| Some((frame.rate(now)?, *id))).min();
+        // None reads, or it is too early to say of any: the caller asks again after its next wait.
         let Some((rate, id)) = slowest else { return };
         if rate >= STALLED {
             if frames.slow_gave_way.is_some_and(|last| now.saturating_duration_since(last) < SLOW_INTERVAL) {
