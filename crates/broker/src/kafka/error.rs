@@ -3,6 +3,8 @@
 //! Every match is exhaustive, without a wildcard arm, so that a new refusal is a compile error here and not
 //! `UNKNOWN_SERVER_ERROR` at a client. Texts are left to the errors themselves; [`error_text`] bounds them.
 
+use std::fmt::Display;
+
 use codec::ErrorCode;
 use codec::messages::StrBytes;
 
@@ -27,6 +29,17 @@ pub(crate) fn error_text(mut text: String) -> StrBytes {
         text.push('…');
     }
     StrBytes::from_string(text)
+}
+
+/// The code and the text of an outcome, for answers that have a text with each code; 0 and null where nothing was refused.
+pub(crate) fn code_and_text<E: Display>(outcome: Result<(), E>) -> (i16, Option<StrBytes>)
+where
+    for<'e> ErrorCode: From<&'e E>,
+{
+    match outcome {
+        Ok(()) => (ErrorCode::None.code(), None),
+        Err(error) => (ErrorCode::from(&error).code(), Some(error_text(error.to_string()))),
+    }
 }
 
 impl From<&TopicError> for ErrorCode {

@@ -8,14 +8,13 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
-use codec::ErrorCode;
 use codec::messages::create_partitions_request::CreatePartitionsTopic;
 use codec::messages::create_partitions_response::CreatePartitionsTopicResult;
 use codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse, StrBytes, TopicName};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::error_text;
+use crate::kafka::error::code_and_text;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedPartitions;
@@ -59,13 +58,11 @@ fn wanted(topic: CreatePartitionsTopic) -> WantedPartitions {
 }
 
 fn result(name: String, outcome: Result<(), TopicError>) -> CreatePartitionsTopicResult {
-    let result = CreatePartitionsTopicResult::default().with_name(TopicName(StrBytes::from_string(name)));
-    match outcome {
-        Ok(()) => result,
-        Err(error) => result
-            .with_error_code(ErrorCode::from(&error).code())
-            .with_error_message(Some(error_text(error.to_string()))),
-    }
+    let (code, text) = code_and_text(outcome);
+    CreatePartitionsTopicResult::default()
+        .with_name(TopicName(StrBytes::from_string(name)))
+        .with_error_code(code)
+        .with_error_message(text)
 }
 
 #[cfg(test)]

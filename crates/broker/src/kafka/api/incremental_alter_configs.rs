@@ -8,14 +8,13 @@
 
 use std::ops::RangeInclusive;
 
-use codec::ErrorCode;
 use codec::messages::incremental_alter_configs_request::AlterConfigsResource;
 use codec::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use codec::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::error_text;
+use crate::kafka::error::code_and_text;
 use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
 use crate::services::configs::kind::ConfigsError;
 
@@ -54,16 +53,12 @@ fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
 }
 
 fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConfigsResourceResponse {
-    let response = AlterConfigsResourceResponse::default()
+    let (code, text) = code_and_text(outcome);
+    AlterConfigsResourceResponse::default()
         .with_resource_type(wanted.resource_type)
         .with_resource_name(StrBytes::from_string(wanted.name))
-        .with_error_message(None);
-    match outcome {
-        Ok(()) => response,
-        Err(error) => response
-            .with_error_code(ErrorCode::from(&error).code())
-            .with_error_message(Some(error_text(error.to_string()))),
-    }
+        .with_error_code(code)
+        .with_error_message(text)
 }
 
 #[cfg(test)]
