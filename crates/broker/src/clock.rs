@@ -1,4 +1,4 @@
-//! Injected time: the only reader of the machine's clocks in this crate; `clippy.toml` bans the others outside tests.
+//! Injected time: the only reader of the machine's clocks in this crate; `clippy.toml` bans the others.
 //!
 //! Guarantees that a test can step the time that decisions depend on. [`Clock`] has two readings: the wall clock
 //! ([`Clock::now_ms`]) for what is stored and shown (timestamps, retention), and the monotonic one ([`Clock::instant`],

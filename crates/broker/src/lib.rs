@@ -26,10 +26,6 @@
 //! errors into Kafka's codes; `tasks.rs`, `clock.rs` and `random.rs` are the only ways to run something in the background,
 //! to know the time and to draw at random.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
-#![cfg_attr(
-    test,
-    allow(clippy::disallowed_methods, reason = "tests measure, and have threads and ids of their own")
-)]
 
 pub mod clock;
 pub mod config;

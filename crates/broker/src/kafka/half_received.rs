@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_slowest_gives_way_first() {
-        let (all, start) = (Arc::new(HalfReceived::default()), Instant::now());
+        let (all, start) = (Arc::new(HalfReceived::default()), crate::clock::now());
         let (stalled, slow, fast) = (all.begin(start), all.begin(start), all.begin(start));
         all.give_way(start);
         assert_eq!(gave_way(&[&stalled, &slow, &fast]), [false; 3], "too early to say");
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_was_fast_and_stalls_gives_way() {
-        let (all, start) = (Arc::new(HalfReceived::default()), Instant::now());
+        let (all, start) = (Arc::new(HalfReceived::default()), crate::clock::now());
         let (stalls, slow) = (all.begin(start), all.begin(start));
         stalls.came(50 << 20, start);
         for tenths in 1..=30 {
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_waits_for_memory_does_not_give_way() {
-        let (all, start) = (Arc::new(HalfReceived::default()), Instant::now());
+        let (all, start) = (Arc::new(HalfReceived::default()), crate::clock::now());
         let waits = all.begin(start);
         waits.waits_for_memory(true, start);
         let later = start + Duration::from_secs(60);

@@ -144,7 +144,7 @@ mod tests {
     where
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
-        in_flight.start(request, Some(0), Instant::now(), Grant::default()).await;
+        in_flight.start(request, Some(0), crate::clock::now(), Grant::default()).await;
     }
 
     async fn oldest(in_flight: &mut InFlight) -> Result<Bytes, Disconnect> {
@@ -200,7 +200,7 @@ mod tests {
         start(&mut in_flight, std::future::pending()).await;
         assert!(in_flight.admits(Some(0)) && !in_flight.admits(Some(1)) && !in_flight.admits(None));
         let mut alone = InFlight::default();
-        alone.start(std::future::pending(), None, Instant::now(), Grant::default()).await;
+        alone.start(std::future::pending(), None, crate::clock::now(), Grant::default()).await;
         assert!(!alone.admits(None) && !alone.admits(Some(0)));
     }
 

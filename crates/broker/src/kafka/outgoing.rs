@@ -106,7 +106,7 @@ mod tests {
 
     fn unsent(version: i16) -> Unsent {
         let receipt = Receipt { entry: &api::REGISTRY[0], version, error_code: 0 };
-        Unsent { receipt, times: RequestTimes::default(), since: Instant::now() }
+        Unsent { receipt, times: RequestTimes::default(), since: crate::clock::now() }
     }
 
     #[tokio::test]

@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn pace_lets_a_second_of_connections_through_then_slows() {
         let mut pace = Pace::new(100);
-        let now = Instant::now();
+        let now = crate::clock::now();
         let free = (0..100).filter(|_| pace.next(now).is_zero()).count();
         assert_eq!(free, 100);
         assert_eq!(pace.next(now), Duration::from_millis(10));

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn flood_is_cut_to_a_line_an_interval_and_counted() {
         let limit = LineLimit::new();
-        let start = Instant::now();
+        let start = crate::clock::now();
         let written: Vec<u64> = (0..1_000).filter_map(|_| limit.take_at("full", start)).collect();
         assert_eq!(written, [0]);
         assert_eq!(limit.take_at("full", start + INTERVAL), Some(999));
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn reasons_do_not_hide_each_other() {
         let limit = LineLimit::new();
-        let now = Instant::now();
+        let now = crate::clock::now();
         assert_eq!((limit.take_at("full", now), limit.take_at("malformed", now)), (Some(0), Some(0)));
     }
 }

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn appends_are_refused_at_the_reserve_and_admitted_again_well_above_it() {
-        let ((reserve, free), start) = (over(RESERVE_MIB + 1), Instant::now());
+        let ((reserve, free), start) = (over(RESERVE_MIB + 1), crate::clock::now());
         assert!(reserve.admit(1, start).is_some());
         free.store(RESERVE_MIB, Ordering::Relaxed);
         assert!(reserve.admit(1, start + GOOD_FOR).is_none());
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_disk_is_looked_at_again_before_it_can_be_full() {
-        let ((reserve, free), start) = (over(RESERVE_MIB + 40), Instant::now());
+        let ((reserve, free), start) = (over(RESERVE_MIB + 40), crate::clock::now());
         assert!(reserve.admit(10 * MIB, start).is_some());
         free.store(RESERVE_MIB, Ordering::Relaxed);
         assert!(reserve.admit(1, start).is_none(), "10 MiB were admitted, of which each is written twice");
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn bytes_on_their_way_count_as_written() {
-        let ((reserve, _), start) = (over(RESERVE_MIB + 40), Instant::now());
+        let ((reserve, _), start) = (over(RESERVE_MIB + 40), crate::clock::now());
         let first = reserve.admit(20 * MIB, start);
         assert!(first.is_some());
         assert!(reserve.admit(MIB, start).is_none());
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_disk_that_does_not_tell_is_no_reason_to_refuse() {
         let reserve = DiskReserve::new(|| None);
-        assert!(reserve.admit(u64::MAX / 4, Instant::now()).is_some());
-        assert_eq!(reserve.families(Instant::now()).len(), 1);
+        assert!(reserve.admit(u64::MAX / 4, crate::clock::now()).is_some());
+        assert_eq!(reserve.families(crate::clock::now()).len(), 1);
     }
 }

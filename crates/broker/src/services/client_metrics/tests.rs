@@ -262,7 +262,7 @@ fn series_are_bounded() {
     });
     let points: Vec<_> = points.collect();
     for _ in 0..20 {
-        series.take(Uuid::new_v4(), "c", points.clone());
+        series.take(crate::random::id(), "c", points.clone());
     }
     let families = series.families(20);
     let value = |name: &str| families.iter().find(|family| family.name == name).unwrap().series[0].1;

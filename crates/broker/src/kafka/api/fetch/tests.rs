@@ -1,7 +1,5 @@
 //! `fetch.rs` through a socket.
 
-use std::time::Instant;
-
 use codec::message_set::MessageSet;
 use codec::messages::InitProducerIdRequest;
 use codec::records::{BatchBuilder, Compression, RecordBatch, batches};
@@ -276,25 +274,25 @@ async fn a_waiting_fetch_is_woken_by_another_connections_append() {
     let running = broker_with(&[("orders", &[])]).await;
     let (mut reader, mut writer) = (running.client().await, running.client().await);
     let waiting = request("orders", Uuid::nil(), 12, &[(0, 0), (1, 0)]).with_max_wait_ms(60_000);
-    let started = Instant::now();
+    let started = crate::clock::now();
     let write = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         produce(&mut writer, 9, &[("orders", 1, batch("late"))]).await;
     };
     let (response, ()) = tokio::join!(reader.call(12, &waiting), write);
     assert_eq!(values(partitions(&response)[1]), [(0, "late".to_owned())]);
-    assert!(started.elapsed() < std::time::Duration::from_secs(20));
+    assert!(crate::clock::now() - started < std::time::Duration::from_secs(20));
 }
 
 #[tokio::test]
 async fn a_long_poll_holds_back_what_follows_on_its_connection_but_ends_by_its_deadline() {
     let running = broker_with(&[("orders", &[])]).await;
     let mut client = running.client().await;
-    let started = Instant::now();
+    let started = crate::clock::now();
     let waiting = request("orders", Uuid::nil(), 12, &[(0, 0)]).with_max_wait_ms(200);
     let response = client.call(12, &waiting).await;
     assert_eq!(partitions(&response)[0].records.as_ref().unwrap().len(), 0);
-    assert!(started.elapsed() >= std::time::Duration::from_millis(190));
+    assert!(crate::clock::now() - started >= std::time::Duration::from_millis(190));
 }
 
 #[tokio::test]
