@@ -223,6 +223,7 @@ impl ClassicGroup {
     /// that is still there joins again.
     fn remove_member(&mut self, id: &MemberId, out: &mut Outcome) {
         self.pending_members.remove(id);
+        // A pending member has an id and nothing else: no request waits, and it leads nothing.
         let Some(mut member) = self.members.shift_remove(id) else { return };
         refuse_join(&mut member, MemberId::none(), GroupError::UnknownMemberId, out);
         refuse_sync(&mut member, GroupError::UnknownMemberId, out);

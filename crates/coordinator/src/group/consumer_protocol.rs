@@ -60,13 +60,12 @@ pub fn encode_assignment<'a>(
     version: i16,
     topics: impl ExactSizeIterator<Item = (&'a str, &'a [i32])>,
 ) -> Bytes {
-    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let count = |count: usize| u32::try_from(count).expect("topics and partitions are counted in 32 bits");
     let mut out = BytesMut::new();
     out.put_i16(version);
     out.put_u32(count(topics.len()));
     for (topic, partitions) in topics {
-        // The names of topics are at most 249 bytes long.
-        out.put_u16(u16::try_from(topic.len()).unwrap_or(u16::MAX));
+        out.put_u16(u16::try_from(topic.len()).expect("names of topics have 249 bytes at most"));
         out.put_slice(topic.as_bytes());
         out.put_u32(count(partitions.len()));
         partitions.iter().for_each(|partition| out.put_i32(*partition));

@@ -25,7 +25,7 @@ pub fn compress(compression: Compression, data: &[u8]) -> io::Result<Vec<u8>> {
 pub(crate) fn compress_at(compression: Compression, level: Option<i32>, data: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressor = match (compression, level) {
         (Compression::Gzip, Some(level)) => {
-            let level = flate2::Compression::new(u32::try_from(level).unwrap_or(0).min(9));
+            let level = flate2::Compression::new(level.clamp(1, 9).cast_unsigned());
             Compressor::Gzip(GzEncoder::new(Vec::new(), level))
         }
         (Compression::Zstd, level) => {

@@ -45,9 +45,10 @@ impl Plan {
         };
         let mut taken: BTreeSet<(Uuid, i32)> = BTreeSet::new();
         for (member_index, member) in spec.members.values().enumerate() {
-            for &topic in member.subscribed.iter().filter(|topic| spec.topics.contains_key(topic)) {
+            for &topic in &member.subscribed {
+                // Members may subscribe to topics that do not exist yet, or no more.
+                let Some(&partitions) = spec.topics.get(&topic) else { continue };
                 plan.subscribers.entry(topic).or_default().push(member_index);
-                let partitions = spec.topics.get(&topic).copied().unwrap_or(0);
                 for &partition in member.previous.get(&topic).into_iter().flatten() {
                     if (0..partitions).contains(&partition) && taken.insert((topic, partition)) {
                         plan.give(topic, partition, member_index);
@@ -81,6 +82,7 @@ impl Plan {
             self.owners.get(&topic).into_iter().flat_map(BTreeMap::values).flatten().copied().collect();
         let mut queue = self.queue(topic);
         for partition in (0..partitions).filter(|partition| !owned.contains(partition)) {
+            // Without subscribers the partitions stay without an owner.
             let Some((load, member_index)) = queue.pop_first() else { return };
             self.give(topic, partition, member_index);
             queue.insert((load + 1, member_index));

@@ -49,6 +49,7 @@ impl ClassicGroup {
             return refuse(GroupError::CoordinatorNotAvailable);
         }
         if !self.has_room_for(&member_id, config) {
+            // A member that is turned away has left: the join of the others must not wait for it.
             self.remove_member(&member_id, out);
             self.maybe_complete_join(now, out);
             return Err(JoinReply::refused(MemberId::none(), GroupError::GroupMaxSizeReached));
@@ -168,7 +169,7 @@ impl ClassicGroup {
         self.rebalance_or_complete_join(now, config, &reason, out);
     }
 
-    /// A member that is known joins again. The caller has validated it.
+    /// A member that is known joins again: [`ClassicGroup::validate_member`] found it.
     fn rejoin(
         &mut self,
         now: Now,
@@ -178,7 +179,7 @@ impl ClassicGroup {
         out: &mut Outcome,
     ) {
         let id = request.member_id.clone();
-        let Some(member) = self.members.get(&id) else { return };
+        let member = self.members.get(&id).expect("it was validated");
         let unchanged = member.protocols == request.protocols;
         let repeats_itself = match self.state {
             // It may have missed the answer to its JoinGroup.
@@ -197,15 +198,22 @@ impl ClassicGroup {
         self.rebalance_or_complete_join(now, config, &reason, out);
     }
 
-    /// Takes over what a member says now, and lets its JoinGroup wait.
-    fn update_member(&mut self, id: &MemberId, request: JoinRequest, waiter: JoinWaiter, out: &mut Outcome) {
-        let Some(member) = self.members.get_mut(id) else { return };
+    /// Takes over what a member of the group says now, and lets its JoinGroup wait.
+    fn update_member(
+        &mut self,
+        id: &MemberId,
+        request: JoinRequest,
+        waiter: JoinWaiter,
+        out: &mut Outcome,
+    ) -> &mut Member {
+        let member = self.members.get_mut(id).expect("callers name a member");
         // A client that gave up on its first JoinGroup sends another: the first one must not wait for ever.
         refuse_join(member, id.clone(), GroupError::RebalanceInProgress, out);
         member.protocols = request.protocols;
         member.rebalance_timeout_ms = request.rebalance_timeout_ms;
         member.session_timeout_ms = request.session_timeout_ms;
         member.awaiting_join = Some(waiter);
+        member
     }
 
     /// A static member has restarted: its new incarnation takes the place of the old one, which is fenced.
@@ -223,15 +231,12 @@ impl ClassicGroup {
         let old_leader = self.leader.clone().unwrap_or_else(MemberId::none);
         let skipping = request.supports_skipping_assignment;
         self.rename_static(old_id, &new_id, out);
-        if let Some(member) = self.members.get_mut(&new_id) {
-            member.client_id = Arc::clone(&request.client_id);
-            member.client_host = Arc::clone(&request.client_host);
-        }
         let reason = format!("static member {new_id} replaces {old_id}");
-        self.update_member(&new_id, request, waiter, out);
-        if let Some(member) = self.members.get_mut(&new_id) {
-            member.restart_session(now, out);
-        }
+        let client = (Arc::clone(&request.client_id), Arc::clone(&request.client_host));
+        let member = self.update_member(&new_id, request, waiter, out);
+        // Another process, perhaps on another host.
+        (member.client_id, member.client_host) = client;
+        member.restart_session(now, out);
         match self.state {
             State::Stable if self.protocol == self.select_protocol() => {
                 let mut joined = self.joined_group(&new_id);
@@ -243,9 +248,9 @@ impl ClassicGroup {
                     joined.leader = old_leader;
                     joined.members = Vec::new();
                 }
-                if let Some(member) = self.members.get_mut(&new_id) {
-                    member.awaiting_join = None;
-                }
+                let member = self.members.get_mut(&new_id).expect("it was renamed");
+                // Answered here, so that no later rebalance answers it once more.
+                member.awaiting_join = None;
                 out.replies.push(Reply::Join(waiter, JoinReply { member_id: new_id, result: Ok(joined) }));
                 out.write(self.record());
                 self.persisted = true;
@@ -257,7 +262,9 @@ impl ClassicGroup {
     }
 
     fn rename_static(&mut self, old_id: &MemberId, new_id: &MemberId, out: &mut Outcome) {
-        let Some((index, _, mut member)) = self.members.shift_remove_full(old_id) else { return };
+        let old = self.members.shift_remove_full(old_id);
+        let (index, _, mut member) = old.expect("`static_members` names members");
+        // The process before it may still run; told that it is fenced, it stops instead of joining in turn.
         refuse_join(&mut member, old_id.clone(), GroupError::FencedInstanceId, out);
         refuse_sync(&mut member, GroupError::FencedInstanceId, out);
         if self.is_leader(old_id) {
@@ -269,12 +276,15 @@ impl ClassicGroup {
         member.id = new_id.clone();
         member.pending_sync = false;
         member.is_new = false;
+        // At its old place: the order of members decides equal votes for a protocol, and who leads next.
         self.members.shift_insert(index, new_id.clone(), member);
+        // The SyncGroup of the old id may have been the last that was missing.
         self.settle_sync_deadline();
     }
 
     /// The current generation as `id` is told.
     pub(super) fn joined_group(&self, id: &MemberId) -> JoinedGroup {
+        // Without a protocol no generation has begun, and no member offers the empty one: its metadata is empty.
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let described = |member: &Member| JoinedMember {
             member_id: member.id.clone(),

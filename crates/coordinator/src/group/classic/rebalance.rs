@@ -156,12 +156,13 @@ impl ClassicGroup {
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
         }
+        // Written before the members learn of the generation: a broker that restarts must not hand out its number again.
         out.write(self.record());
         self.persisted = true;
         let ids: Vec<MemberId> = self.members.keys().cloned().collect();
         for id in ids {
             let joined = self.joined_group(&id);
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let member = self.members.get_mut(&id).expect("an id of a member");
             if let Some(waiter) = member.awaiting_join.take() {
                 out.replies.push(Reply::Join(waiter, JoinReply { member_id: id, result: Ok(joined) }));
             }

@@ -20,7 +20,7 @@ impl ClassicGroup {
             return;
         }
         let id = request.member_id;
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let member = self.members.get_mut(&id).expect("it was validated");
         member.pending_sync = false;
         if self.state == State::Stable {
             let synced = self.synced_member(&id);
@@ -74,7 +74,7 @@ impl ClassicGroup {
             .collect();
         for id in waiting {
             let synced = self.synced_member(&id);
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let member = self.members.get_mut(&id).expect("an id of a member");
             if let Some(waiter) = member.awaiting_sync.take() {
                 out.replies.push(Reply::Sync(waiter, Ok(synced)));
             }
