@@ -19,6 +19,14 @@ use crate::state_machine::Now;
 /// ids cannot fill the memory.
 const MAX_PENDING_MEMBERS: usize = 10_000;
 
+/// The time, the rules and the outcome of one JoinGroup, passed along beside the request.
+struct JoinStep<'a> {
+    now: Now,
+    config: &'a GroupConfig,
+    waiter: JoinWaiter,
+    out: &'a mut Outcome,
+}
+
 impl ClassicGroup {
     /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
     pub fn join(
@@ -29,46 +37,39 @@ impl ClassicGroup {
         waiter: JoinWaiter,
         out: &mut Outcome,
     ) {
-        let refusal = self.join_or_refuse(now, config, request, waiter, out);
+        let refusal = self.join_or_refuse(request, JoinStep { now, config, waiter, out: &mut *out });
         if let Err(reply) = refusal {
             out.replies.push(Reply::Join(waiter, reply));
         }
     }
 
-    fn join_or_refuse(
-        &mut self,
-        now: Now,
-        config: &GroupConfig,
-        request: JoinRequest,
-        waiter: JoinWaiter,
-        out: &mut Outcome,
-    ) -> Result<(), JoinReply> {
+    fn join_or_refuse(&mut self, request: JoinRequest, step: JoinStep<'_>) -> Result<(), JoinReply> {
         let member_id = request.member_id.clone();
         let refuse = |error| Err(JoinReply::refused(member_id.clone(), error));
         if self.state == State::Dead {
             return refuse(GroupError::CoordinatorNotAvailable);
         }
-        if !self.has_room_for(&member_id, config) {
+        if !self.has_room_for(&member_id, step.config) {
             // A member that is turned away has left: the join of the others must not wait for it.
-            self.remove_member(&member_id, out);
-            self.maybe_complete_join(now, out);
+            self.remove_member(&member_id, step.out);
+            self.maybe_complete_join(step.now, step.out);
             return Err(JoinReply::refused(MemberId::none(), GroupError::GroupMaxSizeReached));
         }
         if !self.supports_protocols(&request) {
             return refuse(GroupError::InconsistentGroupProtocol);
         }
         if member_id.is_none() {
-            self.join_new(now, config, request, waiter, out)
+            self.join_new(request, step)
         } else if self.pending_members.contains_key(&member_id) {
             if request.group_instance_id.is_some() {
                 // Only dynamic members are ever pending.
                 return refuse(GroupError::UnknownMemberId);
             }
-            self.admit(now, config, member_id, request, waiter, out);
+            self.admit(member_id, request, step);
             Ok(())
         } else {
             self.validate_member(&member_id, request.group_instance_id.as_ref()).or_else(refuse)?;
-            self.rejoin(now, config, request, waiter, out);
+            self.rejoin(request, step);
             Ok(())
         }
     }
@@ -104,45 +105,31 @@ impl ClassicGroup {
         self.members.values().all(|member| member.supports(protocol))
     }
 
-    fn join_new(
-        &mut self,
-        now: Now,
-        config: &GroupConfig,
-        request: JoinRequest,
-        waiter: JoinWaiter,
-        out: &mut Outcome,
-    ) -> Result<(), JoinReply> {
+    fn join_new(&mut self, request: JoinRequest, step: JoinStep<'_>) -> Result<(), JoinReply> {
         let new_id = request.new_member_id();
         if let Some(instance_id) = &request.group_instance_id {
             match self.static_members.get(instance_id).cloned() {
-                Some(old_id) => self.replace_static(now, config, &old_id, new_id, request, waiter, out),
-                None => self.admit(now, config, new_id, request, waiter, out),
+                Some(old_id) => self.replace_static(&old_id, new_id, request, step),
+                None => self.admit(new_id, request, step),
             }
             return Ok(());
         }
         if !request.requires_known_member_id {
-            self.admit(now, config, new_id, request, waiter, out);
+            self.admit(new_id, request, step);
             return Ok(());
         }
         if self.pending_members.len() >= MAX_PENDING_MEMBERS {
             return Err(JoinReply::refused(MemberId::none(), GroupError::GroupMaxSizeReached));
         }
-        let deadline = now.deadline(request.session_timeout_ms);
-        out.wake(deadline);
+        let deadline = step.now.deadline(request.session_timeout_ms);
+        step.out.wake(deadline);
         self.pending_members.insert(new_id.clone(), deadline);
         Err(JoinReply::refused(new_id, GroupError::MemberIdRequired))
     }
 
     /// Adds a member and starts a rebalance, or continues the one in course.
-    fn admit(
-        &mut self,
-        now: Now,
-        config: &GroupConfig,
-        id: MemberId,
-        request: JoinRequest,
-        waiter: JoinWaiter,
-        out: &mut Outcome,
-    ) {
+    fn admit(&mut self, id: MemberId, request: JoinRequest, step: JoinStep<'_>) {
+        let JoinStep { now, config, waiter, out } = step;
         let mut member = Member {
             id: id.clone(),
             group_instance_id: request.group_instance_id,
@@ -170,14 +157,8 @@ impl ClassicGroup {
     }
 
     /// A member that is known joins again: [`ClassicGroup::validate_member`] found it.
-    fn rejoin(
-        &mut self,
-        now: Now,
-        config: &GroupConfig,
-        request: JoinRequest,
-        waiter: JoinWaiter,
-        out: &mut Outcome,
-    ) {
+    fn rejoin(&mut self, request: JoinRequest, step: JoinStep<'_>) {
+        let JoinStep { now, config, waiter, out } = step;
         let id = request.member_id.clone();
         let member = self.members.get(&id).expect("it was validated");
         let unchanged = member.protocols == request.protocols;
@@ -217,17 +198,14 @@ impl ClassicGroup {
     }
 
     /// A static member has restarted: its new incarnation takes the place of the old one, which is fenced.
-    #[allow(clippy::too_many_arguments)] // the step's five, and the two ids
     fn replace_static(
         &mut self,
-        now: Now,
-        config: &GroupConfig,
         old_id: &MemberId,
         new_id: MemberId,
         request: JoinRequest,
-        waiter: JoinWaiter,
-        out: &mut Outcome,
+        step: JoinStep<'_>,
     ) {
+        let JoinStep { now, config, waiter, out } = step;
         let old_leader = self.leader.clone().unwrap_or_else(MemberId::none);
         let skipping = request.supports_skipping_assignment;
         self.rename_static(old_id, &new_id, out);
