@@ -168,6 +168,7 @@ impl Encoder<'_> {
         let fits = count.map(|n| i32::try_from(n).map_err(|_| self.error(format!("length {n}"))));
         let count = fits.transpose()?;
         if self.flexible() {
+            // Compact lengths are one too high, so that 0 is null (KIP-482).
             put_uvarint(self.out.buf(), count.map_or(0, |n| n.unsigned_abs() + 1));
         } else {
             self.out.buf().put_i32(count.unwrap_or(-1));

@@ -210,7 +210,9 @@ impl Walk<'_> {
     ) -> Result<(), DecodeError> {
         // Null: no elements follow.
         let Some(count) = self.count(element.min_bytes, name, nullable)? else { return Ok(()) };
+        // Before the elements are walked: the budget also bounds the time that a claim can cost.
         self.spend(count.saturating_mul(element.memory_bytes))?;
+        // Partition numbers come in thousands: one step for all of them.
         if let Kind::Fixed(len) = element.kind {
             self.cursor.take(count.saturating_mul(len), name)?;
             return Ok(());

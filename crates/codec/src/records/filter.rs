@@ -107,6 +107,7 @@ impl OpenedBatch {
             seen += view.whole.len();
         }
         let OpenedBatch { mut header, records } = self;
+        // The time of an append stays, whichever records do.
         if kept.is_some() && header.attributes.timestamp_type() == TimestampType::CreateTime {
             header.max_timestamp = max_timestamp;
         }

@@ -146,6 +146,7 @@ impl<S: Source> Walk<S> {
         self.left = usize::try_from(len).map_err(|_| self.error("negative length"))?;
         self.byte()?;
         let timestamp_delta = self.varlong()?;
+        // Consumers compute an offset from the batch's and this delta: a wrong one would show a record twice, or none.
         if self.varint()? != self.index {
             return Err(self.error("its offset is not the next one"));
         }
@@ -160,6 +161,7 @@ impl<S: Source> Walk<S> {
 
     fn skip_headers(&mut self) -> Result<(), BatchError> {
         let count = usize::try_from(self.varint()?).map_err(|_| self.error("negative header count"))?;
+        // Each takes two lengths at least.
         if count > self.left / 2 {
             return Err(self.error("header count exceeds the record"));
         }

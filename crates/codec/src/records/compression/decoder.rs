@@ -70,6 +70,7 @@ pub(crate) struct Decompressed<'a> {
 impl<'a> Decompressed<'a> {
     /// The content of `data`, which may be `limit` bytes at most.
     pub(crate) fn new(codec: Compression, data: &'a [u8], limit: usize) -> Self {
+        // A stream opened while another is open makes decoders of its own; those dropped last are kept.
         let mut decoders = SPARE.take().unwrap_or_default();
         (decoders.piece.start, decoders.piece.end) = (0, 0);
         Decompressed { decoders: Some(decoders), codec, data, limit, left: limit, started: false }
@@ -102,6 +103,7 @@ impl<'a> Decompressed<'a> {
         let codec = self.codec;
         let left = self.left;
         let piece = self.decode().map_err(|error| failure(codec, &error))?;
+        // At most one piece too many was decompressed, and none of it is handed out.
         if piece > left {
             return Err(BatchError::TooExpansive { limit: self.limit });
         }

@@ -73,6 +73,7 @@ impl Decode for Gzip {
             self.crc.update(out.get(..produced).unwrap_or_default());
             match status {
                 Status::StreamEnd => self.end_member(data)?,
+                // It waits for bytes that do not come.
                 Status::Ok | Status::BufError if produced == 0 && consumed == 0 => {
                     return Err(invalid("the data is cut off"));
                 }

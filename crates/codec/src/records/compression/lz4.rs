@@ -104,6 +104,7 @@ impl Frame {
         }
         self.remember(piece);
         let (before, out) = piece.room(WINDOW + self.max_block).split_at_mut(WINDOW);
+        // The buffer may be longer, from a frame with larger blocks: more than this frame allows must not fit.
         let out = out.get_mut(..self.max_block).unwrap_or_default();
         let history = before.get(WINDOW - self.history..).unwrap_or_default();
         let len = if size & STORED != 0 {

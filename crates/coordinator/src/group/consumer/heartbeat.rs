@@ -137,6 +137,7 @@ impl ConsumerGroup {
     ) -> Result<HeartbeatReply, Refused> {
         self.has_room_for(&request.member_id, env.config.consumer.max_size)?;
         let kind = self.sender_kind(request)?;
+        // The last refusal: nothing has changed up to here, and what follows must not stop half-way.
         request.validate_regex()?;
         let id = if request.member_id.is_none() {
             MemberId::from(request.fresh.to_string())
@@ -154,14 +155,14 @@ impl ConsumerGroup {
                 None
             }
         };
+        // In this order: subscriptions decide the target, and the target decides what this member may own now.
         let changed = self.take_in(&id, request);
         self.refresh(env, changed);
         self.update_target(env);
         self.reconcile(env, &id, changed, request.owned.as_ref(), out);
-        let Some(member) = self.members.get_mut(&id) else {
-            return Err(Refused::from(GroupError::UnknownMemberId));
-        };
+        let member = self.members.get_mut(&id).expect("it was taken in");
         member.restart_session(env.now, env.config.consumer.session_timeout_ms, out);
+        // An answer may have been lost: a member that says everything is told everything.
         let told = request.is_full() || before.as_ref() != Some(&member.current.assigned);
         let assignment = told.then(|| without_epochs(&member.current));
         Ok(HeartbeatReply { member_id: id, member_epoch: member.current.epoch, assignment })
