@@ -1,32 +1,18 @@
-//! Listening sockets: bound on IPv4 and IPv6, and the loops that accept from them.
+//! Listening sockets, bound on IPv4 and IPv6.
 //!
-//! Guarantees that `localhost` and "all addresses" mean both families where the machine has both, that running out of
-//! file descriptors slows accepting down instead of spinning or ending it, and that no error of a connection reaches
-//! these loops. How many connections there may be is left to `admission.rs`, what they say to `kafka/connection.rs`.
+//! Guarantees that `localhost` and "all addresses" mean both families where the machine has both. Accepting from them is
+//! left to `acceptor.rs`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpListener;
 
-use crate::clock;
-use crate::config::BrokerConfig;
-use crate::kafka::connection;
-use crate::kafka::limits::{Limits, Shared};
-use crate::net::admission::{Admission, Admitted};
-use crate::services::Services;
-use crate::session::peer::Peer;
-use crate::tasks::Tasks;
-use crate::telemetry::metrics::ListenerMetrics;
+use crate::net::acceptor::Acceptor;
 
-/// Pause after the first failed accept in a row; it doubles up to the longest.
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// Tries to find a port that is free in both address families, where the system chooses it.
 const PORT_TRIES: usize = 16;
 
@@ -113,6 +99,7 @@ impl Listener {
         loop {
             tries -= 1;
             match bind_all(&endpoint, &hosts, options) {
+                // The system chose a port that is free in one family and taken in the other.
                 Err(BindError::InUse { .. }) if tries > 0 => {}
                 Err(error) => return Err(error),
                 Ok((sockets, addresses)) => return Ok(Self { endpoint, sockets, addresses }),
@@ -188,6 +175,7 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], options: SocketOptions) -> Re
         };
         let (listener, flag) = (endpoint.name.to_string(), endpoint.flag);
         match source.kind() {
+            // Not left out, even if the other family is bound: a client of this one would reach another program.
             io::ErrorKind::AddrInUse => return Err(BindError::InUse { listener, flag, address }),
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported => {
                 missing = Some(BindError::Other { listener, flag, address, source });
@@ -228,136 +216,4 @@ fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener
     }
     socket.listen(options.backlog)?;
     TcpListener::from_std(socket.into())
-}
-
-/// Accepts the connections of all listeners.
-pub(crate) struct Acceptor {
-    services: Arc<Services>,
-    connections: Tasks,
-    shared: Arc<Shared>,
-    admission: Admission,
-}
-
-impl Acceptor {
-    /// Open to as many as `limits` allow, and at most `most`; they are served as tasks of `connections`.
-    pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits, most: usize) -> Arc<Self> {
-        let admission = Admission::new(&limits, most);
-        let shared = Arc::new(Shared::new(limits));
-        let (tasks, stop) = (services.tasks.clone(), services.shutdown.accepting.clone());
-        let configs = services.configs.watch();
-        let acceptor = Arc::new(Self { services, connections, shared, admission });
-        let adjusting = Arc::clone(&acceptor);
-        tasks.spawn("connection-limits", async move {
-            let _ended = stop.run_until_cancelled(adjusting.adjust(configs)).await;
-        });
-        acceptor
-    }
-
-    /// Follows the broker's configuration.
-    async fn adjust(&self, mut configs: watch::Receiver<Arc<BrokerConfig>>) {
-        while configs.changed().await.is_ok() {
-            let limits = Limits::new(&configs.borrow_and_update());
-            self.admission.set(&limits);
-        }
-    }
-
-    async fn accept_all(&self, socket: TcpListener, listener: Arc<str>) {
-        let stop = self.services.shutdown.accepting.clone();
-        let mut backoff = FIRST_BACKOFF;
-        while let Some(accepted) = stop.run_until_cancelled(socket.accept()).await {
-            match accepted {
-                Ok((stream, address)) => {
-                    backoff = FIRST_BACKOFF;
-                    let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
-                    if stop.run_until_cancelled(self.admit(stream, canonical, &listener)).await.is_none() {
-                        break;
-                    }
-                }
-                // The client left before it was accepted.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    // Such as a lack of descriptors: the client stays in the backlog, and the next accept fails at once.
-                    self.shared.notices.trouble("accept", &listener, &error);
-                    let pause = tokio::time::sleep(backoff);
-                    if stop.run_until_cancelled(pause).await.is_none() {
-                        break;
-                    }
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
-                }
-            }
-        }
-    }
-
-    /// Lets a client in, as soon as there is room, unless its address has too many connections.
-    async fn admit(&self, stream: TcpStream, address: SocketAddr, listener: &Arc<str>) {
-        if self.admission.must_refuse() {
-            self.services.metrics.listener(listener).refused.inc();
-            let reason = "all file descriptors for connections are in use; see \"file descriptors\" at the start of the log";
-            return self.shared.notices.refused(address, listener, reason);
-        }
-        if self.admission.is_full() {
-            let reason = "max.connections is reached";
-            self.shared.notices.trouble(reason, listener, &reason);
-        }
-        let Some(permit) = self.admission.permit().await else { return };
-        let Some(admitted) = self.admission.admit(permit, address.ip()) else {
-            let reason = "max.connections.per.ip is reached for this address";
-            self.services.metrics.listener(listener).refused.inc();
-            return self.shared.notices.refused(address, listener, reason);
-        };
-        let pause = self.admission.pause(clock::now());
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        if let Err(error) = self.open(stream, address, listener, admitted) {
-            tracing::debug!(peer = %address, %listener, %error, "the connection was gone before it began");
-        }
-    }
-
-    fn open(
-        &self,
-        mut stream: TcpStream,
-        address: SocketAddr,
-        listener: &Arc<str>,
-        admitted: Admitted,
-    ) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        SockRef::from(&stream).set_keepalive(true)?;
-        let local = stream.local_addr()?;
-        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-        let peer = Arc::new(Peer::new(address, local, Arc::clone(listener)));
-        let (services, shared) = (Arc::clone(&self.services), Arc::clone(&self.shared));
-        let metrics = self.services.metrics.listener(listener);
-        metrics.accepted.inc();
-        self.connections.spawn("connection", async move {
-            let _admitted = admitted;
-            let _open = Open::new(Arc::clone(&metrics));
-            let (reader, writer) = stream.split();
-            let closed =
-                connection::serve(reader, writer, Arc::clone(&peer), services, Arc::clone(&shared)).await;
-            if closed.is_notable() {
-                metrics.malformed.add(u64::from(closed.is_malformed()));
-                shared.notices.closed(&peer, closed.kind(), &closed);
-            } else {
-                tracing::debug!(peer = %peer.address, reason = %closed, "connection ended");
-            }
-        });
-        Ok(())
-    }
-}
-
-/// Counts a connection as open for as long as it lives, however it ends.
-struct Open(Arc<ListenerMetrics>);
-
-impl Open {
-    fn new(metrics: Arc<ListenerMetrics>) -> Self {
-        metrics.open.add(1);
-        Self(metrics)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.add(-1);
-    }
 }
