@@ -11,7 +11,7 @@ use crate::topics::error::PartitionError;
 use crate::topics::position::{EpochEnd, LogState, Position, PositionCheck, check_position};
 use crate::topics::{FoundPartition, Topics};
 
-/// The log of an entry of a [`FetchSet`], and the subscription to its appends. A subscription reports to its own session, so the
+/// The log of an entry of a [`FetchSet`](super::set::FetchSet), and the subscription to its appends. A subscription reports to its own session, so the
 /// two live and die together.
 #[derive(Debug)]
 pub(crate) struct Log {
