@@ -96,6 +96,7 @@ impl Serve {
         load(&Sources {
             file: self.config.clone(),
             env: std::env::vars_os()
+                // A name that is no UTF-8 is none of ours: those are ASCII.
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, lossy(value))))
                 .collect(),
             overrides: self.overrides.clone(),

@@ -157,7 +157,7 @@ impl Broker {
         let config = Arc::new(config);
         let configs = Arc::new(RuntimeConfigs::new(Arc::clone(&config)));
         let storage_options = StorageOptions {
-            max_open_files: i32::try_from(descriptors.tables()).unwrap_or(i32::MAX),
+            max_open_files: i32::try_from(descriptors.tables()).expect("at most 1 000"),
             ..storage_options(&config, &configs, &options, &clock, &fatal)
         };
         descriptors.log(&config);
@@ -386,9 +386,8 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
         send_buffer_bytes: config.socket_send_buffer_bytes.map(Bytes::as_usize),
     };
     let mut listeners = Vec::new();
-    // An empty host stands for every interface.
     for listener in config.listeners() {
-        let host = listener.host.clone().unwrap_or_default();
+        let host = listener.host.clone().unwrap_or_default(); // empty: every interface
         let endpoint =
             Endpoint { name: listener.name.as_str().into(), host, port: listener.port, flag: "--listen" };
         listeners.push(Listener::bind(endpoint, options).await?);

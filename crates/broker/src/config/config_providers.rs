@@ -13,6 +13,7 @@ const PROVIDERS: &str = "config.providers";
 pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>, notes: &mut Vec<Note>) {
     let own =
         |key: &str| key.strip_prefix(PROVIDERS).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    // Without providers Kafka takes `${…}` literally, too.
     let Some(named) = settings.get(PROVIDERS) else { return };
     let providers: Vec<&str> =
         named.value.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();

@@ -60,6 +60,7 @@ pub(super) fn resolve(
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
         settings.insert("broker.id".to_owned(), node_id.clone());
     }
+    // Only now: every rule has had its say, so that all problems are reported at once.
     let (http_listener, data_dir) = (http_listener?, data_dir?);
     let start = StartConfig { keys: keys.start.clone(), listeners, http_listener, data_dir };
     Some(BrokerConfig { keys, start, settings, dynamic: DynamicConfigs::default() })
@@ -72,6 +73,7 @@ fn listeners_from_advertised(keys: &BrokerKeys, settings: &Settings) -> Option<V
     if settings.contains_key("listeners") || advertised.is_empty() {
         return None;
     }
+    // One that is malformed is reported when the listeners are resolved.
     let endpoints: Vec<Endpoint> = advertised.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
     let from_environment = settings
         .get("advertised.listeners")

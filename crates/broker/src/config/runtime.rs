@@ -62,7 +62,16 @@ impl RuntimeConfigs {
             );
         }
         let kept = kept.readable.into_iter().filter_map(|kept| {
-            let kind = i8::try_from(kept.resource_type).ok()?;
+            // Kafka's kinds are positive numbers of a byte: this record is of another program, or damaged.
+            let Ok(kind) = i8::try_from(kept.resource_type) else {
+                let (resource_type, name) = (kept.resource_type, kept.name);
+                tracing::error!(
+                    resource_type,
+                    name,
+                    "the configuration of an unknown kind of resource is left alone"
+                );
+                return None;
+            };
             Some(((kind, kept.name), kept.configs))
         });
         let given: BTreeMap<Resource, Overrides> = kept.collect();
@@ -70,6 +79,7 @@ impl RuntimeConfigs {
             Ok(made) => drop(self.current.send_replace(Arc::new(made))),
             Err(error) => tracing::error!(%error, "values given to the broker at run time are left aside"),
         }
+        // Even what is left aside is kept: the next change of a resource must not delete what an operator gave it before.
         *self.given.write() = given;
     }
 
@@ -134,6 +144,7 @@ impl Changing<'_> {
         let resource_type = u8::try_from(kind).expect("the code of a kind is positive");
         // Before it is visible: a crash must not take back a value that the broker has acted on.
         io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await??;
+        // Both under the lock that `self` holds: no other change can come between the two.
         *self.configs.given.write() = given;
         if let Some(made) = made {
             self.configs.current.send_replace(Arc::new(made));

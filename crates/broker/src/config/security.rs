@@ -66,7 +66,7 @@ pub(super) fn check_authorizer(settings: &Settings, problems: &mut Vec<Problem>,
 pub(super) fn note_listener_settings(settings: &Settings, listeners: &[Listener], notes: &mut Vec<Note>) {
     let (mut opened, mut others) = (Vec::new(), Vec::new());
     for key in settings.keys() {
-        let Some(rest) = key.strip_prefix(LISTENER_PREFIX) else { continue };
+        let Some(rest) = key.strip_prefix(LISTENER_PREFIX) else { continue }; // a key of no single listener
         let is_of = |listener: &Listener| {
             let name = rest.split_at_checked(listener.name.len());
             name.is_some_and(|(name, after)| {

@@ -65,6 +65,7 @@ fn explain(response: Response) -> Response {
     // A handler that refuses by itself may name no methods: its own answer stands.
     let Some(Ok(allowed)) = response.headers().get(ALLOW).map(HeaderValue::to_str) else { return response };
     let methods: Vec<&str> = allowed.split(',').map(str::trim).collect();
+    // Joined from what was a header: if that fails, axum's own refusal is right as well.
     let Ok(allow) = HeaderValue::try_from(methods.join(", ")) else { return response };
     let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {}\n", methods.join(" and ")));
     refused.headers_mut().insert(ALLOW, allow);
