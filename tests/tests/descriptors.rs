@@ -80,9 +80,9 @@ fn connections_of_all_listeners_leave_the_storage_its_share() -> Result<()> {
     let mut answer = String::new();
     livez.read_to_string(&mut answer)?;
     ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}\n{}", broker.tail(20));
-    // As many lines as there are reasons, not as many as there were connections.
+    // A few lines for each reason, not one for each connection.
     let refused = broker.lines_with("refused").len();
-    ensure!((1..=10).contains(&refused), "{refused} lines\n{}", broker.tail(20));
+    ensure!((1..=30).contains(&refused), "{refused} lines\n{}", broker.tail(20));
     broker.terminate().map(drop)
 }
 

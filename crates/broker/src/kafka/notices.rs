@@ -1,6 +1,6 @@
 //! Log lines that a stranger can cause.
 //!
-//! Guarantees that the first line of each reason names the peer, and that a flood is cut to one line for each reason every
+//! Guarantees that lines at a human pace are written, and that a flood is cut to one line for each reason every
 //! few seconds, which says how many were left out.
 
 use std::fmt::Display;

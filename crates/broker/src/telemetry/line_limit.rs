@@ -1,7 +1,7 @@
-//! Limits the log lines that a client can cause: one for each reason and interval.
+//! Limits the log lines that a client can cause: for each reason a few at once, then one for each interval.
 //!
-//! Guarantees that the first line of a reason is written at once, that a flood becomes a line every few seconds however
-//! many clients there are, and that the next line says how many were left out. Reasons are texts of the program: a client
+//! Guarantees that lines at a human pace are all written, that a flood becomes a line every few seconds however many
+//! clients there are, and that the next line says how many were left out. Reasons are texts of the program: a client
 //! cannot make new ones.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 
 use crate::clock;
 
-/// At least this long lies between two lines of one reason.
+/// Lines of one reason that may come at once.
+const BURST: u32 = 20;
+/// A further line of that reason is earned in this time.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// See the module.
@@ -19,7 +21,9 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct LineLimit(Mutex<BTreeMap<&'static str, Line>>);
 
 struct Line {
-    written: Instant,
+    left: u32,
+    /// When the last line was earned.
+    earned: Instant,
     suppressed: u64,
 }
 
@@ -36,15 +40,20 @@ impl LineLimit {
 
     fn take_at(&self, reason: &'static str, now: Instant) -> Option<u64> {
         let mut lines = self.0.lock();
-        let Some(line) = lines.get_mut(reason) else {
-            lines.insert(reason, Line { written: now, suppressed: 0 });
-            return Some(0);
-        };
-        if now.saturating_duration_since(line.written) < INTERVAL {
+        let line = lines.entry(reason).or_insert(Line { left: BURST, earned: now, suppressed: 0 });
+        // The time that earned no whole line yet is kept, or frequent calls would never earn one.
+        while line.left < BURST && now.saturating_duration_since(line.earned) >= INTERVAL {
+            line.left += 1;
+            line.earned += INTERVAL;
+        }
+        if line.left == BURST {
+            line.earned = now;
+        }
+        let Some(left) = line.left.checked_sub(1) else {
             line.suppressed += 1;
             return None;
-        }
-        line.written = now;
+        };
+        line.left = left;
         Some(std::mem::take(&mut line.suppressed))
     }
 }
@@ -61,8 +70,8 @@ mod tests {
         let limit = LineLimit::new();
         let start = crate::clock::now();
         let written: Vec<u64> = (0..1_000).filter_map(|_| limit.take_at("full", start)).collect();
-        assert_eq!(written, [0]);
-        assert_eq!(limit.take_at("full", start + INTERVAL), Some(999));
+        assert_eq!(written, [0; 20]);
+        assert_eq!(limit.take_at("full", start + INTERVAL), Some(980));
         assert_eq!(limit.take_at("full", start + INTERVAL), None);
         assert_eq!(limit.take_at("full", start + 2 * INTERVAL), Some(1));
     }
