@@ -126,12 +126,14 @@ fn records_deleted_on_request_stay_deleted() -> Result<()> {
     Ok(())
 }
 
-/// Bytes of the files in the folder, without those of the write-ahead log, which are reused.
-fn table_bytes(folder: &Path) -> Result<u64> {
+/// Bytes of the table files and journals in the folder.
+fn stored_bytes(folder: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "sst") {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(".sst") || name.starts_with("journal-") {
             // It may have been removed meanwhile.
             sum += entry.metadata().map_or(0, |metadata| metadata.len());
         }
@@ -152,14 +154,14 @@ fn a_deleted_topics_space_is_back_within_a_minute() -> Result<()> {
     }
     eventually!(
         10,
-        table_bytes(broker.data())? > 100 << 20,
+        stored_bytes(broker.data())? > 100 << 20,
         "{} bytes in files",
-        table_bytes(broker.data())?
+        stored_bytes(broker.data())?
     );
     let started = Instant::now();
     let names: Vec<TopicName> = vec![topic_name("large")];
     client.call(5, &DeleteTopicsRequest::default().with_topic_names(names).with_timeout_ms(1000))?;
-    eventually!(60, table_bytes(broker.data())? < 20 << 20, "{} bytes left", table_bytes(broker.data())?);
+    eventually!(60, stored_bytes(broker.data())? < 20 << 20, "{} bytes left", stored_bytes(broker.data())?);
     eprintln!("back after {:.1?}", started.elapsed());
     ensure!(span(&mut client, "small")? == (0, 20), "its neighbour stays");
     let found = fetch(&mut client, &Ask { topic: "small", partition: 0, offset: 0, max_wait_ms: 0 })?;

@@ -1,7 +1,7 @@
 //! Appending: what callers ask for, and how one batch becomes part of a write group.
 //!
 //! The batch stays opaque. Its base offset, leader epoch and (LogAppendTime) timestamp are patched in one copy, which serves
-//! the write-ahead log and the tail in memory alike; the request's own buffer is freed. The caller's thread makes
+//! the journal and the tail in memory alike; the request's own buffer is freed. The caller's thread makes
 //! the copy, since all callers wait for the writer's thread.
 
 use std::{
@@ -206,7 +206,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
         patched(bytes, base_offset, partition.leader_epoch(), log_append_time.then_some(group.now_ms));
     let max_timestamp = if log_append_time { group.now_ms } else { header.max_timestamp };
     let family = BatchFamily::Generation(group.current);
-    group.put_batch(family, partition.number(), base_offset, &bytes);
+    group.append_batch(partition.number(), base_offset, &bytes);
 
     if state.family != Some(family) {
         let extent = Extent { base_offset, family, position: state.interval.end.end_position };

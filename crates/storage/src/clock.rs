@@ -14,6 +14,11 @@ pub(crate) fn since(then: Instant) -> Duration {
     now().saturating_duration_since(then)
 }
 
+/// Holds this thread for `time`, while it waits for another to come further.
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Time since 1970 on the wall clock; a clock before 1970 counts as 1970.
 #[allow(clippy::disallowed_methods, reason = "the default of the injected clock")]
 pub(crate) fn since_epoch() -> Duration {

@@ -51,7 +51,7 @@ impl DiskSpace {
         (self.total / 100).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES).min(self.total / 3)
     }
 
-    /// There is room to write that many bytes again before the old ones are deleted: once to the write-ahead log, once to a
+    /// There is room to write that many bytes again before the old ones are deleted: once to the journal, once to a
     /// table. A quarter of the free space stays, as others write meanwhile.
     pub(crate) fn has_room_to_copy(self, bytes: u64) -> bool {
         bytes.saturating_mul(2) < self.free - self.free / 4

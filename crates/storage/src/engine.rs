@@ -1,22 +1,37 @@
 //! RocksDB: its families, its settings and their reasons, and every call of the crate to it.
 //!
+//! RocksDB's own log is off: the journal is the log of both. Every WriteBatch also holds the position of its record, and families are
+//! flushed together, so what RocksDB has on the disk names the record at which a replay begins. For that to be true, nothing may be
+//! flushed that is not on the disk in the journal: RocksDB never flushes by itself, and [`Engine::begin_flush`] syncs first.
+//!
 //! Any error of a write or a sync is final: the caller stops acknowledging and the process ends. RocksDB's own
 //! resumption is switched off, since after it the fate of what was in flight is unknown.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBRawIteratorWithThreadMode,
-    DBRecoveryMode, DBWithThreadMode, LogLevel, MultiThreaded, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    DBWithThreadMode, FlushOptions, LogLevel, MultiThreaded, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use self_cell::self_cell;
 
 use crate::{
-    StorageError, StorageOptions,
+    StorageError, StorageOptions, clock,
     fault::{EngineFaults, Operation},
-    keys::{self, BatchFamily, GenerationNumber, SETTLED_FAMILY, STATE_FAMILY},
+    journal::{
+        Journal,
+        file::{JournalFile, sync_folder},
+        record::{FILE_HEADER_LEN, JournalPosition},
+        replay::{self, Files},
+    },
+    keys::{self, BatchFamily, GenerationNumber, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
 };
 
 type Db = DBWithThreadMode<MultiThreaded>;
@@ -81,10 +96,14 @@ impl BatchIterator {
     }
 }
 
-/// Memtables are switched at this size; flushed files are as large.
-const WRITE_BUFFER_BYTES: usize = 32 << 20;
-/// Full memtables that may wait for their flush before writes do.
+/// RocksDB would flush a memtable of this size by itself, which must not happen: a flush comes long before.
+const WRITE_BUFFER_BYTES: usize = 1 << 30;
+/// Memtables of a family, flushed ones that are being written included.
 const WRITE_BUFFERS: i32 = 4;
+/// Bytes of operations in memory after which the writer waits for the flush under way.
+const MOST_OPERATIONS_BYTES: u64 = 128 << 20;
+/// How often the end of a flush is looked for.
+const FLUSH_POLL: Duration = Duration::from_millis(2);
 /// Blocks of the state family and of index look-ups; catch-up reads pass it by.
 const BLOCK_CACHE_BYTES: usize = 8 << 20;
 const NEVER: i32 = i32::MAX;
@@ -93,11 +112,56 @@ pub(crate) struct Engine {
     db: Db,
     /// Generations that exist as families, whether or not the state names them.
     generations: Mutex<BTreeSet<GenerationNumber>>,
+    path: PathBuf,
+    pub(crate) journal: Journal,
+    unflushed: Mutex<Unflushed>,
+    /// Bytes of operations, and of bodies, after which a flush is due.
+    flush_after: (u64, u64),
     pub(crate) faults: EngineFaults,
 }
 
+/// Changes that RocksDB has in memory only.
+struct Unflushed {
+    operations_bytes: u64,
+    body_bytes: u64,
+    /// The record of the last WriteBatch.
+    last_record: JournalPosition,
+    /// A replay begins at this record.
+    flushed: JournalPosition,
+    /// A flush up to this record is under way.
+    under_way: Option<JournalPosition>,
+}
+
+/// When a flush should begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// When that holds up no writes.
+    Soon,
+    /// Now: a replay would take too long.
+    Now,
+}
+
+impl Unflushed {
+    fn due(&self, (operations, bodies): (u64, u64), journal: &Journal) -> Option<Due> {
+        if self.operations_bytes >= 2 * operations || self.body_bytes >= 2 * bodies {
+            return Some(Due::Now);
+        }
+        let soon = self.operations_bytes >= operations || self.body_bytes >= bodies;
+        (soon || journal.has_retired(self.last_record)).then_some(Due::Soon)
+    }
+}
+
+/// Records that were on the disk are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// The journal ends here.
+    pub(crate) recovered: JournalPosition,
+    /// It was on the disk up to here.
+    pub(crate) synced: JournalPosition,
+}
+
 impl Engine {
-    /// Opens or creates the database. Replays the write-ahead log up to its first bad record.
+    /// Opens or creates the database, as it was flushed last. [`Self::replay`] does the rest.
     pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Self, StorageError> {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let database = database_options(options)?;
@@ -117,7 +181,103 @@ impl Engine {
         });
         let families = families.collect::<Result<Vec<_>, StorageError>>()?;
         let db = Db::open_cf_descriptors(&database, path, families)?;
-        Ok(Self { db, generations: Mutex::new(generations), faults: EngineFaults::of(options) })
+        let unflushed = Unflushed {
+            operations_bytes: 0,
+            body_bytes: 0,
+            last_record: JournalPosition::START,
+            flushed: JournalPosition::START,
+            under_way: None,
+        };
+        Ok(Self {
+            db,
+            generations: Mutex::new(generations),
+            path: path.into(),
+            journal: Journal::new(path, open_journals(options)),
+            unflushed: Mutex::new(unflushed),
+            flush_after: (options.replay_operations_bytes, options.replay_body_bytes),
+            faults: EngineFaults::of(options),
+        })
+    }
+
+    /// Applies what the journal has and RocksDB has not, and makes the journal end where that ends. `fence`: everything below it was
+    /// on the disk. If records below it, or below a mark in the journal, are missing, nothing is changed unless `accept_loss`.
+    pub(crate) fn replay(
+        &self,
+        fence: JournalPosition,
+        accept_loss: bool,
+    ) -> Result<Option<Lost>, StorageError> {
+        let generations = Journal::generations(&self.path)?;
+        let flushed = self.state_value(&keys::node(NodeKey::Journal))?;
+        let flushed = flushed.map(|value| JournalPosition::decode(&value)).transpose()?;
+        let first =
+            generations.first().map(|first| JournalPosition { generation: *first, offset: FILE_HEADER_LEN });
+        // Neither: the folder is new.
+        let Some(from) = flushed.or(first) else { return Ok(None) };
+        let mut files = Files::new();
+        for generation in generations.range(from.generation..) {
+            files.extend(self.journal.file(*generation)?.map(|file| (*generation, file)));
+        }
+        let mut scan = replay::scan(&files, from, fence)?;
+        if flushed.is_some() && scan.records.is_empty() {
+            // RocksDB flushed the operations of that record, so all of it was on the disk.
+            scan.mark = scan.mark.max(JournalPosition { offset: from.offset + 1, ..from });
+        }
+        let (mut end, mut group) = (from, 1);
+        for found in &scan.records {
+            if found.end() > scan.mark && !found.has_its_bodies(&files)? {
+                break;
+            }
+            self.apply(&found.operations(&files)?, found)?;
+            (end, group) = (found.end(), found.header.group + 1);
+        }
+        let lost = (end < scan.mark).then_some(Lost { recovered: end, synced: scan.mark });
+        if lost.is_some() && !accept_loss {
+            return Ok(lost);
+        }
+        self.unflushed.lock().flushed = flushed.unwrap_or(JournalPosition::START);
+        self.end_journal_at(end, group, &files)?;
+        Ok(lost)
+    }
+
+    /// Applies the operations of a record that was written by an earlier process, or twice by this one.
+    fn apply(&self, operations: &[u8], found: &replay::FoundRecord) -> Result<(), StorageError> {
+        let mut options = without_log();
+        // The family of a generation may have been dropped after the record was written.
+        options.set_ignore_missing_column_families(true);
+        self.db.write_opt(WriteBatch::from_data(operations), &options)?;
+        self.applied(found.position, operations.len(), found.header.body_bytes as usize);
+        Ok(())
+    }
+
+    /// Removes what follows `end`, so that no later scan takes it for a record, puts what remains onto the disk, and lets appends go
+    /// there.
+    fn end_journal_at(&self, end: JournalPosition, group: u64, files: &Files) -> Result<(), StorageError> {
+        if !files.contains_key(&end.generation) {
+            self.journal.create(end.generation)?;
+        }
+        self.journal.start_at(end, group)?;
+        self.faults.pass(Operation::Sync, || {
+            for (_, file) in files.range(..=end.generation) {
+                file.sync()?;
+            }
+            for generation in Journal::generations(&self.path)? {
+                if generation > end.generation {
+                    JournalFile::remove(&self.path, generation)?;
+                }
+            }
+            sync_folder(&self.path)
+        })
+    }
+
+    fn applied(&self, record: JournalPosition, operations_bytes: usize, body_bytes: usize) {
+        let mut unflushed = self.unflushed.lock();
+        unflushed.last_record = record;
+        unflushed.operations_bytes += operations_bytes as u64;
+        unflushed.body_bytes += body_bytes as u64;
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn state(&self) -> Result<Family<'_>, StorageError> {
@@ -134,59 +294,178 @@ impl Engine {
     }
 
     pub(crate) fn create_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
-        let create = || Ok(self.db.create_cf(number.family(), &generation_options()?)?);
+        let create = || {
+            self.journal.create(number)?;
+            Ok(self.db.create_cf(number.family(), &generation_options()?)?)
+        };
         self.faults.pass(Operation::CreateFamily, create)?;
         self.generations.lock().insert(number);
         Ok(())
     }
 
-    /// Drops the generation; its files are deleted after its last reader has ended.
+    /// Drops the generation; its files are deleted after its last reader has ended, its journal once no replay needs it.
     pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
         self.generations.lock().remove(&number);
-        self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))
+        self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))?;
+        self.journal.retire(number);
+        self.delete_retired()
     }
 
-    /// Bytes that a family of batches holds in files and in memory.
+    /// Deletes the journals of dropped generations that RocksDB has flushed beyond.
+    pub(crate) fn delete_retired(&self) -> Result<(), StorageError> {
+        let flushed = self.unflushed.lock().flushed;
+        if !self.journal.has_retired(flushed) {
+            return Ok(());
+        }
+        self.faults.pass(Operation::DeleteJournal, || self.journal.delete_retired(flushed))
+    }
+
+    /// Bytes that a family of batches holds in files and in memory, and in its journal.
     pub(crate) fn held_bytes(&self, family: BatchFamily) -> Result<u64, StorageError> {
         // A generation that was dropped meanwhile holds nothing.
+        let journal = match family {
+            BatchFamily::Generation(number) => self.journal.bytes(number)?,
+            BatchFamily::Settled => 0,
+        };
         let Some(family) = self.family(family) else { return Ok(0) };
         let property = |name| {
             let value = self.db.property_int_value_cf(&family, name)?;
             value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
         };
-        Ok(property("rocksdb.total-sst-files-size")? + property("rocksdb.cur-size-all-mem-tables")?)
+        Ok(journal + property("rocksdb.total-sst-files-size")? + property("rocksdb.cur-size-all-mem-tables")?)
     }
 
-    /// Rewrites the settled family without the deleted batches.
-    pub(crate) fn compact_settled(&self) -> Result<(), StorageError> {
-        let family = self.family(BatchFamily::Settled);
-        let family = family.ok_or_else(|| StorageError::corrupt("database", "no settled family"))?;
+    /// Rewrites the settled family without the deleted batches. RocksDB flushes first: `hold` returns once the writer holds still in
+    /// [`Self::await_compaction`].
+    pub(crate) fn compact_settled(
+        &self,
+        hold: impl FnOnce() -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let family = self.settled()?;
         self.faults.pass(Operation::Compact, || {
+            hold()?;
             self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
             Ok(())
         })
     }
 
-    /// Hands `batch` to the write-ahead log, that is to the operating system, and makes it readable.
-    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
-        let mut options = WriteOptions::default();
-        options.set_sync(false);
-        self.faults.pass(Operation::Write, || Ok(self.db.write_opt(batch, &options)?))
+    /// Called by the writer, with nothing unsynced and something in the settled family's memtable: returns once the flush by which
+    /// a compaction begins has taken all memtables, so that nothing written later is part of it.
+    pub(crate) fn await_compaction(&self) -> Result<(), StorageError> {
+        let family = self.settled()?;
+        while self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0 {
+            self.check_background()?;
+            clock::pause(FLUSH_POLL);
+        }
+        self.unflushed.lock().operations_bytes = 0;
+        Ok(())
     }
 
-    /// Puts everything onto the disk for which [`Engine::write`] has returned.
-    pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        self.faults.pass(Operation::Sync, || Ok(self.db.flush_wal(true)?))
+    fn settled(&self) -> Result<Family<'_>, StorageError> {
+        let family = self.family(BatchFamily::Settled);
+        family.ok_or_else(|| StorageError::corrupt("database", "no settled family"))
     }
 
-    /// Writes all memtables to files, so that the next start has nothing to replay.
+    fn property(&self, family: &Family<'_>, name: &str) -> Result<u64, StorageError> {
+        let value = self.db.property_int_value_cf(family, name)?;
+        value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
+    }
+
+    /// An error of RocksDB's own threads, which no call reports.
+    fn check_background(&self) -> Result<(), StorageError> {
+        match self.property(&self.state()?, "rocksdb.background-errors")? {
+            0 => Ok(()),
+            _ => Err(StorageError::Engine("a flush or compaction failed: see RocksDB's LOG file".into())),
+        }
+    }
+
+    /// Hands a write group to the journal, that is to the operating system, and makes it readable.
+    pub(crate) fn write(&self, mut batch: WriteBatch, bodies: &[Bytes]) -> Result<(), StorageError> {
+        self.faults.pass(Operation::Write, || {
+            let record = self.journal.next_record()?;
+            batch.put_cf(&self.state()?, keys::node(NodeKey::Journal), record.encode());
+            let (operations_bytes, body_bytes) = (batch.size_in_bytes(), bodies.iter().map(Bytes::len).sum());
+            self.journal.append(bodies, batch.data())?;
+            self.db.write_opt(batch, &without_log())?;
+            self.applied(record, operations_bytes, body_bytes);
+            Ok(())
+        })
+    }
+
+    /// Puts everything onto the disk for which [`Engine::write`] has returned; returns how far that is.
+    pub(crate) fn sync(&self) -> Result<JournalPosition, StorageError> {
+        let mut synced = JournalPosition::START;
+        self.faults.pass(Operation::Sync, || {
+            synced = self.journal.sync()?;
+            Ok(())
+        })?;
+        Ok(synced)
+    }
+
+    /// Tells if so much is in memory only that a flush is due, and none is under way. Waits for the one under way if there is far
+    /// too much.
+    pub(crate) fn flush_is_due(&self) -> Result<Option<Due>, StorageError> {
+        loop {
+            let unflushed = self.unflushed.lock();
+            if unflushed.under_way.is_none() {
+                return Ok(unflushed.due(self.flush_after, &self.journal));
+            }
+            if unflushed.operations_bytes < MOST_OPERATIONS_BYTES {
+                return Ok(None);
+            }
+            drop(unflushed);
+            self.check_background()?;
+            clock::pause(FLUSH_POLL);
+        }
+    }
+
+    /// Begins to write all memtables to files. Called by the writer: nothing is written meanwhile, so all of it is synced before.
+    pub(crate) fn begin_flush(&self) -> Result<(), StorageError> {
+        if self.journal.unsynced_bytes() > 0 {
+            self.sync()?;
+        }
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        self.flush_families(&options)?;
+        let mut unflushed = self.unflushed.lock();
+        unflushed.under_way = Some(unflushed.last_record);
+        (unflushed.operations_bytes, unflushed.body_bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Waits for the flush that was begun, and deletes the journals that no replay needs any more.
+    pub(crate) fn finish_flush(&self) -> Result<(), StorageError> {
+        for family in self.families()? {
+            while self.property(&family, "rocksdb.num-immutable-mem-table")? > 0 {
+                self.check_background()?;
+                clock::pause(FLUSH_POLL);
+            }
+        }
+        {
+            let mut unflushed = self.unflushed.lock();
+            if let Some(upto) = unflushed.under_way.take() {
+                unflushed.flushed = upto;
+            }
+        }
+        self.delete_retired()
+    }
+
+    /// Writes all memtables to files, so that the next start has nothing to replay. Everything must be synced, and nothing be
+    /// written meanwhile.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        self.flush_families(&FlushOptions::default())
+    }
+
+    fn flush_families(&self, options: &FlushOptions) -> Result<(), StorageError> {
+        let families = self.families()?;
+        let families: Vec<&Family<'_>> = families.iter().collect();
+        self.faults.pass(Operation::Flush, || Ok(self.db.flush_cfs_opt(&families, options)?))
+    }
+
+    fn families(&self) -> Result<Vec<Family<'_>>, StorageError> {
         let generations = self.generations().into_iter().map(BatchFamily::Generation);
         let of_batches = generations.chain([BatchFamily::Settled]).filter_map(|family| self.family(family));
-        let families: Vec<Family<'_>> = of_batches.chain([self.state()?]).collect();
-        let families: Vec<&Family<'_>> = families.iter().collect();
-        let flush = || Ok(self.db.flush_cfs_opt(&families, &rocksdb::FlushOptions::default())?);
-        self.faults.pass(Operation::Flush, flush)
+        Ok(of_batches.chain([self.state()?]).collect())
     }
 
     /// Stops flushes and compactions, waiting for those under way.
@@ -224,6 +503,17 @@ impl Engine {
     }
 }
 
+/// The share of the open files that journals have.
+fn open_journals(options: &StorageOptions) -> usize {
+    usize::try_from(options.max_open_files.max(4) / 4).expect("a positive number")
+}
+
+fn without_log() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
+
 fn range(from: &[u8], to: &[u8]) -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_iterate_lower_bound(from);
@@ -236,17 +526,14 @@ fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
     // These have no setter. RocksDB must not resume after an error. Two flushes run at a time, since one waits for the disk
     // half of its time, and the writer would wait for it.
     let mut database = Options::default().get_options_from_string(
-        "max_bgerror_resume_count=0;max_background_flushes=2;max_background_compactions=1",
+        "max_bgerror_resume_count=0;max_background_flushes=2;max_background_compactions=1;\
+         avoid_flush_during_shutdown=true",
     )?;
     database.create_if_missing(true);
     database.create_missing_column_families(true);
-    database.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-    database.set_track_and_verify_wals_in_manifest(true);
-    database.set_atomic_flush(true); // several families: none may be ahead of the log (rocksdb#7784)
-    database.set_manual_wal_flush(false);
-    database.set_recycle_log_file_num(0);
-    database.set_max_total_wal_size(options.max_total_wal_bytes);
-    database.set_max_open_files(options.max_open_files);
+    database.set_atomic_flush(true); // all families together: the position among them is true of each
+    let journals = i32::try_from(open_journals(options)).expect("a quarter of such a number");
+    database.set_max_open_files(options.max_open_files.saturating_sub(journals));
     database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
     database.set_paranoid_checks(true);
     database.set_skip_stats_update_on_db_open(true);
@@ -291,7 +578,7 @@ fn state_options(cache: &Cache) -> Result<Options, StorageError> {
 }
 
 fn leveled(mut family: Options) -> Options {
-    family.set_write_buffer_size(WRITE_BUFFER_BYTES / 2);
+    family.set_write_buffer_size(WRITE_BUFFER_BYTES);
     family.set_max_write_buffer_number(WRITE_BUFFERS);
     family
 }

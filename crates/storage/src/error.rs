@@ -101,6 +101,19 @@ pub enum OpenError {
         /// The newest format this release reads.
         supported: u32,
     },
+    /// Written by an older release, in a format that this one does not read.
+    #[error(
+        "data folder {path} has storage format {found}, this release reads format {supported} only: \
+         start the release that wrote it, or give this one another folder with --data"
+    )]
+    OlderFormat {
+        /// The data folder.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The only format this release reads.
+        supported: u32,
+    },
     /// The folder holds something else.
     #[error(
         "data folder {path} is not empty and holds no Ottla data: choose another with --data, or empty it"
@@ -111,16 +124,16 @@ pub enum OpenError {
     },
     /// Records that were synced are gone.
     #[error(
-        "data folder {path} lost records that were on the disk (sequence {recovered} recovered, {synced} synced): \
+        "data folder {path} lost records that were on the disk (its journal ends at {recovered} and was synced up to {synced}): \
          restore it from a backup, or start with --accept-data-loss to go on without them"
     )]
     DataLoss {
         /// The data folder.
         path: PathBuf,
-        /// RocksDB's sequence number after recovery.
-        recovered: u64,
-        /// The last sequence number known to be synced.
-        synced: u64,
+        /// The end of what can be read.
+        recovered: String,
+        /// The end of what was synced.
+        synced: String,
     },
     /// A topic's record cannot be read, not even its name: a client could create another topic of that name.
     #[error(

@@ -12,18 +12,20 @@
 #[cfg_attr(not(feature = "fault"), expect(unreachable_pub, reason = "public with the feature"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// A WriteBatch into the write-ahead log.
+    /// A write group into the journal.
     Write,
     /// Everything written onto the disk.
     Sync,
-    /// The family of a generation.
+    /// The family and the journal of a generation.
     CreateFamily,
     /// The end of one.
     DropFamily,
     /// The settled family written anew.
     Compact,
-    /// All memtables written to files, at a close.
+    /// The beginning of a flush of all memtables.
     Flush,
+    /// Journals in which nothing lives, and which no replay reads, deleted.
+    DeleteJournal,
 }
 
 #[cfg(not(feature = "fault"))]
@@ -61,6 +63,7 @@ mod switch {
         collections::BTreeMap,
         fs::{self, File},
         io,
+        os::unix::fs::FileExt,
         path::{Path, PathBuf},
         sync::Arc,
         thread,
@@ -70,7 +73,10 @@ mod switch {
     use parking_lot::Mutex;
 
     use super::Operation;
-    use crate::{StorageError, StorageOptions};
+    use crate::{StorageError, StorageOptions, journal::record, keys::GenerationNumber};
+
+    /// Bytes that a disk writes as a whole.
+    const SECTOR: u64 = 512;
 
     /// The point at which a storage stops dead.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +117,8 @@ mod switch {
         /// Steps of the kind that fails.
         passed: u64,
         tasks_left: u64,
-        /// How much of each write-ahead log is on the disk.
-        synced: BTreeMap<u64, u64>,
+        /// How much of each journal is on the disk.
+        synced: BTreeMap<GenerationNumber, u64>,
     }
 
     impl Faults {
@@ -128,6 +134,13 @@ mod switch {
             faults.plan.lock().failing = failing;
             faults.skip_syncs(text == "skip-sync");
             faults
+        }
+
+        /// The faults of the next process in the same folder: it has none, and knows what is on the disk.
+        #[must_use]
+        pub fn of_the_next_process(&self) -> Self {
+            let synced = self.plan.lock().synced.clone();
+            Self { plan: Arc::new(Mutex::new(Plan { synced, ..Plan::default() })) }
         }
 
         /// From now on syncs report success and do nothing, or work again.
@@ -155,17 +168,30 @@ mod switch {
             self.plan.lock().tasks_left
         }
 
-        /// Does to `folder`, which no process uses any more, what a power cut does: the newest write-ahead log loses what
-        /// was not synced, or some of it. `keep` chooses its length between the bytes that were synced and all.
+        /// Does to `folder`, which no process uses any more, what a power cut does: `keeps` says of each sector of 512 bytes that was
+        /// written to a journal and not synced if it reached the disk. One that did not reads as zeros, or ends the file.
         ///
         /// # Errors
-        /// The file cannot be shortened.
-        pub fn cut_power(&self, folder: &Path, keep: impl FnOnce(u64, u64) -> u64) -> io::Result<()> {
-            // RocksDB syncs older logs by itself before it relies on a newer one.
-            let Some((number, written)) = logs(folder)?.into_iter().next_back() else { return Ok(()) };
-            let synced = self.plan.lock().synced.get(&number).copied().unwrap_or(0).min(written);
-            let file = File::options().write(true).open(folder.join(format!("{number:06}.log")))?;
-            file.set_len(keep(synced, written).clamp(synced, written))
+        /// A file cannot be changed.
+        pub fn cut_power(&self, folder: &Path, mut keeps: impl FnMut() -> bool) -> io::Result<()> {
+            for (generation, written) in journals(folder)? {
+                let synced = self.plan.lock().synced.get(&generation).copied().unwrap_or(0).min(written);
+                let path = folder.join(record::file_name(generation));
+                let file = File::options().write(true).open(path)?;
+                let mut end = synced;
+                let mut at = synced;
+                while at < written {
+                    let next = (at / SECTOR + 1).saturating_mul(SECTOR).min(written);
+                    if keeps() {
+                        end = next;
+                    } else {
+                        file.write_all_at(&vec![0; (next - at) as usize], at)?;
+                    }
+                    at = next;
+                }
+                file.set_len(end)?;
+            }
+            Ok(())
         }
 
         pub(crate) fn task_queued(&self) {
@@ -198,11 +224,21 @@ mod switch {
                 return Err(injected());
             }
             // Before the sync: what is written beside it may not be in it.
-            let lengths = if syncs && !skipped { logs(&folder).unwrap_or_default() } else { BTreeMap::new() };
+            let lengths =
+                if syncs && !skipped { journals(&folder).unwrap_or_default() } else { BTreeMap::new() };
             if !skipped {
                 step()?;
             }
+            // A new file is created with its header on the disk.
+            let created = if operation == Operation::CreateFamily {
+                journals(&folder).unwrap_or_default()
+            } else {
+                BTreeMap::new()
+            };
             let mut plan = self.plan.lock();
+            for (generation, length) in created {
+                plan.synced.entry(generation).or_insert(length);
+            }
             plan.synced.extend(lengths);
             plan.stopped |= arrival == Arrival::CrashesAfter;
             // It may also have stopped elsewhere meanwhile: the step is done, and its caller is told of a failure.
@@ -234,17 +270,15 @@ mod switch {
         }
     }
 
-    /// The write-ahead logs of a folder by number, with their lengths.
-    fn logs(folder: &Path) -> io::Result<BTreeMap<u64, u64>> {
+    /// The journals of a folder with their lengths.
+    fn journals(folder: &Path) -> io::Result<BTreeMap<GenerationNumber, u64>> {
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-            if let Some(number) = number.and_then(|number| number.parse().ok())
+            if let Some(generation) = entry.file_name().to_str().and_then(record::generation_of)
                 && let Ok(metadata) = entry.metadata()
             {
-                found.insert(number, metadata.len());
+                found.insert(generation, metadata.len());
             }
         }
         Ok(found)

@@ -65,8 +65,8 @@ impl Generations {
     }
 
     /// That many bytes were appended to the current generation.
-    pub(crate) fn appended(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+    pub(crate) fn appended(&mut self, bytes: u64) {
+        self.bytes += bytes;
     }
 
     /// When the oldest was created, Unix ms.

@@ -1,6 +1,7 @@
 //! The files beside RocksDB that claim the folder: `FORMAT` (number of its layouts) and `ottla.lock` (one process at a time).
 
 use std::{
+    cmp::Ordering,
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::Path,
@@ -55,10 +56,12 @@ fn check_format(path: &Path) -> Result<(), OpenError> {
         Ok(text) => {
             // A text that is not a number can only be from a later release.
             let found = text.trim().parse().unwrap_or(u32::MAX);
-            if found > FORMAT {
-                return Err(OpenError::NewerFormat { path: path.into(), found, supported: FORMAT });
+            let path = path.into();
+            match found.cmp(&FORMAT) {
+                Ordering::Equal => Ok(()),
+                Ordering::Greater => Err(OpenError::NewerFormat { path, found, supported: FORMAT }),
+                Ordering::Less => Err(OpenError::OlderFormat { path, found, supported: FORMAT }),
             }
-            Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes()).map_err(not_writable)
@@ -93,11 +96,20 @@ mod tests {
 
     #[test]
     fn a_newer_or_unreadable_format_is_refused() {
-        for text in ["2", "garbage"] {
+        for text in ["3", "garbage"] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(FORMAT_FILE), text).unwrap();
             assert!(matches!(Guard::acquire(folder.path()), Err(OpenError::NewerFormat { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn an_older_format_is_refused_and_its_folder_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FORMAT_FILE), "1\n").unwrap();
+        let refused = Guard::acquire(folder.path()).unwrap_err();
+        assert!(matches!(refused, OpenError::OlderFormat { found: 1, supported: FORMAT, .. }), "{refused}");
+        assert_eq!(fs::read_to_string(folder.path().join(FORMAT_FILE)).unwrap(), "1\n");
     }
 
     #[test]

@@ -7,14 +7,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use codec::records::{BatchHeader, Records};
+use codec::records::Records;
 
 use crate::{
     Isolation, Partition, ReadError, StorageError,
     engine::Engine,
     keys::{self, IntervalRecord, LogStart},
-    read::{BatchCursor, StoredBatch, readable_range},
+    read::{BatchCursor, StoredBatch, StoredEntry, readable_range},
 };
 
 /// Log bytes between two entries of the time index.
@@ -204,7 +203,8 @@ fn first_record_reaching(
         Some(TimestampedOffset { offset, timestamp_ms, leader_epoch: header.partition_leader_epoch })
     };
     let whole = || found(header.base_offset.max(start), header.max_timestamp);
-    let Ok(records) = Records::new(header, &Bytes::copy_from_slice(batch.value)) else { return whole() };
+    let Ok(bytes) = batch.load() else { return whole() };
+    let Ok(records) = Records::new(header, &bytes) else { return whole() };
     for record in records {
         let Ok(record) = record else { return whole() };
         if record.timestamp >= timestamp_ms && record.offset >= start {
@@ -242,9 +242,9 @@ pub(crate) fn recover_interval(
     let mut interval = IndexInterval::new(end, max_timestamp);
     let log_end_offset = partition.log_end_offset();
     let mut cursor = BatchCursor::new(engine, partition, interval.start_offset, log_end_offset);
-    while let Some((base_offset, value)) = cursor.next_stored()? {
-        let end_position = interval.end.end_position + value.len() as u64;
-        let end_offset = match BatchHeader::parse_whole(value) {
+    while let Some(StoredEntry { base_offset, size_bytes, header }) = cursor.next_stored()? {
+        let end_position = interval.end.end_position + size_bytes as u64;
+        let end_offset = match header {
             Ok(header) => {
                 interval.max_timestamp = interval.max_timestamp.max(header.max_timestamp);
                 header.next_offset()

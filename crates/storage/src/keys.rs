@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{PartitionNumber, StorageError, TooLarge};
 
 /// The layouts of this file and of the files beside RocksDB. Raise it when an older release could misread something.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Name of the column family that holds everything but batches.
 pub(crate) const STATE_FAMILY: &str = "state";
@@ -47,6 +47,8 @@ pub(crate) enum NodeKey {
     NextProducerId = b'i',
     /// Time for which the folder was open, in ms: the clock of retention.
     OpenFor = b'o',
+    /// Position of the record of the last write group: where a replay begins.
+    Journal = b'j',
 }
 
 /// A generation's number; its column family is named after it.

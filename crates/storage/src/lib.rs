@@ -1,7 +1,7 @@
 //! Durable partitions on RocksDB. Synchronous; knows record batches, never protocol messages.
 //!
 //! ```text
-//!  Storage ──► writer (one thread) ──► one WriteBatch ──► RocksDB, one write-ahead log
+//!  Storage ──► writer (one thread) ──► one record of the journal ──► RocksDB's memtables
 //!     │            │ publishes log ends                        ▲
 //!     │            ▼                                           │
 //!     │         syncer (one thread): one fdatasync for all that was written since the last
@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | `options.rs` `error.rs` | options of a caller; errors that it may see |
 //! | `engine.rs` `keys.rs` | RocksDB and its settings; every key and value layout |
+//! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its end after a crash |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
 //! | `queue.rs` `writer.rs` `write_group.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
 //! | `generation.rs` `maintenance.rs` | which column family takes appends; work that would hold up the writer's thread |
@@ -51,6 +52,7 @@ pub mod fuzz;
 mod generation;
 mod guard;
 mod index;
+mod journal;
 mod keys;
 mod lifecycle;
 mod maintenance;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::Mutex;
 
 use crate::{
@@ -260,7 +260,7 @@ impl Lifecycle {
     fn renew(&self, family: BatchFamily, catalog: &Catalog) -> Result<(), StorageError> {
         let current = GenerationNumber(self.current.load(Ordering::Acquire));
         match family {
-            BatchFamily::Settled => self.engine.compact_settled(),
+            BatchFamily::Settled => self.compact_settled(),
             BatchFamily::Generation(number) if number == current => {
                 self.commands.send(WriteCommand::SealSoon(number));
                 Ok(())
@@ -272,6 +272,19 @@ impl Lifecycle {
                 partitions.try_for_each(|partition| self.settle(partition, number))
             }
         }
+    }
+
+    fn compact_settled(&self) -> Result<(), StorageError> {
+        let (begin, begun) = bounded(1);
+        let (sender, answer) = mpsc::sync_channel(1);
+        let outcome = || answer.recv().map_err(|_| StorageError::Stopped)?;
+        self.engine.compact_settled(|| {
+            let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
+            self.commands.send(WriteCommand::CompactSettled(begin, done));
+            // Where the writer does not hold still, its answer says why.
+            begun.recv().or_else(|_| outcome())
+        })?;
+        outcome()
     }
 
     fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {

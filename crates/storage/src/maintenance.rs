@@ -16,6 +16,8 @@ pub(crate) enum MaintenanceTask {
     Prepare(GenerationNumber),
     /// Drop the family of a generation that the state does not name any more.
     Drop(GenerationNumber),
+    /// Wait for the flush that the writer began.
+    FinishFlush,
 }
 
 /// Queues a task; false if too many wait.
@@ -57,13 +59,19 @@ impl Maintenance {
         let done = match task {
             MaintenanceTask::Prepare(number) => self.engine.create_generation(number),
             MaintenanceTask::Drop(number) => self.engine.drop_generation(number),
+            MaintenanceTask::FinishFlush => self.engine.finish_flush(),
         };
         match (done, task) {
             (Err(error), _) => self.failure.set(&error),
             (Ok(()), MaintenanceTask::Prepare(number)) => {
                 self.commands.send(WriteCommand::GenerationReady(number))
             }
-            (Ok(()), MaintenanceTask::Drop(number)) => tracing::debug!(generation = number.0, "dropped"),
+            (Ok(()), MaintenanceTask::Drop(number)) => {
+                tracing::debug!(generation = number.0, "dropped");
+                // Its journal is deleted once RocksDB has flushed beyond it.
+                self.commands.send(WriteCommand::Flush);
+            }
+            (Ok(()), MaintenanceTask::FinishFlush) => tracing::debug!("memtables are flushed"),
         }
         self.engine.faults.task_done();
     }

@@ -12,7 +12,7 @@ use crate::{Compaction, DiskSpace, Retention, StorageError, Topic, clock};
 /// When an append that asked for `acks=all`, and every coordinator or catalog record, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FlushPolicy {
-    /// After the write-ahead log is on the disk: survives power loss.
+    /// After the journal is on the disk: survives power loss.
     #[default]
     Sync,
     /// After the operating system has it, as Kafka does: survives `kill -9` only.
@@ -62,13 +62,17 @@ pub struct StorageOptions {
     pub flush_interval: Duration,
     /// Bytes of newest batches kept in memory, over all partitions.
     pub tail_bytes: usize,
-    /// A generation takes no more appends once it holds about this many bytes …
+    /// A generation takes no more appends once its journal holds about this many bytes …
     pub generation_bytes: u64,
     /// … or is this old.
     pub generation_age: Duration,
-    /// Upper bound of the write-ahead log, hence of what a restart replays.
-    pub max_total_wal_bytes: u64,
-    /// Table files kept open; the process needs descriptors for a hundred files besides.
+    /// Bytes of operations in the journal after which RocksDB flushes its memtables: a restart applies at most a few times that many …
+    pub replay_operations_bytes: u64,
+    /// … and bytes of bodies, which a restart passes over.
+    pub replay_body_bytes: u64,
+    /// Batches of at least this size go to the journal only; smaller ones are kept in RocksDB, sorted by partition.
+    pub inline_bytes: usize,
+    /// Table files and journals kept open; the process needs descriptors for a hundred files besides.
     pub max_open_files: i32,
     /// A producer that has not written for this time is forgotten (`producer.id.expiration.ms`).
     pub producer_id_expiration: Duration,
@@ -107,7 +111,9 @@ impl StorageOptions {
             tail_bytes: 32 << 20,
             generation_bytes: 1 << 30,
             generation_age: Duration::from_secs(3600),
-            max_total_wal_bytes: 256 << 20,
+            replay_operations_bytes: 32 << 20,
+            replay_body_bytes: 1 << 30,
+            inline_bytes: 4 << 10,
             max_open_files: 1000,
             producer_id_expiration: Duration::from_secs(86_400),
             producer_id_expiration_check_interval: Duration::from_secs(600),

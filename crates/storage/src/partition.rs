@@ -91,7 +91,7 @@ struct Pending {
     bytes_before: u64,
 }
 
-/// A batch that the write-ahead log has taken.
+/// A batch that the journal has taken.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) base_offset: i64,
@@ -342,7 +342,7 @@ impl Partition {
         self.tail.lock().pop();
     }
 
-    /// The write-ahead log has taken a batch.
+    /// The journal has taken a batch.
     pub(crate) fn publish(&self, written: Written) {
         let Written { base_offset, next_offset, bytes, interval, awaits } = written;
         let size = bytes.len() as u64;

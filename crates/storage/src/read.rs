@@ -10,7 +10,8 @@ use crate::{
     Partition, StorageError,
     engine::{BatchIterator, Engine},
     generation::Extent,
-    keys,
+    journal::{file::JournalFile, record::Pointer},
+    keys::{self, BatchFamily},
     resumable::{ResumableRead, ResumableReads},
     tail::Room,
 };
@@ -126,14 +127,22 @@ pub(crate) fn read(
     if let Some(found) = kept.take(partition.number(), from) {
         cursor.resume(found);
     }
-    while let Some(batch) = cursor.next()? {
-        if !room.admits(batch.value.len()) {
+    loop {
+        let batch = match cursor.next() {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            // What comes before it; the next read begins with it and tells of the error.
+            Err(_) if !batches.is_empty() => break,
+            Err(error) => return Err(error),
+        };
+        if !room.admits(batch.size_bytes()) {
             let next_offset = batch.header.base_offset;
             kept.keep(cursor.into_resumable(next_offset));
             break;
         }
-        batches.push(Bytes::copy_from_slice(batch.value));
+        batches.push(batch.locate());
     }
+    let batches = load_all(batches)?;
     // Again, after the read: retention or a deletion may have come in between.
     checked_range(partition, from, limits.isolation)?;
     Ok(found(partition, batches))
@@ -166,10 +175,125 @@ fn found(partition: &Partition, batches: Vec<Bytes>) -> ReadBatches {
     }
 }
 
-/// A batch on the disk, valid until the cursor moves.
+/// A batch on the disk, valid until the cursor moves. In RocksDB its checksum holds; in the journal only its header is known.
 pub(crate) struct StoredBatch<'c> {
     pub(crate) header: BatchHeader,
-    pub(crate) value: &'c [u8],
+    stored: Stored<'c>,
+}
+
+enum Stored<'c> {
+    Inline(&'c [u8]),
+    Journal(&'c Arc<JournalFile>, u64),
+}
+
+impl StoredBatch<'_> {
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.header.size_bytes()
+    }
+
+    /// The batch, with a checksum that holds.
+    pub(crate) fn load(&self) -> Result<Bytes, StorageError> {
+        match self.stored {
+            Stored::Inline(value) => Ok(Bytes::copy_from_slice(value)),
+            Stored::Journal(file, offset) => {
+                let bytes = file.read(offset, self.size_bytes())?;
+                check_body(&bytes, &self.header)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn locate(&self) -> Located {
+        match self.stored {
+            Stored::Inline(value) => Located::Read(Bytes::copy_from_slice(value)),
+            Stored::Journal(file, offset) => {
+                Located::Journal(JournalBatch { file: Arc::clone(file), offset, header: self.header })
+            }
+        }
+    }
+}
+
+/// A batch of a read, before the journal is read.
+enum Located {
+    Read(Bytes),
+    Journal(JournalBatch),
+}
+
+struct JournalBatch {
+    file: Arc<JournalFile>,
+    offset: u64,
+    header: BatchHeader,
+}
+
+impl JournalBatch {
+    fn end(&self) -> u64 {
+        self.offset.saturating_add(self.header.size_bytes() as u64)
+    }
+
+    /// It lies directly after `other`.
+    fn follows(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file) && self.offset == other.end()
+    }
+}
+
+/// Reads what is in the journal, batches that lie side by side in one read. Ends before the first that is damaged, unless it is the
+/// first of all.
+fn load_all(located: Vec<Located>) -> Result<Vec<Bytes>, StorageError> {
+    let mut batches = Vec::with_capacity(located.len());
+    let mut located = located.into_iter().peekable();
+    while let Some(next) = located.next() {
+        let first = match next {
+            Located::Read(bytes) => {
+                batches.push(bytes);
+                continue;
+            }
+            Located::Journal(first) => first,
+        };
+        let mut run = vec![first];
+        let follows = |next: &Located, run: &[JournalBatch]| match (next, run.last()) {
+            (Located::Journal(next), Some(last)) => next.follows(last),
+            _ => false,
+        };
+        while let Some(Located::Journal(next)) = located.next_if(|next| follows(next, &run)) {
+            run.push(next);
+        }
+        match load_run(&run, &mut batches) {
+            Err(error) if batches.is_empty() => return Err(error),
+            Err(_) => break,
+            Ok(()) => {}
+        }
+    }
+    Ok(batches)
+}
+
+fn load_run(run: &[JournalBatch], batches: &mut Vec<Bytes>) -> Result<(), StorageError> {
+    let Some(first) = run.first() else { return Ok(()) };
+    let length = run.iter().map(|batch| batch.header.size_bytes()).sum();
+    let mut bytes = first.file.read(first.offset, length)?;
+    for batch in run {
+        let body = bytes.split_to(batch.header.size_bytes().min(bytes.len()));
+        check_body(&body, &batch.header)?;
+        batches.push(body);
+    }
+    Ok(())
+}
+
+/// A body is whole, and the one that its pointer knows.
+fn check_body(bytes: &[u8], header: &BatchHeader) -> Result<(), StorageError> {
+    match BatchHeader::parse_whole(bytes) {
+        Ok(found) if found == *header => Ok(()),
+        Ok(_) => Err(StorageError::corrupt("batch", "it is not the one that its pointer names")),
+        Err(error) => Err(StorageError::corrupt("batch", error)),
+    }
+}
+
+/// A batch that may be damaged.
+pub(crate) struct StoredEntry {
+    /// As its key has it.
+    pub(crate) base_offset: i64,
+    pub(crate) size_bytes: usize,
+    /// Its header, if that can be read, and its checksum holds where it lies in RocksDB.
+    pub(crate) header: Result<BatchHeader, StorageError>,
 }
 
 /// Walks a partition's batches on the disk, across its extents, from the batch that holds an offset up to an end.
@@ -231,27 +355,39 @@ impl<'a> BatchCursor<'a> {
         if !self.advance()? {
             return Ok(None);
         }
-        let Some((key, value)) = self.current.as_ref().and_then(|open| open.read.iterator.item()) else {
-            return Ok(None);
-        };
+        let Some(open) = self.current.as_ref() else { return Ok(None) };
+        let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
         // Also in place of RocksDB's own checksum of the block around it, which would cost more.
         let header = checked(self.partition, key, value)?;
         self.from = header.next_offset();
-        Ok(Some(StoredBatch { header, value }))
+        let stored = match (Pointer::decode(value).transpose()?, &open.read.journal) {
+            (None, _) => Stored::Inline(value),
+            (Some(pointer), Some(file)) => Stored::Journal(file, pointer.offset),
+            (Some(_), None) => {
+                return Err(StorageError::corrupt("batch", "a pointer in the settled family").into());
+            }
+        };
+        Ok(Some(StoredBatch { header, stored }))
     }
 
-    /// The next batch as it is stored, which may be damaged, and its base offset as its key has it.
-    pub(crate) fn next_stored(&mut self) -> Result<Option<(i64, &[u8])>, ReadError> {
+    /// The next batch, which may be damaged.
+    pub(crate) fn next_stored(&mut self) -> Result<Option<StoredEntry>, ReadError> {
         if !self.advance()? {
             return Ok(None);
         }
-        let Some((key, value)) = self.current.as_ref().and_then(|open| open.read.iterator.item()) else {
-            return Ok(None);
-        };
+        let Some(open) = self.current.as_ref() else { return Ok(None) };
+        let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
         let base_offset = keys::batch_offset(self.partition.number(), key)
             .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
         self.from = base_offset.saturating_add(1);
-        Ok(Some((base_offset, value)))
+        let header = checked(self.partition, key, value);
+        let size_bytes = match (&header, Pointer::decode(value)) {
+            (Ok(header), _) => header.size_bytes(),
+            (Err(_), None) => value.len(),
+            // Its length is lost.
+            (Err(_), Some(_)) => 0,
+        };
+        Ok(Some(StoredEntry { base_offset, size_bytes, header }))
     }
 
     /// Moves to the next batch, into the next extent if need be; false at the end.
@@ -293,6 +429,13 @@ impl<'a> BatchCursor<'a> {
     fn open(&mut self, extent: Extent, end: i64) -> Result<(), ReadError> {
         let number = self.partition.number();
         let Some(family) = self.engine.family(extent.family) else { return self.reopen(extent) };
+        let journal = match extent.family {
+            BatchFamily::Settled => None,
+            BatchFamily::Generation(generation) => match self.engine.journal.file(generation)? {
+                Some(file) => Some(file),
+                None => return self.reopen(extent),
+            },
+        };
         let lower = keys::batch(number, extent.base_offset);
         // Not bounded by the end: a later read with the same iterator may go further.
         let mut cursor = BatchIterator::open(self.engine, &family, &lower, &keys::batch(number, i64::MAX));
@@ -302,14 +445,13 @@ impl<'a> BatchCursor<'a> {
         if self.from > extent.base_offset && cursor.key() != Some(wanted.as_slice()) {
             cursor.status()?;
             cursor.seek_for_prev(wanted);
-            let holds =
-                |value| BatchHeader::parse(value).is_ok_and(|header| header.next_offset() > self.from);
+            let holds = |value| header_of(value).is_ok_and(|header| header.next_offset() > self.from);
             if !cursor.value().is_some_and(holds) {
                 cursor.status()?;
                 cursor.seek(wanted);
             }
         }
-        let read = ResumableRead::new(number, extent, cursor);
+        let read = ResumableRead::new(number, extent, journal, cursor);
         self.current = Some(OpenExtent { read, end, fresh: true, resumed: false });
         Ok(())
     }
@@ -337,9 +479,20 @@ fn bounded(extents: Vec<Extent>, end: i64) -> IntoIter<(Extent, i64)> {
     extents.into_iter().zip(next).collect::<Vec<_>>().into_iter()
 }
 
-/// The header of a stored batch whose checksum holds and which lies under its own key.
+/// The header of the batch that a value is or points to; no checksum is looked at.
+fn header_of(value: &[u8]) -> Result<BatchHeader, StorageError> {
+    match Pointer::decode(value) {
+        Some(pointer) => Ok(pointer?.header),
+        None => BatchHeader::parse(value).map_err(|error| StorageError::corrupt("batch", error)),
+    }
+}
+
+/// The header of a stored batch which lies under its own key, and whose checksum holds unless it is in the journal.
 fn checked(partition: &Partition, key: &[u8], value: &[u8]) -> Result<BatchHeader, StorageError> {
-    let header = BatchHeader::parse_whole(value).map_err(|error| StorageError::corrupt("batch", error))?;
+    let header = match Pointer::decode(value) {
+        Some(pointer) => pointer?.header,
+        None => BatchHeader::parse_whole(value).map_err(|error| StorageError::corrupt("batch", error))?,
+    };
     match keys::batch_offset(partition.number(), key) == Some(header.base_offset) {
         true => Ok(header),
         false => Err(StorageError::corrupt("batch", "its offset is not its key's")),
@@ -366,7 +519,7 @@ pub(crate) fn end_offset(engine: &Arc<Engine>, partition: &Partition) -> Result<
 
 /// The most records that a damaged batch can have had. Its header has their number twice; if both are the same, that is it.
 fn most_records(base_offset: i64, value: &[u8]) -> i64 {
-    let header = BatchHeader::parse(value).ok().filter(|header| header.base_offset == base_offset);
+    let header = header_of(value).ok().filter(|header| header.base_offset == base_offset);
     let agreed =
         header.map(|header| (i64::from(header.last_offset_delta) + 1, i64::from(header.records_count)));
     match agreed {

@@ -1,6 +1,6 @@
 //! Opening a folder: its lock and format, the state that a crash left, every topic and partition.
 //!
-//! The cost grows with the write-ahead log and the number of partitions, not with the size of the data.
+//! The cost grows with what RocksDB had not flushed and the number of partitions, not with the size of the data.
 //!
 //! A topic whose record cannot be read is not served. Three things keep that safe. Its name is not given to a new topic, so
 //! its offsets, and those that groups committed for it, are not used again; where the name cannot be read either, the start is
@@ -24,6 +24,7 @@ use crate::{
     generation::{Extent, Generations, LivingExtents},
     guard::Guard,
     index::{self, EpochStart},
+    journal::Journal,
     keys::{
         self, BatchFamily, CleanedRecord, ExtentRecord, GenerationNumber, GenerationRecord, LogStart,
         NodeKey, Tag, TopicRecord,
@@ -57,13 +58,13 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     let guard = Guard::acquire(path)?;
     let mut fence = Fence::open(path).map_err(failed)?;
     let engine = Arc::new(Engine::open(path, options).map_err(failed)?);
-    let (recovered, synced) = (engine.sequence(), fence.sequence());
-    if recovered < synced {
+    if let Some(lost) = engine.replay(fence.position(), options.accept_data_loss).map_err(failed)? {
+        let (recovered, synced) = (lost.recovered.to_string(), lost.synced.to_string());
         if !options.accept_data_loss {
             return Err(OpenError::DataLoss { path: path.clone(), recovered, synced });
         }
         tracing::warn!(recovered, synced, "starting without records that were on the disk, as asked");
-        fence.force(recovered).map_err(failed)?;
+        fence.force(lost.recovered).map_err(failed)?;
     }
     let node = Node::load(&engine).map_err(failed)?;
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
@@ -151,8 +152,8 @@ impl Node {
         batch.put_cf(&state, keys::node(NodeKey::ClusterId), &self.cluster_id);
         batch.put_cf(&state, keys::node(NodeKey::Epoch), u64::from(self.epoch).to_be_bytes());
         batch.delete_cf(&state, keys::node(NodeKey::Clean));
-        engine.write(batch)?;
-        engine.sync()
+        engine.write(batch, &[])?;
+        engine.sync().map(|_| ())
     }
 }
 
@@ -188,17 +189,24 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<Generat
         None if node.new => {
             let first = GenerationNumber(1);
             engine.create_generation(first)?;
+            engine.journal.roll(first)?;
             let mut batch = WriteBatch::default();
             let record = GenerationRecord { created_ms: now_ms };
             batch.put_cf(&engine.state()?, keys::generation(first), record.encode());
-            engine.write(batch)?;
+            engine.write(batch, &[])?;
             created_ms.insert(first, now_ms);
             first
         }
         None => return Err(StorageError::corrupt("state", "it names no generation")),
     };
-    // About as many as were appended to it: files are not compressed.
-    let bytes = engine.held_bytes(BatchFamily::Generation(current))?;
+    // Journals of generations that the state does not name, except what a replay may still read.
+    for generation in Journal::generations(engine.path())? {
+        if !created_ms.contains_key(&generation) {
+            engine.journal.retire(generation);
+        }
+    }
+    engine.delete_retired()?;
+    let bytes = engine.journal.bytes(current)?;
     Ok(Generations::new(current, created_ms, bytes, extents))
 }
 

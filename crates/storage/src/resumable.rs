@@ -4,11 +4,14 @@
 //! An iterator keeps alive what it was opened over: files that are deleted meanwhile, and memtables, which count as memory.
 //! So it is dropped soon after it was opened, used or not, and their number is small.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
-use crate::{PartitionNumber, clock, engine::BatchIterator, generation::Extent};
+use crate::{PartitionNumber, clock, engine::BatchIterator, generation::Extent, journal::file::JournalFile};
 
 /// Age up to which an iterator is used again. It keeps in memory what is written in this time, at most.
 const USED_FOR: Duration = Duration::from_millis(100);
@@ -19,13 +22,20 @@ pub(crate) struct ResumableRead {
     partition: PartitionNumber,
     next_offset: i64,
     pub(crate) extent: Extent,
+    /// The journal of its generation, which stays readable.
+    pub(crate) journal: Option<Arc<JournalFile>>,
     pub(crate) iterator: BatchIterator,
     opened: Instant,
 }
 
 impl ResumableRead {
-    pub(crate) fn new(partition: PartitionNumber, extent: Extent, iterator: BatchIterator) -> Self {
-        Self { partition, next_offset: extent.base_offset, extent, iterator, opened: clock::now() }
+    pub(crate) fn new(
+        partition: PartitionNumber,
+        extent: Extent,
+        journal: Option<Arc<JournalFile>>,
+        iterator: BatchIterator,
+    ) -> Self {
+        Self { partition, next_offset: extent.base_offset, extent, journal, iterator, opened: clock::now() }
     }
 
     /// The same, standing at this offset.

@@ -123,7 +123,7 @@ pub(crate) fn move_to(
             moved.dead_below = batch.header.base_offset.min(offset);
             break;
         }
-        moved.start.position += batch.value.len() as u64;
+        moved.start.position += batch.size_bytes() as u64;
         moved.dead_below = batch.header.next_offset().min(offset);
     }
     moved.start.offset = offset;

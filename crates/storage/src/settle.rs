@@ -32,7 +32,7 @@ impl Settlement {
         match self {
             Self::Copy(partition, batches) => {
                 for (base_offset, bytes) in batches.iter().filter(|_| !partition.is_deleted()) {
-                    group.put_batch(BatchFamily::Settled, partition.number(), *base_offset, bytes);
+                    group.put_settled(partition.number(), *base_offset, bytes);
                 }
             }
             Self::Move(partition, old) => move_extent(group, partition, old),
@@ -85,8 +85,8 @@ fn copy(
     let mut cursor = BatchCursor::in_extent(engine, partition, from, extent, end);
     let (mut batches, mut bytes) = (Vec::new(), 0);
     while let Some(batch) = cursor.next()? {
-        bytes += batch.value.len();
-        batches.push((batch.header.base_offset, Bytes::copy_from_slice(batch.value)));
+        bytes += batch.size_bytes();
+        batches.push((batch.header.base_offset, batch.load()?));
         if bytes >= COPY_BYTES {
             write(Settlement::Copy(Arc::clone(partition), std::mem::take(&mut batches)))?;
             bytes = 0;

@@ -27,6 +27,8 @@ struct Queue {
     groups: Vec<SyncGroup>,
     /// Something was written since the last sync.
     dirty: bool,
+    /// So much of it that the next sync must not wait.
+    urgent: bool,
     closing: bool,
 }
 
@@ -38,11 +40,12 @@ pub(crate) struct SyncQueue {
 }
 
 impl SyncQueue {
-    /// A group that no caller waits for was written.
-    pub(crate) fn mark_dirty(&self) {
+    /// A group that no caller waits for was written. If `urgent`, it is synced at once.
+    pub(crate) fn mark_dirty(&self, urgent: bool) {
         let mut queue = self.queue.lock();
-        if !queue.dirty {
+        if !queue.dirty || (urgent && !queue.urgent) {
             queue.dirty = true;
+            queue.urgent |= urgent;
             self.changed.notify_one();
         }
     }
@@ -64,7 +67,7 @@ impl SyncQueue {
     fn next(&self, interval: Duration) -> Option<Vec<SyncGroup>> {
         let mut queue = self.queue.lock();
         loop {
-            if !queue.groups.is_empty() {
+            if !queue.groups.is_empty() || queue.urgent {
                 break;
             }
             if queue.closing {
@@ -76,7 +79,7 @@ impl SyncQueue {
                 break;
             }
         }
-        queue.dirty = false;
+        (queue.dirty, queue.urgent) = (false, false);
         Some(std::mem::take(&mut queue.groups))
     }
 }
@@ -92,8 +95,6 @@ pub(crate) fn run(
     interval: Duration,
 ) {
     while let Some(groups) = queue.next(interval) {
-        // Before the sync, which may not cover what is written meanwhile.
-        let sequence = engine.sequence();
         // They keep memtables in memory.
         resumable.expire();
         let synced = match failure.get() {
@@ -105,17 +106,17 @@ pub(crate) fn run(
                 synced
             }
         };
-        if let (Ok(()), Some(last)) = (&synced, groups.last().map(|group| group.number)) {
+        if let (Ok(_), Some(last)) = (&synced, groups.last().map(|group| group.number)) {
             for partition in groups.iter().flat_map(|group| &group.partitions) {
                 partition.synced(last);
             }
         }
         // After the high watermarks: a producer that was answered finds its records visible.
         for after in groups.into_iter().flat_map(|group| group.after) {
-            after(synced.clone());
+            after(synced.clone().map(|_| ()));
         }
-        if synced.is_ok()
-            && let Err(error) = fence.advance(sequence)
+        if let Ok(position) = synced
+            && let Err(error) = fence.advance(position)
         {
             failure.set(&error);
         }

@@ -4,6 +4,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
+use codec::records::BatchHeader;
 use rocksdb::WriteBatch;
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     engine::{Engine, Family},
     generation::Extent,
     index::CompleteInterval,
+    journal::{self, record::Pointer},
     keys::{self, BatchFamily, ExtentRecord, GenerationNumber},
     metrics::BytesByPurpose,
     partition::Written,
@@ -20,6 +23,12 @@ use crate::{
 /// A WriteBatch with its effects.
 pub(crate) struct WriteGroup<'e> {
     pub(crate) batch: WriteBatch,
+    /// Batches for the journal, in the order of their offsets in it.
+    pub(crate) bodies: Vec<Bytes>,
+    body_bytes: u64,
+    /// Place of the first body in the journal.
+    first_body: u64,
+    inline_bytes: usize,
     generation: Family<'e>,
     settled: Family<'e>,
     state: Family<'e>,
@@ -36,8 +45,8 @@ pub(crate) struct WriteGroup<'e> {
     /// Records that producers appended.
     pub(crate) records: u64,
     pub(crate) bytes: BytesByPurpose,
-    /// Length of the WriteBatch that is part of `bytes`.
-    counted: usize,
+    /// Length of WriteBatch and bodies that is part of `bytes`.
+    counted: u64,
     pub(crate) extents_added: Vec<(PartitionNumber, Extent)>,
     pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
     /// Partitions whose interval was completed by its age.
@@ -53,13 +62,17 @@ impl<'e> WriteGroup<'e> {
         current: GenerationNumber,
         now_ms: i64,
         open_ms: u64,
-        capacity: usize,
+        inline_bytes: usize,
     ) -> Result<Self, StorageError> {
         let missing = || StorageError::corrupt("database", "a family is gone");
-        let batch = WriteBatch::with_capacity_bytes(capacity);
+        let batch = WriteBatch::default();
         Ok(Self {
-            counted: batch.size_in_bytes(),
+            counted: batch.size_in_bytes() as u64,
             batch,
+            bodies: Vec::new(),
+            body_bytes: 0,
+            first_body: journal::first_body(engine.journal.next_record()?),
+            inline_bytes,
             generation: engine.family(BatchFamily::Generation(current)).ok_or_else(missing)?,
             settled: engine.family(BatchFamily::Settled).ok_or_else(missing)?,
             state: engine.state()?,
@@ -82,24 +95,41 @@ impl<'e> WriteGroup<'e> {
 
     /// Counts the bytes added since the last call for this purpose.
     pub(crate) fn count_bytes(&mut self, purpose: Purpose) {
-        let length = self.batch.size_in_bytes();
-        self.bytes[purpose as usize] += (length - self.counted) as u64;
+        let length = self.length();
+        self.bytes[purpose as usize] += length - self.counted;
         self.counted = length;
     }
 
-    pub(crate) fn put_batch(
-        &mut self,
-        family: BatchFamily,
-        partition: PartitionNumber,
-        base_offset: i64,
-        bytes: &[u8],
-    ) {
-        let family = match family {
-            BatchFamily::Settled => &self.settled,
-            BatchFamily::Generation(_) => &self.generation,
-        };
-        self.batch.put_cf(family, keys::batch(partition, base_offset), bytes);
+    /// Bytes of operations and bodies so far: about as many as its record in the journal will have.
+    pub(crate) fn length(&self) -> u64 {
+        self.batch.size_in_bytes() as u64 + self.body_bytes
+    }
+
+    /// Appends a batch to the current generation: a large one to its journal, with a pointer in RocksDB, a small one to RocksDB, where
+    /// those of a partition lie side by side.
+    pub(crate) fn append_batch(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &Bytes) {
+        let key = keys::batch(partition, base_offset);
         self.appended_bytes += bytes.len();
+        match bytes.first_chunk::<{ BatchHeader::LEN }>() {
+            Some(head) if bytes.len() >= self.inline_bytes => {
+                let pointer = Pointer::encode(self.first_body + self.body_bytes, head);
+                self.batch.put_cf(&self.generation, key, pointer);
+                self.body_bytes += bytes.len() as u64;
+                self.bodies.push(bytes.clone());
+            }
+            _ => self.batch.put_cf(&self.generation, key, bytes),
+        }
+    }
+
+    /// Puts a batch into the settled family.
+    pub(crate) fn put_settled(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &[u8]) {
+        self.batch.put_cf(&self.settled, keys::batch(partition, base_offset), bytes);
+        self.appended_bytes += bytes.len();
+    }
+
+    /// Deletes a batch that never was, so that the settled family has something in memory.
+    pub(crate) fn touch_settled(&mut self) {
+        self.delete_batch(PartitionNumber(0), 0);
     }
 
     /// Deletes a batch from the settled family.

@@ -1,7 +1,7 @@
 //! The writer: one place through which every change goes, in the order it was asked for. It has a thread of its own; a small
 //! append that finds it free is written by the caller's thread (ADR 4).
 //!
-//! It drains its queue, gives offsets, checks sequences, builds one WriteBatch over all partitions and records, writes it,
+//! It drains its queue, gives offsets, checks sequences, builds one write group over all partitions and records, writes it to the journal,
 //! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all commands that were
 //! queued meanwhile, and a slow sync only holds up callers that asked for it.
 
@@ -27,7 +27,7 @@ use crate::{
     clock,
     compaction::CleaningStep,
     config_log::KeyValue,
-    engine::Engine,
+    engine::{Due, Engine},
     generation::Generations,
     keys::{self, GenerationNumber, GenerationRecord, NodeKey},
     maintenance::{self, MaintenanceTask},
@@ -43,11 +43,13 @@ use crate::{
     write_group::WriteGroup,
 };
 
-/// Bytes of batches after which a group is written even if more is queued: they are copied twice more, into the log and the
-/// memtable, and should still be in the core's cache.
+/// Bytes of batches after which a group is written even if more is queued: they should still be in the core's cache.
 const GROUP_BYTES: usize = 448 << 10;
-/// Room for the batch that a group ends with, and for keys and records.
-const GROUP_SLACK: usize = 128 << 10;
+/// Unsynced bytes after which a sync begins although no caller waits for it: many small syncs hold up writes less than the kernel
+/// does when it has to write back a lot at once.
+const SYNC_BYTES: u64 = 8 << 20;
+/// Unsynced bytes with which a flush may begin, as the writer must wait for their sync.
+const FLUSH_UNSYNCED_BYTES: u64 = 2 * SYNC_BYTES;
 /// Commands after which a group is written.
 const GROUP_COMMANDS: usize = 1024;
 /// Bytes of batches that a caller may write itself.
@@ -87,6 +89,10 @@ pub(crate) enum WriteCommand {
     Settle(Settlement, Done<()>),
     /// Write the batches that compaction kept.
     Clean(CleaningStep, Done<()>),
+    /// Hold still while a compaction of the settled family begins: the sender lets it.
+    CompactSettled(Sender<()>, Done<()>),
+    /// Begin a flush if one is due; also when nothing else is written.
+    Flush,
     /// The family of this generation exists: appends may go there.
     GenerationReady(GenerationNumber),
     /// Write the clean mark after everything else, then end.
@@ -103,11 +109,6 @@ impl WriteCommand {
         }
     }
 
-    /// Bytes to set aside for the group it begins, as growing costs a copy each time.
-    fn group_capacity(&self) -> usize {
-        if matches!(self, Self::Append(..)) && !self.is_small() { GROUP_BYTES + GROUP_SLACK } else { 0 }
-    }
-
     /// Purpose of the bytes that it adds to its group.
     fn purpose(&self) -> Purpose {
         match self {
@@ -116,11 +117,13 @@ impl WriteCommand {
             Self::Configs(..) | Self::Catalog(_) => Purpose::Configs,
             Self::Settle(..) => Purpose::Settle,
             Self::Clean(..) => Purpose::Compaction,
-            Self::ProducerId(_)
+            Self::CompactSettled(..)
+            | Self::ProducerId(_)
             | Self::ExpireProducers { .. }
             | Self::MoveLogStarts(..)
             | Self::CompleteIntervals { .. }
             | Self::SealSoon(_)
+            | Self::Flush
             | Self::GenerationReady(_)
             | Self::Close(_) => Purpose::Maintenance,
         }
@@ -128,7 +131,7 @@ impl WriteCommand {
 
     /// Later commands must see its effects, which take place once the group is written.
     fn ends_its_group(&self) -> bool {
-        matches!(self, Self::Close(_) | Self::Settle(..) | Self::Clean(..))
+        matches!(self, Self::Close(_) | Self::Settle(..) | Self::Clean(..) | Self::CompactSettled(..))
     }
 }
 
@@ -227,8 +230,27 @@ impl Writer {
         self.last_write = clock::now();
         if !closing {
             self.ask_for_successor();
+            self.flush_if_due().unwrap_or_else(|error| self.failure.set(&error));
         }
         put_back
+    }
+
+    /// Begins a flush between two groups. It is awaited on another thread.
+    fn flush_if_due(&self) -> Result<(), StorageError> {
+        let Some(due) = self.engine.flush_is_due()?.filter(|_| self.failure.get().is_none()) else {
+            return Ok(());
+        };
+        if due == Due::Soon && self.engine.journal.unsynced_bytes() > FLUSH_UNSYNCED_BYTES {
+            // The syncer is at it: another group's turn is better.
+            self.syncs.mark_dirty(true);
+        } else {
+            self.engine.begin_flush()?;
+            if !maintenance::ask(&self.tasks, &self.engine, MaintenanceTask::FinishFlush) {
+                // Too many tasks wait: the writer waits for the flush itself, which is rare.
+                self.engine.finish_flush()?;
+            }
+        }
+        Ok(())
     }
 
     fn write_group(
@@ -242,13 +264,14 @@ impl Writer {
         // Before the group takes its family: the record that names the generation and the first batches in it are one group.
         if let WriteCommand::GenerationReady(number) = first {
             tracing::debug!(generation = number.0, "appends go to a new generation");
+            self.engine.journal.roll(number)?;
             self.generations.roll(number, now_ms);
             self.current.store(number.0, Ordering::Release);
         }
         let open_ms = self.open_clock.now_ms();
-        let capacity = first.group_capacity();
-        let mut group = match WriteGroup::new(&engine, self.generations.current(), now_ms, open_ms, capacity)
-        {
+        let inline_bytes = self.options.inline_bytes;
+        let current = self.generations.current();
+        let mut group = match WriteGroup::new(&engine, current, now_ms, open_ms, inline_bytes) {
             Ok(group) => group,
             Err(error) => {
                 refuse(first);
@@ -298,9 +321,10 @@ impl Writer {
                 FlushPolicy::Os => group.after_write.insert(0, Box::new(publish)),
             }
         }
-        let WriteGroup { batch, written, intervals, records, bytes, after_write, after_sync, .. } = group;
+        let WriteGroup { batch, bodies, written, intervals, records, bytes, after_write, after_sync, .. } =
+            group;
         let (wrote, started) = (!batch.is_empty(), clock::now());
-        if wrote && let Err(error) = engine.write(batch) {
+        if wrote && let Err(error) = engine.write(batch, &bodies) {
             for after in after_write.into_iter().chain(after_sync) {
                 after(Err(error.clone()));
             }
@@ -319,7 +343,7 @@ impl Writer {
         if !partitions.is_empty() || !after_sync.is_empty() {
             self.syncs.push(SyncGroup { number: self.group, partitions, after: after_sync });
         } else if wrote {
-            self.syncs.mark_dirty();
+            self.syncs.mark_dirty(engine.journal.unsynced_bytes() >= SYNC_BYTES);
         }
         for after in after_write {
             after(Ok(()));
@@ -379,6 +403,8 @@ impl Writer {
                 complete_intervals(group, &partitions, before_ms);
                 group.after_write.push(done);
             }
+            // After the group, as after every group.
+            WriteCommand::Flush => {}
             WriteCommand::SealSoon(number) => self.generations.seal_soon(number),
             WriteCommand::Settle(settlement, done) => {
                 settlement.apply(group);
@@ -387,6 +413,21 @@ impl Writer {
             WriteCommand::Clean(step, done) => {
                 step.apply(group);
                 group.after_write.push(done);
+            }
+            WriteCommand::CompactSettled(begin, done) => {
+                group.touch_settled();
+                let (engine, failure) = (Arc::clone(&self.engine), Arc::clone(&self.failure));
+                group.after_write.push(Box::new(move |written| {
+                    let begun = written.and_then(|()| {
+                        engine.sync()?;
+                        // The receiver waits for it; where it has gone, nothing is compacted.
+                        match begin.send(()) {
+                            Ok(()) => engine.await_compaction(),
+                            Err(_) => Ok(()),
+                        }
+                    });
+                    done(begun.inspect_err(|error| failure.set(error)));
+                }));
             }
             WriteCommand::GenerationReady(number) => {
                 let record = GenerationRecord { created_ms: group.now_ms };
@@ -453,7 +494,7 @@ impl Writer {
 
     /// Generations in which nothing lives go first from the state, then, once that is on the disk, as families.
     fn give_up_empty_generations(&mut self, group: &mut WriteGroup<'_>) {
-        self.generations.appended(group.appended_bytes);
+        self.generations.appended(group.length());
         for (partition, extent) in &group.extents_added {
             self.generations.extent_added(*partition, *extent);
         }
@@ -531,12 +572,14 @@ pub(crate) fn refuse(command: WriteCommand) {
         ) => done(Err(error)),
         WriteCommand::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
         WriteCommand::MoveLogStarts(_, done) => done(Err(error)),
-        WriteCommand::Settle(_, done)
+        WriteCommand::CompactSettled(_, done)
+        | WriteCommand::Settle(_, done)
         | WriteCommand::Clean(_, done)
         | WriteCommand::CompleteIntervals { done, .. } => {
             done(Err(error));
         }
         WriteCommand::ExpireProducers { .. }
+        | WriteCommand::Flush
         | WriteCommand::GenerationReady(_)
         | WriteCommand::SealSoon(_) => {}
     }

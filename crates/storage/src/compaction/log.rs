@@ -106,7 +106,7 @@ impl LogCleaning {
             }
             let mut cursor = BatchCursor::in_extent(engine, &self.partition, from, extent, end);
             while let Some(batch) = cursor.next()? {
-                let bytes = Bytes::copy_from_slice(batch.value);
+                let bytes = batch.load()?;
                 let base_offset = batch.header.base_offset;
                 let (kept, edit) = match super::clean(&bytes, &map, &rules, false).map_err(failed)? {
                     // A kept batch is only written if it is still in a generation.
@@ -145,7 +145,7 @@ impl LogCleaning {
             while self.intervals.get(interval).is_some_and(|(_, record)| record.end_offset <= base_offset) {
                 interval += 1;
             }
-            let bytes = Bytes::copy_from_slice(batch.value);
+            let bytes = batch.load()?;
             if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
                 self.intervals.truncate(interval);
                 if interval == dirty {
@@ -275,9 +275,7 @@ impl CleaningStep {
             Self::Edit(partition, edits) => {
                 for (base_offset, left) in edits.iter().filter(|_| !partition.is_deleted()) {
                     match left {
-                        Some(bytes) => {
-                            group.put_batch(BatchFamily::Settled, partition.number(), *base_offset, bytes)
-                        }
+                        Some(bytes) => group.put_settled(partition.number(), *base_offset, bytes),
                         None => group.delete_batch(partition.number(), *base_offset),
                     }
                 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rand::RngExt;
-use storage::{Acks, CrashPoint, Faults, OpenError, Operation, Storage};
+use storage::{Acks, CrashPoint, OpenError, Operation, Storage};
 
 use crate::{
     PARTITIONS, Walk,
@@ -73,7 +73,9 @@ impl Walk {
         if power {
             self.cut_power();
         }
-        self.reopen(if matches!(doubt, Some(Doubt::Closed)) { None } else { Some(true) });
+        // What was not synced before may also be lost on the way.
+        let power =
+            self.reopen(if matches!(doubt, Some(Doubt::Closed)) { None } else { Some(true) }) || power;
         self.check_seen(&seen, power, &doubt);
         if let Some(doubt) = doubt {
             self.resolve(doubt, power);
@@ -86,9 +88,11 @@ impl Walk {
         let dice = self.random.random_range(0..12);
         match (operation, dice) {
             (Operation::Flush, 0..=6) | (_, 0) => self.close(),
-            (Operation::DropFamily, 1..=4) if self.topics.len() > 1 => self.delete(),
-            (Operation::DropFamily, 1..=7) => self.delete_records(),
-            (Operation::DropFamily | Operation::Compact, _) => self.tend(),
+            (Operation::DropFamily | Operation::DeleteJournal, 1..=4) if self.topics.len() > 1 => {
+                self.delete()
+            }
+            (Operation::DropFamily | Operation::DeleteJournal, 1..=7) => self.delete_records(),
+            (Operation::DropFamily | Operation::DeleteJournal | Operation::Compact, _) => self.tend(),
             (Operation::CreateFamily, _) => self.append(step),
             (_, 1) if self.topics.len() < 4 => self.create(),
             (_, 2) if self.topics.len() > 1 => self.delete(),
@@ -99,12 +103,13 @@ impl Walk {
     }
 
     fn crash_point(&mut self) -> CrashPoint {
-        let operation = match self.random.random_range(0..16) {
+        let operation = match self.random.random_range(0..18) {
             0..6 => Operation::Write,
             6..12 => Operation::Sync,
             12 => Operation::CreateFamily,
             13 => Operation::DropFamily,
             14 => Operation::Compact,
+            15 => Operation::DeleteJournal,
             _ => Operation::Flush,
         };
         let number = match operation {
@@ -117,41 +122,52 @@ impl Walk {
 
     fn cut_power(&mut self) {
         let (faults, random) = (self.faults.clone(), &mut self.random);
-        let keep = |synced, written| match random.random_range(0..6) {
-            0..3 => synced,
-            3 => written,
-            _ => random.random_range(synced..=written),
+        // Nothing, everything, the first sectors only, or some here and there.
+        let (fate, mut first) = (random.random_range(0..6), random.random_range(0..40));
+        let keeps = || match fate {
+            0 | 1 => false,
+            2 => true,
+            3 => {
+                first -= i32::from(first > 0);
+                first > 0
+            }
+            _ => random.random_range(0..5) > 0,
         };
-        faults.cut_power(self.folder.path(), keep).unwrap();
+        faults.cut_power(self.folder.path(), keeps).unwrap();
     }
 
-    /// Opens the folder, perhaps not at the first attempt. `unclean` is what the storage must find, if that is certain.
-    pub(crate) fn reopen(&mut self, mut unclean: Option<bool>) {
+    /// Opens the folder, perhaps not at the first attempt. `unclean` is what the storage must find, if that is certain. Returns
+    /// true if the power was cut between two attempts.
+    pub(crate) fn reopen(&mut self, mut unclean: Option<bool>) -> bool {
         self.storage = None;
+        let mut cut = false;
         while self.random.random_range(0..4) == 0 {
             let point = CrashPoint { number: self.random.random_range(1..3), ..self.crash_point() };
             let power = self.random.random();
-            self.faults = Faults::default();
+            self.faults = self.faults.of_the_next_process();
             self.faults.crash_at(Some(point));
             match Storage::open(self.options()) {
                 Ok(storage) => {
                     self.faults.crash_at(None);
-                    return self.opened(storage, unclean);
+                    self.opened(storage, unclean);
+                    return cut;
                 }
                 Err(OpenError::Storage { .. }) if self.faults.is_stopped() => {}
                 Err(error) => panic!("{}: {error}", self.context),
             }
             if power {
                 self.cut_power();
+                cut = true;
             }
             // It may have come as far as to note that it started.
             unclean = unclean.filter(|unclean| *unclean);
         }
-        self.faults = Faults::default();
+        self.faults = self.faults.of_the_next_process();
         self.faults.skip_syncs(self.skips_syncs);
         let storage = Storage::open(self.options());
         let storage = storage.unwrap_or_else(|error| panic!("{}: {error}", self.context));
         self.opened(storage, unclean);
+        cut
     }
 
     fn opened(&mut self, storage: Storage, unclean: Option<bool>) {

@@ -60,7 +60,9 @@ struct World {
     /// Generations may be settled in this walk; in the others they stay, and with them other paths.
     settles: bool,
     generation_bytes: u64,
-    max_total_wal_bytes: u64,
+    replay_operations_bytes: u64,
+    replay_body_bytes: u64,
+    inline_bytes: usize,
     /// Bytes free on a disk of 100 GiB.
     free_bytes: AtomicU64,
 }
@@ -164,8 +166,10 @@ impl Walk {
             policies: Mutex::default(),
             settles: seed.is_multiple_of(2),
             generation_bytes: random.random_range(30_000..150_000),
-            // Small, so that memtables are flushed in the middle of a walk. And files in memory are expensive to set aside.
-            max_total_wal_bytes: random.random_range(100_000..2_000_000),
+            // Small, so that memtables are flushed in the middle of a walk.
+            replay_operations_bytes: random.random_range(5_000..100_000),
+            replay_body_bytes: random.random_range(20_000..200_000),
+            inline_bytes: [1, 200, 1_000, usize::MAX][random.random_range(0..4)],
             free_bytes: AtomicU64::new(50 << 30),
         });
         // In memory if the system has such a folder: the steps are tested, not the disk.
@@ -192,7 +196,9 @@ impl Walk {
         StorageOptions {
             generation_bytes: self.world.generation_bytes,
             settle_bytes: if self.world.settles { 1 } else { u64::MAX },
-            max_total_wal_bytes: self.world.max_total_wal_bytes,
+            replay_operations_bytes: self.world.replay_operations_bytes,
+            replay_body_bytes: self.world.replay_body_bytes,
+            inline_bytes: self.world.inline_bytes,
             tail_bytes: 5_000,
             // Never by themselves: the walk says when.
             flush_interval: Duration::from_secs(3600),

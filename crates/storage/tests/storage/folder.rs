@@ -193,9 +193,10 @@ fn a_log_cut_short_before_the_fence_is_not_started_silently() {
     append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::All).unwrap();
     let killed = copy_of(folder.path());
     storage.close().unwrap();
-    std::fs::write(killed.path().join("FENCE"), "1000000").unwrap();
+    std::fs::write(killed.path().join("FENCE"), "1 1000000\n").unwrap();
     let refused = Storage::open(StorageOptions::new(killed.path())).unwrap_err();
-    assert!(matches!(refused, OpenError::DataLoss { synced: 1_000_000, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::DataLoss { .. }), "{refused}");
+    assert!(refused.to_string().contains("synced up to byte 1000000 of journal-00000001"), "{refused}");
     let accepted = StorageOptions { accept_data_loss: true, ..StorageOptions::new(killed.path()) };
     let storage = Storage::open(accepted).unwrap();
     assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].leader_epoch(), 1);

@@ -3,7 +3,7 @@
 //! Versions 0–3. v2: flexible. v3: as v2 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there). Rules and texts are in
 //! `services/admin/partitions.rs`.
 //!
-//! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
+//! Gaps: `timeout_ms` is not looked at, as nothing is waited for except the sync of the journal.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;

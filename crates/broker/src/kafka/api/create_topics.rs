@@ -3,7 +3,7 @@
 //! Versions 0–7. v1: validate only, and a message with an error. v2: throttle time. v5: flexible; partitions, replication factor and configs in the answer (KIP-525). v7: topic id (KIP-516).
 //! Rules and texts are in `services/admin/topics.rs`: one node, so the replication factor is 1.
 //!
-//! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
+//! Gaps: `timeout_ms` is not looked at, as nothing is waited for except the sync of the journal.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

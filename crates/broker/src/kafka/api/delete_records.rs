@@ -3,7 +3,7 @@
 //! Versions 0–2. v1: as v0. v2: flexible. An offset of -1 is the high watermark. A topic that is only compacted refuses
 //! (POLICY_VIOLATION), as in Kafka; a partition that is named twice gets INVALID_REQUEST.
 //!
-//! Gaps: `timeout_ms` is not looked at, as nothing is waited for but the sync of the write-ahead log.
+//! Gaps: `timeout_ms` is not looked at, as nothing is waited for except the sync of the journal.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

@@ -1,8 +1,8 @@
 //! DescribeQuorum, key 55: who votes on the cluster's metadata (KIP-595). This node alone does.
 //!
 //! Versions 0–2. v1: when each voter last fetched (KIP-836). v2: directories and the voters' endpoints (KIP-853).
-//! There is no topic `__cluster_metadata`: the positions told are those of the write-ahead log, which the metadata is
-//! written to, and the epoch is the one that every unclean start raises. The only voter is always caught up.
+//! There is no topic `__cluster_metadata`: the positions told are RocksDB's sequence numbers, which rise with every
+//! write, and the epoch is the one that every unclean start raises. The only voter is always caught up.
 //!
 //! Gaps: a voter's directory id is zero, as Kafka's is without dynamic voters; the endpoint is the one that clients use.
 
