@@ -73,6 +73,7 @@ pub struct TooLong {
 /// Names a request that waits for its reply, and fixes the type of that reply.
 pub struct Waiter<T> {
     number: u64,
+    // `fn() -> T`, since a waiter holds no reply: it can be sent to any thread, whatever the reply is.
     reply: PhantomData<fn() -> T>,
 }
 

@@ -185,6 +185,8 @@ impl ClassicGroup {
         id: &MemberId,
         instance_id: Option<&GroupInstanceId>,
     ) -> Result<(), GroupError> {
+        // First, because a fenced id is no longer in `members`: UNKNOWN_MEMBER_ID would make its client join
+        // again and fence its successor in turn; FENCED_INSTANCE_ID stops it.
         if let Some(instance_id) = instance_id {
             match self.static_members.get(instance_id) {
                 None => return Err(GroupError::UnknownMemberId),
@@ -231,6 +233,7 @@ impl ClassicGroup {
             self.static_members.remove(instance_id);
         }
         if self.is_leader(id) {
+            // It may not have joined; `elect_joined_leader` looks again when the joining phase ends.
             self.leader = self.members.keys().next().cloned();
         }
     }

@@ -34,6 +34,8 @@ pub fn subscription(bytes: &[u8]) -> Option<Subscription> {
 
 fn read_subscription(from: &mut Cursor<'_>) -> Result<Subscription, ReadError> {
     let version = read_version(from)?;
+    // A newer version begins with the fields of the newest one known, and is read as that
+    // (`ConsumerProtocol.checkSubscriptionVersion`); so what follows the last field is not an error.
     let mut read = Subscription { version: version.min(MAX_VERSION), ..Subscription::default() };
     read_topics(from, |topic| read.topics.push(topic))?;
     from.nullable_bytes(Prefix::I32, "user data")?;

@@ -129,6 +129,7 @@ impl GroupMachine {
 
     /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
     pub fn join(&mut self, env: Env<'_>, request: JoinRequest, waiter: JoinWaiter, out: &mut Outcome) {
+        // Before anything changes: with such a member the record of its group could never be written.
         if let Err(too_long) = request.check_lengths() {
             let error = refuse_length(self.id(), too_long);
             out.replies.push(Reply::Join(waiter, JoinReply::refused(MemberId::none(), error)));
@@ -198,6 +199,7 @@ impl GroupMachine {
         if let Err(too_long) = request.check_lengths() {
             return Err(Refused::new(refuse_length(self.id(), too_long), format!("{too_long}.")));
         }
+        // Only a member that joins may convert a group, as only such a heartbeat creates one in Kafka.
         if request.member_epoch == 0 {
             self.become_consumer(env, request, out)?;
         }
@@ -344,6 +346,7 @@ impl GroupMachine {
             let expired = self.offsets.expired(env.now.unix_ms, &retention);
             self.remove_offsets(&expired, out);
         }
+        // Deleting the group would also forget the ids that clients were given and are about to join with.
         let awaits_somebody = matches!(&self.members, Members::Classic(group) if group.has_pending_members());
         if self.validate_delete().is_ok() && self.offsets.is_empty() && !awaits_somebody {
             self.bury(env.now, out);

@@ -41,6 +41,7 @@ impl GroupMachine {
         tracing::info!(
             group = %classic.id(), members = classic.member_count(), "a classic group becomes a consumer group"
         );
+        // In one outcome with the records of the new group: a restart finds one kind of group, never both.
         if classic.is_persisted() {
             let key = Key::GroupMetadata { group: classic.id().clone() };
             out.write(Record::tombstone(&key));
@@ -54,6 +55,7 @@ impl GroupMachine {
     /// A consumer group without members is no obstacle to a classic member.
     pub(super) fn become_classic_if_empty(&mut self, env: Env<'_>, out: &mut Outcome) {
         let Members::Consumer(consumer) = &mut self.members else { return };
+        // Generations go on from the epoch, so that none is used twice under this group id.
         if consumer.members().is_empty() {
             let classic = ClassicGroup::following(consumer.id().clone(), env.now, consumer.epoch());
             consumer.bury(out);
@@ -73,6 +75,7 @@ impl GroupMachine {
             group = %consumer.id(), members = consumer.members().len(), "a consumer group becomes a classic group"
         );
         let mut classic = ClassicGroup::following(consumer.id().clone(), env.now, consumer.epoch());
+        // Before `bury`, which forgets the members.
         let assigned: BTreeMap<_, _> = consumer.classic_members(env);
         consumer.bury(out);
         classic.take_over(env.now, env.config, assigned.into_values().collect(), out);

@@ -23,7 +23,9 @@ pub(super) fn assign(spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartition
         let mut split: Vec<(&MemberId, BTreeSet<i32>, bool)> = Vec::with_capacity(subscribers.len());
         for (id, member) in subscribers {
             let had = member.previous.get(&topic).into_iter().flatten();
+            // Partitions that no longer exist, or that an earlier member keeps, are not in `free`.
             let mut had = had.copied().filter(|partition| free.contains(partition)).collect::<Vec<_>>();
+            // Members that have one more than the quota keep it first: so fewer partitions move.
             let keeps_extra = had.len() > quota && extras > 0;
             extras -= i32::from(keeps_extra);
             had.truncate(quota + usize::from(keeps_extra));

@@ -94,6 +94,7 @@ impl ClassicGroup {
     /// True if the request has the group's type and offers a protocol that all members support.
     fn supports_protocols(&self, request: &JoinRequest) -> bool {
         if self.state == State::Empty {
+            // The type of earlier members no longer counts: the first member to join sets it.
             return !request.protocol_type.is_empty() && !request.protocols.is_empty();
         }
         self.protocol_type.as_ref() == Some(&request.protocol_type)
@@ -107,6 +108,7 @@ impl ClassicGroup {
 
     fn join_new(&mut self, request: JoinRequest, step: JoinStep<'_>) -> Result<(), JoinReply> {
         let new_id = request.new_member_id();
+        // Static members need no MEMBER_ID_REQUIRED (KIP-394): a retry finds its member by the instance id.
         if let Some(instance_id) = &request.group_instance_id {
             match self.static_members.get(instance_id).cloned() {
                 Some(old_id) => self.replace_static(&old_id, new_id, request, step),
@@ -121,6 +123,7 @@ impl ClassicGroup {
         if self.pending_members.len() >= MAX_PENDING_MEMBERS {
             return Err(JoinReply::refused(MemberId::none(), GroupError::GroupMaxSizeReached));
         }
+        // A rebalance waits for pending members too: those that never come back must not hold it up.
         let deadline = step.now.deadline(request.session_timeout_ms);
         step.out.wake(deadline);
         self.pending_members.insert(new_id.clone(), deadline);

@@ -46,6 +46,7 @@ impl ClassicGroup {
             member.restart_session(now, out);
             self.add_member(member, &protocol_type);
         }
+        // Out of Empty first: from there a rebalance would begin with the delay of a group without members.
         self.transition(super::State::Stable, now);
         self.protocol = self.select_protocol();
         self.prepare_rebalance(now, config, "the group was downgraded", out);

@@ -51,6 +51,8 @@ impl ClassicGroup {
         );
         self.transition(State::PreparingRebalance, now);
         if was_empty {
+            // All delays together last no longer than the rebalance timeout, as in Kafka's
+            // `tryCompleteInitialRebalanceElseSchedule`.
             let delay_ms = config.initial_rebalance_delay_ms;
             let remaining_ms = self.rebalance_timeout_ms().saturating_sub(delay_ms);
             self.set_join_phase(
@@ -80,6 +82,8 @@ impl ClassicGroup {
     fn cancel_syncs(&mut self, now: Now, out: &mut Outcome) {
         for member in self.members.values_mut() {
             if member.awaiting_sync.is_some() {
+                // As Kafka's `propagateAssignment`: a session that ran out while the member waited has no
+                // deadline any more, so a member that vanishes now would stay for ever.
                 refuse_sync(member, GroupError::RebalanceInProgress, out);
                 member.restart_session(now, out);
             }
@@ -103,6 +107,7 @@ impl ClassicGroup {
 
     /// Ends the joining phase: dynamic members that have not joined are out, the others form the next generation.
     pub(super) fn complete_join(&mut self, now: Now, out: &mut Outcome) {
+        // A static member keeps its place while its process restarts (KIP-345): only its session removes it.
         let absent = |member: &&Member| member.awaiting_join.is_none() && member.group_instance_id.is_none();
         let absent: Vec<MemberId> =
             self.members.values().filter(absent).map(|member| member.id.clone()).collect();
@@ -116,6 +121,8 @@ impl ClassicGroup {
             self.set_join_phase(JoinPhase::Rejoining { deadline }, out);
             return;
         }
+        // Also for a group that becomes empty, as in Kafka's `initNextGeneration`: late requests of the last
+        // members are then refused.
         self.generation = self.generation.next();
         self.protocol = self.select_protocol();
         if self.members.is_empty() {

@@ -24,6 +24,8 @@ impl ClassicGroup {
             return Err(GroupError::IllegalGeneration);
         }
         self.restart_session(now, member_id, out);
+        // Not in CompletingRebalance: consumers send heartbeats once JoinGroup is answered, and an error
+        // would send them back to join before they have synced.
         if self.state == State::PreparingRebalance { Err(GroupError::RebalanceInProgress) } else { Ok(()) }
     }
 
@@ -53,6 +55,7 @@ impl ClassicGroup {
 
     fn leave_one(&mut self, leaving: &LeavingMember, out: &mut Outcome) -> Result<(), GroupError> {
         let instance_id = leaving.group_instance_id.as_ref();
+        // An administrator knows the instance id alone (Admin's `removeMembersFromConsumerGroup`).
         let id = if leaving.member_id.is_none() {
             let holder = instance_id.and_then(|instance_id| self.static_members.get(instance_id));
             holder.cloned().ok_or(GroupError::UnknownMemberId)?
@@ -79,6 +82,8 @@ impl ClassicGroup {
         if self.state == State::Dead {
             return Err(GroupError::CoordinatorNotAvailable);
         }
+        // Generation -1: an admin client, or a consumer that assigns itself its partitions. Among members its
+        // commits would overwrite theirs.
         if who.generation.0 < 0 && self.state == State::Empty {
             return Ok(());
         }

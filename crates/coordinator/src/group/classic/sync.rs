@@ -22,6 +22,7 @@ impl ClassicGroup {
         let id = request.member_id;
         let member = self.members.get_mut(&id).expect("it was validated");
         member.pending_sync = false;
+        // The leader was faster, or the answer to an earlier SyncGroup was lost: the assignment stands.
         if self.state == State::Stable {
             let synced = self.synced_member(&id);
             out.replies.push(Reply::Sync(waiter, Ok(synced)));
@@ -43,7 +44,9 @@ impl ClassicGroup {
             State::PreparingRebalance | State::CompletingRebalance | State::Stable => {}
         }
         self.validate_member(&request.member_id, request.group_instance_id.as_ref())?;
+        // Requests before version 5 name neither (KIP-559).
         let differs = |given: &Option<Arc<str>>, ours: &Option<Arc<str>>| given.is_some() && given != ours;
+        // Before REBALANCE_IN_PROGRESS: a member that is behind must learn that its generation is over.
         if request.generation != self.generation {
             Err(GroupError::IllegalGeneration)
         } else if differs(&request.protocol_type, &self.protocol_type)

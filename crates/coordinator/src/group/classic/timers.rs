@@ -30,6 +30,7 @@ impl ClassicGroup {
     fn expire_pending_members(&mut self, now: Now, out: &mut Outcome) {
         let before = self.pending_members.len();
         self.pending_members.retain(|_, deadline| *deadline > now.monotonic_ms);
+        // Those who have joined also wait for pending members: the last of these may be gone now.
         if self.pending_members.len() < before {
             self.maybe_complete_join(now, out);
         }
@@ -69,6 +70,7 @@ impl ClassicGroup {
             Some(JoinPhase::Initial { deadline, delay_ms, remaining_ms, member_added })
                 if deadline <= now.monotonic_ms =>
             {
+                // Where one member came, others may follow, and each would cost a rebalance (KIP-134).
                 if member_added && remaining_ms != 0 {
                     let next_delay_ms = config.initial_rebalance_delay_ms.min(remaining_ms);
                     let phase = JoinPhase::Initial {

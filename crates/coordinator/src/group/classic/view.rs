@@ -94,6 +94,7 @@ impl ClassicGroup {
             (Some(kind), State::Stable) if &**kind == consumer_protocol::PROTOCOL_TYPE => {
                 rule(None, self.subscribed_topics()?)
             }
+            // Members without known subscriptions may need any offset.
             (Some(_), State::PreparingRebalance | State::CompletingRebalance | State::Stable) => None,
         }
     }
@@ -154,6 +155,7 @@ impl ClassicGroup {
             member.restart_session(now, out);
             self.add_member(member, &Arc::default());
         }
+        // After the members: the first that is added sets the type to that of its request.
         self.protocol_type = protocol_type;
         if awaits_assignment {
             self.transition(State::PreparingRebalance, now);

@@ -69,6 +69,7 @@ impl ConsumerGroup {
         self.reconcile(env, &id, changed, Some(&owned), out);
         let Some(member) = self.members.get_mut(&id) else { return Err(refuse(GroupError::UnknownMemberId)) };
         member.restart_session(env.now, session_timeout_ms, out);
+        // Kafka's `scheduleConsumerGroupSyncTimeout`: before SyncGroup a member does not know what it owns.
         member.join_deadline = None;
         member.sync_deadline = Some(wake(env.now, rebalance_timeout_ms, out));
         let joined = JoinedGroup {
@@ -182,6 +183,8 @@ impl ConsumerGroup {
         {
             return Err(GroupError::InconsistentGroupProtocol);
         }
+        // Kafka's `throwIfRebalanceInProgress`: a member with partitions to give up has joined again already
+        // and must finish that first; the answer to this SyncGroup names what is left to it.
         if self.epoch > member.current.epoch && member.current.state != MemberState::UnrevokedPartitions {
             self.await_join(env, id, out);
             return Err(GroupError::RebalanceInProgress);
@@ -212,6 +215,8 @@ impl ConsumerGroup {
             member.restart_session(env.now, env.config.consumer.session_timeout_ms, out);
         }
         let Some(member) = self.members.get(id) else { return Err(GroupError::UnknownMemberId) };
+        // Kafka's reasons to join again (`classicGroupHeartbeatToConsumerGroup`): a newer group epoch,
+        // partitions to give up, or awaited partitions that have become free.
         let has_a_step = match member.current.state {
             _ if member.current.epoch < self.epoch => true,
             MemberState::UnrevokedPartitions => true,
@@ -259,6 +264,7 @@ impl ConsumerGroup {
             Ok(())
         });
         let results = results.collect();
+        // Once for all of them, so that the group epoch rises once.
         self.remove(env, &gone);
         results
     }

@@ -194,6 +194,8 @@ impl ConsumerGroup {
         };
         let Some(holder) = holder else { return Ok(SenderKind::New) };
         let is_away = member.current.epoch == LEAVE_STATIC_EPOCH;
+        // Epoch -2 released the instance id (KIP-848); the classic protocol has no way to say so. Any other
+        // holder may still run, and two processes with one instance id would replace each other for ever.
         if joins && (is_away || member.uses_classic_protocol()) {
             return Ok(SenderKind::Replaces(holder.clone()));
         }
@@ -269,6 +271,7 @@ impl ConsumerGroup {
             topic_names: request.topic_names.clone().unwrap_or_else(|| before.topic_names.clone()),
             topic_regex: given(&request.topic_regex, &before.topic_regex).filter(|regex| !regex.is_empty()),
             server_assignor: given(&request.server_assignor, &before.server_assignor),
+            // A classic member that sends this heartbeat speaks the consumer protocol from now on.
             classic: None,
         };
         self.subscribe(id, &before, after)
@@ -318,6 +321,8 @@ impl ConsumerGroup {
         let (epoch, state) = (next.epoch, next.state.as_str());
         tracing::debug!(group = %self.id, member = %id, epoch, state, "reconciled");
         let mut member = member.clone();
+        // The deadline must not move while the same partitions are due: a member that sends heartbeats but
+        // never gives them up would keep them for ever.
         let goes_on_revoking = next.state == MemberState::UnrevokedPartitions
             && next.revoking == member.current.revoking
             && member.revocation_deadline.is_some();

@@ -43,6 +43,7 @@ impl ConsumerGroup {
                 consumer_protocol::assignment(&member.assignment).unwrap_or_default()
             };
             let mut owned = ids(env, &owned);
+            // Clients computed these: two members may claim one partition, and here it has one holder.
             for (topic, partitions) in &mut owned {
                 partitions.retain(|partition| taken.insert((*topic, *partition)));
             }
@@ -81,6 +82,7 @@ impl ConsumerGroup {
             ..ConsumerMember::default()
         };
         adopted.restart_session(env.now, env.config.consumer.session_timeout_ms, out);
+        // As its target too, from which assignors start: they move as few partitions as they can.
         self.target.insert(member.id.clone(), owned);
         self.put(&member.id, adopted);
     }

@@ -47,6 +47,7 @@ impl ConsumerGroup {
         knows_member_epochs: bool,
     ) -> Result<CommitRule<'_>, GroupError> {
         let received = who.generation.0;
+        // An admin client, or a consumer that assigns itself its partitions, as in a classic group.
         if received < 0 && self.members.is_empty() {
             return Ok(CommitRule::All);
         }
@@ -55,6 +56,7 @@ impl ConsumerGroup {
             let is_current = received == member.current.epoch;
             return if is_current { Ok(CommitRule::All) } else { Err(GroupError::IllegalGeneration) };
         }
+        // Older versions have no STALE_MEMBER_EPOCH that a client could act on.
         if !knows_member_epochs {
             return Err(GroupError::UnsupportedVersion);
         }

@@ -55,6 +55,8 @@ impl ConsumerGroup {
             };
             out.write(Record::consumer_group(&self.id, &epochs));
         }
+        // Tombstones before values: a static member that comes back under the id it had is taken out and put
+        // in again in one step, and its new records must win.
         for id in &dirty.removed {
             self.write_tombstones(id, out);
         }
@@ -87,6 +89,7 @@ impl ConsumerGroup {
 
     /// Removes every record of the group: it is deleted, or becomes one of another kind.
     pub fn bury(&mut self, out: &mut Outcome) {
+        // Members that left in this step are no longer in `members`; only this writes their tombstones.
         self.flush(out);
         for id in self.members.keys() {
             self.write_tombstones(id, out);

@@ -74,6 +74,7 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
         }
         if self.owns_any(&next.revoking) {
             next.state = MemberState::UnrevokedPartitions;
+            // As in `advance`: no heartbeat of an earlier epoch may pass for the revocation.
             next.previous_epoch = next.epoch;
         } else {
             next.revoking.clear();
@@ -87,6 +88,7 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
         for (&topic, partitions) in &current.assigned {
             for (&partition, &epoch) in partitions {
                 let goes_on = self.is_target(topic, partition);
+                // The epoch stays with the partition: commits from before are judged by it (KIP-1251).
                 let to = if goes_on { &mut next.assigned } else { &mut next.revoking };
                 to.entry(topic).or_default().insert(partition, epoch);
             }
@@ -111,6 +113,8 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
                 }
             }
         }
+        // Even if partitions are missing, as in Kafka's `CurrentAssignmentBuilder`: all that it has is in
+        // this target.
         next.epoch = self.target_epoch;
         let moved_on = current.epoch != self.target_epoch;
         next.previous_epoch = if moved_on { current.epoch } else { current.previous_epoch };

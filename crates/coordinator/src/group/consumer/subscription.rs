@@ -60,6 +60,7 @@ impl ConsumerGroup {
     /// Raises the group epoch if it must be (`bump`), or if the topics that are subscribed to are no longer what they
     /// were: come, gone, grown, or others under the same name.
     pub(super) fn refresh(&mut self, env: Env<'_>, bump: bool) {
+        // Every heartbeat comes here: without this each would hash all topics of the group.
         if !bump && self.resolved.seen == Some(env.topics.version) {
             return;
         }

@@ -37,6 +37,7 @@ impl ConsumerGroup {
         }
         let configured = &config.consumer.assignors;
         let votes = |assignor: &Assignor| votes.get(assignor).copied().unwrap_or(0);
+        // Of equals `max_by_key` returns the last: reversed, that is the first that is configured.
         let winner = configured.iter().copied().rev().max_by_key(votes);
         winner.unwrap_or(Assignor::Uniform)
     }
@@ -44,6 +45,7 @@ impl ConsumerGroup {
     fn spec(&self, env: Env<'_>) -> AssignmentSpec {
         let mut spec = AssignmentSpec::default();
         for id in self.members.keys() {
+            // The last target, not what the member has by now, as in Kafka's `TargetAssignmentBuilder`.
             let mut member = MemberSpec { previous: self.target_of(id), ..MemberSpec::default() };
             for name in self.subscribed_names(id) {
                 if let Some((topic, partitions)) = env.topics.image.topic(&name) {
