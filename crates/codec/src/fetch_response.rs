@@ -153,6 +153,7 @@ impl Encoder<'_> {
             + usize::from(current_leader.is_some())
             + usize::from(snapshot_id.is_some());
         self.count_of_tags(known + partition.unknown_tagged_fields.len())?;
+        // Tags have to rise (KIP-482).
         self.tagged_struct(0, diverging_epoch)?;
         self.tagged_struct(1, current_leader)?;
         self.tagged_struct(2, snapshot_id)?;

@@ -34,6 +34,7 @@ impl<'a> FieldReader<'a> {
     }
 
     pub(crate) fn bool(&mut self, expected: &'static str) -> Result<bool, DecodeError> {
+        // As Java's `readByte() != 0`: any other value than zero is true.
         Ok(self.i8(expected)? != 0)
     }
 
@@ -88,6 +89,7 @@ impl<'a> FieldReader<'a> {
         let Some(count) = self.cursor.nullable_count(self.prefix(), min_bytes, expected)? else {
             return Ok(None);
         };
+        // No claim can reserve too much: `nullable_count` compared it with the bytes that remain.
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(element(self)?);
@@ -138,6 +140,7 @@ impl<'a> FieldWriter<'a> {
         let fits = count.map(|n| i32::try_from(n).map_err(|_| self.error(format!("length {n}"))));
         let count = fits.transpose()?;
         if self.flexible {
+            // Compact lengths are one too high, so that 0 is null (KIP-482).
             put_uvarint(self.out, count.map_or(0, |n| n.unsigned_abs() + 1));
         } else {
             self.out.put_i32(count.unwrap_or(-1));

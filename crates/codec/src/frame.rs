@@ -64,6 +64,8 @@ impl RequestHeader {
         let api_key = reader.i16("api_key")?;
         let api_version = reader.i16("api_version")?;
         let correlation_id = reader.i32("correlation_id")?;
+        // Never compact, flexible or not (`RequestHeader.json`): older brokers must be able to read the
+        // header of any ApiVersions request.
         let client_id = reader.nullable_bytes(Prefix::I16, "client_id")?.map(|id| frame.slice_ref(id));
         if request_header_version(api_key, api_version) >= 2 {
             reader.skip_tagged_fields()?;

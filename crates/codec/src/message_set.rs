@@ -300,6 +300,7 @@ impl NewMessage<'_> {
         let crc_at = out.len();
         out.put_u32(0);
         out.put_u8(format as u8);
+        // Format v0 has no timestamps, and so no bit for their type.
         let stamped = match self.timestamp_type {
             TimestampType::LogAppendTime if format == MessageFormat::V1 => LOG_APPEND_TIME,
             _ => 0,

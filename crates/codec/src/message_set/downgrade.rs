@@ -28,6 +28,7 @@ pub fn downgrade(
 ) -> Result<(), BatchError> {
     let batch = RecordBatch::parse_stored(batch.clone())?;
     let attributes = batch.header().attributes;
+    // Clients before batches know no control records; Kafka's `RecordsUtil.downConvert` drops them too.
     if attributes.is_control() || batch.header().records_count == 0 {
         return Ok(());
     }
@@ -37,6 +38,7 @@ pub fn downgrade(
     }
     let timestamp_type = attributes.timestamp_type();
     let opened = batch.open()?;
+    // A compressed batch is converted whole, as in Kafka: its consumers skip what they did not ask for.
     if codec == Compression::None {
         for record in opened.records().filter(|record| record.offset >= from_offset) {
             message(&record, record.offset, timestamp_type).write(format, out)?;

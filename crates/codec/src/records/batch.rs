@@ -30,6 +30,7 @@ impl RecordBatch {
     pub fn parse(bytes: Bytes) -> Result<RecordBatch, BatchError> {
         let batch = RecordBatch::parse_stored(bytes)?;
         let header = &batch.header;
+        // As Kafka: `UnifiedLog.analyzeAndValidateRecords` and `LogValidator.validateBatch`.
         ensure(header.base_offset == 0, "base_offset", header.base_offset, "0 from a producer")?;
         ensure(header.records_count >= 1, "records_count", header.records_count, "at least 1")?;
         ensure(

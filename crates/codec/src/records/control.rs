@@ -32,6 +32,7 @@ impl ControlType {
     /// The type of a record in a control batch; `None` if its key does not say.
     pub fn of(record: &Record) -> Option<ControlType> {
         let mut key = Cursor::new(record.key.as_deref()?);
+        // Any version: newer ones only append (Kafka's `ControlRecordType.parseTypeId` reads on too).
         key.i16("version").ok()?;
         Some(match key.i16("type").ok()? {
             0 => ControlType::Abort,
@@ -74,6 +75,7 @@ impl EndTransactionMarker {
         BatchBuilder::new()
             .transactional()
             .control()
+            // Markers have no sequence number: they must not advance that of the producer.
             .producer(producer_id, producer_epoch, -1)
             .record(timestamp_ms, Some(&key), Some(&value))
             .build()

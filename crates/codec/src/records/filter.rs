@@ -51,6 +51,7 @@ impl OpenedBatch {
         for index in 0..header.records_count {
             let layout = Layout::read(&records, at, index, |_, _| {})?;
             let offset = layout.offset(&header);
+            // Compaction leaves gaps: offsets only have to rise.
             if offset <= before || offset > header.last_offset() {
                 return Err(BatchError::Record {
                     index,
@@ -144,6 +145,7 @@ impl Retained {
         for view in views(&self.header, &self.records) {
             front.clear();
             front.put_u8(view.attributes);
+            // Wraps like Java's sum; see `Layout::timestamp`.
             put_varlong(&mut front, view.timestamp.wrapping_sub(horizon_ms));
             put_varlong(&mut records, (front.len() + view.after_timestamp.len()) as i64);
             records.extend_from_slice(&front);
@@ -173,6 +175,7 @@ impl Retained {
 /// The batch of this header after it lost its records: a trace that keeps its offsets and its producer's sequence
 /// (Kafka's `DefaultRecordBatch.writeEmptyHeader`).
 pub fn emptied(header: &BatchHeader) -> Bytes {
+    // Without records nothing is compressed, and no tombstone waits for a horizon.
     let kept = Attributes::LOG_APPEND_TIME | Attributes::TRANSACTIONAL | Attributes::CONTROL;
     let header = BatchHeader {
         attributes: Attributes(header.attributes.0 & kept),

@@ -214,6 +214,7 @@ impl<S: Source> Walk<S> {
         let mut value = u64::from(first & 0x7f);
         for shift in (7..70).step_by(7) {
             let byte = self.byte()?;
+            // The tenth byte has room for the last of 64 bits only.
             if shift == 63 && byte > 1 {
                 break;
             }

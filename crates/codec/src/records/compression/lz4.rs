@@ -67,6 +67,7 @@ impl Frame {
             0 => None,
             _ => Some(u64::from_le_bytes(take_array(data)?)),
         };
+        // The second byte of the XXH32 of the descriptor, magic not included (LZ4 frame format).
         let described = descriptor.get(..descriptor.len() - data.len()).unwrap_or_default();
         let [_, _, expected, _] = XxHash32::oneshot(0, described).to_be_bytes();
         if take_array(data)? != [expected] {
