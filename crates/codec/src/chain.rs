@@ -53,6 +53,7 @@ impl Chain {
             self.open.extend_from_slice(&bytes);
             return;
         }
+        // What follows goes on in the same allocation: `split` leaves the unused capacity to it.
         let written = self.open.split();
         self.closed_len += written.len() + bytes.len();
         if !written.is_empty() {

@@ -234,6 +234,7 @@ impl<'a> Cursor<'a> {
         for shift in (0..bits).step_by(7) {
             let byte = self.u8(expected)?;
             let low = u64::from(byte & 0x7f);
+            // The last byte has room for fewer than seven bits, and no other byte may follow it.
             if shift + 7 > bits && (byte >= 0x80 || low >> (bits - shift) != 0) {
                 break;
             }
@@ -261,6 +262,7 @@ impl<'a> Cursor<'a> {
             Prefix::U32 => self.u32(expected)?.into(),
             Prefix::I16 => self.i16(expected)?.into(),
             Prefix::I32 => self.i32(expected)?.into(),
+            // One too high on the wire, so that 0 is null (KIP-482).
             Prefix::Compact => i64::from(self.uvarint(expected)?) - 1,
             Prefix::Zigzag => self.varlong(expected)?,
         };

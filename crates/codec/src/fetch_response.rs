@@ -74,6 +74,7 @@ impl Encoder<'_> {
             self.topic(topic)?;
         }
         if self.flexible() {
+            // The addresses of other leaders (KIP-951); absent without any.
             let endpoints = &response.node_endpoints;
             let known = usize::from(self.version >= 16 && !endpoints.is_empty());
             self.count_of_tags(known + response.unknown_tagged_fields.len())?;

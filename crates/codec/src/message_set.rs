@@ -172,6 +172,7 @@ impl MessageSet {
         let mut batch = BatchBuilder::new();
         let mut rest = self.set.clone();
         while !rest.is_empty() {
+            // `parse` has read these messages before: no error can name a wrong index.
             let (_, message) = next(&mut rest, 0)?;
             match message.compression()? {
                 Compression::None => push(&mut batch, &message, &message),
@@ -234,6 +235,7 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
         if message.format != wrapper.format {
             return Err(BatchError::Record { index, problem: "not of the format of its wrapper" });
         }
+        // As Kafka's `LogValidator`; nested, a few bytes could also expand more than once.
         if message.attributes & COMPRESSION_MASK != 0 {
             return Err(BatchError::Record { index, problem: "a compressed message within another" });
         }

@@ -43,6 +43,7 @@ impl RecordBatch {
             ensure(header.base_sequence >= 0, "base_sequence", header.base_sequence, "at least 0")?;
             ensure(header.producer_epoch >= 0, "producer_epoch", header.producer_epoch, "at least 0")?;
         } else {
+            // No marker could ever end a transaction without a producer id.
             let transactional = header.attributes.is_transactional();
             ensure(!transactional, "producer_id", header.producer_id, "at least 0 in a transaction")?;
         }

@@ -116,6 +116,7 @@ impl BatchBuilder {
         let base_timestamp = *self.base_timestamp.get_or_insert(timestamp_ms);
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
         let mut record = BytesMut::new();
+        // The attributes of a record: no bit of them has a meaning in format v2.
         record.put_i8(0);
         put_varlong(&mut record, timestamp_ms.wrapping_sub(base_timestamp));
         put_varlong(&mut record, self.count.into());

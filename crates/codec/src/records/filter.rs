@@ -112,6 +112,7 @@ impl OpenedBatch {
         if kept.is_some() && header.attributes.timestamp_type() == TimestampType::CreateTime {
             header.max_timestamp = max_timestamp;
         }
+        // `last_offset_delta` stays: a batch keeps its range of offsets, whichever records are left.
         header.records_count = count;
         let changed = kept.is_some();
         Retained { header, records: kept.map_or(records, BytesMut::freeze), changed }

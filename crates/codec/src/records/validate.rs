@@ -49,10 +49,12 @@ fn walk<S: Source>(
     for index in 0..header.records_count {
         walk.index = index;
         let (timestamp_delta, has_key) = walk.record()?;
+        // Wraps like Java's sum; see `Layout::timestamp`.
         let timestamp = header.base_timestamp.wrapping_add(timestamp_delta);
         max_timestamp = max_timestamp.max(timestamp);
         each(RecordFacts { index, timestamp, has_key });
     }
+    // Kafka's `DefaultRecordBatch` refuses leftovers as well: `ensureNoneRemaining`.
     if !walk.source.at_end()? {
         return Err(walk.error("followed by more bytes than the header's records"));
     }

@@ -203,6 +203,7 @@ impl ClassicGroup {
     }
 
     fn all_members_joined(&self) -> bool {
+        // As Kafka's `hasAllMembersJoined`: clients that were just told their id are about to join.
         self.pending_members.is_empty() && self.members.values().all(|member| member.awaiting_join.is_some())
     }
 

@@ -59,6 +59,7 @@ impl StateMachine for GroupMachine {
     fn replay(&mut self, now: Now, key: &[u8], value: &[u8], out: &mut Outcome) -> Result<(), RecordError> {
         let key = Key::decode(key)?;
         if let Key::ConsumerGroup { group } = &key {
+            // Replayed before its members (`KINDS`), which must find a group to belong to.
             let mut group = ConsumerGroup::new(group.clone(), now);
             group.restore_epochs(&records::decode_epochs(value)?);
             self.members = Members::Consumer(group);

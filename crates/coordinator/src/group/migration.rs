@@ -32,6 +32,7 @@ impl GroupMachine {
         let mut consumer = ConsumerGroup::new(classic.id().clone(), env.now);
         consumer.has_room_for(&request.member_id, env.config.consumer.max_size)?;
         if classic.state() != State::Empty {
+            // As Kafka's `validateOnlineUpgrade`; one place is for the member that joins.
             let fits = classic.member_count() < env.config.consumer.max_size;
             if !env.config.consumer.migration.upgrades() || !fits || !classic.is_upgradable() {
                 tracing::info!(group = %classic.id(), "a classic group cannot be upgraded");

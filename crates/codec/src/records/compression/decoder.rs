@@ -119,6 +119,7 @@ impl<'a> Decompressed<'a> {
         match decoder {
             Some(decoder) => {
                 if !self.started {
+                    // The stream before may have been dropped in the middle of its data.
                     self.started = true;
                     decoder.reset();
                 }

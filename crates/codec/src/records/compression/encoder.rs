@@ -48,6 +48,7 @@ pub(crate) fn compressor(compression: Compression) -> io::Result<Compressor> {
         Compression::Gzip => Compressor::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
         Compression::Snappy => Compressor::Snappy(SnappyWriter::new()),
         Compression::Lz4 => {
+            // Java's consumers refuse linked blocks: "Dependent block stream is unsupported".
             let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
             Compressor::Lz4(Box::new(FrameEncoder::with_frame_info(info, Vec::new())))
         }

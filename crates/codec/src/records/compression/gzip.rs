@@ -26,6 +26,7 @@ pub(super) struct Gzip {
 
 impl Default for Gzip {
     fn default() -> Self {
+        // Raw deflate: the header and the trailer of each member are read here.
         Self { inflate: Decompress::new(false), crc: Crc::new(), in_member: false, any: false }
     }
 }

@@ -164,6 +164,7 @@ impl Decode for Lz4 {
             };
             match frame.block(data, piece)? {
                 None => self.frame = None,
+                // An empty piece would mean the end of the stream.
                 Some(0) => {}
                 Some(len) => {
                     (piece.start, piece.end) = (WINDOW, WINDOW + len);

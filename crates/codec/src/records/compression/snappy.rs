@@ -56,6 +56,7 @@ impl Decode for Snappy {
                 return Ok(());
             };
             snap::raw::Decoder::new().decompress(block, out)?;
+            // An empty block is not the end of the stream.
             if len > 0 {
                 piece.end = len;
                 return Ok(());

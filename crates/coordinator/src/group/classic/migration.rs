@@ -50,6 +50,7 @@ impl ClassicGroup {
         self.transition(super::State::Stable, now);
         self.protocol = self.select_protocol();
         self.prepare_rebalance(now, config, "the group was downgraded", out);
+        // After `prepare_rebalance`: only then the record says that an assignment is awaited.
         out.write(self.record());
         self.persisted = true;
     }

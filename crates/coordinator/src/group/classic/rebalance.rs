@@ -177,6 +177,8 @@ impl ClassicGroup {
             member.is_new = false;
             member.pending_sync = true;
         }
+        // Kafka's `schedulePendingSync`: heartbeats alone would keep a member that never asks for its
+        // assignment, and its partitions would stand still.
         let deadline = now.deadline(self.rebalance_timeout_ms());
         self.sync_deadline = Some(deadline);
         out.wake(deadline);

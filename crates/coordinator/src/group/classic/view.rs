@@ -155,7 +155,7 @@ impl ClassicGroup {
             member.restart_session(now, out);
             self.add_member(member, &Arc::default());
         }
-        // After the members: the first that is added sets the type to that of its request.
+        // After the members: adding the first of them has set the type, to an empty one.
         self.protocol_type = protocol_type;
         if awaits_assignment {
             self.transition(State::PreparingRebalance, now);

@@ -46,6 +46,7 @@ impl ConsumerGroup {
         let said = self.classic_subscription(&request).ok_or(GroupError::InconsistentGroupProtocol);
         let said = said.map_err(refuse)?;
         let id = self.classic_place(&request)?;
+        // After `classic_place`, which may have given this id the place of a static member.
         let known = self.members.get(&id);
         let before = known.map(|member| member.subscription.clone()).unwrap_or_default();
         let protocol = request.protocols.first().map(|protocol| Arc::clone(&protocol.name));
@@ -240,6 +241,7 @@ impl ConsumerGroup {
 
     /// A member that was told to join again must do so within its rebalance timeout.
     fn await_join(&mut self, env: Env<'_>, id: &MemberId, out: &mut Outcome) {
+        // Only once: each heartbeat would push the deadline back, and the member could stay away for ever.
         if let Some(member) = self.members.get_mut(id).filter(|member| member.join_deadline.is_none()) {
             member.join_deadline = Some(member::wake(env.now, member.subscription.rebalance_timeout_ms, out));
             member.sync_deadline = None;

@@ -41,6 +41,7 @@ impl ConsumerGroup {
         member.current.state = MemberState::Stable;
         member.current.previous_epoch = member.current.epoch;
         member.current.epoch = LEAVE_STATIC_EPOCH;
+        // Its session goes on, and ends its membership if it does not come back.
         member.revocation_deadline = None;
         self.put(id, member);
         self.dirty.current(id);
@@ -54,6 +55,7 @@ impl ConsumerGroup {
         }
         if removed {
             if self.members.is_empty() {
+                // From here on the retention of its offsets counts (KIP-211).
                 self.empty_since_ms = env.now.unix_ms;
             }
             self.refresh(env, true);

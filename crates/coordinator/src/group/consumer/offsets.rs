@@ -52,6 +52,7 @@ impl ConsumerGroup {
             return Ok(CommitRule::All);
         }
         let member = self.members.get(&who.member_id).ok_or(GroupError::UnknownMemberId)?;
+        // Classic clients know ILLEGAL_GENERATION, not the errors of KIP-848.
         if member.uses_classic_protocol() {
             let is_current = received == member.current.epoch;
             return if is_current { Ok(CommitRule::All) } else { Err(GroupError::IllegalGeneration) };

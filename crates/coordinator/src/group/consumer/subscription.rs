@@ -81,6 +81,7 @@ impl ConsumerGroup {
             self.resolved.topics.clear();
             self.resolved.seen = Some(env.topics.version);
         }
+        // Members may change their expressions at any time: old ones must not pile up.
         self.resolved.topics.retain(|regex, _| used.contains(regex));
         for regex in used {
             self.resolved.topics.entry(regex).or_insert_with_key(|regex| match compile(regex) {
