@@ -90,6 +90,7 @@ pub(crate) fn decode<M: Extended + ByKafkaProtocol>(
     }
     match M::layout(version) {
         Layout::Own => {
+            // Bytes after the last field are left to the caller: ignored in requests, an error in responses.
             let mut reader = FieldReader::new(&body, version >= M::FLEXIBLE_FROM);
             let message = M::read(&mut reader, version)?;
             Ok((message, reader.remaining()))

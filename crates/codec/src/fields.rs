@@ -71,6 +71,7 @@ impl<'a> FieldReader<'a> {
     }
 
     pub(crate) fn string(&mut self, expected: &'static str) -> Result<StrBytes, DecodeError> {
+        // Made before reading, so that it names the first byte of the field.
         let null = self.cursor.invalid(expected);
         Ok(self.nullable_string(expected)?.ok_or(null)?)
     }

@@ -232,6 +232,7 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
     let mut index = 0;
     while let Some(body) = next_inner(&mut stream, codec, index)? {
         let message = Message::parse(&body, index)?;
+        // The format of the wrapper says how to read what is inside: in v1 offsets are relative (KIP-31).
         if message.format != wrapper.format {
             return Err(BatchError::Record { index, problem: "not of the format of its wrapper" });
         }

@@ -167,6 +167,7 @@ macro_rules! extended_requests {
                         return Err(DecodeError::Version { api: $name, version });
                     }
                     shape::check($key, version, &body)?;
+                    // Bytes after the last field are ignored, as Kafka ignores them: see `shape`.
                     extended::decode($name, body, version).map(|(request, _ignored)| request)
                 }
 

@@ -98,6 +98,7 @@ fn read_config(from: &mut FieldReader<'_>) -> Result<DescribeConfigsResourceResu
         .with_name(from.string("Name")?)
         .with_value(from.nullable_string("Value")?)
         .with_read_only(from.bool("ReadOnly")?);
+    // Version 0 tells no more of the source.
     let source = if from.bool("IsDefault")? { DEFAULT_CONFIG } else { UNKNOWN };
     Ok(config.with_config_source(source).with_is_sensitive(from.bool("IsSensitive")?))
 }

@@ -138,6 +138,7 @@ pub fn batches(bytes: &Bytes) -> impl Iterator<Item = Result<(BatchHeader, Bytes
             Ok(header) => header,
             Err(BatchError::Truncated { .. }) => return None,
             Err(error) => {
+                // Its length cannot be trusted, so no later batch can be found.
                 rest.clear();
                 return Some(Err(error));
             }

@@ -91,6 +91,7 @@ impl Iterator for Records {
             return None;
         }
         let record = self.read();
+        // After an error nothing says where the next record starts.
         self.index = if record.is_ok() { self.index + 1 } else { self.header.records_count };
         Some(record)
     }
@@ -128,6 +129,7 @@ impl Layout {
     ) -> Result<Layout, ReadError> {
         let mut batch = Cursor::starting_at(bytes, at, "record")?;
         let len = batch.count(Prefix::Zigzag, 1, "record")?;
+        // No length inside of the record can reach into the next one.
         let mut from = batch.part(len, "record")?;
         let attributes = from.u8("attributes")?;
         let timestamp_delta = from.varlong("timestamp delta")?;

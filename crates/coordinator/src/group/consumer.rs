@@ -169,6 +169,7 @@ impl ConsumerGroup {
 
     /// Puts a member in, or another state of it: the only way in which what it holds changes.
     fn put(&mut self, id: &MemberId, member: ConsumerMember) {
+        // First, so that partitions which the member no longer holds become free for others.
         self.release(id);
         for held in member.held() {
             self.holders.insert(held, id.clone());

@@ -136,6 +136,7 @@ impl GroupMachine {
             out.replies.push(Reply::Join(waiter, JoinReply::refused(MemberId::none(), error)));
             return;
         }
+        // In JoinGroup alone: an empty group has no members that could send the other requests.
         self.become_classic_if_empty(env, out);
         match &mut self.members {
             Members::Classic(group) => group.join(env.now, env.config, request, waiter, out),

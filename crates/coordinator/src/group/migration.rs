@@ -67,6 +67,8 @@ impl GroupMachine {
     /// Ends a step of a consumer group: back to classic if no member speaks the consumer protocol any more, else its records.
     pub(super) fn settle(&mut self, env: Env<'_>, out: &mut Outcome) {
         let Members::Consumer(consumer) = &mut self.members else { return };
+        // As Kafka's `validateOnlineDowngradeWithFencedMembers`: a group that is too large for the classic
+        // protocol stays a consumer group.
         let fits = consumer.members().len() <= env.config.max_size;
         if !consumer.is_all_classic() || !env.config.consumer.migration.downgrades() || !fits {
             consumer.flush(out);

@@ -150,6 +150,7 @@ impl Retention {
         if self.subscribed.contains(topic) {
             return false;
         }
+        // A time that the client named goes before the retention (Kafka's `OffsetExpirationConditionImpl`).
         if let Some(expires_at_ms) = offset.expires_at_ms {
             return now_ms >= expires_at_ms;
         }

@@ -328,6 +328,7 @@ impl<'a> Reader<'a> {
     pub(super) fn version(&mut self) -> Result<(), RecordError> {
         match self.u8()? {
             VERSION => Ok(()),
+            // This is the first version, so every other number is of a newer broker.
             newer => Err(RecordError::NewerVersion(newer)),
         }
     }

@@ -72,6 +72,7 @@ impl<'a> Decompressed<'a> {
     pub(crate) fn new(codec: Compression, data: &'a [u8], limit: usize) -> Self {
         // A stream opened while another is open makes decoders of its own; those dropped last are kept.
         let mut decoders = SPARE.take().unwrap_or_default();
+        // The stream before may have left bytes unread; they do not belong to this one.
         (decoders.piece.start, decoders.piece.end) = (0, 0);
         Decompressed { decoders: Some(decoders), codec, data, limit, left: limit, started: false }
     }

@@ -80,6 +80,7 @@ impl Decode for Gzip {
                 }
                 Status::Ok | Status::BufError => {}
             }
+            // An empty piece would mean the end of the stream, but another member may follow.
             if produced > 0 {
                 piece.end = produced;
                 return Ok(());

@@ -52,6 +52,7 @@ impl Decode for Zstd {
                 piece.end = produced;
                 return Ok(());
             }
+            // Nothing went in and nothing came out: it waits for bytes that the batch does not have.
             if consumed == 0 {
                 return Err(invalid("the data is cut off"));
             }

@@ -49,6 +49,7 @@ impl ConsumerGroup {
         // After `classic_place`, which may have given this id the place of a static member.
         let known = self.members.get(&id);
         let before = known.map(|member| member.subscription.clone()).unwrap_or_default();
+        // The first, as in Kafka: members need not agree on a client's assignor, since the broker assigns.
         let protocol = request.protocols.first().map(|protocol| Arc::clone(&protocol.name));
         let owned = ids(env, &said.owned);
         let (rebalance_timeout_ms, session_timeout_ms) =

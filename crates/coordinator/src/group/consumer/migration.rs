@@ -36,6 +36,7 @@ impl ConsumerGroup {
         for member in members {
             let first = member.protocols.first();
             let said = first.and_then(|first| consumer_protocol::subscription(&first.metadata));
+            // It can be read: `is_upgradable` did so before the group was converted.
             let said = said.unwrap_or_default();
             let owned = if from_subscription {
                 said.owned.clone()
@@ -49,6 +50,7 @@ impl ConsumerGroup {
             }
             self.adopt_one(env, epoch, member, said, owned, out);
         }
+        // Nothing of the group is stored in this form yet.
         self.mark_all();
     }
 

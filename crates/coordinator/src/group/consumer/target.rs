@@ -48,6 +48,7 @@ impl ConsumerGroup {
             // The last target, not what the member has by now, as in Kafka's `TargetAssignmentBuilder`.
             let mut member = MemberSpec { previous: self.target_of(id), ..MemberSpec::default() };
             for name in self.subscribed_names(id) {
+                // A topic that does not exist yet raises the epoch when it appears: see `refresh`.
                 if let Some((topic, partitions)) = env.topics.image.topic(&name) {
                     member.subscribed.insert(topic);
                     spec.topics.insert(topic, partitions);

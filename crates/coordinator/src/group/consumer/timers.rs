@@ -17,6 +17,7 @@ impl ConsumerGroup {
                 gone.insert(id.clone());
             }
         }
+        // Once for all of them, so that the group epoch rises once.
         self.remove(env, &gone);
         if let Some(deadline) = self.members.values().filter_map(ConsumerMember::next_deadline).min() {
             out.wake(deadline);
