@@ -107,6 +107,7 @@ impl Drop for Queued {
         let mut books = self.books.lock();
         books.waiting.remove(&self.turn);
         // Taken for it just before its connection ended. After a wait that ended well the channel is empty.
+        // Under the lock, under which `serve` sends too: a grant is in the channel now or never comes.
         if let Ok(taken) = self.granted.try_recv() {
             books.put_back(taken);
         }
@@ -137,6 +138,8 @@ impl Share {
 impl Books {
     /// Takes bytes from what this share may use, if they are free and no frame that is served earlier waits for them.
     fn try_take(&mut self, share: Share, bytes: usize) -> bool {
+        // One of the same share waits its turn as well: else those that come later could take all that
+        // becomes free.
         let waits = self.waiting.first_key_value().is_some_and(|((first, ..), _)| *first <= share);
         !waits && self.take(share, bytes)
     }
@@ -173,6 +176,8 @@ impl Books {
             };
             let (_, first) = self.waiting.pop_first().expect("it was found at the head of this round");
             // Its connection ended while it waited.
+            // The channel carries a number, not a `Taken`: dropped here, that would lock the books a second
+            // time.
             if first.granted.send(taken).is_err() {
                 self.put_back(taken);
             }
@@ -234,6 +239,8 @@ impl Budget {
                     let bytes_taken = taken.expect("its sender is dropped only by the waiter itself");
                     return grant.add(Taken { books: Arc::clone(&self.books), bytes: bytes_taken }, bytes);
                 }
+                // This frees nothing yet: the bytes come back when the connection that gives way drops its
+                // grant.
                 Err(_) => self.half_received.give_way(clock::now()),
             }
         }

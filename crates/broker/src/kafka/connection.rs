@@ -211,6 +211,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             biased;
             // Answers before the write: those that are ready together leave in one call.
             ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)) => {
+                // An error has its turn too: older answers are in `outgoing` by then, and `settle` writes
+                // them.
                 let (answer, unsent) = turn(ready?);
                 // Without a frame (acks=0) as well: it is counted once all before it is written.
                 outgoing.push(answer.unwrap_or_default(), unsent);
@@ -240,6 +242,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     async fn settle(&mut self, closed: &Closed) {
         match closed {
             Closed::Shutdown => {}
+            // The requests before a bad frame were sound: their answers are still sent.
             Closed::Frame(error) if !error.is_gone() => {}
             // What came after the request that ends the connection is not answered.
             Closed::Request(_) => self.in_flight = InFlight::default(),
@@ -255,6 +258,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         while !(self.in_flight.is_empty() && self.outgoing.is_empty()) {
             match self.progress().await {
                 Ok(()) => {}
+                // Begun before the end, this request ends the connection as well: nothing after it is
+                // answered.
                 Err(Closed::Request(_)) => self.in_flight = InFlight::default(),
                 Err(_) => return,
             }

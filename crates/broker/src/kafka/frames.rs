@@ -160,6 +160,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Ok(None);
         }
         let announced = match self.announced()? {
+            // A frame that came whole is not entered as half-received: that takes a lock of all connections.
             Some(announced) if self.buffer.len() >= announced.length => announced,
             begun => self.finish(begun).await?,
         };
@@ -170,6 +171,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     async fn first_read(&mut self) -> Result<usize, FrameError> {
         let (socket, buffer) = (&mut self.socket, &mut self.buffer);
         let read = std::future::poll_fn(|cx| {
+            // A variable of the poll, not of the future: in the future, every idle connection would hold it.
             let mut room = [MaybeUninit::uninit(); FIRST_READ_BYTES];
             let mut room = ReadBuf::uninit(&mut room);
             Pin::new(&mut *socket).poll_read(cx, &mut room).map_ok(|()| {
@@ -183,6 +185,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     /// Returns what the frame at the front of the buffer announces, once it is known and was found allowed.
     fn announced(&self) -> Result<Option<Announced>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+        // The general limit comes first: it needs no key, which may not have come yet.
         let largest = self.shared.limits.max_request_bytes;
         let length =
             codec::frame::frame_length(*prefix, largest).map_err(|error| mistaken(*prefix, error))?;
@@ -191,10 +194,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             let whole = self.buffer.len() >= PREFIX_BYTES + length;
             return Ok(whole.then_some(Announced { length: PREFIX_BYTES + length, entry: None }));
         };
+        // The two bytes after such a prefix belong to the next frame: they are no key of this one.
         if length < 2 {
             return Ok(Some(Announced { length: PREFIX_BYTES + length, entry: None }));
         }
         let key = i16::from_be_bytes([*high, *low]);
+        // The layout of its header depends on the key, so nothing could be answered. Kafka closes the
+        // connection too.
         let entry = api::entry(key).ok_or(FrameError::UnknownApi(key))?;
         codec::frame::frame_length(*prefix, entry.max_frame_bytes(largest))?;
         Ok(Some(Announced { length: PREFIX_BYTES + length, entry: Some(entry) }))
@@ -246,6 +252,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         match came {
             Came::Bytes(0) => Err(FrameError::Cut { received, announced }),
             Came::Bytes(bytes) => {
+                // Relaxed: only the idle timer of the same task reads it.
                 self.reads.fetch_add(1, Ordering::Relaxed);
                 receiving.came(bytes, clock::now());
                 Ok(())
@@ -304,6 +311,7 @@ async fn read_more<R: AsyncRead + Unpin>(
 ) -> std::io::Result<Came> {
     tokio::select! {
         biased;
+        // A read that is ready comes first: a frame whose bytes are here does not give way.
         read = socket.read_buf(room) => read.map(Came::Bytes),
         () = receiving.told_to_give_way() => Ok(Came::GaveWay),
         () = tokio::time::sleep(deadline) => Ok(Came::TooLate { after: deadline }),

@@ -89,6 +89,8 @@ impl HalfReceived {
             }
             frames.slow_gave_way = Some(now);
         }
+        // Out of the list at once: its connection needs time to end, and the next call must choose another
+        // frame.
         if let Some(frame) = frames.by_id.remove(&id) {
             frame.give_way.cancel();
         }

@@ -117,6 +117,7 @@ impl Slot {
         if let State::Running(request, _) = &mut self.state
             && let Poll::Ready(answer) = request.as_mut().poll(cx)
         {
+            // Drops the handler and its grant: the budget counts requests, not their answers.
             self.state = State::Answered(answer);
             self.finished = clock::now();
         }

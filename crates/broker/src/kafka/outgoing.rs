@@ -92,6 +92,7 @@ impl Outgoing {
                 return;
             }
             written -= front.len();
+            // At once, not with its whole frame: a fetched batch may hold its fetch's share of the budget.
             self.segments.pop_front();
         }
     }

@@ -120,9 +120,11 @@ impl Appender {
         acks: Acks,
     ) -> Result<Vec<AppendResult>, ProduceError> {
         let bytes = entries.iter().map(|entry| entry.batch.bytes().len() as u64).sum();
+        // Held until the append ends: until then the free space of the disk may not show these bytes.
         let Some(_on_its_way) = self.reserve.admit(bytes, clock::now()) else {
             return Err(ProduceError::DiskFull);
         };
+        // Nothing has waited so far: this call takes the batches' places in the order of the log (ADR 6).
         self.io.append(AppendRequest { entries, acks }).await.map_err(|_| ProduceError::Storage)
     }
 

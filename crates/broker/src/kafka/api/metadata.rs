@@ -63,6 +63,7 @@ enum Asked {
 impl Asked {
     fn of(request: &MetadataRequest, version: i16) -> Self {
         let Some(topics) = &request.topics else { return Self::All };
+        // Version 0 has no null list: its empty one asks for all topics.
         if topics.is_empty() && version == 0 {
             return Self::All;
         }

@@ -54,6 +54,8 @@ impl Api for Produce {
         let formats = ProducerFormats { message_sets: version < BATCHES_FROM, zstd: version >= ZSTD_FROM };
         let outcomes = cx.appender().append(batches, required_acks(request.acks), formats).await;
         if !is_answered {
+            // A client that awaits no answer learns of an error only by a closed connection, on which it
+            // refreshes its metadata (`KafkaApis.handleProduceRequest`).
             let failed = outcomes.into_iter().flatten().find_map(|outcome| outcome.result.err());
             return match failed {
                 None => Ok(Reply::None),

@@ -125,6 +125,7 @@ pub(crate) async fn create(
         .into_iter()
         .zip(wanted)
         .map(|(planned, wanted)| {
+            // A refused topic takes no outcome: storage was asked for the others only, in this order.
             planned?;
             match outcomes.next() {
                 Some(Ok(_)) => Ok(()),

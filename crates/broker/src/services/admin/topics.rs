@@ -86,6 +86,7 @@ impl<'a> Plan<'a> {
     }
 
     fn check_collision(&self, name: &str) -> Result<(), TopicError> {
+        // Kafka's `Topic.hasCollision`.
         match self.catalog.colliding_topic(name) {
             Some(other) => Err(TopicError::InvalidName(format!(
                 "Topic '{name}' collides with existing topic: {}. Names that differ only in '.' and '_' would \
@@ -123,6 +124,7 @@ pub(crate) async fn create(
     planned
         .into_iter()
         .map(|new| {
+            // A refused topic takes no outcome: storage was asked for the others only, in this order.
             let new = new?;
             match outcomes.next() {
                 Some(Ok(_)) => Ok(CreatedTopic::from(&new)),

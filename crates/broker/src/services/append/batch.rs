@@ -193,6 +193,7 @@ pub(crate) fn check(
     }
     // Size before checksum: a batch that is too large is not walked.
     let batch = RecordBatch::parse(bytes)?;
+    // As `LogValidator.validateBatch`: only the broker itself writes markers.
     if header.attributes.is_control() {
         return Err(ProduceError::ControlBatch);
     }
@@ -302,6 +303,7 @@ impl RecordJudge {
             return;
         }
         match &self.timestamps {
+            // A record without a timestamp is never out of range (`LogValidator.validateTimestamp`).
             Some(allowed) if timestamp != NO_TIMESTAMP && !allowed.contains(&timestamp) => {
                 let (earliest, latest) = (*allowed.start(), *allowed.end());
                 self.is_timestamp = true;
@@ -332,6 +334,7 @@ impl RecordJudge {
         let Self { shown, total, is_timestamp, .. } = self;
         match (total, is_timestamp) {
             (0, _) => Ok(()),
+            // One wrong timestamp decides the code of the whole batch (`LogValidator.processRecordErrors`).
             (_, true) => Err(ProduceError::InvalidTimestamp(shown)),
             (_, false) => Err(ProduceError::InvalidRecords { shown, total }),
         }

@@ -38,6 +38,8 @@ impl<I: Ord> Alarms<I> {
         queue.push(Reverse(alarm));
         drop(queue);
         if is_earliest {
+            // Not lost if the task is between its look and its wait: `notify_one` leaves a permit for the
+            // next wait.
             self.earlier.notify_one();
         }
     }

@@ -172,6 +172,7 @@ pub(crate) async fn open(
         log::stored(io.clone()),
         topics::source(io.clone()),
     ));
+    // Before the load: it starts the machines, which set their timers by these timeouts.
     for (id, timeouts) in configured {
         service.configure(&id, Some(timeouts));
     }

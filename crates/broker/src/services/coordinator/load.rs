@@ -86,6 +86,7 @@ impl<K: Kind> Loading<K> {
             Ok(id) => id,
             Err(error) => return refused(kind, key, None::<&Id<K>>, &error),
         };
+        // A later record must not begin the machine again: it would lack the state of the earlier ones.
         if self.unreadable.contains_key(&id) {
             return;
         }
@@ -97,6 +98,7 @@ impl<K: Kind> Loading<K> {
         if let Err(error) = machine.replay(now, key, value, out) {
             refused(kind, key, Some(&id), &error);
             self.machines.remove(&id);
+            // Its keys are collected in a second pass: some were replayed already, and are not kept.
             self.unreadable.insert(id, Vec::new());
         }
     }

@@ -120,6 +120,7 @@ impl<K: Kind> Shell<K> {
         act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, Waiter<T>, &mut OutcomeOf<K>),
     ) -> Result<oneshot::Receiver<T>, Missing> {
         // Named before the step, so that the machine can reply within it.
+        // Relaxed: the number only has to be unique.
         let waiter = Waiter::new(self.waiters.fetch_add(1, Ordering::Relaxed));
         let (reply, _) = self.step_in_slot(id, create, |slot, env, out| {
             let reply = among(&mut slot.waiting).add(waiter);

@@ -85,6 +85,8 @@ impl FetchBudget {
         } else if let Ok(missing) = u32::try_from(needed - held)
             && let Ok(more) = Arc::clone(&self.units).try_acquire_many_owned(missing)
         {
+            // A first batch was larger than what was reserved (KIP-74). Without free permits, the budget is
+            // overrun by it.
             share.add(more);
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     /// Announces a wait for `bytes` and starts listening. Only then may the caller look at the logs.
     pub(crate) fn expect(&self, bytes: usize) -> Notified<'_> {
+        // Before the count is set: an arrival that reaches the count would else find no listener. A
+        // `Notified` hears `notify_waiters` from its creation on, without a poll.
         let listening = self.woken.notified();
         self.missing_bytes.store(clamp(bytes as u64), Ordering::SeqCst);
         listening
@@ -60,6 +62,7 @@ impl Arrivals {
     fn arrived(&self, bytes: u64) {
         let bytes = clamp(bytes);
         let missing = self.missing_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        // Only the arrival that reaches the bound wakes the fetch, not those after it.
         if missing > 0 && missing <= bytes {
             self.woken.notify_waiters();
         } else if missing < -UNREACHED_BYTES {
@@ -83,6 +86,7 @@ struct PartitionWatch {
 
 impl Watcher for PartitionWatch {
     fn advanced(&self, bytes: u64) {
+        // Before the bytes are counted: the look that they bring about has to find the partition in the list.
         if !self.marked.swap(true, Ordering::SeqCst) {
             self.arrivals.changed.lock().push(self.slot);
         }

@@ -198,6 +198,7 @@ impl<S: Clone> FetchSessionCache<S> {
             session,
             epoch: next_epoch(INITIAL_EPOCH),
             uses_topic_ids,
+            // `touch` counts the partitions, and takes the old size off first.
             size: 0,
             created_ms: now_ms,
             last_used_ms: now_ms,

@@ -111,6 +111,8 @@ impl<H> FetchSet<H> {
         let id = self.by_partition.remove(&(topic.clone(), index))?;
         let slot = self.slots.remove(&id)?;
         self.untold -= usize::from(slot.known.is_none());
+        // Forgotten ids stay in the queue until most of it is such: removing each at once would walk the
+        // queue.
         if self.pending.len() > 16 && self.pending.len() > 2 * self.slots.len() {
             self.pending.retain(|id| self.slots.contains_key(id));
         }

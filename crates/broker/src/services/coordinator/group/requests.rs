@@ -171,6 +171,7 @@ impl GroupService {
             Err(Missing::Unreadable) => return Err(GroupError::CoordinatorNotAvailable),
         };
         let result = result?;
+        // An offset that is not durable yet could still be taken back by a crash: no client may see it.
         ticket.durable().await?;
         Ok(result)
     }
@@ -248,6 +249,7 @@ impl GroupService {
             request.validate(&config.consumer.assignors, needs_member_id)?;
             Ok::<u32, Refused>(config.consumer.heartbeat_interval_ms)
         })?;
+        // Epoch 0 joins (KIP-848). With any other, the member was in a group that is gone.
         let create = request.member_epoch == 0;
         let step = self
             .shell
@@ -295,6 +297,7 @@ impl GroupService {
 fn refusal(missing: Missing, absent: GroupError) -> GroupError {
     match missing {
         Missing::Absent => absent,
+        // Retriable: a later start may be able to read it, or an operator deletes it (`load.rs`).
         Missing::Unreadable => GroupError::CoordinatorNotAvailable,
     }
 }
@@ -302,6 +305,7 @@ fn refusal(missing: Missing, absent: GroupError) -> GroupError {
 impl From<NoReply> for GroupError {
     fn from(no_reply: NoReply) -> GroupError {
         match no_reply {
+            // Retriable: the client looks for its coordinator again, and finds this broker after a restart.
             NoReply::Stopping => GroupError::NotCoordinator,
             NoReply::WriteFailed => GroupError::StorageFailed,
         }
