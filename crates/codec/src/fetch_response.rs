@@ -65,6 +65,7 @@ impl Encoder<'_> {
         if self.version >= 1 {
             out.put_i32(response.throttle_time_ms);
         }
+        // Fetch sessions (KIP-227).
         if self.version >= 7 {
             out.put_i16(response.error_code);
             out.put_i32(response.session_id);
@@ -125,6 +126,7 @@ impl Encoder<'_> {
                 self.nested(transaction)?;
             }
         }
+        // Reading from followers (KIP-392).
         if self.version >= 11 {
             self.out.buf().put_i32(*partition.preferred_read_replica);
         }

@@ -46,6 +46,7 @@ pub fn downgrade(
         return Ok(());
     }
     let (value, last_offset, max_timestamp) = wrapped(opened.records(), format, codec, timestamp_type)?;
+    // A wrapper has the offset of its last message and the greatest timestamp in it (KIP-31, KIP-32).
     let wrapper = NewMessage {
         offset: last_offset,
         timestamp: max_timestamp,

@@ -92,6 +92,7 @@ pub fn held_limit(compressed: usize) -> usize {
 /// If the data is broken or expands beyond [`held_limit`].
 pub fn decompress(compression: Compression, data: &[u8]) -> Result<Bytes, BatchError> {
     let mut content = Decompressed::new(compression, data, held_limit(data.len()));
+    // At most 1 MiB before anything has come out; from there memory grows with the content.
     let mut out = Vec::with_capacity(data.len().saturating_mul(2).min(MIB));
     loop {
         content.fill()?;

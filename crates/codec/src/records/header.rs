@@ -177,6 +177,7 @@ impl BatchHeader {
             return Err(BatchError::Length(self.batch_length));
         }
         ensure(self.last_offset_delta >= 0, "last_offset_delta", self.last_offset_delta, "at least 0")?;
+        // Zero too: a batch that compaction has emptied keeps its offsets and its producer's sequence.
         ensure(self.records_count >= 0, "records_count", self.records_count, "at least 0")?;
         // Before adding one: both may be i32::MAX.
         let spans = i64::from(self.last_offset_delta) + 1;

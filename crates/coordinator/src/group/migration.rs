@@ -47,6 +47,7 @@ impl GroupMachine {
             let key = Key::GroupMetadata { group: classic.id().clone() };
             out.write(Record::tombstone(&key));
         }
+        // `begin_generation` has cleared the assignments: only the subscriptions say what members own.
         let from_subscription = classic.state() == State::CompletingRebalance;
         consumer.adopt(env, classic.generation().0, classic.hand_over(out), from_subscription, out);
         self.members = Members::Consumer(consumer);

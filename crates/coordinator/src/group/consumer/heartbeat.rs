@@ -139,6 +139,7 @@ impl ConsumerGroup {
         let kind = self.sender_kind(request)?;
         // The last refusal: nothing has changed up to here, and what follows must not stop half-way.
         request.validate_regex()?;
+        // From version 1 on clients make their own ids, so a lost answer leaves no second member (KIP-1082).
         let id = if request.member_id.is_none() {
             MemberId::from(request.fresh.to_string())
         } else {
