@@ -48,6 +48,7 @@ impl Api for DeleteRecords {
         let mut outcomes = found.into_iter().map(|found| match (found, &mut starts) {
             (Err(refused), _) => Err(refused),
             (Ok(_), Err(failed)) => Err(*failed),
+            // Storage was asked only for what was found, in this order.
             (Ok(_), Ok(starts)) => Ok(starts.next().ok_or(PartitionError::Storage)??),
         });
         let topics = request.topics.into_iter().map(|topic| {

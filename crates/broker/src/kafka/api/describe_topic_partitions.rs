@@ -33,6 +33,7 @@ impl Api for DescribeTopicPartitions {
         if request.cursor.as_ref().is_some_and(|cursor| points_nowhere(cursor, &request.topics)) {
             return Ok(Reply::Response(refuse_all(request)));
         }
+        // At least 1, as in `DescribeTopicPartitionsRequestHandler`: an empty page would lead to itself.
         let limit = request.response_partition_limit.min(cx.config().max_request_partition_size_limit).max(1);
         let limit = usize::try_from(limit).expect("it is at least 1");
         let catalog = cx.catalog();

@@ -150,6 +150,7 @@ fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResp
         return answer
             .with_committed_offset(NOT_COMMITTED)
             .with_committed_leader_epoch(-1)
+            // `OffsetFetchResponse.NO_METADATA`: empty, not null.
             .with_metadata(Some(StrBytes::default()));
     };
     answer

@@ -46,6 +46,7 @@ impl Series {
         for Point { name, labels, value, kind } in points {
             let key = (name, labels);
             let is_known = client.values.contains_key(&key);
+            // A known series is always updated: else a scrape would show its old value for good.
             if !is_known && (self.count >= MAX_SERIES || client.values.len() >= MAX_SERIES_PER_CLIENT) {
                 self.dropped += 1;
                 continue;
@@ -55,6 +56,7 @@ impl Series {
             let entry = client.values.entry(key).or_insert((kind != PointKind::Gauge, 0.0));
             entry.1 = if kind == PointKind::Delta { entry.1 + value } else { value };
         }
+        // Once in the life of the process: such clients would repeat it with every push.
         if dropped_before == 0 && self.dropped > 0 {
             tracing::warn!(
                 client_id,

@@ -79,6 +79,7 @@ async fn converted(batches: &[Bytes], format: MessageFormat, from: i64) -> Resul
             taken += set.len();
             sets.push(set.freeze());
         }
+        // The loop has no other wait: a long answer would keep the thread from its other tasks.
         tokio::task::yield_now().await;
     }
     Ok(sets)
