@@ -99,6 +99,7 @@ fn next(message: &mut Bytes) -> Result<Option<(u32, Value)>, Malformed> {
         WireType::SixtyFourBit => Value::Fixed64(message.try_get_u64_le().map_err(|_| Malformed::Short)?),
         WireType::LengthDelimited => {
             let length = usize::try_from(decode_varint(message)?).map_err(|_| Malformed::Short)?;
+            // The length is a claim of the client, and `split_to` panics beyond the end.
             if length > message.len() {
                 return Err(Malformed::Short);
             }
@@ -165,6 +166,7 @@ fn of_point(mut point: Bytes) -> Result<(Option<f64>, Vec<Label>), Malformed> {
             _ => {}
         }
     }
+    // `identifier` may turn two attributes into one name, and Prometheus takes each label once.
     labels.sort();
     labels.dedup_by(|(one, _), (other, _)| one == other);
     // Two underscores are Prometheus' own.

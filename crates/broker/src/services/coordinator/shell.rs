@@ -256,8 +256,8 @@ impl<K: Kind> Shell<K> {
 
     /// Begins a write at a place that the caller has taken under the machine's lock, which keeps the order.
     pub(super) fn write(&self, hosted: &Hosted<K>, place: u64, records: Vec<Record>) {
-        // A write may end on any thread (`Written`), also on this one, under the machine's lock: `ended` must not
-        // take that lock.
+        // A write may end on any thread (`Written`), also on this one, under the machine's lock: `ended` must
+        // not take that lock.
         let durability = Arc::clone(&hosted.durability);
         (self.log)(records, Box::new(move |outcome| durability.ended(place, outcome)));
     }
