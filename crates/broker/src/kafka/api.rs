@@ -322,6 +322,7 @@ const fn numbered<const N: usize>(mut entries: [Entry; N]) -> [Entry; N] {
 
 /// Looks an API key up. Done once for each request, when its key has been read: the entry goes along with the frame.
 pub(crate) fn entry(key: i16) -> Option<&'static Entry> {
+    // `numbered` asserts that the keys ascend.
     REGISTRY.get(REGISTRY.binary_search_by_key(&key, |entry| entry.key).ok()?)
 }
 

@@ -31,6 +31,7 @@ impl Durability {
     /// Calls `delivery` once everything up to `place` is durable, at once if it is already.
     pub(super) fn deliver(&self, place: u64, delivery: Delivery) {
         let mut progress = self.0.lock();
+        // The delivery is dropped, not called: its receiver learns of the failure by that.
         if progress.failed {
             return;
         }
@@ -46,6 +47,7 @@ impl Durability {
     pub(super) fn ended(&self, place: u64, outcome: Result<(), WriteFailed>) {
         let mut progress = self.0.lock();
         progress.durable = progress.durable.max(place);
+        // For good: nothing after a failed write may be promised (ADR 2).
         progress.failed |= outcome.is_err();
         let ripe = if progress.failed {
             progress.waiting.len()
