@@ -414,21 +414,7 @@ impl Writer {
                 step.apply(group);
                 group.after_write.push(done);
             }
-            WriteCommand::CompactSettled(begin, done) => {
-                group.touch_settled();
-                let (engine, failure) = (Arc::clone(&self.engine), Arc::clone(&self.failure));
-                group.after_write.push(Box::new(move |written| {
-                    let begun = written.and_then(|()| {
-                        engine.sync()?;
-                        // The receiver waits for it; where it has gone, nothing is compacted.
-                        match begin.send(()) {
-                            Ok(()) => engine.await_compaction(),
-                            Err(_) => Ok(()),
-                        }
-                    });
-                    done(begun.inspect_err(|error| failure.set(error)));
-                }));
-            }
+            WriteCommand::CompactSettled(begin, done) => self.hold_for_compaction(group, begin, done),
             WriteCommand::GenerationReady(number) => {
                 let record = GenerationRecord { created_ms: group.now_ms };
                 group.put_state(keys::generation(number), record.encode());
@@ -440,6 +426,25 @@ impl Writer {
                 group.after_sync.push(done);
             }
         }
+    }
+
+    /// After the group: syncs all that is written, lets a compaction of the settled family begin, and waits for its flush to take
+    /// all memtables. Nothing is written meanwhile, so the flush takes nothing that is not synced.
+    fn hold_for_compaction(&self, group: &mut WriteGroup<'_>, begin: Sender<()>, done: Done<()>) {
+        // An empty memtable would not be flushed, and its flush could not be seen.
+        group.touch_settled();
+        let (engine, failure) = (Arc::clone(&self.engine), Arc::clone(&self.failure));
+        group.after_write.push(Box::new(move |written| {
+            let begun = written.and_then(|()| {
+                engine.sync()?;
+                // The receiver waits for it; where it has gone, nothing is compacted.
+                match begin.send(()) {
+                    Ok(()) => engine.await_compaction(),
+                    Err(_) => Ok(()),
+                }
+            });
+            done(begun.inspect_err(|error| failure.set(error)));
+        }));
     }
 
     fn append(&mut self, group: &mut WriteGroup<'_>, request: OwnedRequest, done: Done<Vec<AppendResult>>) {
