@@ -394,12 +394,10 @@ impl Engine {
 
     /// Puts everything onto the disk for which [`Engine::write`] has returned; returns how far that is.
     pub(crate) fn sync(&self) -> Result<JournalPosition, StorageError> {
-        let mut synced = JournalPosition::START;
-        self.faults.pass(Operation::Sync, || {
-            synced = self.journal.sync()?;
-            Ok(())
-        })?;
-        Ok(synced)
+        // Before the sync, which may not cover what is written meanwhile.
+        let upto = self.journal.written();
+        self.faults.pass(Operation::Sync, || self.journal.sync())?;
+        Ok(upto)
     }
 
     /// Tells if so much is in memory only that a flush is due, and none is under way. Waits for the one under way if there is far

@@ -174,8 +174,13 @@ impl Journal {
         Ok((header, table))
     }
 
-    /// Puts every record onto the disk that was appended before the call; returns where the last of them ends.
-    pub(crate) fn sync(&self) -> Result<JournalPosition, StorageError> {
+    /// The end of the last record.
+    pub(crate) fn written(&self) -> JournalPosition {
+        self.progress.lock().written
+    }
+
+    /// Puts every record onto the disk that was appended before the call.
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
         let _alone = self.syncing.lock();
         let (files, upto, bytes) = {
             let mut progress = self.progress.lock();
@@ -187,7 +192,7 @@ impl Journal {
         let mut progress = self.progress.lock();
         progress.durable = upto;
         progress.unsynced_bytes -= bytes;
-        Ok(upto)
+        Ok(())
     }
 
     /// Bytes that were appended and are not on the disk yet.

@@ -128,8 +128,9 @@ impl ClientMetrics {
             Err(error) => Err(error),
         };
         state.instances.pushed(push, result.as_ref().err());
-        // A client that ends has nothing more to show; Prometheus keeps what it scraped.
-        if push.terminating {
+        // A client that ends has nothing more to show; Prometheus keeps what it scraped. One that was forgotten while its push was
+        // read would show it for ever.
+        if push.terminating || !state.instances.knows(push.client_instance_id) {
             state.series.forget(push.client_instance_id);
         }
         result

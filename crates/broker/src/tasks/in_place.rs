@@ -16,9 +16,13 @@ pub(crate) fn in_place<T>(long: bool, work: impl FnOnce() -> T) -> T {
     // Runtimes of one thread, as in tests, have no other to go on with.
     let has_threads =
         || Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+    // Small work takes no permit: it would keep long work from moving.
+    if !long || !has_threads() {
+        return work();
+    }
     match PERMITS.try_acquire() {
-        Ok(_permit) if long && has_threads() => tokio::task::block_in_place(work),
-        _ => work(),
+        Ok(_permit) => tokio::task::block_in_place(work),
+        Err(_) => work(),
     }
 }
 

@@ -293,7 +293,8 @@ mod tests {
     #[test]
     fn records_after_the_end_tell_what_was_on_the_disk() {
         let mut written = Written::new(2);
-        let synced = written.journal.sync().unwrap();
+        written.journal.sync().unwrap();
+        let synced = written.journal.written();
         written.append(2);
         written.append(3);
         assert_eq!(written.scan().mark, synced);

@@ -23,7 +23,7 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 const RETRY_EVERY: Duration = Duration::from_millis(50);
 /// Most bytes that are admitted after one look at the disk.
 const MAX_CREDIT_BYTES: u64 = 64 << 20;
-/// An appended byte is written to the log, and to a table before the log goes.
+/// A byte of a small batch is written to the journal and to a table; one of a large batch once, which this overrates.
 const WRITES_PER_BYTE: u64 = 2;
 
 /// Reads the space of the disk; `None` if the system does not tell.

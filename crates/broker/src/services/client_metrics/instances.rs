@@ -13,7 +13,7 @@ use crate::config::resources::client_metrics::{ClientMetricsConfig, ClientProper
 use crate::random;
 
 /// As Kafka's `CLIENT_METRICS_CACHE_MAX_SIZE`.
-const MAX_INSTANCES: usize = 16_384;
+pub(super) const MAX_INSTANCES: usize = 16_384;
 /// Codecs in the order of preference: zstd, lz4, gzip, snappy.
 const ACCEPTED_COMPRESSION: [i8; 4] = [4, 3, 1, 2];
 /// All metrics, in a subscription and in an answer.
@@ -63,6 +63,8 @@ pub(super) struct Instances {
     /// Counts the changes of the subscriptions.
     version: u64,
     known: HashMap<Uuid, Instance>,
+    /// Clients that others pushed out since the last call of [`Self::expire`].
+    pushed_out: Vec<Uuid>,
 }
 
 struct Instance {
@@ -156,14 +158,22 @@ impl Instances {
         }
     }
 
-    /// Forgets the clients that have been silent for long, and returns their ids.
+    pub(super) fn knows(&self, id: Uuid) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    /// Forgets the clients that have been silent for long; returns their ids and those of clients that were pushed out.
     pub(super) fn expire(&mut self, now_ms: i64) -> Vec<Uuid> {
         let is_gone = |_: &Uuid, instance: &mut Instance| {
             let last = instance.asked_ms.max(instance.pushed_ms).unwrap_or(now_ms);
             let patience = i64::from(instance.subscribed.interval_ms).saturating_mul(SILENT_INTERVALS);
             now_ms.saturating_sub(last) > patience
         };
-        self.known.extract_if(is_gone).map(|(id, _)| id).collect()
+        let silent: Vec<Uuid> = self.known.extract_if(is_gone).map(|(id, _)| id).collect();
+        // One that was pushed out may have come back.
+        let pushed_out =
+            std::mem::take(&mut self.pushed_out).into_iter().filter(|id| !self.known.contains_key(id));
+        pushed_out.chain(silent).collect()
     }
 
     fn instance(&mut self, id: Uuid, client: &ClientFacts, now_ms: i64) -> &mut Instance {
@@ -172,6 +182,7 @@ impl Instances {
             let quietest = self.known.iter().min_by_key(|(_, one)| one.asked_ms.max(one.pushed_ms));
             if let Some(quietest) = quietest.map(|(id, _)| *id) {
                 self.known.remove(&quietest);
+                self.pushed_out.push(quietest);
             }
         }
         let (subscriptions, version) = (&self.subscriptions, self.version);

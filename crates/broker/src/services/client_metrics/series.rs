@@ -14,7 +14,7 @@ use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
 const MAX_SERIES: usize = 20_000;
 /// Series of one client: a Java producer of many topics has some hundreds.
 const MAX_SERIES_PER_CLIENT: usize = 2_000;
-/// Series of a client that has no more of its own and no name longer than this in its client id.
+/// Characters of a client id that are shown.
 const MAX_CLIENT_ID: usize = 200;
 
 /// Name, labels of the client's own.

@@ -270,3 +270,16 @@ fn series_are_bounded() {
     assert_eq!(value("ottla_client_metrics_dropped_total"), 40_000.0);
     assert_eq!(value("ottla_client_metrics_instances"), 20.0);
 }
+
+/// Users saw: with many clients the series of those that are gone stayed, until new clients' metrics were dropped.
+#[test]
+fn the_series_of_a_client_that_is_pushed_out_go_with_it() {
+    let metrics = subscribed_to(&[&[("metrics", "*"), ("interval.ms", "1000")]]);
+    let quiet = metrics.subscribed(Uuid::nil(), &client("quiet"), NOW).unwrap();
+    metrics.push(&push(&quiet, data(1.0, 2.0)), &client("quiet"), MAX, NOW).unwrap();
+    assert!(!shown(&metrics, NOW + 1).is_empty());
+    for _ in 0..instances::MAX_INSTANCES {
+        metrics.subscribed(Uuid::nil(), &client("new"), NOW + 2).unwrap();
+    }
+    assert_eq!(shown(&metrics, NOW + 3), []);
+}

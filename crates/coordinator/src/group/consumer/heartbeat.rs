@@ -190,10 +190,9 @@ impl ConsumerGroup {
             }
             Some(instance_id) => self.static_member(instance_id),
         };
-        let Some(member) = holder.and_then(|holder| self.members.get(holder)) else {
+        let Some((holder, member)) = holder.and_then(|holder| self.members.get_key_value(holder)) else {
             return if joins { Ok(SenderKind::New) } else { Err(self.unknown_instance(request)) };
         };
-        let Some(holder) = holder else { return Ok(SenderKind::New) };
         let is_away = member.current.epoch == LEAVE_STATIC_EPOCH;
         // Epoch -2 released the instance id (KIP-848); the classic protocol has no way to say so. Any other
         // holder may still run, and two processes with one instance id would replace each other for ever.

@@ -72,7 +72,8 @@ pub struct Subscription {
     pub classic: Option<ClassicMember>,
 }
 
-/// A member. The deadlines live in memory only; after a restart they start anew.
+/// A member. The deadlines live in memory only. After a restart those of the session and of a revocation start anew; those of a
+/// join and of a sync start when the member is told to do so again.
 #[derive(Clone, Debug, Default)]
 pub struct ConsumerMember {
     pub subscription: Subscription,

@@ -40,7 +40,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Starts all clocks anew, after a restart: members that are alive will send something in time.
+    /// Starts the clocks of sessions and revocations anew, after a restart: members that are alive will send something in time.
     pub fn start_clocks(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
         for member in self.members.values_mut() {
             member.restart_session(now, config.consumer.session_timeout_ms, out);
