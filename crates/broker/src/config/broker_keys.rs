@@ -54,6 +54,7 @@ macro_rules! broker_keys {
             pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Self> {
                 $(let $other = $other_keys::read(reader)?;)?
                 let key = |name| $table.iter().find(|key: &&Key| key.name == name);
+                // All keys are read before the first `?`, so that every mistake is reported at once.
                 $(let $field = key($name).and_then(|key| reader.read::<$type>(key));)+
                 Some(Self { $($other,)? $($field: $field?,)+ })
             }

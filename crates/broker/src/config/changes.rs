@@ -49,6 +49,7 @@ pub(crate) fn apply<'a>(
     current: &Overrides,
     changes: impl IntoIterator<Item = Change<'a>>,
 ) -> Result<Overrides, ConfigRefusal> {
+    // On a copy: a resource is changed as a whole or not at all (KIP-339).
     let mut set = current.clone();
     for (name, change) in changes {
         let list = |operation: &str| {
@@ -58,6 +59,8 @@ pub(crate) fn apply<'a>(
         let value = match change {
             ConfigOp::Set(value) => value.to_owned(),
             ConfigOp::Delete => {
+                // The name is not checked: a key that an earlier version took, and this one does not, can
+                // still be deleted (ADR 7).
                 set.remove(name);
                 continue;
             }

@@ -40,6 +40,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>, notes: &mu
 }
 
 fn refers_to(value: &str, provider: &str) -> bool {
+    // Kafka's form of a reference is `${provider:[path:]key}` (`ConfigTransformer`).
     let mut after = value.split("${").skip(1);
     after.any(|text| {
         text.strip_prefix(provider).is_some_and(|rest| rest.starts_with(':') && rest.contains('}'))

@@ -37,6 +37,8 @@ pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
 /// The values that all brokers were given while they run, by name (Kafka's entity-default resource).
 pub fn describe_brokers(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let source = ConfigSource::DynamicDefaultBrokerConfig;
+    // Only synonyms of this source, as Kafka answers where no single broker is asked for
+    // (`ConfigHelper.createBrokerConfigEntry`).
     let entries = config.dynamic.default.iter().filter_map(|(name, value)| {
         let synonyms = vec![ConfigSynonym { name: name.clone(), value: Some(value.clone()), source }];
         let entry = broker_entry(broker_key(name)?, config);
@@ -64,6 +66,7 @@ pub fn describe_group(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
 }
 
 fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
+    // Only the strongest name has synonyms: Kafka drops those that come before the key's own.
     let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
     let synonyms = broker_synonyms(names.unwrap_or(&[key.name]), config);
     let given = config.dynamic.value(key.name);
@@ -132,9 +135,11 @@ fn overridable_entry(
 /// First what was set under any of the names, in their order, then the defaults.
 fn broker_synonyms(names: &[&str], config: &BrokerConfig) -> Vec<ConfigSynonym> {
     let hidden = |name: &str, value: &str| {
+        // A key without a type may hold a password (`KafkaConfig.maybeSensitive`).
         let sensitive = broker_key(name).is_none_or(Key::sensitive);
         (!sensitive).then(|| value.to_owned())
     };
+    // In Kafka's order (`ConfigHelper.configSynonyms`): this broker, all brokers, the file, the defaults.
     let given = [
         (ConfigSource::DynamicBrokerConfig, &config.dynamic.own),
         (ConfigSource::DynamicDefaultBrokerConfig, &config.dynamic.default),

@@ -86,6 +86,7 @@ fn is_kubernetes_service_link(suffix: &str, value: &str) -> bool {
     if names("SERVICE_HOST") || names("SERVICE_PORT") {
         return true;
     }
+    // With a plain number KAFKA_PORT is the key `port` of early versions; Kubernetes sets it to a URL.
     if (suffix == "PORT" || suffix.ends_with("_PORT")) && value.contains("://") {
         return true;
     }

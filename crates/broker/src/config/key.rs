@@ -127,6 +127,7 @@ impl Key {
     /// # Errors
     /// The fault, in the words of Kafka's `ConfigException`, without the key and the value.
     pub fn normalise(&self, text: &str, units: Units) -> Result<String, String> {
+        // As Kafka's `ConfigDef.parseType` does for every type, passwords included.
         let text = text.trim();
         match self.kind {
             ConfigType::Boolean => match text.to_ascii_lowercase() {
@@ -141,6 +142,7 @@ impl Key {
             ConfigType::Double => {
                 let value: f64 = text.parse().map_err(|_| self.not_a_number())?;
                 self.check.double(value)?;
+                // `Debug` keeps the `.0` that Java shows: 1.0, where `Display` writes 1.
                 Ok(format!("{value:?}"))
             }
             ConfigType::List => self.list(text),
@@ -170,6 +172,7 @@ impl Key {
             Err(_) => return Err(self.not_a_number()),
         };
         match self.kind.bounds() {
+            // Java parses by the key's type, so that a number too large for it is no number of that type.
             Some((low, high)) if value < low || value > high => Err(self.not_a_number()),
             _ => Ok(value),
         }
@@ -217,6 +220,7 @@ impl Check {
 
     fn double(self, value: f64) -> Result<(), String> {
         match self {
+            // NaN is neither below nor above any bound: no range would refuse it.
             _ if value.is_nan() => Err("Not a number of type DOUBLE".to_owned()),
             Check::AtLeast(low) | Check::Between(low, _) if value < low as f64 => {
                 Err(format!("Value must be at least {low}"))

@@ -70,12 +70,15 @@ pub(super) fn resolve(texts: &Texts<'_>) -> Result<Resolved, Vec<Wrong>> {
     };
     let controllers: Vec<String> =
         texts.controller_names.iter().map(|name| name.to_ascii_uppercase()).collect();
+    // Kafka's own server.properties is for a broker that is a controller too, and lists the listeners of
+    // both.
     let is_broker = |endpoint: &Endpoint| !controllers.contains(&endpoint.name);
     let bound = note("listeners", endpoints(texts.listeners));
     let advertised = note("advertised.listeners", endpoints(texts.advertised.unwrap_or_default()));
     let (bound, left): (Vec<_>, Vec<_>) = bound.into_iter().partition(is_broker);
     let advertised: Vec<Endpoint> = advertised.into_iter().filter(is_broker).collect();
 
+    // Endpoints that could not be read would be reported a second time, as missing.
     if wrong.is_empty() {
         check_bound(&bound, &mut wrong);
         check_protocols(&bound, texts.protocol_map, &mut wrong);
@@ -125,6 +128,7 @@ fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
     for pair in map.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         match pair.split_once(':') {
             Some((name, protocol)) => {
+                // Kafka ignores the case of listener names (`ListenerName.normalised`).
                 protocols.insert(name.trim().to_ascii_uppercase(), protocol.trim().to_ascii_uppercase());
             }
             None => wrong.push((MAP, format!("{pair} is not NAME:PROTOCOL, such as EXTERNAL:PLAINTEXT"))),
@@ -169,6 +173,7 @@ impl Listener {
         let advertised = match advertised.iter().find(|advertised| advertised.name == name) {
             Some(fixed) => Advertised::Fixed { host: fixed.host.clone(), port: fixed.port },
             None if any_interface || host == "0.0.0.0" => Advertised::PerConnection,
+            // Kafka advertises what it listens on where nothing else is said.
             None => Advertised::Fixed { host: host.clone(), port },
         };
         Self { name, host: (!any_interface).then_some(host), port, advertised }
@@ -208,6 +213,7 @@ pub(super) fn split_host_port(address: &str) -> Option<(String, u16)> {
         None if host.contains([':', ']', '/', ' ']) => return None,
         None => host,
     };
+    // `parse` alone would take a sign: `+9092`.
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| port.parse().ok()).flatten().map(|port| (host.to_owned(), port))
 }

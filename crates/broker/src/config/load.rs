@@ -46,6 +46,7 @@ pub struct Loaded {
 /// Everything that is wrong, at once.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut loader = Loader { lenient: sources.lenient, ..Loader::default() };
+    // From the weakest source to the strongest: a later setting replaces an earlier one.
     if let Some(path) = &sources.file {
         loader.file(path);
     }
@@ -103,6 +104,7 @@ impl Loader {
                 );
                 self.notes.push(Note::warn(text));
             }
+            // As in java.util.Properties, the last one counts.
             self.set(&property.key, property.value.trim(), at(property.line));
         }
     }
@@ -137,6 +139,7 @@ impl Loader {
         } else if !known {
             return self.problems.push(Problem::Unknown { name: name.to_owned(), origin, hint: hint(name) });
         }
+        // An unknown key too, if it is let in: DescribeConfigs lists what was set, without the value.
         self.settings.insert(name.to_owned(), Setting { value: value.to_owned(), origin });
     }
 

@@ -34,7 +34,9 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<Property>, Vec<BadLine>) {
 
 fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
+        // A byte order mark would become part of the first key.
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+        // Cannot fail: ISO-8859-1 is the first 256 characters of Unicode.
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
     }
 }
@@ -49,6 +51,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut open = false;
     for (index, natural) in natural_lines(text).enumerate() {
         let natural = natural.trim_start_matches(is_blank);
+        // In the middle of a continued value `#` is text, as in Java.
         if !open && (natural.is_empty() || natural.starts_with(['#', '!'])) {
             continue;
         }
@@ -71,6 +74,7 @@ fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn ends_with_continuation(line: &str) -> bool {
+    // Backslashes in pairs are escaped ones, which continue nothing.
     line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
 
@@ -106,6 +110,7 @@ fn unescape(text: &str) -> Result<String, String> {
             ('\\', Some('n')) => '\n',
             ('\\', Some('r')) => '\r',
             ('\\', Some('f')) => '\u{c}',
+            // Java drops the backslash before any other character, and one at the end of the file.
             ('\\', Some(other)) => other,
             ('\\', None) => continue,
             (other, _) => other,

@@ -29,6 +29,8 @@ impl<'a> SettingsReader<'a> {
     fn set_value<T: Value>(&mut self, key: &'static Key) -> Option<T::Held> {
         let setting = self.settings.get_mut(key.name)?;
         let read = key.normalise(&setting.value, Units::Accepted).and_then(|normalised| {
+            // Fails only where a key's range lets in what its type cannot hold; a test sets every key to both
+            // ends of its range.
             let value = T::read(&normalised).ok_or_else(|| "cannot be read".to_owned());
             value.map(|value| (normalised, value))
         });

@@ -139,6 +139,7 @@ impl Rules<'_> {
             self.wrong("group.min.session.timeout.ms", reason);
         }
         self.consumer_groups(keys);
+        // Kafka refuses 0 too (`KafkaConfig.validateValues`).
         if keys.retention_ms().is_some_and(|ms| ms.as_u64() == 0) {
             let reason = "0 would keep nothing; give -1 to keep records for ever, or a time".to_owned();
             let set = |key: &str| self.settings.contains_key(key);
@@ -167,6 +168,7 @@ impl Rules<'_> {
                 self.wrong(key, reason);
             }
         }
+        // Members would expire between two heartbeats.
         if beat >= session {
             let reason = format!("{beat} must be less than group.consumer.session.timeout.ms, {session}");
             self.wrong("group.consumer.heartbeat.interval.ms", reason);
@@ -182,6 +184,7 @@ impl Rules<'_> {
             Some(dirs) => ("log.dirs", dirs.join(",")),
             None => ("log.dir", keys.log_dir.join(",")),
         };
+        // Kafka spreads partitions over several folders; here all have one journal in one folder (ADR 10).
         if dirs.contains(',') {
             self.wrong(
                 key,

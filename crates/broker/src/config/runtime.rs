@@ -161,6 +161,7 @@ impl Changing<'_> {
     ) -> Result<(BTreeMap<Resource, Overrides>, Option<BrokerConfig>), ConfigRefusal> {
         let mut given = self.configs.given.read().clone();
         let resource = (kind, name.to_owned());
+        // A resource without values has no record (ADR 7).
         match to.is_empty() {
             true => given.remove(&resource),
             false => given.insert(resource, to.clone()),
@@ -176,5 +177,6 @@ impl Changing<'_> {
 
 fn dynamic(given: &BTreeMap<Resource, Overrides>, node_id: i32) -> DynamicConfigs {
     let of = |name: String| given.get(&(BROKER, name)).cloned().unwrap_or_default();
+    // On the wire and on the disk the empty name stands for all brokers.
     DynamicConfigs { own: of(node_id.to_string()), default: of(String::new()) }
 }

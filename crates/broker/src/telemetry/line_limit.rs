@@ -46,6 +46,7 @@ impl LineLimit {
             line.left += 1;
             line.earned += INTERVAL;
         }
+        // A full budget earns nothing: a long silence must not let more than BURST lines through.
         if line.left == BURST {
             line.earned = now;
         }

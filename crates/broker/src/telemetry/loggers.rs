@@ -69,6 +69,8 @@ impl Loggers {
 
     /// Gives loggers levels, or takes them back (`None`), all at once.
     pub(crate) fn change(&self, changes: &[(&'static str, Option<LogLevel>)]) {
+        // Held until the filter is in effect: of two changes at a time, the filter of the later one must
+        // stay.
         let mut changed = self.0.changed.lock();
         for (name, level) in changes {
             match level {
@@ -134,6 +136,7 @@ fn level_of(logger: &str, directives: &str) -> LogLevel {
         let below = logger.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
         (target.is_empty() || (below && logger != ROOT)).then_some((target.len(), level))
     };
+    // Of equally long ones `max_by_key` takes the last, as the filter does.
     let said = directives.split(',').filter_map(says).max_by_key(|(length, _)| *length);
     said.map_or(LogLevel::Error, |(_, level)| level)
 }

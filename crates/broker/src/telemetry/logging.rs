@@ -43,6 +43,7 @@ pub enum LoggingError {
 pub fn init(format: LogFormat, level: LogLevel) -> Result<Loggers, LoggingError> {
     let directives = directives(std::env::var("RUST_LOG").ok(), level);
     let terminal = std::io::stderr().is_terminal();
+    // Set to an empty text, NO_COLOR counts as not set (no-color.org).
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (subscriber, loggers) = subscriber(is_json(format, terminal), colour, directives, std::io::stderr)?;
     tracing::subscriber::set_global_default(subscriber)?;
@@ -73,6 +74,7 @@ where
     let filter = EnvFilter::builder()
         .parse(&directives)
         .map_err(|source| LoggingError::Filter { value: directives.clone(), source })?;
+    // In a layer that can be replaced: clients change levels while the broker runs (KIP-412).
     let (filter, reloading) = reload::Layer::new(filter);
     let loggers = Loggers::new(directives, move |filter| {
         if let Err(error) = reloading.reload(filter) {

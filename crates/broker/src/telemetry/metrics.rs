@@ -212,6 +212,8 @@ impl Metrics {
 }
 
 fn entry<T: Default>(map: &RwLock<BTreeMap<String, Arc<T>>>, name: &str) -> Arc<T> {
+    // Only the first use of a name takes the write lock, and there `or_default` finds what another thread may
+    // have made.
     if let Some(found) = map.read().get(name) {
         return Arc::clone(found);
     }
@@ -227,6 +229,7 @@ impl Collector for Broker {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // Cloned, so that no lock is held while the broker's state is read.
         let source = self.0.source.read().clone();
         let snapshot = source.map(|source| source()).unwrap_or_default();
         let mut families = Families::new(self.0.max_series);

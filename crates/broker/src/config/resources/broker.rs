@@ -27,6 +27,7 @@ impl BrokerConfig {
     /// The fault of the values, alone or together.
     pub fn with_dynamic(&self, dynamic: DynamicConfigs) -> Result<Self, ConfigRefusal> {
         let mut settings = self.settings.clone();
+        // In this order the values of this broker replace those of all brokers (KIP-226).
         for (name, value) in dynamic.default.iter().chain(&dynamic.own) {
             settings.insert(name.clone(), Setting { value: value.clone(), origin: Origin::Client });
         }
@@ -34,6 +35,7 @@ impl BrokerConfig {
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut settings, &mut problems));
         let made = keys.and_then(|keys| resolve::resolve(keys, settings, &mut problems, &mut notes));
         match (made, problems.first()) {
+            // The settings of the start, without what clients gave: DescribeConfigs tells the sources apart.
             (Some(made), None) => Ok(Self { dynamic, settings: self.settings.clone(), ..made }),
             (_, Some(problem)) => Err(ConfigRefusal::InvalidRequest(problem.to_string())),
             (None, None) => {

@@ -186,6 +186,8 @@ fn pattern(text: &str) -> Result<(ClientProperty, Regex), ConfigRefusal> {
     let illegal = || ConfigRefusal::InvalidConfig(format!("Illegal client matching pattern: {text}"));
     let (property, pattern) = text.split_once('=').ok_or_else(illegal)?;
     let property = ClientProperty::of(property.trim()).ok_or_else(illegal)?;
+    // A pattern comes from a client. Matching is linear in its input, and the limit bounds what compiling
+    // takes.
     let whole = regex::RegexBuilder::new(&format!("^(?:{})$", pattern.trim()))
         .size_limit(MAX_PATTERN_BYTES)
         .build()

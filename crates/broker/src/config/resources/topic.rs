@@ -186,6 +186,7 @@ impl TopicConfig {
             delete_retention_ms: self.delete_retention_ms.as_i64(),
         };
         LogPolicy {
+            // With `compact` alone nothing is deleted by age or size, whatever retention.ms says.
             retention: self.cleanup_policy.delete.then_some(retention),
             compaction: (self.cleanup_policy.compact && broker.log_cleaner_enable).then_some(compaction),
         }

@@ -47,6 +47,8 @@ fn consumed<'a>(group: &'a GroupSnapshot, ends: &HashMap<(&str, i32), i64>) -> B
         let consumed = by_topic.entry(&offset.topic).or_default();
         consumed.offsets.push((offset.partition, offset.committed_offset));
         if let Some(end) = ends.get(&(offset.topic.as_str(), offset.partition)) {
+            // A committed offset may be beyond the end: clients commit what they like, and a crash may take
+            // records back.
             consumed.lags.push((offset.partition, end.saturating_sub(offset.committed_offset).max(0)));
         }
     }
@@ -73,6 +75,7 @@ fn groups(snapshot: &Snapshot, out: &mut Families) {
             &consumed.offsets
         }),
     ];
+    // Sums before partitions: they have fewer series, and the limit leaves out what comes late.
     for (name, _, what, pick) in rows {
         let count =
             all.iter().flat_map(|(_, topics)| topics.values()).filter(|each| !pick(each).is_empty()).count();

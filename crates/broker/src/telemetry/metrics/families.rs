@@ -72,6 +72,7 @@ impl Families {
     pub(super) fn finish(mut self) -> Vec<MetricFamily> {
         let dropped = self.dropped as f64;
         let help = "Series left out of this scrape because of the limit on their number.";
+        // Without the limit: an alert on it must not be among what is left out.
         self.gauge("ottla_metrics_series_dropped", help, |family| family.push(&[], dropped));
         self.out
     }

@@ -22,6 +22,7 @@ pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families)
                 family.push(&labels, *value);
             }
         };
+        // Bounded, as some of them are pushed by clients, which choose the number of series (KIP-714).
         match extra.kind {
             ExtraKind::Counter => out.bounded_counter(&extra.name, &extra.help, extra.series.len(), fill),
             ExtraKind::Gauge => out.bounded_gauge(&extra.name, &extra.help, extra.series.len(), fill),

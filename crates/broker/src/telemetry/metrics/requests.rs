@@ -107,6 +107,8 @@ impl RequestMetrics {
 
     /// Counts one answered request of `version`, with the first error code of its answer (0 for none) and its times.
     pub fn observe(&self, version: i16, error_code: i16, times: &RequestTimes) {
+        // The count comes before its bucket. A scrape reads them the other way round, or its buckets could
+        // add up to more.
         let index = usize::try_from(version).unwrap_or(0).min(VERSIONS - 1);
         if let Some(counter) = self.by_version.get(index) {
             counter.inc();
@@ -117,11 +119,13 @@ impl RequestMetrics {
             *self.failed.lock().entry(error_code).or_insert(0) += 1;
         }
         let total = times.total();
+        // A longer time is in no bucket: the count of all stands for `+Inf`.
         if let Some(at) = BOUNDS.iter().position(|bound| total.as_secs_f64() <= *bound) {
             self.buckets[at].inc();
         }
         self.sum_us.add(micros(total));
         let now = self.clock.monotonic();
+        // Made by the first request, as windows take 150 KiB and most APIs are never called.
         self.recent.lock().get_or_insert_with(|| Box::new(Recent::new(now))).record(now, times);
     }
 
@@ -190,6 +194,7 @@ impl Recent {
         if age >= WINDOW {
             std::mem::swap(&mut self.current, &mut self.previous);
             self.current.iter_mut().for_each(Histogram::reset);
+            // Kept until now, so that an idle API shows its last quantiles, as in Kafka.
             if age >= 2 * WINDOW {
                 self.previous.iter_mut().for_each(Histogram::reset);
             }
