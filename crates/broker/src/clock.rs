@@ -31,6 +31,7 @@ enum Source {
 struct Manual {
     /// Wall time when `elapsed_us` was 0; moved by a jump of the wall clock.
     wall_origin_ms: AtomicI64,
+    // Both readings follow from it, so that one addition steps them together.
     elapsed_us: AtomicU64,
 }
 

@@ -95,8 +95,10 @@ const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff
 /// # Errors
 /// Nothing answers there, or not as a broker.
 pub fn kafka(address: &str) -> Result<(), HealthcheckError> {
+    // Length, correlation id and error code; the list of APIs after them is not needed.
     let answer = ask(address, &API_VERSIONS, 10)?;
     match answer.get(4..10) {
+        // The correlation id that was sent, and no error.
         Some([0, 0, 0, 7, 0, 0]) => Ok(()),
         _ => Err(HealthcheckError::NotKafka { address: address.to_owned() }),
     }
@@ -143,6 +145,7 @@ fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> Result<Vec<u8>, F
     // One write, so that a peer which answers after its first read has seen all of it.
     stream.write_all(request).map_err(failure("did not take the request"))?;
     let mut answer = Vec::new();
+    // A peer that never ends its answer must not fill the memory.
     let mut stream = stream.take(most);
     loop {
         // A timeout holds for one read: a peer that answers byte by byte would never be late.
@@ -161,6 +164,7 @@ fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> Result<Vec<u8>, F
 
 fn verdict(address: &str, answer: &str) -> Result<(), HealthcheckError> {
     let address = address.to_owned();
+    // The reason after the status may be missing (RFC 9112, 4), so the status may end at the line's end.
     let status =
         answer.strip_prefix("HTTP/1.").and_then(|rest| rest.split([' ', '\r']).nth(1)?.parse::<u16>().ok());
     match status {

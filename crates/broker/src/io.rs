@@ -136,6 +136,7 @@ impl Io {
         let look_up = move |storage: &Storage, partition: &Partition| {
             storage.offset_for_timestamp(partition, timestamp_ms, isolation)
         };
+        // The time index lies in RocksDB (ADR 8), so this may block even where memory has the records.
         self.on_disk(partition, look_up).await
     }
 
@@ -152,6 +153,8 @@ impl Io {
         &self,
         below: Vec<(Arc<Partition>, DeleteBelow)>,
     ) -> Result<Vec<Result<i64, ReadError>>, ReadError> {
+        // Blocks until the writer has synced the new log starts: no reader may see one that a crash takes
+        // back (ADR 3).
         self.blocking(move |storage| Ok(storage.delete_records(&below)?)).await
     }
 
@@ -173,10 +176,13 @@ impl Io {
         let permit = Arc::clone(&self.disk_reads).acquire_owned().await.map_err(|_| StorageError::Stopped)?;
         let storage = self.storage.clone();
         #[allow(clippy::disallowed_methods, reason = "the bridge to the disk: the permit bounds the threads")]
+        // The permit ends with the read and not with its caller: clients that leave must not let further
+        // reads in.
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             call(&storage)
         });
+        // The read panicked, or the runtime ends.
         running.await.map_err(|_| StorageError::Stopped)?
     }
 }
@@ -186,5 +192,6 @@ impl Io {
 fn answer<T: Send + 'static>() -> (Done<T>, impl Future<Output = Result<T, StorageError>> + Send + use<T>) {
     let (sender, receiver) = oneshot::channel();
     let done: Done<T> = Box::new(move |outcome| drop(sender.send(outcome)));
+    // A command is dropped without an answer only by a storage that has stopped.
     (done, async move { receiver.await.unwrap_or(Err(StorageError::Stopped)) })
 }

@@ -150,6 +150,7 @@ impl Broker {
     /// # Errors
     /// If a listener cannot be bound or the data folder cannot be opened; nothing is left running then.
     pub async fn start(config: BrokerConfig, options: StartOptions) -> Result<Self, StartError> {
+        // First of all: sockets and table files are opened within the limit that this sets.
         let descriptors = Descriptors::raise()?;
         // Sockets first: a port that is taken is found before anything on the disk is touched.
         let (listeners, http) = bind(&config).await?;
@@ -174,6 +175,8 @@ impl Broker {
         tracing::info!(%path, new, unclean, topics, partitions, "data folder is open");
         let advertised = advertised(&config, &listeners);
         let io = Io::new(storage);
+        // Only the keys that are fixed. Limits that clients had given were once read off the values of the
+        // start: after a restart they held only from the next change on.
         let config = Arc::new(config.start().clone());
         let services = services(config, configs, options.loggers, io, clock, tasks, advertised).await?;
         let broker = Self {
@@ -192,6 +195,8 @@ impl Broker {
         let (metrics, readiness) = (self.services.metrics.clone(), self.readiness.clone());
         let endpoints = Endpoints { metrics, readiness };
         let sockets = http.map(Listener::into_sockets).unwrap_or_default(); // HTTP is turned off
+        // Not among the connections, which are drained first: `/readyz` has to say no for as long as they
+        // are.
         http::serve(&self.services.tasks, sockets, descriptors.http(), endpoints);
         // As of now: what clients gave before this start counts as well.
         let limits = Limits::new(&self.services.configs.broker());
@@ -243,6 +248,8 @@ impl Broker {
         let deadline_s = deadline.as_secs();
         tracing::info!(deadline_s, running, "shutdown: answering what was begun");
         let mut outcome = Outcome::Clean;
+        // Connections first: a request that is being answered may need a coordinator's timers, which are
+        // among the others.
         for (set, deadline) in [(&self.connections, deadline), (tasks, BACKGROUND_DEADLINE)] {
             if let Drained::Forced { left } = set.drain(deadline).await {
                 let left = counted(&left);
@@ -251,6 +258,7 @@ impl Broker {
             }
         }
         tracing::info!("shutdown: closing the data folder");
+        // Last: the answers that were waited for include those of acks=all, which need a sync.
         let storage = io.storage().clone();
         match Tasks::new().blocking("close-storage", move || storage.close()).await {
             Some(Ok(())) => outcome,
@@ -288,6 +296,8 @@ async fn services(
     let options = FetcherOptions::of(&config);
     let appender = Appender::new(io.clone(), Arc::clone(&topics), clock.clone());
     let fetcher = Fetcher::new(io.clone(), Arc::clone(&topics), clock.clone(), options);
+    // Before any client is served: after a short restart members go on with their generation and offsets,
+    // without a rebalance.
     let groups = services::coordinator::group::open(
         &config,
         &clock,
@@ -352,6 +362,7 @@ fn storage_options(
         producer_id_expiration_check_interval: config.producer_id_expiration_check_interval_ms.into(),
         retention_check_interval: config.log_retention_check_interval_ms.into(),
         log_policy: {
+            // Asked for anew each time: a client may change the broker's keys, from which a topic inherits.
             let configs = Arc::clone(configs);
             Arc::new(move |topic| {
                 let config = configs.broker();
@@ -396,6 +407,7 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
         Some(http) => {
             let host = http.host.clone().unwrap_or_default();
             let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
+            // The keys of buffers are Kafka's, for Kafka clients.
             let options = SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, ..options };
             match Listener::bind(endpoint, options).await {
                 // Another program may have port 8080, and the operator did not ask for it: that is no reason not to serve Kafka.
@@ -414,6 +426,7 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
 fn advertised(config: &BrokerConfig, listeners: &[Listener]) -> AdvertisedAddresses {
     let mut advertised = AdvertisedAddresses::new();
     for (configured, bound) in config.listeners().iter().zip(listeners) {
+        // All sockets of a listener have one port. With port 0 it is the system's choice.
         let port = bound.addresses().first().map_or(configured.port, SocketAddr::port);
         advertised.add(Arc::clone(bound.name()), configured.advertised.clone(), port);
     }

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Serve) -> ExitCode {
+    // It heeds the quota of a container (cgroups), so a broker with two of 64 cores starts two threads.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = match runtime {
@@ -53,11 +54,13 @@ fn serve(arguments: &Serve) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return cli::wrong_configuration(&error),
     };
+    // After loading, which decides how to log. What there is to log about that comes back as notes.
     let loggers = match logging::init(loaded.config.log_format, loaded.config.log_level) {
         Ok(loggers) => loggers,
         Err(error) => return cli::wrong_configuration(&error),
     };
     let code = runtime.block_on(run(loaded, arguments.options(loggers), signals));
+    // A read that blocks cannot be aborted; without a deadline tokio would wait for it.
     runtime.shutdown_timeout(RUNTIME_DEADLINE);
     code
 }

@@ -11,6 +11,7 @@ use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// First and last real-time signal that are listened to. The C library keeps those below for itself.
+// The last one, 64 (SIGRTMAX), is missing in tokio's table of signals.
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=63;
 
 /// Effect of a signal.
@@ -91,6 +92,7 @@ impl Signals {
     /// The next signal.
     pub(crate) async fn next(&mut self) -> Arrived {
         std::future::poll_fn(|cx| {
+            // The order of NAMED decides between signals that arrived together: a stop comes before a report.
             for (signal, arrived) in &mut self.0 {
                 if signal.poll_recv(cx) == Poll::Ready(Some(())) {
                     return Poll::Ready(*arrived);
@@ -135,6 +137,7 @@ pub(crate) fn no_effect(Arrived { name, .. }: Arrived) {
 fn is_ignored(status: &str, number: i32) -> bool {
     let mask =
         status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // Signals count from 1, bits from 0 (proc(5)).
     mask.is_some_and(|mask| mask >> (number - 1) & 1 == 1)
 }
 

@@ -94,6 +94,7 @@ pub struct TaskHandle {
 impl TaskHandle {
     /// Waits for the task's end.
     pub async fn ended(self) -> Ended {
+        // The join fails only if the runtime dropped the task: panics are caught inside of it.
         self.join.await.unwrap_or(Ended::Aborted)
     }
 
@@ -143,6 +144,7 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        // Counted here and not in the task's first poll: a drain that begins before that must wait for it.
         let running = Running::enter(name, Arc::clone(&self.set));
         let abort = self.set.abort.clone();
         let work = async move {
@@ -150,6 +152,7 @@ impl Tasks {
             let running = running;
             let caught = CatchPanic(Some(Box::pin(future)));
             tokio::select! {
+                // In this order, a future is not polled again once the drain is forced.
                 biased;
                 () = abort.cancelled() => Ended::Aborted,
                 outcome = caught => running.record(outcome),
@@ -175,6 +178,7 @@ impl Tasks {
         };
         #[allow(clippy::disallowed_methods, reason = "the room of background work: tracked, panics recorded")]
         let running = tokio::task::spawn_blocking(caught);
+        // The join fails only if the runtime goes away: `caught` returns a panic of the work.
         running.await.ok().flatten()
     }
 
@@ -194,10 +198,13 @@ impl Tasks {
     /// the others.
     pub async fn drain(&self, deadline: Duration) -> Drained {
         self.cancel();
+        // `wait` ends only for a tracker that is closed and empty.
         self.set.tracker.close();
         if tokio::time::timeout(deadline, self.set.tracker.wait()).await.is_ok() {
             return Drained::Clean;
         }
+        // Before the abort, which empties the list. It is empty already if the last task ended just after the
+        // deadline.
         let left = self.running();
         self.set.abort.cancel();
         if left.is_empty() { Drained::Clean } else { Drained::Forced { left } }
@@ -265,6 +272,8 @@ impl<F: Future<Output = ()>> Future for CatchPanic<F> {
             Ok(Poll::Ready(())) => Ok(()),
             Err(panic) => Err(message(&*panic)),
         };
+        // Dropped here, where a panic is caught: a value that the future owns may panic in its destructor. Of
+        // two panics the first is reported.
         let gone = self.0.take();
         let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(gone)));
         Poll::Ready(outcome.and(dropped.map_err(|panic| message(&*panic))))

@@ -72,6 +72,8 @@ impl Topics {
             TopicRef::Name(_) => PartitionError::UnknownTopicOrPartition,
             TopicRef::Id(_) => PartitionError::UnknownTopicId,
         })?;
+        // The catalog has another `Arc` after each change of a topic, so the same one means the same
+        // settings.
         let known =
             self.topics.read().get(&topic.id).filter(|known| Arc::ptr_eq(&known.topic, topic)).cloned();
         Ok(known.unwrap_or_else(|| self.work_out(&catalog, topic)))
@@ -123,6 +125,7 @@ impl Topics {
     }
 
     fn work_out(&self, catalog: &Catalog, topic: &Arc<Topic>) -> Arc<TopicState> {
+        // Before the lock below, as the metrics take one of their own.
         let metrics = self.metrics.topic(&topic.name);
         // Under the lock: what is worked out from older values is there when they are forgotten.
         let mut topics = self.topics.write();

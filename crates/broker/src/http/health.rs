@@ -57,6 +57,7 @@ impl Readiness {
 
     /// Returns true if every check passes, and a line per check.
     fn report(&self) -> (bool, String) {
+        // Lines and verdict under one lock, or they could contradict each other.
         let checks = self.0.read();
         let mut text = String::new();
         for Check { name, reason } in checks.iter() {

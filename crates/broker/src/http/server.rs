@@ -80,6 +80,7 @@ impl Server {
                 }
             };
             // After accepting: a client that is refused must not wait in the backlog for the others to end.
+            // A short wait: the connection that gives way is dropped by its task below as soon as it is told.
             let Some(slot) = token.run_until_cancelled(self.slots.take()).await else { return };
             let Some(slot) = slot else {
                 if let Some(suppressed) = self.lines.take("full") {
@@ -103,6 +104,8 @@ impl Server {
     }
 
     async fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: &Slot) {
+        // Of one task alone, so relaxed loads and stores suffice. The service can be given a shared reference
+        // only.
         let is_answering = AtomicBool::new(false);
         let service = service_fn(|request| {
             is_answering.store(true, Ordering::Relaxed);
@@ -118,6 +121,7 @@ impl Server {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
+            // hyper's own limits are about 400 KiB and 100 lines.
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service);

@@ -76,6 +76,7 @@ impl Slots {
 impl Open {
     /// Has a connection give way. Those that never finished the head of a request go first, the oldest before others.
     fn make_room(&mut self, now: Instant) -> Option<()> {
+        // `false` sorts first: any connection that never asked goes before one that did, however old that is.
         let slowest = self.connections.iter().min_by_key(|(_, one)| (one.has_asked, one.progress));
         let (id, connection) = slowest?;
         if connection.has_asked && now.saturating_duration_since(connection.progress) < GRACE {

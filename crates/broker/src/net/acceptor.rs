@@ -53,6 +53,7 @@ impl Acceptor {
     /// Follows the broker's configuration.
     async fn adjust(&self, mut configs: watch::Receiver<Arc<BrokerConfig>>) {
         while configs.changed().await.is_ok() {
+            // The borrow ends within this line: held longer, it would block the change of a configuration.
             let limits = Limits::new(&configs.borrow_and_update());
             self.admission.set(&limits);
         }
@@ -108,6 +109,8 @@ impl Acceptor {
         };
         let pause = self.admission.pause(clock::now());
         if !pause.is_zero() {
+            // The listener waits, as Kafka's acceptor does (`ConnectionQuotas.waitForConnectionSlot`):
+            // further clients stay in the backlog.
             tokio::time::sleep(pause).await;
         }
         if let Err(error) = self.open(stream, address, listener, admitted) {
@@ -126,6 +129,7 @@ impl Acceptor {
         stream.set_nodelay(true)?;
         // A client that vanished without a FIN is noticed, though it may be idle for connections.max.idle.ms.
         SockRef::from(&stream).set_keepalive(true)?;
+        // The address that the client reached, which `AdvertisedAddresses` may tell it to connect to.
         let local = stream.local_addr()?;
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
         let peer = Arc::new(Peer::new(address, local, Arc::clone(listener)));

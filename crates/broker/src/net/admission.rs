@@ -45,6 +45,7 @@ pub(super) struct Admitted {
 impl Admission {
     /// With no connection yet, and descriptors for `most`.
     pub(crate) fn new(limits: &Limits, most: usize) -> Self {
+        // A semaphore panics beyond that, and a process without a limit of descriptors has room for more.
         let most = most.min(Semaphore::MAX_PERMITS);
         let wanted = limits.max_connections.min(most);
         Self {
@@ -64,6 +65,7 @@ impl Admission {
         self.pace.lock().set(limits.max_connection_creation_rate);
         self.is_short.store(limits.max_connections > self.most, Ordering::Relaxed);
         let wanted = limits.max_connections.min(self.most);
+        // Held until the end: connections that end meanwhile must find the excess that belongs to `wanted`.
         let mut size = self.size.lock();
         if wanted > size.wanted {
             let more = wanted - size.wanted;
@@ -97,6 +99,7 @@ impl Admission {
 
     /// Admits a connection from `address`, or returns `None` if that address has `max.connections.per.ip` already.
     pub(super) fn admit(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Admitted> {
+        // Compared and counted under one lock: several listeners may admit clients of one address at a time.
         let mut per_address = self.per_address.lock();
         let count = per_address.entry(address).or_insert(0);
         if *count >= self.max_per_address.load(Ordering::Relaxed) {
@@ -119,6 +122,8 @@ impl Admission {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
+        // The permit is either forgotten here, or free for the next client when the fields are dropped after
+        // this.
         let mut size = self.size.lock();
         if size.excess > 0 {
             size.excess -= 1;
@@ -155,6 +160,7 @@ impl Pace {
     }
 
     fn interval(per_second: u32) -> Duration {
+        // Kafka allows a rate of 0; that is one connection a second here.
         Duration::from_secs(1) / per_second.max(1)
     }
 

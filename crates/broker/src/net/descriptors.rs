@@ -45,6 +45,8 @@ impl Descriptors {
     /// The limit is lower than a broker needs.
     pub(crate) fn raise() -> Result<Self, TooFewDescriptors> {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        // Up to the hard limit no privilege is needed. If it fails all the same, connections get fewer
+        // descriptors.
         if current != maximum
             && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         {
@@ -66,6 +68,8 @@ impl Descriptors {
 
     /// Table files that the storage may keep open.
     pub(crate) fn tables(self) -> usize {
+        // Half at most, as clients need some too. It cannot underflow: LEAST is more than OWN and the share
+        // of HTTP.
         MAX_TABLES.min((self.limit - OWN - self.http()) / 2)
     }
 

@@ -139,6 +139,8 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
         Ok(_) => return Ok(vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
         Err(_) if host.is_empty() => return Ok(vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
         Err(_) if host.eq_ignore_ascii_case("localhost") => {
+            // Both: where `localhost` is ::1 first, librdkafka does not find a broker that listens on
+            // 127.0.0.1 alone.
             return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
         }
         Err(_) => {}
@@ -147,6 +149,7 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
         |source| BindError::Resolve { listener: endpoint.name.to_string(), host: host.to_owned(), source };
     let mut addresses: Vec<IpAddr> =
         tokio::net::lookup_host((host, 0)).await.map_err(failed)?.map(|found| found.ip()).collect();
+    // A name may be listed twice; the second bind would fail as if another program had the port.
     addresses.sort();
     addresses.dedup();
     if addresses.is_empty() {
@@ -166,6 +169,7 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], options: SocketOptions) -> Re
         let bound = listen(address, options).and_then(|socket| Ok((socket.local_addr()?, socket)));
         let source = match bound {
             Ok((address, socket)) => {
+                // The other addresses follow the port that the system chose for the first.
                 port = address.port();
                 addresses.push(address);
                 sockets.push(socket);
@@ -177,6 +181,7 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], options: SocketOptions) -> Re
         match source.kind() {
             // Not left out, even if the other family is bound: a client of this one would reach another program.
             io::ErrorKind::AddrInUse => return Err(BindError::InUse { listener, flag, address }),
+            // Such as ::1 where IPv6 is switched off: reported only if no other address is left.
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported => {
                 missing = Some(BindError::Other { listener, flag, address, source });
             }

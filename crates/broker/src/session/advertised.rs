@@ -45,6 +45,7 @@ impl AdvertisedAddresses {
 
     /// Host and port as a client on this machine would use them: for people and dashboards.
     pub(crate) fn outside(&self) -> String {
+        // By name, as a hash map has no order: a label of the metrics must not change between two scrapes.
         let first = self.listeners.iter().min_by_key(|(name, _)| Arc::clone(name));
         match first {
             Some((_, (Advertised::Fixed { host, port: 0 }, bound))) => host_port(host, *bound),
@@ -69,6 +70,7 @@ fn gateways_v4(routes: &str) -> impl Iterator<Item = IpAddr> {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let (destination, gateway) = (fields.next()?, fields.next()?);
         let gateway = u32::from_str_radix(gateway, 16).ok()?;
+        // A default route may have no gateway, as that of a tunnel.
         let is_default = destination == "00000000" && gateway != 0;
         is_default.then(|| IpAddr::V4(Ipv4Addr::from(gateway.to_ne_bytes())))
     })
@@ -79,6 +81,7 @@ fn gateways_v6(routes: &str) -> impl Iterator<Item = IpAddr> {
     routes.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (destination, length) = (fields.next()?, fields.next()?);
+        // After destination and length come the source, its length, and the gateway.
         let gateway = Ipv6Addr::from(u128::from_str_radix(fields.nth(2)?, 16).ok()?);
         let is_default = length == "00" && destination.bytes().all(|digit| digit == b'0');
         (is_default && !gateway.is_unspecified()).then_some(IpAddr::V6(gateway))

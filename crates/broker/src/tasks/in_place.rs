@@ -21,7 +21,9 @@ pub(crate) fn in_place<T>(long: bool, work: impl FnOnce() -> T) -> T {
         return work();
     }
     match PERMITS.try_acquire() {
+        // The tasks of this worker move to another thread; only this task waits.
         Ok(_permit) => tokio::task::block_in_place(work),
+        // Not waited for: the request would lose its place in its partitions' order.
         Err(_) => work(),
     }
 }

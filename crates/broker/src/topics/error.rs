@@ -52,6 +52,7 @@ impl From<ReadError> for PartitionError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::OffsetOutOfRange { .. } => Self::OffsetOutOfRange,
+            // Deleted between look-up and read: the client hears what it would have heard a moment later.
             ReadError::Deleted => Self::UnknownTopicOrPartition,
             ReadError::Storage(error) => {
                 if let Some(suppressed) = FAULTS.take("disk") {

@@ -57,6 +57,8 @@ pub(crate) enum PositionCheck {
 /// An older epoch is fenced, a newer one is unknown.
 pub(crate) fn check_leader_epoch(leader_epoch: i32, believed: Option<i32>) -> Result<(), PartitionError> {
     match believed {
+        // After an unclean stop of this broker: the client updates its metadata, then asks
+        // OffsetForLeaderEpoch if its offset still exists (KIP-320).
         Some(believed) if believed < leader_epoch => Err(PartitionError::FencedLeaderEpoch),
         Some(believed) if believed > leader_epoch => Err(PartitionError::UnknownLeaderEpoch),
         _ => Ok(()),
@@ -81,6 +83,7 @@ pub(crate) fn check_position(
     epoch_end: impl FnOnce(i32) -> EpochEnd,
 ) -> Result<PositionCheck, PartitionError> {
     check_leader_epoch(state.leader_epoch, position.current_leader_epoch)?;
+    // Kafka's followers send it (KIP-595); Java's consumer leaves it out and asks OffsetForLeaderEpoch.
     if let Some(last_fetched) = position.last_fetched_epoch {
         let end = epoch_end(last_fetched);
         let unknown = end.leader_epoch < 0 || end.end_offset < 0;
@@ -91,6 +94,8 @@ pub(crate) fn check_position(
             return Ok(PositionCheck::Diverging(end));
         }
     }
+    // Up to the end of the log, not of what is visible: a record that still waits for its sync is in range,
+    // only early.
     if position.fetch_offset < state.log_start_offset || position.fetch_offset > state.log_end_offset {
         return Err(PartitionError::OffsetOutOfRange);
     }
