@@ -89,6 +89,7 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
         for number in 1..=arguments.pairs {
             let mut pair = Vec::new();
             for kind in &arguments.brokers {
+                // The script that starts Kafka empties its folder.
                 if *kind == BrokerKind::Kafka && spec.load.kind == loads::LoadKind::Restart {
                     continue;
                 }
@@ -115,6 +116,7 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
 
 /// One load on one broker, from its start to its end.
 fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
+    // Before the broker is started, which is a load of its own.
     let load_average = machine::load_average();
     let mut broker = lab.start(kind, spec.load.kafka_syncs)?;
     let target = Target {

@@ -71,6 +71,7 @@ impl Connection {
         }
         if let Some(Piece::Gathered(gathered)) = self.outbox.back_mut() {
             gathered.extend_from_slice(head);
+            // Copied to the head before it: many small requests leave as one piece.
             if body.len() < SHARED_FROM {
                 gathered.extend_from_slice(body);
                 return;
@@ -120,6 +121,7 @@ impl Connection {
         if self.unread.end == self.inbox.len() {
             self.make_room((self.unread.len() + 1).max(INBOX_BYTES));
         } else if self.unread.is_empty() {
+            // Nothing is unread: reading at the front again moves no bytes.
             self.unread = 0..0;
         }
         // Once per readiness: the poller reports the rest, and no connection starves the others.
@@ -174,6 +176,7 @@ impl Connection {
 
     /// Waits for one answer and returns a copy of it: for calls before a load.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Bytes> {
+        // `flush` and `fill` wait then, so that no poller is needed.
         self.stream.set_nonblocking(false)?;
         self.queue(request, &Bytes::new());
         ensure!(self.flush()?, "a blocking socket blocked");

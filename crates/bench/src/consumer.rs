@@ -94,6 +94,7 @@ impl Consumer {
     /// Takes an answer, if it is whole, and queues the next fetch; false if there was none.
     pub(crate) fn receive(&mut self, now: u64, reading: &Reading, tally: &mut Tally) -> Result<bool> {
         self.connection.fill()?;
+        // One at most: the next fetch is queued below.
         let Some(range) = self.connection.next_frame()? else { return Ok(false) };
         let mut counts = Counts { requests: 1, ..Counts::default() };
         let positions = &mut self.positions;

@@ -69,6 +69,7 @@ impl Control {
             let asked = |index: &i32| {
                 ListOffsetsPartition::default()
                     .with_partition_index(*index)
+                    // -1 asks for the end of the log (`ListOffsetsRequest.LATEST_TIMESTAMP`).
                     .with_timestamp(-1)
                     .with_current_leader_epoch(-1)
             };

@@ -26,6 +26,7 @@ use crate::poller::Poller;
 use crate::stream::Span;
 use crate::tally::{Counts, Tally};
 
+// The last version in which one request joins: from 4 on the first one only gets a member id (KIP-394).
 const JOIN_VERSION: i16 = 3;
 const SYNC_VERSION: i16 = 2;
 const HEARTBEAT_VERSION: i16 = 3;
@@ -78,6 +79,7 @@ pub(crate) fn run(
     loop {
         let now = clock.now();
         if !measuring && now >= begin {
+            // Reading /proc takes a while: the window begins after it.
             edge()?;
             measuring = true;
             tally.window = clock.now()..end;
@@ -202,6 +204,7 @@ fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Me
             encoded(COMMIT_VERSION, &request)?
         }
     };
+    // A member is known by its id and generation, not by the connection that it joined over.
     let connection = Connection::open(address)?;
     Ok(Member { connection, request, correlation: 0, unanswered: std::collections::VecDeque::new() })
 }

@@ -187,6 +187,8 @@ impl Load {
         );
         let needs_volume = matches!(self.kind, LoadKind::CatchUp | LoadKind::Restart);
         ensure!(!needs_volume || self.volume_mib > 0, "this load needs volume-mib");
+        // Length, attributes, deltas and the lengths of key, value and headers take less than 32 bytes of a
+        // record.
         let batch = u64::from(self.records) * (u64::from(self.record_bytes) + 32);
         ensure!(batch < 1 << 30, "a batch of {batch} bytes");
         Ok(())

@@ -47,6 +47,8 @@ impl Poller {
 
     /// Watches a socket for something to read.
     pub(crate) fn add(&self, socket: &TcpStream, token: usize) -> Result<()> {
+        // Not for room to write: there nearly always is, and a level-triggered poller would report it without
+        // end.
         epoll::add(&self.epoll, socket, EventData::new_u64(token as u64), EventFlags::IN).context("epoll_ctl")
     }
 
@@ -72,6 +74,7 @@ impl Poller {
             let flags = event.flags;
             Ready {
                 token: event.data.u64() as usize,
+                // The read that follows returns the end or the error.
                 readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
                 writable: flags.contains(EventFlags::OUT),
             }

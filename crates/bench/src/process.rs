@@ -54,6 +54,7 @@ pub(crate) fn machine_cpu_s() -> f64 {
 
 /// Resets [`Usage::peak_bytes`]. Needs the process's owner or root.
 pub(crate) fn reset_peak(pid: u32) -> bool {
+    // 5 resets the peak alone (proc(5)).
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
 }
 
@@ -66,6 +67,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 /// utime + stime: the 14th and 15th field, counted after the name, which may contain any byte.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let behind_name = stat.rsplit_once(") ")?.1;
+    // The state, which comes first after the name, is the third field.
     let mut fields = behind_name.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;

@@ -87,6 +87,7 @@ fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Me
 /// If they do not hold exactly what was acknowledged.
 fn stored(control: &mut Control, topic: &str, load: &Load, tally: &Tally) -> Result<Vec<i64>> {
     let ends = control.end_offsets(topic, load.partitions)?;
+    // The topic is new, so the end of a partition is the number of its records.
     let stored = ends.iter().sum::<i64>().cast_unsigned();
     let acked = tally.acked.total.records;
     ensure!(stored == acked, "{acked} records acknowledged, the topic holds {stored}");
@@ -189,6 +190,7 @@ fn volume(mib: u32) -> Span {
 
 /// Waits until the page cache is written to disk, then drops it.
 fn drop_page_cache() -> Result<()> {
+    // The kernel drops clean pages only.
     rustix::fs::sync();
     fs::write("/proc/sys/vm/drop_caches", "3").context("dropping the page cache (needs root)")
 }
@@ -225,6 +227,7 @@ struct Edge {
 impl Meter {
     fn start(target: &Target) -> Result<Meter> {
         if let Some(pid) = target.pid {
+            // Where it is refused, the peak counts from the process's start.
             process::reset_peak(pid);
         }
         let mut meter = Meter {

@@ -235,6 +235,8 @@ impl<'a> Stream<'a> {
     }
 
     fn drain(&mut self) -> Result<()> {
+        // Paced requests that are due and wait for room are sent all the same (`Producer::receive`): their
+        // latency counts.
         self.draining = true;
         let deadline = self.clock.now() + DRAIN;
         let mut ready = Vec::new();

@@ -62,6 +62,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Empty counts, before the window.
     pub(crate) fn new() -> Result<Tally> {
+        // Holds no time: nothing is measured before the window begins.
         let window = u64::MAX..u64::MAX;
         Ok(Tally {
             window,

@@ -48,6 +48,7 @@ pub fn run(target: &Target, time: Duration, seed: u64, memory: PeakAlloc) -> Res
     let mut corpus = (target.seeds)();
     let mut answers = HashSet::new();
     let mut report = Report { inputs: 0, answers: 0, peak_bytes: 0 };
+    // The seeds as they are first: a sound input must pass, and what it answers is nothing new later.
     for input in &corpus {
         let (answer, peak) = one(target, input, memory)?;
         answers.insert(answer);
@@ -56,6 +57,7 @@ pub fn run(target: &Target, time: Duration, seed: u64, memory: PeakAlloc) -> Res
     }
     while start.elapsed() < time {
         let empty = Vec::new();
+        // A target may be without seeds.
         let chosen = corpus.get(random.below(corpus.len())).unwrap_or(&empty);
         let other = corpus.get(random.below(corpus.len())).unwrap_or(&empty);
         let input = mutate(chosen, other, &mut random);
@@ -73,6 +75,7 @@ pub fn run(target: &Target, time: Duration, seed: u64, memory: PeakAlloc) -> Res
 /// Runs the target once; its answer and the memory it took.
 fn one(target: &Target, input: &[u8], memory: PeakAlloc) -> Result<(String, usize), Failure> {
     let fail = |problem: String| Failure { problem, input: input.to_vec() };
+    // The allocator counts the whole process. Nothing else runs, and the memory of the corpus is subtracted.
     memory.reset_peak_usage();
     let (before, start) = (memory.current_usage(), Instant::now());
     // Targets share nothing that a panic could leave half changed, and a failure ends the run.

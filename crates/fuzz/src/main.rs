@@ -97,6 +97,7 @@ fn run_file(path: &PathBuf, targets: &[&Target]) -> ExitCode {
     match std::fs::read(path) {
         Ok(data) => {
             for target in targets {
+                // A panic is not caught here: it shows the place that is looked for.
                 say(&format!("{:12} {}", target.name, (target.run)(&data)));
             }
             ExitCode::SUCCESS

@@ -37,6 +37,7 @@ pub(crate) fn mutate(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> 
 }
 
 fn change(data: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    // With empty data it is 0 and every range below is empty, so nothing is out of bounds.
     let at = random.below(data.len());
     match random.below(9) {
         0 => put(data, at, |byte| byte ^ (1 << (at % 8))),

@@ -27,6 +27,7 @@ const MIB: usize = 1 << 20;
 
 /// An error without its numbers: the same fault at another byte is nothing new.
 fn kind(error: &dyn std::fmt::Display) -> String {
+    // Each new answer becomes a seed: with numbers in it, nearly every input would.
     let text = error.to_string();
     let is_number =
         |word: &&str| word.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());

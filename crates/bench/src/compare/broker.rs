@@ -195,6 +195,7 @@ impl Drop for Running {
 
 /// True if the process exists and is no zombie.
 fn is_running(pid: u32) -> bool {
+    // No such file: the process is gone.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the last parenthesis: the name before it may contain anything.
     pid != 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
@@ -211,6 +212,7 @@ fn free_ports() -> Result<u16> {
     let start = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
     for step in (0..PORTS.end - PORTS.start).step_by(2) {
         let port = PORTS.start + (start + step) % (PORTS.end - PORTS.start - 1);
+        // Closed again at once. If another program takes the port meanwhile, the broker's start says so.
         let listens = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         if let (Ok(_), Ok(_)) = (listens(port), listens(port + 1)) {
             return Ok(port);

@@ -39,6 +39,7 @@ fn record(data: &[u8]) -> String {
 fn key(bytes: &[u8]) -> Result<(), RecordError> {
     // A key with a part that is too long to be written again may still be read.
     if let Ok(tombstone) = Record::tombstone(&Key::decode(bytes)?) {
+        // A tombstone has to meet the record that it deletes, which is found by the bytes of its key.
         assert_eq!(&tombstone.key[..], bytes, "a key has one form");
     }
     Ok(())
@@ -53,6 +54,7 @@ fn protocol(data: &[u8]) -> String {
         assert!(subscription.topics.iter().all(|topic| topics.contains(topic)), "{topics:?}");
     }
     let assignment = consumer_protocol::assignment(data);
+    // Up to nine: each further number would be a new answer, and so a new seed.
     format!("{} {} {}", subscription.is_some(), assignment.is_some(), topics.len().min(9))
 }
 

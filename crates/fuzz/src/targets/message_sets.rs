@@ -75,6 +75,7 @@ fn wrapped(data: &[u8]) -> String {
     let Some(([codec, format], messages)) = data.split_first_chunk::<2>() else {
         return "no choice".to_owned();
     };
+    // Without zstd, which came with the batch format and is not allowed in older ones (KIP-110).
     let codec = [Compression::Gzip, Compression::Snappy, Compression::Lz4][usize::from(*codec) % 3];
     let value = compress(codec, &mended(messages)).expect("memory for the codec");
     // Checksum, magic, attributes, the timestamp of format v1, a null key, the value.
