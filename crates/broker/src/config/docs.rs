@@ -111,6 +111,7 @@ pub fn markdown() -> String {
     text.push_str("\n## Kafka's keys that are accepted for compatibility\n");
     let mut group = "";
     for key in INERT_KEYS.iter() {
+        // The keys of a group follow one another in the table.
         if key.doc == group {
             let _ = write!(text, ", `{}`", key.name);
         } else {

@@ -38,6 +38,8 @@ pub(super) fn classify(name: &str, value: &str) -> Variable {
     let Some(suffix) = name.strip_prefix("KAFKA_").filter(|suffix| !suffix.is_empty()) else {
         return Variable::Other;
     };
+    // Kafka's image leaves such variables out too (`KafkaDockerWrapper`); as keys they would be unknown and
+    // stop the start.
     if JVM.contains(&name) {
         return Variable::Ignored("it is for the JVM or the start script of Kafka's image");
     }
@@ -55,6 +57,7 @@ const BITNAMI: &str = "CFG_";
 
 /// The variable that sets `key`.
 pub(super) fn variable_of(key: &str) -> String {
+    // Dots last: the underscores that they become must not be doubled.
     let name = key.replace('_', "__").replace('-', "___").replace('.', "_");
     format!("KAFKA_{}", name.to_ascii_uppercase())
 }

@@ -197,6 +197,7 @@ impl Key {
                 elements.push(element);
             }
         }
+        // `*` is all replicas and stands alone (`ThrottledReplicaListValidator`).
         if self.check == Check::ThrottledReplicas && elements.len() > 1 && elements.contains(&"*") {
             return Err(format!("must be {}", Check::ThrottledReplicas));
         }

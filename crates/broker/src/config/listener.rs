@@ -110,6 +110,7 @@ fn check_bound(bound: &[Endpoint], wrong: &mut Vec<Wrong>) {
                 format!("the name {} is used twice; give each listener its own", endpoint.name),
             ));
         }
+        // With port 0 the system gives each its own.
         if earlier
             .iter()
             .any(|other| other.port == endpoint.port && endpoint.port != 0 && other.overlaps(endpoint))
@@ -137,6 +138,8 @@ fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
     for Endpoint { name, .. } in bound {
         match protocols.get(name).map(String::as_str) {
             Some("PLAINTEXT") => {}
+            // Refused and not served as PLAINTEXT: a broker is never more open than its configuration says
+            // (`security.rs`).
             Some(later @ ("SSL" | "SASL_PLAINTEXT" | "SASL_SSL")) => wrong.push((
                 "listeners",
                 format!(
@@ -158,6 +161,8 @@ fn check_advertised(bound: &[Endpoint], advertised: &[Endpoint], wrong: &mut Vec
         if advertised.iter().take(index).any(|other| other.name == *name) {
             wrong.push((KEY, format!("the name {name} is used twice; give each listener one address")));
         }
+        // Kafka refuses 0.0.0.0 too (`KafkaConfig.validateValues`): a client that connects to it reaches its
+        // own machine.
         if matches!(host.as_str(), "0.0.0.0" | "::" | "") {
             let advice = "name the host that clients can reach, or leave the key out: clients then get an address that \
                           works for their connection";

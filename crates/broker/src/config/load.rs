@@ -126,6 +126,7 @@ impl Loader {
             }
         }
         if !ignored.is_empty() {
+            // An environment has no order, and the line should be the same at each start.
             ignored.sort();
             self.notes.push(Note::info(format!("environment variables left aside: {}", ignored.join(", "))));
         }
@@ -144,6 +145,7 @@ impl Loader {
     }
 
     fn finish(mut self) -> Result<Loaded, ConfigError> {
+        // After a problem as well: all that is wrong is reported in one go.
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut self.settings, &mut self.problems));
         self.note_keys_without_effect();
         let config =

@@ -76,6 +76,7 @@ impl RuntimeConfigs {
         });
         let given: BTreeMap<Resource, Overrides> = kept.collect();
         match self.broker().with_dynamic(dynamic(&given, self.broker().node_id)) {
+            // `send` would keep the old value while nothing watches yet.
             Ok(made) => drop(self.current.send_replace(Arc::new(made))),
             Err(error) => tracing::error!(%error, "values given to the broker at run time are left aside"),
         }

@@ -61,6 +61,7 @@ impl Unit {
         let suffix = suffix.trim().to_ascii_lowercase();
         let (_, factor) = suffixes.iter().find(|(known, _)| *known == suffix)?;
         let total = number.parse::<i64>().ok()?.checked_mul(*factor)?;
+        // Never rounded: 90s would become one minute without a word.
         (total % step == 0).then_some(total / step)
     }
 

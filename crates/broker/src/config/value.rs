@@ -58,6 +58,7 @@ impl Value for Vec<String> {
     type Held = Self;
     const KIND: ConfigType = ConfigType::List;
     fn read(text: &str) -> Option<Self> {
+        // An empty text is a list without elements, where `split` alone would find one.
         Some(text.split(',').filter(|element| !element.is_empty()).map(str::to_owned).collect())
     }
     fn show(held: &Self) -> Option<String> {

@@ -30,6 +30,7 @@ const MAX_SOFTWARE_LENGTH: usize = 64;
 impl Software {
     /// Keeps a copy of both: the frame they came in is not held for them.
     pub(crate) fn new(name: &str, version: &str) -> Self {
+        // Characters and not bytes: a client chooses the text, and a cut within a character would panic.
         let cut = |text: &str| text.chars().take(MAX_SOFTWARE_LENGTH).collect();
         Self { name: cut(name), version: cut(version) }
     }

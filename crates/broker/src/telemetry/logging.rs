@@ -165,6 +165,8 @@ impl<W: io::Write> io::Write for Escaping<W> {
             }
         }
         self.0.write_all(escaped.as_bytes())?;
+        // The number of bytes that were given, not of those written: the caller would write the rest once
+        // more.
         Ok(line.len())
     }
 

@@ -165,6 +165,7 @@ impl Metrics {
             source: RwLock::default(),
             max_series: options.max_series,
         });
+        // Not the process's registry: several brokers in one process, as in tests, count apart.
         let registry = Registry::new();
         let ours = registry.register(Box::new(Broker(Arc::clone(&shared))));
         let process =

@@ -198,6 +198,7 @@ impl Recent {
             if age >= 2 * WINDOW {
                 self.previous.iter_mut().for_each(Histogram::reset);
             }
+            // A window begins with a request, so that nothing has to run while the API is idle.
             self.since = now;
         }
         for (window, phase) in self.current.iter_mut().zip(times.phases()) {
