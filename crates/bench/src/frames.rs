@@ -161,8 +161,10 @@ pub(crate) fn fetch(
         false => vec![FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)],
     };
     let request = FetchRequest::default()
+        // -1 is a consumer; any other number is a follower.
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(i32::try_from(terms.max_wait_ms)?)
+        // As Java's `fetch.min.bytes`.
         .with_min_bytes(1)
         .with_max_bytes(max_bytes)
         .with_session_id(terms.session_id)

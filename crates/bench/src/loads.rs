@@ -178,10 +178,14 @@ impl Load {
             "at most 100 000 partitions or connections"
         );
         ensure!(
+            // A consumer finds the due time of a batch by its number in the partition, which several
+            // producers would mix up.
             self.consumers == 0 || self.connections <= self.partitions,
             "beside consumers every partition has one producing connection: connections ≤ partitions"
         );
         ensure!(
+            // Otherwise partitions would be read a different number of times, and the records to be fetched
+            // could not be counted.
             self.consumers <= self.partitions || self.consumers.is_multiple_of(self.partitions),
             "consumers that share partitions are a multiple of them"
         );

@@ -101,6 +101,7 @@ fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) 
         records_per_batch: load.records,
         batch_bytes,
         ends,
+        // What was read once is in the page cache.
         again: !load.cold,
     }
 }

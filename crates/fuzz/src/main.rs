@@ -74,6 +74,7 @@ fn main() -> ExitCode {
     let mut sound = true;
     for target in &options.targets {
         say(&format!("{:12} seed {}", target.name, options.seed));
+        // A negative time would panic.
         let time = Duration::from_secs_f64(options.seconds.max(0.0));
         match driver::run(target, time, options.seed, MEMORY) {
             Ok(report) => say(&format!(

@@ -64,6 +64,7 @@ impl Lab {
     /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla always does for acks=all.
     pub(crate) fn start(&self, kind: BrokerKind, syncs: bool) -> Result<Running> {
         let home = self.folder.join(kind.name());
+        // Of a run that was killed, if there is any.
         let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home)?;
         // Dirty pages of the run before must not be written during this one.

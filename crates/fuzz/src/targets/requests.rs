@@ -38,6 +38,7 @@ fn frame(data: &[u8]) -> String {
     };
     assert!(rest.ends_with(&body), "the body is not the end of the frame");
     let mut again = BytesMut::new();
+    // A client id that is not UTF-8 grows when its bytes are replaced, and may be too long to be written.
     if header.encode(&mut again).is_ok() {
         let mut again = again.freeze();
         let parsed = RequestHeader::parse(&mut again);
