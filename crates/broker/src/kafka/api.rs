@@ -234,6 +234,7 @@ fn run<A: Api>(
                 let chain = answer(header, header.api_version, &response)?;
                 Ok((Some(chain), A::first_error(&response)))
             }
+            // Counted as a success: a request with acks=0 that fails is an `Err`, and closes the connection.
             Reply::None => Ok((None, 0)),
         }
     })
@@ -249,6 +250,7 @@ fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect>
 
 fn answer<R: Response>(header: &RequestHeader, version: i16, response: &R) -> Result<Chain, Disconnect> {
     let mut chain = Chain::new();
+    // By key as well as version: ApiVersions keeps header version 0 at all of its versions (KIP-511).
     frame::response_header(header.correlation_id, header.api_key, version, &mut chain);
     response.encode(version, &mut chain)?;
     Ok(chain)

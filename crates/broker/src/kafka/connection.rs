@@ -61,6 +61,7 @@ impl Closed {
     /// Returns true if an operator should read about it: not if a client simply went away.
     pub(crate) fn is_notable(&self) -> bool {
         match self {
+            // Part of any day: Java clients close what is idle after 9 minutes (`connections.max.idle.ms`).
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => false,
             Self::NotReading { .. } | Self::Request(_) => true,
             Self::Frame(error) => !matches!(error, FrameError::Io(_)),
@@ -95,6 +96,7 @@ impl Closed {
     pub(crate) fn is_malformed(&self) -> bool {
         match self {
             Self::Frame(error) => !error.is_gone(),
+            // `Unanswerable` is a fault of the broker, `Refused` a sound request that it will not serve.
             Self::Request(reason) => !matches!(reason, Disconnect::Unanswerable(_) | Disconnect::Refused(_)),
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::NotReading { .. } | Self::Write(_) => {
                 false
@@ -271,6 +273,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
 fn turn(ready: Ready) -> (Option<Vec<Bytes>>, Unsent) {
     let Ready { answered, arrived, started, paused, finished } = ready;
     let since = clock::now();
+    // The five times of Kafka's `RequestMetrics`. Its remote time is spent in a purgatory, here after the
+    // handler's first wait.
     let times = RequestTimes {
         request_queue: started.saturating_duration_since(arrived),
         local: paused.saturating_duration_since(started),

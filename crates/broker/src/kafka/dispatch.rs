@@ -43,6 +43,7 @@ pub(crate) async fn dispatch(
     let mut body = frame;
     // The header comes first: it holds what any refusal needs, and its layout depends on key and version only.
     let header = RequestHeader::parse(&mut body)?;
+    // `parse` has refused the frames without an entry already: they are too short for a key.
     let entry = entry.ok_or(Disconnect::UnknownApi(header.api_key))?;
     let version = header.api_version;
     let (answer, error_code) = if entry.serves(version) {

@@ -68,16 +68,22 @@ impl From<&PartitionError> for ErrorCode {
         match error {
             PartitionError::UnknownTopicOrPartition => Self::UnknownTopicOrPartition,
             PartitionError::UnknownTopicId => Self::UnknownTopicId,
+            // KIP-516: the name belongs to another topic by now; the client refreshes its metadata.
             PartitionError::InconsistentTopicId => Self::InconsistentTopicId,
+            // As `ReplicaManager.appendToLocalLog`, which lets no client write to an internal topic.
             PartitionError::InternalTopic => Self::InvalidTopicException,
+            // KIP-320: older than the leader's. The client refreshes its metadata.
             PartitionError::FencedLeaderEpoch => Self::FencedLeaderEpoch,
+            // KIP-320: newer than the leader's. The client asks again.
             PartitionError::UnknownLeaderEpoch => Self::UnknownLeaderEpoch,
             PartitionError::OffsetOutOfRange => Self::OffsetOutOfRange,
+            // As `Partition.deleteRecordsOnLeader`.
             PartitionError::OnlyCompacted => Self::PolicyViolation,
             PartitionError::InvalidRequest => Self::InvalidRequest,
             PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
             PartitionError::UnsupportedCompressionType => Self::UnsupportedCompressionType,
             PartitionError::CorruptRecords => Self::CorruptMessage,
+            // Retriable: Java's `KafkaStorageException` is an `InvalidMetadataException`.
             PartitionError::Storage => Self::KafkaStorageError,
         }
     }
@@ -93,22 +99,30 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
         GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
         GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
         GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        // The client forgets its member id and joins anew.
         GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+        // KIP-394: no failure. The client joins again with the id in the answer.
         GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        // KIP-345: final for the client, as another one runs under its `group.instance.id`.
         GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
         GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
         GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
         GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
         GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        // KIP-389: final for the client, which must not come back at once.
         GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
         GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        // KIP-848: the member gives up its partitions and joins anew with epoch 0.
         GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+        // KIP-848: of commits and fetches of offsets; the member learns its epoch from the next heartbeat.
         GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        // KIP-848: the static member of that name has not left yet.
         GroupError::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
         GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
         GroupError::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
         GroupError::InvalidRequest => ErrorCode::InvalidRequest,
         GroupError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
+        // KIP-496: OffsetDelete must not take offsets from under a consumer.
         GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
     }
 }
@@ -129,6 +143,7 @@ impl From<&ClientMetricsError> for ErrorCode {
         match error {
             ClientMetricsError::InvalidRequest(_) => Self::InvalidRequest,
             ClientMetricsError::Throttled => Self::ThrottlingQuotaExceeded,
+            // KIP-714: the client asks for its subscription anew, and pushes by that.
             ClientMetricsError::UnknownSubscriptionId => Self::UnknownSubscriptionId,
             ClientMetricsError::UnsupportedCompression(_) => Self::UnsupportedCompressionType,
             ClientMetricsError::TooLarge { .. } => Self::TelemetryTooLarge,
@@ -140,8 +155,10 @@ impl From<&ClientMetricsError> for ErrorCode {
 impl From<&SessionError> for ErrorCode {
     fn from(error: &SessionError) -> Self {
         match error {
+            // KIP-227: the client begins again with a full fetch.
             SessionError::IdNotFound => Self::FetchSessionIdNotFound,
             SessionError::InvalidEpoch => Self::InvalidFetchSessionEpoch,
+            // KIP-516: a session was begun by names and goes on by ids, or the other way round.
             SessionError::TopicIdError => Self::FetchSessionTopicIdError,
         }
     }
@@ -151,7 +168,9 @@ impl From<&ProduceError> for ErrorCode {
     fn from(error: &ProduceError) -> Self {
         match error {
             ProduceError::Batch(error) => error.error_code(),
+            // KIP-110: zstd came with Produce version 7.
             ProduceError::ZstdTooEarly => Self::UnsupportedCompressionType,
+            // A Java producer splits a batch of several records on this code (`Sender.completeBatch`).
             ProduceError::TooLarge { .. } => Self::MessageTooLarge,
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
             ProduceError::Transactional => Self::InvalidTxnState,
@@ -166,8 +185,11 @@ impl From<&ProduceError> for ErrorCode {
 
 fn append_error(error: &AppendError) -> ErrorCode {
     match error {
+        // KIP-360: an idempotent producer raises its epoch and goes on.
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        // Not PRODUCER_FENCED: since KIP-588 that is the transaction coordinator's code alone.
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        // Deleted after the request had found it: the answer is the one that a later request gets.
         AppendError::PartitionDeleted => ErrorCode::UnknownTopicOrPartition,
         AppendError::OffsetsExhausted => ErrorCode::KafkaStorageError,
     }

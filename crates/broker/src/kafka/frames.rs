@@ -119,6 +119,7 @@ fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
     match &prefix {
         // A TLS record: handshake, version 3.x.
         [0x16, 3, ..] => FrameError::Foreign("a TLS handshake"),
+        // Read as a length, `GET ` is 1195725856: without this arm the log would name that number only.
         b"GET " | b"POST" | b"HEAD" | b"PUT " | b"OPTI" => FrameError::Foreign("an HTTP request"),
         b"SSH-" => FrameError::Foreign("an SSH session"),
         _ => error.into(),
@@ -202,6 +203,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         // The layout of its header depends on the key, so nothing could be answered. Kafka closes the
         // connection too.
         let entry = api::entry(key).ok_or(FrameError::UnknownApi(key))?;
+        // Kafka bounds all frames by `socket.request.max.bytes` alone, whatever API they are for.
         codec::frame::frame_length(*prefix, entry.max_frame_bytes(largest))?;
         Ok(Some(Announced { length: PREFIX_BYTES + length, entry: Some(entry) }))
     }

@@ -77,6 +77,7 @@ impl Outgoing {
             used += 1;
         }
         let written = socket.write_vectored(&slices[..used]).await?;
+        // As `write_all`: such a socket takes nothing later either, and the connection would turn for ever.
         if written == 0 && used > 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

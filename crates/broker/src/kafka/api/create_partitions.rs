@@ -29,6 +29,7 @@ impl Api for CreatePartitions {
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut times: HashMap<TopicName, usize> = HashMap::new();
         for topic in &request.topics {
+            // As `ControllerApis.createPartitions`: a topic that is named twice is not changed at all.
             *times.entry(topic.name.clone()).or_default() += 1;
         }
         let (once, repeated): (Vec<_>, Vec<_>) =

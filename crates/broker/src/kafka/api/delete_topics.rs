@@ -54,6 +54,7 @@ fn asked(topic: DeleteTopicState) -> Result<TopicRef, Deleted> {
     let refused =
         |name, text: &str| Err((name, topic.topic_id, Err(TopicError::InvalidRequest(text.to_owned()))));
     match topic.name {
+        // The texts are those of `ControllerApis.deleteTopics`.
         Some(name) if topic.topic_id.is_nil() => Ok(TopicRef::named(&name)),
         Some(name) => refused(Some(name.to_string()), "You may not specify both topic name and topic id."),
         None if topic.topic_id.is_nil() => refused(None, "Neither topic name nor id were specified."),

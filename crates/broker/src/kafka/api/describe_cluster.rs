@@ -27,6 +27,7 @@ impl Api for DescribeCluster {
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         Ok(Reply::Response(match request.endpoint_type {
             BROKERS => describe(cx, request.include_cluster_authorized_operations),
+            // KIP-919: an admin client with `bootstrap.controllers` has reached a broker.
             CONTROLLERS => refuse(
                 ErrorCode::MismatchedEndpointType,
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER",

@@ -55,6 +55,7 @@ impl Api for Fetch {
         let conversion = message_format(version).map(|format| (format, FetchOffsets::of(&asked.wanted)));
         let open = match cx.fetcher().begin(asked) {
             Ok(open) => open,
+            // KIP-227: the error of a session is one for the whole answer; the client begins a new session.
             Err(error) => {
                 let message =
                     messages::FetchResponse::default().with_error_code(ErrorCode::from(&error).code());
@@ -167,6 +168,7 @@ fn partition_data(answer: PartitionAnswer) -> (PartitionData, Vec<Bytes>) {
     let served = match answer.outcome {
         Ok(served) => served,
         Err(error) => {
+            // As `FetchResponse.partitionResponse`: with an error there are no offsets to trust.
             let data = data
                 .with_error_code(ErrorCode::from(&error).code())
                 .with_high_watermark(NONE)

@@ -34,6 +34,7 @@ impl Api for GetTelemetrySubscriptions {
                 .with_accepted_compression_types(subscribed.compression_types.to_vec())
                 .with_push_interval_ms(subscribed.interval_ms)
                 .with_telemetry_max_bytes(cx.config().telemetry_max_bytes.as_i32())
+                // Always, as in Kafka's `ClientMetricsManager`.
                 .with_delta_temporality(true)
                 .with_requested_metrics(subscribed.metrics.into_iter().map(StrBytes::from_string).collect()),
             Err(error) => response.with_error_code(ErrorCode::from(&error).code()),

@@ -90,10 +90,13 @@ impl Asked {
         let (asked, since) = match timestamp {
             LATEST => (Self::Latest, 1),
             EARLIEST => (Self::Earliest, 1),
+            // KIP-734: the record with the greatest timestamp, which need not be the last one.
             -3 => (Self::MaxTimestamp, 7),
             // Without tiered storage all that there is, is local.
             -4 => (Self::Earliest, 8),
+            // KIP-1005: the last offset that lies in tiered storage.
             -5 => (Self::Tiered, 9),
+            // KIP-1023: the first offset that is still to be moved to tiered storage.
             -6 => (Self::Tiered, 11),
             0.. => (Self::AtOrAfter(timestamp), 0),
             _ => return Err(PartitionError::UnsupportedVersion),

@@ -92,6 +92,7 @@ fn contradiction(topic: &MetadataRequestTopic) -> MetadataResponseTopic {
 
 /// Before version 4 a client cannot say that it wants nothing created.
 fn may_create(request: &MetadataRequest, cx: &Context) -> bool {
+    // Java consumers say it by `allow.auto.create.topics` (KIP-361), admin clients never want one created.
     (cx.api_version() < 4 || request.allow_auto_topic_creation) && cx.config().auto_create_topics_enable
 }
 

@@ -84,6 +84,7 @@ fn required_acks(acks: i16) -> Result<Acks, ProduceError> {
         0 => Ok(Acks::None),
         1 => Ok(Acks::Leader),
         -1 => Ok(Acks::All),
+        // As `ReplicaManager.isValidRequiredAcks`.
         other => Err(ProduceError::RequiredAcks(other)),
     }
 }
