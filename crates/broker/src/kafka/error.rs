@@ -54,6 +54,7 @@ impl From<&TopicError> for ErrorCode {
             TopicError::InvalidAssignment(_) => Self::InvalidReplicaAssignment,
             TopicError::InvalidConfig(_) => Self::InvalidConfig,
             TopicError::InvalidRequest(_) => Self::InvalidRequest,
+            // As Kafka's `ReplicationControlManager`, for more than 10 000 partitions in one request.
             TopicError::TooMuch(_) => Self::PolicyViolation,
             TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
             // Clients take it as retriable.
@@ -93,6 +94,7 @@ impl From<&PartitionError> for ErrorCode {
 pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
     match error {
         GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        // Joins and syncs that wait end with it when the broker stops: clients then look for the coordinator.
         GroupError::NotCoordinator => ErrorCode::NotCoordinator,
         // Clients look for the coordinator again, and find it when the broker is back.
         GroupError::StorageFailed => ErrorCode::CoordinatorNotAvailable,
@@ -106,6 +108,7 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
         // KIP-345: final for the client, as another one runs under its `group.instance.id`.
         GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
         GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        // No failure: a member takes it as the call to join again.
         GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
         GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
         GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
@@ -118,6 +121,7 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
         GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
         // KIP-848: the static member of that name has not left yet.
         GroupError::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
+        // KIP-848: `group.remote.assignor` of the client names one that the broker does not have.
         GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
         GroupError::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
         GroupError::InvalidRequest => ErrorCode::InvalidRequest,
@@ -142,10 +146,12 @@ impl From<&ClientMetricsError> for ErrorCode {
     fn from(error: &ClientMetricsError) -> Self {
         match error {
             ClientMetricsError::InvalidRequest(_) => Self::InvalidRequest,
+            // KIP-714: the client asked or pushed before its interval was over.
             ClientMetricsError::Throttled => Self::ThrottlingQuotaExceeded,
             // KIP-714: the client asks for its subscription anew, and pushes by that.
             ClientMetricsError::UnknownSubscriptionId => Self::UnknownSubscriptionId,
             ClientMetricsError::UnsupportedCompression(_) => Self::UnsupportedCompressionType,
+            // KIP-714: longer than the `telemetry_max_bytes` that the client was told.
             ClientMetricsError::TooLarge { .. } => Self::TelemetryTooLarge,
             ClientMetricsError::InvalidRecord(_) => Self::InvalidRecord,
         }
@@ -172,11 +178,13 @@ impl From<&ProduceError> for ErrorCode {
             ProduceError::ZstdTooEarly => Self::UnsupportedCompressionType,
             // A Java producer splits a batch of several records on this code (`Sender.completeBatch`).
             ProduceError::TooLarge { .. } => Self::MessageTooLarge,
+            // As `LogValidator`, which lets no client write control records.
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
             ProduceError::Transactional => Self::InvalidTxnState,
             ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
             ProduceError::Partition(error) => error.into(),
             ProduceError::Append(error) => append_error(error),
+            // Retriable: a producer tries again until its `delivery.timeout.ms`, by when there may be room.
             ProduceError::Storage | ProduceError::DiskFull => Self::KafkaStorageError,
             ProduceError::RequiredAcks(_) => Self::InvalidRequiredAcks,
         }

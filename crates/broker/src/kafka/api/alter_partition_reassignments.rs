@@ -32,6 +32,7 @@ impl Api for AlterPartitionReassignments {
         if request.topics.is_empty() {
             return Ok(Reply::Response(AlterPartitionReassignmentsResponse::default()));
         }
+        // Each partition is answered with a text of its own: an answer is far longer than its request.
         per_partition::check_count(request.topics.iter().map(|topic| topic.partitions.len()))
             .map_err(Disconnect::Refused)?;
         let (catalog, node_id) = (cx.catalog(), cx.node_id());
@@ -76,6 +77,7 @@ fn outcome(
         .topic(name)
         .ok_or_else(|| unknown(format!("Unable to find a topic named {}.", shown(name))))?;
     if !usize::try_from(index).is_ok_and(|index| index < topic.partitions.len()) {
+        // Not cut: the topic exists, so its name is short.
         return Err(unknown(format!("Unable to find partition {name}:{index}.")));
     }
     // Null cancels a reassignment.

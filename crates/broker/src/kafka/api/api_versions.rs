@@ -41,6 +41,7 @@ impl Api for ApiVersions {
             if request.cluster_id.as_deref().is_some_and(is_misrouted) {
                 return Ok(Reply::Response(refusal(ErrorCode::RebootstrapRequired)));
             }
+            // After the checks: what is kept is shown in the log, and subscriptions are matched with it.
             cx.peer().set_software(Software::new(&name, &version));
         }
         let advertised = REGISTRY.iter().filter(|entry| (entry.is_advertised)(cx));
@@ -86,6 +87,7 @@ fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResp
     let finalized = features.iter().map(|(name, levels)| {
         FinalizedFeatureKey::default()
             .with_name(StrBytes::from_static_str(name))
+            // KIP-584 has a range, but Kafka finalizes one level and tells it as both ends.
             .with_min_version_level(*levels.end())
             .with_max_version_level(*levels.end())
     });

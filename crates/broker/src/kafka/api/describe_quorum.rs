@@ -76,6 +76,7 @@ fn partition(cx: &Context) -> PartitionData {
     let voter = ReplicaState::default()
         .with_replica_id(BrokerId(cx.node_id()))
         .with_log_end_offset(position)
+        // A leader never fetches: for itself Kafka's `LeaderState.describeReplicaState` tells the present.
         .with_last_fetch_timestamp(now_ms)
         .with_last_caught_up_timestamp(now_ms);
     PartitionData::default()

@@ -37,6 +37,7 @@ impl Api for ElectLeaders {
             None if known_type => all(),
             None => return Ok(Reply::Response(response.with_error_code(ErrorCode::InvalidRequest.code()))),
         };
+        // Each partition is answered with a text of its own: an answer is far longer than its request.
         per_partition::check_count(asked.iter().map(|topic| topic.partitions.len()))
             .map_err(Disconnect::Refused)?;
         let elect = |name: &str, partition| outcome(catalog.topic(name).map(AsRef::as_ref), name, partition);

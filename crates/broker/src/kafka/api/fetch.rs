@@ -52,6 +52,7 @@ impl Api for Fetch {
         let version = cx.api_version();
         let terms = terms(&request);
         let asked = asked(request, version);
+        // Read from the wishes before `begin` takes them.
         let conversion = message_format(version).map(|format| (format, FetchOffsets::of(&asked.wanted)));
         let open = match cx.fetcher().begin(asked) {
             Ok(open) => open,

@@ -103,6 +103,7 @@ fn joined_response(joined: JoinedGroup, version: i16) -> JoinGroupResponse {
         .with_protocol_type(joined.protocol_type.map(text).filter(|_| version >= 7))
         .with_protocol_name((version < 7 || !name.is_empty()).then_some(name))
         .with_leader(StrBytes::from_string(joined.leader.to_string()))
+        // KIP-814: never true before version 9, which `supports_skipping_assignment` sees to.
         .with_skip_assignment(joined.skip_assignment)
         .with_members(members.collect())
 }

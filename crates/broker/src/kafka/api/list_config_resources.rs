@@ -25,6 +25,7 @@ impl Api for ListConfigResources {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let asked: BTreeSet<i8> = match request.resource_types {
+            // That version was ListClientMetricsResources (KIP-1000), which knew no other kind.
             _ if cx.api_version() == 0 => BTreeSet::from([CLIENT_METRICS]),
             kinds if kinds.is_empty() => table::kinds().map(|kind| kind.code).collect(),
             kinds => kinds.into_iter().collect(),

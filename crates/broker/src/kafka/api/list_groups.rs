@@ -35,6 +35,7 @@ impl Api for ListGroups {
 
 /// An empty filter lets everything pass.
 fn passes(filter: &[StrBytes], value: &str) -> bool {
+    // Kafka's `GroupMetadataManager.listGroups` compares states in lower case, too.
     filter.is_empty() || filter.iter().any(|allowed| allowed.eq_ignore_ascii_case(value))
 }
 

@@ -124,6 +124,7 @@ fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
     let living = offsets.iter().filter(|(topic, _, committed)| is_current(committed, topic, catalog));
     for (topic, index, committed) in living {
         let partition = partition(index, Some(committed));
+        // The offsets come topic by topic: the last one is the only one that can be the same.
         match topics.last_mut().filter(|(last, _)| *last == topic) {
             Some((_, same)) => same.partitions.push(partition),
             None => {
