@@ -128,6 +128,8 @@ impl Share {
 
     fn limit(self, size: usize) -> usize {
         match self {
+            // A quarter is kept from large frames, a quarter of that from all that are not complete: frames
+            // that clients began and did not end once held up a request of 900 KB for more than a minute.
             Self::Complete => size,
             Self::Short => size - size / 16,
             Self::Long => size - size / 4,

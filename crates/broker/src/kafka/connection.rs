@@ -149,6 +149,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Takes frame after frame until there is a reason to stop and everything that came before it has begun; whatever is
     /// under way goes on meanwhile.
     async fn run<R: AsyncRead + Unpin>(&mut self, frames: &mut Frames<R>) -> Closed {
+        // `reading` is cancelled before `waiting`: when long polls end, no further request is taken.
         let stopping = self.services.shutdown.reading.clone().cancelled_owned();
         tokio::pin!(stopping);
         let mut end: Option<Closed> = None;

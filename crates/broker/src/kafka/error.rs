@@ -77,11 +77,13 @@ impl From<&PartitionError> for ErrorCode {
             PartitionError::FencedLeaderEpoch => Self::FencedLeaderEpoch,
             // KIP-320: newer than the leader's. The client asks again.
             PartitionError::UnknownLeaderEpoch => Self::UnknownLeaderEpoch,
+            // A consumer goes by its `auto.offset.reset`.
             PartitionError::OffsetOutOfRange => Self::OffsetOutOfRange,
             // As `Partition.deleteRecordsOnLeader`.
             PartitionError::OnlyCompacted => Self::PolicyViolation,
             PartitionError::InvalidRequest => Self::InvalidRequest,
             PartitionError::UnsupportedVersion => Self::UnsupportedVersion,
+            // Of a Fetch that wants message sets: they have no zstd (KIP-110).
             PartitionError::UnsupportedCompressionType => Self::UnsupportedCompressionType,
             PartitionError::CorruptRecords => Self::CorruptMessage,
             // Retriable: Java's `KafkaStorageException` is an `InvalidMetadataException`.
@@ -180,6 +182,7 @@ impl From<&ProduceError> for ErrorCode {
             ProduceError::TooLarge { .. } => Self::MessageTooLarge,
             // As `LogValidator`, which lets no client write control records.
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
+            // Final for a producer: there are no transactions yet, so it must not try again.
             ProduceError::Transactional => Self::InvalidTxnState,
             ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
             ProduceError::Partition(error) => error.into(),

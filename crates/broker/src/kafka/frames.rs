@@ -316,6 +316,7 @@ async fn read_more<R: AsyncRead + Unpin>(
         // A read that is ready comes first: a frame whose bytes are here does not give way.
         read = socket.read_buf(room) => read.map(Came::Bytes),
         () = receiving.told_to_give_way() => Ok(Came::GaveWay),
+        // A deadline for the whole frame cut producers on slow lines (450 KB at 11 KB/s).
         () = tokio::time::sleep(deadline) => Ok(Came::TooLate { after: deadline }),
     }
 }

@@ -83,6 +83,7 @@ impl HalfReceived {
         let slowest = reading.filter_map(|(id, frame)| Some((frame.rate(now)?, *id))).min();
         // None reads, or it is too early to say of any: the caller asks again after its next wait.
         let Some((rate, id)) = slowest else { return };
+        // A slow line is no fault of its client's: such frames give way seldom, stalled ones at once.
         if rate >= STALLED {
             if frames.slow_gave_way.is_some_and(|last| now.saturating_duration_since(last) < SLOW_INTERVAL) {
                 return;

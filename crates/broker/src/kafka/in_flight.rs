@@ -71,6 +71,7 @@ impl InFlight {
     pub(super) fn admits(&self, overlaps: Option<i16>) -> bool {
         // What is answered holds up no request, even while its answer waits for its turn.
         let mut running = self.slots.iter().filter(|slot| matches!(slot.state, State::Running(..)));
+        // When all APIs overlapped, a CreateTopics after a DeleteTopics found that the topic existed (ADR 6).
         running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)
     }
 

@@ -47,6 +47,7 @@ fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
     WantedConfigs {
         resource_type: resource.resource_type,
         name: resource.resource_name.to_string(),
+        // Two clients that change one key each undo the change of the other: the reason for KIP-339.
         replace: true,
         changes: changes.collect(),
     }

@@ -25,6 +25,7 @@ impl Api for CreateAcls {
         let refused = AclCreationResult::default()
             .with_error_code(ErrorCode::SecurityDisabled.code())
             .with_error_message(Some(StrBytes::from_static_str("No Authorizer is configured.")));
+        // One for each, as `CreateAclsRequest.getErrorResponse`.
         let results = vec![refused; request.creations.len()];
         Ok(Reply::Response(CreateAclsResponse::default().with_results(results)))
     }

@@ -25,6 +25,7 @@ impl Api for DeleteAcls {
         let refused = DeleteAclsFilterResult::default()
             .with_error_code(ErrorCode::SecurityDisabled.code())
             .with_error_message(Some(StrBytes::from_static_str("No Authorizer is configured.")));
+        // One for each, as `DeleteAclsRequest.getErrorResponse`.
         let results = vec![refused; request.filters.len()];
         Ok(Reply::Response(DeleteAclsResponse::default().with_filter_results(results)))
     }

@@ -109,10 +109,10 @@ impl Page {
             match catalog.topic(name) {
                 // A negative index was refused before (`points_nowhere`).
                 Some(topic) => self.topic(topic, usize::try_from(start).unwrap_or(0)),
-                // A name that nobody asked for came from this very catalog, and exists.
                 None if named => {
                     self.topics.push(failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name))))
                 }
+                // Cannot occur: names that the client did not send come from this very catalog.
                 None => {}
             }
             if self.next.is_some() {

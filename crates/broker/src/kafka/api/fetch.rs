@@ -46,6 +46,7 @@ pub(super) struct Fetch;
 
 impl Api for Fetch {
     type Request = FetchRequest;
+    // Without `OVERLAPS`: a client has one Fetch of a connection on its way, so nothing is won (ADR 6).
     const VERSIONS: RangeInclusive<i16> = 0..=18;
 
     async fn handle(cx: &Context, request: FetchRequest) -> Answer<Self> {

@@ -48,6 +48,7 @@ fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
     let answer = Coordinator::default().with_key(key);
     if let Err(why) = check(kind) {
         return answer
+            // Kafka's `Node.noNode`: no id, no host and no port.
             .with_node_id(BrokerId(-1))
             .with_port(-1)
             .with_error_code(ErrorCode::InvalidRequest.code())

@@ -26,6 +26,7 @@ impl Api for UnregisterBroker {
             let text = format!("Broker ID {asked} is this broker, which is running; there is no other.");
             (ErrorCode::InvalidRequest, text)
         } else {
+            // As `ReplicationControlManager.unregisterBroker`.
             (ErrorCode::BrokerIdNotRegistered, format!("Broker ID {asked} is not currently registered"))
         };
         let response = UnregisterBrokerResponse::default()
