@@ -165,6 +165,7 @@ impl From<&SessionError> for ErrorCode {
         match error {
             // KIP-227: the client begins again with a full fetch.
             SessionError::IdNotFound => Self::FetchSessionIdNotFound,
+            // KIP-227: the client closes this session, and begins another with a full fetch.
             SessionError::InvalidEpoch => Self::InvalidFetchSessionEpoch,
             // KIP-516: a session was begun by names and goes on by ids, or the other way round.
             SessionError::TopicIdError => Self::FetchSessionTopicIdError,
@@ -184,6 +185,7 @@ impl From<&ProduceError> for ErrorCode {
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
             // Final for a producer: there are no transactions yet, so it must not try again.
             ProduceError::Transactional => Self::InvalidTxnState,
+            // KIP-937: beyond `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
             ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
             ProduceError::Partition(error) => error.into(),
             ProduceError::Append(error) => append_error(error),

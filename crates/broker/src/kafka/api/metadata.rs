@@ -98,6 +98,7 @@ fn may_create(request: &MetadataRequest, cx: &Context) -> bool {
 
 fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
     let catalog = cx.catalog();
+    // Since version 12 a name in an answer may be null: the id alone tells the topic.
     let unknown = |id| {
         let code = ErrorCode::UnknownTopicId.code();
         MetadataResponseTopic::default().with_error_code(code).with_name(None).with_topic_id(id)
