@@ -185,7 +185,7 @@ impl From<&ProduceError> for ErrorCode {
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
             // Final for a producer: there are no transactions yet, so it must not try again.
             ProduceError::Transactional => Self::InvalidTxnState,
-            // KIP-937 bounds the distance from the broker's time; a time that is not a producer's to set is the same.
+            // KIP-937 bounds the distance from the broker's time (`message.timestamp.before.max.ms`).
             ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
             ProduceError::Partition(error) => error.into(),
             ProduceError::Append(error) => append_error(error),
