@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-/// The smallest reserve: what the write buffers hold (up to 128 MiB of a generation, and the state's) and the log beside
-/// them, which goes only after they are flushed.
+/// The smallest reserve: what RocksDB holds in memory (up to 128 MiB), when it is flushed, and as much of the journal, which goes only
+/// after that.
 const MIN_RESERVE_BYTES: u64 = 256 << 20;
-/// The largest reserve: room to copy what lives in one generation, to the log and to a table, so that its dead bytes go.
+/// The largest reserve: room to copy what lives in one generation, to the journal and to a table, so that its dead bytes go.
 const MAX_RESERVE_BYTES: u64 = 2 << 30;
 
 /// Space of a file system, in bytes.

@@ -5,12 +5,16 @@
 //! flushed that is not on the disk in the journal: RocksDB never flushes by itself, and [`Engine::begin_flush`] syncs first.
 //!
 //! Any error of a write or a sync is final: the caller stops acknowledging and the process ends. RocksDB's own
-//! resumption is switched off, since after it the fate of what was in flight is unknown.
+//! resumption after such an error is switched off, since after it the fate of what was in flight is unknown. (After a full disk RocksDB
+//! still resumes, and flushes, once there is space; the process has ended by then.)
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -117,6 +121,10 @@ pub(crate) struct Engine {
     unflushed: Mutex<Unflushed>,
     /// Bytes of operations, and of bodies, after which a flush is due.
     flush_after: (u64, u64),
+    /// Held while families are dropped, and while they are listed and their flush begins: RocksDB refuses to flush one that is dropped.
+    dropping: Mutex<()>,
+    /// The compaction of the settled family has not returned.
+    compacting: AtomicBool,
     pub(crate) faults: EngineFaults,
 }
 
@@ -195,6 +203,8 @@ impl Engine {
             journal: Journal::new(path, open_journals(options)),
             unflushed: Mutex::new(unflushed),
             flush_after: (options.replay_operations_bytes, options.replay_body_bytes),
+            dropping: Mutex::default(),
+            compacting: AtomicBool::new(false),
             faults: EngineFaults::of(options),
         })
     }
@@ -218,9 +228,11 @@ impl Engine {
             files.extend(self.journal.file(*generation)?.map(|file| (*generation, file)));
         }
         let mut scan = replay::scan(&files, from, fence)?;
-        if flushed.is_some() && scan.records.is_empty() {
+        if flushed.is_some() {
             // RocksDB flushed the operations of that record, so all of it was on the disk.
-            scan.mark = scan.mark.max(JournalPosition { offset: from.offset + 1, ..from });
+            let missing = JournalPosition { offset: from.offset + 1, ..from };
+            let end = scan.records.first().map_or(missing, replay::FoundRecord::end);
+            scan.mark = scan.mark.max(end);
         }
         let (mut end, mut group) = (from, 1);
         for found in &scan.records {
@@ -235,7 +247,7 @@ impl Engine {
             return Ok(lost);
         }
         self.unflushed.lock().flushed = flushed.unwrap_or(JournalPosition::START);
-        self.end_journal_at(end, group, &files)?;
+        self.end_journal_at(end, group, scan.mark, &files)?;
         Ok(lost)
     }
 
@@ -251,13 +263,26 @@ impl Engine {
 
     /// Removes what follows `end`, so that no later scan takes it for a record, puts what remains onto the disk, and lets appends go
     /// there.
-    fn end_journal_at(&self, end: JournalPosition, group: u64, files: &Files) -> Result<(), StorageError> {
-        if !files.contains_key(&end.generation) {
+    fn end_journal_at(
+        &self,
+        end: JournalPosition,
+        group: u64,
+        mark: JournalPosition,
+        files: &Files,
+    ) -> Result<(), StorageError> {
+        let salt = files.get(&end.generation).map(|file| file.salt()).transpose()?.flatten();
+        // It is missing, or the power failed before its header was on the disk: then no record is in it.
+        if !files.contains_key(&end.generation) || (salt.is_none() && end.offset == FILE_HEADER_LEN) {
             self.journal.create(end.generation)?;
         }
         self.journal.start_at(end, group)?;
         self.faults.pass(Operation::Sync, || {
-            for (_, file) in files.range(..=end.generation) {
+            for (generation, file) in files.range(..=end.generation) {
+                // A sync that failed for the last process left pages that count as written: they are written again.
+                if *generation >= mark.generation {
+                    let from = if *generation == mark.generation { mark.offset } else { FILE_HEADER_LEN };
+                    file.write_again(from)?;
+                }
                 file.sync()?;
             }
             for generation in Journal::generations(&self.path)? {
@@ -305,6 +330,7 @@ impl Engine {
 
     /// Drops the generation; its files are deleted after its last reader has ended, its journal once no replay needs it.
     pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
+        let _dropping = self.dropping.lock();
         self.generations.lock().remove(&number);
         self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))?;
         self.journal.retire(number);
@@ -343,9 +369,13 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let family = self.settled()?;
         self.faults.pass(Operation::Compact, || {
-            hold()?;
-            self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
-            Ok(())
+            self.compacting.store(true, Ordering::SeqCst);
+            let held = hold();
+            if held.is_ok() {
+                self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
+            }
+            self.compacting.store(false, Ordering::SeqCst);
+            held
         })
     }
 
@@ -353,7 +383,10 @@ impl Engine {
     /// a compaction begins has taken all memtables, so that nothing written later is part of it.
     pub(crate) fn await_compaction(&self) -> Result<(), StorageError> {
         let family = self.settled()?;
-        while self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0 {
+        // It returns without a flush if a family is dropped just then.
+        while self.compacting.load(Ordering::SeqCst)
+            && self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0
+        {
             self.check_background()?;
             clock::pause(FLUSH_POLL);
         }
@@ -373,9 +406,12 @@ impl Engine {
 
     /// An error of RocksDB's own threads, which no call reports.
     fn check_background(&self) -> Result<(), StorageError> {
-        match self.property(&self.state()?, "rocksdb.background-errors")? {
-            0 => Ok(()),
-            _ => Err(StorageError::Engine("a flush or compaction failed: see RocksDB's LOG file".into())),
+        // RocksDB counts them for the default family only.
+        match self.db.property_int_value("rocksdb.background-errors")? {
+            None | Some(0) => Ok(()),
+            Some(_) => {
+                Err(StorageError::Engine("a flush or compaction failed: see RocksDB's LOG file".into()))
+            }
         }
     }
 
@@ -412,8 +448,8 @@ impl Engine {
                 return Ok(None);
             }
             drop(unflushed);
-            self.check_background()?;
-            clock::pause(FLUSH_POLL);
+            // Here, as the thread that awaits flushes may wait for room in the writer's queue.
+            self.finish_flush()?;
         }
     }
 
@@ -433,11 +469,9 @@ impl Engine {
 
     /// Waits for the flush that was begun, and deletes the journals that no replay needs any more.
     pub(crate) fn finish_flush(&self) -> Result<(), StorageError> {
-        for family in self.families()? {
-            while self.property(&family, "rocksdb.num-immutable-mem-table")? > 0 {
-                self.check_background()?;
-                clock::pause(FLUSH_POLL);
-            }
+        while self.is_flushing()? {
+            self.check_background()?;
+            clock::pause(FLUSH_POLL);
         }
         {
             let mut unflushed = self.unflushed.lock();
@@ -448,6 +482,21 @@ impl Engine {
         self.delete_retired()
     }
 
+    /// A memtable that was set aside is not in a file yet. The families are listed anew each time: one that is dropped keeps its own.
+    fn is_flushing(&self) -> Result<bool, StorageError> {
+        for family in self.families()? {
+            if self.property(&family, "rocksdb.num-immutable-mem-table")? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A journal in which nothing lives waits for a flush.
+    pub(crate) fn has_retired(&self) -> bool {
+        self.journal.has_retired(self.unflushed.lock().last_record)
+    }
+
     /// Writes all memtables to files, so that the next start has nothing to replay. Everything must be synced, and nothing be
     /// written meanwhile.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
@@ -455,6 +504,7 @@ impl Engine {
     }
 
     fn flush_families(&self, options: &FlushOptions) -> Result<(), StorageError> {
+        let _dropping = self.dropping.lock();
         let families = self.families()?;
         let families: Vec<&Family<'_>> = families.iter().collect();
         self.faults.pass(Operation::Flush, || Ok(self.db.flush_cfs_opt(&families, options)?))
@@ -558,10 +608,7 @@ fn generation_options() -> Result<Options, StorageError> {
     family.set_max_write_buffer_number(WRITE_BUFFERS);
     family.set_disable_auto_compactions(true);
     family.set_level_zero_file_num_compaction_trigger(NEVER);
-    family.set_level_zero_slowdown_writes_trigger(NEVER);
-    family.set_level_zero_stop_writes_trigger(NEVER);
-    family.set_soft_pending_compaction_bytes_limit(0);
-    family.set_hard_pending_compaction_bytes_limit(0);
+    never_hold_up_writes(&mut family);
     Ok(family)
 }
 
@@ -578,5 +625,14 @@ fn state_options(cache: &Cache) -> Result<Options, StorageError> {
 fn leveled(mut family: Options) -> Options {
     family.set_write_buffer_size(WRITE_BUFFER_BYTES);
     family.set_max_write_buffer_number(WRITE_BUFFERS);
+    never_hold_up_writes(&mut family);
     family
+}
+
+/// Compactions that lag must not hold up a flush, for which the writer would wait.
+fn never_hold_up_writes(family: &mut Options) {
+    family.set_level_zero_slowdown_writes_trigger(NEVER);
+    family.set_level_zero_stop_writes_trigger(NEVER);
+    family.set_soft_pending_compaction_bytes_limit(0);
+    family.set_hard_pending_compaction_bytes_limit(0);
 }

@@ -18,7 +18,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use codec::records::BatchHeader;
 use parking_lot::Mutex;
 
 use crate::{StorageError, keys::GenerationNumber};
@@ -54,6 +53,8 @@ struct Progress {
     /// Files with records that are not durable, in order.
     unsynced: Vec<Arc<JournalFile>>,
     unsynced_bytes: u64,
+    /// The first sync that failed. The system reports it once only, so no later sync proves anything.
+    failed: Option<StorageError>,
 }
 
 impl Journal {
@@ -68,6 +69,7 @@ impl Journal {
                 durable: nowhere,
                 unsynced: Vec::new(),
                 unsynced_bytes: 0,
+                failed: None,
             }),
             syncing: Mutex::default(),
             open: Mutex::default(),
@@ -93,7 +95,7 @@ impl Journal {
         let salt = file.salt()?.ok_or_else(|| damaged(end.generation))?;
         file.set_len(end.offset)?;
         *self.progress.lock() =
-            Progress { written: end, durable: end, unsynced: Vec::new(), unsynced_bytes: 0 };
+            Progress { written: end, durable: end, unsynced: Vec::new(), unsynced_bytes: 0, failed: None };
         *self.end.lock() = Some(End { file, salt, offset: end.offset, group });
         Ok(())
     }
@@ -159,9 +161,7 @@ impl Journal {
         };
         let mut table = Vec::new();
         for body in bodies {
-            // Only batches of a certain size are bodies.
-            let crc = BatchHeader::parse(body).map_err(|error| StorageError::corrupt("batch", error))?.crc;
-            record::push_table(&mut table, fits(body.len())?, crc);
+            record::push_table(&mut table, fits(body.len())?, record::head_checksum(body));
         }
         let header = RecordHeader {
             trailer_crc: record::checksum(&table, operations),
@@ -184,10 +184,16 @@ impl Journal {
         let _alone = self.syncing.lock();
         let (files, upto, bytes) = {
             let mut progress = self.progress.lock();
+            if let Some(error) = &progress.failed {
+                return Err(error.clone());
+            }
             (std::mem::take(&mut progress.unsynced), progress.written, progress.unsynced_bytes)
         };
         for file in files {
-            file.sync()?;
+            if let Err(error) = file.sync() {
+                self.progress.lock().failed = Some(error.clone());
+                return Err(error);
+            }
         }
         let mut progress = self.progress.lock();
         progress.durable = upto;
@@ -236,11 +242,13 @@ impl Journal {
 
     /// Deletes them.
     pub(crate) fn delete_retired(&self, flushed: JournalPosition) -> Result<(), StorageError> {
-        let mut retired = self.retired.lock();
-        while let Some(generation) = retired.first().copied().filter(|first| *first < flushed.generation) {
-            self.open.lock().remove(&generation);
+        // The lock is not held while files are deleted, as the writer takes it for each group.
+        let before: Vec<_> = self.retired.lock().range(..flushed.generation).copied().collect();
+        for generation in before {
+            // The name first: a late reader must not open the file again.
             JournalFile::remove(&self.folder, generation)?;
-            retired.remove(&generation);
+            self.open.lock().remove(&generation);
+            self.retired.lock().remove(&generation);
         }
         Ok(())
     }
@@ -257,4 +265,45 @@ fn missing(generation: GenerationNumber) -> StorageError {
 /// Position of the first body of a record.
 pub(crate) fn first_body(record: JournalPosition) -> u64 {
     record.offset + RECORD_HEADER_LEN as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_file_stays_until_a_replay_does_not_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), 8);
+        for generation in [1, 2] {
+            journal.create(GenerationNumber(generation)).unwrap();
+        }
+        journal.retire(GenerationNumber(1));
+        let files = || Journal::generations(folder.path()).unwrap().len();
+        let flushed = |generation| JournalPosition { generation: GenerationNumber(generation), offset: 99 };
+        assert!(!journal.has_retired(flushed(1)));
+        journal.delete_retired(flushed(1)).unwrap();
+        assert_eq!(files(), 2);
+        let read = journal.file(GenerationNumber(1)).unwrap().unwrap();
+        assert!(journal.has_retired(flushed(2)));
+        journal.delete_retired(flushed(2)).unwrap();
+        assert_eq!(files(), 1);
+        assert!(read.salt().unwrap().is_some(), "a reader that holds it goes on");
+        assert!(journal.file(GenerationNumber(1)).unwrap().is_none());
+    }
+
+    /// The operating system reports a failed sync once: what the next one says is no proof.
+    #[test]
+    fn after_a_failed_sync_nothing_is_durable_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), 8);
+        journal.create(GenerationNumber(1)).unwrap();
+        journal.roll(GenerationNumber(1)).unwrap();
+        let batch = codec::records::BatchBuilder::new().record(1, None, Some(b"value")).build();
+        journal.append(&[batch], b"operations").unwrap();
+        let failed = StorageError::Stopped;
+        journal.progress.lock().failed = Some(failed);
+        assert!(journal.sync().is_err());
+        assert!(journal.unsynced_bytes() > 0 && journal.progress.lock().durable == JournalPosition::START);
+    }
 }

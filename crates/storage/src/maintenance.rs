@@ -71,7 +71,13 @@ impl Maintenance {
                 // Its journal is deleted once RocksDB has flushed beyond it.
                 self.commands.send(WriteCommand::Flush);
             }
-            (Ok(()), MaintenanceTask::FinishFlush) => tracing::debug!("memtables are flushed"),
+            (Ok(()), MaintenanceTask::FinishFlush) => {
+                tracing::debug!("memtables are flushed");
+                // A generation may have been dropped meanwhile.
+                if self.engine.has_retired() {
+                    self.commands.send(WriteCommand::Flush);
+                }
+            }
         }
         self.engine.faults.task_done();
     }

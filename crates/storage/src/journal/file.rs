@@ -96,6 +96,18 @@ impl JournalFile {
         self.file.sync_all().map_err(failed)
     }
 
+    /// Writes its bytes from `from` on as they are, so that the next sync writes them to the disk.
+    pub(crate) fn write_again(&self, mut from: u64) -> Result<(), StorageError> {
+        loop {
+            let bytes = self.read(from, 1 << 20)?;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            self.write(&mut [IoSlice::new(&bytes)], from)?;
+            from += bytes.len() as u64;
+        }
+    }
+
     /// Fills `buffer` from `offset` on; false if the file ends before.
     pub(crate) fn read_into(&self, buffer: &mut [u8], offset: u64) -> Result<bool, StorageError> {
         match self.file.read_exact_at(buffer, offset) {

@@ -5,8 +5,8 @@
 //! file: header 32 ‖ records      record: header 52 ‖ bodies ‖ table (8 a body) ‖ operations
 //! ```
 //! A *body* is a record batch. *Operations* are the group's WriteBatch. One checksum covers the header, so that its lengths are
-//! known to be true before anything is read by them, another table and operations. Bodies carry Kafka's own, of which the table
-//! repeats the value, so that a body belongs to its record. The header's checksum begins with the file's random salt: nothing
+//! known to be true before anything is read by them, another table and operations. Bodies carry Kafka's own; the table has one of what
+//! that does not cover and of its value, so that a body belongs to its record. The header's checksum begins with the file's random salt: nothing
 //! that a client sends, and nothing of an older file, can pass for a record.
 
 use std::fmt;
@@ -94,7 +94,7 @@ pub(crate) const RECORD_MAGIC: &[u8; 8] = b"OTTLAgrp";
 const RECORD_VERSION: u8 = 1;
 /// The header's own checksum comes last.
 const HEADER_CRC_AT: usize = RECORD_HEADER_LEN - 4;
-/// Bytes that the table has for each body: its length and its CRC-32C.
+/// Bytes that the table has for each body: its length and the checksum of its head.
 const TABLE_ENTRY_LEN: usize = 8;
 
 /// The header of a record.
@@ -178,13 +178,21 @@ pub(crate) fn checksum(first: &[u8], second: &[u8]) -> u32 {
     digest.finalize() as u32
 }
 
+/// The first bytes of a batch, which its own CRC-32C does not cover, and that CRC-32C.
+const HEAD_LEN: usize = 21;
+
+/// Checksum of the head of a body.
+pub(crate) fn head_checksum(body: &[u8]) -> u32 {
+    checksum(body.get(..HEAD_LEN).unwrap_or(body), &[])
+}
+
 /// Adds a body to a table.
 pub(crate) fn push_table(table: &mut Vec<u8>, length: u32, crc: u32) {
     table.extend_from_slice(&length.to_be_bytes());
     table.extend_from_slice(&crc.to_be_bytes());
 }
 
-/// Length and CRC-32C of each body in a table.
+/// Length and checksum of the head of each body in a table.
 pub(crate) fn table_entries(table: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     let (entries, _) = table.as_chunks::<TABLE_ENTRY_LEN>();
     entries.iter().map(|entry| {

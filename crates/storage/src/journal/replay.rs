@@ -64,7 +64,7 @@ impl FoundRecord {
         let mut offset = super::first_body(self.position);
         for (length, crc) in record::table_entries(table) {
             let body = file.read(offset, length as usize)?;
-            if !BatchHeader::parse_whole(&body).is_ok_and(|header| header.crc == crc) {
+            if record::head_checksum(&body) != crc || BatchHeader::parse_whole(&body).is_err() {
                 return Ok(false);
             }
             offset += u64::from(length);
@@ -112,6 +112,10 @@ impl Scan {
         while offset < length {
             let position = JournalPosition { generation: file.generation, offset };
             let Some(found) = record_at(file, salt, position, length)? else { return Ok(false) };
+            // The first one lies at the beginning of the scan: what follows a gap would be applied without what lay in it.
+            if self.records.is_empty() && position != self.end {
+                return Ok(false);
+            }
             if self.records.last().is_some_and(|last| last.header.group + 1 != found.header.group) {
                 return Ok(false);
             }
@@ -130,18 +134,40 @@ impl Scan {
             let Some(salt) = file.salt()? else { continue };
             let length = file.len()?;
             let mut offset = if file.generation == self.end.generation { self.end.offset } else { 0 };
-            while let Some(at) = next_magic(file, offset)? {
-                let position = JournalPosition { generation: file.generation, offset: at };
-                offset = match record_at(file, salt, position, length)? {
-                    Some(found) => {
-                        self.mark = self.mark.max(found.header.durable);
-                        found.end().offset
-                    }
-                    None => at + 1,
-                };
+            while offset < length {
+                offset = self.look_at(file, salt, offset, length)?;
             }
         }
         Ok(())
+    }
+
+    /// Looks for records in some bytes from `from` on; returns where to go on.
+    fn look_at(
+        &mut self,
+        file: &JournalFile,
+        salt: Salt,
+        from: u64,
+        length: u64,
+    ) -> Result<u64, StorageError> {
+        let bytes = file.read(from, SEARCH_BYTES)?;
+        let mut next = 0;
+        let begins = |at: &usize| bytes.get(*at..).is_some_and(|rest| rest.starts_with(RECORD_MAGIC));
+        for at in (0..bytes.len()).filter(begins) {
+            // A client may have sent the magic number many times: what is no header is seen without another read.
+            let header = bytes.get(at..).and_then(|rest| rest.first_chunk());
+            if at < next || header.is_some_and(|header| RecordHeader::decode(header, salt).is_none()) {
+                continue;
+            }
+            let position = JournalPosition { generation: file.generation, offset: from + at as u64 };
+            if let Some(found) = record_at(file, salt, position, length)? {
+                self.mark = self.mark.max(found.header.durable);
+                next = usize::try_from(found.header.record_len())
+                    .map_or(usize::MAX, |length| at.saturating_add(length));
+            }
+        }
+        // A magic number may lie over the border.
+        let searched = bytes.len().saturating_sub(RECORD_MAGIC.len() - 1).max(1);
+        Ok(from.saturating_add(searched.max(next) as u64))
     }
 }
 
@@ -158,27 +184,13 @@ fn record_at(
     }
     let Some(header) = RecordHeader::decode(&bytes, salt) else { return Ok(None) };
     let found = FoundRecord { position, header };
-    if found.end().offset > length {
+    // None was written before what it calls durable.
+    if found.end().offset > length || header.durable > position {
         return Ok(None);
     }
     let at = found.end().offset - header.trailer_len();
     let trailer = file.read(at, header.trailer_len() as usize)?;
     Ok(header.split_trailer(&trailer).is_some().then_some(found))
-}
-
-/// The next place at or after `from` where a record may begin.
-fn next_magic(file: &JournalFile, mut from: u64) -> Result<Option<u64>, StorageError> {
-    loop {
-        let bytes = file.read(from, SEARCH_BYTES)?;
-        if let Some(at) = bytes.windows(RECORD_MAGIC.len()).position(|window| window == RECORD_MAGIC) {
-            return Ok(Some(from + at as u64));
-        }
-        if bytes.len() < SEARCH_BYTES {
-            return Ok(None);
-        }
-        // A magic number may lie over the border.
-        from += (bytes.len() - RECORD_MAGIC.len() + 1) as u64;
-    }
 }
 
 #[cfg(test)]
@@ -260,13 +272,34 @@ mod tests {
         let mut files = files;
         files.remove(&FIRST);
         let from = JournalPosition { generation: FIRST, offset: FILE_HEADER_LEN };
-        assert!(super::scan(&files, written.starts[1], from).unwrap().records.len() <= 1);
+        let scan = super::scan(&files, written.starts[1], from).unwrap();
+        assert_eq!(
+            (groups(&scan), scan.end),
+            (vec![], written.starts[1]),
+            "what follows a gap does not count"
+        );
+    }
+
+    #[test]
+    fn what_follows_a_lost_record_or_file_does_not_count() {
+        let mut written = Written::new(3);
+        for generation in [2, 3] {
+            written.journal.create(GenerationNumber(generation)).unwrap();
+            written.journal.roll(GenerationNumber(generation)).unwrap();
+            written.append(generation as u8);
+        }
+        let mut files = written.files();
+        files.remove(&GenerationNumber(2));
+        let from = JournalPosition { generation: FIRST, offset: FILE_HEADER_LEN };
+        assert_eq!(groups(&scan(&files, from, JournalPosition::START).unwrap()), [1, 2, 3]);
+        written.files()[&FIRST].set_len(written.starts[2].offset).unwrap();
+        assert_eq!(groups(&written.scan()), [1, 2], "the next file begins with group 4");
     }
 
     #[test]
     fn a_damaged_header_or_trailer_ends_the_journal_and_a_damaged_body_is_noticed() {
         let length = Written::new(1).journal.next_record().unwrap().offset - FILE_HEADER_LEN;
-        for (shift, ends) in [(0, true), (20, true), (length - 1, true), (300, false)] {
+        for (shift, ends) in [(0, true), (20, true), (length - 1, true), (54, false), (300, false)] {
             let written = Written::new(3);
             written.damage(written.starts[1], shift);
             let scan = written.scan();

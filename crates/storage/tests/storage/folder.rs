@@ -205,6 +205,24 @@ fn a_log_cut_short_before_the_fence_is_not_started_silently() {
     open(killed.path()).close().unwrap();
 }
 
+/// The power failed, or the process was killed, while the first journal was created.
+#[test]
+fn a_first_journal_without_a_header_is_made_anew() {
+    for content in [b"".as_slice(), b"OTTLA"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("FORMAT"), "2\n").unwrap();
+        std::fs::write(folder.path().join("journal-00000001"), content).unwrap();
+        let storage = open(folder.path());
+        let topic = create(&storage, "t", 1);
+        append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::All).unwrap();
+        let killed = copy_of(folder.path());
+        storage.close().unwrap();
+        let storage = open(killed.path());
+        assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions[0], 0).len(), 1);
+        storage.close().unwrap();
+    }
+}
+
 #[test]
 fn every_call_during_a_close_gets_an_answer() {
     for _ in 0..30 {
