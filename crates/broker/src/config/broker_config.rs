@@ -1,6 +1,6 @@
 //! The broker's configuration: what its keys are worth, and what several of them say together.
 //!
-//! A value of this type never changes. `resolve.rs` makes it of settings, `dynamic.rs` makes another one of it and of what
+//! A value of this type never changes. `resolve.rs` makes it of settings, `resources/broker.rs` makes another one of it and of what
 //! clients give while the broker runs.
 
 use std::path::{Path, PathBuf};

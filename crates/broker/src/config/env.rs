@@ -74,7 +74,7 @@ fn key_of(suffix: &str) -> String {
             1 => ".",
             2 => "_",
             3 => "-",
-            // Kafka's image leaves longer runs alone; the key is then unknown and reported.
+            // Longer runs are no spelling of a key: it is then unknown and reported.
             run => from.get(..run).unwrap_or(from),
         });
         rest = after;

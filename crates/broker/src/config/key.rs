@@ -2,7 +2,7 @@
 //!
 //! Guarantees: a text that [`Key::normalise`] accepts is one that Kafka's `ConfigDef` accepts too (with units on top
 //! where the caller allows them), and comes back in the spelling that DescribeConfigs shows. Which keys exist is in
-//! `broker_keys.rs`, `inert_keys.rs`, `topic_keys.rs` and `group_keys.rs`; where values come from is in `load.rs`.
+//! `broker_keys.rs`, `inert_keys.rs`, `resources/topic.rs` and `resources/group.rs`; where values come from is in `load.rs`.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! How many connections there may be, in all and from one address, and how fast they may come.
 //!
 //! Guarantees that a connection counts for as long as its [`Admitted`] lives. What happens to a client that is not admitted
-//! is left to the listener.
+//! is left to `acceptor.rs`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
