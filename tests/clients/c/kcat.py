@@ -111,6 +111,8 @@ def member(bootstrap, group, topic, session_ms, reset="earliest"):
          "-X", "session.timeout.ms=%d" % session_ms, "-X", "heartbeat.interval.ms=500",
          "-X", "auto.commit.interval.ms=200", topic],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # kcat commits what it has printed. So its death must not lose what lies in the pipe: the loop reads that to its end.
+    signal.signal(signal.SIGTERM, lambda *_: kcat.kill())
     leaving = leaves_at_end_of_input()
     threading.Thread(target=lambda: leaving.wait() and kcat.terminate(), daemon=True).start()
     for raw in kcat.stdout:

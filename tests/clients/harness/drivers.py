@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -183,7 +184,8 @@ class Driver:
         self.kill()
 
     def kill(self):
-        self.process.kill()
+        """Ends the client as `kill -9` does. kcat's driver does that to kcat, and ends when it has passed on what kcat printed."""
+        self.process.send_signal(signal.SIGTERM if self.client == "kcat" else signal.SIGKILL)
         self.process.wait()
 
     def diagnosis(self):
