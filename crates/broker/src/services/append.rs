@@ -206,6 +206,7 @@ fn count(state: &TopicState, bytes: u64, records: u32, result: &Result<Appended,
             metrics.messages_in.add(records.into());
         }
         Err(ProduceError::TooLarge { .. }) => {
+            // Kafka counts no other refusal as rejected bytes (`UnifiedLog`).
             metrics.bytes_rejected.add(bytes);
             metrics.failed_produce_requests.inc();
         }

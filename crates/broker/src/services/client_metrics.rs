@@ -139,6 +139,7 @@ impl ClientMetrics {
     /// The clients' metrics as a scrape shows them.
     pub(crate) fn families(&self, now_ms: i64) -> Vec<ExtraFamily> {
         let mut state = self.state.lock();
+        // Here too: when no client sends requests any more, nothing else forgets them.
         state.expire(now_ms);
         state.series.families(state.instances.len())
     }

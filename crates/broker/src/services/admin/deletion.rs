@@ -42,6 +42,7 @@ pub(crate) async fn delete(reach: Reach<'_>, topics: Vec<TopicRef>) -> Vec<Delet
             TopicRef::Id(id) => (None, *id),
         };
         let refused = match (&wanted, wanted.resolve(&catalog)) {
+            // Before anything else, as in `ControllerApis.deleteTopics`.
             _ if !reach.is_enabled => Err(TopicError::DeletionDisabled),
             // All mentions are refused: one by name and one by id may be meant for different topics.
             _ if repeated.contains(&wanted) => {
@@ -86,6 +87,7 @@ async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mu
     if found.is_empty() {
         return;
     }
+    // In the order of `found`, by which the results are matched.
     let removed = reach.io.delete_topics(found.keys().copied().collect()).await;
     let mut errors: HashMap<Uuid, TopicError> = HashMap::new();
     match removed {
@@ -102,6 +104,8 @@ async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mu
         }
     }
     // After the topics are gone from the catalog: a commit that arrives from then on is refused.
+    // The records of this are not waited for: offsets that survive a crash are forgotten by the next start
+    // (`group::open`).
     reach.groups.forget_offsets(|topic, committed| {
         let is_gone = |(id, name): (&Uuid, &String)| {
             // Offsets from before ids were stored have a nil id; a topic created anew under the name keeps its own.

@@ -49,6 +49,7 @@ fn count_assigned(wanted: &WantedTopic, node_id: i32) -> Result<u32, TopicError>
             "A manual partition assignment was specified, but {what} was not set to -1."
         )))
     };
+    // Kafka compares neither with the assignments: beside them both must be -1 (`createTopic`).
     if wanted.replication_factor != -1 {
         return contradiction("replication factor");
     }
@@ -163,6 +164,7 @@ fn check_increase(
     }
     let more = count - current;
     if let Some(assignments) = &wanted.assignments {
+        // Assignments are for the new partitions only (KIP-195).
         if assignments.len() != more {
             return Err(TopicError::InvalidAssignment(format!(
                 "Attempted to add {more} additional partition(s), but only {} assignment(s) were specified.",

@@ -74,6 +74,7 @@ impl<'a> Plan<'a> {
                 "Topic name is invalid: '{name}' is reserved; the broker keeps that state itself"
             )));
         }
+        // Before the collision: a topic collides with itself, and the code for that is another one.
         if self.catalog.topic(name).is_some() {
             return Err(TopicError::AlreadyExists(name.to_owned()));
         }
@@ -81,7 +82,10 @@ impl<'a> Plan<'a> {
         let partitions = partitions::count_for_new(wanted, self.config)?;
         let pairs = wanted.configs.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
         let configs = TopicConfig::validate(pairs, self.config)?;
+        // Last: a topic that is refused takes nothing from the request's allowance.
         self.partitions = partitions::within_one_request(self.partitions, partitions as usize)?;
+        // A new id under an old name too: clients and committed offsets tell the two topics apart by it
+        // (KIP-516).
         Ok(NewTopic { name: name.to_owned(), id: storage::random_id(), partitions, configs })
     }
 
@@ -119,6 +123,7 @@ pub(crate) async fn create(
     // Another client may have created one meanwhile: the catalog decides, and refuses it then.
     let mut outcomes = match io.create_topics(new).await {
         Ok(outcomes) => outcomes.into_iter(),
+        // Storage has logged the cause. Without outcomes every topic below is answered with `Storage`.
         Err(_) => Vec::new().into_iter(),
     };
     planned

@@ -186,6 +186,7 @@ pub(crate) fn check(
     }
     let header = BatchHeader::parse(&bytes)?;
     if header.attributes.compression()? == Compression::Zstd && !formats.zstd {
+        // Before the topic's rules: Kafka checks it as it reads the request (`validateRecords`).
         return Err(ProduceError::ZstdTooEarly);
     }
     if header.size_bytes() > rules.max_message_bytes {
@@ -298,6 +299,7 @@ impl RecordJudge {
     #[inline]
     fn judge(&mut self, record: RecordFacts) {
         let RecordFacts { index, timestamp, has_key } = record;
+        // One fault for a record, the missing key before the timestamp (`LogValidator.validateRecord`).
         if self.compacted && !has_key {
             self.refuse(index, || "Compacted topic cannot accept message without key".to_owned());
             return;

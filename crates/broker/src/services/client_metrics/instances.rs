@@ -136,6 +136,7 @@ impl Instances {
         if !is_due && !follows && !push.terminating {
             return Err(ClientMetricsError::Throttled);
         }
+        // Also if it is refused below, as in Kafka: a wrong push that is repeated is held to the pace.
         instance.pushed_ms = Some(now_ms);
         let refused = if push.subscription_id != instance.subscribed.subscription_id {
             ClientMetricsError::UnknownSubscriptionId
@@ -225,6 +226,7 @@ fn work_out(subscriptions: &[ClientMetricsConfig], id: Uuid, client: &ClientFact
     };
     // KIP-714: as often as the most eager of the subscriptions asks.
     let interval_ms = concerned.iter().map(|one| one.interval_ms).min().unwrap_or(DEFAULT_INTERVAL_MS);
+    // Worked out from its parts, as Kafka's `computeSubscriptionId`: clients keep theirs over a restart.
     let mut hasher = DefaultHasher::new();
     (&metrics, interval_ms, id).hash(&mut hasher);
     let [.., a, b, c, d] = hasher.finish().to_be_bytes();

@@ -56,6 +56,7 @@ impl KeyChange {
 
     fn op(&self) -> Result<ConfigOp<'_>, ConfigsError> {
         match (self.operation, self.value.as_deref()) {
+            // Whatever the value: `preprocess` wants one for the other operations only.
             (Self::DELETE, _) => Ok(ConfigOp::Delete),
             (Self::SET, Some(value)) => Ok(ConfigOp::Set(value)),
             (Self::APPEND, Some(value)) => Ok(ConfigOp::Append(value)),
@@ -63,6 +64,7 @@ impl KeyChange {
             (Self::SET | Self::APPEND | Self::SUBTRACT, None) => {
                 Err(ConfigsError::InvalidRequest(format!("Null value not supported for : {}", self.name)))
             }
+            // Kafka answers UNKNOWN_SERVER_ERROR here.
             (other, _) => Err(ConfigsError::InvalidRequest(format!(
                 "Unknown operation {other} for {}: it must be 0 (set), 1 (delete), 2 (append) or 3 (subtract).",
                 self.name
@@ -77,6 +79,7 @@ pub(crate) async fn alter(
     wanted: &[WantedConfigs],
     validate_only: bool,
 ) -> Vec<Result<(), ConfigsError>> {
+    // Read once: a change of the broker in this request is no default for its topics yet.
     let config = &resources.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
     let mut open = Vec::new();
@@ -85,6 +88,7 @@ pub(crate) async fn alter(
         let Some(kind) = kind(wanted.resource_type).filter(|_| result.is_ok()) else { continue };
         match &kind.kept {
             Kept::Catalog => open.push(index),
+            // One after the other: each holds the lock of all such changes until it is on the disk.
             Kept::Record(record) => *result = alter_record(resources, record, wanted, validate_only).await,
             Kept::Process(alter) => {
                 *result = wanted.ops().and_then(|ops| alter(resources, &ops, validate_only));
@@ -94,6 +98,7 @@ pub(crate) async fn alter(
     // Storage refuses a change that does not start from the topic's present configuration, as when another client was
     // faster: it is planned anew from what that client left.
     for _ in 0..MAX_ATTEMPTS {
+        // A new look at the catalog: with the old one storage would refuse the change again.
         let round = Round::plan(&resources.io.catalog(), config, wanted, &open);
         for (index, refused) in round.refused {
             set(&mut results, index, Err(refused));
@@ -101,6 +106,7 @@ pub(crate) async fn alter(
         if validate_only || round.changes.is_empty() {
             return results;
         }
+        // A failed write is final (ADR 2): it is not tried again.
         let Ok(outcomes) = resources.io.alter_topic_configs(round.changes).await else {
             round.changed.iter().for_each(|index| set(&mut results, *index, Err(TopicError::Storage.into())));
             return results;
@@ -120,6 +126,7 @@ pub(crate) async fn alter(
             return results;
         }
     }
+    // REQUEST_TIMED_OUT on the wire, which clients may repeat: nothing of this change was written.
     open.into_iter().for_each(|index| set(&mut results, index, Err(TopicError::Busy.into())));
     results
 }
@@ -197,6 +204,7 @@ fn settings(
     current: &Overrides,
     config: &BrokerConfig,
 ) -> Result<Overrides, ConfigsError> {
+    // AlterConfigs deletes the keys that it does not name (`legacyAlterConfigResource`).
     let none = Overrides::new();
     let current = if wanted.replace { &none } else { current };
     Ok(TopicConfig::changed(current, wanted.ops()?, config)?)
@@ -227,6 +235,7 @@ fn check_one(resource: &WantedConfigs, config: &BrokerConfig) -> Result<(), Conf
         change.op()?;
     }
     let kind = kind(resource.resource_type).ok_or_else(|| unknown_kind(&resource.name))?;
+    // Kafka's AlterConfigs knows no loggers either (`ConfigAdminManager.preprocess`).
     if resource.replace && matches!(kind.kept, Kept::Process(_)) {
         let text = "Loggers are changed one by one, with IncrementalAlterConfigs.".to_owned();
         return Err(ConfigsError::InvalidRequest(text));

@@ -22,6 +22,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
         changed: |broker, current, changes| GroupTimeouts::changed(current, changes.iter().copied(), broker),
         most: MAX_GROUPS,
         after: |resources, name| {
+            // Without keys `given` is `None`, which takes the group's own timeouts back.
             resources.groups.configure(&GroupId::from(name), given(&resources.configs, name))
         },
     }),
@@ -42,6 +43,7 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
 
 /// Answers for groups that do not exist, too, as Kafka does.
 fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+    // The text of `ConfigHelper`; for a change Kafka has another (`ControllerConfigurationValidator`).
     if name.is_empty() {
         return Err(ConfigsError::InvalidRequest("Group name must not be empty".to_owned()));
     }

@@ -83,6 +83,7 @@ fn level(name: &str, change: ConfigOp<'_>) -> Result<(&'static str, Option<LogLe
     match change {
         ConfigOp::Set(text) => {
             let name = known()?;
+            // As it is spelled: Kafka refuses `debug` (`LogLevelConfig.VALID_LOG_LEVELS`).
             let level = LEVELS.iter().find(|(known, _)| *known == text).map(|(_, level)| *level);
             let wrong = || {
                 let all: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
@@ -94,12 +95,14 @@ fn level(name: &str, change: ConfigOp<'_>) -> Result<(&'static str, Option<LogLe
             Ok((name, Some(level.ok_or_else(wrong)?)))
         }
         ConfigOp::Delete => match known()? {
+            // Kafka refuses this too (`RuntimeLoggerManager.validateLogLevelConfigs`).
             ROOT => {
                 let text = "Removing the log level of the root logger is not allowed".to_owned();
                 Err(ConfigsError::InvalidRequest(text))
             }
             name => Ok((name, None)),
         },
+        // As in Kafka, whether there is such a logger is not asked first.
         ConfigOp::Append(_) => refuse("APPEND"),
         ConfigOp::Subtract(_) => refuse("SUBTRACT"),
     }

@@ -121,6 +121,7 @@ impl GroupService {
         let (service, stop) = (Arc::clone(self), tasks.token().clone());
         tasks.spawn("offset-expiry", async move {
             let check_ms = service.shell.kind().config.offsets_retention_check_interval_ms;
+            // `interval_at` panics if the period is zero.
             let period = Duration::from_millis(check_ms.max(1));
             let mut ticks = tokio::time::interval_at(crate::clock::timer_now() + period, period);
             // Late ticks are skipped: one look finds all that has expired.
@@ -185,6 +186,8 @@ pub(crate) async fn open(
         let served = catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id));
         !served && !catalog.is_unreadable(topic, committed.topic_id)
     });
+    // After the load, which sets alarms before their machines are in the map: the task would take such an
+    // alarm, find no machine and lose it.
     service.start();
     Ok(service)
 }

@@ -51,9 +51,11 @@ impl FetchBudget {
     /// `None` if there is none.
     pub(crate) async fn reserve(&self, share: &mut FetchShare, bytes: usize) -> Option<usize> {
         let held = share.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        // Once per fetch: one for each partition would let large fetches use up the lower half.
         let granted = bytes.min(self.large_bytes().max(if held == 0 { SMALL_BYTES } else { 0 }));
         let wanted = units(share.held_bytes.saturating_add(granted)).min(self.total_units) as usize;
         let more = u32::try_from(wanted.saturating_sub(held)).ok()?;
+        // No more units are needed: the share's last one has room, or nothing was granted.
         if more == 0 {
             return (granted > 0 || bytes == 0).then_some(granted);
         }

@@ -37,6 +37,7 @@ impl Arrivals {
         // Before the count is set: an arrival that reaches the count would else find no listener. A
         // `Notified` hears `notify_waiters` from its creation on, without a poll.
         let listening = self.woken.notified();
+        // SeqCst, as the high watermark: of an append and a look at the same time, one sees the other.
         self.missing_bytes.store(clamp(bytes as u64), Ordering::SeqCst);
         listening
     }
@@ -104,6 +105,7 @@ pub(crate) struct Subscription {
 impl Subscription {
     /// Reports every advance of `partition` to `arrivals`, as a change of `slot`.
     pub(crate) fn new(partition: &Arc<Partition>, arrivals: &Arc<Arrivals>, slot: SlotId) -> Self {
+        // It keeps the arrivals alive, not the session: else the partition would hold closed sessions.
         let watch =
             Arc::new(PartitionWatch { arrivals: Arc::clone(arrivals), slot, marked: AtomicBool::new(false) });
         let watcher: Arc<dyn Watcher> = Arc::clone(&watch) as Arc<dyn Watcher>;

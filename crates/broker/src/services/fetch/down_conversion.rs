@@ -21,6 +21,7 @@ use crate::topics::names::TopicRef;
 
 /// The formats of consumers that know no batches; `None` from Fetch 4 on.
 pub(crate) fn message_format(fetch_version: i16) -> Option<MessageFormat> {
+    // Messages with timestamps came with Fetch 2 (KIP-32), batches with Fetch 4 (KIP-98).
     match fetch_version {
         ..=1 => Some(MessageFormat::V0),
         2 | 3 => Some(MessageFormat::V1),

@@ -78,6 +78,7 @@ impl<'a> Round<'a> {
 
     /// Returns true if it is time to answer (Kafka's list in `ReplicaManager.fetchMessages`).
     pub(super) fn has_enough(&self) -> bool {
+        // Kafka's `fetchInfos.isEmpty`: partitions that are missing are not among them.
         let nothing_to_wait_for = || self.fetch.session.set.lock().len() == self.unknown;
         self.at_once || self.found_bytes >= self.terms.min_bytes || nothing_to_wait_for()
     }
@@ -96,8 +97,10 @@ impl<'a> Round<'a> {
         }
         self.let_go();
         let mut set = self.fetch.session.set.lock();
+        // `let_go` has queued those with records; these are the others.
         self.answers.keys().for_each(|id| set.mark(*id));
         self.answers.clear();
+        // The next look is the first one again: a partition missing in it ends no wait (`look_at`).
         (self.unknown, self.looks) = (0, 0);
         true
     }
@@ -145,6 +148,7 @@ impl<'a> Round<'a> {
     /// Answers queued partitions up to the first one that has something to read.
     fn next_read(&mut self) -> Option<Read> {
         let mut set = self.fetch.session.set.lock();
+        // Under one lock, as a look reads no disk. It is free again when a read begins.
         while let Some(id) = set.take_next() {
             let (partition, wanted, empty) = match self.look_at(&mut set, id) {
                 // Forgotten while it was queued.
@@ -156,11 +160,13 @@ impl<'a> Round<'a> {
                 Some(Looked::Readable { partition, wanted, empty }) => (partition, wanted, empty),
             };
             if let Some(limit) = self.limits.of_partition(wanted.max_bytes) {
+                // Out of the queue and in no answer yet: a fetch dropped in its read queues it again.
                 self.reading = Some(id);
                 return Some(Read { id, partition, offset: wanted.fetch_offset, limit, empty });
             }
             // The answer is full, and `min_bytes` may be out of reach.
             self.at_once = true;
+            // In a session the rest stays queued for the next fetch; a full answer names every partition.
             if !self.answers_all {
                 set.mark_first(id);
                 self.tell_the_rest(&mut set);
@@ -235,6 +241,7 @@ impl<'a> Round<'a> {
                 self.at_once |= granted < limit.max_bytes && found.bytes > granted / 2;
                 Ok(self.take(found))
             }
+            // `errorReadingData` in Kafka: an error is not held back.
             Err(error) => {
                 self.at_once = true;
                 Err(PartitionError::from(error))
@@ -271,6 +278,7 @@ impl<'a> Round<'a> {
         let told: Vec<(SlotId, AnswerSummary)> =
             answers.iter().map(|(id, answer)| (*id, answer.summary())).collect();
         let mut answers: Vec<(SlotId, PartitionAnswer)> = answers.into_iter().collect();
+        // Also for a new session: its second fetch goes by what the first one told.
         if self.fetch.kind != Kind::Sessionless {
             let mut set = self.fetch.session.set.lock();
             let news = set.tell_all(&told, self.answers_all);

@@ -139,6 +139,8 @@ impl<S: Clone> FetchSessionCache<S> {
         if entry.epoch != epoch {
             return Err(SessionError::InvalidEpoch);
         }
+        // The session is keyed as its requests name topics (KIP-516): a name and an id of one topic would be
+        // two entries.
         if entry.uses_topic_ids != uses_topic_ids {
             return Err(SessionError::TopicIdError);
         }
@@ -148,6 +150,7 @@ impl<S: Clone> FetchSessionCache<S> {
         // A session may grow by every request; the bound of the cache holds for that as well.
         let others = self.partitions - entry.size;
         if size > 0 && others.saturating_add(size) > self.max_partitions {
+            // As after an eviction: the client sends a full request (KIP-227).
             self.remove(id);
             return Err(SessionError::IdNotFound);
         }
@@ -182,6 +185,7 @@ impl<S: Clone> FetchSessionCache<S> {
         if size == 0 || size > self.max_partitions || self.slots == 0 {
             return Created { id: None, evicted };
         }
+        // Kafka evicts one. The bound on partitions is Ottla's own, and one small session may not make room.
         while self.sessions.len() >= self.slots || self.partitions + size > self.max_partitions {
             match self.evict_for(size, now_ms) {
                 Some(session) => evicted.push(session),
@@ -190,6 +194,7 @@ impl<S: Clone> FetchSessionCache<S> {
         }
         let id = loop {
             let id = ids();
+            // Positive and not in use, as Kafka's `newSessionId`.
             if id > INVALID_SESSION_ID && !self.sessions.contains_key(&id) {
                 break id;
             }
@@ -216,6 +221,7 @@ impl<S: Clone> FetchSessionCache<S> {
             idle
         } else {
             let &(smallest, id) = self.evictable.first()?;
+            // Equal sizes too: Kafka compares (size, id), and the newcomer has id 0.
             if smallest >= size {
                 return None;
             }

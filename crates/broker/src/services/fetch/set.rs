@@ -90,6 +90,8 @@ impl<H> FetchSet<H> {
             Entry::Occupied(known) => {
                 let id = *known.get();
                 if let Some(slot) = self.slots.get_mut(&id) {
+                    // `known` stays: a client that moves on still knows the watermarks
+                    // (`CachedPartition.updateRequestParams`).
                     slot.wanted = wanted;
                 }
                 id
@@ -98,6 +100,7 @@ impl<H> FetchSet<H> {
                 let id = SlotId(self.next);
                 self.next += 1;
                 vacant.insert(id);
+                // Known as `None`, so that the next answer carries it even without records, as in Kafka.
                 self.slots.insert(id, Slot { wanted, handle: None, queued: false, known: None });
                 self.untold += 1;
                 id
@@ -152,6 +155,7 @@ impl<H> FetchSet<H> {
     /// The next entry to look at.
     pub(crate) fn take_next(&mut self) -> Option<SlotId> {
         while let Some(id) = self.pending.pop_front() {
+            // An id without a slot was forgotten while it was queued, see `forget`.
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.queued = false;
                 return Some(id);
@@ -195,6 +199,7 @@ impl<H> FetchSet<H> {
         let nothing = which(|told| !told.left_records && !told.has_records);
         let served = which(|told| !told.left_records && told.has_records);
         let mut news = vec![false; told.len()];
+        // Backwards where each goes to the front. What was served is queued last, behind refusals.
         for turn in no_room.rev().chain(nothing).chain(served) {
             let (id, told) = &told[turn];
             news[turn] = self.tell(*id, told);
@@ -212,6 +217,7 @@ impl<H> FetchSet<H> {
         let Some(slot) = self.slots.get_mut(&id) else { return true };
         let now = (told.high_watermark, told.log_start_offset);
         let news = told.has_records || told.is_refusal || slot.known != Some(now);
+        // The first answer after an error is sent whatever it says: Kafka sets its high watermark to -1 then.
         let known = if told.is_refusal { None } else { Some(now) };
         self.untold += usize::from(known.is_none());
         self.untold -= usize::from(slot.known.is_none());

@@ -97,6 +97,7 @@ impl GroupService {
             machine.heartbeat(env, member_id, instance_id, generation, out)
         });
         let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
+        // Before a refusal too: it may tell of a step whose records a crash could still take back.
         ticket.durable().await?;
         result
     }
@@ -122,6 +123,7 @@ impl GroupService {
         commits: Vec<OffsetCommit>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         // A sender that is no member may commit to a group that no member ever joined; the commit creates it.
+        // The empty group id may commit, see `not_empty`.
         let create = terms.who.generation < GenerationId(0);
         let step = self.shell.step(group_id, create, |machine, env, out| {
             let CommitTerms { who, retention_ms, knows_member_epochs } = terms;
@@ -167,6 +169,7 @@ impl GroupService {
         });
         let (result, ticket) = match viewed {
             Ok(viewed) => viewed,
+            // No error: a group that does not exist has no offsets (`OffsetMetadataManager.fetchOffsets`).
             Err(Missing::Absent) => return Ok(read(None)),
             Err(Missing::Unreadable) => return Err(GroupError::CoordinatorNotAvailable),
         };
@@ -245,6 +248,7 @@ impl GroupService {
         if group_id.as_str().trim().is_empty() {
             return Err(Refused::new(GroupError::InvalidRequest, "GroupId can't be empty."));
         }
+        // Before the step, so that an invalid request creates no group.
         let interval_ms = self.shell.kind().with_config(group_id, |config| {
             request.validate(&config.consumer.assignors, needs_member_id)?;
             Ok::<u32, Refused>(config.consumer.heartbeat_interval_ms)
