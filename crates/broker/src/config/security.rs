@@ -68,8 +68,10 @@ pub(super) fn note_listener_settings(settings: &Settings, listeners: &[Listener]
     for key in settings.keys() {
         let Some(rest) = key.strip_prefix(LISTENER_PREFIX) else { continue }; // a key of no single listener
         let is_of = |listener: &Listener| {
+            // Checked: an operator may write any text here, and a length may end within a character of it.
             let name = rest.split_at_checked(listener.name.len());
             name.is_some_and(|(name, after)| {
+                // Kafka spells the name in lower case here (`ListenerName.configPrefix`).
                 name.eq_ignore_ascii_case(&listener.name) && after.starts_with('.')
             })
         };

@@ -50,6 +50,7 @@ impl Value for f64 {
         text.parse().ok()
     }
     fn show(held: &Self) -> Option<String> {
+        // As `Key::normalise` spells it, with the `.0` that Java shows.
         Some(format!("{held:?}"))
     }
 }

@@ -37,6 +37,7 @@ impl BrokerConfig {
         match (made, problems.first()) {
             // The settings of the start, without what clients gave: DescribeConfigs tells the sources apart.
             (Some(made), None) => Ok(Self { dynamic, settings: self.settings.clone(), ..made }),
+            // INVALID_CONFIG would say more, but Kafka keeps this code for its clients (KAFKA-13609).
             (_, Some(problem)) => Err(ConfigRefusal::InvalidRequest(problem.to_string())),
             (None, None) => {
                 Err(ConfigRefusal::InvalidRequest("The values contradict each other.".to_owned()))

@@ -13,6 +13,7 @@ use super::super::overrides::{ConfigRefusal, Overrides};
 
 /// How often a client pushes where nothing else is said.
 pub(crate) const DEFAULT_INTERVAL_MS: i32 = 300_000;
+// The bounds of Kafka's `ClientMetricsConfigs`.
 const MIN_INTERVAL_MS: i32 = 100;
 const MAX_INTERVAL_MS: i32 = 3_600_000;
 const METRICS: &str = "metrics";

@@ -105,6 +105,7 @@ impl GroupTimeouts {
         let [heartbeat, session] = &GROUP_KEYS;
         let (heartbeat_interval_ms, session_timeout_ms) =
             (heartbeat.value(set, broker)?, session.value(set, broker)?);
+        // A member would be removed before its next heartbeat came.
         if session_timeout_ms <= heartbeat_interval_ms {
             return Err(ConfigRefusal::InvalidConfig(format!("{SESSION} must be greater than {HEARTBEAT}")));
         }
@@ -161,6 +162,7 @@ impl GroupConfigKey {
         let value = self.key.normalise(text, Units::Refused).map_err(wrong)?;
         let value =
             Millis::<i32>::read(&value).ok_or_else(|| wrong("Not a number of type INT".to_owned()))?;
+        // Also for a stored value: the broker may have been started with narrower bounds since.
         let [(least, at_least), (most, at_most)] = (self.bounds)(broker);
         if value < at_least {
             return Err(ConfigRefusal::InvalidConfig(format!(
