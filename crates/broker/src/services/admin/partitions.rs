@@ -49,7 +49,8 @@ fn count_assigned(wanted: &WantedTopic, node_id: i32) -> Result<u32, TopicError>
             "A manual partition assignment was specified, but {what} was not set to -1."
         )))
     };
-    // Kafka compares neither with the assignments: beside them both must be -1 (`createTopic`).
+    // Kafka does not compare the numbers: with assignments both must be -1
+    // (`ReplicationControlManager.createTopic`).
     if wanted.replication_factor != -1 {
         return contradiction("replication factor");
     }

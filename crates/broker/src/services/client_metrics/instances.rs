@@ -226,7 +226,8 @@ fn work_out(subscriptions: &[ClientMetricsConfig], id: Uuid, client: &ClientFact
     };
     // KIP-714: as often as the most eager of the subscriptions asks.
     let interval_ms = concerned.iter().map(|one| one.interval_ms).min().unwrap_or(DEFAULT_INTERVAL_MS);
-    // Worked out from its parts, as Kafka's `computeSubscriptionId`: clients keep theirs over a restart.
+    // From the contents, as Kafka's `computeSubscriptionId`: after a restart it is the same, so that clients
+    // need not ask again.
     let mut hasher = DefaultHasher::new();
     (&metrics, interval_ms, id).hash(&mut hasher);
     let [.., a, b, c, d] = hasher.finish().to_be_bytes();

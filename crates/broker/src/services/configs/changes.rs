@@ -56,7 +56,7 @@ impl KeyChange {
 
     fn op(&self) -> Result<ConfigOp<'_>, ConfigsError> {
         match (self.operation, self.value.as_deref()) {
-            // Whatever the value: `preprocess` wants one for the other operations only.
+            // Whatever the value: Kafka wants one only for the others (`ConfigAdminManager.preprocess`).
             (Self::DELETE, _) => Ok(ConfigOp::Delete),
             (Self::SET, Some(value)) => Ok(ConfigOp::Set(value)),
             (Self::APPEND, Some(value)) => Ok(ConfigOp::Append(value)),
@@ -64,7 +64,7 @@ impl KeyChange {
             (Self::SET | Self::APPEND | Self::SUBTRACT, None) => {
                 Err(ConfigsError::InvalidRequest(format!("Null value not supported for : {}", self.name)))
             }
-            // Kafka answers UNKNOWN_SERVER_ERROR here.
+            // As Kafka answers for a broker (`ConfigAdminManager.validateBrokerConfigChange`).
             (other, _) => Err(ConfigsError::InvalidRequest(format!(
                 "Unknown operation {other} for {}: it must be 0 (set), 1 (delete), 2 (append) or 3 (subtract).",
                 self.name
@@ -79,7 +79,7 @@ pub(crate) async fn alter(
     wanted: &[WantedConfigs],
     validate_only: bool,
 ) -> Vec<Result<(), ConfigsError>> {
-    // Read once: a change of the broker in this request is no default for its topics yet.
+    // Read once: topics are judged by the defaults from before this request, even if it changes those too.
     let config = &resources.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
     let mut open = Vec::new();

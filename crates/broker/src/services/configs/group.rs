@@ -43,7 +43,7 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
 
 /// Answers for groups that do not exist, too, as Kafka does.
 fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
-    // The text of `ConfigHelper`; for a change Kafka has another (`ControllerConfigurationValidator`).
+    // Kafka's text here (`ConfigHelper`); for a change it has another (`ControllerConfigurationValidator`).
     if name.is_empty() {
         return Err(ConfigsError::InvalidRequest("Group name must not be empty".to_owned()));
     }

@@ -2,7 +2,7 @@
 //!
 //! Pure: time and session ids are arguments, and what a session holds is opaque (`S`). Guarantees that at most
 //! `slots` sessions and `MAX_CACHED_PARTITIONS` of their partitions are kept, and that an epoch is used once.
-//! The rules are those of Kafka's `FetchSession.scala` (`FetchManager`, `FetchSessionCacheShard`), without its
+//! The rules are those of Kafka's `FetchManager` and `FetchSessionCacheShard`, without their
 //! privileged half: that is for followers, and there are none. What a session remembers of its partitions is in
 //! `set.rs`.
 
@@ -16,7 +16,7 @@ pub(crate) const INITIAL_EPOCH: i32 = 0;
 pub(crate) const FINAL_EPOCH: i32 = -1;
 
 /// A session idle for longer gives way to any new one; one older than this to any larger one (Kafka:
-/// `ServerConfigs.MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`).
+/// `MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`).
 const EVICTION_MS: i64 = 120_000;
 /// Partitions held by all sessions together, so that their memory has a bound besides the number of sessions.
 /// At a few hundred bytes each this is of the order of 100 MiB.

@@ -100,7 +100,7 @@ impl<H> FetchSet<H> {
                 let id = SlotId(self.next);
                 self.next += 1;
                 vacant.insert(id);
-                // Known as `None`, so that the next answer carries it even without records, as in Kafka.
+                // `known` is `None`: the next answer carries it even without records. Kafka begins with -1.
                 self.slots.insert(id, Slot { wanted, handle: None, queued: false, known: None });
                 self.untold += 1;
                 id
@@ -199,7 +199,7 @@ impl<H> FetchSet<H> {
         let nothing = which(|told| !told.left_records && !told.has_records);
         let served = which(|told| !told.left_records && told.has_records);
         let mut news = vec![false; told.len()];
-        // Backwards where each goes to the front. What was served is queued last, behind refusals.
+        // Backwards where each goes to the front. What was served is queued last, after refusals.
         for turn in no_room.rev().chain(nothing).chain(served) {
             let (id, told) = &told[turn];
             news[turn] = self.tell(*id, told);
