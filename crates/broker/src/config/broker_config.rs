@@ -19,7 +19,9 @@ const HOUR_MS: i64 = 3_600_000;
 pub struct BrokerConfig {
     pub(super) keys: BrokerKeys,
     pub(super) start: StartConfig,
+    /// Keys that the file, variables and flags set, normalised. What clients gave is in `dynamic` alone.
     pub(super) settings: Settings,
+    /// Values that clients gave while the broker ran; `keys` has them in already.
     pub(super) dynamic: DynamicConfigs,
 }
 
@@ -33,7 +35,7 @@ pub struct DynamicConfigs {
 }
 
 impl DynamicConfigs {
-    /// The value that counts, if there is one.
+    /// The value that counts, if there is one: this broker's own comes before that of all brokers (KIP-226).
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.own.get(name).or_else(|| self.default.get(name)).map(String::as_str)
     }
@@ -79,7 +81,7 @@ impl BrokerConfig {
         self.settings.contains_key(name)
     }
 
-    /// The keys that are set, with value and origin.
+    /// The keys that are set in a source, by name, with value and origin. Without what clients gave.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
         self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
     }
@@ -124,11 +126,13 @@ impl BrokerKeys {
     /// How long topics keep records unless they say otherwise; `None` is for ever. ms comes before minutes before
     /// hours, and any negative number of those is for ever (`AbstractKafkaConfig.logRetentionTimeMillis`).
     pub fn retention_ms(&self) -> Option<Millis<i64>> {
+        // The outer option is "not set": a -1 is set, so it keeps a key with a larger unit from being read.
         self.log_retention_ms.or(self.log_retention_minutes).unwrap_or(self.log_retention_hours)
     }
 
     /// Kafka's age for rolling segments, in ms.
     pub fn roll_ms(&self) -> i64 {
+        // Cannot overflow: the hours are 32 bits wide.
         self.log_roll_ms.unwrap_or(i64::from(self.log_roll_hours) * HOUR_MS)
     }
 

@@ -22,7 +22,8 @@ const SYNONYMS: &[&[&str]] = &[
     &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
 ];
 
-/// Every key of the broker, by name.
+/// Every key of the broker, by name. Of the throttles only those that were given, as in Kafka; keys that no
+/// table has, such as those of plug-ins, where they were set.
 pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let given =
         |key: &&Key| config.dynamic.value(key.name).is_some() || config.settings.contains_key(key.name);
@@ -34,7 +35,8 @@ pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     entries
 }
 
-/// The values that all brokers were given while they run, by name (Kafka's entity-default resource).
+/// The values that all brokers were given while they run, by name (Kafka's entity-default resource). One
+/// whose key this version does not have is left out.
 pub fn describe_brokers(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let source = ConfigSource::DynamicDefaultBrokerConfig;
     // Only synonyms of this source, as Kafka answers where no single broker is asked for
@@ -47,7 +49,7 @@ pub fn describe_brokers(config: &BrokerConfig) -> Vec<ConfigEntry> {
     entries.collect()
 }
 
-/// Every key of a topic whose own settings are `set`, by name.
+/// Every key of a topic whose own settings are `set`, by name, with the value that holds for it.
 pub fn describe_topic(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry> {
     let mut entries: Vec<ConfigEntry> =
         TOPIC_KEYS.iter().map(|topic| topic_entry(topic, set, config)).collect();
@@ -65,6 +67,8 @@ pub fn describe_group(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
     GROUP_KEYS.iter().map(entry).collect()
 }
 
+/// The entry of a key that a table has: a client's value comes before one that was set, and that before the
+/// default.
 fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
     // Only the strongest name has synonyms: Kafka drops those that come before the key's own.
     let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
@@ -125,6 +129,7 @@ fn overridable_entry(
         value,
         source: synonyms.first().map_or(ConfigSource::DefaultConfig, |first| first.source),
         kind: key.kind,
+        // No key of a topic or of a group is a password.
         is_sensitive: false,
         is_read_only: false,
         synonyms,

@@ -41,6 +41,7 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("share.coordinator.state.topic.min.isr", Some("2"), "there is one node"),
 ];
 
+/// The beginning of the file: all that does not follow from the tables.
 const HEAD: &str = "# Configuration
 
 <!-- Generated from the tables of keys; `make generate` writes it anew. `ottla config docs` prints it. -->
@@ -61,6 +62,7 @@ Effect: *enforced* keys do what they say. Keys that are *not yet* enforced are a
 at start when they are set. Keys *without* an effect belong to what Ottla does not have, and are named in a note.
 ";
 
+/// Precedes the list of `OTHER_KEYS`.
 const OTHERS: &str = "
 ## Keys that are in no table of Kafka 4.3
 Keys of earlier versions of Kafka (from 0.8 on) are ignored, with a warning that says what to do instead. Keys of plug-ins are
@@ -69,11 +71,12 @@ for permissions stops the start until Ottla has it.
 
 ";
 
-/// The whole file.
+/// The whole file. The same at each call: a test compares it with the one that is checked in.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
     text.push_str("\n## Where Ottla differs from Kafka 4.3\n| key | here | in Kafka | why |\n| --- | --- | --- | --- |\n");
     for (name, kafka, why) in DIFFERENCES {
+        // Here and below: writing to a `String` does not fail.
         let here = broker_key(name).and_then(|key| key.default);
         let kafka = kafka.map_or("no such key".to_owned(), |kafka| cell(Some(kafka)));
         let _ = writeln!(text, "| `{name}` | {} | {kafka} | {why} |", cell(here));
@@ -92,6 +95,7 @@ pub fn markdown() -> String {
         "\n## Topics\nA topic's own setting comes before the broker keys named, in their order.\n\n",
     );
     text.push_str("| key | value | default | effect | |\n| --- | --- | --- | --- | --- |\n");
+    // The defaults alone are always a valid configuration; the tests load them.
     if let Ok(defaults) = BrokerConfig::from_pairs(&[]) {
         for topic in TOPIC_KEYS {
             let names: Vec<String> = topic.broker_keys.iter().map(|name| format!("`{name}`")).collect();
@@ -131,8 +135,10 @@ pub fn markdown() -> String {
     text
 }
 
+/// One line of a table of keys; `more` follows the documentation.
 fn row(text: &mut String, key: &Key, default: Option<&str>, more: &str) {
     let (name, doc) = (key.name, key.documentation());
+    // A bar in a cell would end it.
     let value = key.expectation().replace('|', "\\|");
     let _ =
         writeln!(text, "| `{name}` | {value} | {} | {} | {doc}{more} |", cell(default), effect(key.effect));

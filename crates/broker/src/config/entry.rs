@@ -10,6 +10,7 @@ pub enum ConfigSource {
     DynamicBrokerConfig = 2,
     /// Given to all brokers while they run.
     DynamicDefaultBrokerConfig = 3,
+    /// From a file, a variable or a flag, when the broker started.
     StaticBrokerConfig = 4,
     DefaultConfig = 5,
     /// The level of a logger.
@@ -33,7 +34,9 @@ pub struct ConfigEntry {
     pub value: Option<String>,
     pub source: ConfigSource,
     pub kind: ConfigType,
+    /// True for passwords, and for keys that no table has, which may be one: their values are never shown.
     pub is_sensitive: bool,
+    /// True if clients cannot change it.
     pub is_read_only: bool,
     /// Every place that has a value for it, the one that counts first.
     pub synonyms: Vec<ConfigSynonym>,

@@ -16,6 +16,7 @@ pub(super) enum Variable {
     Other,
 }
 
+/// Variables for the JVM and for the start scripts of Kafka's image: none of them is a key.
 const JVM: &[&str] = &[
     "KAFKA_VERSION",
     "KAFKA_HEAP_OPTS",
@@ -85,6 +86,7 @@ fn key_of(suffix: &str) -> String {
 
 /// `KAFKA_SERVICE_HOST`, `KAFKA_PORT=tcp://…`, `KAFKA_BROKER_PORT_9092_TCP_ADDR`, … (Docker-style service links).
 fn is_kubernetes_service_link(suffix: &str, value: &str) -> bool {
+    // Of a service called `kafka`, and of one whose name only begins so, such as `kafka-headless`.
     let names = |marker: &str| suffix.starts_with(marker) || suffix.contains(&format!("_{marker}"));
     if names("SERVICE_HOST") || names("SERVICE_PORT") {
         return true;

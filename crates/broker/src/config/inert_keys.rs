@@ -42,6 +42,7 @@ const fn throttle(name: &'static str) -> Key {
     Key { name, kind: ConfigType::Long, default: None, check, effect, dynamic: true, doc: ONE_NODE }
 }
 
+/// True if the group names the key, or a beginning of it.
 fn covers(group: &Group, name: &str) -> bool {
     group.names.iter().any(|known| match known.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
@@ -49,9 +50,11 @@ fn covers(group: &Group, name: &str) -> bool {
     })
 }
 
+/// The key as this broker describes it: Kafka's facts, the group's effect, and for a few another default.
 fn inert(group: &Group, key: KafkaKey) -> Key {
     let ours = DEFAULTS_HERE.iter().find(|(name, _)| *name == key.name).map(|(_, default)| *default);
     let kafkas = match key.default {
+        // Where a key has no effect here, nothing is missing if it is not set.
         KafkaDefault::Required | KafkaDefault::Null => None,
         KafkaDefault::Value(value) => Some(value),
     };
@@ -77,6 +80,7 @@ const DEFAULTS_HERE: &[(&str, &str)] = &[
     ("transaction.state.log.replication.factor", "1"),
 ];
 
+/// Every key of Kafka's is in exactly one of these or in `broker_keys.rs`; a test holds that.
 static GROUPS: &[Group] = &[
     Group {
         effect: Effect::NotYet,

@@ -53,6 +53,7 @@ impl ConfigType {
         all.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// The least and the largest number of the type; `None` for types that are not whole numbers.
     fn bounds(self) -> Option<(i64, i64)> {
         match self {
             ConfigType::Short => Some((i16::MIN.into(), i16::MAX.into())),
@@ -66,11 +67,15 @@ impl ConfigType {
 /// Which values of its type a key takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Check {
+    /// Every value of the type.
     Any,
+    /// This number or a larger one.
     AtLeast(i64),
+    /// A number from the first to the second, both included.
     Between(i64, i64),
     /// A range, and one value outside it.
     BetweenOr(i64, i64, i64),
+    /// One of these texts; their case counts.
     OneOf(&'static [&'static str]),
     /// Each element of a list.
     EachOf(&'static [&'static str]),
@@ -162,6 +167,7 @@ impl Key {
         }
     }
 
+    /// The number in the key's own unit, if the key's type can hold it.
     fn whole_number(&self, text: &str, units: Units) -> Result<i64, String> {
         let value = match text.parse::<i64>() {
             Ok(value) => value,
@@ -206,6 +212,7 @@ impl Key {
 }
 
 impl Check {
+    /// Judges whole numbers, in the words of Kafka's `ConfigDef.Range`.
     fn whole_number(self, value: i64) -> Result<(), String> {
         match self {
             Check::AtLeast(low) | Check::Between(low, _) if value < low => {
@@ -219,6 +226,7 @@ impl Check {
         }
     }
 
+    /// Judges numbers with a fraction.
     fn double(self, value: f64) -> Result<(), String> {
         match self {
             // NaN is neither below nor above any bound: no range would refuse it.
@@ -233,6 +241,7 @@ impl Check {
         }
     }
 
+    /// Judges texts, in the words of Kafka's `ConfigDef.ValidString`.
     fn text(self, text: &str) -> Result<(), String> {
         match self {
             Check::OneOf(allowed) if !allowed.contains(&text) => {

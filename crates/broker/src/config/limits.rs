@@ -55,7 +55,9 @@ pub(crate) fn check_all(set: &Overrides) -> Result<(), ConfigRefusal> {
             set.len()
         ));
     }
+    // Also what does not change: each change writes all of it.
     for (name, value) in set {
+        // The refusal does not repeat the key: it is as long as the client likes.
         if name.len() > MAX_KEY_BYTES {
             return refuse(format!(
                 "A key has {} bytes, more than the maximum of {MAX_KEY_BYTES}.",

@@ -41,6 +41,7 @@ pub enum Advertised {
 /// The listeners of the four keys, with the names of the listeners that are left to a KRaft controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resolved {
+    /// In the order of the key. Never empty.
     pub(super) listeners: Vec<Listener>,
     pub(super) controller_listeners: Vec<String>,
 }
@@ -48,6 +49,7 @@ pub(super) struct Resolved {
 /// The texts of the keys, as they stand.
 pub(super) struct Texts<'a> {
     pub(super) listeners: &'a [String],
+    /// `None` if the key is not set or empty.
     pub(super) advertised: Option<&'a [String]>,
     pub(super) protocol_map: &'a str,
     pub(super) controller_names: &'a [String],
@@ -95,6 +97,7 @@ fn endpoints(texts: &[String]) -> Result<Vec<Endpoint>, String> {
     texts.iter().map(|text| text.parse()).collect()
 }
 
+/// At least one listener, and no name or port twice.
 fn check_bound(bound: &[Endpoint], wrong: &mut Vec<Wrong>) {
     if bound.is_empty() {
         wrong.push((
@@ -123,6 +126,7 @@ fn check_bound(bound: &[Endpoint], wrong: &mut Vec<Wrong>) {
     }
 }
 
+/// Every listener has a protocol, and one that is served.
 fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
     const MAP: &str = "listener.security.protocol.map";
     let mut protocols = BTreeMap::new();
@@ -152,6 +156,7 @@ fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
     }
 }
 
+/// Every name is that of a listener, stands there once, and has a host.
 fn check_advertised(bound: &[Endpoint], advertised: &[Endpoint], wrong: &mut Vec<Wrong>) {
     const KEY: &str = "advertised.listeners";
     for (index, Endpoint { name, host, .. }) in advertised.iter().enumerate() {
@@ -212,9 +217,11 @@ impl std::str::FromStr for Endpoint {
 
 /// `host:port`, `[v6]:port` or `:port`; the host comes back without brackets.
 pub(super) fn split_host_port(address: &str) -> Option<(String, u16)> {
+    // From the right: an IPv6 address has colons too.
     let (host, port) = address.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())?,
+        // An IPv6 address without brackets: its last group would be taken for the port.
         None if host.contains([':', ']', '/', ' ']) => return None,
         None => host,
     };

@@ -37,6 +37,7 @@ pub struct Sources {
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: BrokerConfig,
+    /// In the order in which they were found.
     pub notes: Vec<Note>,
 }
 
@@ -85,6 +86,7 @@ struct Loader {
 }
 
 impl Loader {
+    /// Takes the settings of a properties file. Bad lines do not keep the others from being read.
     fn file(&mut self, path: &Path) {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -109,6 +111,7 @@ impl Loader {
         }
     }
 
+    /// Takes the settings of `KAFKA_*` variables; those that are no keys are named in one note.
     fn environment(&mut self, variables: &[(String, String)]) {
         let mut ignored = Vec::new();
         for (name, value) in variables {
@@ -144,6 +147,7 @@ impl Loader {
         self.settings.insert(name.to_owned(), Setting { value: value.to_owned(), origin });
     }
 
+    /// Reads every value, then judges them together.
     fn finish(mut self) -> Result<Loaded, ConfigError> {
         // After a problem as well: all that is wrong is reported in one go.
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut self.settings, &mut self.problems));
@@ -151,6 +155,8 @@ impl Loader {
         let config =
             keys.and_then(|keys| resolve::resolve(keys, self.settings, &mut self.problems, &mut self.notes));
         match config {
+            // Malformed values were replaced by defaults, so that the rules between keys could be checked: a
+            // configuration with problems is not the operator's.
             Some(config) if self.problems.is_empty() => Ok(Loaded { config, notes: self.notes }),
             _ => Err(ConfigError { problems: self.problems }),
         }
@@ -186,7 +192,8 @@ impl Loader {
     }
 }
 
-/// A guess at the key that the author of `name` meant.
+/// A guess at the key that the author of `name` meant: a key of topics, or the one with the nearest spelling,
+/// if there is no more than one mistake for four characters.
 fn hint(name: &str) -> Option<String> {
     if let Some(topic) = topic_key(name) {
         return Some(match topic.broker_keys.first() {

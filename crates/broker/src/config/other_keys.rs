@@ -29,6 +29,7 @@ pub(super) struct OtherKeys {
 /// The meaning of the key called `name`; `None` if it is unknown here.
 pub(super) fn meaning(name: &str) -> Option<Meaning> {
     let covers = |known: &&str| match known.strip_suffix('*') {
+        // A beginning alone is no key: the start refuses it as unknown.
         Some(beginning) => name.len() > beginning.len() && name.starts_with(beginning),
         None => *known == name,
     };
@@ -37,6 +38,7 @@ pub(super) fn meaning(name: &str) -> Option<Meaning> {
 
 const REMOVED: &str = "Earlier versions of Kafka had these keys. Ignored.";
 
+/// In the order of the documentation. None of these names is in a table of keys; a test holds that.
 pub(super) static OTHER_KEYS: &[OtherKeys] = &[
     OtherKeys {
         meaning: Meaning::Judged,

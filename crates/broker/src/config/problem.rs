@@ -10,6 +10,7 @@ use super::key::Key;
 pub enum Origin {
     File {
         path: PathBuf,
+        /// Counted from 1.
         line: usize,
     },
     /// The variable's name.
@@ -34,18 +35,23 @@ impl fmt::Display for Origin {
 /// One thing that is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
+    /// The file is missing or cannot be read.
     #[error("cannot read the configuration file {path}: {source}; check --config", path = .path.display())]
     File { path: PathBuf, source: std::io::Error },
+    /// A line that is malformed in Java's properties format.
     #[error("{origin}: {reason}")]
     Line { origin: Origin, reason: String },
+    /// An `--override` without a key or without `=`.
     #[error("--override {0:?} is not KEY=VALUE, such as --override num.partitions=3")]
     Override(String),
+    /// No table has the key, and it may be a slip of the pen.
     #[error("{origin}: unknown key {name:?}{hint} (--lenient ignores unknown keys)", hint = in_words(.hint.as_deref()))]
     Unknown { name: String, origin: Origin, hint: Option<String> },
     #[error(
         "environment variable {name}: KAFKA_CFG_ is the prefix of Bitnami's image; here the variables begin with KAFKA_ alone: name it {ours}"
     )]
     OfAnotherImage { name: String, ours: String },
+    /// A value that is not of its key's type, or outside its range.
     #[error("{origin}: {shown}: {reason}. {remedy}", shown = shown(.key, .value), remedy = remedy(.key))]
     Malformed { key: &'static Key, value: String, origin: Origin, reason: String },
     /// A value that is well formed, but does not go with others or with this broker.
@@ -71,7 +77,7 @@ fn remedy(key: &Key) -> String {
     }
 }
 
-/// Everything that is wrong. Never empty.
+/// Everything that is wrong, in the order in which it was found. Never empty.
 #[derive(Debug)]
 pub struct ConfigError {
     pub problems: Vec<Problem>,
@@ -95,6 +101,7 @@ impl fmt::Display for ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     pub text: String,
+    /// True for a line at WARN: the operator should know or do something. Else it is one at INFO.
     pub is_warning: bool,
 }
 

@@ -41,6 +41,7 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
+/// Java's white space within a line.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\u{c}')
 }
@@ -58,12 +59,14 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         if !open {
             logical.push((index + 1, String::new()));
         }
+        // The backslash that is dropped below is one byte.
         open = ends_with_continuation(natural);
         let content = if open { natural.get(..natural.len() - 1).unwrap_or("") } else { natural };
         if let Some((_, line)) = logical.last_mut() {
             line.push_str(content);
         }
     }
+    // A line can become empty here: a lone backslash before a blank line.
     logical.retain(|(_, line)| !line.is_empty());
     logical
 }
@@ -117,9 +120,11 @@ fn unescape(text: &str) -> Result<String, String> {
         };
         units.extend_from_slice(plain.encode_utf16(&mut buffer));
     }
+    // Half of a pair becomes U+FFFD: Java keeps it, but it is no Unicode text.
     Ok(String::from_utf16_lossy(&units))
 }
 
+/// The four hexadecimal digits after `\u`.
 fn hex_unit(chars: &mut std::str::Chars<'_>) -> Result<u16, String> {
     let digits: String = chars.take(4).collect();
     let malformed = || format!("malformed \\u{digits}: four hexadecimal digits must follow \\u");

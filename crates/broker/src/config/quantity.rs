@@ -23,6 +23,7 @@ impl Millis<i32> {
 
     /// As an unsigned number.
     pub fn as_u32(self) -> u32 {
+        // The same number: it is not negative.
         self.0.unsigned_abs()
     }
 }
@@ -110,6 +111,7 @@ macro_rules! quantities {
             const KIND: ConfigType = ConfigType::$kind;
             fn read(text: &str) -> Option<Self> {
                 let number: $number = text.parse().ok()?;
+                // Refuses negative numbers, and what a machine with addresses of 32 bits cannot hold.
                 Some(Self { number, size: usize::try_from(number).ok()? })
             }
             fn show(held: &Self) -> Option<String> {
@@ -137,6 +139,7 @@ impl<T: Value, const FROM: i64> Value for OrNone<T, FROM> {
     }
 }
 
+/// A count of steps, INT in Kafka, as milliseconds; `None` if it is negative or no such number.
 fn read_steps(text: &str, step_ms: i64) -> Option<Millis<i64>> {
     let steps = text.parse::<i32>().ok().filter(|steps| *steps >= 0)?;
     i64::from(steps).checked_mul(step_ms).map(Millis)

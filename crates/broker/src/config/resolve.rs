@@ -1,4 +1,7 @@
 //! Meaning of several keys together: the rules between keys, and the values that none of them gives alone.
+//!
+//! Runs at the start and again when a client changes the broker (`resources/broker.rs`): one set of rules
+//! holds for both.
 
 use std::path::PathBuf;
 
@@ -99,12 +102,14 @@ fn same_port(http: &HttpListener, listeners: &[Listener]) -> Option<String> {
     Some(format!("{http} and {listener} in listeners have the same port; change one of them"))
 }
 
+/// The rules between keys. Each notes what is wrong and goes on, so that one start shows all of it.
 struct Rules<'a> {
     settings: &'a Settings,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Rules<'_> {
+    /// Notes what is wrong with `key`, and where it was set.
     fn wrong(&mut self, key: &'static str, reason: String) {
         let origin = self.settings.get(key).map(|setting| setting.origin.clone());
         self.problems.push(Problem::Wrong { key: key.to_owned(), origin, reason });
@@ -123,6 +128,7 @@ impl Rules<'_> {
         }
     }
 
+    /// Limits that bound each other.
     fn limits(&mut self, keys: &BrokerKeys) {
         let one = keys.socket_request_max_bytes;
         // The largest request must fit in, or it would wait for ever.
@@ -148,6 +154,8 @@ impl Rules<'_> {
         }
     }
 
+    /// Timeouts of consumer groups lie within their bounds, and a session outlasts a heartbeat (KIP-848;
+    /// `GroupCoordinatorConfig`).
     fn consumer_groups(&mut self, keys: &BrokerKeys) {
         let (beat, session) =
             (keys.group_consumer_heartbeat_interval_ms, keys.group_consumer_session_timeout_ms);
@@ -178,6 +186,7 @@ impl Rules<'_> {
         }
     }
 
+    /// The one folder for all data; `None` if that is wrong.
     fn data_dir(&mut self, keys: &BrokerKeys) -> Option<PathBuf> {
         let several = keys.log_dirs.as_deref().filter(|dirs| !dirs.is_empty());
         let (key, dirs) = match several {
@@ -199,6 +208,7 @@ impl Rules<'_> {
         Some(PathBuf::from(dirs))
     }
 
+    /// The inner `None` turns HTTP off, the outer one stands for a malformed address.
     fn http_listener(&mut self, keys: &BrokerKeys) -> Option<Option<HttpListener>> {
         let text = keys.http_listener.trim();
         if text.is_empty() {
@@ -215,6 +225,7 @@ impl Rules<'_> {
         Some(Some(HttpListener { host, port }))
     }
 
+    /// The listeners; `None` if one of their four keys is wrong.
     fn listeners(&mut self, keys: &BrokerKeys) -> Option<listener::Resolved> {
         let texts = Texts {
             listeners: &keys.listeners,

@@ -20,6 +20,7 @@ type Resource = (i8, String);
 
 /// See the module. One per broker.
 pub(crate) struct RuntimeConfigs {
+    /// A resource without values has no entry.
     given: RwLock<BTreeMap<Resource, Overrides>>,
     /// The broker's configuration as of now.
     current: watch::Sender<Arc<BrokerConfig>>,
@@ -99,7 +100,7 @@ impl RuntimeConfigs {
         self.given.read().get(&(kind, name.to_owned())).cloned().unwrap_or_default()
     }
 
-    /// The resources of a kind that were given something, by name.
+    /// The resources of a kind that were given something, by name. Walks all that was given.
     pub(crate) fn names(&self, kind: i8) -> Vec<String> {
         let given = self.given.read();
         given.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.clone()).collect()
@@ -115,7 +116,7 @@ impl RuntimeConfigs {
         Err(ConfigRefusal::InvalidRequest(text))
     }
 
-    /// No change happens for as long as the answer lives.
+    /// No change happens for as long as the answer lives. Waits for the change under way, with its write.
     pub(crate) async fn lock(&self) -> Changing<'_> {
         Changing { configs: self, _lock: self.changing.lock().await }
     }
@@ -133,7 +134,10 @@ impl Changing<'_> {
         self.with(kind, name, to).map(|_| ())
     }
 
-    /// Gives the resource these values, all of them.
+    /// Gives the resource these values, all of them. They are durable and in effect when the future ends.
+    ///
+    /// # Errors
+    /// The values do not go together, or could not be written: then nothing has changed.
     pub(crate) async fn change(
         &self,
         io: &Io,

@@ -4,7 +4,8 @@ use super::broker_keys::broker_keys;
 use super::inert_keys::{INERT_KEYS, THROTTLE_KEYS};
 use super::key::Key;
 
-/// The broker key called `name`, with an effect or without.
+/// The broker key called `name`, with an effect or without. Walks the tables: for the start and for requests
+/// about configurations, not for each record.
 pub(super) fn broker_key(name: &str) -> Option<&'static Key> {
     described_keys().chain(&THROTTLE_KEYS).find(|key| key.name == name)
 }

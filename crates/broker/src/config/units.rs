@@ -17,8 +17,10 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// Suffixes in lower case, and their milliseconds.
 const TIMES: &[(&str, i64)] =
     &[("ms", 1), ("s", SECOND), ("m", MINUTE), ("min", MINUTE), ("h", HOUR), ("d", DAY)];
+/// Suffixes in lower case, and their bytes: powers of 1024 with an `i`, of 1000 without.
 const BYTES: &[(&str, i64)] = &[
     ("b", 1),
     ("kib", 1 << 10),
@@ -42,6 +44,7 @@ pub(super) fn of(name: &str) -> Option<Unit> {
         Some(Unit::Time { step_ms: MINUTE })
     } else if ends(&[".hours"]) {
         Some(Unit::Time { step_ms: HOUR })
+    // Kafka counts bytes in `log.cleaner.dedupe.buffer.size` and its like too.
     } else if ends(&[".bytes", ".buffer.size"]) {
         Some(Unit::Bytes)
     } else {
@@ -52,6 +55,7 @@ pub(super) fn of(name: &str) -> Option<Unit> {
 impl Unit {
     /// `text` as a plain number of this unit; `None` if it is malformed, too large, or not a whole number of steps.
     pub(super) fn parse(self, text: &str) -> Option<i64> {
+        // A sign or a fraction leaves a suffix that no table has: both are refused.
         let digits = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, suffix) = text.split_at_checked(digits)?;
         let (suffixes, step) = match self {

@@ -158,7 +158,9 @@ choice! {
 choice! {
     /// The clock that stamps records (`message.timestamp.type`).
     TimestampType {
+        /// The producer's.
         CreateTime = "CreateTime",
+        /// The broker's, when it appends the batch.
         LogAppendTime = "LogAppendTime",
     }
 }
@@ -208,7 +210,9 @@ impl LogLevel {
 /// The treatment of old records (`cleanup.policy`); both flags off keeps everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {
+    /// Drops records by age and by size.
     pub delete: bool,
+    /// Keeps the newest record of each key.
     pub compact: bool,
 }
 
@@ -232,6 +236,7 @@ impl Value for CleanupPolicy {
         Some(policy)
     }
     fn show(held: &Self) -> Option<String> {
+        // Always in this order: the one in which they were given says nothing and is not kept.
         let elements = [(held.compact, "compact"), (held.delete, "delete")];
         let set: Vec<&str> = elements.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
         Some(set.join(","))

@@ -85,6 +85,7 @@ impl KeyRules for BrokerRules<'_> {
     }
 
     fn check_together(&self, _: &Overrides) -> Result<(), ConfigRefusal> {
+        // Left to `with_dynamic`, which runs before a change is stored: here the other half is not known.
         Ok(())
     }
 }

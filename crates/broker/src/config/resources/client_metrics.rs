@@ -50,7 +50,7 @@ const KEYS: [ClientMetricsKey; 3] = [
     },
 ];
 
-/// A pattern may not grow beyond this when it is compiled.
+/// A pattern may not grow beyond this when it is compiled, in bytes of memory.
 const MAX_PATTERN_BYTES: usize = 256 << 10;
 
 /// The configuration of one subscription.
@@ -58,6 +58,7 @@ const MAX_PATTERN_BYTES: usize = 256 << 10;
 pub(crate) struct ClientMetricsConfig {
     /// Beginnings of names; `*` is all of them.
     pub(crate) metrics: BTreeSet<String>,
+    /// Milliseconds from one push to the next.
     pub(crate) interval_ms: i32,
     /// All of them must match. None match every client.
     patterns: Vec<(ClientProperty, Regex)>,
@@ -163,6 +164,7 @@ impl KeyRules for ClientMetricsRules {
 
     /// Kept as it was given.
     fn normalise(&self, _: &str, value: &str) -> Result<String, ConfigRefusal> {
+        // `check_together` judges all keys, in Kafka's words.
         Ok(value.to_owned())
     }
 
@@ -171,6 +173,7 @@ impl KeyRules for ClientMetricsRules {
     }
 }
 
+/// The interval in milliseconds, if it is within the bounds.
 fn interval(text: &str) -> Result<i32, ConfigRefusal> {
     let refuse = |text| Err(ConfigRefusal::InvalidRequest(text));
     match text.trim().parse() {
@@ -182,7 +185,8 @@ fn interval(text: &str) -> Result<i32, ConfigRefusal> {
     }
 }
 
-/// Java's `Matcher.matches` wants the whole text.
+/// A pattern, spelled `property=expression`. The expression has to match the whole property, as Java's
+/// `Matcher.matches` does.
 fn pattern(text: &str) -> Result<(ClientProperty, Regex), ConfigRefusal> {
     let illegal = || ConfigRefusal::InvalidConfig(format!("Illegal client matching pattern: {text}"));
     let (property, pattern) = text.split_once('=').ok_or_else(illegal)?;

@@ -72,10 +72,12 @@ const OTHERS: [(&str, &str); 3] = [
     ("streams.", "Streams groups are not served yet"),
 ];
 
+/// A key that counts milliseconds, at least 1. Its other bounds are the broker's.
 const fn milliseconds(name: &'static str, doc: &'static str) -> Key {
     Key {
         name,
         kind: ConfigType::Int,
+        // Without a value of its own a group goes by the broker's (`fallback`).
         default: None,
         check: AtLeast(1),
         effect: Enforced,
@@ -147,6 +149,7 @@ impl KeyRules for GroupRules<'_> {
 }
 
 impl GroupConfigKey {
+    /// The group's own value, or the broker's. A value of its own is checked again.
     fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<Millis<i32>, ConfigRefusal> {
         match set.get(self.key.name) {
             Some(text) => self.read(text, broker),
@@ -154,6 +157,7 @@ impl GroupConfigKey {
         }
     }
 
+    /// Reads a value and checks it against the broker's bounds of now.
     fn read(&self, text: &str, broker: &BrokerConfig) -> Result<Millis<i32>, ConfigRefusal> {
         let name = self.key.name;
         let wrong = |reason| {

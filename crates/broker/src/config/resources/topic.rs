@@ -41,6 +41,7 @@ macro_rules! topic_keys {
                 key: Key {
                     name: $name,
                     kind: <$type as ConfigValue>::KIND,
+                    // A topic without a value of its own goes by the broker's (`fallback`).
                     default: None,
                     check: $check,
                     effect: $effect,
@@ -250,6 +251,7 @@ struct TopicRules<'a> {
 impl KeyRules for TopicRules<'_> {
     fn list(&self, name: &str, set: &Overrides) -> Option<String> {
         let topic = topic_key(name).filter(|topic| topic.key.kind == ConfigType::List)?;
+        // A list that is not set begins with what the topic inherits: an APPEND must not lose that.
         let own = set.get(name).cloned();
         Some(own.or_else(|| (topic.fallback)(self.broker)).expect("no list of a topic falls back to null"))
     }
