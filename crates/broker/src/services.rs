@@ -109,6 +109,7 @@ pub(crate) struct Shutdown {
     /// Listeners close.
     pub(crate) accepting: CancellationToken,
     /// Connections read no further request.
+    /// Those that were read are answered.
     pub(crate) reading: CancellationToken,
     /// Requests that wait for something to happen (long polls) answer with what they have.
     pub(crate) waiting: CancellationToken,

@@ -62,7 +62,7 @@ impl Topics {
         self.storage.catalog()
     }
 
-    /// The topic.
+    /// The topic. Costs two look-ups, unless the topic or the broker's configuration has changed.
     ///
     /// # Errors
     /// `UnknownTopicOrPartition` for a name, `UnknownTopicId` for an id.
@@ -119,7 +119,8 @@ impl Topics {
         }
     }
 
-    /// The broker's configuration has changed, and with it what topics inherit.
+    /// The broker's configuration has changed, and with it what topics inherit: each topic is worked out anew
+    /// when it is looked up next.
     pub(crate) fn forget_configs(&self) {
         self.topics.write().clear();
     }

@@ -74,6 +74,7 @@ struct CheckedTopic {
 
 struct CheckedPartition {
     index: i32,
+    /// The batch as it came, for the counters.
     bytes: u64,
     /// How many records storage was given, or why it was given none.
     records: Result<u32, ProduceError>,
@@ -128,6 +129,7 @@ impl Appender {
         self.io.append(AppendRequest { entries, acks }).await.map_err(|_| ProduceError::Storage)
     }
 
+    /// Looks a topic up and checks its batches; those that pass are added to `entries`.
     fn check_topic(
         &self,
         TopicBatches { topic, partitions }: TopicBatches,
@@ -181,6 +183,7 @@ impl Results {
 }
 
 impl CheckedTopic {
+    /// Takes storage's result for each batch that it was given, and counts.
     fn outcomes(self, results: &mut Results) -> Vec<PartitionOutcome> {
         let Self { state, partitions } = self;
         let outcome = |CheckedPartition { index, bytes, records }: CheckedPartition| {
@@ -197,6 +200,7 @@ impl CheckedTopic {
     }
 }
 
+/// Counts one batch. As in Kafka each partition of a request counts as a request (`ReplicaManager`).
 fn count(state: &TopicState, bytes: u64, records: u32, result: &Result<Appended, ProduceError>) {
     let metrics = &state.metrics;
     metrics.total_produce_requests.inc();

@@ -159,6 +159,7 @@ fn read(push: &Push) -> Result<Vec<otlp::Point>, ClientMetricsError> {
     }
     let codec = u8::try_from(push.compression_type).ok().and_then(Compression::from_id);
     let codec = codec.ok_or(ClientMetricsError::UnsupportedCompression(push.compression_type))?;
+    // `telemetry.max.bytes` bounds what came, and `decompress` what it may become.
     let data = match codec {
         Compression::None => push.metrics.clone(),
         codec => decompress(codec, &push.metrics)

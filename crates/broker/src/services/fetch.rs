@@ -118,6 +118,7 @@ impl Fetcher {
         Ok(OpenFetch { session, kind })
     }
 
+    /// Goes on with a session. The request changes it here, before the fetch looks at anything.
     fn resume(
         &self,
         id: i32,
@@ -196,7 +197,9 @@ impl Fetcher {
         let size = fetch.session.set.lock().len();
         let session = Arc::clone(&fetch.session);
         let now_ms = self.clock.now_ms();
+        // The lock of the set is free again: it is never held while that of all sessions is taken.
         let created = self.sessions.lock().create(session, size, uses_topic_ids, now_ms, fetch_session_id);
+        // After the lock of all sessions, as in `begin`.
         drop(created.evicted);
         created.id.unwrap_or(INVALID_SESSION_ID)
     }
@@ -233,6 +236,7 @@ fn family(name: &'static str, help: &'static str, kind: ExtraKind, value: f64) -
     ExtraFamily { name: name.into(), help: help.into(), kind, series: vec![(Vec::new(), value)] }
 }
 
+/// Never ends without a deadline, which is one too far away for the clock.
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,

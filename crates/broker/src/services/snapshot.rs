@@ -21,6 +21,7 @@ fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
         high_watermark: partition.high_watermark(),
         log_end_offset: partition.log_end_offset(),
         size_bytes: Some(partition.size_bytes()),
+        // One node leads all partitions and has their only replicas.
         leader: Some(node_id),
         replicas: vec![node_id],
         in_sync_replicas: vec![node_id],

@@ -27,7 +27,8 @@ pub(crate) struct Reach<'a> {
     pub(crate) is_enabled: bool,
 }
 
-/// A topic that was to be deleted: name and id as far as they are known, and what came of it.
+/// A topic that was to be deleted: its name and id, and what came of it. One that was refused is named as in
+/// the request: without a name if it came by id, with a nil id if it came by name.
 pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 
 /// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
@@ -83,6 +84,7 @@ fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
     repeated
 }
 
+/// Deletes the topics of `found` with what other parts keep for them, and notes in `outcomes` what failed.
 async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mut [Deleted]) {
     if found.is_empty() {
         return;

@@ -15,7 +15,7 @@ use crate::services::admin::wanted::{WantedPartitions, WantedTopic};
 /// Partitions that one request may create (Kafka's `MAX_PARTITIONS_PER_BATCH`).
 const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 
-/// The number of partitions that a new topic gets, if it may be created.
+/// The number of partitions that a new topic gets, if it may be created: at least 1.
 pub(crate) fn count_for_new(wanted: &WantedTopic, config: &BrokerConfig) -> Result<u32, TopicError> {
     if !wanted.assignments.is_empty() {
         return count_assigned(wanted, config.node_id);
@@ -43,6 +43,7 @@ pub(crate) fn count_for_new(wanted: &WantedTopic, config: &BrokerConfig) -> Resu
     }
 }
 
+/// The number of partitions that are assigned by hand. Their indexes are those from 0 on, in any order.
 fn count_assigned(wanted: &WantedTopic, node_id: i32) -> Result<u32, TopicError> {
     let contradiction = |what| {
         Err(TopicError::InvalidRequest(format!(
@@ -104,7 +105,8 @@ fn too_many() -> TopicError {
     ))
 }
 
-/// Gives topics more partitions, or only checks whether they can have them; one result per topic, in their order.
+/// Gives topics more partitions, or only checks whether they can have them; one result per topic, in their
+/// order. One topic's refusal leaves the others alone. New partitions are durable when the future ends.
 pub(crate) async fn create(
     io: &Io,
     node_id: i32,
@@ -121,6 +123,7 @@ pub(crate) async fn create(
     }
     let mut outcomes = match io.create_partitions(counts).await {
         Ok(outcomes) => outcomes.into_iter(),
+        // Storage has logged the cause. Without outcomes every topic below is answered with `Storage`.
         Err(_) => Vec::new().into_iter(),
     };
     planned
@@ -138,6 +141,7 @@ pub(crate) async fn create(
         .collect()
 }
 
+/// The topic's id and the partitions that it is to have in all.
 fn plan(
     catalog: &Catalog,
     node_id: i32,

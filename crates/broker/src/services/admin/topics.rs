@@ -13,7 +13,7 @@ use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedTopic;
 use crate::topics::names::is_reserved;
 
-/// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
+/// Longest name of a topic in characters, all of them ASCII (`Topic.MAX_NAME_LENGTH`).
 pub(crate) const MAX_NAME_LENGTH: usize = 249;
 
 /// A topic that was created, or would have been.
@@ -27,7 +27,7 @@ pub(crate) struct CreatedTopic {
     pub(crate) configs: Overrides,
 }
 
-/// Kafka's `Topic.validate`.
+/// Kafka's `Topic.validate`: 1 to 249 letters and digits of ASCII, '.', '_' and '-', but not '.' or '..'.
 pub(crate) fn check_name(name: &str) -> Result<(), TopicError> {
     let invalid = |what: String| Err(TopicError::InvalidName(format!("Topic name is invalid: {what}")));
     if name.is_empty() {
@@ -58,6 +58,7 @@ pub(crate) fn absent(name: &str) -> TopicError {
 struct Plan<'a> {
     catalog: &'a Catalog,
     config: &'a BrokerConfig,
+    /// Those of the request's topics so far.
     partitions: usize,
 }
 
@@ -102,7 +103,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Creates topics, or only checks them; one result per wanted topic, in their order.
+/// Creates topics, or only checks them; one result per wanted topic, in their order. One topic's refusal
+/// leaves the others alone.
 pub(crate) async fn create(
     io: &Io,
     config: &BrokerConfig,

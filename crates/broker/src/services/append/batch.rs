@@ -213,6 +213,8 @@ pub(crate) fn check(
     if rules.log_append_time {
         return Ok(batch);
     }
+    // What the header claims is not kept: Sarama before 1.45.2 leaves -1 in compressed batches, and a look-up
+    // by time would not find them.
     Ok(batch.with_max_timestamp(TimestampType::CreateTime, max_timestamp))
 }
 
@@ -285,6 +287,7 @@ struct RecordJudge {
 impl RecordJudge {
     fn new(rules: &ProduceRules, header: &BatchHeader, now_ms: i64) -> Self {
         let earliest = now_ms.saturating_sub(rules.timestamp_before_max_ms);
+        // Both limits may be as large as a LONG can be, which is the default of the first.
         let latest = now_ms.saturating_add(rules.timestamp_after_max_ms);
         Self {
             compacted: rules.compacted,

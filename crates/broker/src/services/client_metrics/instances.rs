@@ -49,10 +49,13 @@ impl ClientFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscribed {
     pub(crate) client_instance_id: Uuid,
+    /// Follows from the metrics, the interval and the client. A push with another one is refused.
     pub(crate) subscription_id: i32,
+    /// Milliseconds from one push to the next.
     pub(crate) interval_ms: i32,
     /// Beginnings of names; `*` is all, none is nothing.
     pub(crate) metrics: Vec<String>,
+    /// Codecs that a push may use besides none, the best first.
     pub(crate) compression_types: &'static [i8],
 }
 
@@ -71,10 +74,13 @@ struct Instance {
     subscribed: Subscribed,
     /// Of the subscriptions that it was worked out from.
     version: u64,
+    /// When it last asked for its subscription, by the broker's clock.
     asked_ms: Option<i64>,
+    /// When it last pushed, be it in vain.
     pushed_ms: Option<i64>,
     /// It may ask anew at once to put right what was wrong.
     excused: bool,
+    /// It has pushed for the last time: no further push is taken.
     terminated: bool,
 }
 
@@ -83,6 +89,7 @@ impl Instances {
         self.known.len()
     }
 
+    /// From now on these hold. A client learns of it when its next push has the old subscription id.
     pub(super) fn subscribe(&mut self, subscriptions: Vec<ClientMetricsConfig>) {
         self.subscriptions = subscriptions;
         self.version += 1;
@@ -92,6 +99,7 @@ impl Instances {
         !self.subscriptions.is_empty()
     }
 
+    /// See [`ClientMetrics::subscribed`](super::ClientMetrics::subscribed).
     pub(super) fn subscribed(
         &mut self,
         id: Uuid,
@@ -177,6 +185,7 @@ impl Instances {
         pushed_out.chain(silent).collect()
     }
 
+    /// The client, added if it is unknown, with the subscriptions of now. May push another one out.
     fn instance(&mut self, id: Uuid, client: &ClientFacts, now_ms: i64) -> &mut Instance {
         if self.known.len() >= MAX_INSTANCES && !self.known.contains_key(&id) {
             // A client that is pushed out is asked anew with its next push; new ids cannot fill the memory.

@@ -106,6 +106,7 @@ fn next(message: &mut Bytes) -> Result<Option<(u32, Value)>, Malformed> {
             Value::Bytes(message.split_to(length))
         }
         other => {
+            // Groups hold fields of their own, to any depth: the context stops at 100.
             skip_field(other, number, message, DecodeContext::default())?;
             Value::Other
         }
@@ -118,6 +119,7 @@ fn of_metric(mut metric: Bytes, points: &mut Vec<Point>) -> Result<(), Malformed
     let (mut name, mut data) = (String::new(), None);
     while let Some(field) = next(&mut metric)? {
         match field {
+            // As in protobuf, the last one counts of a field that comes twice.
             (1, Value::Bytes(text)) => name = String::from_utf8_lossy(&text).into_owned(),
             (5, Value::Bytes(gauge)) => data = Some((gauge, false)),
             (7, Value::Bytes(sum)) => data = Some((sum, true)),

@@ -24,13 +24,16 @@ type Key = (String, Vec<(String, String)>);
 #[derive(Default)]
 pub(super) struct Series {
     clients: HashMap<Uuid, Client>,
+    /// Series of all clients.
     count: usize,
+    /// Points that would have made a series too many, since the start.
     dropped: u64,
 }
 
 #[derive(Default)]
 struct Client {
     client_id: String,
+    /// True for a total; and the value.
     values: BTreeMap<Key, (bool, f64)>,
 }
 
@@ -94,7 +97,7 @@ impl Series {
         }
         let mut shown: Vec<ExtraFamily> = Vec::new();
         for family in families.into_values() {
-            // Clients that do not agree on the kind of a metric: one name has one kind.
+            // One name has one kind. Where clients do not agree on it, gauges come first and are shown.
             if shown.last().is_none_or(|last| last.name != family.name) {
                 shown.push(family);
             }

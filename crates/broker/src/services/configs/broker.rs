@@ -4,6 +4,7 @@ use super::kind::{ConfigResources, ConfigsError, Kept, Record, ResourceKind};
 use crate::config::resources::resource_type::BROKER;
 use crate::config::{BrokerConfig, ConfigEntry, describe_broker, describe_brokers};
 
+/// Two resources: this broker, by its id, and all brokers, by the empty name.
 pub(super) static KIND: ResourceKind = ResourceKind {
     code: BROKER,
     check_name,
@@ -13,6 +14,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
         changed: BrokerConfig::changed,
         // This broker, and all of them.
         most: 2,
+        // Topics inherit from the broker's keys.
         after: |resources, _| resources.topics.forget_configs(),
     }),
 };

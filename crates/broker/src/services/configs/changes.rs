@@ -64,7 +64,8 @@ impl KeyChange {
             (Self::SET | Self::APPEND | Self::SUBTRACT, None) => {
                 Err(ConfigsError::InvalidRequest(format!("Null value not supported for : {}", self.name)))
             }
-            // As Kafka answers for a broker (`ConfigAdminManager.validateBrokerConfigChange`).
+            // Kafka answers so for a broker (`ConfigAdminManager.validateBrokerConfigChange`), and
+            // UNKNOWN_SERVER_ERROR for a topic.
             (other, _) => Err(ConfigsError::InvalidRequest(format!(
                 "Unknown operation {other} for {}: it must be 0 (set), 1 (delete), 2 (append) or 3 (subtract).",
                 self.name
@@ -73,7 +74,8 @@ impl KeyChange {
     }
 }
 
-/// Changes configurations, or only checks the changes; one result per resource, in their order.
+/// Changes configurations, or only checks the changes; one result per resource, in their order. One's
+/// refusal leaves the others alone.
 pub(crate) async fn alter(
     resources: &ConfigResources,
     wanted: &[WantedConfigs],
@@ -170,6 +172,7 @@ fn set(results: &mut [Result<(), ConfigsError>], index: usize, result: Result<()
 #[derive(Default)]
 struct Round {
     changes: Vec<ConfigsChange>,
+    /// The resources, by index among those that the client named, in the order of `changes`.
     changed: Vec<usize>,
     refused: Vec<(usize, ConfigsError)>,
 }

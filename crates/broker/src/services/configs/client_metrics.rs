@@ -21,6 +21,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     kept: Kept::Record(Record {
         changed: |_, current, changes| ClientMetricsConfig::changed(current, changes.iter().copied()),
         most: MAX_SUBSCRIPTIONS,
+        // A subscription without keys has no name any more, and is left out by that.
         after: |resources, _| resources.client_metrics.subscribe(all(&resources.configs)),
     }),
 };

@@ -55,11 +55,11 @@ pub(super) enum Kept {
 
 /// How a configuration that is kept in a record of its own changes.
 pub(super) struct Record {
-    /// Returns the configuration after some changes.
+    /// Returns the configuration after some changes, all of them or an error. Writes nothing.
     pub(super) changed: fn(&BrokerConfig, &Overrides, &[Change<'_>]) -> Result<Overrides, ConfigRefusal>,
     /// The most resources of the kind that may have a configuration.
     pub(super) most: usize,
-    /// Puts a change into effect that is on the disk.
+    /// Puts a change into effect that is on the disk. Called for one change after another, in their order.
     pub(super) after: fn(&ConfigResources, &str),
 }
 

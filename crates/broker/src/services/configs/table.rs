@@ -13,7 +13,7 @@ pub(crate) fn kinds() -> impl Iterator<Item = &'static ResourceKind> {
     KINDS.into_iter()
 }
 
-/// The kind with that code.
+/// The kind with that code; `None` for one that this broker has no resources of.
 pub(crate) fn kind(code: i8) -> Option<&'static ResourceKind> {
     kinds().find(|kind| kind.code == code)
 }

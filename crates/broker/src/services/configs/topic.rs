@@ -6,6 +6,7 @@ use crate::config::{ConfigEntry, describe_topic};
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics;
 
+/// Every topic is a resource, with settings of its own or without.
 pub(super) static KIND: ResourceKind = ResourceKind {
     code: TOPIC,
     check_name: |_, name| check_name(name),
@@ -14,6 +15,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     kept: Kept::Catalog,
 };
 
+/// For a change. Topics have no default resource: they inherit from the broker.
 fn check_name(name: &str) -> Result<(), ConfigsError> {
     match name {
         "" => Err(ConfigsError::InvalidRequest("Default topic resources are not allowed.".to_owned())),
@@ -21,6 +23,7 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
     }
 }
 
+/// Every key with the value that holds for the topic.
 fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     topics::check_name(name)?;
     let catalog = resources.io.catalog();

@@ -72,6 +72,8 @@ impl FetchBudget {
 
     /// The bytes that a large answer may take now.
     fn large_bytes(&self) -> usize {
+        // A part of what is free, and never the lower half: a few clients that ask for much and read slowly
+        // would hold the whole budget, and all others would wait.
         let free = self.units.available_permits();
         free.saturating_sub(self.total_units as usize / 2) / LARGE_PART * UNIT_BYTES
     }

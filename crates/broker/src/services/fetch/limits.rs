@@ -17,7 +17,9 @@ pub(crate) struct PartitionLimit {
 #[derive(Debug, Clone)]
 pub(crate) struct FetchLimits {
     max_bytes: usize,
+    /// Left of `max_bytes`; 0 also after a first batch that was larger than that.
     remaining_bytes: usize,
+    /// The promise of one batch, however large, is still open (KIP-74).
     nothing_read: bool,
 }
 

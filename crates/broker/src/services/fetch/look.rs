@@ -118,6 +118,7 @@ fn find<'h>(
     Ok(log)
 }
 
+/// The state of the log, with no records.
 fn served(state: &LogState, isolation: Isolation) -> Served {
     Served {
         high_watermark: state.high_watermark,
@@ -137,6 +138,7 @@ fn position(wanted: &PartitionFetch) -> Position {
     }
 }
 
+/// The offsets of the log. Read one after another while appends go on: they are not of one moment.
 fn log_state(partition: &Partition) -> LogState {
     // In this order: each is at most the next, and none goes back.
     let log_start_offset = partition.log_start_offset();

@@ -42,6 +42,7 @@ pub(crate) struct FetchTerms {
 /// The state of a session; a fetch without a session has one of its own for as long as it lasts.
 #[derive(Debug, Default)]
 pub(crate) struct FetchSession {
+    /// Its lock comes after that of all sessions where both are held (`Fetcher::resume`).
     pub(super) set: Mutex<FetchSet<Log>>,
     pub(super) arrivals: Arc<Arrivals>,
 }

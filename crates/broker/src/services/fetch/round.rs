@@ -27,15 +27,19 @@ pub(super) struct Round<'a> {
     answers_all: bool,
     /// In the order of the turns.
     answers: IndexMap<SlotId, PartitionAnswer>,
+    /// The partition whose read is under way.
     reading: Option<SlotId>,
     limits: FetchLimits,
+    /// Of the batches in `answers`.
     found_bytes: usize,
     share: FetchShare,
     /// Partitions that could not be found in the first look; alone they do not end a wait.
     unknown: usize,
+    /// From the second look on a missing partition is one that has gone meanwhile.
     looks: usize,
     /// There is something that the client has to know at once.
     at_once: bool,
+    /// Every partition reports its appends.
     watching: bool,
 }
 
@@ -133,6 +137,7 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Queues the partitions that have reported an append since the last look.
     fn queue_changed(&self) {
         let session = &self.fetch.session;
         let mut set = session.set.lock();
@@ -251,6 +256,7 @@ impl<'a> Round<'a> {
         true
     }
 
+    /// Takes what was read off the limits and the budget.
     fn take(&mut self, found: ReadBatches) -> Served {
         let ReadBatches { batches, bytes, high_watermark, last_stable_offset, log_start_offset, aborted } =
             found;

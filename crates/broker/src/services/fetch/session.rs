@@ -63,10 +63,13 @@ impl SessionRequest {
 #[derive(Debug)]
 struct Entry<S> {
     session: S,
+    /// That of the session's next request.
     epoch: i32,
     uses_topic_ids: bool,
+    /// Its partitions, as the cache counts them.
     size: usize,
     created_ms: i64,
+    /// The session's place in `by_last_use`.
     last_used_ms: i64,
 }
 
@@ -231,6 +234,7 @@ impl<S: Clone> FetchSessionCache<S> {
         self.remove(victim)
     }
 
+    /// Notes a use of a session, which has `size` partitions from now on.
     fn touch(&mut self, id: i32, size: usize, now_ms: i64) {
         let entry = self.sessions.get_mut(&id).expect("callers have found or added it");
         // Out under the old keys before the values change that the keys are made of.
