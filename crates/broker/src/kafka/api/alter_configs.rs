@@ -1,10 +1,16 @@
-//! AlterConfigs, key 33: gives topics a whole new configuration. Keys that are not named go back to their defaults,
-//! which is why Kafka deprecates it for IncrementalAlterConfigs.
+//! AlterConfigs, key 33: gives a resource a whole new configuration. Keys that are not named go back to their
+//! defaults, which is why Kafka deprecates it for IncrementalAlterConfigs.
 //!
-//! Versions 0–2. v1: as v0. v2: flexible. Rules and texts are in `services/configs/changes.rs`.
+//! Versions 0–2:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
 //!
-//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share and
-//! Streams groups with INVALID_CONFIG.
+//! Resources, rules and texts are those of `services/configs/changes.rs`. Each resource is changed as a whole
+//! or not at all, and its change is on the disk when it is answered. A resource that is named twice is not
+//! changed at all.
+//!
+//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share
+//! and Streams groups with INVALID_CONFIG.
 
 use std::ops::RangeInclusive;
 
@@ -38,6 +44,8 @@ impl Api for AlterConfigs {
     }
 }
 
+/// The change to make of one resource of the request. Every key is set, since this API has no other
+/// operation; a null value is refused later, as Kafka refuses it.
 fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
     let changes = resource.configs.into_iter().map(|config| KeyChange {
         name: config.name.to_string(),
@@ -53,6 +61,7 @@ fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
     }
 }
 
+/// The result of one resource: code 0 and no text where it was changed, or could be with `validate_only`.
 fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConfigsResourceResponse {
     let (code, text) = code_and_text(outcome);
     AlterConfigsResourceResponse::default()

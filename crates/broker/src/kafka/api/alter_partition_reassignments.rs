@@ -1,8 +1,12 @@
 //! AlterPartitionReassignments, key 45: moves partitions to other brokers (KIP-455). There is one broker.
 //!
-//! Versions 0–1. v1: the number of replicas may be held as it is (KIP-860). To where a partition is already it is moved
-//! at once; other brokers are refused, as they are not registered; and nothing is under way that could be cancelled.
-//! Texts are those of Kafka's `ReplicationControlManager`.
+//! Versions 0–1:
+//! - v1: the number of replicas may be held as it is (KIP-860).
+//!
+//! To where a partition is already it is moved at once; other brokers are refused, as they are not
+//! registered; and nothing is under way that could be cancelled. Texts are those of Kafka's
+//! `ReplicationControlManager`. More than 10 000 partitions in one request close the connection
+//! (`services/admin/per_partition.rs`).
 
 use std::ops::RangeInclusive;
 
@@ -50,6 +54,7 @@ impl Api for AlterPartitionReassignments {
     }
 }
 
+/// Answers every partition of one topic by itself: a partition that is refused does not hold up the others.
 fn move_topic(catalog: &Catalog, node_id: i32, topic: ReassignableTopic) -> ReassignableTopicResponse {
     let ReassignableTopic { name, partitions, .. } = topic;
     let one = |partition: ReassignablePartition| {
@@ -65,6 +70,11 @@ fn move_topic(catalog: &Catalog, node_id: i32, topic: ReassignableTopic) -> Reas
     ReassignableTopicResponse::default().with_name(name.clone()).with_partitions(responses)
 }
 
+/// Judges one partition.
+///
+/// # Errors
+/// The topic or partition does not exist, no reassignment could be cancelled (null replicas), or the replicas
+/// are not this node alone.
 fn outcome(
     catalog: &Catalog,
     node_id: i32,

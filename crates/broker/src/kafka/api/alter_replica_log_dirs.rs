@@ -1,8 +1,13 @@
-//! AlterReplicaLogDirs, key 34: moves replicas from one data folder to another (KIP-113). There is one folder, and they
-//! are in it already.
+//! AlterReplicaLogDirs, key 34: moves replicas from one data folder to another (KIP-113). There is one
+//! folder, and they are in it already.
 //!
-//! Versions 0–2. v1: as v0. v2: flexible. A folder that is not this broker's is LOG_DIR_NOT_FOUND, a partition that
-//! does not exist UNKNOWN_TOPIC_OR_PARTITION; the rest needs no move.
+//! Versions 0–2:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//!
+//! A folder that is not this broker's is LOG_DIR_NOT_FOUND, a partition that does not exist
+//! UNKNOWN_TOPIC_OR_PARTITION; the rest needs no move. The folder is compared with the name that
+//! DescribeLogDirs shows, letter by letter.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

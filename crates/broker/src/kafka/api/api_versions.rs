@@ -1,14 +1,21 @@
 //! ApiVersions, key 18: which APIs and versions this broker serves, and which features are on.
 //!
-//! Versions 0–5. v1: throttle time. v3: flexible, the client names its software (KIP-511), features (KIP-584). v4: a
-//! supported feature may start at version 0 (KIP-1022). v5: the client says which broker of which cluster it means; if
-//! that is another one, the answer is REBOOTSTRAP_REQUIRED (KIP-1242). A version above 5 is answered at version 0 with
-//! UNSUPPORTED_VERSION and one entry for this API, so that the client can come back with one that is served (KIP-511).
+//! Versions 0–5:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: flexible, the client names its software (KIP-511), features (KIP-584).
+//! - v4: a supported feature may start at version 0 (KIP-1022).
+//! - v5: the client says which broker of which cluster it means; if that is another one, the answer is
+//!   REBOOTSTRAP_REQUIRED (KIP-1242).
 //!
-//! Features: `metadata.version` at the level of Kafka 4.3, because consoles tell from it which requests a broker knows,
-//! and `group.version` 1, the consumer protocol (KIP-848). `share.version` and `transaction.version` are off (level 0, so
-//! absent) until what they promise is here (KIP-932, KIP-890). `group.version` is supported from level 0, which readers
-//! before version 4 would stumble over (KAFKA-17011): they are told of its level only.
+//! A version above 5 is answered at version 0 with UNSUPPORTED_VERSION and one entry for this API, so that
+//! the client can come back with one that is served (KIP-511).
+//!
+//! Features: `metadata.version` at the level of Kafka 4.3, because consoles tell from it which requests a
+//! broker knows, and `group.version` 1, the consumer protocol (KIP-848). `share.version` and
+//! `transaction.version` are off (level 0, so absent) until what they promise is here (KIP-932, KIP-890).
+//! `group.version` is supported from level 0, which readers before version 4 would stumble over
+//! (KAFKA-17011): they are told of its level only.
 
 use std::ops::RangeInclusive;
 
@@ -26,6 +33,7 @@ pub(crate) struct ApiVersions;
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    // Clients ask before a login, too: they choose the versions of all other requests by the answer.
     const PHASE: Phase = Phase::Any;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
@@ -63,6 +71,7 @@ impl Api for ApiVersions {
 /// The node id of a client that does not know it.
 const NO_NODE: i32 = -1;
 
+/// An answer with an error code. It has no features, and APIs only if the caller adds them.
 fn refusal(code: ErrorCode) -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_error_code(code.code())
 }
@@ -73,6 +82,7 @@ const METADATA_VERSION: RangeInclusive<i16> = 7..=30;
 /// `GroupVersion.GV_1` of Kafka 4.3.
 const GROUP_VERSION: RangeInclusive<i16> = 0..=1;
 
+/// Adds the features as a client of that version may read them.
 /// The epoch counts changes of the finalized features: as yet there is none.
 fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
     let features = [("metadata.version", METADATA_VERSION), ("group.version", GROUP_VERSION)];
@@ -121,6 +131,7 @@ pub(super) fn features() -> Vec<Feature> {
     finalized.collect()
 }
 
+/// The range that clients choose a version from: the one that is served, not what the codec could read.
 fn advertise(entry: &Entry) -> ApiVersion {
     let (least, greatest) = entry.versions;
     ApiVersion::default().with_api_key(entry.key).with_min_version(least).with_max_version(greatest)

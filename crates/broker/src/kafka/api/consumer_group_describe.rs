@@ -1,8 +1,12 @@
-//! ConsumerGroupDescribe, key 69: epochs, members and assignments of groups of the consumer protocol (KIP-848).
+//! ConsumerGroupDescribe, key 69: epochs, members and assignments of groups of the consumer protocol
+//! (KIP-848).
 //!
-//! Versions 0–1. v1: the protocol that each member speaks (KIP-1099). A group that does not exist, or is a classic one, is
-//! GROUP_ID_NOT_FOUND with a message, on which admin clients ask DescribeGroups. A member's assignment shows what it
-//! holds, partitions included that it is giving up; topics that are gone are left out.
+//! Versions 0–1:
+//! - v1: the protocol that each member speaks (KIP-1099).
+//!
+//! A group that does not exist, or is a classic one, is GROUP_ID_NOT_FOUND with a message, on which admin
+//! clients ask DescribeGroups. A member's assignment shows what it holds, partitions included that it is
+//! giving up; topics that are gone are left out.
 
 use std::ops::RangeInclusive;
 
@@ -22,8 +26,9 @@ use crate::services::admin::authorized_operations;
 /// See the file's header.
 pub(crate) struct ConsumerGroupDescribe;
 
-/// `MemberType` on the wire.
+/// `MemberType` on the wire (KIP-1099): a member that still speaks the classic protocol.
 const CLASSIC: i8 = 0;
+/// A member that speaks the consumer protocol.
 const CONSUMER: i8 = 1;
 
 impl Api for ConsumerGroupDescribe {
@@ -40,6 +45,7 @@ impl Api for ConsumerGroupDescribe {
                     .with_error_code(group_error_code(refused.error).code())
                     .with_error_message(Some(error_text(refused.message))),
             };
+            // As `KafkaApis`: a group that is refused has no operations either.
             if request.include_authorized_operations && group.error_code == 0 {
                 return group.with_group_id(name).with_authorized_operations(authorized_operations::GROUP);
             }
@@ -53,6 +59,8 @@ impl Api for ConsumerGroupDescribe {
     }
 }
 
+/// A group that was found. `catalog` is the one of the request, so that all groups of an answer show the same
+/// topics.
 fn described(group: ConsumerGroupDescription, catalog: &Catalog, version: i16) -> DescribedGroup {
     let members = group.members.into_iter().map(|member| described_member(member, catalog, version));
     DescribedGroup::default()
@@ -63,6 +71,8 @@ fn described(group: ConsumerGroupDescription, catalog: &Catalog, version: i16) -
         .with_members(members.collect())
 }
 
+/// One member: what it subscribes to, what it holds now (`assignment`) and what it is to hold
+/// (`target_assignment`). The two are equal once the member has moved over.
 fn described_member(member: ConsumerMemberDescription, catalog: &Catalog, version: i16) -> Member {
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let said = &member.subscription;
@@ -85,6 +95,7 @@ fn described_member(member: ConsumerMemberDescription, catalog: &Catalog, versio
     described.with_member_type(if said.classic.is_some() { CLASSIC } else { CONSUMER })
 }
 
+/// Topics by id, with their names; the partitions of each ascend.
 fn assignment(topics: &assignor::TopicPartitions, catalog: &Catalog) -> Assignment {
     // A topic that is gone has no name to show.
     let named = topics.iter().filter_map(|(id, partitions)| Some((catalog.topic_by_id(*id)?, partitions)));

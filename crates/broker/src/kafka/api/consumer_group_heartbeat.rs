@@ -1,11 +1,15 @@
-//! ConsumerGroupHeartbeat, key 68: a member of a consumer group joins, stays, gives up and takes partitions, and leaves
-//! (KIP-848).
+//! ConsumerGroupHeartbeat, key 68: a member of a consumer group joins, stays, gives up and takes partitions,
+//! and leaves (KIP-848).
 //!
-//! Versions 0–1. v1: subscription by regular expression; the member makes its own id (KIP-1082).
+//! Versions 0–1:
+//! - v1: subscription by regular expression; the member makes its own id (KIP-1082).
 //!
-//! Deliberate differences from Kafka 4.3: a regular expression is resolved in the heartbeat that brings it, and a new
-//! target is computed at once, without `group.consumer.assignment.interval.ms`. Regular expressions are those of Rust's
-//! `regex`, which like RE2J takes linear time and has neither look-around nor back-references.
+//! The answer is sent when what it says is durable. An error has a text besides its code.
+//!
+//! Deliberate differences from Kafka 4.3: a regular expression is resolved in the heartbeat that brings it,
+//! and a new target is computed at once, without `group.consumer.assignment.interval.ms`. Regular expressions
+//! are those of Rust's `regex`, which like RE2J takes linear time and has neither look-around nor
+//! back-references.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -72,6 +76,8 @@ fn wanted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> HeartbeatReq
     }
 }
 
+/// The partitions that the member says it holds. A topic that is named twice counts as one, with all its
+/// partitions.
 fn owned(topics: &[Owned]) -> assignor::TopicPartitions {
     let mut all = assignor::TopicPartitions::new();
     for topic in topics {
@@ -80,6 +86,8 @@ fn owned(topics: &[Owned]) -> assignor::TopicPartitions {
     all
 }
 
+/// The answer to a member: its id and epoch, and its assignment if that changed (`None` is null, which means
+/// as before). `interval_ms` is how long it may wait until its next heartbeat.
 fn told(reply: HeartbeatReply, interval_ms: u32) -> ConsumerGroupHeartbeatResponse {
     let topic = |(id, partitions): (Uuid, BTreeSet<i32>)| {
         TopicPartitions::default().with_topic_id(id).with_partitions(partitions.into_iter().collect())

@@ -1,7 +1,10 @@
-//! CreateAcls, key 30: lets principals do something (KIP-140). Refused as by a Kafka without an authorizer: see
-//! `describe_acls.rs`.
+//! CreateAcls, key 30: lets principals do something (KIP-140). Refused as by a Kafka without an authorizer:
+//! see `describe_acls.rs`.
 //!
-//! Versions 0–3. v1: pattern types (KIP-290). v2: flexible. v3: users as a resource.
+//! Versions 0–3:
+//! - v1: pattern types (KIP-290).
+//! - v2: flexible.
+//! - v3: users as a resource.
 //!
 //! Gaps: as DescribeAcls.
 

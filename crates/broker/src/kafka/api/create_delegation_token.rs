@@ -1,7 +1,12 @@
-//! CreateDelegationToken, key 38: asks for a token to log in with instead of a password (KIP-48). Refused as by a
-//! Kafka over a connection without a login: see `describe_delegation_token.rs`.
+//! CreateDelegationToken, key 38: asks for a token to log in with instead of a password (KIP-48). Refused as
+//! by a Kafka over a connection without a login: see `describe_delegation_token.rs`.
 //!
-//! Versions 0–3. v1: as v0. v2: flexible. v3: tokens for other principals (KIP-373).
+//! Versions 0–3:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//! - v3: tokens for other principals (KIP-373).
+//!
+//! The refusal still names principals: the owner that was asked for and, since v3, the one that asked.
 //!
 //! Gaps: as DescribeDelegationToken.
 
@@ -16,6 +21,7 @@ use crate::kafka::context::Context;
 
 /// The name of a client that has not logged in: Kafka's `KafkaPrincipal.ANONYMOUS`.
 const ANONYMOUS: &str = "ANONYMOUS";
+/// `KafkaPrincipal.USER_TYPE`: the type of a principal.
 const USER: &str = "User";
 
 /// See the file's header.

@@ -1,7 +1,12 @@
 //! CreatePartitions, key 37: gives topics more partitions.
 //!
-//! Versions 0–3. v2: flexible. v3: as v2 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there). Rules and texts are in
-//! `services/admin/partitions.rs`.
+//! Versions 0–3:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//! - v3: as v2 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there, KIP-599).
+//!
+//! Counts are totals, not what is added. New partitions are on the disk when they are answered. Rules and
+//! texts are in `services/admin/partitions.rs`.
 //!
 //! Gaps: `timeout_ms` is not looked at, as nothing is waited for except the sync of the journal.
 
@@ -51,6 +56,8 @@ impl Api for CreatePartitions {
     }
 }
 
+/// The growth of one topic. Null assignments leave the choice of brokers to this one; an empty list of them
+/// does not fit any growth and is refused.
 fn wanted(topic: CreatePartitionsTopic) -> WantedPartitions {
     let assignments = topic.assignments.map(|assignments| {
         assignments.into_iter().map(|one| one.broker_ids.into_iter().map(|id| id.0).collect()).collect()
@@ -58,6 +65,7 @@ fn wanted(topic: CreatePartitionsTopic) -> WantedPartitions {
     WantedPartitions { name: topic.name.to_string(), count: topic.count, assignments }
 }
 
+/// The result of one topic, with a text for a refusal.
 fn result(name: String, outcome: Result<(), TopicError>) -> CreatePartitionsTopicResult {
     let (code, text) = code_and_text(outcome);
     CreatePartitionsTopicResult::default()

@@ -1,7 +1,17 @@
 //! CreateTopics, key 19: creates topics with partitions and configs.
 //!
-//! Versions 0–7. v1: validate only, and a message with an error. v2: throttle time. v5: flexible; partitions, replication factor and configs in the answer (KIP-525). v7: topic id (KIP-516).
-//! Rules and texts are in `services/admin/topics.rs`: one node, so the replication factor is 1.
+//! Versions 0–7:
+//! - v1: validate only, and a message with an error.
+//! - v2: throttle time.
+//! - v3: as v2 (KIP-219).
+//! - v4: partitions and replication factor of -1 ask for the broker's defaults (KIP-464). They do so here
+//!   before version 4, too.
+//! - v5: flexible; partitions, replication factor and configs in the answer (KIP-525).
+//! - v6: as v5 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there, KIP-599).
+//! - v7: topic id (KIP-516).
+//!
+//! A topic is on the disk when it is answered. Rules and texts are in `services/admin/topics.rs`: one node,
+//! so the replication factor is 1.
 //!
 //! Gaps: `timeout_ms` is not looked at, as nothing is waited for except the sync of the journal.
 
@@ -53,6 +63,8 @@ impl Api for CreateTopics {
     }
 }
 
+/// A topic of the request in the terms of the service; nothing is judged yet. A config with a null value is
+/// passed on as such.
 fn wanted(topic: CreatableTopic) -> WantedTopic {
     let nodes = |ids: Vec<codec::messages::BrokerId>| ids.into_iter().map(|id| id.0).collect();
     WantedTopic {
@@ -72,6 +84,7 @@ fn wanted(topic: CreatableTopic) -> WantedTopic {
     }
 }
 
+/// The result of one topic. With `validate_only` its id is nil, as no topic has it.
 fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -> CreatableTopicResult {
     let name = TopicName(StrBytes::from_string(name.to_owned()));
     let result = CreatableTopicResult::default().with_name(name).with_error_message(None);
@@ -88,6 +101,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
     }
 }
 
+/// Every key of the new topic with the value in effect, also those that come from the broker (KIP-525).
 fn configs(cx: &Context, set: &Overrides) -> Vec<CreatableTopicConfigs> {
     let text = |text: String| StrBytes::from_string(text);
     describe_topic(set, &cx.broker_config())

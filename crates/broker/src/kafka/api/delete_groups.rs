@@ -1,6 +1,12 @@
 //! DeleteGroups, key 42: deletes groups without members, with the offsets they have committed.
 //!
-//! Versions 0–2. v1: throttle time comes after the answer. v2: flexible. A group with members is NON_EMPTY_GROUP.
+//! Versions 0–2:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//!
+//! A group with members is NON_EMPTY_GROUP, a missing one GROUP_ID_NOT_FOUND. A group that is deleted is gone
+//! from the disk when it is answered. Groups are deleted one after another: one that is refused does not hold
+//! up the others.
 
 use std::ops::RangeInclusive;
 

@@ -1,7 +1,12 @@
 //! DeleteRecords, key 21: lets the logs of partitions begin later; what is below is never served again.
 //!
-//! Versions 0–2. v1: as v0. v2: flexible. An offset of -1 is the high watermark. A topic that is only compacted refuses
-//! (POLICY_VIOLATION), as in Kafka; a partition that is named twice gets INVALID_REQUEST.
+//! Versions 0–2:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//!
+//! An offset of -1 is the high watermark. A topic that is only compacted refuses (POLICY_VIOLATION), as in
+//! Kafka; a partition that is named twice gets INVALID_REQUEST. All partitions of a request go to storage as
+//! one call, whose new log starts are synced before the answer.
 //!
 //! Gaps: `timeout_ms` is not looked at, as nothing is waited for except the sync of the journal.
 
@@ -23,6 +28,7 @@ use crate::topics::names::TopicRef;
 /// The offset that stands for the high watermark, and for no log start in an answer.
 const HIGH_WATERMARK: i64 = -1;
 
+/// See the file's header.
 pub(super) struct DeleteRecords;
 
 /// A partition that was asked for, by its place in the request.
@@ -65,10 +71,15 @@ impl Api for DeleteRecords {
     }
 }
 
+/// Every partition of the request with the name of its topic, in the order of the request.
 fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &DeleteRecordsPartition)> {
     request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |asked| (&topic.name, asked)))
 }
 
+/// Finds a partition and what to delete of it.
+///
+/// # Errors
+/// There is no such partition, or its topic's policy is only compaction.
 fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
     let found = cx.topics().find(&TopicRef::named(name), asked.partition_index)?;
     // As `Partition.deleteRecordsOnLeader`: compaction alone promises to keep the newest record of each key.
@@ -83,6 +94,7 @@ fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found
     Ok((found.partition, below))
 }
 
+/// The answer of one partition: the first offset that is still served, -1 with an error.
 fn result(index: i32, outcome: Result<i64, PartitionError>) -> DeleteRecordsPartitionResult {
     let code = outcome.as_ref().err().map_or(ErrorCode::None, ErrorCode::from);
     DeleteRecordsPartitionResult::default()

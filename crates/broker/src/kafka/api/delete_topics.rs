@@ -1,7 +1,15 @@
 //! DeleteTopics, key 20: deletes topics with all their records.
 //!
-//! Versions 0–6. v1: throttle time. v3: TOPIC_DELETION_DISABLED. v4: flexible. v5: error message. v6: by id (KIP-516).
+//! Versions 0–6:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: TOPIC_DELETION_DISABLED.
+//! - v4: flexible.
+//! - v5: error message.
+//! - v6: by id (KIP-516).
+//!
 //! A topic is gone when it is answered; its space comes back soon after. Offsets committed for it go with it.
+//! Rules and texts are in `services/admin/deletion.rs`.
 
 use std::ops::RangeInclusive;
 
@@ -50,6 +58,9 @@ impl Api for DeleteTopics {
 }
 
 /// Since version 6 a topic is named by exactly one of name and id.
+///
+/// # Errors
+/// Both are given, or neither.
 fn asked(topic: DeleteTopicState) -> Result<TopicRef, Deleted> {
     let refused =
         |name, text: &str| Err((name, topic.topic_id, Err(TopicError::InvalidRequest(text.to_owned()))));
@@ -62,6 +73,7 @@ fn asked(topic: DeleteTopicState) -> Result<TopicRef, Deleted> {
     }
 }
 
+/// The result of one topic. Before version 6 an answer has no id, which the codec then leaves out.
 fn result((name, id, outcome): Deleted, version: i16) -> DeletableTopicResult {
     let name = name.map(|name| codec::messages::TopicName(StrBytes::from_string(name)));
     let result = DeletableTopicResult::default().with_name(name).with_topic_id(id);

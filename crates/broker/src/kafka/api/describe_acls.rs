@@ -1,9 +1,15 @@
-//! DescribeAcls, key 29: who may do what (KIP-140). Kafka's answer where no `authorizer.class.name` is set, as none has
-//! an effect here.
+//! DescribeAcls, key 29: who may do what (KIP-140). Kafka's answer where no `authorizer.class.name` is set,
+//! as none has an effect here.
 //!
-//! Versions 0–3. v1: pattern types (KIP-290). v2: flexible. v3: users as a resource.
+//! Versions 0–3:
+//! - v1: pattern types (KIP-290).
+//! - v2: flexible.
+//! - v3: users as a resource.
 //!
-//! Gaps: there is no authorizer yet, so every request is answered with SECURITY_DISABLED, as by a Kafka without one.
+//! Version 2 must stay in the range: kafka-python 2.0 infers from it that a broker is Kafka 2.5.
+//!
+//! Gaps: there is no authorizer yet, so every request is answered with SECURITY_DISABLED, as by a Kafka
+//! without one.
 
 use std::ops::RangeInclusive;
 

@@ -1,7 +1,11 @@
 //! DescribeCluster, key 60: the cluster's id, its controller and its brokers.
 //!
-//! Versions 0–2. v1: the kind of endpoint asked for (KIP-919). v2: fenced brokers on demand (KIP-1073); none is fenced.
-//! This node is the only broker and, for clients, the controller, as Kafka's brokers tell it.
+//! Versions 0–2:
+//! - v1: the kind of endpoint asked for (KIP-919).
+//! - v2: fenced brokers on demand (KIP-1073); none is fenced.
+//!
+//! This node is the only broker and, for clients, the controller, as Kafka's brokers tell it. Its address is
+//! the one that works for the client that asks (`session/advertised.rs`).
 
 use std::ops::RangeInclusive;
 
@@ -43,6 +47,7 @@ impl Api for DescribeCluster {
     }
 }
 
+/// The answer for an endpoint of brokers, which all listeners here are.
 fn describe(cx: &Context, include_operations: bool) -> DescribeClusterResponse {
     let (host, port) = cx.advertised_address();
     let broker = DescribeClusterBroker::default()
@@ -59,6 +64,7 @@ fn describe(cx: &Context, include_operations: bool) -> DescribeClusterResponse {
     response
 }
 
+/// An answer without brokers, for an endpoint of another kind.
 fn refuse(code: ErrorCode, message: &str) -> DescribeClusterResponse {
     DescribeClusterResponse::default()
         .with_error_code(code.code())

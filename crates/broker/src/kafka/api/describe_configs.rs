@@ -1,8 +1,14 @@
-//! DescribeConfigs, key 32: every key of a topic, of this broker or its loggers (KIP-412), of a client metrics subscription
-//! or of a group, with value, source and documentation.
+//! DescribeConfigs, key 32: every key of a topic, of this broker or its loggers (KIP-412), of a client
+//! metrics subscription or of a group, with value, source and documentation.
 //!
-//! Versions 0–4. v0 says only whether a value is the default. v1: sources and synonyms (KIP-226). v3: types and
-//! documentation (KIP-569). v4: flexible.
+//! Versions 0–4:
+//! - v0: says only whether a value is the default.
+//! - v1: sources and synonyms (KIP-226).
+//! - v2: as v1 (KIP-219).
+//! - v3: types and documentation (KIP-569).
+//! - v4: flexible.
+//!
+//! Values of sensitive keys are null. Reads what is in force at this moment; nothing waits.
 //!
 //! Gaps: a resource that is named twice in one request is refused with INVALID_REQUEST.
 
@@ -74,6 +80,7 @@ impl Api for DescribeConfigs {
     }
 }
 
+/// The result of one resource: the keys that were asked for, or a refusal with its text.
 fn answer(
     resource: DescribeConfigsResource,
     described: Result<Vec<ConfigEntry>, ConfigsError>,
@@ -99,6 +106,7 @@ fn answer(
     }
 }
 
+/// One key as far as it was asked for: synonyms, type and documentation stay empty otherwise.
 fn config(entry: ConfigEntry, wanted: Wanted) -> DescribeConfigsResourceResult {
     let mut result = DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_string(entry.name))
@@ -117,6 +125,7 @@ fn config(entry: ConfigEntry, wanted: Wanted) -> DescribeConfigsResourceResult {
     result.with_documentation(documentation.map(StrBytes::from_static_str))
 }
 
+/// One of the values that a key has somewhere, with its source. They come strongest first.
 fn synonym(synonym: ConfigSynonym) -> DescribeConfigsSynonym {
     DescribeConfigsSynonym::default()
         .with_name(StrBytes::from_string(synonym.name))

@@ -1,10 +1,13 @@
-//! DescribeDelegationToken, key 41: the delegation tokens that exist (KIP-48). Answers as Kafka does to a client that
-//! has not logged in, since no client can log in here.
+//! DescribeDelegationToken, key 41: the delegation tokens that exist (KIP-48). Answers as Kafka does to a
+//! client that has not logged in, since no client can log in here.
 //!
-//! Versions 0–3. v1: as v0. v2: flexible. v3: who asked for a token (KIP-373).
+//! Versions 0–3:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//! - v3: who asked for a token (KIP-373).
 //!
-//! Gaps: there are no logins yet, so every request is answered with DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as by a
-//! Kafka over a connection without one.
+//! Gaps: there are no logins yet, so every request is answered with DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as
+//! by a Kafka over a connection without one.
 
 use std::ops::RangeInclusive;
 

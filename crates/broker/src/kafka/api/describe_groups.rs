@@ -1,8 +1,14 @@
 //! DescribeGroups, key 15: state, members and assignments of classic groups.
 //!
-//! Versions 0–6. v1: throttle time. v3: authorized operations (KIP-430). v4: instance ids (KIP-345). v5: flexible. v6:
-//! a group that does not exist, or is not classic, is GROUP_ID_NOT_FOUND with a message (KIP-1043); before, it is a
-//! group in state Dead.
+//! Versions 0–6:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: authorized operations (KIP-430).
+//! - v4: instance ids (KIP-345).
+//! - v5: flexible.
+//! - v6: a group that does not exist, or is not classic, is GROUP_ID_NOT_FOUND with a message (KIP-1043);
+//!   before, it is a group in state Dead.
+//!
 //! Subscriptions and assignments are the members' own bytes, shown while the group is stable.
 
 use std::ops::RangeInclusive;
@@ -50,6 +56,8 @@ impl Api for DescribeGroups {
     }
 }
 
+/// A group that cannot be described. Clients before version 6 take the state Dead for a missing group,
+/// without an error.
 fn absent(refused: Refused, version: i16) -> DescribedGroup {
     let dead = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.as_str()));
     if version < 6 {
@@ -59,6 +67,7 @@ fn absent(refused: Refused, version: i16) -> DescribedGroup {
     dead.with_error_code(group_error_code(refused.error).code()).with_error_message(Some(message))
 }
 
+/// A group that was found, in the fields that the version has.
 fn described(group: GroupDescription, version: i16) -> DescribedGroup {
     let members = group.members.into_iter().map(|member| described_member(member, version));
     DescribedGroup::default()
@@ -68,6 +77,7 @@ fn described(group: GroupDescription, version: i16) -> DescribedGroup {
         .with_members(members.collect())
 }
 
+/// One member. Its bytes are shared with the group, not copied.
 fn described_member(member: MemberDescription, version: i16) -> DescribedGroupMember {
     let instance_id = member.group_instance_id.filter(|_| version >= 4);
     DescribedGroupMember::default()

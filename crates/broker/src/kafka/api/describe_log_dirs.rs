@@ -1,9 +1,14 @@
 //! DescribeLogDirs, key 35: the data folder, and the size of each partition in it.
 //!
-//! Versions 0–5. v2: flexible. v3: an error code for the whole answer. v4: the size and free space of the folder's
-//! file system (KIP-827). v5: whether the folder takes no new partitions (KIP-1066), which cannot be asked for here.
-//! There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka.
-//! A size is that of the record batches, without what the storage adds to them.
+//! Versions 0–5:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//! - v3: an error code for the whole answer.
+//! - v4: the size and free space of the folder's file system (KIP-827).
+//! - v5: whether the folder takes no new partitions (KIP-1066), which cannot be asked for here.
+//!
+//! There is one folder, so an answer has one result; topics that do not exist are left out, as in Kafka. A
+//! size is that of the record batches, without what the storage adds to them.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -21,6 +26,7 @@ use crate::kafka::context::Context;
 /// Unknown, for the sizes of the file system.
 const UNKNOWN: i64 = -1;
 
+/// See the file's header.
 pub(super) struct DescribeLogDirs;
 
 impl Api for DescribeLogDirs {
@@ -61,7 +67,8 @@ impl Api for DescribeLogDirs {
     }
 }
 
-/// The data folder as clients are told it.
+/// The data folder as clients are told it: an absolute path, links not followed. Bytes that are no UTF-8 are
+/// replaced, as strings of the protocol are UTF-8.
 pub(super) fn log_dir(cx: &Context) -> String {
     let folder = cx.config().data_dir();
     // Fails only where the folder that the process runs in is gone.
@@ -69,10 +76,12 @@ pub(super) fn log_dir(cx: &Context) -> String {
     folder.to_string_lossy().into_owned()
 }
 
+/// A count for a field of 64 bits with a sign; larger ones become the largest.
 fn bytes(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// The partitions of a topic whose index is `wanted`, each with the bytes of its batches.
 fn described(topic: &Topic, wanted: impl Fn(i32) -> bool) -> DescribeLogDirsTopic {
     let partitions = topic.partitions.iter().filter(|partition| wanted(partition.index())).map(|partition| {
         DescribeLogDirsPartition::default()

@@ -1,7 +1,9 @@
 //! DescribeProducers, key 61: who writes to a partition, with epochs and sequences (KIP-664).
 //!
-//! Version 0. A producer is told of until `producer.id.expiration.ms` has passed since its last batch; its timestamp is
-//! when that came, by the broker's clock.
+//! Version 0. A producer is told of until `producer.id.expiration.ms` has passed since its last batch; its
+//! timestamp is when that came, by the broker's clock. Only idempotent producers have an id, so only they are
+//! listed. A partition that is named twice is INVALID_REQUEST the second time, which keeps answers as short
+//! as the state that exists.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -66,6 +68,8 @@ fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<Partition
     TopicResponse::default().with_name(asked.name.clone()).with_partitions(partitions)
 }
 
+/// One producer. `last_sequence` is the sequence of the last record of its newest batch; without a
+/// transaction the start offset is -1.
 fn producer((id, state): (i64, storage::ProducerState)) -> ProducerState {
     ProducerState::default()
         .with_producer_id(ProducerId(id))

@@ -1,10 +1,14 @@
 //! DescribeQuorum, key 55: who votes on the cluster's metadata (KIP-595). This node alone does.
 //!
-//! Versions 0–2. v1: when each voter last fetched (KIP-836). v2: directories and the voters' endpoints (KIP-853).
-//! There is no topic `__cluster_metadata`: the positions told are RocksDB's sequence numbers, which rise with every
-//! write, and the epoch is the one that every unclean start raises. The only voter is always caught up.
+//! Versions 0–2:
+//! - v1: when each voter last fetched (KIP-836).
+//! - v2: directories and the voters' endpoints (KIP-853).
 //!
-//! Gaps: a voter's directory id is zero, as Kafka's is without dynamic voters; the endpoint is the one that clients use.
+//! There is no topic `__cluster_metadata`: the positions told are RocksDB's sequence numbers, which rise with
+//! every write, and the epoch is the one that every unclean start raises. The only voter is always caught up.
+//!
+//! Gaps: a voter's directory id is zero, as Kafka's is without dynamic voters; the endpoint is the one that
+//! clients use.
 
 use std::ops::RangeInclusive;
 
@@ -19,6 +23,7 @@ use crate::kafka::context::Context;
 /// See the file's header.
 pub(crate) struct DescribeQuorum;
 
+/// The only topic that may be asked for (`Topic.CLUSTER_METADATA_TOPIC_NAME`).
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
 impl Api for DescribeQuorum {
@@ -51,13 +56,15 @@ impl Api for DescribeQuorum {
     }
 }
 
-/// Kafka's `RaftUtil.hasValidTopicPartition`.
+/// Kafka's `RaftUtil.hasValidTopicPartition`: one topic with one partition, `__cluster_metadata-0`. Any other
+/// request is answered UNKNOWN_TOPIC_OR_PARTITION for each partition of it.
 fn is_the_one_partition(topics: &[AskedTopic]) -> bool {
     let [topic] = topics else { return false };
     let [partition] = topic.partitions.as_slice() else { return false };
     topic.topic_name.as_str() == METADATA_TOPIC && partition.partition_index == 0
 }
 
+/// The refusal of every partition of a topic that has no quorum.
 fn unknown(topic: AskedTopic) -> TopicData {
     let code = ErrorCode::UnknownTopicOrPartition;
     let partitions = topic.partitions.iter().map(|partition| {
@@ -69,6 +76,8 @@ fn unknown(topic: AskedTopic) -> TopicData {
     TopicData::default().with_topic_name(topic.topic_name).with_partitions(partitions.collect())
 }
 
+/// The quorum: this node leads, votes, and has everything. Sequence number and clock are read once, so that
+/// the high watermark is the end of the log.
 fn partition(cx: &Context) -> PartitionData {
     let (storage, now_ms) = (cx.io().storage(), cx.clock().now_ms());
     // A number of writes: an i64 has room for more than any disk survives.
@@ -87,6 +96,7 @@ fn partition(cx: &Context) -> PartitionData {
         .with_current_voters(vec![voter])
 }
 
+/// The endpoint of the only voter: the address that works for this client, by the name of its listener.
 fn node(cx: &Context) -> Node {
     let (host, port) = cx.advertised_address();
     let listener = Listener::default()

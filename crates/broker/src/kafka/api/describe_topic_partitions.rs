@@ -1,8 +1,13 @@
 //! DescribeTopicPartitions, key 75: topics and their partitions, page by page (KIP-966).
 //!
-//! Version 0. Topics come in the order of their names; all of them if none is named. An answer holds at most as many
-//! partitions as the client and `max.request.partition.size.limit` allow, and a cursor if there are more. Follows
-//! Kafka's `DescribeTopicPartitionsRequestHandler` and `KRaftMetadataCache.describeTopicResponse`.
+//! Version 0. Topics come in the order of their names; all of them if none is named. An answer holds at most
+//! as many partitions as the client and `max.request.partition.size.limit` allow, and a cursor if there are
+//! more. Follows Kafka's `DescribeTopicPartitionsRequestHandler` and
+//! `KRaftMetadataCache.describeTopicResponse`.
+//!
+//! Java's admin client asks this API first, and Metadata only where it is missing. Each page is made from the
+//! catalog of its moment: a topic that is created between two pages is on the second if its name comes late
+//! enough.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -74,6 +79,7 @@ fn refuse_all(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartition
     DescribeTopicPartitionsResponse::default().with_topics(refused.collect()).with_next_cursor(None)
 }
 
+/// A topic without partitions, for the reason in `code`.
 fn failed(name: TopicName, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(name))
@@ -86,7 +92,9 @@ struct Page {
     node_id: i32,
     /// Partitions that it has room for.
     left: usize,
+    /// In the order of their names.
     topics: Vec<DescribeTopicPartitionsResponseTopic>,
+    /// The first partition that had no room; `None` while everything fits.
     next: Option<Cursor>,
 }
 
@@ -121,6 +129,7 @@ impl Page {
         }
     }
 
+    /// Takes the partitions of a topic from index `start` on, as many as there is room for.
     fn topic(&mut self, topic: &Topic, start: usize) {
         // Nothing is left for a cursor beyond the end: the topic was deleted and created with fewer partitions since.
         let rest = topic.partitions.get(start..).unwrap_or_default();
@@ -137,6 +146,7 @@ impl Page {
     }
 }
 
+/// A cursor to a partition of a topic.
 fn at(name: &str, partition: i32) -> Cursor {
     let name = TopicName(StrBytes::from_string(name.to_owned()));
     Cursor::default().with_topic_name(name).with_partition_index(partition)

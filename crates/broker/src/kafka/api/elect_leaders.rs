@@ -1,8 +1,13 @@
 //! ElectLeaders, key 43: elects partitions' leaders. The only replica leads already.
 //!
-//! Versions 0–2. v1: unclean elections (KIP-460), a top-level error. v2: flexible. As Kafka's
-//! `ReplicationControlManager.electLeaders`: who names partitions hears ELECTION_NOT_NEEDED of each; who asks for all of
-//! them hears of all topics, but only of partitions that needed an election, which is none.
+//! Versions 0–2:
+//! - v1: unclean elections (KIP-460), a top-level error.
+//! - v2: flexible.
+//!
+//! As Kafka's `ReplicationControlManager.electLeaders`: who names partitions hears ELECTION_NOT_NEEDED of
+//! each; who asks for all of them hears of all topics, but only of partitions that needed an election, which
+//! is none. More than 10 000 partitions in one request close the connection
+//! (`services/admin/per_partition.rs`).
 
 use std::ops::RangeInclusive;
 
@@ -56,10 +61,12 @@ impl Api for ElectLeaders {
     }
 }
 
+/// A topic as a request for all partitions names it: none of its partitions needs an election.
 fn asked_for_none(topic: &str) -> TopicPartitions {
     TopicPartitions::default().with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
 }
 
+/// The refusal of each partition where the type of election is neither preferred nor unclean.
 fn unknown_type() -> (ErrorCode, String) {
     (ErrorCode::InvalidRequest, "Unknown election type: 0 is preferred, 1 is unclean.".to_owned())
 }
@@ -80,6 +87,7 @@ fn result(
     ReplicaElectionResult::default().with_topic(asked.topic.clone()).with_partition_result(partitions)
 }
 
+/// Code and text for one partition. There is no success: the leader never changes.
 fn outcome(topic: Option<&Topic>, name: &str, partition: i32) -> (ErrorCode, String) {
     // The text of an answer is repeated for each partition that a client names.
     let name = shown(name);

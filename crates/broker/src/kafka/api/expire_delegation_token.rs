@@ -1,6 +1,8 @@
 //! ExpireDelegationToken, key 40: ends a token's life (KIP-48). Refused: see `describe_delegation_token.rs`.
 //!
-//! Versions 0–2. v1: as v0. v2: flexible.
+//! Versions 0–2:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
 //!
 //! Gaps: as DescribeDelegationToken.
 

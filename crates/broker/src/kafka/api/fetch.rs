@@ -1,16 +1,31 @@
-//! Fetch (key 1), versions 0–18: reads from partitions, waiting for records if there are too few.
+//! Fetch, key 1: reads from partitions, waiting for records if there are too few.
 //!
-//! What the versions changed here: 1 throttle time, 2 messages with timestamps (KIP-32), 3 a limit for the whole answer
-//! (KIP-74), 4 record batches and isolation (KIP-98); before 4 they are converted to message sets
-//! (`services/fetch/down_conversion.rs`); 5 the log start offset, 7 sessions (KIP-227), 9 the leader epoch (KIP-320), 10 zstd,
-//! 11 rack and preferred replica (KIP-392), 12 flexible, with the last fetched epoch (KIP-595), 13 topic ids
-//! (KIP-516), 15 the replica's state, 16 where the leaders are (KIP-951), 17 and 18 fields of followers.
+//! Versions 0–18:
+//! - v1: throttle time.
+//! - v2: messages with timestamps (KIP-32).
+//! - v3: a limit for the whole answer (KIP-74).
+//! - v4: record batches and isolation (KIP-98); before, they are converted to message sets
+//!   (`services/fetch/down_conversion.rs`).
+//! - v5: the log start offset.
+//! - v6: as v5; KAFKA_STORAGE_ERROR (KIP-112).
+//! - v7: sessions (KIP-227).
+//! - v8: as v7 (KIP-219).
+//! - v9: the leader epoch (KIP-320).
+//! - v10: zstd (KIP-110).
+//! - v11: rack and preferred replica (KIP-392).
+//! - v12: flexible, with the last fetched epoch (KIP-595).
+//! - v13: topic ids (KIP-516).
+//! - v14: as v13; an error of tiered storage (KIP-405).
+//! - v15: the replica's state (KIP-903).
+//! - v16: where the leaders are (KIP-951).
+//! - v17, v18: fields of followers.
 //!
-//! How a fetch is served is in `services/fetch.rs`; here messages become what it speaks, and back. Replica ids are
-//! not looked at: there are no followers, and a client that calls itself one gets what consumers get.
-//! From version 4 on records are the batches as they lie in the log, never copied and never converted for clients that do
-//! not know zstd; before 4 zstd is UNSUPPORTED_COMPRESSION_TYPE. Also before version 3 a consumer gets its first batch
-//! whole, however little it asks for, and no part of one.
+//! How a fetch is served is in `services/fetch.rs`; here messages become what it speaks, and back. Replica
+//! ids are not looked at: there are no followers, and a client that calls itself one gets what consumers get.
+//!
+//! From version 4 on records are the batches as they lie in the log, never copied and never converted for
+//! clients that do not know zstd; before 4 zstd is UNSUPPORTED_COMPRESSION_TYPE. Also before version 3 a
+//! consumer gets its first batch whole, however little it asks for, and no part of one.
 //!
 //! Gaps: there is one replica, so none is preferred, and the leader is never elsewhere.
 
@@ -37,11 +52,15 @@ use crate::services::fetch::request::{self, FetchTerms};
 use crate::services::fetch::set::PartitionFetch;
 use crate::topics::names::TopicRef;
 
+/// From this version on topics are named by id alone (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+/// Wire value of `isolation.level=read_committed`; any other number reads everything below the high
+/// watermark.
 const READ_COMMITTED: i8 = 1;
 /// Wire value for no offset.
 const NONE: i64 = -1;
 
+/// See the file's header.
 pub(super) struct Fetch;
 
 impl Api for Fetch {
@@ -78,6 +97,7 @@ impl Api for Fetch {
     }
 }
 
+/// How long to wait and how much to answer, by the fields of the request. Negative limits of bytes are 0.
 fn terms(request: &FetchRequest) -> FetchTerms {
     FetchTerms {
         // A negative time is over already, as for the timer of Kafka's purgatory.
@@ -114,6 +134,7 @@ fn asked(request: FetchRequest, version: i16) -> request::FetchRequest {
     }
 }
 
+/// The wish for one partition. `max_bytes` may be exceeded by the first batch of the answer (KIP-74).
 fn wanted(topic: TopicRef, partition: &FetchPartition) -> PartitionFetch {
     PartitionFetch {
         topic,
@@ -130,6 +151,8 @@ fn fetch_epoch(epoch: i32) -> Option<i32> {
     (epoch >= 0).then_some(epoch)
 }
 
+/// The message and, apart from it, the batches: for each partition in the order of the message, so that the
+/// encoder need not copy them. Counts the bytes of each topic as sent.
 fn response(fetched: Fetched) -> FetchResponse {
     let Fetched { session_id, partitions, share } = fetched;
     let mut topics: Vec<(FetchableTopicResponse, Vec<Vec<Bytes>>)> = Vec::new();
@@ -157,6 +180,7 @@ fn response(fetched: Fetched) -> FetchResponse {
     FetchResponse { message, batches }
 }
 
+/// A topic of the answer, named as the request named it: by id since version 13, by name before.
 fn topic_response(key: &TopicRef) -> FetchableTopicResponse {
     match key {
         TopicRef::Name(name) => FetchableTopicResponse::default()
@@ -165,6 +189,8 @@ fn topic_response(key: &TopicRef) -> FetchableTopicResponse {
     }
 }
 
+/// The answer of one partition and its batches. Offsets are -1 with an error. Aborted transactions are null
+/// unless the client reads committed records only.
 fn partition_data(answer: PartitionAnswer) -> (PartitionData, Vec<Bytes>) {
     let data = PartitionData::default().with_partition_index(answer.index);
     let served = match answer.outcome {

@@ -1,10 +1,16 @@
 //! FindCoordinator, key 10: which broker coordinates a group. With one broker, the answer is always this one.
 //!
-//! Versions 0–6. v1: key type, throttle time, error message. v3: flexible. v4: several keys at once (KIP-699). v5:
-//! TRANSACTION_ABORTABLE is understood (KIP-890). v6: share groups (KIP-932).
+//! Versions 0–6:
+//! - v1: key type, throttle time, error message.
+//! - v2: as v1 (KIP-219).
+//! - v3: flexible.
+//! - v4: several keys at once (KIP-699).
+//! - v5: TRANSACTION_ABORTABLE is understood (KIP-890).
+//! - v6: share groups (KIP-932).
 //!
-//! Gaps: only groups have a coordinator as yet. A transactional id (key type 1) or a share group (key type 2) is refused
-//! with INVALID_REQUEST and a message that says so, on which clients fail at once instead of asking for ever.
+//! Gaps: only groups have a coordinator as yet. A transactional id (key type 1) or a share group (key type 2)
+//! is refused with INVALID_REQUEST and a message that says so, on which clients fail at once instead of
+//! asking for ever.
 
 use std::ops::RangeInclusive;
 
@@ -18,9 +24,12 @@ use crate::kafka::context::Context;
 /// See the file's header.
 pub(crate) struct FindCoordinator;
 
-/// Kafka's `FindCoordinatorRequest.CoordinatorType`.
+/// Kafka's `FindCoordinatorRequest.CoordinatorType`: the key is a group id. Version 0 has no type and means
+/// this.
 const GROUP: i8 = 0;
+/// The key is a transactional id.
 const TRANSACTION: i8 = 1;
+/// The key is a share group with topic id and partition, `group:topic:partition` (KIP-932).
 const SHARE: i8 = 2;
 
 impl Api for FindCoordinator {
@@ -44,6 +53,8 @@ impl Api for FindCoordinator {
     }
 }
 
+/// The answer for one key: this broker at the address that works for this client, or a refusal without a
+/// node.
 fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
     let answer = Coordinator::default().with_key(key);
     if let Err(why) = check(kind) {
@@ -63,6 +74,10 @@ fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
         .with_error_message(Some(StrBytes::from_static_str("")))
 }
 
+/// Judges a type of key.
+///
+/// # Errors
+/// No such coordinator is here; the text is for the user.
 fn check(kind: i8) -> Result<(), &'static str> {
     match kind {
         GROUP => Ok(()),

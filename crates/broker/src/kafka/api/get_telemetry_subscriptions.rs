@@ -1,6 +1,8 @@
 //! GetTelemetrySubscriptions, key 71: which metrics a client is to push, and how often (KIP-714).
 //!
-//! Version 0. Advertised, as PushTelemetry is, while there is any subscription. Without a subscription that concerns the client none are asked for. Rules are in `services/client_metrics.rs`.
+//! Version 0. Advertised, as PushTelemetry is, while there is any subscription. Without a subscription that
+//! concerns the client none are asked for. A client without an instance id (nil) gets one, which it sends
+//! from then on. Rules are in `services/client_metrics.rs`.
 
 use std::ops::RangeInclusive;
 

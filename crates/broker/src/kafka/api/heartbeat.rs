@@ -1,6 +1,12 @@
 //! Heartbeat, key 12: a member of a classic group is alive, and learns whether a rebalance has begun.
 //!
-//! Versions 0–4. v1: throttle time. v3: static members (KIP-345). v4: flexible.
+//! Versions 0–4:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: static members (KIP-345).
+//! - v4: flexible.
+//!
+//! A heartbeat starts the member's session timeout anew. Its answer never waits for other members.
 
 use std::ops::RangeInclusive;
 

@@ -1,10 +1,15 @@
-//! IncrementalAlterConfigs, key 44: changes single keys of topics, of this broker or of all brokers, of its loggers
-//! (KIP-412), of client metrics subscriptions and of groups (KIP-339).
+//! IncrementalAlterConfigs, key 44: changes single keys of topics, of this broker or of all brokers, of its
+//! loggers (KIP-412), of client metrics subscriptions and of groups (KIP-339).
 //!
-//! Versions 0–1. v1: flexible. Rules and texts are in `services/configs/changes.rs`.
+//! Versions 0–1:
+//! - v1: flexible.
 //!
-//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share and
-//! Streams groups with INVALID_CONFIG.
+//! Operations are SET, DELETE, and for lists APPEND and SUBTRACT. Each resource is changed as a whole or not
+//! at all, and its change is on the disk when it is answered; levels of loggers hold until the process ends.
+//! A resource or a key that is named twice is refused. Rules and texts are in `services/configs/changes.rs`.
+//!
+//! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share
+//! and Streams groups with INVALID_CONFIG.
 
 use std::ops::RangeInclusive;
 
@@ -38,6 +43,8 @@ impl Api for IncrementalAlterConfigs {
     }
 }
 
+/// The changes to make of one resource. The number of an operation is passed on as it came; an unknown one is
+/// refused with the whole resource.
 fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
     let changes = resource.configs.into_iter().map(|config| KeyChange {
         name: config.name.to_string(),
@@ -47,11 +54,13 @@ fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
     WantedConfigs {
         resource_type: resource.resource_type,
         name: resource.resource_name.to_string(),
+        // KIP-339: keys that are not named stay as they are.
         replace: false,
         changes: changes.collect(),
     }
 }
 
+/// The result of one resource: code 0 and no text where it was changed, or could be with `validate_only`.
 fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConfigsResourceResponse {
     let (code, text) = code_and_text(outcome);
     AlterConfigsResourceResponse::default()

@@ -1,10 +1,15 @@
-//! InitProducerId (key 22), versions 0–5: the id and epoch with which an idempotent producer numbers its batches.
+//! InitProducerId, key 22: the id and epoch with which an idempotent producer numbers its batches.
 //!
-//! What the versions changed here: 2 flexible, 3 producer id and epoch (KIP-360), 4 the error PRODUCER_FENCED,
-//! 5 transactions in two phases (KIP-890).
+//! Versions 0–5:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
+//! - v3: producer id and epoch (KIP-360).
+//! - v4: the error PRODUCER_FENCED (KIP-588).
+//! - v5: the error TRANSACTION_ABORTABLE (KIP-890), which does not occur here.
 //!
-//! Without a transactional id the answer is a new id at epoch 0, whatever the producer had before, as in Kafka
-//! (`TransactionCoordinator.handleInitProducerId`): since KIP-360 such producers raise their epochs themselves.
+//! Without a transactional id the answer is a new id at epoch 0, whatever the producer had before, as in
+//! Kafka (`TransactionCoordinator.handleInitProducerId`): since KIP-360 such producers raise their epochs
+//! themselves. An id is never given twice, not even by a broker that crashed.
 //!
 //! Gaps: with a transactional id the answer is UNSUPPORTED_VERSION, which clients report as a final error.
 
@@ -17,9 +22,12 @@ use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::telemetry::line_limit::FAULTS;
 
+/// `RecordBatch.NO_PRODUCER_ID`: in a request, the producer has none yet; in an answer, it gets none.
 const NO_PRODUCER_ID: i64 = -1;
+/// `RecordBatch.NO_PRODUCER_EPOCH`: goes with no producer id.
 const NO_PRODUCER_EPOCH: i16 = -1;
 
+/// See the file's header.
 pub(super) struct InitProducerId;
 
 impl Api for InitProducerId {

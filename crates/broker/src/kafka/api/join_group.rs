@@ -1,10 +1,19 @@
 //! JoinGroup, key 11: a client becomes a member of a classic group, or takes part in its next generation.
 //!
-//! Versions 0–9. v1: a rebalance timeout of its own (KIP-62). v2: throttle time. v4: a new member is given its id first,
-//! with MEMBER_ID_REQUIRED (KIP-394). v5: static members (KIP-345). v6: flexible. v7: the answer names the protocol type
-//! (KIP-559). v8: the client's reason (KIP-800). v9: a returning static leader may skip the assignment (KIP-814).
+//! Versions 0–9:
+//! - v1: a rebalance timeout of its own (KIP-62).
+//! - v2: throttle time.
+//! - v3: as v2 (KIP-219).
+//! - v4: a new member is given its id first, with MEMBER_ID_REQUIRED (KIP-394).
+//! - v5: static members (KIP-345).
+//! - v6: flexible.
+//! - v7: the answer names the protocol type (KIP-559).
+//! - v8: the client's reason (KIP-800).
+//! - v9: a returning static leader may skip the assignment (KIP-814).
 //!
-//! The answer comes when the generation begins. A waiting request ends with NOT_COORDINATOR when the broker stops.
+//! The answer comes when the generation begins, which may be as late as the longest rebalance timeout of the
+//! members. Other requests of the connection wait meanwhile, as in Kafka. A waiting request ends with
+//! NOT_COORDINATOR when the broker stops.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -40,6 +49,8 @@ impl Api for JoinGroup {
     }
 }
 
+/// The request in the terms of the group, with copies of all that a member keeps. An empty member id is a new
+/// member. `fresh` is the random part of the id that such a member gets.
 fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
     let version = cx.api_version();
     // Not a timeout: the bounds refuse it.
@@ -73,6 +84,7 @@ fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
     }
 }
 
+/// The answer, with the member id also where it is a refusal: MEMBER_ID_REQUIRED carries the id to join with.
 fn response(reply: JoinReply, version: i16) -> JoinGroupResponse {
     let member_id = StrBytes::from_string(reply.member_id.to_string());
     // Null only where the version has a null.
@@ -87,6 +99,8 @@ fn response(reply: JoinReply, version: i16) -> JoinGroupResponse {
     }
 }
 
+/// The answer to a member of the new generation. Only the leader gets the list of members, by which it
+/// assigns.
 fn joined_response(joined: JoinedGroup, version: i16) -> JoinGroupResponse {
     let text = |text: Arc<str>| StrBytes::from_string(text.to_string());
     let instance = |id: GroupInstanceId| StrBytes::from_string(id.to_string());

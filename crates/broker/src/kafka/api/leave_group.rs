@@ -1,7 +1,14 @@
-//! LeaveGroup, key 13: members leave a classic group, or an administrator removes static members by instance id.
+//! LeaveGroup, key 13: members leave a classic group, or an administrator removes static members by instance
+//! id.
 //!
-//! Versions 0–5. v1: throttle time. v3: several members, each with its own result (KIP-345). v4: flexible. v5: a reason
-//! (KIP-800).
+//! Versions 0–5:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: several members, each with its own result (KIP-345).
+//! - v4: flexible.
+//! - v5: a reason (KIP-800).
+//!
+//! Members are gone when it is answered; those that stay rebalance.
 
 use std::ops::RangeInclusive;
 
@@ -56,6 +63,7 @@ impl Api for LeaveGroup {
     }
 }
 
+/// One member to remove: by its id, or by its instance id where that is given and the id is empty.
 fn leaving(member: &MemberIdentity) -> LeavingMember {
     LeavingMember {
         member_id: MemberId::from(member.member_id.as_str()),
@@ -64,6 +72,7 @@ fn leaving(member: &MemberIdentity) -> LeavingMember {
     }
 }
 
+/// The result of one member, since version 3.
 fn answer(member: MemberIdentity, result: Result<(), GroupError>) -> MemberResponse {
     MemberResponse::default()
         .with_member_id(member.member_id)
@@ -71,6 +80,7 @@ fn answer(member: MemberIdentity, result: Result<(), GroupError>) -> MemberRespo
         .with_error_code(code(result).code())
 }
 
+/// The code of a result, 0 for a member that has left.
 fn code(result: Result<(), GroupError>) -> ErrorCode {
     result.err().map_or(ErrorCode::None, group_error_code)
 }

@@ -1,7 +1,11 @@
 //! ListConfigResources, key 74: what has a configuration (KIP-714, KIP-1142).
 //!
-//! Versions 0–1. v0: client metrics subscriptions alone. v1: any kinds, all of them if none is named. A kind that does
-//! not exist is refused with UNSUPPORTED_VERSION, as in Kafka's `KafkaApis.handleListConfigResources`.
+//! Versions 0–1:
+//! - v0: client metrics subscriptions alone.
+//! - v1: any kinds, all of them if none is named.
+//!
+//! A kind that does not exist is refused with UNSUPPORTED_VERSION, as in Kafka's
+//! `KafkaApis.handleListConfigResources`; then nothing is listed. A kind that is named twice is listed once.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

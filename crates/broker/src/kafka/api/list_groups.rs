@@ -1,7 +1,14 @@
 //! ListGroups, key 16: the groups of this broker.
 //!
-//! Versions 0–5. v1: throttle time. v3: flexible. v4: state, and a filter by it (KIP-518). v5: type, and a filter by it
-//! (KIP-848). Filters do not mind upper and lower case, as in Kafka.
+//! Versions 0–5:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: flexible.
+//! - v4: state, and a filter by it (KIP-518).
+//! - v5: type, and a filter by it (KIP-848).
+//!
+//! Filters do not mind upper and lower case, as in Kafka. Groups come in the order of their ids; a group
+//! whose records could not be read is left out.
 
 use std::ops::RangeInclusive;
 
@@ -39,6 +46,7 @@ fn passes(filter: &[StrBytes], value: &str) -> bool {
     filter.is_empty() || filter.iter().any(|allowed| allowed.eq_ignore_ascii_case(value))
 }
 
+/// One group. Its protocol type is empty if it only stores offsets.
 fn listed(group: &GroupOverview, version: i16) -> ListedGroup {
     let listed = ListedGroup::default()
         .with_group_id(GroupId(StrBytes::from_string(group.group_id.to_string())))

@@ -1,14 +1,25 @@
-//! ListOffsets (key 2), versions 0–11: the first, the last, or the first offset at a time, of partitions.
+//! ListOffsets, key 2: the first, the last, or the first offset at a time, of partitions.
 //!
-//! What the versions changed here: 1 one offset with its timestamp in place of a list of offsets, 2 the isolation level (KIP-98), 4 leader epochs (KIP-320), 6 flexible, 7 the offset
-//! of the largest timestamp (KIP-734), 8 the first local offset and 9 the last in tiered storage (KIP-405, KIP-1005),
-//! 10 a timeout for reads from tiered storage, 11 the first that is yet to go there (KIP-1023).
+//! Versions 0–11:
+//! - v1: one offset with its timestamp in place of a list of offsets (KIP-79).
+//! - v2: the isolation level (KIP-98).
+//! - v3: as v2 (KIP-219).
+//! - v4: leader epochs (KIP-320).
+//! - v5: as v4; OFFSET_NOT_AVAILABLE, which does not occur here.
+//! - v6: flexible.
+//! - v7: the offset of the largest timestamp (KIP-734).
+//! - v8: the first local offset with tiered storage (KIP-405).
+//! - v9: the last offset in tiered storage (KIP-1005).
+//! - v10: a timeout for reads from tiered storage (KIP-1075).
+//! - v11: the first offset that is yet to go there (KIP-1023).
 //!
-//! Without tiered storage the first local offset is the first, and there is none in tiered storage or on its way there,
-//! as in Kafka. Version 0 asks for the first offsets of log segments last changed before a time. Here a partition is one
-//! segment, changed at the greatest timestamp in it; as in Kafka the end of the log counts as one more.
-//! A negative timestamp that the version does not define is answered UNSUPPORTED_VERSION, a partition that is named
-//! twice INVALID_REQUEST. Replica ids are not looked at.
+//! Without tiered storage the first local offset is the first, and there is none in tiered storage or on its
+//! way there, as in Kafka. Version 0 asks for the first offsets of log segments last changed before a time.
+//! Here a partition is one segment, changed at the greatest timestamp in it; as in Kafka the end of the log
+//! counts as one more.
+//!
+//! A negative timestamp that the version does not define is answered UNSUPPORTED_VERSION, a partition that is
+//! named twice INVALID_REQUEST. Replica ids are not looked at.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -25,14 +36,18 @@ use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::position::{check_leader_epoch, epoch_from_wire};
 
+/// From this version on an answer has the leader epoch of its offset (KIP-320).
 const LEADER_EPOCH_FROM: i16 = 4;
+/// Wire value of `isolation.level=read_committed`.
 const READ_COMMITTED: i8 = 1;
 /// Timestamps with a meaning of their own (`ListOffsetsRequest`).
 const LATEST: i64 = -1;
+/// The log start offset; see `LATEST`.
 const EARLIEST: i64 = -2;
 /// Wire value for no offset, no timestamp and no epoch.
 const NONE: i64 = -1;
 
+/// See the file's header.
 pub(super) struct ListOffsets;
 
 impl Api for ListOffsets {
@@ -77,15 +92,23 @@ impl Api for ListOffsets {
 /// The meaning of a timestamp of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
+    /// The offset after the last visible record.
     Latest,
+    /// The log start offset.
     Earliest,
+    /// The first record with the greatest timestamp (KIP-734).
     MaxTimestamp,
+    /// Something of tiered storage: there is none, so the answer is no offset.
     Tiered,
+    /// The first record whose timestamp, in Unix milliseconds, is at least this.
     AtOrAfter(i64),
 }
 
 impl Asked {
     /// Kafka: `ReplicaManager.isListOffsetsTimestampUnsupported`.
+    ///
+    /// # Errors
+    /// The timestamp means nothing, or not yet in this version.
     fn of(timestamp: i64, version: i16) -> Result<Self, PartitionError> {
         let (asked, since) = match timestamp {
             LATEST => (Self::Latest, 1),
@@ -113,8 +136,10 @@ struct Offset {
     leader_epoch: i32,
 }
 
+/// There is no such record: an answer without an error, as in Kafka.
 const NOTHING: Offset = Offset { offset: NONE, timestamp: NONE, leader_epoch: -1 };
 
+/// The partitions that the request names more than once.
 fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicRef, i32)> {
     let mut seen = HashSet::new();
     let mut twice = HashSet::new();
@@ -130,6 +155,12 @@ fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicRef, i32)> {
     twice
 }
 
+/// Answers one partition. A look-up by timestamp, or of the greatest one, may wait for the disk; the others
+/// answer from memory.
+///
+/// # Errors
+/// There is no such partition, its leader epoch is not the one that the client believes, the version lacks
+/// what is asked for, or the disk failed.
 async fn look_up(
     cx: &Context,
     topic: &TopicRef,
@@ -193,6 +224,7 @@ async fn segments(
     Ok(offsets)
 }
 
+/// The answer of version 0 for one partition: offsets, or a code.
 fn segments_response(index: i32, found: Result<Vec<i64>, PartitionError>) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
     match found {
@@ -215,6 +247,7 @@ fn epoch_at(partition: &Partition, offset: i64) -> i32 {
     epoch
 }
 
+/// The answer of version 1 and later for one partition. A refusal has no offset and no timestamp (-1).
 fn partition_response(
     index: i32,
     found: &Result<Offset, PartitionError>,

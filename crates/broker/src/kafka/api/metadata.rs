@@ -1,14 +1,26 @@
 //! Metadata, key 3: where this broker is, which topics exist, and who leads their partitions.
 //!
-//! Versions 0–13. v0: an empty list asks for all topics; since v1 null does. v1: controller, rack, internal topics. v2:
-//! cluster id. v3: throttle time. v4: the client says whether unknown topics may be created. v5: offline replicas. v7:
-//! leader epoch. v8: authorized operations. v9: flexible. v10: topic ids (KIP-516). v11: no cluster operations. v12:
-//! topics asked for by id. v13: top-level error (KIP-1102).
+//! Versions 0–13:
+//! - v0: an empty list asks for all topics; since v1 null does.
+//! - v1: controller, rack, internal topics.
+//! - v2: cluster id.
+//! - v3: throttle time.
+//! - v4: the client says whether unknown topics may be created.
+//! - v5: offline replicas.
+//! - v6: as v5 (KIP-219).
+//! - v7: leader epoch.
+//! - v8: authorized operations (KIP-430).
+//! - v9: flexible.
+//! - v10: topic ids (KIP-516).
+//! - v11: no cluster operations, which DescribeCluster has since (KIP-700).
+//! - v12: topics asked for by id.
+//! - v13: top-level error (KIP-1102).
 //!
-//! A topic that is created because a client asked for it has its leader in the same answer: the client need not come
-//! back. Every client gets the address that works for its connection (`session/advertised.rs`).
+//! A topic that is created because a client asked for it has its leader in the same answer: the client need
+//! not come back. Every client gets the address that works for its connection (`session/advertised.rs`).
 //!
-//! Gaps: topics that Kafka keeps its own state in (`__consumer_offsets`) do not exist here and are not listed.
+//! Gaps: topics that Kafka keeps its own state in (`__consumer_offsets`) do not exist here and are not
+//! listed.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -53,14 +65,19 @@ impl Api for Metadata {
 
 /// The topics that a client asks for.
 enum Asked {
+    /// Every topic of the catalog.
     All,
+    /// These ids, each once.
     Ids(Vec<Uuid>),
+    /// These names, each once; none at all for a client that wants only the broker.
     Names(Vec<TopicName>),
     /// Fields that this version does not have are set.
     Contradiction,
 }
 
 impl Asked {
+    /// Reads the list of topics as the version means it. Ids win where some topics have an id and others a
+    /// name.
     fn of(request: &MetadataRequest, version: i16) -> Self {
         let Some(topics) = &request.topics else { return Self::All };
         // Version 0 has no null list: its empty one asks for all topics.
@@ -79,11 +96,13 @@ impl Asked {
     }
 }
 
+/// The values without repetitions, in their order: a topic that is named twice is described once.
 fn distinct<T: Clone + Eq + std::hash::Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     all.filter(|one| seen.insert(one.clone())).collect()
 }
 
+/// The refusal of a topic of a request that names topics in a way its version does not allow.
 fn contradiction(topic: &MetadataRequestTopic) -> MetadataResponseTopic {
     // Before version 12 a name cannot be null in an answer.
     let name = topic.name.clone().unwrap_or_default();
@@ -96,6 +115,7 @@ fn may_create(request: &MetadataRequest, cx: &Context) -> bool {
     (cx.api_version() < 4 || request.allow_auto_topic_creation) && cx.config().auto_create_topics_enable
 }
 
+/// Topics by id, in the order asked; nothing is created for an id that is unknown.
 fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
     let catalog = cx.catalog();
     // Since version 12 a name in an answer may be null: the id alone tells the topic.
@@ -110,6 +130,8 @@ fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
     ids.iter().map(one).collect()
 }
 
+/// Topics by name, in the order asked, created before if `create` allows it. Waits for the sync of what it
+/// creates.
 async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<MetadataResponseTopic> {
     let known = cx.catalog();
     let missing: Vec<&TopicName> = names.iter().filter(|name| known.topic(name).is_none()).collect();
@@ -143,6 +165,7 @@ async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -
     wanted.into_iter().zip(outcomes).filter_map(refused).collect()
 }
 
+/// The code for a missing topic: a name that no topic can have is INVALID_TOPIC_EXCEPTION.
 fn absent(name: &str) -> ErrorCode {
     match topics::check_name(name) {
         Ok(()) => ErrorCode::UnknownTopicOrPartition,
@@ -150,6 +173,7 @@ fn absent(name: &str) -> ErrorCode {
     }
 }
 
+/// One topic; every partition is led here, by the only replica.
 fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopic {
     let partition = |partition: &std::sync::Arc<Partition>| {
         let here = || vec![BrokerId(node_id)];
@@ -167,6 +191,8 @@ fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopi
         .with_partitions(topic.partitions.iter().map(partition).collect())
 }
 
+/// The whole answer: this broker at the address for this client, which is the controller as well. Authorized
+/// operations are those of a broker without an authorizer, and only where asked for.
 fn response(
     cx: &Context,
     mut topics: Vec<MetadataResponseTopic>,

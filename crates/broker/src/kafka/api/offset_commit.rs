@@ -1,12 +1,22 @@
 //! OffsetCommit, key 8: stores how far a group has read.
 //!
-//! Versions 0–10. v0: no members; Kafka kept it in ZooKeeper while there was one, here it is a commit like that of any
-//! consumer without a group. v1: members; its time of the commit is not looked at. v2: a retention time of the client's own, until v4. v3: throttle time. v5: the broker's retention only
-//! (KIP-211). v6: leader epoch (KIP-320). v7: static members (KIP-345). v8: flexible. v9: the generation may be a member
-//! epoch (KIP-848); a member's group that does not exist is GROUP_ID_NOT_FOUND. v10: topics by id.
+//! Versions 0–10:
+//! - v0: no members; Kafka kept it in ZooKeeper while there was one, here it is a commit like that of any
+//!   consumer without a group.
+//! - v1: members; its time of the commit is not looked at.
+//! - v2: a retention time of the client's own, until v4.
+//! - v3: throttle time.
+//! - v4: as v3 (KIP-219).
+//! - v5: the broker's retention only (KIP-211).
+//! - v6: leader epoch (KIP-320).
+//! - v7: static members (KIP-345).
+//! - v8: flexible.
+//! - v9: the generation may be a member epoch (KIP-848); a member's group that does not exist is
+//!   GROUP_ID_NOT_FOUND.
+//! - v10: topics by id.
 //!
-//! Offsets are on the disk when they are acknowledged. A member of the consumer protocol that has moved on to another
-//! epoch meanwhile can still commit for partitions that it got by then and holds (KIP-1251).
+//! Offsets are on the disk when they are acknowledged. A member of the consumer protocol that has moved on to
+//! another epoch meanwhile can still commit for partitions that it got by then and holds (KIP-1251).
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -28,6 +38,7 @@ use crate::services::coordinator::group::CommitTerms;
 /// See the file's header.
 pub(crate) struct OffsetCommit;
 
+/// From this version on topics are named by id alone.
 const TOPIC_IDS_FROM: i16 = 10;
 /// `OffsetCommitRequest.DEFAULT_RETENTION_TIME`: the broker's.
 const DEFAULT_RETENTION: i64 = -1;
@@ -53,6 +64,7 @@ impl Api for OffsetCommit {
     }
 }
 
+/// The sender and the terms of a commit. `retention_ms` is `None` where the retention of the broker holds.
 fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
     let who = CommitIdentity {
         member_id: MemberId::from(request.member_id.as_str()),
@@ -87,10 +99,13 @@ fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Opt
     (commits, codes)
 }
 
+/// Returns true if the topic has a partition of that index, which may be any number.
 fn has_partition(topic: &Topic, index: i32) -> bool {
     usize::try_from(index).is_ok_and(|index| index < topic.partitions.len())
 }
 
+/// One offset to store. The topic id is stored with it: a topic created anew under the name does not inherit
+/// it.
 fn commit(name: &Arc<str>, topic: &Topic, partition: &OffsetCommitRequestPartition) -> Commit {
     Commit {
         topic: Arc::clone(name),
@@ -116,6 +131,7 @@ fn fill(codes: &mut [Option<ErrorCode>], result: Result<Vec<Result<(), GroupErro
     }
 }
 
+/// The answer, topic by topic as they were asked for, with name and id as they came.
 fn response(request: &OffsetCommitRequest, codes: Vec<Option<ErrorCode>>) -> OffsetCommitResponse {
     let mut codes = codes.into_iter();
     let mut partition = |index| {

@@ -1,11 +1,22 @@
 //! OffsetFetch, key 9: how far groups have read.
 //!
-//! Versions 0–10. v0: as Kafka read it from ZooKeeper, what is not committed is UNKNOWN_TOPIC_OR_PARTITION. v2: null topics ask for everything; top-level error. v3: throttle time. v5: leader epoch (KIP-320). v6:
-//! flexible. v7: `require_stable` (KIP-447). v8: several groups (KIP-709). v9: member id and epoch (KIP-848). v10:
-//! topics by id.
+//! Versions 0–10:
+//! - v0: as Kafka read it from ZooKeeper, what is not committed is UNKNOWN_TOPIC_OR_PARTITION.
+//! - v1: what is not committed is -1, as below.
+//! - v2: null topics ask for everything; top-level error.
+//! - v3: throttle time.
+//! - v4: as v3 (KIP-219).
+//! - v5: leader epoch (KIP-320).
+//! - v6: flexible.
+//! - v7: `require_stable` (KIP-447).
+//! - v8: several groups (KIP-709).
+//! - v9: member id and epoch (KIP-848).
+//! - v10: topics by id.
 //!
-//! From version 1 on what is not committed is -1, without an error, also for a group that does not exist, and for a topic that has been
-//! deleted and created again since. Member id and epoch are checked for groups of the consumer protocol, as in Kafka.
+//! From version 1 on what is not committed is -1, without an error, also for a group that does not exist, and
+//! for a topic that has been deleted and created again since. Member id and epoch are checked for groups of
+//! the consumer protocol, as in Kafka. An offset whose commit is not on the disk yet is waited for: no client
+//! sees an offset that a crash could take back.
 //!
 //! Gaps: there are no transactions yet, so every offset is stable and `require_stable` changes nothing.
 
@@ -56,14 +67,17 @@ impl Api for OffsetFetch {
     }
 }
 
+/// From this version on topics are named by id alone.
 const TOPIC_IDS_FROM: i16 = 10;
 /// Wire value for no committed offset.
 const NOT_COMMITTED: i64 = -1;
 
+/// A topic in the layout of version 8, so that one path serves all versions.
 fn plural(topic: OffsetFetchRequestTopic) -> OffsetFetchRequestTopics {
     OffsetFetchRequestTopics::default().with_name(topic.name).with_partition_indexes(topic.partition_indexes)
 }
 
+/// The offsets of one group. An error concerns the whole group; it has no topics then.
 async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
     let group_id = GroupId::from(asked.group_id.as_str());
     let topics = asked.topics.as_deref();
@@ -89,6 +103,7 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     }
 }
 
+/// The partitions of one topic named by id; each is UNKNOWN_TOPIC_ID if there is no such topic.
 fn chosen_by_id(
     topic: &OffsetFetchRequestTopics,
     offsets: Option<&Offsets>,
@@ -102,6 +117,7 @@ fn chosen_by_id(
     OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id).with_partitions(partitions)
 }
 
+/// The partitions that were asked for of one topic, in their order, with -1 for what is not committed.
 fn chosen(
     topic: &OffsetFetchRequestTopics,
     name: &str,
@@ -119,6 +135,7 @@ fn chosen(
         .with_partitions(partitions.collect())
 }
 
+/// Everything that the group has committed, except for topics that were deleted since, or created anew.
 fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
     let mut topics: Vec<(&Arc<str>, OffsetFetchResponseTopics)> = Vec::new();
     let living = offsets.iter().filter(|(topic, _, committed)| is_current(committed, topic, catalog));
@@ -145,6 +162,7 @@ fn is_current(committed: &CommittedOffset, topic: &str, catalog: &Catalog) -> bo
     catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id))
 }
 
+/// One partition, or none committed: -1 as offset and epoch, with empty metadata.
 fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResponsePartitions {
     let answer = OffsetFetchResponsePartitions::default().with_partition_index(index);
     let Some(committed) = committed else {

@@ -1,7 +1,14 @@
-//! OffsetForLeaderEpoch (key 23), versions 0–4: where a leader epoch ended, so that a client can tell whether the
-//! records it has are still in the log (KIP-320).
+//! OffsetForLeaderEpoch, key 23: where a leader epoch ended, so that a client can tell whether the records it
+//! has are still in the log (KIP-320).
 //!
-//! What the versions changed here: 1 the epoch in the answer, 2 the client's current epoch (KIP-320), 3 the replica id, which is not looked at, 4 flexible. No gaps.
+//! Versions 0–4:
+//! - v1: the epoch in the answer.
+//! - v2: the client's current epoch (KIP-320).
+//! - v3: the replica id, which is not looked at.
+//! - v4: flexible.
+//!
+//! An epoch ends with an unclean start of the broker, and with nothing else: there is no other leader. No
+//! gaps.
 
 use std::ops::RangeInclusive;
 
@@ -16,6 +23,7 @@ use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::position::{EpochEnd, check_leader_epoch, epoch_from_wire};
 
+/// See the file's header.
 pub(super) struct OffsetForLeaderEpoch;
 
 impl Api for OffsetForLeaderEpoch {
@@ -44,6 +52,11 @@ impl Api for OffsetForLeaderEpoch {
     }
 }
 
+/// The end of the epoch that is asked for, from memory.
+///
+/// # Errors
+/// There is no such partition, or its leader epoch is not the one that the client believes
+/// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH).
 fn look_up(
     cx: &Context,
     topic: &TopicRef,

@@ -1,16 +1,29 @@
-//! Produce (key 0), versions 0–13: appends a record batch to each partition named.
+//! Produce, key 0: appends a record batch to each partition named.
 //!
-//! What the versions changed here: 1 the answer's throttle time, 2 its append time; before 3 the records may be a message
-//! set of format v0 or v1, which becomes a batch on arrival (`services/append/batch.rs`); 5 the answer's log start offset, 7 zstd (KIP-110), 8 the records at fault
-//! (KIP-467), 9 flexible, 10 a hint at the new leader (KIP-951), 12 transactions in two phases (KIP-890), 13 topic ids
-//! (KIP-516). Kafka 4 refuses 0–2, though it tells of them (KAFKA-18659).
+//! Versions 0–13:
+//! - v1: the answer's throttle time.
+//! - v2: its append time. Before v3 the records may be a message set of format v0 or v1, which becomes a
+//!   batch on arrival (`services/append/batch.rs`).
+//! - v3: record batches, and the transactional id (KIP-98).
+//! - v4: as v3; KAFKA_STORAGE_ERROR (KIP-112).
+//! - v5: the answer's log start offset.
+//! - v6: as v5 (KIP-219).
+//! - v7: zstd (KIP-110).
+//! - v8: the records at fault (KIP-467).
+//! - v9: flexible.
+//! - v10: a hint at the new leader (KIP-951).
+//! - v11: the error TRANSACTION_ABORTABLE (KIP-890), which does not occur here.
+//! - v12: a partition joins a transaction by the request itself (KIP-890).
+//! - v13: topic ids (KIP-516).
 //!
-//! All batches of a request that pass their checks go to storage as one append, whose place in the log is taken before
-//! the first await; what is wrong with a partition is answered for that partition. With acks=0 there is no answer, and
-//! an error closes the connection, as in Kafka.
+//! Kafka 4 refuses 0–2, though it tells of them (KAFKA-18659).
 //!
-//! Gaps: transactional batches are refused (INVALID_TXN_STATE); `timeout_ms` is not looked at, since an append waits
-//! for nothing but the disk; there is no other leader to hint at.
+//! All batches of a request that pass their checks go to storage as one append, whose place in the log is
+//! taken before the first await; what is wrong with a partition is answered for that partition. With acks=0
+//! there is no answer, and an error closes the connection, as in Kafka.
+//!
+//! Gaps: transactional batches are refused (INVALID_TXN_STATE); `timeout_ms` is not looked at, since an
+//! append waits for nothing but the disk; there is no other leader to hint at.
 
 use std::ops::RangeInclusive;
 
@@ -33,11 +46,14 @@ use crate::topics::names::TopicRef;
 const BATCHES_FROM: i16 = 3;
 /// From here on consumers can be expected to know zstd (KIP-110).
 const ZSTD_FROM: i16 = 7;
+/// From here on topics are named by id alone (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+/// From here on an answer has a text, and the records at fault (KIP-467).
 const RECORD_ERRORS_FROM: i16 = 8;
 /// Wire value for no offset and for no time.
 const NONE: i64 = -1;
 
+/// See the file's header.
 pub(super) struct Produce;
 
 impl Api for Produce {
@@ -79,6 +95,9 @@ impl Api for Produce {
 }
 
 /// When to answer, by a request's `acks`.
+///
+/// # Errors
+/// Any number besides 0, 1 and -1: each sound batch of the request is answered INVALID_REQUIRED_ACKS.
 fn required_acks(acks: i16) -> Result<Acks, ProduceError> {
     match acks {
         0 => Ok(Acks::None),
@@ -101,6 +120,8 @@ fn wanted(topic: TopicProduceData, version: i16) -> (TopicProduceResponse, Topic
     (answer, TopicBatches { topic: named, partitions })
 }
 
+/// The answer of one partition: the offset of its first record, the append time (-1 unless the topic stamps
+/// records itself), the log start offset; all -1 with an error.
 fn partition_answer(outcome: &PartitionOutcome, version: i16) -> PartitionProduceResponse {
     let answer = PartitionProduceResponse::default().with_index(outcome.index);
     let error = match &outcome.result {

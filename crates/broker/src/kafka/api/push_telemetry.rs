@@ -1,6 +1,8 @@
 //! PushTelemetry, key 72: a client's own metrics, to be shown on `/metrics` as `kafka_client_…` (KIP-714).
 //!
-//! Version 0. Rules are in `services/client_metrics.rs`; what is pushed is an OTLP message in one of four codecs, or in none.
+//! Version 0. Rules are in `services/client_metrics.rs`; what is pushed is an OTLP message in one of four
+//! codecs, or in none. A push that is longer than `telemetry.max.bytes`, comes before its interval is over or
+//! names an old subscription is refused with a code of its own.
 
 use std::ops::RangeInclusive;
 

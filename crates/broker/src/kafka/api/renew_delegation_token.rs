@@ -1,6 +1,9 @@
-//! RenewDelegationToken, key 39: has a token live longer (KIP-48). Refused: see `describe_delegation_token.rs`.
+//! RenewDelegationToken, key 39: has a token live longer (KIP-48). Refused: see
+//! `describe_delegation_token.rs`.
 //!
-//! Versions 0–2. v1: as v0. v2: flexible.
+//! Versions 0–2:
+//! - v1: as v0 (KIP-219).
+//! - v2: flexible.
 //!
 //! Gaps: as DescribeDelegationToken.
 

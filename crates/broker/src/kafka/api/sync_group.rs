@@ -1,9 +1,14 @@
 //! SyncGroup, key 14: the leader of a classic group hands in the assignment, every member takes its own.
 //!
-//! Versions 0–5. v1: throttle time. v3: static members (KIP-345). v4: flexible. v5: protocol type and name are checked,
-//! and named in the answer (KIP-559).
+//! Versions 0–5:
+//! - v1: throttle time.
+//! - v2: as v1 (KIP-219).
+//! - v3: static members (KIP-345).
+//! - v4: flexible.
+//! - v5: protocol type and name are checked, and named in the answer (KIP-559).
 //!
-//! The answer comes when the assignment is on the disk. A waiting request ends with NOT_COORDINATOR when the broker stops.
+//! The answer comes when the assignment is on the disk. A waiting request ends with NOT_COORDINATOR when the
+//! broker stops.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -39,6 +44,10 @@ impl Api for SyncGroup {
     }
 }
 
+/// Hands the request to the group and waits until the leader has assigned.
+///
+/// # Errors
+/// The group refuses the member or its generation, or v5 lacks the protocol's type or name.
 async fn sync(cx: &Context, request: &SyncGroupRequest) -> Result<SyncedMember, GroupError> {
     // The version promises both; Kafka refuses a request that breaks the promise.
     if cx.api_version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
@@ -59,6 +68,7 @@ async fn sync(cx: &Context, request: &SyncGroupRequest) -> Result<SyncedMember, 
     cx.groups().sync(&GroupId::from(request.group_id.as_str()), wanted).await
 }
 
+/// A member's own assignment, the bytes of the leader. Type and name of the protocol came with version 5.
 fn assigned(synced: SyncedMember, version: i16) -> SyncGroupResponse {
     let text = |text: Arc<str>| StrBytes::from_string(text.to_string());
     let named = version >= 5;

@@ -2,7 +2,8 @@
 //!
 //! Version 0. There is one broker, and it is there: any other id is BROKER_ID_NOT_REGISTERED.
 //!
-//! Deliberate differences from Kafka 4.3: the only broker cannot be unregistered by asking it; it is INVALID_REQUEST.
+//! Deliberate differences from Kafka 4.3: the only broker cannot be unregistered by asking it; it is
+//! INVALID_REQUEST.
 
 use std::ops::RangeInclusive;
 

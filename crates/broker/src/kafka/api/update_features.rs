@@ -1,9 +1,13 @@
 //! UpdateFeatures, key 57: changes the level of a feature for the whole cluster (KIP-584).
 //!
-//! Versions 0–2. v1: kinds of downgrade, validation alone. v2: no results any more (KIP-1022).
-//! Errors are told for all at every version. Every feature stays at the level that this program finalized: asking for
-//! that level changes nothing and succeeds; any other is refused as Kafka's `FeatureControlManager` refuses what a
-//! controller does not support.
+//! Versions 0–2:
+//! - v1: kinds of downgrade, validation alone.
+//! - v2: no results any more (KIP-1022).
+//!
+//! Errors are told for all at every version. Every feature stays at the level that this program finalized:
+//! asking for that level changes nothing and succeeds; any other is refused as Kafka's
+//! `FeatureControlManager` refuses what a controller does not support. As nothing changes, validation alone
+//! needs no special path.
 //!
 //! Gaps: no feature can be lowered.
 
@@ -23,8 +27,9 @@ use crate::kafka::error::error_text;
 /// See the file's header.
 pub(crate) struct UpdateFeatures;
 
-/// Kafka's `FeatureUpdate.UpgradeType`.
+/// Kafka's `FeatureUpdate.UpgradeType`: the level may only rise.
 const UPGRADE: i8 = 1;
+/// Those of `UPGRADE`, and the two downgrades, safe and unsafe.
 const UPGRADE_TYPES: RangeInclusive<i8> = 1..=3;
 
 impl Api for UpdateFeatures {
@@ -61,6 +66,10 @@ fn results(request: &UpdateFeaturesRequest) -> Vec<UpdatableFeatureResult> {
     request.feature_updates.iter().map(one).collect()
 }
 
+/// Checks all updates, in their order, up to the first that is refused.
+///
+/// # Errors
+/// The code and text of that one, for the whole request.
 fn check(updates: &[FeatureUpdateKey], node_id: i32, version: i16) -> Result<(), (ErrorCode, String)> {
     let mut seen = HashSet::new();
     let known = features();
@@ -74,11 +83,16 @@ fn check(updates: &[FeatureUpdateKey], node_id: i32, version: i16) -> Result<(),
     Ok(())
 }
 
+/// The text of `FeatureControlManager.invalidUpdateVersion`, with the reason after it.
 fn refusal(update: &FeatureUpdateKey, reason: &str) -> String {
     let FeatureUpdateKey { feature, max_version_level, .. } = update;
     format!("Invalid update version {max_version_level} for feature {feature}. {reason}")
 }
 
+/// Checks the update of one feature.
+///
+/// # Errors
+/// The reason, in Kafka's words where Kafka has one.
 fn check_one(update: &FeatureUpdateKey, known: &[Feature], node_id: i32, version: i16) -> Result<(), String> {
     // Before version 1 the flag says it.
     let upgrades = if version >= 1 { update.upgrade_type == UPGRADE } else { !update.allow_downgrade };
