@@ -1,4 +1,7 @@
 //! `/livez` (and its alias `/healthz`) says that the process answers, `/readyz` that it serves Kafka clients.
+//!
+//! `/livez` is 200 as long as requests can be answered at all, also while the broker stops: a liveness probe
+//! must not kill a broker that is only busy.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ pub struct Readiness(Arc<RwLock<Vec<Check>>>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Check {
+    /// As `?verbose` shows it; unique.
     name: &'static str,
     /// Why the check fails; none if it passes.
     reason: Option<String>,
@@ -47,6 +51,7 @@ impl Readiness {
         self.0.read().iter().all(|check| check.reason.is_none())
     }
 
+    /// Sets a check; the order of checks is that in which they were named first.
     fn put(&self, name: &'static str, reason: Option<String>) {
         let mut checks = self.0.write();
         match checks.iter_mut().find(|check| check.name == name) {
@@ -80,10 +85,13 @@ pub(super) fn routes(readiness: Readiness) -> Router {
         .with_state(readiness)
 }
 
+/// Needs no lock and no state: it answers while the runtime runs.
 async fn livez() -> Response {
     text(StatusCode::OK, "ok\n".to_owned())
 }
 
+/// 200 or 503. With `?verbose`, whatever its value, and where it is not ready, a line for each check comes
+/// before the verdict.
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> Response {
     let (ready, checks) = readiness.report();
     let (status, verdict) =

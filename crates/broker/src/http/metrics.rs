@@ -1,4 +1,7 @@
 //! `/metrics`: one scrape at a time, off the async threads, compressed for scrapers that offer gzip.
+//!
+//! A scrape walks the whole state of the broker, so it takes time and memory in proportion to topics,
+//! partitions and groups. What it shows is decided by `telemetry/metrics.rs`; here it becomes an answer.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -27,12 +30,16 @@ pub(super) fn routes(metrics: Metrics, tasks: Tasks) -> Router {
     Router::new().route("/metrics", get(serve)).with_state(Arc::new(scraper))
 }
 
+/// The state of the route.
 struct Scraper {
     metrics: Metrics,
     tasks: Tasks,
+    /// One permit: scrapes that come together wait for one another.
     scrapes: Semaphore,
 }
 
+/// Waits for its turn, then for the scrape. A failed scrape is 500 with a hint at the log, which has the
+/// reason.
 async fn serve(State(scraper): State<Arc<Scraper>>, headers: HeaderMap) -> Response {
     let compress = accepts_gzip(&headers);
     // Never closed; should it be, scrapes are merely not serialised.
@@ -64,6 +71,7 @@ async fn serve(State(scraper): State<Arc<Scraper>>, headers: HeaderMap) -> Respo
 /// Why there is no scrape.
 #[derive(Debug, thiserror::Error)]
 enum ScrapeFailure {
+    /// The metrics cannot be written as text.
     #[error(transparent)]
     Scrape(#[from] metrics::ScrapeError),
     #[error("compressing it failed: {0}")]

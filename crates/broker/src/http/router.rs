@@ -49,10 +49,12 @@ impl Routes {
     }
 }
 
+/// `/`: where to go, for a person who opens the port in a browser.
 async fn index() -> Response {
     text(StatusCode::OK, "Ottla: /metrics /livez /readyz?verbose\n".to_owned())
 }
 
+/// The answer to GET of any path that no part has.
 async fn no_such_page() -> Response {
     text(StatusCode::NOT_FOUND, "no such page; try /metrics, /livez, /readyz\n".to_owned())
 }

@@ -37,6 +37,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Limits {
     /// Of all sockets together.
     pub(super) connections: usize,
+    /// Time for a request's head; see [`HEAD_TIMEOUT`].
     pub(super) head_timeout: Duration,
 }
 
@@ -55,15 +56,18 @@ pub(super) fn serve(limits: Limits, tasks: &Tasks, sockets: Vec<TcpListener>, ro
     }
 }
 
+/// The state that all sockets and connections of HTTP share.
 struct Server {
     routes: Routes,
     tasks: Tasks,
     slots: Slots,
     head_timeout: Duration,
+    /// Lines that clients can cause: accepting, refusing, giving way.
     lines: LineLimit,
 }
 
 impl Server {
+    /// Accepts from one socket until the token is cancelled. Never ends by an error of a connection.
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let token = self.tasks.token().clone();
         loop {
@@ -103,6 +107,8 @@ impl Server {
         }
     }
 
+    /// Serves one connection until it ends, its life is over, or the server stops; then the request in
+    /// progress is still answered.
     async fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: &Slot) {
         // Of one task alone, so relaxed loads and stores suffice. The service can be given a shared reference
         // only.

@@ -20,21 +20,27 @@ const GRACE: Duration = Duration::from_secs(10);
 /// See the module. A clone is the same slots.
 #[derive(Clone)]
 pub(super) struct Slots {
+    /// One for each connection that may be open.
     permits: Arc<Semaphore>,
     open: Arc<Mutex<Open>>,
 }
 
 #[derive(Default)]
 struct Open {
+    /// The id of the next connection.
     next: u64,
+    /// Those that may have to give way. One that was told to is not among them, though its permit is still
+    /// taken.
     connections: BTreeMap<u64, Connection>,
 }
 
 struct Connection {
+    /// It sent the whole head of a request at least once.
     has_asked: bool,
     /// When it was opened, or its last request began or was answered. Not when bytes came: a client that sends a head byte
     /// by byte would look busy for ever.
     progress: Instant,
+    /// Tells its task to give way.
     way: CancellationToken,
 }
 

@@ -126,6 +126,7 @@ pub(crate) enum Reply<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// At any time, before a login too.
+    /// ApiVersions is the only such API as yet.
     Any,
     /// Only after a login, where the listener asks for one.
     Authenticated,
@@ -152,6 +153,7 @@ pub(crate) enum Disconnect {
     #[error("the answer cannot be encoded: {0}")]
     Unanswerable(#[from] EncodeError),
     /// The handler will not go on with this client.
+    /// The text is for the log alone: the client sees the connection end.
     #[error("{0}")]
     Refused(String),
 }
@@ -176,6 +178,7 @@ pub(crate) struct Entry {
     pub(crate) is_advertised: fn(&Context) -> bool,
     /// When it may be called.
     pub(crate) phase: Phase,
+    /// True if its frames may be as long as `socket.request.max.bytes`; see [`Entry::max_frame_bytes`].
     carries_records: bool,
     /// True if its requests may run side by side on one connection.
     pub(crate) overlaps: bool,
@@ -248,6 +251,8 @@ fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect>
     Ok((Some(answer(header, 0, &response)?), A::first_error(&response)))
 }
 
+/// Header and body of a response at a version, without the length prefix, which `Chain::into_frame` puts
+/// before them.
 fn answer<R: Response>(header: &RequestHeader, version: i16, response: &R) -> Result<Chain, Disconnect> {
     let mut chain = Chain::new();
     // By key as well as version: ApiVersions keeps header version 0 at all of its versions (KIP-511).

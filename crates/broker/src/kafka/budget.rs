@@ -41,10 +41,13 @@ enum Share {
 }
 
 struct Books {
+    /// The bound, in bytes.
     size: usize,
+    /// Bytes that grants hold now, without those of the overdraft.
     held: usize,
     /// A frame has the overdraft.
     overdrawn: bool,
+    /// Number of the next waiter: of two that miss as much, the earlier one is served first.
     next: u64,
     /// Frames that wait: small before large, then those that miss least.
     waiting: BTreeMap<Turn, Waiting>,
@@ -54,6 +57,7 @@ struct Books {
 type Turn = (Share, usize, u64);
 
 struct Waiting {
+    /// Bytes that it asks for, beyond what it has.
     bytes: usize,
     /// Is told what was taken for it; `None` is the overdraft.
     granted: oneshot::Sender<Option<usize>>,
@@ -69,8 +73,11 @@ struct Queued {
 /// Bytes taken from a [`Budget`]; dropping it gives them back.
 #[derive(Default)]
 pub(super) struct Grant {
+    /// The size up to which the frame may grow.
     bytes: usize,
+    /// The steps by which it grew, returned together.
     held: Vec<Taken>,
+    /// One of the steps is the overdraft: then any size is covered.
     overdrawn: bool,
 }
 
@@ -87,6 +94,7 @@ impl Grant {
         self.overdrawn || bytes <= self.bytes
     }
 
+    /// Adds a step, after which the frame may grow to `bytes` in all.
     fn add(&mut self, taken: Taken, bytes: usize) {
         self.overdrawn |= taken.bytes.is_none();
         self.held.push(taken);
@@ -126,6 +134,7 @@ impl Share {
         }
     }
 
+    /// The most bytes that all frames together may hold for this share to get more, of a budget of `size`.
     fn limit(self, size: usize) -> usize {
         match self {
             // A quarter is kept from large frames, a quarter of that from all that are not complete: frames
@@ -146,6 +155,7 @@ impl Books {
         !waits && self.take(share, bytes)
     }
 
+    /// Takes bytes from what this share may use, also while others wait: for the frame whose turn it is.
     fn take(&mut self, share: Share, bytes: usize) -> bool {
         let held = self.held.saturating_add(bytes);
         let fits = held <= share.limit(self.size);
@@ -155,6 +165,7 @@ impl Books {
         fits
     }
 
+    /// Returns one step. Does not serve those that wait: the caller does, under the same lock.
     fn put_back(&mut self, taken: Option<usize>) {
         match taken {
             Some(bytes) => self.held -= bytes,
@@ -221,6 +232,8 @@ impl Budget {
     }
 
     /// As [`Budget::try_raise`], but waits while the budget is spent.
+    /// Waits without a deadline of its own: the memory comes back when requests are answered or a frame gives
+    /// way. Cancel-safe: dropped while it waits, it holds no more than before.
     pub(super) async fn raise(
         &self,
         grant: &mut Grant,
@@ -248,6 +261,7 @@ impl Budget {
         }
     }
 
+    /// Joins those that wait, and serves at once what can be served. Dropping the result leaves the queue.
     fn wait(&self, share: Share, missing: usize, bytes: usize) -> Queued {
         let (granted, receiver) = oneshot::channel();
         let mut books = self.books.lock();

@@ -106,6 +106,9 @@ impl Closed {
 }
 
 /// Serves one connection until it ends.
+/// Returns the reason once everything that was begun is answered, as far as the client can still be reached;
+/// the caller closes the socket. Requests count against the budget in `shared`, answers against
+/// `MAX_UNSENT_BYTES`. Dropping the future drops all requests of the connection.
 pub(crate) async fn serve<R, W>(
     reader: R,
     writer: W,
@@ -134,13 +137,16 @@ where
     closed
 }
 
+/// The state of one connection besides the frames that are being read.
 struct Connection<W> {
     writer: W,
     peer: Arc<Peer>,
     services: Arc<Services>,
     /// Read, and not started because something before them runs.
     waiting: VecDeque<Frame>,
+    /// Started, and not answered.
     in_flight: InFlight,
+    /// Answered, and not written yet.
     outgoing: Outgoing,
     idle: Idle,
 }
@@ -286,6 +292,7 @@ fn turn(ready: Ready) -> (Option<Vec<Bytes>>, Unsent) {
     (answered.frame, Unsent { receipt: answered.receipt, times, since })
 }
 
+/// Counts a request whose answer is written whole.
 fn observe(services: &Services, receipt: &Receipt, times: &RequestTimes) {
     if let Some(counted) = services.metrics.request(receipt.entry.index) {
         counted.observe(receipt.version, receipt.error_code, times);
@@ -294,11 +301,15 @@ fn observe(services: &Services, receipt: &Receipt, times: &RequestTimes) {
 
 /// Time since something last moved.
 struct Idle {
+    /// `connections.max.idle.ms`; a year where it is off.
     limit: Duration,
+    /// When something last moved, by the clock of tokio's timers.
     last: Instant,
     /// Reads from the socket: a frame that takes long to come is no idleness.
     reads: Arc<AtomicU64>,
+    /// The value of `reads` when the timer last went off.
     reads_seen: u64,
+    /// Goes off when the limit can be reached at the earliest, and is moved then.
     sleep: std::pin::Pin<Box<Sleep>>,
 }
 

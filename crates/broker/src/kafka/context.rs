@@ -63,6 +63,7 @@ impl Context {
     }
 
     /// The topics that this session may see: all of them, as every listener is open to all as yet.
+    /// A snapshot, which never changes: a handler that must see its own change asks anew.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.services.topics.catalog()
     }
@@ -88,6 +89,7 @@ impl Context {
     }
 
     /// The configuration as of now.
+    /// A snapshot: a handler that asks twice may get two configurations.
     pub(crate) fn broker_config(&self) -> Arc<BrokerConfig> {
         self.services.configs.broker()
     }
@@ -103,6 +105,7 @@ impl Context {
     }
 
     /// The metrics of the broker.
+    /// Counters of requests are not for handlers: `connection.rs` counts each once its answer is written.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.services.metrics
     }

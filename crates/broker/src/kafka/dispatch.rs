@@ -34,6 +34,10 @@ pub(crate) struct Receipt {
 
 /// Answers the request in `frame` (without its length prefix), whose API has this entry. Without an entry the frame is too
 /// short to name an API.
+///
+/// # Errors
+/// The reason to close the connection: bytes that are no request, an API or version that is not served, or
+/// the handler's own decision. Refusals with a Kafka code are answers.
 pub(crate) async fn dispatch(
     services: Arc<Services>,
     peer: Arc<Peer>,

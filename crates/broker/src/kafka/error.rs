@@ -42,6 +42,7 @@ where
     }
 }
 
+/// The codes of requests that create, grow, delete or configure topics.
 impl From<&TopicError> for ErrorCode {
     fn from(error: &TopicError) -> Self {
         match error {
@@ -64,6 +65,8 @@ impl From<&TopicError> for ErrorCode {
     }
 }
 
+/// The codes of requests that name partitions: Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords, and
+/// Produce through [`ProduceError`].
 impl From<&PartitionError> for ErrorCode {
     fn from(error: &PartitionError) -> Self {
         match error {
@@ -133,6 +136,7 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
     }
 }
 
+/// The codes of DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 impl From<&ConfigsError> for ErrorCode {
     fn from(error: &ConfigsError) -> Self {
         match error {
@@ -144,6 +148,7 @@ impl From<&ConfigsError> for ErrorCode {
     }
 }
 
+/// The codes of GetTelemetrySubscriptions and PushTelemetry (KIP-714).
 impl From<&ClientMetricsError> for ErrorCode {
     fn from(error: &ClientMetricsError) -> Self {
         match error {
@@ -160,6 +165,7 @@ impl From<&ClientMetricsError> for ErrorCode {
     }
 }
 
+/// The codes of a whole Fetch, not of a partition in it (KIP-227).
 impl From<&SessionError> for ErrorCode {
     fn from(error: &SessionError) -> Self {
         match error {
@@ -173,6 +179,8 @@ impl From<&SessionError> for ErrorCode {
     }
 }
 
+/// The codes of one partition of Produce. A client retries by the code alone, so each has to be retriable or
+/// final as Kafka's is.
 impl From<&ProduceError> for ErrorCode {
     fn from(error: &ProduceError) -> Self {
         match error {
@@ -196,6 +204,8 @@ impl From<&ProduceError> for ErrorCode {
     }
 }
 
+/// The code of a batch that storage refused. A duplicate is no refusal: it is answered with the offset of the
+/// first.
 fn append_error(error: &AppendError) -> ErrorCode {
     match error {
         // KIP-360: an idempotent producer raises its epoch and goes on.

@@ -29,6 +29,7 @@ const FIRST_READ_BYTES: usize = 16 << 10;
 /// A frame may reserve as much as its predecessor filled, up to this.
 const MAX_FORESIGHT_BYTES: usize = 1 << 20;
 
+/// Bytes of the length before each frame, which does not count itself.
 const PREFIX_BYTES: usize = 4;
 
 /// A request as it came: header and body, without the length prefix.
@@ -128,11 +129,16 @@ fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
 
 /// Cuts what a socket delivers into frames.
 pub(super) struct Frames<R> {
+    /// The half of the socket that is read.
     socket: R,
     shared: Arc<Shared>,
+    /// Bytes that came and are not taken as a frame: the start of the next one, and perhaps more after it.
     buffer: BytesMut,
+    /// The part of the budget that the frame at the front of the buffer holds.
     grant: Grant,
+    /// Length of the frame before, at most [`MAX_FORESIGHT_BYTES`]: what the next one may reserve at once.
     foresight: usize,
+    /// Reads of half-received frames so far; see [`Frames::reads`].
     reads: Arc<AtomicU64>,
 }
 

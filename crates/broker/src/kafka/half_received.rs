@@ -21,12 +21,15 @@ const SLOW_INTERVAL: Duration = Duration::from_secs(10);
 /// All half-received frames that share a budget.
 #[derive(Default)]
 pub(super) struct HalfReceived {
+    /// One lock for all connections: taken when a half-received frame begins and ends, and at each of its
+    /// reads.
     frames: Mutex<Frames>,
 }
 
 #[derive(Default)]
 struct Frames {
     next: u64,
+    /// The frames that may have to give way, in the order in which they began.
     by_id: BTreeMap<u64, Progress>,
     /// When one that made progress gave way last.
     slow_gave_way: Option<Instant>,
@@ -39,7 +42,9 @@ struct Progress {
     bytes: u64,
     /// Bytes per second in the window before; `None` if this is the first.
     before: Option<u64>,
+    /// It has bytes of its client that it may not store yet; such a frame never gives way.
     waits_for_memory: bool,
+    /// Tells its connection.
     give_way: CancellationToken,
 }
 
@@ -97,6 +102,7 @@ impl HalfReceived {
         }
     }
 
+    /// Changes the entry of a frame, if it still has one.
     fn change(&self, id: u64, change: impl FnOnce(&mut Progress)) {
         // One that has given way is in the list no more.
         if let Some(frame) = self.frames.lock().by_id.get_mut(&id) {

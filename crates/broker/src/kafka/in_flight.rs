@@ -33,11 +33,14 @@ pub(super) struct Ready {
 /// Requests that are not answered, or whose answer waits for an older one's.
 #[derive(Default)]
 pub(super) struct InFlight {
+    /// Oldest first. At most `MAX_IN_FLIGHT`, to which the connection holds.
     slots: VecDeque<Slot>,
 }
 
+/// One request, and when things happened to it; see [`Ready`].
 struct Slot {
     state: State,
+    /// Its API key, if requests of that API may run side by side; `None` waits for all before it.
     overlaps: Option<i16>,
     arrived: Instant,
     started: Instant,
@@ -48,6 +51,7 @@ struct Slot {
 enum State {
     /// Holds its share of the budget until it is answered.
     Running(Running, #[allow(dead_code, reason = "kept for its drop")] Grant),
+    /// Waits for its turn. An error ends the connection when its turn comes.
     Answered(Result<Answered, Disconnect>),
 }
 
@@ -114,6 +118,7 @@ impl InFlight {
 }
 
 impl Slot {
+    /// Polls the request, unless it is answered.
     fn advance(&mut self, cx: &mut Context<'_>) {
         if let State::Running(request, _) = &mut self.state
             && let Poll::Ready(answer) = request.as_mut().poll(cx)

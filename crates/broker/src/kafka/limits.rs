@@ -57,8 +57,11 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The state that all connections share.
 pub(crate) struct Shared {
+    /// As of the start; `net/admission.rs` alone follows later changes.
     pub(crate) limits: Limits,
+    /// Bytes of requests over all connections.
     pub(super) budget: Budget,
+    /// Log lines that clients can cause.
     pub(crate) notices: Notices,
 }
 

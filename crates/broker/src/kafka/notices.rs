@@ -21,6 +21,7 @@ impl Notices {
     }
 
     /// Says why, of a kind of reasons, a connection was closed by us, with what the client said it is, if it did.
+    /// `reason` may hold text of the client; its fields are escaped by the log.
     pub(crate) fn closed(&self, peer: &Peer, kind: &'static str, reason: &dyn Display) {
         if let Some(suppressed) = self.lines.take(kind) {
             let Peer { address, listener, .. } = peer;

@@ -20,10 +20,13 @@ const MAX_SLICES: usize = 64;
 /// Segments that wait for the socket.
 #[derive(Default)]
 pub(super) struct Outgoing {
+    /// In the order of the stream; the first may be written in part.
     segments: VecDeque<Bytes>,
+    /// Bytes of all segments that wait.
     bytes: usize,
     /// Frames that are not written yet, by the number of bytes that were ever pushed when each was.
     unsent: VecDeque<(u64, Unsent)>,
+    /// Bytes that were ever pushed.
     pushed: u64,
 }
 
@@ -85,6 +88,7 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Takes `written` bytes off the front.
     fn advance(&mut self, mut written: usize) {
         self.bytes -= written;
         while let Some(front) = self.segments.front_mut() {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::kafka::api::{Entry, Phase, REGISTRY};
 
+/// The page up to the rows of its table.
 const HEAD: &str = "\
 # The Kafka protocol here
 <!-- Generated from the registry of APIs; `make generate` writes it anew. -->
@@ -39,6 +40,7 @@ fn markdown(sources: &Path) -> String {
     page
 }
 
+/// Least and greatest version as a reader sees them: one number where they are equal.
 fn range((least, greatest): (i16, i16)) -> String {
     if least == greatest { least.to_string() } else { format!("{least}–{greatest}") }
 }
@@ -52,6 +54,7 @@ fn gaps(sources: &Path, name: &str) -> Option<String> {
     Some(text.strip_prefix("Gaps:")?.trim().to_owned())
 }
 
+/// The name of an API as that of its file, without the ending.
 fn snake_case(name: &str) -> String {
     let mut snake = String::new();
     for letter in name.chars() {
