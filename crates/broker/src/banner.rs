@@ -1,4 +1,7 @@
 //! The text on standard output once the broker is ready: its addresses, and how to send and read a first message.
+//!
+//! Standard output holds nothing else, as the log goes to standard error. The commands can be run as they
+//! are.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -105,6 +105,7 @@ impl Serve {
         })
     }
 
+    /// Each flag that was given, with the key that it sets and the value of that.
     fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
         let flag = |flag, key, value: Option<String>| value.map(|value| (flag, key, value));
         let listen = self.listen.as_ref().map(|address| format!("PLAINTEXT://{address}"));
@@ -117,6 +118,7 @@ impl Serve {
     }
 }
 
+/// A value as text, with bytes that are no UTF-8 replaced.
 fn lossy(value: std::ffi::OsString) -> String {
     value.to_string_lossy().into_owned()
 }
@@ -169,6 +171,7 @@ fn kafka_address(listeners: Option<String>) -> String {
     first.map_or("localhost:9092".to_owned(), |listener| local(listener.host.as_deref(), listener.port))
 }
 
+/// Host and port for a client on the same machine, which reaches a listener on all addresses at `localhost`.
 fn local(host: Option<&str>, port: u16) -> String {
     host_port(host.filter(|host| !matches!(*host, "0.0.0.0" | "::")).unwrap_or("localhost"), port)
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The source of the broker's time. Cheap to clone; clones of a manual clock step together.
 #[derive(Debug, Clone)]
 pub struct Clock {
+    /// The clocks that it reads.
     source: Source,
     /// When this clock was made, on the monotonic clock.
     origin: Instant,
@@ -36,6 +37,7 @@ struct Manual {
 }
 
 impl Manual {
+    /// Time that it was stepped by, in whole milliseconds.
     fn elapsed_ms(&self) -> i64 {
         i64::try_from(self.elapsed_us.load(Ordering::SeqCst) / 1000).unwrap_or(i64::MAX)
     }

@@ -104,6 +104,8 @@ pub fn kafka(address: &str) -> Result<(), HealthcheckError> {
     }
 }
 
+/// Asks each address that the name resolves to, until one answers; returns at most `most` bytes of the
+/// answer.
 fn ask(address: &str, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckError> {
     let named = || address.to_owned();
     let resolved =
@@ -123,8 +125,11 @@ fn ask(address: &str, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckE
     Err(late.unwrap_or_else(|| HealthcheckError::Unreachable { address: named(), source }))
 }
 
+/// Why one address gave no answer.
 enum Failure {
+    /// The time is up; the step that did not happen.
     Late(&'static str),
+    /// The socket failed.
     Io(io::Error),
 }
 
@@ -136,6 +141,7 @@ fn failure(late: &'static str) -> impl Fn(io::Error) -> Failure {
     }
 }
 
+/// Asks one address. The peer must close the connection, or send `most` bytes, within [`TIMEOUT`].
 fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> Result<Vec<u8>, Failure> {
     const NO_ANSWER: &str = "accepted a connection and did not answer";
     let mut stream =
@@ -162,6 +168,7 @@ fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> Result<Vec<u8>, F
     }
 }
 
+/// The meaning of an HTTP answer: 200 is ready, any other status is not.
 fn verdict(address: &str, answer: &str) -> Result<(), HealthcheckError> {
     let address = address.to_owned();
     // The reason after the status may be missing (RFC 9112, 4), so the status may end at the line's end.

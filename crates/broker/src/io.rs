@@ -3,6 +3,10 @@
 //! A write takes its place in the order when the method is *called*; the future it returns only waits. Small writes may be
 //! done by the call itself (ADR 4). A read is answered
 //! from memory on the spot if it can be, else on a bounded pool of blocking threads.
+//!
+//! After the first failed write or sync every write is refused (`StorageError`), and a read that panicked
+//! counts as one of a storage that has stopped. A future of a write may be dropped: the write is done all the
+//! same. That of a read gives its permit back when the disk has answered.
 
 use std::{future::Future, sync::Arc};
 
@@ -21,6 +25,7 @@ const DISK_READS: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Io {
     storage: Storage,
+    /// A permit for each thread that may block on the disk.
     disk_reads: Arc<Semaphore>,
 }
 
@@ -41,6 +46,8 @@ impl Io {
     }
 
     /// Appends batches; see [`Storage::append`].
+    /// Resolves when the batches are as safe as `acks` asks. The outer error concerns all of them; each
+    /// result one batch.
     pub fn append(
         &self,
         request: AppendRequest,
@@ -51,6 +58,7 @@ impl Io {
     }
 
     /// Creates topics, each or not at all.
+    /// Durable when it resolves.
     pub fn create_topics(
         &self,
         topics: Vec<NewTopic>,
@@ -62,6 +70,7 @@ impl Io {
     }
 
     /// Deletes topics with all that they hold.
+    /// Durable when it resolves; space is freed later.
     pub fn delete_topics(
         &self,
         ids: Vec<Uuid>,
@@ -72,6 +81,7 @@ impl Io {
     }
 
     /// Gives topics more partitions; the counts are totals.
+    /// Durable when it resolves.
     pub fn create_partitions(
         &self,
         counts: Vec<(Uuid, u32)>,
@@ -83,6 +93,8 @@ impl Io {
     }
 
     /// Changes topics' configs, each or not at all.
+    /// Durable when it resolves. A change that does not start from the present configs is refused
+    /// (`CatalogError::ConfigsChanged`).
     pub fn alter_topic_configs(
         &self,
         changes: Vec<ConfigsChange>,
@@ -104,6 +116,7 @@ impl Io {
     }
 
     /// A producer id that was never given before.
+    /// Not even by a process that crashed.
     pub fn allocate_producer_id(&self) -> impl Future<Output = Result<i64, StorageError>> + Send + use<> {
         let (done, answer) = answer();
         self.storage.allocate_producer_id(done);
@@ -111,6 +124,9 @@ impl Io {
     }
 
     /// Reads whole batches from the one that holds `from`.
+    ///
+    /// # Errors
+    /// The offset is outside the log, the partition is deleted, or the disk failed.
     pub async fn read(
         &self,
         partition: &Arc<Partition>,
@@ -127,6 +143,7 @@ impl Io {
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`.
+    /// `None` if there is none. Asks the disk in any case.
     pub async fn offset_for_timestamp(
         &self,
         partition: &Arc<Partition>,
@@ -141,6 +158,7 @@ impl Io {
     }
 
     /// The first visible record with the greatest timestamp.
+    /// `None` if no record is visible. Asks the disk in any case.
     pub async fn max_timestamp(
         &self,
         partition: &Arc<Partition>,
@@ -168,6 +186,7 @@ impl Io {
         self.blocking(move |storage| read(storage, &partition)).await
     }
 
+    /// Runs `call` on a thread that may block, once one of the [`DISK_READS`] permits is free.
     async fn blocking<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Storage) -> Result<T, ReadError> + Send + 'static,

@@ -80,16 +80,21 @@ use crate::topics::Topics;
 /// Time for background tasks to end once no client is left.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Names of the checks of `/readyz`.
+/// Names of the checks of `/readyz`. This one passes when the data folder is open.
 const STORAGE: &str = "storage";
+/// Passes when clients are accepted; fails at the first stage of a shutdown.
 const LISTENERS: &str = "listeners";
 
 /// A running broker. Dropping it does not stop it; [`Broker::shutdown`] does.
 pub struct Broker {
     services: Arc<Services>,
+    /// Connections and their acceptors: drained before everything else.
     connections: Tasks,
+    /// The checks of `/readyz`.
     readiness: Readiness,
+    /// See [`Broker::addresses`].
     addresses: Vec<SocketAddr>,
+    /// See [`Broker::http_addresses`].
     http: Vec<SocketAddr>,
     fatal: Arc<Fatal>,
 }
@@ -140,7 +145,9 @@ pub enum Outcome {
 /// The storage's last word, if it failed.
 #[derive(Default)]
 struct Fatal {
+    /// The first failure; later ones follow from it.
     reason: OnceLock<String>,
+    /// Cancelled after the reason is set.
     happened: CancellationToken,
 }
 
@@ -191,6 +198,7 @@ impl Broker {
         Ok(broker)
     }
 
+    /// Starts HTTP, then the listeners, then lets `/readyz` pass. Waits for nothing.
     fn serve(&self, listeners: Vec<Listener>, http: Option<Listener>, descriptors: Descriptors) {
         let (metrics, readiness) = (self.services.metrics.clone(), self.readiness.clone());
         let endpoints = Endpoints { metrics, readiness };
@@ -380,6 +388,7 @@ fn storage_options(
     }
 }
 
+/// Metrics that know the names of all APIs and error codes, and count from zero.
 fn metrics(clock: &Clock) -> Metrics {
     Metrics::new(MetricsOptions {
         api_names: api::REGISTRY.iter().map(|entry| entry.name).collect(),
@@ -423,6 +432,7 @@ async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>)
     Ok((listeners, http))
 }
 
+/// The addresses that clients are told, with the ports that were bound.
 fn advertised(config: &BrokerConfig, listeners: &[Listener]) -> AdvertisedAddresses {
     let mut advertised = AdvertisedAddresses::new();
     for (configured, bound) in config.listeners().iter().zip(listeners) {

@@ -1,4 +1,8 @@
 //! The `ottla` binary: arguments, configuration, logging, then the broker until a signal ends it.
+//!
+//! One thread of the runtime for each processor; everything that the broker does begins in `run`. The file is
+//! also built as `ottla-faulty` (`faulty.rs` is a link to it), whose storage breaks writes and syncs for
+//! tests.
 
 mod banner;
 mod cli;
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs the broker until it ends, and returns the exit code of the process.
 fn serve(arguments: &Serve) -> ExitCode {
     // It heeds the quota of a container (cgroups), so a broker with two of 64 cores starts two threads.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -65,6 +70,8 @@ fn serve(arguments: &Serve) -> ExitCode {
     code
 }
 
+/// Starts the broker, waits for a signal or for the storage to fail, and stops. The notes of the
+/// configuration are logged first.
 async fn run(Loaded { config, notes }: Loaded, options: StartOptions, mut signals: Signals) -> ExitCode {
     for Note { text, is_warning } in &notes {
         if *is_warning { tracing::warn!("{text}") } else { tracing::info!("{text}") }

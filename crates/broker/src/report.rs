@@ -6,6 +6,7 @@ use crate::Broker;
 
 impl Broker {
     /// Writes the summary.
+    /// A line for the broker, one for each listener, one for each kind of task.
     pub fn report(&self) {
         let services = &*self.services;
         let catalog = services.io.catalog();

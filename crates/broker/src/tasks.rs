@@ -56,12 +56,15 @@ pub struct Tasks {
 struct Set {
     /// The set this one is part of: its tasks are also that one's.
     parent: Option<Arc<Set>>,
+    /// Waits for the tasks, those of children included.
     tracker: TaskTracker,
     /// Tells the tasks to stop.
     token: CancellationToken,
     /// Cancelled when a drain is forced; no task sees it, its future is dropped instead.
     abort: CancellationToken,
+    /// Tasks that run, by name.
     running: Mutex<BTreeMap<&'static str, usize>>,
+    /// Panics caught since the set was made.
     panics: AtomicU64,
 }
 
@@ -225,6 +228,7 @@ struct Running {
 }
 
 impl Running {
+    /// Counts a task in, before it is spawned.
     fn enter(name: &'static str, set: Arc<Set>) -> Self {
         for each in set.chain() {
             *each.running.lock().entry(name).or_insert(0) += 1;
@@ -233,6 +237,7 @@ impl Running {
         Self { name, set, _tracked }
     }
 
+    /// Notes how the work ended; a panic is counted in every set around it and logged once.
     fn record(&self, outcome: Result<(), String>) -> Ended {
         let Err(panic) = outcome else { return Ended::Finished };
         for each in self.set.chain() {

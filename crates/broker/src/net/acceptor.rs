@@ -25,12 +25,15 @@ use crate::telemetry::metrics::ListenerMetrics;
 
 /// Pause after the first failed accept in a row; it doubles up to the longest.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// The longest pause, and so the longest that a client waits after descriptors are free again.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Accepts the connections of all listeners.
 pub(crate) struct Acceptor {
     services: Arc<Services>,
+    /// The set that a shutdown drains first.
     pub(super) connections: Tasks,
+    /// The limits and the budget of all connections.
     shared: Arc<Shared>,
     admission: Admission,
 }
@@ -118,6 +121,10 @@ impl Acceptor {
         }
     }
 
+    /// Starts to serve an admitted connection as a task.
+    ///
+    /// # Errors
+    /// The socket refuses an option, as it does when the client has gone already.
     fn open(
         &self,
         mut stream: TcpStream,

@@ -16,10 +16,14 @@ use crate::kafka::limits::Limits;
 
 /// Counts the connections of all listeners.
 pub(crate) struct Admission {
+    /// A permit for each connection that may be open.
     all: Arc<Semaphore>,
     size: Arc<Mutex<Size>>,
+    /// Open connections by address; an address without any has no entry.
     per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// `max.connections.per.ip`
     max_per_address: AtomicUsize,
+    /// One pace for all listeners.
     pace: Mutex<Pace>,
     /// Connections that there are descriptors for.
     most: usize,
@@ -29,6 +33,7 @@ pub(crate) struct Admission {
 
 /// How many connections there may be.
 struct Size {
+    /// `max.connections`, or fewer where there are not enough descriptors.
     wanted: usize,
     /// Connections beyond that, which were open when it was lowered: their permits are forgotten when they end.
     excess: usize,
@@ -143,12 +148,14 @@ impl Drop for Admitted {
 
 /// Spreads connections over time: a second's worth may come at once, then one per interval.
 struct Pace {
+    /// Time between two connections at the configured rate.
     interval: Duration,
     /// When the connections so far would have come at an even pace.
     due: Option<Instant>,
 }
 
 impl Pace {
+    /// Connections may run ahead of the pace by this much.
     const SLACK: Duration = Duration::from_secs(1);
 
     fn new(per_second: u32) -> Self {
@@ -164,6 +171,7 @@ impl Pace {
         Duration::from_secs(1) / per_second.max(1)
     }
 
+    /// Takes in a connection that came now; returns the pause that keeps the rate.
     fn next(&mut self, now: Instant) -> Duration {
         // From now at the earliest: a time without connections does not add to the second's worth.
         let due = self.due.map_or(now, |due| due.max(now)) + self.interval;

@@ -23,6 +23,7 @@ const LEAST: usize = 256;
 /// The descriptors of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descriptors {
+    /// The soft limit, raised to the hard one; `usize::MAX` for none.
     limit: usize,
 }
 
@@ -57,6 +58,7 @@ impl Descriptors {
         Self::new(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX))
     }
 
+    /// Accepts a limit that leaves each part its share.
     fn new(limit: usize) -> Result<Self, TooFewDescriptors> {
         if limit < LEAST { Err(TooFewDescriptors { limit }) } else { Ok(Self { limit }) }
     }

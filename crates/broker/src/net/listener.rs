@@ -87,6 +87,7 @@ pub enum BindError {
 /// A bound endpoint: one socket, or one for each address of its host.
 pub(crate) struct Listener {
     endpoint: Endpoint,
+    /// One for each address.
     sockets: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
 }
@@ -132,6 +133,11 @@ impl Listener {
     }
 }
 
+/// The addresses of a host: itself if it is one, both families for `localhost`, `::` for all addresses, else
+/// as the system resolves it.
+///
+/// # Errors
+/// The name has no address.
 async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
     let host = endpoint.host.trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
@@ -158,6 +164,7 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<IpAddr>, BindError> {
     Ok(addresses)
 }
 
+/// Sockets and the address of each, in the same order.
 type Bound = (Vec<TcpListener>, Vec<SocketAddr>);
 
 /// Binds each address; one that the machine does not have (IPv6 switched off) is left out if another is there.
@@ -194,6 +201,7 @@ fn bind_all(endpoint: &Endpoint, hosts: &[IpAddr], options: SocketOptions) -> Re
     }
 }
 
+/// One listening socket. `::` takes both families; on a machine without IPv6 it becomes `0.0.0.0`.
 fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener> {
     let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
         Ok(socket) => socket,

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 /// Threads that may be left by their tasks at the same time. More such work runs as if it were small, so that memory and
 /// threads stay bounded however many clients send.
 const THREADS: usize = 4;
+/// One set for the whole process.
 static PERMITS: Semaphore = Semaphore::const_new(THREADS);
 
 /// Runs `work` on this thread. If it is `long`, the thread's other tasks go on elsewhere meanwhile.

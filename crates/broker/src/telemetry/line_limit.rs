@@ -21,9 +21,11 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct LineLimit(Mutex<BTreeMap<&'static str, Line>>);
 
 struct Line {
+    /// Lines that may be written at once, at most [`BURST`].
     left: u32,
     /// When the last line was earned.
     earned: Instant,
+    /// Lines left out since the last one that was written.
     suppressed: u64,
 }
 
@@ -38,6 +40,8 @@ impl LineLimit {
         self.take_at(reason, clock::now())
     }
 
+    /// Takes a short lock; the map has one entry for each reason of the program, so it does not grow with
+    /// clients.
     fn take_at(&self, reason: &'static str, now: Instant) -> Option<u64> {
         let mut lines = self.0.lock();
         let line = lines.entry(reason).or_insert(Line { left: BURST, earned: now, suppressed: 0 });

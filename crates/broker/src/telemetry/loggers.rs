@@ -51,7 +51,9 @@ pub struct Loggers(Arc<Inner>);
 struct Inner {
     /// `tracing`'s directives, such as `info,broker=debug`.
     started_with: String,
+    /// The levels that clients gave, by logger.
     changed: Mutex<BTreeMap<&'static str, LogLevel>>,
+    /// Puts a filter into effect.
     apply: Apply,
 }
 
@@ -91,6 +93,7 @@ impl Loggers {
 }
 
 impl Inner {
+    /// The directives of the start, and after them those that clients changed.
     /// Of several for the same logger the last counts.
     fn directives(&self, changed: &BTreeMap<&'static str, LogLevel>) -> String {
         let mut directives = self.started_with.clone();

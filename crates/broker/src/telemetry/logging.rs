@@ -50,10 +50,12 @@ pub fn init(format: LogFormat, level: LogLevel) -> Result<Loggers, LoggingError>
     Ok(loggers)
 }
 
+/// The directives to start with: RUST_LOG, unless it is unset or blank, else the level of the configuration.
 fn directives(rust_log: Option<String>, level: LogLevel) -> String {
     rust_log.filter(|value| !value.trim().is_empty()).unwrap_or_else(|| level.as_str().to_owned())
 }
 
+/// `auto` is text for a person at a terminal and JSON for a program that collects.
 fn is_json(format: LogFormat, terminal: bool) -> bool {
     match format {
         LogFormat::Json => true,
@@ -62,6 +64,10 @@ fn is_json(format: LogFormat, terminal: bool) -> bool {
     }
 }
 
+/// The layers that filter and write lines, and the handle that replaces the filter.
+///
+/// # Errors
+/// The directives cannot be parsed.
 fn subscriber<W>(
     json: bool,
     colour: bool,

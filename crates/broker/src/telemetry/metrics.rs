@@ -146,8 +146,11 @@ pub struct Metrics {
 
 struct Shared {
     requests: Vec<RequestMetrics>,
+    /// As in [`MetricsOptions`].
     error_name: fn(i16) -> &'static str,
+    /// By name; removed when the topic is deleted.
     topics: RwLock<BTreeMap<String, Arc<TopicMetrics>>>,
+    /// By name; never removed.
     listeners: RwLock<BTreeMap<String, Arc<ListenerMetrics>>>,
     source: RwLock<Option<Source>>,
     max_series: usize,
@@ -212,6 +215,7 @@ impl Metrics {
     }
 }
 
+/// The handle of that name, made if there is none.
 fn entry<T: Default>(map: &RwLock<BTreeMap<String, Arc<T>>>, name: &str) -> Arc<T> {
     // Only the first use of a name takes the write lock, and there `or_default` finds what another thread may
     // have made.

@@ -2,6 +2,10 @@
 //!
 //! Served: what dashboards query and what exists here. Left out: JVM, request handler pools and network threads, which
 //! this broker does not have; they are not faked.
+//!
+//! A broker of one node has values that never change (one controller, no partition under-replicated or
+//! offline); they are shown all the same, as dashboards and alerts query them. Names and labels are an
+//! interface: a dashboard breaks when one changes.
 
 use super::families::{Families, Family};
 use super::requests::{Phase, QUANTILES, RequestMetrics};
@@ -54,6 +58,7 @@ pub(super) fn log_families(snapshot: &Snapshot, out: &mut Families) {
     });
 }
 
+/// The state of the broker, and counts of partitions; no labels.
 fn state(snapshot: &Snapshot, out: &mut Families) {
     let broker = &snapshot.broker;
     let partitions =
@@ -89,6 +94,7 @@ fn labels(request: &RequestMetrics) -> impl Iterator<Item = &'static str> {
     std::iter::once(request.name()).chain(twin)
 }
 
+/// Counters and quantiles by API. An API that was never called has no series.
 fn requests(shared: &Shared, out: &mut Families) {
     let seen: Vec<_> = shared.requests.iter().filter(|request| request.count() > 0).collect();
     let help = "Requests answered, by version.";
@@ -132,6 +138,7 @@ fn requests(shared: &Shared, out: &mut Families) {
     }
 }
 
+/// Open connections by listener; Kafka has them by network thread as well, of which there are none.
 fn sockets(shared: &Shared, out: &mut Families) {
     let listeners = shared.listeners.read();
     out.gauge("kafka_server_socket_server_metrics_connection_count", "Connections open now.", |family| {
@@ -141,6 +148,8 @@ fn sockets(shared: &Shared, out: &mut Families) {
     });
 }
 
+/// Traffic by topic since the start of the broker. Kafka also has a sum without `topic`, which would double
+/// sums over topics.
 fn topics(shared: &Shared, out: &mut Families) {
     type Row = (&'static str, &'static str, fn(&TopicMetrics) -> &Counter);
     let rows: [Row; 8] = [

@@ -37,10 +37,13 @@ fn brokers(snapshot: &Snapshot, out: &mut Families) {
 /// The offsets that one group has committed in one topic, and its lags.
 #[derive(Default)]
 struct Consumed {
+    /// Partition and committed offset.
     offsets: Vec<(i32, i64)>,
+    /// Partition and lag, for partitions that exist.
     lags: Vec<(i32, i64)>,
 }
 
+/// The offsets and lags of a group by topic. `ends` are the high watermarks of all partitions.
 fn consumed<'a>(group: &'a GroupSnapshot, ends: &HashMap<(&str, i32), i64>) -> BTreeMap<&'a str, Consumed> {
     let mut by_topic: BTreeMap<&str, Consumed> = BTreeMap::new();
     for offset in &group.offsets {
@@ -55,6 +58,7 @@ fn consumed<'a>(group: &'a GroupSnapshot, ends: &HashMap<(&str, i32), i64>) -> B
     by_topic
 }
 
+/// Members, then lag and offset of each group: sums per topic, then per partition.
 fn groups(snapshot: &Snapshot, out: &mut Families) {
     let groups = &snapshot.groups;
     out.bounded_gauge("kafka_consumergroup_members", "Members of the group.", groups.len(), |family| {
@@ -114,6 +118,7 @@ fn flat<'a>(groups: &'a Groups<'a>) -> impl Iterator<Item = (&'a str, &'a str, &
         .flat_map(|(group, topics)| topics.iter().map(|(topic, consumed)| (*group, *topic, consumed)))
 }
 
+/// Offsets, leader and replicas of each partition; seven series a partition.
 fn partitions(snapshot: &Snapshot, out: &mut Families) {
     type Row = (&'static str, &'static str, fn(&PartitionSnapshot) -> f64);
     let rows: [Row; 7] = [

@@ -11,8 +11,11 @@ pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 /// The families of one scrape.
 pub(super) struct Families {
     out: Vec<MetricFamily>,
+    /// Series of the families so far, the unbounded ones included.
     series: usize,
+    /// See `MetricsOptions::max_series`.
     limit: usize,
+    /// Series of the families that did not fit.
     dropped: usize,
 }
 
@@ -23,6 +26,7 @@ pub(super) struct Family {
 }
 
 impl Families {
+    /// No families yet; bounded ones fit as long as there are at most `limit` series.
     pub(super) fn new(limit: usize) -> Self {
         Self { out: Vec::new(), series: 0, limit, dropped: 0 }
     }
@@ -77,6 +81,7 @@ impl Families {
         self.out
     }
 
+    /// Returns true if `count` further series fit, and counts them as dropped otherwise.
     fn admit(&mut self, count: usize) -> bool {
         let fits = self.series.saturating_add(count) <= self.limit;
         if !fits {
@@ -85,6 +90,7 @@ impl Families {
         fits
     }
 
+    /// Builds a family. One without series does not appear in the text: `Registry::gather` leaves it out.
     fn fill(&mut self, kind: MetricType, name: &str, help: &str, fill: impl FnOnce(&mut Family)) {
         let mut family = Family { kind, series: Vec::new() };
         fill(&mut family);

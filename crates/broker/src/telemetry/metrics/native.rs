@@ -1,4 +1,8 @@
 //! Our own names, `ottla_*`, in Prometheus' base units.
+//!
+//! Times are in seconds and sizes in bytes, as Prometheus advises; the names of other exporters have the
+//! units that those have. Numbers of other parts of the broker come as `ExtraFamily`, so that this file knows
+//! none of them.
 
 use super::families::{Families, Family};
 use super::{ExtraKind, ListenerMetrics, Shared, Snapshot};
@@ -30,6 +34,7 @@ pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families)
     }
 }
 
+/// Requests by API and error code, and how long they took. Only APIs that were called.
 fn requests(shared: &Shared, out: &mut Families) {
     let seen = || shared.requests.iter().filter(|request| request.count() > 0);
     out.counter("ottla_requests_total", "Requests answered, by API and error code.", |family| {
@@ -49,6 +54,7 @@ fn requests(shared: &Shared, out: &mut Families) {
     });
 }
 
+/// Connections by listener, of Kafka clients only.
 fn connections(shared: &Shared, out: &mut Families) {
     let listeners = shared.listeners.read();
     let each = |value: fn(&ListenerMetrics) -> f64| {

@@ -81,13 +81,20 @@ impl Phase {
 /// Counts the requests of one API.
 #[derive(Debug)]
 pub struct RequestMetrics {
+    /// Kafka's name of the API.
     name: &'static str,
     clock: Clock,
+    /// Answered requests by version; their sum is the number of all.
     by_version: [Counter; VERSIONS],
+    /// Those without an error code, the usual case, which takes no lock.
     succeeded: Counter,
+    /// The others, by first error code.
     failed: Mutex<BTreeMap<i16, u64>>,
+    /// By total time, each bucket alone; times above the last bound are in none.
     buckets: [Counter; BOUNDS.len()],
+    /// Total times added up, in microseconds.
     sum_us: Counter,
+    /// The windows of the quantiles; `None` before the first request.
     recent: Mutex<Option<Box<Recent>>>,
 }
 
@@ -167,12 +174,15 @@ impl RequestMetrics {
     }
 }
 
+/// Times of one phase, in microseconds, with two significant digits.
 type Window = Histogram<u32>;
 
 /// The window that is being filled and the one before it.
 #[derive(Debug)]
 struct Recent {
+    /// When the current window began, by [`Clock::monotonic`].
     since: Duration,
+    /// One for each phase, in the order of [`Phase::ALL`].
     current: [Window; Phase::COUNT],
     previous: [Window; Phase::COUNT],
 }
@@ -189,6 +199,7 @@ impl Recent {
         }
     }
 
+    /// Adds the times of a request, and begins a new window where the current one is full.
     fn record(&mut self, now: Duration, times: &RequestTimes) {
         let age = now.saturating_sub(self.since);
         if age >= WINDOW {
@@ -206,6 +217,7 @@ impl Recent {
         }
     }
 
+    /// Both windows as one, for each phase.
     fn both(&self) -> [Window; Phase::COUNT] {
         let mut both = self.current.clone();
         for (window, previous) in both.iter_mut().zip(&self.previous) {
@@ -216,6 +228,7 @@ impl Recent {
     }
 }
 
+/// Whole microseconds, the unit of the windows and sums.
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,7 @@
 //! The storage's metrics: `ottla_storage_*`.
+//!
+//! Counters and histograms count from the opening of the folder, sizes are those of now. A size that is not
+//! known (`None`) has no series.
 
 use storage::{DurationHistogram, Stalls, StorageMetrics};
 
@@ -10,6 +13,7 @@ pub(super) fn families(metrics: &StorageMetrics, out: &mut Families) {
     sizes(metrics, out);
 }
 
+/// Writes and syncs: how many, how long, and what they were for.
 fn writes(metrics: &StorageMetrics, out: &mut Families) {
     let help = "Write groups handed to the operating system; one holds all that was queued.";
     let groups = metrics.write_groups as f64;
@@ -39,6 +43,7 @@ fn writes(metrics: &StorageMetrics, out: &mut Families) {
     out.counter("ottla_storage_stall_seconds_total", help, each(|stalls| stalls.sum_seconds));
 }
 
+/// Queue, generations, settled batches and tail.
 fn sizes(metrics: &StorageMetrics, out: &mut Families) {
     let mut gauge = |name: &str, help: &str, value: Option<f64>| {
         if let Some(value) = value {
@@ -59,6 +64,7 @@ fn sizes(metrics: &StorageMetrics, out: &mut Families) {
     gauge("ottla_storage_tail_bytes", help, Some(metrics.tail_bytes as f64));
 }
 
+/// A histogram without labels, in seconds.
 fn durations(name: &str, help: &str, durations: &DurationHistogram, out: &mut Families) {
     out.histogram(name, help, |family| {
         family.push_histogram(&[], &durations.buckets, durations.count, durations.sum_seconds);
