@@ -210,6 +210,8 @@ impl ClassicGroup {
     /// Puts a member in, making it the leader if there is none.
     fn add_member(&mut self, member: Member, protocol_type: &Arc<str>) {
         if self.members.is_empty() {
+            // It stays when the last member leaves: without a type `retention` takes the group for one that
+            // only stores offsets.
             self.protocol_type = Some(Arc::clone(protocol_type));
         }
         if self.leader.is_none() {
@@ -227,6 +229,7 @@ impl ClassicGroup {
     fn remove_member(&mut self, id: &MemberId, out: &mut Outcome) {
         self.pending_members.remove(id);
         // A pending member has an id and nothing else: no request waits, and it leads nothing.
+        // `shift_remove` keeps the order of the others, which decides equal votes for a protocol.
         let Some(mut member) = self.members.shift_remove(id) else { return };
         refuse_join(&mut member, MemberId::none(), GroupError::UnknownMemberId, out);
         refuse_sync(&mut member, GroupError::UnknownMemberId, out);

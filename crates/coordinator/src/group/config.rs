@@ -79,6 +79,7 @@ impl MigrationPolicy {
 
 impl Default for ConsumerGroupConfig {
     fn default() -> ConsumerGroupConfig {
+        // Kafka's defaults.
         ConsumerGroupConfig {
             heartbeat_interval_ms: 5_000,
             session_timeout_ms: 45_000,
@@ -91,6 +92,7 @@ impl Default for ConsumerGroupConfig {
 
 impl Default for GroupConfig {
     fn default() -> GroupConfig {
+        // Kafka's defaults.
         GroupConfig {
             min_session_timeout_ms: 6_000,
             max_session_timeout_ms: 1_800_000,

@@ -115,6 +115,7 @@ impl ConsumerGroup {
             id,
             epoch: FIRST_EPOCH,
             metadata_hash: 0,
+            // Below the group epoch: the first member gets a target even if it subscribes to nothing.
             assignment_epoch: 0,
             empty_since_ms: now.unix_ms,
             members: BTreeMap::new(),
@@ -149,6 +150,7 @@ impl ConsumerGroup {
         } else if self.members.is_empty() {
             ConsumerState::Empty
         } else if self.epoch > self.assignment_epoch {
+            // Before the members are looked at: they may have all of a target that is out of date.
             ConsumerState::Assigning
         } else if self.members.values().all(|member| member.is_reconciled_to(self.assignment_epoch)) {
             ConsumerState::Stable
@@ -159,6 +161,7 @@ impl ConsumerGroup {
 
     /// There are members, and all of them speak the classic protocol.
     pub fn is_all_classic(&self) -> bool {
+        // An empty group is not downgraded: the next JoinGroup makes it a classic one.
         !self.members.is_empty() && self.members.values().all(ConsumerMember::uses_classic_protocol)
     }
 

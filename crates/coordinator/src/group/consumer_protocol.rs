@@ -39,9 +39,11 @@ fn read_subscription(from: &mut Cursor<'_>) -> Result<Subscription, ReadError> {
     let mut read = Subscription { version: version.min(MAX_VERSION), ..Subscription::default() };
     read_topics(from, |topic| read.topics.push(topic))?;
     from.nullable_bytes(Prefix::I32, "user data")?;
+    // For cooperative rebalances (KIP-429).
     if version >= 1 {
         read.owned = read_partitions(from)?;
     }
+    // The generation in which the member owned these (KIP-792): for client assignors, not needed here.
     if version >= 2 {
         from.i32("generation id")?;
     }
@@ -72,6 +74,7 @@ pub fn encode_assignment<'a>(
         out.put_u32(count(partitions.len()));
         partitions.iter().for_each(|partition| out.put_i32(*partition));
     }
+    // No user data.
     out.put_i32(-1);
     out.freeze()
 }
@@ -94,6 +97,7 @@ fn read_version(from: &mut Cursor<'_>) -> Result<i16, ReadError> {
 }
 
 fn read_topics(from: &mut Cursor<'_>, mut each: impl FnMut(String)) -> Result<(), ReadError> {
+    // 2: the length of a name is the least that an entry takes.
     for _ in 0..from.count(Prefix::I32, 2, "topics")? {
         each(from.str(Prefix::I16, "topic")?.to_owned());
     }
@@ -102,6 +106,7 @@ fn read_topics(from: &mut Cursor<'_>, mut each: impl FnMut(String)) -> Result<()
 
 fn read_partitions(from: &mut Cursor<'_>) -> Result<Vec<(String, Vec<i32>)>, ReadError> {
     let mut topics = Vec::new();
+    // 6: the length of a name and the number of its partitions.
     for _ in 0..from.count(Prefix::I32, 6, "topics")? {
         let topic = from.str(Prefix::I16, "topic")?.to_owned();
         let count = from.count(Prefix::I32, 4, "partitions")?;

@@ -66,6 +66,7 @@ impl StateMachine for GroupMachine {
             return Ok(());
         }
         match (&mut self.members, key) {
+            // Of both kinds: a group that changes its protocol keeps its offsets.
             (_, Key::CommittedOffset { topic, partition, .. }) => {
                 self.offsets.commit(topic, partition, CommittedOffset::decode(value)?);
             }
@@ -81,6 +82,7 @@ impl StateMachine for GroupMachine {
             (Members::Consumer(group), Key::CurrentAssignment { member, .. }) => {
                 group.restore_current(&member, records::decode_current(value)?)?;
             }
+            // Records of members without that of their group: all of these are written and removed together.
             _ => return Err(RecordError::Damaged("belongs to no group of its kind")),
         }
         Ok(())
@@ -99,6 +101,7 @@ impl StateMachine for GroupMachine {
             Members::Classic(group) => group.tick(env.now, env.config, out),
             Members::Consumer(group) => group.tick(env, out),
         }
+        // Also after a tick: the last member of the consumer protocol may have expired.
         self.settle(env, out);
     }
 
@@ -107,6 +110,7 @@ impl StateMachine for GroupMachine {
             Members::Classic(group) => {
                 group.state() == State::Dead || (group.is_vacant() && self.offsets.is_empty())
             }
+            // An empty one still has the record of its epochs, and would come back with the next start.
             Members::Consumer(group) => group.state() == ConsumerState::Dead,
         }
     }
@@ -148,6 +152,8 @@ impl GroupMachine {
     /// Handles SyncGroup. The answer to `waiter` comes with this outcome or a later one.
     pub fn sync(&mut self, env: Env<'_>, request: SyncRequest, waiter: SyncWaiter, out: &mut Outcome) {
         if let Err(too_long) = request.check_lengths() {
+            // Taken over, such an assignment could not be written, and the shell would refuse the whole group
+            // until the next start.
             let error = refuse_length(self.id(), too_long);
             out.replies.push(Reply::Sync(waiter, Err(error)));
             return;
@@ -168,6 +174,7 @@ impl GroupMachine {
         generation: GenerationId,
         out: &mut Outcome,
     ) -> Result<(), GroupError> {
+        // No lengths to check: nothing that a Heartbeat brings is stored.
         let result = match &mut self.members {
             Members::Classic(group) => group.heartbeat(env.now, id, instance_id, generation, out),
             Members::Consumer(group) => group.classic_heartbeat(env, id, instance_id, generation, out),
@@ -208,8 +215,11 @@ impl GroupMachine {
         let result = match &mut self.members {
             Members::Consumer(group) if request.is_leaving() => group.leave(env, request),
             Members::Consumer(group) => group.heartbeat(env, request, out),
+            // With an epoch other than 0 the member was in a consumer group that is gone.
             Members::Classic(group) => Err(not_a_consumer_group(group.id())),
         };
+        // Also after a refusal: the group may have been converted, and its state must not be ahead of its
+        // records (ADR 5).
         self.settle(env, out);
         result
     }
@@ -234,18 +244,21 @@ impl GroupMachine {
             }
             Members::Consumer(group) => group.validate_offset_commit(who, knows_member_epochs)?,
         };
+        // Saturating: a client may send any 64-bit number. Version 5 removed the field (KIP-211).
         let expires_at_ms = retention_ms.map(|retention_ms| env.now.unix_ms.saturating_add(retention_ms));
         let mut results = Vec::with_capacity(commits.len());
         for commit in commits {
             let welcome = rule.judge(commit.topic_id, commit.partition).and_then(|()| {
                 // Kafka counts the characters of a Java string.
                 let length = commit.metadata.encode_utf16().count();
+                // The second limit is that of the record: an operator may configure more than it can hold.
                 let fits =
                     length <= env.config.offset_metadata_max_bytes && commit.metadata.len() <= MAX_BYTES;
                 if fits { Ok(()) } else { Err(GroupError::OffsetMetadataTooLarge) }
             });
             results.push(welcome);
             if welcome.is_err() {
+                // As in Kafka's `commitOffset` the other partitions are stored all the same.
                 continue;
             }
             let offset = CommittedOffset {
@@ -288,6 +301,7 @@ impl GroupMachine {
     /// Handles DeleteGroups: an empty group goes, with its offsets.
     pub fn delete(&mut self, now: Now, out: &mut Outcome) -> Result<(), GroupError> {
         self.validate_delete()?;
+        // In one outcome with the group: a restart must not find offsets of a group that was deleted.
         let offsets: Vec<(Arc<str>, i32)> =
             self.offsets.iter().map(|(topic, partition, _)| (Arc::clone(topic), partition)).collect();
         self.remove_offsets(&offsets, out);
@@ -313,6 +327,7 @@ impl GroupMachine {
         let mut results = Vec::with_capacity(wanted.len());
         let mut gone = Vec::new();
         for (topic, partition) in wanted {
+            // Without known subscriptions any topic may be in use.
             if kept.as_ref().is_none_or(|kept| kept.contains(&**topic)) {
                 results.push(Err(GroupError::GroupSubscribedToTopic));
                 continue;
@@ -350,6 +365,7 @@ impl GroupMachine {
         }
         // Deleting the group would also forget the ids that clients were given and are about to join with.
         let awaits_somebody = matches!(&self.members, Members::Classic(group) if group.has_pending_members());
+        // After the offsets (Kafka's `cleanupGroupMetadata`): they may have been all that kept the group.
         if self.validate_delete().is_ok() && self.offsets.is_empty() && !awaits_somebody {
             self.bury(env.now, out);
         }
@@ -367,6 +383,7 @@ impl GroupMachine {
     fn bury(&mut self, now: Now, out: &mut Outcome) {
         match &mut self.members {
             Members::Classic(group) => {
+                // A group that only stores offsets has no record of its own.
                 if group.is_persisted() {
                     let key = Key::GroupMetadata { group: group.id().clone() };
                     out.write(Record::tombstone(&key));

@@ -32,6 +32,7 @@ pub(super) fn assign(spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartition
             free.retain(|partition| !had.contains(partition));
             split.push((id, had.into_iter().collect(), keeps_extra));
         }
+        // Only now: before, an early member would take as free what a later one had and may keep.
         for (id, mut mine, kept_extra) in split {
             let takes_extra = !kept_extra && extras > 0;
             extras -= i32::from(takes_extra);

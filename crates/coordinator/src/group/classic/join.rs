@@ -47,6 +47,7 @@ impl ClassicGroup {
         let member_id = request.member_id.clone();
         let refuse = |error| Err(JoinReply::refused(member_id.clone(), error));
         if self.state == State::Dead {
+            // Retriable: the client looks up the coordinator again, and joins.
             return refuse(GroupError::CoordinatorNotAvailable);
         }
         if !self.has_room_for(&member_id, step.config) {
@@ -170,6 +171,7 @@ impl ClassicGroup {
             State::CompletingRebalance => unchanged,
             // The leader joins again when something changed that only it can see, such as the partitions of a topic.
             State::Stable => unchanged && !self.is_leader(&id),
+            // In a rebalance a JoinGroup is for the next generation; the other two states have no members.
             State::PreparingRebalance | State::Empty | State::Dead => false,
         };
         if repeats_itself {
@@ -233,11 +235,13 @@ impl ClassicGroup {
                 // Answered here, so that no later rebalance answers it once more.
                 member.awaiting_join = None;
                 out.replies.push(Reply::Join(waiter, JoinReply { member_id: new_id, result: Ok(joined) }));
+                // Written before the client is told: after a restart its new id must still be known.
                 out.write(self.record());
                 self.persisted = true;
             }
             // In CompletingRebalance too: the leader may be assigning to the old id at this moment.
             State::Stable | State::CompletingRebalance => self.prepare_rebalance(now, config, &reason, out),
+            // The member waits in the rebalance in course, and may be the last that was missing.
             State::PreparingRebalance | State::Empty | State::Dead => self.maybe_complete_join(now, out),
         }
     }
@@ -272,6 +276,7 @@ impl ClassicGroup {
             group_instance_id: member.group_instance_id.clone(),
             metadata: member.metadata(protocol),
         };
+        // Only the leader computes an assignment, so only the leader needs the members.
         let members =
             if self.is_leader(id) { self.members.values().map(described).collect() } else { Vec::new() };
         JoinedGroup {

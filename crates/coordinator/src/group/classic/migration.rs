@@ -21,6 +21,7 @@ impl ClassicGroup {
     pub fn is_upgradable(&self) -> bool {
         self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE)
             && self.members.values().all(|member| {
+                // The first, since `adopt` reads that one and relies on this check.
                 let first = member.protocols.first();
                 first.is_some_and(|first| consumer_protocol::subscription(&first.metadata).is_some())
             })

@@ -124,6 +124,7 @@ impl ClassicGroup {
         // Also for a group that becomes empty, as in Kafka's `initNextGeneration`: late requests of the last
         // members are then refused.
         self.generation = self.generation.next();
+        // After the absent members are out: they must not have a vote.
         self.protocol = self.select_protocol();
         if self.members.is_empty() {
             tracing::info!(group = %self.id, generation = self.generation.0, "the group is empty");
@@ -142,6 +143,8 @@ impl ClassicGroup {
         if self.members.is_empty() || self.leader.as_ref().is_some_and(joined) {
             return true;
         }
+        // As Kafka's `maybeElectNewJoinedLeader`: a static leader that is away keeps its place, but a
+        // generation needs a leader that can assign.
         let heir =
             self.members.values().find(|member| member.awaiting_join.is_some()).map(|heir| heir.id.clone());
         if heir.is_some() {
@@ -174,6 +177,7 @@ impl ClassicGroup {
                 out.replies.push(Reply::Join(waiter, JoinReply { member_id: id, result: Ok(joined) }));
             }
             member.restart_session(now, out);
+            // From here on it knows its id, and a missing heartbeat means that it is gone.
             member.is_new = false;
             member.pending_sync = true;
         }

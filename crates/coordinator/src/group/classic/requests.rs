@@ -41,12 +41,15 @@ impl ClassicGroup {
             return Err(GroupError::CoordinatorNotAvailable);
         }
         let results: LeaveReply = leaving.iter().map(|member| self.leave_one(member, out)).collect();
+        // After all of them, so that one LeaveGroup starts one rebalance.
         if results.iter().any(Result::is_ok) {
             match self.state {
                 State::Stable | State::CompletingRebalance => {
                     self.rebalance_or_complete_join(now, config, "members have left", out);
                 }
+                // The members that left may have been all that the others waited for.
                 State::PreparingRebalance => self.maybe_complete_join(now, out),
+                // Only pending members can leave an empty group.
                 State::Empty | State::Dead => {}
             }
         }
@@ -60,6 +63,7 @@ impl ClassicGroup {
             let holder = instance_id.and_then(|instance_id| self.static_members.get(instance_id));
             holder.cloned().ok_or(GroupError::UnknownMemberId)?
         } else {
+            // Pending members are dynamic: they have no instance id that could be checked.
             if !self.pending_members.contains_key(&leaving.member_id) {
                 self.validate_member(&leaving.member_id, instance_id)?;
             }
@@ -96,6 +100,8 @@ impl ClassicGroup {
             // Not a member: only while there are none.
             return Err(GroupError::UnknownMemberId);
         }
+        // Not in PreparingRebalance: as in Kafka's `validateOffsetCommit` a commit is still taken, and the
+        // next heartbeat tells the member of the rebalance.
         if self.state == State::CompletingRebalance {
             // The member has been told the new generation but nothing that it could have consumed in it.
             return Err(GroupError::RebalanceInProgress);

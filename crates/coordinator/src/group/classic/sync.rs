@@ -24,6 +24,7 @@ impl ClassicGroup {
         member.pending_sync = false;
         // The leader was faster, or the answer to an earlier SyncGroup was lost: the assignment stands.
         if self.state == State::Stable {
+            // As in Kafka's `classicGroupSync` this does not restart the session.
             let synced = self.synced_member(&id);
             out.replies.push(Reply::Sync(waiter, Ok(synced)));
         } else {
@@ -64,6 +65,7 @@ impl ClassicGroup {
     fn assign(&mut self, now: Now, mut assignments: HashMap<MemberId, Bytes>, out: &mut Outcome) {
         self.transition(State::Stable, now);
         for member in self.members.values_mut() {
+            // Ids that are left over are an error of the leader: had they left, a rebalance would have begun.
             member.assignment = assignments.remove(&member.id).unwrap_or_default();
         }
         out.write(self.record());

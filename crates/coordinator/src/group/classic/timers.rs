@@ -103,6 +103,7 @@ impl ClassicGroup {
             .filter(|member| member.pending_sync)
             .map(|member| member.id.clone())
             .collect();
+        // Neither should occur: `settle_sync_deadline` and `prepare_rebalance` clear the deadline before.
         if late.is_empty() || !matches!(self.state, State::CompletingRebalance | State::Stable) {
             return;
         }

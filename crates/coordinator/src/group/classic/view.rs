@@ -60,6 +60,7 @@ impl ClassicGroup {
             return None;
         }
         let mut topics = BTreeSet::new();
+        // Before the protocol, which an empty group does not have: its subscriptions are known to be none.
         if self.members.is_empty() {
             return Some(topics);
         }
@@ -112,6 +113,7 @@ impl ClassicGroup {
             assignment: member.assignment.clone(),
         };
         let metadata = GroupMetadata {
+            // PreparingRebalance too: `take_over` writes the record of a downgraded group in that state.
             awaits_assignment: matches!(self.state, State::PreparingRebalance | State::CompletingRebalance),
             generation: self.generation,
             state_since_ms: self.state_since_ms,
@@ -131,8 +133,10 @@ impl ClassicGroup {
         self.generation = metadata.generation;
         self.state = if metadata.members.is_empty() { State::Empty } else { State::Stable };
         let awaits_assignment = metadata.awaits_assignment && self.state == State::Stable;
+        // The stored time: offsets of an empty group expire counting from it, and no restart may delay that.
         self.state_since_ms = metadata.state_since_ms;
         self.protocol = metadata.protocol;
+        // Before the members: `add_member` makes the first one the leader if there is none.
         self.leader = metadata.leader;
         self.persisted = true;
         let protocol_type = metadata.protocol_type;

@@ -68,9 +68,11 @@ impl HeartbeatRequest {
             return invalid("RackId can't be empty.");
         }
         match self.member_epoch {
+            // Later heartbeats leave out what has not changed, so the first one must say everything.
             0 if self.rebalance_timeout_ms.is_none() => {
                 return invalid("RebalanceTimeoutMs must be provided in first request.");
             }
+            // A member that joins again has given up its partitions (KIP-848): others may own them by now.
             0 if self.owned.as_ref().is_none_or(|owned| !owned.is_empty()) => {
                 return invalid("TopicPartitions must be empty when (re-)joining.");
             }
@@ -100,6 +102,7 @@ impl HeartbeatRequest {
     pub(in crate::group) fn check_lengths(&self) -> Result<(), TooLong> {
         check_string("the member id", self.member_id.as_str())?;
         check_string("the instance id", self.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str))?;
+        // The assignor is one that `validate` knows, and the owned partitions are not stored.
         check_string("the client id", &self.client_id)?;
         check_string("the rack id", self.rack_id.as_deref().unwrap_or(""))?;
         check_string("the regular expression", self.topic_regex.as_deref().unwrap_or(""))?;
@@ -122,6 +125,7 @@ impl HeartbeatRequest {
 
     /// Says everything: joining, or after an error. It is told everything, too.
     fn is_full(&self) -> bool {
+        // As in Kafka's `consumerGroupHeartbeat`: these are the fields that a full request must set.
         let subscribes = self.topic_names.is_some() || self.topic_regex.is_some();
         self.member_epoch == 0 || (self.rebalance_timeout_ms.is_some() && subscribes && self.owned.is_some())
     }
@@ -185,6 +189,7 @@ impl ConsumerGroup {
                 return match self.members.get(id) {
                     Some(member) => self.check_epoch(member, request).map(|()| SenderKind::Member),
                     None if joins => Ok(SenderKind::New),
+                    // UNKNOWN_MEMBER_ID: the client gives up its partitions and joins with epoch 0 (KIP-848).
                     None => Err(self.not_a_member(id)),
                 };
             }
@@ -245,10 +250,12 @@ impl ConsumerGroup {
     /// Another member takes the place, the assignment and the target of a static one. No rebalance follows from it.
     pub(super) fn replace(&mut self, old_id: &MemberId, new_id: &MemberId) {
         tracing::info!(group = %self.id, member = %new_id, replaces = %old_id, "static member is back");
+        // Before `take_out`, which drops it.
         let target = self.target_of(old_id);
         let Some(mut member) = self.take_out(old_id) else { return };
         // Its own process has not got anything yet, so nothing needs to be given up.
         let assigned = std::mem::take(&mut member.current.assigned);
+        // At epoch 0 it is not reconciled, so `reconcile` takes it to the target's epoch in this step.
         member.current = Current { assigned, ..Current::default() };
         self.put(new_id, member);
         self.target.insert(new_id.clone(), target);
@@ -283,11 +290,14 @@ impl ConsumerGroup {
         if !is_new && *before == after {
             return false;
         }
+        // No other field of a member raises the epoch, as in Kafka's `hasMemberSubscriptionChanged`.
         let changed = before.topic_names != after.topic_names || before.topic_regex != after.topic_regex;
         let mut member = self.members.get(id).cloned().unwrap_or_default();
         member.subscription = after;
         self.put(id, member);
         self.dirty.member(id);
+        // Each member has this record, even if `reconcile` changes nothing: the records must equal the state
+        // (ADR 5).
         if is_new {
             self.dirty.current(id);
         }
@@ -304,6 +314,7 @@ impl ConsumerGroup {
         out: &mut Outcome,
     ) {
         let Some(member) = self.members.get(id) else { return };
+        // After a change of its subscription even a reconciled member may have topics to give up.
         if !subscription_changed && member.is_reconciled_to(self.assignment_epoch) {
             return;
         }

@@ -43,6 +43,7 @@ impl ConsumerGroup {
         member.current.epoch = LEAVE_STATIC_EPOCH;
         // Its session goes on, and ends its membership if it does not come back.
         member.revocation_deadline = None;
+        // No `refresh`: the group epoch stays, so a process that restarts in time causes no new target.
         self.put(id, member);
         self.dirty.current(id);
     }

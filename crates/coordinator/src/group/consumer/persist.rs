@@ -128,6 +128,7 @@ impl ConsumerGroup {
             return Err(RecordError::Damaged("is the current assignment of no member"));
         };
         member.current = current;
+        // By `put`, which builds `holders` anew: they are not stored.
         self.put(id, member);
         Ok(())
     }

@@ -106,6 +106,7 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
                 if has {
                     continue;
                 }
+                // At once, even if others are awaited: no partition waits for the slowest member.
                 if (self.is_free)(topic, partition) {
                     next.assigned.entry(topic).or_default().insert(partition, self.target_epoch);
                 } else {

@@ -109,6 +109,7 @@ fn metadata_hash(env: Env<'_>, names: &BTreeSet<Arc<str>>) -> u64 {
     for name in names {
         if let Some((id, partitions)) = env.topics.image.topic(name) {
             take(name.as_bytes());
+            // Ends the name, which cannot contain it.
             take(&[0]);
             take(id.as_bytes());
             take(&partitions.to_be_bytes());

@@ -16,6 +16,7 @@ impl ConsumerGroup {
         }
         let assignor = self.preferred_assignor(env.config);
         for (id, target) in assignor.assign(&self.spec(env)) {
+            // Assignors return every member, also one that gets nothing, so no old target stays.
             if self.target.get(&id) != Some(&target) {
                 self.dirty.target(&id);
                 self.target.insert(id, target);

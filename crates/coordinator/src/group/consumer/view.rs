@@ -52,6 +52,7 @@ impl ConsumerGroup {
         env: super::super::Env<'_>,
         partitions: &TopicPartitions,
     ) -> Vec<(Arc<str>, Vec<i32>)> {
+        // The classic protocol knows names only; a topic that was deleted has none any more.
         let name = |id: &Uuid| env.topics.image.name(*id).map(Arc::from);
         let named = partitions.iter().filter_map(|(id, partitions)| Some((name(id)?, partitions)));
         named.map(|(name, partitions)| (name, partitions.iter().copied().collect())).collect()
