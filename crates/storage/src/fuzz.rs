@@ -4,12 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::keys::{
-    self, BatchFamily, CleanedRecord, ConfigRecord, ExtentRecord, GenerationNumber, GenerationRecord,
-    IntervalRecord, LogStart, TopicRecord,
+use crate::{
+    PartitionNumber, ProducerState, StorageError, TooLarge,
+    engine::{ConfigRecord, ExtentRecord, GenerationRecord, TopicRecord, keys},
+    log::{BatchFamily, CleanedRecord, GenerationNumber, IntervalRecord, LogStart},
 };
-use crate::producer_state::ProducerState;
-use crate::{PartitionNumber, StorageError, TooLarge};
 
 /// One layout.
 struct Layout {

@@ -10,23 +10,17 @@
 //!  read ──► partition ──► tail (memory) or generations (disk)
 //! ```
 //!
-//! | file | its job |
+//! Four rooms; each uses those before it, and sees of them what their `log.rs`, `engine.rs` and `write.rs` export:
+//!
+//! | room | holds |
 //! | --- | --- |
-//! | `options.rs` `error.rs` | options of a caller; errors that it may see |
-//! | `engine.rs` `keys.rs` | RocksDB and its settings; every key and value layout |
-//! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its end after a crash |
-//! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
-//! | `queue.rs` `writer.rs` `write_group.rs` `appender.rs` `sync.rs` | the only path of a write, and when it is durable |
-//! | `generation.rs` `maintenance.rs` | which column family takes appends; work that would hold up the writer's thread |
-//! | `lifecycle.rs` `retention.rs` `compaction.rs` `settle.rs` | old records: which may be deleted, and how their space is freed |
-//! | `catalog.rs` `config_log.rs` `coordinator_log.rs` | topics; configurations of other resources; records of coordinators |
-//! | `partition.rs` `producer_state.rs` `index.rs` | offsets and watermarks; idempotence; time and epoch look-ups |
-//! | `read.rs` `tail.rs` `resumable.rs` | reads, from memory first; iterators kept for the next read |
-//! | `disk.rs` | free space of the file system |
-//! | `clock.rs` `random.rs` | the readers of clocks; random ids and secrets |
-//! | `metrics.rs` | counters and histograms, for the caller to show |
-//! | `fault.rs` | faults on purpose, test builds only |
-//! | `fuzz.rs` | every layout of the disk for fuzz targets, test builds only |
+//! | `log/` | the log as readers and the broker know it: topics, partitions, offsets, producers, the tail in memory |
+//! | `engine/` | RocksDB and the journal: layouts, reads, recovery |
+//! | `write/` | the writer and the syncer: the only path of a change |
+//! | `space/` | old records: retention, compaction, settling |
+//!
+//! `storage.rs` is the handle to all of them. Below them are `options.rs`, `error.rs` and `failure.rs`, `metrics.rs`, `disk.rs`, and the only
+//! readers of clocks and of randomness, `clock.rs` and `random.rs`; `fuzz.rs` shows every layout of the disk to fuzz targets.
 //!
 //! An append is acknowledged once it is as safe as its producer asked ([`Acks`]), and becomes visible to readers at the same
 //! moment. `docs/storage-format.md` describes the bytes on the disk, `docs/adr/` has the reasons.
@@ -36,58 +30,35 @@
     allow(clippy::disallowed_methods, reason = "tests measure, and have threads and ids of their own")
 )]
 
-mod appender;
-mod catalog;
 mod clock;
-mod compaction;
-mod config_log;
-mod coordinator_log;
 mod disk;
 mod engine;
 mod error;
-mod fault;
-mod fence;
+mod failure;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
-mod generation;
-mod guard;
-mod index;
-mod journal;
-mod keys;
-mod lifecycle;
-mod maintenance;
+mod log;
 mod metrics;
 mod options;
-mod partition;
-mod producer_state;
-mod queue;
 mod random;
-mod read;
-mod recovery;
-mod resumable;
-mod retention;
-mod settle;
+mod space;
 mod storage;
-mod sync;
-mod tail;
-mod write_group;
-mod writer;
+mod write;
 
-pub use appender::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
-pub use catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic, UnreadableTopic};
-pub use compaction::Compaction;
-pub use config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs};
-pub use coordinator_log::CoordinatorRecord;
 pub use disk::DiskSpace;
-pub use error::{OpenError, StorageError, TooLarge};
+pub use engine::{CoordinatorRecord, Recovery, ResourceConfigs, StoredConfigs, UnreadableConfigs};
 #[cfg(feature = "fault")]
-pub use fault::{CrashPoint, Faults, Operation};
-pub use index::{EpochEndOffset, TimestampedOffset};
+pub use engine::{CrashPoint, Faults, Operation};
+pub use error::{OpenError, StorageError, TooLarge};
+pub use failure::Done;
+pub use log::{
+    AbortedTransaction, Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, Catalog,
+    CatalogError, Compaction, ConfigsChange, EpochEndOffset, Isolation, LogPolicy, NewTopic, Partition,
+    PartitionNumber, ProducerState, ReadBatches, ReadError, ReadLimits, Retention, TimestampedOffset, Topic,
+    UnreadableTopic, Watcher,
+};
 pub use metrics::{DurationHistogram, Purpose, Stalls, StorageMetrics};
-pub use options::{DiskProbe, FlushPolicy, LogPolicy, StorageOptions};
-pub use partition::{Partition, PartitionNumber, Watcher};
-pub use producer_state::ProducerState;
+pub use options::{DiskProbe, FlushPolicy, StorageOptions};
 pub use random::random_id;
-pub use read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits};
-pub use retention::{DeleteBelow, Retention};
-pub use storage::{Done, Recovery, Storage};
+pub use space::DeleteBelow;
+pub use storage::Storage;

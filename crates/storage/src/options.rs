@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Compaction, DiskSpace, Retention, StorageError, Topic, clock};
+use crate::{DiskSpace, LogPolicy, StorageError, Topic, clock};
 
 /// When an append that asked for `acks=all`, and every coordinator or catalog record, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -17,15 +17,6 @@ pub enum FlushPolicy {
     Sync,
     /// After the operating system has it, as Kafka does: survives `kill -9` only.
     Os,
-}
-
-/// Rules for a topic's old records (`cleanup.policy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LogPolicy {
-    /// They may be deleted; `None`: never.
-    pub retention: Option<Retention>,
-    /// All but the newest record of each key may go; `None`: they stay.
-    pub compaction: Option<Compaction>,
 }
 
 /// Counts the time for which a folder was open, over all processes that had it open.

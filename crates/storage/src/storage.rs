@@ -1,81 +1,32 @@
 //! The handle to an open folder: its calls, its threads, its end.
 
 use std::{
-    collections::HashSet,
     fmt,
     panic::{self, AssertUnwindSafe},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32},
-    },
+    sync::Arc,
     thread,
 };
 
-use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::{
     AppendRequest, AppendResult, Catalog, CatalogError, ConfigsChange, CoordinatorRecord, DeleteBelow,
-    DiskSpace, Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits,
+    DiskSpace, Done, Isolation, NewTopic, OpenError, Partition, ReadBatches, ReadError, ReadLimits, Recovery,
     ResourceConfigs, StorageError, StorageMetrics, StorageOptions, StoredConfigs, TimestampedOffset,
     TooLarge, Topic,
-    catalog::CatalogChange,
-    clock, config_log, coordinator_log,
-    engine::Engine,
-    guard::Guard,
-    index,
-    keys::BatchFamily,
-    lifecycle::Lifecycle,
-    maintenance::{Maintenance, MaintenanceTask},
-    metrics::Counters,
-    options::OpenClock,
-    queue::CommandQueue,
-    read,
-    recovery::{self, Opened},
-    resumable::ResumableReads,
-    sync::{self, SyncQueue},
-    tail::TailBudget,
-    writer::{self, SharedWriter, WriteCommand, Writer},
+    engine::{self, Guard, Opened, config_log, coordinator_log, index, recovery},
+    failure::Failure,
+    log::{self, BatchFamily},
+    space::Lifecycle,
+    write::{
+        CatalogChange, FoundLog, Maintenance, Shared, SharedWriter, SyncQueue, WriteCommand, Writer, sync,
+        writer,
+    },
 };
 
 const QUEUED_TASKS: usize = 64;
-
-/// Receives the outcome of a write, on a storage thread; must not block.
-pub type Done<T> = Box<dyn FnOnce(Result<T, StorageError>) + Send>;
-
-/// State in which the folder was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recovery {
-    /// The folder was empty.
-    pub new: bool,
-    /// The last process did not stop cleanly: leader epochs were raised.
-    pub unclean: bool,
-    /// Topics found.
-    pub topics: usize,
-    /// Their partitions.
-    pub partitions: usize,
-}
-
-/// The first failed write or sync; after it nothing is acknowledged.
-pub(crate) struct Failure {
-    first: OnceLock<StorageError>,
-    on_fatal: Arc<dyn Fn(&StorageError) + Send + Sync>,
-}
-
-impl Failure {
-    pub(crate) fn get(&self) -> Option<StorageError> {
-        self.first.get().cloned()
-    }
-
-    pub(crate) fn set(&self, error: &StorageError) {
-        if self.first.set(error.clone()).is_ok() {
-            tracing::error!(%error, "storage failed: nothing is acknowledged any more");
-            (self.on_fatal)(error);
-        }
-    }
-}
 
 /// An open data folder. Clones share it; [`Storage::close`] ends it.
 #[derive(Clone)]
@@ -92,65 +43,6 @@ struct Inner {
     writer: Arc<SharedWriter>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     _guard: Guard,
-}
-
-/// Shared by callers and the storage's threads.
-#[derive(Clone)]
-struct Shared {
-    engine: Arc<Engine>,
-    options: StorageOptions,
-    resumable: Arc<ResumableReads>,
-    commands: CommandQueue,
-    catalog: Arc<ArcSwap<Catalog>>,
-    failure: Arc<Failure>,
-    counters: Arc<Counters>,
-    open_clock: Arc<OpenClock>,
-    /// The generation that takes appends.
-    current: Arc<AtomicU32>,
-}
-
-impl Shared {
-    fn new(options: StorageOptions, opened: &Opened) -> Self {
-        let on_fatal = Arc::clone(&options.on_fatal);
-        let counters = Arc::new(Counters::default());
-        Self {
-            engine: Arc::clone(&opened.engine),
-            resumable: Arc::default(),
-            commands: CommandQueue::new(Arc::clone(&counters)),
-            catalog: Arc::new(ArcSwap::from_pointee(opened.catalog.catalog.clone())),
-            failure: Arc::new(Failure { first: OnceLock::new(), on_fatal }),
-            counters,
-            open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),
-            current: Arc::new(AtomicU32::new(opened.generations.current().0)),
-            options,
-        }
-    }
-
-    fn lifecycle(&self, untouchable: HashSet<BatchFamily>) -> Lifecycle {
-        Lifecycle {
-            engine: Arc::clone(&self.engine),
-            resumable: Arc::clone(&self.resumable),
-            options: self.options.clone(),
-            catalog: Arc::clone(&self.catalog),
-            commands: self.commands.clone(),
-            failure: Arc::clone(&self.failure),
-            open_clock: Arc::clone(&self.open_clock),
-            current: Arc::clone(&self.current),
-            untouchable,
-            busy: Mutex::new(()),
-            full_disk_logged: AtomicBool::new(false),
-        }
-    }
-
-    fn maintenance(&self, tasks: Receiver<MaintenanceTask>) -> Maintenance {
-        Maintenance {
-            engine: Arc::clone(&self.engine),
-            options: self.options.clone(),
-            tasks,
-            commands: self.commands.clone(),
-            failure: Arc::clone(&self.failure),
-        }
-    }
 }
 
 impl Storage {
@@ -171,39 +63,23 @@ impl Storage {
         let (task_sender, tasks) = bounded(QUEUED_TASKS);
         // Nothing is ever sent: the channel closes when the writer ends.
         let (alive, ended) = bounded(0);
-        let Opened { guard, fence, cluster_id, recovery, untouchable, .. } = opened;
-        let node_epoch = opened.catalog.node_epoch;
-        let writer = Writer {
-            engine: Arc::clone(&shared.engine),
-            tail: TailBudget::new(shared.options.tail_bytes),
-            options: shared.options.clone(),
-            syncs: Arc::clone(&syncs),
-            tasks: task_sender,
-            failure: Arc::clone(&shared.failure),
-            published: Arc::clone(&shared.catalog),
+        let Opened { guard, fence, cluster_id, recovery, untouchable, node_epoch, .. } = opened;
+        let found = FoundLog {
             catalog: opened.catalog,
+            next_partition: opened.next_partition,
+            node_epoch,
             generations: opened.generations,
             next_producer_id: opened.next_producer_id,
-            producer_ids_end: opened.next_producer_id,
-            open_clock: Arc::clone(&shared.open_clock),
-            current: Arc::clone(&shared.current),
-            _alive: alive,
-            counters: Arc::clone(&shared.counters),
-            group: 0,
-            last_write: clock::now(),
         };
+        let writer = Writer::new(shared.clone(), found, Arc::clone(&syncs), task_sender, alive);
         let writer = Arc::new(Mutex::new(Some(writer)));
-        let lifecycle = Arc::new(shared.lifecycle(untouchable));
-        let maintenance = shared.maintenance(tasks);
+        let lifecycle = Arc::new(Lifecycle::new(shared.clone(), untouchable));
+        let maintenance = Maintenance::new(shared.clone(), tasks);
         let (writing, queue) = (Arc::clone(&writer), shared.commands.clone());
         let (syncing, cleaning, failure) = (shared.clone(), Arc::clone(&lifecycle), &shared.failure);
-        let syncer = move || {
-            let Shared { engine, resumable, failure, counters, options, .. } = &syncing;
-            sync::run(engine, &syncs, resumable, failure, counters, fence, options.flush_interval);
-        };
         let threads = vec![
             spawn("storage-writer", failure, move || writer::run(&writing, &queue))?,
-            spawn("storage-syncer", failure, syncer)?,
+            spawn("storage-syncer", failure, move || sync::run(&syncing, &syncs, fence))?,
             spawn("storage-tasks", failure, move || maintenance.run())?,
             spawn("storage-cleaner", failure, move || cleaning.run(&ended))?,
         ];
@@ -324,7 +200,7 @@ impl Storage {
         from: i64,
         limits: ReadLimits,
     ) -> Option<Result<ReadBatches, ReadError>> {
-        read::read_tail(partition, from, limits)
+        log::read_tail(partition, from, limits)
     }
 
     /// Reads whole batches from the one that holds `from`. May block on the disk.
@@ -337,7 +213,7 @@ impl Storage {
         from: i64,
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
-        read::read(&self.inner.shared.engine, &self.inner.shared.resumable, partition, from, limits)
+        engine::read(&self.inner.shared.engine, &self.inner.shared.resumable, partition, from, limits)
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.

@@ -1,0 +1,29 @@
+//! Records that coordinators (groups now, transactions later) write and replay. Opaque here: the caller owns their layouts.
+
+use bytes::Bytes;
+
+use crate::{
+    StorageError,
+    engine::{keys, rocks::Engine},
+};
+
+/// One record: the newest value of a key counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorRecord {
+    /// Key, unique among all coordinators; its layout is the caller's.
+    pub key: Bytes,
+    /// `None` removes the key.
+    pub value: Option<Bytes>,
+}
+
+/// Calls `each` with every key that begins with `prefix` and its value, in key order.
+pub(crate) fn scan(
+    engine: &Engine,
+    prefix: &[u8],
+    each: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<(), StorageError> {
+    engine.scan_state(&keys::coordinator(prefix), |key, value| {
+        each(keys::rest("coordinator key", key, 1)?, value);
+        Ok(())
+    })
+}

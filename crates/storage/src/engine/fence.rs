@@ -1,0 +1,99 @@
+//! The durability fence: how far the journal was certainly on the disk.
+//!
+//! Recovery ends at the first bad record of the journal. This file makes a loss visible that no later record tells of: it holds a
+//! position that was synced before the file was written, so a journal that ends before it has lost records that were acknowledged.
+//! It is written at most once a second, which bounds what it cannot see.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    StorageError, clock,
+    engine::{guard, journal::record::JournalPosition},
+    log::GenerationNumber,
+};
+
+const FENCE_FILE: &str = "FENCE";
+const INTERVAL: Duration = Duration::from_secs(1);
+
+pub(crate) struct Fence {
+    folder: PathBuf,
+    written: Option<Instant>,
+    position: JournalPosition,
+}
+
+impl Fence {
+    /// Reads the fence of `folder`; a folder without one is new.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StorageError> {
+        let position = match fs::read_to_string(folder.join(FENCE_FILE)) {
+            Ok(text) => parse(&text)
+                .ok_or_else(|| StorageError::corrupt("FENCE file", "it does not hold two numbers"))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => JournalPosition::START,
+            Err(error) => return Err(StorageError::io("read FENCE")(error)),
+        };
+        Ok(Self { folder: folder.into(), written: None, position })
+    }
+
+    /// A recovery must reach this position.
+    pub(crate) fn position(&self) -> JournalPosition {
+        self.position
+    }
+
+    /// Notes that everything before `position` is on the disk, unless it did so within the last second.
+    pub(crate) fn advance(&mut self, position: JournalPosition) -> Result<(), StorageError> {
+        // Each write is a sync of its own, which would double the cost of every sync of the journal.
+        if self.written.is_some_and(|at| clock::since(at) < INTERVAL) {
+            return Ok(());
+        }
+        self.force(position)
+    }
+
+    /// Notes it now; also lowers the fence, for a start that accepts a loss.
+    pub(crate) fn force(&mut self, position: JournalPosition) -> Result<(), StorageError> {
+        if position != self.position {
+            let text = format!("{} {}\n", position.generation.0, position.offset);
+            guard::write_synced(&self.folder, FENCE_FILE, text.as_bytes())
+                .map_err(StorageError::io("write FENCE"))?;
+            self.position = position;
+        }
+        self.written = Some(clock::now());
+        Ok(())
+    }
+}
+
+fn parse(text: &str) -> Option<JournalPosition> {
+    let (generation, offset) = text.trim().split_once(' ')?;
+    Some(JournalPosition {
+        generation: GenerationNumber(generation.parse().ok()?),
+        offset: offset.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_reopening_and_is_written_once_a_second_at_most() {
+        let at = |offset| JournalPosition { generation: GenerationNumber(3), offset };
+        let folder = tempfile::tempdir().unwrap();
+        let mut fence = Fence::open(folder.path()).unwrap();
+        assert_eq!(fence.position(), JournalPosition::START);
+        fence.advance(at(7)).unwrap();
+        fence.advance(at(9)).unwrap();
+        assert_eq!(Fence::open(folder.path()).unwrap().position(), at(7));
+        assert_eq!(fs::read_to_string(folder.path().join(FENCE_FILE)).unwrap(), "3 7\n");
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["x", "7", "1 2 3"] {
+            fs::write(folder.path().join(FENCE_FILE), text).unwrap();
+            assert!(Fence::open(folder.path()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The files beside RocksDB that claim the folder: `FORMAT` (number of its layouts) and `ottla.lock` (one process at a time).
+
+use std::{
+    cmp::Ordering,
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::{OpenError, engine::keys::FORMAT};
+
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "ottla.lock";
+
+/// Holds the folder for this process until it is dropped or the process dies.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    _lock: File,
+}
+
+impl Guard {
+    /// Creates the folder if need be, locks it, and checks (or writes) its format.
+    pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
+        let not_writable = |source| OpenError::NotWritable { path: path.into(), source };
+        fs::create_dir_all(path).map_err(not_writable)?;
+        let new = !path.join(LOCK_FILE).exists();
+        if new && !path.join(FORMAT_FILE).exists() && is_foreign(path).map_err(not_writable)? {
+            return Err(OpenError::Foreign { path: path.into() });
+        }
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK_FILE));
+        let lock = lock.map_err(not_writable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: path.into() }),
+            Err(TryLockError::Error(source)) => return Err(not_writable(source)),
+        }
+        check_format(path)?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+/// The folder holds files of another program. A new file system holds `lost+found`.
+fn is_foreign(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != "lost+found" && !name.to_string_lossy().starts_with('.') {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn check_format(path: &Path) -> Result<(), OpenError> {
+    let not_writable = |source| OpenError::NotWritable { path: path.into(), source };
+    match fs::read_to_string(path.join(FORMAT_FILE)) {
+        Ok(text) => {
+            // A text that is not a number can only be from a later release.
+            let found = text.trim().parse().unwrap_or(u32::MAX);
+            let path = path.into();
+            match found.cmp(&FORMAT) {
+                Ordering::Equal => Ok(()),
+                Ordering::Greater => Err(OpenError::NewerFormat { path, found, supported: FORMAT }),
+                Ordering::Less => Err(OpenError::OlderFormat { path, found, supported: FORMAT }),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes()).map_err(not_writable)
+        }
+        Err(error) => Err(not_writable(error)),
+    }
+}
+
+/// Replaces the file `name` so that a crash leaves the old or the new content, and the new one is on the disk afterwards.
+pub(crate) fn write_synced(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let temporary = folder.join(format!("{name}.new"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    // The content first, then the name, then the folder: a crash in between leaves the old file.
+    file.sync_data()?;
+    fs::rename(&temporary, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_until_the_first_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Guard::acquire(folder.path()).unwrap();
+        assert!(matches!(Guard::acquire(folder.path()), Err(OpenError::Locked { .. })));
+        drop(first);
+        Guard::acquire(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_newer_or_unreadable_format_is_refused() {
+        for text in ["3", "garbage"] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(FORMAT_FILE), text).unwrap();
+            assert!(matches!(Guard::acquire(folder.path()), Err(OpenError::NewerFormat { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_older_format_is_refused_and_its_folder_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FORMAT_FILE), "1\n").unwrap();
+        let refused = Guard::acquire(folder.path()).unwrap_err();
+        assert!(matches!(refused, OpenError::OlderFormat { found: 1, supported: FORMAT, .. }), "{refused}");
+        assert_eq!(fs::read_to_string(folder.path().join(FORMAT_FILE)).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("letter.txt"), "dear").unwrap();
+        assert!(matches!(Guard::acquire(folder.path()), Err(OpenError::Foreign { .. })));
+        assert!(!folder.path().join(LOCK_FILE).exists());
+    }
+}

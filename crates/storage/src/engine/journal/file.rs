@@ -1,0 +1,170 @@
+//! One journal file: vectored writes at its end, reads of any part.
+
+use std::{
+    fs::{self, File},
+    io::{self, IoSlice},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+
+use super::record::{self, FILE_HEADER_LEN, Salt};
+use crate::{StorageError, log::GenerationNumber, random};
+
+/// The most pieces that one write takes (IOV_MAX).
+const MAX_PIECES: usize = 1024;
+
+/// The journal of one generation.
+#[derive(Debug)]
+pub(crate) struct JournalFile {
+    pub(crate) generation: GenerationNumber,
+    file: File,
+}
+
+impl JournalFile {
+    /// Creates an empty one; it and its name are on the disk afterwards. One of that name, which nothing refers to, is replaced.
+    pub(crate) fn create(folder: &Path, generation: GenerationNumber) -> Result<Self, StorageError> {
+        let failed = StorageError::io("create a journal file");
+        let path = folder.join(record::file_name(generation));
+        let file = File::options().create(true).truncate(true).read(true).write(true).open(path);
+        let file = file.map_err(&failed)?;
+        file.write_all_at(&record::file_header(generation, random::secret()), 0).map_err(&failed)?;
+        file.sync_all().map_err(&failed)?;
+        sync_folder(folder)?;
+        Ok(Self { generation, file })
+    }
+
+    /// Opens one that exists; `None` if it does not.
+    pub(crate) fn open(folder: &Path, generation: GenerationNumber) -> Result<Option<Self>, StorageError> {
+        let path = folder.join(record::file_name(generation));
+        match File::options().read(true).write(true).open(path) {
+            Ok(file) => Ok(Some(Self { generation, file })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StorageError::io("open a journal file")(error)),
+        }
+    }
+
+    /// Deletes the file of a generation, if there is one.
+    pub(crate) fn remove(folder: &Path, generation: GenerationNumber) -> Result<(), StorageError> {
+        match fs::remove_file(folder.join(record::file_name(generation))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StorageError::io("delete a journal file")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The salt of its records; `None` if its first bytes are not those of a journal file of this generation.
+    pub(crate) fn salt(&self) -> Result<Option<Salt>, StorageError> {
+        let mut found = [0; FILE_HEADER_LEN as usize];
+        let whole = self.read_into(&mut found, 0)?;
+        Ok(record::salt_of(&found, self.generation).filter(|_| whole))
+    }
+
+    pub(crate) fn len(&self) -> Result<u64, StorageError> {
+        Ok(self.file.metadata().map_err(StorageError::io("look at a journal file"))?.len())
+    }
+
+    /// Writes all pieces, one after the other, from `offset` on.
+    pub(crate) fn write(&self, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> Result<(), StorageError> {
+        let failed = StorageError::io("write to a journal file");
+        while !pieces.is_empty() {
+            let some = pieces.len().min(MAX_PIECES);
+            match rustix::io::pwritev(&self.file, &pieces[..some], offset) {
+                Ok(0) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut pieces, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        self.file.sync_data().map_err(StorageError::io("sync a journal file"))
+    }
+
+    /// Makes the file end at `length`, on the disk too.
+    pub(crate) fn set_len(&self, length: u64) -> Result<(), StorageError> {
+        let failed = StorageError::io("shorten a journal file");
+        self.file.set_len(length).map_err(&failed)?;
+        self.file.sync_all().map_err(failed)
+    }
+
+    /// Writes its bytes from `from` on as they are, so that the next sync writes them to the disk.
+    pub(crate) fn write_again(&self, mut from: u64) -> Result<(), StorageError> {
+        loop {
+            let bytes = self.read(from, 1 << 20)?;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            self.write(&mut [IoSlice::new(&bytes)], from)?;
+            from += bytes.len() as u64;
+        }
+    }
+
+    /// Fills `buffer` from `offset` on; false if the file ends before.
+    pub(crate) fn read_into(&self, buffer: &mut [u8], offset: u64) -> Result<bool, StorageError> {
+        match self.file.read_exact_at(buffer, offset) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(StorageError::io("read a journal file")(error)),
+        }
+    }
+
+    /// The bytes from `offset` on, at most `length`; fewer if the file ends before. The memory is not filled first.
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, StorageError> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(StorageError::io("read a journal file")(error.into())),
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes.into())
+    }
+}
+
+/// Puts the names of new files onto the disk.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(StorageError::io("sync the data folder"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GENERATION: GenerationNumber = GenerationNumber(3);
+
+    #[test]
+    fn pieces_are_written_in_order_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = JournalFile::create(folder.path(), GENERATION).unwrap();
+        let pieces: Vec<Vec<u8>> = (0..3000_u32).map(|number| number.to_be_bytes().to_vec()).collect();
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        file.write(&mut slices, FILE_HEADER_LEN).unwrap();
+        assert_eq!(
+            file.read(FILE_HEADER_LEN, 1 << 20).unwrap(),
+            pieces.concat(),
+            "cut at the end of the file"
+        );
+        assert_eq!(file.len().unwrap(), FILE_HEADER_LEN + 12_000);
+        assert!(file.salt().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(JournalFile::open(folder.path(), GENERATION).unwrap().is_none());
+        JournalFile::remove(folder.path(), GENERATION).unwrap();
+    }
+}

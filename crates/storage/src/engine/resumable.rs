@@ -1,0 +1,91 @@
+//! Iterators kept between reads: a consumer that catches up reads again from the end of its last read, with the same iterator.
+//! To open one costs a look into every file of its generation.
+//!
+//! An iterator keeps alive what it was opened over: files that are deleted meanwhile, and memtables, which count as memory.
+//! So it is dropped soon after it was opened, used or not, and their number is small.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    PartitionNumber, clock,
+    engine::{journal::file::JournalFile, rocks::BatchIterator},
+    log::Extent,
+};
+
+/// Age up to which an iterator is used again. It keeps in memory what is written in this time, at most.
+const USED_FOR: Duration = Duration::from_millis(100);
+const CAPACITY: usize = 32;
+
+/// An open iterator that stands on the batch at an offset.
+pub(crate) struct ResumableRead {
+    partition: PartitionNumber,
+    next_offset: i64,
+    pub(crate) extent: Extent,
+    /// The journal of its generation, which stays readable.
+    pub(crate) journal: Option<Arc<JournalFile>>,
+    pub(crate) iterator: BatchIterator,
+    opened: Instant,
+}
+
+impl ResumableRead {
+    pub(crate) fn new(
+        partition: PartitionNumber,
+        extent: Extent,
+        journal: Option<Arc<JournalFile>>,
+        iterator: BatchIterator,
+    ) -> Self {
+        Self { partition, next_offset: extent.base_offset, extent, journal, iterator, opened: clock::now() }
+    }
+
+    /// The same, standing at this offset.
+    pub(crate) fn at(self, next_offset: i64) -> Self {
+        Self { next_offset, ..self }
+    }
+
+    fn is_old(&self) -> bool {
+        clock::since(self.opened) >= USED_FOR
+    }
+}
+
+/// All iterators that are kept, oldest first.
+#[derive(Default)]
+pub(crate) struct ResumableReads {
+    kept: Mutex<Vec<ResumableRead>>,
+}
+
+impl ResumableReads {
+    /// The iterator that stands at this offset of the partition.
+    pub(crate) fn take(&self, partition: PartitionNumber, offset: i64) -> Option<ResumableRead> {
+        let mut kept = self.kept.lock();
+        let found = kept.iter().position(|it| (it.partition, it.next_offset) == (partition, offset))?;
+        let found = kept.remove(found);
+        drop(kept);
+        (!found.is_old()).then_some(found)
+    }
+
+    pub(crate) fn keep(&self, read: Option<ResumableRead>) {
+        // The next read opens an iterator of its own.
+        let Some(read) = read.filter(|read| !read.is_old()) else { return };
+        let mut kept = self.kept.lock();
+        let oldest = (kept.len() >= CAPACITY).then(|| kept.remove(0));
+        kept.push(read);
+        // The iterator is closed after the lock is released.
+        drop((kept, oldest));
+    }
+
+    /// Drops iterators that are too old to be used.
+    pub(crate) fn expire(&self) {
+        let old: Vec<ResumableRead> = self.kept.lock().extract_if(.., |read| read.is_old()).collect();
+        drop(old);
+    }
+
+    /// Drops all iterators.
+    pub(crate) fn clear(&self) {
+        drop(std::mem::take(&mut *self.kept.lock()));
+    }
+}

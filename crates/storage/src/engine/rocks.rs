@@ -1,0 +1,641 @@
+//! RocksDB: its families, its settings and their reasons, and every call of the crate to it.
+//!
+//! RocksDB's own log is off: the journal is the log of both. Every WriteBatch also holds the position of its record, and families are
+//! flushed together, so what RocksDB has on the disk names the record at which a replay begins. For that to be true, nothing may be
+//! flushed that is not on the disk in the journal: RocksDB never flushes by itself, and [`Engine::begin_flush`] syncs first.
+//!
+//! Any error of a write or a sync is final: the caller stops acknowledging and the process ends. RocksDB's own
+//! resumption after such an error is switched off, since after it the fate of what was in flight is unknown. (After a full disk RocksDB
+//! still resumes, and flushes, once there is space; the process has ended by then.)
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rocksdb::{
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBRawIteratorWithThreadMode,
+    DBWithThreadMode, FlushOptions, LogLevel, MultiThreaded, Options, ReadOptions, WriteBatch, WriteOptions,
+};
+use self_cell::self_cell;
+
+use crate::{
+    StorageError, StorageOptions, clock,
+    engine::{
+        fault::{EngineFaults, Operation},
+        journal::{
+            Journal,
+            file::{JournalFile, sync_folder},
+            record::{FILE_HEADER_LEN, JournalPosition},
+            replay::{self, Files},
+        },
+        keys::{self, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
+    },
+    log::{BatchFamily, GenerationNumber},
+};
+
+type Db = DBWithThreadMode<MultiThreaded>;
+
+/// A family that stays readable for as long as it is held, even if it is dropped meanwhile.
+pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
+pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
+
+self_cell! {
+    /// An iterator over batches that keeps its engine, so that it can be kept between calls.
+    pub(crate) struct BatchIterator {
+        owner: Arc<Engine>,
+        #[not_covariant]
+        dependent: Cursor,
+    }
+}
+
+impl BatchIterator {
+    /// Over the keys of `family` that are ≥ `from` and < `to`. Blocks are not checked: the caller checks each batch's CRC-32C.
+    pub(crate) fn open(engine: &Arc<Engine>, family: &Family<'_>, from: &[u8], to: &[u8]) -> Self {
+        let mut options = range(from, to);
+        options.set_verify_checksums(false);
+        Self::new(Arc::clone(engine), |engine| engine.db.raw_iterator_cf_opt(family, options))
+    }
+
+    pub(crate) fn seek(&mut self, key: impl AsRef<[u8]>) {
+        self.with_dependent_mut(|_, cursor| cursor.seek(key));
+    }
+
+    pub(crate) fn seek_for_prev(&mut self, key: impl AsRef<[u8]>) {
+        self.with_dependent_mut(|_, cursor| cursor.seek_for_prev(key));
+    }
+
+    pub(crate) fn seek_to_last(&mut self) {
+        self.with_dependent_mut(|_, cursor| cursor.seek_to_last());
+    }
+
+    /// Moves to the next key, unless it is at its end.
+    pub(crate) fn next(&mut self) {
+        self.with_dependent_mut(|_, cursor| {
+            if cursor.valid() {
+                cursor.next();
+            }
+        });
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.item().map(|(key, _)| key)
+    }
+
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.item().map(|(_, value)| value)
+    }
+
+    pub(crate) fn item(&self) -> Option<(&[u8], &[u8])> {
+        self.with_dependent(|_, cursor| cursor.item())
+    }
+
+    /// The error that ended it, if one did.
+    pub(crate) fn status(&self) -> Result<(), StorageError> {
+        Ok(self.with_dependent(|_, cursor| cursor.status())?)
+    }
+}
+
+/// RocksDB would flush a memtable of this size by itself, which must not happen: a flush comes long before.
+const WRITE_BUFFER_BYTES: usize = 1 << 30;
+/// Memtables of a family, flushed ones that are being written included.
+const WRITE_BUFFERS: i32 = 4;
+/// Bytes of operations in memory after which the writer waits for the flush under way.
+const MOST_OPERATIONS_BYTES: u64 = 128 << 20;
+/// How often the end of a flush is looked for.
+const FLUSH_POLL: Duration = Duration::from_millis(2);
+/// Blocks of the state family and of index look-ups; catch-up reads pass it by.
+const BLOCK_CACHE_BYTES: usize = 8 << 20;
+const NEVER: i32 = i32::MAX;
+
+pub(crate) struct Engine {
+    db: Db,
+    /// Generations that exist as families, whether or not the state names them.
+    generations: Mutex<BTreeSet<GenerationNumber>>,
+    path: PathBuf,
+    pub(crate) journal: Journal,
+    unflushed: Mutex<Unflushed>,
+    /// Bytes of operations, and of bodies, after which a flush is due.
+    flush_after: (u64, u64),
+    /// Held while families are dropped, and while they are listed and their flush begins: RocksDB refuses to flush one that is dropped.
+    dropping: Mutex<()>,
+    /// The compaction of the settled family has not returned.
+    compacting: AtomicBool,
+    pub(crate) faults: EngineFaults,
+}
+
+/// Changes that RocksDB has in memory only.
+struct Unflushed {
+    operations_bytes: u64,
+    body_bytes: u64,
+    /// The record of the last WriteBatch.
+    last_record: JournalPosition,
+    /// A replay begins at this record.
+    flushed: JournalPosition,
+    /// A flush up to this record is under way.
+    under_way: Option<JournalPosition>,
+}
+
+/// When a flush should begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// When that holds up no writes.
+    Soon,
+    /// Now: a replay would take too long.
+    Now,
+}
+
+impl Unflushed {
+    fn due(&self, (operations, bodies): (u64, u64), journal: &Journal) -> Option<Due> {
+        if self.operations_bytes >= 2 * operations || self.body_bytes >= 2 * bodies {
+            return Some(Due::Now);
+        }
+        let soon = self.operations_bytes >= operations || self.body_bytes >= bodies;
+        (soon || journal.has_retired(self.last_record)).then_some(Due::Soon)
+    }
+}
+
+/// Records that were on the disk are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// The journal ends here.
+    pub(crate) recovered: JournalPosition,
+    /// It was on the disk up to here.
+    pub(crate) synced: JournalPosition,
+}
+
+impl Engine {
+    /// Opens or creates the database, as it was flushed last. [`Self::replay`] does the rest.
+    pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Self, StorageError> {
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let database = database_options(options)?;
+        let mut names: BTreeSet<String> = match path.join("CURRENT").exists() {
+            true => Db::list_cf(&database, path)?.into_iter().collect(),
+            false => BTreeSet::new(),
+        };
+        names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
+        let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
+        let families = names.into_iter().map(|name| {
+            let options = match GenerationNumber::of_family(&name) {
+                Some(_) => generation_options()?,
+                None if name == SETTLED_FAMILY => leveled(batch_family()?),
+                None => state_options(&cache)?,
+            };
+            Ok(ColumnFamilyDescriptor::new(name, options))
+        });
+        let families = families.collect::<Result<Vec<_>, StorageError>>()?;
+        let db = Db::open_cf_descriptors(&database, path, families)?;
+        let unflushed = Unflushed {
+            operations_bytes: 0,
+            body_bytes: 0,
+            last_record: JournalPosition::START,
+            flushed: JournalPosition::START,
+            under_way: None,
+        };
+        Ok(Self {
+            db,
+            generations: Mutex::new(generations),
+            path: path.into(),
+            journal: Journal::new(path, open_journals(options)),
+            unflushed: Mutex::new(unflushed),
+            flush_after: (options.replay_operations_bytes, options.replay_body_bytes),
+            dropping: Mutex::default(),
+            compacting: AtomicBool::new(false),
+            faults: EngineFaults::of(options),
+        })
+    }
+
+    /// Applies what the journal has and RocksDB has not, and makes the journal end where that ends. `fence`: everything below it was
+    /// on the disk. If records below it, or below a mark in the journal, are missing, nothing is changed unless `accept_loss`.
+    pub(crate) fn replay(
+        &self,
+        fence: JournalPosition,
+        accept_loss: bool,
+    ) -> Result<Option<Lost>, StorageError> {
+        let generations = Journal::generations(&self.path)?;
+        let flushed = self.state_value(&keys::node(NodeKey::Journal))?;
+        let flushed = flushed.map(|value| JournalPosition::decode(&value)).transpose()?;
+        let first =
+            generations.first().map(|first| JournalPosition { generation: *first, offset: FILE_HEADER_LEN });
+        // Neither: the folder is new.
+        let Some(from) = flushed.or(first) else { return Ok(None) };
+        let mut files = Files::new();
+        for generation in generations.range(from.generation..) {
+            files.extend(self.journal.file(*generation)?.map(|file| (*generation, file)));
+        }
+        let mut scan = replay::scan(&files, from, fence)?;
+        if flushed.is_some() {
+            // RocksDB flushed the operations of that record, so all of it was on the disk.
+            let missing = JournalPosition { offset: from.offset + 1, ..from };
+            let end = scan.records.first().map_or(missing, replay::FoundRecord::end);
+            scan.mark = scan.mark.max(end);
+        }
+        let (mut end, mut group) = (from, 1);
+        for found in &scan.records {
+            if found.end() > scan.mark && !found.has_its_bodies(&files)? {
+                break;
+            }
+            self.apply(&found.operations(&files)?, found)?;
+            (end, group) = (found.end(), found.header.group + 1);
+        }
+        let lost = (end < scan.mark).then_some(Lost { recovered: end, synced: scan.mark });
+        if lost.is_some() && !accept_loss {
+            return Ok(lost);
+        }
+        self.unflushed.lock().flushed = flushed.unwrap_or(JournalPosition::START);
+        self.end_journal_at(end, group, scan.mark, &files)?;
+        Ok(lost)
+    }
+
+    /// Applies the operations of a record that was written by an earlier process, or twice by this one.
+    fn apply(&self, operations: &[u8], found: &replay::FoundRecord) -> Result<(), StorageError> {
+        let mut options = without_log();
+        // The family of a generation may have been dropped after the record was written.
+        options.set_ignore_missing_column_families(true);
+        self.db.write_opt(WriteBatch::from_data(operations), &options)?;
+        self.applied(found.position, operations.len(), found.header.body_bytes as usize);
+        Ok(())
+    }
+
+    /// Removes what follows `end`, so that no later scan takes it for a record, puts what remains onto the disk, and lets appends go
+    /// there.
+    fn end_journal_at(
+        &self,
+        end: JournalPosition,
+        group: u64,
+        mark: JournalPosition,
+        files: &Files,
+    ) -> Result<(), StorageError> {
+        let salt = files.get(&end.generation).map(|file| file.salt()).transpose()?.flatten();
+        // It is missing, or the power failed before its header was on the disk: then no record is in it.
+        if !files.contains_key(&end.generation) || (salt.is_none() && end.offset == FILE_HEADER_LEN) {
+            self.journal.create(end.generation)?;
+        }
+        self.journal.start_at(end, group)?;
+        self.faults.pass(Operation::Sync, || {
+            for (generation, file) in files.range(..=end.generation) {
+                // A sync that failed for the last process left pages that count as written: they are written again.
+                if *generation >= mark.generation {
+                    let from = if *generation == mark.generation { mark.offset } else { FILE_HEADER_LEN };
+                    file.write_again(from)?;
+                }
+                file.sync()?;
+            }
+            for generation in Journal::generations(&self.path)? {
+                if generation > end.generation {
+                    JournalFile::remove(&self.path, generation)?;
+                }
+            }
+            sync_folder(&self.path)
+        })
+    }
+
+    fn applied(&self, record: JournalPosition, operations_bytes: usize, body_bytes: usize) {
+        let mut unflushed = self.unflushed.lock();
+        unflushed.last_record = record;
+        unflushed.operations_bytes += operations_bytes as u64;
+        unflushed.body_bytes += body_bytes as u64;
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn state(&self) -> Result<Family<'_>, StorageError> {
+        self.db.cf_handle(STATE_FAMILY).ok_or_else(|| StorageError::corrupt("database", "no state family"))
+    }
+
+    pub(crate) fn family(&self, family: BatchFamily) -> Option<Family<'_>> {
+        self.db.cf_handle(&family.family())
+    }
+
+    /// Generations that exist as families, whether or not the state names them.
+    pub(crate) fn generations(&self) -> Vec<GenerationNumber> {
+        self.generations.lock().iter().copied().collect()
+    }
+
+    pub(crate) fn create_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
+        let create = || {
+            self.journal.create(number)?;
+            Ok(self.db.create_cf(number.family(), &generation_options()?)?)
+        };
+        self.faults.pass(Operation::CreateFamily, create)?;
+        self.generations.lock().insert(number);
+        Ok(())
+    }
+
+    /// Drops the generation; its files are deleted after its last reader has ended, its journal once no replay needs it.
+    pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
+        let _dropping = self.dropping.lock();
+        self.generations.lock().remove(&number);
+        self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))?;
+        self.journal.retire(number);
+        self.delete_retired()
+    }
+
+    /// Deletes the journals of dropped generations that RocksDB has flushed beyond.
+    pub(crate) fn delete_retired(&self) -> Result<(), StorageError> {
+        let flushed = self.unflushed.lock().flushed;
+        if !self.journal.has_retired(flushed) {
+            return Ok(());
+        }
+        self.faults.pass(Operation::DeleteJournal, || self.journal.delete_retired(flushed))
+    }
+
+    /// Bytes that a family of batches holds in files and in memory, and in its journal.
+    pub(crate) fn held_bytes(&self, family: BatchFamily) -> Result<u64, StorageError> {
+        // A generation that was dropped meanwhile holds nothing.
+        let journal = match family {
+            BatchFamily::Generation(number) => self.journal.bytes(number)?,
+            BatchFamily::Settled => 0,
+        };
+        let Some(family) = self.family(family) else { return Ok(0) };
+        let property = |name| {
+            let value = self.db.property_int_value_cf(&family, name)?;
+            value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
+        };
+        Ok(journal + property("rocksdb.total-sst-files-size")? + property("rocksdb.cur-size-all-mem-tables")?)
+    }
+
+    /// Rewrites the settled family without the deleted batches. RocksDB flushes first: `hold` returns once the writer holds still in
+    /// [`Self::await_compaction`].
+    pub(crate) fn compact_settled(
+        &self,
+        hold: impl FnOnce() -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let family = self.settled()?;
+        self.faults.pass(Operation::Compact, || {
+            self.compacting.store(true, Ordering::SeqCst);
+            let held = hold();
+            if held.is_ok() {
+                self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
+            }
+            self.compacting.store(false, Ordering::SeqCst);
+            held
+        })
+    }
+
+    /// Called by the writer, with nothing unsynced and something in the settled family's memtable: returns once the flush by which
+    /// a compaction begins has taken all memtables, so that nothing written later is part of it.
+    pub(crate) fn await_compaction(&self) -> Result<(), StorageError> {
+        let family = self.settled()?;
+        // It returns without a flush if a family is dropped just then.
+        while self.compacting.load(Ordering::SeqCst)
+            && self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0
+        {
+            self.check_background()?;
+            clock::pause(FLUSH_POLL);
+        }
+        self.unflushed.lock().operations_bytes = 0;
+        Ok(())
+    }
+
+    fn settled(&self) -> Result<Family<'_>, StorageError> {
+        let family = self.family(BatchFamily::Settled);
+        family.ok_or_else(|| StorageError::corrupt("database", "no settled family"))
+    }
+
+    fn property(&self, family: &Family<'_>, name: &str) -> Result<u64, StorageError> {
+        let value = self.db.property_int_value_cf(family, name)?;
+        value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
+    }
+
+    /// An error of RocksDB's own threads, which no call reports.
+    fn check_background(&self) -> Result<(), StorageError> {
+        // RocksDB counts them for the default family only.
+        match self.db.property_int_value("rocksdb.background-errors")? {
+            None | Some(0) => Ok(()),
+            Some(_) => {
+                Err(StorageError::Engine("a flush or compaction failed: see RocksDB's LOG file".into()))
+            }
+        }
+    }
+
+    /// Hands a write group to the journal, that is to the operating system, and makes it readable.
+    pub(crate) fn write(&self, mut batch: WriteBatch, bodies: &[Bytes]) -> Result<(), StorageError> {
+        self.faults.pass(Operation::Write, || {
+            let record = self.journal.next_record()?;
+            batch.put_cf(&self.state()?, keys::node(NodeKey::Journal), record.encode());
+            let (operations_bytes, body_bytes) = (batch.size_in_bytes(), bodies.iter().map(Bytes::len).sum());
+            self.journal.append(bodies, batch.data())?;
+            self.db.write_opt(batch, &without_log())?;
+            self.applied(record, operations_bytes, body_bytes);
+            Ok(())
+        })
+    }
+
+    /// Puts everything onto the disk for which [`Engine::write`] has returned; returns how far that is.
+    pub(crate) fn sync(&self) -> Result<JournalPosition, StorageError> {
+        // Before the sync, which may not cover what is written meanwhile.
+        let upto = self.journal.written();
+        self.faults.pass(Operation::Sync, || self.journal.sync())?;
+        Ok(upto)
+    }
+
+    /// Tells if so much is in memory only that a flush is due, and none is under way. Waits for the one under way if there is far
+    /// too much.
+    pub(crate) fn flush_is_due(&self) -> Result<Option<Due>, StorageError> {
+        loop {
+            let unflushed = self.unflushed.lock();
+            if unflushed.under_way.is_none() {
+                return Ok(unflushed.due(self.flush_after, &self.journal));
+            }
+            if unflushed.operations_bytes < MOST_OPERATIONS_BYTES {
+                return Ok(None);
+            }
+            drop(unflushed);
+            // Here, as the thread that awaits flushes may wait for room in the writer's queue.
+            self.finish_flush()?;
+        }
+    }
+
+    /// Begins to write all memtables to files. Called by the writer: nothing is written meanwhile, so all of it is synced before.
+    pub(crate) fn begin_flush(&self) -> Result<(), StorageError> {
+        if self.journal.unsynced_bytes() > 0 {
+            self.sync()?;
+        }
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        self.flush_families(&options)?;
+        let mut unflushed = self.unflushed.lock();
+        unflushed.under_way = Some(unflushed.last_record);
+        (unflushed.operations_bytes, unflushed.body_bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Waits for the flush that was begun, and deletes the journals that no replay needs any more.
+    pub(crate) fn finish_flush(&self) -> Result<(), StorageError> {
+        while self.is_flushing()? {
+            self.check_background()?;
+            clock::pause(FLUSH_POLL);
+        }
+        {
+            let mut unflushed = self.unflushed.lock();
+            if let Some(upto) = unflushed.under_way.take() {
+                unflushed.flushed = upto;
+            }
+        }
+        self.delete_retired()
+    }
+
+    /// A memtable that was set aside is not in a file yet. The families are listed anew each time: one that is dropped keeps its own.
+    fn is_flushing(&self) -> Result<bool, StorageError> {
+        for family in self.families()? {
+            if self.property(&family, "rocksdb.num-immutable-mem-table")? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A journal in which nothing lives waits for a flush.
+    pub(crate) fn has_retired(&self) -> bool {
+        self.journal.has_retired(self.unflushed.lock().last_record)
+    }
+
+    /// Writes all memtables to files, so that the next start has nothing to replay. Everything must be synced, and nothing be
+    /// written meanwhile.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        self.flush_families(&FlushOptions::default())
+    }
+
+    fn flush_families(&self, options: &FlushOptions) -> Result<(), StorageError> {
+        let _dropping = self.dropping.lock();
+        let families = self.families()?;
+        let families: Vec<&Family<'_>> = families.iter().collect();
+        self.faults.pass(Operation::Flush, || Ok(self.db.flush_cfs_opt(&families, options)?))
+    }
+
+    fn families(&self) -> Result<Vec<Family<'_>>, StorageError> {
+        let generations = self.generations().into_iter().map(BatchFamily::Generation);
+        let of_batches = generations.chain([BatchFamily::Settled]).filter_map(|family| self.family(family));
+        Ok(of_batches.chain([self.state()?]).collect())
+    }
+
+    /// Stops flushes and compactions, waiting for those under way.
+    pub(crate) fn stop_background_work(&self) {
+        self.db.cancel_all_background_work(true);
+    }
+
+    /// Rises with every record written.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.db.latest_sequence_number()
+    }
+
+    pub(crate) fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.db.get_cf(&self.state()?, key)?)
+    }
+
+    /// A cursor over the keys of `family` that are ≥ `from` and < `to`, for reading many values once.
+    pub(crate) fn cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
+        self.db.raw_iterator_cf_opt(family, range(from, to))
+    }
+
+    /// Calls `each` for every state record whose key starts with `prefix`, in key order.
+    pub(crate) fn scan_state(
+        &self,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut cursor = self.cursor(&self.state()?, prefix, &keys::after_prefix(prefix));
+        cursor.seek_to_first();
+        while let Some((key, value)) = cursor.item() {
+            each(key, value)?;
+            cursor.next();
+        }
+        Ok(cursor.status()?)
+    }
+}
+
+/// The share of the open files that journals have.
+fn open_journals(options: &StorageOptions) -> usize {
+    usize::try_from(options.max_open_files.max(4) / 4).expect("a positive number")
+}
+
+fn without_log() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
+
+fn range(from: &[u8], to: &[u8]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(from);
+    options.set_iterate_upper_bound(to);
+    options.fill_cache(false);
+    options
+}
+
+fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
+    // These have no setter. RocksDB must not resume after an error. Two flushes run at a time, since one waits for the disk
+    // half of its time, and the writer would wait for it.
+    let mut database = Options::default().get_options_from_string(
+        "max_bgerror_resume_count=0;max_background_flushes=2;max_background_compactions=1;\
+         avoid_flush_during_shutdown=true",
+    )?;
+    database.create_if_missing(true);
+    database.create_missing_column_families(true);
+    database.set_atomic_flush(true); // all families together: the position among them is true of each
+    let journals = i32::try_from(open_journals(options)).expect("a quarter of such a number");
+    database.set_max_open_files(options.max_open_files.saturating_sub(journals));
+    database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
+    database.set_paranoid_checks(true);
+    database.set_skip_stats_update_on_db_open(true);
+    database.set_stats_dump_period_sec(0);
+    database.set_stats_persist_period_sec(0);
+    database.set_log_level(LogLevel::Warn);
+    database.set_max_log_file_size(1 << 20);
+    database.set_keep_log_file_num(2);
+    Ok(database)
+}
+
+/// Options of all families of batches. Some have no setter: an index with the first key of each block, so that a seek reads
+/// no block of a file that has nothing for it; and no read-ahead buffer, since the operating system reads ahead.
+fn batch_family() -> Result<Options, StorageError> {
+    let table = "block_size=32768;no_block_cache=true;index_type=kBinarySearchWithFirstKey;checksum=kCRC32c;\
+                 max_auto_readahead_size=0";
+    Ok(Options::default().get_options_from_string(format!("block_based_table_factory={{{table}}}"))?)
+}
+
+/// A generation is written once and never compacted: each flushed file is sorted by partition already.
+fn generation_options() -> Result<Options, StorageError> {
+    let mut family = batch_family()?;
+    family.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    family.set_max_write_buffer_number(WRITE_BUFFERS);
+    family.set_disable_auto_compactions(true);
+    family.set_level_zero_file_num_compaction_trigger(NEVER);
+    never_hold_up_writes(&mut family);
+    Ok(family)
+}
+
+/// Each record carries a checksum while it is in memory, an option without a setter; batches have one of their own.
+fn state_options(cache: &Cache) -> Result<Options, StorageError> {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(32 << 10);
+    let mut family = Options::default().get_options_from_string("memtable_protection_bytes_per_key=8")?;
+    family.set_block_based_table_factory(&table);
+    Ok(leveled(family))
+}
+
+fn leveled(mut family: Options) -> Options {
+    family.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    family.set_max_write_buffer_number(WRITE_BUFFERS);
+    never_hold_up_writes(&mut family);
+    family
+}
+
+/// Compactions that lag must not hold up a flush, for which the writer would wait.
+fn never_hold_up_writes(family: &mut Options) {
+    family.set_level_zero_slowdown_writes_trigger(NEVER);
+    family.set_level_zero_stop_writes_trigger(NEVER);
+    family.set_soft_pending_compaction_bytes_limit(0);
+    family.set_hard_pending_compaction_bytes_limit(0);
+}

@@ -1,0 +1,349 @@
+//! Cleans one partition: reads its batches, writes those that stay into the settled family.
+//!
+//! Readers see edits of settled batches at once, edits of batches in generations after the last step, which changes the
+//! extents. That step also rewrites the time index over the batches that stay, and counts their bytes.
+
+use std::{sync::Arc, vec::IntoIter};
+
+use bytes::Bytes;
+use codec::records::BatchHeader;
+
+use super::{Cleaned, CleaningError, CleaningRules, DirtyInterval, Indexed, LogToClean, OffsetMap};
+use crate::{
+    Compaction, Partition, ReadError, StorageError,
+    engine::{BatchCursor, Engine, Tag, keys},
+    log::{
+        AppendState, BatchFamily, CleanedRecord, CompleteInterval, Extent, INDEX_INTERVAL_AGE_MS,
+        IndexInterval, IntervalRecord, LogStart,
+    },
+    write::WriteGroup,
+};
+
+/// Most memory for the map of keys; more keys take more than one cleaning. Kafka: `log.cleaner.dedupe.buffer.size`, 128 MiB.
+const MAP_BYTES: usize = 32 << 20;
+/// Bytes of batches edited in one write group, which appends wait for.
+const EDIT_BYTES: usize = 1 << 20;
+
+/// One step of a cleaning, for the writer.
+pub(crate) enum CleaningStep {
+    /// The new batches at these base offsets; `None` removes one.
+    Edit(Arc<Partition>, Vec<(i64, Option<Bytes>)>),
+    /// All edits are written.
+    Finish(Arc<Partition>, Box<Finish>),
+}
+
+/// Result of a cleaning.
+pub(crate) struct Finish {
+    log_start: LogStart,
+    cleaned: CleanedRecord,
+    /// The new time index below `cleaned.offset`.
+    intervals: Vec<CompleteInterval>,
+}
+
+/// A partition that is worth cleaning.
+pub(crate) struct LogCleaning {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) found: LogToClean,
+    /// The intervals from the log start to the end of this cleaning: all, and from which on they are dirty.
+    intervals: Vec<CompleteInterval>,
+    first_dirty: i64,
+}
+
+impl LogCleaning {
+    /// The cleaning of the partition, if it is dirty enough.
+    pub(crate) fn find(
+        engine: &Arc<Engine>,
+        partition: &Arc<Partition>,
+        rules: &Compaction,
+        now_ms: u64,
+    ) -> Result<Option<Self>, StorageError> {
+        let (log_start, cleaned) = (partition.log_start(), partition.cleaned());
+        let clean_bytes = cleaned.position.saturating_sub(log_start.position);
+        let first_dirty = cleaned.offset.max(log_start.offset);
+        let dirty = intervals(engine, partition, (cleaned.max_timestamp, cleaned.offset))?;
+        let dirty = dirty_intervals(&dirty, cleaned.position.max(log_start.position));
+        let found =
+            super::cleanable(clean_bytes, dirty, partition.last_stable_offset(), rules, now_ms as i64);
+        let Some(found) = found.filter(|found| found.end_offset > first_dirty) else { return Ok(None) };
+        let mut intervals = intervals(engine, partition, (i64::MIN, 0))?;
+        intervals.retain(|(_, record)| {
+            record.end_offset > log_start.offset && record.end_offset <= found.end_offset
+        });
+        Ok(Some(Self { partition: Arc::clone(partition), found, intervals, first_dirty }))
+    }
+
+    /// Cleans. `write` returns once a step is written.
+    pub(crate) fn run(
+        mut self,
+        engine: &Arc<Engine>,
+        rules: &Compaction,
+        now_ms: u64,
+        write: &mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
+    ) -> Result<(), ReadError> {
+        let map = self.index(engine)?;
+        let Some((last, end)) = self.intervals.last().copied() else { return Ok(()) };
+        let cleaned =
+            CleanedRecord { offset: end.end_offset, position: end.end_position, max_timestamp: last.0 };
+        // If the log starts later when the last step is applied, that step does nothing: its counts would be wrong.
+        let log_start = self.partition.log_start();
+        // Recovery finds the log's end by its last batch, so that one keeps its header.
+        let log_end_offset = self.partition.log_end_offset();
+        let rules = CleaningRules {
+            now_ms: now_ms as i64,
+            delete_retention_ms: rules.delete_retention_ms,
+            retain_empty: &|header: &BatchHeader| header.next_offset() >= log_end_offset,
+        };
+        let mut new_index = NewIndex::new(log_start.offset, std::mem::take(&mut self.intervals));
+        let mut edits = Edits { partition: &self.partition, edits: Vec::new(), bytes: 0, write };
+        for (extent, end) in self.partition.extents_with_ends(log_end_offset) {
+            let from = extent.base_offset.max(log_start.offset);
+            let end = end.min(cleaned.offset);
+            if from >= end {
+                continue;
+            }
+            let mut cursor = BatchCursor::in_extent(engine, &self.partition, from, extent, end);
+            while let Some(batch) = cursor.next()? {
+                let bytes = batch.load()?;
+                let base_offset = batch.header.base_offset;
+                let (kept, edit) = match super::clean(&bytes, &map, &rules, false).map_err(failed)? {
+                    // A kept batch is only written if it is still in a generation.
+                    Cleaned::Keep if extent.family == BatchFamily::Settled => (Some(bytes), false),
+                    Cleaned::Keep => (Some(bytes), true),
+                    Cleaned::Replace(bytes) => (Some(bytes), true),
+                    Cleaned::Remove => (None, true),
+                };
+                if let Some(bytes) = &kept {
+                    new_index.add(bytes).map_err(|error| StorageError::corrupt("batch", error))?;
+                }
+                if edit {
+                    edits.add(base_offset, kept)?;
+                }
+            }
+        }
+        edits.write()?;
+        let (log_start, intervals) = new_index.finish(log_start, &cleaned);
+        let finish = Box::new(Finish { log_start, cleaned, intervals });
+        Ok(write(CleaningStep::Finish(self.partition, finish))?)
+    }
+
+    /// Maps the keys of the dirty part, interval by interval; keys for which there is no room wait for another cleaning.
+    fn index(&mut self, engine: &Arc<Engine>) -> Result<OffsetMap, ReadError> {
+        let end_offset = self.found.end_offset;
+        let records = usize::try_from(end_offset - self.first_dirty).unwrap_or(usize::MAX);
+        // Twice the offsets, so that the map is at most half full where it is not capped.
+        let wanted = records.saturating_mul(OffsetMap::SLOT_BYTES).saturating_mul(2);
+        let mut map = OffsetMap::new(wanted.clamp(1 << 12, MAP_BYTES));
+        map.advance(self.first_dirty - 1);
+        let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
+        let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
+        let mut interval = dirty;
+        while let Some(batch) = cursor.next()? {
+            let base_offset = batch.header.base_offset;
+            while self.intervals.get(interval).is_some_and(|(_, record)| record.end_offset <= base_offset) {
+                interval += 1;
+            }
+            let bytes = batch.load()?;
+            if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
+                self.intervals.truncate(interval);
+                if interval == dirty {
+                    let partition = self.partition.number().0;
+                    tracing::warn!(partition, base_offset, "not compacted: too many keys in too few batches");
+                    self.intervals.clear();
+                }
+                break;
+            }
+        }
+        Ok(map)
+    }
+}
+
+fn failed(error: CleaningError) -> ReadError {
+    ReadError::Storage(StorageError::corrupt("batch", error))
+}
+
+/// The complete intervals from the one with this key on.
+fn intervals(
+    engine: &Engine,
+    partition: &Partition,
+    from: (i64, i64),
+) -> Result<Vec<CompleteInterval>, StorageError> {
+    let number = partition.number();
+    let to = keys::after_prefix(&keys::prefix(Tag::TimeIndex, number));
+    let mut cursor = engine.cursor(&engine.state()?, &keys::time_index(number, from.0, from.1), &to);
+    cursor.seek_to_first();
+    let mut intervals = Vec::new();
+    while let Some((key, value)) = cursor.item() {
+        intervals.push((keys::parse_time_index(key)?, IntervalRecord::decode(value)?));
+        cursor.next();
+    }
+    cursor.status()?;
+    Ok(intervals)
+}
+
+fn dirty_intervals(intervals: &[CompleteInterval], start_position: u64) -> Vec<DirtyInterval> {
+    let (mut position, mut appended_ms) = (start_position, 0);
+    let dirty = intervals.iter().filter(|(_, record)| record.end_position > start_position);
+    dirty
+        .map(|(_, record)| {
+            let interval = DirtyInterval {
+                end_offset: record.end_offset,
+                bytes: record.end_position.saturating_sub(position),
+                first_append_ms: record.appended_ms.saturating_sub(INDEX_INTERVAL_AGE_MS).max(appended_ms)
+                    as i64,
+                last_append_ms: record.appended_ms as i64,
+            };
+            (position, appended_ms) = (record.end_position, record.appended_ms);
+            interval
+        })
+        .collect()
+}
+
+/// Edits on their way to the writer.
+struct Edits<'a> {
+    partition: &'a Arc<Partition>,
+    edits: Vec<(i64, Option<Bytes>)>,
+    bytes: usize,
+    write: &'a mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
+}
+
+impl Edits<'_> {
+    fn add(&mut self, base_offset: i64, left: Option<Bytes>) -> Result<(), StorageError> {
+        self.bytes += left.as_ref().map_or(size_of::<i64>(), Bytes::len);
+        self.edits.push((base_offset, left));
+        if self.bytes >= EDIT_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), StorageError> {
+        self.bytes = 0;
+        match std::mem::take(&mut self.edits) {
+            edits if edits.is_empty() => Ok(()),
+            edits => (self.write)(CleaningStep::Edit(Arc::clone(self.partition), edits)),
+        }
+    }
+}
+
+/// The time index over the batches that stay, with positions counted from 0.
+struct NewIndex {
+    open: IndexInterval,
+    complete: Vec<CompleteInterval>,
+    before: std::iter::Peekable<IntoIter<CompleteInterval>>,
+}
+
+impl NewIndex {
+    fn new(start_offset: i64, before: Vec<CompleteInterval>) -> Self {
+        let end = IntervalRecord { end_offset: start_offset, end_position: 0, appended_ms: 0 };
+        Self {
+            open: IndexInterval::new(end, i64::MIN),
+            complete: Vec::new(),
+            before: before.into_iter().peekable(),
+        }
+    }
+
+    fn add(&mut self, batch: &Bytes) -> Result<(), codec::records::BatchError> {
+        let header = BatchHeader::parse(batch)?;
+        while self.before.next_if(|(_, record)| record.end_offset <= header.base_offset).is_some() {}
+        let appended_ms = self.before.peek().map_or(0, |(_, record)| record.appended_ms);
+        let complete = self.open.add(batch.len(), header.max_timestamp, header.next_offset(), appended_ms);
+        self.complete.extend(complete);
+        Ok(())
+    }
+
+    /// The log start and the index, once the bytes that stay are known.
+    fn finish(mut self, log_start: LogStart, cleaned: &CleanedRecord) -> (LogStart, Vec<CompleteInterval>) {
+        let bytes = self.open.end.end_position;
+        if !self.open.is_empty() {
+            let complete = self.open.complete();
+            self.complete.push(complete);
+        }
+        let start_position = cleaned.position.saturating_sub(bytes);
+        for (_, record) in &mut self.complete {
+            record.end_position += start_position;
+        }
+        if let Some((_, last)) = self.complete.last_mut() {
+            last.end_offset = cleaned.offset;
+        }
+        (LogStart { offset: log_start.offset, position: start_position }, self.complete)
+    }
+}
+
+impl CleaningStep {
+    pub(crate) fn apply(self, group: &mut WriteGroup<'_>) {
+        match self {
+            Self::Edit(partition, edits) => {
+                for (base_offset, left) in edits.iter().filter(|_| !partition.is_deleted()) {
+                    match left {
+                        Some(bytes) => group.put_settled(partition.number(), *base_offset, bytes),
+                        None => group.delete_batch(partition.number(), *base_offset),
+                    }
+                }
+            }
+            Self::Finish(partition, finish) => finish.apply(group, partition),
+        }
+    }
+}
+
+impl Finish {
+    fn apply(self, group: &mut WriteGroup<'_>, partition: Arc<Partition>) {
+        let Self { log_start, cleaned, intervals } = self;
+        let mut state = partition.append.lock();
+        if partition.is_deleted() || state.log_start.offset != log_start.offset {
+            // The log begins later now, which makes the counts wrong: the next cleaning finds this one's work done.
+            return;
+        }
+        state.log_start = log_start;
+        let extents = change_extents(group, &partition, &mut state, &cleaned);
+        drop(state);
+        let number = partition.number();
+        group.put_state(keys::prefix(Tag::LogStart, number), log_start.encode());
+        group.put_state(keys::prefix(Tag::Cleaned, number), cleaned.encode());
+        let from = keys::prefix(Tag::TimeIndex, number);
+        let to = keys::time_index(number, cleaned.max_timestamp, cleaned.offset);
+        group.delete_state_range(&from, &to);
+        for interval in intervals {
+            group.put_interval(number, interval);
+        }
+        group.after_write.push(Box::new(move |written| {
+            if written.is_ok() {
+                partition.set_cleaned(cleaned, log_start, &extents);
+            }
+        }));
+    }
+}
+
+/// One settled extent replaces all below the first dirty offset; returns it, and the rest of one that reaches further.
+fn change_extents(
+    group: &mut WriteGroup<'_>,
+    partition: &Partition,
+    state: &mut AppendState,
+    cleaned: &CleanedRecord,
+) -> Vec<Extent> {
+    let mut extents = Vec::new();
+    let mut reaches_end = true;
+    for (extent, end) in partition.extents_with_ends(state.next_offset()) {
+        reaches_end = end <= cleaned.offset;
+        if extent.base_offset >= cleaned.offset {
+            // A batch that begins just there is kept by its own extent.
+            if extent.base_offset == cleaned.offset {
+                extents.push(extent);
+            }
+            continue;
+        }
+        if extents.is_empty() {
+            let clean = Extent { family: BatchFamily::Settled, position: state.log_start.position, ..extent };
+            extents.push(clean);
+        }
+        group.delete_state(keys::extent(partition.number(), extent.base_offset));
+        group.extents_removed.push((partition.number(), extent));
+        if end > cleaned.offset {
+            extents.push(Extent { base_offset: cleaned.offset, position: cleaned.position, ..extent });
+        }
+    }
+    for extent in &extents {
+        group.put_extent(partition, *extent);
+    }
+    if reaches_end {
+        // The next append begins an extent of its own.
+        state.family = extents.last().map(|extent| extent.family);
+    }
+    extents
+}

@@ -1,0 +1,371 @@
+//! The thread that deletes old records: retention, compaction, then the space of dead batches.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use parking_lot::Mutex;
+
+use crate::{
+    Catalog, Compaction, DiskSpace, Done, Partition, Purpose, ReadError, StorageError, clock,
+    log::{BatchFamily, GenerationNumber, INDEX_INTERVAL_AGE_MS},
+    space::{
+        compaction::{CleaningStep, LogCleaning},
+        retention::{self, DeleteBelow, LogStartMove},
+        settle::{self, Settlement},
+    },
+    write::{Answer, LogChange, Shared, WriteCommand, WriteGroup},
+};
+
+/// Time between two searches for dead space, which do not follow the interval of retention: a deleted topic's space is free
+/// within a minute.
+const SWEEP: Duration = Duration::from_secs(10);
+/// The same while clients wait for space: a sweep may find nothing but a generation to seal, which the next one frees.
+const SWEEP_WHEN_FULL: Duration = Duration::from_secs(1);
+/// Log starts moved in one write group.
+const MOVES: usize = 1000;
+
+/// State of the cleaner thread and of callers that do its work at once.
+pub(crate) struct Lifecycle {
+    shared: Shared,
+    /// Families with records of topics that are not served: how much of them lives is not known, so they are left alone.
+    untouchable: HashSet<BatchFamily>,
+    /// Held by the thread, or by a caller that does its work at once.
+    busy: Mutex<()>,
+    /// The log says already that the disk is too full to settle anything.
+    full_disk_logged: AtomicBool,
+}
+
+impl Lifecycle {
+    pub(crate) fn new(shared: Shared, untouchable: HashSet<BatchFamily>) -> Self {
+        Self { shared, untouchable, busy: Mutex::new(()), full_disk_logged: AtomicBool::new(false) }
+    }
+
+    /// Runs on its own thread until the writer has ended.
+    pub(crate) fn run(&self, ended: &Receiver<Infallible>) {
+        let interval = self.shared.options.retention_check_interval.max(Duration::from_millis(10));
+        let mut retain = clock::now() + interval;
+        loop {
+            let sweep = if self.disk_is(DiskSpace::is_nearly_full) { SWEEP_WHEN_FULL } else { SWEEP };
+            let next = retain.min(clock::now() + sweep);
+            match ended.recv_deadline(next) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let due = clock::now() >= retain;
+            if due {
+                retain = clock::now() + interval;
+            }
+            if let Err(error) = self.tend(due)
+                && self.shared.failure.get().is_none()
+                && !matches!(error, StorageError::Stopped)
+            {
+                tracing::error!(%error, "old records stay for now");
+            }
+        }
+    }
+
+    /// Deletes records that retention no longer keeps, if `retain`; cleans compacted logs; frees dead space.
+    pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
+        let _alone = self.busy.lock();
+        // They keep the files of dropped families.
+        self.shared.resumable.expire();
+        if let Some(error) = self.shared.failure.get() {
+            return Err(error);
+        }
+        if retain {
+            self.retain()?;
+        }
+        self.clean()?;
+        self.sweep()
+    }
+
+    fn retain(&self) -> Result<(), StorageError> {
+        // One time for all partitions, taken before any is looked at.
+        let now_ms = self.shared.open_clock.now_ms();
+        let catalog = self.shared.catalog.load_full();
+        let partitions = catalog.topics().flat_map(|topic| &topic.partitions).cloned().collect();
+        self.complete_intervals(partitions, now_ms.saturating_sub(INDEX_INTERVAL_AGE_MS))?;
+        let mut moves: Vec<LogStartMove> = Vec::new();
+        for topic in catalog.topics() {
+            // A topic without rules keeps its records for ever.
+            let Some(rules) = (self.shared.options.log_policy)(topic).retention else { continue };
+            for partition in &topic.partitions {
+                let expired = retention::expired(&self.shared.engine, partition, rules, now_ms);
+                moves.extend(self.unless_unreadable(partition, expired)?.flatten());
+                if moves.len() >= MOVES {
+                    self.move_log_starts(std::mem::take(&mut moves))?;
+                }
+            }
+        }
+        self.move_log_starts(moves)
+    }
+
+    fn move_log_starts(&self, moves: Vec<LogStartMove>) -> Result<(), StorageError> {
+        if moves.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(partitions = moves.len(), "old records are deleted");
+        self.write_moves(moves).map(|_| ())
+    }
+
+    pub(crate) fn delete_records(
+        &self,
+        below: &[(Arc<Partition>, DeleteBelow)],
+    ) -> Result<Vec<Result<i64, ReadError>>, StorageError> {
+        let found: Vec<_> = below.iter().map(|(partition, below)| self.locate(partition, *below)).collect();
+        let moves = found.iter().flatten().cloned().collect();
+        let mut starts = self.write_moves(moves)?.into_iter();
+        let answer = |found: Result<LogStartMove, ReadError>| {
+            found.and_then(|_| starts.next().ok_or(ReadError::Storage(StorageError::Stopped)))
+        };
+        Ok(found.into_iter().map(answer).collect())
+    }
+
+    fn locate(&self, partition: &Arc<Partition>, below: DeleteBelow) -> Result<LogStartMove, ReadError> {
+        let visible = partition.high_watermark();
+        let offset = match below {
+            DeleteBelow::Offset(offset) => offset,
+            DeleteBelow::HighWatermark => visible,
+        };
+        if partition.is_deleted() {
+            return Err(ReadError::Deleted);
+        }
+        if offset < 0 || offset > visible {
+            let (log_start_offset, log_end_offset) = (partition.log_start_offset(), visible);
+            return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset });
+        }
+        retention::move_to(&self.shared.engine, partition, offset)
+    }
+
+    /// A disk that does not tell its space counts as one with enough.
+    fn disk_is(&self, condition: impl FnOnce(DiskSpace) -> bool) -> bool {
+        (self.shared.options.disk_space)(&self.shared.options.path).is_some_and(condition)
+    }
+
+    /// Cleans the compacted logs that are dirty enough, the dirtiest first.
+    fn clean(&self) -> Result<(), StorageError> {
+        if self.disk_is(DiskSpace::is_full) {
+            return Ok(());
+        }
+        let catalog = self.shared.catalog.load_full();
+        let rules = catalog
+            .topics()
+            .filter_map(|topic| Some((topic, (self.shared.options.log_policy)(topic).compaction?)));
+        let compacted: Vec<(&Arc<Partition>, Compaction)> =
+            rules.flat_map(|(topic, rules)| topic.partitions.iter().map(move |each| (each, rules))).collect();
+        if compacted.is_empty() {
+            return Ok(());
+        }
+        let now_ms = self.shared.open_clock.now_ms();
+        self.complete_intervals(
+            compacted.iter().map(|(partition, _)| Arc::clone(partition)).collect(),
+            now_ms,
+        )?;
+        let mut found = Vec::new();
+        for (partition, rules) in compacted {
+            let cleaning = LogCleaning::find(&self.shared.engine, partition, &rules, now_ms);
+            let cleaning = self.unless_unreadable(partition, cleaning)?.flatten();
+            found.extend(cleaning.map(|cleaning| (cleaning, rules)));
+        }
+        found.sort_by(|(one, _), (other, _)| other.found.dirty_ratio.total_cmp(&one.found.dirty_ratio));
+        for (cleaning, rules) in found {
+            let partition = Arc::clone(&cleaning.partition);
+            // A cleaning first writes what stays, up to the whole log, and frees nothing before its last step.
+            let mut write = |step| match step {
+                CleaningStep::Edit(..) if self.disk_is(DiskSpace::is_full) => Err(StorageError::DiskFull),
+                step => self.change(Purpose::Compaction, true, |group| step.apply(group)),
+            };
+            let cleaned = unless_deleted(cleaning.run(&self.shared.engine, &rules, now_ms, &mut write));
+            if let Err(StorageError::DiskFull) = cleaned {
+                // The batches written so far are written over by the next cleaning.
+                tracing::warn!("compaction waits for space: the disk is almost full");
+                return Ok(());
+            }
+            if self.unless_unreadable(&partition, cleaned)?.is_some() {
+                tracing::debug!(partition = partition.number().0, "compacted");
+            }
+        }
+        Ok(())
+    }
+
+    fn complete_intervals(
+        &self,
+        partitions: Vec<Arc<Partition>>,
+        before_ms: u64,
+    ) -> Result<(), StorageError> {
+        self.change(Purpose::Maintenance, false, move |group| {
+            retention::complete_intervals(group, &partitions, before_ms);
+        })
+    }
+
+    /// Frees dead space in families of which at least half is dead, or a fifth where the disk is short.
+    fn sweep(&self) -> Result<(), StorageError> {
+        let catalog = self.shared.catalog.load_full();
+        let mut living: HashMap<BatchFamily, u64> = HashMap::new();
+        let partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+        for (extent, bytes) in partitions.flat_map(|partition| partition.live_extents()) {
+            *living.entry(extent.family).or_default() += bytes;
+        }
+        let families = self
+            .shared
+            .engine
+            .generations()
+            .into_iter()
+            .map(BatchFamily::Generation)
+            .chain([BatchFamily::Settled]);
+        let mut no_room = None;
+        for family in families.filter(|family| !self.untouchable.contains(family)) {
+            // No extent lies in a family that is not in the map.
+            let living = living.get(&family).copied().unwrap_or(0);
+            let held = self.shared.engine.held_bytes(family)?;
+            // Asked for each family: settling one changes the free space.
+            let disk = (self.shared.options.disk_space)(&self.shared.options.path);
+            if !is_mostly_dead(
+                living,
+                held,
+                self.shared.options.settle_bytes,
+                disk.is_some_and(DiskSpace::is_short),
+            ) {
+                continue;
+            }
+            if let Some(disk) = disk.filter(|disk| !disk.has_room_to_copy(living)) {
+                no_room = Some((held.saturating_sub(living), living, disk.free));
+                continue;
+            }
+            tracing::debug!(family = family.family(), living, held, "mostly dead");
+            self.renew(family, &catalog)?;
+        }
+        if let Some((dead, living, free)) = no_room
+            && !self.full_disk_logged.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                dead,
+                living,
+                free,
+                "the disk is too full to free the bytes of deleted records: the records that live among them cannot be copied; \
+                 free some space or delete more topics"
+            );
+        } else if no_room.is_none() {
+            self.full_disk_logged.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn renew(&self, family: BatchFamily, catalog: &Catalog) -> Result<(), StorageError> {
+        let current = GenerationNumber(self.shared.current.load(Ordering::Acquire));
+        match family {
+            BatchFamily::Settled => self.compact_settled(),
+            BatchFamily::Generation(number) if number == current => {
+                self.shared.commands.send(WriteCommand::SealSoon(number));
+                Ok(())
+            }
+            // The successor, which is not in use yet.
+            BatchFamily::Generation(number) if number > current => Ok(()),
+            BatchFamily::Generation(number) => {
+                let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+                partitions.try_for_each(|partition| self.settle(partition, number))
+            }
+        }
+    }
+
+    fn compact_settled(&self) -> Result<(), StorageError> {
+        let (begin, begun) = bounded(1);
+        let (sender, answer) = mpsc::sync_channel(1);
+        let outcome = || answer.recv().map_err(|_| StorageError::Stopped)?;
+        self.shared.engine.compact_settled(|| {
+            let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
+            self.shared.commands.send(WriteCommand::CompactSettled(begin, done));
+            // Where the writer does not hold still, its answer says why.
+            begun.recv().or_else(|_| outcome())
+        })?;
+        outcome()
+    }
+
+    fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
+        let mut write = |step: Settlement| self.change(Purpose::Settle, true, |group| step.apply(group));
+        let settled = unless_deleted(settle::settle(&self.shared.engine, partition, number, &mut write));
+        self.unless_unreadable(partition, settled).map(|_| ())
+    }
+
+    /// A partition that cannot be read is left as it is, with a line in the log, and does not hold up others. An error only
+    /// if nothing can be written any more.
+    fn unless_unreadable<T>(
+        &self,
+        partition: &Partition,
+        outcome: Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(StorageError::Stopped) => Err(StorageError::Stopped),
+            Err(error) if self.shared.failure.get().is_some() => Err(error),
+            Err(error) => {
+                let (topic_id, index) = (partition.topic_id(), partition.index());
+                tracing::error!(%error, %topic_id, partition = index, "old records of a partition stay: it cannot be read");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Moves log starts; returns where the logs begin then. Durable before it returns.
+    fn write_moves(&self, moves: Vec<LogStartMove>) -> Result<Vec<i64>, StorageError> {
+        let (sender, starts) = mpsc::sync_channel(1);
+        let apply = move |group: &mut WriteGroup<'_>| {
+            let starts = moves.iter().map(|each| retention::move_log_start(group, each)).collect();
+            // The receiver below lives until the change is answered.
+            drop(sender.send(starts));
+        };
+        let change = LogChange {
+            purpose: Purpose::Maintenance,
+            answer: Answer::Synced,
+            ends_group: false,
+            apply: Box::new(apply),
+        };
+        self.ask(|done| WriteCommand::Change(change, done))?;
+        starts.recv().map_err(|_| StorageError::Stopped)
+    }
+
+    /// Makes a change and waits until the operating system has it.
+    fn change(
+        &self,
+        purpose: Purpose,
+        ends_group: bool,
+        apply: impl FnOnce(&mut WriteGroup<'_>) + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let change = LogChange { purpose, answer: Answer::Written, ends_group, apply: Box::new(apply) };
+        self.ask(|done| WriteCommand::Change(change, done))
+    }
+
+    /// Sends a command and waits for its answer.
+    fn ask<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Done<T>) -> WriteCommand,
+    ) -> Result<T, StorageError> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        // The receiver below lives until the answer is there.
+        self.shared.commands.send(command(Box::new(move |outcome| drop(sender.send(outcome)))));
+        answer.recv().map_err(|_| StorageError::Stopped)?
+    }
+}
+
+/// A partition that was deleted meanwhile leaves nothing to do.
+fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
+    match outcome {
+        Err(ReadError::Storage(error)) => Err(error),
+        Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
+    }
+}
+
+/// At least half of the bytes are dead, or a fifth, and enough of them to be worth the copies.
+fn is_mostly_dead(living: u64, held: u64, at_least: u64, disk_is_short: bool) -> bool {
+    let dead = held.saturating_sub(living);
+    dead >= at_least && dead >= if disk_is_short { living / 4 } else { living }
+}

@@ -1,0 +1,31 @@
+//! The only path of a write, and when it is durable.
+//!
+//! | file | its job |
+//! | --- | --- |
+//! | `command.rs` `queue.rs` | what can be asked for; the queue of it |
+//! | `writer.rs` `append.rs` `catalog.rs` | the writer: offsets, sequences, topics |
+//! | `group.rs` | one record of the journal while it is built |
+//! | `shared.rs` | what callers and all threads share |
+//! | `generations.rs` `maintenance.rs` | which generation takes appends; work that would hold up the writer |
+//! | `sync.rs` | the thread that syncs, and what happens after a sync |
+
+mod append;
+mod catalog;
+mod command;
+mod generations;
+mod group;
+mod maintenance;
+mod queue;
+mod shared;
+pub(crate) mod sync;
+pub(crate) mod writer;
+
+pub(crate) use {
+    catalog::CatalogChange,
+    command::{Answer, LogChange, WriteCommand},
+    group::WriteGroup,
+    maintenance::Maintenance,
+    shared::Shared,
+    sync::SyncQueue,
+    writer::{FoundLog, SharedWriter, Writer},
+};

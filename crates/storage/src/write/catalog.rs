@@ -1,0 +1,155 @@
+//! The one place where topics change.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::{
+    Catalog, CatalogError, ConfigsChange, Done, NewTopic, Partition, PartitionNumber, TooLarge, Topic,
+    engine::{NodeKey, Tag, TopicRecord, keys},
+    log::{Extent, MAX_PARTITIONS, Recovered, leader_epoch},
+    write::group::WriteGroup,
+};
+/// A change of the catalog, with the callback for its outcome.
+pub(crate) enum CatalogChange {
+    Create(Vec<NewTopic>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+    Delete(Vec<Uuid>, Done<Vec<Result<(), CatalogError>>>),
+    CreatePartitions(Vec<(Uuid, u32)>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+    AlterConfigs(Vec<ConfigsChange>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+}
+
+/// The writer's own catalog, ahead of the published one until the next sync.
+#[derive(Debug)]
+pub(crate) struct CatalogWriter {
+    pub(crate) catalog: Catalog,
+    pub(crate) next_partition: u64,
+    pub(crate) node_epoch: u32,
+}
+
+impl CatalogWriter {
+    pub(crate) fn create(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        new: NewTopic,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        if self.catalog.topic(&new.name).is_some() || self.catalog.topic_by_id(new.id).is_some() {
+            return Err(CatalogError::TopicAlreadyExists);
+        }
+        // A second topic of that name would begin at offset 0 again, under the offsets that groups committed for the first.
+        if self.catalog.is_unreadable(&new.name, new.id) {
+            return Err(CatalogError::Unreadable);
+        }
+        if new.partitions == 0 {
+            return Err(CatalogError::InvalidPartitions { current: 0, wanted: 0 });
+        }
+        let NewTopic { name, id, partitions, configs } = new;
+        let topic = Topic { name, id, configs, partitions: Vec::new(), created_epoch: self.node_epoch };
+        self.put(group, topic, partitions)
+    }
+
+    pub(crate) fn create_partitions(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        id: Uuid,
+        wanted: u32,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let topic = self.catalog.topic_by_id(id).ok_or(CatalogError::UnknownTopic)?;
+        let current = topic.partition_count();
+        if wanted <= current {
+            return Err(CatalogError::InvalidPartitions { current, wanted });
+        }
+        let topic = Topic {
+            name: topic.name.clone(),
+            id,
+            configs: topic.configs.clone(),
+            partitions: topic.partitions.clone(),
+            created_epoch: topic.created_epoch,
+        };
+        self.put(group, topic, wanted)
+    }
+
+    pub(crate) fn alter_configs(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        change: ConfigsChange,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let topic = self.catalog.topic_by_id(change.id).ok_or(CatalogError::UnknownTopic)?;
+        if topic.configs != change.from {
+            return Err(CatalogError::ConfigsChanged);
+        }
+        let (partitions, wanted) = (topic.partitions.clone(), topic.partition_count());
+        let Topic { name, created_epoch, .. } = topic.as_ref();
+        let topic = Topic {
+            name: name.clone(),
+            id: change.id,
+            configs: change.to,
+            partitions,
+            created_epoch: *created_epoch,
+        };
+        self.put(group, topic, wanted)
+    }
+
+    /// Gives the topic as many partitions as wanted, and writes it. Nothing is changed if it cannot be stored.
+    fn put(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        mut topic: Topic,
+        wanted: u32,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let too_many =
+            || TooLarge { what: "partitions of a topic", size: wanted as usize, limit: MAX_PARTITIONS };
+        let wanted = i32::try_from(wanted).map_err(|_| too_many())?;
+        let current = topic.partition_count().cast_signed();
+        let added: Vec<(i32, PartitionNumber)> =
+            (current..wanted).zip((self.next_partition..).map(PartitionNumber)).collect();
+        let mut record = record(&topic);
+        record.partitions.extend(added.iter().map(|(_, number)| *number));
+        let record = record.encode()?;
+        let epoch = leader_epoch(self.node_epoch, topic.created_epoch);
+        for (index, number) in added {
+            let partition = Partition::new(number, topic.id, index, epoch, Recovered::default());
+            topic.partitions.push(Arc::new(partition));
+            self.next_partition = number.0 + 1;
+        }
+        group.put_state(keys::node(NodeKey::NextPartition), self.next_partition.to_be_bytes());
+        group.put_state(keys::topic(topic.id), record);
+        let topic = Arc::new(topic);
+        self.catalog.insert(Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    /// Removes the topic and all records of its partitions; returns their extents, which are not read any more.
+    pub(crate) fn delete(
+        &mut self,
+        group: &mut WriteGroup<'_>,
+        id: Uuid,
+    ) -> Result<Vec<(PartitionNumber, Extent)>, CatalogError> {
+        let topic = self.catalog.remove(id).ok_or(CatalogError::UnknownTopic)?;
+        group.delete_state(keys::topic(id));
+        let mut extents = Vec::new();
+        for partition in &topic.partitions {
+            // At once, before the group is written: later appends of the same group are refused.
+            partition.delete();
+            group.forget_producers(partition.number());
+            let number = partition.number();
+            // Also batches that an interrupted cleaning left.
+            group.delete_settled(number, i64::MAX);
+            extents.extend(partition.extents_from(0).into_iter().map(|extent| (number, extent)));
+            for tag in
+                [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex, Tag::Cleaned]
+            {
+                group.delete_state_prefix(&keys::prefix(tag, partition.number()));
+            }
+        }
+        Ok(extents)
+    }
+}
+
+fn record(topic: &Topic) -> TopicRecord {
+    TopicRecord {
+        name: topic.name.clone(),
+        created_epoch: topic.created_epoch,
+        configs: topic.configs.clone(),
+        partitions: topic.partitions.iter().map(|partition| partition.number()).collect(),
+    }
+}

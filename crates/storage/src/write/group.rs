@@ -1,0 +1,184 @@
+//! One WriteBatch and its effects, collected while it is built.
+//!
+//! The writer and the modules whose changes it writes add to it; the writer writes it and publishes the effects.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use codec::records::BatchHeader;
+use rocksdb::WriteBatch;
+
+use crate::{
+    Done, Partition, PartitionNumber, Purpose, StorageError,
+    engine::{
+        Engine, ExtentRecord, Family,
+        journal::{self, record::Pointer},
+        keys,
+    },
+    log::{BatchFamily, CompleteInterval, Extent, GenerationNumber, Written},
+    metrics::BytesByPurpose,
+};
+
+/// A WriteBatch with its effects.
+pub(crate) struct WriteGroup<'e> {
+    pub(crate) batch: WriteBatch,
+    /// Batches for the journal, in the order of their offsets in it.
+    pub(crate) bodies: Vec<Bytes>,
+    body_bytes: u64,
+    /// Place of the first body in the journal.
+    first_body: u64,
+    inline_bytes: usize,
+    generation: Family<'e>,
+    settled: Family<'e>,
+    state: Family<'e>,
+    /// The generation that takes its batches.
+    pub(crate) current: GenerationNumber,
+    pub(crate) now_ms: i64,
+    /// Time for which the folder was open: the clock of retention.
+    pub(crate) open_ms: u64,
+    pub(crate) written: Vec<(Arc<Partition>, Written)>,
+    /// Producers whose state changed: written once a group.
+    pub(crate) producers: HashMap<(PartitionNumber, i64), Arc<Partition>>,
+    /// Of batches.
+    pub(crate) appended_bytes: usize,
+    /// Records that producers appended.
+    pub(crate) records: u64,
+    pub(crate) bytes: BytesByPurpose,
+    /// Length of WriteBatch and bodies that is part of `bytes`.
+    counted: u64,
+    pub(crate) extents_added: Vec<(PartitionNumber, Extent)>,
+    pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
+    /// Partitions whose interval was completed by its age.
+    pub(crate) intervals: Vec<Arc<Partition>>,
+    pub(crate) catalog_changed: bool,
+    pub(crate) after_write: Vec<Done<()>>,
+    pub(crate) after_sync: Vec<Done<()>>,
+}
+
+impl<'e> WriteGroup<'e> {
+    pub(crate) fn new(
+        engine: &'e Engine,
+        current: GenerationNumber,
+        now_ms: i64,
+        open_ms: u64,
+        inline_bytes: usize,
+    ) -> Result<Self, StorageError> {
+        let missing = || StorageError::corrupt("database", "a family is gone");
+        let batch = WriteBatch::default();
+        Ok(Self {
+            counted: batch.size_in_bytes() as u64,
+            batch,
+            bodies: Vec::new(),
+            body_bytes: 0,
+            first_body: journal::first_body(engine.journal.next_record()?),
+            inline_bytes,
+            generation: engine.family(BatchFamily::Generation(current)).ok_or_else(missing)?,
+            settled: engine.family(BatchFamily::Settled).ok_or_else(missing)?,
+            state: engine.state()?,
+            current,
+            now_ms,
+            open_ms,
+            written: Vec::new(),
+            producers: HashMap::new(),
+            appended_bytes: 0,
+            records: 0,
+            bytes: BytesByPurpose::default(),
+            extents_added: Vec::new(),
+            extents_removed: Vec::new(),
+            intervals: Vec::new(),
+            catalog_changed: false,
+            after_write: Vec::new(),
+            after_sync: Vec::new(),
+        })
+    }
+
+    /// Counts the bytes added since the last call for this purpose.
+    pub(crate) fn count_bytes(&mut self, purpose: Purpose) {
+        let length = self.length();
+        self.bytes[purpose as usize] += length - self.counted;
+        self.counted = length;
+    }
+
+    /// Bytes of operations and bodies so far: about as many as its record in the journal will have.
+    pub(crate) fn length(&self) -> u64 {
+        self.batch.size_in_bytes() as u64 + self.body_bytes
+    }
+
+    /// Appends a batch to the current generation: a large one to its journal, with a pointer in RocksDB, a small one to RocksDB, where
+    /// those of a partition lie side by side.
+    pub(crate) fn append_batch(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &Bytes) {
+        let key = keys::batch(partition, base_offset);
+        self.appended_bytes += bytes.len();
+        match bytes.first_chunk::<{ BatchHeader::LEN }>() {
+            Some(head) if bytes.len() >= self.inline_bytes => {
+                let pointer = Pointer::encode(self.first_body + self.body_bytes, head);
+                self.batch.put_cf(&self.generation, key, pointer);
+                self.body_bytes += bytes.len() as u64;
+                self.bodies.push(bytes.clone());
+            }
+            _ => self.batch.put_cf(&self.generation, key, bytes),
+        }
+    }
+
+    /// Puts a batch into the settled family.
+    pub(crate) fn put_settled(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &[u8]) {
+        self.batch.put_cf(&self.settled, keys::batch(partition, base_offset), bytes);
+        self.appended_bytes += bytes.len();
+    }
+
+    /// Deletes a batch that never was, so that the settled family has something in memory.
+    pub(crate) fn touch_settled(&mut self) {
+        self.delete_batch(PartitionNumber(0), 0);
+    }
+
+    /// Deletes a batch from the settled family.
+    pub(crate) fn delete_batch(&mut self, partition: PartitionNumber, base_offset: i64) {
+        self.batch.delete_cf(&self.settled, keys::batch(partition, base_offset));
+    }
+
+    /// Frees what the settled family holds of the partition below `offset`.
+    pub(crate) fn delete_settled(&mut self, partition: PartitionNumber, offset: i64) {
+        // RocksDB keeps nothing of an empty range, not even its sequence number: were it the last thing that was synced, the
+        // next start could miss it.
+        if offset > 0 {
+            self.batch.delete_range_cf(
+                &self.settled,
+                keys::batch(partition, 0),
+                keys::batch(partition, offset),
+            );
+        }
+    }
+
+    pub(crate) fn put_extent(&mut self, partition: &Partition, extent: Extent) {
+        let record = ExtentRecord { family: extent.family, position: extent.position };
+        self.put_state(keys::extent(partition.number(), extent.base_offset), record.encode());
+        self.extents_added.push((partition.number(), extent));
+    }
+
+    pub(crate) fn put_interval(&mut self, partition: PartitionNumber, complete: CompleteInterval) {
+        let ((max_timestamp, start_offset), record) = complete;
+        self.put_state(keys::time_index(partition, max_timestamp, start_offset), record.encode());
+    }
+
+    pub(crate) fn put_state(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.batch.put_cf(&self.state, key, value);
+    }
+
+    pub(crate) fn delete_state(&mut self, key: impl AsRef<[u8]>) {
+        self.batch.delete_cf(&self.state, key);
+    }
+
+    /// The partition is deleted: the states of its producers are not written.
+    pub(crate) fn forget_producers(&mut self, partition: PartitionNumber) {
+        self.producers.retain(|(number, _), _| *number != partition);
+    }
+
+    pub(crate) fn delete_state_prefix(&mut self, prefix: &[u8]) {
+        self.delete_state_range(prefix, &keys::after_prefix(prefix));
+    }
+
+    /// Deletes the keys that are ≥ `from` and < `to`.
+    pub(crate) fn delete_state_range(&mut self, from: &[u8], to: &[u8]) {
+        self.batch.delete_range_cf(&self.state, from, to);
+    }
+}

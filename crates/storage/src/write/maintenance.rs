@@ -1,0 +1,96 @@
+//! Work that would hold up the writer: creating and dropping column families. Also the timer that expires producers.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::{
+    clock,
+    engine::Engine,
+    log::GenerationNumber,
+    options::saturating_ms,
+    write::{command::WriteCommand, shared::Shared},
+};
+
+/// One task for the maintenance thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MaintenanceTask {
+    /// Create the family of a generation, then tell the writer.
+    Prepare(GenerationNumber),
+    /// Drop the family of a generation that the state does not name any more.
+    Drop(GenerationNumber),
+    /// Wait for the flush that the writer began.
+    FinishFlush,
+}
+
+/// Queues a task; false if too many wait.
+pub(crate) fn ask(tasks: &Sender<MaintenanceTask>, engine: &Engine, task: MaintenanceTask) -> bool {
+    engine.faults.task_queued();
+    let asked = tasks.try_send(task).is_ok();
+    if !asked {
+        engine.faults.task_done();
+    }
+    asked
+}
+
+/// The thread for such work.
+pub(crate) struct Maintenance {
+    shared: Shared,
+    tasks: Receiver<MaintenanceTask>,
+}
+
+impl Maintenance {
+    pub(crate) fn new(shared: Shared, tasks: Receiver<MaintenanceTask>) -> Self {
+        Self { shared, tasks }
+    }
+
+    /// Runs on its own thread until the writer and the syncer have ended.
+    pub(crate) fn run(self) {
+        let interval =
+            self.shared.options.producer_id_expiration_check_interval.max(Duration::from_millis(10));
+        let mut tick = clock::now() + interval;
+        loop {
+            match self.tasks.recv_deadline(tick) {
+                Ok(task) => self.run_task(task),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.expire_producers();
+                    tick = clock::now() + interval;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn run_task(&self, task: MaintenanceTask) {
+        let done = match task {
+            MaintenanceTask::Prepare(number) => self.shared.engine.create_generation(number),
+            MaintenanceTask::Drop(number) => self.shared.engine.drop_generation(number),
+            MaintenanceTask::FinishFlush => self.shared.engine.finish_flush(),
+        };
+        match (done, task) {
+            (Err(error), _) => self.shared.failure.set(&error),
+            (Ok(()), MaintenanceTask::Prepare(number)) => {
+                self.shared.commands.send(WriteCommand::GenerationReady(number))
+            }
+            (Ok(()), MaintenanceTask::Drop(number)) => {
+                tracing::debug!(generation = number.0, "dropped");
+                // Its journal is deleted once RocksDB has flushed beyond it.
+                self.shared.commands.send(WriteCommand::Flush);
+            }
+            (Ok(()), MaintenanceTask::FinishFlush) => {
+                tracing::debug!("memtables are flushed");
+                // A generation may have been dropped meanwhile.
+                if self.shared.engine.has_retired() {
+                    self.shared.commands.send(WriteCommand::Flush);
+                }
+            }
+        }
+        self.shared.engine.faults.task_done();
+    }
+
+    fn expire_producers(&self) {
+        let expiration_ms = saturating_ms(self.shared.options.producer_id_expiration);
+        let before_ms = (self.shared.options.clock)().saturating_sub(expiration_ms);
+        self.shared.commands.send(WriteCommand::ExpireProducers { before_ms });
+    }
+}

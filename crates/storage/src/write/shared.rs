@@ -1,0 +1,47 @@
+//! State that callers and the threads of an open folder share.
+
+use std::sync::{Arc, atomic::AtomicU32};
+
+use arc_swap::ArcSwap;
+
+use super::queue::CommandQueue;
+use crate::{
+    Catalog, StorageOptions,
+    engine::{Engine, Opened, ResumableReads},
+    failure::Failure,
+    metrics::Counters,
+    options::OpenClock,
+};
+
+/// Shared by callers and the storage's threads. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: StorageOptions,
+    pub(crate) resumable: Arc<ResumableReads>,
+    pub(crate) commands: CommandQueue,
+    /// As callers see it: behind the writer's own until the sync.
+    pub(crate) catalog: Arc<ArcSwap<Catalog>>,
+    pub(crate) failure: Arc<Failure>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) open_clock: Arc<OpenClock>,
+    /// The generation that takes appends; those below it take no more.
+    pub(crate) current: Arc<AtomicU32>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: StorageOptions, opened: &Opened) -> Self {
+        let counters = Arc::new(Counters::default());
+        Self {
+            engine: Arc::clone(&opened.engine),
+            resumable: Arc::default(),
+            commands: CommandQueue::new(Arc::clone(&counters)),
+            catalog: Arc::new(ArcSwap::from_pointee(opened.catalog.clone())),
+            failure: Arc::new(Failure::new(Arc::clone(&options.on_fatal))),
+            counters,
+            open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),
+            current: Arc::new(AtomicU32::new(opened.generations.current.0)),
+            options,
+        }
+    }
+}
