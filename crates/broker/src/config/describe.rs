@@ -70,7 +70,8 @@ pub fn describe_group(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
 /// The entry of a key that a table has: a client's value comes before one that was set, and that before the
 /// default.
 fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
-    // Only the strongest name has synonyms: Kafka drops those that come before the key's own.
+    // Only the strongest name has synonyms here. Kafka drops those that come before the key's own, but shows
+    // hours beside minutes that are set.
     let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
     let synonyms = broker_synonyms(names.unwrap_or(&[key.name]), config);
     let given = config.dynamic.value(key.name);
@@ -167,6 +168,7 @@ fn broker_synonyms(names: &[&str], config: &BrokerConfig) -> Vec<ConfigSynonym> 
     });
     let mut synonyms: Vec<ConfigSynonym> = given.chain(set).chain(defaults).collect();
     // A default in other units alone is no synonym (`ConfigHelper.configSynonyms` drops what comes before the key's own).
+    // What was set in other units stays, with its source. Kafka drops that too and calls the value a default.
     if synonyms.first().is_some_and(|one| {
         one.source == ConfigSource::DefaultConfig && names.first() != Some(&one.name.as_str())
     }) {

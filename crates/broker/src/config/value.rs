@@ -71,6 +71,7 @@ impl Value for Vec<Assignor> {
     type Held = Self;
     const KIND: ConfigType = ConfigType::List;
     fn read(text: &str) -> Option<Self> {
+        // One unknown name fails the whole list; `EachOf` in its table has refused it before.
         text.split(',').filter(|element| !element.is_empty()).map(Assignor::named).collect()
     }
     fn show(held: &Self) -> Option<String> {

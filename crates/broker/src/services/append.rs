@@ -109,6 +109,7 @@ impl Appender {
         });
         let appended = match acks {
             Ok(acks) if !entries.is_empty() => self.append_if_there_is_space(entries, acks).await,
+            // No entry was made, so no batch will look for a result.
             _ => Ok(Vec::new()),
         };
         let mut results = Results(appended.map(Vec::into_iter));

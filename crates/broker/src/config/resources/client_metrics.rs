@@ -189,6 +189,7 @@ fn interval(text: &str) -> Result<i32, ConfigRefusal> {
 /// `Matcher.matches` does.
 fn pattern(text: &str) -> Result<(ClientProperty, Regex), ConfigRefusal> {
     let illegal = || ConfigRefusal::InvalidConfig(format!("Illegal client matching pattern: {text}"));
+    // At the first `=`: a client id that is looked for may hold others.
     let (property, pattern) = text.split_once('=').ok_or_else(illegal)?;
     let property = ClientProperty::of(property.trim()).ok_or_else(illegal)?;
     // A pattern comes from a client. Matching is linear in its input, and the limit bounds what compiling

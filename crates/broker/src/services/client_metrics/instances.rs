@@ -12,7 +12,7 @@ use super::{ClientMetricsError, Push};
 use crate::config::resources::client_metrics::{ClientMetricsConfig, ClientProperty, DEFAULT_INTERVAL_MS};
 use crate::random;
 
-/// As Kafka's `CLIENT_METRICS_CACHE_MAX_SIZE`.
+/// Clients that are remembered, as Kafka's `ClientMetricsManager.CACHE_MAX_SIZE`.
 pub(super) const MAX_INSTANCES: usize = 16_384;
 /// Codecs in the order of preference: zstd, lz4, gzip, snappy.
 const ACCEPTED_COMPRESSION: [i8; 4] = [4, 3, 1, 2];
@@ -189,6 +189,7 @@ impl Instances {
     fn instance(&mut self, id: Uuid, client: &ClientFacts, now_ms: i64) -> &mut Instance {
         if self.known.len() >= MAX_INSTANCES && !self.known.contains_key(&id) {
             // A client that is pushed out is asked anew with its next push; new ids cannot fill the memory.
+            // All are walked, but only at the bound.
             let quietest = self.known.iter().min_by_key(|(_, one)| one.asked_ms.max(one.pushed_ms));
             if let Some(quietest) = quietest.map(|(id, _)| *id) {
                 self.known.remove(&quietest);

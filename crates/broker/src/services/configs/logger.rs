@@ -7,7 +7,7 @@ use crate::config::resources::resource_type::BROKER_LOGGER;
 use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigOp, ConfigSource, ConfigType, LogLevel};
 use crate::telemetry::loggers::{Loggers, NAMES, ROOT};
 
-/// Kafka's levels. FATAL is ERROR here: nothing is worse.
+/// Kafka's levels, by name, as its refusal lists them. FATAL is ERROR here: nothing is worse.
 const LEVELS: [(&str, LogLevel); 6] = [
     ("DEBUG", LogLevel::Debug),
     ("ERROR", LogLevel::Error),

@@ -2,7 +2,8 @@
 //!
 //! Guarantees that an answer does not grow beyond what was read for it, except by the first batch of a partition, which is
 //! always converted whole so that a consumer gets on; and that one batch at a time is open, between which other tasks
-//! get their turn. Newer fetches never come here. Kafka: `RecordsUtil.downConvert`, `LazyDownConversionRecords`.
+//! get their turn. Newer fetches never come here. Kafka had this until 4.0: `RecordsUtil.downConvert`,
+//! `LazyDownConversionRecords`.
 //!
 //! Markers of transactions and emptied batches become nothing. Where an answer holds nothing else it is empty, and such
 //! a consumer gets on when records follow, as in Kafka.
