@@ -66,7 +66,7 @@ impl From<&TopicError> for ErrorCode {
 }
 
 /// The codes of requests that name partitions: Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords, and
-/// Produce through [`ProduceError`].
+/// Produce through `ProduceError`.
 impl From<&PartitionError> for ErrorCode {
     fn from(error: &PartitionError) -> Self {
         match error {
