@@ -1,4 +1,6 @@
 //! Time: nanoseconds since the start of the process, and the wall clock once, for record timestamps.
+//!
+//! The driver reads the clock where it measures and hands the reading on, so that one event has one time.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

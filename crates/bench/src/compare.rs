@@ -2,6 +2,9 @@
 //!
 //! A machine that slows down slows both of a pair, so the ratio within a pair counts; the medians are
 //! of those ratios. A load that fails on one broker is reported, and the others go on.
+//!
+//! A failure of one run is counted and printed, and makes the whole comparison end with an error after the
+//! last run. Brokers are killed and their folders removed after each run.
 
 mod broker;
 mod machine;
@@ -80,6 +83,7 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
         loads = LOADS.iter().map(|text| text.parse()).collect::<Result<_>>()?;
     }
     let machine = machine::describe(&lab.folder);
+    // First, so that an output that is cut short still says where it was measured.
     print(&format!("{}\n{machine}\n", arguments.about))?;
     write_json(common, &machine::json(&arguments.about, &machine))?;
     let (mut failures, mut summary) = (0, String::new());
@@ -115,6 +119,9 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
 }
 
 /// One load on one broker, from its start to its end.
+///
+/// # Errors
+/// The broker does not start, the load fails, or the broker ended by itself during it.
 fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
     // Before the broker is started, which is a load of its own.
     let load_average = machine::load_average();

@@ -22,9 +22,12 @@ const INBOX_BYTES: usize = 16 << 10;
 /// Longest answer that is accepted.
 const FRAME_LIMIT: usize = 256 << 20;
 
+/// A part of the stream that waits to be written.
 #[derive(Debug)]
 enum Piece {
+    /// Heads and small bodies, copied one after the other.
     Gathered(Vec<u8>),
+    /// One large body, shared with the other requests that send it.
     Shared(Bytes),
 }
 
@@ -40,10 +43,13 @@ impl Piece {
 /// A connection to a broker.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// Non-blocking, except during [`Connection::exchange`].
     stream: TcpStream,
+    /// In the order of the stream.
     outbox: VecDeque<Piece>,
     /// Bytes of the first piece that were written.
     written: usize,
+    /// Room for what is read; never shrinks unless [`Connection::forget_buffers`] is called.
     inbox: Vec<u8>,
     /// The part of `inbox` that was read from the socket and not returned yet.
     unread: Range<usize>,
@@ -81,6 +87,9 @@ impl Connection {
     }
 
     /// Writes as much as the socket takes; true if that was everything.
+    ///
+    /// # Errors
+    /// The connection failed.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES];
@@ -101,6 +110,7 @@ impl Connection {
         Ok(true)
     }
 
+    /// Takes bytes that were written off the front.
     fn consume(&mut self, wrote: usize) {
         self.written += wrote;
         while let Some(first) = self.outbox.front() {
@@ -135,6 +145,9 @@ impl Connection {
     }
 
     /// The next whole frame that was read, without its length; [`Connection::frame`] shows it.
+    ///
+    /// # Errors
+    /// The length is negative or above 256 MiB.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Range<usize>>> {
         let unread = &self.inbox[self.unread.clone()];
         if let Some(prefix) = unread.first_chunk::<4>() {
@@ -175,6 +188,9 @@ impl Connection {
     }
 
     /// Waits for one answer and returns a copy of it: for calls before a load.
+    ///
+    /// # Errors
+    /// The connection fails before the answer is whole.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Bytes> {
         // `flush` and `fill` wait then, so that no poller is needed.
         self.stream.set_nonblocking(false)?;

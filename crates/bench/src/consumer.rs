@@ -21,19 +21,25 @@ const MAX_WAIT_MS: u32 = 500;
 /// Settings that all consumers of a load share.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
+    /// The one topic of the load.
     pub(crate) topic: &'a str,
     /// `max_bytes` of a fetch.
     pub(crate) fetch_bytes: u32,
+    /// Of every batch, by which a batch has its number in its partition.
     pub(crate) records_per_batch: u32,
+    /// Of every batch, header included; any other size is an error.
     pub(crate) batch_bytes: usize,
     /// The end of each partition; a consumer that reaches it starts again if `again`. Empty: it waits for more.
     pub(crate) ends: Vec<i64>,
+    /// Starts again from offset 0; false for a load that reads everything once.
     pub(crate) again: bool,
 }
 
+/// How far the consumer has read in one partition.
 #[derive(Debug)]
 struct Position {
     index: u32,
+    /// The next offset to ask for.
     offset: i64,
     /// The broker's session does not know this offset yet.
     changed: bool,
@@ -43,11 +49,16 @@ struct Position {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) connection: Connection,
+    /// One for each partition of this consumer.
     positions: Vec<Position>,
+    /// Partition index to place in `positions`.
     by_index: HashMap<i32, usize>,
+    /// 0 until the broker has opened a session, and where it keeps none.
     session_id: i32,
+    /// 0 asks for a new session (KIP-227).
     session_epoch: i32,
     correlation: i32,
+    /// When the fetch under way was queued, in nanoseconds.
     sent_at: u64,
 }
 
@@ -84,6 +95,7 @@ impl Consumer {
         let asked = asked.map(|position| (position.index, position.offset));
         let frame = frames::fetch(reading.topic, self.correlation, terms, asked)?;
         self.connection.queue(&frame, &Bytes::new());
+        // From this fetch on the broker's session has these offsets.
         for position in &mut self.positions {
             position.changed = false;
         }
@@ -92,6 +104,9 @@ impl Consumer {
     }
 
     /// Takes an answer, if it is whole, and queues the next fetch; false if there was none.
+    ///
+    /// # Errors
+    /// The broker refuses the fetch, answers another one, or a batch is not the one that comes next.
     pub(crate) fn receive(&mut self, now: u64, reading: &Reading, tally: &mut Tally) -> Result<bool> {
         self.connection.fill()?;
         // One at most: the next fetch is queued below.
@@ -131,6 +146,10 @@ impl Consumer {
 }
 
 impl Position {
+    /// Takes the batches of one answer for this partition, and measures how late each is after it was due.
+    ///
+    /// # Errors
+    /// A batch is missing, comes twice, or has another size.
     fn take(
         &mut self,
         records: &[u8],
@@ -151,6 +170,7 @@ impl Position {
             );
             counts.records += u64::from(header.records_count.unsigned_abs());
             counts.bytes += reading.batch_bytes as u64;
+            // Only tailing consumers have due times.
             if let Some(dues) = tally.due.get(self.index as usize) {
                 // All batches of a load have the same number of records.
                 let number = usize::try_from(self.offset)? / reading.records_per_batch as usize;

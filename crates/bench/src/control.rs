@@ -1,4 +1,7 @@
 //! The few typed calls around a load: create a topic, look up the ends of its partitions.
+//!
+//! One connection, one request at a time, through the codec's typed messages: what is not measured need not
+//! be fast.
 
 use std::net::SocketAddr;
 
@@ -28,6 +31,10 @@ impl Control {
     }
 
     /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// The connection fails, or the answer cannot be read at this version. An error code in the answer is the
+    /// caller's.
     pub(crate) fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
         let mut body = BytesMut::new();
         request.encode(version, &mut body)?;
@@ -37,6 +44,9 @@ impl Control {
     }
 
     /// Creates a topic and waits until every partition answers.
+    ///
+    /// # Errors
+    /// The topic is refused, or a partition does not answer within a minute.
     pub(crate) fn create_topic(&mut self, name: &str, partitions: u32) -> Result<()> {
         let topic = CreatableTopic::default()
             .with_name(topic_name(name))
@@ -62,6 +72,9 @@ impl Control {
     }
 
     /// The next offset of every partition.
+    ///
+    /// # Errors
+    /// A partition is refused.
     pub(crate) fn end_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
         let mut ends = vec![0; partitions as usize];
         let indexes: Vec<i32> = (0..i32::try_from(partitions)?).collect();
@@ -71,6 +84,7 @@ impl Control {
                     .with_partition_index(*index)
                     // -1 asks for the end of the log (`ListOffsetsRequest.LATEST_TIMESTAMP`).
                     .with_timestamp(-1)
+                    // No epoch: the broker compares nothing (KIP-320).
                     .with_current_leader_epoch(-1)
             };
             let topic = ListOffsetsTopic::default()
@@ -110,6 +124,7 @@ pub(crate) fn topic_name(name: &str) -> TopicName {
 /// A whole frame: length, header, body.
 pub(crate) fn framed(api_key: i16, api_version: i16, correlation_id: i32, body: &[u8]) -> Result<BytesMut> {
     let mut frame = BytesMut::with_capacity(body.len() + 64);
+    // Room for the length, which is known once the rest is written.
     frame.put_i32(0);
     let client_id = Some(StrBytes::from_static_str(CLIENT_ID));
     RequestHeader { api_key, api_version, correlation_id, client_id }.encode(&mut frame)?;

@@ -40,7 +40,9 @@ const TIMEOUT_MS: i32 = 30_000;
 /// The produce requests of one load.
 #[derive(Debug)]
 pub(crate) struct ProduceFrames {
+    /// Everything before the records. Patched for each request.
     head: Vec<u8>,
+    /// Position of the partition index in `head`.
     partition_at: usize,
     /// Each followed by the end of the frame.
     batches: Vec<Bytes>,
@@ -50,6 +52,10 @@ pub(crate) struct ProduceFrames {
 
 impl ProduceFrames {
     /// Builds the requests of `load`.
+    ///
+    /// # Errors
+    /// The codec writes another layout than the one that is patched: the fields are checked where they are
+    /// expected.
     pub(crate) fn build(topic: &str, load: &Load) -> Result<ProduceFrames> {
         let mut random = StdRng::seed_from_u64(SEED);
         let batches = match load.compression {
@@ -85,6 +91,7 @@ impl ProduceFrames {
     }
 }
 
+/// A batch of the load: all records without a key, with values of one size.
 fn batch(load: &Load, random: &mut StdRng) -> Bytes {
     // All records of one time: old ones would be deleted by retention.
     let now = wall_ms();
@@ -104,6 +111,8 @@ fn batch(load: &Load, random: &mut StdRng) -> Bytes {
 /// the records of most users.
 fn fill_with_words(value: &mut [u8], random: &mut StdRng) {
     for word in value.chunks_mut(8) {
+        // The steps are those of PCG's 32-bit generator: the first number decides the whole word, so there
+        // are a thousand words.
         let mut number = random.random_range(0..1000_u32);
         for letter in word {
             number = number.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -112,6 +121,7 @@ fn fill_with_words(value: &mut [u8], random: &mut StdRng) {
     }
 }
 
+/// A whole frame as the codec writes it: one topic, partition 0, one batch, correlation id 0.
 fn produce_frame(topic: &str, acks: i16, batch: Bytes) -> Result<BytesMut> {
     let partition = PartitionProduceData::default().with_index(0).with_records(Some(batch));
     let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![partition]);
@@ -122,6 +132,7 @@ fn produce_frame(topic: &str, acks: i16, batch: Bytes) -> Result<BytesMut> {
     framed(ProduceRequest::KEY, PRODUCE_VERSION, 0, &body)
 }
 
+/// Bytes of a number in the variable-length form of compact lengths: seven bits in each.
 fn uvarint_bytes(value: usize) -> usize {
     let bits = usize::BITS - value.leading_zeros();
     bits.div_ceil(7).max(1) as usize
@@ -151,11 +162,13 @@ pub(crate) fn fetch(
     let ask = |(index, offset): (u32, i64)| {
         FetchPartition::default()
             .with_partition(index.cast_signed())
+            // No epoch: the broker compares nothing (KIP-320).
             .with_current_leader_epoch(-1)
             .with_fetch_offset(offset)
             .with_partition_max_bytes(max_bytes)
     };
     let partitions: Vec<FetchPartition> = from.map(ask).collect();
+    // In a session in which nothing moved, a fetch names no topic (KIP-227).
     let topics = match partitions.is_empty() {
         true => Vec::new(),
         false => vec![FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)],

@@ -43,7 +43,9 @@ const ONE: Counts = Counts { requests: 1, records: 0, bytes: 0 };
 
 /// A connection with the request that it repeats.
 struct Member {
+    /// For the load; the member joined over another one.
     connection: Connection,
+    /// A whole frame, whose correlation id is patched for each request.
     request: BytesMut,
     correlation: i32,
     /// Due times of the unanswered requests.
@@ -108,6 +110,7 @@ pub(crate) fn run(
 }
 
 impl Member {
+    /// Queues the request again; `due` is the time from which its latency counts.
     fn send(&mut self, due: u64, tally: &mut Tally) {
         self.correlation = self.correlation.wrapping_add(1);
         self.request[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&self.correlation.to_be_bytes());
@@ -144,6 +147,7 @@ impl Member {
     }
 }
 
+/// The body of an answer at a version.
 fn decoded<R: Request>(mut answer: Bytes, version: i16) -> Result<R::Response> {
     frame::parse_response_header(&mut answer, R::KEY, version)?;
     Ok(R::Response::decode(answer, version)?)
@@ -161,6 +165,10 @@ fn join_all(address: SocketAddr, load: &Load, topic: &str) -> Result<Vec<Member>
     })
 }
 
+/// Joins one member to a group of its own, and builds the request that it will repeat.
+///
+/// # Errors
+/// JoinGroup or SyncGroup is refused.
 fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Member> {
     let group = GroupId(StrBytes::from_string(format!("{topic}-{number}")));
     let mut control = Control::connect(address)?;
@@ -169,10 +177,12 @@ fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Me
         .with_group_id(group.clone())
         .with_session_timeout_ms(SESSION_MS)
         .with_rebalance_timeout_ms(SESSION_MS)
+        // Not `consumer`: of that type coordinators read the metadata, which is empty here.
         .with_protocol_type(StrBytes::from_static_str("bench"))
         .with_protocols(vec![JoinGroupRequestProtocol::default().with_name(range)]);
     let joined = control.call(JOIN_VERSION, &request)?;
     ensure!(joined.error_code == 0, "JoinGroup: error {}", joined.error_code);
+    // The only member leads its group, so it is the one that assigns.
     let assignment = SyncGroupRequestAssignment::default().with_member_id(joined.member_id.clone());
     let request = SyncGroupRequest::default()
         .with_group_id(group.clone())
@@ -209,6 +219,7 @@ fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Me
     Ok(Member { connection, request, correlation: 0, unanswered: std::collections::VecDeque::new() })
 }
 
+/// A whole frame of a request, with correlation id 0.
 fn encoded<R: Request>(version: i16, request: &R) -> Result<BytesMut> {
     let mut body = BytesMut::new();
     request.encode(version, &mut body)?;

@@ -59,6 +59,7 @@ pub(crate) struct Load {
     pub(crate) kafka_syncs: bool,
 }
 
+/// The load on which the others are based: batches of 64 KiB over 6 partitions on 4 connections.
 const KIB64: Load = Load {
     kind: LoadKind::Stream,
     records: 64,
@@ -67,17 +68,23 @@ const KIB64: Load = Load {
     acks: 1,
     partitions: 6,
     connections: 4,
+    // As Java's `max.in.flight.requests.per.connection`.
     in_flight: 5,
     rate: 0,
     consumers: 0,
+    // As Java's `max.partition.fetch.bytes`.
     fetch_bytes: 1 << 20,
     volume_mib: 0,
     cold: false,
     kafka_syncs: false,
 };
+/// Batches of 100 small records, 10 KB in all.
 const SMALL: Load = Load { records: 100, record_bytes: 100, ..KIB64 };
+/// One small record per request: the cost of a request itself.
 const ONE: Load = Load { records: 1, record_bytes: 100, ..KIB64 };
+/// 2 000 requests a second to one partition, and a consumer at its end.
 const END_TO_END: Load = Load { rate: 2000, consumers: 1, partitions: 1, connections: 1, ..ONE };
+/// Reads of 1 GiB, which is produced before.
 const CATCH_UP: Load =
     Load { kind: LoadKind::CatchUp, connections: 1, in_flight: 1, volume_mib: 1024, ..KIB64 };
 
@@ -136,6 +143,10 @@ impl FromStr for Spec {
 }
 
 impl Load {
+    /// Sets one key as it is written on the command line.
+    ///
+    /// # Errors
+    /// There is no such key, or it cannot have that value.
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let number = || value.parse::<u32>().with_context(|| format!("`{value}` is no number"));
         let truth = || value.parse::<bool>().with_context(|| format!("`{value}` is neither true nor false"));
@@ -167,6 +178,10 @@ impl Load {
         Ok(())
     }
 
+    /// Refuses combinations that cannot be run or not be accounted for.
+    ///
+    /// # Errors
+    /// The first rule that is broken, in words for the user.
     fn check(&self) -> Result<()> {
         let all = [self.records, self.partitions, self.connections, self.in_flight, self.fetch_bytes];
         ensure!(
@@ -199,6 +214,7 @@ impl Load {
     }
 }
 
+/// The keys of [`Load::set`], for messages.
 const KEYS: &[&str] = &[
     "records",
     "record-bytes",

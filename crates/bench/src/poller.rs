@@ -22,6 +22,7 @@ const EVENTS: usize = 256;
 /// A set of sockets.
 pub(crate) struct Poller {
     epoll: OwnedFd,
+    /// Room for the events of one call.
     events: Vec<Event>,
 }
 

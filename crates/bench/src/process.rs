@@ -1,4 +1,6 @@
 //! Figures of a process from /proc: processor time, memory, bytes written.
+//!
+//! Processor time comes in the kernel's ticks of 10 ms, memory and bytes as of the moment.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +21,9 @@ pub(crate) struct Usage {
 }
 
 /// Reads [`Usage`].
+///
+/// # Errors
+/// The process does not exist, or its files cannot be read.
 pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let folder = format!("/proc/{pid}");
     let folder = Path::new(&folder);

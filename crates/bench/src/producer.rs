@@ -1,4 +1,7 @@
 //! A producing connection: it writes to its partitions in turn, with a limit of unanswered requests.
+//!
+//! Latency counts from the time at which a request was due. One that finds the limit reached waits here with
+//! that time, so that a stall of the broker counts for every request that it holds up, not for one alone.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,13 +22,16 @@ pub(crate) struct Producer {
     first: u32,
     step: u32,
     end: u32,
+    /// The partition of the next request.
     next: u32,
     correlation: i32,
     /// Correlation id and due time of each unanswered request.
     in_flight: VecDeque<(i32, u64)>,
+    /// `in-flight` of the load.
     limit: usize,
     /// Due requests that wait because of the limit.
     waiting: VecDeque<u64>,
+    /// One request: all of a load count the same.
     each: Counts,
 }
 
@@ -65,6 +71,7 @@ impl Producer {
             _ => self.first,
         };
         self.correlation = self.correlation.wrapping_add(1);
+        // The batch: each request has the next of the eight.
         let number = self.correlation as usize;
         let (head, body) = frames.next(self.correlation, partition, number);
         self.connection.queue(head, body);
@@ -79,6 +86,9 @@ impl Producer {
     }
 
     /// Takes the answers that arrived, and sends requests that waited for them; returns the number of answers.
+    ///
+    /// # Errors
+    /// A batch was refused, or an answer comes out of order.
     pub(crate) fn receive(
         &mut self,
         now: u64,

@@ -11,6 +11,7 @@ const MIB: f64 = (1 << 20) as f64;
 /// Latency at the points that are reported, in µs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Latency {
+    /// The median.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
@@ -18,6 +19,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
+    /// `None` without values.
     fn of(histogram: &Histogram<u64>) -> Option<Latency> {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
         let max = histogram.max() as f64 / 1000.0;
@@ -88,7 +90,7 @@ impl Figures {
     /// All figures by name. `…_us` are microseconds, MB and GB are powers of ten, MiB of two.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         let mut all: Vec<Metric> = vec![("seconds", self.seconds)];
-        // The producers' latency, or that of the fetches if there were no producers.
+        // The producers' requests, or the fetches if there were no producers.
         let main = if self.acked.requests > 0 { self.acked } else { self.fetched };
         self.rates(main, ["mb_per_s", "records_per_s", "requests_per_s"], &mut all);
         if self.acked.requests > 0 {
@@ -125,6 +127,7 @@ impl Figures {
         all
     }
 
+    /// Adds bytes (10^6), records and requests per second, unless nothing was counted.
     fn rates(&self, counts: Counts, names: [&'static str; 3], all: &mut Vec<Metric>) {
         if counts.requests > 0 && self.seconds > 0.0 {
             let values = [counts.bytes as f64 / 1e6, counts.records as f64, counts.requests as f64];
@@ -163,7 +166,8 @@ impl Figures {
     }
 }
 
-/// One line of JSON: `labels` and metrics.
+/// One line of JSON: `labels` as strings, then metrics with three decimals. A metric that is no finite number
+/// is left out.
 pub(crate) fn json(labels: &[(&str, &str)], metrics: &[Metric]) -> String {
     let labels = labels.iter().map(|(name, value)| format!("\"{name}\":{}", quoted(value)));
     // JSON has neither infinities nor NaN.
@@ -172,6 +176,7 @@ pub(crate) fn json(labels: &[(&str, &str)], metrics: &[Metric]) -> String {
     format!("{{{}}}", labels.chain(metrics).collect::<Vec<_>>().join(","))
 }
 
+/// Adds the four points under these names, if there are any.
 fn latencies(latency: Option<Latency>, names: [&'static str; 4], all: &mut Vec<Metric>) {
     if let Some(Latency { p50, p99, p999, max }) = latency {
         all.extend(names.into_iter().zip([p50, p99, p999, max]));
@@ -183,6 +188,7 @@ fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for char in text.chars() {
         match char {
+            // Texts come from the command line and from /proc: they may hold anything.
             '"' | '\\' => quoted.extend(['\\', char]),
             char if char.is_control() => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(char));

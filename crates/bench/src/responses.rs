@@ -20,6 +20,8 @@ fn header(from: &mut Cursor<'_>) -> Result<i32> {
     Ok(correlation)
 }
 
+/// # Errors
+/// There is an error code: the load fails with its name.
 fn ensure_none(error_code: i16, what: &str) -> Result<()> {
     ensure!(error_code == 0, "{what}: {:?} ({error_code})", ErrorCode::from_code(error_code));
     Ok(())
@@ -87,6 +89,7 @@ pub(crate) fn whole_batches(
 ) -> Result<()> {
     while records.len() >= BatchHeader::LEN {
         let header = BatchHeader::parse(records)?;
+        // A broker may cut the last batch where the limit of bytes is reached.
         let Some(rest) = records.get(header.size_bytes()..) else { break };
         each(&header)?;
         records = rest;

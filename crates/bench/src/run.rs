@@ -1,4 +1,7 @@
 //! One load against one running broker: its topic, the records it needs, the run, the figures.
+//!
+//! Each run has a topic of its own, so that every record in it is one of this run. A run fails rather than
+//! report figures of a load in which something was refused, lost or left unanswered.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,10 +26,13 @@ use crate::tally::Tally;
 /// A broker's address, and the times of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
+    /// The broker; all connections go there, whatever address it advertises.
     pub(crate) address: SocketAddr,
     /// Its process, if it is on this machine: without it there are no figures about its cost.
     pub(crate) pid: Option<u32>,
+    /// The same load before the measured window, not counted.
     pub(crate) warmup: Duration,
+    /// The measured time.
     pub(crate) window: Duration,
 }
 
@@ -61,6 +67,8 @@ pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Re
     Ok(figures)
 }
 
+/// Produces, with tailing consumers if the load has any, and checks that the topic holds what was
+/// acknowledged.
 fn stream(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, mut control) = new_topic(load, target)?;
     let mut meter = Meter::start(target)?;
@@ -75,6 +83,7 @@ fn stream(load: &Load, target: &Target) -> Result<Figures> {
     Ok(meter.figures(&tally))
 }
 
+/// Runs producers for a span, and tailing consumers if the load has any.
 fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Meter) -> Result<Tally> {
     let frames = ProduceFrames::build(topic, load)?;
     let reading = reading(topic, load, frames.batch_bytes, Vec::new());
@@ -94,6 +103,7 @@ fn stored(control: &mut Control, topic: &str, load: &Load, tally: &Tally) -> Res
     Ok(ends)
 }
 
+/// The settings of consumers. Empty `ends`: they wait for more records.
 fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) -> Reading<'a> {
     Reading {
         topic,
@@ -106,6 +116,7 @@ fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) 
     }
 }
 
+/// Fills a topic, waits until the broker is quiet, then reads it from the beginning.
 fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, mut control) = new_topic(load, target)?;
     let fill = Load {
@@ -140,6 +151,7 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     Ok(Figures { filled_records: Some(filled.acked.total.records), ..figures })
 }
 
+/// Offset commits or heartbeats. The topic is named in commits, and gives the groups their names.
 fn members(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, control) = new_topic(load, target)?;
     drop(control);
@@ -150,6 +162,7 @@ fn members(load: &Load, target: &Target) -> Result<Figures> {
     Ok(meter.figures(&tally))
 }
 
+/// Opens connections that speak once and then say nothing. Fails if one of them was closed meanwhile.
 fn idle(load: &Load, target: &Target) -> Result<Figures> {
     let mut meter = Meter::start(target)?;
     let request = control::api_versions()?;
@@ -173,6 +186,7 @@ fn idle(load: &Load, target: &Target) -> Result<Figures> {
     Ok(meter.figures(&tally))
 }
 
+/// A new topic, with every partition ready, and the connection that created it.
 fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -210,14 +224,18 @@ fn nanos(duration: Duration) -> u64 {
 struct Meter {
     clock: Clock,
     pid: Option<u32>,
+    /// At the beginning and at the end of the window.
     edges: Vec<Edge>,
+    /// From before everything, for the bytes written.
     before: Usage,
+    /// The last reading.
     after: Usage,
 }
 
 /// The readings at one moment.
 #[derive(Debug, Clone, Copy)]
 struct Edge {
+    /// Nanoseconds, by the clock of the meter.
     at: u64,
     broker: Usage,
     /// Processor time of the driver, and of the whole machine.
@@ -226,6 +244,7 @@ struct Edge {
 }
 
 impl Meter {
+    /// Resets the peak of memory and takes the first reading.
     fn start(target: &Target) -> Result<Meter> {
         if let Some(pid) = target.pid {
             // Where it is refused, the peak counts from the process's start.
@@ -242,10 +261,12 @@ impl Meter {
         Ok(meter)
     }
 
+    /// Zeros without a process to read.
     fn usage(&self) -> Result<Usage> {
         self.pid.map_or_else(|| Ok(Usage::default()), process::usage)
     }
 
+    /// Takes a reading at an edge of the window.
     fn edge(&mut self) -> Result<()> {
         let broker = self.usage()?;
         let (own_cpu_s, machine_cpu_s) = (process::own_cpu_s()?, process::machine_cpu_s());
@@ -268,6 +289,7 @@ impl Meter {
         Ok(())
     }
 
+    /// From the first edge to the last; empty before both were read.
     fn window(&self) -> std::ops::Range<u64> {
         match self.edges[..] {
             [begin, .., end] => begin.at..end.at,
@@ -275,6 +297,7 @@ impl Meter {
         }
     }
 
+    /// The figures of a load, with those of the process between the edges.
     fn figures(&self, tally: &Tally) -> Figures {
         let seconds = (tally.window.end - tally.window.start) as f64 / SECOND as f64;
         let mut figures = Figures::of(tally, seconds);

@@ -39,6 +39,7 @@ pub(crate) struct Span {
 /// The parts of a running load.
 pub(crate) struct Stream<'a> {
     clock: Clock,
+    /// Tokens are places of connections, producers first.
     poller: Poller,
     producers: Vec<Producer>,
     consumers: Vec<Consumer>,
@@ -47,9 +48,11 @@ pub(crate) struct Stream<'a> {
     frames: ProduceFrames,
     reading: Reading<'a>,
     tally: Tally,
+    /// Requests per second over all producers; 0 sends as fast as answers come.
     rate: u32,
     /// Paced requests scheduled so far, from `origin` on.
     scheduled: u64,
+    /// When the load began, in nanoseconds of `clock`.
     origin: u64,
     /// No new request is begun.
     draining: bool,
@@ -100,6 +103,9 @@ impl<'a> Stream<'a> {
     }
 
     /// Runs the load. `edge` is called when the window begins and when it ends.
+    ///
+    /// # Errors
+    /// A connection fails, a request is refused, or a record is not accounted for.
     pub(crate) fn run(mut self, span: Span, mut edge: impl FnMut() -> Result<()>) -> Result<Tally> {
         self.start()?;
         let begin = self.origin + span.warmup;
@@ -133,6 +139,7 @@ impl<'a> Stream<'a> {
         Ok(self.tally)
     }
 
+    /// Sends what has to be under way before answers drive the load.
     fn start(&mut self) -> Result<()> {
         self.origin = self.clock.now();
         // Unpaced: every answer lets the next request go, so the first ones have to be started here.
@@ -186,6 +193,8 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// Reads from one connection, and lets a producer that is not paced send as many requests as answers
+    /// came.
     fn receive(&mut self, token: usize) -> Result<()> {
         let now = self.clock.now();
         if let Some(producer) = self.producers.get_mut(token) {
@@ -199,6 +208,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// Writes what is queued. A socket that is full is watched for room.
     fn flush(&mut self, token: usize) -> Result<()> {
         let connection = connection(&mut self.producers, &mut self.consumers, token)?;
         let blocked = !connection.flush()?;
@@ -229,11 +239,16 @@ impl<'a> Stream<'a> {
         self.tally.acked.total.records * copies as u64
     }
 
+    /// Returns true if nothing is unanswered and the consumers have all records.
     fn is_accounted_for(&self) -> bool {
         self.producers.iter().all(Producer::is_quiet)
             && self.tally.fetched.total.records >= self.records_to_fetch()
     }
 
+    /// Begins no further request and waits for everything that is under way.
+    ///
+    /// # Errors
+    /// Something is missing after a minute, or the sums of sent, acknowledged and fetched records differ.
     fn drain(&mut self) -> Result<()> {
         // Paced requests that are due and wait for room are sent all the same (`Producer::receive`): their
         // latency counts.

@@ -11,6 +11,7 @@ const LONGEST: u64 = 60_000_000_000;
 /// Requests, and their records and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
+    /// Answered, or sent.
     pub(crate) requests: u64,
     pub(crate) records: u64,
     /// Of record batches, headers included.
@@ -74,6 +75,7 @@ impl Tally {
     }
 
     /// An acknowledged batch that had been due.
+    /// Times are nanoseconds of one clock.
     pub(crate) fn ack(&mut self, due: u64, now: u64, counts: Counts) {
         self.acked.total.add(counts);
         // Throughput counts answers in the window, latency the requests that were due in it: one that stalls beyond the

@@ -1,4 +1,7 @@
 //! Starts a broker on an empty folder and ports of its own, and kills it and removes its files.
+//!
+//! A broker's files lie in a folder of its own below the one that was given, beside a file with its pid: a
+//! script that started this program can kill what is left by that, however this program ends.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -24,11 +27,14 @@ const UNLIMITED: [&str; 2] = ["max.connections=2147483647", "max.connections.per
 /// The kinds of brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BrokerKind {
+    /// Apache Kafka by its start script, with stock settings except those that a load asks for.
     Kafka,
+    /// The binary of `--ottla`, with its limits of connections lifted.
     Ottla,
 }
 
 impl BrokerKind {
+    /// As in output, JSON and names of folders.
     pub(crate) fn name(self) -> &'static str {
         match self {
             BrokerKind::Kafka => "kafka",
@@ -40,21 +46,30 @@ impl BrokerKind {
 /// The brokers' programs, and the folder for their files.
 #[derive(Debug)]
 pub(crate) struct Lab {
+    /// For data, logs and pid files; absolute.
     pub(crate) folder: PathBuf,
+    /// The binary.
     pub(crate) ottla: PathBuf,
+    /// `KEY=VALUE`, after those that lift the limits of connections.
     pub(crate) ottla_overrides: Vec<String>,
+    /// The start script; see [`Lab::start`] for what it is given.
     pub(crate) kafka: PathBuf,
+    /// The folder of the jars.
     pub(crate) kafka_libs: PathBuf,
 }
 
 /// A broker that answers. Killed, and its folder removed, when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
+    /// On loopback; the port after it is taken too (HTTP, or the controller).
     pub(crate) address: SocketAddr,
+    /// 0 until the process is known.
     pub(crate) pid: u32,
     /// From its start to its first answer.
     pub(crate) ready_ms: f64,
+    /// Removed with everything in it when this is dropped.
     home: PathBuf,
+    /// Beside `home`; removed when this is dropped.
     pid_file: PathBuf,
     /// Kafka's script leaves it to run on its own.
     child: Option<Child>,
@@ -62,6 +77,9 @@ pub(crate) struct Running {
 
 impl Lab {
     /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla always does for acks=all.
+    ///
+    /// # Errors
+    /// No port is free, or the broker does not answer within two minutes.
     pub(crate) fn start(&self, kind: BrokerKind, syncs: bool) -> Result<Running> {
         let home = self.folder.join(kind.name());
         // Of a run that was killed, if there is any.
@@ -86,6 +104,7 @@ impl Lab {
         Ok(running)
     }
 
+    /// Starts Ottla, also on a folder that has data, and waits until it answers ApiVersions.
     fn start_ottla(&self, running: &mut Running) -> Result<()> {
         let log = fs::File::create(running.home.join("log"))?;
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, running.address.port() + 1));
@@ -116,6 +135,8 @@ impl Lab {
         Ok(())
     }
 
+    /// Starts Kafka and waits for its script, which returns once ApiVersions is answered. The time is the one
+    /// that the script prints, without the formatting of the folder.
     fn start_kafka(&self, running: &mut Running, syncs: bool) -> Result<()> {
         // The script looks for the jars there.
         std::os::unix::fs::symlink(&self.kafka_libs, running.home.join("libs"))?;
@@ -202,6 +223,7 @@ fn is_running(pid: u32) -> bool {
     pid != 0 && stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
+/// Returns true if a broker answers ApiVersions at the address; an open port alone says less.
 fn answers(address: SocketAddr) -> bool {
     let ask = || Connection::open(address)?.exchange(&control::api_versions()?);
     ask().is_ok()

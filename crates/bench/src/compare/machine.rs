@@ -1,4 +1,7 @@
 //! Facts about the machine on which figures depend, and its other load.
+//!
+//! Everything is read from files and programs of Linux. What cannot be read is left empty: no load depends on
+//! it.
 
 use std::fs;
 use std::path::Path;
@@ -15,6 +18,7 @@ pub(crate) fn describe(folder: &Path) -> String {
     let cpu = value(&read("/proc/cpuinfo"), "model name");
     let memory = value(&read("/proc/meminfo"), "MemTotal");
     let kernel = read("/proc/sys/kernel/osrelease");
+    // The type of the file system, in words (stat(1)).
     let folder_on = output(Command::new("stat").args(["-f", "-c", "%T"]).arg(folder));
     let java = output(Command::new("java").arg("--version"));
     format!(
@@ -27,12 +31,13 @@ pub(crate) fn describe(folder: &Path) -> String {
     )
 }
 
+/// Standard output of a program, empty if it cannot be run.
 fn output(command: &mut Command) -> String {
     let output = command.output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&output).into_owned()
 }
 
-/// Of the last minute.
+/// Of the last minute, from /proc/loadavg; NaN where that cannot be read, which JSON leaves out.
 pub(crate) fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)

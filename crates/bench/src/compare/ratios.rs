@@ -1,4 +1,8 @@
 //! Ratios within pairs, and their medians.
+//!
+//! A ratio is Ottla's value divided by Kafka's, so below 1 is better for latency, processor time, memory and
+//! disk, above 1 for throughput. A pair of which one run is missing, or in which Kafka's value is 0, has no
+//! ratio.
 
 use std::fmt::Write as _;
 
@@ -50,6 +54,7 @@ pub(crate) type Pair = Vec<(BrokerKind, Vec<Metric>)>;
 pub(crate) struct Table {
     /// Every pair, then the medians.
     pub(crate) text: String,
+    /// Of the ratios, by metric.
     medians: Vec<Metric>,
 }
 
@@ -62,6 +67,7 @@ pub(crate) fn table(pairs: &[Pair]) -> Table {
             metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
         };
         let both = |pair: &Pair| find(pair, BrokerKind::Ottla).zip(find(pair, BrokerKind::Kafka));
+        // A ratio to 0 would be infinite.
         let values: Vec<(f64, f64)> =
             pairs.iter().filter_map(both).filter(|(_, kafka)| *kafka > 0.0).collect();
         let ratios: Vec<f64> = values.iter().map(|(ottla, kafka)| ottla / kafka).collect();
@@ -89,6 +95,7 @@ impl Table {
 }
 
 /// The middle value, or the mean of the two in the middle.
+/// `None` without values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
