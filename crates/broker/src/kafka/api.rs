@@ -248,6 +248,7 @@ fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect>
     let Some(response) = A::unsupported_version() else {
         return Err(Disconnect::UnsupportedVersion { api: A::Request::NAME, version: header.api_version });
     };
+    // Version 0 is the layout that any client can read, whatever it asked for (KIP-511).
     Ok((Some(answer(header, 0, &response)?), A::first_error(&response)))
 }
 
@@ -319,6 +320,7 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
 /// Tells each entry its position. Keys must ascend, so that no key occurs twice.
 const fn numbered<const N: usize>(mut entries: [Entry; N]) -> [Entry; N] {
     let mut at = 0;
+    // A `const fn` cannot loop over an iterator.
     while at < N {
         assert!(at == 0 || entries[at - 1].key < entries[at].key, "registry keys must ascend, each once");
         entries[at].index = at;

@@ -127,6 +127,7 @@ impl Context {
 
     /// The address of this broker for this client: host and port for Metadata, FindCoordinator and DescribeCluster.
     pub(crate) fn advertised_address(&self) -> (String, u16) {
+        // By the connection: one address may be right inside of a container and wrong outside.
         self.services.advertised.to(&self.peer)
     }
 

@@ -41,6 +41,7 @@ pub enum LoggingError {
 /// # Errors
 /// RUST_LOG is malformed, or this was called before.
 pub fn init(format: LogFormat, level: LogLevel) -> Result<Loggers, LoggingError> {
+    // A RUST_LOG that is no UTF-8 counts as not set.
     let directives = directives(std::env::var("RUST_LOG").ok(), level);
     let terminal = std::io::stderr().is_terminal();
     // Set to an empty text, NO_COLOR counts as not set (no-color.org).

@@ -63,6 +63,7 @@ impl Api for ApiVersions {
     }
 
     fn unsupported_version() -> Option<ApiVersionsResponse> {
+        // KIP-511: only the own range. A client that asked too high needs no more to ask again.
         let own = REGISTRY.iter().filter(|entry| entry.key == <ApiVersionsRequest as codec::Request>::KEY);
         Some(refusal(ErrorCode::UnsupportedVersion).with_api_keys(own.map(advertise).collect()))
     }

@@ -34,6 +34,7 @@ impl Api for CreateAcls {
     }
 
     fn first_error(response: &CreateAclsResponse) -> i16 {
+        // All have the same code.
         response.results.first().map_or(0, |one| one.error_code)
     }
 }

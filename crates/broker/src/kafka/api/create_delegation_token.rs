@@ -33,6 +33,7 @@ impl Api for CreateDelegationToken {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let (user, nobody) = (StrBytes::from_static_str(USER), StrBytes::from_static_str(ANONYMOUS));
+        // Both or none: Kafka fails at an owner that has a name and no type.
         let owner = request.owner_principal_type.zip(request.owner_principal_name);
         let (owner_type, owner_name) =
             owner.filter(|(_, name)| !name.is_empty()).unwrap_or_else(|| (user.clone(), nobody.clone()));

@@ -43,6 +43,7 @@ impl Api for CreatePartitions {
         let outcomes = partitions::create(cx.io(), cx.node_id(), &wanted, request.validate_only).await;
         let mut results: Vec<CreatePartitionsTopicResult> =
             wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| result(wanted.name, outcome)).collect();
+        // One result for all mentions of a topic, as of Kafka's set of duplicates.
         let mut told = HashSet::new();
         for topic in repeated.into_iter().filter(|topic| told.insert(topic.name.clone())) {
             let error = TopicError::InvalidRequest("Duplicate topic name.".to_owned());

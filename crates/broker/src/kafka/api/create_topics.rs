@@ -50,6 +50,7 @@ impl Api for CreateTopics {
         let outcomes = topics::create(cx.io(), &cx.broker_config(), &wanted, request.validate_only).await;
         let mut results: Vec<CreatableTopicResult> =
             wanted.iter().zip(outcomes).map(|(wanted, outcome)| result(cx, &wanted.name, outcome)).collect();
+        // One result for all mentions of a topic, as of Kafka's set of duplicates.
         let mut told = std::collections::HashSet::new();
         for topic in repeated.into_iter().filter(|topic| told.insert(topic.name.clone())) {
             let error = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
@@ -90,6 +91,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
     let result = CreatableTopicResult::default().with_name(name).with_error_message(None);
     match outcome {
         Ok(created) => result
+            // Nil where it was only validated; Kafka invents an id there, which no topic ever has.
             .with_topic_id(created.id)
             .with_num_partitions(created.partitions)
             // The only one that there can be, whatever the default says.

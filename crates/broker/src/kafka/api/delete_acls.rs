@@ -34,6 +34,7 @@ impl Api for DeleteAcls {
     }
 
     fn first_error(response: &DeleteAclsResponse) -> i16 {
+        // All have the same code.
         response.filter_results.first().map_or(0, |one| one.error_code)
     }
 }

@@ -58,6 +58,7 @@ fn describe(cx: &Context, include_operations: bool) -> DescribeClusterResponse {
         .with_cluster_id(StrBytes::from_string(cx.io().storage().cluster_id().to_owned()))
         .with_controller_id(BrokerId(cx.node_id()))
         .with_brokers(vec![broker]);
+    // KIP-430: where they are not asked for the field keeps its default, the smallest number.
     if include_operations {
         return response.with_cluster_authorized_operations(authorized_operations::CLUSTER);
     }

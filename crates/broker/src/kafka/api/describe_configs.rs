@@ -69,6 +69,7 @@ impl Api for DescribeConfigs {
             } else {
                 Err(ConfigsError::InvalidRequest(format!("Resource {name} is named twice in the request")))
             };
+            // Resource by resource: for one of an unknown type Kafka refuses all of the request.
             answer(resource, described, wanted)
         };
         let results = request.resources.into_iter().map(result).collect();

@@ -75,6 +75,7 @@ fn producer((id, state): (i64, storage::ProducerState)) -> ProducerState {
         .with_producer_id(ProducerId(id))
         .with_producer_epoch(i32::from(state.producer_epoch))
         .with_last_sequence(state.last_sequence())
+        // Kafka shows the producer's own timestamp; this one is what the producer expires by.
         .with_last_timestamp(state.last_timestamp_ms)
         .with_coordinator_epoch(NONE)
         .with_current_txn_start_offset(state.current_txn_start_offset.unwrap_or(i64::from(NONE)))

@@ -48,6 +48,7 @@ impl Api for DescribeTopicPartitions {
             None => ("", None),
         };
         if request.topics.is_empty() {
+            // The cursor names the topic to go on with. If it was deleted since, the page begins after it.
             let names = catalog.topics().map(|topic| topic.name.as_str());
             page.fill(&catalog, names.skip_while(|name| *name < from), cursor, false);
         } else {

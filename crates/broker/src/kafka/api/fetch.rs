@@ -106,6 +106,7 @@ fn terms(request: &FetchRequest) -> FetchTerms {
         max_bytes: bytes_from_wire(request.max_bytes),
         isolation: match request.isolation_level {
             READ_COMMITTED => Isolation::ReadCommitted,
+            // Kafka fails at a level that does not exist; here it is the one that shows most.
             _ => Isolation::ReadUncommitted,
         },
     }
@@ -140,6 +141,7 @@ fn wanted(topic: TopicRef, partition: &FetchPartition) -> PartitionFetch {
         topic,
         index: partition.partition,
         fetch_offset: partition.fetch_offset,
+        // Kafka fails at a negative limit; here it is 0, with which the first batch still comes.
         max_bytes: bytes_from_wire(partition.partition_max_bytes),
         current_leader_epoch: fetch_epoch(partition.current_leader_epoch),
         last_fetched_epoch: fetch_epoch(partition.last_fetched_epoch),

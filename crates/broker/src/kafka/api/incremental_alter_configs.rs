@@ -48,6 +48,7 @@ impl Api for IncrementalAlterConfigs {
 fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
     let changes = resource.configs.into_iter().map(|config| KeyChange {
         name: config.name.to_string(),
+        // Checked with its resource: for one that does not exist Kafka fails with the whole request.
         operation: config.config_operation,
         value: config.value.map(|value| value.to_string()),
     });

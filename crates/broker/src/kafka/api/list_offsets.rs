@@ -57,6 +57,7 @@ impl Api for ListOffsets {
     async fn handle(cx: &Context, request: ListOffsetsRequest) -> Answer<Self> {
         let isolation = match request.isolation_level {
             READ_COMMITTED => Isolation::ReadCommitted,
+            // Kafka fails at a level that does not exist; here it is the one that shows most.
             _ => Isolation::ReadUncommitted,
         };
         // `ReplicaManager.fetchOffset` refuses every mention, not only the later ones.

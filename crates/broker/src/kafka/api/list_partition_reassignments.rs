@@ -18,6 +18,7 @@ impl Api for ListPartitionReassignments {
 
     async fn handle(_: &Context, _: Self::Request) -> Answer<Self> {
         let response = ListPartitionReassignmentsResponse::default();
+        // Null has to be said: the message's default is the empty string.
         Ok(Reply::Response(response.with_error_message(None)))
     }
 }

@@ -53,6 +53,7 @@ impl Api for Metadata {
             Asked::All => cx.catalog().topics().map(|topic| describe(topic, cx.node_id())).collect(),
             Asked::Ids(ids) => by_id(cx, &ids),
             Asked::Names(names) => by_name(cx, names, may_create(&request, cx)).await,
+            // Topic by topic: Kafka refuses the whole request, and then names no broker either.
             Asked::Contradiction => request.topics.iter().flatten().map(contradiction).collect(),
         };
         Ok(Reply::Response(response(cx, topics, &request)))
@@ -88,6 +89,7 @@ impl Asked {
         if version < 12 && topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
             return Self::Contradiction;
         }
+        // As `KafkaApis`: names count only if no topic of the request has an id.
         let ids: Vec<Uuid> = distinct(topics.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()));
         if ids.is_empty() {
             return Self::Names(distinct(topics.iter().filter_map(|topic| topic.name.clone())));
@@ -152,6 +154,7 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
 
 /// Creates what does not exist, with the broker's defaults; returns the topics that could not be created.
 async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
+    // A reserved name is not tried: as for any missing topic, the answer is UNKNOWN_TOPIC_OR_PARTITION.
     let wanted: Vec<WantedTopic> = missing
         .iter()
         .filter(|name| known.topic(name).is_none() && !is_reserved(name))
@@ -198,6 +201,7 @@ fn response(
     mut topics: Vec<MetadataResponseTopic>,
     request: &MetadataRequest,
 ) -> MetadataResponse {
+    // KIP-430: where they are not asked for, and on a topic that is refused, the field keeps its default.
     if request.include_topic_authorized_operations {
         for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
             topic.topic_authorized_operations = authorized_operations::TOPIC;

@@ -52,6 +52,7 @@ impl Api for OffsetDelete {
             let partitions = topic.partitions.iter().map(|partition| {
                 let index = partition.partition_index;
                 let code = if exists(&topic.name, index) {
+                    // The group was asked only for partitions that exist, in this order.
                     results.next().and_then(Result::err).map_or(ErrorCode::None, group_error_code)
                 } else {
                     ErrorCode::UnknownTopicOrPartition

@@ -116,6 +116,7 @@ fn wanted(topic: TopicProduceData, version: i16) -> (TopicProduceResponse, Topic
     };
     let batch = |data: PartitionProduceData| PartitionBatch { index: data.index, records: data.records };
     let partitions = topic.partition_data.into_iter().map(batch).collect();
+    // The version decides which of the two is written.
     let answer = TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id);
     (answer, TopicBatches { topic: named, partitions })
 }

@@ -40,6 +40,7 @@ impl Api for PushTelemetry {
         Ok(Reply::Response(match pushed {
             Ok(()) => response,
             Err(error) => {
+                // At debug, as no limit holds for it: a client can cause as many lines as it likes.
                 tracing::debug!(client_id = cx.client_id(), %error, "a client's metrics are refused");
                 response.with_error_code(ErrorCode::from(&error).code())
             }

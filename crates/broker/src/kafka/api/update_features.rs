@@ -61,6 +61,7 @@ impl Api for UpdateFeatures {
 /// All are changed or none: here all, to what they are.
 fn results(request: &UpdateFeaturesRequest) -> Vec<UpdatableFeatureResult> {
     let one = |update: &FeatureUpdateKey| {
+        // Null and not `NONE`, which is Kafka's text here: the protocol has null for no error.
         UpdatableFeatureResult::default().with_feature(update.feature.clone()).with_error_message(None)
     };
     request.feature_updates.iter().map(one).collect()

@@ -22,6 +22,7 @@ pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families)
 /// Adds `kafka_log_log_*`, per partition: the most detail, hence the first to go when the limit is reached.
 pub(super) fn log_families(snapshot: &Snapshot, out: &mut Families) {
     let all = snapshot.partition_count();
+    // Prometheus has no other numbers than f64: an offset above 2^53 would lose its last digits.
     let each = |value: fn(&PartitionSnapshot) -> f64| {
         move |family: &mut Family| {
             for topic in &snapshot.topics {
@@ -116,6 +117,7 @@ fn requests(shared: &Shared, out: &mut Families) {
             }
         }
     });
+    // Once for all six phases, as each call copies the windows under a lock.
     let quantiles: Vec<_> =
         seen.iter().filter_map(|request| Some((request, request.quantiles()?, request.count()))).collect();
     for (at, phase) in Phase::ALL.iter().enumerate() {
@@ -130,6 +132,7 @@ fn requests(shared: &Shared, out: &mut Families) {
                 }
             }
         });
+        // Since the start, unlike the quantiles.
         out.counter(&format!("{name}_count"), "Requests measured.", |family| {
             for (request, _, count) in &quantiles {
                 labels(request).for_each(|label| family.push(&[("request", label)], *count as f64));
@@ -140,6 +143,7 @@ fn requests(shared: &Shared, out: &mut Families) {
 
 /// Open connections by listener; Kafka has them by network thread as well, of which there are none.
 fn sockets(shared: &Shared, out: &mut Families) {
+    // Held while it is written: only the first connection of a listener takes the lock for writing.
     let listeners = shared.listeners.read();
     out.gauge("kafka_server_socket_server_metrics_connection_count", "Connections open now.", |family| {
         for (name, listener) in listeners.iter() {

@@ -70,6 +70,7 @@ fn groups(snapshot: &Snapshot, out: &mut Families) {
     let ends = topics.flat_map(|topic| {
         topic.partitions.iter().map(|each| ((topic.name.as_str(), each.partition), each.high_watermark))
     });
+    // By name and index: walking all topics for each offset would cost offsets times topics.
     let ends: HashMap<_, _> = ends.collect();
     let all: Vec<_> = groups.iter().map(|group| (group.group_id.as_str(), consumed(group, &ends))).collect();
     type Pick = fn(&Consumed) -> &[(i32, i64)];

@@ -94,6 +94,7 @@ impl Families {
     fn fill(&mut self, kind: MetricType, name: &str, help: &str, fill: impl FnOnce(&mut Family)) {
         let mut family = Family { kind, series: Vec::new() };
         fill(&mut family);
+        // Families without a bound count too, so that the bound holds for the whole scrape.
         self.series += family.series.len();
         let mut out = MetricFamily::default();
         out.set_name(name.to_owned());
@@ -129,6 +130,7 @@ impl Family {
         count: u64,
         sum: f64,
     ) {
+        // The encoder adds the bucket `+Inf`, from the count.
         let mut cumulative = 0;
         let bucket = |&(upper_bound, values): &(f64, u64)| {
             cumulative += values;

@@ -46,6 +46,7 @@ fn writes(metrics: &StorageMetrics, out: &mut Families) {
 /// Queue, generations, settled batches and tail.
 fn sizes(metrics: &StorageMetrics, out: &mut Families) {
     let mut gauge = |name: &str, help: &str, value: Option<f64>| {
+        // `None` where RocksDB does not tell: 0 would be taken for a size.
         if let Some(value) = value {
             out.gauge(name, help, |family| family.push(&[], value));
         }
