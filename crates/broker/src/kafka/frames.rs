@@ -155,7 +155,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
-    /// Counts the reads that brought something.
+    /// Counts the reads of half-received frames that brought something.
     pub(super) fn reads(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.reads)
     }

@@ -7,7 +7,7 @@
 //! - v4: record batches and isolation (KIP-98); before, they are converted to message sets
 //!   (`services/fetch/down_conversion.rs`).
 //! - v5: the log start offset.
-//! - v6: as v5; KAFKA_STORAGE_ERROR (KIP-112).
+//! - v6: as v5; KAFKA_STORAGE_ERROR (KIP-112), which is sent here before, too.
 //! - v7: sessions (KIP-227).
 //! - v8: as v7 (KIP-219).
 //! - v9: the leader epoch (KIP-320).

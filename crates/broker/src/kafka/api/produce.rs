@@ -5,7 +5,7 @@
 //! - v2: its append time. Before v3 the records may be a message set of format v0 or v1, which becomes a
 //!   batch on arrival (`services/append/batch.rs`).
 //! - v3: record batches, and the transactional id (KIP-98).
-//! - v4: as v3; KAFKA_STORAGE_ERROR (KIP-112).
+//! - v4: as v3; KAFKA_STORAGE_ERROR (KIP-112), which is sent here before, too.
 //! - v5: the answer's log start offset.
 //! - v6: as v5 (KIP-219).
 //! - v7: zstd (KIP-110).
