@@ -13,12 +13,14 @@ pub const MAX_BYTES: usize = 4 << 20;
 /// The entries of a list: members, protocols, topics, partitions.
 pub const MAX_ENTRIES: usize = 1 << 20;
 /// A whole value, bytes.
+/// Holds for a key, too.
 pub const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// Checks a length against its limit.
 ///
 /// # Errors
 /// If it is above.
+/// `what` names the part in the message; `length` and `limit` are both bytes or both entries.
 pub fn check(what: &'static str, length: usize, limit: usize) -> Result<(), TooLong> {
     if length <= limit { Ok(()) } else { Err(TooLong { what, length, limit }) }
 }

@@ -8,12 +8,16 @@
 #[repr(u8)]
 pub enum RecordKind {
     /// A classic group with its members.
+    /// A group that only stores offsets has none.
     GroupMetadata = 1,
     /// An offset that a group has committed for a partition.
+    /// One for each topic name and partition.
     CommittedOffset = 2,
     /// The epochs of a consumer group.
+    /// It decides that a group is one of the consumer protocol (`GroupMachine::replay`).
     ConsumerGroup = 3,
     /// The subscription of a member of a consumer group.
+    /// Records of the next two kinds are damaged without it.
     ConsumerGroupMember = 4,
     /// The target assignment of a member of a consumer group.
     TargetAssignment = 5,

@@ -29,6 +29,7 @@ pub struct Now {
 
 impl Now {
     /// The deadline `after_ms` from now.
+    /// On the monotonic clock, milliseconds. One that would overflow is as far away as a number can say.
     pub fn deadline(self, after_ms: u32) -> u64 {
         self.monotonic_ms.saturating_add(u64::from(after_ms))
     }
@@ -47,12 +48,14 @@ pub struct Record {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// Written by a newer broker.
+    /// Holds its version. It is not read as if it had the known one: to guess would move offsets.
     #[error("the record has format version {0}, which is newer than this broker understands")]
     NewerVersion(u8),
     /// The bytes are not what was written.
     #[error("the record is damaged: it {0}")]
     Damaged(&'static str),
     /// Bytes are missing, left over, or have no meaning where they are.
+    /// The error says at which byte.
     #[error("the record is damaged: {0}")]
     Layout(#[from] ReadError),
 }
@@ -118,6 +121,7 @@ impl<T> Debug for Waiter<T> {
 #[must_use]
 pub struct Outcome<R> {
     /// To be made durable, together.
+    /// Of two records with one key the later wins.
     pub records: Vec<Record>,
     /// A record of this step could not be encoded. Nothing of the step may be written or sent: what the machine says now is
     /// not what a restart would find.
@@ -137,6 +141,7 @@ impl<R> Default for Outcome<R> {
 
 impl<R> Outcome<R> {
     /// Adds a record, or notes that it could not be encoded.
+    /// The encoding fails for the step as a whole: see `too_long`.
     pub fn write(&mut self, record: Result<Record, TooLong>) {
         match record {
             Ok(record) => self.records.push(record),
@@ -145,6 +150,7 @@ impl<R> Outcome<R> {
     }
 
     /// Asks to be woken at `deadline` at the latest.
+    /// Of several calls the earliest deadline counts.
     pub fn wake(&mut self, deadline: u64) {
         self.wake_at = Some(self.wake_at.map_or(deadline, |at| at.min(deadline)));
     }
@@ -166,6 +172,7 @@ pub trait StateMachine: Sized + Send + 'static {
     const RECORDS: &'static [RecordKind];
 
     /// A machine of which nothing is stored yet.
+    /// It has no deadline yet.
     fn new(id: Self::Id, now: Now) -> Self;
 
     /// The machine's own id.
@@ -191,11 +198,14 @@ pub trait StateMachine: Sized + Send + 'static {
     ) -> Result<(), RecordError>;
 
     /// Starts the clocks, after the last record.
+    /// Called once, and only for a machine that was built from records.
     fn start(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
 
     /// Acts on every deadline that has passed, and asks to be woken at the next one.
+    /// Harmless before any deadline; the shell calls it at [`Outcome::wake_at`].
     fn tick(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
 
     /// True if nothing is lost when the machine is dropped: no record and no client depends on it.
+    /// Asked after every step; the shell then drops the machine, and a later request begins with a new one.
     fn is_forgettable(&self) -> bool;
 }

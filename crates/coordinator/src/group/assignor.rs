@@ -20,6 +20,7 @@ use super::MemberId;
 pub type TopicPartitions = BTreeMap<Uuid, BTreeSet<i32>>;
 
 /// An assignor that groups can choose.
+/// A member votes for one; the group takes the one with most votes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Assignor {
     /// As even as the subscriptions allow, over all topics together.
@@ -43,6 +44,7 @@ impl Assignor {
     }
 
     /// The target assignment of every member of `spec`.
+    /// Members that get nothing are in it too, with no partitions.
     pub fn assign(self, spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartitions> {
         match self {
             Assignor::Uniform => uniform::assign(spec),
@@ -54,6 +56,7 @@ impl Assignor {
 /// The input of an assignor.
 #[derive(Clone, Debug, Default)]
 pub struct AssignmentSpec {
+    /// In the order of their ids, so that equals are served in a fixed order.
     pub members: BTreeMap<MemberId, MemberSpec>,
     /// The number of partitions of every topic with a subscriber.
     pub topics: BTreeMap<Uuid, i32>,
@@ -62,8 +65,10 @@ pub struct AssignmentSpec {
 /// One member, as an assignor is told.
 #[derive(Clone, Debug, Default)]
 pub struct MemberSpec {
+    /// Topics that exist.
     pub subscribed: BTreeSet<Uuid>,
     /// The target before this one.
+    /// May hold partitions that no longer exist or are not subscribed to.
     pub previous: TopicPartitions,
 }
 

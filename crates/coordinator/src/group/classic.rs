@@ -75,8 +75,10 @@ impl State {
 #[derive(Clone, Copy, Debug)]
 enum JoinPhase {
     /// The group was empty: wait `delay_ms` at a time for more members, `remaining_ms` in all after this delay.
+    /// `deadline` is the end of the delay, on the monotonic clock; `member_added` asks for one more delay.
     Initial { deadline: u64, delay_ms: u32, remaining_ms: u32, member_added: bool },
     /// Ends when all members have joined, or at the deadline without those that have not.
+    /// The deadline is on the monotonic clock: the members' longest rebalance timeout after the phase began.
     Rejoining { deadline: u64 },
 }
 
@@ -88,23 +90,29 @@ pub struct ClassicGroup {
     /// Wall clock, milliseconds: since when the group is in this state. Offsets of an empty group expire counting from here.
     state_since_ms: i64,
     generation: GenerationId,
+    /// `None` until a first member joins; kept when the last one leaves.
     protocol_type: Option<Arc<str>>,
+    /// Of the current generation. `None` before the first one, and in a generation without members.
     protocol: Option<Arc<str>>,
+    /// `None` only without members.
     leader: Option<MemberId>,
     /// In the order in which they joined.
     members: IndexMap<MemberId, Member>,
+    /// The holder of each instance id (KIP-345), always a member.
     static_members: BTreeMap<GroupInstanceId, MemberId>,
     /// Ids given out with MEMBER_ID_REQUIRED (KIP-394) and not used yet, with the time until which they hold.
     pending_members: BTreeMap<MemberId, u64>,
     /// Set exactly in PreparingRebalance.
     join_phase: Option<JoinPhase>,
     /// The time at which members that have not sent SyncGroup are removed.
+    /// On the monotonic clock. `None` once all members of the generation have sent it.
     sync_deadline: Option<u64>,
     /// True if a record of this group exists, so that deleting it takes a tombstone.
     persisted: bool,
 }
 
 impl ClassicGroup {
+    /// An empty group in generation 0. Nothing of it is stored until its first generation begins.
     pub fn new(id: GroupId, now: Now) -> ClassicGroup {
         ClassicGroup {
             id,
@@ -131,10 +139,12 @@ impl ClassicGroup {
         self.state
     }
 
+    /// Wall clock, milliseconds; kept over restarts.
     pub fn state_since_ms(&self) -> i64 {
         self.state_since_ms
     }
 
+    /// Without the pending ones, and with static members that are away.
     pub fn member_count(&self) -> usize {
         self.members.len()
     }
@@ -144,6 +154,7 @@ impl ClassicGroup {
         self.protocol_type.as_ref()
     }
 
+    /// True if storage has a record of the group. Offsets alone do not make one.
     pub fn is_persisted(&self) -> bool {
         self.persisted
     }
@@ -153,10 +164,12 @@ impl ClassicGroup {
         self.state == State::Empty && self.pending_members.is_empty() && !self.persisted
     }
 
+    /// True while clients that were given an id (KIP-394) may still join with it.
     pub fn has_pending_members(&self) -> bool {
         !self.pending_members.is_empty()
     }
 
+    /// Enters a state and notes the time. A joining phase ends with PreparingRebalance.
     fn transition(&mut self, to: State, now: Now) {
         self.state = to;
         self.state_since_ms = now.unix_ms;
@@ -166,6 +179,7 @@ impl ClassicGroup {
     }
 
     /// Makes this the deleted group: it answers no request any more and holds nothing.
+    /// The caller writes the tombstones.
     pub fn bury(&mut self, now: Now) {
         self.members.clear();
         self.static_members.clear();
@@ -175,11 +189,16 @@ impl ClassicGroup {
         self.transition(State::Dead, now);
     }
 
+    /// True if the member assigns for the others.
     fn is_leader(&self, id: &MemberId) -> bool {
         self.leader.as_ref() == Some(id)
     }
 
     /// That `id` is a member, and that it is the one who holds the instance id, if it names one (KIP-345).
+    ///
+    /// # Errors
+    /// FENCED_INSTANCE_ID if another member holds the instance id, UNKNOWN_MEMBER_ID if no member has the
+    /// id.
     fn validate_member(
         &self,
         id: &MemberId,
@@ -202,6 +221,7 @@ impl ClassicGroup {
         self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0)
     }
 
+    /// True if the joining phase need wait for no member and for no id that was given out.
     fn all_members_joined(&self) -> bool {
         // As Kafka's `hasAllMembersJoined`: clients that were just told their id are about to join.
         self.pending_members.is_empty() && self.members.values().all(|member| member.awaiting_join.is_some())

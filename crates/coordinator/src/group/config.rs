@@ -10,16 +10,20 @@ pub struct GroupConfig {
     /// `group.max.session.timeout.ms`: a JoinGroup asking for more is refused.
     pub max_session_timeout_ms: u32,
     /// `group.max.size`: members of one group.
+    /// Of the classic protocol. It also bounds what may be downgraded.
     pub max_size: usize,
     /// `group.initial.rebalance.delay.ms`: how long an empty group waits for further members before its first generation.
     pub initial_rebalance_delay_ms: u32,
     /// The time that a new member may wait in its first JoinGroup; a constant in Kafka (5 minutes).
     pub new_member_join_timeout_ms: u32,
     /// `offset.metadata.max.bytes`: the note a client may attach to a committed offset.
+    /// Counted in UTF-16 units in spite of the name, as Kafka's `String.length`.
     pub offset_metadata_max_bytes: usize,
     /// `offsets.retention.minutes`, in milliseconds.
+    /// Counts from the commit, or from when the group became empty (KIP-211).
     pub offsets_retention_ms: u64,
     /// `offsets.retention.check.interval.ms`.
+    /// The pause between two looks at all groups for offsets that have expired.
     pub offsets_retention_check_interval_ms: u64,
     /// The `group.consumer.…` keys.
     pub consumer: ConsumerGroupConfig,
@@ -36,23 +40,33 @@ impl GroupConfig {
 #[derive(Clone, Debug)]
 pub struct ConsumerGroupConfig {
     /// The interval at which members are told to send heartbeats.
+    /// `group.consumer.heartbeat.interval.ms`; a group may have its own.
     pub heartbeat_interval_ms: u32,
     /// A member that is silent for this long is removed.
+    /// `group.consumer.session.timeout.ms`; a group may have its own. Members of the classic protocol bring
+    /// theirs.
     pub session_timeout_ms: u32,
     /// Members of one group.
+    /// `group.consumer.max.size`, members of either protocol.
     pub max_size: usize,
     /// The assignors that members can choose. The first is the default.
+    /// `group.consumer.assignors`. Votes for others are refused before they reach the group.
     pub assignors: Vec<Assignor>,
     /// `group.consumer.migration.policy`.
     pub migration: MigrationPolicy,
 }
 
 /// `group.consumer.migration.policy`: which ways a group with members may change its protocol.
+/// A group without members changes whatever this says. Kafka's `ConsumerGroupMigrationPolicy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MigrationPolicy {
+    /// Neither way: the protocol changes only while the group is empty.
     Disabled,
+    /// From the consumer protocol to the classic one.
     Downgrade,
+    /// From the classic protocol to the consumer protocol.
     Upgrade,
+    /// Both ways; Kafka's default.
     Bidirectional,
 }
 
@@ -68,10 +82,12 @@ impl MigrationPolicy {
         all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, policy)| policy)
     }
 
+    /// True if a member of the consumer protocol may turn a classic group that has members.
     pub fn upgrades(self) -> bool {
         matches!(self, MigrationPolicy::Upgrade | MigrationPolicy::Bidirectional)
     }
 
+    /// True if a group becomes classic again when its last member of the consumer protocol is gone.
     pub fn downgrades(self) -> bool {
         matches!(self, MigrationPolicy::Downgrade | MigrationPolicy::Bidirectional)
     }

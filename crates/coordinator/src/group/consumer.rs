@@ -91,13 +91,18 @@ pub struct ConsumerGroup {
     /// The group epoch: [`FIRST_EPOCH`] before the first member, one more with every change that asks for a new target.
     epoch: i32,
     /// A hash of the topics from which the target was computed.
+    /// Compared with that of the topics as they are now; a difference raises the group epoch.
     metadata_hash: u64,
     /// The epoch of the group for which the target was computed.
+    /// Never above the group epoch.
     assignment_epoch: i32,
     /// Wall clock, milliseconds: since when the group has no members.
     empty_since_ms: i64,
+    /// In the order of their ids, by which assignors break ties.
     members: BTreeMap<MemberId, ConsumerMember>,
+    /// The target assignment by member. A member that came later than the target has none yet.
     target: BTreeMap<MemberId, TopicPartitions>,
+    /// True once every record of the group has its tombstone.
     is_dead: bool,
 
     // What follows from the above.
@@ -110,6 +115,7 @@ pub struct ConsumerGroup {
 }
 
 impl ConsumerGroup {
+    /// A group without members, of which nothing is stored before the first step that changes it.
     pub fn new(id: GroupId, now: Now) -> ConsumerGroup {
         ConsumerGroup {
             id,
@@ -132,18 +138,22 @@ impl ConsumerGroup {
         &self.id
     }
 
+    /// The group epoch. A member at a lower one has a step to take.
     pub fn epoch(&self) -> i32 {
         self.epoch
     }
 
+    /// Wall clock, milliseconds. Says nothing while there are members.
     pub fn empty_since_ms(&self) -> i64 {
         self.empty_since_ms
     }
 
+    /// With the static ones that are away.
     pub fn members(&self) -> &BTreeMap<MemberId, ConsumerMember> {
         &self.members
     }
 
+    /// The group's state, which no field holds: looks at every member.
     pub fn state(&self) -> ConsumerState {
         if self.is_dead {
             ConsumerState::Dead
@@ -166,6 +176,7 @@ impl ConsumerGroup {
     }
 
     /// True if no member except `id` holds the partition.
+    /// A partition that another member is still giving up is not free.
     fn is_free_for(&self, id: &MemberId, topic: Uuid, partition: i32) -> bool {
         self.holders.get(&(topic, partition)).is_none_or(|holder| holder == id)
     }
@@ -184,6 +195,7 @@ impl ConsumerGroup {
     }
 
     /// Forgets what a member holds.
+    /// Only `put` and `take_out` call it: between the two halves of a change nothing holds the partitions.
     fn release(&mut self, id: &MemberId) {
         let Some(member) = self.members.get(id) else { return };
         for held in member.held() {
@@ -194,6 +206,7 @@ impl ConsumerGroup {
     }
 
     /// Takes a member out with all that belongs to it. The caller sees to the group epoch.
+    /// `None`: it is no member. Partitions that it held are free from here on.
     fn take_out(&mut self, id: &MemberId) -> Option<ConsumerMember> {
         self.release(id);
         let member = self.members.remove(id)?;
@@ -204,6 +217,7 @@ impl ConsumerGroup {
     }
 
     /// The target of a member. Nothing for one that came after it was computed.
+    /// A copy, at the cost of its partitions.
     fn target_of(&self, id: &MemberId) -> TopicPartitions {
         self.target.get(id).cloned().unwrap_or_default()
     }

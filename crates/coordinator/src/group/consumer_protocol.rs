@@ -19,11 +19,13 @@ const MAX_VERSION: i16 = 3;
 /// The subscription of a member, with the partitions that it owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
+    /// As the member wrote it, at most the newest that is known here.
     pub version: i16,
+    /// Names, also of topics that do not exist.
     pub topics: Vec<String>,
     /// Version 1 and later: what the member owns while it joins; nothing for members that give everything up before.
     pub owned: Vec<(String, Vec<i32>)>,
-    /// Version 3 and later.
+    /// Version 3 and later (KIP-881).
     pub rack_id: Option<String>,
 }
 

@@ -11,6 +11,7 @@ macro_rules! string_id {
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// The id as it is on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -47,7 +48,8 @@ string_id!(
     GroupId
 );
 string_id!(
-    /// The id that the coordinator gave to one incarnation of a member. Empty on the wire means "none yet".
+    /// The id of one incarnation of a member, given by the coordinator, or since ConsumerGroupHeartbeat 1
+    /// made by the client (KIP-1082). Empty on the wire means "none yet".
     MemberId
 );
 string_id!(
@@ -61,12 +63,14 @@ impl MemberId {
         MemberId::from("")
     }
 
+    /// True for a client that has no id yet, and for an administrator who names an instance id alone.
     pub fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 /// The number of a group's current assignment. Grows by one with every completed rebalance; -1 on the wire means "not a member".
+/// In a consumer group the member epoch takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GenerationId(pub i32);
 

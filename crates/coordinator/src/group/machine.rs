@@ -23,13 +23,17 @@ use crate::state_machine::{Now, Record, RecordError, StateMachine, TooLong};
 pub enum Members {
     /// Also a group without members, and one that only stores offsets.
     Classic(ClassicGroup),
+    /// Its members may speak either protocol while the group migrates. It stays one when the last member
+    /// leaves.
     Consumer(ConsumerGroup),
 }
 
 /// The state machine of one group.
 #[derive(Debug)]
 pub struct GroupMachine {
+    /// Decides which requests are served; a change of protocol replaces it whole.
     pub(super) members: Members,
+    /// Apart from the members, so that they outlive a change of protocol and the last member.
     offsets: Offsets,
 }
 
@@ -117,10 +121,12 @@ impl StateMachine for GroupMachine {
 }
 
 impl GroupMachine {
+    /// The members, by the protocol that the group speaks now.
     pub fn members(&self) -> &Members {
         &self.members
     }
 
+    /// Static members that are away count too; ids that no client has come back with do not.
     pub fn member_count(&self) -> usize {
         match &self.members {
             Members::Classic(group) => group.member_count(),
@@ -128,6 +134,7 @@ impl GroupMachine {
         }
     }
 
+    /// The committed offsets. Those of the last steps may not be durable yet.
     pub fn offsets(&self) -> &Offsets {
         &self.offsets
     }
@@ -166,6 +173,10 @@ impl GroupMachine {
     }
 
     /// Handles Heartbeat.
+    ///
+    /// # Errors
+    /// REBALANCE_IN_PROGRESS asks the member to join again; its session has begun anew all the same.
+    /// Otherwise the sender is unknown, fenced or of another generation.
     pub fn heartbeat(
         &mut self,
         env: Env<'_>,
@@ -184,6 +195,10 @@ impl GroupMachine {
     }
 
     /// Handles LeaveGroup.
+    /// One rebalance, or one new group epoch, for all of them together.
+    ///
+    /// # Errors
+    /// Only of a group that is deleted; each member has its own result.
     pub fn leave(
         &mut self,
         env: Env<'_>,
@@ -199,6 +214,10 @@ impl GroupMachine {
     }
 
     /// Handles ConsumerGroupHeartbeat, which may turn a classic group into one of the consumer protocol.
+    ///
+    /// # Errors
+    /// As [`ConsumerGroup::heartbeat`] and [`ConsumerGroup::leave`]; or the group is classic and cannot be
+    /// upgraded. The group may have changed its protocol all the same.
     pub fn consumer_heartbeat(
         &mut self,
         env: Env<'_>,
@@ -227,6 +246,10 @@ impl GroupMachine {
     /// Handles OffsetCommit (`commitOffset`): all partitions are refused, or each gets its own result.
     /// `retention_ms` is what versions 2–4 may ask for instead of the broker's retention; `knows_member_epochs` is true
     /// for version 9 and later.
+    ///
+    /// # Errors
+    /// If the sender may not commit at all: it is unknown, of another generation, in the middle of a
+    /// rebalance, or its version knows no member epochs.
     pub fn commit_offsets(
         &mut self,
         env: Env<'_>,
@@ -276,6 +299,9 @@ impl GroupMachine {
     }
 
     /// Checks that a member may fetch offsets under this identity (OffsetFetch 9 and later).
+    ///
+    /// # Errors
+    /// Only of a consumer group: the member is unknown, or its epoch is not the current one.
     pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
         match &self.members {
             // As Kafka: the offsets of a classic group are for everybody.
@@ -299,6 +325,9 @@ impl GroupMachine {
     }
 
     /// Handles DeleteGroups: an empty group goes, with its offsets.
+    ///
+    /// # Errors
+    /// NON_EMPTY_GROUP while there are members; nothing is deleted then.
     pub fn delete(&mut self, now: Now, out: &mut Outcome) -> Result<(), GroupError> {
         self.validate_delete()?;
         // In one outcome with the group: a restart must not find offsets of a group that was deleted.
@@ -311,6 +340,9 @@ impl GroupMachine {
 
     /// Handles OffsetDelete (KIP-496): one result for each partition, or one for all. Offsets of topics that members
     /// subscribe to stay.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND if the group is deleted, NON_EMPTY_GROUP if its members are not consumers.
     pub fn delete_offsets(
         &mut self,
         env: Env<'_>,
@@ -354,6 +386,7 @@ impl GroupMachine {
 
     /// Forgets offsets past their retention, and the group itself when it is empty and nothing is left of it
     /// (`cleanupExpiredOffsets`, `maybeDeleteGroup`).
+    /// Looks at every offset of the group: call it rarely.
     pub fn expire_offsets(&mut self, env: Env<'_>, out: &mut Outcome) {
         let retention = match &mut self.members {
             Members::Classic(group) => group.retention(env.config.offsets_retention_ms),
@@ -371,6 +404,7 @@ impl GroupMachine {
         }
     }
 
+    /// Forgets these offsets, with a tombstone for each.
     fn remove_offsets(&mut self, offsets: &[(Arc<str>, i32)], out: &mut Outcome) {
         for (topic, partition) in offsets {
             self.offsets.remove(topic, *partition);
@@ -380,6 +414,8 @@ impl GroupMachine {
         }
     }
 
+    /// Removes what is stored of the group except its offsets, and leaves it dead: the shell drops it after
+    /// this step.
     fn bury(&mut self, now: Now, out: &mut Outcome) {
         match &mut self.members {
             Members::Classic(group) => {

@@ -20,6 +20,10 @@ use crate::state_machine::Record;
 
 impl GroupMachine {
     /// Makes the group one of the consumer protocol, for a member that wants to join, unless it is one already.
+    ///
+    /// # Errors
+    /// If the regular expression is invalid, the group is full, or migration is not allowed or not possible.
+    /// The group is as it was then.
     pub(super) fn become_consumer(
         &mut self,
         env: Env<'_>,
@@ -66,6 +70,7 @@ impl GroupMachine {
     }
 
     /// Ends a step of a consumer group: back to classic if no member speaks the consumer protocol any more, else its records.
+    /// To be called after every step that can change members.
     pub(super) fn settle(&mut self, env: Env<'_>, out: &mut Outcome) {
         let Members::Consumer(consumer) = &mut self.members else { return };
         // As Kafka's `validateOnlineDowngradeWithFencedMembers`: a group that is too large for the classic

@@ -17,14 +17,17 @@ use crate::state_machine::{Record, RecordError, TooLong};
 /// A committed position: the offset of the next record to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
+    /// The client's number, not compared with the log.
     pub offset: i64,
     /// The leader epoch of the last record read (KIP-320); -1 when the client did not say.
     pub leader_epoch: i32,
     /// The client's note.
+    /// Empty if there is none.
     pub metadata: Arc<str>,
     /// Wall clock, milliseconds.
     pub committed_at_ms: i64,
     /// Set by OffsetCommit 2–4 with a retention time of its own; otherwise the broker's retention counts.
+    /// Wall clock, milliseconds.
     pub expires_at_ms: Option<i64>,
     /// The topic's id at the time of the commit, nil if unknown: a topic that was deleted and created again under
     /// its name is another one.
@@ -65,6 +68,9 @@ impl CommittedOffset {
     }
 
     /// Reads the value of the offset's record.
+    ///
+    /// # Errors
+    /// If the bytes are of a newer version or are not an offset, to the last byte.
     pub fn decode(value: &[u8]) -> Result<CommittedOffset, RecordError> {
         let mut from = Reader::new(value);
         from.version()?;
@@ -82,13 +88,16 @@ impl CommittedOffset {
 }
 
 /// One partition of an OffsetCommit.
+/// The topic exists and has the partition: the API has looked it up, by name or by id.
 #[derive(Clone, Debug)]
 pub struct OffsetCommit {
     pub topic: Arc<str>,
     pub topic_id: Uuid,
     pub partition: i32,
     pub offset: i64,
+    /// -1 when the client did not say.
     pub leader_epoch: i32,
+    /// Its length is not checked yet.
     pub metadata: Arc<str>,
 }
 
@@ -99,14 +108,17 @@ pub struct Offsets {
 }
 
 impl Offsets {
+    /// True if no partition has an offset. Topics without offsets are not kept.
     pub fn is_empty(&self) -> bool {
         self.topics.is_empty()
     }
 
+    /// Takes the place of an earlier offset, also of a greater one: clients may go back.
     pub fn commit(&mut self, topic: Arc<str>, partition: i32, offset: CommittedOffset) {
         self.topics.entry(topic).or_default().insert(partition, offset);
     }
 
+    /// `None` if nothing was committed, or it has expired or was deleted.
     pub fn committed(&self, topic: &str, partition: i32) -> Option<&CommittedOffset> {
         self.topics.get(topic)?.get(&partition)
     }
@@ -118,6 +130,7 @@ impl Offsets {
         })
     }
 
+    /// Forgets an offset; does nothing if there is none.
     pub fn remove(&mut self, topic: &str, partition: i32) {
         if let Some(partitions) = self.topics.get_mut(topic) {
             partitions.remove(&partition);
@@ -128,6 +141,7 @@ impl Offsets {
     }
 
     /// The offsets that have outlived `retention`.
+    /// Looks at every offset of the group.
     pub fn expired(&self, now_ms: i64, retention: &Retention) -> Vec<(Arc<str>, i32)> {
         let expired = |(topic, partition, offset): (&Arc<str>, i32, &CommittedOffset)| {
             retention.is_over(now_ms, topic, offset).then(|| (Arc::clone(topic), partition))
@@ -138,6 +152,7 @@ impl Offsets {
 
 /// The rule by which offsets of a group expire at this moment (KIP-211, `ClassicGroup.offsetExpirationCondition`).
 pub struct Retention {
+    /// `offsets.retention.minutes`, as milliseconds.
     pub(super) retention_ms: u64,
     /// The group is empty: retention counts from then on, not from the commit.
     pub(super) empty_since_ms: Option<i64>,
@@ -146,6 +161,7 @@ pub struct Retention {
 }
 
 impl Retention {
+    /// True once the offset may go. Kafka's `isOffsetExpired`.
     fn is_over(&self, now_ms: i64, topic: &str, offset: &CommittedOffset) -> bool {
         if self.subscribed.contains(topic) {
             return false;

@@ -59,6 +59,7 @@ use crate::limits::{self, MAX_BYTES, MAX_ENTRIES, MAX_RECORD_BYTES, MAX_STRING_B
 use crate::record_kinds::RecordKind;
 use crate::state_machine::{Record, RecordError, TooLong};
 
+/// The format version of every value; keys have none.
 const VERSION: u8 = 0;
 
 /// The records of groups, in the order in which they are replayed: a group before its members, a member before what it is
@@ -85,6 +86,9 @@ pub enum Key {
 
 impl Record {
     /// A value under `key`.
+    ///
+    /// # Errors
+    /// If a part of the key or the value is longer than can be stored.
     pub(super) fn value(key: &Key, value: Writer) -> Result<Record, TooLong> {
         Ok(Record { key: key.encode()?, value: Some(value.finish()?) })
     }
@@ -110,6 +114,10 @@ impl Key {
         }
     }
 
+    /// Keys of one kind and group lie side by side: the lengths come before the strings.
+    ///
+    /// # Errors
+    /// If the id of a group or a member, or the name of a topic, is too long.
     pub(super) fn encode(&self) -> Result<Bytes, TooLong> {
         let mut out = Writer::empty();
         out.u8(self.kind().number());
@@ -184,6 +192,10 @@ impl Writer {
         out
     }
 
+    /// The bytes, with whatever was written in its order.
+    ///
+    /// # Errors
+    /// With the first length that was too long, or that of the whole.
     pub(super) fn finish(self) -> Result<Bytes, TooLong> {
         self.too_long.map_or(Ok(()), Err)?;
         limits::check("the record", self.out.len(), MAX_RECORD_BYTES)?;
@@ -218,6 +230,7 @@ impl Writer {
         self.out.put_slice(id.as_bytes());
     }
 
+    /// At most [`MAX_STRING_BYTES`].
     pub(super) fn string(&mut self, text: &str) {
         self.delimited("a string", text.as_bytes(), MAX_STRING_BYTES);
     }
@@ -233,6 +246,7 @@ impl Writer {
         }
     }
 
+    /// The number of items, at most [`MAX_ENTRIES`], then each of them by `each`.
     pub(super) fn list<T>(
         &mut self,
         items: impl ExactSizeIterator<Item = T>,
@@ -252,6 +266,7 @@ impl Writer {
         }
     }
 
+    /// A length before what it counts. One above its limit writes nothing and is kept as the failure.
     fn length(&mut self, what: &'static str, length: usize, limit: usize) {
         let checked = limits::check(what, length, limit);
         match checked.and_then(|()| u32::try_from(length).map_err(|_| TooLong { what, length, limit })) {
@@ -296,6 +311,7 @@ impl<'a> Reader<'a> {
         Ok(Uuid::from_bytes(self.0.array("an id")?))
     }
 
+    /// Borrowed from the record: nothing is copied.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], RecordError> {
         Ok(self.0.bytes(Prefix::U32, "a byte string")?)
     }
@@ -305,6 +321,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of entries that follow.
+    /// At most what the bytes that are left could hold, so a damaged one reserves no memory.
     pub(super) fn count(&mut self) -> Result<usize, RecordError> {
         Ok(self.0.count(Prefix::U32, ENTRY_BYTES, "a list")?)
     }
@@ -316,6 +333,7 @@ impl<'a> Reader<'a> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
+    /// 0 or 1; any other byte is damage.
     pub(super) fn flag(&mut self) -> Result<bool, RecordError> {
         let error = self.0.invalid("flag");
         match self.u8()? {
@@ -325,6 +343,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The first byte of every value.
     pub(super) fn version(&mut self) -> Result<(), RecordError> {
         match self.u8()? {
             VERSION => Ok(()),
@@ -333,6 +352,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// To be called last: bytes that are left over are damage.
     pub(super) fn end(&self) -> Result<(), RecordError> {
         Ok(self.0.end()?)
     }

@@ -12,10 +12,12 @@ use crate::state_machine::{self, Waiter};
 pub struct JoinReply {
     /// The id that the member has, or is to use from now on.
     pub member_id: MemberId,
+    /// A refusal may name an id, too: the one to join with, after MEMBER_ID_REQUIRED.
     pub result: Result<JoinedGroup, GroupError>,
 }
 
 impl JoinReply {
+    /// The answer that refuses; `member_id` is [`MemberId::none`] where Kafka names none.
     pub fn refused(member_id: MemberId, error: GroupError) -> JoinReply {
         JoinReply { member_id, result: Err(error) }
     }
@@ -24,10 +26,15 @@ impl JoinReply {
 /// The generation that a member has joined.
 #[derive(Clone, Debug)]
 pub struct JoinedGroup {
+    /// In a consumer group the member's epoch.
     pub generation: GenerationId,
+    /// The type that all members share.
     pub protocol_type: Option<Arc<str>>,
+    /// The protocol that the members have agreed on. In a consumer group, the first that the member offers.
     pub protocol: Option<Arc<str>>,
+    /// [`MemberId::none`] in a consumer group: there every member is a follower.
     pub leader: MemberId,
+    /// The leader is to keep the assignment that stands (KIP-814): it is a static member that came back.
     pub skip_assignment: bool,
     /// All members for the leader, none for the others.
     pub members: Vec<JoinedMember>,
@@ -38,6 +45,7 @@ pub struct JoinedGroup {
 pub struct JoinedMember {
     pub member_id: MemberId,
     pub group_instance_id: Option<GroupInstanceId>,
+    /// Its metadata for the protocol of the generation, opaque here.
     pub metadata: Bytes,
 }
 
@@ -47,8 +55,11 @@ pub type SyncReply = Result<SyncedMember, GroupError>;
 /// A member's own assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncedMember {
+    /// As in the answer to JoinGroup; with `protocol`, for clients of version 5 and later to check
+    /// (KIP-559).
     pub protocol_type: Option<Arc<str>>,
     pub protocol: Option<Arc<str>>,
+    /// Empty if the leader had nothing for this member.
     pub assignment: Bytes,
 }
 
@@ -61,6 +72,7 @@ pub type JoinWaiter = Waiter<JoinReply>;
 pub type SyncWaiter = Waiter<SyncReply>;
 
 /// A reply to a request that waited, together with the request's waiter.
+/// To the step's own request, or to an earlier one that this step completes.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// To a JoinGroup.

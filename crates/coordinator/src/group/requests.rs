@@ -15,6 +15,7 @@ use crate::state_machine::TooLong;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protocol {
     pub name: Arc<str>,
+    /// Opaque, except that consumers put their subscription in here (`consumer_protocol`).
     pub metadata: Bytes,
 }
 
@@ -24,11 +25,17 @@ pub struct JoinRequest {
     /// [`MemberId::none`] for a client that has no id yet.
     pub member_id: MemberId,
     pub group_instance_id: Option<GroupInstanceId>,
+    /// Begins the id of a dynamic member; empty if the client has no name.
     pub client_id: Arc<str>,
+    /// The client's address, for descriptions.
     pub client_host: Arc<str>,
+    /// The member is removed when it is silent for this long. The shell has checked the bounds.
     pub session_timeout_ms: u32,
+    /// How long a rebalance may wait for the member (KIP-62); in version 0 the session timeout.
     pub rebalance_timeout_ms: u32,
+    /// `consumer` for consumers; another for Connect's workers and other users of the protocol.
     pub protocol_type: Arc<str>,
+    /// In the client's order of preference.
     pub protocols: Vec<Protocol>,
     /// Version 4 and later: a dynamic member must ask for its id first (KIP-394).
     pub requires_known_member_id: bool,
@@ -48,6 +55,7 @@ pub struct SyncRequest {
     pub generation: GenerationId,
     /// Version 5 and later: checked against the group's when given (KIP-559).
     pub protocol_type: Option<Arc<str>>,
+    /// As `protocol_type`.
     pub protocol: Option<Arc<str>>,
     /// From the leader; others send none.
     pub assignments: HashMap<MemberId, Bytes>,
@@ -69,17 +77,23 @@ pub struct CommitIdentity {
     /// [`MemberId::none`] together with [`GenerationId::NONE`]: not a member, such as an admin tool or `assign()`.
     pub member_id: MemberId,
     pub group_instance_id: Option<GroupInstanceId>,
+    /// The member epoch of a member of the consumer protocol.
     pub generation: GenerationId,
 }
 
 impl JoinRequest {
     /// The id of a new member: what the client calls itself, and the random part.
+    /// The same with every call. As Kafka's `ClassicGroup.generateMemberId`; it can be 37 bytes longer than
+    /// the client's name.
     pub fn new_member_id(&self) -> MemberId {
         let prefix = self.group_instance_id.as_ref().map_or(&*self.client_id, GroupInstanceId::as_str);
         MemberId::from(format!("{prefix}-{}", self.fresh))
     }
 
     /// Checks that a record can hold the member.
+    ///
+    /// # Errors
+    /// With the first part that is too long.
     pub(super) fn check_lengths(&self) -> Result<(), TooLong> {
         check_string("the member id", self.member_id.as_str())?;
         check_string("the new member id", self.new_member_id().as_str())?;
@@ -96,6 +110,9 @@ impl JoinRequest {
 
 impl SyncRequest {
     /// Checks that a record can hold the assignments.
+    ///
+    /// # Errors
+    /// With the first assignment that is too long.
     pub(super) fn check_lengths(&self) -> Result<(), TooLong> {
         self.assignments
             .values()

@@ -13,8 +13,10 @@ use crate::state_machine::Now;
 /// The topics as a group may see them; Kafka's `CoordinatorMetadataImage`.
 pub trait MetadataImage: Send + Sync {
     /// Id and number of partitions of the topic of that name.
+    /// `None` if there is no such topic now.
     fn topic(&self, name: &str) -> Option<(Uuid, i32)>;
     /// The name of the topic with that id.
+    /// `None` if it was deleted: ids are never given again.
     fn name(&self, id: Uuid) -> Option<&str>;
     /// All names, each once.
     fn names(&self) -> Box<dyn Iterator<Item = &str> + '_>;
@@ -23,14 +25,19 @@ pub trait MetadataImage: Send + Sync {
 /// All topics at one moment, with a number that differs whenever they do.
 #[derive(Clone)]
 pub struct Topics {
+    /// Compared for equality only.
     pub version: u64,
+    /// Shared: to clone it copies no topic.
     pub image: Arc<dyn MetadataImage>,
 }
 
 /// The surroundings that every step of a group may look at.
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
+    /// Read once for the whole step.
     pub now: Now,
+    /// With the group's own timeouts, where it was given some.
     pub config: &'a GroupConfig,
+    /// The same for the whole step, whatever is created or deleted meanwhile.
     pub topics: &'a Topics,
 }

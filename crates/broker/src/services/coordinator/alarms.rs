@@ -15,11 +15,15 @@ use crate::clock::Clock;
 pub(super) struct Alarm<I> {
     /// Monotonic milliseconds.
     pub(super) at: u64,
+    /// The machine to wake.
     pub(super) id: I,
 }
 
+/// The alarms of all machines of a kind. Its lock is held for one push or pop, and taken under a machine's
+/// lock.
 #[derive(Debug)]
 pub(super) struct Alarms<I> {
+    /// The earliest on top. Alarms that no machine waits for any more stay until their time.
     queue: Mutex<BinaryHeap<Reverse<Alarm<I>>>>,
     /// The earliest alarm has become an earlier one.
     earlier: Notify,
@@ -32,6 +36,7 @@ impl<I: Ord> Default for Alarms<I> {
 }
 
 impl<I: Ord> Alarms<I> {
+    /// Wakes the task if this alarm is now the earliest.
     pub(super) fn set(&self, alarm: Alarm<I>) {
         let mut queue = self.queue.lock();
         let is_earliest = queue.peek().is_none_or(|Reverse(earliest)| alarm.at < earliest.at);
@@ -45,6 +50,7 @@ impl<I: Ord> Alarms<I> {
     }
 
     /// Waits for the next alarm to go off. `None` when `stop` is cancelled.
+    /// For one task only. Alarms go off in the order of their times, and of ids where these are equal.
     pub(super) async fn next(&self, clock: &Clock, stop: &CancellationToken) -> Option<Alarm<I>> {
         loop {
             let wait = match self.due(clock) {

@@ -21,7 +21,9 @@ pub(super) struct Durability(Mutex<Progress>);
 
 #[derive(Default)]
 struct Progress {
+    /// The place up to which every write has ended.
     durable: u64,
+    /// Never taken back.
     failed: bool,
     /// In the order of their places.
     waiting: VecDeque<(u64, Delivery)>,
@@ -44,6 +46,7 @@ impl Durability {
     }
 
     /// Takes in that the write at `place` has ended. Those before it have too.
+    /// May be called by any thread, in the order of the places.
     pub(super) fn ended(&self, place: u64, outcome: Result<(), WriteFailed>) {
         let mut progress = self.0.lock();
         progress.durable = progress.durable.max(place);
@@ -67,6 +70,9 @@ impl Durability {
     }
 
     /// A receiver that hears when everything up to `place` is durable; `None` if it is already.
+    ///
+    /// # Errors
+    /// If a write of the machine has failed, this one or an earlier one.
     fn wait(&self, place: u64) -> Result<Option<oneshot::Receiver<()>>, WriteFailed> {
         let mut progress = self.0.lock();
         if progress.failed {

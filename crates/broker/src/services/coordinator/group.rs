@@ -45,16 +45,21 @@ pub(crate) struct GroupService {
 
 /// The surroundings of groups: configuration and topics.
 struct Groups {
+    /// That of every group without one of its own; fixed at the start.
     config: GroupConfig,
     /// The configuration of groups that were given one of their own.
+    /// Read at every step, replaced when an operator changes the group's configuration.
     own_configs: RwLock<HashMap<GroupId, Arc<GroupConfig>>>,
+    /// Asked once for each step.
     topics: TopicSource,
 }
 
 /// Requests that wait for a group.
 #[derive(Default)]
 struct GroupWaiting {
+    /// JoinGroups that wait for a generation.
     joins: Waiting<JoinReply>,
+    /// SyncGroups that wait for an assignment.
     syncs: Waiting<SyncReply>,
 }
 
@@ -133,11 +138,13 @@ impl GroupService {
     }
 
     /// Forgets the offsets that have outlived their retention, and groups of which nothing is left.
+    /// One step for each group, in turn. Returns before the tombstones are durable.
     pub(crate) fn expire_offsets(&self) {
         self.shell.step_all(|machine, env, out| machine.expire_offsets(env, out));
     }
 
     /// Forgets the offsets for which `is_gone` says that their topic no longer exists.
+    /// As [`GroupService::expire_offsets`].
     pub(crate) fn forget_offsets(&self, is_gone: impl Fn(&str, &CommittedOffset) -> bool) {
         self.shell.step_all(|machine, _, out| machine.forget_offsets(&is_gone, out));
     }
@@ -148,6 +155,7 @@ impl GroupService {
 pub(crate) enum OpenError {
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The thread that read them panicked.
     #[error("loading them was interrupted")]
     Interrupted,
 }
@@ -157,6 +165,7 @@ pub(crate) enum OpenError {
 ///
 /// # Errors
 /// If the records cannot be read from storage. A record that cannot be understood concerns its group only.
+/// Reads all records, so it takes time in proportion to groups and offsets.
 pub(crate) async fn open(
     config: &StartConfig,
     clock: &Clock,

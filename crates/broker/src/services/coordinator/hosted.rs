@@ -10,18 +10,22 @@ use super::kind::Kind;
 /// A machine with its surroundings.
 pub(super) struct Hosted<K: Kind> {
     slot: Mutex<Slot<K>>,
+    /// Outside the lock, since a write ends on a thread that may hold it already.
     pub(super) durability: Arc<Durability>,
 }
 
 /// The data that a machine's lock protects.
 pub(super) struct Slot<K: Kind> {
     pub(super) machine: K::Machine,
+    /// Dropped with the machine, which ends these requests without a reply.
     pub(super) waiting: K::Waiting,
     /// The earliest alarm that is set for this machine.
+    /// Monotonic milliseconds. Entries of the queue with another time are ignored.
     pub(super) alarm: Option<u64>,
     /// No longer in the map: a caller that still holds it looks again.
     pub(super) removed: bool,
     /// Writes begun so far: the place of the last one.
+    /// 0: none, so nothing needs to be awaited.
     pub(super) written: u64,
 }
 
@@ -32,6 +36,7 @@ impl<K: Kind> Hosted<K> {
         Hosted { slot: Mutex::new(slot), durability: Arc::default() }
     }
 
+    /// Held for one step or one look, never over an await.
     pub(super) fn lock(&self) -> MutexGuard<'_, Slot<K>> {
         self.slot.lock()
     }

@@ -15,6 +15,7 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
     /// Runs `step` with what a step of that machine may look at.
+    /// Called under the machine's lock: it must not step a machine.
     fn in_env<T>(&self, id: &Id<Self>, now: Now, step: impl FnOnce(EnvOf<'_, Self>) -> T) -> T;
 
     /// The delivery of a reply. `None`: no request waits for it any more.

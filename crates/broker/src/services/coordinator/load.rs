@@ -17,8 +17,11 @@ use super::shell::Shell;
 
 /// Machines in the course of loading.
 struct Loading<K: Kind> {
+    /// The same for all machines.
     now: Now,
+    /// With the wake-ups that replaying its records has asked for.
     machines: HashMap<Id<K>, (K::Machine, OutcomeOf<K>)>,
+    /// The keys of all its records, also of those that can be read: deleting it removes them all.
     unreadable: HashMap<Id<K>, Vec<Bytes>>,
 }
 
@@ -81,6 +84,7 @@ impl<K: Kind> Shell<K> {
 }
 
 impl<K: Kind> Loading<K> {
+    /// Replays one record, or sets its machine aside.
     fn take(&mut self, kind: RecordKind, key: &[u8], value: &[u8]) {
         let id = match K::Machine::owner(key) {
             Ok(id) => id,
@@ -103,6 +107,7 @@ impl<K: Kind> Loading<K> {
         }
     }
 
+    /// Keeps a key of a machine that was set aside.
     fn note_unreadable(&mut self, key: &[u8]) {
         let id = K::Machine::owner(key).ok();
         if let Some(keys) = id.and_then(|id| self.unreadable.get_mut(&id)) {
@@ -111,6 +116,7 @@ impl<K: Kind> Loading<K> {
     }
 }
 
+/// An error in the log, with the key in readable form.
 fn refused<I: std::fmt::Display>(kind: RecordKind, key: &[u8], id: Option<&I>, error: &RecordError) {
     let key = key.escape_ascii();
     let kind = kind.name();

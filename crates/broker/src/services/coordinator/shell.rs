@@ -26,21 +26,28 @@ use crate::{clock::Clock, tasks::Tasks};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// There is none, and none was to be created.
+    /// Also of a machine that was dropped since it was forgettable.
     Absent,
     /// There are records of it that cannot be read.
+    /// Or a step of it could not be written in this process.
     Unreadable,
 }
 
 /// All machines of one kind.
+/// The lock of a machine in the map is taken before those of the maps and the alarms. No lock is held over
+/// an await.
 pub(crate) struct Shell<K: Kind> {
     pub(super) kind: K,
     clock: Clock,
     tasks: Tasks,
     /// Cancelled when waiting has to end.
     stop_waiting: CancellationToken,
+    /// Takes the records of all machines, in the order of the calls.
     log: RecordLog,
+    /// Written to when a machine is created, loaded or dropped.
     pub(super) machines: RwLock<HashMap<Id<K>, Arc<Hosted<K>>>>,
     /// The keys of those whose records cannot be read.
+    /// Empty for a machine that was set aside by a step: its records can be read.
     pub(super) unreadable: RwLock<HashMap<Id<K>, Vec<Bytes>>>,
     alarms: Alarms<Id<K>>,
     /// Waiters named so far.
@@ -101,6 +108,11 @@ impl<K: Kind> Shell<K> {
 
     /// One step of one machine, with all that follows from it: the step's result, and what must be durable before it is
     /// told.
+    /// `create`: a machine that does not exist begins with this step. Its records are on their way when it
+    /// returns; the ticket waits until they are durable.
+    ///
+    /// # Errors
+    /// If there is no machine, or its records cannot be read, or this step's cannot be written.
     pub(crate) fn step<T>(
         &self,
         id: &Id<K>,
@@ -112,6 +124,10 @@ impl<K: Kind> Shell<K> {
 
     /// A step of a request that may wait. `among` chooses where it waits; the reply comes out of what is returned, see
     /// [`Shell::reply`].
+    /// `act` answers by the waiter, in this step or a later one.
+    ///
+    /// # Errors
+    /// As [`Shell::step`].
     pub(crate) fn step_and_wait<T: Send + 'static>(
         &self,
         id: &Id<K>,
@@ -131,6 +147,10 @@ impl<K: Kind> Shell<K> {
     }
 
     /// Waits for a reply, or for the end of all waiting.
+    ///
+    /// # Errors
+    /// `Stopping` after the end of all waiting; `WriteFailed` if what the reply tells could not be made
+    /// durable, or its machine was set aside.
     pub(crate) async fn reply<T>(&self, reply: oneshot::Receiver<T>) -> Result<T, NoReply> {
         tokio::select! {
             biased;
@@ -141,6 +161,8 @@ impl<K: Kind> Shell<K> {
     }
 
     /// A step on every machine.
+    /// One machine after the other, each with a write of its own. Machines that are created meanwhile may be
+    /// left out.
     pub(crate) fn step_all(&self, act: impl Fn(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>)) {
         // The map's lock ends here: a step takes a machine's lock first and then, to remove the machine, the map's.
         let ids: Vec<Id<K>> = self.machines.read().keys().cloned().collect();
@@ -154,6 +176,7 @@ impl<K: Kind> Shell<K> {
     ///
     /// # Errors
     /// If there is none that could be looked at.
+    /// Under its lock, so `look` must be short. What it shows may not be durable before the ticket is.
     pub(crate) fn view<T>(
         &self,
         id: &Id<K>,
@@ -165,6 +188,7 @@ impl<K: Kind> Shell<K> {
     }
 
     /// Looks at every machine, in no order.
+    /// Each under its own lock: together they are no snapshot of one moment.
     pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<T> {
         // The map's lock ends here, see `step_all`.
         let hosted: Vec<_> = self.machines.read().values().cloned().collect();
@@ -175,6 +199,8 @@ impl<K: Kind> Shell<K> {
         hosted.iter().filter_map(look).collect()
     }
 
+    /// The step itself, under the machine's lock. The loop ends: a machine that was removed is out of the
+    /// map.
     fn step_in_slot<T>(
         &self,
         id: &Id<K>,
@@ -226,6 +252,7 @@ impl<K: Kind> Shell<K> {
         if self.unreadable.read().contains_key(id) { Missing::Unreadable } else { Missing::Absent }
     }
 
+    /// The machine, or a new one that is in the map from now on.
     fn find_or_create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
         match self.find(id) {
             Err(Missing::Absent) => {}
@@ -237,6 +264,7 @@ impl<K: Kind> Shell<K> {
     }
 
     /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.
+    /// Called under the machine's lock.
     pub(super) fn carry_out(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
         if let Some(at) = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm)) {
             slot.alarm = Some(at);

@@ -18,6 +18,7 @@ impl<T> Default for Waiting<T> {
 
 impl<T: Send + 'static> Waiting<T> {
     /// Lets a request wait; its reply comes out of what is returned.
+    /// The receiver ends with an error if the reply is never sent.
     pub(super) fn add(&mut self, waiter: Waiter<T>) -> oneshot::Receiver<T> {
         let (sender, receiver) = oneshot::channel();
         self.0.insert(waiter, sender);

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AssignmentSpec, TopicPartitions};
 use crate::group::MemberId;
 
+/// Unlike `uniform` it balances no load over topics: with no earlier target the first members get one more
+/// of every topic that does not divide.
 pub(super) fn assign(spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartitions> {
     let mut target = spec.blank();
     for (&topic, &partitions) in &spec.topics {

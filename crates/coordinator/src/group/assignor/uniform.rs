@@ -25,6 +25,7 @@ pub(super) fn assign(spec: &AssignmentSpec) -> BTreeMap<MemberId, TopicPartition
 /// The index of a member in the order of the ids.
 type MemberIndex = usize;
 
+/// An assignment that is being made. Loads and owners are kept in step by `give` and `take`.
 struct Plan {
     /// Partitions of each member over all topics.
     loads: Vec<usize>,
@@ -59,6 +60,7 @@ impl Plan {
         plan
     }
 
+    /// Makes a member the owner of a partition that has none.
     fn give(&mut self, topic: Uuid, partition: i32, to: MemberIndex) {
         self.owners.entry(topic).or_default().entry(to).or_default().insert(partition);
         if let Some(load) = self.loads.get_mut(to) {
@@ -66,6 +68,7 @@ impl Plan {
         }
     }
 
+    /// The partitions of a member, over all topics.
     fn load(&self, member_index: MemberIndex) -> usize {
         self.loads.get(member_index).copied().unwrap_or(0)
     }

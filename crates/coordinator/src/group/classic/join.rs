@@ -43,6 +43,7 @@ impl ClassicGroup {
         }
     }
 
+    /// Lets the request wait or answers it through `step.out`; a refusal is the reply to send.
     fn join_or_refuse(&mut self, request: JoinRequest, step: JoinStep<'_>) -> Result<(), JoinReply> {
         let member_id = request.member_id.clone();
         let refuse = |error| Err(JoinReply::refused(member_id.clone(), error));
@@ -107,6 +108,7 @@ impl ClassicGroup {
         self.members.values().all(|member| member.supports(protocol))
     }
 
+    /// A client without an id: it gets one, or takes the place of its instance id.
     fn join_new(&mut self, request: JoinRequest, step: JoinStep<'_>) -> Result<(), JoinReply> {
         let new_id = request.new_member_id();
         // Static members need no MEMBER_ID_REQUIRED (KIP-394): a retry finds its member by the instance id.
@@ -132,6 +134,7 @@ impl ClassicGroup {
     }
 
     /// Adds a member and starts a rebalance, or continues the one in course.
+    /// Kafka's `addMemberThenRebalanceOrCompleteJoin`.
     fn admit(&mut self, id: MemberId, request: JoinRequest, step: JoinStep<'_>) {
         let JoinStep { now, config, waiter, out } = step;
         let mut member = Member {
@@ -203,6 +206,8 @@ impl ClassicGroup {
     }
 
     /// A static member has restarted: its new incarnation takes the place of the old one, which is fenced.
+    /// As Kafka's `updateStaticMemberThenRebalanceOrCompleteJoin`: no rebalance if the group is stable and
+    /// its protocol stays.
     fn replace_static(
         &mut self,
         old_id: &MemberId,
@@ -246,6 +251,8 @@ impl ClassicGroup {
         }
     }
 
+    /// Moves a member and all that it has to its new id; requests that wait under the old one are told that
+    /// it is fenced.
     fn rename_static(&mut self, old_id: &MemberId, new_id: &MemberId, out: &mut Outcome) {
         let old = self.members.shift_remove_full(old_id);
         let (index, _, mut member) = old.expect("`static_members` names members");
@@ -290,6 +297,7 @@ impl ClassicGroup {
     }
 }
 
+/// The client's reason, as the log shows it (KIP-800).
 fn reason(given: Option<&str>) -> &str {
     given.unwrap_or("not provided")
 }

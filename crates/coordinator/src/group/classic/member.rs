@@ -14,9 +14,12 @@ use crate::state_machine::Now;
 pub struct Member {
     pub id: MemberId,
     pub group_instance_id: Option<GroupInstanceId>,
+    /// As the client named itself when it joined first; a static member's successor replaces it.
     pub client_id: Arc<str>,
     pub client_host: Arc<str>,
+    /// How long a rebalance may wait for it; the group takes the longest of its members.
     pub rebalance_timeout_ms: u32,
+    /// How long it may be silent.
     pub session_timeout_ms: u32,
     /// In the member's order of preference.
     pub protocols: Vec<Protocol>,
@@ -25,11 +28,14 @@ pub struct Member {
 
     /// In its first JoinGroup: it does not know its id yet and cannot send heartbeats.
     pub is_new: bool,
+    /// Its JoinGroup, while it waits for the generation to begin.
     pub awaiting_join: Option<JoinWaiter>,
+    /// Its SyncGroup, while it waits for the leader's assignment.
     pub awaiting_sync: Option<SyncWaiter>,
     /// Has been told the current generation but has not sent SyncGroup for it.
     pub pending_sync: bool,
     /// The time at which the member is removed. `None` while an unanswered request of its own keeps it alive.
+    /// On the monotonic clock, milliseconds.
     pub session_deadline: Option<u64>,
 }
 
@@ -39,6 +45,7 @@ impl Member {
         self.protocols.iter().map(|protocol| &protocol.name).find(|name| is_candidate(name))
     }
 
+    /// True if the member offers the protocol, whatever its preference.
     pub fn supports(&self, protocol: &str) -> bool {
         self.protocols.iter().any(|offered| &*offered.name == protocol)
     }
@@ -55,6 +62,7 @@ impl Member {
     }
 
     /// Gives the member up in `after_ms`, unless it is heard before.
+    /// Asks for a wake-up at that time, too.
     pub fn expire_after(&mut self, now: Now, after_ms: u32, out: &mut Outcome) {
         let deadline = now.deadline(after_ms);
         self.session_deadline = Some(deadline);

@@ -9,15 +9,18 @@ use crate::state_machine::Now;
 
 impl ClassicGroup {
     /// An empty group that goes on counting where another kind of group has stopped.
+    /// Nothing of it is stored yet.
     pub fn following(id: GroupId, now: Now, epoch: i32) -> ClassicGroup {
         ClassicGroup { generation: GenerationId(epoch), ..ClassicGroup::new(id, now) }
     }
 
+    /// The last generation that began, or the epoch that a consumer group had reached.
     pub fn generation(&self) -> GenerationId {
         self.generation
     }
 
     /// All members are consumers whose subscriptions can be read.
+    /// Asked before anything is converted, so that no group is left half-way.
     pub fn is_upgradable(&self) -> bool {
         self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE)
             && self.members.values().all(|member| {
@@ -28,6 +31,7 @@ impl ClassicGroup {
     }
 
     /// Hands the members over. Those that wait are told to join again.
+    /// In the order in which they joined. What is left of this group is to be dropped.
     pub fn hand_over(&mut self, out: &mut Outcome) -> Vec<Member> {
         let members = std::mem::take(&mut self.members).into_values();
         members

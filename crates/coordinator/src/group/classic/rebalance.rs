@@ -17,6 +17,7 @@ const MIN_RETRY_MS: u32 = 100;
 
 impl ClassicGroup {
     /// Starts a rebalance, or, when one is in course, ends its joining phase if everybody is there.
+    /// Kafka's `maybePrepareRebalanceOrCompleteJoin`. `reason` is for the log only.
     pub(super) fn rebalance_or_complete_join(
         &mut self,
         now: Now,
@@ -34,6 +35,7 @@ impl ClassicGroup {
     }
 
     /// Enters PreparingRebalance. Members that wait for an assignment are sent back to join.
+    /// A generation may begin in the same step, when all members have joined already.
     pub(super) fn prepare_rebalance(
         &mut self,
         now: Now,
@@ -72,6 +74,7 @@ impl ClassicGroup {
         }
     }
 
+    /// Replaces the joining phase, and asks to be woken at its end.
     pub(super) fn set_join_phase(&mut self, phase: JoinPhase, out: &mut Outcome) {
         let (JoinPhase::Initial { deadline, .. } | JoinPhase::Rejoining { deadline }) = phase;
         out.wake(deadline);
@@ -90,6 +93,7 @@ impl ClassicGroup {
         }
     }
 
+    /// No member owes a SyncGroup any more: the generation that it would be for is over.
     fn clear_pending_syncs(&mut self) {
         for member in self.members.values_mut() {
             member.pending_sync = false;
@@ -98,6 +102,7 @@ impl ClassicGroup {
     }
 
     /// Ends the joining phase when everybody has joined. The first rebalance of an empty group always takes its delay.
+    /// Kafka's `maybeCompleteJoinPhase`. Does nothing in another state.
     pub(super) fn maybe_complete_join(&mut self, now: Now, out: &mut Outcome) {
         let rejoining = matches!(self.join_phase, Some(JoinPhase::Rejoining { .. }));
         if self.state == State::PreparingRebalance && rejoining && self.all_members_joined() {
@@ -106,6 +111,7 @@ impl ClassicGroup {
     }
 
     /// Ends the joining phase: dynamic members that have not joined are out, the others form the next generation.
+    /// Kafka's `completeClassicGroupJoin`. The phase goes on if only static members that are away are left.
     pub(super) fn complete_join(&mut self, now: Now, out: &mut Outcome) {
         // A static member keeps its place while its process restarts (KIP-345): only its session removes it.
         let absent = |member: &&Member| member.awaiting_join.is_none() && member.group_instance_id.is_none();
@@ -190,6 +196,7 @@ impl ClassicGroup {
 
     /// The protocol of the next generation: each member votes for the first of its own that all support. With
     /// equal votes the one wins that the longest-serving member prefers. `None` without members.
+    /// Kafka leaves the choice between equals to the order of a hash map.
     pub(super) fn select_protocol(&self) -> Option<Arc<str>> {
         let mut votes: Vec<(&Arc<str>, usize)> = Vec::new();
         for choice in self.members.values().filter_map(|member| member.vote(|name| self.is_common(name))) {

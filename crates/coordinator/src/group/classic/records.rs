@@ -15,10 +15,15 @@ pub struct GroupMetadata {
     /// The generation has begun, but its assignment has not come yet.
     pub awaits_assignment: bool,
     pub generation: GenerationId,
+    /// Wall clock, milliseconds.
     pub state_since_ms: i64,
+    /// `None` if no member has joined.
     pub protocol_type: Option<Arc<str>>,
+    /// `None` in a generation without members.
     pub protocol: Option<Arc<str>>,
+    /// `None` without members.
     pub leader: Option<MemberId>,
+    /// In the order in which they joined, which a restart keeps.
     pub members: Vec<MemberMetadata>,
 }
 
@@ -31,7 +36,9 @@ pub struct MemberMetadata {
     pub client_host: Arc<str>,
     pub rebalance_timeout_ms: u32,
     pub session_timeout_ms: u32,
+    /// All of them, in the member's order; Kafka stores the chosen one alone.
     pub protocols: Vec<Protocol>,
+    /// Empty while the generation awaits its assignment.
     pub assignment: Bytes,
 }
 
@@ -55,6 +62,10 @@ impl GroupMetadata {
         out
     }
 
+    /// Reads the value of a classic group's record.
+    ///
+    /// # Errors
+    /// If it is of a newer version, or does not parse to its last byte.
     pub fn decode(value: &[u8]) -> Result<GroupMetadata, RecordError> {
         let mut from = Reader::new(value);
         from.version()?;

@@ -8,6 +8,11 @@ use crate::state_machine::Now;
 
 impl ClassicGroup {
     /// Handles Heartbeat (`classicGroupHeartbeat`): the member is alive, and learns of a rebalance.
+    ///
+    /// # Errors
+    /// REBALANCE_IN_PROGRESS while members join: the session has been restarted all the same.
+    /// COORDINATOR_NOT_AVAILABLE after the group was deleted; UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID or
+    /// ILLEGAL_GENERATION for a sender that is not of the generation.
     pub fn heartbeat(
         &mut self,
         now: Now,
@@ -30,6 +35,10 @@ impl ClassicGroup {
     }
 
     /// Handles LeaveGroup (`classicGroupLeave`), which may name several members (KIP-345).
+    /// The results are in the order of `leaving`.
+    ///
+    /// # Errors
+    /// COORDINATOR_NOT_AVAILABLE after the group was deleted.
     pub fn leave(
         &mut self,
         now: Now,
@@ -56,6 +65,7 @@ impl ClassicGroup {
         Ok(results)
     }
 
+    /// Takes one member out. The caller starts the rebalance.
     fn leave_one(&mut self, leaving: &LeavingMember, out: &mut Outcome) -> Result<(), GroupError> {
         let instance_id = leaving.group_instance_id.as_ref();
         // An administrator knows the instance id alone (Admin's `removeMembersFromConsumerGroup`).
@@ -77,6 +87,10 @@ impl ClassicGroup {
 
     /// Checks that offsets may be committed under this identity (`ClassicGroup.validateOffsetCommit`). A commit by a
     /// member counts as a sign of life.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID also for a sender without a generation while there are members;
+    /// REBALANCE_IN_PROGRESS while the group waits for its assignment.
     pub fn validate_offset_commit(
         &mut self,
         now: Now,
@@ -111,6 +125,9 @@ impl ClassicGroup {
     }
 
     /// Checks that the group may be deleted (`ClassicGroup.validateDeleteGroup`).
+    ///
+    /// # Errors
+    /// NON_EMPTY_GROUP, or GROUP_ID_NOT_FOUND if it is deleted already.
     pub fn validate_delete(&self) -> Result<(), GroupError> {
         match self.state {
             State::Empty => Ok(()),

@@ -38,6 +38,7 @@ impl ClassicGroup {
         self.settle_sync_deadline();
     }
 
+    /// Kafka's `validateSyncGroup`, and the states in which no assignment can come.
     fn validate_sync(&self, request: &SyncRequest) -> Result<(), GroupError> {
         match self.state {
             State::Dead => return Err(GroupError::CoordinatorNotAvailable),
@@ -62,6 +63,7 @@ impl ClassicGroup {
     }
 
     /// The generation is stable: members that the leader forgot get an empty assignment, everybody waiting is told.
+    /// The answers go out once the record is durable.
     fn assign(&mut self, now: Now, mut assignments: HashMap<MemberId, Bytes>, out: &mut Outcome) {
         self.transition(State::Stable, now);
         for member in self.members.values_mut() {
@@ -88,6 +90,7 @@ impl ClassicGroup {
         }
     }
 
+    /// The member's part of the assignment that stands.
     fn synced_member(&self, id: &MemberId) -> SyncedMember {
         SyncedMember {
             protocol_type: self.protocol_type.clone(),

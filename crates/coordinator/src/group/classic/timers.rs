@@ -27,6 +27,7 @@ impl ClassicGroup {
         sessions.chain(pending).chain(join).chain(self.sync_deadline).min()
     }
 
+    /// Forgets the ids that clients were given and have not come back with in their session timeout.
     fn expire_pending_members(&mut self, now: Now, out: &mut Outcome) {
         let before = self.pending_members.len();
         self.pending_members.retain(|_, deadline| *deadline > now.monotonic_ms);
@@ -65,6 +66,8 @@ impl ClassicGroup {
         }
     }
 
+    /// Ends the joining phase, or prolongs the delay of the first one (Kafka's
+    /// `tryCompleteInitialRebalanceElseSchedule`).
     fn expire_join_phase(&mut self, now: Now, config: &GroupConfig, out: &mut Outcome) {
         match self.join_phase {
             Some(JoinPhase::Initial { deadline, delay_ms, remaining_ms, member_added })

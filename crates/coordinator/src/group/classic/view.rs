@@ -15,9 +15,11 @@ use crate::state_machine::{Now, Record, TooLong};
 #[derive(Clone, Debug)]
 pub struct GroupDescription {
     pub state: State,
+    /// Empty for a group that only stores offsets.
     pub protocol_type: Arc<str>,
     /// The assignor in use; empty unless the group is stable.
     pub protocol: Arc<str>,
+    /// In the order in which they joined.
     pub members: Vec<MemberDescription>,
 }
 
@@ -27,13 +29,16 @@ pub struct MemberDescription {
     pub member_id: MemberId,
     pub group_instance_id: Option<GroupInstanceId>,
     pub client_id: Arc<str>,
+    /// As Java prints an address, `/127.0.0.1`.
     pub client_host: Arc<str>,
     /// Empty unless the group is stable, as in Kafka.
     pub metadata: Bytes,
+    /// As the leader made it; empty unless the group is stable.
     pub assignment: Bytes,
 }
 
 impl ClassicGroup {
+    /// The group as it is in memory: its last step may not be durable yet.
     pub fn describe(&self) -> GroupDescription {
         let stable = self.state == State::Stable;
         let protocol = self.protocol.clone().filter(|_| stable).unwrap_or_default();
@@ -73,6 +78,9 @@ impl ClassicGroup {
 
     /// Topics whose offsets an administrator may not delete (`ClassicGroup.validateOffsetDelete`, `isSubscribedToTopic`).
     /// `None`: all of them, because the subscriptions of the members are unknown.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND if the group is deleted, NON_EMPTY_GROUP if its members are not consumers.
     pub fn topics_to_keep(&self) -> Result<Option<BTreeSet<String>>, GroupError> {
         match self.state {
             State::Dead => Err(GroupError::GroupIdNotFound),
@@ -101,6 +109,9 @@ impl ClassicGroup {
     }
 
     /// The record of the group as it is now.
+    ///
+    /// # Errors
+    /// If members and their metadata are together more than a record can hold.
     pub(super) fn record(&self) -> Result<Record, TooLong> {
         let member = |member: &Member| MemberMetadata {
             member_id: member.id.clone(),

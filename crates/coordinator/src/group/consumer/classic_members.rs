@@ -33,6 +33,7 @@ impl ConsumerGroup {
         out.replies.push(Reply::Join(waiter, reply));
     }
 
+    /// Kafka's `classicGroupJoinToConsumerGroup`.
     fn classic_join_or_refuse(
         &mut self,
         env: Env<'_>,
@@ -87,6 +88,8 @@ impl ConsumerGroup {
     }
 
     /// The subscription of a member, if it shares a protocol with the group's other classic members.
+    /// `None` is INCONSISTENT_GROUP_PROTOCOL: another protocol type, no protocol in common, or bytes that
+    /// are no subscription.
     fn classic_subscription(&self, request: &JoinRequest) -> Option<consumer_protocol::Subscription> {
         let others: Vec<&ClassicMember> = self
             .members
@@ -106,6 +109,10 @@ impl ConsumerGroup {
     }
 
     /// The id under which a client may join. An id of its own is welcome, for it may come from before the migration.
+    ///
+    /// # Errors
+    /// MEMBER_ID_REQUIRED with an id to join with, or UNKNOWN_MEMBER_ID or FENCED_INSTANCE_ID for a static
+    /// member.
     fn classic_place(&mut self, request: &JoinRequest) -> Result<MemberId, JoinReply> {
         let asked = &request.member_id;
         let new_id = request.new_member_id();
@@ -132,6 +139,10 @@ impl ConsumerGroup {
     }
 
     /// A member that speaks the classic protocol, with its id checked against its instance id.
+    /// `generation`: `None` where the request has none to be checked.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID also for a member of the consumer protocol.
     fn classic_member(
         &self,
         id: &MemberId,
@@ -166,6 +177,8 @@ impl ConsumerGroup {
         out.replies.push(Reply::Sync(waiter, reply));
     }
 
+    /// Kafka's `classicGroupSyncToConsumerGroup`. A refusal with REBALANCE_IN_PROGRESS starts the time to
+    /// join again.
     fn classic_sync_or_refuse(
         &mut self,
         env: Env<'_>,
@@ -202,6 +215,9 @@ impl ConsumerGroup {
     }
 
     /// Handles Heartbeat: REBALANCE_IN_PROGRESS while the member has a step to take.
+    ///
+    /// # Errors
+    /// REBALANCE_IN_PROGRESS also restarts the session, and starts the time in which the member must join.
     pub fn classic_heartbeat(
         &mut self,
         env: Env<'_>,
@@ -218,7 +234,8 @@ impl ConsumerGroup {
         }
         let Some(member) = self.members.get(id) else { return Err(GroupError::UnknownMemberId) };
         // Kafka's reasons to join again (`classicGroupHeartbeatToConsumerGroup`): a newer group epoch,
-        // partitions to give up, or awaited partitions that have become free.
+        // partitions to give up, or awaited partitions that have become free. Kafka waits for all of these,
+        // here one is enough.
         let has_a_step = match member.current.state {
             _ if member.current.epoch < self.epoch => true,
             MemberState::UnrevokedPartitions => true,
@@ -250,6 +267,8 @@ impl ConsumerGroup {
     }
 
     /// Handles LeaveGroup, also an administrator's that names instance ids alone.
+    /// The results are in the order of `leaving`. A member named by its id must be of the classic protocol;
+    /// one named by its instance id alone may be of either.
     pub fn classic_leave(&mut self, env: Env<'_>, leaving: &[LeavingMember]) -> LeaveReply {
         let mut gone: BTreeSet<MemberId> = BTreeSet::new();
         let results = leaving.iter().map(|leaving| {

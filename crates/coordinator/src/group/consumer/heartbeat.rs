@@ -21,15 +21,23 @@ use crate::state_machine::TooLong;
 pub struct HeartbeatRequest {
     /// [`MemberId::none`] for a member of version 0 that has no id yet.
     pub member_id: MemberId,
+    /// 0 joins, [`LEAVE_EPOCH`] and [`LEAVE_STATIC_EPOCH`] leave; otherwise the epoch that the member was
+    /// told last.
     pub member_epoch: i32,
+    /// `None` also for a static member that does not repeat it.
     pub group_instance_id: Option<GroupInstanceId>,
+    /// Kept for descriptions; the assignors do not look at it.
     pub rack_id: Option<Arc<str>>,
     pub client_id: Arc<str>,
     pub client_host: Arc<str>,
+    /// How long the member may take to give up partitions.
     pub rebalance_timeout_ms: Option<u32>,
+    /// May name topics that do not exist yet. Empty: none by name.
     pub topic_names: Option<BTreeSet<Arc<str>>>,
     /// Empty: no longer any.
+    /// Besides the names, not instead of them.
     pub topic_regex: Option<Arc<str>>,
+    /// A vote: the assignor with most votes is taken.
     pub server_assignor: Option<Arc<str>>,
     /// The partitions that the member has.
     pub owned: Option<TopicPartitions>,
@@ -41,6 +49,7 @@ pub struct HeartbeatRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatReply {
     pub member_id: MemberId,
+    /// To be sent with the next heartbeat; of one that left, the negative epoch of its request.
     pub member_epoch: i32,
     /// All that the member is to own from now on; `None` when that did not change.
     pub assignment: Option<TopicPartitions>,
@@ -56,6 +65,9 @@ enum SenderKind {
 
 impl HeartbeatRequest {
     /// The rules of Kafka's `throwIfConsumerGroupHeartbeatRequestIsInvalid` that need no group.
+    ///
+    /// # Errors
+    /// INVALID_REQUEST or UNSUPPORTED_ASSIGNOR, with Kafka's message.
     pub fn validate(&self, assignors: &[Assignor], needs_member_id: bool) -> Result<(), Refused> {
         let invalid = |message: &str| Err(Refused::new(GroupError::InvalidRequest, message));
         if needs_member_id && self.member_id.as_str().trim().is_empty() {
@@ -99,6 +111,9 @@ impl HeartbeatRequest {
     }
 
     /// Checks that a record can hold the member.
+    ///
+    /// # Errors
+    /// With the first part that is too long.
     pub(in crate::group) fn check_lengths(&self) -> Result<(), TooLong> {
         check_string("the member id", self.member_id.as_str())?;
         check_string("the instance id", self.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str))?;
@@ -114,11 +129,15 @@ impl HeartbeatRequest {
     }
 
     /// The regular expression that the member brings, if any, must be one.
+    ///
+    /// # Errors
+    /// INVALID_REGULAR_EXPRESSION. Compiles it, and does not keep the result.
     pub fn validate_regex(&self) -> Result<(), Refused> {
         let regex = self.topic_regex.as_ref().filter(|regex| !regex.is_empty());
         regex.map_or(Ok(()), |regex| subscription::validate_regex(regex))
     }
 
+    /// True for the epochs by which a member leaves, for good or for a while.
     pub fn is_leaving(&self) -> bool {
         matches!(self.member_epoch, LEAVE_EPOCH | LEAVE_STATIC_EPOCH)
     }
@@ -132,7 +151,12 @@ impl HeartbeatRequest {
 }
 
 impl ConsumerGroup {
-    /// Handles a heartbeat that does not leave.
+    /// Handles a heartbeat that does not leave. Costs a target assignment over all members if it raises the
+    /// group epoch.
+    ///
+    /// # Errors
+    /// The group is full, the regular expression is invalid, or the sender is unknown, fenced or kept out by
+    /// another holder of its instance id. Nothing has changed then.
     pub fn heartbeat(
         &mut self,
         env: Env<'_>,
@@ -174,6 +198,9 @@ impl ConsumerGroup {
     }
 
     /// Kafka's `throwIfConsumerGroupIsFull`.
+    ///
+    /// # Errors
+    /// GROUP_MAX_SIZE_REACHED. Members are always let in again.
     pub fn has_room_for(&self, id: &MemberId, max_size: usize) -> Result<(), Refused> {
         if self.members.len() < max_size || self.members.contains_key(id) {
             return Ok(());
@@ -182,6 +209,11 @@ impl ConsumerGroup {
         Err(Refused::new(GroupError::GroupMaxSizeReached, message))
     }
 
+    /// Kafka's `getOrMaybeSubscribeDynamicConsumerGroupMember` and
+    /// `getOrMaybeSubscribeStaticConsumerGroupMember`.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID or UNRELEASED_INSTANCE_ID.
     fn sender_kind(&self, request: &HeartbeatRequest) -> Result<SenderKind, Refused> {
         let (id, joins) = (&request.member_id, request.member_epoch == 0);
         let holder = match &request.group_instance_id {
@@ -220,11 +252,13 @@ impl ConsumerGroup {
         Err(Refused::new(GroupError::FencedInstanceId, message))
     }
 
+    /// The refusal of an id that the group does not know.
     pub(super) fn not_a_member(&self, id: &MemberId) -> Refused {
         let message = format!("Member {id} is not a member of group {}.", self.id);
         Refused::new(GroupError::UnknownMemberId, message)
     }
 
+    /// The refusal of an instance id that no member holds.
     pub(super) fn unknown_instance(&self, request: &HeartbeatRequest) -> Refused {
         let instance = request.group_instance_id.as_ref().map_or("", GroupInstanceId::as_str);
         Refused::new(GroupError::UnknownMemberId, format!("Instance id {instance} is unknown."))
@@ -248,6 +282,7 @@ impl ConsumerGroup {
     }
 
     /// Another member takes the place, the assignment and the target of a static one. No rebalance follows from it.
+    /// The new member has epoch 0 until it is reconciled.
     pub(super) fn replace(&mut self, old_id: &MemberId, new_id: &MemberId) {
         tracing::info!(group = %self.id, member = %new_id, replaces = %old_id, "static member is back");
         // Before `take_out`, which drops it.
@@ -305,6 +340,8 @@ impl ConsumerGroup {
     }
 
     /// Lets a member take its next step towards the target.
+    /// `owned`: the partitions that the member says it has, `None` if it did not say. Takes one step at
+    /// most.
     pub(super) fn reconcile(
         &mut self,
         env: Env<'_>,

@@ -9,6 +9,11 @@ use super::{ConsumerGroup, LEAVE_STATIC_EPOCH};
 
 impl ConsumerGroup {
     /// Handles a heartbeat that leaves (`consumerGroupLeave`).
+    /// Epoch -1 removes the member; -2 keeps a static one until its session ends, for its next process.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID if another member holds the instance id. The epoch is not
+    /// checked: any member may leave.
     pub fn leave(&mut self, env: Env<'_>, request: &HeartbeatRequest) -> Result<HeartbeatReply, Refused> {
         let id = &request.member_id;
         if let Some(instance_id) = &request.group_instance_id {
@@ -49,6 +54,7 @@ impl ConsumerGroup {
     }
 
     /// Takes members out and raises the group epoch, so that others get what they had (`consumerGroupFenceMembers`).
+    /// One epoch for all of `ids`. Ids that are no members' are passed over.
     pub(super) fn remove(&mut self, env: Env<'_>, ids: &BTreeSet<MemberId>) {
         let mut removed = false;
         for id in ids {

@@ -20,6 +20,7 @@ impl ConsumerGroup {
     /// Takes over the members of a classic group in its generation `epoch`, with what they own: by their assignments, or
     /// (`from_subscription`) by what they said when they joined a generation that has no assignments yet. The next
     /// `refresh` raises the epoch, and every member joins again.
+    /// Kafka's `ConsumerGroup.fromClassicGroup`.
     pub fn adopt(
         &mut self,
         env: Env<'_>,
@@ -54,6 +55,7 @@ impl ConsumerGroup {
         self.mark_all();
     }
 
+    /// One member in the state of having all that it is to have, `owned`, in the epoch.
     fn adopt_one(
         &mut self,
         env: Env<'_>,
@@ -89,7 +91,8 @@ impl ConsumerGroup {
         self.put(&member.id, adopted);
     }
 
-    /// The classic members as a classic group knows them.
+    /// The classic members as a classic group knows them, with what they were told to own as their
+    /// assignments.
     pub fn classic_members(&self, env: Env<'_>) -> BTreeMap<MemberId, Member> {
         let mut members = BTreeMap::new();
         for (id, member) in &self.members {

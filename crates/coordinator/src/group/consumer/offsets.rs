@@ -15,6 +15,7 @@ pub enum CommitRule<'a> {
 }
 
 impl CommitRule<'_> {
+    /// STALE_MEMBER_EPOCH for a partition that the member got later than `epoch`, or does not hold.
     pub fn judge(&self, topic: Uuid, partition: i32) -> Result<(), GroupError> {
         match self {
             CommitRule::All => Ok(()),
@@ -41,6 +42,11 @@ impl ConsumerGroup {
     }
 
     /// Checks that offsets may be committed under this identity. `knows_member_epochs`: OffsetCommit 9 and later.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID also for a sender without an epoch while there are members; ILLEGAL_GENERATION for
+    /// a classic member, STALE_MEMBER_EPOCH for an epoch that the group has not given yet,
+    /// UNSUPPORTED_VERSION before version 9.
     pub fn validate_offset_commit(
         &self,
         who: &CommitIdentity,
@@ -69,6 +75,9 @@ impl ConsumerGroup {
     }
 
     /// Checks that a member may fetch offsets. `None`: not a member, such as an admin tool.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, or for another epoch ILLEGAL_GENERATION (classic members) or STALE_MEMBER_EPOCH.
     pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
         let Some(member_id) = member_id else { return Ok(()) };
         let member = self.members.get(member_id).ok_or(GroupError::UnknownMemberId)?;

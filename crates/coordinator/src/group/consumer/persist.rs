@@ -13,10 +13,15 @@ use crate::state_machine::{Record, RecordError};
 /// The changes since the last records were written.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
+    /// The epochs, the hash or the time since when the group is empty.
     group: bool,
+    /// Members whose subscriptions changed.
     members: BTreeSet<MemberId>,
+    /// Members whose targets changed.
     targets: BTreeSet<MemberId>,
+    /// Members whose current assignments changed.
     currents: BTreeSet<MemberId>,
+    /// Members that were taken out, all three of whose records go.
     removed: BTreeSet<MemberId>,
 }
 
@@ -44,6 +49,7 @@ impl Dirty {
 
 impl ConsumerGroup {
     /// Writes what the step has changed.
+    /// Called at the end of every step that can change members, also if it refuses.
     pub fn flush(&mut self, out: &mut Outcome) {
         let dirty = std::mem::take(&mut self.dirty);
         if dirty.group {
@@ -72,6 +78,7 @@ impl ConsumerGroup {
         }
     }
 
+    /// Tombstones of all three records of a member, whether it has them or not.
     fn write_tombstones(&self, id: &MemberId, out: &mut Outcome) {
         let (group, member) = (self.id.clone(), id.clone());
         out.write(Record::tombstone(&Key::ConsumerMember { group: group.clone(), member: member.clone() }));
@@ -102,6 +109,7 @@ impl ConsumerGroup {
         self.is_dead = true;
     }
 
+    /// From the record of the group, the first to be replayed.
     pub fn restore_epochs(&mut self, epochs: &ConsumerGroupEpochs) {
         self.epoch = epochs.epoch;
         self.assignment_epoch = epochs.assignment_epoch;
@@ -109,12 +117,17 @@ impl ConsumerGroup {
         self.empty_since_ms = epochs.empty_since_ms;
     }
 
+    /// From the record of a member, before its two assignments.
     pub fn restore_member(&mut self, id: &MemberId, subscription: Subscription) {
         let mut member = self.members.get(id).cloned().unwrap_or_default();
         member.subscription = subscription;
         self.put(id, member);
     }
 
+    /// From the record of a target assignment.
+    ///
+    /// # Errors
+    /// If there is no such member.
     pub fn restore_target(&mut self, id: &MemberId, target: TopicPartitions) -> Result<(), RecordError> {
         if !self.members.contains_key(id) {
             return Err(RecordError::Damaged("is the target assignment of no member"));
@@ -123,6 +136,10 @@ impl ConsumerGroup {
         Ok(())
     }
 
+    /// From the record of a current assignment. Deadlines start later (`start_clocks`).
+    ///
+    /// # Errors
+    /// If there is no such member.
     pub fn restore_current(&mut self, id: &MemberId, current: Current) -> Result<(), RecordError> {
         let Some(mut member) = self.members.get(id).cloned() else {
             return Err(RecordError::Damaged("is the current assignment of no member"));

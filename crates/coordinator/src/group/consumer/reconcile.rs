@@ -24,7 +24,9 @@ use super::member::{Current, EpochPartitions, MemberState};
 
 /// The target of one member, and the partitions that it says it owns.
 pub(super) struct Reconciler<'a, F: Fn(Uuid, i32) -> bool> {
+    /// The epoch that the member has once it has given up what it must.
     pub(super) target_epoch: i32,
+    /// Of the last target assignment; empty for a member that came after it.
     pub(super) target: &'a TopicPartitions,
     /// The existing topics to which the member subscribes now: what it does not subscribe to is not its target.
     pub(super) subscribed: &'a BTreeSet<Uuid>,
@@ -48,11 +50,13 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
         }
     }
 
+    /// True for a partition that the target gives to the member, of a topic that it still subscribes to.
     fn is_target(&self, topic: Uuid, partition: i32) -> bool {
         self.subscribed.contains(&topic)
             && self.target.get(&topic).is_some_and(|partitions| partitions.contains(&partition))
     }
 
+    /// True if the member still has one of `partitions`, or did not say what it has.
     fn owns_any(&self, partitions: &EpochPartitions) -> bool {
         let Some(owned) = self.owned else { return !partitions.is_empty() };
         partitions.iter().any(|(topic, partitions)| {

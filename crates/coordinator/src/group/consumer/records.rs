@@ -17,10 +17,12 @@ pub struct ConsumerGroupEpochs {
     pub epoch: i32,
     pub assignment_epoch: i32,
     pub metadata_hash: u64,
+    /// Wall clock, milliseconds.
     pub empty_since_ms: i64,
 }
 
 impl Record {
+    /// The record of a group's epochs.
     pub fn consumer_group(group: &GroupId, epochs: &ConsumerGroupEpochs) -> Result<Record, TooLong> {
         let mut out = Writer::value();
         out.i32(epochs.epoch);
@@ -30,6 +32,10 @@ impl Record {
         Record::value(&Key::ConsumerGroup { group: group.clone() }, out)
     }
 
+    /// The record of what a member said of itself.
+    ///
+    /// # Errors
+    /// If a list or a string in it is longer than can be stored.
     pub fn consumer_member(
         group: &GroupId,
         member: &MemberId,
@@ -39,6 +45,10 @@ impl Record {
         Record::value(&key, encode_subscription(said))
     }
 
+    /// The record of a member's target assignment.
+    ///
+    /// # Errors
+    /// If a list or a string in it is longer than can be stored.
     pub fn target_assignment(
         group: &GroupId,
         member: &MemberId,
@@ -53,6 +63,10 @@ impl Record {
         Record::value(&key, out)
     }
 
+    /// The record of a member's current assignment.
+    ///
+    /// # Errors
+    /// If a list or a string in it is longer than can be stored.
     pub fn current_assignment(
         group: &GroupId,
         member: &MemberId,
@@ -74,6 +88,9 @@ impl Record {
 }
 
 /// Reads the value of a consumer group's record.
+///
+/// # Errors
+/// If it is of a newer version, or does not parse to its last byte.
 pub fn decode_epochs(value: &[u8]) -> Result<ConsumerGroupEpochs, RecordError> {
     let mut from = Reader::new(value);
     from.version()?;
@@ -109,6 +126,9 @@ fn encode_subscription(said: &Subscription) -> Writer {
 }
 
 /// Reads the value of a member's record.
+///
+/// # Errors
+/// If it is of a newer version, or does not parse to its last byte.
 pub fn decode_subscription(value: &[u8]) -> Result<Subscription, RecordError> {
     let mut from = Reader::new(value);
     from.version()?;
@@ -138,6 +158,9 @@ pub fn decode_subscription(value: &[u8]) -> Result<Subscription, RecordError> {
 }
 
 /// Reads the value of a target assignment.
+///
+/// # Errors
+/// If it is of a newer version, or does not parse to its last byte.
 pub fn decode_target(value: &[u8]) -> Result<TopicPartitions, RecordError> {
     let mut from = Reader::new(value);
     from.version()?;
@@ -153,6 +176,9 @@ pub fn decode_target(value: &[u8]) -> Result<TopicPartitions, RecordError> {
 }
 
 /// Reads the value of a current assignment.
+///
+/// # Errors
+/// If it is of a newer version, or does not parse to its last byte.
 pub fn decode_current(value: &[u8]) -> Result<Current, RecordError> {
     let mut from = Reader::new(value);
     from.version()?;

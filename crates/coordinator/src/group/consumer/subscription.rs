@@ -22,9 +22,14 @@ const MAX_REGEX_BYTES: usize = 1 << 20;
 pub(super) struct Resolved {
     /// The version of the topics that they were matched against; `None` after a restart.
     seen: Option<u64>,
+    /// The names of the topics that each expression in use matches.
     topics: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
+/// Matches whole names only.
+///
+/// # Errors
+/// If it is not a regular expression, or a compiled one would be too large.
 fn compile(regex: &str) -> Result<Regex, regex::Error> {
     let build = |text: &str| RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build();
     // By itself first: `a)|(b` must not become valid by what is put around it.
@@ -33,6 +38,10 @@ fn compile(regex: &str) -> Result<Regex, regex::Error> {
 }
 
 /// Checks that a regular expression can be used.
+///
+/// # Errors
+/// INVALID_REGULAR_EXPRESSION with the reason. Look-around and back-references are not supported, as in
+/// RE2J.
 pub(super) fn validate_regex(regex: &str) -> Result<(), Refused> {
     compile(regex).map(drop).map_err(|error| {
         let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}.");
@@ -52,6 +61,7 @@ impl ConsumerGroup {
     }
 
     /// All names that members subscribe to.
+    /// Matches the expressions anew if topics have changed since.
     pub fn all_subscribed_names(&mut self, env: Env<'_>) -> BTreeSet<Arc<str>> {
         self.resolve(env);
         self.members.keys().flat_map(|id| self.subscribed_names(id)).collect()
@@ -74,6 +84,7 @@ impl ConsumerGroup {
     }
 
     /// Matches the regular expressions against the topics as they are now.
+    /// Each expression once, however many members share it.
     fn resolve(&mut self, env: Env<'_>) {
         let used: BTreeSet<Arc<str>> =
             self.members.values().filter_map(|member| member.subscription.topic_regex.clone()).collect();

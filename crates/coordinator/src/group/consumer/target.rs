@@ -10,6 +10,7 @@ use super::ConsumerGroup;
 
 impl ConsumerGroup {
     /// Computes the target of the current group epoch, if there is none yet. Only what changed is written.
+    /// At once, without Kafka's `group.consumer.assignment.interval.ms`.
     pub(super) fn update_target(&mut self, env: Env<'_>) {
         if self.epoch <= self.assignment_epoch {
             return;
@@ -43,6 +44,7 @@ impl ConsumerGroup {
         winner.unwrap_or(Assignor::Uniform)
     }
 
+    /// The members and their topics as the assignor gets them. Topics that do not exist are left out.
     fn spec(&self, env: Env<'_>) -> AssignmentSpec {
         let mut spec = AssignmentSpec::default();
         for id in self.members.keys() {

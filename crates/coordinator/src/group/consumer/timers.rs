@@ -9,6 +9,7 @@ use crate::state_machine::Now;
 
 impl ConsumerGroup {
     /// Acts on every deadline that has passed, and asks to be woken at the next one.
+    /// Harmless before any deadline. Looks at every member.
     pub fn tick(&mut self, env: Env<'_>, out: &mut Outcome) {
         let mut gone: BTreeSet<MemberId> = BTreeSet::new();
         for (id, member) in &self.members {

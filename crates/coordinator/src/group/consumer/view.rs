@@ -11,8 +11,11 @@ use super::{ConsumerGroup, ConsumerMember, ConsumerState, Subscription};
 #[derive(Clone, Debug)]
 pub struct ConsumerGroupDescription {
     pub state: ConsumerState,
+    /// The group epoch.
     pub epoch: i32,
+    /// The group epoch for which the target was computed.
     pub assignment_epoch: i32,
+    /// The one that the next target is computed with.
     pub assignor: &'static str,
     pub members: Vec<ConsumerMemberDescription>,
 }
@@ -21,14 +24,18 @@ pub struct ConsumerGroupDescription {
 #[derive(Clone, Debug)]
 pub struct ConsumerMemberDescription {
     pub member_id: MemberId,
+    /// -2 for a static member that is away.
     pub member_epoch: i32,
+    /// With client id and host, rack and instance id.
     pub subscription: Subscription,
     /// The partitions that it holds, including those that it is giving up.
     pub held: TopicPartitions,
+    /// Empty until it has one.
     pub target: TopicPartitions,
 }
 
 impl ConsumerGroup {
+    /// As it is in memory: the last step may not be durable yet.
     pub fn describe(&self, config: &GroupConfig) -> ConsumerGroupDescription {
         let member = |(id, member): (&MemberId, &ConsumerMember)| ConsumerMemberDescription {
             member_id: id.clone(),

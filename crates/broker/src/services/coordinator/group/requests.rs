@@ -27,6 +27,7 @@ pub(crate) struct GroupOverview {
     pub(crate) group_type: &'static str,
     /// Empty for a group that only stores offsets.
     pub(crate) protocol_type: Arc<str>,
+    /// As Kafka spells it.
     pub(crate) state: &'static str,
 }
 
@@ -43,6 +44,8 @@ pub(crate) struct CommitTerms {
 
 impl GroupService {
     /// JoinGroup: waits until the group's next generation begins.
+    /// A client without an id creates a group that does not exist. The wait may last as long as the longest
+    /// rebalance timeout of the members.
     pub(crate) async fn join(&self, group_id: &GroupId, request: JoinRequest) -> JoinReply {
         let member_id = request.member_id.clone();
         let joined = self.join_or_refuse(group_id, request).await;
@@ -85,6 +88,9 @@ impl GroupService {
     }
 
     /// Heartbeat.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID also if there is no such group; else see `GroupMachine::heartbeat`.
     pub(crate) async fn heartbeat(
         &self,
         group_id: &GroupId,
@@ -103,6 +109,9 @@ impl GroupService {
     }
 
     /// LeaveGroup: the result of each member, in their order.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID if there is no such group.
     pub(crate) async fn leave(
         &self,
         group_id: &GroupId,
@@ -116,6 +125,10 @@ impl GroupService {
     }
 
     /// OffsetCommit: the result of each commit, in their order, or one for all. Durable when it returns.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND or ILLEGAL_GENERATION, by the version, for a member's commit to a group that does
+    /// not exist; else see `GroupMachine::commit_offsets`.
     pub(crate) async fn commit(
         &self,
         group_id: &GroupId,
@@ -140,6 +153,9 @@ impl GroupService {
     }
 
     /// OffsetDelete: one result for each partition, in their order, or one for all.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND if there is no such group; else see `GroupMachine::delete_offsets`.
     pub(crate) async fn delete_offsets(
         &self,
         group_id: &GroupId,
@@ -155,6 +171,9 @@ impl GroupService {
 
     /// OffsetFetch: reads the group's offsets by `read`, which gets `None` if there is no such group. `member` is what
     /// version 9 and later may say: who asks, and in which epoch.
+    ///
+    /// # Errors
+    /// If the member is unknown or its epoch is not the current one, or the group cannot be read.
     pub(crate) async fn read_offsets<T>(
         &self,
         group_id: &GroupId,
@@ -180,6 +199,7 @@ impl GroupService {
     }
 
     /// ListGroups: all groups that could be read, in the order of their ids.
+    /// Each in the state that it is in when its turn comes.
     pub(crate) fn list(&self) -> Vec<GroupOverview> {
         let mut list = self.shell.view_all(|machine| {
             let (group_type, protocol_type, state) = match machine.members() {
@@ -224,6 +244,7 @@ impl GroupService {
         })
     }
 
+    /// Looks at a group for an answer that need not wait for the disk.
     fn view<T>(
         &self,
         group_id: &GroupId,
@@ -239,6 +260,9 @@ impl GroupService {
     }
 
     /// ConsumerGroupHeartbeat: what the member is told, and how long it may stay silent, milliseconds.
+    ///
+    /// # Errors
+    /// With a text for the client; see `GroupMachine::consumer_heartbeat`.
     pub(crate) async fn consumer_heartbeat(
         &self,
         group_id: &GroupId,
@@ -270,6 +294,7 @@ impl GroupService {
     }
 
     /// The groups as a scrape of the metrics shows them.
+    /// Copies the offsets of every group: not for a request.
     pub(crate) fn snapshot(&self) -> Vec<GroupSnapshot> {
         self.shell.view_all(|machine| {
             let offset = |(topic, partition, committed): (&Arc<str>, i32, &CommittedOffset)| GroupOffset {
@@ -286,6 +311,10 @@ impl GroupService {
     }
 
     /// DeleteGroups, one group. One whose records cannot be read may be deleted too: no other way leads out of that.
+    ///
+    /// # Errors
+    /// GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, or COORDINATOR_NOT_AVAILABLE for a group that only a restart can
+    /// read again.
     pub(crate) async fn delete(&self, group_id: &GroupId) -> Result<(), GroupError> {
         if let Some(ticket) = self.shell.discard(group_id) {
             return Ok(ticket.durable().await?);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::io::Io;
 
 /// The catalog at one moment.
+/// Never changes: a later catalog is another image.
 struct CatalogImage(Arc<Catalog>);
 
 impl MetadataImage for CatalogImage {
@@ -28,6 +29,7 @@ impl MetadataImage for CatalogImage {
 }
 
 /// Returns the topics as they are now.
+/// Cheap while the catalog is the same: it is asked at every step of every group.
 pub(crate) type TopicSource = Box<dyn Fn() -> Topics + Send + Sync>;
 
 /// The broker's own topics. The version is another one whenever the catalog is another one than last time.
