@@ -1,7 +1,7 @@
 //! The coordinators of this broker: one shell that hosts every kind of state machine.
 //!
 //! ```text
-//! api/join_group … delete_groups ──► group (requests of groups) ──► Shell ──► coordinator::group (pure)
+//! join_group … delete_groups ──────► group (requests of groups) ──► Shell ──► coordinator::group (pure)
 //!                                                                    │ hosted      one machine under its lock
 //!                                                                    │ alarms      wakes machines at their deadlines
 //!                                                                    │ waiting     requests that wait for a reply
@@ -15,7 +15,7 @@
 //! leaves, or at shutdown. A machine whose stored records cannot be read is refused, and the others go on.
 //!
 //! A kind of machine is added by implementing `kind::Kind`. What the machines decide is in the coordinator crate; who may ask,
-//! and how it looks on the wire, in `api`.
+//! and how it looks on the wire, in `kafka::api`.
 
 mod alarms;
 mod durability;

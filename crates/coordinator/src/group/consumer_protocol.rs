@@ -58,6 +58,8 @@ fn read_subscription(from: &mut Cursor<'_>) -> Result<Subscription, ReadError> {
 /// Reads the partitions of an assignment. `None`: these bytes are not one.
 pub fn assignment(bytes: &[u8]) -> Option<Vec<(String, Vec<i32>)>> {
     let mut from = Cursor::new(bytes);
+    // User data of a client's own assignor may follow and is not read; Kafka's
+    // `ConsumerGroup.fromClassicGroup` refuses a group that has some.
     read_version(&mut from).and_then(|_| read_partitions(&mut from)).ok()
 }
 
