@@ -3,6 +3,8 @@
 //! Small things are written into a buffer; the record batches of a Fetch response are pushed as
 //! the `Bytes` they already are. The result is a list of segments for a vectored write, which
 //! [`Chain::into_frame`] opens with the length of all of them.
+//!
+//! A chain starts with room for the length prefix, so that a frame is made without moving a byte.
 
 use bytes::{Bytes, BytesMut};
 
@@ -15,14 +17,18 @@ const PREFIX: usize = 4;
 
 #[derive(Debug)]
 enum Segment {
+    /// Bytes that were written one after another. The first segment is always one of these.
     Written(BytesMut),
+    /// Shared with their owner, for instance the tail of a log.
     Spliced(Bytes),
 }
 
 /// A sequence of byte segments, appended to at its end.
 #[derive(Debug)]
 pub struct Chain {
+    /// Segments that nothing can be added to.
     closed: Vec<Segment>,
+    /// Their bytes, the room for the prefix included if one of them has it.
     closed_len: usize,
     /// The segment being written. While `closed` is empty it starts with room for the prefix.
     open: BytesMut,
@@ -35,6 +41,7 @@ impl Chain {
     }
 
     /// An empty chain whose first segment has room for `bytes` bytes.
+    /// It grows if more is written.
     pub fn with_capacity(bytes: usize) -> Self {
         let mut open = BytesMut::with_capacity(PREFIX + bytes);
         open.resize(PREFIX, 0);
@@ -43,11 +50,13 @@ impl Chain {
 
     /// The buffer at the end of the chain. Append to it only: what is in it is already part of
     /// the chain.
+    /// [`Chain::push_bytes`] may close it: what is written later belongs after the pushed bytes.
     pub fn buf(&mut self) -> &mut BytesMut {
         &mut self.open
     }
 
     /// Appends `bytes`, sharing them rather than copying them unless they are very short.
+    /// `bytes` keep all that they are a slice of in memory until the chain is sent or dropped.
     pub fn push_bytes(&mut self, bytes: Bytes) {
         if bytes.len() < SPLICE_MIN {
             self.open.extend_from_slice(&bytes);
@@ -56,6 +65,8 @@ impl Chain {
         // What follows goes on in the same allocation: `split` leaves the unused capacity to it.
         let written = self.open.split();
         self.closed_len += written.len() + bytes.len();
+        // Empty if two batches follow each other: a segment without bytes would only lengthen the
+        // write.
         if !written.is_empty() {
             self.closed.push(Segment::Written(written));
         }
@@ -73,8 +84,10 @@ impl Chain {
     }
 
     /// The content, without a length prefix.
+    /// None of the segments is empty; without content there are none.
     pub fn into_segments(self) -> Vec<Bytes> {
         let mut segments = self.freeze();
+        // The first segment has the room for the prefix, so `freeze` has kept it.
         if let Some(first) = segments.first_mut() {
             let _prefix = first.split_to(PREFIX);
         }
@@ -83,6 +96,8 @@ impl Chain {
     }
 
     /// The content, preceded by its length as Kafka frames it.
+    /// The prefix is the first four bytes of the first segment and does not count itself. Nothing is
+    /// copied.
     ///
     /// # Errors
     /// If the content is longer than a frame can be (2 GiB).
@@ -112,6 +127,7 @@ impl Chain {
         out.freeze()
     }
 
+    /// The segments in order, the room for the prefix included, without empty ones.
     fn freeze(mut self) -> Vec<Bytes> {
         let open = self.open.split();
         self.closed

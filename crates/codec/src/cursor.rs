@@ -4,6 +4,9 @@
 //! returned only if the bytes that remain can hold that many, so a caller may reserve memory by it. Every error says
 //! what was expected and at which byte, counted from the start of the slice.
 //!
+//! A read that fails may have moved the position: the caller gives up, it does not go on from there.
+//! A clone costs nothing; it reads ahead without moving the original.
+//!
 //! ```
 //! use codec::cursor::{Cursor, Prefix, ReadError};
 //!
@@ -23,9 +26,13 @@
 use thiserror::Error;
 
 /// Bytes that do not hold what was to be read from them. `at` counts from the start of the cursor's slice.
+///
+/// `expected` is the name that the caller gave the value, for the log. The bytes themselves are in no
+/// error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReadError {
     /// The bytes end too early.
+    /// A fixed width, or a length that was known before, does not fit.
     #[error("{expected} at byte {at} does not fit into the {remaining} bytes that remain")]
     Truncated {
         /// The value that was to be read.
@@ -48,6 +55,8 @@ pub enum ReadError {
         remaining: usize,
     },
     /// All bytes are present but have no meaning.
+    /// Text that is not UTF-8, a varint that is too long, or a value that the caller refuses:
+    /// [`Cursor::invalid`].
     #[error("invalid {expected} at byte {at}")]
     Invalid {
         /// The value that was to be read.
@@ -56,6 +65,7 @@ pub enum ReadError {
         at: usize,
     },
     /// Bytes follow after the last value.
+    /// Only [`Cursor::end`] says so.
     #[error("{remaining} bytes left over from byte {at} on")]
     Leftover {
         /// The byte at which the last value ended.
@@ -66,23 +76,31 @@ pub enum ReadError {
 }
 
 /// How a length or a count is written in front of what it counts.
+///
+/// All fixed widths are big-endian. A negative number other than -1 is a false claim in any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefix {
     /// Two bytes without sign: never null.
+    /// Only in our own layouts on the disk.
     U16,
     /// Four bytes without sign: never null.
+    /// Only in our own layouts on the disk.
     U32,
     /// Two bytes, -1 for null: Kafka's strings.
+    /// So none is longer than 32767 bytes.
     I16,
     /// Four bytes, -1 for null: Kafka's arrays and bytes.
     I32,
     /// An unsigned varint of the number plus one, 0 for null: Kafka's compact types (KIP-482).
+    /// Strings, arrays and bytes alike, in flexible versions only.
     Compact,
     /// A zigzag varint of up to 64 bits, -1 for null: the parts of a record.
     Zigzag,
 }
 
 /// A position in a slice.
+///
+/// It borrows the slice: what it returns lives as long as the slice does, not as long as the cursor.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],
@@ -123,11 +141,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes consumed so far.
+    /// For a [`Cursor::part`] they include those before the part.
     pub fn position(&self) -> usize {
         self.at
     }
 
     /// Bytes not yet consumed.
+    /// For a [`Cursor::part`] only those of the part.
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
@@ -138,6 +158,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Checks that every byte was consumed.
+    /// For layouts in which bytes after the last field would be lost unseen.
     ///
     /// # Errors
     /// `Leftover` if not.
@@ -149,6 +170,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The error for a value at this position that makes no sense.
+    /// Made before the value is read, it names the byte at which the value starts.
     pub fn invalid(&self, expected: &'static str) -> ReadError {
         ReadError::Invalid { expected, at: self.at }
     }
@@ -159,6 +181,7 @@ impl<'a> Cursor<'a> {
     /// `Truncated` if fewer remain; nothing is consumed then.
     #[inline]
     pub fn take(&mut self, len: usize, expected: &'static str) -> Result<&'a [u8], ReadError> {
+        // A length near the largest number would wrap around to an end before the start.
         let end = self.at.checked_add(len);
         match end.and_then(|end| self.bytes.get(self.at..end)) {
             Some(taken) => {
@@ -170,6 +193,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Consumes all bytes that remain.
+    /// An empty slice if there are none.
     pub fn take_rest(&mut self) -> &'a [u8] {
         let (_, rest) = self.bytes.split_at(self.at);
         self.at = self.bytes.len();
@@ -177,12 +201,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// Consumes the next `len` bytes as a cursor of their own, whose positions go on counting from the start of this one.
+    /// No read in the part reaches past its end, so a length inside of a record stays in that record.
     ///
     /// # Errors
     /// `Truncated` if fewer remain.
     pub fn part(&mut self, len: usize, expected: &'static str) -> Result<Cursor<'a>, ReadError> {
         let at = self.at;
         self.take(len, expected)?;
+        // The bytes before the part are kept, as positions in errors count from the start of the
+        // whole.
         let (bytes, _) = self.bytes.split_at(self.at);
         Ok(Cursor { bytes, at })
     }
@@ -201,6 +228,8 @@ impl<'a> Cursor<'a> {
     integers! { u8 i8 u16 i16 u32 i32 u64 i64 }
 
     /// Reads an unsigned varint of at most 32 bits, as Kafka's `ByteUtils.readUnsignedVarint`.
+    /// More bytes than needed are accepted, as by Kafka (0x80 0x00 is 0), so a number may come in
+    /// several forms. Bits of the fifth byte that do not fit are refused, where Kafka drops them.
     ///
     /// # Errors
     /// `Truncated`, or `Invalid` if it is longer than 32 bits.
@@ -218,6 +247,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads a zigzag varint of at most 64 bits, as Kafka's `ByteUtils.readVarlong`; its `readVarint` reads the same
     /// bytes.
+    /// It takes ten bytes at most; as in [`Cursor::uvarint`], a longer form of a number is accepted.
     ///
     /// # Errors
     /// `Truncated`, or `Invalid` if it is longer than 64 bits.
@@ -232,6 +262,7 @@ impl<'a> Cursor<'a> {
         let at = self.at;
         let mut value = 0;
         for shift in (0..bits).step_by(7) {
+            // Each round consumes a byte: five at most for 32 bits, ten for 64.
             let byte = self.u8(expected)?;
             let low = u64::from(byte & 0x7f);
             // The last byte has room for fewer than seven bits, and no other byte may follow it.
@@ -247,6 +278,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the number of things that follow, each of at least `min_bytes` (0 counts as 1); `None` is null.
+    /// Nothing of the things themselves is consumed. A caller may reserve memory for that many
+    /// elements, as each of them has `min_bytes` in the slice.
     ///
     /// # Errors
     /// `Claim` if the bytes that remain cannot hold that many, or the number is negative and not null.
@@ -268,13 +301,17 @@ impl<'a> Cursor<'a> {
         };
         let remaining = self.remaining();
         match usize::try_from(claimed) {
+            // Elements of no bytes would let every count pass.
             Ok(count) if count <= remaining / min_bytes.max(1) => Ok(Some(count)),
+            // Null is -1 in each signed form; the compact one was lowered by one above.
             Err(_) if claimed == -1 => Ok(None),
             _ => Err(ReadError::Claim { expected, at, claimed, remaining }),
         }
     }
 
     /// Reads the number of things that follow, each of at least `min_bytes`.
+    /// For fields that a message definition does not call nullable: Kafka's readers refuse a null
+    /// there, too.
     ///
     /// # Errors
     /// As [`Cursor::nullable_count`]; null is a `Claim`, too.
@@ -290,6 +327,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads bytes after their length; `None` is null.
+    /// They are a slice of the cursor's own: nothing is copied.
     ///
     /// # Errors
     /// As [`Cursor::nullable_count`].
@@ -327,6 +365,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads UTF-8 text after its length in bytes.
+    /// For names that must be present. Kafka's Java decoder replaces bytes that are not UTF-8; here
+    /// they are an error.
     ///
     /// # Errors
     /// As [`Cursor::count`]; `Invalid` if it is not UTF-8.
@@ -338,6 +378,8 @@ impl<'a> Cursor<'a> {
 
     /// Skips a block of tagged fields (KIP-482). Each takes at least two bytes, so the loop ends with the bytes
     /// whatever the count claims.
+    /// Neither the order of the tags nor that each occurs once is checked, as in Kafka's generated
+    /// readers.
     ///
     /// # Errors
     /// If the bytes end within the block.

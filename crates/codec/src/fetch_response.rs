@@ -4,6 +4,9 @@
 //! what a broker sends, so here they are spliced into the [`Chain`] as they are. Same bytes, all
 //! versions. Fields that a version lacks are left out, as are tagged fields at their defaults.
 //! A partition may bring its batches as they lie in the log, one buffer each ([`FetchResponse`]).
+//!
+//! The bytes are those that kafka-protocol would write, which the tests compare for every version
+//! that it has. A field of a later version is left out where kafka-protocol would fail.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +28,7 @@ pub struct FetchResponse {
     /// The records of each partition of `message`, counted over all topics, to be sent one after
     /// another. A partition with an entry here has no `records` of its own; those after the last
     /// entry do. Empty in a response that was decoded.
+    /// A list without buffers is an empty field, not null.
     pub batches: Vec<Vec<Bytes>>,
 }
 
@@ -42,8 +46,10 @@ const FLEXIBLE_FROM: i16 = 12;
 const TOPIC_IDS_FROM: i16 = 13;
 
 struct Encoder<'a> {
+    /// Record data is pushed to it, all else goes into its buffer.
     out: &'a mut Chain,
     version: i16,
+    /// Those of the partitions that are not yet written.
     batches: std::slice::Iter<'a, Vec<Bytes>>,
 }
 
@@ -60,6 +66,7 @@ pub(crate) fn encode(response: &FetchResponse, version: i16, out: &mut Chain) ->
 }
 
 impl Encoder<'_> {
+    /// The whole body.
     fn response(&mut self, response: &messages::FetchResponse) -> Result<(), EncodeError> {
         let out = self.out.buf();
         if self.version >= 1 {
@@ -80,6 +87,8 @@ impl Encoder<'_> {
             let known = usize::from(self.version >= 16 && !endpoints.is_empty());
             self.count_of_tags(known + response.unknown_tagged_fields.len())?;
             if known == 1 {
+                // A tagged field has its size before it, which is known only once the field is
+                // written.
                 let mut nested = Chain::new();
                 let mut encoder = Encoder { out: &mut nested, version: self.version, batches: [].iter() };
                 encoder.count(Some(endpoints.len()))?;
@@ -93,6 +102,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// A topic by its name or its id, never by both.
     fn topic(&mut self, topic: &FetchableTopicResponse) -> Result<(), EncodeError> {
         if self.version >= TOPIC_IDS_FROM {
             self.out.buf().put_slice(topic.topic_id.as_bytes());
@@ -110,6 +120,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// A partition with its record data.
     fn partition(&mut self, partition: &PartitionData) -> Result<(), EncodeError> {
         let out = self.out.buf();
         out.put_i32(partition.partition_index);
@@ -120,6 +131,7 @@ impl Encoder<'_> {
             if self.version >= 5 {
                 out.put_i64(partition.log_start_offset);
             }
+            // Null for a reader of uncommitted records, who has none to skip.
             let aborted = partition.aborted_transactions.as_deref();
             self.count(aborted.map(<[_]>::len))?;
             for transaction in aborted.unwrap_or_default() {
@@ -130,6 +142,8 @@ impl Encoder<'_> {
         if self.version >= 11 {
             self.out.buf().put_i32(*partition.preferred_read_replica);
         }
+        // One list for each partition, in the order of the message; after the last the message has
+        // the records.
         match self.batches.next() {
             Some(batches) => self.records(Some(batches))?,
             None => self.records(partition.records.as_ref().map(std::slice::from_ref))?,
@@ -140,14 +154,20 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// Record data of this many bytes in all, as one field. `None` is null.
+    ///
+    /// # Errors
+    /// If they are more than 2 GiB together.
     fn records(&mut self, buffers: Option<&[Bytes]>) -> Result<(), EncodeError> {
         self.count(buffers.map(|buffers| buffers.iter().map(Bytes::len).sum()))?;
         for buffer in buffers.unwrap_or_default() {
+            // The clone is a reference to the same bytes.
             self.out.push_bytes(buffer.clone());
         }
         Ok(())
     }
 
+    /// The tagged fields of a partition: 0 where logs diverge (KIP-595), 1 the current leader, 2 a snapshot.
     fn partition_tags(&mut self, partition: &PartitionData) -> Result<(), EncodeError> {
         let diverging_epoch = present(&partition.diverging_epoch);
         let current_leader = present(&partition.current_leader);
@@ -168,6 +188,9 @@ impl Encoder<'_> {
     }
 
     /// The length of an array or of bytes; `None` is null.
+    ///
+    /// # Errors
+    /// Above 2³¹ - 1, in the compact form too: readers in Java count in an `int`.
     fn count(&mut self, count: Option<usize>) -> Result<(), EncodeError> {
         let fits = count.map(|n| i32::try_from(n).map_err(|_| self.error(format!("length {n}"))));
         let count = fits.transpose()?;
@@ -180,6 +203,10 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// A string that is never null.
+    ///
+    /// # Errors
+    /// If it is longer than 32767 bytes where its length has two.
     fn string(&mut self, string: &str) -> Result<(), EncodeError> {
         if self.flexible() {
             self.count(Some(string.len()))?;
@@ -193,24 +220,31 @@ impl Encoder<'_> {
     }
 
     /// A struct small and rare enough to be left to kafka-protocol.
+    /// It is written in place, with the layout of the response's version.
     fn nested<T: Encodable>(&mut self, value: &T) -> Result<(), EncodeError> {
         value.encode(self.out.buf(), self.version).map_err(|e| self.error(format!("{e:#}")))
     }
 
+    /// A known tagged field; nothing if it is at its default.
     fn tagged_struct<T: Encodable>(&mut self, tag: u32, value: Option<&T>) -> Result<(), EncodeError> {
+        // Its absence is its default (KIP-482).
         let Some(value) = value else { return Ok(()) };
         let mut nested = Chain::new();
         Encoder { out: &mut nested, version: self.version, batches: [].iter() }.nested(value)?;
         self.tagged(tag, &nested.into_bytes())
     }
 
+    /// Fields that a later version defined, from a response that was decoded. A broker's own answers
+    /// have none.
     fn unknown_tagged(&mut self, fields: &BTreeMap<i32, Bytes>) -> Result<(), EncodeError> {
+        // After the known ones: their numbers are above those, and a map has them in order.
         for (tag, value) in fields {
             self.tagged(tag.cast_unsigned(), value)?;
         }
         Ok(())
     }
 
+    /// One tagged field: number, size, content.
     fn tagged(&mut self, tag: u32, value: &[u8]) -> Result<(), EncodeError> {
         put_uvarint(self.out.buf(), tag);
         self.count_of_tags(value.len())?;
@@ -225,6 +259,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// A fault of the caller: no peer has a part in it.
     fn error(&self, reason: String) -> EncodeError {
         EncodeError { message: "FetchResponse", version: self.version, reason }
     }

@@ -3,6 +3,9 @@
 //! One reader and one writer for both encodings: fixed-width lengths, or varints and tagged fields (KIP-482). Strings and
 //! bytes are slices of the body; a count is checked against the bytes that remain before anything is allocated by it.
 //! Unknown tagged fields are skipped.
+//!
+//! Names of fields are those of Kafka's message definitions, so that an error reads as one about the
+//! JSON file.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
@@ -15,16 +18,22 @@ use crate::varint::put_uvarint;
 /// A body being read from its start to its end.
 #[derive(Debug)]
 pub(crate) struct FieldReader<'a> {
+    /// Strings and bytes become slices of it.
     body: &'a Bytes,
+    /// Over all of `body`: positions in errors count from its start.
     cursor: Cursor<'a>,
+    /// Compact lengths and tagged fields (KIP-482).
     flexible: bool,
 }
 
 impl<'a> FieldReader<'a> {
+    /// At the start of `body`. `flexible` holds for the whole message: all of its structs change at
+    /// one version.
     pub(crate) fn new(body: &'a Bytes, flexible: bool) -> Self {
         FieldReader { body, cursor: Cursor::new(body), flexible }
     }
 
+    /// Bytes after what was read, for the caller to ignore or refuse.
     pub(crate) fn remaining(&self) -> usize {
         self.cursor.remaining()
     }
@@ -59,6 +68,11 @@ impl<'a> FieldReader<'a> {
         if self.flexible { Prefix::Compact } else { Prefix::I32 }
     }
 
+    /// A slice of the body. Without flexible versions its length has two bytes, unlike that of arrays
+    /// and bytes.
+    ///
+    /// # Errors
+    /// A false length, or bytes that are not UTF-8: kafka-protocol refuses them too.
     pub(crate) fn nullable_string(
         &mut self,
         expected: &'static str,
@@ -70,17 +84,23 @@ impl<'a> FieldReader<'a> {
         string.map(Some).map_err(|_| ReadError::Invalid { expected, at }.into())
     }
 
+    /// A string that the definition does not call nullable.
+    ///
+    /// # Errors
+    /// As [`FieldReader::nullable_string`]; null is `Invalid`.
     pub(crate) fn string(&mut self, expected: &'static str) -> Result<StrBytes, DecodeError> {
         // Made before reading, so that it names the first byte of the field.
         let null = self.cursor.invalid(expected);
         Ok(self.nullable_string(expected)?.ok_or(null)?)
     }
 
+    /// Record data, for instance: a slice of the body, however large.
     pub(crate) fn nullable_bytes(&mut self, expected: &'static str) -> Result<Option<Bytes>, DecodeError> {
         let bytes = self.cursor.nullable_bytes(self.prefix(), expected)?;
         Ok(bytes.map(|bytes| self.body.slice_ref(bytes)))
     }
 
+    /// As [`FieldReader::array`]; `None` is null, which most often means all.
     pub(crate) fn nullable_array<T>(
         &mut self,
         min_bytes: usize,
@@ -98,7 +118,12 @@ impl<'a> FieldReader<'a> {
         Ok(Some(elements))
     }
 
-    /// `min_bytes`: the fewest that one element takes.
+    /// `min_bytes`: the fewest that one element takes at any version that is read here. It bounds the
+    /// count, and so the memory that the count can ask for; one that is too low only lets more of a
+    /// false count pass.
+    ///
+    /// # Errors
+    /// If the bytes that remain cannot hold that many elements, or the array is null.
     pub(crate) fn array<T>(
         &mut self,
         min_bytes: usize,
@@ -110,6 +135,7 @@ impl<'a> FieldReader<'a> {
     }
 
     /// The end of a struct: in flexible versions its tagged fields, none of which is known here.
+    /// Before flexible versions it takes no bytes.
     pub(crate) fn tags(&mut self) -> Result<(), DecodeError> {
         if !self.flexible {
             return Ok(());
@@ -119,10 +145,13 @@ impl<'a> FieldReader<'a> {
 }
 
 /// A body being written.
+/// An error leaves a part of it in `out`: the caller drops that.
 #[derive(Debug)]
 pub(crate) struct FieldWriter<'a> {
+    /// Fixed-width fields go here directly.
     pub(crate) out: &'a mut BytesMut,
     flexible: bool,
+    /// For errors, as is the version.
     message: &'static str,
     version: i16,
 }
@@ -132,6 +161,7 @@ impl<'a> FieldWriter<'a> {
         FieldWriter { out, flexible, message, version }
     }
 
+    /// Always a length that does not fit its prefix: a fixed-width field cannot fail.
     fn error(&self, reason: String) -> EncodeError {
         EncodeError { message: self.message, version: self.version, reason }
     }
@@ -149,14 +179,20 @@ impl<'a> FieldWriter<'a> {
         Ok(())
     }
 
+    /// Sixteen bytes, without a prefix. A topic id of zeros stands for none.
     pub(crate) fn uuid(&mut self, id: Uuid) {
         self.out.put_slice(id.as_bytes());
     }
 
+    /// 1 or 0, as Java writes it.
     pub(crate) fn bool(&mut self, value: bool) {
         self.out.put_u8(value.into());
     }
 
+    /// Null is a length of -1, or 0 in the compact form.
+    ///
+    /// # Errors
+    /// If it has more than 32767 bytes where the length has two, or more than 2 GiB.
     pub(crate) fn nullable_string(&mut self, string: Option<&str>) -> Result<(), EncodeError> {
         let len = string.map(str::len);
         if self.flexible {
@@ -174,6 +210,8 @@ impl<'a> FieldWriter<'a> {
         self.nullable_string(Some(string))
     }
 
+    /// A copy. The batches of a Fetch response go through [`fetch_response`](crate::fetch_response)
+    /// instead.
     pub(crate) fn nullable_bytes(&mut self, bytes: Option<&[u8]>) -> Result<(), EncodeError> {
         self.count(bytes.map(<[u8]>::len))?;
         self.out.put_slice(bytes.unwrap_or_default());
@@ -201,8 +239,10 @@ impl<'a> FieldWriter<'a> {
     }
 
     /// The end of a struct: no tagged fields.
+    /// Not even those that were read: unknown ones are skipped there.
     pub(crate) fn tags(&mut self) {
         if self.flexible {
+            // Their count.
             self.out.put_u8(0);
         }
     }

@@ -4,6 +4,10 @@
 //! version 1, or 2 (with tagged fields) if the message is flexible; a response header is 0, or 1
 //! if flexible, but always 0 for ApiVersions, so that a client which does not know the broker's
 //! versions yet can read it (KIP-511).
+//!
+//! A request header is key, version, correlation id and client id; a response header is the
+//! correlation id alone. Reading the socket, and how much a connection may have in flight, are left
+//! to the broker.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -16,8 +20,17 @@ use crate::shape;
 use crate::varint::put_uvarint;
 
 /// Reads the length prefix of a frame; a negative one or one above `limit` is refused.
+///
+/// The length counts what follows the prefix, header and body. 0 passes here; the header is then
+/// missing. The broker's limit is `socket.request.max.bytes`, and less for APIs without records.
+///
+/// # Errors
+/// [`DecodeError::FrameLength`], as Kafka's `NetworkReceive`: nothing after such a prefix can be
+/// believed.
 pub fn frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, DecodeError> {
     let length = i32::from_be_bytes(prefix);
+    // A client of another protocol (HTTP, TLS) shows here first: its first bytes are a number beyond
+    // the usual limits.
     match usize::try_from(length) {
         Ok(len) if len <= limit => Ok(len),
         _ => Err(DecodeError::FrameLength { length, limit }),
@@ -26,12 +39,16 @@ pub fn frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, DecodeError>
 
 /// True if requests of this API are flexible (KIP-482) at this version. False for keys that no
 /// message has.
+///
+/// Versions that do not exist count as flexible if they are above the first flexible one.
 pub fn is_flexible(key: i16, version: i16) -> bool {
     shape::flexible_from(key).is_some_and(|first| version >= first)
 }
 
 /// The version of the request header: 2 for flexible versions, else 1. Defined for any version,
 /// so that the header of an ApiVersions request from the future can be read.
+///
+/// Version 0, without a client id, was for ControlledShutdown 0 only (`RequestHeader.json`).
 pub fn request_header_version(key: i16, version: i16) -> i16 {
     if is_flexible(key, version) { 2 } else { 1 }
 }
@@ -42,15 +59,20 @@ pub fn response_header_version(key: i16, version: i16) -> i16 {
 }
 
 /// The header of a request.
+///
+/// None of its numbers is checked here: key and version may be unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHeader {
     /// The key of the API.
+    /// See [`Request::KEY`].
     pub api_key: i16,
     /// The version of the API.
     pub api_version: i16,
     /// Returned in the response, so that the client can match the two.
+    /// Any number; clients count up.
     pub correlation_id: i32,
     /// The client's name for itself. Bytes that are not UTF-8 were replaced (U+FFFD).
+    /// `None` is null. It is a slice of the frame otherwise.
     pub client_id: Option<StrBytes>,
 }
 
@@ -59,6 +81,11 @@ impl RequestHeader {
     ///
     /// The header of an unknown key is read as version 1: its number can then be logged, the
     /// body cannot be understood anyway.
+    ///
+    /// Tagged fields are skipped: Kafka defines none that a client sends.
+    ///
+    /// # Errors
+    /// If the frame ends within its header; `frame` is then as it was.
     pub fn parse(frame: &mut Bytes) -> Result<RequestHeader, DecodeError> {
         let mut reader = Cursor::new(frame);
         let api_key = reader.i16("api_key")?;
@@ -76,6 +103,7 @@ impl RequestHeader {
     }
 
     /// Writes the header, as a client does.
+    /// In flexible versions it ends in an empty block of tagged fields.
     ///
     /// # Errors
     /// If the client id is longer than 32767 bytes.
@@ -102,12 +130,16 @@ impl RequestHeader {
 }
 
 /// As Java's decoder does: a client with a broken name is still a client.
+/// Only such a name is copied.
 fn lossy(bytes: Bytes) -> StrBytes {
     StrBytes::from_utf8(bytes.clone())
         .unwrap_or_else(|_| StrBytes::from_string(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Writes the header of a response to the request of this key and version.
+///
+/// The first thing in the frame: [`Chain::into_frame`] puts the length before it. For ApiVersions
+/// refused at an unknown version, `version` is 0, that of the answer.
 pub fn response_header(correlation_id: i32, key: i16, version: i16, out: &mut Chain) {
     out.buf().put_i32(correlation_id);
     if response_header_version(key, version) >= 1 {
@@ -117,6 +149,11 @@ pub fn response_header(correlation_id: i32, key: i16, version: i16, out: &mut Ch
 
 /// Takes the header off the front of a response frame, as a client does; returns the correlation
 /// id.
+///
+/// `version` is that of the request which the response answers.
+///
+/// # Errors
+/// If the frame ends within its header; `frame` is then as it was.
 pub fn parse_response_header(frame: &mut Bytes, key: i16, version: i16) -> Result<i32, DecodeError> {
     let mut reader = Cursor::new(frame);
     let correlation_id = reader.i32("correlation_id")?;

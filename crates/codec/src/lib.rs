@@ -15,6 +15,16 @@
 //!
 //! Everything here treats its input as hostile: a length or a count read off the wire is a claim,
 //! checked against the bytes that remain before anything is allocated by it.
+//!
+//! Strings, keys, values and record data are slices of the bytes they were read from
+//! (`bytes::Bytes`), not copies: each holds all of those bytes in memory while it lives.
+//!
+//! Errors are of three kinds. A [`DecodeError`] is for bytes that are no message: the broker closes
+//! the connection. A [`BatchError`](records::BatchError) is for record data: the broker answers with
+//! the error's Kafka code. An [`EncodeError`] is a fault of the caller.
+//!
+//! The broker uses all of it; the storage uses [`records`] and [`cursor`], the coordinators
+//! [`cursor`] alone. kafka-protocol stays inside: other crates see its types under [`messages`] only.
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -12,9 +12,11 @@
 
 use bytes::Bytes;
 
+// Public under the names below, where kafka-protocol's own would be.
 pub(crate) mod api_versions;
 pub(crate) mod list_offsets;
 
+// The names below hide those of this glob: no caller can take kafka-protocol's structs by mistake.
 pub use kafka_protocol::messages::*;
 
 pub use api_versions::ApiVersionsRequest;

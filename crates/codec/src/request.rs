@@ -37,12 +37,16 @@ pub trait Request: Debug + Default + Sized + Send + Sync + 'static {
     /// The versions that this crate can decode. A broker may implement fewer.
     const VERSIONS: RangeInclusive<i16>;
     /// The type of its answer.
+    /// At the same version as the request; the header of the answer depends on both.
     type Response: Response;
 
-    /// Reads a request body. Strings and record data are slices of `body`, not copies.
+    /// Reads a request body, the header already taken off
+    /// ([`RequestHeader::parse`](crate::frame::RequestHeader::parse)). Strings and record data are
+    /// slices of `body`, not copies. Fields that the version lacks are at their defaults.
     ///
     /// # Errors
-    /// If the bytes do not start with such a request; nothing is allocated by their claims.
+    /// [`DecodeError::Version`] outside of [`Request::VERSIONS`]; else if the bytes do not start with
+    /// such a request. Nothing is allocated by their claims.
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError>;
 
     /// Writes the request body, as a client does.
@@ -55,6 +59,7 @@ pub trait Request: Debug + Default + Sized + Send + Sync + 'static {
 /// The answer to a [`Request`].
 pub trait Response: Debug + Default + Sized + Send + Sync + 'static {
     /// Writes the response body.
+    /// It is appended to `out`, after the header. An error leaves a part of it there.
     ///
     /// # Errors
     /// If a field is set that the version does not have, or a length does not fit.
@@ -69,12 +74,18 @@ pub trait Response: Debug + Default + Sized + Send + Sync + 'static {
 }
 
 /// The versions of a message that kafka-protocol implements.
+/// Only of messages that have no other versions here.
 const fn versions<M: Message>() -> RangeInclusive<i16> {
     RangeInclusive::new(M::VERSIONS.min, M::VERSIONS.max)
 }
 
 /// Decodes a request: nothing is allocated before its shape is known to be right.
+/// Bytes after the last field are ignored: see [`shape`].
+///
+/// # Errors
+/// As [`Request::decode`].
 fn decode_request<R: Request + Message + Decodable>(mut body: Bytes, version: i16) -> Result<R, DecodeError> {
+    // Not left to `shape::check`: it has layouts of versions that kafka-protocol cannot decode.
     if !<R as Request>::VERSIONS.contains(&version) {
         return Err(DecodeError::Version { api: R::NAME, version });
     }
@@ -82,11 +93,18 @@ fn decode_request<R: Request + Message + Decodable>(mut body: Bytes, version: i1
     decode(R::NAME, &mut body, version)
 }
 
+/// Decodes a message by kafka-protocol; `body` keeps what follows it. Memory is reserved by the
+/// counts in it.
+///
+/// # Errors
+/// Errors of kafka-protocol are text, so they become [`DecodeError::Message`] with all of their
+/// causes.
 fn decode<M: Message + Decodable>(
     api: &'static str,
     body: &mut Bytes,
     version: i16,
 ) -> Result<M, DecodeError> {
+    // Responses come here unchecked. kafka-protocol would refuse the version too, but as a `Message` error.
     if !versions::<M>().contains(&version) {
         return Err(DecodeError::Version { api, version });
     }
@@ -94,11 +112,13 @@ fn decode<M: Message + Decodable>(
 }
 
 /// Decodes a response; bytes after it are an error.
+/// A client that ignored them would not notice a version that is read wrongly.
 fn decode_response<M: Message + Decodable>(
     api: &'static str,
     mut body: Bytes,
     version: i16,
 ) -> Result<M, DecodeError> {
+    // The error counts from the start of the body, of which `decode` leaves only the rest.
     let len = body.len();
     let message = decode(api, &mut body, version)?;
     match body.len() {
@@ -107,6 +127,7 @@ fn decode_response<M: Message + Decodable>(
     }
 }
 
+/// Writes a message by kafka-protocol, which refuses fields that the version does not have.
 fn encode<M: Encodable>(
     message: &M,
     name: &'static str,
@@ -116,6 +137,7 @@ fn encode<M: Encodable>(
     message.encode(out, version).map_err(|e| EncodeError { message: name, version, reason: format!("{e:#}") })
 }
 
+/// Implements [`Request`] for APIs that kafka-protocol has at all versions.
 macro_rules! requests {
     ($($name:literal $request:ident => $response:ident;)*) => {
         $(
@@ -137,11 +159,14 @@ macro_rules! requests {
     };
 }
 
+/// Implements [`Response`] for them.
 macro_rules! responses {
     ($($name:literal $request:ident => $response:ident;)*) => {
         $(
             impl Response for $response {
                 fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
+                    // One buffer: of these only ShareFetch has record data, which is copied here. Fetch
+                    // splices its own.
                     encode(self, stringify!($response), version, out.buf())
                 }
 
@@ -153,10 +178,13 @@ macro_rules! responses {
     };
 }
 
+/// Implements [`Request`] for APIs with versions that kafka-protocol lacks: see [`extended`].
 macro_rules! extended_requests {
     ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
         $(
             impl Request for $request {
+                // A literal: ListOffsets and ApiVersions are structs of our own, without kafka-protocol's
+                // `KafkaRequest`.
                 const KEY: i16 = $key;
                 const NAME: &'static str = $name;
                 const VERSIONS: RangeInclusive<i16> = <$request as Extended>::VERSIONS;
@@ -179,6 +207,7 @@ macro_rules! extended_requests {
     };
 }
 
+/// Implements [`Response`] for them.
 macro_rules! extended_responses {
     ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
         $(
@@ -297,6 +326,7 @@ for_each_plain_api!(requests);
 for_each_plain_api!(responses);
 for_each_extended_api_except_fetch!(extended_requests);
 for_each_extended_api_except_fetch!(extended_responses);
+// Only the request: `extended_responses` would write the answer into one buffer and copy its records.
 extended_requests! { 1 "Fetch" FetchRequest => FetchResponse; }
 
 impl Response for FetchResponse {
@@ -313,6 +343,8 @@ impl Response for FetchResponse {
 pub mod catalog {
     use super::*;
 
+    // Function pointers, as the types of the APIs differ: a test goes over all of them without naming
+    // one.
     /// One API.
     #[derive(Debug)]
     pub struct Api {
@@ -330,12 +362,14 @@ pub mod catalog {
         pub default: fn(i16) -> Option<Bytes>,
     }
 
+    /// The body of a request, alone.
     fn write<R: Request>(request: &R, version: i16) -> Result<Bytes, EncodeError> {
         let mut out = BytesMut::new();
         Request::encode(request, version, &mut out)?;
         Ok(out.freeze())
     }
 
+    /// The functions of one API.
     fn api<R: Request>() -> Api {
         Api {
             key: R::KEY,

@@ -18,8 +18,11 @@ use crate::records::{BatchError, Compression, RecordBatch, RecordView, Timestamp
 /// Appends to `out` the messages of one stored batch; of an uncompressed one those from `from_offset` on. May append
 /// nothing.
 ///
+/// `out` may hold the messages of earlier batches; after an error it may also have some of this one.
+///
 /// # Errors
-/// `UNSUPPORTED_COMPRESSION_TYPE` for zstd; otherwise if the batch is not sound.
+/// [`BatchError::Irreducible`] for zstd, which is answered with `UNSUPPORTED_COMPRESSION_TYPE`;
+/// otherwise if the batch is not sound, or too expansive to be held.
 pub fn downgrade(
     batch: &Bytes,
     format: MessageFormat,
@@ -58,6 +61,7 @@ pub fn downgrade(
     wrapper.write(format, out)
 }
 
+/// A record as a plain message. Its headers are lost: the old formats have none.
 fn message<'a>(record: &RecordView<'a>, offset: i64, timestamp_type: TimestampType) -> NewMessage<'a> {
     let RecordView { timestamp, key, value, .. } = *record;
     NewMessage { offset, timestamp, timestamp_type, compression: Compression::None, key, value }
@@ -74,11 +78,13 @@ fn wrapped<'a>(
     let failed =
         |error: io::Error| BatchError::Decompression { compression: codec, reason: error.to_string() };
     let mut inner = compressor(codec).map_err(failed)?;
+    // One message at a time: together they would be a second copy of the records.
     let mut one = BytesMut::new();
     let (mut first_offset, mut last_offset, mut max_timestamp) = (None, 0, i64::MIN);
     for record in records {
         let base = *first_offset.get_or_insert(record.offset);
         let offset = match format {
+            // Absolute in v0: KIP-31 came with v1.
             MessageFormat::V0 => record.offset,
             MessageFormat::V1 => record.offset.saturating_sub(base),
         };

@@ -2,9 +2,13 @@
 //!
 //! Kafka before 0.10 computed it over the magic number too, and its clients expected that. Readers that know better
 //! ignore the checksum; the frame decoder here does not, so it is put right first, and put wrong for those who read v0.
+//!
+//! Only the one byte changes, in either direction. Frames that are too short or no LZ4 at all pass
+//! through: the decoder refuses them.
 
 use twox_hash::XxHash32;
 
+/// The magic number, which the checksum of the LZ4 specification leaves out.
 const MAGIC_LEN: usize = 4;
 /// The flag that says that the header has the content's size.
 const HAS_CONTENT_SIZE: u8 = 0x08;
@@ -14,6 +18,7 @@ const HAS_DICTIONARY: u8 = 0x01;
 /// The position of the header's checksum, if the frame is long enough to have one.
 fn checksum_at(frame: &[u8]) -> Option<usize> {
     let flags = *frame.get(MAGIC_LEN)?;
+    // Flags and block size; the optional fields follow them, and the checksum comes after these.
     let mut at = MAGIC_LEN + 2;
     if flags & HAS_CONTENT_SIZE != 0 {
         at += 8;
@@ -25,6 +30,7 @@ fn checksum_at(frame: &[u8]) -> Option<usize> {
 }
 
 /// The second byte of the hash of what stands there.
+/// As in the LZ4 frame format, `(XXH32 >> 8) & 0xff`.
 fn checksum(bytes: &[u8]) -> u8 {
     let [_, _, second, _] = XxHash32::oneshot(0, bytes).to_be_bytes();
     second
@@ -40,6 +46,7 @@ pub(super) fn with_checksum_of_v0(frame: Vec<u8>) -> Vec<u8> {
     with_checksum(frame, 0)
 }
 
+/// The frame with the checksum of its header from byte `from` on.
 fn with_checksum(mut frame: Vec<u8>, from: usize) -> Vec<u8> {
     if let Some(at) = checksum_at(&frame) {
         let (described, rest) = frame.split_at_mut(at);

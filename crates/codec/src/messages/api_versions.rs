@@ -1,4 +1,6 @@
 //! The request of ApiVersions, in the manner of kafka-protocol's, whose own has no room for version 5.
+//!
+//! A field that the request's version lacks is at its default here; see [`newer`](crate::newer).
 
 use kafka_protocol::protocol::StrBytes;
 
@@ -7,8 +9,11 @@ use kafka_protocol::protocol::StrBytes;
 #[non_exhaustive]
 pub struct ApiVersionsRequest {
     /// The name of the client's software, since version 3.
+    /// Empty before. Kafka allows letters, digits, `-` and `.` in it (KIP-511); it is not checked
+    /// here.
     pub client_software_name: StrBytes,
     /// Its version, since version 3.
+    /// Empty before, with the same letters.
     pub client_software_version: StrBytes,
     /// The cluster that the client means to speak to, since version 5; `None` if it does not know.
     pub cluster_id: Option<StrBytes>,

@@ -3,6 +3,9 @@
 //! - 0 to 2: an empty request.
 //! - 3 (KIP-511): name and version of the client's software. 4 is laid out alike.
 //! - 5 (KIP-1242): the cluster and the broker that the client means to speak to. The answer is laid out as that of 4.
+//!
+//! Any later version is refused before it is read: the answer then has the layout of version 0
+//! (KIP-511).
 
 use std::ops::RangeInclusive;
 
@@ -34,6 +37,7 @@ impl Extended for ApiVersionsRequest {
             request.cluster_id = from.nullable_string("ClusterId")?;
             request.node_id = from.i32("NodeId")?;
         }
+        // Nothing before version 3: the body is empty, and the reader skips no tagged fields.
         from.tags()?;
         Ok(request)
     }
@@ -58,6 +62,7 @@ impl Extended for ApiVersionsResponse {
     const FLEXIBLE_FROM: i16 = 3;
 
     fn layout(version: i16) -> Layout {
+        // The header of the answer is version 0 at every version: `frame::response_header_version`.
         Layout::KafkaProtocol(version.min(4))
     }
 }

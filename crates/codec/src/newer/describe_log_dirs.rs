@@ -22,6 +22,7 @@ impl Extended for DescribeLogDirsRequest {
     const FLEXIBLE_FROM: i16 = 2;
 
     fn layout(version: i16) -> Layout {
+        // The request is the same at 0 and 1, and at 4 and 5.
         Layout::KafkaProtocol(version.clamp(1, 4))
     }
 }
@@ -39,6 +40,7 @@ impl Extended for DescribeLogDirsResponse {
         let response = DescribeLogDirsResponse::default()
             .with_throttle_time_ms(from.i32("ThrottleTimeMs")?)
             .with_error_code(from.i16("ErrorCode")?);
+        // Error code, empty name, no topics, two sizes, a flag; the tagged fields would be one more.
         let results = from.array(21, "Results", |from| {
             let result = DescribeLogDirsResult::default()
                 .with_error_code(from.i16("ErrorCode")?)
@@ -46,6 +48,7 @@ impl Extended for DescribeLogDirsResponse {
                 .with_topics(from.array(3, "Topics", read_topic)?)
                 .with_total_bytes(from.i64("TotalBytes")?)
                 .with_usable_bytes(from.i64("UsableBytes")?);
+            // kafka-protocol's struct has no field for it.
             let _is_cordoned = from.bool("IsCordoned")?;
             from.tags()?;
             Ok(result)
@@ -73,6 +76,7 @@ impl Extended for DescribeLogDirsResponse {
     }
 }
 
+/// A topic of a result, at version 5.
 fn read_topic(from: &mut FieldReader<'_>) -> Result<DescribeLogDirsTopic, DecodeError> {
     let topic = DescribeLogDirsTopic::default().with_name(TopicName(from.string("Name")?));
     let partitions = from.array(22, "Partitions", |from| {
@@ -88,6 +92,7 @@ fn read_topic(from: &mut FieldReader<'_>) -> Result<DescribeLogDirsTopic, Decode
     Ok(topic.with_partitions(partitions))
 }
 
+/// As [`read_topic`], for writing.
 fn write_topic(to: &mut FieldWriter<'_>, topic: &DescribeLogDirsTopic) -> Result<(), EncodeError> {
     to.string(&topic.name)?;
     to.array(&topic.partitions, |to, partition| {

@@ -16,6 +16,7 @@ use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
 
+/// Also the only flexible version that is laid out here.
 const TOPIC_IDS_FROM: i16 = 10;
 /// `OffsetCommitRequest.DEFAULT_TIMESTAMP`: the time of arrival.
 const ON_ARRIVAL: i64 = -1;
@@ -32,12 +33,14 @@ impl Extended for OffsetCommitRequest {
     fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = OffsetCommitRequest::default().with_group_id(GroupId(from.string("GroupId")?));
         if version >= 1 {
+            // Without them the defaults are -1 and an empty id: a consumer without a group.
             request.generation_id_or_member_epoch = from.i32("GenerationIdOrMemberEpoch")?;
             request.member_id = from.string("MemberId")?;
         }
         if version >= TOPIC_IDS_FROM {
             request.group_instance_id = from.nullable_string("GroupInstanceId")?;
         }
+        // Version 0 and 1: an empty name and no partitions. With an id it is more.
         let topics = from.array(6, "Topics", |from| read_topic(from, version))?;
         from.tags()?;
         Ok(request.with_topics(topics))
@@ -58,6 +61,7 @@ impl Extended for OffsetCommitRequest {
     }
 }
 
+/// A topic at a version of this file.
 fn read_topic(from: &mut FieldReader<'_>, version: i16) -> Result<OffsetCommitRequestTopic, DecodeError> {
     let topic = OffsetCommitRequestTopic::default();
     let topic = if version >= TOPIC_IDS_FROM {
@@ -65,6 +69,7 @@ fn read_topic(from: &mut FieldReader<'_>, version: i16) -> Result<OffsetCommitRe
     } else {
         topic.with_name(TopicName(from.string("Name")?))
     };
+    // A lower bound: number, offset and null metadata take 14 bytes in version 0.
     let partitions = from.array(13, "Partitions", |from| {
         let mut partition = OffsetCommitRequestPartition::default()
             .with_partition_index(from.i32("PartitionIndex")?)
@@ -84,6 +89,7 @@ fn read_topic(from: &mut FieldReader<'_>, version: i16) -> Result<OffsetCommitRe
     Ok(topic.with_partitions(partitions))
 }
 
+/// As [`read_topic`], for writing.
 fn write_topic(
     to: &mut FieldWriter<'_>,
     topic: &OffsetCommitRequestTopic,

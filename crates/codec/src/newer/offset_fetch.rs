@@ -13,6 +13,7 @@ use crate::fields::{FieldReader, FieldWriter};
 use crate::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use crate::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse};
 
+/// The only version that is laid out here, and flexible.
 const TOPIC_IDS_FROM: i16 = 10;
 
 impl Extended for OffsetFetchRequest {
@@ -30,6 +31,7 @@ impl Extended for OffsetFetchRequest {
                 .with_group_id(GroupId(from.string("GroupId")?))
                 .with_member_id(from.nullable_string("MemberId")?)
                 .with_member_epoch(from.i32("MemberEpoch")?);
+            // Null asks for every topic with an offset of the group; an empty array for none.
             let topics = from.nullable_array(18, "Topics", |from| {
                 let topic = OffsetFetchRequestTopics::default().with_topic_id(from.uuid("TopicId")?);
                 let indexes = from.array(4, "PartitionIndexes", |from| from.i32("PartitionIndex"))?;

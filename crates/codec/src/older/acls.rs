@@ -2,6 +2,10 @@
 //!
 //! - 0: resources by name only; the answer of CreateAcls is laid out as that of version 1.
 //! - 1 (KIP-290): the name is a pattern with a type. kafka-protocol's, as all that follow.
+//!
+//! One file for three APIs, as they share the fields of a filter and of an entry. Names without a
+//! pattern type are literal: that is the default of the fields (`PatternType.LITERAL`, 3), so nothing
+//! sets it here.
 
 use std::ops::RangeInclusive;
 
@@ -20,6 +24,8 @@ use crate::messages::{
 };
 
 /// Versions and layouts, which the six messages have in common.
+/// Macros, because the structs of the six messages have fields of the same names and no trait in
+/// common.
 macro_rules! since_kip_290_there {
     ($name:literal) => {
         const NAME: &'static str = $name;
@@ -33,6 +39,7 @@ macro_rules! since_kip_290_there {
 }
 
 /// The fields of a filter, which DescribeAcls has at its top and DeleteAcls in an array.
+/// Null matches anything, in each of the three texts.
 macro_rules! read_filter {
     ($from:expr, $filter:ty) => {
         <$filter>::default()
@@ -45,6 +52,7 @@ macro_rules! read_filter {
     };
 }
 
+/// As `read_filter!`, for writing.
 macro_rules! write_filter {
     ($filter:expr, $to:expr) => {
         $to.out.put_i8($filter.resource_type_filter);
@@ -66,6 +74,7 @@ macro_rules! read_entry {
     };
 }
 
+/// As `read_entry!`, for writing.
 macro_rules! write_entry {
     ($acl:expr, $to:expr) => {
         $to.string(&$acl.principal)?;
@@ -96,6 +105,7 @@ impl Extended for DescribeAclsResponse {
             .with_throttle_time_ms(from.i32("ThrottleTimeMs")?)
             .with_error_code(from.i16("ErrorCode")?)
             .with_error_message(from.nullable_string("ErrorMessage")?);
+        // A type, an empty name, no entries: 1 + 2 + 4.
         let resources = from.array(7, "Resources", |from| {
             let resource = DescribeAclsResource::default()
                 .with_resource_type(from.i8("ResourceType")?)
@@ -201,6 +211,7 @@ impl Extended for DeleteAclsResponse {
     }
 }
 
+/// An ACL that DeleteAcls found, and whether it could be deleted.
 fn read_matching(from: &mut FieldReader<'_>) -> Result<DeleteAclsMatchingAcl, DecodeError> {
     let acl = DeleteAclsMatchingAcl::default()
         .with_error_code(from.i16("ErrorCode")?)

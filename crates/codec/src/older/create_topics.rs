@@ -24,18 +24,22 @@ impl Extended for CreateTopicsRequest {
 
     fn layout(version: i16) -> Layout {
         match version {
+            // `validate_only` is missing, so it is false: a version 0 request always creates.
             0 => Layout::Own,
+            // Version 2 changed the answer alone.
             1 => Layout::KafkaProtocol(2),
             version => Layout::KafkaProtocol(version),
         }
     }
 
     fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
+        // An empty name, two numbers, no assignments, no configs: 2 + 4 + 2 + 4 + 4.
         let topics = from.array(16, "Topics", |from| {
             let topic = CreatableTopic::default()
                 .with_name(TopicName(from.string("Name")?))
                 .with_num_partitions(from.i32("NumPartitions")?)
                 .with_replication_factor(from.i16("ReplicationFactor")?);
+            // With assignments both numbers above have to be -1.
             let assignments = from.array(8, "Assignments", |from| {
                 let one = CreatableReplicaAssignment::default();
                 let one = one.with_partition_index(from.i32("PartitionIndex")?);
@@ -98,6 +102,7 @@ impl Extended for CreateTopicsResponse {
         to.array(&self.topics, |to, topic| {
             to.string(&topic.name)?;
             to.out.put_i16(topic.error_code);
+            // Kafka too leaves a client of version 0 with the code alone.
             if version < 1 { Ok(()) } else { to.nullable_string(topic.error_message.as_deref()) }
         })
     }

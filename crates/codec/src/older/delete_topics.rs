@@ -33,6 +33,7 @@ impl Extended for DeleteTopicsResponse {
     }
 
     fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
+        // The name is nullable since version 6 only, for topics that were named by id.
         let responses = from.array(4, "Responses", |from| {
             let topic = DeletableTopicResult::default().with_name(Some(TopicName(from.string("Name")?)));
             Ok(topic.with_error_code(from.i16("ErrorCode")?))
@@ -42,6 +43,7 @@ impl Extended for DeleteTopicsResponse {
 
     fn write(&self, to: &mut FieldWriter<'_>, _version: i16) -> Result<(), EncodeError> {
         to.array(&self.responses, |to, topic| {
+            // A request of this version names its topics, so an answer without a name cannot occur.
             to.string(topic.name.as_ref().map_or("", |name| name.as_str()))?;
             to.out.put_i16(topic.error_code);
             Ok(())

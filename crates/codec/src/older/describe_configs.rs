@@ -15,6 +15,7 @@ use crate::messages::describe_configs_response::{DescribeConfigsResourceResult, 
 use crate::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 /// `ConfigSource.DEFAULT_CONFIG`.
+/// The default of the key: set by no topic and no broker.
 const DEFAULT_CONFIG: i8 = 5;
 /// `ConfigSource.UNKNOWN`.
 const UNKNOWN: i8 = 0;
@@ -37,6 +38,7 @@ impl Extended for DescribeConfigsRequest {
             let resource = DescribeConfigsResource::default()
                 .with_resource_type(from.i8("ResourceType")?)
                 .with_resource_name(from.string("ResourceName")?);
+            // Null asks for all keys of the resource.
             let keys = from.nullable_array(2, "ConfigurationKeys", |from| from.string("ConfigurationKey"))?;
             Ok(resource.with_configuration_keys(keys))
         })?;
@@ -93,6 +95,7 @@ impl Extended for DescribeConfigsResponse {
     }
 }
 
+/// One key of a result.
 fn read_config(from: &mut FieldReader<'_>) -> Result<DescribeConfigsResourceResult, DecodeError> {
     let config = DescribeConfigsResourceResult::default()
         .with_name(from.string("Name")?)

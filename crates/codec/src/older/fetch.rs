@@ -20,6 +20,7 @@ use crate::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use crate::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 
+/// No version of this file is flexible.
 const FLEXIBLE_FROM: i16 = 12;
 /// The first version with a limit for the whole answer.
 const MAX_BYTES_FROM: i16 = 3;
@@ -42,6 +43,8 @@ impl Extended for FetchRequest {
         if version >= MAX_BYTES_FROM {
             request.max_bytes = from.i32("MaxBytes")?;
         }
+        // Sessions, epochs and racks came later: their defaults are those of a consumer without a
+        // session.
         let topics = from.array(6, "Topics", |from| {
             let topic = FetchTopic::default().with_topic(TopicName(from.string("Topic")?));
             let partitions = from.array(16, "Partitions", |from| {
@@ -90,11 +93,13 @@ impl Extended for FetchResponse {
         }
         let responses = from.array(6, "Responses", |from| {
             let topic = FetchableTopicResponse::default().with_topic(TopicName(from.string("Topic")?));
+            // Number, code, high watermark, and null record data: 4 + 2 + 8 + 4.
             let partitions = from.array(18, "Partitions", |from| {
                 let partition = PartitionData::default()
                     .with_partition_index(from.i32("PartitionIndex")?)
                     .with_error_code(from.i16("ErrorCode")?)
                     .with_high_watermark(from.i64("HighWatermark")?);
+                // A slice of the answer, with messages of format v0 or v1 in it, or null.
                 Ok(partition.with_records(from.nullable_bytes("Records")?))
             })?;
             Ok(topic.with_partitions(partitions))

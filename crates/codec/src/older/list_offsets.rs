@@ -24,7 +24,9 @@ use crate::messages::{BrokerId, TopicName};
 const ISOLATION_LEVEL_FROM: i16 = 2;
 const LEADER_EPOCH_FROM: i16 = 4;
 const FLEXIBLE_FROM: i16 = 6;
+/// Of the request; the answer did not change.
 const TIMEOUT_FROM: i16 = 10;
+/// Of the answer.
 const THROTTLE_TIME_FROM: i16 = 2;
 
 never_by_kafka_protocol!(ListOffsetsRequest, ListOffsetsResponse);
@@ -43,8 +45,10 @@ impl Extended for ListOffsetsRequest {
         if version >= ISOLATION_LEVEL_FROM {
             request.isolation_level = from.i8("IsolationLevel")?;
         }
+        // An empty name and no partitions take two bytes in flexible versions, six before.
         request.topics = from.array(2, "Topics", |from| {
             let topic = ListOffsetsTopic::default().with_name(TopicName(from.string("Name")?));
+            // Number and timestamp; each version adds to them, none takes one away.
             let partitions = from.array(12, "Partitions", |from| read_partition(from, version))?;
             from.tags()?;
             Ok(topic.with_partitions(partitions))
@@ -86,6 +90,7 @@ impl Extended for ListOffsetsRequest {
     }
 }
 
+/// The look-up in one partition.
 fn read_partition(from: &mut FieldReader<'_>, version: i16) -> Result<ListOffsetsPartition, DecodeError> {
     let mut partition = ListOffsetsPartition::default().with_partition_index(from.i32("PartitionIndex")?);
     if version >= LEADER_EPOCH_FROM {
@@ -115,6 +120,7 @@ impl Extended for ListOffsetsResponse {
         }
         response.topics = from.array(2, "Topics", |from| {
             let topic = ListOffsetsTopicResponse::default().with_name(TopicName(from.string("Name")?));
+            // Version 0: number, code, no offsets. All later ones take more.
             let partitions = from.array(10, "Partitions", |from| read_answer(from, version))?;
             from.tags()?;
             Ok(topic.with_partitions(partitions))
@@ -138,6 +144,7 @@ impl Extended for ListOffsetsResponse {
     }
 }
 
+/// The answer for one partition.
 fn read_answer(
     from: &mut FieldReader<'_>,
     version: i16,
@@ -158,6 +165,7 @@ fn read_answer(
     Ok(answer)
 }
 
+/// As [`read_answer`], for writing. Of list and single offset only what the version has is written.
 fn write_answer(
     to: &mut FieldWriter<'_>,
     answer: &ListOffsetsPartitionResponse,

@@ -15,6 +15,7 @@ use crate::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition,
 use crate::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use crate::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, TopicName};
 
+/// Request and answer change at the same version.
 fn layout(version: i16) -> Layout {
     if version < 2 { Layout::Own } else { Layout::KafkaProtocol(version) }
 }
@@ -29,6 +30,7 @@ impl Extended for OffsetForLeaderEpochRequest {
     }
 
     fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
+        // The current leader epoch is -1, its default: it is then not compared with the broker's.
         let topics = from.array(6, "Topics", |from| {
             let topic = OffsetForLeaderTopic::default().with_topic(TopicName(from.string("Topic")?));
             let partitions = from.array(8, "Partitions", |from| {
@@ -65,6 +67,7 @@ impl Extended for OffsetForLeaderEpochResponse {
     fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let topics = from.array(6, "Topics", |from| {
             let topic = OffsetForLeaderTopicResult::default().with_topic(TopicName(from.string("Topic")?));
+            // Code, number and end offset; version 1 adds four bytes between the latter two.
             let partitions = from.array(14, "Partitions", |from| {
                 let mut partition = EpochEndOffset::default()
                     .with_error_code(from.i16("ErrorCode")?)

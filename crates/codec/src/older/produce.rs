@@ -17,8 +17,10 @@ use crate::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use crate::messages::{ProduceRequest, ProduceResponse, TopicName};
 
+/// No version of this file is flexible.
 const FLEXIBLE_FROM: i16 = 9;
 
+/// Request and answer change at the same version.
 fn layout(version: i16) -> Layout {
     if version < 3 { Layout::Own } else { Layout::KafkaProtocol(version) }
 }
@@ -35,10 +37,13 @@ impl Extended for ProduceRequest {
     fn read(from: &mut FieldReader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let request =
             ProduceRequest::default().with_acks(from.i16("Acks")?).with_timeout_ms(from.i32("TimeoutMs")?);
+        // No transactional id: it is null, which is no transaction.
         let topics = from.array(6, "TopicData", |from| {
             let topic = TopicProduceData::default().with_name(TopicName(from.string("Name")?));
             let partitions = from.array(8, "PartitionData", |from| {
                 let partition = PartitionProduceData::default().with_index(from.i32("Index")?);
+                // A slice of the request. Which format it has is seen by its magic byte, not by the
+                // version.
                 Ok(partition.with_records(from.nullable_bytes("Records")?))
             })?;
             Ok(topic.with_partition_data(partitions))
@@ -77,6 +82,7 @@ impl Extended for ProduceResponse {
                     .with_error_code(from.i16("ErrorCode")?)
                     .with_base_offset(from.i64("BaseOffset")?);
                 if version >= 2 {
+                    // -1 where the topic keeps the producer's timestamps.
                     partition.log_append_time_ms = from.i64("LogAppendTimeMs")?;
                 }
                 Ok(partition)
@@ -84,6 +90,7 @@ impl Extended for ProduceResponse {
             Ok(topic.with_partition_responses(partitions))
         })?;
         let response = ProduceResponse::default().with_responses(responses);
+        // After the topics, unlike in Fetch and nearly all others, where it comes first.
         if version < 1 {
             Ok(response)
         } else {

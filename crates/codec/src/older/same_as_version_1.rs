@@ -1,6 +1,9 @@
 //! Versions 0 of APIs that kafka-protocol has from version 1 on, which is laid out alike: nothing is by hand.
 //!
 //! - 0: AlterReplicaLogDirs, and Create, Renew, Expire and DescribeDelegationToken.
+//!
+//! One file, as there is nothing to lay out. Version 1 of each told clients only that the broker
+//! answers before it holds them back (KIP-219).
 
 use std::ops::RangeInclusive;
 
@@ -12,6 +15,7 @@ use crate::messages::{
     RenewDelegationTokenResponse,
 };
 
+/// The messages with their last versions; the first is 0 and all are flexible from 2 on.
 macro_rules! first_alike {
     ($($message:ident: $last:literal;)+) => {
         $(impl Extended for $message {
