@@ -44,6 +44,7 @@ impl Chain {
     /// It grows if more is written.
     pub fn with_capacity(bytes: usize) -> Self {
         let mut open = BytesMut::with_capacity(PREFIX + bytes);
+        // Zeros until `into_frame` knows the length.
         open.resize(PREFIX, 0);
         Chain { closed: Vec::new(), closed_len: 0, open }
     }
@@ -65,8 +66,7 @@ impl Chain {
         // What follows goes on in the same allocation: `split` leaves the unused capacity to it.
         let written = self.open.split();
         self.closed_len += written.len() + bytes.len();
-        // Empty if two batches follow each other: a segment without bytes would only lengthen the
-        // write.
+        // Empty if two batches follow each other: a segment without bytes would only lengthen the write.
         if !written.is_empty() {
             self.closed.push(Segment::Written(written));
         }
@@ -96,8 +96,7 @@ impl Chain {
     }
 
     /// The content, preceded by its length as Kafka frames it.
-    /// The prefix is the first four bytes of the first segment and does not count itself. Nothing is
-    /// copied.
+    /// The prefix is the first four bytes of the first segment and does not count itself. Nothing is copied.
     ///
     /// # Errors
     /// If the content is longer than a frame can be (2 GiB).

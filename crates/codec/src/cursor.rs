@@ -27,8 +27,7 @@ use thiserror::Error;
 
 /// Bytes that do not hold what was to be read from them. `at` counts from the start of the cursor's slice.
 ///
-/// `expected` is the name that the caller gave the value, for the log. The bytes themselves are in no
-/// error.
+/// `expected` is the name that the caller gave the value, for the log. The bytes themselves are in no error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReadError {
     /// The bytes end too early.
@@ -208,8 +207,7 @@ impl<'a> Cursor<'a> {
     pub fn part(&mut self, len: usize, expected: &'static str) -> Result<Cursor<'a>, ReadError> {
         let at = self.at;
         self.take(len, expected)?;
-        // The bytes before the part are kept, as positions in errors count from the start of the
-        // whole.
+        // The bytes before the part are kept, as positions in errors count from the start of the whole.
         let (bytes, _) = self.bytes.split_at(self.at);
         Ok(Cursor { bytes, at })
     }
@@ -254,6 +252,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn varlong(&mut self, expected: &'static str) -> Result<i64, ReadError> {
         let value = self.base_128(64, expected)?;
+        // Zigzag: the lowest bit is the sign.
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
@@ -290,6 +289,7 @@ impl<'a> Cursor<'a> {
         expected: &'static str,
     ) -> Result<Option<usize>, ReadError> {
         let at = self.at;
+        // Errors point at the prefix, as the claim is made there.
         let claimed = match prefix {
             Prefix::U16 => self.u16(expected)?.into(),
             Prefix::U32 => self.u32(expected)?.into(),
@@ -310,8 +310,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the number of things that follow, each of at least `min_bytes`.
-    /// For fields that a message definition does not call nullable: Kafka's readers refuse a null
-    /// there, too.
+    /// For fields that a message definition does not call nullable: Kafka's readers refuse a null there, too.
     ///
     /// # Errors
     /// As [`Cursor::nullable_count`]; null is a `Claim`, too.
@@ -378,8 +377,7 @@ impl<'a> Cursor<'a> {
 
     /// Skips a block of tagged fields (KIP-482). Each takes at least two bytes, so the loop ends with the bytes
     /// whatever the count claims.
-    /// Neither the order of the tags nor that each occurs once is checked, as in Kafka's generated
-    /// readers.
+    /// Neither the order of the tags nor that each occurs once is checked, as in Kafka's generated readers.
     ///
     /// # Errors
     /// If the bytes end within the block.

@@ -2,9 +2,12 @@
 //!
 //! One table defines them all; numbers, names and retriability are those of `Errors` in
 //! Apache Kafka 4.3.0. The broker decides which refusal becomes which code.
+//!
+//! The texts are our own.
 
 use std::fmt;
 
+/// Makes the enum and its look-ups of one table: number, Kafka's name, retriable or not, text.
 macro_rules! error_codes {
     ($($variant:ident = $code:literal, $name:literal, $retriable:literal, $message:literal;)*) => {
         /// A Kafka error code, `-1..=133` as of Kafka 4.3.
@@ -106,6 +109,7 @@ error_codes! {
     InvalidTxnState = 48, "INVALID_TXN_STATE", false, "the transaction is not in a state that allows this";
     InvalidProducerIdMapping = 49, "INVALID_PRODUCER_ID_MAPPING", false, "the producer id is not the one of this transactional id";
     InvalidTransactionTimeout = 50, "INVALID_TRANSACTION_TIMEOUT", false, "the transaction timeout is above transaction.max.timeout.ms";
+    // Retriable since Kafka 4.0.
     ConcurrentTransactions = 51, "CONCURRENT_TRANSACTIONS", true, "another operation of the same transaction is still under way";
     TransactionCoordinatorFenced = 52, "TRANSACTION_COORDINATOR_FENCED", false, "the transaction coordinator that sent this is no longer the current one";
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", false, "not authorized for the transactional id";
@@ -193,6 +197,7 @@ error_codes! {
 
 impl ErrorCode {
     /// The number on the wire.
+    /// 0 is no error, -1 an unknown one of the server.
     pub const fn code(self) -> i16 {
         self as i16
     }

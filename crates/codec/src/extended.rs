@@ -27,8 +27,7 @@ pub(crate) enum Layout {
 
 /// A message with versions that kafka-protocol lacks.
 ///
-/// Implemented for requests and responses alike; one of the two may need a layout here and the other
-/// none.
+/// Implemented for requests and responses alike; one of the two may need a layout here and the other none.
 pub(crate) trait Extended: Sized {
     /// Its name, for errors.
     /// With its suffix, unlike [`Request::NAME`](crate::Request::NAME).
@@ -45,8 +44,7 @@ pub(crate) trait Extended: Sized {
     fn layout(version: i16) -> Layout;
 
     /// Reads a version of [`Layout::Own`].
-    /// Versions of kafka-protocol never come here, so a message without own layouts need not
-    /// implement it.
+    /// Versions of kafka-protocol never come here, so a message without own layouts need not implement it.
     ///
     /// # Errors
     /// As the fields' own.
@@ -104,13 +102,13 @@ pub(crate) use never_by_kafka_protocol;
 /// Reads the message that `body` starts with; also returns how many bytes are left.
 ///
 /// # Errors
-/// [`DecodeError::Version`] beyond [`Extended::VERSIONS`], else that of the reader which owns the
-/// layout.
+/// [`DecodeError::Version`] beyond [`Extended::VERSIONS`], else that of the reader which owns the layout.
 pub(crate) fn decode<M: Extended + ByKafkaProtocol>(
     api: &'static str,
     mut body: Bytes,
     version: i16,
 ) -> Result<(M, usize), DecodeError> {
+    // For responses: the version of a request is compared before its shape is.
     if !M::VERSIONS.contains(&version) {
         return Err(DecodeError::Version { api, version });
     }
@@ -123,8 +121,7 @@ pub(crate) fn decode<M: Extended + ByKafkaProtocol>(
         }
         Layout::KafkaProtocol(alike) => {
             let message = M::decode_there(&mut body, alike);
-            // Under the version on the wire, not the one it was read as: the operator knows the
-            // former.
+            // Under the version on the wire, not the one it was read as: the operator knows the former.
             let message = message.map_err(|reason| DecodeError::Message { api, version, reason })?;
             Ok((message, body.len()))
         }

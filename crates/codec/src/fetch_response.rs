@@ -59,6 +59,7 @@ struct Encoder<'a> {
 /// If there is no such version, or a length does not fit its field.
 pub(crate) fn encode(response: &FetchResponse, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
     let mut encoder = Encoder { out, version, batches: response.batches.iter() };
+    // All versions, also those before 4 that kafka-protocol does not write.
     if !<messages::FetchResponse as Extended>::VERSIONS.contains(&version) {
         return Err(encoder.error("no such version".to_owned()));
     }
@@ -87,8 +88,7 @@ impl Encoder<'_> {
             let known = usize::from(self.version >= 16 && !endpoints.is_empty());
             self.count_of_tags(known + response.unknown_tagged_fields.len())?;
             if known == 1 {
-                // A tagged field has its size before it, which is known only once the field is
-                // written.
+                // A tagged field has its size before it, which is known only once the field is written.
                 let mut nested = Chain::new();
                 let mut encoder = Encoder { out: &mut nested, version: self.version, batches: [].iter() };
                 encoder.count(Some(endpoints.len()))?;
@@ -129,6 +129,7 @@ impl Encoder<'_> {
         if self.version >= TRANSACTIONS_FROM {
             out.put_i64(partition.last_stable_offset);
             if self.version >= 5 {
+                // Deletion of records may have moved it (KIP-107).
                 out.put_i64(partition.log_start_offset);
             }
             // Null for a reader of uncommitted records, who has none to skip.
@@ -169,6 +170,7 @@ impl Encoder<'_> {
 
     /// The tagged fields of a partition: 0 where logs diverge (KIP-595), 1 the current leader, 2 a snapshot.
     fn partition_tags(&mut self, partition: &PartitionData) -> Result<(), EncodeError> {
+        // All are looked at first, as their number comes before them.
         let diverging_epoch = present(&partition.diverging_epoch);
         let current_leader = present(&partition.current_leader);
         let snapshot_id = present(&partition.snapshot_id);

@@ -80,6 +80,7 @@ impl<'a> FieldReader<'a> {
         let prefix = if self.flexible { Prefix::Compact } else { Prefix::I16 };
         let at = self.cursor.position();
         let Some(bytes) = self.cursor.nullable_bytes(prefix, expected)? else { return Ok(None) };
+        // Checked, not copied.
         let string = StrBytes::from_utf8(self.body.slice_ref(bytes));
         string.map(Some).map_err(|_| ReadError::Invalid { expected, at }.into())
     }
@@ -196,6 +197,7 @@ impl<'a> FieldWriter<'a> {
     pub(crate) fn nullable_string(&mut self, string: Option<&str>) -> Result<(), EncodeError> {
         let len = string.map(str::len);
         if self.flexible {
+            // Kafka bounds strings to 32767 bytes in the compact form too, when it writes and when it reads.
             self.count(len)?;
         } else {
             let fits = len.map(|n| i16::try_from(n).map_err(|_| self.error(format!("string of {n} bytes"))));
@@ -210,8 +212,7 @@ impl<'a> FieldWriter<'a> {
         self.nullable_string(Some(string))
     }
 
-    /// A copy. The batches of a Fetch response go through [`fetch_response`](crate::fetch_response)
-    /// instead.
+    /// A copy. The batches of a Fetch response go through [`fetch_response`](crate::fetch_response) instead.
     pub(crate) fn nullable_bytes(&mut self, bytes: Option<&[u8]>) -> Result<(), EncodeError> {
         self.count(bytes.map(<[u8]>::len))?;
         self.out.put_slice(bytes.unwrap_or_default());

@@ -5,9 +5,8 @@
 //! if flexible, but always 0 for ApiVersions, so that a client which does not know the broker's
 //! versions yet can read it (KIP-511).
 //!
-//! A request header is key, version, correlation id and client id; a response header is the
-//! correlation id alone. Reading the socket, and how much a connection may have in flight, are left
-//! to the broker.
+//! A request header is key, version, correlation id and client id; a response header is the correlation id
+//! alone. Reading the socket, and how much a connection may have in flight, are left to the broker.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -25,8 +24,7 @@ use crate::varint::put_uvarint;
 /// missing. The broker's limit is `socket.request.max.bytes`, and less for APIs without records.
 ///
 /// # Errors
-/// [`DecodeError::FrameLength`], as Kafka's `NetworkReceive`: nothing after such a prefix can be
-/// believed.
+/// [`DecodeError::FrameLength`], as Kafka's `NetworkReceive`: nothing after such a prefix can be believed.
 pub fn frame_length(prefix: [u8; 4], limit: usize) -> Result<usize, DecodeError> {
     let length = i32::from_be_bytes(prefix);
     // A client of another protocol (HTTP, TLS) shows here first: its first bytes are a number beyond
@@ -72,7 +70,7 @@ pub struct RequestHeader {
     /// Any number; clients count up.
     pub correlation_id: i32,
     /// The client's name for itself. Bytes that are not UTF-8 were replaced (U+FFFD).
-    /// `None` is null. It is a slice of the frame otherwise.
+    /// `None` is null. A slice of the frame, unless bytes were replaced.
     pub client_id: Option<StrBytes>,
 }
 
@@ -97,6 +95,7 @@ impl RequestHeader {
         if request_header_version(api_key, api_version) >= 2 {
             reader.skip_tagged_fields()?;
         }
+        // Only now: an error leaves the frame as it was.
         let len = reader.position();
         frame.advance(len);
         Ok(RequestHeader { api_key, api_version, correlation_id, client_id: client_id.map(lossy) })
@@ -123,6 +122,7 @@ impl RequestHeader {
             }
         }
         if request_header_version(self.api_key, self.api_version) >= 2 {
+            // No tagged fields.
             put_uvarint(out, 0);
         }
         Ok(())
@@ -132,6 +132,7 @@ impl RequestHeader {
 /// As Java's decoder does: a client with a broken name is still a client.
 /// Only such a name is copied.
 fn lossy(bytes: Bytes) -> StrBytes {
+    // Checked before it is copied: nearly every name is UTF-8.
     StrBytes::from_utf8(bytes.clone())
         .unwrap_or_else(|_| StrBytes::from_string(String::from_utf8_lossy(&bytes).into_owned()))
 }

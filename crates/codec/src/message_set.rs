@@ -49,8 +49,7 @@ impl MessageFormat {
     /// The least that a message counts as its size: all but offset and size.
     fn least_size(self) -> usize {
         match self {
-            // CRC-32, magic, attributes, and two lengths that may be null:
-            // `LegacyRecord.RECORD_OVERHEAD_V0`.
+            // CRC-32, magic, attributes, and two lengths that may be null: `LegacyRecord.RECORD_OVERHEAD_V0`.
             MessageFormat::V0 => 14,
             // And a timestamp: `RECORD_OVERHEAD_V1`.
             MessageFormat::V1 => 22,
@@ -71,9 +70,9 @@ const NO_TIMESTAMP: i64 = -1;
 
 /// True if these record data are a message set and no batch, by their magic byte.
 ///
-/// All formats have it at the same place (`Records.MAGIC_OFFSET`). Fewer than 17 bytes are no message
-/// set.
+/// All formats have it at the same place (`Records.MAGIC_OFFSET`). Fewer than 17 bytes are no message set.
 pub fn is_message_set(records: &[u8]) -> bool {
+    // A magic byte with its sign set is above 1 here: the parser of batches refuses it by its number.
     records.get(MAGIC_AT).is_some_and(|magic| *magic < 2)
 }
 
@@ -137,8 +136,7 @@ impl Message {
     fn compression(&self) -> Result<Compression, BatchError> {
         let id = self.attributes & COMPRESSION_MASK;
         match Compression::from_id(id) {
-            // It came after these formats; Kafka's `DeepRecordsIterator` refuses it in a wrapper,
-            // too.
+            // It came after these formats; Kafka's `DeepRecordsIterator` refuses it in a wrapper, too.
             Some(Compression::Zstd) | None => Err(BatchError::UnknownCompression(id)),
             Some(codec) => Ok(codec),
         }
@@ -176,6 +174,7 @@ impl MessageSet {
     pub fn parse(set: &Bytes) -> Result<MessageSet, BatchError> {
         let mut rest = set.clone();
         let (mut first_format, mut any_compressed, mut largest_bytes) = (None, false, 0);
+        // Once at least, so that a set without a message is refused.
         for index in 0.. {
             let (len, message) = next(&mut rest, index)?;
             largest_bytes = largest_bytes.max(len);
@@ -292,6 +291,7 @@ fn unwrap(wrapper: &Message, codec: Compression, mut each: impl FnMut(&Message))
             return Err(BatchError::Record { index, problem: "a compressed message within another" });
         }
         each(&message);
+        // For errors alone.
         index = index.saturating_add(1);
     }
     if index == 0 { Err(none) } else { Ok(()) }

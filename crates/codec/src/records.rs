@@ -15,6 +15,9 @@
 //! A file uses only those further down, or to the right; errors name a codec, and codecs return errors.
 //!
 //! Layout and rules are those of Kafka's `DefaultRecordBatch`, `DefaultRecord` and `LogValidator`.
+//!
+//! Offsets, timestamps (ms since 1970) and sequence numbers are plain integers here, as on the wire, with -1
+//! for none. Rules of a topic (sizes, timestamps, keys) are the broker's; this module says what a batch is.
 
 mod batch;
 mod builder;

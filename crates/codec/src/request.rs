@@ -93,12 +93,10 @@ fn decode_request<R: Request + Message + Decodable>(mut body: Bytes, version: i1
     decode(R::NAME, &mut body, version)
 }
 
-/// Decodes a message by kafka-protocol; `body` keeps what follows it. Memory is reserved by the
-/// counts in it.
+/// Decodes a message by kafka-protocol; `body` keeps what follows it. Memory is reserved by the counts in it.
 ///
 /// # Errors
-/// Errors of kafka-protocol are text, so they become [`DecodeError::Message`] with all of their
-/// causes.
+/// Errors of kafka-protocol are text, so they become [`DecodeError::Message`] with all of their causes.
 fn decode<M: Message + Decodable>(
     api: &'static str,
     body: &mut Bytes,
@@ -335,6 +333,7 @@ impl Response for FetchResponse {
     }
 
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+        // A client reads the records from the message: `batches` is for writing alone.
         decode_extended::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
     }
 }
@@ -343,8 +342,7 @@ impl Response for FetchResponse {
 pub mod catalog {
     use super::*;
 
-    // Function pointers, as the types of the APIs differ: a test goes over all of them without naming
-    // one.
+    // Function pointers, as the types of the APIs differ: a test goes over all of them without naming one.
     /// One API.
     #[derive(Debug)]
     pub struct Api {
@@ -380,6 +378,7 @@ pub mod catalog {
                 let request = <R as Request>::decode(body, version)?;
                 Ok(write(&request, version).expect("what was decoded can be encoded"))
             },
+            // No request if a field with a default is one that the version lacks.
             default: |version| write(&R::default(), version).ok(),
         }
     }

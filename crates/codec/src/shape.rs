@@ -27,8 +27,7 @@ struct Message {
     key: i16,
     /// Kafka's name of the API, without "Request".
     name: &'static str,
-    /// The first and the last. An API whose older versions come from another definition has several
-    /// rows.
+    /// The first and the last. An API whose older versions come from another definition has several rows.
     versions: (i16, i16),
     /// From this version on lengths are varints and structs end in tagged fields (KIP-482).
     flexible_from: i16,
@@ -68,8 +67,7 @@ struct Element {
     /// The fewest bytes one takes on the wire, at any version; at least 1.
     min_bytes: usize,
     /// The most bytes one takes in memory, not counting what it refers to.
-    /// The script that generates the layouts computes it: 32 for each slice, 24 for each vector and
-    /// map.
+    /// The script that generates the layouts computes it: 32 for each slice, 24 for each vector and map.
     memory_bytes: usize,
     kind: Kind,
 }
@@ -101,6 +99,7 @@ impl Field {
 
 /// The rows of an API, found by binary search; none for an unknown key.
 fn messages_of(key: i16) -> impl Iterator<Item = &'static Message> {
+    // The keys have gaps and several rows each, so they are no index.
     let start = generated::MESSAGES.partition_point(|message| message.key < key);
     generated::MESSAGES.iter().skip(start).take_while(move |message| message.key == key)
 }
@@ -213,6 +212,7 @@ impl Walk<'_> {
                 None => Ok(()),
             },
             Kind::Array(element) => self.array(element, name, nullable),
+            // Only at versions at which it may be null does a struct have a byte before it.
             Kind::Struct(fields) if nullable => self.nullable_struct(fields, name),
             Kind::Struct(fields) => self.fields(fields),
         }

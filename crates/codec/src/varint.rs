@@ -1,7 +1,6 @@
 //! Writes Kafka's variable-length integers. [`Cursor`](crate::cursor::Cursor) reads them.
 //!
-//! The bytes are those of `ByteUtils.writeUnsignedVarint` and `writeVarlong`, always in the shortest
-//! form.
+//! The bytes are those of `ByteUtils.writeUnsignedVarint` and `writeVarlong`, always in the shortest form.
 
 use bytes::{BufMut, BytesMut};
 

@@ -3,6 +3,8 @@
 //!
 //! An input that breaks a rule is written to the folder `OTTLA_FUZZ_ARTIFACTS` (default: the one for temporary files),
 //! and the exit code is 1.
+//!
+//! Wrong options and a file that cannot be read are exit code 2. After a failure the other targets still run.
 
 use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
@@ -15,9 +17,13 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
+/// The command line.
 struct Options {
+    /// For each target.
     seconds: f64,
+    /// The same for all targets of a run.
     seed: u64,
+    /// A file to run instead.
     input: Option<PathBuf>,
     targets: Vec<&'static Target>,
 }
@@ -54,6 +60,7 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "only varies the runs; the seed is printed")]
+/// Another seed for every run.
 fn random_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |since| u64::from(since.subsec_nanos()) ^ since.as_secs())
@@ -94,6 +101,7 @@ fn main() -> ExitCode {
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Runs one input, which other targets than the one that failed may take as well.
 fn run_file(path: &PathBuf, targets: &[&Target]) -> ExitCode {
     match std::fs::read(path) {
         Ok(data) => {

@@ -1,4 +1,7 @@
 //! The targets, and what they share.
+//!
+//! One file for each kind of bytes. Where these carry a checksum, targets run them as they are and
+//! with it put right (`mended`): so both the check and the code after it are reached.
 
 mod groups;
 mod message_sets;
@@ -9,6 +12,7 @@ mod storage;
 use crate::Target;
 
 /// All targets.
+/// Each has a program for cargo-fuzz in `fuzz/fuzz_targets`, which a test compares with this list.
 pub static TARGETS: &[Target] = &[
     requests::FRAME,
     requests::REQUEST,

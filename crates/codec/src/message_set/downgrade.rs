@@ -29,6 +29,7 @@ pub fn downgrade(
     from_offset: i64,
     out: &mut BytesMut,
 ) -> Result<(), BatchError> {
+    // The checksum once more: each message gets a new one, which would hide damage.
     let batch = RecordBatch::parse_stored(batch.clone())?;
     let attributes = batch.header().attributes;
     // Clients before batches know no control records; Kafka's `RecordsUtil.downConvert` drops them too.
@@ -80,6 +81,7 @@ fn wrapped<'a>(
     let mut inner = compressor(codec).map_err(failed)?;
     // One message at a time: together they would be a second copy of the records.
     let mut one = BytesMut::new();
+    // Replaced by the first record: a batch without any never comes here.
     let (mut first_offset, mut last_offset, mut max_timestamp) = (None, 0, i64::MIN);
     for record in records {
         let base = *first_offset.get_or_insert(record.offset);

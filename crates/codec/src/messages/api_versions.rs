@@ -9,8 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 #[non_exhaustive]
 pub struct ApiVersionsRequest {
     /// The name of the client's software, since version 3.
-    /// Empty before. Kafka allows letters, digits, `-` and `.` in it (KIP-511); it is not checked
-    /// here.
+    /// Empty before. Kafka allows letters, digits, `-` and `.` in it (KIP-511); it is not checked here.
     pub client_software_name: StrBytes,
     /// Its version, since version 3.
     /// Empty before, with the same letters.

@@ -4,8 +4,7 @@
 //! - 3 (KIP-511): name and version of the client's software. 4 is laid out alike.
 //! - 5 (KIP-1242): the cluster and the broker that the client means to speak to. The answer is laid out as that of 4.
 //!
-//! Any later version is refused before it is read: the answer then has the layout of version 0
-//! (KIP-511).
+//! Any later version is refused before it is read: the answer then has the layout of version 0 (KIP-511).
 
 use std::ops::RangeInclusive;
 

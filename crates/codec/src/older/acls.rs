@@ -3,9 +3,8 @@
 //! - 0: resources by name only; the answer of CreateAcls is laid out as that of version 1.
 //! - 1 (KIP-290): the name is a pattern with a type. kafka-protocol's, as all that follow.
 //!
-//! One file for three APIs, as they share the fields of a filter and of an entry. Names without a
-//! pattern type are literal: that is the default of the fields (`PatternType.LITERAL`, 3), so nothing
-//! sets it here.
+//! One file for three APIs, as they share the fields of a filter and of an entry. Names without a pattern
+//! type are literal: that is the default of the fields (`PatternType.LITERAL`, 3), so nothing sets it here.
 
 use std::ops::RangeInclusive;
 
@@ -24,8 +23,7 @@ use crate::messages::{
 };
 
 /// Versions and layouts, which the six messages have in common.
-/// Macros, because the structs of the six messages have fields of the same names and no trait in
-/// common.
+/// Macros, because the structs of the six messages have fields of the same names and no trait in common.
 macro_rules! since_kip_290_there {
     ($name:literal) => {
         const NAME: &'static str = $name;

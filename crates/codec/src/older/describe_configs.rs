@@ -87,6 +87,7 @@ impl Extended for DescribeConfigsResponse {
                 to.string(&config.name)?;
                 to.nullable_string(config.value.as_deref())?;
                 to.bool(config.read_only);
+                // Whatever else a value comes from, it counts as set.
                 to.bool(config.config_source == DEFAULT_CONFIG);
                 to.bool(config.is_sensitive);
                 Ok(())

@@ -43,8 +43,7 @@ impl Extended for FetchRequest {
         if version >= MAX_BYTES_FROM {
             request.max_bytes = from.i32("MaxBytes")?;
         }
-        // Sessions, epochs and racks came later: their defaults are those of a consumer without a
-        // session.
+        // Sessions, epochs and racks came later: their defaults are those of a consumer without a session.
         let topics = from.array(6, "Topics", |from| {
             let topic = FetchTopic::default().with_topic(TopicName(from.string("Topic")?));
             let partitions = from.array(16, "Partitions", |from| {

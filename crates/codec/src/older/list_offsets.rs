@@ -42,6 +42,7 @@ impl Extended for ListOffsetsRequest {
 
     fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = ListOffsetsRequest::default().with_replica_id(BrokerId(from.i32("ReplicaId")?));
+        // Before, a consumer reads uncommitted records too, which is the default.
         if version >= ISOLATION_LEVEL_FROM {
             request.isolation_level = from.i8("IsolationLevel")?;
         }
@@ -174,6 +175,7 @@ fn write_answer(
     to.out.put_i32(answer.partition_index);
     to.out.put_i16(answer.error_code);
     if version == 0 {
+        // In the place of timestamp and offset, which this version does not have.
         to.array(&answer.old_style_offsets, |to, offset| {
             to.out.put_i64(*offset);
             Ok(())

@@ -42,8 +42,7 @@ impl Extended for ProduceRequest {
             let topic = TopicProduceData::default().with_name(TopicName(from.string("Name")?));
             let partitions = from.array(8, "PartitionData", |from| {
                 let partition = PartitionProduceData::default().with_index(from.i32("Index")?);
-                // A slice of the request. Which format it has is seen by its magic byte, not by the
-                // version.
+                // A slice of the request. Which format it has is seen by its magic byte, not by the version.
                 Ok(partition.with_records(from.nullable_bytes("Records")?))
             })?;
             Ok(topic.with_partition_data(partitions))

@@ -1,4 +1,7 @@
 //! Writes record batches, as producers do: for tests, tools and what the broker writes itself.
+//!
+//! Nothing is checked: a test may build a batch that no broker accepts. Records are kept uncompressed
+//! until the end.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -17,14 +20,19 @@ pub struct BatchBuilder {
     producer_id: i64,
     producer_epoch: i16,
     base_sequence: i32,
+    /// The timestamp of the first record.
     base_timestamp: Option<i64>,
+    /// -1 until a record has a later one.
     max_timestamp: i64,
     count: i32,
+    /// The records so far, uncompressed.
     records: BytesMut,
 }
 
 impl BatchBuilder {
     /// A batch without producer id, compression or records.
+    ///
+    /// All its other fields are at the values that mean none, as a producer sends them.
     pub fn new() -> Self {
         BatchBuilder {
             base_offset: 0,
@@ -60,6 +68,7 @@ impl BatchBuilder {
     }
 
     /// The idempotent producer, its epoch, and the sequence number of the first record.
+    /// Without this call all three are -1.
     pub fn producer(mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Self {
         self.producer_id = producer_id;
         self.producer_epoch = producer_epoch;
@@ -74,12 +83,15 @@ impl BatchBuilder {
     }
 
     /// Marks it as a control batch.
+    /// Clients may not send one: see [`Attributes::is_control`].
     pub fn control(mut self) -> Self {
         self.attributes |= Attributes::CONTROL;
         self
     }
 
     /// Sets the origin of the timestamps.
+    /// The timestamps themselves do not change: with `LogAppendTime` readers take the batch's largest
+    /// for every record.
     pub fn timestamp_type(mut self, timestamp_type: TimestampType) -> Self {
         match timestamp_type {
             TimestampType::CreateTime => self.attributes &= !Attributes::LOG_APPEND_TIME,
@@ -89,6 +101,7 @@ impl BatchBuilder {
     }
 
     /// Appends a record without headers.
+    /// The timestamp is in ms; a value of `None` is a tombstone.
     pub fn record(self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
         self.record_with_headers(timestamp_ms, key, value, &[])
     }
@@ -106,6 +119,7 @@ impl BatchBuilder {
     }
 
     /// Appends a record, for loops.
+    /// The first one's timestamp becomes the batch's base.
     pub fn push(
         &mut self,
         timestamp_ms: i64,
@@ -115,9 +129,11 @@ impl BatchBuilder {
     ) {
         let base_timestamp = *self.base_timestamp.get_or_insert(timestamp_ms);
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
+        // Apart, as its length comes before it.
         let mut record = BytesMut::new();
         // The attributes of a record: no bit of them has a meaning in format v2.
         record.put_i8(0);
+        // Wraps like Java's difference, and `Layout::timestamp` wraps back.
         put_varlong(&mut record, timestamp_ms.wrapping_sub(base_timestamp));
         put_varlong(&mut record, self.count.into());
         put_nullable(&mut record, key);
@@ -127,6 +143,7 @@ impl BatchBuilder {
             put_nullable(&mut record, Some(name.as_bytes()));
             put_nullable(&mut record, *value);
         }
+        // The length of a record does not count itself.
         put_varlong(&mut self.records, record.len() as i64);
         self.records.extend_from_slice(&record);
         self.count += 1;
@@ -148,6 +165,7 @@ impl BatchBuilder {
     }
 
     /// The batch. Without records it is one that compaction has emptied.
+    /// The largest timestamp is that of its records, whatever the timestamp type.
     ///
     /// # Panics
     /// If the batch exceeds 2 GiB, or the codec runs out of memory.
@@ -178,6 +196,7 @@ impl Default for BatchBuilder {
     }
 }
 
+/// Bytes after their length as a zigzag varint; -1 is null.
 fn put_nullable(out: &mut BytesMut, bytes: Option<&[u8]>) {
     match bytes {
         None => put_varlong(out, -1),

@@ -3,6 +3,8 @@
 //! Decompression is streamed: memory grows with what really comes out, never with what the data
 //! claims. Content that is only walked takes no memory, so it may be as long as [`MAX_CONTENT`]; what is held stops at
 //! [`held_limit`].
+//!
+//! Numbers and names are those of Kafka's `CompressionType`.
 
 use std::fmt;
 
@@ -40,10 +42,12 @@ pub enum Compression {
 
 impl Compression {
     /// All of them.
+    /// In the order of their numbers.
     pub const ALL: [Compression; 5] =
         [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
     /// The codec of this number.
+    /// `None` for 5 to 7, which three bits can also say, and for anything above.
     pub const fn from_id(id: u8) -> Option<Compression> {
         match id {
             0 => Some(Compression::None),
@@ -78,15 +82,21 @@ const MIB: usize = 1024 * 1024;
 /// The most bytes that the records of a batch may expand to. Kafka has no such limit and clients do send records that shrink ten
 /// thousandfold, so no ratio is too high; but a frame of 32 KiB can hold a gigabyte of zeros, and walking that takes a
 /// thread's time.
+///
+/// In bytes. Beyond it a batch is refused with `MESSAGE_TOO_LARGE`, on which Java producers split it.
 pub const MAX_CONTENT: usize = 1024 * MIB;
 
 /// The most bytes that `compressed` bytes may expand to where the content is held: 64 MiB, or twice as many as the
 /// data has, which the caller holds already.
+///
+/// A batch that passes [`MAX_CONTENT`] and not this one is stored and served, but compaction keeps it
+/// as it is and a look-up by time takes it as a whole.
 pub fn held_limit(compressed: usize) -> usize {
     compressed.saturating_mul(2).max(64 * MIB)
 }
 
 /// Decompresses `data`. Without compression this is a copy; callers slice instead.
+/// Memory grows with what comes out; nothing is returned of data that breaks halfway.
 ///
 /// # Errors
 /// If the data is broken or expands beyond [`held_limit`].

@@ -2,6 +2,8 @@
 //!
 //! Layout as Kafka's `ControlRecordType` and `EndTxnMarker`: the key holds a version and a type,
 //! the value a version and the coordinator's epoch; newer versions may append fields.
+//!
+//! Nothing in the broker writes or reads them yet: transactions are to come.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -13,14 +15,17 @@ use crate::cursor::Cursor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlType {
     /// The transaction was aborted.
+    /// Number 0: readers of committed records skip the records of the transaction.
     Abort,
     /// The transaction was committed.
+    /// Number 1.
     Commit,
     /// Something of Kafka's Raft quorum, or newer than this crate.
     Other(i16),
 }
 
 impl ControlType {
+    /// The number in the key.
     fn code(self) -> i16 {
         match self {
             ControlType::Abort => 0,
@@ -30,6 +35,7 @@ impl ControlType {
     }
 
     /// The type of a record in a control batch; `None` if its key does not say.
+    /// Further bytes of the key are not looked at.
     pub fn of(record: &Record) -> Option<ControlType> {
         let mut key = Cursor::new(record.key.as_deref()?);
         // Any version: newer ones only append (Kafka's `ControlRecordType.parseTypeId` reads on too).
@@ -48,11 +54,14 @@ pub struct EndTransactionMarker {
     /// Committed or aborted.
     pub control_type: ControlType,
     /// The epoch of the coordinator that decided.
+    /// A marker of an older one than the last is from a coordinator that was replaced
+    /// (`ProducerAppendInfo.checkCoordinatorEpoch`).
     pub coordinator_epoch: i32,
 }
 
 impl EndTransactionMarker {
     /// Reads a record of a control batch; `None` if it is not the end of a transaction.
+    /// Also `None` if its value is too short. Further bytes of it are not looked at.
     pub fn parse(record: &Record) -> Option<EndTransactionMarker> {
         let control_type = ControlType::of(record)?;
         if let ControlType::Other(_) = control_type {
@@ -65,8 +74,10 @@ impl EndTransactionMarker {
     }
 
     /// The control batch that ends the transaction of this producer, one record long.
+    /// Its base offset is 0, until it is appended. `timestamp_ms` is the coordinator's time.
     pub fn batch(&self, producer_id: i64, producer_epoch: i16, timestamp_ms: i64) -> Bytes {
         let mut key = BytesMut::with_capacity(4);
+        // The only version of keys; that of values is 0 as well (`EndTxnMarker`).
         key.put_i16(0);
         key.put_i16(self.control_type.code());
         let mut value = BytesMut::with_capacity(6);

@@ -9,6 +9,8 @@ use crate::cursor::ReadError;
 use crate::error_code::ErrorCode;
 
 /// A record batch, or bytes that should be one, was refused.
+///
+/// [`BatchError::error_code`] is the answer to a producer. Found in stored bytes, most of them mean damage.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BatchError {
     /// The bytes end before the batch does (or before its header does).
@@ -19,7 +21,8 @@ pub enum BatchError {
         /// Bytes that are there.
         have: usize,
     },
-    /// The length field is too small for the header that follows it.
+    /// The length field is too small for the header that follows it, or an old message's size for its
+    /// fixed fields.
     #[error("record batch claims a length of {0}, less than its own header")]
     Length(i32),
     /// Bytes follow where exactly one batch was to be.
@@ -44,7 +47,7 @@ pub enum BatchError {
         /// The checksum of the content.
         computed: u32,
     },
-    /// The compression bits name no codec.
+    /// The compression bits name no codec: 5 to 7, in an old message also 4 (zstd).
     #[error("record batch uses unknown compression {0}")]
     UnknownCompression(u8),
     /// The header contradicts itself, or breaks a rule for producers.
@@ -101,6 +104,7 @@ impl BatchError {
     /// do after `CORRUPT_MESSAGE`. Records that expand too far they may send in smaller batches.
     pub fn error_code(&self) -> ErrorCode {
         match self {
+            // Retriable: the bytes may have been damaged on their way.
             BatchError::Length(_) | BatchError::Crc { .. } | BatchError::MessageCrc { .. } => {
                 ErrorCode::CorruptMessage
             }
@@ -108,6 +112,7 @@ impl BatchError {
             BatchError::UnknownCompression(_) | BatchError::Irreducible(_) => {
                 ErrorCode::UnsupportedCompressionType
             }
+            // Final: the same bytes would get the same answer.
             BatchError::Truncated { .. }
             | BatchError::Leftover(_)
             | BatchError::Magic(_)

@@ -3,6 +3,8 @@
 //! The records that stay are copied byte for byte: offsets, timestamps, headers and the order do not change, nor do base offset,
 //! last offset, producer id, epoch and sequence, from which readers and producers know what the batch was. Follows
 //! Kafka's `MemoryRecords.filterTo` and KIP-534; which records stay is the caller's decision.
+//!
+//! Everything is held decompressed, so this is under [`held_limit`](super::held_limit).
 
 use std::io;
 
@@ -23,6 +25,7 @@ const NO_TIMESTAMP: i64 = -1;
 #[derive(Debug, Clone)]
 pub struct OpenedBatch {
     header: BatchHeader,
+    /// Uncompressed, without the header. A slice of the batch if that was not compressed.
     records: Bytes,
 }
 
@@ -39,14 +42,20 @@ pub struct RecordView<'a> {
     pub value: Option<&'a [u8]>,
     /// All of it.
     whole: &'a [u8],
+    /// No bit of it has a meaning, but it is kept.
     attributes: u8,
     /// From its offset delta on.
     after_timestamp: &'a [u8],
 }
 
 impl OpenedBatch {
+    /// Decompresses, if need be, and walks all records once.
+    ///
+    /// # Errors
+    /// See [`RecordBatch::open`](super::RecordBatch::open).
     pub(super) fn new(header: BatchHeader, batch: &Bytes) -> Result<OpenedBatch, BatchError> {
         let records = uncompressed(&header, batch)?;
+        // One below the base: the first record may have that offset.
         let (mut at, mut before) = (0, header.base_offset.saturating_sub(1));
         for index in 0..header.records_count {
             let layout = Layout::read(&records, at, index, |_, _| {})?;
@@ -73,6 +82,7 @@ impl OpenedBatch {
     }
 
     /// Its records, in order.
+    /// As many as the header says: they were walked before.
     pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
         views(&self.header, &self.records)
     }
@@ -80,10 +90,13 @@ impl OpenedBatch {
     /// The same batch with its records under another codec, at a level of it if it has levels: 1 to 9 for gzip, up to
     /// 22 for zstd. `None` is the codec's default.
     ///
+    /// All else stays: offsets, timestamps, the producer. Levels out of gzip's range are moved into it.
+    ///
     /// # Errors
     /// If the codec fails, which on valid input means that it ran out of memory.
     pub fn compressed_with(&self, compression: Compression, level: Option<i32>) -> io::Result<Bytes> {
         let mut header = self.header;
+        // Timestamp type, transaction and control stay.
         header.attributes.0 = header.attributes.0 & !Attributes::COMPRESSION | compression as i16;
         match compression {
             Compression::None => assemble(&header, &self.records),
@@ -92,6 +105,9 @@ impl OpenedBatch {
     }
 
     /// Keeps the records that `retain` says. Nothing is copied before the first that does not stay.
+    ///
+    /// `retain` is called once for each record, in order. Removed records leave gaps in the offsets,
+    /// which consumers of compacted topics expect.
     pub fn filter(self, mut retain: impl FnMut(&RecordView<'_>) -> bool) -> Retained {
         let (mut kept, mut count, mut seen) = (None, 0, 0);
         let mut max_timestamp = NO_TIMESTAMP;
@@ -103,6 +119,7 @@ impl OpenedBatch {
                     BytesMut::extend_from_slice(kept, view.whole);
                 }
             } else if kept.is_none() {
+                // The first that goes: only from here on the records have to be copied.
                 kept = Some(BytesMut::from(self.records.get(..seen).expect("the sum of records seen")));
             }
             seen += view.whole.len();
@@ -124,6 +141,7 @@ impl OpenedBatch {
 pub struct Retained {
     header: BatchHeader,
     records: Bytes,
+    /// The bytes of [`Retained::build`] will differ from those of the batch.
     changed: bool,
 }
 
@@ -140,7 +158,10 @@ impl Retained {
 
     /// Writes into the batch from when on its tombstones and markers may go, Unix ms (KIP-534). It takes the place of
     /// the base timestamp; the records keep theirs, as what they are relative to it is rewritten.
+    ///
+    /// Every record is written again, as its distance to the base may take more bytes or fewer.
     pub fn set_delete_horizon(&mut self, horizon_ms: i64) {
+        // Deltas to the horizon may take more bytes than before. If the guess is too low the buffer grows.
         let mut records = BytesMut::with_capacity(self.records.len().saturating_add(self.records.len() / 8));
         let mut front = BytesMut::new();
         for view in views(&self.header, &self.records) {
@@ -159,6 +180,7 @@ impl Retained {
     }
 
     /// The batch, compressed as before. Without records it is [`emptied`].
+    /// An uncompressed batch needs a copy too: its length and CRC are new.
     ///
     /// # Errors
     /// If the codec fails, which on valid input means that it ran out of memory.
@@ -166,6 +188,7 @@ impl Retained {
         if self.is_empty() {
             return Ok(emptied(&self.header));
         }
+        // An unknown codec cannot occur: the batch was decompressed by it.
         match self.header.attributes.compression().map_err(io::Error::other)? {
             Compression::None => assemble(&self.header, &self.records),
             codec => assemble(&self.header, &compress(codec, &self.records)?),
@@ -175,6 +198,7 @@ impl Retained {
 
 /// The batch of this header after it lost its records: a trace that keeps its offsets and its producer's sequence
 /// (Kafka's `DefaultRecordBatch.writeEmptyHeader`).
+/// 61 bytes. Compaction leaves it in the place of the last batch of a log, and removes others.
 pub fn emptied(header: &BatchHeader) -> Bytes {
     // Without records nothing is compressed, and no tombstone waits for a horizon.
     let kept = Attributes::LOG_APPEND_TIME | Attributes::TRANSACTIONAL | Attributes::CONTROL;

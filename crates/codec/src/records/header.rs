@@ -2,11 +2,15 @@
 //!
 //! [`BatchHeader::parse`] believes nothing but needs no more than the header, so it serves stored data, whose CRC was checked
 //! on arrival. Written headers are in `patch.rs`.
+//!
+//! The layout is that of `DefaultRecordBatch`, all numbers big-endian. Magic, at byte 16, has the
+//! same place in every format.
 
 use super::compression::Compression;
 use super::error::BatchError;
 
 /// Positions of the fields. The CRC covers everything from the attributes on.
+/// The base offset is at 0. Records follow at [`BatchHeader::LEN`].
 pub(super) mod at {
     pub(in crate::records) const BATCH_LENGTH: usize = 8;
     pub(in crate::records) const PARTITION_LEADER_EPOCH: usize = 12;
@@ -24,9 +28,11 @@ pub(super) mod at {
 
 /// `batch_length` counts the bytes after itself.
 pub(super) const LENGTH_BASE: usize = 12;
+/// The format of Kafka 0.11 and later (KIP-98).
 pub(super) const MAGIC_V2: i8 = 2;
 
 /// The origin of the timestamps of a batch.
+/// Kafka's `message.timestamp.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimestampType {
     /// The producer.
@@ -36,6 +42,9 @@ pub enum TimestampType {
 }
 
 /// The attribute bits of a batch.
+///
+/// 0 to 2: the codec; 3: timestamp type; 4: part of a transaction; 5: control batch; 6: delete
+/// horizon. Others are unused and kept as they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes(pub i16);
 
@@ -47,6 +56,9 @@ impl Attributes {
     pub(super) const DELETE_HORIZON: i16 = 0x40;
 
     /// The codec of the records, or its number if there is none of that number.
+    ///
+    /// # Errors
+    /// [`BatchError::UnknownCompression`] for numbers 5 to 7.
     pub fn compression(self) -> Result<Compression, BatchError> {
         let id = (self.0 & 0x07) as u8;
         Compression::from_id(id).ok_or(BatchError::UnknownCompression(id))
@@ -70,6 +82,7 @@ impl Attributes {
     }
 
     /// Part of a transaction.
+    /// Readers of committed records see it only after the marker of its transaction.
     pub fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0
     }
@@ -86,21 +99,27 @@ impl Attributes {
 }
 
 /// The header of a record batch, format v2.
+///
+/// A plain copy of its fields: changing one changes no bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchHeader {
     /// Offset of the first record; 0 when it comes from a producer.
     pub base_offset: i64,
     /// Bytes that follow this field.
+    /// At least 49 in a parsed header.
     pub batch_length: i32,
     /// Leader epoch in which the batch was appended; -1 when it comes from a producer.
     pub partition_leader_epoch: i32,
     /// CRC-32C of everything from the attributes on.
+    /// So the two fields that a broker sets on every append lie outside.
     pub crc: u32,
     /// Compression, timestamp type, transactional, control.
     pub attributes: Attributes,
     /// Offset of the last record, from `base_offset`.
+    /// From 0 on. Compaction leaves it, also when the last record goes.
     pub last_offset_delta: i32,
     /// Timestamp that those of the records are relative to, in ms.
+    /// With a delete horizon it is that time.
     pub base_timestamp: i64,
     /// Largest timestamp of the records in ms, or the time of the append.
     pub max_timestamp: i64,
@@ -111,6 +130,7 @@ pub struct BatchHeader {
     /// Its sequence number of the first record, else -1.
     pub base_sequence: i32,
     /// Records in the batch. Fewer than the offsets span if it was compacted, down to none.
+    /// Never negative.
     pub records_count: i32,
 }
 
@@ -118,7 +138,8 @@ impl BatchHeader {
     /// The header of bytes that are one batch and nothing else, with the right CRC-32C.
     ///
     /// # Errors
-    /// If they are not.
+    /// [`BatchError::Truncated`], [`BatchError::Leftover`] or [`BatchError::Crc`]; else as
+    /// [`BatchHeader::parse`].
     pub fn parse_whole(bytes: &[u8]) -> Result<Self, BatchError> {
         let header = Self::parse(bytes)?;
         let needed = header.size_bytes();
@@ -128,6 +149,7 @@ impl BatchHeader {
         if bytes.len() > needed {
             return Err(BatchError::Leftover(bytes.len() - needed));
         }
+        // Length first: a batch that is cut off has a wrong checksum as well, and "cut off" says more.
         let covered = bytes.get(at::ATTRIBUTES..).expect("its header was parsed");
         let computed = crc_fast::crc32_iscsi(covered);
         if computed != header.crc {
@@ -151,6 +173,7 @@ impl BatchHeader {
         {
             return Err(BatchError::Magic(magic));
         }
+        // An array of known length: no field below can lie outside of it.
         let Some(bytes) = bytes.first_chunk::<{ BatchHeader::LEN }>() else {
             return Err(BatchError::Truncated { needed: BatchHeader::LEN, have: bytes.len() });
         };
@@ -172,8 +195,10 @@ impl BatchHeader {
         Ok(header)
     }
 
+    /// The rules that hold for stored batches too.
     fn check(&self) -> Result<(), BatchError> {
         if self.batch_length < (BatchHeader::LEN - LENGTH_BASE) as i32 {
+            // Below this the next batch would begin inside of this header.
             return Err(BatchError::Length(self.batch_length));
         }
         ensure(self.last_offset_delta >= 0, "last_offset_delta", self.last_offset_delta, "at least 0")?;
@@ -196,6 +221,7 @@ impl BatchHeader {
     }
 
     /// Offset of the last record.
+    /// Saturates: the numbers of a stored batch are right, those of an arriving one may be anything.
     pub fn last_offset(&self) -> i64 {
         self.base_offset.saturating_add(self.last_offset_delta.into())
     }
@@ -217,6 +243,8 @@ impl BatchHeader {
 
     /// Sequence number of the last record, or -1 without sequences. After `i32::MAX` comes 0
     /// (`DefaultRecordBatch.incrementSequence`).
+    ///
+    /// A compacted batch keeps it, as it follows from the offsets and not from the number of records.
     pub fn last_sequence(&self) -> i32 {
         if self.base_sequence < 0 {
             return -1;
@@ -226,6 +254,7 @@ impl BatchHeader {
     }
 }
 
+/// An error about a field unless the rule holds.
 pub(super) fn ensure<T: Into<i64>>(
     holds: bool,
     field: &'static str,

@@ -2,6 +2,9 @@
 //!
 //! Base offset and leader epoch lie outside the CRC, so an append changes them without reading the records. The timestamp type and the
 //! largest timestamp lie inside it.
+//!
+//! The functions that change a batch want its only copy, as a mutable slice: batches that readers
+//! share are never changed.
 
 use std::io;
 
@@ -10,10 +13,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::header::{BatchHeader, LENGTH_BASE, MAGIC_V2, TimestampType, at};
 
 /// The batch of this header and these records, compressed as the header says; length and CRC are put in.
+/// The header's own length and CRC are not looked at.
 ///
 /// # Errors
 /// If it exceeds 2 GiB.
 pub(super) fn assemble(header: &BatchHeader, payload: &[u8]) -> io::Result<Bytes> {
+    // Before anything is allocated: the field has a sign, so a batch ends at 2 GiB.
     let length = i32::try_from(BatchHeader::LEN - LENGTH_BASE + payload.len())
         .map_err(|_| io::Error::other("a batch cannot exceed 2 GiB"))?;
     let mut batch = BytesMut::with_capacity(BatchHeader::LEN + payload.len());
@@ -21,6 +26,7 @@ pub(super) fn assemble(header: &BatchHeader, payload: &[u8]) -> io::Result<Bytes
     batch.put_i32(length);
     batch.put_i32(header.partition_leader_epoch);
     batch.put_i8(MAGIC_V2);
+    // The CRC, known once the rest is written.
     batch.put_u32(0);
     batch.put_i16(header.attributes.0);
     batch.put_i32(header.last_offset_delta);
@@ -39,17 +45,20 @@ pub(super) fn assemble(header: &BatchHeader, payload: &[u8]) -> io::Result<Bytes
 
 /// Writes the base offset into a batch; the CRC does not cover it. `batch` must be a whole batch:
 /// anything shorter than the header is left alone, here and in the functions below.
+/// The offsets of all its records move with it, as theirs count from it.
 pub fn set_base_offset(batch: &mut [u8], offset: i64) {
     put(batch, 0, offset.to_be_bytes());
 }
 
 /// Writes the leader epoch into a batch; the CRC does not cover it.
+/// Kafka too sets it on every append (`LogValidator`).
 pub fn set_partition_leader_epoch(batch: &mut [u8], leader_epoch: i32) {
     put(batch, at::PARTITION_LEADER_EPOCH, leader_epoch.to_be_bytes());
 }
 
 /// Stamps a batch with the time of its append, which its records then all have, and renews the
 /// CRC.
+/// Walks the whole batch for that.
 pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
     set_max_timestamp(batch, TimestampType::LogAppendTime, timestamp_ms);
 }
@@ -70,6 +79,7 @@ pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, timest
     put(batch, at::CRC, crc.to_be_bytes());
 }
 
+/// Writes a field. Of a batch that is too short for it nothing changes.
 fn put<const N: usize>(batch: &mut [u8], at: usize, value: [u8; N]) {
     if let Some(field) = batch.get_mut(at..at + N) {
         field.copy_from_slice(&value);

@@ -3,6 +3,9 @@
 //! [`Records`] reads one record at a time out of the batch's bytes (decompressed whole, under the
 //! limit, if need be); keys and values are slices. Every length is checked against the record it
 //! stands in, and that against the batch.
+//!
+//! Layout of a record: its length, attributes (1 byte), timestamp delta, offset delta, key, value,
+//! number of headers, headers; all numbers but the attributes are zigzag varints (`DefaultRecord`).
 
 use std::ops::Range;
 
@@ -38,11 +41,15 @@ pub struct RecordHeader {
 }
 
 /// The records of a batch, read one by one. After an error it ends.
+/// It yields as many records as the header says; bytes after them are not looked at.
 #[derive(Debug, Clone)]
 pub struct Records {
     header: BatchHeader,
+    /// The uncompressed records, held as long as the iterator or any key or value of theirs.
     bytes: Bytes,
+    /// The start of the next record in `bytes`.
     at: usize,
+    /// Its number in the batch; `records_count` after the end or an error.
     index: i32,
 }
 
@@ -56,7 +63,9 @@ impl Records {
         Ok(Records { header, bytes, at: 0, index: 0 })
     }
 
+    /// Reads the next record, without checking that its offset is one of the batch's.
     fn read(&mut self) -> Result<Record, BatchError> {
+        // Grows with the headers that are read, not by their count.
         let mut headers = Vec::new();
         let slice = |range: Range<usize>| self.bytes.slice(range);
         let layout = Layout::read(&self.bytes, self.at, self.index, |key, value| {
@@ -76,6 +85,7 @@ impl Records {
 /// The records of a batch without its header, decompressed if need be. They are held, so some batches that may be stored are
 /// too expansive here.
 pub(super) fn uncompressed(header: &BatchHeader, batch: &Bytes) -> Result<Bytes, BatchError> {
+    // The header may come from elsewhere (`Records::new`): bytes that are shorter have no records.
     let payload = batch.slice(BatchHeader::LEN.min(batch.len())..);
     match header.attributes.compression()? {
         Compression::None => Ok(payload),
@@ -104,7 +114,9 @@ pub(super) struct Layout {
     /// The start of its offset delta; before it are length, attributes and timestamp delta.
     pub(super) after_timestamp: usize,
     pub(super) attributes: u8,
+    /// From `base_timestamp`, in ms.
     timestamp_delta: i64,
+    /// From `base_offset`.
     offset_delta: i32,
     pub(super) key: Option<Range<usize>>,
     pub(super) value: Option<Range<usize>>,
@@ -112,6 +124,10 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Reads the record at `at`, number `index` of its batch; `header` takes the name and value of each header.
+    /// Nothing is allocated here.
+    ///
+    /// # Errors
+    /// [`BatchError::Layout`] if the record does not fit into `bytes`, or does not fill its own length.
     #[inline]
     pub(super) fn read(
         bytes: &[u8],
@@ -134,6 +150,7 @@ impl Layout {
         let attributes = from.u8("attributes")?;
         let timestamp_delta = from.varlong("timestamp delta")?;
         let after_timestamp = from.position();
+        // Wider ones have no meaning: the header's own delta has 32 bits.
         let offset_delta = i32::try_from(from.varlong("offset delta")?)
             .map_err(|_| ReadError::Invalid { expected: "offset delta", at: after_timestamp })?;
         let key = nullable_range(&mut from, "key")?;
@@ -144,11 +161,13 @@ impl Layout {
             let name = from.position() - len..from.position();
             header(name, nullable_range(&mut from, "value of a header")?);
         }
+        // A record that is longer than its content would hide bytes.
         from.end()?;
         let whole = at..from.position();
         Ok(Layout { whole, after_timestamp, attributes, timestamp_delta, offset_delta, key, value })
     }
 
+    /// Its offset in the partition. Saturates, as [`BatchHeader::last_offset`] does.
     pub(super) fn offset(&self, header: &BatchHeader) -> i64 {
         header.base_offset.saturating_add(self.offset_delta.into())
     }

@@ -2,6 +2,10 @@
 //!
 //! Kafka's `LogValidator` does the same. Nothing is allocated for uncompressed batches; compressed
 //! ones stream through one small buffer, so a batch costs no more memory than its codec's window.
+//!
+//! It has a varint reader of its own beside [`Cursor`](crate::cursor::Cursor), as that reads slices
+//! and this reads a stream of pieces too. Both forms of the walk are compiled apart, so that neither
+//! asks at every byte which one it is.
 
 use super::batch::RecordBatch;
 use super::compression::{Compression, Decompressed, MAX_CONTENT};
@@ -39,6 +43,7 @@ pub fn validate_records(batch: &RecordBatch, mut each: impl FnMut(RecordFacts)) 
     }
 }
 
+/// Walks all records of one source; see [`validate_records`].
 fn walk<S: Source>(
     batch: &RecordBatch,
     mut walk: Walk<S>,
@@ -47,6 +52,7 @@ fn walk<S: Source>(
     let header = batch.header();
     let mut max_timestamp = NO_TIMESTAMP;
     for index in 0..header.records_count {
+        // Also for errors: the client learns which record it is (KIP-467).
         walk.index = index;
         let (timestamp_delta, has_key) = walk.record()?;
         // Wraps like Java's sum; see `Layout::timestamp`.
@@ -63,11 +69,15 @@ fn walk<S: Source>(
 
 /// Bytes that are read once, front to back. `None` means that they ended.
 trait Source {
+    /// The next byte.
     fn byte(&mut self) -> Result<Option<u8>, BatchError>;
+    /// Moves past that many bytes.
     fn skip(&mut self, count: usize) -> Result<Option<()>, BatchError>;
+    /// True if no byte follows; also a compressed stream must end properly then.
     fn at_end(&mut self) -> Result<bool, BatchError>;
 }
 
+/// Uncompressed records.
 struct Slice<'a>(&'a [u8]);
 
 impl Source for Slice<'_> {
@@ -97,6 +107,7 @@ impl Source for Decompressed<'_> {
             self.fill()?;
             byte = self.rest().first().copied();
         }
+        // At the end of the stream it has nothing to consume.
         self.consume(1);
         Ok(byte)
     }
@@ -104,6 +115,7 @@ impl Source for Decompressed<'_> {
     #[inline]
     fn skip(&mut self, mut count: usize) -> Result<Option<()>, BatchError> {
         loop {
+            // A value may be longer than a piece, and a piece may hold many values.
             let step = count.min(self.rest().len());
             self.consume(step);
             count -= step;
@@ -118,13 +130,16 @@ impl Source for Decompressed<'_> {
     }
 
     fn at_end(&mut self) -> Result<bool, BatchError> {
+        // An end mark or a checksum that is missing shows only here.
         self.fill()?;
         Ok(self.rest().is_empty())
     }
 }
 
+/// A walk over the records of a batch.
 struct Walk<S> {
     source: S,
+    /// The number of the current record.
     index: i32,
     /// Bytes left in the current record, by its own length.
     left: usize,
@@ -146,12 +161,14 @@ impl<S: Source> Walk<S> {
         self.left = usize::MAX;
         let len = self.varint()?;
         self.left = usize::try_from(len).map_err(|_| self.error("negative length"))?;
+        // The attributes, of which no bit has a meaning.
         self.byte()?;
         let timestamp_delta = self.varlong()?;
         // Consumers compute an offset from the batch's and this delta: a wrong one would show a record twice, or none.
         if self.varint()? != self.index {
             return Err(self.error("its offset is not the next one"));
         }
+        // Keys and values are not looked at: in a stream they may lie in several pieces.
         let has_key = self.skip_nullable()?;
         self.skip_nullable()?;
         self.skip_headers()?;
@@ -161,6 +178,7 @@ impl<S: Source> Walk<S> {
         Ok((timestamp_delta, has_key))
     }
 
+    /// Skips the headers of a record; their names may not be null.
     fn skip_headers(&mut self) -> Result<(), BatchError> {
         let count = usize::try_from(self.varint()?).map_err(|_| self.error("negative header count"))?;
         // Each takes two lengths at least.
@@ -169,6 +187,7 @@ impl<S: Source> Walk<S> {
         }
         for _ in 0..count {
             if !self.skip_nullable()? {
+                // As `DefaultRecord`: "Invalid negative header key size".
                 return Err(self.error("null header name"));
             }
             self.skip_nullable()?;
@@ -180,6 +199,7 @@ impl<S: Source> Walk<S> {
     #[inline]
     fn skip_nullable(&mut self) -> Result<bool, BatchError> {
         let len = self.varint()?;
+        // Kafka takes every negative length for null here (`Utils.readBytes`), but writes no other than -1.
         if len == -1 {
             return Ok(false);
         }
@@ -209,6 +229,7 @@ impl<S: Source> Walk<S> {
 
     #[inline]
     fn varlong(&mut self) -> Result<i64, BatchError> {
+        // Small deltas and lengths take one byte and need no loop.
         let first = self.byte()?;
         if first < 0x80 {
             return Ok(i64::from(first >> 1) ^ -i64::from(first & 1));

@@ -22,6 +22,7 @@ pub(super) const RECORD: Target =
 pub(super) const PROTOCOL: Target =
     Target { name: "consumer_protocol", run: protocol, seeds: protocol_seeds, memory: |len| MIB + 64 * len };
 
+/// Reads a key or a value of the kind that the first byte chooses.
 fn record(data: &[u8]) -> String {
     let Some((choice, bytes)) = data.split_first() else { return "no choice".to_owned() };
     let read = match choice % 7 {
@@ -36,6 +37,7 @@ fn record(data: &[u8]) -> String {
     format!("{} {}", choice % 7, read.map_or_else(|error| kind(&error), |()| "read".to_owned()))
 }
 
+/// Reads a key, and checks that it is written as the same bytes.
 fn key(bytes: &[u8]) -> Result<(), RecordError> {
     // A key with a part that is too long to be written again may still be read.
     if let Ok(tombstone) = Record::tombstone(&Key::decode(bytes)?) {
@@ -45,9 +47,11 @@ fn key(bytes: &[u8]) -> Result<(), RecordError> {
     Ok(())
 }
 
+/// Reads the input as a subscription and as an assignment.
 fn protocol(data: &[u8]) -> String {
     let subscription = consumer_protocol::subscription(data);
     let mut topics = BTreeSet::new();
+    // A second reader of the same bytes, for the expiry of offsets: the two must agree.
     let subscribed = consumer_protocol::subscribed_topics(data, &mut topics);
     if let Some(subscription) = &subscription {
         assert_eq!(subscribed, Some(()), "the topics of a subscription can be had alone");
@@ -63,14 +67,17 @@ fn string(text: &str) -> Vec<u8> {
     [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
+/// `option(x)` with a value.
 fn some(bytes: &[u8]) -> Vec<u8> {
     [&[1], bytes].concat()
 }
 
+/// `list(x)`.
 fn list(parts: &[Vec<u8>]) -> Vec<u8> {
     [&(parts.len() as u32).to_be_bytes()[..], &parts.concat()].concat()
 }
 
+/// One sound key and value of each kind, with most of the optional parts.
 fn record_seeds() -> Vec<Vec<u8>> {
     let (group, member) = (string("group"), string("member"));
     let protocols = list(&[[string("range"), string("metadata")].concat()]);
@@ -101,9 +108,11 @@ fn record_seeds() -> Vec<Vec<u8>> {
     all
 }
 
+/// Subscriptions of all four versions and an assignment.
 fn protocol_seeds() -> Vec<Vec<u8>> {
     let topic = [&[0, 5][..], b"topic"].concat();
     let owned = list(&[[topic.clone(), list(&[vec![0; 4], vec![1; 4]])].concat()]);
+    // Version 1 adds the owned partitions, 2 the generation, 3 the rack.
     let version = |version: u8| {
         let mut bytes =
             [&[0, version][..], &list(&[topic.clone(), topic.clone()]), &string("user data")].concat();

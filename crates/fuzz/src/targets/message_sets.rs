@@ -1,4 +1,7 @@
 //! The message formats before batches: what old producers send, and what old consumers get.
+//!
+//! Rules: a set that is accepted becomes a batch that is accepted, and a batch that is converted
+//! becomes a set that is accepted.
 
 use bytes::{Bytes, BytesMut};
 use codec::message_set::{MessageFormat, MessageSet, downgrade, is_message_set};
@@ -8,6 +11,7 @@ use super::{MIB, kind};
 use crate::{Target, seeds};
 
 /// A message set that becomes a batch.
+/// Tried as it is and with its checksums put right.
 pub(super) const SETS: Target = Target {
     name: "message_set",
     run: set,
@@ -17,6 +21,8 @@ pub(super) const SETS: Target = Target {
 };
 
 /// Messages within a wrapper: the first byte is the codec, the second the format.
+///
+/// The target compresses the messages itself: mutated compressed data would nearly always fail in its codec.
 pub(super) const WRAPPED: Target = Target {
     name: "wrapped_messages",
     run: wrapped,
@@ -52,13 +58,16 @@ fn mended(set: &[u8]) -> Vec<u8> {
     set
 }
 
+/// The answers to the set as it is and as it is mended.
 fn set(data: &[u8]) -> String {
     let raw = as_batch(data);
     raw + &as_batch(&mended(data))
 }
 
+/// Converts a set, and checks that what comes of it is a batch.
 fn as_batch(set: &[u8]) -> String {
     let bytes = Bytes::copy_from_slice(set);
+    // The broker asks this first; here a set is tried whatever the answer.
     let known = is_message_set(&bytes);
     let batch = match MessageSet::parse(&bytes).and_then(|set| set.to_batch()) {
         Ok(batch) => batch,
@@ -71,6 +80,7 @@ fn as_batch(set: &[u8]) -> String {
     }
 }
 
+/// A wrapper around the messages of the input, converted.
 fn wrapped(data: &[u8]) -> String {
     let Some(([codec, format], messages)) = data.split_first_chunk::<2>() else {
         return "no choice".to_owned();
@@ -91,6 +101,7 @@ fn wrapped(data: &[u8]) -> String {
     as_batch(&mended(&set))
 }
 
+/// Golden sets of both formats, uncompressed, once for each codec.
 fn wrapped_seeds() -> Vec<Vec<u8>> {
     let plain = [seeds::golden("set.v0.none"), seeds::golden("set.v1.none")];
     let of_format = |(format, sets): (u8, Vec<Vec<u8>>)| {
@@ -99,11 +110,13 @@ fn wrapped_seeds() -> Vec<Vec<u8>> {
     (0_u8..).zip(plain).flat_map(of_format).collect()
 }
 
+/// The answers for both formats.
 fn downgraded(data: &[u8]) -> String {
     let bytes = Bytes::copy_from_slice(data);
     let mut all = String::new();
     for format in [MessageFormat::V0, MessageFormat::V1] {
         let mut out = BytesMut::new();
+        // From offset 0, so that no record is left out.
         match downgrade(&bytes, format, 0, &mut out) {
             Ok(()) if out.is_empty() => all.push_str("nothing "),
             Ok(()) => {

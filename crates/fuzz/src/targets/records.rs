@@ -1,4 +1,7 @@
 //! Record batches as they arrive and as they are stored.
+//!
+//! Rules: a batch that passes the walk on arrival can be read and opened, and what is written of a
+//! stored one is a sound batch.
 
 use bytes::{Bytes, BytesMut};
 use codec::records::{
@@ -14,6 +17,7 @@ pub(super) const BATCH: Target =
     Target { name: "batch", run: batch, seeds: seeds::batches, memory: |len| 8 * MIB + 4 * len };
 
 /// The records of a sound header, compressed by the codec of the first byte; the second byte is their number less one.
+/// So mutation reaches the records under every codec, which it could not through compressed data.
 pub(super) const RECORDS: Target =
     Target { name: "records", run: records, seeds: record_seeds, memory: |len| 8 * MIB + 8 * len };
 
@@ -45,6 +49,7 @@ fn mended(data: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
+/// Checks a batch as a Produce request does, and corrects its header.
 fn batch(data: &[u8]) -> String {
     for bytes in [Bytes::copy_from_slice(data), mended(data)] {
         let batch = match RecordBatch::parse(bytes) {
@@ -72,11 +77,13 @@ fn batch(data: &[u8]) -> String {
     "not a batch".to_owned()
 }
 
+/// Walks, reads and opens the records of the input.
 fn records(data: &[u8]) -> String {
     let Some(([codec, count], records)) = data.split_first_chunk::<2>() else {
         return "no choice".to_owned();
     };
     let codec = Compression::ALL[usize::from(*codec) % Compression::ALL.len()];
+    // As many records as the header is to claim; only the header of this batch is used.
     let mut header = BatchBuilder::new().compression(codec);
     for _ in 0..=*count {
         header.push(0, None, None, &[]);
@@ -89,6 +96,7 @@ fn records(data: &[u8]) -> String {
         Err(error) => panic!("a sound header: {error}"),
     };
     let walked = validate_records(&batch, |_| ());
+    // Whatever the walk says: reading must not panic either.
     let read = batch.records().map(|records| records.filter(Result::is_ok).count());
     match walked {
         Err(error) => kind(&error),
@@ -100,6 +108,7 @@ fn records(data: &[u8]) -> String {
     }
 }
 
+/// The records of the uncompressed seeds, once for each codec.
 fn record_seeds() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for batch in seeds::batches() {
@@ -114,6 +123,7 @@ fn record_seeds() -> Vec<Vec<u8>> {
     all
 }
 
+/// Opens the first sound batch, takes records out of it and writes it again.
 fn stored(data: &[u8]) -> String {
     for bytes in [Bytes::copy_from_slice(data), mended(data)] {
         for found in batches(&bytes) {
@@ -141,6 +151,7 @@ fn stored(data: &[u8]) -> String {
                 odd = !odd;
                 odd
             });
+            // Writes every record anew, with other timestamp deltas.
             kept.set_delete_horizon(batch.header().max_timestamp);
             let written = kept.build().expect("what was read can be written");
             RecordBatch::parse_stored(written).expect("what was written is a batch");

@@ -1,4 +1,7 @@
 //! Frames and requests: what a client sends before anything is known of it.
+//!
+//! Rules: the body of a frame is what its header leaves; a request that was decoded is written so
+//! that it is decoded again and then written as the same bytes.
 
 use bytes::{Bytes, BytesMut};
 use codec::DecodeError;
@@ -26,6 +29,7 @@ pub(super) const REQUEST: Target = Target {
 /// The limit of frames in these runs.
 const FRAME_LIMIT: usize = 1 << 20;
 
+/// Reads prefix and header, and writes the header again.
 fn frame(data: &[u8]) -> String {
     let Some((prefix, rest)) = data.split_first_chunk::<4>() else { return "no prefix".to_owned() };
     if let Ok(len) = frame_length(*prefix, FRAME_LIMIT) {
@@ -51,6 +55,7 @@ fn frame(data: &[u8]) -> String {
 /// The API, the version and the body that an input chooses.
 fn chosen(data: &[u8]) -> Option<(Api, i16, Bytes)> {
     let ([api, version], body) = data.split_first_chunk::<2>()?;
+    // Any byte chooses something: no input is lost to a choice that does not exist.
     let mut catalog = catalog();
     let api = catalog.swap_remove(usize::from(*api) % catalog.len());
     let count = api.versions.end() - api.versions.start() + 1;
@@ -58,12 +63,14 @@ fn chosen(data: &[u8]) -> Option<(Api, i16, Bytes)> {
     Some((api, version, Bytes::copy_from_slice(body)))
 }
 
+/// Decodes a body, and what was written of it.
 fn request(data: &[u8]) -> String {
     let Some((api, version, body)) = chosen(data) else { return "no choice".to_owned() };
     let Api { key, name, decode, rewrite, .. } = api;
     if let Err(error) = decode(body.clone(), version) {
         return format!("{name} {version} {}", kind(&error));
     }
+    // The copy may differ from the input (bytes after the body, long varints); a copy of the copy must not.
     let again = rewrite(body.clone(), version).expect("what was decoded once is decoded again");
     if shape::loses_tagged_fields(key, version, &body).expect("a body that was decoded has its shape") {
         return format!("{name} {version} has tagged fields that are not written");
@@ -101,6 +108,7 @@ const TAGGED: [(&str, i16, &[u8]); 2] =
 fn request_seeds() -> Vec<Vec<u8>> {
     let catalog = catalog();
     let mut all = Vec::new();
+    // The same order as in `chosen`, so that the two bytes lead back to the API and its version.
     for (number, api) in (0_u8..).zip(&catalog) {
         for (offset, version) in (0_u8..).zip(api.versions.clone()) {
             let golden = seeds::golden(&format!("request.{}.{version}", api.name));

@@ -1,4 +1,7 @@
 //! The keys and values that the storage reads of the disk.
+//!
+//! Their layouts are private to the storage, which shows them to this target by its feature `fuzz`.
+//! Rule: a value reads the same once it was written again, a key is what its parts make.
 
 use super::{MIB, kind};
 use crate::Target;
@@ -7,6 +10,7 @@ use crate::Target;
 pub(super) const STORAGE: Target =
     Target { name: "storage", run: stored, seeds: ::storage::fuzz::samples, memory: |len| MIB + 64 * len };
 
+/// Reads the input as the layout that its first byte chooses.
 fn stored(data: &[u8]) -> String {
     let Some((choice, bytes)) = data.split_first() else { return "no choice".to_owned() };
     let (name, read) = ::storage::fuzz::read(*choice, bytes);

@@ -19,6 +19,7 @@ const MAX_KEPT: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// The decoders of a thread, made when they are first used.
 #[derive(Default)]
 pub(super) struct Decoders {
+    /// One for all codecs: a thread decompresses one batch at a time.
     piece: Piece,
     gzip: Option<Gzip>,
     snappy: Option<Snappy>,
@@ -27,6 +28,7 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
+    /// The decoder of a codec, none for no codec, and the piece that it fills.
     fn of(&mut self, codec: Compression) -> io::Result<(Option<&mut dyn Decode>, &mut Piece)> {
         let decoder: Option<&mut dyn Decode> = match codec {
             Compression::None => None,
@@ -35,6 +37,7 @@ impl Decoders {
             Compression::Lz4 => Some(self.lz4.get_or_insert_default()),
             Compression::Zstd => match &mut self.zstd {
                 Some(zstd) => Some(zstd),
+                // The only one whose state comes from a C library, which may be out of memory.
                 empty => Some(empty.insert(Zstd::new()?)),
             },
         };
@@ -43,9 +46,11 @@ impl Decoders {
 
     /// Lets go what an extraordinary batch needed.
     fn trim(&mut self) {
+        // A bare Snappy block may be 64 MiB and more.
         if self.piece.buffer.len() > MAX_KEPT {
             self.piece.buffer = Vec::new();
         }
+        // A frame says how far back it refers, up to 128 MiB, and the context keeps room for that.
         self.zstd.take_if(|zstd| zstd.size_bytes() > MAX_KEPT);
     }
 }
@@ -59,11 +64,15 @@ thread_local! {
 pub(crate) struct Decompressed<'a> {
     /// `None` only while it is dropped.
     decoders: Option<Box<Decoders>>,
+    /// The codec of `data`.
     codec: Compression,
+    /// The compressed bytes that are not yet read.
     data: &'a [u8],
+    /// As it was given, for the error.
     limit: usize,
     /// How much more may come out.
     left: usize,
+    /// The decoder has forgotten the stream before.
     started: bool,
 }
 
@@ -85,6 +94,7 @@ impl<'a> Decompressed<'a> {
     }
 
     /// Marks the next `count` bytes of [`Decompressed::rest`] as read.
+    /// More than there are is the same as all of them.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         if let Some(decoders) = &mut self.decoders {
@@ -98,6 +108,7 @@ impl<'a> Decompressed<'a> {
     /// # Errors
     /// If the data is broken, or more comes out of it than the limit allows.
     pub(crate) fn fill(&mut self) -> Result<(), BatchError> {
+        // A piece is replaced only once all of it was consumed.
         if !self.rest().is_empty() {
             return Ok(());
         }
@@ -116,6 +127,7 @@ impl<'a> Decompressed<'a> {
     fn decode(&mut self) -> io::Result<usize> {
         let Some(decoders) = &mut self.decoders else { return Ok(0) };
         let (decoder, piece) = decoders.of(self.codec)?;
+        // Before the decoder runs: after an error the piece is empty and not what was in it before.
         (piece.start, piece.end) = (0, 0);
         match decoder {
             Some(decoder) => {
@@ -127,6 +139,7 @@ impl<'a> Decompressed<'a> {
                 decoder.next(&mut self.data, piece, self.left)?;
             }
             None => {
+                // Uncompressed data in pieces, so that readers need no case of their own for it.
                 let read = self.data.read(piece.room(PIECE))?;
                 piece.end = read;
             }
@@ -157,6 +170,7 @@ impl Read for Decompressed<'_> {
 /// The meaning of an error of a decoder, or of [`Decompressed`] as a reader.
 pub(crate) fn failure(compression: Compression, error: &io::Error) -> BatchError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<BatchError>()) {
+        // The limit was reached in the midst of a read: that is not the fault of the codec.
         Some(known) => known.clone(),
         None => BatchError::Decompression { compression, reason: error.to_string() },
     }

@@ -1,4 +1,8 @@
 //! Compression as Kafka's Java producer does it.
+//!
+//! Consumers of every age have to read it: the framings are those that Java's consumers accept.
+//! Nothing is kept between two calls. All of it is synchronous and may take a thread's time, zstd at
+//! high levels most of all.
 
 use std::io::{self, Write};
 
@@ -25,9 +29,11 @@ pub fn compress(compression: Compression, data: &[u8]) -> io::Result<Vec<u8>> {
 pub(crate) fn compress_at(compression: Compression, level: Option<i32>, data: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressor = match (compression, level) {
         (Compression::Gzip, Some(level)) => {
+            // Kafka's range for `compression.gzip.level`; its -1, the default, comes as none.
             let level = flate2::Compression::new(level.clamp(1, 9).cast_unsigned());
             Compressor::Gzip(GzEncoder::new(Vec::new(), level))
         }
+        // Apart from `compressor`, as the size of the input is known here.
         (Compression::Zstd, level) => {
             let level = level.unwrap_or(::zstd::DEFAULT_COMPRESSION_LEVEL);
             let mut encoder = ZstdEncoder::new(Vec::new(), level)?;
@@ -35,6 +41,7 @@ pub(crate) fn compress_at(compression: Compression, level: Option<i32>, data: &[
             encoder.set_pledged_src_size(u64::try_from(data.len()).ok())?;
             Compressor::Zstd(encoder)
         }
+        // Snappy has no levels, and the LZ4 library has only one.
         _ => compressor(compression)?,
     };
     compressor.write_all(data)?;
@@ -49,10 +56,12 @@ pub(crate) fn compressor(compression: Compression) -> io::Result<Compressor> {
         Compression::Snappy => Compressor::Snappy(SnappyWriter::new()),
         Compression::Lz4 => {
             // Java's consumers refuse linked blocks: "Dependent block stream is unsupported".
+            // Blocks of 64 KiB are the default of Kafka's own LZ4 stream.
             let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
             Compressor::Lz4(Box::new(FrameEncoder::with_frame_info(info, Vec::new())))
         }
         Compression::Zstd => {
+            // Without the size of the input: it is written piece by piece.
             Compressor::Zstd(ZstdEncoder::new(Vec::new(), ::zstd::DEFAULT_COMPRESSION_LEVEL)?)
         }
     })
@@ -73,6 +82,10 @@ pub(crate) enum Compressor {
 }
 
 impl Compressor {
+    /// Compresses more. Some of it may stay in the codec until [`Compressor::finish`].
+    ///
+    /// # Errors
+    /// As [`compress`].
     pub(crate) fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
         match self {
             Compressor::None(out) => out.write_all(data),
@@ -83,6 +96,10 @@ impl Compressor {
         }
     }
 
+    /// The whole of what was written, compressed, with the end that the codec's framing asks for.
+    ///
+    /// # Errors
+    /// As [`compress`].
     pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
         match self {
             Compressor::None(out) => Ok(out),

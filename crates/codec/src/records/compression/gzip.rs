@@ -9,16 +9,21 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::piece::{Decode, PIECE, Piece, invalid, take, take_array};
 
+/// Two bytes of magic, and the only method there is: deflate.
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const HAS_HEADER_CRC: u8 = 0x02;
 const HAS_EXTRA: u8 = 0x04;
 const HAS_NAME: u8 = 0x08;
 const HAS_COMMENT: u8 = 0x10;
+/// Must be zero: an unknown flag may stand for a field that is unknown here (RFC 1952).
 const RESERVED: u8 = 0xe0;
 
 pub(super) struct Gzip {
+    /// Its window is allocated once and serves all batches of a thread.
     inflate: Decompress,
+    /// Over the content of the member so far.
     crc: Crc,
+    /// Between a header and its trailer.
     in_member: bool,
     /// A member was begun: no data at all is not gzip.
     any: bool,
@@ -32,6 +37,7 @@ impl Default for Gzip {
 }
 
 impl Gzip {
+    /// Reads a header and starts a deflate stream.
     fn begin_member(&mut self, data: &mut &[u8]) -> io::Result<()> {
         skip_header(data)?;
         self.inflate.reset(false);
@@ -40,9 +46,11 @@ impl Gzip {
         Ok(())
     }
 
+    /// Reads a trailer and compares it with the content.
     fn end_member(&mut self, data: &mut &[u8]) -> io::Result<()> {
         let crc = u32::from_le_bytes(take_array(data)?);
         let size = u32::from_le_bytes(take_array(data)?);
+        // The size counts modulo 2³² (RFC 1952), as does the sum here.
         if crc != self.crc.sum() || size != self.crc.amount() {
             return Err(invalid("the checksum or the size of a gzip member is wrong"));
         }
@@ -53,12 +61,14 @@ impl Gzip {
 
 impl Decode for Gzip {
     fn reset(&mut self) {
+        // The state of deflate is reset where a member begins.
         (self.in_member, self.any) = (false, false);
     }
 
     fn next(&mut self, data: &mut &[u8], piece: &mut Piece, _left: usize) -> io::Result<()> {
         loop {
             if !self.in_member {
+                // The data may end between two members only.
                 if data.is_empty() && self.any {
                     return Ok(());
                 }
@@ -89,6 +99,7 @@ impl Decode for Gzip {
     }
 }
 
+/// Moves past the header of a member.
 fn skip_header(data: &mut &[u8]) -> io::Result<()> {
     if take_array(data)? != MAGIC {
         return Err(invalid("not a gzip member"));
@@ -103,6 +114,7 @@ fn skip_header(data: &mut &[u8]) -> io::Result<()> {
         let len = u16::from_le_bytes(take_array(data)?);
         take(data, len.into())?;
     }
+    // In this order, each with a zero at its end.
     for text in [HAS_NAME, HAS_COMMENT] {
         if flags & text != 0 {
             let len =
@@ -111,6 +123,7 @@ fn skip_header(data: &mut &[u8]) -> io::Result<()> {
         }
     }
     if flags & HAS_HEADER_CRC != 0 {
+        // Not compared: nothing of the header is used.
         take(data, 2)?;
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! The LZ4 frame format, with blocks that stand alone or refer to those before.
 //!
 //! Read here, as the library's own frame reader allocates for every frame what its header claims.
+//!
+//! The buffer has the history first and the current block after it, at [`WINDOW`]. Each block is one
+//! piece. All numbers are little-endian.
 
 use std::hash::Hasher as _;
 use std::io;
@@ -11,6 +14,7 @@ use twox_hash::XxHash32;
 use super::piece::{Decode, Piece, invalid, take, take_array};
 
 const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
+/// Flags of the frame's header (LZ4 frame format).
 const VERSION_MASK: u8 = 0xc0;
 const VERSION: u8 = 0x40;
 const INDEPENDENT_BLOCKS: u8 = 0x20;
@@ -31,11 +35,16 @@ pub(super) struct Lz4 {
     any: bool,
 }
 
+/// A frame that is being read.
 struct Frame {
     flags: u8,
+    /// The longest block, compressed and not.
     max_block: usize,
+    /// Of the whole content, if the header says so. Nothing is reserved by it.
     content_size: Option<u64>,
+    /// Content so far.
     size: u64,
+    /// The checksum of it, if the frame has one.
     content: XxHash32,
     /// Bytes before [`WINDOW`] that a linked block may refer to.
     history: usize,
@@ -44,6 +53,7 @@ struct Frame {
 }
 
 impl Frame {
+    /// Reads the header of a frame.
     fn read(data: &mut &[u8]) -> io::Result<Self> {
         if take_array(data)? != MAGIC {
             return Err(invalid("not an LZ4 frame"));
@@ -57,6 +67,7 @@ impl Frame {
             return Err(invalid("LZ4 dictionaries are not supported"));
         }
         let max_block = match block {
+            // Bits 4 to 6; the others are reserved.
             0x40 => 64 * 1024,
             0x50 => 256 * 1024,
             0x60 => 1024 * 1024,
@@ -84,6 +95,7 @@ impl Frame {
         })
     }
 
+    /// True if the frame's header has that flag.
     fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -91,6 +103,7 @@ impl Frame {
     /// Decompresses the next block to [`WINDOW`] of the buffer; its length, or `None` at the end of the frame.
     fn block(&mut self, data: &mut &[u8], piece: &mut Piece) -> io::Result<Option<usize>> {
         let size = u32::from_le_bytes(take_array(data)?);
+        // The end mark.
         if size == 0 {
             self.end(data)?;
             return Ok(None);
@@ -99,15 +112,18 @@ impl Frame {
         if len > self.max_block {
             return Err(invalid("an LZ4 block is larger than its frame allows"));
         }
+        // Its bytes must be present before room is made for what comes out of them.
         let block = take(data, len)?;
         if self.has(BLOCK_CHECKSUMS) && u32::from_le_bytes(take_array(data)?) != XxHash32::oneshot(0, block) {
             return Err(invalid("the checksum of an LZ4 block is wrong"));
         }
+        // Before the block is overwritten by the next.
         self.remember(piece);
         let (before, out) = piece.room(WINDOW + self.max_block).split_at_mut(WINDOW);
         // The buffer may be longer, from a frame with larger blocks: more than this frame allows must not fit.
         let out = out.get_mut(..self.max_block).unwrap_or_default();
         let history = before.get(WINDOW - self.history..).unwrap_or_default();
+        // What comes out is bounded by `out`: a block that holds more is an error of the library.
         let len = if size & STORED != 0 {
             out.get_mut(..len).unwrap_or_default().copy_from_slice(block);
             len
@@ -134,6 +150,7 @@ impl Frame {
         self.history = history;
     }
 
+    /// Compares size and checksum of the content, where the frame has them.
     fn end(&self, data: &mut &[u8]) -> io::Result<()> {
         if self.content_size.is_some_and(|size| size != self.size) {
             return Err(invalid("the LZ4 frame's content is not as long as it says"));
@@ -149,6 +166,7 @@ impl Frame {
 
 impl Decode for Lz4 {
     fn reset(&mut self) {
+        // The stream before may have ended in the middle of a frame.
         *self = Self::default();
     }
 
@@ -157,6 +175,7 @@ impl Decode for Lz4 {
             let frame = match &mut self.frame {
                 Some(frame) => frame,
                 None if data.is_empty() && self.any => return Ok(()),
+                // Another frame may follow, as members of gzip may.
                 none => {
                     self.any = true;
                     none.insert(Frame::read(data)?)

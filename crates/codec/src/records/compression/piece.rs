@@ -35,6 +35,9 @@ pub(super) trait Decode {
 
     /// Reads from `data` and puts the next bytes into `piece`, at most `left` of them if it can know beforehand.
     /// An empty piece is the proper end of the stream.
+    ///
+    /// # Errors
+    /// Data that breaks the rules of its format, or ends before it should.
     fn next(&mut self, data: &mut &[u8], piece: &mut Piece, left: usize) -> io::Result<()>;
 }
 

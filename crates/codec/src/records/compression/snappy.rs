@@ -1,4 +1,6 @@
 //! Snappy blocks in the framing of Java's snappy (xerial), or one bare block (librdkafka).
+//!
+//! Which of the two it is, only the first bytes tell: the batch has one codec number for both.
 
 use std::io;
 
@@ -12,6 +14,7 @@ pub(super) const HEADER: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 
 /// The block size of Java's `SnappyOutputStream`.
 const XERIAL_BLOCK: usize = 32 * 1024;
 /// A Snappy copy makes at most 64 bytes of 3, so a block cannot truly claim more than this.
+/// It bounds what a false length can reserve.
 const MAX_RATIO: usize = 32;
 
 #[derive(Default)]
@@ -27,6 +30,7 @@ impl Decode for Snappy {
 
     fn next(&mut self, data: &mut &[u8], piece: &mut Piece, left: usize) -> io::Result<()> {
         let framed = *self.framed.get_or_insert_with(|| {
+            // The two versions after the magic are not looked at.
             let framed = data.starts_with(MAGIC) && data.len() >= HEADER.len();
             if framed {
                 *data = data.get(HEADER.len()..).unwrap_or_default();
@@ -35,11 +39,14 @@ impl Decode for Snappy {
         });
         while !data.is_empty() {
             let block = if framed {
+                // Java writes its lengths as signed numbers.
                 let len = usize::try_from(i32::from_be_bytes(take_array(data)?));
                 take(data, len.map_err(|_| invalid("a negative block length"))?)?
             } else {
+                // All of the data is the block, so it is one piece.
                 std::mem::take(data)
             };
+            // From the first bytes of the block: a claim, up to 4 GiB.
             let len = snap::raw::decompress_len(block)?;
             if len > block.len().saturating_mul(MAX_RATIO) {
                 return Err(invalid("a block claims more than it can hold"));
@@ -55,6 +62,7 @@ impl Decode for Snappy {
                 piece.end = len;
                 return Ok(());
             };
+            // The decoder has no state, so none is kept.
             snap::raw::Decoder::new().decompress(block, out)?;
             // An empty block is not the end of the stream.
             if len > 0 {
@@ -68,11 +76,14 @@ impl Decode for Snappy {
 
 /// Snappy in the framing of Java's `SnappyOutputStream`.
 pub(crate) struct SnappyWriter {
+    /// The header and the blocks that are complete.
     out: Vec<u8>,
+    /// Uncompressed bytes of the next block, fewer than 32 KiB.
     block: Vec<u8>,
 }
 
 impl SnappyWriter {
+    /// The header comes first, also if nothing follows.
     pub(super) fn new() -> Self {
         SnappyWriter { out: HEADER.to_vec(), block: Vec::new() }
     }
@@ -90,6 +101,7 @@ impl SnappyWriter {
         Ok(())
     }
 
+    /// Compresses the block and appends it after its length.
     fn close_block(&mut self) -> io::Result<()> {
         let compressed = snap::raw::Encoder::new().compress_vec(&self.block)?;
         // A block of 32 KiB grows by a sixth at most, so its length fits.
@@ -99,6 +111,7 @@ impl SnappyWriter {
         Ok(())
     }
 
+    /// The framing has no end of its own.
     pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
         if !self.block.is_empty() {
             self.close_block()?;

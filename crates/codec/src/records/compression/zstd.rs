@@ -1,4 +1,7 @@
 //! Zstandard frames (KIP-110), one after the other.
+//!
+//! Only the library knows the format. Its context allocates a window when a frame asks for one and
+//! keeps it for the next; see `MAX_KEPT` in `decoder.rs`.
 
 use std::io;
 
@@ -39,6 +42,7 @@ impl Decode for Zstd {
             if data.is_empty() && self.between_frames && self.any {
                 return Ok(());
             }
+            // Frames without content and skippable ones come out as nothing: the loop goes on to the next.
             let mut input = InBuffer::around(data);
             let mut output = OutBuffer::around(piece.room(PIECE));
             let step = self.context.decompress_stream(&mut output, &mut input);
