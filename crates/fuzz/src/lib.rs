@@ -21,7 +21,7 @@ pub use targets::TARGETS;
 
 /// One rule that must hold for any bytes.
 ///
-/// A target keeps nothing from one input to the next, so an input fails alone as it does in a run.
+/// A target judges each input by itself, so that one which failed in a run fails alone, too.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// Its name on the command line, also that of its program under `fuzz/fuzz_targets`.

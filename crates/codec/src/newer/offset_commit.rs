@@ -33,7 +33,7 @@ impl Extended for OffsetCommitRequest {
     fn read(from: &mut FieldReader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut request = OffsetCommitRequest::default().with_group_id(GroupId(from.string("GroupId")?));
         if version >= 1 {
-            // Without them the defaults are -1 and an empty id: a consumer without a group.
+            // Without them the defaults are -1 and an empty id: a consumer that is no member.
             request.generation_id_or_member_epoch = from.i32("GenerationIdOrMemberEpoch")?;
             request.member_id = from.string("MemberId")?;
         }

@@ -97,8 +97,8 @@ impl RecordBatch {
     /// The batch with this timestamp type and largest timestamp in its header and the CRC renewed
     /// (`DefaultRecordBatch.setMaxTimestamp`); untouched if both are right already.
     ///
-    /// For headers that are wrong: Go's Sarama before 1.45.2 leaves the largest timestamp of compressed batches at -1, and a
-    /// look-up by time then finds nothing.
+    /// For headers that are wrong: Go's Sarama before 1.45.2 leaves the largest timestamp of
+    /// compressed batches at -1, and a look-up by time then finds nothing.
     pub fn with_max_timestamp(self, timestamp_type: TimestampType, timestamp_ms: i64) -> RecordBatch {
         let RecordBatch { mut header, bytes } = self;
         if header.max_timestamp == timestamp_ms && header.attributes.timestamp_type() == timestamp_type {

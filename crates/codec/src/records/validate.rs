@@ -130,7 +130,7 @@ impl Source for Decompressed<'_> {
     }
 
     fn at_end(&mut self) -> Result<bool, BatchError> {
-        // An end mark or a checksum that is missing shows only here.
+        // An end mark or a checksum that is missing may show only here.
         self.fill()?;
         Ok(self.rest().is_empty())
     }
