@@ -3,7 +3,8 @@
 //! | file | its job |
 //! | --- | --- |
 //! | `rocks.rs` `families.rs` | RocksDB: every call to it; its families and settings |
-//! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its end after a crash |
+//! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its records after a crash |
+//! | `journal_end.rs` | what a start applies from the journal, and where it ends |
 //! | `keys.rs` `values.rs` | every layout of RocksDB's keys and values |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
 //! | `read.rs` `cursor.rs` `index.rs` `resumable.rs` | batches by offset and by time; iterators kept for the next read |
@@ -18,6 +19,7 @@ mod fence;
 mod guard;
 pub(crate) mod index;
 pub(crate) mod journal;
+mod journal_end;
 pub(crate) mod keys;
 mod read;
 pub(crate) mod recovery;
@@ -31,12 +33,13 @@ pub use fault::{CrashPoint, Faults, Operation};
 pub(crate) use values::ConfigRecord;
 pub(crate) use {
     config_log::KeyValue,
-    cursor::BatchCursor,
+    cursor::{BatchCursor, StoredEntry},
     fence::Fence,
-    guard::Guard,
-    keys::{NodeKey, Tag},
+    guard::{Guard, Visit},
+    journal_end::JournalEnd,
+    keys::{NodeKey, SETTLED_FAMILY, Tag},
     read::read,
-    recovery::{FoundGenerations, Opened},
+    recovery::{FoundGenerations, Node, Opened, Topics},
     resumable::ResumableReads,
     rocks::{Due, Engine, Family},
     values::{ExtentRecord, GenerationRecord, TopicRecord},

@@ -157,3 +157,50 @@ pub enum OpenError {
         source: StorageError,
     },
 }
+
+/// Failure to look into a folder. Each text names the cause and the remedy.
+#[derive(Debug, Error)]
+pub enum InspectError {
+    /// It cannot be read.
+    #[error("cannot read data folder {path}: {source}")]
+    NotReadable {
+        /// The data folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// It holds something else, or nothing.
+    #[error("{path} holds no Ottla data: it has neither a file FORMAT nor ottla.lock")]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A broker refuses it as well, for the same reason.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
+    /// The operations that RocksDB has not flushed are read through a file outside the data folder, which cannot be written.
+    #[error("cannot write to the temporary folder {path}: {source}: name another in TMPDIR")]
+    NoTemporaryFolder {
+        /// The temporary folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// There is no such topic or partition.
+    #[error("the data folder has no partition {partition} of a topic {topic}")]
+    UnknownPartition {
+        /// The topic asked for.
+        topic: String,
+        /// The partition asked for.
+        partition: i32,
+    },
+    /// There is no such journal file.
+    #[error("the data folder has no file {name}")]
+    UnknownJournal {
+        /// Its name.
+        name: String,
+    },
+    /// The disk failed, or holds damaged data.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

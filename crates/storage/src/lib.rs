@@ -19,7 +19,7 @@
 //! | `write/` | the writer and the syncer: the only path of a change |
 //! | `space/` | old records: retention, compaction, settling |
 //!
-//! `storage.rs` is the handle to all of them. Below them are `options.rs`, `error.rs` and `failure.rs`, `metrics.rs`, `disk.rs`, and the only
+//! `storage.rs` is the handle to all of them; `inspect.rs` shows a folder as the next start finds it, without changing it. Below them are `options.rs`, `error.rs` and `failure.rs`, `metrics.rs`, `disk.rs`, and the only
 //! readers of clocks and of randomness, `clock.rs` and `random.rs`; `fuzz.rs` shows every layout of the disk to fuzz targets.
 //!
 //! An append is acknowledged once it is as safe as its producer asked ([`Acks`]), and becomes visible to readers at the same
@@ -37,6 +37,7 @@ mod error;
 mod failure;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+pub mod inspect;
 mod log;
 mod metrics;
 mod options;
@@ -49,7 +50,7 @@ pub use disk::DiskSpace;
 pub use engine::{CoordinatorRecord, Recovery, ResourceConfigs, StoredConfigs, UnreadableConfigs};
 #[cfg(feature = "fault")]
 pub use engine::{CrashPoint, Faults, Operation};
-pub use error::{OpenError, StorageError, TooLarge};
+pub use error::{InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;
 pub use log::{
     AbortedTransaction, Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, Catalog,

@@ -61,6 +61,24 @@ pub(crate) struct StoredEntry {
     pub(crate) size_bytes: usize,
     /// Its header, if that can be read, and its checksum holds where it lies in RocksDB.
     pub(crate) header: Result<BatchHeader, StorageError>,
+    /// Place of its first byte in the journal of its extent's generation; `None` if it lies in RocksDB, or its pointer is damaged.
+    pub(crate) in_journal: Option<u64>,
+}
+
+impl StoredEntry {
+    /// Reads the batch where it lies and checks it: its header, all of it right.
+    pub(crate) fn check(&self, engine: &Engine, family: BatchFamily) -> Result<BatchHeader, StorageError> {
+        let header = self.header.clone()?;
+        let Some(offset) = self.in_journal else { return Ok(header) };
+        let file = match family {
+            BatchFamily::Generation(generation) => engine.journal.file(generation)?,
+            BatchFamily::Settled => None,
+        };
+        let file =
+            file.ok_or_else(|| StorageError::corrupt("batch", "the file that it lies in is missing"))?;
+        check_body(&file.read(offset, header.size_bytes())?, &header)?;
+        Ok(header)
+    }
 }
 
 /// Walks a partition's batches on the disk, across its extents, from the batch that holds an offset up to an end.
@@ -148,13 +166,15 @@ impl<'a> BatchCursor<'a> {
             .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
         self.from = base_offset.saturating_add(1);
         let header = checked(self.partition, key, value);
-        let size_bytes = match (&header, Pointer::decode(value)) {
+        let pointer = Pointer::decode(value);
+        let size_bytes = match (&header, &pointer) {
             (Ok(header), _) => header.size_bytes(),
             (Err(_), None) => value.len(),
             // Its length is lost.
             (Err(_), Some(_)) => 0,
         };
-        Ok(Some(StoredEntry { base_offset, size_bytes, header }))
+        let in_journal = pointer.and_then(Result::ok).map(|pointer| pointer.offset);
+        Ok(Some(StoredEntry { base_offset, size_bytes, header, in_journal }))
     }
 
     /// Moves to the next batch, into the next extent if need be; false at the end.

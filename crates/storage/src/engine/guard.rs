@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::{OpenError, engine::keys::FORMAT};
+use crate::{InspectError, OpenError, engine::keys::FORMAT};
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "ottla.lock";
@@ -50,23 +50,63 @@ fn is_foreign(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-fn check_format(path: &Path) -> Result<(), OpenError> {
-    let not_writable = |source| OpenError::NotWritable { path: path.into(), source };
+/// The format of the folder, which is the one that this release reads; `None` if no process has written it yet.
+fn known_format(path: &Path) -> Result<Option<u32>, OpenError> {
     match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(text) => {
             // A text that is not a number can only be from a later release.
             let found = text.trim().parse().unwrap_or(u32::MAX);
             let path = path.into();
             match found.cmp(&FORMAT) {
-                Ordering::Equal => Ok(()),
+                Ordering::Equal => Ok(Some(found)),
                 Ordering::Greater => Err(OpenError::NewerFormat { path, found, supported: FORMAT }),
                 Ordering::Less => Err(OpenError::OlderFormat { path, found, supported: FORMAT }),
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes()).map_err(not_writable)
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::NotWritable { path: path.into(), source }),
+    }
+}
+
+fn check_format(path: &Path) -> Result<(), OpenError> {
+    if known_format(path)?.is_none() {
+        write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes())
+            .map_err(|source| OpenError::NotWritable { path: path.into(), source })?;
+    }
+    Ok(())
+}
+
+/// A folder that is looked at. Nothing in it is changed.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    /// `None`: no process has written it.
+    pub(crate) format: Option<u32>,
+    /// A broker has the folder.
+    pub(crate) in_use: bool,
+    /// Keeps brokers from the folder, but not other visits.
+    _lock: Option<File>,
+}
+
+impl Visit {
+    /// Checks the format, and locks the folder against a start unless a broker has it.
+    pub(crate) fn begin(path: &Path) -> Result<Self, InspectError> {
+        let not_readable = |source| InspectError::NotReadable { path: path.into(), source };
+        fs::read_dir(path).map_err(not_readable)?;
+        let format = known_format(path)?;
+        let lock = match File::open(path.join(LOCK_FILE)) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(not_readable(source)),
+        };
+        if format.is_none() && lock.is_none() {
+            return Err(InspectError::Foreign { path: path.into() });
         }
-        Err(error) => Err(not_writable(error)),
+        let in_use = match lock.as_ref().map(File::try_lock_shared) {
+            None | Some(Ok(())) => false,
+            Some(Err(TryLockError::WouldBlock)) => true,
+            Some(Err(TryLockError::Error(source))) => return Err(not_readable(source)),
+        };
+        Ok(Self { format, in_use, _lock: lock })
     }
 }
 

@@ -134,7 +134,7 @@ pub(crate) fn recover_interval(
     let mut interval = IndexInterval::new(end, max_timestamp);
     let log_end_offset = partition.log_end_offset();
     let mut cursor = BatchCursor::new(engine, partition, interval.start_offset, log_end_offset);
-    while let Some(StoredEntry { base_offset, size_bytes, header }) = cursor.next_stored()? {
+    while let Some(StoredEntry { base_offset, size_bytes, header, .. }) = cursor.next_stored()? {
         let end_position = interval.end.end_position + size_bytes as u64;
         let end_offset = match header {
             Ok(header) => {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::{StorageError, log::GenerationNumber};
-use file::JournalFile;
+use file::{Access, JournalFile};
 use record::{FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RecordHeader, Salt};
 
 /// The journal of an open folder.
@@ -36,6 +36,7 @@ pub(crate) struct Journal {
     max_open: usize,
     /// Files in which nothing lives, that a replay might still read.
     retired: Mutex<BTreeSet<GenerationNumber>>,
+    access: Access,
 }
 
 /// The end of the journal, where the next record goes.
@@ -58,6 +59,11 @@ struct Progress {
 }
 
 impl Journal {
+    /// The journal of a folder that is only looked at.
+    pub(crate) fn read_only(folder: &Path, max_open: usize) -> Self {
+        Self { access: Access::ReadOnly, ..Self::new(folder, max_open) }
+    }
+
     /// The journal of `folder`; [`Self::start_at`] makes it ready for appends. At most `max_open` files are kept open for reads.
     pub(crate) fn new(folder: &Path, max_open: usize) -> Self {
         let nowhere = JournalPosition::START;
@@ -75,6 +81,7 @@ impl Journal {
             open: Mutex::default(),
             max_open,
             retired: Mutex::default(),
+            access: Access::ReadWrite,
         }
     }
 
@@ -215,7 +222,7 @@ impl Journal {
         if let Some(file) = open.get(&generation) {
             return Ok(Some(Arc::clone(file)));
         }
-        let Some(file) = JournalFile::open(&self.folder, generation)? else { return Ok(None) };
+        let Some(file) = JournalFile::open(&self.folder, generation, self.access)? else { return Ok(None) };
         // The oldest first: consumers that catch up move towards newer ones.
         while open.len() >= self.max_open {
             open.pop_first();

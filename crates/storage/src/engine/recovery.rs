@@ -126,19 +126,21 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
 }
 
 /// Facts about this node.
-struct Node {
-    new: bool,
-    unclean: bool,
-    cluster_id: String,
-    epoch: u32,
-    next_partition: u64,
-    next_producer_id: i64,
+pub(crate) struct Node {
+    pub(crate) new: bool,
+    /// The last process did not stop cleanly.
+    pub(crate) unclean: bool,
+    pub(crate) cluster_id: String,
+    /// That of the process which starts now.
+    pub(crate) epoch: u32,
+    pub(crate) next_partition: u64,
+    pub(crate) next_producer_id: i64,
     /// Time for which the folder was open before.
-    open_ms: u64,
+    pub(crate) open_ms: u64,
 }
 
 impl Node {
-    fn load(engine: &Engine) -> Result<Self, StorageError> {
+    pub(crate) fn load(engine: &Engine) -> Result<Self, StorageError> {
         let number = |key: NodeKey| -> Result<Option<u64>, StorageError> {
             let Some(value) = engine.state_value(&keys::node(key))? else { return Ok(None) };
             let bytes =
@@ -155,7 +157,7 @@ impl Node {
         };
         let unclean = !new && engine.state_value(&keys::node(NodeKey::Clean))?.is_none();
         let epoch = match number(NodeKey::Epoch)? {
-            Some(epoch) => epoch + u64::from(unclean),
+            Some(epoch) => epoch.saturating_add(u64::from(unclean)),
             None if new => 0,
             // Leader epochs would go back.
             None => return Err(StorageError::corrupt("node epoch", "it is missing")),
@@ -185,9 +187,11 @@ impl Node {
     }
 }
 
-/// Makes families and state agree; the newest generation goes on taking appends.
-fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGenerations, StorageError> {
-    let mut named: Vec<(GenerationNumber, GenerationRecord)> = Vec::new();
+/// The generations that the state names.
+pub(crate) fn named_generations(
+    engine: &Engine,
+) -> Result<Vec<(GenerationNumber, GenerationRecord)>, StorageError> {
+    let mut named = Vec::new();
     engine.scan_state(&[Tag::Generation as u8], |key, value| {
         let what = "generation key";
         let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
@@ -195,6 +199,12 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGe
         named.push((GenerationNumber(number), GenerationRecord::decode(value)?));
         Ok(())
     })?;
+    Ok(named)
+}
+
+/// Makes families and state agree; the newest generation goes on taking appends.
+fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGenerations, StorageError> {
+    let named = named_generations(engine)?;
     // A crash came between the creation of a family and the group that names it, or between that which removes the name and
     // the drop: nothing in it counts.
     for family in engine.generations() {
@@ -321,15 +331,15 @@ fn storage_error(error: ReadError) -> StorageError {
 }
 
 /// All topics, and the traces of those that cannot be served.
-struct Topics {
-    catalog: Catalog,
+pub(crate) struct Topics {
+    pub(crate) catalog: Catalog,
     /// Families in which partitions lie that belong to no readable topic.
     untouchable: HashSet<BatchFamily>,
     /// The greatest number of a partition that any record mentions.
     greatest_partition: u64,
 }
 
-fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Topics, StorageError> {
+pub(crate) fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Topics, StorageError> {
     let mut partitions = Partitions::load(engine)?;
     let mut greatest_partition = partitions.found.keys().map(|number| number.0).max().unwrap_or(0);
     let (topics, unreadable) = topic_records(engine)?;

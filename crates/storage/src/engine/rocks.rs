@@ -9,7 +9,7 @@
 //! still resumes, and flushes, once there is space; the process has ended by then.)
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -34,8 +34,9 @@ use crate::{
             Journal,
             file::{JournalFile, sync_folder},
             record::{FILE_HEADER_LEN, JournalPosition},
-            replay::{self, Files},
+            replay::FoundRecord,
         },
+        journal_end::{JournalEnd, Lost},
         keys::{self, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
     },
     log::{BatchFamily, GenerationNumber},
@@ -162,36 +163,41 @@ impl Unflushed {
     }
 }
 
-/// Records that were on the disk are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lost {
-    /// The journal ends here.
-    pub(crate) recovered: JournalPosition,
-    /// It was on the disk up to here.
-    pub(crate) synced: JournalPosition,
-}
-
 impl Engine {
     /// Opens or creates the database, as it was flushed last. [`Self::replay`] does the rest.
     pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Self, StorageError> {
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let database = database_options(options)?;
         let mut names: BTreeSet<String> = match path.join("CURRENT").exists() {
             true => Db::list_cf(&database, path)?.into_iter().collect(),
             false => BTreeSet::new(),
         };
         names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
+        let db = Db::open_cf_descriptors(&database, path, families(&names)?)?;
+        Ok(Self::of(db, &names, Journal::new(path, open_journals(options)), options))
+    }
+
+    /// Opens an existing database as it was flushed last, to look at it: nothing in its folder is changed, and a process that has it
+    /// open is not disturbed. `logs`: a folder with a log of RocksDB whose operations follow what was flushed.
+    pub(crate) fn open_read_only(
+        options: &StorageOptions,
+        logs: Option<&Path>,
+    ) -> Result<Self, StorageError> {
+        let path = &options.path;
+        let mut database = database_options(options)?;
+        if let Some(logs) = logs {
+            // These are whole: one that ends in a damaged record is an error.
+            database = database.get_options_from_string("wal_recovery_mode=kAbsoluteConsistency")?;
+            database.set_wal_dir(logs);
+        }
+        database.create_if_missing(false);
+        database.create_missing_column_families(false);
+        let names: BTreeSet<String> = Db::list_cf(&database, path)?.into_iter().collect();
+        let db = Db::open_cf_descriptors_read_only(&database, path, families(&names)?, false)?;
+        Ok(Self::of(db, &names, Journal::read_only(path, open_journals(options)), options))
+    }
+
+    fn of(db: Db, names: &BTreeSet<String>, journal: Journal, options: &StorageOptions) -> Self {
         let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
-        let families = names.into_iter().map(|name| {
-            let options = match GenerationNumber::of_family(&name) {
-                Some(_) => generation_options()?,
-                None if name == SETTLED_FAMILY => leveled(batch_family()?),
-                None => state_options(&cache)?,
-            };
-            Ok(ColumnFamilyDescriptor::new(name, options))
-        });
-        let families = families.collect::<Result<Vec<_>, StorageError>>()?;
-        let db = Db::open_cf_descriptors(&database, path, families)?;
         let unflushed = Unflushed {
             operations_bytes: 0,
             body_bytes: 0,
@@ -199,17 +205,17 @@ impl Engine {
             flushed: JournalPosition::START,
             under_way: None,
         };
-        Ok(Self {
+        Self {
             db,
             generations: Mutex::new(generations),
-            path: path.into(),
-            journal: Journal::new(path, open_journals(options)),
+            path: options.path.clone(),
+            journal,
             unflushed: Mutex::new(unflushed),
             flush_after: (options.replay_operations_bytes, options.replay_body_bytes),
             dropping: Mutex::default(),
             compacting: AtomicBool::new(false),
             faults: EngineFaults::of(options),
-        })
+        }
     }
 
     /// Applies what the journal has and RocksDB has not, and makes the journal end where that ends. `fence`: everything below it was
@@ -219,43 +225,22 @@ impl Engine {
         fence: JournalPosition,
         accept_loss: bool,
     ) -> Result<Option<Lost>, StorageError> {
-        let generations = Journal::generations(&self.path)?;
-        let flushed = self.state_value(&keys::node(NodeKey::Journal))?;
-        let flushed = flushed.map(|value| JournalPosition::decode(&value)).transpose()?;
-        let first =
-            generations.first().map(|first| JournalPosition { generation: *first, offset: FILE_HEADER_LEN });
-        // Neither: the folder is new.
-        let Some(from) = flushed.or(first) else { return Ok(None) };
-        let mut files = Files::new();
-        for generation in generations.range(from.generation..) {
-            files.extend(self.journal.file(*generation)?.map(|file| (*generation, file)));
+        // None: the folder is new.
+        let Some(found) = JournalEnd::find(self, fence)? else { return Ok(None) };
+        for record in &found.records {
+            self.apply(&record.operations(&found.files)?, record)?;
         }
-        let mut scan = replay::scan(&files, from, fence)?;
-        if flushed.is_some() {
-            // RocksDB flushed the operations of that record, so all of it was on the disk.
-            let missing = JournalPosition { offset: from.offset + 1, ..from };
-            let end = scan.records.first().map_or(missing, replay::FoundRecord::end);
-            scan.mark = scan.mark.max(end);
-        }
-        let (mut end, mut group) = (from, 1);
-        for found in &scan.records {
-            if found.end() > scan.mark && !found.has_its_bodies(&files)? {
-                break;
-            }
-            self.apply(&found.operations(&files)?, found)?;
-            (end, group) = (found.end(), found.header.group + 1);
-        }
-        let lost = (end < scan.mark).then_some(Lost { recovered: end, synced: scan.mark });
+        let lost = found.lost();
         if lost.is_some() && !accept_loss {
             return Ok(lost);
         }
-        self.unflushed.lock().flushed = flushed.unwrap_or(JournalPosition::START);
-        self.end_journal_at(end, group, scan.mark, &files)?;
+        self.unflushed.lock().flushed = found.flushed.unwrap_or(JournalPosition::START);
+        self.end_journal_at(&found)?;
         Ok(lost)
     }
 
     /// Applies the operations of a record that was written by an earlier process, or twice by this one.
-    fn apply(&self, operations: &[u8], found: &replay::FoundRecord) -> Result<(), StorageError> {
+    fn apply(&self, operations: &[u8], found: &FoundRecord) -> Result<(), StorageError> {
         let mut options = without_log();
         // The family of a generation may have been dropped after the record was written.
         options.set_ignore_missing_column_families(true);
@@ -264,15 +249,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes what follows `end`, so that no later scan takes it for a record, puts what remains onto the disk, and lets appends go
+    /// Removes what follows the end, so that no later scan takes it for a record, puts what remains onto the disk, and lets appends go
     /// there.
-    fn end_journal_at(
-        &self,
-        end: JournalPosition,
-        group: u64,
-        mark: JournalPosition,
-        files: &Files,
-    ) -> Result<(), StorageError> {
+    fn end_journal_at(&self, found: &JournalEnd) -> Result<(), StorageError> {
+        let JournalEnd { files, end, group, mark, .. } = found;
+        let (end, group) = (*end, *group);
         let salt = files.get(&end.generation).map(|file| file.salt()).transpose()?.flatten();
         // It is missing, or the power failed before its header was on the disk: then no record is in it.
         if !files.contains_key(&end.generation) || (salt.is_none() && end.offset == FILE_HEADER_LEN) {
@@ -524,6 +505,16 @@ impl Engine {
         self.db.cancel_all_background_work(true);
     }
 
+    /// Number and bytes of the files of each family.
+    pub(crate) fn files(&self) -> Result<BTreeMap<String, (u64, u64)>, StorageError> {
+        let mut found = BTreeMap::<String, (u64, u64)>::new();
+        for file in self.db.live_files()? {
+            let (files, bytes) = found.entry(file.column_family_name).or_default();
+            (*files, *bytes) = (*files + 1, *bytes + file.size as u64);
+        }
+        Ok(found)
+    }
+
     /// Rises with every record written.
     pub(crate) fn sequence(&self) -> u64 {
         self.db.latest_sequence_number()
@@ -552,6 +543,20 @@ impl Engine {
         }
         Ok(cursor.status()?)
     }
+}
+
+/// Each family with its options.
+fn families(names: &BTreeSet<String>) -> Result<Vec<ColumnFamilyDescriptor>, StorageError> {
+    let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+    let families = names.iter().map(|name| {
+        let options = match GenerationNumber::of_family(name) {
+            Some(_) => generation_options()?,
+            None if name == SETTLED_FAMILY => leveled(batch_family()?),
+            None => state_options(&cache)?,
+        };
+        Ok(ColumnFamilyDescriptor::new(name, options))
+    });
+    families.collect()
 }
 
 /// The share of the open files that journals have.

@@ -8,6 +8,7 @@
 mod catch_up;
 mod common;
 mod folder;
+mod inspect;
 mod log;
 mod metrics;
 mod space;

@@ -16,6 +16,13 @@ use crate::{StorageError, log::GenerationNumber, random};
 /// The most pieces that one write takes (IOV_MAX).
 const MAX_PIECES: usize = 1024;
 
+/// Use of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
 /// The journal of one generation.
 #[derive(Debug)]
 pub(crate) struct JournalFile {
@@ -37,9 +44,13 @@ impl JournalFile {
     }
 
     /// Opens one that exists; `None` if it does not.
-    pub(crate) fn open(folder: &Path, generation: GenerationNumber) -> Result<Option<Self>, StorageError> {
+    pub(crate) fn open(
+        folder: &Path,
+        generation: GenerationNumber,
+        access: Access,
+    ) -> Result<Option<Self>, StorageError> {
         let path = folder.join(record::file_name(generation));
-        match File::options().read(true).write(true).open(path) {
+        match File::options().read(true).write(access == Access::ReadWrite).open(path) {
             Ok(file) => Ok(Some(Self { generation, file })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StorageError::io("open a journal file")(error)),
@@ -164,7 +175,7 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_is_no_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(JournalFile::open(folder.path(), GENERATION).unwrap().is_none());
+        assert!(JournalFile::open(folder.path(), GENERATION, Access::ReadOnly).unwrap().is_none());
         JournalFile::remove(folder.path(), GENERATION).unwrap();
     }
 }

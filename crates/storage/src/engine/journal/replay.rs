@@ -111,7 +111,7 @@ impl Scan {
         let length = file.len()?;
         while offset < length {
             let position = JournalPosition { generation: file.generation, offset };
-            let Some(found) = record_at(file, salt, position, length)? else { return Ok(false) };
+            let Ok(found) = record_at(file, salt, position, length)? else { return Ok(false) };
             // The first one lies at the beginning of the scan: what follows a gap would be applied without what lay in it.
             if self.records.is_empty() && position != self.end {
                 return Ok(false);
@@ -134,63 +134,88 @@ impl Scan {
             let Some(salt) = file.salt()? else { continue };
             let length = file.len()?;
             let mut offset = if file.generation == self.end.generation { self.end.offset } else { 0 };
-            while offset < length {
-                offset = self.look_at(file, salt, offset, length)?;
+            while let Some(found) = next_record(file, salt, offset, length)? {
+                self.mark = self.mark.max(found.header.durable);
+                offset = found.end().offset;
             }
         }
         Ok(())
     }
+}
 
-    /// Looks for records in some bytes from `from` on; returns where to go on.
-    fn look_at(
-        &mut self,
-        file: &JournalFile,
-        salt: Salt,
-        from: u64,
-        length: u64,
-    ) -> Result<u64, StorageError> {
+/// The first whole record at or after `from` of a file that is `length` bytes long.
+pub(crate) fn next_record(
+    file: &JournalFile,
+    salt: Salt,
+    mut from: u64,
+    length: u64,
+) -> Result<Option<FoundRecord>, StorageError> {
+    let record_at = |offset| {
+        let position = JournalPosition { generation: file.generation, offset };
+        record_at(file, salt, position, length)
+    };
+    // Most records follow one another: no search is needed.
+    if let Ok(found) = record_at(from)? {
+        return Ok(Some(found));
+    }
+    while from < length {
         let bytes = file.read(from, SEARCH_BYTES)?;
-        let mut next = 0;
         let begins = |at: &usize| bytes.get(*at..).is_some_and(|rest| rest.starts_with(RECORD_MAGIC));
         for at in (0..bytes.len()).filter(begins) {
             // A client may have sent the magic number many times: what is no header is seen without another read.
             let header = bytes.get(at..).and_then(|rest| rest.first_chunk());
-            if at < next || header.is_some_and(|header| RecordHeader::decode(header, salt).is_none()) {
+            if header.is_some_and(|header| RecordHeader::decode(header, salt).is_none()) {
                 continue;
             }
-            let position = JournalPosition { generation: file.generation, offset: from + at as u64 };
-            if let Some(found) = record_at(file, salt, position, length)? {
-                self.mark = self.mark.max(found.header.durable);
-                next = usize::try_from(found.header.record_len())
-                    .map_or(usize::MAX, |length| at.saturating_add(length));
+            if let Ok(found) = record_at(from + at as u64)? {
+                return Ok(Some(found));
             }
         }
         // A magic number may lie over the border.
         let searched = bytes.len().saturating_sub(RECORD_MAGIC.len() - 1).max(1);
-        Ok(from.saturating_add(searched.max(next) as u64))
+        from = from.saturating_add(searched as u64);
     }
+    Ok(None)
+}
+
+/// Reason for which the bytes at a position are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RecordFault {
+    #[error("the file ends within the header of a record: {left} bytes of it are left")]
+    CutHeader { left: u64 },
+    #[error("the bytes are no header of a record, or were changed")]
+    NoHeader,
+    #[error("the file ends within a record: {missing} bytes of it are missing")]
+    Cut { missing: u64 },
+    #[error("the record calls more durable than was written before it")]
+    Durable,
+    #[error("the operations of the record were changed: their checksum does not hold")]
+    Trailer,
 }
 
 /// The record at a position of a file that is `length` bytes long, if there is a whole one; its bodies are not looked at.
-fn record_at(
+pub(crate) fn record_at(
     file: &JournalFile,
     salt: Salt,
     position: JournalPosition,
     length: u64,
-) -> Result<Option<FoundRecord>, StorageError> {
+) -> Result<Result<FoundRecord, RecordFault>, StorageError> {
     let mut bytes = [0; RECORD_HEADER_LEN];
     if !file.read_into(&mut bytes, position.offset)? {
-        return Ok(None);
+        return Ok(Err(RecordFault::CutHeader { left: length.saturating_sub(position.offset) }));
     }
-    let Some(header) = RecordHeader::decode(&bytes, salt) else { return Ok(None) };
+    let Some(header) = RecordHeader::decode(&bytes, salt) else { return Ok(Err(RecordFault::NoHeader)) };
     let found = FoundRecord { position, header };
-    // None was written before what it calls durable.
-    if found.end().offset > length || header.durable > position {
-        return Ok(None);
+    let end = found.end().offset;
+    if end > length {
+        return Ok(Err(RecordFault::Cut { missing: end - length }));
     }
-    let at = found.end().offset - header.trailer_len();
-    let trailer = file.read(at, header.trailer_len() as usize)?;
-    Ok(header.split_trailer(&trailer).is_some().then_some(found))
+    // None was written before what it calls durable.
+    if header.durable > position {
+        return Ok(Err(RecordFault::Durable));
+    }
+    let trailer = file.read(end - header.trailer_len(), header.trailer_len() as usize)?;
+    Ok(if header.split_trailer(&trailer).is_some() { Ok(found) } else { Err(RecordFault::Trailer) })
 }
 
 #[cfg(test)]

@@ -1,0 +1,248 @@
+//! Looks into a data folder without changing it: for `ottla inspect`, and for tests that failed.
+//!
+//! Everything is read by the functions that a start reads it with, so what is shown is what the next start would find. RocksDB is
+//! opened to be read only. What the journal has and RocksDB has not is given to it in a log of its own form, in a temporary folder that
+//! is gone when [`Inspector::open`] returns.
+//!
+//! Guarantees: not a byte of the folder is written, no file is created or deleted, and a damaged thing is a line of the report, never a
+//! panic. While a folder is looked at that no broker has, none can start on it. One that a broker has is shown as of one moment; what
+//! the broker deletes meanwhile can then be missing.
+
+mod batches;
+mod journals;
+mod next_start;
+mod report;
+mod rocks_log;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use crate::{
+    InspectError, Partition, StorageError, StorageOptions,
+    engine::{
+        Engine, Fence, JournalEnd, Node, SETTLED_FAMILY, Topics, Visit,
+        journal::{Journal, record, record::JournalPosition},
+        recovery,
+    },
+    log::{BatchFamily, Extent, GenerationNumber},
+};
+pub use report::{
+    BatchCounts, BatchPlace, BatchReport, ClusterReport, Damage, ExtentReport, FamilyReport, JournalReport,
+    JournalRole, NextStart, PartitionReport, Position, RecordReport, RecordsReport, ReplayReport, Report,
+};
+
+/// A start on a folder that a broker uses may find files gone that it just saw: it is tried so often.
+const ATTEMPTS: usize = 3;
+
+/// A folder that is looked at.
+pub struct Inspector {
+    options: StorageOptions,
+    visit: Visit,
+    found: Found,
+}
+
+/// The readable parts of a folder, in the order in which they are read. What cannot be read is among the damage.
+#[derive(Default)]
+struct Found {
+    fence: Option<JournalPosition>,
+    /// With everything that a replay applies.
+    engine: Option<Arc<Engine>>,
+    end: Option<JournalEnd>,
+    node: Option<Node>,
+    topics: Option<Topics>,
+    /// The generations that the state names, and when each was created, Unix ms.
+    generations: Option<BTreeMap<GenerationNumber, i64>>,
+    damage: Vec<Damage>,
+    /// The next start is refused, for this reason.
+    refused: Option<String>,
+}
+
+impl Inspector {
+    /// Reads what a start would read of the folder.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds nothing of a format that this release reads. Damage is no error: see [`Report::damage`].
+    pub fn open(path: &Path) -> Result<Self, InspectError> {
+        let visit = Visit::begin(path)?;
+        let options = StorageOptions::new(path);
+        let mut found = Found::read(&options)?;
+        for _ in 1..ATTEMPTS {
+            if !visit.in_use || found.damage.is_empty() {
+                break;
+            }
+            found = Found::read(&options)?;
+        }
+        Ok(Self { options, visit, found })
+    }
+
+    /// Everything that can be told without reading all batches.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn report(&self) -> Result<Report, InspectError> {
+        let Found { node, topics, damage, .. } = &self.found;
+        let mut report = Report {
+            path: self.options.path.clone(),
+            now_ms: (self.options.clock)(),
+            format: self.visit.format,
+            in_use: self.visit.in_use,
+            cluster: node.as_ref().map(|node| ClusterReport {
+                cluster_id: node.cluster_id.clone(),
+                node_epoch: node.epoch - u32::from(node.unclean),
+                next_partition: node.next_partition,
+                next_producer_id: node.next_producer_id,
+                open_ms: node.open_ms,
+            }),
+            next_start: self.next_start()?,
+            families: Vec::new(),
+            journals: self.journals()?,
+            partitions: Vec::new(),
+            damage: damage.clone(),
+        };
+        for topic in topics.iter().flat_map(|topics| topics.catalog.topics()) {
+            let of_partition = |partition: &Arc<Partition>| PartitionReport {
+                topic: topic.name.clone(),
+                topic_id: topic.id,
+                partition: partition.index(),
+                number: partition.number().0,
+                log_start_offset: partition.log_start_offset(),
+                log_end_offset: partition.log_end_offset(),
+                leader_epoch: partition.leader_epoch(),
+                size_bytes: partition.size_bytes(),
+                producers: partition.producers().len(),
+                extents: extents(partition),
+            };
+            report.partitions.extend(topic.partitions.iter().map(of_partition));
+        }
+        if let Some(engine) = &self.found.engine {
+            report.families = self.families(engine, &report.partitions)?;
+        }
+        Ok(report)
+    }
+
+    /// The generations and the settled family.
+    fn families(
+        &self,
+        engine: &Engine,
+        partitions: &[PartitionReport],
+    ) -> Result<Vec<FamilyReport>, StorageError> {
+        let files = engine.files()?;
+        let named = self.found.generations.as_ref();
+        let current = named.and_then(|named| named.keys().next_back());
+        let mut families = Vec::new();
+        let generations = engine.generations().into_iter().map(BatchFamily::Generation);
+        for family in generations.chain([BatchFamily::Settled]) {
+            let name = family.family();
+            let number = match family {
+                BatchFamily::Generation(number) => Some(number),
+                BatchFamily::Settled => None,
+            };
+            let created_ms = number.and_then(|number| named?.get(&number).copied());
+            let successor = number.and_then(|number| named?.range(number..).nth(1));
+            let journal_bytes = number.map_or(Ok(0), |number| engine.journal.bytes(number))?;
+            let (files, file_bytes) = files.get(&name).copied().unwrap_or_default();
+            let in_it = || partitions.iter().flat_map(|partition| &partition.extents);
+            let extents = in_it().filter(|extent| extent.family == name);
+            families.push(FamilyReport {
+                generation: number.map(|number| number.0),
+                current: number.is_some() && number.as_ref() == current,
+                named: number.is_none() || created_ms.is_some(),
+                created_ms,
+                sealed_ms: successor.map(|(_, created_ms)| *created_ms),
+                files,
+                file_bytes,
+                journal_bytes,
+                extents: extents.clone().count() as u64,
+                live_bytes: extents.map(|extent| extent.live_bytes).sum(),
+                name,
+            });
+        }
+        Ok(families)
+    }
+}
+
+fn extents(partition: &Partition) -> Vec<ExtentReport> {
+    let ends = partition.extents_with_ends(partition.log_end_offset());
+    let report = |((extent, live_bytes), (_, end_offset)): ((Extent, u64), (Extent, i64))| ExtentReport {
+        base_offset: extent.base_offset,
+        end_offset,
+        family: extent.family.family(),
+        live_bytes,
+    };
+    partition.live_extents().into_iter().zip(ends).map(report).collect()
+}
+
+impl Found {
+    fn read(options: &StorageOptions) -> Result<Self, InspectError> {
+        let mut found = Self::default();
+        // In the order in which a broker that is running goes on: each part is at least as new as the one before it.
+        found.fence = found.part("FENCE", Fence::open(&options.path)).map(|fence| fence.position());
+        let fence = found.fence.unwrap_or(JournalPosition::START);
+        if !options.path.join("CURRENT").exists() {
+            if !Journal::generations(&options.path)?.is_empty() {
+                found.refuse("RocksDB", "its file CURRENT is missing".into());
+            }
+            return Ok(found);
+        }
+        let flushed = found.part("RocksDB", Engine::open_read_only(options, None));
+        let Some(flushed) = flushed else { return Ok(found) };
+        let end = found.part("journal", JournalEnd::find(&flushed, fence)).flatten();
+        // Without a journal that can be read, what RocksDB has flushed is shown.
+        let engine = match &end {
+            Some(end) if !end.records.is_empty() => rocks_log::replayed(options, &flushed, end)?,
+            _ => Ok(flushed),
+        };
+        if let Some(lost) = end.as_ref().and_then(JournalEnd::lost) {
+            let detail = format!("it ends at {} and was synced up to {}", lost.recovered, lost.synced);
+            found.refuse("journal", detail);
+        }
+        found.end = end;
+        let engine = found.part("operations in the journal", engine).map(Arc::new);
+        if let Some(engine) = &engine {
+            found.read_state(engine);
+        }
+        found.engine = engine;
+        Ok(found)
+    }
+
+    fn read_state(&mut self, engine: &Arc<Engine>) {
+        let generations = self.part("generations", recovery::named_generations(engine));
+        self.generations = generations
+            .map(|named| named.into_iter().map(|(number, record)| (number, record.created_ms)).collect());
+        let Some(node) = self.part("node", Node::load(engine)) else { return };
+        self.topics = self.part("topics and partitions", recovery::load_catalog(engine, &node));
+        for topic in self.topics.iter().flat_map(|topics| topics.catalog.unreadable()) {
+            let name = topic.name.as_deref().unwrap_or("of unknown name");
+            let effect = match topic.name {
+                Some(_) => "it is not served; its name and its data are kept",
+                None => "the next start is refused, unless with --accept-data-loss",
+            };
+            let place = format!("topic {name}, id {}", topic.id);
+            self.damage.push(Damage { place, detail: topic.error.to_string(), effect: effect.into() });
+            if topic.name.is_none() {
+                self.refused.get_or_insert_with(|| topic.error.to_string());
+            }
+        }
+        if !node.new && self.generations.as_ref().is_some_and(BTreeMap::is_empty) {
+            self.refuse("generations", "the state names none".into());
+        }
+        self.node = Some(node);
+    }
+
+    /// The part, unless it is damaged: then the next start fails.
+    fn part<T>(&mut self, place: &str, read: Result<T, StorageError>) -> Option<T> {
+        read.map_err(|error| self.refuse(place, error.to_string())).ok()
+    }
+
+    fn refuse(&mut self, place: &str, detail: String) {
+        self.refused.get_or_insert_with(|| format!("{place}: {detail}"));
+        self.damage.push(Damage { place: place.into(), detail, effect: "the next start is refused".into() });
+    }
+}
+
+/// The generation of a journal file, as a user names it: the file, or its number in hexadecimal.
+fn generation_named(name: &str) -> Option<GenerationNumber> {
+    record::generation_of(name).or_else(|| u32::from_str_radix(name, 16).ok().map(GenerationNumber))
+}
+
+/// Name of the family of batches that are in no generation any more.
+pub const SETTLED: &str = SETTLED_FAMILY;

@@ -1,0 +1,205 @@
+//! Batches: one by its offset, or all of them checked.
+
+use std::sync::Arc;
+
+use super::{BatchCounts, BatchPlace, BatchReport, Damage, Inspector, PartitionReport, Report};
+use crate::{
+    InspectError, Partition, ReadError, StorageError,
+    engine::{BatchCursor, Engine, StoredEntry, journal::record},
+    log::{BatchFamily, Extent, GenerationNumber},
+};
+
+impl Inspector {
+    /// The batch that holds `offset`; `None` if no batch does.
+    ///
+    /// # Errors
+    /// There is no such partition, or it cannot be read.
+    pub fn batch(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<BatchReport>, InspectError> {
+        let (engine, partition) = self.partition(topic, partition)?;
+        let Some((extent, end)) = extent_of(&partition, offset) else { return Ok(None) };
+        let mut cursor = BatchCursor::in_extent(engine, &partition, offset, extent, end);
+        let Some(entry) = cursor.next_stored().map_err(storage_error)? else { return Ok(None) };
+        let holds = match &entry.header {
+            Ok(header) => header.base_offset <= offset,
+            // How many offsets it had is lost.
+            Err(_) => entry.base_offset <= offset,
+        };
+        Ok(holds.then(|| of_entry(engine, extent.family, &entry)))
+    }
+
+    /// Reads every batch of a partition, or of all, and every record of the journal, and adds what is damaged to the report. `each` is
+    /// called with each partition and its batches.
+    ///
+    /// # Errors
+    /// A file of the journal cannot be read.
+    pub fn check(
+        &self,
+        report: &mut Report,
+        mut each: impl FnMut(&PartitionReport, BatchCounts),
+    ) -> Result<(), InspectError> {
+        let Report { journals, partitions, damage, .. } = report;
+        self.check_journals(journals, damage)?;
+        for partition in partitions {
+            let counts = self.count(partition, Some(damage))?;
+            each(partition, counts);
+        }
+        if let Some(engine) = &self.found.engine
+            && let Err(error) = (0..u8::MAX).try_for_each(|tag| engine.scan_state(&[tag], |_, _| Ok(())))
+        {
+            let effect = "the next start may be refused".into();
+            damage.push(Damage { place: "state in RocksDB".into(), detail: error.to_string(), effect });
+        }
+        Ok(())
+    }
+
+    /// Counts the batches of a partition; with `damage` each is read and checked.
+    ///
+    /// # Errors
+    /// There is no such partition.
+    pub fn count(
+        &self,
+        report: &PartitionReport,
+        mut damage: Option<&mut Vec<Damage>>,
+    ) -> Result<BatchCounts, InspectError> {
+        let (engine, partition) = self.partition(&report.topic, report.partition)?;
+        let mut counts = BatchCounts::default();
+        let mut next_offset = partition.log_start_offset();
+        for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
+            let topic = report.topic.as_str();
+            let mut walk = Walk { engine, topic, partition: &partition, extent, end, next_offset };
+            walk.run(&mut counts, damage.as_deref_mut());
+            next_offset = walk.next_offset;
+        }
+        Ok(counts)
+    }
+
+    fn partition(&self, topic: &str, index: i32) -> Result<(&Arc<Engine>, Arc<Partition>), InspectError> {
+        let unknown = || InspectError::UnknownPartition { topic: topic.into(), partition: index };
+        let topics = self.found.topics.as_ref().ok_or_else(unknown)?;
+        let found = topics.catalog.topic(topic).ok_or_else(unknown)?;
+        let partition = usize::try_from(index).ok().and_then(|index| found.partitions.get(index));
+        let engine = self.found.engine.as_ref().ok_or_else(unknown)?;
+        Ok((engine, Arc::clone(partition.ok_or_else(unknown)?)))
+    }
+}
+
+/// A walk over the batches of one extent.
+struct Walk<'a> {
+    engine: &'a Arc<Engine>,
+    topic: &'a str,
+    partition: &'a Partition,
+    extent: Extent,
+    end: i64,
+    /// The offset after the last batch.
+    next_offset: i64,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, counts: &mut BatchCounts, mut damage: Option<&mut Vec<Damage>>) {
+        let from = self.next_offset.max(self.extent.base_offset);
+        let mut cursor = BatchCursor::in_extent(self.engine, self.partition, from, self.extent, self.end);
+        loop {
+            let entry = match cursor.next_stored() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                // RocksDB cannot go on.
+                Err(error) => {
+                    counts.damaged += 1;
+                    if let Some(damage) = damage.as_deref_mut() {
+                        let (offset, place) = (self.next_offset, self.extent.family.family());
+                        let place = format!("{} from offset {offset} in {place}", self.name());
+                        damage.push(unreadable(place, error.to_string()));
+                    }
+                    break;
+                }
+            };
+            let size = entry.size_bytes as u64;
+            match entry.in_journal {
+                None => {
+                    (counts.inline, counts.inline_bytes) = (counts.inline + 1, counts.inline_bytes + size)
+                }
+                Some(_) => {
+                    counts.in_journal += 1;
+                    counts.in_journal_bytes += size;
+                }
+            }
+            if let Some(damage) = damage.as_deref_mut() {
+                self.check(&entry, counts, damage);
+            }
+        }
+    }
+
+    fn check(&mut self, entry: &StoredEntry, counts: &mut BatchCounts, damage: &mut Vec<Damage>) {
+        let offset = entry.base_offset;
+        // A compacted log has gaps where it was cleaned.
+        if offset > self.next_offset && self.next_offset >= self.partition.cleaned().offset {
+            let place = format!("{}, offsets {}..{offset}", self.name(), self.next_offset);
+            damage.push(unreadable(place, "there is no batch".into()));
+        }
+        let found = entry.check(self.engine, self.extent.family);
+        if let Err(error) = &found {
+            counts.damaged += 1;
+            let place = place_of(self.extent.family, entry);
+            let place = format!("{}, batch at offset {offset}, in {}", self.name(), described(&place));
+            damage.push(unreadable(place, error.to_string()));
+        }
+        let header = found.or_else(|_| entry.header.clone());
+        self.next_offset = header.map_or(offset.saturating_add(1), |header| header.next_offset());
+    }
+
+    fn name(&self) -> String {
+        format!("{}-{}", self.topic, self.partition.index())
+    }
+}
+
+fn unreadable(place: String, detail: String) -> Damage {
+    Damage { place, detail, effect: "consumers get CORRUPT_MESSAGE there".into() }
+}
+
+fn described(place: &BatchPlace) -> String {
+    match place {
+        BatchPlace::Inline { family } => family.clone(),
+        BatchPlace::Journal(position) => format!("byte {} of {}", position.offset, position.file),
+    }
+}
+
+fn place_of(family: BatchFamily, entry: &StoredEntry) -> BatchPlace {
+    match (entry.in_journal, family) {
+        (Some(offset), BatchFamily::Generation(GenerationNumber(number))) => {
+            let file = record::file_name(GenerationNumber(number));
+            BatchPlace::Journal(super::Position { file, offset })
+        }
+        _ => BatchPlace::Inline { family: family.family() },
+    }
+}
+
+fn of_entry(engine: &Engine, family: BatchFamily, entry: &StoredEntry) -> BatchReport {
+    let fault = entry.check(engine, family).err().map(|error: StorageError| error.to_string());
+    BatchReport {
+        base_offset: entry.base_offset,
+        place: place_of(family, entry),
+        header: entry.header.clone().ok(),
+        fault,
+    }
+}
+
+/// The extent that holds an offset of the log, and its end.
+fn extent_of(partition: &Partition, offset: i64) -> Option<(Extent, i64)> {
+    let (start, end) = (partition.log_start_offset(), partition.log_end_offset());
+    let extents = partition.extents_with_ends(end);
+    let holds = |(extent, end): &&(Extent, i64)| extent.base_offset <= offset && offset < *end;
+    extents.iter().find(holds).copied().filter(|_| offset >= start)
+}
+
+/// No broker changes what is looked at here: only the disk can fail.
+fn storage_error(error: ReadError) -> StorageError {
+    match error {
+        ReadError::Storage(error) => error,
+        other => StorageError::corrupt("partition", other),
+    }
+}

@@ -1,0 +1,207 @@
+//! The files of the journal and the records in them.
+
+use std::sync::Arc;
+
+use super::{Damage, Inspector, JournalReport, JournalRole, RecordReport, RecordsReport, next_start};
+use crate::{
+    InspectError, StorageError,
+    engine::journal::{
+        Journal,
+        file::{Access, JournalFile},
+        record::{self, FILE_HEADER_LEN, JournalPosition, Salt},
+        replay::{self, Files, FoundRecord},
+    },
+    log::GenerationNumber,
+};
+
+impl Inspector {
+    /// The files of the journal; of those that a replay reads, what it applies.
+    pub(super) fn journals(&self) -> Result<Vec<JournalReport>, InspectError> {
+        let mut journals = Vec::new();
+        for number in Journal::generations(&self.options.path)? {
+            // A broker that uses the folder may have deleted it by now.
+            let Some(file) = self.journal_file(number)? else { continue };
+            let end = self.found.end.as_ref();
+            let applied = end.and_then(|end| {
+                let of_file = || end.records.iter().filter(|found| found.position.generation == number);
+                of_file().next().map(|first| summary(first.position.offset, of_file()))
+            });
+            journals.push(JournalReport {
+                name: record::file_name(number),
+                generation: number.0,
+                bytes: file.len()?,
+                header: file.salt()?.is_some(),
+                role: self.role(number),
+                records: applied,
+            });
+        }
+        Ok(journals)
+    }
+
+    fn role(&self, number: GenerationNumber) -> JournalRole {
+        let (Some(end), Some(named)) = (&self.found.end, &self.found.generations) else {
+            return JournalRole::Unknown;
+        };
+        let named = named.contains_key(&number);
+        match number {
+            _ if next_start::is_deleted(number, named, end) => JournalRole::Deleted,
+            _ if number == end.end.generation => JournalRole::Current,
+            _ if named => JournalRole::Living,
+            _ => JournalRole::Replay,
+        }
+    }
+
+    fn journal_file(&self, number: GenerationNumber) -> Result<Option<Arc<JournalFile>>, StorageError> {
+        let file = JournalFile::open(&self.options.path, number, Access::ReadOnly)?;
+        Ok(file.map(Arc::new))
+    }
+
+    /// Calls `each` with every record of a journal file, and with the bytes between two that are no record. `name`: the file, or the number of its
+    /// generation in hexadecimal. With `bodies` the large batches of each record are read and checked.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be read.
+    pub fn records(
+        &self,
+        name: &str,
+        bodies: bool,
+        mut each: impl FnMut(&RecordReport),
+    ) -> Result<(), InspectError> {
+        let unknown = || InspectError::UnknownJournal { name: name.into() };
+        let number = super::generation_named(name).ok_or_else(unknown)?;
+        let file = self.journal_file(number)?.ok_or_else(unknown)?;
+        let files = Files::from([(number, Arc::clone(&file))]);
+        walk(&file, |found| {
+            each(&match found {
+                Part::Record(found) => {
+                    let whole = !bodies || found.has_its_bodies(&files)?;
+                    let fault = (!whole).then(|| "a batch of it is damaged".to_owned());
+                    of_record(&found, fault)
+                }
+                Part::Gap { offset, bytes, fault } => of_gap(offset, bytes, fault),
+            });
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Reads the records of all files, without their bodies, and reports what is damaged of them.
+    pub(super) fn check_journals(
+        &self,
+        journals: &mut [JournalReport],
+        damage: &mut Vec<Damage>,
+    ) -> Result<(), StorageError> {
+        for journal in journals {
+            let number = GenerationNumber(journal.generation);
+            let Some(file) = self.journal_file(number)? else { continue };
+            let (mut records, mut gaps) = (Vec::new(), Vec::new());
+            walk(&file, |found| {
+                match found {
+                    Part::Record(found) => records.push(found),
+                    Part::Gap { offset, bytes, fault } => gaps.push((offset, bytes, fault)),
+                }
+                Ok(())
+            })?;
+            journal.records = Some(summary(FILE_HEADER_LEN, records.iter()));
+            for (offset, bytes, detail) in gaps {
+                if let Some(effect) = self.effect_of_gap(JournalPosition { generation: number, offset }) {
+                    let place = format!("{bytes} bytes from byte {offset} of {}", journal.name);
+                    damage.push(Damage { place, detail, effect: effect.into() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: a crash leaves such bytes, which the next start cuts off.
+    fn effect_of_gap(&self, position: JournalPosition) -> Option<&'static str> {
+        let Some(end) = &self.found.end else { return Some("RocksDB cannot be read, so it is not known") };
+        if position >= end.end {
+            // What was synced and is lost is reported as that.
+            return None;
+        }
+        Some("none for a start: RocksDB has what was written there; a batch that is lost is named on its own")
+    }
+}
+
+/// A part of a file.
+enum Part {
+    Record(FoundRecord),
+    Gap { offset: u64, bytes: u64, fault: String },
+}
+
+/// Goes through the records of a file in their order.
+fn walk(
+    file: &JournalFile,
+    mut each: impl FnMut(Part) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let length = file.len()?;
+    let Some(salt) = file.salt()? else {
+        let fault = "the file's header is damaged, or was not written".to_owned();
+        return each(Part::Gap { offset: 0, bytes: length, fault });
+    };
+    let mut offset = FILE_HEADER_LEN;
+    while offset < length {
+        let next = replay::next_record(file, salt, offset, length)?;
+        let start = next.map_or(length, |next| next.position.offset);
+        if start > offset {
+            let fault = fault_at(file, salt, offset, length)?;
+            each(Part::Gap { offset, bytes: start - offset, fault })?;
+        }
+        let Some(found) = next else { break };
+        offset = found.end().offset;
+        each(Part::Record(found))?;
+    }
+    Ok(())
+}
+
+fn fault_at(file: &JournalFile, salt: Salt, offset: u64, length: u64) -> Result<String, StorageError> {
+    let position = JournalPosition { generation: file.generation, offset };
+    let found = replay::record_at(file, salt, position, length)?;
+    Ok(found.err().map_or_else(|| "it changed while it was read".into(), |fault| fault.to_string()))
+}
+
+fn summary<'r>(from: u64, records: impl Iterator<Item = &'r FoundRecord>) -> RecordsReport {
+    let mut report = RecordsReport { from, end: from, ..RecordsReport::default() };
+    let mut durable: Option<JournalPosition> = None;
+    for found in records {
+        let header = &found.header;
+        let first = report.groups.map_or(header.group, |(first, _)| first);
+        report.groups = Some((first, header.group));
+        report.records += 1;
+        report.bodies += u64::from(header.bodies);
+        report.body_bytes += u64::from(header.body_bytes);
+        report.operations_bytes += u64::from(header.operations);
+        report.end = found.end().offset;
+        durable = durable.max(Some(header.durable));
+    }
+    report.durable = durable.map(Into::into);
+    report
+}
+
+fn of_record(found: &FoundRecord, fault: Option<String>) -> RecordReport {
+    let header = &found.header;
+    RecordReport {
+        offset: found.position.offset,
+        bytes: header.record_len(),
+        group: Some(header.group),
+        bodies: header.bodies,
+        body_bytes: header.body_bytes,
+        operations_bytes: header.operations,
+        durable: Some(header.durable.into()),
+        fault,
+    }
+}
+
+fn of_gap(offset: u64, bytes: u64, fault: String) -> RecordReport {
+    RecordReport {
+        offset,
+        bytes,
+        group: None,
+        bodies: 0,
+        body_bytes: 0,
+        operations_bytes: 0,
+        durable: None,
+        fault: Some(fault),
+    }
+}
