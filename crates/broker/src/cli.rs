@@ -40,6 +40,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         http: Option<String>,
     },
+    /// Shows what a data folder holds and what the next start would do; changes nothing.
+    Inspect(Inspect),
 }
 
 /// Flags come before KAFKA_* environment variables, those before the file, that before the defaults.
@@ -66,6 +68,34 @@ pub(crate) struct Serve {
     /// Starts although records that were on the disk are missing, and goes on without them.
     #[arg(long)]
     accept_data_loss: bool,
+}
+
+/// Reads a data folder as the next start would, writes nothing to it, and exits with 1 if something is damaged.
+///
+/// No broker can start on the folder meanwhile. A folder that a broker has in use is shown as of one moment.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The data folder (log.dirs).
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Reads every batch and every record of the journal, and verifies their checksums.
+    #[arg(long, conflicts_with = "offset")]
+    pub(crate) check: bool,
+    /// Shows one topic: the extents of its partitions, and how many batches they have.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Shows one partition of the topic.
+    #[arg(long, value_name = "INDEX", requires = "topic")]
+    pub(crate) partition: Option<i32>,
+    /// Shows the batch of the partition that holds this offset.
+    #[arg(long, value_name = "OFFSET", requires = "partition")]
+    pub(crate) offset: Option<i64>,
+    /// Shows the records of one journal file; with --check, also the checksums of their batches.
+    #[arg(long, value_name = "FILE", conflicts_with = "topic")]
+    pub(crate) journal: Option<String>,
+    /// Prints JSON for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 
 mod banner;
 mod cli;
+mod inspect;
 mod signals;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve(&arguments),
         Command::Config(command) => cli::config(&command),
         Command::Healthcheck { http } => cli::healthcheck(http),
+        Command::Inspect(arguments) => inspect::run(&arguments),
     }
 }
 

@@ -1,0 +1,207 @@
+//! The reports as JSON for programs. Numbers are exact, times are Unix ms, and a value that is not known is null.
+
+use serde_json::{Value, json};
+use storage::inspect::{
+    BatchCounts, BatchPlace, BatchReport, Damage, FamilyReport, JournalReport, JournalRole, NextStart,
+    PartitionReport, Position, RecordReport, ReplayReport, Report,
+};
+
+/// The whole folder. `counts`: of the partitions, if they were counted.
+pub(super) fn report(report: &Report, counts: &[BatchCounts]) -> Value {
+    let cluster = report.cluster.as_ref().map(|cluster| {
+        json!({
+            "cluster_id": cluster.cluster_id,
+            "node_epoch": cluster.node_epoch,
+            "next_partition": cluster.next_partition,
+            "next_producer_id": cluster.next_producer_id,
+            "open_ms": cluster.open_ms,
+        })
+    });
+    json!({
+        "path": report.path.to_string_lossy(),
+        "now_ms": report.now_ms,
+        "format": report.format,
+        "in_use": report.in_use,
+        "cluster": cluster,
+        "next_start": next_start(&report.next_start),
+        "families": report.families.iter().map(family).collect::<Vec<_>>(),
+        "journals": report.journals.iter().map(journal).collect::<Vec<_>>(),
+        "partitions": partitions(&report.partitions, counts),
+        "damage": damage(&report.damage),
+    })
+}
+
+/// Some partitions of a topic.
+pub(super) fn topic(found: &[PartitionReport], counts: &[BatchCounts], damaged: &[Damage]) -> Value {
+    json!({ "partitions": partitions(found, counts), "damage": damage(damaged) })
+}
+
+fn position(position: &Position) -> Value {
+    json!({ "file": position.file, "offset": position.offset })
+}
+
+fn groups(groups: Option<(u64, u64)>) -> Value {
+    groups.map_or(Value::Null, |(first, last)| json!([first, last]))
+}
+
+fn next_start(start: &NextStart) -> Value {
+    json!({
+        "refused": start.refused,
+        "new": start.new,
+        "unclean": start.unclean,
+        "replay": start.replay.as_ref().map(replay),
+        "deleted": start.deleted,
+    })
+}
+
+fn replay(replay: &ReplayReport) -> Value {
+    let deleted = replay.deleted.iter().map(|(file, bytes)| json!({ "file": file, "bytes": bytes }));
+    json!({
+        "from": position(&replay.from),
+        "records": replay.records,
+        "groups": groups(replay.groups),
+        "operations_bytes": replay.operations_bytes,
+        "body_bytes": replay.body_bytes,
+        "end": position(&replay.end),
+        "why": replay.why,
+        "mark": position(&replay.mark),
+        "cut_bytes": replay.cut_bytes,
+        "deleted": deleted.collect::<Vec<_>>(),
+    })
+}
+
+fn family(family: &FamilyReport) -> Value {
+    json!({
+        "name": family.name,
+        "generation": family.generation,
+        "current": family.current,
+        "named": family.named,
+        "created_ms": family.created_ms,
+        "sealed_ms": family.sealed_ms,
+        "files": family.files,
+        "file_bytes": family.file_bytes,
+        "journal_bytes": family.journal_bytes,
+        "extents": family.extents,
+        "live_bytes": family.live_bytes,
+    })
+}
+
+fn journal(journal: &JournalReport) -> Value {
+    let role = match journal.role {
+        JournalRole::Current => "current",
+        JournalRole::Living => "living",
+        JournalRole::Replay => "replay",
+        JournalRole::Deleted => "deleted",
+        JournalRole::Unknown => "unknown",
+    };
+    let records = journal.records.as_ref().map(|records| {
+        json!({
+            "from": records.from,
+            "records": records.records,
+            "groups": groups(records.groups),
+            "bodies": records.bodies,
+            "body_bytes": records.body_bytes,
+            "operations_bytes": records.operations_bytes,
+            "durable": records.durable.as_ref().map(position),
+            "end": records.end,
+        })
+    });
+    json!({
+        "name": journal.name,
+        "generation": journal.generation,
+        "bytes": journal.bytes,
+        "header": journal.header,
+        "role": role,
+        "records": records,
+    })
+}
+
+fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Vec<Value> {
+    let each = |(index, partition): (usize, &PartitionReport)| {
+        let extents = partition.extents.iter().map(|extent| {
+            json!({
+                "base_offset": extent.base_offset,
+                "end_offset": extent.end_offset,
+                "family": extent.family,
+                "live_bytes": extent.live_bytes,
+            })
+        });
+        let batches = counts.get(index).map(|counts| {
+            json!({
+                "inline": counts.inline,
+                "inline_bytes": counts.inline_bytes,
+                "in_journal": counts.in_journal,
+                "in_journal_bytes": counts.in_journal_bytes,
+                "damaged": counts.damaged,
+            })
+        });
+        json!({
+            "topic": partition.topic,
+            "topic_id": partition.topic_id.to_string(),
+            "partition": partition.partition,
+            "number": partition.number,
+            "log_start_offset": partition.log_start_offset,
+            "log_end_offset": partition.log_end_offset,
+            "leader_epoch": partition.leader_epoch,
+            "size_bytes": partition.size_bytes,
+            "producers": partition.producers,
+            "extents": extents.collect::<Vec<_>>(),
+            "batches": batches,
+        })
+    };
+    partitions.iter().enumerate().map(each).collect()
+}
+
+fn damage(damage: &[Damage]) -> Vec<Value> {
+    let each = |Damage { place, detail, effect }: &Damage| json!({ "place": place, "detail": detail, "effect": effect });
+    damage.iter().map(each).collect()
+}
+
+/// One batch, or null.
+pub(super) fn batch(batch: Option<&BatchReport>) -> Value {
+    let Some(batch) = batch else { return json!({ "batch": null }) };
+    let place = match &batch.place {
+        BatchPlace::Inline { family } => json!({ "family": family }),
+        BatchPlace::Journal(place) => position(place),
+    };
+    let header = batch.header.as_ref().map(|header| {
+        json!({
+            "base_offset": header.base_offset,
+            "last_offset": header.next_offset() - 1,
+            "records": header.records_count,
+            "bytes": header.size_bytes(),
+            "leader_epoch": header.partition_leader_epoch,
+            "base_timestamp": header.base_timestamp,
+            "max_timestamp": header.max_timestamp,
+            "producer_id": header.producer_id,
+            "producer_epoch": header.producer_epoch,
+            "base_sequence": header.base_sequence,
+            "crc": header.crc,
+        })
+    });
+    json!({
+        "batch": {
+            "base_offset": batch.base_offset,
+            "place": place,
+            "header": header,
+            "fault": batch.fault,
+        }
+    })
+}
+
+/// The records of one journal file.
+pub(super) fn records(records: &[RecordReport]) -> Value {
+    let each = |record: &RecordReport| {
+        json!({
+            "offset": record.offset,
+            "bytes": record.bytes,
+            "group": record.group,
+            "bodies": record.bodies,
+            "body_bytes": record.body_bytes,
+            "operations_bytes": record.operations_bytes,
+            "durable": record.durable.as_ref().map(position),
+            "fault": record.fault,
+        })
+    };
+    json!({ "records": records.iter().map(each).collect::<Vec<_>>() })
+}
