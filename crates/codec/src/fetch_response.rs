@@ -3,7 +3,7 @@
 //! kafka-protocol writes into one contiguous buffer; the batches of a Fetch response are most of
 //! what a broker sends, so here they are spliced into the [`Chain`] as they are. Same bytes, all
 //! versions. Fields that a version lacks are left out, as are tagged fields at their defaults.
-//! A partition may bring its batches as they lie in the log, one buffer each ([`FetchResponse`]).
+//! A partition may bring its batches as they lie in the log, in several buffers ([`FetchResponse`]).
 //!
 //! The bytes are those that kafka-protocol would write, which the tests compare for every version
 //! that it has. A field of a later version is left out where kafka-protocol would fail.

@@ -7,10 +7,12 @@
 //! | `journal_end.rs` | what a start applies from the journal, and where it ends |
 //! | `keys.rs` `values.rs` | every layout of RocksDB's keys and values |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
-//! | `read.rs` `cursor.rs` `index.rs` `resumable.rs` | batches by offset and by time; iterators kept for the next read |
+//! | `read.rs` `cursor.rs` `index.rs` | batches by offset and by time |
+//! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
 //! | `fault.rs` | faults on purpose, test builds only |
 
+mod buffers;
 pub(crate) mod config_log;
 pub(crate) mod coordinator_log;
 mod cursor;

@@ -131,6 +131,14 @@ impl<'a> BatchCursor<'a> {
         }
     }
 
+    /// Goes on from `next_offset`, which is the offset of the batch that was returned last, and returns that one again.
+    pub(super) fn again(&mut self, next_offset: i64) {
+        self.from = next_offset;
+        if let Some(open) = self.current.as_mut() {
+            open.fresh = true;
+        }
+    }
+
     /// The open iterator, for the next read from `next_offset`: the offset of the batch that it stands on.
     pub(super) fn into_resumable(self, next_offset: i64) -> Option<ResumableRead> {
         self.current.map(|open| open.read.at(next_offset))

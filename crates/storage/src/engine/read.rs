@@ -1,4 +1,7 @@
-//! Reads from the disk: whole batches, those that lie side by side in the journal in one read.
+//! Reads from the disk: whole batches, gathered in one buffer; those that lie side by side in the journal in one read.
+//!
+//! A consumer that catches up mostly finds its batches in the system's page cache. Where it does not, the system is told of every
+//! batch of the read, and of those that the next read will want, before the first is awaited: so one consumer keeps the disk busy.
 
 use std::sync::Arc;
 
@@ -6,7 +9,8 @@ use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
-    cursor::{BatchCursor, Stored, StoredBatch, check_body},
+    buffers::{BUFFER_BYTES, ReadBuffer},
+    cursor::{BatchCursor, Stored, check_body},
     journal::file::JournalFile,
     resumable::ResumableReads,
     rocks::Engine,
@@ -15,6 +19,9 @@ use crate::{
     Partition, ReadBatches, ReadError, ReadLimits, StorageError,
     log::{Room, checked_range, found, read_tail},
 };
+
+/// Bytes of batches after a cold read that the system is told of, for the next one.
+const READ_AHEAD_BYTES: usize = 2 << 20;
 
 /// Reads from memory or the disk.
 pub(crate) fn read(
@@ -28,103 +35,136 @@ pub(crate) fn read(
         return answer;
     }
     let (_, end) = checked_range(partition, from, limits.isolation)?;
-    let mut room = Room::new(limits);
-    let mut batches = Vec::new();
     let mut cursor = BatchCursor::new(engine, partition, from, end);
     if let Some(found) = kept.take(partition.number(), from) {
         cursor.resume(found);
     }
-    loop {
-        let batch = match cursor.next() {
-            Ok(Some(batch)) => batch,
-            Ok(None) => break,
-            // What comes before it; the next read begins with it and tells of the error.
-            Err(_) if !batches.is_empty() => break,
-            Err(error) => return Err(error),
-        };
-        if !room.admits(batch.size_bytes()) {
-            let next_offset = batch.header.base_offset;
-            kept.keep(cursor.into_resumable(next_offset));
-            break;
-        }
-        batches.push(locate(&batch));
+    let buffer = engine.read_buffers.take(limits.max_bytes.min(BUFFER_BYTES));
+    let mut gathered = Gathered { buffer, runs: Vec::new() };
+    let next_offset = gathered.locate(&mut cursor, Room::new(limits))?;
+    let is_cold = gathered.load()?;
+    match next_offset {
+        // It does not stand there any more after that; a read that waits for the disk can do without it.
+        Some(next_offset) if is_cold => read_ahead(&mut cursor, next_offset),
+        Some(next_offset) => kept.keep(cursor.into_resumable(next_offset)),
+        None => {}
     }
-    let batches = load_all(batches)?;
     // Again, after the read: retention or a deletion may have come in between.
     checked_range(partition, from, limits.isolation)?;
-    Ok(found(partition, batches))
+    Ok(found(partition, gathered.finish()))
 }
 
-fn locate(batch: &StoredBatch<'_>) -> Located {
-    match batch.stored {
-        Stored::Inline(value) => Located::Read(Bytes::copy_from_slice(value)),
-        Stored::Journal(file, offset) => {
-            Located::Journal(JournalBatch { file: Arc::clone(file), offset, header: batch.header })
-        }
-    }
+/// The batches of a read.
+struct Gathered {
+    /// Batches of RocksDB, and room for those of the journal.
+    buffer: ReadBuffer,
+    runs: Vec<Run>,
 }
 
-/// A batch of a read, before the journal is read.
-enum Located {
-    Read(Bytes),
-    Journal(JournalBatch),
-}
-
-struct JournalBatch {
+/// Batches that lie side by side in a journal, and will in the buffer.
+struct Run {
     file: Arc<JournalFile>,
     offset: u64,
-    header: BatchHeader,
+    length: usize,
+    /// Place of the first in the buffer.
+    start: usize,
+    headers: Vec<BatchHeader>,
 }
 
-impl JournalBatch {
-    fn end(&self) -> u64 {
-        self.offset.saturating_add(self.header.size_bytes() as u64)
-    }
-
-    /// It lies directly after `other`.
-    fn follows(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.file, &other.file) && self.offset == other.end()
-    }
-}
-
-/// Reads what is in the journal, batches that lie side by side in one read. Ends before the first that is damaged, unless it is the
-/// first of all.
-fn load_all(located: Vec<Located>) -> Result<Vec<Bytes>, StorageError> {
-    let mut batches = Vec::with_capacity(located.len());
-    let mut located = located.into_iter().peekable();
-    while let Some(next) = located.next() {
-        let first = match next {
-            Located::Read(bytes) => {
-                batches.push(bytes);
-                continue;
+impl Gathered {
+    /// Finds the batches for which there is room, and copies those of RocksDB. Returns the offset of the first for which there is
+    /// none: the cursor stands on it.
+    fn locate(&mut self, cursor: &mut BatchCursor<'_>, mut room: Room) -> Result<Option<i64>, ReadError> {
+        loop {
+            let batch = match cursor.next() {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok(None),
+                // What comes before it; the next read begins with it and tells of the error.
+                Err(_) if self.buffer.len() > 0 => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if !room.admits(batch.size_bytes()) {
+                return Ok(Some(batch.header.base_offset));
             }
-            Located::Journal(first) => first,
-        };
-        let mut run = vec![first];
-        let follows = |next: &Located, run: &[JournalBatch]| match (next, run.last()) {
-            (Located::Journal(next), Some(last)) => next.follows(last),
-            _ => false,
-        };
-        while let Some(Located::Journal(next)) = located.next_if(|next| follows(next, &run)) {
-            run.push(next);
-        }
-        match load_run(&run, &mut batches) {
-            Err(error) if batches.is_empty() => return Err(error),
-            Err(_) => break,
-            Ok(()) => {}
+            let start = self.buffer.len();
+            let place = self.buffer.extend(batch.size_bytes());
+            match batch.stored {
+                Stored::Inline(value) => place.copy_from_slice(value),
+                Stored::Journal(file, offset) => self.add_to_run(file, offset, start, batch.header),
+            }
         }
     }
-    Ok(batches)
+
+    fn add_to_run(&mut self, file: &Arc<JournalFile>, offset: u64, start: usize, header: BatchHeader) {
+        let length = header.size_bytes();
+        match self.runs.last_mut() {
+            Some(run) if run.is_followed_by(file, offset, start) => {
+                run.length += length;
+                run.headers.push(header);
+            }
+            _ => self.runs.push(Run { file: Arc::clone(file), offset, length, start, headers: vec![header] }),
+        }
+    }
+
+    /// Reads the batches that lie in the journal; true if the disk was waited for. What follows a damaged batch is left out, unless it
+    /// is the first of all.
+    fn load(&mut self) -> Result<bool, StorageError> {
+        let mut is_cold = false;
+        for (index, run) in self.runs.iter().enumerate() {
+            let place = self.buffer.part(run.start, run.length);
+            let cached = if is_cold { 0 } else { run.file.read_cached(place, run.offset) };
+            if cached < run.length {
+                if !is_cold {
+                    self.runs[index..].iter().for_each(|run| run.file.will_need(run.offset, run.length));
+                }
+                is_cold = true;
+                // Its end may be missing, as after damage: the checksum tells.
+                run.file.read_into(&mut place[cached..], run.offset + cached as u64)?;
+            }
+            let (mut at, mut rest) = (run.start, &*place);
+            for header in &run.headers {
+                let (body, after) = rest.split_at(header.size_bytes());
+                match check_body(body, header) {
+                    Ok(()) => {}
+                    Err(error) if at == 0 => return Err(error),
+                    Err(_) => {
+                        self.buffer.truncate(at);
+                        return Ok(is_cold);
+                    }
+                }
+                (at, rest) = (at + body.len(), after);
+            }
+        }
+        Ok(is_cold)
+    }
+
+    fn finish(self) -> Vec<Bytes> {
+        match self.buffer.len() {
+            0 => Vec::new(),
+            _ => vec![self.buffer.freeze()],
+        }
+    }
 }
 
-fn load_run(run: &[JournalBatch], batches: &mut Vec<Bytes>) -> Result<(), StorageError> {
-    let Some(first) = run.first() else { return Ok(()) };
-    let length = run.iter().map(|batch| batch.header.size_bytes()).sum();
-    let mut bytes = first.file.read(first.offset, length)?;
-    for batch in run {
-        let body = bytes.split_to(batch.header.size_bytes().min(bytes.len()));
-        check_body(&body, &batch.header)?;
-        batches.push(body);
+impl Run {
+    fn is_followed_by(&self, file: &Arc<JournalFile>, offset: u64, start: usize) -> bool {
+        let length = self.length as u64;
+        Arc::ptr_eq(&self.file, file) && self.offset + length == offset && self.start + self.length == start
     }
-    Ok(())
+}
+
+/// Tells the system of the batches that the next read will want.
+fn read_ahead(cursor: &mut BatchCursor<'_>, next_offset: i64) {
+    let mut bytes = 0;
+    cursor.again(next_offset);
+    // An error is told to the read that wants the batch.
+    while let Ok(Some(batch)) = cursor.next() {
+        if let Stored::Journal(file, offset) = batch.stored {
+            file.will_need(offset, batch.size_bytes());
+        }
+        bytes += batch.size_bytes();
+        if bytes >= READ_AHEAD_BYTES {
+            return;
+        }
+    }
 }

@@ -29,6 +29,7 @@ use self_cell::self_cell;
 use crate::{
     StorageError, StorageOptions, clock,
     engine::{
+        buffers::ReadBuffers,
         fault::{EngineFaults, Operation},
         journal::{
             Journal,
@@ -130,6 +131,7 @@ pub(crate) struct Engine {
     /// The compaction of the settled family has not returned.
     compacting: AtomicBool,
     pub(crate) faults: EngineFaults,
+    pub(super) read_buffers: ReadBuffers,
 }
 
 /// Changes that RocksDB has in memory only.
@@ -215,6 +217,7 @@ impl Engine {
             dropping: Mutex::default(),
             compacting: AtomicBool::new(false),
             faults: EngineFaults::of(options),
+            read_buffers: ReadBuffers::default(),
         }
     }
 

@@ -38,7 +38,7 @@ pub struct AbortedTransaction {
 /// Outcome of a read.
 #[derive(Clone, Debug)]
 pub struct ReadBatches {
-    /// Whole batches in offset order; the first holds the offset asked for.
+    /// Whole batches in offset order, one or more in each piece; the first holds the offset asked for.
     pub batches: Vec<Bytes>,
     /// Their sizes, added up.
     pub bytes: usize,

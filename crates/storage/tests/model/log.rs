@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use codec::records::{Record as StoredRecord, RecordBatch};
+use codec::records::{self, Record as StoredRecord, RecordBatch};
 use storage::{Partition, Retention, Storage};
 
 use crate::common::UNLIMITED;
@@ -149,7 +149,8 @@ fn stored(storage: &Storage, partition: &Partition, from: i64) -> Vec<Batch> {
         let (base_offset, end) = (batch.header().base_offset, batch.header().next_offset());
         Batch { base_offset, end, records, bytes: bytes.len() as u64, appended_ms: 0 }
     };
-    storage.read(partition, from, UNLIMITED).unwrap().batches.into_iter().map(parsed).collect()
+    let found = storage.read(partition, from, UNLIMITED).unwrap().batches;
+    found.iter().flat_map(records::batches).map(|batch| parsed(batch.unwrap().1)).collect()
 }
 
 pub(crate) fn stored_records(storage: &Storage, partition: &Partition, from: i64) -> Vec<Record> {

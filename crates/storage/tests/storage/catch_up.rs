@@ -6,7 +6,7 @@ use bytes::Bytes;
 use codec::records::RecordBatch;
 use storage::{Acks, DeleteBelow, Isolation, Partition, ReadError, ReadLimits, Storage, StorageOptions};
 
-use crate::common::{append, batch, create, delete, values};
+use crate::common::{append, batch, batches, create, delete, values};
 
 /// One batch at a time, as a consumer with a small `max.partition.fetch.bytes`.
 const ONE: ReadLimits =
@@ -28,7 +28,7 @@ fn fill(storage: &Storage, partition: &Arc<Partition>, offsets: std::ops::Range<
 /// Reads the batch at `offset` and returns where the next one begins.
 fn read_one(storage: &Storage, partition: &Partition, offset: i64) -> Result<i64, ReadError> {
     let found = storage.read(partition, offset, ONE)?;
-    let batch: Bytes = found.batches.into_iter().next().unwrap();
+    let batch: Bytes = batches(found).remove(0);
     let batch = RecordBatch::parse_stored(batch).unwrap();
     assert_eq!(batch.header().base_offset, offset);
     Ok(batch.header().next_offset())
@@ -89,5 +89,44 @@ fn two_that_read_the_same_do_not_disturb_each_other() {
             });
         }
     });
+    storage.close().unwrap();
+}
+
+#[test]
+fn it_reads_the_same_from_the_disk_as_from_the_page_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || StorageOptions { tail_bytes: 0, ..StorageOptions::new(folder.path()) };
+    let storage = Storage::open(options()).unwrap();
+    let topic = create(&storage, "t", 2);
+    // Batches of two partitions take turns in the journal; every third one is small enough for RocksDB.
+    for offset in 0..120 {
+        for partition in &topic.partitions {
+            let length = if offset % 3 == 0 { 100 } else { 20_000 };
+            let value = format!("{offset} of {}", partition.index()).repeat(length / 8);
+            append(&storage, partition, batch(&[(offset, value.as_bytes())]), Acks::Leader).unwrap();
+        }
+    }
+    let read_all = |partition: &Partition| {
+        let limits =
+            ReadLimits { max_bytes: 100_000, at_least_one: true, isolation: Isolation::ReadUncommitted };
+        let (mut offset, mut all) = (0, Vec::new());
+        while offset < 120 {
+            for bytes in batches(storage.read(partition, offset, limits).unwrap()) {
+                offset = RecordBatch::parse_stored(bytes.clone()).unwrap().header().next_offset();
+                all.push(bytes);
+            }
+        }
+        all
+    };
+    let warm: Vec<_> = topic.partitions.iter().map(|partition| read_all(partition)).collect();
+    for partition in &topic.partitions {
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            // Does nothing on a file system in memory; then both reads are warm.
+            let file = std::fs::File::open(entry.unwrap().path()).unwrap();
+            file.sync_all().unwrap();
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        }
+        assert_eq!(read_all(partition), warm[partition.index() as usize]);
+    }
     storage.close().unwrap();
 }

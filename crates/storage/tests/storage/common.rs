@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, sync::mpsc};
 
 use bytes::Bytes;
-use codec::records::{BatchBuilder, RecordBatch};
+use codec::records::{self, BatchBuilder, RecordBatch};
 use storage::{
-    Acks, AppendEntry, AppendRequest, AppendResult, Done, Isolation, NewTopic, Partition, ReadLimits,
-    Storage, StorageError, StorageOptions, Topic,
+    Acks, AppendEntry, AppendRequest, AppendResult, Done, Isolation, NewTopic, Partition, ReadBatches,
+    ReadLimits, Storage, StorageError, StorageOptions, Topic,
 };
 use uuid::Uuid;
 
@@ -63,13 +63,18 @@ pub(crate) fn append(
 pub(crate) fn values(storage: &Storage, partition: &Partition, from: i64) -> Vec<(i64, Bytes)> {
     let found = storage.read(partition, from, UNLIMITED).unwrap();
     let mut values = Vec::new();
-    for bytes in found.batches {
+    for bytes in batches(found) {
         for record in RecordBatch::parse_stored(bytes).unwrap().records().unwrap() {
             let record = record.unwrap();
             values.push((record.offset, record.value.unwrap_or_default()));
         }
     }
     values
+}
+
+/// The batches of a read, one by one.
+pub(crate) fn batches(found: ReadBatches) -> Vec<Bytes> {
+    found.batches.iter().flat_map(records::batches).map(|batch| batch.unwrap().1).collect()
 }
 
 /// The folder as a `kill -9` at this moment would leave it: a copy of the files as the operating system has them.

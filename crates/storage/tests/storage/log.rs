@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{UNLIMITED, append, batch, copy_of, create, open, sequenced, values, wait};
+use crate::common::{UNLIMITED, append, batch, batches, copy_of, create, open, sequenced, values, wait};
 use storage::{
     Acks, AppendEntry, AppendError, AppendRequest, AppendResult, EpochEndOffset, FlushPolicy, Isolation,
     ReadError, ReadLimits, Storage, StorageError, StorageOptions,
@@ -46,7 +46,8 @@ fn a_read_without_memory_finds_the_same() {
     assert_eq!(values(&storage, partition, 7).first().unwrap().0, 6);
     let limits = ReadLimits { max_bytes: 200, at_least_one: false, isolation: Isolation::ReadCommitted };
     let found = storage.read(partition, 0, limits).unwrap();
-    assert!(found.bytes <= 200 && found.batches.len() == 2, "{} bytes", found.bytes);
+    let bytes = found.bytes;
+    assert!(bytes <= 200 && batches(found).len() == 2, "{bytes} bytes");
     storage.close().unwrap();
 }
 

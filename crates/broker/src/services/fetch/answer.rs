@@ -34,7 +34,7 @@ pub(crate) struct Served {
     pub(crate) last_stable_offset: i64,
     /// The first offset.
     pub(crate) log_start_offset: i64,
-    /// Whole batches, as they are in the log.
+    /// Whole batches, as they are in the log, one or more in each piece.
     pub(crate) batches: Vec<Bytes>,
     /// Their sizes, added up.
     pub(crate) bytes: usize,

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use bytes::{Bytes, BytesMut};
 use codec::ErrorCode;
 use codec::message_set::{MessageFormat, downgrade};
-use codec::records::BatchError;
+use codec::records::{self, BatchError};
 
 use super::answer::Fetched;
 use super::set::PartitionFetch;
@@ -69,9 +69,10 @@ pub(crate) async fn down_convert(fetched: &mut Fetched, format: MessageFormat, o
 async fn converted(batches: &[Bytes], format: MessageFormat, from: i64) -> Result<Vec<Bytes>, BatchError> {
     let room: usize = batches.iter().map(Bytes::len).sum();
     let (mut sets, mut taken) = (Vec::new(), 0);
-    for batch in batches {
+    for batch in batches.iter().flat_map(records::batches) {
         let mut set = BytesMut::new();
-        match downgrade(batch, format, from, &mut set) {
+        let converted = batch.and_then(|(_, batch)| downgrade(&batch, format, from, &mut set));
+        match converted {
             Err(error) if taken == 0 => return Err(error),
             Err(_) => break,
             Ok(()) if taken > 0 && taken + set.len() > room => break,

@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
+    num::NonZeroU64,
     os::unix::fs::FileExt,
     path::Path,
 };
 
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
+use rustix::{buffer::spare_capacity, fs::Advice, io::ReadWriteFlags};
 
 use super::record::{self, FILE_HEADER_LEN, Salt};
 use crate::{StorageError, log::GenerationNumber, random};
@@ -126,6 +127,20 @@ impl JournalFile {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             Err(error) => Err(StorageError::io("read a journal file")(error)),
         }
+    }
+
+    /// Reads what the page cache has of `buffer.len()` bytes from `offset` on, up to the first that must come from the disk; returns how
+    /// many. 0 also where the system cannot tell, or fails: the read that follows meets the error.
+    pub(crate) fn read_cached(&self, buffer: &mut [u8], offset: u64) -> usize {
+        let mut buffers = [IoSliceMut::new(buffer)];
+        rustix::io::preadv2(&self.file, &mut buffers, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
+    }
+
+    /// Asks the system to have these bytes in memory soon. A hint: it may do nothing.
+    pub(crate) fn will_need(&self, offset: u64, length: usize) {
+        // Without a length it would mean all that follows.
+        let Some(length) = NonZeroU64::new(length as u64) else { return };
+        rustix::fs::fadvise(&self.file, offset, Some(length), Advice::WillNeed).ok();
     }
 
     /// The bytes from `offset` on, at most `length`; fewer if the file ends before. The memory is not filled first.
