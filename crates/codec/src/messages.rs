@@ -7,10 +7,7 @@
 //! build them from `Default` and the `with_…` methods.
 //!
 //! Strings are [`StrBytes`], UTF-8 slices of the frame they came in, and so are the fields that are
-//! `Bytes`: one that is kept beyond its request keeps the whole frame in memory. [`detached`] and
-//! [`detached_str`] copy what is to be kept.
-
-use bytes::Bytes;
+//! `Bytes`: one that is kept beyond its request keeps the whole frame in memory.
 
 // Public under the names below, where kafka-protocol's own would be.
 pub(crate) mod api_versions;
@@ -41,13 +38,3 @@ pub mod list_offsets_response {
 }
 
 pub use kafka_protocol::protocol::StrBytes;
-
-/// A copy that does not hold on to the frame `bytes` is a slice of.
-pub fn detached(bytes: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(bytes)
-}
-
-/// A copy that does not hold on to the frame `string` is a slice of.
-pub fn detached_str(string: &StrBytes) -> StrBytes {
-    StrBytes::from_string(string.as_str().to_owned())
-}

@@ -123,8 +123,9 @@ fn record_seeds() -> Vec<Vec<u8>> {
     all
 }
 
-/// Opens the first sound batch, takes records out of it and writes it again.
+/// Opens each sound batch, takes records out of it and writes it again.
 fn stored(data: &[u8]) -> String {
+    let mut outcome = "not a batch";
     for bytes in [Bytes::copy_from_slice(data), mended(data)] {
         for found in batches(&bytes) {
             let parsed = found.and_then(|(_, bytes)| RecordBatch::parse_stored(bytes));
@@ -155,8 +156,8 @@ fn stored(data: &[u8]) -> String {
             kept.set_delete_horizon(batch.header().max_timestamp);
             let written = kept.build().expect("what was read can be written");
             RecordBatch::parse_stored(written).expect("what was written is a batch");
-            return "opened".to_owned();
+            outcome = "opened";
         }
     }
-    "not a batch".to_owned()
+    outcome.to_owned()
 }
