@@ -13,8 +13,16 @@ use crate::{
 };
 
 /// Gives the batch its offset and adds all its changes to the group.
+///
+/// `awaits`: the group whose sync makes the batch visible; `None`: none. Returns the batch's place, or that
+/// of its first copy if the producer sent it again; both hold only once the group is as safe as the request
+/// asks.
+///
+/// # Errors
+/// The batch is refused, and nothing of it is in the group or in the state of the partition.
 pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Option<u64>) -> AppendResult {
     let OwnedEntry { partition, header, bytes, log_append_time } = entry;
+    // Perhaps by a command of this very group.
     if partition.is_deleted() {
         return Err(AppendError::PartitionDeleted);
     }
@@ -26,6 +34,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
         let (base_offset, log_append_time_ms) = (found.base_offset, found.log_append_time_ms);
         return Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: true });
     }
+    // Not the log end that readers see: that moves only after the write.
     let base_offset = state.next_offset();
     let records = i64::from(header.last_offset_delta) + 1;
     let next_offset = base_offset.checked_add(records).ok_or(AppendError::OffsetsExhausted)?;
@@ -37,12 +46,16 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     let family = BatchFamily::Generation(group.current);
     group.append_batch(partition.number(), base_offset, &bytes);
 
+    // The extent is in the same group as its first batch: a start finds both or neither.
     if state.family != Some(family) {
         let extent = Extent { base_offset, family, position: state.interval.end.end_position };
         group.put_extent(&partition, extent);
+        // Readers may see it before the group is written: their reads end at the log end, which moves after
+        // the write.
         partition.add_extent(extent);
         state.family = Some(family);
     }
+    // With the first batch of the epoch: one in which nothing was written leaves no record.
     if !state.epoch_recorded {
         group.put_state(
             keys::leader_epoch(partition.number(), partition.leader_epoch()),
@@ -50,11 +63,14 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
         );
         state.epoch_recorded = true;
     }
+    // By the clock of retention, never by the timestamps of records: a producer with a wrong clock deletes
+    // nothing (ADR 3).
     if let Some(complete) = state.interval.add(bytes.len(), max_timestamp, next_offset, group.open_ms) {
         group.put_interval(partition.number(), complete);
     }
     state.appended(header, base_offset, next_offset, log_append_time_ms, group.now_ms);
     if header.has_producer_id() {
+        // Its state is written once, at the end of the group.
         group.producers.insert((partition.number(), header.producer_id), Arc::clone(&partition));
     }
     group.records += u64::try_from(header.records_count).expect("a parsed batch has no negative count");
@@ -66,6 +82,8 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
 }
 
 /// The batch with the fields that the broker sets.
+/// Offset and leader epoch lie before what the batch's CRC-32C covers; a log append time makes it be computed
+/// anew.
 fn patched(
     mut bytes: BytesMut,
     base_offset: i64,

@@ -1,4 +1,8 @@
 //! The one place where topics change.
+//!
+//! A change is made in the catalog of the writer at once, so that the next command sees it, and in the group.
+//! Callers see it when the group is durable, except that a deleted partition refuses reads and appends at once.
+//! A failed write ends the process, so nothing is ever taken back.
 
 use std::sync::Arc;
 
@@ -12,9 +16,14 @@ use crate::{
 };
 /// A change of the catalog, with the callback for its outcome.
 pub(crate) enum CatalogChange {
+    /// Topics to create. One result for each, in their order, as for every change; one that is refused does
+    /// not affect the others.
     Create(Vec<NewTopic>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+    /// By id.
     Delete(Vec<Uuid>, Done<Vec<Result<(), CatalogError>>>),
+    /// By id, with the number of partitions afterwards.
     CreatePartitions(Vec<(Uuid, u32)>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
+    /// Each replaces all configs of a topic.
     AlterConfigs(Vec<ConfigsChange>, Done<Vec<Result<Arc<Topic>, CatalogError>>>),
 }
 
@@ -22,11 +31,18 @@ pub(crate) enum CatalogChange {
 #[derive(Debug)]
 pub(crate) struct CatalogWriter {
     pub(crate) catalog: Catalog,
+    /// The number of the next partition. It only rises, also when topics are deleted.
     pub(crate) next_partition: u64,
+    /// Of this process: the created epoch of new topics.
     pub(crate) node_epoch: u32,
 }
 
 impl CatalogWriter {
+    /// Creates a topic with partitions that never existed.
+    ///
+    /// # Errors
+    /// Its name or id is taken, also by a topic that cannot be read; it has no partitions, or too many; its
+    /// record would be too large.
     pub(crate) fn create(
         &mut self,
         group: &mut WriteGroup<'_>,
@@ -47,6 +63,11 @@ impl CatalogWriter {
         self.put(group, topic, partitions)
     }
 
+    /// Gives a topic `wanted` partitions in all. Those that exist are shared with the old topic: their
+    /// readers and offsets go on.
+    ///
+    /// # Errors
+    /// No such topic; it has as many already; its record would be too large.
     pub(crate) fn create_partitions(
         &mut self,
         group: &mut WriteGroup<'_>,
@@ -68,12 +89,18 @@ impl CatalogWriter {
         self.put(group, topic, wanted)
     }
 
+    /// Replaces all configs of a topic.
+    ///
+    /// # Errors
+    /// No such topic; its configs are not those from which the change was worked out; its record would be too
+    /// large.
     pub(crate) fn alter_configs(
         &mut self,
         group: &mut WriteGroup<'_>,
         change: ConfigsChange,
     ) -> Result<Arc<Topic>, CatalogError> {
         let topic = self.catalog.topic_by_id(change.id).ok_or(CatalogError::UnknownTopic)?;
+        // Clients change single keys: without this, one of two that do it at once would lose its change.
         if topic.configs != change.from {
             return Err(CatalogError::ConfigsChanged);
         }
@@ -104,6 +131,7 @@ impl CatalogWriter {
             (current..wanted).zip((self.next_partition..).map(PartitionNumber)).collect();
         let mut record = record(&topic);
         record.partitions.extend(added.iter().map(|(_, number)| *number));
+        // Before anything changes: a record that is too large leaves the catalog as it was.
         let record = record.encode()?;
         let epoch = leader_epoch(self.node_epoch, topic.created_epoch);
         for (index, number) in added {
@@ -111,6 +139,7 @@ impl CatalogWriter {
             topic.partitions.push(Arc::new(partition));
             self.next_partition = number.0 + 1;
         }
+        // In the same group as the topic: a number counts as given before any batch lies under it.
         group.put_state(keys::node(NodeKey::NextPartition), self.next_partition.to_be_bytes());
         group.put_state(keys::topic(topic.id), record);
         let topic = Arc::new(topic);
@@ -124,12 +153,16 @@ impl CatalogWriter {
         group: &mut WriteGroup<'_>,
         id: Uuid,
     ) -> Result<Vec<(PartitionNumber, Extent)>, CatalogError> {
+        // A topic that cannot be read is not in the catalog, so it cannot be deleted: its partitions are not
+        // known.
         let topic = self.catalog.remove(id).ok_or(CatalogError::UnknownTopic)?;
         group.delete_state(keys::topic(id));
         let mut extents = Vec::new();
         for partition in &topic.partitions {
             // At once, before the group is written: later appends of the same group are refused.
             partition.delete();
+            // Their states are written at the end of the group, after the deletion below, and would outlive
+            // it.
             group.forget_producers(partition.number());
             let number = partition.number();
             // Also batches that an interrupted cleaning left.
@@ -145,6 +178,7 @@ impl CatalogWriter {
     }
 }
 
+/// The record of a topic as it is; the caller may add partitions.
 fn record(topic: &Topic) -> TopicRecord {
     TopicRecord {
         name: topic.name.clone(),

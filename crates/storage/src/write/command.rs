@@ -9,17 +9,21 @@ use crate::{
     log::{GenerationNumber, OwnedRequest},
 };
 
-/// Bytes of batches that a caller may write itself.
+/// Bytes of batches that a caller may write itself (ADR 4).
 const SMALL_BYTES: usize = 16 << 10;
-/// Coordinators' records that a caller may write itself.
+/// Coordinators' records that a caller may write itself (ADR 4).
 const SMALL_RECORDS: usize = 16;
 
 /// One thing to write.
 pub(crate) enum WriteCommand {
+    /// Append batches: one result each, in their order, once they are as safe as the request asks.
     Append(OwnedRequest, Done<Vec<AppendResult>>),
+    /// Write records of coordinators, all in one group.
     Coordinator(Vec<CoordinatorRecord>, Done<()>),
+    /// Write or remove the encoded configuration of a resource that is no topic.
     Configs(KeyValue, Done<()>),
     Catalog(CatalogChange),
+    /// Give a producer id that was never given before.
     ProducerId(Done<i64>),
     /// Forget producers that last wrote before this time, Unix ms.
     ExpireProducers {
@@ -114,6 +118,7 @@ pub(crate) fn refuse(command: WriteCommand) {
         ) => done(Err(error)),
         WriteCommand::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
         WriteCommand::CompactSettled(_, done) | WriteCommand::Change(_, done) => done(Err(error)),
+        // No caller waits for these.
         WriteCommand::ExpireProducers { .. }
         | WriteCommand::Flush
         | WriteCommand::GenerationReady(_)

@@ -19,19 +19,26 @@ use crate::{
 /// The generation that takes appends, and the extents that live in each. Owned by the writer.
 #[derive(Debug)]
 pub(crate) struct Generations {
+    /// Takes appends; the greatest of those that exist, except for a successor that is not in use yet.
     current: GenerationNumber,
     /// When each was created, Unix ms; the current one is among them.
     created_ms: BTreeMap<GenerationNumber, i64>,
+    /// Bytes of the current one: at a start the length of its journal, then the operations and bodies of each
+    /// group.
     bytes: u64,
     /// A successor was asked for and does not exist yet.
     successor_asked: bool,
     /// Most of the current generation is dead: it is to be sealed, whatever its size and age.
     mostly_dead: bool,
+    /// By generation, the current one included.
     extents: LivingExtents,
+    /// The greatest number that was given, to a successor as well.
     highest: GenerationNumber,
 }
 
 impl Generations {
+    /// The generations as a start found them. A successor that was prepared and not used was dropped by that
+    /// start.
     pub(crate) fn new(found: FoundGenerations) -> Self {
         let FoundGenerations { current, created_ms, bytes, extents } = found;
         Self {
@@ -59,6 +66,7 @@ impl Generations {
         self.created_ms.first_key_value().map(|(_, created_ms)| *created_ms)
     }
 
+    /// An extent begins. Those in the settled family are not counted: it is never given up.
     pub(crate) fn extent_added(&mut self, partition: PartitionNumber, extent: Extent) {
         if let BatchFamily::Generation(number) = extent.family {
             self.extents.entry(number).or_default().insert((partition, extent.base_offset));
@@ -77,6 +85,8 @@ impl Generations {
 
     /// The number of a successor to prepare, once, when the current generation is full or old. Empty ones do not age.
     pub(crate) fn wanted(&mut self, now_ms: i64, full_bytes: u64, age: Duration) -> Option<GenerationNumber> {
+        // By the wall clock. One that was set back makes a generation live longer, which its size still
+        // bounds.
         let age_ms = saturating_ms(age);
         let created_ms = self.created_ms.get(&self.current);
         let old = created_ms.is_some_and(|created_ms| now_ms.saturating_sub(*created_ms) >= age_ms);
@@ -110,6 +120,7 @@ impl Generations {
             }
         }
         let is_empty = |number| self.extents.get(&number).is_some_and(HashSet::is_empty);
+        // The current one may be empty and still takes appends.
         let sealed = self.extents.keys().copied().filter(|number| *number != self.current);
         let mut empty: Vec<_> = sealed.filter(|number| is_empty(*number)).collect();
         empty.sort_unstable();

@@ -21,21 +21,26 @@ use crate::{
 
 /// A WriteBatch with its effects.
 pub(crate) struct WriteGroup<'e> {
+    /// The operations. The journal stores these very bytes, with the position of their record added.
     pub(crate) batch: WriteBatch,
     /// Batches for the journal, in the order of their offsets in it.
     pub(crate) bodies: Vec<Bytes>,
+    /// Their lengths, added up.
     body_bytes: u64,
     /// Place of the first body in the journal.
     first_body: u64,
+    /// Batches of at least this size are bodies.
     inline_bytes: usize,
     generation: Family<'e>,
     settled: Family<'e>,
     state: Family<'e>,
     /// The generation that takes its batches.
     pub(crate) current: GenerationNumber,
+    /// Wall clock, Unix ms: the same for the whole group.
     pub(crate) now_ms: i64,
     /// Time for which the folder was open: the clock of retention.
     pub(crate) open_ms: u64,
+    /// Batches in their order: published once the journal has them.
     pub(crate) written: Vec<(Arc<Partition>, Written)>,
     /// Producers whose state changed: written once a group.
     pub(crate) producers: HashMap<(PartitionNumber, i64), Arc<Partition>>,
@@ -43,6 +48,7 @@ pub(crate) struct WriteGroup<'e> {
     pub(crate) appended_bytes: usize,
     /// Records that producers appended.
     pub(crate) records: u64,
+    /// Operations and bodies, by the purpose of the command that added them.
     pub(crate) bytes: BytesByPurpose,
     /// Length of WriteBatch and bodies that is part of `bytes`.
     counted: u64,
@@ -50,12 +56,19 @@ pub(crate) struct WriteGroup<'e> {
     pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
     /// Partitions whose interval was completed by its age.
     pub(crate) intervals: Vec<Arc<Partition>>,
+    /// The writer's catalog is to be published.
     pub(crate) catalog_changed: bool,
+    /// Called in this order once the operating system has the group, or with the error of the write.
     pub(crate) after_write: Vec<Done<()>>,
+    /// Called in this order once the group is on the disk, or with the error of the write or of the sync.
     pub(crate) after_sync: Vec<Done<()>>,
 }
 
 impl<'e> WriteGroup<'e> {
+    /// An empty group at the end of the journal. The writer builds one at a time.
+    ///
+    /// # Errors
+    /// A family that it may write to is missing, or the journal is not open for appends.
     pub(crate) fn new(
         engine: &'e Engine,
         current: GenerationNumber,
@@ -70,6 +83,8 @@ impl<'e> WriteGroup<'e> {
             batch,
             bodies: Vec::new(),
             body_bytes: 0,
+            // Still true when the group is written: no other record is appended meanwhile, so pointers can be
+            // made now.
             first_body: journal::first_body(engine.journal.next_record()?),
             inline_bytes,
             generation: engine.family(BatchFamily::Generation(current)).ok_or_else(missing)?,
@@ -111,6 +126,7 @@ impl<'e> WriteGroup<'e> {
         self.appended_bytes += bytes.len();
         match bytes.first_chunk::<{ BatchHeader::LEN }>() {
             Some(head) if bytes.len() >= self.inline_bytes => {
+                // With the header: look-ups by offset and by time need not read the journal.
                 let pointer = Pointer::encode(self.first_body + self.body_bytes, head);
                 self.batch.put_cf(&self.generation, key, pointer);
                 self.body_bytes += bytes.len() as u64;
@@ -149,12 +165,14 @@ impl<'e> WriteGroup<'e> {
         }
     }
 
+    /// Writes the record of an extent. The partition's own list, which readers use, is left to the caller.
     pub(crate) fn put_extent(&mut self, partition: &Partition, extent: Extent) {
         let record = ExtentRecord { family: extent.family, position: extent.position };
         self.put_state(keys::extent(partition.number(), extent.base_offset), record.encode());
         self.extents_added.push((partition.number(), extent));
     }
 
+    /// Adds a complete interval to the time index.
     pub(crate) fn put_interval(&mut self, partition: PartitionNumber, complete: CompleteInterval) {
         let ((max_timestamp, start_offset), record) = complete;
         self.put_state(keys::time_index(partition, max_timestamp, start_offset), record.encode());
@@ -173,6 +191,7 @@ impl<'e> WriteGroup<'e> {
         self.producers.retain(|(number, _), _| *number != partition);
     }
 
+    /// Deletes all state records whose key begins with `prefix`, by one operation.
     pub(crate) fn delete_state_prefix(&mut self, prefix: &[u8]) {
         self.delete_state_range(prefix, &keys::after_prefix(prefix));
     }

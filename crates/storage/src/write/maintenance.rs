@@ -1,4 +1,6 @@
 //! Work that would hold up the writer: creating and dropping column families. Also the timer that expires producers.
+//!
+//! The thread may wait for room in the writer's queue, so the writer never waits for the thread.
 
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ pub(crate) enum MaintenanceTask {
 
 /// Queues a task; false if too many wait.
 pub(crate) fn ask(tasks: &Sender<MaintenanceTask>, engine: &Engine, task: MaintenanceTask) -> bool {
+    // Counted first: the thread may be done with it before this function goes on.
     engine.faults.task_queued();
     let asked = tasks.try_send(task).is_ok();
     if !asked {
@@ -46,6 +49,7 @@ impl Maintenance {
 
     /// Runs on its own thread until the writer and the syncer have ended.
     pub(crate) fn run(self) {
+        // An interval of 0 would keep the thread busy.
         let interval =
             self.shared.options.producer_id_expiration_check_interval.max(Duration::from_millis(10));
         let mut tick = clock::now() + interval;
@@ -61,6 +65,8 @@ impl Maintenance {
         }
     }
 
+    /// Does a task, and tells the writer if that has something to do after it. A failure is final, as that of
+    /// a write is.
     fn run_task(&self, task: MaintenanceTask) {
         let done = match task {
             MaintenanceTask::Prepare(number) => self.shared.engine.create_generation(number),
@@ -88,6 +94,7 @@ impl Maintenance {
         self.shared.engine.faults.task_done();
     }
 
+    /// Has the writer forget producers that wrote nothing for `producer.id.expiration.ms`, by the wall clock.
     fn expire_producers(&self) {
         let expiration_ms = saturating_ms(self.shared.options.producer_id_expiration);
         let before_ms = (self.shared.options.clock)().saturating_sub(expiration_ms);

@@ -24,7 +24,9 @@ const CAPACITY: usize = 16 << 10;
 pub(crate) struct CommandQueue {
     sender: Sender<WriteCommand>,
     receiver: Receiver<WriteCommand>,
+    /// The writer has ended; never reset.
     closed: Arc<AtomicBool>,
+    /// Counts the waits for room.
     counters: Arc<Counters>,
 }
 
@@ -39,6 +41,7 @@ impl CommandQueue {
     }
 
     /// Adds a command after all others; waits while the queue is full.
+    /// If the writer has ended, the command is refused on this thread.
     pub(crate) fn send(&self, command: WriteCommand) {
         let sent = match self.sender.try_send(command) {
             Err(TrySendError::Full(command)) => {
@@ -69,12 +72,14 @@ impl CommandQueue {
         self.receiver.try_recv().ok()
     }
 
+    /// No command waits; one may arrive at any moment.
     pub(crate) fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
 
     /// Waits for a command and leaves it where it is; false if none came.
     pub(crate) fn wait(&self, at_most: Duration) -> bool {
+        // A `recv_timeout` would take the command before the lock of the writer is held.
         let mut queue = Select::new();
         queue.recv(&self.receiver);
         queue.ready_timeout(at_most).is_ok()
@@ -82,6 +87,7 @@ impl CommandQueue {
 
     /// The writer has ended: refuses all commands, queued or later.
     pub(crate) fn close(&self) {
+        // Before the queue is emptied: see `send`.
         self.closed.store(true, Ordering::SeqCst);
         self.refuse_all();
     }

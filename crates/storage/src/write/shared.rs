@@ -16,14 +16,19 @@ use crate::{
 /// Shared by callers and the storage's threads. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Shared {
+    /// RocksDB and the journal. Any thread reads; the writer writes.
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: StorageOptions,
+    /// Iterators that reads leave for the next read at the same place.
     pub(crate) resumable: Arc<ResumableReads>,
+    /// To the writer: the only way to change what is on the disk.
     pub(crate) commands: CommandQueue,
     /// As callers see it: behind the writer's own until the sync.
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
+    /// The first failed write or sync.
     pub(crate) failure: Arc<Failure>,
     pub(crate) counters: Arc<Counters>,
+    /// The clock of retention (ADR 3).
     pub(crate) open_clock: Arc<OpenClock>,
     /// The generation that takes appends; those below it take no more.
     pub(crate) current: Arc<AtomicU32>,

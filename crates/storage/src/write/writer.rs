@@ -53,24 +53,32 @@ const PRODUCER_ID_BLOCK: i64 = 1000;
 /// The log as a start found it.
 pub(crate) struct FoundLog {
     pub(crate) catalog: Catalog,
+    /// Number that the next partition gets: greater than every one that a record mentions.
     pub(crate) next_partition: u64,
+    /// Raised by unclean starts; new topics take it as their created epoch.
     pub(crate) node_epoch: u32,
     pub(crate) generations: FoundGenerations,
+    /// The first id that no earlier process reserved.
     pub(crate) next_producer_id: i64,
 }
 
 /// Writes all groups.
 pub(crate) struct Writer {
     shared: Shared,
+    /// To the syncer, in the order of the groups.
     syncs: Arc<SyncQueue>,
+    /// To the maintenance thread; never waited for.
     tasks: Sender<MaintenanceTask>,
     catalog: CatalogWriter,
     generations: Generations,
+    /// The id that is given next; the end of the block: another block is reserved first.
     next_producer_id: i64,
+    /// The first id after the reserved block, as the state has it.
     producer_ids_end: i64,
     tail: TailBudget,
     /// Its end tells the cleaner that the writer has ended.
     _alive: Sender<Infallible>,
+    /// Number of the last group, from 1 in each process. The numbers in the journal are others: they go on.
     group: u64,
     /// When the last group was written.
     last_write: Instant,
@@ -79,11 +87,15 @@ pub(crate) struct Writer {
 /// The writer: the thread that holds the lock writes. `None` after the storage is closed.
 pub(crate) type SharedWriter = Mutex<Option<Writer>>;
 
+/// The loop of the writer. Holds the lock of `shared` while it writes, and releases it between two groups
+/// unless a command was taken that must begin the next one.
 /// Runs on the writer's own thread; ends on [`WriteCommand::Close`].
 pub(crate) fn run(shared: &SharedWriter, commands: &CommandQueue) {
     loop {
         // The command stays in the queue until the lock is held: a caller that writes itself must not overtake it.
         let idle = !commands.wait(IDLE);
+        // A caller that writes here holds it for one small group, or for as long as RocksDB holds up that
+        // group.
         let mut owned = shared.lock();
         // The storage is closed.
         let Some(writer) = owned.as_mut() else { return };
@@ -110,6 +122,9 @@ pub(crate) fn run(shared: &SharedWriter, commands: &CommandQueue) {
 
 /// Writes on the caller's thread, which saves two switches between threads, if the writer is free, its queue is empty, and
 /// commands are few. Otherwise returns the command.
+///
+/// Never waits for the lock, but the write itself may wait for a flush (ADR 4). On a closed storage the
+/// command is refused here.
 pub(crate) fn write_here(
     shared: &SharedWriter,
     commands: &CommandQueue,
@@ -120,6 +135,7 @@ pub(crate) fn write_here(
         refuse(command);
         return Ok(());
     };
+    // With the lock held: a command leaves the queue only under it, so none that came first is overtaken.
     if !commands.is_empty() || clock::since(writer.last_write) < QUIET {
         return Err(command);
     }
@@ -169,6 +185,7 @@ impl Writer {
             None
         });
         self.last_write = clock::now();
+        // The group with the clean mark is the last; `Storage::close` flushes once the threads have ended.
         if !closing {
             self.ask_for_successor();
             self.flush_if_due().unwrap_or_else(|error| self.shared.failure.set(&error));
@@ -177,6 +194,12 @@ impl Writer {
     }
 
     /// Begins a flush between two groups. It is awaited on another thread.
+    ///
+    /// Between two groups everything that RocksDB has in memory is in the journal as well, so that one sync
+    /// makes a flush safe (ADR 10).
+    ///
+    /// # Errors
+    /// The sync before the flush failed, or RocksDB could not begin it. Both are final.
     fn flush_if_due(&self) -> Result<(), StorageError> {
         let Some(due) = self.shared.engine.flush_is_due()?.filter(|_| self.shared.failure.get().is_none())
         else {
@@ -195,6 +218,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Builds a group of `first` and what follows it in the queue, at most [`GROUP_COMMANDS`] or about
+    /// [`GROUP_BYTES`], and commits it. Returns a command that was taken and must begin the next group.
+    ///
+    /// # Errors
+    /// Nothing was written: a family is missing, or the journal cannot go on in a new file. A failed commit
+    /// is no error here: it is set as the storage's failure.
     fn write_group(
         &mut self,
         first: WriteCommand,
@@ -202,12 +231,14 @@ impl Writer {
     ) -> Result<Option<WriteCommand>, StorageError> {
         let take = || others.and_then(CommandQueue::take);
         let engine = Arc::clone(&self.shared.engine);
+        // Read once: all batches of a group have the same log append time.
         let now_ms = (self.shared.options.clock)();
         // Before the group takes its family: the record that names the generation and the first batches in it are one group.
         if let WriteCommand::GenerationReady(number) = first {
             tracing::debug!(generation = number.0, "appends go to a new generation");
             self.shared.engine.journal.roll(number)?;
             self.generations.roll(number, now_ms);
+            // The cleaner settles generations below this number only: they get no more batches.
             self.shared.current.store(number.0, Ordering::Release);
         }
         let open_ms = self.shared.open_clock.now_ms();
@@ -220,6 +251,7 @@ impl Writer {
                 return Err(error);
             }
         };
+        // Before commands are applied: batches that await a sync remember this number.
         self.group += 1;
         let mut next = Some(first);
         for _ in 0..GROUP_COMMANDS {
@@ -243,6 +275,9 @@ impl Writer {
     }
 
     /// Writes the group and makes it known.
+    ///
+    /// In this order: states of producers, generations that are given up, the write, log ends, the syncer,
+    /// answers. An error is final: every caller of the group gets it.
     fn commit(&mut self, engine: &Engine, mut group: WriteGroup<'_>) -> Result<(), StorageError> {
         // Once for each producer, however many of its batches are in the group.
         for ((number, producer_id), partition) in std::mem::take(&mut group.producers) {
@@ -268,6 +303,7 @@ impl Writer {
             group;
         let (wrote, started) = (!batch.is_empty(), clock::now());
         if wrote && let Err(error) = engine.write(batch, &bodies) {
+            // No log end has moved, so no reader has seen a batch of it.
             for after in after_write.into_iter().chain(after_sync) {
                 after(Err(error.clone()));
             }
@@ -278,6 +314,7 @@ impl Writer {
         }
         // Log ends move before the syncer hears of the group: it raises the high watermarks up to them.
         let partitions = self.publish(written);
+        // Only now: a look-up that sees the new open interval must find the completed one in the index.
         for partition in intervals {
             let interval = partition.append.lock().interval;
             partition.set_interval(interval);
@@ -295,6 +332,7 @@ impl Writer {
     }
 
     /// Moves log ends; returns the partitions with batches that await the group's sync.
+    /// Batches that await none are visible after this, unless an earlier one of their partition does.
     fn publish(&mut self, written: Vec<(Arc<Partition>, Written)>) -> Vec<Arc<Partition>> {
         let mut awaiting: Vec<Arc<Partition>> = Vec::new();
         for (partition, written) in written {
@@ -305,12 +343,16 @@ impl Writer {
             }
             let bytes = written.bytes.len();
             partition.publish(written);
+            // After the batch joined the tail: the budget may evict it at once, if it is larger than the
+            // budget.
             self.tail.added(&partition, bytes);
         }
         self.shared.counters.set_tail_bytes(self.tail.held());
         awaiting
     }
 
+    /// Adds the changes of one command to the group, and its answer to those that are due after the write or
+    /// after the sync.
     fn apply(&mut self, group: &mut WriteGroup<'_>, command: WriteCommand) {
         match command {
             WriteCommand::Append(request, done) => self.append(group, request, done),
@@ -352,7 +394,10 @@ impl Writer {
                 group.put_state(keys::generation(number), record.encode());
             }
             WriteCommand::Close(done) => {
+                // The next start takes its absence for an unclean stop (`Node::load`).
                 group.put_state(keys::node(NodeKey::Clean), [1]);
+                // The clock of retention goes on from here. A crash loses the time since the last search (ADR
+                // 3).
                 group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
                 // Under every flush policy: a clean stop leaves nothing to the operating system.
                 group.after_sync.push(done);
@@ -379,6 +424,8 @@ impl Writer {
         }));
     }
 
+    /// Appends the batches of a request, in their order. One that is refused does not affect the others.
+    /// `acks=0` and `acks=1` are answered after the write, as is `acks=all` under [`FlushPolicy::Os`].
     fn append(&mut self, group: &mut WriteGroup<'_>, request: OwnedRequest, done: Done<Vec<AppendResult>>) {
         let syncs = request.acks == Acks::All && self.shared.options.flush_policy == FlushPolicy::Sync;
         let awaits = syncs.then_some(self.group);
@@ -400,6 +447,8 @@ impl Writer {
         }
     }
 
+    /// Applies a change of topics to the writer's own catalog. Callers see it once the group is as durable as
+    /// the flush policy says.
     fn change_catalog(&mut self, group: &mut WriteGroup<'_>, change: CatalogChange) {
         group.catalog_changed = true;
         let answer: Done<()> = match change {
@@ -432,6 +481,8 @@ impl Writer {
     /// Generations in which nothing lives go first from the state, then, once that is on the disk, as families.
     fn give_up_empty_generations(&mut self, group: &mut WriteGroup<'_>) {
         self.generations.appended(group.length());
+        // Those that were added first: a cleaning replaces an extent by the rest of it, in the same
+        // generation.
         for (partition, extent) in &group.extents_added {
             self.generations.extent_added(*partition, *extent);
         }
@@ -451,6 +502,8 @@ impl Writer {
         }
     }
 
+    /// The next producer id. Reserves a block of [`PRODUCER_ID_BLOCK`] in this group if the last one is used
+    /// up.
     fn take_producer_id(&mut self, group: &mut WriteGroup<'_>) -> i64 {
         // The block is synced with the first id of it: an id is not given twice, whatever crashes.
         if self.next_producer_id == self.producer_ids_end {
@@ -461,6 +514,8 @@ impl Writer {
         self.next_producer_id - 1
     }
 
+    /// Forgets the producers that last wrote before this time, Unix ms, in memory and on the disk. Looks at
+    /// those of all partitions.
     fn expire_producers(&self, group: &mut WriteGroup<'_>, before_ms: i64) {
         for partition in self.catalog.catalog.topics().flat_map(|topic| &topic.partitions) {
             // A batch of the same group may have changed the state: it must not be written after it was removed.
@@ -471,6 +526,8 @@ impl Writer {
         }
     }
 
+    /// Asks for the next generation if the current one is full, old or mostly dead. Another thread creates
+    /// it, as that takes syncs; appends go to the current one until then.
     fn ask_for_successor(&mut self) {
         let StorageOptions { clock, generation_bytes, generation_age, .. } = &self.shared.options;
         if let Some(number) = self.generations.wanted(clock(), *generation_bytes, *generation_age)
