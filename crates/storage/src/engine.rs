@@ -30,12 +30,13 @@ mod rocks;
 pub(crate) mod values;
 
 #[cfg(feature = "fault")]
-pub use fault::{CrashPoint, Faults, Operation};
+pub use fault::{CrashPoint, Faults, Operation, Unsynced};
 #[cfg(feature = "fuzz")]
 pub(crate) use values::ConfigRecord;
 pub(crate) use {
     config_log::KeyValue,
     cursor::{BatchCursor, StoredEntry},
+    fault::EngineFaults,
     fence::Fence,
     guard::{Guard, Visit},
     journal_end::JournalEnd,

@@ -49,7 +49,7 @@ mod write;
 pub use disk::DiskSpace;
 pub use engine::{CoordinatorRecord, Recovery, ResourceConfigs, StoredConfigs, UnreadableConfigs};
 #[cfg(feature = "fault")]
-pub use engine::{CrashPoint, Faults, Operation};
+pub use engine::{CrashPoint, Faults, Operation, Unsynced};
 pub use error::{InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;
 pub use log::{

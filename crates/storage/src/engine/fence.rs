@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     StorageError, clock,
-    engine::{guard, journal::record::JournalPosition},
+    engine::{fault::EngineFaults, guard, journal::record::JournalPosition},
     log::GenerationNumber,
 };
 
@@ -43,19 +43,27 @@ impl Fence {
     }
 
     /// Notes that everything before `position` is on the disk, unless it did so within the last second.
-    pub(crate) fn advance(&mut self, position: JournalPosition) -> Result<(), StorageError> {
+    pub(crate) fn advance(
+        &mut self,
+        position: JournalPosition,
+        faults: &EngineFaults,
+    ) -> Result<(), StorageError> {
         // Each write is a sync of its own, which would double the cost of every sync of the journal.
         if self.written.is_some_and(|at| clock::since(at) < INTERVAL) {
             return Ok(());
         }
-        self.force(position)
+        self.force(position, faults)
     }
 
     /// Notes it now; also lowers the fence, for a start that accepts a loss.
-    pub(crate) fn force(&mut self, position: JournalPosition) -> Result<(), StorageError> {
+    pub(crate) fn force(
+        &mut self,
+        position: JournalPosition,
+        faults: &EngineFaults,
+    ) -> Result<(), StorageError> {
         if position != self.position {
             let text = format!("{} {}\n", position.generation.0, position.offset);
-            guard::write_synced(&self.folder, FENCE_FILE, text.as_bytes())
+            guard::write_synced(&self.folder, FENCE_FILE, text.as_bytes(), faults)
                 .map_err(StorageError::io("write FENCE"))?;
             self.position = position;
         }
@@ -82,8 +90,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut fence = Fence::open(folder.path()).unwrap();
         assert_eq!(fence.position(), JournalPosition::START);
-        fence.advance(at(7)).unwrap();
-        fence.advance(at(9)).unwrap();
+        fence.advance(at(7), &EngineFaults::default()).unwrap();
+        fence.advance(at(9), &EngineFaults::default()).unwrap();
         assert_eq!(Fence::open(folder.path()).unwrap().position(), at(7));
         assert_eq!(fs::read_to_string(folder.path().join(FENCE_FILE)).unwrap(), "3 7\n");
     }

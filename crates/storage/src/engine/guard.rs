@@ -7,7 +7,13 @@ use std::{
     path::Path,
 };
 
-use crate::{InspectError, OpenError, engine::keys::FORMAT};
+use crate::{
+    InspectError, OpenError,
+    engine::{
+        fault::{EngineFaults, FileName, FileStep},
+        keys::FORMAT,
+    },
+};
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "ottla.lock";
@@ -70,7 +76,8 @@ fn known_format(path: &Path) -> Result<Option<u32>, OpenError> {
 
 fn check_format(path: &Path) -> Result<(), OpenError> {
     if known_format(path)?.is_none() {
-        write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes())
+        // The folder is new: no fault of a test is about it.
+        write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes(), &EngineFaults::default())
             .map_err(|source| OpenError::NotWritable { path: path.into(), source })?;
     }
     Ok(())
@@ -111,14 +118,21 @@ impl Visit {
 }
 
 /// Replaces the file `name` so that a crash leaves the old or the new content, and the new one is on the disk afterwards.
-pub(crate) fn write_synced(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let temporary = folder.join(format!("{name}.new"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
+pub(crate) fn write_synced(
+    folder: &Path,
+    name: &'static str,
+    content: &[u8],
+    faults: &EngineFaults,
+) -> io::Result<()> {
+    let (from, to) = (FileName::Next(name), FileName::Small(name));
+    let temporary = folder.join(from.to_string());
+    let mut file = faults.file(FileStep::Create(from), || File::create(&temporary))?;
+    let write = FileStep::Write { file: from, offset: 0, length: content.len() as u64 };
+    faults.file(write, || file.write_all(content))?;
     // The content first, then the name, then the folder: a crash in between leaves the old file.
-    file.sync_data()?;
-    fs::rename(&temporary, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    faults.file(FileStep::Sync(from), || file.sync_data())?;
+    faults.file(FileStep::Rename { from, to }, || fs::rename(&temporary, folder.join(name)))?;
+    faults.file(FileStep::SyncFolder, || File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::{StorageError, log::GenerationNumber};
+use crate::{StorageError, engine::fault::EngineFaults, log::GenerationNumber};
 use file::{Access, JournalFile};
 use record::{FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RecordHeader, Salt};
 
@@ -37,6 +37,7 @@ pub(crate) struct Journal {
     /// Files in which nothing lives, that a replay might still read.
     retired: Mutex<BTreeSet<GenerationNumber>>,
     access: Access,
+    faults: EngineFaults,
 }
 
 /// The end of the journal, where the next record goes.
@@ -61,11 +62,11 @@ struct Progress {
 impl Journal {
     /// The journal of a folder that is only looked at.
     pub(crate) fn read_only(folder: &Path, max_open: usize) -> Self {
-        Self { access: Access::ReadOnly, ..Self::new(folder, max_open) }
+        Self { access: Access::ReadOnly, ..Self::new(folder, max_open, EngineFaults::default()) }
     }
 
     /// The journal of `folder`; [`Self::start_at`] makes it ready for appends. At most `max_open` files are kept open for reads.
-    pub(crate) fn new(folder: &Path, max_open: usize) -> Self {
+    pub(crate) fn new(folder: &Path, max_open: usize, faults: EngineFaults) -> Self {
         let nowhere = JournalPosition::START;
         Self {
             folder: folder.into(),
@@ -82,6 +83,7 @@ impl Journal {
             max_open,
             retired: Mutex::default(),
             access: Access::ReadWrite,
+            faults,
         }
     }
 
@@ -111,7 +113,7 @@ impl Journal {
     pub(crate) fn create(&self, generation: GenerationNumber) -> Result<(), StorageError> {
         // The number may be that of a generation which never took a record, and was retired by this start.
         self.retired.lock().remove(&generation);
-        let file = JournalFile::create(&self.folder, generation)?;
+        let file = JournalFile::create(&self.folder, generation, &self.faults)?;
         self.open.lock().insert(generation, Arc::new(file));
         Ok(())
     }
@@ -222,7 +224,8 @@ impl Journal {
         if let Some(file) = open.get(&generation) {
             return Ok(Some(Arc::clone(file)));
         }
-        let Some(file) = JournalFile::open(&self.folder, generation, self.access)? else { return Ok(None) };
+        let found = JournalFile::open(&self.folder, generation, self.access, &self.faults)?;
+        let Some(file) = found else { return Ok(None) };
         // The oldest first: consumers that catch up move towards newer ones.
         while open.len() >= self.max_open {
             open.pop_first();
@@ -253,7 +256,7 @@ impl Journal {
         let before: Vec<_> = self.retired.lock().range(..flushed.generation).copied().collect();
         for generation in before {
             // The name first: a late reader must not open the file again.
-            JournalFile::remove(&self.folder, generation)?;
+            JournalFile::remove(&self.folder, generation, &self.faults)?;
             self.open.lock().remove(&generation);
             self.retired.lock().remove(&generation);
         }
@@ -281,7 +284,7 @@ mod tests {
     #[test]
     fn a_retired_file_stays_until_a_replay_does_not_read_it() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::new(folder.path(), 8);
+        let journal = Journal::new(folder.path(), 8, EngineFaults::default());
         for generation in [1, 2] {
             journal.create(GenerationNumber(generation)).unwrap();
         }
@@ -303,7 +306,7 @@ mod tests {
     #[test]
     fn after_a_failed_sync_nothing_is_durable_any_more() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::new(folder.path(), 8);
+        let journal = Journal::new(folder.path(), 8, EngineFaults::default());
         journal.create(GenerationNumber(1)).unwrap();
         journal.roll(GenerationNumber(1)).unwrap();
         let batch = codec::records::BatchBuilder::new().record(1, None, Some(b"value")).build();

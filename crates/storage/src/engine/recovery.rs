@@ -91,7 +91,7 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
             return Err(OpenError::DataLoss { path: path.clone(), recovered, synced });
         }
         tracing::warn!(recovered, synced, "starting without records that were on the disk, as asked");
-        fence.force(lost.recovered).map_err(failed)?;
+        fence.force(lost.recovered, &engine.faults).map_err(failed)?;
     }
     let node = Node::load(&engine).map_err(failed)?;
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;

@@ -175,7 +175,10 @@ impl Engine {
         };
         names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
         let db = Db::open_cf_descriptors(&database, path, families(&names)?)?;
-        Ok(Self::of(db, &names, Journal::new(path, open_journals(options)), options))
+        let faults = EngineFaults::of(options);
+        faults.database_is_synced();
+        let journal = Journal::new(path, open_journals(options), faults);
+        Ok(Self::of(db, &names, journal, options))
     }
 
     /// Opens an existing database as it was flushed last, to look at it: nothing in its folder is changed, and a process that has it
@@ -274,10 +277,10 @@ impl Engine {
             }
             for generation in Journal::generations(&self.path)? {
                 if generation > end.generation {
-                    JournalFile::remove(&self.path, generation)?;
+                    JournalFile::remove(&self.path, generation, &self.faults)?;
                 }
             }
-            sync_folder(&self.path)
+            sync_folder(&self.path, &self.faults)
         })
     }
 
@@ -311,6 +314,7 @@ impl Engine {
             Ok(self.db.create_cf(number.family(), &generation_options()?)?)
         };
         self.faults.pass(Operation::CreateFamily, create)?;
+        self.faults.database_is_synced();
         self.generations.lock().insert(number);
         Ok(())
     }
@@ -320,6 +324,7 @@ impl Engine {
         let _dropping = self.dropping.lock();
         self.generations.lock().remove(&number);
         self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))?;
+        self.faults.database_is_synced();
         self.journal.retire(number);
         self.delete_retired()
     }
@@ -460,6 +465,7 @@ impl Engine {
             self.check_background()?;
             clock::pause(FLUSH_POLL);
         }
+        self.faults.database_is_synced();
         {
             let mut unflushed = self.unflushed.lock();
             if let Some(upto) = unflushed.under_way.take() {
@@ -487,7 +493,9 @@ impl Engine {
     /// Writes all memtables to files, so that the next start has nothing to replay. Everything must be synced, and nothing be
     /// written meanwhile.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        self.flush_families(&FlushOptions::default())
+        self.flush_families(&FlushOptions::default())?;
+        self.faults.database_is_synced();
+        Ok(())
     }
 
     fn flush_families(&self, options: &FlushOptions) -> Result<(), StorageError> {

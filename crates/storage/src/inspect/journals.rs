@@ -5,11 +5,14 @@ use std::sync::Arc;
 use super::{Damage, Inspector, JournalReport, JournalRole, RecordReport, RecordsReport, next_start};
 use crate::{
     InspectError, StorageError,
-    engine::journal::{
-        Journal,
-        file::{Access, JournalFile},
-        record::{self, FILE_HEADER_LEN, JournalPosition, Salt},
-        replay::{self, Files, FoundRecord},
+    engine::{
+        EngineFaults,
+        journal::{
+            Journal,
+            file::{Access, JournalFile},
+            record::{self, FILE_HEADER_LEN, JournalPosition, Salt},
+            replay::{self, Files, FoundRecord},
+        },
     },
     log::GenerationNumber,
 };
@@ -52,7 +55,7 @@ impl Inspector {
     }
 
     fn journal_file(&self, number: GenerationNumber) -> Result<Option<Arc<JournalFile>>, StorageError> {
-        let file = JournalFile::open(&self.options.path, number, Access::ReadOnly)?;
+        let file = JournalFile::open(&self.options.path, number, Access::ReadOnly, &EngineFaults::default())?;
         Ok(file.map(Arc::new))
     }
 

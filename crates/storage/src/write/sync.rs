@@ -118,7 +118,7 @@ pub(crate) fn run(shared: &Shared, queue: &SyncQueue, mut fence: Fence) {
         }
         // Last: writing the fence is a sync of its own, for which no caller should wait.
         if let Ok(position) = synced
-            && let Err(error) = fence.advance(position)
+            && let Err(error) = fence.advance(position, &engine.faults)
         {
             failure.set(&error);
         }

@@ -1,10 +1,10 @@
 //! The end of a storage in the middle of its work, and what may be there afterwards: all that was acknowledged, and what was
 //! in flight as far as the storage came, each request wholly or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rand::RngExt;
-use storage::{Acks, CrashPoint, OpenError, Operation, Storage};
+use rand::{RngExt, rngs::StdRng};
+use storage::{Acks, CrashPoint, OpenError, Operation, Storage, Unsynced};
 
 use crate::{
     PARTITIONS, Walk,
@@ -49,6 +49,42 @@ struct Seen {
     high_watermark: i64,
 }
 
+/// Changes of a file that reached the disk.
+enum Fate {
+    Nothing,
+    All,
+    /// This many blocks, the first ones.
+    First {
+        blocks: u64,
+        seen: BTreeSet<u64>,
+    },
+    /// Four blocks of five.
+    Some(BTreeMap<u64, bool>),
+}
+
+impl Fate {
+    fn of(random: &mut StdRng) -> Self {
+        match random.random_range(0..6) {
+            0 | 1 => Self::Nothing,
+            2 => Self::All,
+            3 => Self::First { blocks: random.random_range(0..40), seen: BTreeSet::new() },
+            _ => Self::Some(BTreeMap::new()),
+        }
+    }
+
+    fn keeps(&mut self, block: u64, random: &mut StdRng) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::First { blocks, seen } => {
+                seen.insert(block);
+                seen.len() as u64 <= *blocks
+            }
+            Self::Some(kept) => *kept.entry(block).or_insert_with(|| random.random_range(0..5) > 0),
+        }
+    }
+}
+
 impl Walk {
     /// Works on until the storage stops dead at some step, opens the folder that it left and compares.
     pub(crate) fn crash(&mut self, step: u64) {
@@ -86,14 +122,17 @@ impl Walk {
     /// Asks for something that may lead to such a step.
     fn act_towards(&mut self, operation: Operation, step: u64) -> Option<Doubt> {
         let dice = self.random.random_range(0..12);
+        let ends_generations = matches!(
+            operation,
+            Operation::DropFamily | Operation::DeleteJournal | Operation::RemoveFile | Operation::CutFile
+        );
         match (operation, dice) {
             (Operation::Flush, 0..=6) | (_, 0) => self.close(),
-            (Operation::DropFamily | Operation::DeleteJournal, 1..=4) if self.topics.len() > 1 => {
-                self.delete()
-            }
-            (Operation::DropFamily | Operation::DeleteJournal, 1..=7) => self.delete_records(),
-            (Operation::DropFamily | Operation::DeleteJournal | Operation::Compact, _) => self.tend(),
-            (Operation::CreateFamily, _) => self.append(step),
+            (_, 1..=4) if ends_generations && self.topics.len() > 1 => self.delete(),
+            (_, 1..=7) if ends_generations => self.delete_records(),
+            (Operation::Compact, _) => self.tend(),
+            _ if ends_generations => self.tend(),
+            (Operation::CreateFamily | Operation::CreateFile | Operation::SyncFolder, _) => self.append(step),
             (_, 1) if self.topics.len() < 4 => self.create(),
             (_, 2) if self.topics.len() > 1 => self.delete(),
             (_, 3 | 4) => self.delete_records(),
@@ -103,37 +142,48 @@ impl Walk {
     }
 
     fn crash_point(&mut self) -> CrashPoint {
-        let operation = match self.random.random_range(0..18) {
+        let operation = match self.random.random_range(0..30) {
             0..6 => Operation::Write,
-            6..12 => Operation::Sync,
-            12 => Operation::CreateFamily,
-            13 => Operation::DropFamily,
-            14 => Operation::Compact,
-            15 => Operation::DeleteJournal,
-            _ => Operation::Flush,
+            6..11 => Operation::Sync,
+            11 => Operation::CreateFamily,
+            12 => Operation::DropFamily,
+            13 => Operation::Compact,
+            14 => Operation::DeleteJournal,
+            15..18 => Operation::Flush,
+            18..21 => Operation::WriteFile,
+            21..25 => Operation::SyncFile,
+            25 => Operation::CreateFile,
+            26 => Operation::CutFile,
+            27 => Operation::RemoveFile,
+            28 => Operation::RenameFile,
+            _ => Operation::SyncFolder,
         };
         let number = match operation {
-            Operation::Write if self.random.random() => self.random.random_range(1..12),
-            Operation::Write | Operation::Sync => self.random.random_range(1..4),
+            Operation::Write | Operation::WriteFile if self.random.random() => {
+                self.random.random_range(1..12)
+            }
+            Operation::Write | Operation::Sync | Operation::WriteFile | Operation::SyncFile => {
+                self.random.random_range(1..4)
+            }
             _ => 1,
         };
         CrashPoint { operation, number, after: self.random.random() }
     }
 
     fn cut_power(&mut self) {
-        let (faults, random) = (self.faults.clone(), &mut self.random);
-        // Nothing, everything, the first sectors only, or some here and there.
-        let (fate, mut first) = (random.random_range(0..6), random.random_range(0..40));
-        let keeps = || match fate {
-            0 | 1 => false,
-            2 => true,
-            3 => {
-                first -= i32::from(first > 0);
-                first > 0
+        let random = &mut self.random;
+        // Sectors of 512 bytes, or pages of 4 KiB.
+        let block = [1, 8][random.random_range(0..2)];
+        let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
+        let keeps = |file: &str, what| {
+            let fate = fates.entry(file.to_owned()).or_insert_with(|| Fate::of(random));
+            match what {
+                Unsynced::Sector(number) | Unsynced::Manifest(number) => fate.keeps(number / block, random),
+                Unsynced::Length => random.random_range(0..4) == 0,
+                Unsynced::Name | Unsynced::Database | Unsynced::Unknown => random.random(),
             }
-            _ => random.random_range(0..5) > 0,
         };
-        faults.cut_power(self.folder.path(), keeps).unwrap();
+        self.faults.cut_power(self.folder.path(), keeps).unwrap();
     }
 
     /// Opens the folder, perhaps not at the first attempt. `unclean` is what the storage must find, if that is certain. Returns

@@ -12,7 +12,12 @@ use bytes::Bytes;
 use rustix::{buffer::spare_capacity, fs::Advice, io::ReadWriteFlags};
 
 use super::record::{self, FILE_HEADER_LEN, Salt};
-use crate::{StorageError, log::GenerationNumber, random};
+use crate::{
+    StorageError,
+    engine::fault::{EngineFaults, FileName, FileStep},
+    log::GenerationNumber,
+    random,
+};
 
 /// The most pieces that one write takes (IOV_MAX).
 const MAX_PIECES: usize = 1024;
@@ -29,19 +34,26 @@ pub(crate) enum Access {
 pub(crate) struct JournalFile {
     pub(crate) generation: GenerationNumber,
     file: File,
+    faults: EngineFaults,
 }
 
 impl JournalFile {
     /// Creates an empty one; it and its name are on the disk afterwards. One of that name, which nothing refers to, is replaced.
-    pub(crate) fn create(folder: &Path, generation: GenerationNumber) -> Result<Self, StorageError> {
+    pub(crate) fn create(
+        folder: &Path,
+        generation: GenerationNumber,
+        faults: &EngineFaults,
+    ) -> Result<Self, StorageError> {
         let failed = StorageError::io("create a journal file");
-        let path = folder.join(record::file_name(generation));
-        let file = File::options().create(true).truncate(true).read(true).write(true).open(path);
-        let file = file.map_err(&failed)?;
-        file.write_all_at(&record::file_header(generation, random::secret()), 0).map_err(&failed)?;
-        file.sync_all().map_err(&failed)?;
-        sync_folder(folder)?;
-        Ok(Self { generation, file })
+        let (name, path) = (FileName::Journal(generation), folder.join(record::file_name(generation)));
+        let open = || File::options().create(true).truncate(true).read(true).write(true).open(path);
+        let file = faults.file(FileStep::Create(name), open).map_err(&failed)?;
+        let header = record::file_header(generation, random::secret());
+        let write = FileStep::Write { file: name, offset: 0, length: FILE_HEADER_LEN };
+        faults.file(write, || file.write_all_at(&header, 0)).map_err(&failed)?;
+        faults.file(FileStep::Sync(name), || file.sync_all()).map_err(&failed)?;
+        sync_folder(folder, faults)?;
+        Ok(Self { generation, file, faults: faults.clone() })
     }
 
     /// Opens one that exists; `None` if it does not.
@@ -49,18 +61,24 @@ impl JournalFile {
         folder: &Path,
         generation: GenerationNumber,
         access: Access,
+        faults: &EngineFaults,
     ) -> Result<Option<Self>, StorageError> {
         let path = folder.join(record::file_name(generation));
         match File::options().read(true).write(access == Access::ReadWrite).open(path) {
-            Ok(file) => Ok(Some(Self { generation, file })),
+            Ok(file) => Ok(Some(Self { generation, file, faults: faults.clone() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StorageError::io("open a journal file")(error)),
         }
     }
 
     /// Deletes the file of a generation, if there is one.
-    pub(crate) fn remove(folder: &Path, generation: GenerationNumber) -> Result<(), StorageError> {
-        match fs::remove_file(folder.join(record::file_name(generation))) {
+    pub(crate) fn remove(
+        folder: &Path,
+        generation: GenerationNumber,
+        faults: &EngineFaults,
+    ) -> Result<(), StorageError> {
+        let (name, path) = (FileName::Journal(generation), folder.join(record::file_name(generation)));
+        match faults.file(FileStep::Remove(name), || fs::remove_file(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StorageError::io("delete a journal file")(error))
             }
@@ -80,32 +98,44 @@ impl JournalFile {
     }
 
     /// Writes all pieces, one after the other, from `offset` on.
-    pub(crate) fn write(&self, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> Result<(), StorageError> {
-        let failed = StorageError::io("write to a journal file");
+    pub(crate) fn write(&self, pieces: &mut [IoSlice<'_>], offset: u64) -> Result<(), StorageError> {
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let step = FileStep::Write { file: self.name(), offset, length };
+        let written = self.faults.file(step, || self.write_all(pieces, offset));
+        written.map_err(StorageError::io("write to a journal file"))
+    }
+
+    fn write_all(&self, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         while !pieces.is_empty() {
             let some = pieces.len().min(MAX_PIECES);
             match rustix::io::pwritev(&self.file, &pieces[..some], offset) {
-                Ok(0) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     offset += written as u64;
                     IoSlice::advance_slices(&mut pieces, written);
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(failed(error.into())),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
+    fn name(&self) -> FileName {
+        FileName::Journal(self.generation)
+    }
+
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        self.file.sync_data().map_err(StorageError::io("sync a journal file"))
+        let synced = self.faults.file(FileStep::Sync(self.name()), || self.file.sync_data());
+        synced.map_err(StorageError::io("sync a journal file"))
     }
 
     /// Makes the file end at `length`, on the disk too.
     pub(crate) fn set_len(&self, length: u64) -> Result<(), StorageError> {
         let failed = StorageError::io("shorten a journal file");
-        self.file.set_len(length).map_err(&failed)?;
-        self.file.sync_all().map_err(failed)
+        let (cut, sync) = (FileStep::Cut { file: self.name(), length }, FileStep::Sync(self.name()));
+        self.faults.file(cut, || self.file.set_len(length)).map_err(&failed)?;
+        self.faults.file(sync, || self.file.sync_all()).map_err(failed)
     }
 
     /// Writes its bytes from `from` on as they are, so that the next sync writes them to the disk.
@@ -160,8 +190,9 @@ impl JournalFile {
 }
 
 /// Puts the names of new files onto the disk.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+pub(crate) fn sync_folder(folder: &Path, faults: &EngineFaults) -> Result<(), StorageError> {
+    let sync = || File::open(folder).and_then(|folder| folder.sync_all());
+    let synced = faults.file(FileStep::SyncFolder, sync);
     synced.map_err(StorageError::io("sync the data folder"))
 }
 
@@ -174,7 +205,7 @@ mod tests {
     #[test]
     fn pieces_are_written_in_order_however_many_there_are() {
         let folder = tempfile::tempdir().unwrap();
-        let file = JournalFile::create(folder.path(), GENERATION).unwrap();
+        let file = JournalFile::create(folder.path(), GENERATION, &EngineFaults::default()).unwrap();
         let pieces: Vec<Vec<u8>> = (0..3000_u32).map(|number| number.to_be_bytes().to_vec()).collect();
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
         file.write(&mut slices, FILE_HEADER_LEN).unwrap();
@@ -190,7 +221,11 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_is_no_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(JournalFile::open(folder.path(), GENERATION, Access::ReadOnly).unwrap().is_none());
-        JournalFile::remove(folder.path(), GENERATION).unwrap();
+        assert!(
+            JournalFile::open(folder.path(), GENERATION, Access::ReadOnly, &EngineFaults::default())
+                .unwrap()
+                .is_none()
+        );
+        JournalFile::remove(folder.path(), GENERATION, &EngineFaults::default()).unwrap();
     }
 }

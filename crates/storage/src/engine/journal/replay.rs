@@ -223,7 +223,7 @@ mod tests {
     use codec::records::BatchBuilder;
 
     use super::*;
-    use crate::engine::journal::Journal;
+    use crate::engine::{EngineFaults, journal::Journal};
 
     const FIRST: GenerationNumber = GenerationNumber(1);
 
@@ -243,7 +243,7 @@ mod tests {
     impl Written {
         fn new(records: u8) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let journal = Journal::new(folder.path(), 8);
+            let journal = Journal::new(folder.path(), 8, EngineFaults::default());
             journal.create(FIRST).unwrap();
             journal.roll(FIRST).unwrap();
             let mut written = Self { folder, journal, starts: Vec::new() };
