@@ -447,6 +447,7 @@ impl Engine {
 
     /// Begins to write all memtables to files. Called by the writer: nothing is written meanwhile, so all of it is synced before.
     pub(crate) fn begin_flush(&self) -> Result<(), StorageError> {
+        self.check_background()?;
         if self.journal.unsynced_bytes() > 0 {
             self.sync()?;
         }
@@ -465,6 +466,8 @@ impl Engine {
             self.check_background()?;
             clock::pause(FLUSH_POLL);
         }
+        // Also now: after a full disk RocksDB resumes by itself, and nothing is left to flush.
+        self.check_background()?;
         self.faults.database_is_synced();
         {
             let mut unflushed = self.unflushed.lock();
@@ -655,3 +658,6 @@ fn never_hold_up_writes(family: &mut Options) {
     family.set_soft_pending_compaction_bytes_limit(0);
     family.set_hard_pending_compaction_bytes_limit(0);
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,10 +9,10 @@ use std::{
 use codec::records::{BatchBuilder, RecordBatch};
 use storage::{
     Acks, AppendEntry, AppendRequest, Compaction, CrashPoint, DeleteBelow, Faults, LogPolicy, Operation,
-    Storage, StorageOptions,
+    Storage, StorageError, StorageOptions,
 };
 
-use crate::common::{append, batch, create};
+use crate::common::{append, batch, create, values, wait};
 
 /// Users saw: a broker whose disk failed while it was stopping did not end, and some requests were never answered.
 #[test]
@@ -94,4 +94,152 @@ fn a_crash_after_a_deletion_that_frees_nothing_is_no_loss() {
     let storage = Storage::open(StorageOptions { faults: Faults::default(), ..options }).unwrap();
     assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].log_start_offset(), 1);
     storage.close().unwrap();
+}
+
+/// Never by itself: only a request with acks=all syncs.
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn options(folder: &tempfile::TempDir, faults: &Faults) -> StorageOptions {
+    StorageOptions {
+        faults: faults.clone(),
+        flush_interval: NEVER,
+        tail_bytes: 0,
+        ..StorageOptions::new(folder.path())
+    }
+}
+
+/// A power failure after which nothing of what was not synced is left.
+fn lose_all_unsynced(folder: &tempfile::TempDir, faults: &Faults) {
+    faults.cut_power(folder.path(), |_, _| false).unwrap();
+}
+
+/// Waits until the fence is another than `before`: it is written after the first sync of a process was answered.
+fn await_fence(folder: &tempfile::TempDir, before: &str) -> String {
+    loop {
+        match std::fs::read_to_string(folder.path().join("FENCE")) {
+            Ok(text) if text != before => return text,
+            _ => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Values of the only partition of topic `t`.
+fn found(storage: &Storage) -> Vec<u8> {
+    let topic = storage.catalog().topic("t").cloned().unwrap();
+    values(storage, &topic.partitions[0], 0).into_iter().map(|(_, value)| value[0]).collect()
+}
+
+/// A record of this many bytes of one value.
+fn produce(storage: &Storage, value: u8, length: usize, acks: Acks) -> Result<(), StorageError> {
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let entry = AppendEntry { partition, batch: batch(&[(1, &vec![value; length])]), log_append_time: false };
+    wait(|done| storage.append(AppendRequest { entries: vec![entry], acks }, done)).map(drop)
+}
+
+#[test]
+fn after_a_roll_a_sync_covers_the_journal_before_it_too() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
+    let options = StorageOptions { generation_bytes: 20_000, ..options(&folder, &faults) };
+    let storage = Storage::open(options.clone()).unwrap();
+    create(&storage, "t", 1);
+    let second = folder.path().join("journal-00000002");
+    for value in 0..4 {
+        produce(&storage, value, 8_000, Acks::Leader).unwrap();
+    }
+    while !second.exists() || faults.tasks_left() > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    // The group that names the new generation, without a sync of its own.
+    produce(&storage, 4, 8_000, Acks::Leader).unwrap();
+    produce(&storage, 5, 8_000, Acks::All).unwrap();
+    faults.crash_now();
+    storage.close().unwrap_err();
+    drop(storage);
+    lose_all_unsynced(&folder, &faults);
+    let options = StorageOptions { faults: faults.of_the_next_process(), ..options };
+    let storage = Storage::open(options).unwrap();
+    assert_eq!(found(&storage), [0, 1, 2, 3, 4, 5]);
+    storage.close().unwrap();
+}
+
+/// Every later request is refused, whatever it asks for; the next start finds what was acknowledged.
+#[test]
+fn after_a_failed_write_or_sync_nothing_is_acknowledged_until_the_next_start() {
+    for operation in [Operation::SyncFile, Operation::WriteFile, Operation::Sync, Operation::Write] {
+        let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
+        let options = options(&folder, &faults);
+        let storage = Storage::open(options.clone()).unwrap();
+        create(&storage, "t", 1);
+        await_fence(&folder, "");
+        produce(&storage, 0, 8_000, Acks::All).unwrap();
+        faults.fail_from(operation, 1);
+        produce(&storage, 1, 8_000, Acks::All).unwrap_err();
+        // The device works again: too late.
+        faults.fail_from(operation, u64::MAX);
+        produce(&storage, 2, 8_000, Acks::All).unwrap_err();
+        produce(&storage, 3, 10, Acks::Leader).unwrap_err();
+        wait(|done| storage.allocate_producer_id(done)).unwrap_err();
+        storage.close().unwrap_err();
+        drop(storage);
+        lose_all_unsynced(&folder, &faults);
+        let options = StorageOptions { faults: faults.of_the_next_process(), ..options };
+        let storage = Storage::open(options).unwrap();
+        assert_eq!(found(&storage), [0], "{operation:?}");
+        produce(&storage, 4, 8_000, Acks::All).unwrap();
+        storage.close().unwrap();
+    }
+}
+
+/// A sync that failed leaves bytes that the system takes for written. The next process reads them, so it must write them again: what
+/// it acknowledges comes after them in the journal.
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_again_by_the_next_process() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
+    let options = options(&folder, &faults);
+    let storage = Storage::open(options.clone()).unwrap();
+    create(&storage, "t", 1);
+    await_fence(&folder, "");
+    produce(&storage, 0, 8_000, Acks::Leader).unwrap();
+    faults.fail_from(Operation::SyncFile, 1);
+    produce(&storage, 1, 8_000, Acks::All).unwrap_err();
+    storage.close().unwrap_err();
+    drop(storage);
+
+    let faults = faults.of_the_next_process();
+    let storage = Storage::open(StorageOptions { faults: faults.clone(), ..options.clone() }).unwrap();
+    assert_eq!(found(&storage), [0, 1]);
+    produce(&storage, 2, 8_000, Acks::All).unwrap();
+    faults.crash_now();
+    storage.close().unwrap_err();
+    drop(storage);
+    lose_all_unsynced(&folder, &faults);
+    let options = StorageOptions { faults: faults.of_the_next_process(), ..options };
+    let storage = Storage::open(options).unwrap();
+    assert_eq!(found(&storage), [0, 1, 2]);
+    storage.close().unwrap();
+}
+
+/// At the first sync of a process the fence moves; a journal that is then cut before it is a loss that the start tells of.
+#[test]
+fn a_journal_that_lost_synced_records_at_its_end_is_noticed_by_the_fence() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
+    let options = options(&folder, &faults);
+    let storage = Storage::open(options.clone()).unwrap();
+    create(&storage, "t", 1);
+    let before = await_fence(&folder, "");
+    storage.close().unwrap();
+    drop(storage);
+    let faults = faults.of_the_next_process();
+    let storage = Storage::open(StorageOptions { faults: faults.clone(), ..options.clone() }).unwrap();
+    produce(&storage, 0, 8_000, Acks::All).unwrap();
+    await_fence(&folder, &before);
+    faults.crash_now();
+    storage.close().unwrap_err();
+    drop(storage);
+    let path = folder.path().join("journal-00000001");
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+    let options = StorageOptions { faults: faults.of_the_next_process(), ..options };
+    let refused = Storage::open(options).unwrap_err();
+    assert!(matches!(refused, storage::OpenError::DataLoss { .. }), "{refused}");
 }
