@@ -24,6 +24,7 @@ impl DiskSpace {
     /// The operating system's, if it cannot tell.
     pub fn of(path: &Path) -> std::io::Result<Self> {
         let found = rustix::fs::statvfs(path)?;
+        // Blocks are counted in `f_frsize`; `f_bsize` is the size that the system prefers for transfers.
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(Self { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }

@@ -1,5 +1,17 @@
 //! The log as readers and the broker know it: topics, partitions, offsets, what may be appended, what is visible. No thread and no
 //! disk: `write/` changes it, `engine/` keeps it.
+//!
+//! | file | its job |
+//! | --- | --- |
+//! | `partition.rs` | a partition: its offsets, its extents, readers that wait |
+//! | `tail.rs` | the newest batches of a partition, in memory |
+//! | `append.rs` | what an append asks for and is answered; the state between two appends |
+//! | `producer_state.rs` | which batches of an idempotent producer are taken |
+//! | `catalog.rs` | topics by name and id |
+//! | `index.rs` | how offsets, times and bytes of a log belong together |
+//! | `extent.rs` | the family in which an offset lies |
+//! | `read.rs` | limits and results of reads; reads from memory |
+//! | `policy.rs` | rules for old records |
 
 mod append;
 mod catalog;

@@ -58,6 +58,7 @@ const STALL: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(crate) struct Durations {
     /// One for each bound; longer ones are only part of `count`.
+    /// Each counts those above the bound before it.
     buckets: [AtomicU64; BOUNDS_US.len()],
     count: AtomicU64,
     sum_us: AtomicU64,
@@ -79,7 +80,8 @@ impl Durations {
             (Duration::from_micros(bound_us).as_secs_f64(), count.load(Ordering::Relaxed))
         };
         let buckets: Vec<_> = BOUNDS_US.into_iter().zip(&self.buckets).map(bucket).collect();
-        // Read after the buckets, hence never less than their sum.
+        // Counters are independent: one that is observed just now may be in its bucket and not in the count
+        // yet.
         let count = self.count.load(Ordering::Relaxed);
         let sum = Duration::from_micros(self.sum_us.load(Ordering::Relaxed));
         DurationHistogram { buckets, count, sum_seconds: sum.as_secs_f64() }
@@ -89,9 +91,9 @@ impl Durations {
 /// Durations in buckets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DurationHistogram {
-    /// Upper bound in seconds, and the number of durations in this bucket alone.
+    /// Upper bound in seconds (inclusive), and the number of durations in this bucket alone.
     pub buckets: Vec<(f64, u64)>,
-    /// Number of all durations.
+    /// Number of all durations, those beyond the last bound (10 s) included.
     pub count: u64,
     /// Sum of all durations, in seconds.
     pub sum_seconds: f64,
@@ -177,6 +179,7 @@ impl Counters {
             records: self.records.load(Ordering::Relaxed),
             bytes: bytes.map(|(purpose, bytes)| (purpose, bytes.load(Ordering::Relaxed))).collect(),
             writes: self.writes.histogram(),
+            // Failed syncs are among them.
             syncs: self.syncs.histogram(),
             write_stalls: self.write_stalls.stalls(),
             queue_stalls: self.queue_stalls.stalls(),

@@ -23,16 +23,21 @@ pub enum FlushPolicy {
 pub(crate) struct OpenClock {
     /// Before this process.
     before_ms: u64,
+    /// As [`StorageOptions::uptime`]: a clock that cannot be set.
     uptime: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// The value of `uptime` when this process opened the folder.
     started: Duration,
 }
 
 impl OpenClock {
+    /// Starts to count. `before_ms`: what earlier processes stored.
     pub(crate) fn new(before_ms: u64, options: &StorageOptions) -> Self {
         let uptime = Arc::clone(&options.uptime);
         Self { before_ms, started: uptime(), uptime }
     }
 
+    /// ms for which the folder was open, until now. After a crash it goes on from what was stored last (ADR
+    /// 3): records then stay for longer, never for less time.
     pub(crate) fn now_ms(&self) -> u64 {
         let here = (self.uptime)().saturating_sub(self.started);
         self.before_ms.saturating_add(saturating_ms(here).cast_unsigned())
@@ -50,12 +55,14 @@ pub struct StorageOptions {
     /// When `acks=all` is answered.
     pub flush_policy: FlushPolicy,
     /// Data that no caller waits for is synced at least this often.
+    /// A power failure can take back `acks=1` for that long.
     pub flush_interval: Duration,
     /// Bytes of newest batches kept in memory, over all partitions.
+    /// One larger batch is not kept.
     pub tail_bytes: usize,
     /// A generation takes no more appends once its journal holds about this many bytes …
     pub generation_bytes: u64,
-    /// … or is this old.
+    /// … or is this old, by the wall clock. One in which nothing was written does not age.
     pub generation_age: Duration,
     /// Bytes of operations in the journal after which RocksDB flushes its memtables: a restart applies at most a few times that many …
     pub replay_operations_bytes: u64,
@@ -64,14 +71,18 @@ pub struct StorageOptions {
     /// Batches of at least this size go to the journal only; smaller ones are kept in RocksDB, sorted by partition.
     pub inline_bytes: usize,
     /// Table files and journals kept open; the process needs descriptors for a hundred files besides.
+    /// A quarter of them is for journals.
     pub max_open_files: i32,
     /// A producer that has not written for this time is forgotten (`producer.id.expiration.ms`).
+    /// By the wall clock.
     pub producer_id_expiration: Duration,
     /// How often expired producers are looked for (`producer.id.expiration.check.interval.ms`).
+    /// At least 10 ms.
     pub producer_id_expiration_check_interval: Duration,
     /// Rules for a topic's old records; called each time they are applied.
     pub log_policy: Arc<dyn Fn(&Topic) -> LogPolicy + Send + Sync>,
     /// How often records that may be deleted are looked for (`log.retention.check.interval.ms`).
+    /// At least 10 ms. The space of deleted topics is looked for every ten seconds, whatever this is.
     pub retention_check_interval: Duration,
     /// A generation that is half dead is kept while less than this would be freed.
     pub settle_bytes: u64,
@@ -80,6 +91,7 @@ pub struct StorageOptions {
     /// Start although records that were synced are missing.
     pub accept_data_loss: bool,
     /// Wall clock, Unix milliseconds.
+    /// Stamps batches, producers and generations; retention does not go by it.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// Time since some moment before the opening, from a clock that cannot be set.
     pub uptime: Arc<dyn Fn() -> Duration + Send + Sync>,

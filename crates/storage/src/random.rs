@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 /// Random bytes that no client can guess.
 pub(crate) fn secret() -> [u8; 16] {
+    // Six bits of a version 4 UUID are fixed; 122 are random.
     random_uuid().into_bytes()
 }
 
@@ -30,6 +31,7 @@ pub(crate) fn base64_url(bytes: &[u8]) -> String {
     for chunk in bytes.chunks(3) {
         let word =
             chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        // One to three bytes are two to four digits.
         for digit in 0..=chunk.len() {
             text.push(char::from(ALPHABET[(word >> (18 - 6 * digit)) as usize & 63]));
         }

@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+/// Tasks that may wait for the maintenance thread. The writer never waits for room: the places at which it
+/// asks say what it does instead.
 const QUEUED_TASKS: usize = 64;
 
 /// An open data folder. Clones share it; [`Storage::close`] ends it.
@@ -39,14 +41,20 @@ struct Inner {
     cluster_id: String,
     recovery: Recovery,
     node_epoch: u32,
+    /// State of the cleaner thread, with which callers can do its work themselves.
     lifecycle: Arc<Lifecycle>,
+    /// Locked by the writer's thread for each group, and by callers of small appends if it is free.
     writer: Arc<SharedWriter>,
+    /// Empty once [`Storage::close`] was called.
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Keeps other processes from the folder until the last clone is dropped.
     _guard: Guard,
 }
 
 impl Storage {
     /// Opens or creates the folder, replaying what a crash left.
+    /// Blocks on the disk: for longer, the more operations RocksDB had not flushed and the more partitions
+    /// there are; the size of the data does not matter.
     ///
     /// # Errors
     /// See [`OpenError`]: the folder is in use, not writable, newer, foreign, or has lost records.
@@ -120,6 +128,8 @@ impl Storage {
     }
 
     /// Deletes topics with all that they hold; durable before `done`.
+    /// Reads and appends of their partitions are refused as soon as the writer has taken the change, which is
+    /// before `done`.
     pub fn delete_topics(&self, ids: Vec<Uuid>, done: Done<Vec<Result<(), CatalogError>>>) {
         self.send(WriteCommand::Catalog(CatalogChange::Delete(ids, done)));
     }
@@ -147,11 +157,15 @@ impl Storage {
     /// asks. A small request that
     /// finds the writer free is handed to the operating system before this returns (ADR 4), which may take as long as a
     /// flush holds up writes.
+    ///
+    /// `done` gets one result for each entry, in their order. An error in their place: a write or a sync has
+    /// failed, or the storage is closed.
     pub fn append(&self, request: AppendRequest, done: Done<Vec<AppendResult>>) {
         self.send(WriteCommand::Append(request.into(), done));
     }
 
     /// A producer id that was never given before, not even by a process that crashed.
+    /// Ids are reserved in blocks of 1 000; what is left of a block is lost at a stop.
     pub fn allocate_producer_id(&self, done: Done<i64>) {
         self.send(WriteCommand::ProducerId(done));
     }
@@ -194,6 +208,7 @@ impl Storage {
     }
 
     /// Reads from memory only; `None` if the disk must be asked.
+    /// Waits for nothing but short locks.
     pub fn read_tail(
         &self,
         partition: &Partition,
@@ -204,6 +219,7 @@ impl Storage {
     }
 
     /// Reads whole batches from the one that holds `from`. May block on the disk.
+    /// A read between the high watermark and the log end finds nothing, which is no error.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -217,6 +233,7 @@ impl Storage {
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.
+    /// Reads one entry of the time index and about 64 KiB of batches.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -230,6 +247,7 @@ impl Storage {
     }
 
     /// The first visible record with the greatest timestamp. May block on the disk.
+    /// Reads the headers of all batches if the record that carried that timestamp was deleted.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -293,6 +311,7 @@ impl Storage {
         // The receiver below lives until the answer is there.
         let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
         self.send(WriteCommand::Close(done));
+        // The clean mark is written and synced after all that was queued before.
         let outcome = closed.recv().unwrap_or(Err(StorageError::Stopped));
         // All of them, before the memtables are flushed: no thread may write after that.
         for thread in threads {
@@ -301,12 +320,16 @@ impl Storage {
             }
         }
         outcome?;
+        // Each of them keeps RocksDB open.
         self.inner.shared.resumable.clear();
+        // Nothing is written any more, and all is synced: so RocksDB does not get ahead of the journal.
         self.inner.shared.engine.flush()?;
         self.inner.shared.engine.stop_background_work();
         self.inner.shared.failure.get().map_or(Ok(()), Err)
     }
 
+    /// Writes a small command on this thread if the writer is free, else queues it; waits while the queue is
+    /// full.
     fn send(&self, command: WriteCommand) {
         let left = match command.is_small() {
             true => writer::write_here(&self.inner.writer, &self.inner.shared.commands, command).err(),

@@ -68,6 +68,7 @@ pub(crate) struct OwnedRequest {
 }
 
 impl OwnedRequest {
+    /// Bytes of all batches; an append of few is written by its caller (ADR 4).
     pub(crate) fn bytes(&self) -> usize {
         self.entries.iter().map(|entry| entry.bytes.len()).sum()
     }
@@ -131,8 +132,11 @@ pub type AppendResult = Result<Appended, AppendError>;
 /// The writer's knowledge of a partition between appends.
 #[derive(Debug)]
 pub(crate) struct AppendState {
+    /// Offset of the next batch. Ahead of the log end while a group is built.
     next_offset: i64,
+    /// By producer id; batches without one leave nothing here.
     producers: HashMap<i64, ProducerState>,
+    /// Ahead of the one that readers see while a group is built.
     pub(crate) interval: IndexInterval,
     /// Family of its newest extent; `None` if the log is empty.
     pub(crate) family: Option<BatchFamily>,
@@ -149,14 +153,17 @@ impl AppendState {
         family: Option<BatchFamily>,
         epoch_recorded: bool,
     ) -> Self {
+        // A log that holds batches gets its true end from `recover`.
         let next_offset = log_start.offset;
         Self { next_offset, producers: HashMap::new(), interval, family, log_start, epoch_recorded }
     }
 
+    /// The offset that the next batch gets.
     pub(crate) fn next_offset(&self) -> i64 {
         self.next_offset
     }
 
+    /// The state as a start found it; nothing was appended before.
     pub(crate) fn recover(&mut self, next_offset: i64, producers: Vec<(i64, ProducerState)>) {
         self.next_offset = next_offset;
         self.producers = producers.into_iter().collect();
@@ -173,6 +180,7 @@ impl AppendState {
     /// Decides if the batch may be appended, as far as its producer is concerned.
     pub(crate) fn check(&self, header: &BatchHeader) -> Result<Verdict, AppendError> {
         match header.has_producer_id() {
+            // Batches of one group see each other: the state changes with each, before anything is written.
             true => producer_state::check(self.producers.get(&header.producer_id), header),
             false => Ok(Verdict::Append),
         }
@@ -200,6 +208,7 @@ impl AppendState {
     /// Forgets producers that last wrote before `before_ms` and have no transaction open; returns their ids.
     pub(crate) fn expire(&mut self, before_ms: i64) -> Vec<i64> {
         let is_expired = |state: &ProducerState| {
+            // As in Kafka's `ProducerStateManager.isProducerExpired`: an open transaction keeps its producer.
             state.last_timestamp_ms < before_ms && state.current_txn_start_offset.is_none()
         };
         self.producers.extract_if(|_, state| is_expired(state)).map(|(id, _)| id).collect()

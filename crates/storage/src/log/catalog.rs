@@ -45,6 +45,7 @@ pub struct Topic {
     pub configs: BTreeMap<String, String>,
     /// By partition index.
     pub partitions: Vec<Arc<Partition>>,
+    /// The node epoch at its creation: leader epochs of its partitions count from there.
     pub(crate) created_epoch: u32,
 }
 
@@ -144,12 +145,14 @@ impl Catalog {
         self.unreadable.iter().any(|topic| topic.id == id || topic.name.as_deref() == Some(name))
     }
 
+    /// Adds a topic, or replaces the one with its name and id. Copies a few hundred pointers at most.
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
         self.by_name.insert(Arc::clone(&topic), |other| other.name.cmp(&topic.name));
         self.by_id.insert(Arc::clone(&topic), |other| other.id.cmp(&topic.id));
         self.by_metric_name.insert(Arc::clone(&topic), |other| metric_order(&other.name, &topic.name));
     }
 
+    /// Removes a topic; `None` if there is none with that id.
     pub(crate) fn remove(&mut self, id: Uuid) -> Option<Arc<Topic>> {
         let topic = self.by_id.remove(|other| other.id.cmp(&id))?;
         self.by_name.remove(|other| other.name.cmp(&topic.name));

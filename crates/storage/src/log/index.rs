@@ -46,11 +46,14 @@ pub(crate) fn epoch_end_offset(epochs: &[EpochStart], log_end_offset: i64, asked
     let higher = epochs.partition_point(|epoch| epoch.leader_epoch <= asked);
     let at_most = higher.checked_sub(1).and_then(|index| epochs.get(index));
     match (at_most, epochs.get(higher)) {
+        // -1: the client knows no epoch.
         _ if asked < 0 => EpochEndOffset::UNDEFINED,
         (Some(last), None) if last.leader_epoch == asked => {
             EpochEndOffset { leader_epoch: asked, end_offset: log_end_offset }
         }
+        // Later than every epoch of this log.
         (_, None) => EpochEndOffset::UNDEFINED,
+        // Earlier than every known one: all of it lies before the first.
         (None, Some(next)) => EpochEndOffset { leader_epoch: asked, end_offset: next.start_offset },
         (Some(found), Some(next)) => {
             EpochEndOffset { leader_epoch: found.leader_epoch, end_offset: next.start_offset }
@@ -90,6 +93,7 @@ impl IndexInterval {
     ) -> Option<CompleteInterval> {
         let end_position = self.end.end_position + bytes as u64;
         self.end = IntervalRecord { end_offset: next_offset, end_position, appended_ms };
+        // Of the whole log: it must never fall, or a search by time would stop too late.
         self.max_timestamp = self.max_timestamp.max(max_timestamp);
         (end_position - self.start_position >= INDEX_INTERVAL_BYTES).then(|| self.complete())
     }
@@ -97,6 +101,7 @@ impl IndexInterval {
     /// Ends the interval here. It must hold something.
     pub(crate) fn complete(&mut self) -> CompleteInterval {
         let complete = ((self.max_timestamp, self.start_offset), self.end);
+        // The next one begins where this ends, so that intervals have no gaps.
         *self = Self::new(self.end, self.max_timestamp);
         complete
     }
@@ -146,7 +151,7 @@ const FIRST_POSITION: u64 = 1 << 62;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogStart {
     pub(crate) offset: i64,
-    /// Bytes that the partition had taken before the interval that holds the offset.
+    /// Bytes that the partition had taken before the batch that holds the offset.
     pub(crate) position: u64,
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Offsets satisfy `log_start_offset ≤ last_stable_offset ≤ high_watermark ≤ log_end_offset` and never go back. A batch is
 //! below the high watermark once the promise its producer asked for is kept, in offset order.
+//!
+//! Offsets are atomics, which readers load without a lock. Locks are held for short steps only, and where two
+//! are needed `append` is taken first. No lock is held while the disk is read or written.
 
 use std::{
     collections::VecDeque,
@@ -40,19 +43,29 @@ pub trait Watcher: Send + Sync {
 pub struct Partition {
     number: PartitionNumber,
     topic_id: Uuid,
+    /// Within the topic, from 0.
     index: i32,
     leader_epoch: i32,
+    /// Moves once its new value is on the disk.
     log_start_offset: AtomicI64,
     /// Bytes that it had taken before the batch that holds the log start.
     log_start_position: AtomicU64,
+    /// Moves once the journal has a batch.
     log_end_offset: AtomicI64,
+    /// Moves with the log end, or after a sync: see [`Partition::publish`] and [`Partition::synced`].
     high_watermark: AtomicI64,
     deleted: AtomicBool,
+    /// Taken by the writer for each batch and by the syncer after each sync.
     progress: Mutex<Progress>,
+    /// Batches in memory: none, or the newest without a gap.
     tail: Mutex<Tail>,
+    /// By base offset. The first may begin below the log start.
     extents: RwLock<Vec<Extent>>,
+    /// The end of the part that was compacted.
     cleaned: Mutex<CleanedRecord>,
+    /// They rise; the last is the current one, even if nothing was written in it.
     epochs: RwLock<Vec<EpochStart>>,
+    /// Tells if `watchers` holds any, so that an append without waiting readers takes no lock for them.
     watched: AtomicBool,
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
     /// Changed by the writer only.
@@ -79,16 +92,22 @@ impl Default for Recovered {
 struct Progress {
     /// Batches that are in the log but not visible, because they or one before them await a sync.
     pending: VecDeque<Pending>,
+    /// Bytes of the batches published by this process.
     appended_bytes: u64,
+    /// Those of them that are below the high watermark.
     visible_bytes: u64,
+    /// The open end of the time index, as readers see it.
     interval: IndexInterval,
 }
 
 /// A batch that awaits a sync.
 #[derive(Debug)]
 struct Pending {
+    /// The group whose sync ends the wait, by the writer's number.
     group: u64,
+    /// The high watermark is at most this until then.
     base_offset: i64,
+    /// `appended_bytes` before this batch.
     bytes_before: u64,
 }
 
@@ -98,6 +117,7 @@ pub(crate) struct Written {
     pub(crate) base_offset: i64,
     pub(crate) next_offset: i64,
     pub(crate) bytes: Bytes,
+    /// The open end of the time index after this batch.
     pub(crate) interval: IndexInterval,
     /// The write group whose sync makes it visible; `None` if it need not wait for one.
     pub(crate) awaits: Option<u64>,
@@ -117,6 +137,7 @@ impl Partition {
         let mut epochs = found.epochs;
         let epoch_recorded = epochs.last().is_some_and(|last| last.leader_epoch >= leader_epoch);
         if !epoch_recorded {
+            // Its true start is the log end, which `recover_end` knows.
             epochs.push(EpochStart { leader_epoch, start_offset: start });
         }
         let family = found.extents.last().map(|extent| extent.family);
@@ -184,6 +205,8 @@ impl Partition {
 
     /// The first offset that is not visible.
     pub fn high_watermark(&self) -> i64 {
+        // In one order with `watched`: a reader that subscribes and then looks misses no advance (see
+        // `wake`).
         self.high_watermark.load(Ordering::SeqCst)
     }
 
@@ -211,6 +234,8 @@ impl Partition {
     }
 
     /// Calls `watcher` at every advance from now on.
+    /// A caller that waits for an offset must look at the high watermark after this: an advance before it is
+    /// not told.
     pub fn subscribe(&self, watcher: &Arc<dyn Watcher>) {
         // Under the lock, as in `unsubscribe`: the flag says if the list is empty.
         let mut watchers = self.watchers.lock();
@@ -219,6 +244,7 @@ impl Partition {
     }
 
     /// Ends a subscription.
+    /// The watcher is not called any more once this has returned.
     pub fn unsubscribe(&self, watcher: &Arc<dyn Watcher>) {
         let mut watchers = self.watchers.lock();
         if let Some(position) = watchers.iter().position(|other| Arc::ptr_eq(other, watcher)) {
@@ -253,10 +279,13 @@ impl Partition {
     pub(crate) fn extents_from(&self, from: i64) -> Vec<Extent> {
         let extents = self.extents.read();
         let after = extents.partition_point(|extent| extent.base_offset <= from);
+        // The last one that begins at or below `from` holds it.
         extents.iter().skip(after.saturating_sub(1)).copied().collect()
     }
 
     /// Every extent with the bytes that live in it, in order.
+    /// Bytes below the log start are dead; those that compaction removed are not counted, as positions have
+    /// moved.
     pub(crate) fn live_extents(&self) -> Vec<(Extent, u64)> {
         let log_start = self.log_start_position.load(Ordering::Acquire);
         let end = self.interval().end.end_position;
@@ -293,6 +322,7 @@ impl Partition {
         self.extents.read().iter().any(|extent| extent.family == BatchFamily::Settled)
     }
 
+    /// Adds an extent after all others; its base offset is the end of the log.
     pub(crate) fn add_extent(&self, extent: Extent) {
         self.extents.write().push(extent);
     }
@@ -300,6 +330,7 @@ impl Partition {
     /// Puts `extent` in the place of the one with its base offset; false if there is none any more.
     pub(crate) fn replace_extent(&self, extent: Extent) -> bool {
         let mut extents = self.extents.write();
+        // Base offsets do not change when batches move to another family.
         let found = extents.iter_mut().find(|other| other.base_offset == extent.base_offset);
         found.map(|other| *other = extent).is_some()
     }
@@ -323,13 +354,16 @@ impl Partition {
     /// After a cleaning: the remaining batches lie in these extents, and the log is smaller.
     pub(crate) fn set_cleaned(&self, cleaned: CleanedRecord, start: LogStart, extents: &[Extent]) {
         *self.cleaned.lock() = cleaned;
+        // The tail has these batches as they were before.
         self.tail.lock().purge(cleaned.offset);
         self.log_start_position.store(start.position, Ordering::Release);
         let mut all = self.extents.write();
         let after = all.partition_point(|extent| extent.base_offset <= cleaned.offset);
+        // With the one that begins just at the first dirty offset: `extents` has it again.
         all.splice(..after, extents.iter().copied());
     }
 
+    /// Offset and position, each as of now: a move may come between the two.
     pub(crate) fn log_start(&self) -> LogStart {
         let position = self.log_start_position.load(Ordering::Acquire);
         LogStart { offset: self.log_start_offset(), position }
@@ -344,6 +378,8 @@ impl Partition {
     }
 
     /// The journal has taken a batch.
+    /// Called by the writer in order of offsets. The batch is visible afterwards unless it, or one before it,
+    /// awaits a sync.
     pub(crate) fn publish(&self, written: Written) {
         let Written { base_offset, next_offset, bytes, interval, awaits } = written;
         let size = bytes.len() as u64;
@@ -361,6 +397,7 @@ impl Partition {
     }
 
     /// All groups up to `group` are on the disk.
+    /// Called by the syncer, with rising numbers.
     pub(crate) fn synced(&self, group: u64) {
         let mut progress = self.progress.lock();
         while progress.pending.front().is_some_and(|pending| pending.group <= group) {
@@ -369,8 +406,11 @@ impl Partition {
         self.advance(&mut progress);
     }
 
+    /// Raises the high watermark as far as nothing awaits a sync, and wakes watchers. `progress` stays
+    /// locked, so that two advances cannot overtake each other.
     fn advance(&self, progress: &mut Progress) {
         let (offset, bytes) = match progress.pending.front() {
+            // A later batch of `acks=1` waits too: what is visible has no gaps.
             Some(pending) => (pending.base_offset, pending.bytes_before),
             None => (self.log_end_offset(), progress.appended_bytes),
         };
@@ -383,12 +423,16 @@ impl Partition {
         }
     }
 
+    /// Refuses all reads and appends from now on, and wakes all watchers. There is no way back.
     pub(crate) fn delete(&self) {
         self.deleted.store(true, Ordering::SeqCst);
         self.wake(u64::MAX);
     }
 
+    /// Calls the watchers, under their lock: [`Partition::unsubscribe`] waits for that.
     fn wake(&self, bytes: u64) {
+        // After the store of the watermark: either this sees the watcher, or the watcher saw the new
+        // watermark.
         if self.watched.load(Ordering::SeqCst) {
             for watcher in self.watchers.lock().iter() {
                 watcher.advanced(bytes);

@@ -21,13 +21,17 @@ pub struct ProducerState {
     pub last_timestamp_ms: i64,
     /// First offset of its open transaction, if any.
     pub current_txn_start_offset: Option<i64>,
+    /// The last ones, oldest first, all of the current epoch; at most [`REMEMBERED_BATCHES`].
     pub(crate) batches: VecDeque<RememberedBatch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RememberedBatch {
+    /// Sequence number of its first record.
     pub(crate) first_sequence: i32,
+    /// That of its last record; less than the first where they wrapped around.
     pub(crate) last_sequence: i32,
+    /// Its offset, which a repeat is answered with.
     pub(crate) base_offset: i64,
     /// The time the broker put into the batch; -1 when the producer's own stayed.
     pub(crate) log_append_time_ms: i64,
@@ -36,6 +40,7 @@ pub(crate) struct RememberedBatch {
 /// Decision over a batch of an idempotent producer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// It is new, or from a producer of which nothing is known.
     Append,
     /// It is in the log already: answer with its offset there.
     Duplicate(RememberedBatch),
@@ -49,19 +54,27 @@ impl ProducerState {
 
     fn duplicate_of(&self, header: &BatchHeader) -> Option<RememberedBatch> {
         let (first, last) = (header.base_sequence, header.last_sequence());
+        // Both ends, as in Kafka's `ProducerStateEntry`: a batch that begins alike and ends elsewhere is no
+        // repeat.
         let same = |batch: &&RememberedBatch| batch.first_sequence == first && batch.last_sequence == last;
         self.batches.iter().find(same).filter(|_| self.producer_epoch == header.producer_epoch).copied()
     }
 
     fn follows(&self, first_sequence: i32) -> bool {
         let last = self.last_sequence();
+        // Sequences wrap around to 0 (Kafka's `ProducerAppendInfo.inSequence`).
         first_sequence == if last == i32::MAX { 0 } else { last + 1 }
     }
 }
 
 /// Decides if the batch may be appended, given the state of its producer.
+///
+/// # Errors
+/// The producer is fenced, or its sequences have a gap; the state stays as it is.
 pub(crate) fn check(known: Option<&ProducerState>, header: &BatchHeader) -> Result<Verdict, AppendError> {
+    // Its state may have expired, or its records may be deleted: Kafka accepts any sequence then.
     let Some(state) = known else { return Ok(Verdict::Append) };
+    // First: a repeat is out of order by its sequence, and the client must be told that its batch is there.
     if let Some(batch) = state.duplicate_of(header) {
         return Ok(Verdict::Duplicate(batch));
     }
@@ -73,6 +86,7 @@ pub(crate) fn check(known: Option<&ProducerState>, header: &BatchHeader) -> Resu
     }
     let in_order = match header.producer_epoch == state.producer_epoch {
         true => state.batches.is_empty() || state.follows(header.base_sequence),
+        // A producer that raised its epoch counts from 0 again (KIP-360).
         false => header.base_sequence == 0,
     };
     match in_order {
@@ -83,7 +97,8 @@ pub(crate) fn check(known: Option<&ProducerState>, header: &BatchHeader) -> Resu
     }
 }
 
-/// The state after the batch was appended at `base_offset`, at `now_ms`.
+/// The batch was appended at `base_offset`, at `now_ms`. Changes the state of a known producer in place;
+/// returns that of a new one.
 pub(crate) fn appended(
     known: Option<&mut ProducerState>,
     header: &BatchHeader,
@@ -107,6 +122,7 @@ pub(crate) fn appended(
         Some(state) => {
             if state.producer_epoch != header.producer_epoch {
                 state.producer_epoch = header.producer_epoch;
+                // Their sequences mean nothing in the new epoch.
                 state.batches.clear();
             } else if state.batches.len() == REMEMBERED_BATCHES {
                 state.batches.pop_front();

@@ -92,12 +92,17 @@ pub(crate) fn read_tail(
         Ok(range) => range,
         Err(error) => return Some(Err(error)),
     };
+    // Between the high watermark and the log end there is nothing to see yet, which is no error.
     let batches = if from >= end { Vec::new() } else { partition.read_from_tail(from, end, limits)? };
     // The log start is looked at again: a record below it must not be served even if it was deleted in between.
     let moved = partition.log_start_offset() > from && start <= from;
     Some(if moved { Err(out_of_range(partition, from)) } else { Ok(found(partition, batches)) })
 }
 
+/// The offsets a reader may see, if `from` is one at which it may begin.
+///
+/// # Errors
+/// The partition is deleted, or `from` is below the log start or above the log end.
 pub(crate) fn checked_range(
     partition: &Partition,
     from: i64,
@@ -118,6 +123,7 @@ fn out_of_range(partition: &Partition, offset: i64) -> ReadError {
     ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset }
 }
 
+/// The answer with these batches. Its watermarks are those of now, which may be above the end of the batches.
 pub(crate) fn found(partition: &Partition, batches: Vec<Bytes>) -> ReadBatches {
     ReadBatches {
         bytes: batches.iter().map(Bytes::len).sum(),

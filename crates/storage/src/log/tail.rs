@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::{Partition, ReadLimits};
 
+/// A batch in memory: its offsets are `base_offset..next_offset`.
 #[derive(Debug)]
 struct TailBatch {
     base_offset: i64,
@@ -16,6 +17,7 @@ struct TailBatch {
     bytes: Bytes,
 }
 
+/// The tail of one partition: its newest batches without a gap, or nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<TailBatch>,
@@ -24,11 +26,15 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    /// Adds the newest batch, before the log end moves.
     pub(crate) fn push(&mut self, base_offset: i64, next_offset: i64, bytes: Bytes) {
         self.batches.push_back(TailBatch { base_offset, next_offset, bytes });
     }
 
+    /// Removes the oldest batch. Called once for each that was added, in their order, also for those that
+    /// were purged.
     pub(crate) fn pop(&mut self) {
+        // The budget does not hear of purges: it names each batch when its turn comes.
         match self.purged {
             0 => drop(self.batches.pop_front()),
             purged => self.purged = purged - 1,
@@ -51,6 +57,7 @@ impl Tail {
         if self.batches.front()?.base_offset > from {
             return None;
         }
+        // `from` may lie within the batch: clients pass over the records before it, as with Kafka.
         let first = self.batches.partition_point(|batch| batch.next_offset <= from);
         let mut room = Room::new(limits);
         let visible = self.batches.range(first..).take_while(|batch| batch.base_offset < end);
@@ -78,6 +85,7 @@ impl Room {
     pub(crate) fn admits(&mut self, bytes: usize) -> bool {
         let admitted = bytes <= self.left || self.first_is_free;
         self.first_is_free = false;
+        // Nothing after a refusal, however small: an answer has no gaps.
         self.left = if admitted { self.left.saturating_sub(bytes) } else { 0 };
         admitted
     }
@@ -86,8 +94,10 @@ impl Room {
 /// The order in which batches leave memory. Owned by the writer.
 #[derive(Debug)]
 pub(crate) struct TailBudget {
+    /// Bytes of batches, over all partitions.
     limit: usize,
     held: usize,
+    /// Partition and size of each batch in a tail, oldest first; of purged ones too.
     order: VecDeque<(Arc<Partition>, usize)>,
 }
 
@@ -105,6 +115,7 @@ impl TailBudget {
     pub(crate) fn added(&mut self, partition: &Arc<Partition>, bytes: usize) {
         self.order.push_back((Arc::clone(partition), bytes));
         self.held += bytes;
+        // A batch that is larger than the budget goes at once; its readers find it on the disk.
         while self.held > self.limit {
             let Some((partition, bytes)) = self.order.pop_front() else { break };
             partition.pop_tail();

@@ -32,6 +32,7 @@ impl<T> SharedList<T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
+    /// The item that is meant; `order` compares an item with it. Two binary searches.
     pub(crate) fn get(&self, order: impl Fn(&T) -> Ordering) -> Option<&T> {
         let chunk = self.chunks.get(self.chunk_of(&order))?;
         chunk.get(chunk.binary_search_by(order).ok()?)
@@ -46,6 +47,7 @@ impl<T> SharedList<T> {
 impl<T: Clone> SharedList<T> {
     /// Puts the item at its place, instead of an equal one.
     pub(crate) fn insert(&mut self, item: T, order: impl Fn(&T) -> Ordering) {
+        // One that is greater than all others goes into the last chunk.
         let index = self.chunk_of(&order).min(self.chunks.len().saturating_sub(1));
         let Some(chunk) = self.chunks.get_mut(index) else {
             self.chunks.push(Arc::new(vec![item]));
@@ -54,6 +56,7 @@ impl<T: Clone> SharedList<T> {
         };
         let place = match chunk.binary_search_by(order) {
             Ok(equal) => {
+                // `make_mut` copies the chunk only if another copy of the list has it.
                 if let Some(old) = Arc::make_mut(chunk).get_mut(equal) {
                     *old = item;
                 }
@@ -75,6 +78,7 @@ impl<T: Clone> SharedList<T> {
         }
     }
 
+    /// Removes the item that is meant, and returns it.
     pub(crate) fn remove(&mut self, order: impl Fn(&T) -> Ordering) -> Option<T> {
         let index = self.chunk_of(&order);
         let chunk = self.chunks.get_mut(index)?;
@@ -97,8 +101,10 @@ impl<T: Clone> SharedList<T> {
         }
     }
 
+    /// Joins two neighbours that together fill at most half a chunk.
     fn merge_with_next(&mut self, index: usize) {
         let sizes = self.chunks.get(index).zip(self.chunks.get(index + 1));
+        // Half full, not full: the next item would split a full chunk again.
         if sizes.is_some_and(|(one, next)| one.len() + next.len() <= CHUNK / 2) {
             let next = self.chunks.remove(index + 1);
             if let Some(chunk) = self.chunks.get_mut(index) {
