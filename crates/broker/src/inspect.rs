@@ -10,9 +10,12 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use storage::InspectError;
-use storage::inspect::{BatchCounts, Inspector, PartitionReport};
+use storage::inspect::{BatchCounts, Inspector, PartitionReport, RecordReport};
 
 use crate::cli::{self, Inspect};
+
+/// Records whose columns are aligned with each other.
+const ROWS: usize = 1000;
 
 /// Output and the exit code that goes with it.
 struct Printed {
@@ -96,13 +99,31 @@ fn batch(
     Ok(Printed { text, damaged })
 }
 
+/// Prints while it reads: a journal can have millions of records.
 fn journal(inspector: &Inspector, file: &str, arguments: &Inspect) -> Result<Printed, InspectError> {
-    let mut records = Vec::new();
-    inspector.records(file, arguments.check, |record| records.push(record.clone()))?;
-    let damaged = records.iter().any(|record| record.fault.is_some());
-    let text = match arguments.json {
-        true => rendered(&json::records(&records)),
-        false => text::records(&records),
+    let (mut damaged, mut waiting, mut before) = (false, Vec::new(), "{\"records\": [");
+    let mut flush = |records: &mut Vec<RecordReport>| {
+        let text = match arguments.json {
+            true => records.iter().fold(String::new(), |text, record| {
+                text + std::mem::replace(&mut before, ",") + "\n  " + &json::record(record).to_string()
+            }),
+            false => text::records(records),
+        };
+        records.clear();
+        cli::print(&text);
+    };
+    inspector.records(file, arguments.check, |record| {
+        damaged |= record.fault.is_some();
+        waiting.push(record.clone());
+        if waiting.len() >= ROWS {
+            flush(&mut waiting);
+        }
+    })?;
+    flush(&mut waiting);
+    let text = match (arguments.json, before) {
+        (false, _) => String::new(),
+        (true, ",") => "\n]}\n".to_owned(),
+        (true, none) => format!("{none}]}}\n"),
     };
     Ok(Printed { text, damaged })
 }

@@ -73,7 +73,7 @@ impl From<rocksdb::Error> for StorageError {
 pub enum OpenError {
     /// Another process holds the folder.
     #[error(
-        "data folder {path} is in use by another broker: stop that one, or give this one another folder with --data"
+        "data folder {path} is in use by another broker, or `ottla inspect` looks at it: stop that one, or give this one another folder with --data"
     )]
     Locked {
         /// The data folder.

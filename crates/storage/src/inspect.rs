@@ -128,6 +128,11 @@ impl Inspector {
         let files = engine.files()?;
         let named = self.found.generations.as_ref();
         let current = named.and_then(|named| named.keys().next_back());
+        let mut living = BTreeMap::<&str, (u64, u64)>::new();
+        for extent in partitions.iter().flat_map(|partition| &partition.extents) {
+            let (extents, bytes) = living.entry(&extent.family).or_default();
+            (*extents, *bytes) = (*extents + 1, *bytes + extent.live_bytes);
+        }
         let mut families = Vec::new();
         let generations = engine.generations().into_iter().map(BatchFamily::Generation);
         for family in generations.chain([BatchFamily::Settled]) {
@@ -140,8 +145,7 @@ impl Inspector {
             let successor = number.and_then(|number| named?.range(number..).nth(1));
             let journal_bytes = number.map_or(Ok(0), |number| engine.journal.bytes(number))?;
             let (files, file_bytes) = files.get(&name).copied().unwrap_or_default();
-            let in_it = || partitions.iter().flat_map(|partition| &partition.extents);
-            let extents = in_it().filter(|extent| extent.family == name);
+            let (extents, live_bytes) = living.get(name.as_str()).copied().unwrap_or_default();
             families.push(FamilyReport {
                 generation: number.map(|number| number.0),
                 current: number.is_some() && number.as_ref() == current,
@@ -151,8 +155,8 @@ impl Inspector {
                 files,
                 file_bytes,
                 journal_bytes,
-                extents: extents.clone().count() as u64,
-                live_bytes: extents.map(|extent| extent.live_bytes).sum(),
+                extents,
+                live_bytes,
                 name,
             });
         }
@@ -209,7 +213,15 @@ impl Found {
         self.generations = generations
             .map(|named| named.into_iter().map(|(number, record)| (number, record.created_ms)).collect());
         let Some(node) = self.part("node", Node::load(engine)) else { return };
-        self.topics = self.part("topics and partitions", recovery::load_catalog(engine, &node));
+        let mut damaged = Vec::new();
+        let topics = recovery::load_catalog(engine, &node, |topic, index, error| {
+            damaged.push((format!("{topic}-{index}"), error.to_string()));
+            Ok(())
+        });
+        for (place, detail) in damaged {
+            self.refuse(&place, detail);
+        }
+        self.topics = self.part("topics and partitions", topics);
         for topic in self.topics.iter().flat_map(|topics| topics.catalog.unreadable()) {
             let name = topic.name.as_deref().unwrap_or("of unknown name");
             let effect = match topic.name {
@@ -222,10 +234,44 @@ impl Found {
                 self.refused.get_or_insert_with(|| topic.error.to_string());
             }
         }
+        self.compare_generations(engine);
         if !node.new && self.generations.as_ref().is_some_and(BTreeMap::is_empty) {
             self.refuse("generations", "the state names none".into());
         }
         self.node = Some(node);
+    }
+
+    /// A generation that the state names has a family, and a journal with a header.
+    fn compare_generations(&mut self, engine: &Engine) {
+        let families = engine.generations();
+        let numbers: Vec<_> = self.generations.iter().flat_map(BTreeMap::keys).copied().collect();
+        for number in numbers {
+            let effect = || "its batches cannot be read".to_owned();
+            if !families.contains(&number) {
+                let (place, detail) = (number.family(), "the column family is missing".into());
+                self.damage.push(Damage { place, detail, effect: effect() });
+            }
+            // The end of the journal has a reason of its own.
+            if self.end.as_ref().is_none_or(|end| number >= end.end.generation) {
+                continue;
+            }
+            let place = record::file_name(number);
+            match engine.journal.file(number).and_then(|file| file.map(|file| file.salt()).transpose()) {
+                Ok(Some(Some(_))) => {}
+                Ok(Some(None)) => {
+                    let detail = "its header is damaged".into();
+                    let effect = "none while its records need not be replayed".into();
+                    self.damage.push(Damage { place, detail, effect });
+                }
+                Ok(None) => {
+                    let detail = "the file is missing".into();
+                    self.damage.push(Damage { place, detail, effect: effect() });
+                }
+                Err(error) => {
+                    self.damage.push(Damage { place, detail: error.to_string(), effect: effect() });
+                }
+            }
+        }
     }
 
     /// The part, unless it is damaged: then the next start fails.

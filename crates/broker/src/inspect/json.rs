@@ -64,7 +64,7 @@ fn replay(replay: &ReplayReport) -> Value {
         "body_bytes": replay.body_bytes,
         "end": position(&replay.end),
         "why": replay.why,
-        "mark": position(&replay.mark),
+        "mark": replay.mark.as_ref().map(position),
         "cut_bytes": replay.cut_bytes,
         "deleted": deleted.collect::<Vec<_>>(),
     })
@@ -189,19 +189,16 @@ pub(super) fn batch(batch: Option<&BatchReport>) -> Value {
     })
 }
 
-/// The records of one journal file.
-pub(super) fn records(records: &[RecordReport]) -> Value {
-    let each = |record: &RecordReport| {
-        json!({
-            "offset": record.offset,
-            "bytes": record.bytes,
-            "group": record.group,
-            "bodies": record.bodies,
-            "body_bytes": record.body_bytes,
-            "operations_bytes": record.operations_bytes,
-            "durable": record.durable.as_ref().map(position),
-            "fault": record.fault,
-        })
-    };
-    json!({ "records": records.iter().map(each).collect::<Vec<_>>() })
+/// One record of a journal file.
+pub(super) fn record(record: &RecordReport) -> Value {
+    json!({
+        "offset": record.offset,
+        "bytes": record.bytes,
+        "group": record.group,
+        "bodies": record.bodies,
+        "body_bytes": record.body_bytes,
+        "operations_bytes": record.operations_bytes,
+        "durable": record.durable.as_ref().map(position),
+        "fault": record.fault,
+    })
 }

@@ -109,7 +109,7 @@ fn replay(text: &mut String, found: &ReplayReport) {
     line(text, "replays", &format!("{records} records{groups}: {bytes}"));
     line(text, "from", &position(&found.from));
     line(text, "journal ends", &format!("{}: {}", position(&found.end), found.why));
-    line(text, "durable mark", &position(&found.mark));
+    line(text, "durable mark", &found.mark.as_ref().map_or("none".into(), position));
     if found.cut_bytes > 0 {
         line(text, "cuts off", &format!("{} bytes of {}", found.cut_bytes, found.end.file));
     }
@@ -160,7 +160,7 @@ fn journals(journals: &[JournalReport]) -> Table {
             number(records.map(|records| records.from)),
             number(records.map(|records| records.end)),
             number(records.map(|records| records.bodies)),
-            records.and_then(|records| records.durable.as_ref()).map_or("-".into(), mark),
+            mark(records.and_then(|records| records.durable.as_ref())),
             role(journal.role).into(),
         ]);
     }
@@ -177,12 +177,8 @@ fn role(role: JournalRole) -> &'static str {
     }
 }
 
-/// A durable mark; before the first sync there is none.
-fn mark(position: &Position) -> String {
-    match position.offset {
-        0 => "none".into(),
-        offset => format!("{}:{offset}", position.file),
-    }
+fn mark(position: Option<&Position>) -> String {
+    position.map_or("-".into(), |position| format!("{}:{}", position.file, position.offset))
 }
 
 fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Table {
@@ -265,7 +261,7 @@ pub(super) fn batch(batch: &BatchReport) -> String {
     text
 }
 
-/// The records of one journal file.
+/// Some records of one journal file.
 pub(super) fn records(records: &[RecordReport]) -> String {
     let columns = ["OFFSET", "BYTES", "GROUP", "BATCHES", "THEIR BYTES", "OPERATIONS", "MARK", "CHECKSUMS"];
     let mut table = Table::new(&columns, &[0, 1, 2, 3, 4, 5]);
@@ -277,9 +273,9 @@ pub(super) fn records(records: &[RecordReport]) -> String {
             record.bodies.to_string(),
             record.body_bytes.to_string(),
             record.operations_bytes.to_string(),
-            record.durable.as_ref().map_or("-".into(), mark),
+            mark(record.durable.as_ref()),
             record.fault.as_deref().map_or("good".into(), name),
         ]);
     }
-    if table.len() == 0 { "no records\n".into() } else { table.text() }
+    table.text()
 }

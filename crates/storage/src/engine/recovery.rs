@@ -95,7 +95,8 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     }
     let node = Node::load(&engine).map_err(failed)?;
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
-    let Topics { catalog, untouchable, greatest_partition } = load_catalog(&engine, &node).map_err(failed)?;
+    let topics = load_catalog(&engine, &node, |_, _, error| Err(error)).map_err(failed)?;
+    let Topics { catalog, untouchable, greatest_partition } = topics;
     if let Some(topic) = catalog.unreadable().iter().find(|topic| topic.name.is_none())
         && !options.accept_data_loss
     {
@@ -339,7 +340,12 @@ pub(crate) struct Topics {
     greatest_partition: u64,
 }
 
-pub(crate) fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Topics, StorageError> {
+/// Loads all topics. `damaged` is told of each partition that cannot be read, and says if the topic goes without it.
+pub(crate) fn load_catalog(
+    engine: &Arc<Engine>,
+    node: &Node,
+    mut damaged: impl FnMut(&str, i32, StorageError) -> Result<(), StorageError>,
+) -> Result<Topics, StorageError> {
     let mut partitions = Partitions::load(engine)?;
     let mut greatest_partition = partitions.found.keys().map(|number| number.0).max().unwrap_or(0);
     let (topics, unreadable) = topic_records(engine)?;
@@ -350,8 +356,10 @@ pub(crate) fn load_catalog(engine: &Arc<Engine>, node: &Node) -> Result<Topics, 
         let mut recovered = Vec::with_capacity(numbers.len());
         for (index, number) in (0..).zip(numbers) {
             greatest_partition = greatest_partition.max(number.0);
-            let partition = partitions.recover(engine, number, id, index, leader_epoch, node.open_ms)?;
-            recovered.push(Arc::new(partition));
+            match partitions.recover(engine, number, id, index, leader_epoch, node.open_ms) {
+                Ok(partition) => recovered.push(Arc::new(partition)),
+                Err(error) => damaged(&name, index, error)?,
+            }
         }
         catalog.insert(Arc::new(Topic { name, id, configs, partitions: recovered, created_epoch }));
     }

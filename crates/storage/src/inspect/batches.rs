@@ -32,20 +32,37 @@ impl Inspector {
         Ok(holds.then(|| of_entry(engine, extent.family, &entry)))
     }
 
-    /// Reads every batch of a partition, or of all, and every record of the journal, and adds what is damaged to the report. `each` is
-    /// called with each partition and its batches.
+    /// Reads every batch and every record of the journal, and adds what is damaged to the report. `each` is called with each partition
+    /// and its batches.
     ///
     /// # Errors
     /// A file of the journal cannot be read.
     pub fn check(
         &self,
         report: &mut Report,
-        mut each: impl FnMut(&PartitionReport, BatchCounts),
+        each: impl FnMut(&PartitionReport, BatchCounts),
     ) -> Result<(), InspectError> {
-        let Report { journals, partitions, damage, .. } = report;
-        self.check_journals(journals, damage)?;
+        let mut damage = self.check_once(report, each)?;
+        if self.visit.in_use && !damage.is_empty() {
+            // What the broker has moved or deleted meanwhile is not damaged: it is in another place now, or in none.
+            let again = Self::open(&self.options.path)?;
+            let found = again.check_once(&mut again.report()?, |_, _| {})?;
+            damage.retain(|one| found.iter().any(|other| other.place == one.place));
+        }
+        report.damage.extend(damage);
+        Ok(())
+    }
+
+    fn check_once(
+        &self,
+        report: &mut Report,
+        mut each: impl FnMut(&PartitionReport, BatchCounts),
+    ) -> Result<Vec<Damage>, InspectError> {
+        let mut damage = Vec::new();
+        let Report { journals, partitions, .. } = report;
+        self.check_journals(journals, &mut damage)?;
         for partition in partitions {
-            let counts = self.count(partition, Some(damage))?;
+            let counts = self.count(partition, Some(&mut damage))?;
             each(partition, counts);
         }
         if let Some(engine) = &self.found.engine
@@ -54,7 +71,7 @@ impl Inspector {
             let effect = "the next start may be refused".into();
             damage.push(Damage { place: "state in RocksDB".into(), detail: error.to_string(), effect });
         }
-        Ok(())
+        Ok(damage)
     }
 
     /// Counts the batches of a partition; with `damage` each is read and checked.
@@ -82,7 +99,8 @@ impl Inspector {
         let unknown = || InspectError::UnknownPartition { topic: topic.into(), partition: index };
         let topics = self.found.topics.as_ref().ok_or_else(unknown)?;
         let found = topics.catalog.topic(topic).ok_or_else(unknown)?;
-        let partition = usize::try_from(index).ok().and_then(|index| found.partitions.get(index));
+        // One that cannot be read is not among them.
+        let partition = found.partitions.iter().find(|partition| partition.index() == index);
         let engine = self.found.engine.as_ref().ok_or_else(unknown)?;
         Ok((engine, Arc::clone(partition.ok_or_else(unknown)?)))
     }

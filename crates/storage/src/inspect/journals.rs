@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Damage, Inspector, JournalReport, JournalRole, RecordReport, RecordsReport, next_start};
+use super::{
+    Damage, Inspector, JournalReport, JournalRole, Position, RecordReport, RecordsReport, next_start,
+};
 use crate::{
     InspectError, StorageError,
     engine::{
@@ -27,7 +29,9 @@ impl Inspector {
             let end = self.found.end.as_ref();
             let applied = end.and_then(|end| {
                 let of_file = || end.records.iter().filter(|found| found.position.generation == number);
-                of_file().next().map(|first| summary(first.position.offset, of_file()))
+                let mut records = RecordsReport::from(of_file().next()?.position.offset);
+                of_file().for_each(|found| records.add(found));
+                Some(records)
             });
             journals.push(JournalReport {
                 name: record::file_name(number),
@@ -97,15 +101,15 @@ impl Inspector {
         for journal in journals {
             let number = GenerationNumber(journal.generation);
             let Some(file) = self.journal_file(number)? else { continue };
-            let (mut records, mut gaps) = (Vec::new(), Vec::new());
+            let (mut records, mut gaps) = (RecordsReport::from(FILE_HEADER_LEN), Vec::new());
             walk(&file, |found| {
                 match found {
-                    Part::Record(found) => records.push(found),
+                    Part::Record(found) => records.add(&found),
                     Part::Gap { offset, bytes, fault } => gaps.push((offset, bytes, fault)),
                 }
                 Ok(())
             })?;
-            journal.records = Some(summary(FILE_HEADER_LEN, records.iter()));
+            journal.records = Some(records);
             for (offset, bytes, detail) in gaps {
                 if let Some(effect) = self.effect_of_gap(JournalPosition { generation: number, offset }) {
                     let place = format!("{bytes} bytes from byte {offset} of {}", journal.name);
@@ -164,22 +168,25 @@ fn fault_at(file: &JournalFile, salt: Salt, offset: u64, length: u64) -> Result<
     Ok(found.err().map_or_else(|| "it changed while it was read".into(), |fault| fault.to_string()))
 }
 
-fn summary<'r>(from: u64, records: impl Iterator<Item = &'r FoundRecord>) -> RecordsReport {
-    let mut report = RecordsReport { from, end: from, ..RecordsReport::default() };
-    let mut durable: Option<JournalPosition> = None;
-    for found in records {
-        let header = &found.header;
-        let first = report.groups.map_or(header.group, |(first, _)| first);
-        report.groups = Some((first, header.group));
-        report.records += 1;
-        report.bodies += u64::from(header.bodies);
-        report.body_bytes += u64::from(header.body_bytes);
-        report.operations_bytes += u64::from(header.operations);
-        report.end = found.end().offset;
-        durable = durable.max(Some(header.durable));
+impl RecordsReport {
+    /// No record, read from that offset on.
+    fn from(from: u64) -> Self {
+        Self { from, end: from, ..Self::default() }
     }
-    report.durable = durable.map(Into::into);
-    report
+
+    /// Adds the next record.
+    fn add(&mut self, found: &FoundRecord) {
+        let header = &found.header;
+        let first = self.groups.map_or(header.group, |(first, _)| first);
+        self.groups = Some((first, header.group));
+        self.records += 1;
+        self.bodies += u64::from(header.bodies);
+        self.body_bytes += u64::from(header.body_bytes);
+        self.operations_bytes += u64::from(header.operations);
+        self.end = found.end().offset;
+        // It rises from record to record.
+        self.durable = Position::of_mark(header.durable);
+    }
 }
 
 fn of_record(found: &FoundRecord, fault: Option<String>) -> RecordReport {
@@ -191,7 +198,7 @@ fn of_record(found: &FoundRecord, fault: Option<String>) -> RecordReport {
         bodies: header.bodies,
         body_bytes: header.body_bytes,
         operations_bytes: header.operations,
-        durable: Some(header.durable.into()),
+        durable: Position::of_mark(header.durable),
         fault,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Inspector, NextStart, ReplayReport};
+use super::{Inspector, NextStart, Position, ReplayReport};
 use crate::{
     InspectError, StorageError,
     engine::{
@@ -63,7 +63,7 @@ impl Inspector {
             body_bytes: sum(|header| header.body_bytes),
             end: end.end.into(),
             why: why_it_ends(end, length)?,
-            mark: end.mark.into(),
+            mark: Position::of_mark(end.mark),
             cut_bytes: length.saturating_sub(end.end.offset),
             deleted,
         })

@@ -21,6 +21,13 @@ impl From<JournalPosition> for Position {
     }
 }
 
+impl Position {
+    /// A durable mark; `None`: nothing was durable yet.
+    pub(super) fn of_mark(mark: JournalPosition) -> Option<Self> {
+        (mark > JournalPosition::START).then(|| mark.into())
+    }
+}
+
 /// A folder as the next start finds it.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -93,8 +100,8 @@ pub struct ReplayReport {
     pub end: Position,
     /// Why the journal ends there.
     pub why: String,
-    /// Everything before this was on the disk.
-    pub mark: Position,
+    /// Everything before this was on the disk; `None`: nothing is known to have been.
+    pub mark: Option<Position>,
     /// Bytes of the file that are cut off after the end.
     pub cut_bytes: u64,
     /// Files after the end, which are deleted, with their bytes.
@@ -175,7 +182,7 @@ pub struct RecordsReport {
     pub body_bytes: u64,
     /// Bytes of operations.
     pub operations_bytes: u64,
-    /// The greatest durable mark in them.
+    /// The durable mark of the last; `None`: nothing was durable by then.
     pub durable: Option<Position>,
     /// The offset after the last.
     pub end: u64,
@@ -196,7 +203,7 @@ pub struct RecordReport {
     pub body_bytes: u32,
     /// Bytes of its operations.
     pub operations_bytes: u32,
-    /// Everything before this was on the disk when the record was written.
+    /// Everything before this was on the disk when the record was written; `None`: nothing.
     pub durable: Option<Position>,
     /// The fault of its bytes or its bodies; `None`: every checksum holds.
     pub fault: Option<String>,

@@ -10,11 +10,12 @@ use std::{
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use storage::{
-    Acks, DeleteBelow, InspectError, OpenError, Partition, Storage, StorageOptions,
+    Acks, AppendEntry, AppendRequest, DeleteBelow, InspectError, OpenError, Partition, Storage,
+    StorageOptions,
     inspect::{BatchCounts, BatchPlace, Inspector, JournalRole, Report},
 };
 
-use crate::common::{append, batch, copy_of, create, delete, sequenced};
+use crate::common::{append, batch, copy_of, create, delete, sequenced, wait};
 
 /// Content, times and names of all files.
 fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64, u64)> {
@@ -39,7 +40,7 @@ fn checked(folder: &Path) -> (Report, Vec<BatchCounts>) {
     }
     for partition in &report.partitions {
         for offset in [partition.log_start_offset, partition.log_end_offset - 1, i64::MAX, -1] {
-            inspector.batch(&partition.topic, partition.partition, offset).unwrap();
+            inspector.batch(&partition.topic, partition.partition, offset).ok();
         }
     }
     drop(inspector);
@@ -99,6 +100,14 @@ fn is_as_the_next_start_finds_it(folder: &Path, report: &Report) {
     assert_eq!(report.partitions.iter().map(seen).collect::<Vec<_>>(), opened);
     assert_eq!(report.next_start.unclean, Some(storage.recovery().unclean));
     assert_eq!(report.cluster.as_ref().unwrap().cluster_id, storage.cluster_id());
+    let replay = report.next_start.replay.as_ref().unwrap();
+    let deleted = replay.deleted.iter().map(|(file, _)| file).chain(&report.next_start.deleted);
+    for file in deleted.filter(|file| file.starts_with("journal-")) {
+        assert!(!folder.join(file).exists(), "{file}");
+    }
+    for journal in report.journals.iter().filter(|journal| journal.role != JournalRole::Deleted) {
+        assert!(folder.join(&journal.name).exists(), "{}", journal.name);
+    }
     storage.close().unwrap();
 }
 
@@ -252,7 +261,7 @@ fn lost_records_refuse_the_start_and_the_rest_is_shown() {
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     let (whole, _) = checked(killed.path());
-    let mark = whole.next_start.replay.unwrap().mark;
+    let mark = whole.next_start.replay.unwrap().mark.unwrap();
     // The record after it tells of the mark.
     damage(&killed.path().join(&mark.file), mark.offset - 1);
     let (report, _) = checked(killed.path());
@@ -260,6 +269,72 @@ fn lost_records_refuse_the_start_and_the_rest_is_shown() {
     assert!(report.damage.iter().any(|damage| damage.place == "journal"), "{:?}", report.damage);
     assert_eq!(report.partitions.len(), 2);
     assert!(matches!(Storage::open(options(killed.path())), Err(OpenError::DataLoss { .. })));
+}
+
+#[test]
+fn a_missing_journal_costs_its_own_batches_and_the_rest_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(folder.path());
+    storage.close().unwrap();
+    drop(storage);
+    let (whole, _) = checked(folder.path());
+    let last = &whole.next_start.replay.as_ref().unwrap().end.file;
+    let living: Vec<_> = whole.journals.iter().filter(|file| file.role == JournalRole::Living).collect();
+    let lost = living.first().unwrap();
+    assert!(lost.name != *last);
+    fs::remove_file(folder.path().join(&lost.name)).unwrap();
+    let (report, counts) = checked(folder.path());
+    assert!(report.damage.iter().any(|damage| damage.place == lost.name), "{:?}", report.damage);
+    assert_eq!(report.partitions.len(), whole.partitions.len());
+    assert!(counts.iter().any(|counts| counts.damaged > 0), "{counts:?}");
+    assert!(report.next_start.refused.is_none(), "a start does not read it");
+    Storage::open(options(folder.path())).unwrap().close().unwrap();
+}
+
+#[test]
+fn a_partition_whose_end_is_lost_refuses_the_start_and_the_others_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(options(folder.path())).unwrap();
+    let topic = create(&storage, "old", 1);
+    append(&storage, &topic.partitions[0], batch(&[(1, &[7; LARGE])]), Acks::All).unwrap();
+    storage.close().unwrap();
+    drop((storage, topic));
+    filled(folder.path()).close().unwrap();
+    let (whole, _) = checked(folder.path());
+    let old = whole.partitions.iter().find(|partition| partition.topic == "old").unwrap();
+    let file = old.extents.last().unwrap().family.replace("gen-", "journal-");
+    assert_ne!(whole.next_start.replay.as_ref().unwrap().end.file, file);
+    fs::remove_file(folder.path().join(&file)).unwrap();
+    let (report, _) = checked(folder.path());
+    let refused = report.next_start.refused.as_deref().unwrap_or_default();
+    assert!(refused.starts_with("old-0: "), "{refused}");
+    assert_eq!(report.partitions.len(), whole.partitions.len() - 1);
+    let refused = Storage::open(options(folder.path())).err();
+    assert!(matches!(refused, Some(OpenError::Storage { .. })), "{refused:?}");
+}
+
+/// RocksDB's log has blocks of 32 KiB: the operations of one group take many.
+#[test]
+fn operations_of_any_length_are_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
+    let topic = create(&storage, "t", 4);
+    for length in (0..60).map(|step| step * 71) {
+        let entries = topic.partitions.iter().cycle().take(length % 40 + 1).map(|partition| AppendEntry {
+            partition: Arc::clone(partition),
+            batch: batch(&[(1, &vec![7; length % 3_900])]),
+            log_append_time: false,
+        });
+        let request = AppendRequest { entries: entries.collect(), acks: Acks::Leader };
+        wait(|done| storage.append(request, done)).unwrap();
+    }
+    let killed = copy_of(folder.path());
+    let (report, counts) = checked(killed.path());
+    assert_eq!(report.damage, []);
+    assert!(report.next_start.replay.as_ref().unwrap().operations_bytes > 1_000_000);
+    assert!(counts.iter().all(|counts| counts.in_journal == 0 && counts.inline > 100));
+    is_as_the_next_start_finds_it(killed.path(), &report);
+    storage.close().unwrap();
 }
 
 #[test]
@@ -317,7 +392,7 @@ fn however_damaged_a_folder_is_looking_at_it_changes_nothing() {
                     inspector.records(&journal.name, true, |_| {}).ok();
                 }
                 for partition in &report.partitions {
-                    for offset in partition.log_start_offset..partition.log_end_offset.min(100) {
+                    for offset in partition.log_start_offset..partition.log_end_offset.min(20) {
                         inspector.batch(&partition.topic, partition.partition, offset).ok();
                     }
                 }
