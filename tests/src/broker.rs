@@ -174,7 +174,7 @@ impl TestBroker {
         self.running = Some(Running { child, readers });
         while !answers(self.address()) {
             if let Some(status) = self.exited()? {
-                bail!("the broker ended at start: {status}\n{}", self.tail(40));
+                bail!("the broker ended at start: {status}\n{}\n{}", self.tail(40), self.inspected());
             }
             ensure!(started.elapsed() < READY, "not ready after {READY:?}\n{}", self.tail(40));
             thread::sleep(Duration::from_millis(1));
@@ -275,6 +275,20 @@ impl TestBroker {
     /// Its data folder.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Findings of `ottla inspect` in its data folder, for a test that fails.
+    pub fn inspected(&self) -> String {
+        let output = Command::new(&self.binary).arg("inspect").arg(&self.data).arg("--check").output();
+        match output {
+            Ok(output) => format!(
+                "ottla inspect --check: {}\n{}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
+            Err(error) => format!("ottla inspect: {error}"),
+        }
     }
 
     /// Its process id.

@@ -69,7 +69,7 @@ fn nothing_acknowledged_is_lost_by_kill_9() -> Result<()> {
         since.elapsed(),
         counts(&history)
     );
-    conclude(&history.violations())
+    conclude(&history.violations(), &broker)
 }
 
 fn counts(history: &History) -> String {
@@ -82,7 +82,7 @@ fn counts(history: &History) -> String {
     )
 }
 
-fn conclude(violations: &Violations) -> Result<()> {
-    ensure!(violations.is_empty(), "{}", violations.report());
+fn conclude(violations: &Violations, broker: &TestBroker) -> Result<()> {
+    ensure!(violations.is_empty(), "{}\n{}", violations.report(), broker.inspected());
     Ok(())
 }

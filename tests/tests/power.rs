@@ -81,7 +81,7 @@ fn power_cuts_take_nothing_that_was_acknowledged() -> Result<()> {
     let history = load.finish(TOPIC, PARTITIONS)?;
     let violations = history.violations();
     eprintln!("{cuts} power cuts, {} records acknowledged", history.acked());
-    ensure!(violations.is_empty(), "{}", violations.report());
+    ensure!(violations.is_empty(), "{}\n{}", violations.report(), broker.inspected());
     broker.kill_9()
 }
 
@@ -169,7 +169,7 @@ fn a_failed_sync_or_write_ends_the_process_and_loses_nothing() -> Result<()> {
         broker.start()?;
         let history = load.finish(TOPIC, PARTITIONS)?;
         let violations = history.violations();
-        ensure!(violations.is_empty(), "{fault}: {}", violations.report());
+        ensure!(violations.is_empty(), "{fault}: {}\n{}", violations.report(), broker.inspected());
         ensure!(history.acked() > 0, "{fault}: nothing was acknowledged");
     }
     Ok(())

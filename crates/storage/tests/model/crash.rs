@@ -196,8 +196,10 @@ impl Walk {
             let power = self.random.random();
             self.faults = self.faults.of_the_next_process();
             self.faults.crash_at(Some(point));
+            let look = self.look();
             match Storage::open(self.options()) {
                 Ok(storage) => {
+                    look.iter().for_each(|look| self.is_as_it_looked(&storage, look));
                     self.faults.crash_at(None);
                     self.opened(storage, unclean);
                     return cut;
@@ -214,8 +216,10 @@ impl Walk {
         }
         self.faults = self.faults.of_the_next_process();
         self.faults.skip_syncs(self.skips_syncs);
+        let look = self.look();
         let storage = Storage::open(self.options());
         let storage = storage.unwrap_or_else(|error| panic!("{}: {error}", self.context));
+        look.iter().for_each(|look| self.is_as_it_looked(&storage, look));
         self.opened(storage, unclean);
         cut
     }

@@ -17,6 +17,7 @@ mod common;
 mod crash;
 mod failure;
 mod log;
+mod look;
 
 use std::{
     collections::BTreeMap,
@@ -74,6 +75,8 @@ struct Walk {
     folder: tempfile::TempDir,
     faults: Faults,
     skips_syncs: bool,
+    /// The folder is looked at before it is opened; in some walks only, as that takes longer than all the rest.
+    looks: bool,
     /// `None` only on the way from one to the next: two cannot have the folder.
     storage: Option<Storage>,
     topics: BTreeMap<String, Topic>,
@@ -182,6 +185,7 @@ impl Walk {
             folder,
             faults: Faults::default(),
             skips_syncs,
+            looks: seed.is_multiple_of(5),
             storage: None,
             topics: BTreeMap::new(),
             topics_made: 0,
