@@ -21,6 +21,7 @@ pub(super) struct ReadBuffers {
 pub(super) struct ReadBuffer {
     /// Never shorter than what it was taken for; its content is whatever was read into it before.
     bytes: Vec<u8>,
+    /// Bytes from the start that this use has taken.
     filled: usize,
     home: ReadBuffers,
 }
@@ -71,12 +72,14 @@ impl ReadBuffer {
 
 impl AsRef<[u8]> for ReadBuffer {
     fn as_ref(&self) -> &[u8] {
+        // No more: the rest may be records that another client has read.
         &self.bytes[..self.filled]
     }
 }
 
 impl Drop for ReadBuffer {
     fn drop(&mut self) {
+        // One that had to grow is freed: few reads are so large, and its memory would stay for ever.
         if self.bytes.len() == BUFFER_BYTES {
             let mut free = self.home.free.lock();
             if free.len() < CAPACITY {

@@ -43,6 +43,9 @@ pub struct UnreadableConfigs {
 pub(crate) type KeyValue = (Vec<u8>, Option<Vec<u8>>);
 
 /// The record that keeps these configurations.
+///
+/// # Errors
+/// A name, a value or their number does not fit its `u16` length.
 pub(crate) fn record(configs: ResourceConfigs) -> Result<KeyValue, TooLarge> {
     let ResourceConfigs { resource_type, name, configs } = configs;
     let key = keys::configs(resource_type, &name)?;
@@ -56,6 +59,8 @@ pub(crate) fn all(engine: &Engine) -> Result<StoredConfigs, StorageError> {
     engine.scan_state(&[keys::Tag::Configs as u8], |key, value| {
         match read(key, value) {
             Ok(configs) => all.readable.push(configs),
+            // It concerns one resource, so it does not stop the start: the broker goes on with defaults
+            // there.
             Err(error) => {
                 // For the log only: a key that is too short has no name.
                 let name = String::from_utf8_lossy(key.get(2..).unwrap_or_default()).into_owned();

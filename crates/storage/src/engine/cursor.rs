@@ -23,7 +23,9 @@ pub(crate) struct StoredBatch<'c> {
 }
 
 pub(super) enum Stored<'c> {
+    /// The batch, which lies in RocksDB.
     Inline(&'c [u8]),
+    /// The file in which it lies, and the offset of its first byte there.
     Journal(&'c Arc<JournalFile>, u64),
 }
 
@@ -33,6 +35,9 @@ impl StoredBatch<'_> {
     }
 
     /// The batch, with a checksum that holds.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or its bytes at that place are not this batch.
     pub(crate) fn load(&self) -> Result<Bytes, StorageError> {
         match self.stored {
             Stored::Inline(value) => Ok(Bytes::copy_from_slice(value)),
@@ -48,6 +53,7 @@ impl StoredBatch<'_> {
 /// A body is whole, and the one that its pointer knows.
 pub(super) fn check_body(bytes: &[u8], header: &BatchHeader) -> Result<(), StorageError> {
     match BatchHeader::parse_whole(bytes) {
+        // Its checksum alone would also hold for another batch that lies in this place.
         Ok(found) if found == *header => Ok(()),
         Ok(_) => Err(StorageError::corrupt("batch", "it is not the one that its pointer names")),
         Err(error) => Err(StorageError::corrupt("batch", error)),
@@ -58,6 +64,7 @@ pub(super) fn check_body(bytes: &[u8], header: &BatchHeader) -> Result<(), Stora
 pub(crate) struct StoredEntry {
     /// As its key has it.
     pub(crate) base_offset: i64,
+    /// Its length; 0 if it lies in the journal and its pointer is damaged.
     pub(crate) size_bytes: usize,
     /// Its header, if that can be read, and its checksum holds where it lies in RocksDB.
     pub(crate) header: Result<BatchHeader, StorageError>,
@@ -104,6 +111,8 @@ struct OpenExtent {
 }
 
 impl<'a> BatchCursor<'a> {
+    /// From the batch that holds `from` to before `end`, in the partition's extents as they are now. Nothing
+    /// is read before the first call of `next`.
     pub(crate) fn new(engine: &'a Arc<Engine>, partition: &'a Partition, from: i64, end: i64) -> Self {
         let extents = bounded(partition.extents_from(from), end);
         Self { engine, partition, from, end, extents, current: None }
@@ -144,6 +153,10 @@ impl<'a> BatchCursor<'a> {
         self.current.map(|open| open.read.at(next_offset))
     }
 
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// The partition was deleted, the disk failed, or the batch is damaged as far as it lies in RocksDB.
     pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
         if !self.advance()? {
             return Ok(None);
@@ -172,6 +185,7 @@ impl<'a> BatchCursor<'a> {
         let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
         let base_offset = keys::batch_offset(self.partition.number(), key)
             .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
+        // Of a damaged batch the last offset is not known: the walk goes on with whatever key comes next.
         self.from = base_offset.saturating_add(1);
         let header = checked(self.partition, key, value);
         let pointer = Pointer::decode(value);
@@ -202,6 +216,7 @@ impl<'a> BatchCursor<'a> {
         if !std::mem::take(&mut open.fresh) {
             iterator.next();
         }
+        // An iterator that met an error looks like one at its end.
         let Some(key) = iterator.key() else {
             iterator.status()?;
             return Ok(false);
@@ -213,6 +228,7 @@ impl<'a> BatchCursor<'a> {
     /// Opens what follows; false if nothing does.
     fn open_next(&mut self) -> Result<bool, ReadError> {
         let next = match self.current.take() {
+            // Batches that were appended since it was opened are not in it: the same extent is opened anew.
             Some(open) if open.resumed && self.from < open.end => Some((open.read.extent, open.end)),
             _ => self.extents.next(),
         };
@@ -221,6 +237,7 @@ impl<'a> BatchCursor<'a> {
         Ok(true)
     }
 
+    /// Opens an extent and stands on the batch that holds the offset wanted, or on the first after it.
     fn open(&mut self, extent: Extent, end: i64) -> Result<(), ReadError> {
         let number = self.partition.number();
         let Some(family) = self.engine.family(extent.family) else { return self.reopen(extent) };
@@ -256,8 +273,10 @@ impl<'a> BatchCursor<'a> {
         if self.partition.is_deleted() {
             return Err(ReadError::Deleted);
         }
+        // If the log start has moved, the reader is told by its second look at the range.
         let from = self.from.max(gone.base_offset).max(self.partition.log_start_offset());
         let extents = self.partition.extents_from(from);
+        // The partition still counts on it, so no settling or deletion explains that it is gone.
         if extents.contains(&gone) {
             return Err(StorageError::corrupt("extent", "its generation is gone").into());
         }
@@ -298,6 +317,7 @@ fn checked(partition: &Partition, key: &[u8], value: &[u8]) -> Result<BatchHeade
 /// low: no offset is given twice.
 pub(crate) fn end_offset(engine: &Arc<Engine>, partition: &Partition) -> Result<Option<i64>, ReadError> {
     let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
+    // Only opens the extent; it is placed by its last key.
     let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX);
     cursor.open(extent, i64::MAX)?;
     let Some(raw) = cursor.current.as_mut().map(|open| &mut open.read.iterator) else { return Ok(None) };
@@ -319,6 +339,7 @@ fn most_records(base_offset: i64, value: &[u8]) -> i64 {
         header.map(|header| (i64::from(header.last_offset_delta) + 1, i64::from(header.records_count)));
     match agreed {
         Some((by_offset, count)) if by_offset == count && count > 0 => count,
+        // The last offset delta is an `i32`: no batch has more offsets.
         _ => i64::from(i32::MAX) + 1,
     }
 }

@@ -17,16 +17,22 @@ use crate::{
 };
 
 const FENCE_FILE: &str = "FENCE";
+/// Least time between two writes of the file.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Fence {
     folder: PathBuf,
+    /// When [`Fence::force`] ran last; `None`: not in this process.
     written: Option<Instant>,
+    /// As the file has it.
     position: JournalPosition,
 }
 
 impl Fence {
     /// Reads the fence of `folder`; a folder without one is new.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged: then it is not known how far the journal must reach.
     pub(crate) fn open(folder: &Path) -> Result<Self, StorageError> {
         let position = match fs::read_to_string(folder.join(FENCE_FILE)) {
             Ok(text) => parse(&text)
@@ -43,6 +49,7 @@ impl Fence {
     }
 
     /// Notes that everything before `position` is on the disk, unless it did so within the last second.
+    /// Called after the sync, so that the fence is never ahead of the disk.
     pub(crate) fn advance(
         &mut self,
         position: JournalPosition,
@@ -61,6 +68,7 @@ impl Fence {
         position: JournalPosition,
         faults: &EngineFaults,
     ) -> Result<(), StorageError> {
+        // Nothing was synced since: the file is right already.
         if position != self.position {
             let text = format!("{} {}\n", position.generation.0, position.offset);
             guard::write_synced(&self.folder, FENCE_FILE, text.as_bytes(), faults)

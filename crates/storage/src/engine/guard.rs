@@ -26,20 +26,27 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Creates the folder if need be, locks it, and checks (or writes) its format.
+    ///
+    /// # Errors
+    /// The folder is in use, holds something else, has another format, or cannot be written. Never waits for
+    /// the lock.
     pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
         let not_writable = |source| OpenError::NotWritable { path: path.into(), source };
         fs::create_dir_all(path).map_err(not_writable)?;
         let new = !path.join(LOCK_FILE).exists();
+        // Before the first file is created: a folder of another program stays as it is.
         if new && !path.join(FORMAT_FILE).exists() && is_foreign(path).map_err(not_writable)? {
             return Err(OpenError::Foreign { path: path.into() });
         }
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK_FILE));
         let lock = lock.map_err(not_writable)?;
+        // `flock`: it ends with the process, however that ends, so a crash leaves no lock.
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: path.into() }),
             Err(TryLockError::Error(source)) => return Err(not_writable(source)),
         }
+        // Under the lock: another process could be writing the file just now.
         check_format(path)?;
         Ok(Self { _lock: lock })
     }
@@ -74,6 +81,7 @@ fn known_format(path: &Path) -> Result<Option<u32>, OpenError> {
     }
 }
 
+/// Writes the format of a new folder; fails for a folder of another one.
 fn check_format(path: &Path) -> Result<(), OpenError> {
     if known_format(path)?.is_none() {
         // The folder is new: no fault of a test is about it.

@@ -15,6 +15,8 @@ use crate::{
 };
 
 /// The first visible record whose timestamp is at or above `timestamp_ms`.
+/// Walks headers from the interval on in which the log first reached that time, and opens only batches whose
+/// greatest timestamp is late enough.
 pub(crate) fn offset_for_timestamp(
     engine: &Arc<Engine>,
     partition: &Partition,
@@ -22,15 +24,18 @@ pub(crate) fn offset_for_timestamp(
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     let interval = partition.interval();
+    // The open interval was read first: one that is completed in between is found in the index.
     let indexed = first_interval_reaching(engine, partition, timestamp_ms)?;
     let from = match indexed {
         Some(start_offset) => start_offset,
+        // No complete one: the log may have reached that time in the open interval.
         None if interval.max_timestamp >= timestamp_ms => interval.start_offset,
         None => return Ok(None),
     };
     let (start, end) = readable_range(partition, isolation);
     let mut cursor = BatchCursor::new(engine, partition, from.max(start), end);
     while let Some(batch) = cursor.next()? {
+        // Only the header was read so far.
         if batch.header.max_timestamp < timestamp_ms {
             continue;
         }
@@ -42,6 +47,7 @@ pub(crate) fn offset_for_timestamp(
 }
 
 /// The first of the visible records that carry the log's greatest timestamp.
+/// ListOffsets with timestamp -3 (KIP-734).
 pub(crate) fn max_timestamp(
     engine: &Arc<Engine>,
     partition: &Partition,
@@ -69,11 +75,13 @@ pub(crate) fn max_timestamp(
     Ok(None)
 }
 
+/// Start offset of the first complete interval at whose end the log had reached that time; `None`: none had.
 fn first_interval_reaching(
     engine: &Engine,
     partition: &Partition,
     timestamp_ms: i64,
 ) -> Result<Option<i64>, StorageError> {
+    // Keys begin with the timestamp; offset 0 comes before all others of the same one.
     let from = keys::time_index(partition.number(), timestamp_ms, 0);
     let to = keys::after_prefix(&keys::prefix(keys::Tag::TimeIndex, partition.number()));
     let mut cursor = engine.cursor(&engine.state()?, &from, &to);
@@ -108,6 +116,9 @@ fn first_record_reaching(
 
 /// Rebuilds the open interval from the index and the batches after its last entry. Their append time is not known: `now_ms`
 /// counts.
+///
+/// # Errors
+/// The index or RocksDB cannot be read. A damaged batch is logged, and is no error.
 pub(crate) fn recover_interval(
     engine: &Arc<Engine>,
     partition: &Partition,
@@ -121,12 +132,14 @@ pub(crate) fn recover_interval(
         Some((key, value)) => Some((keys::parse_time_index(key)?.0, IntervalRecord::decode(value)?)),
         None => None,
     };
+    // An iterator that met an error looks like one that found nothing.
     index.status().map_err(StorageError::from)?;
     let LogStart { offset, position } = log_start;
     let mut end = IntervalRecord { end_offset: offset, end_position: position, appended_ms: now_ms };
     let mut max_timestamp = -1;
     if let Some((last_timestamp, last)) = last {
         max_timestamp = last_timestamp;
+        // Otherwise the log start lies in what was the open interval, after the last entry.
         if last.end_offset > offset {
             end = last;
         }

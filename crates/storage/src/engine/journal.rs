@@ -4,6 +4,9 @@
 //! Only the writer appends. Order: a file is created, and its name synced, before a record in it counts as durable; a
 //! record counts as durable once every file up to its end was synced; a file is deleted once nothing lives in it and RocksDB
 //! has flushed everything before the next one.
+//!
+//! Locks are held for short steps, except `syncing` during a sync and `end` during a write: `end` or
+//! `syncing` first, then `progress`. So a sync never waits for a write, nor a write for a sync.
 
 pub(crate) mod file;
 pub(crate) mod record;
@@ -27,15 +30,18 @@ use record::{FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RecordHeader, 
 /// The journal of an open folder.
 pub(crate) struct Journal {
     folder: PathBuf,
+    /// Locked by the writer for each record. `None` before the first file.
     end: Mutex<Option<End>>,
     progress: Mutex<Progress>,
     /// Held while files are synced: what one caller syncs, the next must not call durable before.
     syncing: Mutex<()>,
+    /// Files that were used lately, whether or not anyone reads them.
     open: Mutex<BTreeMap<GenerationNumber, Arc<JournalFile>>>,
     /// The most files kept open for later reads.
     max_open: usize,
     /// Files in which nothing lives, that a replay might still read.
     retired: Mutex<BTreeSet<GenerationNumber>>,
+    /// Journals that are only looked at open their files for reading.
     access: Access,
     faults: EngineFaults,
 }
@@ -44,16 +50,20 @@ pub(crate) struct Journal {
 struct End {
     file: Arc<JournalFile>,
     salt: Salt,
+    /// The next record begins here.
     offset: u64,
     /// Number of the next record.
     group: u64,
 }
 
 struct Progress {
+    /// End of the last record that the operating system has.
     written: JournalPosition,
+    /// End of what was synced. Each record is written with it, for a replay to know.
     durable: JournalPosition,
     /// Files with records that are not durable, in order.
     unsynced: Vec<Arc<JournalFile>>,
+    /// Bytes of records between the two.
     unsynced_bytes: u64,
     /// The first sync that failed. The system reports it once only, so no later sync proves anything.
     failed: Option<StorageError>,
@@ -103,6 +113,7 @@ impl Journal {
         let file = self.file(end.generation)?.ok_or_else(|| missing(end.generation))?;
         let salt = file.salt()?.ok_or_else(|| damaged(end.generation))?;
         file.set_len(end.offset)?;
+        // The caller syncs what lies before `end`, before anything is appended (`Engine::end_journal_at`).
         *self.progress.lock() =
             Progress { written: end, durable: end, unsynced: Vec::new(), unsynced_bytes: 0, failed: None };
         *self.end.lock() = Some(End { file, salt, offset: end.offset, group });
@@ -123,6 +134,7 @@ impl Journal {
         let file = self.file(generation)?.ok_or_else(|| missing(generation))?;
         let salt = file.salt()?.ok_or_else(|| damaged(generation))?;
         let mut end = self.end.lock();
+        // The numbers go on over all files; the first record of a folder is 1.
         let group = end.as_ref().map_or(1, |end| end.group);
         *end = Some(End { file, salt, offset: FILE_HEADER_LEN, group });
         Ok(())
@@ -136,6 +148,9 @@ impl Journal {
     }
 
     /// Appends a record and returns its length. The operating system has it afterwards.
+    ///
+    /// # Errors
+    /// The write failed, or a part is longer than its `u32` length in the layout can say.
     pub(crate) fn append(&self, bodies: &[Bytes], operations: &[u8]) -> Result<u64, StorageError> {
         let mut end = self.end.lock();
         let end = end.as_mut().ok_or_else(|| StorageError::corrupt("journal", "it is not open"))?;
@@ -145,6 +160,8 @@ impl Journal {
         pieces.push(IoSlice::new(&encoded));
         pieces.extend(bodies.iter().map(|body| IoSlice::new(body)));
         pieces.extend([IoSlice::new(&table), IoSlice::new(operations)]);
+        // A failed write leaves the end where it was. The process ends, and the next start cuts off what was
+        // written.
         end.file.write(&mut pieces, end.offset)?;
         let length = header.record_len();
         end.offset += length;
@@ -175,6 +192,7 @@ impl Journal {
         let header = RecordHeader {
             trailer_crc: record::checksum(&table, operations),
             group,
+            // Perhaps less than is durable by the time of the write: a mark may be too low, never too high.
             durable: self.progress.lock().durable,
             bodies: fits(bodies.len())?,
             body_bytes: fits(bodies.iter().map(Bytes::len).sum())?,
@@ -189,6 +207,10 @@ impl Journal {
     }
 
     /// Puts every record onto the disk that was appended before the call.
+    ///
+    /// # Errors
+    /// A sync failed, now or before: the system reports an error only once, so later syncs of the same file
+    /// prove nothing.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         let _alone = self.syncing.lock();
         let (files, upto, bytes) = {
@@ -196,6 +218,8 @@ impl Journal {
             if let Some(error) = &progress.failed {
                 return Err(error.clone());
             }
+            // A record that is appended from now on puts its file on the new list: this sync may not cover
+            // it.
             (std::mem::take(&mut progress.unsynced), progress.written, progress.unsynced_bytes)
         };
         for file in files {
@@ -205,6 +229,7 @@ impl Journal {
             }
         }
         let mut progress = self.progress.lock();
+        // As noted before the sync: what was appended meanwhile is not promised.
         progress.durable = upto;
         progress.unsynced_bytes -= bytes;
         Ok(())

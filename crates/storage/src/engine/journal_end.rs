@@ -59,6 +59,7 @@ impl JournalEnd {
             mark = mark.max(records.first().map_or(missing, FoundRecord::end));
         }
         let mut whole = 0;
+        // Below the mark bodies were synced: one that is damaged costs one batch, when that is read.
         for found in &records {
             if found.end() > mark && !found.has_its_bodies(&files)? {
                 break;
@@ -66,6 +67,8 @@ impl JournalEnd {
             whole += 1;
         }
         records.truncate(whole);
+        // Without a record nothing tells the last number; the one that is flushed is always among them,
+        // unless it is lost.
         let (end, group) = records.last().map_or((from, 1), |last| (last.end(), last.header.group + 1));
         Ok(Some(Self { files, flushed, from, records, end, group, mark }))
     }

@@ -23,17 +23,28 @@ pub(crate) const SETTLED_FAMILY: &str = "settled";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Tag {
+    /// A fact about the node: see [`NodeKey`].
     Node = 2,
+    /// A generation that exists, by its number. A family without such a record is removed at the start.
     Generation = 3,
+    /// A topic, by its id.
     Topic = 4,
+    /// An extent, by partition and base offset.
     Extent = 5,
+    /// The log start of a partition; absent: 0.
     LogStart = 6,
+    /// The first offset of a leader epoch, by partition and epoch.
     LeaderEpoch = 7,
+    /// The state of an idempotent producer, by partition and producer id.
     Producer = 8,
+    /// An interval of the time index, by partition, timestamp and start offset.
     TimeIndex = 9,
     // 10 is kept for the index of aborted transactions.
+    /// A record of a coordinator, which owns the rest of the key.
     Coordinator = 11,
+    /// The end of the clean part of a compacted log; absent: nothing was cleaned.
     Cleaned = 12,
+    /// The configuration of another resource than a topic, by type and name.
     Configs = 13,
 }
 
@@ -41,10 +52,15 @@ pub(crate) enum Tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum NodeKey {
+    /// 22 characters. A folder without it is new.
     ClusterId = b'u',
+    /// `u64`: raised by every unclean start.
     Epoch = b'e',
+    /// Present only after a clean stop, until the next start.
     Clean = b'c',
+    /// `u64`: no partition ever had this number or a greater one.
     NextPartition = b'p',
+    /// `u64`: the first producer id after all blocks that were reserved.
     NextProducerId = b'i',
     /// Time for which the folder was open, in ms: the clock of retention.
     OpenFor = b'o',
@@ -59,6 +75,7 @@ impl GenerationNumber {
     }
 
     pub(crate) fn of_family(name: &str) -> Option<Self> {
+        // Other families are no generations: `default`, which RocksDB insists on, `state` and `settled`.
         let digits = name.strip_prefix("gen-").filter(|digits| digits.len() == 8)?;
         u32::from_str_radix(digits, 16).ok().map(Self)
     }
@@ -148,6 +165,7 @@ pub(crate) fn time_index(partition: PartitionNumber, max_timestamp: i64, base_of
 
 /// The keys of `partition`'s time index up to and with that of `last`, `(max timestamp, start offset)`, as a range.
 pub(crate) fn time_index_through(partition: PartitionNumber, last: (i64, i64)) -> ([u8; 9], [u8; 26]) {
+    // One byte longer than the last key, hence the first key after it.
     let mut to = [0; 26];
     to[..25].copy_from_slice(&time_index(partition, last.0, last.1));
     (prefix(Tag::TimeIndex, partition), to)
@@ -212,6 +230,7 @@ pub(crate) fn prefix(tag: Tag, partition: PartitionNumber) -> [u8; 9] {
 pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut key = prefix.to_vec();
     while let Some(last) = key.pop() {
+        // A byte of 0xff has no successor: the one before it is raised.
         if last < u8::MAX {
             key.push(last + 1);
             break;
@@ -235,6 +254,7 @@ pub(crate) fn read<T>(
 }
 
 /// Reads the version byte of a value; only version 1 is known.
+/// A value of another version is from another release: it is an error, never guessed at.
 pub(crate) fn version_1(from: &mut Cursor<'_>) -> Result<(), ReadError> {
     let unknown = from.invalid("version");
     if from.u8("version")? == 1 { Ok(()) } else { Err(unknown) }

@@ -24,6 +24,12 @@ use crate::{
 const READ_AHEAD_BYTES: usize = 2 << 20;
 
 /// Reads from memory or the disk.
+/// At most [`ReadLimits::max_bytes`], except for a first batch that must be returned; without a copy where
+/// the tail has it.
+///
+/// # Errors
+/// The offset is out of range, the partition is deleted, or the first batch cannot be read. A later batch
+/// that cannot be read ends the answer before it.
 pub(crate) fn read(
     engine: &Arc<Engine>,
     kept: &ResumableReads,
@@ -35,10 +41,12 @@ pub(crate) fn read(
         return answer;
     }
     let (_, end) = checked_range(partition, from, limits.isolation)?;
+    // The tail lacks the offset: its batches were evicted, purged, or written by an earlier process.
     let mut cursor = BatchCursor::new(engine, partition, from, end);
     if let Some(found) = kept.take(partition.number(), from) {
         cursor.resume(found);
     }
+    // A client may ask for any size: memory follows the batches that are found.
     let buffer = engine.read_buffers.take(limits.max_bytes.min(BUFFER_BYTES));
     let mut gathered = Gathered { buffer, runs: Vec::new() };
     let next_offset = gathered.locate(&mut cursor, Room::new(limits))?;
@@ -58,6 +66,7 @@ pub(crate) fn read(
 struct Gathered {
     /// Batches of RocksDB, and room for those of the journal.
     buffer: ReadBuffer,
+    /// In the order of the buffer.
     runs: Vec<Run>,
 }
 
@@ -95,6 +104,7 @@ impl Gathered {
         }
     }
 
+    /// Adds a batch of the journal to the last run, if it follows it both there and in the buffer.
     fn add_to_run(&mut self, file: &Arc<JournalFile>, offset: u64, start: usize, header: BatchHeader) {
         let length = header.size_bytes();
         match self.runs.last_mut() {

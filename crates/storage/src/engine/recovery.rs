@@ -37,13 +37,16 @@ use crate::{
 /// An open folder, before its threads start.
 pub(crate) struct Opened {
     pub(crate) guard: Guard,
+    /// For the syncer, which moves it on.
     pub(crate) fence: Fence,
     pub(crate) engine: Arc<Engine>,
+    /// All topics that can be read, with their partitions.
     pub(crate) catalog: Catalog,
     /// The number of the next partition.
     pub(crate) next_partition: u64,
     pub(crate) node_epoch: u32,
     pub(crate) generations: FoundGenerations,
+    /// The first id that no earlier process can have given.
     pub(crate) next_producer_id: i64,
     /// Time for which the folder was open before.
     pub(crate) open_ms: u64,
@@ -91,8 +94,10 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
             return Err(OpenError::DataLoss { path: path.clone(), recovered, synced });
         }
         tracing::warn!(recovered, synced, "starting without records that were on the disk, as asked");
+        // Lowered, or the next start would find the same loss again.
         fence.force(lost.recovered, &engine.faults).map_err(failed)?;
     }
+    // After the replay: what RocksDB had flushed may be older than what was acknowledged.
     let node = Node::load(&engine).map_err(failed)?;
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
     let topics = load_catalog(&engine, &node, |_, _, error| Err(error)).map_err(failed)?;
@@ -131,6 +136,7 @@ pub(crate) struct Node {
     pub(crate) new: bool,
     /// The last process did not stop cleanly.
     pub(crate) unclean: bool,
+    /// 22 characters; drawn at the first start.
     pub(crate) cluster_id: String,
     /// That of the process which starts now.
     pub(crate) epoch: u32,
@@ -156,8 +162,10 @@ impl Node {
             }
             None => base64_url(random_id().as_bytes()),
         };
+        // A first start that was cut short left a folder that is still new: there is nothing to take back.
         let unclean = !new && engine.state_value(&keys::node(NodeKey::Clean))?.is_none();
         let epoch = match number(NodeKey::Epoch)? {
+            // Clients notice by the leader epoch that offsets may have been taken back (KIP-320).
             Some(epoch) => epoch.saturating_add(u64::from(unclean)),
             None if new => 0,
             // Leader epochs would go back.
@@ -169,6 +177,7 @@ impl Node {
             cluster_id,
             epoch: u32::try_from(epoch).map_err(|error| StorageError::corrupt("node epoch", error))?,
             // The rest is missing until it is needed for the first time.
+            // 0 is no partition's number: `WriteGroup::touch_settled` deletes a batch of it.
             next_partition: number(NodeKey::NextPartition)?.unwrap_or(1),
             next_producer_id: i64::try_from(number(NodeKey::NextProducerId)?.unwrap_or(0))
                 .map_err(|error| StorageError::corrupt("producer id", error))?,
@@ -227,6 +236,8 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGe
         Some((number, _)) => *number,
         None if node.new => {
             let first = GenerationNumber(1);
+            // As a later one is begun: file and family first, then, in the first record of the file, its name
+            // in the state.
             engine.create_generation(first)?;
             engine.journal.roll(first)?;
             let mut batch = WriteBatch::default();
@@ -245,6 +256,7 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGe
         }
     }
     engine.delete_retired()?;
+    // With operations, as for its size while it takes appends.
     let bytes = engine.journal.bytes(current)?;
     Ok(FoundGenerations { current, created_ms, bytes, extents })
 }
@@ -252,11 +264,14 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGe
 /// The state of all partitions.
 #[derive(Default)]
 struct Partitions {
+    /// By number. Those that no readable topic claims stay here.
     found: HashMap<PartitionNumber, Recovered>,
+    /// By number: producer id and state.
     producers: HashMap<PartitionNumber, Vec<(i64, ProducerState)>>,
 }
 
 impl Partitions {
+    /// Reads the state of all partitions, kind by kind: one scan each, whatever the number of partitions.
     fn load(engine: &Engine) -> Result<Self, StorageError> {
         let mut all = Self::default();
         engine.scan_state(&[Tag::Extent as u8], |key, value| {
@@ -294,6 +309,11 @@ impl Partitions {
         Ok(all)
     }
 
+    /// The partition as the state and its last batches tell. Reads the batches after the last entry of its
+    /// time index.
+    ///
+    /// # Errors
+    /// The disk failed. A damaged batch is no error: it costs its readers that batch.
     fn recover(
         &mut self,
         engine: &Arc<Engine>,
@@ -309,8 +329,10 @@ impl Partitions {
         let partition = Partition::new(number, topic_id, index, leader_epoch, found);
         let mut end = partition.log_start_offset();
         if has_batches && let Some(found) = cursor::end_offset(engine, &partition).map_err(storage_error)? {
+            // Every batch may be deleted: then the log goes on at its start.
             end = end.max(found);
         }
+        // All of it is visible: `Node::mark_started` syncs before anyone reads.
         partition.recover_end(end, self.producers.remove(&number).unwrap_or_default());
         if has_batches {
             let log_start = partition.log_start();
@@ -377,6 +399,7 @@ fn topic_records(
     engine.scan_state(&[Tag::Topic as u8], |key, value| {
         let id = key.get(1..).and_then(|id| Uuid::from_slice(id).ok());
         let id = id.ok_or_else(|| StorageError::corrupt("topic key", "not seventeen bytes"))?;
+        // Of two with one name the first by id is served; the other counts as unreadable, so its data stays.
         let found = TopicRecord::decode(value).and_then(|record| match names.insert(record.name.clone()) {
             true => Ok(record),
             false => Err(StorageError::corrupt("topic record", "another topic has the same name")),

@@ -19,11 +19,13 @@ use crate::{
 
 /// Age up to which an iterator is used again. It keeps in memory what is written in this time, at most.
 const USED_FOR: Duration = Duration::from_millis(100);
+/// Iterators that are kept, over all partitions; beyond them the oldest goes.
 const CAPACITY: usize = 32;
 
 /// An open iterator that stands on the batch at an offset.
 pub(crate) struct ResumableRead {
     partition: PartitionNumber,
+    /// Only a read from this offset can go on with it.
     next_offset: i64,
     pub(crate) extent: Extent,
     /// The journal of its generation, which stays readable.
@@ -64,10 +66,12 @@ impl ResumableReads {
         let mut kept = self.kept.lock();
         let found = kept.iter().position(|it| (it.partition, it.next_offset) == (partition, offset))?;
         let found = kept.remove(found);
+        // The lock first: to close an old iterator frees memtables and files.
         drop(kept);
         (!found.is_old()).then_some(found)
     }
 
+    /// Keeps an iterator for the next read, unless it is too old for one.
     pub(crate) fn keep(&self, read: Option<ResumableRead>) {
         // The next read opens an iterator of its own.
         let Some(read) = read.filter(|read| !read.is_old()) else { return };
@@ -80,6 +84,7 @@ impl ResumableReads {
 
     /// Drops iterators that are too old to be used.
     pub(crate) fn expire(&self) {
+        // They are closed after the lock is released.
         let old: Vec<ResumableRead> = self.kept.lock().extract_if(.., |read| read.is_old()).collect();
         drop(old);
     }

@@ -47,6 +47,7 @@ type Db = DBWithThreadMode<MultiThreaded>;
 
 /// A family that stays readable for as long as it is held, even if it is dropped meanwhile.
 pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
+/// An iterator over a family as it was when the iterator was opened.
 pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
 
 self_cell! {
@@ -108,8 +109,10 @@ impl BatchIterator {
 /// RocksDB would flush a memtable of this size by itself, which must not happen: a flush comes long before.
 const WRITE_BUFFER_BYTES: usize = 1 << 30;
 /// Memtables of a family, flushed ones that are being written included.
+/// RocksDB stops writes when all of them are in use.
 const WRITE_BUFFERS: i32 = 4;
 /// Bytes of operations in memory after which the writer waits for the flush under way.
+/// The reserve of the disk has room for them (`disk.rs`).
 const MOST_OPERATIONS_BYTES: u64 = 128 << 20;
 /// How often the end of a flush is looked for.
 const FLUSH_POLL: Duration = Duration::from_millis(2);
@@ -136,7 +139,9 @@ pub(crate) struct Engine {
 
 /// Changes that RocksDB has in memory only.
 struct Unflushed {
+    /// Since the last flush began: memory now, and work of a replay.
     operations_bytes: u64,
+    /// Since the last flush began: bytes that a replay passes over.
     body_bytes: u64,
     /// The record of the last WriteBatch.
     last_record: JournalPosition,
@@ -161,6 +166,7 @@ impl Unflushed {
             return Some(Due::Now);
         }
         let soon = self.operations_bytes >= operations || self.body_bytes >= bodies;
+        // A journal in which nothing lives can be deleted only after a flush beyond it.
         (soon || journal.has_retired(self.last_record)).then_some(Due::Soon)
     }
 }
@@ -173,6 +179,7 @@ impl Engine {
             true => Db::list_cf(&database, path)?.into_iter().collect(),
             false => BTreeSet::new(),
         };
+        // RocksDB opens a database only if all its families are named, and has always one called `default`.
         names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
         let db = Db::open_cf_descriptors(&database, path, families(&names)?)?;
         let faults = EngineFaults::of(options);
@@ -234,6 +241,8 @@ impl Engine {
         // None: the folder is new.
         let Some(found) = JournalEnd::find(self, fence)? else { return Ok(None) };
         for record in &found.records {
+            // Into memtables only, which nothing flushes before the loss is accepted: a refused start changes
+            // no file.
             self.apply(&record.operations(&found.files)?, record)?;
         }
         let lost = found.lost();
@@ -295,10 +304,12 @@ impl Engine {
         &self.path
     }
 
+    /// The family of everything but batches.
     pub(crate) fn state(&self) -> Result<Family<'_>, StorageError> {
         self.db.cf_handle(STATE_FAMILY).ok_or_else(|| StorageError::corrupt("database", "no state family"))
     }
 
+    /// A family of batches; `None` if it was dropped.
     pub(crate) fn family(&self, family: BatchFamily) -> Option<Family<'_>> {
         self.db.cf_handle(&family.family())
     }
@@ -308,7 +319,10 @@ impl Engine {
         self.generations.lock().iter().copied().collect()
     }
 
+    /// Creates journal and family of a generation; both are on the disk afterwards. A start removes them
+    /// unless the state names them.
     pub(crate) fn create_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
+        // The file first: a family must never exist without the journal that its pointers name.
         let create = || {
             self.journal.create(number)?;
             Ok(self.db.create_cf(number.family(), &generation_options()?)?)
@@ -322,7 +336,9 @@ impl Engine {
     /// Drops the generation; its files are deleted after its last reader has ended, its journal once no replay needs it.
     pub(crate) fn drop_generation(&self, number: GenerationNumber) -> Result<(), StorageError> {
         let _dropping = self.dropping.lock();
+        // Before the family goes, so that no flush or sweep lists it.
         self.generations.lock().remove(&number);
+        // An iterator that is open keeps its files, so a reader in the middle of it goes on.
         self.faults.pass(Operation::DropFamily, || Ok(self.db.drop_cf(&number.family())?))?;
         self.faults.database_is_synced();
         self.journal.retire(number);
@@ -366,6 +382,7 @@ impl Engine {
             if held.is_ok() {
                 self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
             }
+            // Also if it returned without a flush: the writer must not wait for one that never comes.
             self.compacting.store(false, Ordering::SeqCst);
             held
         })
@@ -411,8 +428,11 @@ impl Engine {
     pub(crate) fn write(&self, mut batch: WriteBatch, bodies: &[Bytes]) -> Result<(), StorageError> {
         self.faults.pass(Operation::Write, || {
             let record = self.journal.next_record()?;
+            // Flushed together with all else of the group: so it names the record at which a replay begins.
             batch.put_cf(&self.state()?, keys::node(NodeKey::Journal), record.encode());
             let (operations_bytes, body_bytes) = (batch.size_in_bytes(), bodies.iter().map(Bytes::len).sum());
+            // Before RocksDB shows a pointer to a body. If RocksDB fails afterwards, the process ends, and
+            // the next start applies the record.
             self.journal.append(bodies, batch.data())?;
             self.db.write_opt(batch, &without_log())?;
             self.applied(record, operations_bytes, body_bytes);
@@ -452,6 +472,7 @@ impl Engine {
             self.sync()?;
         }
         let mut options = FlushOptions::default();
+        // Returns once all memtables are set aside; threads of RocksDB write them.
         options.set_wait(false);
         self.flush_families(&options)?;
         let mut unflushed = self.unflushed.lock();
@@ -472,6 +493,7 @@ impl Engine {
         {
             let mut unflushed = self.unflushed.lock();
             if let Some(upto) = unflushed.under_way.take() {
+                // Only now may journals before it be deleted.
                 unflushed.flushed = upto;
             }
         }
@@ -534,6 +556,7 @@ impl Engine {
         self.db.latest_sequence_number()
     }
 
+    /// The value of one state record, from memory or the disk.
     pub(crate) fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         Ok(self.db.get_cf(&self.state()?, key)?)
     }
@@ -555,6 +578,7 @@ impl Engine {
             each(key, value)?;
             cursor.next();
         }
+        // An iterator that met an error looks like one at its end.
         Ok(cursor.status()?)
     }
 }
@@ -588,6 +612,7 @@ fn range(from: &[u8], to: &[u8]) -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_iterate_lower_bound(from);
     options.set_iterate_upper_bound(to);
+    // What is read in order is read once; it would push everything else out of the cache.
     options.fill_cache(false);
     options
 }
@@ -606,6 +631,7 @@ fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
     database.set_max_open_files(options.max_open_files.saturating_sub(journals));
     database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
     database.set_paranoid_checks(true);
+    // A start need not read the properties of every table file.
     database.set_skip_stats_update_on_db_open(true);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
@@ -628,6 +654,7 @@ fn generation_options() -> Result<Options, StorageError> {
     let mut family = batch_family()?;
     family.set_write_buffer_size(WRITE_BUFFER_BYTES);
     family.set_max_write_buffer_number(WRITE_BUFFERS);
+    // Its space comes back as a whole, by settling (ADR 3).
     family.set_disable_auto_compactions(true);
     family.set_level_zero_file_num_compaction_trigger(NEVER);
     never_hold_up_writes(&mut family);

@@ -31,6 +31,7 @@ impl LogStart {
 /// Family and position of an extent: value of a `Tag::Extent` key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExtentRecord {
+    /// As a `u32`: the number of the generation, or 0 for the settled family.
     pub(crate) family: BatchFamily,
     /// Bytes that the partition had taken before it.
     pub(crate) position: u64,
@@ -116,9 +117,11 @@ fn put_string(out: &mut Vec<u8>, what: &'static str, text: &str) -> Result<(), T
 /// Value of a `Tag::Topic` key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicRecord {
+    /// At most 65 535 bytes, which the record begins with, so that it can be read alone.
     pub(crate) name: String,
     /// The node's epoch when the topic was created: leader epochs count from here.
     pub(crate) created_epoch: u32,
+    /// At most 65 535, names and values of at most 65 535 bytes.
     pub(crate) configs: BTreeMap<String, String>,
     /// By partition index.
     pub(crate) partitions: Vec<PartitionNumber>,
@@ -127,6 +130,11 @@ pub(crate) struct TopicRecord {
 impl TopicRecord {
     const WHAT: &'static str = "topic record";
 
+    /// Version 1 of the layout.
+    ///
+    /// # Errors
+    /// A part does not fit its length field. Nothing is cut: a record with a part cut off could not be read
+    /// again.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, TooLarge> {
         let mut out = vec![1];
         put_string(&mut out, "bytes of a topic's name", &self.name)?;
@@ -157,10 +165,13 @@ impl TopicRecord {
             let created_epoch = from.u32("created epoch")?;
             let configs = read_configs(from)?;
             let count = from.count(Prefix::U32, 8, "partitions")?;
+            // `count` was compared with the bytes that remain: damage cannot ask for more memory than the
+            // record has.
             let mut partitions = Vec::with_capacity(count);
             for _ in 0..count {
                 partitions.push(PartitionNumber(from.u64("partition")?));
             }
+            // Bytes after the last part mean a layout that this release does not know.
             from.end()?;
             Ok(Self { name, created_epoch, configs, partitions })
         })
@@ -169,6 +180,7 @@ impl TopicRecord {
 
 fn put_configs(out: &mut Vec<u8>, configs: &BTreeMap<String, String>) -> Result<(), TooLarge> {
     put_length(out, "configurations of one resource", configs.len())?;
+    // In the order of their names: equal configurations have equal bytes.
     for (key, value) in configs {
         put_string(out, "bytes of a configuration's name", key)?;
         put_string(out, "bytes of a configuration's value", value)?;
@@ -214,6 +226,7 @@ impl ConfigRecord {
 /// Value of a `Tag::Generation` key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GenerationRecord {
+    /// Unix ms, by the wall clock at its creation.
     pub(crate) created_ms: i64,
 }
 
@@ -263,6 +276,7 @@ impl ProducerState {
             let transaction = from.i64("start of the transaction")?;
             let too_many = from.invalid("number of batches");
             let count = usize::from(from.u8("number of batches")?);
+            // More than was ever written: damage, which must not decide how much memory is taken.
             if count > REMEMBERED_BATCHES {
                 return Err(too_many);
             }

@@ -25,7 +25,9 @@ const MAX_PIECES: usize = 1024;
 /// Use of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
+    /// Of a folder that this process has: appends, cuts and deletions.
     ReadWrite,
+    /// Of a folder that is only looked at.
     ReadOnly,
 }
 
@@ -52,6 +54,7 @@ impl JournalFile {
         let write = FileStep::Write { file: name, offset: 0, length: FILE_HEADER_LEN };
         faults.file(write, || file.write_all_at(&header, 0)).map_err(&failed)?;
         faults.file(FileStep::Sync(name), || file.sync_all()).map_err(&failed)?;
+        // Before any record: if the name is lost, the records are, however often the file was synced.
         sync_folder(folder, faults)?;
         Ok(Self { generation, file, faults: faults.clone() })
     }
@@ -98,6 +101,7 @@ impl JournalFile {
     }
 
     /// Writes all pieces, one after the other, from `offset` on.
+    /// The operating system has them afterwards; an error may leave any part of them in the file.
     pub(crate) fn write(&self, pieces: &mut [IoSlice<'_>], offset: u64) -> Result<(), StorageError> {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         let step = FileStep::Write { file: self.name(), offset, length };
@@ -109,8 +113,10 @@ impl JournalFile {
         while !pieces.is_empty() {
             let some = pieces.len().min(MAX_PIECES);
             match rustix::io::pwritev(&self.file, &pieces[..some], offset) {
+                // Would be tried for ever.
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
+                    // A write may end short of what was asked, as on a disk that is almost full.
                     offset += written as u64;
                     IoSlice::advance_slices(&mut pieces, written);
                 }
@@ -125,7 +131,13 @@ impl JournalFile {
         FileName::Journal(self.generation)
     }
 
+    /// Puts everything onto the disk that was written before the call.
+    ///
+    /// # Errors
+    /// The system reports a failed write-back once; what is on the disk then is unknown.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        // fdatasync: also the length, without which the data could not be read, but not the times of the
+        // file.
         let synced = self.faults.file(FileStep::Sync(self.name()), || self.file.sync_data());
         synced.map_err(StorageError::io("sync a journal file"))
     }
@@ -139,6 +151,7 @@ impl JournalFile {
     }
 
     /// Writes its bytes from `from` on as they are, so that the next sync writes them to the disk.
+    /// After a failed sync the system may count pages as written that are not on the disk.
     pub(crate) fn write_again(&self, mut from: u64) -> Result<(), StorageError> {
         loop {
             let bytes = self.read(from, 1 << 20)?;
@@ -184,6 +197,7 @@ impl JournalFile {
                 Err(error) => return Err(StorageError::io("read a journal file")(error.into())),
             }
         }
+        // The allocator may have given more room than was asked for, which was then read into.
         bytes.truncate(length);
         Ok(bytes.into())
     }

@@ -18,7 +18,9 @@ use crate::{StorageError, engine::keys, log::GenerationNumber};
 /// A byte of the journal: `offset` in the file of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JournalPosition {
+    /// The file; positions are ordered by it first.
     pub(crate) generation: GenerationNumber,
+    /// From the start of the file, whose header is counted.
     pub(crate) offset: u64,
 }
 
@@ -26,6 +28,7 @@ impl JournalPosition {
     /// Before every byte of every journal.
     pub(crate) const START: Self = Self { generation: GenerationNumber(0), offset: 0 };
 
+    /// Bytes of its layout: generation `u32`, offset `u64`.
     pub(crate) const LEN: usize = 12;
 
     pub(crate) fn encode(self) -> [u8; Self::LEN] {
@@ -115,6 +118,7 @@ impl RecordHeader {
     pub(crate) fn encode(&self, salt: Salt) -> [u8; RECORD_HEADER_LEN] {
         let mut out = [0; RECORD_HEADER_LEN];
         out[..8].copy_from_slice(RECORD_MAGIC);
+        // Bytes 9 to 11 stay 0: a reader takes anything else for damage.
         out[8] = RECORD_VERSION;
         out[12..16].copy_from_slice(&self.trailer_crc.to_be_bytes());
         out[16..24].copy_from_slice(&self.group.to_be_bytes());
@@ -122,6 +126,7 @@ impl RecordHeader {
         out[36..40].copy_from_slice(&self.bodies.to_be_bytes());
         out[40..44].copy_from_slice(&self.body_bytes.to_be_bytes());
         out[44..HEADER_CRC_AT].copy_from_slice(&self.operations.to_be_bytes());
+        // Salted, so that bytes which a client sends in a batch cannot be a header.
         let crc = checksum(&salt, &out[..HEADER_CRC_AT]);
         out[HEADER_CRC_AT..].copy_from_slice(&crc.to_be_bytes());
         out
@@ -176,10 +181,12 @@ pub(crate) fn checksum(first: &[u8], second: &[u8]) -> u32 {
 }
 
 /// The first bytes of a batch, which its own CRC-32C does not cover, and that CRC-32C.
+// Base offset 8, length 4, leader epoch 4, magic 1, CRC-32C 4.
 const HEAD_LEN: usize = 21;
 
 /// Checksum of the head of a body.
 pub(crate) fn head_checksum(body: &[u8]) -> u32 {
+    // A body that was written is never shorter: it has a whole header.
     checksum(body.get(..HEAD_LEN).unwrap_or(body), &[])
 }
 

@@ -27,6 +27,7 @@ const SEARCH_BYTES: usize = 1 << 20;
 /// A record that was found whole, except for its bodies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundRecord {
+    /// Of its first byte.
     pub(crate) position: JournalPosition,
     pub(crate) header: RecordHeader,
 }
@@ -57,6 +58,10 @@ impl FoundRecord {
     }
 
     /// Returns true if each of its bodies is whole and the one that was written.
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the record changed since it was found.
     pub(crate) fn has_its_bodies(&self, files: &Files) -> Result<bool, StorageError> {
         let file = files.get(&self.position.generation).ok_or_else(|| self.changed())?;
         let trailer = self.trailer(files)?;
@@ -72,6 +77,7 @@ impl FoundRecord {
         Ok(true)
     }
 
+    /// Table and operations, which were checked when the record was found.
     fn trailer(&self, files: &Files) -> Result<Bytes, StorageError> {
         let file = files.get(&self.position.generation).ok_or_else(|| self.changed())?;
         let at = self.position.offset + self.header.record_len() - self.header.trailer_len();
@@ -87,6 +93,7 @@ impl FoundRecord {
 }
 
 /// Reads the records from `from` on. `fence`: everything below it was on the disk.
+/// Reads headers, tables and operations, and searches all that follows the end; bodies are passed over.
 pub(crate) fn scan(
     files: &Files,
     from: JournalPosition,
@@ -116,6 +123,7 @@ impl Scan {
             if self.records.is_empty() && position != self.end {
                 return Ok(false);
             }
+            // A record in between is lost, or a whole file.
             if self.records.last().is_some_and(|last| last.header.group + 1 != found.header.group) {
                 return Ok(false);
             }
