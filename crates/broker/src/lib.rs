@@ -177,7 +177,9 @@ impl Broker {
         let kept = tasks.blocking("load-configs", move || reader.configs()).await;
         configs
             .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
-        let Recovery { new, unclean, topics, partitions } = storage.recovery();
+        let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.catalog());
+        let topics = catalog.len();
+        let partitions: usize = catalog.topics().map(|topic| topic.partitions.len()).sum();
         let path = config.data_dir().display();
         tracing::info!(%path, new, unclean, topics, partitions, "data folder is open");
         let advertised = advertised(&config, &listeners);

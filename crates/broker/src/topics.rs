@@ -82,7 +82,7 @@ impl Topics {
     /// The partition.
     ///
     /// # Errors
-    /// As for [`Self::topic`], and `UnknownTopicOrPartition` for an index that the topic does not have.
+    /// As for [`Self::topic`], and for [`TopicState::partition`].
     pub(crate) fn find(&self, key: &TopicRef, index: i32) -> Result<FoundPartition, PartitionError> {
         self.topic(key)?.partition(index)
     }
@@ -145,10 +145,11 @@ impl TopicState {
     /// One of its partitions.
     ///
     /// # Errors
-    /// `UnknownTopicOrPartition` if it has none with that index.
+    /// `UnknownTopicOrPartition` if it has none with that index, `NotLeader` if it is not led here.
     pub(crate) fn partition(self: &Arc<Self>, index: i32) -> Result<FoundPartition, PartitionError> {
         let at = usize::try_from(index).map_err(|_| PartitionError::UnknownTopicOrPartition)?;
         let partition = self.topic.partitions.get(at).ok_or(PartitionError::UnknownTopicOrPartition)?;
+        partition.ensure_led()?;
         Ok(FoundPartition { topic: Arc::clone(self), partition: Arc::clone(partition) })
     }
 }

@@ -35,6 +35,9 @@ pub enum StorageError {
     /// Only the reserve of the disk is free: what can wait was not written.
     #[error("storage: the disk is almost full")]
     DiskFull,
+    /// This process does not lead the shard that was to be written: nothing was done.
+    #[error("storage: the shard is not led here")]
+    NotLeader,
     /// An earlier write or sync failed, or the storage is closed: nothing was done.
     #[error("storage is stopped")]
     Stopped,

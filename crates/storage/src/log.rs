@@ -17,6 +17,7 @@ mod append;
 mod catalog;
 mod extent;
 mod index;
+mod leadership;
 mod partition;
 mod policy;
 mod producer_state;
@@ -40,6 +41,7 @@ pub(crate) use {
         CleanedRecord, CompleteInterval, EpochStart, INDEX_INTERVAL_AGE_MS, IndexInterval, IntervalRecord,
         LogStart,
     },
+    leadership::Leadership,
     partition::{Recovered, Written},
     producer_state::{REMEMBERED_BATCHES, RememberedBatch, Verdict},
     read::{checked_range, found, read_tail, readable_range},

@@ -40,7 +40,6 @@ struct Inner {
     shared: Shared,
     cluster_id: String,
     recovery: Recovery,
-    node_epoch: u32,
     /// State of the cleaner thread, with which callers can do its work themselves.
     lifecycle: Arc<Lifecycle>,
     /// Locked by the writer's thread for each group, and by callers of small appends if it is free.
@@ -92,8 +91,7 @@ impl Storage {
             spawn("storage-cleaner", failure, move || cleaning.run(&ended))?,
         ];
         let threads = Mutex::new(threads);
-        let inner =
-            Inner { shared, cluster_id, recovery, node_epoch, lifecycle, writer, threads, _guard: guard };
+        let inner = Inner { shared, cluster_id, recovery, lifecycle, writer, threads, _guard: guard };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -102,9 +100,19 @@ impl Storage {
         &self.inner.cluster_id
     }
 
-    /// Raised by every unclean start; partitions' leader epochs follow it.
+    /// Raised by every unclean start and every take-over; partitions' leader epochs follow it.
     pub fn node_epoch(&self) -> u32 {
-        self.inner.node_epoch
+        self.inner.shared.leadership.epoch()
+    }
+
+    /// Takes over the shard of this folder, in a new leader epoch that is durable before `done`, or resigns from it. After it has
+    /// resigned, nothing is read from its partitions or written to them, what was queued included; watchers are told before
+    /// this returns, and what was written is on the disk before `done`.
+    pub fn lead(&self, lead: bool, done: Done<()>) {
+        if !lead {
+            self.catalog().resign(&self.inner.shared.leadership);
+        }
+        self.send(WriteCommand::Lead(lead, done));
     }
 
     /// Number of records that RocksDB ever took, of any kind; it rises with every write.
@@ -243,6 +251,7 @@ impl Storage {
         timestamp_ms: i64,
         isolation: Isolation,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
+        partition.ensure_led()?;
         index::offset_for_timestamp(&self.inner.shared.engine, partition, timestamp_ms, isolation)
     }
 
@@ -252,6 +261,7 @@ impl Storage {
     /// # Errors
     /// See [`ReadError`].
     pub fn max_timestamp(&self, partition: &Partition) -> Result<Option<TimestampedOffset>, ReadError> {
+        partition.ensure_led()?;
         index::max_timestamp(&self.inner.shared.engine, partition)
     }
 

@@ -89,6 +89,8 @@ impl From<&PartitionError> for ErrorCode {
             // Of a Fetch that wants message sets: they have no zstd (KIP-110).
             PartitionError::UnsupportedCompressionType => Self::UnsupportedCompressionType,
             PartitionError::CorruptRecords => Self::CorruptMessage,
+            // Retriable: the client refreshes its metadata, to find the leader.
+            PartitionError::NotLeader => Self::NotLeaderOrFollower,
             // Retriable: Java's `KafkaStorageException` is an `InvalidMetadataException`.
             PartitionError::Storage => Self::KafkaStorageError,
         }
@@ -214,6 +216,7 @@ fn append_error(error: &AppendError) -> ErrorCode {
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         // Deleted after the request had found it: the answer is the one that a later request gets.
         AppendError::PartitionDeleted => ErrorCode::UnknownTopicOrPartition,
+        AppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
         AppendError::OffsetsExhausted => ErrorCode::KafkaStorageError,
     }
 }
@@ -236,6 +239,7 @@ mod tests {
             (PartitionError::UnsupportedVersion, 35),
             (PartitionError::UnsupportedCompressionType, 76),
             (PartitionError::CorruptRecords, 2),
+            (PartitionError::NotLeader, 6),
             (PartitionError::Storage, 56),
         ];
         for (error, code) in pairs {
@@ -272,6 +276,7 @@ mod tests {
             (ProduceError::Append(AppendError::OutOfOrderSequence { last: 0, found: 2 }), 45),
             (ProduceError::Append(AppendError::InvalidProducerEpoch { current: 1, found: 0 }), 47),
             (ProduceError::Append(AppendError::PartitionDeleted), 3),
+            (ProduceError::Append(AppendError::NotLeader), 6),
             (ProduceError::Append(AppendError::OffsetsExhausted), 56),
             (ProduceError::Storage, 56),
             (ProduceError::DiskFull, 56),

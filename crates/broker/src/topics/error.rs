@@ -1,7 +1,7 @@
 //! Why a partition refuses: domain errors, turned into Kafka's codes in `crate::kafka::error` and nowhere else.
 
 use crate::telemetry::line_limit::FAULTS;
-use storage::ReadError;
+use storage::{ReadError, StorageError};
 use thiserror::Error;
 
 /// A refusal of one partition, reading or being found.
@@ -43,6 +43,9 @@ pub(crate) enum PartitionError {
     /// The records cannot be read, so they cannot be converted.
     #[error("the records are corrupt")]
     CorruptRecords,
+    /// This broker does not lead the partition.
+    #[error("this broker does not lead the partition")]
+    NotLeader,
     /// The storage engine failed; it has said so in the log.
     #[error("storage failed")]
     Storage,
@@ -54,6 +57,7 @@ impl From<ReadError> for PartitionError {
             ReadError::OffsetOutOfRange { .. } => Self::OffsetOutOfRange,
             // Deleted between look-up and read: the client hears what it would have heard a moment later.
             ReadError::Deleted => Self::UnknownTopicOrPartition,
+            ReadError::NotLeader | ReadError::Storage(StorageError::NotLeader) => Self::NotLeader,
             ReadError::Storage(error) => {
                 if let Some(suppressed) = FAULTS.take("disk") {
                     tracing::error!(%error, suppressed, "the disk could not be read");

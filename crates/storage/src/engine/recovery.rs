@@ -63,10 +63,6 @@ pub struct Recovery {
     pub new: bool,
     /// The last process did not stop cleanly: leader epochs were raised.
     pub unclean: bool,
-    /// Topics found.
-    pub topics: usize,
-    /// Their partitions.
-    pub partitions: usize,
 }
 
 /// The generations that the state names.
@@ -110,8 +106,7 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     }
     // After all that can refuse the start: a refused start is not an unclean stop.
     node.mark_started(&engine).map_err(failed)?;
-    let partitions = catalog.topics().map(|topic| topic.partitions.len()).sum();
-    let recovery = Recovery { new: node.new, unclean: node.unclean, topics: catalog.len(), partitions };
+    let recovery = Recovery { new: node.new, unclean: node.unclean };
     // A number that any record mentions is never given again.
     let next_partition = node.next_partition.max(greatest_partition.saturating_add(1));
     let Node { next_producer_id, open_ms, cluster_id, epoch: node_epoch, .. } = node;

@@ -121,6 +121,9 @@ pub enum AppendError {
     /// The topic was deleted.
     #[error("the partition is deleted")]
     PartitionDeleted,
+    /// This process does not lead the partition.
+    #[error("the partition is not led here")]
+    NotLeader,
     /// The partition has no offsets left.
     #[error("offsets are used up")]
     OffsetsExhausted,

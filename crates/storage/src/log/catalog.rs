@@ -7,6 +7,7 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::leadership::Leadership;
 use crate::{Partition, StorageError, TooLarge};
 use shared_list::SharedList;
 
@@ -143,6 +144,12 @@ impl Catalog {
     /// A topic with this name or id exists, but is not served.
     pub fn is_unreadable(&self, name: &str, id: Uuid) -> bool {
         self.unreadable.iter().any(|topic| topic.id == id || topic.name.as_deref() == Some(name))
+    }
+
+    /// Resigns from a shard with all these topics: the shard first, so that nothing is written to it any more.
+    pub(crate) fn resign(&self, shard: &Leadership) {
+        shard.resign();
+        self.topics().flat_map(|topic| &topic.partitions).for_each(|partition| partition.resign());
     }
 
     /// Adds a topic, or replaces the one with its name and id. Copies a few hundred pointers at most.

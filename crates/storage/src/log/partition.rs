@@ -20,11 +20,12 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use crate::{
-    EpochEndOffset, ProducerState, ReadLimits,
+    EpochEndOffset, ProducerState, ReadError, ReadLimits,
     log::{
         append::AppendState,
         extent::{BatchFamily, Extent},
         index::{self, CleanedRecord, EpochStart, IndexInterval, IntervalRecord, LogStart},
+        leadership::{LeaderState, Leadership},
         tail::Tail,
     },
 };
@@ -35,7 +36,7 @@ pub struct PartitionNumber(pub u64);
 
 /// A reader that waits for a partition to grow.
 pub trait Watcher: Send + Sync {
-    /// `bytes` more became visible; `u64::MAX` when the partition was deleted. Runs on a storage thread: must not block.
+    /// `bytes` more became visible; `u64::MAX` when the partition was deleted, or is not led here any more. Runs on a storage thread: must not block.
     fn advanced(&self, bytes: u64);
 }
 
@@ -45,7 +46,8 @@ pub struct Partition {
     topic_id: Uuid,
     /// Within the topic, from 0.
     index: i32,
-    leader_epoch: i32,
+    /// State and leader epoch.
+    leadership: Leadership,
     /// Moves once its new value is on the disk.
     log_start_offset: AtomicI64,
     /// Bytes that it had taken before the batch that holds the log start.
@@ -54,7 +56,6 @@ pub struct Partition {
     log_end_offset: AtomicI64,
     /// Moves with the log end, or after a sync: see [`Partition::publish`] and [`Partition::synced`].
     high_watermark: AtomicI64,
-    deleted: AtomicBool,
     /// Taken by the writer for each batch and by the syncer after each sync.
     progress: Mutex<Progress>,
     /// Batches in memory: none, or the newest without a gap.
@@ -145,12 +146,11 @@ impl Partition {
             number,
             topic_id,
             index,
-            leader_epoch,
+            leadership: Leadership::new(leader_epoch.cast_unsigned()),
             log_start_offset: start.into(),
             log_start_position: position.into(),
             log_end_offset: start.into(),
             high_watermark: start.into(),
-            deleted: false.into(),
             progress: Mutex::new(Progress {
                 pending: VecDeque::new(),
                 appended_bytes: 0,
@@ -182,9 +182,9 @@ impl Partition {
         self.topic_id
     }
 
-    /// The current leader epoch, ≥ 0; rises with every unclean start (KIP-320).
+    /// The current leader epoch, ≥ 0; rises with every unclean start (KIP-320) and every take-over.
     pub fn leader_epoch(&self) -> i32 {
-        self.leader_epoch
+        self.leadership.epoch().cast_signed()
     }
 
     /// The first readable offset.
@@ -215,9 +215,21 @@ impl Partition {
         self.high_watermark()
     }
 
+    /// The partition is served here.
+    ///
+    /// # Errors
+    /// `Deleted`: it is never read or written again. `NotLeader`: it may be, after a take-over.
+    pub fn ensure_led(&self) -> Result<(), ReadError> {
+        match self.leadership.state() {
+            LeaderState::Led => Ok(()),
+            LeaderState::Resigned => Err(ReadError::NotLeader),
+            LeaderState::Deleted => Err(ReadError::Deleted),
+        }
+    }
+
     /// The topic was deleted: the partition is never read or written again.
-    pub fn is_deleted(&self) -> bool {
-        self.deleted.load(Ordering::Acquire)
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.leadership.state() == LeaderState::Deleted
     }
 
     /// The end of `epoch`.
@@ -425,8 +437,30 @@ impl Partition {
 
     /// Refuses all reads and appends from now on, and wakes all watchers. There is no way back.
     pub(crate) fn delete(&self) {
-        self.deleted.store(true, Ordering::SeqCst);
+        self.leadership.delete();
         self.wake(u64::MAX);
+    }
+
+    /// Nothing is served from now on; watchers are told.
+    pub(crate) fn resign(&self) {
+        self.leadership.resign();
+        self.wake(u64::MAX);
+    }
+
+    /// Led here from now on, in `epoch`, whose first offset is the next one to be written. Called while nothing is appended.
+    pub(crate) fn take_over(&self, epoch: i32) {
+        let mut append = self.append.lock();
+        if epoch > self.leader_epoch() {
+            let mut epochs = self.epochs.write();
+            // Nothing was written in the last one: no client has heard of a record of it, and the disk does not name it.
+            if !append.epoch_recorded {
+                epochs.pop();
+            }
+            epochs.push(EpochStart { leader_epoch: epoch, start_offset: append.next_offset() });
+            append.epoch_recorded = false;
+        }
+        // Last, and before the lock is free: the first append writes the epoch and its start.
+        self.leadership.take_over(epoch.cast_unsigned());
     }
 
     /// Calls the watchers, under their lock: [`Partition::unsubscribe`] waits for that.

@@ -68,6 +68,9 @@ pub enum ReadError {
     /// The topic was deleted.
     #[error("the partition is deleted")]
     Deleted,
+    /// This process does not lead the partition.
+    #[error("the partition is not led here")]
+    NotLeader,
     /// The disk failed, or holds damaged data.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -108,9 +111,7 @@ pub(crate) fn checked_range(
     from: i64,
     isolation: Isolation,
 ) -> Result<(i64, i64), ReadError> {
-    if partition.is_deleted() {
-        return Err(ReadError::Deleted);
-    }
+    partition.ensure_led()?;
     let (start, end) = readable_range(partition, isolation);
     if from < start || from > partition.log_end_offset() {
         return Err(out_of_range(partition, from));

@@ -66,7 +66,7 @@ impl Lifecycle {
             }
             if let Err(error) = self.tend(due)
                 && self.shared.failure.get().is_none()
-                && !matches!(error, StorageError::Stopped)
+                && !matches!(error, StorageError::Stopped | StorageError::NotLeader)
             {
                 tracing::error!(%error, "old records stay for now");
             }
@@ -80,6 +80,10 @@ impl Lifecycle {
         self.shared.resumable.expire();
         if let Some(error) = self.shared.failure.get() {
             return Err(error);
+        }
+        // Old records are the business of the one that leads the shard.
+        if !self.shared.leadership.is_led() {
+            return Ok(());
         }
         if retain {
             self.retain()?;
@@ -122,8 +126,9 @@ impl Lifecycle {
         below: &[(Arc<Partition>, DeleteBelow)],
     ) -> Result<Vec<Result<i64, ReadError>>, StorageError> {
         let found: Vec<_> = below.iter().map(|(partition, below)| self.locate(partition, *below)).collect();
-        let moves = found.iter().flatten().cloned().collect();
-        let mut starts = self.write_moves(moves)?.into_iter();
+        let moves: Vec<_> = found.iter().flatten().cloned().collect();
+        let starts = if moves.is_empty() { Vec::new() } else { self.write_moves(moves)? };
+        let mut starts = starts.into_iter();
         let answer = |found: Result<LogStartMove, ReadError>| {
             found.and_then(|_| starts.next().ok_or(ReadError::Storage(StorageError::Stopped)))
         };
@@ -136,9 +141,7 @@ impl Lifecycle {
             DeleteBelow::Offset(offset) => offset,
             DeleteBelow::HighWatermark => visible,
         };
-        if partition.is_deleted() {
-            return Err(ReadError::Deleted);
-        }
+        partition.ensure_led()?;
         if offset < 0 || offset > visible {
             let (log_start_offset, log_end_offset) = (partition.log_start_offset(), visible);
             return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset });
@@ -305,7 +308,7 @@ impl Lifecycle {
     ) -> Result<Option<T>, StorageError> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(StorageError::Stopped) => Err(StorageError::Stopped),
+            Err(error @ (StorageError::Stopped | StorageError::NotLeader)) => Err(error),
             Err(error) if self.shared.failure.get().is_some() => Err(error),
             Err(error) => {
                 let (topic_id, index) = (partition.topic_id(), partition.index());
@@ -360,6 +363,7 @@ impl Lifecycle {
 fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
     match outcome {
         Err(ReadError::Storage(error)) => Err(error),
+        Err(ReadError::NotLeader) => Err(StorageError::NotLeader),
         Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use codec::records;
 
 use super::group::WriteGroup;
 use crate::{
-    AppendError, AppendResult, Appended,
+    AppendError, AppendResult, Appended, ReadError,
     engine::keys,
     log::{BatchFamily, Extent, OwnedEntry, Verdict, Written},
 };
@@ -22,14 +22,15 @@ use crate::{
 /// The batch is refused, and nothing of it is in the group or in the state of the partition.
 pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Option<u64>) -> AppendResult {
     let OwnedEntry { partition, header, bytes, log_append_time } = entry;
-    // Perhaps by a command of this very group.
-    if partition.is_deleted() {
-        return Err(AppendError::PartitionDeleted);
-    }
     let header = &header;
     let log_start_offset = partition.log_start_offset();
-    // Held until the offset is taken: cleaning and retention change the same state.
+    // Held until the offset is taken: cleaning and retention change the same state, and a take-over begins an epoch.
     let mut state = partition.append.lock();
+    // Deleted, perhaps by a command of this very group, or given up: of what was queued, all that is not written yet is refused.
+    partition.ensure_led().map_err(|error| match error {
+        ReadError::NotLeader => AppendError::NotLeader,
+        _ => AppendError::PartitionDeleted,
+    })?;
     if let Verdict::Duplicate(found) = state.check(header)? {
         let (base_offset, log_append_time_ms) = (found.base_offset, found.log_append_time_ms);
         return Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: true });

@@ -35,6 +35,8 @@ pub(crate) struct CatalogWriter {
     pub(crate) next_partition: u64,
     /// Of this process: the created epoch of new topics.
     pub(crate) node_epoch: u32,
+    /// New partitions are led here at once.
+    pub(crate) led: bool,
 }
 
 impl CatalogWriter {
@@ -136,6 +138,9 @@ impl CatalogWriter {
         let epoch = leader_epoch(self.node_epoch, topic.created_epoch);
         for (index, number) in added {
             let partition = Partition::new(number, topic.id, index, epoch, Recovered::default());
+            if !self.led {
+                partition.resign();
+            }
             topic.partitions.push(Arc::new(partition));
             self.next_partition = number.0 + 1;
         }

@@ -29,6 +29,8 @@ pub(crate) enum WriteCommand {
     ExpireProducers {
         before_ms: i64,
     },
+    /// Lead all partitions, in a new epoch, or none. Answered once that is so.
+    Lead(bool, Done<()>),
     /// A change of old records.
     Change(LogChange, Done<()>),
     /// Most of this generation is dead: replace it by a successor.
@@ -62,6 +64,7 @@ impl WriteCommand {
             Self::Change(change, _) => change.purpose,
             Self::CompactSettled(..)
             | Self::ProducerId(_)
+            | Self::Lead(..)
             | Self::ExpireProducers { .. }
             | Self::SealSoon(_)
             | Self::Flush
@@ -107,9 +110,10 @@ pub(crate) fn refuse(command: WriteCommand) {
     let error = StorageError::Stopped;
     match command {
         WriteCommand::Append(_, done) => done(Err(error)),
-        WriteCommand::Coordinator(_, done) | WriteCommand::Configs(_, done) | WriteCommand::Close(done) => {
-            done(Err(error))
-        }
+        WriteCommand::Coordinator(_, done)
+        | WriteCommand::Configs(_, done)
+        | WriteCommand::Lead(_, done)
+        | WriteCommand::Close(done) => done(Err(error)),
         WriteCommand::ProducerId(done) => done(Err(error)),
         WriteCommand::Catalog(
             CatalogChange::Create(_, done)

@@ -9,6 +9,7 @@ use crate::{
     Catalog, StorageOptions,
     engine::{Engine, Opened, ResumableReads},
     failure::Failure,
+    log::Leadership,
     metrics::Counters,
     options::OpenClock,
 };
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) commands: CommandQueue,
     /// As callers see it: behind the writer's own until the sync.
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
+    /// Of the shard; its epoch is the node's.
+    pub(crate) leadership: Arc<Leadership>,
     /// The first failed write or sync.
     pub(crate) failure: Arc<Failure>,
     pub(crate) counters: Arc<Counters>,
@@ -42,6 +45,7 @@ impl Shared {
             resumable: Arc::default(),
             commands: CommandQueue::new(Arc::clone(&counters)),
             catalog: Arc::new(ArcSwap::from_pointee(opened.catalog.clone())),
+            leadership: Arc::new(Leadership::new(opened.node_epoch)),
             failure: Arc::new(Failure::new(Arc::clone(&options.on_fatal))),
             counters,
             open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),

@@ -19,7 +19,7 @@ use crate::{
     Acks, AppendResult, Catalog, CoordinatorRecord, Done, FlushPolicy, Partition, StorageError,
     StorageOptions, clock,
     engine::{Due, Engine, FoundGenerations, GenerationRecord, NodeKey, keys},
-    log::{OwnedRequest, TailBudget, Written},
+    log::{OwnedRequest, TailBudget, Written, leader_epoch},
     metrics::Purpose,
     write::{
         append,
@@ -162,7 +162,7 @@ impl Writer {
             shared,
             syncs,
             tasks,
-            catalog: CatalogWriter { catalog, next_partition, node_epoch },
+            catalog: CatalogWriter { catalog, next_partition, node_epoch, led: true },
             generations: Generations::new(generations),
             next_producer_id,
             producer_ids_end: next_producer_id,
@@ -377,7 +377,13 @@ impl Writer {
                 let id = self.take_producer_id(group);
                 self.after_durable(group, Box::new(move |durable| done(durable.map(|()| id))));
             }
+            WriteCommand::Lead(lead, done) => self.lead(group, lead, done),
+            WriteCommand::ExpireProducers { .. } if !self.shared.leadership.is_led() => {}
             WriteCommand::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
+            // As a whole: what it leaves undone is done again after a take-over.
+            WriteCommand::Change(_, done) if !self.shared.leadership.is_led() => {
+                done(Err(StorageError::NotLeader));
+            }
             WriteCommand::Change(change, done) => {
                 (change.apply)(group);
                 match change.answer {
@@ -403,6 +409,30 @@ impl Writer {
                 group.after_sync.push(done);
             }
         }
+    }
+
+    /// Leads every partition in a new epoch, or none. Both take effect after the group's sync, in the order of the commands: an
+    /// epoch that a client has seen must not be given again after a crash.
+    fn lead(&mut self, group: &mut WriteGroup<'_>, lead: bool, done: Done<()>) {
+        self.catalog.led = lead;
+        if lead {
+            self.catalog.node_epoch = self.catalog.node_epoch.saturating_add(1);
+            group.put_state(keys::node(NodeKey::Epoch), u64::from(self.catalog.node_epoch).to_be_bytes());
+        }
+        let (catalog, node_epoch) = (self.catalog.catalog.clone(), self.catalog.node_epoch);
+        let shard = Arc::clone(&self.shared.leadership);
+        group.after_sync.push(Box::new(move |durable| {
+            if durable.is_ok() && lead {
+                shard.take_over(node_epoch);
+                for topic in catalog.topics() {
+                    let epoch = leader_epoch(node_epoch, topic.created_epoch);
+                    topic.partitions.iter().for_each(|partition| partition.take_over(epoch));
+                }
+            } else {
+                catalog.resign(&shard);
+            }
+            done(durable);
+        }));
     }
 
     /// After the group: syncs all that is written, lets a compaction of the settled family begin, and waits for its flush to take

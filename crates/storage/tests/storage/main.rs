@@ -9,6 +9,7 @@ mod catch_up;
 mod common;
 mod folder;
 mod inspect;
+mod leadership;
 mod log;
 mod metrics;
 mod space;

@@ -258,4 +258,6 @@ fn hold_until_written(share: FetchShare, batches: &mut [Vec<Bytes>]) {
 }
 
 #[cfg(test)]
+mod leadership_tests;
+#[cfg(test)]
 pub(super) mod tests;

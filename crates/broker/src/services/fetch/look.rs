@@ -54,6 +54,10 @@ pub(super) fn look(
     };
     let log = match find(topics, wanted, handle, watch) {
         Ok(log) => log,
+        // The partition is served elsewhere, so the client must not wait here (`ReplicaManager.fetchMessages`).
+        Err(PartitionError::NotLeader) => {
+            return Looked::Nothing { answer: answer(Err(PartitionError::NotLeader), None), is_urgent: true };
+        }
         Err(error) => return Looked::Missing(answer(Err(error), None)),
     };
     let metrics = &log.found.topic.metrics;
@@ -85,7 +89,7 @@ pub(super) fn look(
     }
 }
 
-/// The log, looked up if it is not known or was deleted, and watched if there is to be a watch.
+/// The log, looked up if it is not known, was deleted or is not led here, and watched if there is to be a watch.
 fn find<'h>(
     topics: &Topics,
     wanted: &PartitionFetch,
@@ -93,7 +97,7 @@ fn find<'h>(
     watch: Option<(&Arc<Arrivals>, SlotId)>,
 ) -> Result<&'h Log, PartitionError> {
     let log = match handle.take() {
-        Some(log) if !log.found.partition.is_deleted() => handle.insert(log),
+        Some(log) if log.found.partition.ensure_led().is_ok() => handle.insert(log),
         before => {
             let name = before.as_ref().map(|log| &*log.found.topic.topic.name);
             match topics.find_again(&wanted.topic, wanted.index, name) {
@@ -110,10 +114,8 @@ fn find<'h>(
         && log.subscription.is_none()
     {
         log.subscription = Some(Subscription::new(&log.found.partition, arrivals, id));
-        // Deleted before the subscription began: its report came too early for this session.
-        if log.found.partition.is_deleted() {
-            return Err(PartitionError::UnknownTopicOrPartition);
-        }
+        // Deleted or given up before the subscription began: its report came too early for this session.
+        log.found.partition.ensure_led()?;
     }
     Ok(log)
 }

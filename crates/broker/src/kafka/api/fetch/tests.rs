@@ -12,7 +12,7 @@ use crate::services::admin::wanted::WantedTopic;
 use crate::testing::{Client, Running};
 
 /// A fetch of these partitions of one topic, from these offsets.
-fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i64)]) -> FetchRequest {
+pub(super) fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i64)]) -> FetchRequest {
     let partitions = partitions.iter().map(|(index, offset)| {
         let partition = FetchPartition::default()
             .with_partition(*index)
@@ -33,15 +33,15 @@ fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i64)]) -> Fe
         .with_topics(vec![topic.with_partitions(partitions.collect())])
 }
 
-fn in_session(request: FetchRequest, id: i32, epoch: i32) -> FetchRequest {
+pub(super) fn in_session(request: FetchRequest, id: i32, epoch: i32) -> FetchRequest {
     request.with_session_id(id).with_session_epoch(epoch)
 }
 
-fn partitions(response: &FetchResponse) -> Vec<&PartitionData> {
+pub(super) fn partitions(response: &FetchResponse) -> Vec<&PartitionData> {
     response.message.responses.iter().flat_map(|topic| &topic.partitions).collect()
 }
 
-fn values(data: &PartitionData) -> Vec<(i64, String)> {
+pub(super) fn values(data: &PartitionData) -> Vec<(i64, String)> {
     let mut values = Vec::new();
     for batch in batches(data.records.as_ref().unwrap()) {
         let batch = RecordBatch::parse_stored(batch.unwrap().1).unwrap();

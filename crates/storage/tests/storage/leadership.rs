@@ -1,0 +1,185 @@
+//! A shard is given up and taken over while the process runs.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use crate::common::{UNLIMITED, append, batch, copy_of, create, open, sequenced, values, wait};
+use storage::{
+    Acks, AppendEntry, AppendError, AppendRequest, AppendResult, DeleteBelow, EpochEndOffset, Isolation,
+    Partition, ReadError, Storage, StorageOptions, Watcher,
+};
+
+pub(crate) fn lead(storage: &Storage, lead: bool) {
+    wait(|done| storage.lead(lead, done)).unwrap();
+}
+
+#[test]
+fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 2);
+    let partition = &topic.partitions[0];
+    append(&storage, partition, batch(&[(1, b"a")]), Acks::All).unwrap();
+    lead(&storage, false);
+    for acks in [Acks::None, Acks::Leader, Acks::All] {
+        let refused = append(&storage, partition, batch(&[(1, b"b")]), acks);
+        assert_eq!(refused, Err(AppendError::NotLeader), "{acks:?}");
+    }
+    let refusals = [
+        storage.read(partition, 0, UNLIMITED).map(|_| ()),
+        storage.read_tail(partition, 0, UNLIMITED).unwrap().map(|_| ()),
+        storage.offset_for_timestamp(partition, 0, Isolation::ReadUncommitted).map(|_| ()),
+        storage.max_timestamp(partition).map(|_| ()),
+        storage
+            .delete_records(&[(Arc::clone(partition), DeleteBelow::HighWatermark)])
+            .unwrap()
+            .remove(0)
+            .map(|_| ()),
+        partition.ensure_led(),
+    ];
+    for (call, refused) in refusals.into_iter().enumerate() {
+        assert!(matches!(refused, Err(ReadError::NotLeader)), "call {call}: {refused:?}");
+    }
+    storage.tend_logs().unwrap();
+    let created = create(&storage, "created meanwhile", 1);
+    let refused = append(&storage, &created.partitions[0], batch(&[(1, b"b")]), Acks::All);
+    assert_eq!(refused, Err(AppendError::NotLeader));
+
+    lead(&storage, true);
+    assert_eq!((partition.leader_epoch(), topic.partitions[1].leader_epoch()), (1, 1));
+    assert_eq!(values(&storage, partition, 0), [(0, "a".into())], "what was written stays");
+    for partition in [partition, &created.partitions[0]] {
+        append(&storage, partition, batch(&[(1, b"c")]), Acks::All).unwrap();
+    }
+    assert_eq!(storage.delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(1))]).unwrap().len(), 1);
+    storage.close().unwrap();
+}
+
+/// The epochs of a partition after a restart: ends of 0, 1, 2 and 3.
+fn epoch_ends(folder: &Path) -> (i32, Vec<EpochEndOffset>) {
+    let storage = open(folder);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let ends = (partition.leader_epoch(), (0..4).map(|epoch| partition.epoch_end_offset(epoch)).collect());
+    storage.close().unwrap();
+    ends
+}
+
+#[test]
+fn an_epoch_begins_where_the_log_ended_and_outlives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 1);
+    let partition = &topic.partitions[0];
+    append(&storage, partition, batch(&[(1, b"a"), (1, b"b")]), Acks::All).unwrap();
+    // Nothing is written in epoch 1: it has no start of its own.
+    for _ in 0..2 {
+        lead(&storage, false);
+        lead(&storage, true);
+    }
+    append(&storage, partition, batch(&[(1, b"c")]), Acks::All).unwrap();
+    let end = |leader_epoch, end_offset| EpochEndOffset { leader_epoch, end_offset };
+    let ends = vec![end(0, 2), end(0, 2), end(2, 3), end(-1, -1)];
+    assert_eq!((0..4).map(|epoch| partition.epoch_end_offset(epoch)).collect::<Vec<_>>(), ends);
+    let batches = storage.read(partition, 2, UNLIMITED).unwrap().batches;
+    assert_eq!(batches[0][12..16], [0, 0, 0, 2], "the epoch in the batch");
+    let killed = copy_of(folder.path());
+    storage.close().unwrap();
+    drop(storage);
+
+    assert_eq!(epoch_ends(folder.path()), (2, ends), "a clean stop");
+    let (epoch, ends) = epoch_ends(killed.path());
+    assert_eq!((epoch, &ends[2..]), (3, [end(2, 3), end(3, 3)].as_slice()), "a kill");
+}
+
+#[test]
+fn a_killed_process_never_gives_an_epoch_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    create(&storage, "t", 1);
+    lead(&storage, true);
+    let killed = copy_of(folder.path());
+    storage.close().unwrap();
+    assert_eq!(epoch_ends(killed.path()).0, 2);
+}
+
+#[test]
+fn producers_go_on_after_a_take_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions[0]);
+    append(&storage, &partition, sequenced(7, 0, 0, 2), Acks::All).unwrap();
+    lead(&storage, false);
+    lead(&storage, true);
+    assert!(append(&storage, &partition, sequenced(7, 0, 0, 2), Acks::All).unwrap().duplicate);
+    assert_eq!(append(&storage, &partition, sequenced(7, 0, 2, 1), Acks::All).unwrap().base_offset, 2);
+    storage.close().unwrap();
+}
+
+/// Sends an append; its results come out of what is returned.
+fn send(storage: &Storage, partition: &Arc<Partition>, bytes: usize) -> mpsc::Receiver<Vec<AppendResult>> {
+    let batch = batch(&[(1, &vec![7; bytes])]);
+    let entry = AppendEntry { partition: Arc::clone(partition), batch, log_append_time: false };
+    let (sender, results) = mpsc::channel();
+    let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
+    storage.append(request, Box::new(move |done| sender.send(done.unwrap()).unwrap_or_default()));
+    results
+}
+
+#[test]
+fn what_is_queued_is_refused_and_what_is_written_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions[0]);
+    // The writer's thread is held in the answer of the first append, which is too large for a caller's thread.
+    let (written, is_written) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let entry = AppendEntry {
+        partition: Arc::clone(&partition),
+        batch: batch(&[(1, &vec![7; 20 << 10])]),
+        log_append_time: false,
+    };
+    let hold = move |_| {
+        written.send(()).unwrap_or_default();
+        released.recv().unwrap_or_default();
+    };
+    storage.append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, Box::new(hold));
+    is_written.recv().unwrap();
+    let queued = [send(&storage, &partition, 1), send(&storage, &partition, 20 << 10)];
+    let (sender, resigned) = mpsc::channel();
+    storage.lead(false, Box::new(move |done| sender.send(done).unwrap_or_default()));
+    assert!(matches!(partition.ensure_led(), Err(ReadError::NotLeader)), "at once");
+    release.send(()).unwrap();
+    for queued in queued {
+        assert_eq!(queued.recv().unwrap(), [Err(AppendError::NotLeader)]);
+    }
+    resigned.recv().unwrap().unwrap();
+    lead(&storage, true);
+    assert_eq!(partition.log_end_offset(), 1);
+    storage.close().unwrap();
+}
+
+struct LastReport(AtomicU64);
+
+impl Watcher for LastReport {
+    fn advanced(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn watchers_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions[0]);
+    let told = Arc::new(LastReport(AtomicU64::new(0)));
+    partition.subscribe(&(Arc::clone(&told) as Arc<dyn Watcher>));
+    storage.lead(false, Box::new(|_| {}));
+    assert_eq!(told.0.load(Ordering::SeqCst), u64::MAX);
+    storage.close().unwrap();
+}
