@@ -234,12 +234,11 @@ impl ConsumerGroup {
         }
         let Some(member) = self.members.get(id) else { return Err(GroupError::UnknownMemberId) };
         // Kafka's reasons to join again (`classicGroupHeartbeatToConsumerGroup`): a newer group epoch,
-        // partitions to give up, or awaited partitions that have become free. Kafka waits for all of these,
-        // here one is enough.
+        // partitions to give up, or that all awaited partitions have become free.
         let has_a_step = match member.current.state {
             _ if member.current.epoch < self.epoch => true,
             MemberState::UnrevokedPartitions => true,
-            MemberState::UnreleasedPartitions => self.has_something_free(id),
+            MemberState::UnreleasedPartitions => self.has_all_free(id),
             MemberState::Stable => false,
         };
         if !has_a_step {
@@ -249,12 +248,13 @@ impl ConsumerGroup {
         Err(GroupError::RebalanceInProgress)
     }
 
-    /// True if a partition that the target gives to a member has become free.
-    fn has_something_free(&self, id: &MemberId) -> bool {
+    /// True if no other member holds a partition that the target gives to this one (the opposite of Kafka's
+    /// `waitingOnUnreleasedPartition`): each JoinGroup interrupts a classic client, so one has to do for all of them.
+    fn has_all_free(&self, id: &MemberId) -> bool {
         let Some(target) = self.target.get(id) else { return false };
         let mut all =
             target.iter().flat_map(|(topic, partitions)| partitions.iter().map(move |it| (*topic, *it)));
-        all.any(|tp| !self.holders.contains_key(&tp))
+        all.all(|tp| self.holders.get(&tp).is_none_or(|holder| holder == id))
     }
 
     /// A member that was told to join again must do so within its rebalance timeout.

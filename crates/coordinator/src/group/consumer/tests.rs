@@ -504,6 +504,31 @@ fn a_classic_member_joins_a_consumer_group_and_is_given_its_share() {
     assert_eq!(bench.group().members().len(), 1);
 }
 
+/// It joined again for the first one that came free, then for the second, and had two rebalances of its client for one.
+#[test]
+fn a_classic_member_is_called_once_all_the_partitions_that_it_awaits_are_free() {
+    let mut bench = Bench::new();
+    bench.set_topic("t", 6);
+    bench.beat("a", 0, |_| {}).unwrap();
+    bench.beat("b", 0, |_| {}).unwrap();
+    // A member asked to give something up says what it keeps.
+    let gives_up = |bench: &mut Bench, id: &str, epoch| {
+        let kept = bench.beat(id, epoch, |_| {}).unwrap().assignment.unwrap();
+        bench.beat(id, epoch, |said| said.owned = Some(kept)).unwrap()
+    };
+    gives_up(&mut bench, "a", 2);
+    assert_eq!(assigned(&bench.beat("b", 3, |_| {}).unwrap()).len(), 3);
+    let old = MemberId::from("old");
+    assert_eq!(classic_join(&mut bench, &old), 4);
+    assert_eq!(classic_sync(&mut bench, &old, 4), [0_i32; 0], "a and b have three each");
+    gives_up(&mut bench, "a", 3);
+    assert_eq!(bench.heartbeat(&old, 4), Ok(()), "b has not given up its own yet");
+    gives_up(&mut bench, "b", 3);
+    assert_eq!(bench.heartbeat(&old, 4), Err(GroupError::RebalanceInProgress));
+    assert_eq!(classic_join(&mut bench, &old), 4);
+    assert_eq!(classic_sync(&mut bench, &old, 4).len(), 2);
+}
+
 #[test]
 fn a_classic_member_that_is_told_to_join_again_and_does_not_is_removed() {
     let mut bench = bench();
