@@ -1,5 +1,5 @@
-//! LeaveGroup, key 13: members leave a classic group, or an administrator removes static members by instance
-//! id.
+//! LeaveGroup, key 13: members of the classic protocol leave, or an administrator removes members of either protocol, by
+//! their ids or instance ids.
 //!
 //! Versions 0–5:
 //! - v1: throttle time.

@@ -267,19 +267,13 @@ impl ConsumerGroup {
     }
 
     /// Handles LeaveGroup, also an administrator's that names instance ids alone.
-    /// The results are in the order of `leaving`. A member named by its id must be of the classic protocol;
-    /// one named by its instance id alone may be of either.
+    /// The results are in the order of `leaving`. Members may be of either protocol: an administrator removes those of
+    /// the consumer protocol by this request, too (Kafka's `classicGroupLeaveToConsumerGroup`).
     pub fn classic_leave(&mut self, env: Env<'_>, leaving: &[LeavingMember]) -> LeaveReply {
         let mut gone: BTreeSet<MemberId> = BTreeSet::new();
         let results = leaving.iter().map(|leaving| {
             let instance_id = leaving.group_instance_id.as_ref();
-            let id = if leaving.member_id.is_none() {
-                let holder = instance_id.and_then(|instance_id| self.static_member(instance_id));
-                holder.cloned().ok_or(GroupError::UnknownMemberId)?
-            } else {
-                self.classic_member(&leaving.member_id, instance_id, None)?;
-                leaving.member_id.clone()
-            };
+            let id = self.leaving_member(&leaving.member_id, instance_id)?.clone();
             let reason = leaving.reason.as_deref().unwrap_or("not provided");
             tracing::info!(group = %self.id, member = %id, reason, "member leaves");
             gone.insert(id);
@@ -289,6 +283,23 @@ impl ConsumerGroup {
         // Once for all of them, so that the group epoch rises once.
         self.remove(env, &gone);
         results
+    }
+
+    /// The id of the member that a LeaveGroup names, of either protocol.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID if the instance id is another member's.
+    fn leaving_member<'a>(
+        &'a self,
+        id: &'a MemberId,
+        instance_id: Option<&GroupInstanceId>,
+    ) -> Result<&'a MemberId, GroupError> {
+        let Some(instance_id) = instance_id else {
+            return self.members.contains_key(id).then_some(id).ok_or(GroupError::UnknownMemberId);
+        };
+        let holder = self.static_member(instance_id).ok_or(GroupError::UnknownMemberId)?;
+        // The instance id alone does, without the member's own id.
+        if id.is_none() || id == holder { Ok(holder) } else { Err(GroupError::FencedInstanceId) }
     }
 }
 

@@ -548,6 +548,27 @@ fn a_classic_member_that_is_told_to_join_again_and_does_not_is_removed() {
     assert_eq!(bench.heartbeat(&old, generation), Err(GroupError::UnknownMemberId));
 }
 
+/// `kafka-consumer-groups --remove-members` named a member by its id and was told that there was none.
+#[test]
+fn an_administrator_removes_members_of_the_consumer_protocol_by_their_ids() {
+    let mut bench = two();
+    let instance = || Some(GroupInstanceId::from("i"));
+    bench.beat("s", 0, |said| said.group_instance_id = instance()).unwrap();
+    let leaving = |id: &str, group_instance_id| {
+        [LeavingMember { member_id: MemberId::from(id), group_instance_id, reason: None }]
+    };
+    let mut leave = |id, instance| {
+        let leaving = leaving(id, instance);
+        let all = bench.on_machine(|machine, env, out| machine.leave(env, &leaving, out)).unwrap();
+        (all[0], bench.group().members().len())
+    };
+    assert_eq!(leave("x", None), (Err(GroupError::UnknownMemberId), 3));
+    assert_eq!(leave("a", instance()), (Err(GroupError::FencedInstanceId), 3));
+    assert_eq!(leave("b", None), (Ok(()), 2));
+    assert_eq!(leave("s", instance()), (Ok(()), 1));
+    assert!(bench.group().members().contains_key(&MemberId::from("a")));
+}
+
 #[test]
 fn the_policy_decides_which_way_a_group_may_go() {
     let config = |migration| {
