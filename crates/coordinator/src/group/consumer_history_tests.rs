@@ -506,7 +506,8 @@ impl History {
             Err(error) => return self.obey_classic(number, error),
         };
         let read = consumer_protocol::assignment(&synced.assignment).unwrap_or_default();
-        let told: BTreeSet<i32> = read.into_iter().flat_map(|(_, partitions)| partitions).collect();
+        let told: BTreeSet<i32> =
+            read.partitions.into_iter().flat_map(|(_, partitions)| partitions).collect();
         let owned: Vec<i32> = self.clients[number].owned.keys().copied().collect();
         let lost: Vec<i32> = owned.into_iter().filter(|partition| !told.contains(partition)).collect();
         for partition in &lost {

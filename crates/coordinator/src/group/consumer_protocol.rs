@@ -55,12 +55,25 @@ fn read_subscription(from: &mut Cursor<'_>) -> Result<Subscription, ReadError> {
     Ok(read)
 }
 
-/// Reads the partitions of an assignment. `None`: these bytes are not one.
-pub fn assignment(bytes: &[u8]) -> Option<Vec<(String, Vec<i32>)>> {
-    let mut from = Cursor::new(bytes);
-    // User data of a client's own assignor may follow and is not read; Kafka's
-    // `ConsumerGroup.fromClassicGroup` refuses a group that has some.
-    read_version(&mut from).and_then(|_| read_partitions(&mut from)).ok()
+/// The assignment of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// By topic, also of topics that do not exist.
+    pub partitions: Vec<(String, Vec<i32>)>,
+    /// A client's own assignor has left something in it, which is opaque to the broker.
+    pub has_user_data: bool,
+}
+
+/// Reads an assignment. `None`: these bytes are not one.
+pub fn assignment(bytes: &[u8]) -> Option<Assignment> {
+    read_assignment(&mut Cursor::new(bytes)).ok()
+}
+
+fn read_assignment(from: &mut Cursor<'_>) -> Result<Assignment, ReadError> {
+    read_version(from)?;
+    let partitions = read_partitions(from)?;
+    let user_data = from.nullable_bytes(Prefix::I32, "user data")?;
+    Ok(Assignment { partitions, has_user_data: user_data.is_some_and(|data| !data.is_empty()) })
 }
 
 /// Writes an assignment without user data, in a version that the member understands.
@@ -160,6 +173,7 @@ mod tests {
         let bytes = encode_assignment(1, [("ab", [0, 3].as_slice())].into_iter());
         let golden = b"\x00\x01\x00\x00\x00\x01\x00\x02ab\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff";
         assert_eq!(bytes, golden.as_slice());
-        assert_eq!(assignment(&bytes).unwrap(), [("ab".to_owned(), vec![0, 3])]);
+        let read = assignment(&bytes).unwrap();
+        assert_eq!((read.partitions, read.has_user_data), (vec![("ab".to_owned(), vec![0, 3])], false));
     }
 }

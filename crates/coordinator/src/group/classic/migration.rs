@@ -19,14 +19,15 @@ impl ClassicGroup {
         self.generation
     }
 
-    /// All members are consumers whose subscriptions can be read.
-    /// Asked before anything is converted, so that no group is left half-way.
+    /// All members are consumers whose subscriptions and assignments can be read and hold nothing that a consumer group
+    /// cannot keep. Asked before anything is converted, so that no group is left half-way.
     pub fn is_upgradable(&self) -> bool {
         self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE)
             && self.members.values().all(|member| {
                 // The first, since `adopt` reads that one and relies on this check.
                 let first = member.protocols.first();
                 first.is_some_and(|first| consumer_protocol::subscription(&first.metadata).is_some())
+                    && can_keep(&member.assignment)
             })
     }
 
@@ -59,4 +60,10 @@ impl ClassicGroup {
         out.write(self.record());
         self.persisted = true;
     }
+}
+
+/// True if an assignment is empty, or holds partitions alone: the user data of a client's own assignor would be lost
+/// (Kafka's `ConsumerGroup.fromClassicGroup`).
+fn can_keep(assignment: &[u8]) -> bool {
+    assignment.is_empty() || consumer_protocol::assignment(assignment).is_some_and(|read| !read.has_user_data)
 }

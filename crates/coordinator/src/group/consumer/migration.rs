@@ -42,7 +42,8 @@ impl ConsumerGroup {
             let owned = if from_subscription {
                 said.owned.clone()
             } else {
-                consumer_protocol::assignment(&member.assignment).unwrap_or_default()
+                // Empty bytes, which do not parse, are those of a member that has had no assignment yet.
+                consumer_protocol::assignment(&member.assignment).unwrap_or_default().partitions
             };
             let mut owned = ids(env, &owned);
             // Clients computed these: two members may claim one partition, and here it has one holder.

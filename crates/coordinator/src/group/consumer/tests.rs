@@ -400,8 +400,17 @@ fn offsets_of_subscribed_topics_stay() {
 /// A subscription to `t`, version 1, owning nothing.
 const SUBSCRIPTION: &[u8] = b"\x00\x01\x00\x00\x00\x01\x00\x01t\xff\xff\xff\xff\x00\x00\x00\x00";
 
+/// Of partitions 0 and 1 of `t`, without user data.
+const ASSIGNMENT: &[u8] =
+    b"\x00\x01\x00\x00\x00\x01\x00\x01t\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff";
+
 /// A stable classic group of one member, which leads and owns partition 0 and 1 of `t`.
 fn classic(bench: &mut Bench) -> MemberId {
+    classic_with(bench, ASSIGNMENT)
+}
+
+/// As [`classic`], with another assignment.
+fn classic_with(bench: &mut Bench, assignment: &'static [u8]) -> MemberId {
     let mut request = bench.request("", None, &[]);
     request.requires_known_member_id = false;
     request.protocols = vec![protocol("range", SUBSCRIPTION)];
@@ -409,8 +418,6 @@ fn classic(bench: &mut Bench) -> MemberId {
     bench.pass(6_000);
     let reply = bench.joins.remove(&waiter).unwrap();
     let joined = reply.result.unwrap();
-    let assignment =
-        b"\x00\x01\x00\x00\x00\x01\x00\x01t\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff";
     let request = SyncRequest {
         member_id: reply.member_id.clone(),
         group_instance_id: None,
@@ -436,7 +443,7 @@ fn classic_sync(bench: &mut Bench, id: &MemberId, generation: i32) -> Vec<i32> {
     let waiter = bench.send_sync(id, generation, &[]);
     let synced = bench.syncs.remove(&waiter).unwrap().unwrap();
     let read = super::super::consumer_protocol::assignment(&synced.assignment).unwrap();
-    read.into_iter().flat_map(|(_, partitions)| partitions).collect()
+    read.partitions.into_iter().flat_map(|(_, partitions)| partitions).collect()
 }
 
 #[test]
@@ -567,6 +574,27 @@ fn an_administrator_removes_members_of_the_consumer_protocol_by_their_ids() {
     assert_eq!(leave("b", None), (Ok(()), 2));
     assert_eq!(leave("s", instance()), (Ok(()), 1));
     assert!(bench.group().members().contains_key(&MemberId::from("a")));
+}
+
+/// The assignor of such clients keeps state in the assignments, and it was lost without a word.
+#[test]
+fn a_group_whose_assignments_hold_more_than_partitions_is_not_upgraded() {
+    let empty = b"\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00";
+    let user_data = b"\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01x";
+    let malformed = b"\x00\x01\x00\x00\x00\x00";
+    let upgraded: [(&'static [u8], bool); 5] =
+        [(b"", true), (ASSIGNMENT, true), (empty, true), (user_data, false), (malformed, false)];
+    for (assignment, upgraded) in upgraded {
+        let mut bench = bench();
+        let old = classic_with(&mut bench, assignment);
+        let joined = bench.beat("new", 0, |_| {}).map_err(|refused| refused.error);
+        if upgraded {
+            assert!(joined.is_ok(), "{assignment:?}");
+        } else {
+            assert_eq!(joined, Err(GroupError::GroupIdNotFound), "{assignment:?}");
+            assert_eq!(bench.heartbeat(&old, 1), Ok(()), "nothing has happened to the group");
+        }
+    }
 }
 
 #[test]
