@@ -2,7 +2,7 @@
 //!
 //! | file | its job |
 //! | --- | --- |
-//! | `rocks.rs` `families.rs` | RocksDB: every call to it; its families and settings |
+//! | `rocks.rs` | RocksDB: every call to it; its families and settings |
 //! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its records after a crash |
 //! | `journal_end.rs` | what a start applies from the journal, and where it ends |
 //! | `keys.rs` `values.rs` | every layout of RocksDB's keys and values |

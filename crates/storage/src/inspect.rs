@@ -65,6 +65,7 @@ impl Inspector {
         let visit = Visit::begin(path)?;
         let options = StorageOptions::new(path);
         let mut found = Found::read(&options)?;
+        // Without a broker a second look would find the same.
         for _ in 1..ATTEMPTS {
             if !visit.in_use || found.damage.is_empty() {
                 break;
@@ -87,6 +88,7 @@ impl Inspector {
             in_use: self.visit.in_use,
             cluster: node.as_ref().map(|node| ClusterReport {
                 cluster_id: node.cluster_id.clone(),
+                // `Node` has that of the next start, which an unclean stop raises.
                 node_epoch: node.epoch - u32::from(node.unclean),
                 next_partition: node.next_partition,
                 next_producer_id: node.next_producer_id,
@@ -127,6 +129,7 @@ impl Inspector {
     ) -> Result<Vec<FamilyReport>, StorageError> {
         let files = engine.files()?;
         let named = self.found.generations.as_ref();
+        // A start goes on with the greatest that the state names.
         let current = named.and_then(|named| named.keys().next_back());
         let mut living = BTreeMap::<&str, (u64, u64)>::new();
         for extent in partitions.iter().flat_map(|partition| &partition.extents) {
@@ -280,6 +283,7 @@ impl Found {
     }
 
     fn refuse(&mut self, place: &str, detail: String) {
+        // The first reason: a start ends there.
         self.refused.get_or_insert_with(|| format!("{place}: {detail}"));
         self.damage.push(Damage { place: place.into(), detail, effect: "the next start is refused".into() });
     }
@@ -287,6 +291,7 @@ impl Found {
 
 /// The generation of a journal file, as a user names it: the file, or its number in hexadecimal.
 fn generation_named(name: &str) -> Option<GenerationNumber> {
+    // Hexadecimal, as in the names of files and families.
     record::generation_of(name).or_else(|| u32::from_str_radix(name, 16).ok().map(GenerationNumber))
 }
 

@@ -23,6 +23,7 @@ impl Inspector {
         let (engine, partition) = self.partition(topic, partition)?;
         let Some((extent, end)) = extent_of(&partition, offset) else { return Ok(None) };
         let mut cursor = BatchCursor::in_extent(engine, &partition, offset, extent, end);
+        // The first at or after the offset: the log may have a gap there.
         let Some(entry) = cursor.next_stored().map_err(storage_error)? else { return Ok(None) };
         let holds = match &entry.header {
             Ok(header) => header.base_offset <= offset,
@@ -65,6 +66,7 @@ impl Inspector {
             let counts = self.count(partition, Some(&mut damage))?;
             each(partition, counts);
         }
+        // By every first byte of a key: RocksDB checks the blocks that it reads.
         if let Some(engine) = &self.found.engine
             && let Err(error) = (0..u8::MAX).try_for_each(|tag| engine.scan_state(&[tag], |_, _| Ok(())))
         {
@@ -167,6 +169,7 @@ impl Walk<'_> {
             damage.push(unreadable(place, error.to_string()));
         }
         let header = found.or_else(|_| entry.header.clone());
+        // A body that is damaged still has its header, in its pointer.
         self.next_offset = header.map_or(offset.saturating_add(1), |header| header.next_offset());
     }
 
@@ -210,6 +213,7 @@ fn of_entry(engine: &Engine, family: BatchFamily, entry: &StoredEntry) -> BatchR
 fn extent_of(partition: &Partition, offset: i64) -> Option<(Extent, i64)> {
     let (start, end) = (partition.log_start_offset(), partition.log_end_offset());
     let extents = partition.extents_with_ends(end);
+    // The first extent may begin below the log start.
     let holds = |(extent, end): &&(Extent, i64)| extent.base_offset <= offset && offset < *end;
     extents.iter().find(holds).copied().filter(|_| offset >= start)
 }

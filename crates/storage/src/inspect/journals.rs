@@ -27,6 +27,7 @@ impl Inspector {
             // A broker that uses the folder may have deleted it by now.
             let Some(file) = self.journal_file(number)? else { continue };
             let end = self.found.end.as_ref();
+            // Read already, to find the end; other files are read only by a check.
             let applied = end.and_then(|end| {
                 let of_file = || end.records.iter().filter(|found| found.position.generation == number);
                 let mut records = RecordsReport::from(of_file().next()?.position.offset);

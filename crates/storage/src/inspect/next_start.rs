@@ -27,6 +27,7 @@ impl Inspector {
             replay: None,
             deleted: Vec::new(),
         };
+        // Without a journal that can be read nothing more is known.
         let Some(end) = &found.end else { return Ok(start) };
         start.replay = Some(self.replay(end)?);
         let (Some(engine), Some(named)) = (&found.engine, &found.generations) else { return Ok(start) };
@@ -102,6 +103,7 @@ fn why_it_ends(end: &JournalEnd, length: u64) -> Result<String, StorageError> {
             let group = found.header.group;
             format!("write group {group} was not synced, and a batch of it is missing or damaged")
         }
+        // A power failure can leave the length of a write without its bytes.
         Err(RecordFault::NoHeader) if is_zero(&file.read(offset, record::RECORD_HEADER_LEN)?) => {
             "zeros follow, which were never written".into()
         }

@@ -17,7 +17,9 @@ use crate::{
     random,
 };
 
+/// `kBlockSize` of RocksDB's log format.
 const BLOCK_LEN: usize = 32 << 10;
+/// Checksum 4, length 2, type 1.
 const FRAGMENT_HEADER_LEN: usize = 7;
 /// Above every number that RocksDB has given to a log: it passes over those that it has flushed.
 const LOG_NAME: &str = "999999999999.log";
@@ -68,6 +70,7 @@ enum Failure {
 fn write_log(folder: &Path, flushed: &Engine, end: &JournalEnd) -> Result<(), Failure> {
     let file = File::create(folder.join(LOG_NAME)).map_err(Failure::Folder)?;
     let mut log = Log { out: BufWriter::new(file), in_block: 0 };
+    // They must follow those of what is flushed: of two values of a key the one with the higher number counts.
     let mut sequence = flushed.sequence() + 1;
     for found in &end.records {
         let operations = found.operations(&end.files).map_err(Failure::Data)?;
@@ -97,12 +100,14 @@ impl<W: Write> Log<W> {
         let mut first = true;
         loop {
             let left = BLOCK_LEN - self.in_block;
+            // Too short for a header: filled with zeros, which a reader passes over.
             if left < FRAGMENT_HEADER_LEN {
                 self.out.write_all(&[0; FRAGMENT_HEADER_LEN][..left])?;
                 self.in_block = 0;
                 continue;
             }
             let (fragment, rest) = record.split_at(record.len().min(left - FRAGMENT_HEADER_LEN));
+            // Full, first, middle, last.
             let kind = match (first, rest.is_empty()) {
                 (true, true) => 1,
                 (true, false) => 2,

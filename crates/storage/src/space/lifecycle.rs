@@ -51,6 +51,7 @@ impl Lifecycle {
 
     /// Runs on its own thread until the writer has ended.
     pub(crate) fn run(&self, ended: &Receiver<Infallible>) {
+        // An interval of 0 would keep the thread busy.
         let interval = self.shared.options.retention_check_interval.max(Duration::from_millis(10));
         let mut retain = clock::now() + interval;
         loop {
@@ -62,6 +63,8 @@ impl Lifecycle {
             }
             let due = clock::now() >= retain;
             if due {
+                // From now on, so that a search which takes longer than the interval does not follow itself
+                // at once.
                 retain = clock::now() + interval;
             }
             if let Err(error) = self.tend(due)
@@ -74,10 +77,16 @@ impl Lifecycle {
     }
 
     /// Deletes records that retention no longer keeps, if `retain`; cleans compacted logs; frees dead space.
+    /// Waits for another that does the same. Retention comes first: what it deletes need not be cleaned, and
+    /// what both leave dead is freed in the same turn.
+    ///
+    /// # Errors
+    /// A write failed, or the storage is closed. A partition that cannot be read is logged and passed over.
     pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
         let _alone = self.busy.lock();
         // They keep the files of dropped families.
         self.shared.resumable.expire();
+        // Nothing more can be written, so nothing need be read.
         if let Some(error) = self.shared.failure.get() {
             return Err(error);
         }
@@ -92,11 +101,13 @@ impl Lifecycle {
         self.sweep()
     }
 
+    /// Moves the log starts of all topics whose rules say so, at most [`MOVES`] in a write group.
     fn retain(&self) -> Result<(), StorageError> {
         // One time for all partitions, taken before any is looked at.
         let now_ms = self.shared.open_clock.now_ms();
         let catalog = self.shared.catalog.load_full();
         let partitions = catalog.topics().flat_map(|topic| &topic.partitions).cloned().collect();
+        // A log that gets no more batches would have an open interval for ever, whose age a restart forgets.
         self.complete_intervals(partitions, now_ms.saturating_sub(INDEX_INTERVAL_AGE_MS))?;
         let mut moves: Vec<LogStartMove> = Vec::new();
         for topic in catalog.topics() {
@@ -121,6 +132,11 @@ impl Lifecycle {
         self.write_moves(moves).map(|_| ())
     }
 
+    /// Moves log starts as DeleteRecords asks; one answer for each partition, in their order. Durable before
+    /// it returns.
+    ///
+    /// # Errors
+    /// The outer one: nothing is known of the moves, as a write failed or the storage is closed.
     pub(crate) fn delete_records(
         &self,
         below: &[(Arc<Partition>, DeleteBelow)],
@@ -128,6 +144,7 @@ impl Lifecycle {
         let found: Vec<_> = below.iter().map(|(partition, below)| self.locate(partition, *below)).collect();
         let moves: Vec<_> = found.iter().flatten().cloned().collect();
         let starts = if moves.is_empty() { Vec::new() } else { self.write_moves(moves)? };
+        // One start for each move, in their order; a partition that was refused has none.
         let mut starts = starts.into_iter();
         let answer = |found: Result<LogStartMove, ReadError>| {
             found.and_then(|_| starts.next().ok_or(ReadError::Storage(StorageError::Stopped)))
@@ -142,6 +159,8 @@ impl Lifecycle {
             DeleteBelow::HighWatermark => visible,
         };
         partition.ensure_led()?;
+        // Kafka too deletes nothing that consumers cannot see yet
+        // (`UnifiedLog.maybeIncrementLogStartOffset`).
         if offset < 0 || offset > visible {
             let (log_start_offset, log_end_offset) = (partition.log_start_offset(), visible);
             return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset });
@@ -169,6 +188,8 @@ impl Lifecycle {
             return Ok(());
         }
         let now_ms = self.shared.open_clock.now_ms();
+        // A cleaning takes whole intervals: this ends the open ones, so that all of the dirty part can be
+        // taken.
         self.complete_intervals(
             compacted.iter().map(|(partition, _)| Arc::clone(partition)).collect(),
             now_ms,
@@ -179,6 +200,7 @@ impl Lifecycle {
             let cleaning = self.unless_unreadable(partition, cleaning)?.flatten();
             found.extend(cleaning.map(|cleaning| (cleaning, rules)));
         }
+        // As Kafka's `LogCleanerManager.grabFilthiestCompactedLog`.
         found.sort_by(|(one, _), (other, _)| other.found.dirty_ratio.total_cmp(&one.found.dirty_ratio));
         for (cleaning, rules) in found {
             let partition = Arc::clone(&cleaning.partition);
@@ -215,6 +237,8 @@ impl Lifecycle {
         let catalog = self.shared.catalog.load_full();
         let mut living: HashMap<BatchFamily, u64> = HashMap::new();
         let partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+        // Of topics that are served: how much lives in the families of others is not known, so those are left
+        // out below.
         for (extent, bytes) in partitions.flat_map(|partition| partition.live_extents()) {
             *living.entry(extent.family).or_default() += bytes;
         }
@@ -263,11 +287,14 @@ impl Lifecycle {
         Ok(())
     }
 
+    /// Frees the dead bytes of a family: compacts the settled one, settles a generation, or asks for a
+    /// successor first.
     fn renew(&self, family: BatchFamily, catalog: &Catalog) -> Result<(), StorageError> {
         let current = GenerationNumber(self.shared.current.load(Ordering::Acquire));
         match family {
             BatchFamily::Settled => self.compact_settled(),
             BatchFamily::Generation(number) if number == current => {
+                // It takes appends: a successor comes first, and a later sweep settles it.
                 self.shared.commands.send(WriteCommand::SealSoon(number));
                 Ok(())
             }
@@ -275,11 +302,14 @@ impl Lifecycle {
             BatchFamily::Generation(number) if number > current => Ok(()),
             BatchFamily::Generation(number) => {
                 let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+                // The writer gives the generation up in the group that moves its last extent.
                 partitions.try_for_each(|partition| self.settle(partition, number))
             }
         }
     }
 
+    /// Has RocksDB write the settled family anew. The writer holds still until the flush that comes first has
+    /// taken all memtables.
     fn compact_settled(&self) -> Result<(), StorageError> {
         let (begin, begun) = bounded(1);
         let (sender, answer) = mpsc::sync_channel(1);
@@ -333,6 +363,7 @@ impl Lifecycle {
             apply: Box::new(apply),
         };
         self.ask(|done| WriteCommand::Change(change, done))?;
+        // `apply` has run by now: it sent them while the group was built.
         starts.recv().map_err(|_| StorageError::Stopped)
     }
 
@@ -371,5 +402,6 @@ fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
 /// At least half of the bytes are dead, or a fifth, and enough of them to be worth the copies.
 fn is_mostly_dead(living: u64, held: u64, at_least: u64, disk_is_short: bool) -> bool {
     let dead = held.saturating_sub(living);
+    // A quarter of the living bytes is a fifth of all.
     dead >= at_least && dead >= if disk_is_short { living / 4 } else { living }
 }

@@ -51,6 +51,7 @@ fn walk(
     partition: &Partition,
     mut dead: impl FnMut(&IntervalRecord) -> bool,
 ) -> Result<Front, StorageError> {
+    // Before the index: if a cleaning rewrites that meanwhile, the move sees that `cleaned` is another.
     let (cleaned, start) = (partition.cleaned(), partition.log_start());
     let mut front = Front { start, last_dead: None, cleaned, all: true };
     let prefix = keys::prefix(Tag::TimeIndex, partition.number());
@@ -86,11 +87,14 @@ pub(crate) fn expired(
     let log_end = open.end.end_position;
     let is_dead = |interval: &IntervalRecord| {
         let age = now_ms.saturating_sub(interval.appended_ms);
+        // Without it the log still has its size, as with a segment of Kafka.
         let after = log_end.saturating_sub(interval.end_position);
+        // Never what consumers could not read yet.
         interval.end_offset <= visible
             && (rules.ms.is_some_and(|limit| age >= limit) || rules.bytes.is_some_and(|limit| after >= limit))
     };
     let mut front = walk(engine, partition, is_dead)?;
+    // Nothing complete is left before it, so that the open interval can go as a whole.
     if front.all && is_dead(&open.end) {
         front.start = LogStart { offset: open.end.end_offset, position: log_end };
     }
@@ -113,6 +117,7 @@ pub(crate) fn move_to(
             moved.dead_below = batch.header.base_offset.min(offset);
             break;
         }
+        // A position is that of a whole batch: of the one that holds the offset.
         moved.start.position += batch.size_bytes() as u64;
         moved.dead_below = batch.header.next_offset().min(offset);
     }
@@ -137,10 +142,13 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
     if start.offset <= state.log_start.offset || partition.is_deleted() {
         return state.log_start.offset;
     }
+    // A cleaning that came in between has moved positions; the log start must not go back.
     let position = start.position.max(state.log_start.position);
     let start = LogStart { offset: start.offset, position };
     state.log_start = start;
     group.put_state(keys::prefix(Tag::LogStart, number), start.encode());
+    // After a cleaning the keys are others': what is dead in the index stays, and the next walk passes over
+    // it.
     if let Some(last) = last_dead.filter(|_| *cleaned == partition.cleaned()) {
         let (from, to) = keys::time_index_through(number, last);
         group.delete_state_range(&from, &to);
@@ -153,8 +161,10 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
     if dead.last().map(|extent| extent.base_offset)
         == partition.last_extent().map(|extent| extent.base_offset)
     {
+        // The newest extent goes: the next append must begin one, in whatever generation takes appends then.
         state.family = None;
     }
+    // Batches in a generation go with the generation.
     if partition.has_settled() {
         group.delete_settled(number, *dead_below);
     }
@@ -164,6 +174,7 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
             partition.start_at(start, &dead);
         }
     };
+    // After the sync: a reader that saw the new start must not see the old one again after a power failure.
     group.after_sync.push(Box::new(publish));
     start.offset
 }
@@ -177,5 +188,6 @@ pub(crate) fn complete_intervals(group: &mut WriteGroup<'_>, partitions: &[Arc<P
             group.intervals.push(Arc::clone(partition));
         }
     }
+    // With every search: a crash loses no more of the clock than the time since the last one (ADR 3).
     group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
 }

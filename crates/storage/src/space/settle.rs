@@ -29,6 +29,8 @@ impl Settlement {
     pub(crate) fn apply(self, group: &mut WriteGroup<'_>) {
         match self {
             Self::Copy(partition, batches) => {
+                // A deletion that came first has removed its range of the settled family: these would stay
+                // there for ever.
                 for (base_offset, bytes) in batches.iter().filter(|_| !partition.is_deleted()) {
                     group.put_settled(partition.number(), *base_offset, bytes);
                 }
@@ -49,6 +51,7 @@ fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Exten
     let new = Extent { family: BatchFamily::Settled, ..old };
     group.put_extent(&partition, new);
     group.extents_removed.push((partition.number(), old));
+    // No sync is awaited: the old family is dropped only after the sync of the group that gives it up.
     group.after_write.push(Box::new(move |written| {
         if written.is_ok() {
             partition.replace_extent(new);
@@ -57,6 +60,10 @@ fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Exten
 }
 
 /// Settles what the partition has in `generation`, which takes no more appends. `write` returns once a step is written.
+///
+/// # Errors
+/// The partition was deleted, or a batch cannot be read: then the extent stays, and with it the generation.
+/// Copies that were made are written over by the next try.
 pub(crate) fn settle(
     engine: &Arc<Engine>,
     partition: &Arc<Partition>,
@@ -66,6 +73,7 @@ pub(crate) fn settle(
     for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
         if extent.family == BatchFamily::Generation(generation) {
             copy(engine, partition, extent, end, write)?;
+            // After the last copy: from this group on a start looks for the batches in the settled family.
             write(Settlement::Move(Arc::clone(partition), extent))?;
         }
     }
@@ -79,6 +87,7 @@ fn copy(
     end: i64,
     write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
 ) -> Result<(), ReadError> {
+    // Batches below the log start are dead.
     let from = extent.base_offset.max(partition.log_start_offset());
     let mut cursor = BatchCursor::in_extent(engine, partition, from, extent, end);
     let (mut batches, mut bytes) = (Vec::new(), 0);

@@ -105,6 +105,8 @@ impl Disk {
             }
             FileStep::Sync(file) => match self.learn(folder, file) {
                 Some(inode) => {
+                    // A sync covers what was written before it; what is written during it may or may not be
+                    // on the disk.
                     inode.lock().begin_sync();
                     Before::Sync(inode)
                 }
@@ -120,6 +122,7 @@ impl Disk {
                 Before::Nothing
             }
             FileStep::SyncFolder => {
+                // The names as they are when the sync begins.
                 Before::Names(self.names.iter().map(|(name, found)| (*name, found.now.clone())).collect())
             }
         }
@@ -206,6 +209,7 @@ impl Disk {
                     let mut inode = inode.lock();
                     let changed = inode.cut_power(|which| keeps(&text, which))?;
                     if changed || !kept {
+                        // Where the name is lost it leads to another file now, or to none.
                         fs::write(&path, inode.content()?)?;
                     }
                 }

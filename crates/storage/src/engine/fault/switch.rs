@@ -173,6 +173,7 @@ impl Faults {
             (plan.arrive(step.operation()), folder, plan.stopped)
         };
         let Some(arrival) = arrival else {
+            // As a real one: its bytes count as written for the system, and are not on the disk.
             if let (FileStep::Sync(file), Some(folder), false) = (step, folder, stopped) {
                 self.files.lock().own.sync_failed(&folder, file);
             }
@@ -183,6 +184,7 @@ impl Faults {
             let done = call()?;
             return self.crash_after(arrival).map(|()| done);
         };
+        // Not locked during the call: other threads write and sync meanwhile, as on a real disk.
         let before = self.files.lock().own.before(&folder, step);
         let done = call();
         {
@@ -209,6 +211,7 @@ impl Faults {
 
     fn crash_instead(&self, arrival: Arrival) -> io::Result<()> {
         if arrival == Arrival::CrashesInstead {
+            // What others do in this time is done: only this step is missing.
             thread::sleep(SLOW);
             self.plan.lock().stopped = true;
             return Err(injected());

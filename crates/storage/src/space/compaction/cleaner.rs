@@ -53,13 +53,13 @@ pub(crate) struct CleaningRules<'a> {
 /// Adds the keys of the records at and above `from_offset` in a stored batch to the map. Not for batches of aborted
 /// transactions: the caller advances the map over those, and, to begin with, over what earlier cleanings indexed.
 ///
-/// Records that cannot be read (what clients compress is looked into only if the topic is compacted at that time) have
-/// no keys; [`clean`] keeps them.
+/// Records that cannot be read have no keys; [`clean`] keeps them.
 ///
 /// # Errors
 /// If the batch is corrupt.
 pub(crate) fn index(batch: &Bytes, from_offset: i64, map: &mut OffsetMap) -> Result<Indexed, CleaningError> {
     let batch = RecordBatch::parse_stored(batch.clone())?;
+    // Keys of markers are not keys of users.
     if !batch.header().attributes.is_control()
         && let Ok(opened) = batch.open()
     {
@@ -94,17 +94,21 @@ pub(crate) fn clean(
 ) -> Result<Cleaned, CleaningError> {
     let header = BatchHeader::parse(batch)?;
     let Some(latest_offset) = map.latest_offset().filter(|latest| header.base_offset <= *latest) else {
+        // It begins after the last offset that was looked at: nothing is known of its keys.
         return Ok(Cleaned::Keep);
     };
     let batch = RecordBatch::parse_stored(batch.clone())?;
     let past_horizon = header.delete_horizon_ms().is_some_and(|horizon_ms| rules.now_ms >= horizon_ms);
     let is_control = header.attributes.is_control();
+    // An empty batch was kept for its header by an earlier cleaning, and may go once that is not needed.
     if header.records_count == 0 || (discardable && (!is_control || past_horizon)) {
         return Ok(without_records(&header, rules));
     }
+    // Data of its transaction is left, of which only the marker says if it was committed.
     if is_control && !discardable {
         return Ok(Cleaned::Keep);
     }
+    // `index` found no keys in it either, so it has removed no other record.
     let Ok(opened) = batch.open() else { return Ok(Cleaned::Keep) };
     let mut deletes = is_control;
     let mut retained = opened.filter(|record| {
@@ -115,6 +119,8 @@ pub(crate) fn clean(
     if retained.is_empty() {
         return Ok(without_records(&header, rules));
     }
+    // The base timestamp of the new header carries it (KIP-534); one that is set stays, or its time would
+    // begin anew.
     if deletes && header.delete_horizon_ms().is_none() && header.last_offset() <= latest_offset {
         retained.set_delete_horizon(rules.now_ms.saturating_add(rules.delete_retention_ms));
     }
@@ -131,6 +137,7 @@ fn is_retained(record: &RecordView<'_>, map: &OffsetMap, latest_offset: i64, pas
     }
     let Some(key) = record.key else { return false };
     let is_latest = map.get(key).is_none_or(|offset| record.offset >= offset);
+    // A tombstone outlives what it deletes, for consumers that read the log meanwhile.
     is_latest && (record.value.is_some() || !past_horizon)
 }
 

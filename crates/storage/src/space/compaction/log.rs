@@ -51,6 +51,7 @@ pub(crate) struct LogCleaning {
 
 impl LogCleaning {
     /// The cleaning of the partition, if it is dirty enough.
+    /// Reads its time index only.
     pub(crate) fn find(
         engine: &Arc<Engine>,
         partition: &Arc<Partition>,
@@ -73,6 +74,11 @@ impl LogCleaning {
     }
 
     /// Cleans. `write` returns once a step is written.
+    /// Reads the whole log up to the end of the cleaning, and before that its dirty part.
+    ///
+    /// # Errors
+    /// The partition was deleted, a batch cannot be read, or `write` failed. What was edited by then stays,
+    /// and the next cleaning goes over it again.
     pub(crate) fn run(
         mut self,
         engine: &Arc<Engine>,
@@ -120,6 +126,7 @@ impl LogCleaning {
                 }
             }
         }
+        // All of them, before the step that points readers to the settled family.
         edits.write()?;
         let (log_start, intervals) = new_index.finish(log_start, &cleaned);
         let finish = Box::new(Finish { log_start, cleaned, intervals });
@@ -133,6 +140,7 @@ impl LogCleaning {
         // Twice the offsets, so that the map is at most half full where it is not capped.
         let wanted = records.saturating_mul(OffsetMap::SLOT_BYTES).saturating_mul(2);
         let mut map = OffsetMap::new(wanted.clamp(1 << 12, MAP_BYTES));
+        // The clean part counts as looked at: it has each of its keys once.
         map.advance(self.first_dirty - 1);
         let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
         let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
@@ -144,6 +152,7 @@ impl LogCleaning {
             }
             let bytes = batch.load()?;
             if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
+                // The interval in which the map filled up is in it only in part: it stays dirty as a whole.
                 self.intervals.truncate(interval);
                 if interval == dirty {
                     let partition = self.partition.number().0;
@@ -188,6 +197,7 @@ fn dirty_intervals(intervals: &[CompleteInterval], start_position: u64) -> Vec<D
             let interval = DirtyInterval {
                 end_offset: record.end_offset,
                 bytes: record.end_position.saturating_sub(position),
+                // Only the time of the last append is stored; this is an estimate.
                 first_append_ms: record.appended_ms.saturating_sub(INDEX_INTERVAL_AGE_MS).max(appended_ms)
                     as i64,
                 last_append_ms: record.appended_ms as i64,
@@ -208,6 +218,7 @@ struct Edits<'a> {
 
 impl Edits<'_> {
     fn add(&mut self, base_offset: i64, left: Option<Bytes>) -> Result<(), StorageError> {
+        // A removal costs about its key.
         self.bytes += left.as_ref().map_or(size_of::<i64>(), Bytes::len);
         self.edits.push((base_offset, left));
         if self.bytes >= EDIT_BYTES { self.write() } else { Ok(()) }
@@ -242,6 +253,7 @@ impl NewIndex {
     fn add(&mut self, batch: &Bytes) -> Result<(), codec::records::BatchError> {
         let header = BatchHeader::parse(batch)?;
         while self.before.next_if(|(_, record)| record.end_offset <= header.base_offset).is_some() {}
+        // Of the old interval that held the batch: a new one is as young as its last batch was.
         let appended_ms = self.before.peek().map_or(0, |(_, record)| record.appended_ms);
         let complete = self.open.add(batch.len(), header.max_timestamp, header.next_offset(), appended_ms);
         self.complete.extend(complete);
@@ -255,11 +267,13 @@ impl NewIndex {
             let complete = self.open.complete();
             self.complete.push(complete);
         }
+        // The clean part keeps its end, so that positions above it stay as they are; its start moves.
         let start_position = cleaned.position.saturating_sub(bytes);
         for (_, record) in &mut self.complete {
             record.end_position += start_position;
         }
         if let Some((_, last)) = self.complete.last_mut() {
+            // The last batches may have been removed: the dirty part still begins there.
             last.end_offset = cleaned.offset;
         }
         (LogStart { offset: log_start.offset, position: start_position }, self.complete)
@@ -270,6 +284,7 @@ impl CleaningStep {
     pub(crate) fn apply(self, group: &mut WriteGroup<'_>) {
         match self {
             Self::Edit(partition, edits) => {
+                // A deletion that came first has removed its range of the settled family.
                 for (base_offset, left) in edits.iter().filter(|_| !partition.is_deleted()) {
                     match left {
                         Some(bytes) => group.put_settled(partition.number(), *base_offset, bytes),
@@ -297,6 +312,7 @@ impl Finish {
         group.put_state(keys::prefix(Tag::LogStart, number), log_start.encode());
         group.put_state(keys::prefix(Tag::Cleaned, number), cleaned.encode());
         let from = keys::prefix(Tag::TimeIndex, number);
+        // The key has the offset too, since the first dirty interval may have the same timestamp.
         let to = keys::time_index(number, cleaned.max_timestamp, cleaned.offset);
         group.delete_state_range(&from, &to);
         for interval in intervals {

@@ -63,6 +63,7 @@ impl OffsetMap {
     /// If the key is new and there is no room for it.
     pub(crate) fn put(&mut self, key: &[u8], offset: i64) -> Result<(), Full> {
         let stored = offset.cast_unsigned().wrapping_add(1);
+        // A key that is known may still get a later offset.
         let full = self.len >= self.capacity();
         let hash = self.hash(key);
         let slot = self.slot(hash).and_then(|slot| self.slots.get_mut(slot)).ok_or(Full)?;

@@ -48,6 +48,7 @@ pub(crate) fn cleanable(
     let (mut end_offset, mut dirty_bytes, mut overdue) = (None, 0u64, false);
     for interval in dirty {
         if interval.end_offset > last_stable_offset || interval.last_append_ms > youngest_ms {
+            // A cleaning has no gaps: what follows waits as well.
             break;
         }
         end_offset = Some(interval.end_offset);
@@ -56,6 +57,7 @@ pub(crate) fn cleanable(
     }
     let end_offset = end_offset.filter(|_| dirty_bytes > 0)?;
     let dirty_ratio = dirty_bytes as f64 / clean_bytes.saturating_add(dirty_bytes) as f64;
+    // Greater, not equal, as in Kafka.
     let wanted = overdue || dirty_ratio > config.min_cleanable_dirty_ratio;
     wanted.then_some(LogToClean { end_offset, dirty_ratio, overdue })
 }
