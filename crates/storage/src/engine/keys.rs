@@ -54,7 +54,7 @@ pub(crate) enum Tag {
 pub(crate) enum NodeKey {
     /// 22 characters. A folder without it is new.
     ClusterId = b'u',
-    /// `u64`: raised by every unclean start.
+    /// `u64`: raised by every unclean start and every take-over.
     Epoch = b'e',
     /// Present only after a clean stop, until the next start.
     Clean = b'c',

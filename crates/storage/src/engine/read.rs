@@ -28,8 +28,8 @@ const READ_AHEAD_BYTES: usize = 2 << 20;
 /// the tail has it.
 ///
 /// # Errors
-/// The offset is out of range, the partition is deleted, or the first batch cannot be read. A later batch
-/// that cannot be read ends the answer before it.
+/// The offset is out of range, the partition is deleted or not led here, or the first batch cannot be read.
+/// A later batch that cannot be read ends the answer before it.
 pub(crate) fn read(
     engine: &Arc<Engine>,
     kept: &ResumableReads,

@@ -105,7 +105,7 @@ pub(crate) fn read_tail(
 /// The offsets a reader may see, if `from` is one at which it may begin.
 ///
 /// # Errors
-/// The partition is deleted, or `from` is below the log start or above the log end.
+/// The partition is deleted or not led here, or `from` is below the log start or above the log end.
 pub(crate) fn checked_range(
     partition: &Partition,
     from: i64,

@@ -81,7 +81,8 @@ impl Lifecycle {
     /// what both leave dead is freed in the same turn.
     ///
     /// # Errors
-    /// A write failed, or the storage is closed. A partition that cannot be read is logged and passed over.
+    /// A write failed, the storage is closed, or this process resigned from the shard meanwhile. A partition that
+    /// cannot be read is logged and passed over.
     pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
         let _alone = self.busy.lock();
         // They keep the files of dropped families.
@@ -136,7 +137,8 @@ impl Lifecycle {
     /// it returns.
     ///
     /// # Errors
-    /// The outer one: nothing is known of the moves, as a write failed or the storage is closed.
+    /// The outer one: nothing is known of the moves, as a write failed, the storage is closed,
+    /// or this process resigned meanwhile.
     pub(crate) fn delete_records(
         &self,
         below: &[(Arc<Partition>, DeleteBelow)],

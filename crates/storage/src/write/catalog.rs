@@ -33,7 +33,7 @@ pub(crate) struct CatalogWriter {
     pub(crate) catalog: Catalog,
     /// The number of the next partition. It only rises, also when topics are deleted.
     pub(crate) next_partition: u64,
-    /// Of this process: the created epoch of new topics.
+    /// The created epoch of new topics. A take-over raises it.
     pub(crate) node_epoch: u32,
     /// New partitions are led here at once.
     pub(crate) led: bool,

@@ -55,7 +55,7 @@ pub(crate) struct FoundLog {
     pub(crate) catalog: Catalog,
     /// Number that the next partition gets: greater than every one that a record mentions.
     pub(crate) next_partition: u64,
-    /// Raised by unclean starts; new topics take it as their created epoch.
+    /// Raised by unclean starts and take-overs; new topics take it as their created epoch.
     pub(crate) node_epoch: u32,
     pub(crate) generations: FoundGenerations,
     /// The first id that no earlier process reserved.
