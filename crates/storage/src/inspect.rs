@@ -136,6 +136,7 @@ impl Inspector {
             let (extents, bytes) = living.entry(&extent.family).or_default();
             (*extents, *bytes) = (*extents + 1, *bytes + extent.live_bytes);
         }
+        // In the order of their numbers; the settled family, which has none, last.
         let mut families = Vec::new();
         let generations = engine.generations().into_iter().map(BatchFamily::Generation);
         for family in generations.chain([BatchFamily::Settled]) {

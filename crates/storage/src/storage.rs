@@ -314,6 +314,7 @@ impl Storage {
     /// A write or sync failed, now or before: the next start will count this stop as unclean.
     pub fn close(&self) -> Result<(), StorageError> {
         let threads = std::mem::take(&mut *self.inner.threads.lock());
+        // Another call of close has them, or had.
         if threads.is_empty() {
             return Ok(());
         }
@@ -342,6 +343,7 @@ impl Storage {
     /// full.
     fn send(&self, command: WriteCommand) {
         let left = match command.is_small() {
+            // Not written here: the lock was taken, others came first, or commands are many.
             true => writer::write_here(&self.inner.writer, &self.inner.shared.commands, command).err(),
             false => Some(command),
         };

@@ -186,6 +186,7 @@ impl Node {
         let mut batch = WriteBatch::default();
         batch.put_cf(&state, keys::node(NodeKey::ClusterId), &self.cluster_id);
         batch.put_cf(&state, keys::node(NodeKey::Epoch), u64::from(self.epoch).to_be_bytes());
+        // In one group with the epoch: a crash right after this counts as unclean, and raises it again.
         batch.delete_cf(&state, keys::node(NodeKey::Clean));
         engine.write(batch, &[])?;
         engine.sync().map(|_| ())
@@ -242,6 +243,7 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGe
             created_ms.insert(first, now_ms);
             first
         }
+        // Every folder names one from its first start on.
         None => return Err(StorageError::corrupt("state", "it names no generation")),
     };
     // Journals of generations that the state does not name, except what a replay may still read.
@@ -369,6 +371,7 @@ pub(crate) fn load_catalog(
     let mut catalog = Catalog::new(unreadable);
     for (id, record) in topics {
         let TopicRecord { name, created_epoch, configs, partitions: numbers } = record;
+        // Counted from the creation, so that a new topic begins at epoch 0, as in Kafka.
         let leader_epoch = leader_epoch(node.epoch, created_epoch);
         let mut recovered = Vec::with_capacity(numbers.len());
         for (index, number) in (0..).zip(numbers) {

@@ -116,7 +116,7 @@ const WRITE_BUFFERS: i32 = 4;
 const MOST_OPERATIONS_BYTES: u64 = 128 << 20;
 /// How often the end of a flush is looked for.
 const FLUSH_POLL: Duration = Duration::from_millis(2);
-/// Blocks of the state family and of index look-ups; catch-up reads pass it by.
+/// Blocks of the state family that look-ups of one key read; cursors leave none in it.
 const BLOCK_CACHE_BYTES: usize = 8 << 20;
 const NEVER: i32 = i32::MAX;
 
@@ -241,8 +241,8 @@ impl Engine {
         // None: the folder is new.
         let Some(found) = JournalEnd::find(self, fence)? else { return Ok(None) };
         for record in &found.records {
-            // Into memtables only, which nothing flushes before the loss is accepted: a refused start changes
-            // no file.
+            // Into memtables only, which nothing flushes before the loss is accepted: a refused start leaves all
+            // data as it was.
             self.apply(&record.operations(&found.files)?, record)?;
         }
         let lost = found.lost();

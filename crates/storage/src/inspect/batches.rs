@@ -23,7 +23,7 @@ impl Inspector {
         let (engine, partition) = self.partition(topic, partition)?;
         let Some((extent, end)) = extent_of(&partition, offset) else { return Ok(None) };
         let mut cursor = BatchCursor::in_extent(engine, &partition, offset, extent, end);
-        // The first at or after the offset: the log may have a gap there.
+        // The one that holds the offset, or the first after it: the log may have a gap there.
         let Some(entry) = cursor.next_stored().map_err(storage_error)? else { return Ok(None) };
         let holds = match &entry.header {
             Ok(header) => header.base_offset <= offset,

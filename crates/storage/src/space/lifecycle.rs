@@ -63,8 +63,6 @@ impl Lifecycle {
             }
             let due = clock::now() >= retain;
             if due {
-                // From now on, so that a search which takes longer than the interval does not follow itself
-                // at once.
                 retain = clock::now() + interval;
             }
             if let Err(error) = self.tend(due)
@@ -81,8 +79,8 @@ impl Lifecycle {
     /// what both leave dead is freed in the same turn.
     ///
     /// # Errors
-    /// A write failed, the storage is closed, or this process resigned from the shard meanwhile. A partition that
-    /// cannot be read is logged and passed over.
+    /// A write failed, the storage is closed, or this process resigned from the shard meanwhile. A
+    /// partition that cannot be read is logged and passed over.
     pub(crate) fn tend(&self, retain: bool) -> Result<(), StorageError> {
         let _alone = self.busy.lock();
         // They keep the files of dropped families.

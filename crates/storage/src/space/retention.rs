@@ -87,7 +87,7 @@ pub(crate) fn expired(
     let log_end = open.end.end_position;
     let is_dead = |interval: &IntervalRecord| {
         let age = now_ms.saturating_sub(interval.appended_ms);
-        // Without it the log still has its size, as with a segment of Kafka.
+        // What remains without it must still reach the limit, as for a segment of Kafka.
         let after = log_end.saturating_sub(interval.end_position);
         // Never what consumers could not read yet.
         interval.end_offset <= visible

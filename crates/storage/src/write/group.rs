@@ -110,6 +110,7 @@ impl<'e> WriteGroup<'e> {
     /// Counts the bytes added since the last call for this purpose.
     pub(crate) fn count_bytes(&mut self, purpose: Purpose) {
         let length = self.length();
+        // The order of `Purpose` is that of its array.
         self.bytes[purpose as usize] += length - self.counted;
         self.counted = length;
     }

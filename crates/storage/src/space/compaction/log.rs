@@ -221,6 +221,7 @@ impl Edits<'_> {
         // A removal costs about its key.
         self.bytes += left.as_ref().map_or(size_of::<i64>(), Bytes::len);
         self.edits.push((base_offset, left));
+        // Small groups, as appends of all partitions wait for each.
         if self.bytes >= EDIT_BYTES { self.write() } else { Ok(()) }
     }
 
