@@ -14,10 +14,10 @@ mod next_start;
 mod report;
 mod rocks_log;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    InspectError, Partition, StorageError, StorageOptions,
+    InspectError, Partition, StorageError, StorageOptions, clock,
     engine::{
         Engine, Fence, JournalEnd, Node, SETTLED_FAMILY, Topics, Visit,
         journal::{Journal, record, record::JournalPosition},
@@ -30,8 +30,10 @@ pub use report::{
     JournalRole, NextStart, PartitionReport, Position, RecordReport, RecordsReport, ReplayReport, Report,
 };
 
-/// A start on a folder that a broker uses may find files gone that it just saw: it is tried so often.
-const ATTEMPTS: usize = 3;
+/// In a folder that a broker uses, files may be gone that were just listed: it is read that many times before they count as lost.
+const ATTEMPTS: usize = 20;
+/// Time between two attempts: a broker that is busy with files is not disturbed.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A folder that is looked at.
 pub struct Inspector {
@@ -70,6 +72,7 @@ impl Inspector {
             if !visit.in_use || found.damage.is_empty() {
                 break;
             }
+            clock::pause(PAUSE);
             found = Found::read(&options)?;
         }
         Ok(Self { options, visit, found })

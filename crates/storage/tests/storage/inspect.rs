@@ -3,9 +3,13 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -178,6 +182,76 @@ fn a_folder_in_use_is_shown_and_no_broker_starts_on_one_that_is_looked_at() {
     assert!(matches!(Storage::open(options(folder.path())), Err(OpenError::Locked { .. })));
     drop(inspector);
     Storage::open(options(folder.path())).unwrap().close().unwrap();
+}
+
+#[test]
+fn damage_in_a_folder_in_use_counts_if_it_is_found_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = filled(folder.path());
+    let inspector = Inspector::open(folder.path()).unwrap();
+    let Some(BatchPlace::Journal(place)) = inspector.batch("kept", 0, 1).unwrap().map(|batch| batch.place)
+    else {
+        panic!("it is large");
+    };
+    let flip = || {
+        let file = fs::File::options().read(true).write(true).open(folder.path().join(&place.file)).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, place.offset + 500).unwrap();
+        file.write_all_at(&[!byte[0]], place.offset + 500).unwrap();
+    };
+    flip();
+    let mut report = inspector.report().unwrap();
+    inspector.check(&mut report, |_, _| {}).unwrap();
+    assert_eq!(report.damage.len(), 1, "{:?}", report.damage);
+    let mut report = inspector.report().unwrap();
+    // The first partition is checked by then.
+    inspector
+        .check(&mut report, |partition, _| (partition.partition == 0).then(flip).unwrap_or_default())
+        .unwrap();
+    assert_eq!(report.damage, []);
+    storage.close().unwrap();
+}
+
+/// Everything that looks damaged.
+fn look_in_use(folder: &Path) -> Result<Vec<String>, InspectError> {
+    let inspector = Inspector::open(folder)?;
+    let mut report = inspector.report()?;
+    inspector.check(&mut report, |_, _| {})?;
+    Ok(report.damage.iter().map(|damage| format!("{damage:?}")).collect())
+}
+
+/// Generations come and go, logs are cut, memtables are flushed, and journals deleted.
+#[test]
+fn a_folder_in_heavy_use_never_looks_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(StorageOptions { settle_bytes: 1, ..options(folder.path()) }).unwrap();
+    let topic = create(&storage, "t", 2);
+    let (ended, mut found) = (AtomicBool::new(false), Vec::new());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for step in 0.. {
+                if ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                let partition = &topic.partitions[step % 2];
+                let value = vec![7; if step % 3 == 0 { 100 } else { LARGE }];
+                append(&storage, partition, batch(&[(1, &value)]), Acks::Leader).unwrap();
+                if step % 40 == 0 {
+                    let below = partition.log_end_offset().saturating_sub(30).max(0);
+                    let below = [(Arc::clone(partition), DeleteBelow::Offset(below))];
+                    storage.delete_records(&below).unwrap().remove(0).unwrap();
+                    storage.tend_logs().unwrap();
+                }
+            }
+        });
+        for _ in 0..12 {
+            let looked = look_in_use(folder.path());
+            found.extend(looked.unwrap_or_else(|error| vec![error.to_string()]));
+        }
+        ended.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(found, Vec::<String>::new());
+    storage.close().unwrap();
 }
 
 #[test]
