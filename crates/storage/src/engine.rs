@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `rocks.rs` | RocksDB: every call to it; its families and settings |
 //! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its records after a crash |
+//! | `entry_log.rs` | entries, and what the engine asks of a log of them |
 //! | `journal_end.rs` | what a start applies from the journal, and where it ends |
 //! | `keys.rs` `values.rs` | every layout of RocksDB's keys and values |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
@@ -16,6 +17,7 @@ mod buffers;
 pub(crate) mod config_log;
 pub(crate) mod coordinator_log;
 mod cursor;
+mod entry_log;
 mod fault;
 mod fence;
 mod guard;

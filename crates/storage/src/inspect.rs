@@ -196,7 +196,12 @@ impl Found {
         }
         let flushed = found.part("RocksDB", Engine::open_read_only(options, None));
         let Some(flushed) = flushed else { return Ok(found) };
-        let end = found.part("journal", JournalEnd::find(&flushed, fence)).flatten();
+        let end = found
+            .part(
+                "journal",
+                flushed.flushed_entry().and_then(|entry| JournalEnd::find(&flushed.journal, entry, fence)),
+            )
+            .flatten();
         // Without a journal that can be read, what RocksDB has flushed is shown.
         let engine = match &end {
             Some(end) if !end.records.is_empty() => rocks_log::replayed(options, &flushed, end)?,

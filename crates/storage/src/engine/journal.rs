@@ -97,6 +97,11 @@ impl Journal {
         }
     }
 
+    /// The generations that have a file.
+    pub(crate) fn found(&self) -> Result<BTreeSet<GenerationNumber>, StorageError> {
+        Self::generations(&self.folder)
+    }
+
     /// The files of `folder` by generation.
     pub(crate) fn generations(folder: &Path) -> Result<BTreeSet<GenerationNumber>, StorageError> {
         let failed = StorageError::io("list the data folder");

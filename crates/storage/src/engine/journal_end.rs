@@ -1,13 +1,9 @@
 //! The end of the journal as a start finds it, from what RocksDB has flushed, the fence and the files.
 
-use super::{
-    journal::{
-        Journal,
-        record::{FILE_HEADER_LEN, JournalPosition},
-        replay::{self, Files, FoundRecord, Scan},
-    },
-    keys::{self, NodeKey},
-    rocks::Engine,
+use super::journal::{
+    Journal,
+    record::{FILE_HEADER_LEN, JournalPosition},
+    replay::{self, Files, FoundRecord, Scan},
 };
 use crate::StorageError;
 
@@ -38,19 +34,21 @@ pub(crate) struct JournalEnd {
 }
 
 impl JournalEnd {
-    /// Finds what a replay applies, and where the journal ends; changes nothing. `fence`: everything below it was on the disk. `None`:
-    /// the folder is new.
-    pub(crate) fn find(engine: &Engine, fence: JournalPosition) -> Result<Option<Self>, StorageError> {
-        let generations = Journal::generations(engine.path())?;
-        let flushed = engine.state_value(&keys::node(NodeKey::Journal))?;
-        let flushed = flushed.map(|value| JournalPosition::decode(&value)).transpose()?;
+    /// Finds what a replay applies, and where the journal ends; changes nothing. `flushed`: the record of the last write group that
+    /// RocksDB has flushed. `fence`: everything below it was on the disk. `None`: the folder is new.
+    pub(crate) fn find(
+        journal: &Journal,
+        flushed: Option<JournalPosition>,
+        fence: JournalPosition,
+    ) -> Result<Option<Self>, StorageError> {
+        let generations = journal.found()?;
         let first =
             generations.first().map(|first| JournalPosition { generation: *first, offset: FILE_HEADER_LEN });
         // Neither: the folder is new.
         let Some(from) = flushed.or(first) else { return Ok(None) };
         let mut files = Files::new();
         for generation in generations.range(from.generation..) {
-            files.extend(engine.journal.file(*generation)?.map(|file| (*generation, file)));
+            files.extend(journal.file(*generation)?.map(|file| (*generation, file)));
         }
         let Scan { mut records, mut mark, .. } = replay::scan(&files, from, fence)?;
         if flushed.is_some() {

@@ -30,12 +30,12 @@ use crate::{
     StorageError, StorageOptions, clock,
     engine::{
         buffers::ReadBuffers,
+        entry_log::{self, Entry, EntryLog},
         fault::{EngineFaults, Operation},
         journal::{
             Journal,
             file::{JournalFile, sync_folder},
             record::{FILE_HEADER_LEN, JournalPosition},
-            replay::FoundRecord,
         },
         journal_end::{JournalEnd, Lost},
         keys::{self, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
@@ -239,11 +239,11 @@ impl Engine {
         accept_loss: bool,
     ) -> Result<Option<Lost>, StorageError> {
         // None: the folder is new.
-        let Some(found) = JournalEnd::find(self, fence)? else { return Ok(None) };
-        for record in &found.records {
+        let Some(found) = self.journal.entries_from(self.flushed_entry()?, fence)? else { return Ok(None) };
+        for entry in entry_log::entries(&found) {
             // Into memtables only, which nothing flushes before the loss is accepted: a refused start leaves all
             // data as it was.
-            self.apply(&record.operations(&found.files)?, record)?;
+            self.apply(entry?)?;
         }
         let lost = found.lost();
         if lost.is_some() && !accept_loss {
@@ -254,13 +254,25 @@ impl Engine {
         Ok(lost)
     }
 
-    /// Applies the operations of a record that was written by an earlier process, or twice by this one.
-    fn apply(&self, operations: &[u8], found: &FoundRecord) -> Result<(), StorageError> {
+    /// Position of the last entry of which RocksDB has the operations.
+    pub(crate) fn flushed_entry(&self) -> Result<Option<JournalPosition>, StorageError> {
+        let position = self.state_value(&keys::node(NodeKey::Journal))?;
+        position.map(|value| JournalPosition::decode(&value)).transpose()
+    }
+
+    /// Applies an entry of the log, into memtables: one that the writer has just appended, or one that a start has found.
+    fn apply(&self, entry: Entry) -> Result<(), StorageError> {
+        let Entry { position, operations, body_bytes } = entry;
         let mut options = without_log();
-        // The family of a generation may have been dropped after the record was written.
+        // The family of a generation may have been dropped after the entry was written. The writer's own families are
+        // held by its group.
         options.set_ignore_missing_column_families(true);
-        self.db.write_opt(WriteBatch::from_data(operations), &options)?;
-        self.applied(found.position, operations.len(), found.header.body_bytes as usize);
+        let operations_bytes = operations.size_in_bytes();
+        self.db.write_opt(operations, &options)?;
+        let mut unflushed = self.unflushed.lock();
+        unflushed.last_record = position;
+        unflushed.operations_bytes += operations_bytes as u64;
+        unflushed.body_bytes += body_bytes as u64;
         Ok(())
     }
 
@@ -291,13 +303,6 @@ impl Engine {
             }
             sync_folder(&self.path, &self.faults)
         })
-    }
-
-    fn applied(&self, record: JournalPosition, operations_bytes: usize, body_bytes: usize) {
-        let mut unflushed = self.unflushed.lock();
-        unflushed.last_record = record;
-        unflushed.operations_bytes += operations_bytes as u64;
-        unflushed.body_bytes += body_bytes as u64;
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -425,18 +430,16 @@ impl Engine {
     }
 
     /// Hands a write group to the journal, that is to the operating system, and makes it readable.
-    pub(crate) fn write(&self, mut batch: WriteBatch, bodies: &[Bytes]) -> Result<(), StorageError> {
+    pub(crate) fn write(&self, mut operations: WriteBatch, bodies: &[Bytes]) -> Result<(), StorageError> {
         self.faults.pass(Operation::Write, || {
-            let record = self.journal.next_record()?;
+            let position = self.journal.next_record()?;
             // Flushed together with all else of the group: so it names the record at which a replay begins.
-            batch.put_cf(&self.state()?, keys::node(NodeKey::Journal), record.encode());
-            let (operations_bytes, body_bytes) = (batch.size_in_bytes(), bodies.iter().map(Bytes::len).sum());
+            operations.put_cf(&self.state()?, keys::node(NodeKey::Journal), position.encode());
+            let entry = Entry { position, operations, body_bytes: bodies.iter().map(Bytes::len).sum() };
             // Before RocksDB shows a pointer to a body. If RocksDB fails afterwards, the process ends, and
-            // the next start applies the record.
-            self.journal.append(bodies, batch.data())?;
-            self.db.write_opt(batch, &without_log())?;
-            self.applied(record, operations_bytes, body_bytes);
-            Ok(())
+            // the next start applies the entry.
+            self.journal.append_entry(&entry, bodies)?;
+            self.apply(entry)
         })
     }
 
@@ -444,7 +447,7 @@ impl Engine {
     pub(crate) fn sync(&self) -> Result<JournalPosition, StorageError> {
         // Before the sync, which may not cover what is written meanwhile.
         let upto = self.journal.written();
-        self.faults.pass(Operation::Sync, || self.journal.sync())?;
+        self.faults.pass(Operation::Sync, || self.journal.durable_up_to(upto))?;
         Ok(upto)
     }
 

@@ -35,6 +35,56 @@ fn journals(folder: &Path) -> Vec<u32> {
     Journal::generations(folder).unwrap().into_iter().map(|generation| generation.0).collect()
 }
 
+/// All that a reader or a start can see of the state and of the first generation.
+fn contents(engine: &Engine) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
+    for family in [engine.state().unwrap(), engine.family(BatchFamily::Generation(FIRST)).unwrap()] {
+        let mut cursor = engine.cursor(&family, &[0], &[0xff; 32]);
+        cursor.seek_to_first();
+        while let Some((key, value)) = cursor.item() {
+            all.push((key.to_vec(), value.to_vec()));
+            cursor.next();
+        }
+    }
+    all
+}
+
+#[test]
+fn entries_of_the_log_are_all_that_another_engine_needs() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let engine = create(folder.path());
+    let body = codec::records::BatchBuilder::new().record(1, None, Some(b"value")).build();
+    for number in 0..20_u8 {
+        let mut batch = WriteBatch::default();
+        batch.put_cf(&engine.state().unwrap(), [1, number], [number]);
+        batch.put_cf(&engine.family(BatchFamily::Generation(FIRST)).unwrap(), [2, number], b"batch");
+        batch.delete_cf(&engine.state().unwrap(), [1, number / 2]);
+        batch.delete_range_cf(&engine.state().unwrap(), [1, 3], [1, 5]);
+        engine.write(batch, std::slice::from_ref(&body)).unwrap();
+    }
+    let upto = engine.sync().unwrap();
+    let follower = create(other.path());
+    let found = engine.journal.entries_from(None, JournalPosition::START).unwrap().unwrap();
+    assert_eq!((found.end, found.lost()), (upto, None));
+    for entry in entry_log::entries(&found) {
+        follower.apply(entry.unwrap()).unwrap();
+    }
+    assert_eq!(contents(&follower), contents(&engine));
+    let unflushed = |engine: &Engine| {
+        let unflushed = engine.unflushed.lock();
+        (unflushed.last_record, unflushed.operations_bytes, unflushed.body_bytes)
+    };
+    assert_eq!(unflushed(&follower), unflushed(&engine), "it knows as well when a flush is due");
+    assert_eq!(unflushed(&engine).2, 20 * body.len() as u64);
+    // From the last one that was applied on: that one again, which changes nothing.
+    let again = engine.journal.entries_from(follower.flushed_entry().unwrap(), upto).unwrap().unwrap();
+    assert_eq!(again.records.len(), 1);
+    for entry in entry_log::entries(&again) {
+        follower.apply(entry.unwrap()).unwrap();
+    }
+    assert_eq!(contents(&follower), contents(&engine));
+}
+
 /// RocksDB has nothing left to flush, whether or not the engine knows.
 fn await_flush(engine: &Engine) {
     while engine.is_flushing().unwrap() {
