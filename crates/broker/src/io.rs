@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// Disk reads at the same time; more would only queue up in the disk.
 const DISK_READS: usize = 8;
+/// Bytes after whose reading the thread's other tasks have their turn.
+const MUCH_BYTES: usize = 256 << 10;
 
 /// The bridge to the storage, as services use it. Clones share the storage.
 #[derive(Clone, Debug)]
@@ -133,9 +135,15 @@ impl Io {
         from: i64,
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
-        match self.storage.read_tail(partition, from, limits) {
-            // From memory, without leaving the thread: consumers that keep up never wait for the disk's pool.
-            Some(answer) => answer,
+        match self.storage.read_now(partition, from, limits) {
+            // Without leaving the thread: consumers that keep up, or catch up from the page cache, never wait for the disk's pool.
+            Some(answer) => {
+                // A fetch may read many partitions in this way, and a megabyte takes a quarter of a millisecond.
+                if answer.as_ref().is_ok_and(|found| found.bytes >= MUCH_BYTES) {
+                    tokio::task::yield_now().await;
+                }
+                answer
+            }
             None => {
                 self.on_disk(partition, move |storage, partition| storage.read(partition, from, limits)).await
             }

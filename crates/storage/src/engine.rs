@@ -43,7 +43,7 @@ pub(crate) use {
     guard::{Guard, Visit},
     journal_end::JournalEnd,
     keys::{NodeKey, SETTLED_FAMILY, Tag},
-    read::read,
+    read::{read, read_now},
     recovery::{FoundGenerations, Node, Opened, Topics},
     resumable::ResumableReads,
     rocks::{Due, Engine, Family},

@@ -18,7 +18,7 @@ use crate::{
     TooLarge, Topic,
     engine::{self, Guard, Opened, config_log, coordinator_log, index, recovery},
     failure::Failure,
-    log::{self, BatchFamily},
+    log::BatchFamily,
     space::Lifecycle,
     write::{
         CatalogChange, FoundLog, Maintenance, Shared, SharedWriter, SyncQueue, WriteCommand, Writer, sync,
@@ -215,15 +215,16 @@ impl Storage {
         config_log::all(&self.inner.shared.engine)
     }
 
-    /// Reads from memory only; `None` if the disk must be asked.
-    /// Waits for nothing but short locks.
-    pub fn read_tail(
+    /// Reads without waiting for the disk: from memory, or what the page cache has for a consumer that catches up. `None` if the disk must
+    /// be asked. At most 1 MiB is read from the page cache.
+    pub fn read_now(
         &self,
         partition: &Partition,
         from: i64,
         limits: ReadLimits,
     ) -> Option<Result<ReadBatches, ReadError>> {
-        log::read_tail(partition, from, limits)
+        let Shared { engine, resumable, .. } = &self.inner.shared;
+        engine::read_now(engine, resumable, partition, from, limits)
     }
 
     /// Reads whole batches from the one that holds `from`. May block on the disk.

@@ -140,6 +140,14 @@ impl<'a> BatchCursor<'a> {
         }
     }
 
+    /// The walk ends where the open iterator does.
+    pub(super) fn end_with_the_open_extent(&mut self) {
+        self.extents = Vec::new().into_iter();
+        if let Some(open) = self.current.as_mut() {
+            open.resumed = false;
+        }
+    }
+
     /// Goes on from `next_offset`, which is the offset of the batch that was returned last, and returns that one again.
     pub(super) fn again(&mut self, next_offset: i64) {
         self.from = next_offset;

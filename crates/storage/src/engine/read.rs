@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
@@ -22,6 +21,49 @@ use crate::{
 
 /// Bytes of batches after a cold read that the system is told of, for the next one.
 const READ_AHEAD_BYTES: usize = 2 << 20;
+
+/// Reads without waiting for the disk: from the tail, or from the page cache for a consumer whose last read left an iterator, which
+/// stands where this one begins. `None`: the disk must be asked.
+pub(crate) fn read_now(
+    engine: &Arc<Engine>,
+    kept: &ResumableReads,
+    partition: &Partition,
+    from: i64,
+    limits: ReadLimits,
+) -> Option<Result<ReadBatches, ReadError>> {
+    if let Some(answer) = read_tail(partition, from, limits) {
+        return Some(answer);
+    }
+    // More would keep the caller's thread for too long.
+    if limits.max_bytes > BUFFER_BYTES {
+        return None;
+    }
+    let resumed = kept.take(partition.number(), from)?;
+    let end = match checked_range(partition, from, limits.isolation) {
+        Ok((_, end)) => end,
+        Err(error) => return Some(Err(error)),
+    };
+    let mut cursor = BatchCursor::new(engine, partition, from, end);
+    cursor.resume(resumed);
+    // To open another one looks into files.
+    cursor.end_with_the_open_extent();
+    let mut gathered = Gathered::new(engine, limits);
+    let next_offset = match gathered.locate(&mut cursor, Room::new(limits)) {
+        Ok(next_offset) if gathered.buffer.len() > 0 => next_offset,
+        Ok(_) => return None,
+        Err(error) => return Some(Err(error)),
+    };
+    match gathered.load(OnMiss::Leave) {
+        Ok(Loaded::FromPageCache) => {}
+        // The system was told of them by now.
+        Ok(_) => return None,
+        Err(error) => return Some(Err(error.into())),
+    }
+    if let Some(next_offset) = next_offset {
+        kept.keep(cursor.into_resumable(next_offset));
+    }
+    Some(gathered.answer(partition, from, limits))
+}
 
 /// Reads from memory or the disk.
 /// At most [`ReadLimits::max_bytes`], except for a first batch that must be returned; without a copy where
@@ -46,20 +88,37 @@ pub(crate) fn read(
     if let Some(found) = kept.take(partition.number(), from) {
         cursor.resume(found);
     }
-    // A client may ask for any size: memory follows the batches that are found.
-    let buffer = engine.read_buffers.take(limits.max_bytes.min(BUFFER_BYTES));
-    let mut gathered = Gathered { buffer, runs: Vec::new() };
+    let was_asked_for = kept.take_read_ahead(partition.number(), from);
+    let mut gathered = Gathered::new(engine, limits);
     let next_offset = gathered.locate(&mut cursor, Room::new(limits))?;
-    let is_cold = gathered.load()?;
+    let loaded = gathered.load(OnMiss::Wait)?;
     match next_offset {
-        // It does not stand there any more after that; a read that waits for the disk can do without it.
-        Some(next_offset) if is_cold => read_ahead(&mut cursor, next_offset),
+        // The iterator does not stand there any more after that; a read that waits for the disk can do without it.
+        Some(next_offset) if loaded == Loaded::FromDisk || was_asked_for => {
+            if let Some(until) = read_ahead(&mut cursor, next_offset) {
+                kept.keep_read_ahead(partition.number(), until);
+            }
+        }
         Some(next_offset) => kept.keep(cursor.into_resumable(next_offset)),
         None => {}
     }
-    // Again, after the read: retention or a deletion may have come in between.
-    checked_range(partition, from, limits.isolation)?;
-    Ok(found(partition, gathered.finish()))
+    gathered.answer(partition, from, limits)
+}
+
+/// Treatment of a batch that the page cache lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnMiss {
+    Wait,
+    Leave,
+}
+
+/// Source of the batches of a read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loaded {
+    FromPageCache,
+    FromDisk,
+    /// One is missing from the page cache, and was left ([`OnMiss::Leave`]).
+    Left,
 }
 
 /// The batches of a read.
@@ -81,6 +140,11 @@ struct Run {
 }
 
 impl Gathered {
+    fn new(engine: &Engine, limits: ReadLimits) -> Self {
+        // A client may ask for any size: memory follows the batches that are found.
+        Self { buffer: engine.read_buffers.take(limits.max_bytes.min(BUFFER_BYTES)), runs: Vec::new() }
+    }
+
     /// Finds the batches for which there is room, and copies those of RocksDB. Returns the offset of the first for which there is
     /// none: the cursor stands on it.
     fn locate(&mut self, cursor: &mut BatchCursor<'_>, mut room: Room) -> Result<Option<i64>, ReadError> {
@@ -116,43 +180,43 @@ impl Gathered {
         }
     }
 
-    /// Reads the batches that lie in the journal; true if the disk was waited for. What follows a damaged batch is left out, unless it
-    /// is the first of all.
-    fn load(&mut self) -> Result<bool, StorageError> {
-        let mut is_cold = false;
+    /// Reads the batches that lie in the journal. What follows a damaged batch is left out, unless it is the first of all.
+    fn load(&mut self, on_miss: OnMiss) -> Result<Loaded, StorageError> {
+        let mut loaded = Loaded::FromPageCache;
         for (index, run) in self.runs.iter().enumerate() {
             let place = self.buffer.part(run.start, run.length);
+            let is_cold = loaded == Loaded::FromDisk;
             let cached = if is_cold { 0 } else { run.file.read_cached(place, run.offset) };
             if cached < run.length {
                 if !is_cold {
                     self.runs[index..].iter().for_each(|run| run.file.will_need(run.offset, run.length));
                 }
-                is_cold = true;
+                if on_miss == OnMiss::Leave {
+                    return Ok(Loaded::Left);
+                }
+                loaded = Loaded::FromDisk;
                 // Its end may be missing, as after damage: the checksum tells.
                 run.file.read_into(&mut place[cached..], run.offset + cached as u64)?;
             }
-            let (mut at, mut rest) = (run.start, &*place);
-            for header in &run.headers {
-                let (body, after) = rest.split_at(header.size_bytes());
-                match check_body(body, header) {
-                    Ok(()) => {}
-                    Err(error) if at == 0 => return Err(error),
-                    Err(_) => {
-                        self.buffer.truncate(at);
-                        return Ok(is_cold);
-                    }
+            if let Err((at, error)) = run.check(place) {
+                if at == 0 {
+                    return Err(error);
                 }
-                (at, rest) = (at + body.len(), after);
+                self.buffer.truncate(at);
+                break;
             }
         }
-        Ok(is_cold)
+        Ok(loaded)
     }
 
-    fn finish(self) -> Vec<Bytes> {
-        match self.buffer.len() {
+    fn answer(self, partition: &Partition, from: i64, limits: ReadLimits) -> Result<ReadBatches, ReadError> {
+        // Again, after the read: retention or a deletion may have come in between.
+        checked_range(partition, from, limits.isolation)?;
+        let batches = match self.buffer.len() {
             0 => Vec::new(),
             _ => vec![self.buffer.freeze()],
-        }
+        };
+        Ok(found(partition, batches))
     }
 }
 
@@ -161,20 +225,37 @@ impl Run {
         let length = self.length as u64;
         Arc::ptr_eq(&self.file, file) && self.offset + length == offset && self.start + self.length == start
     }
+
+    /// Checks its batches; an error with the place of the first that is damaged.
+    fn check(&self, mut rest: &[u8]) -> Result<(), (usize, StorageError)> {
+        let mut at = self.start;
+        for header in &self.headers {
+            let (body, after) = rest.split_at(header.size_bytes());
+            check_body(body, header).map_err(|error| (at, error))?;
+            (at, rest) = (at + body.len(), after);
+        }
+        Ok(())
+    }
 }
 
-/// Tells the system of the batches that the next read will want.
-fn read_ahead(cursor: &mut BatchCursor<'_>, next_offset: i64) {
-    let mut bytes = 0;
+/// Asks the system for the batches that the next reads will want. Returns the offset after them, unless the last of them is in memory
+/// already: then the consumer has left the part of the log that is not.
+fn read_ahead(cursor: &mut BatchCursor<'_>, next_offset: i64) -> Option<i64> {
+    let (mut wanted, mut bytes, mut until) = (Vec::new(), 0, next_offset);
     cursor.again(next_offset);
     // An error is told to the read that wants the batch.
-    while let Ok(Some(batch)) = cursor.next() {
+    while bytes < READ_AHEAD_BYTES
+        && let Ok(Some(batch)) = cursor.next()
+    {
+        (bytes, until) = (bytes + batch.size_bytes(), batch.header.next_offset());
         if let Stored::Journal(file, offset) = batch.stored {
-            file.will_need(offset, batch.size_bytes());
-        }
-        bytes += batch.size_bytes();
-        if bytes >= READ_AHEAD_BYTES {
-            return;
+            wanted.push((Arc::clone(file), offset, batch.size_bytes()));
         }
     }
+    let (file, offset, length) = wanted.last()?;
+    if file.read_cached(&mut [0], offset + *length as u64 - 1) == 1 {
+        return None;
+    }
+    wanted.iter().for_each(|(file, offset, length)| file.will_need(*offset, *length));
+    Some(until)
 }

@@ -58,6 +58,8 @@ impl ResumableRead {
 #[derive(Default)]
 pub(crate) struct ResumableReads {
     kept: Mutex<Vec<ResumableRead>>,
+    /// Partitions with batches that the system was asked to read ahead, and the offset after them; oldest first.
+    read_ahead: Mutex<Vec<(PartitionNumber, i64)>>,
 }
 
 impl ResumableReads {
@@ -80,6 +82,22 @@ impl ResumableReads {
         kept.push(read);
         // The iterator is closed after the lock is released.
         drop((kept, oldest));
+    }
+
+    /// The system was asked for the batches of the partition up to this offset.
+    pub(crate) fn keep_read_ahead(&self, partition: PartitionNumber, until: i64) {
+        let mut read_ahead = self.read_ahead.lock();
+        if read_ahead.len() >= CAPACITY {
+            read_ahead.remove(0);
+        }
+        read_ahead.push((partition, until));
+    }
+
+    /// True, once, if the system was asked for the batch at this offset.
+    pub(crate) fn take_read_ahead(&self, partition: PartitionNumber, offset: i64) -> bool {
+        let mut read_ahead = self.read_ahead.lock();
+        let found = read_ahead.iter().position(|(number, until)| *number == partition && offset < *until);
+        found.map(|place| read_ahead.remove(place)).is_some()
     }
 
     /// Drops iterators that are too old to be used.

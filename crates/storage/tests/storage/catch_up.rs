@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use codec::records::RecordBatch;
-use storage::{Acks, DeleteBelow, Isolation, Partition, ReadError, ReadLimits, Storage, StorageOptions};
+use storage::{
+    Acks, DeleteBelow, Isolation, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageOptions,
+};
 
 use crate::common::{append, batch, batches, create, delete, values};
 
@@ -128,5 +130,30 @@ fn it_reads_the_same_from_the_disk_as_from_the_page_cache() {
         }
         assert_eq!(read_all(partition), warm[partition.index() as usize]);
     }
+    storage.close().unwrap();
+}
+
+#[test]
+fn it_needs_no_disk_for_what_the_page_cache_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage =
+        Storage::open(StorageOptions { tail_bytes: 0, ..StorageOptions::new(folder.path()) }).unwrap();
+    let topic = create(&storage, "t", 1);
+    let partition = &topic.partitions[0];
+    for offset in 0..6 {
+        append(&storage, partition, batch(&[(offset, &[b'v'; 10_000])]), Acks::Leader).unwrap();
+    }
+    let limits = ReadLimits { max_bytes: 25_000, at_least_one: true, isolation: Isolation::ReadUncommitted };
+    assert!(storage.read_now(partition, 0, limits).is_none(), "no iterator stands there");
+    let ends = |found: ReadBatches| {
+        let last = batches(found).pop().unwrap();
+        RecordBatch::parse_stored(last).unwrap().header().next_offset()
+    };
+    assert_eq!(ends(storage.read(partition, 0, limits).unwrap()), 2);
+    assert!(storage.read_now(partition, 1, limits).is_none(), "one stands elsewhere");
+    let large = ReadLimits { max_bytes: 2 << 20, ..limits };
+    assert!(storage.read_now(partition, 2, large).is_none(), "too much for the caller's thread");
+    assert_eq!(ends(storage.read_now(partition, 2, limits).unwrap().unwrap()), 4);
+    assert_eq!(ends(storage.read_now(partition, 4, limits).unwrap().unwrap()), 6);
     storage.close().unwrap();
 }

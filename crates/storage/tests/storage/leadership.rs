@@ -33,7 +33,7 @@ fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
     }
     let refusals = [
         storage.read(partition, 0, UNLIMITED).map(|_| ()),
-        storage.read_tail(partition, 0, UNLIMITED).unwrap().map(|_| ()),
+        storage.read_now(partition, 0, UNLIMITED).unwrap().map(|_| ()),
         storage.offset_for_timestamp(partition, 0, Isolation::ReadUncommitted).map(|_| ()),
         storage.max_timestamp(partition).map(|_| ()),
         storage

@@ -41,7 +41,7 @@ fn a_read_without_memory_finds_the_same() {
     }
     let partition = &topic.partitions[0];
     append(&storage, partition, batch(&[(1, b"last")]), Acks::All).unwrap();
-    assert!(storage.read_tail(partition, 0, UNLIMITED).is_none(), "nothing in memory");
+    assert!(storage.read_now(partition, 0, UNLIMITED).is_none(), "nothing in memory");
     assert_eq!(values(&storage, partition, 0).len(), 41);
     assert_eq!(values(&storage, partition, 7).first().unwrap().0, 6);
     let limits = ReadLimits { max_bytes: 200, at_least_one: false, isolation: Isolation::ReadCommitted };
