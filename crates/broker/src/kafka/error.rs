@@ -42,6 +42,15 @@ where
     }
 }
 
+/// The code for a client that asked with `version` of an API whose versions have KAFKA_STORAGE_ERROR `since` then (KIP-112).
+/// To older clients the code is unknown and so final; NOT_LEADER_OR_FOLLOWER they retry.
+pub(crate) fn known_to_client(code: ErrorCode, version: i16, since: i16) -> ErrorCode {
+    match code {
+        ErrorCode::KafkaStorageError if version < since => ErrorCode::NotLeaderOrFollower,
+        code => code,
+    }
+}
+
 /// The codes of requests that create, grow, delete or configure topics.
 impl From<&TopicError> for ErrorCode {
     fn from(error: &TopicError) -> Self {

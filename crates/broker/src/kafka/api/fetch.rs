@@ -7,7 +7,7 @@
 //! - v4: record batches and isolation (KIP-98); before, they are converted to message sets
 //!   (`services/fetch/down_conversion.rs`).
 //! - v5: the log start offset.
-//! - v6: as v5; KAFKA_STORAGE_ERROR (KIP-112), which is sent here before, too.
+//! - v6: as v5; KAFKA_STORAGE_ERROR (KIP-112); before, NOT_LEADER_OR_FOLLOWER in its place.
 //! - v7: sessions (KIP-227).
 //! - v8: as v7 (KIP-219).
 //! - v9: the leader epoch (KIP-320).
@@ -44,6 +44,7 @@ use storage::Isolation;
 
 use super::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::known_to_client;
 use crate::services::fetch::answer::{Fetched, PartitionAnswer, Served};
 use crate::services::fetch::budget::FetchShare;
 use crate::services::fetch::down_conversion::{FetchOffsets, down_convert, message_format};
@@ -57,6 +58,8 @@ const TOPIC_IDS_FROM: i16 = 13;
 /// Wire value of `isolation.level=read_committed`; any other number reads everything below the high
 /// watermark.
 const READ_COMMITTED: i8 = 1;
+/// From here on clients know KAFKA_STORAGE_ERROR (KIP-112).
+const STORAGE_ERROR_FROM: i16 = 6;
 /// Wire value for no offset.
 const NONE: i64 = -1;
 
@@ -87,7 +90,7 @@ impl Api for Fetch {
         if let Some((format, offsets)) = conversion {
             down_convert(&mut fetched, format, &offsets).await;
         }
-        Ok(Reply::Response(response(fetched)))
+        Ok(Reply::Response(response(fetched, version)))
     }
 
     fn first_error(response: &FetchResponse) -> i16 {
@@ -155,7 +158,7 @@ fn fetch_epoch(epoch: i32) -> Option<i32> {
 
 /// The message and, apart from it, the batches: for each partition in the order of the message, so that the
 /// encoder need not copy them. Counts the bytes of each topic as sent.
-fn response(fetched: Fetched) -> FetchResponse {
+fn response(fetched: Fetched, version: i16) -> FetchResponse {
     let Fetched { session_id, partitions, share } = fetched;
     let mut topics: Vec<(FetchableTopicResponse, Vec<Vec<Bytes>>)> = Vec::new();
     let mut places: HashMap<TopicRef, usize> = HashMap::new();
@@ -171,7 +174,7 @@ fn response(fetched: Fetched) -> FetchResponse {
             // As sent: batches that were converted for an old client have another size in the log.
             metrics.bytes_out.add(served.bytes as u64);
         }
-        let (data, records) = partition_data(answer);
+        let (data, records) = partition_data(answer, version);
         topic.partitions.push(data);
         batches.push(records);
     }
@@ -193,14 +196,15 @@ fn topic_response(key: &TopicRef) -> FetchableTopicResponse {
 
 /// The answer of one partition and its batches. Offsets are -1 with an error. Aborted transactions are null
 /// unless the client reads committed records only.
-fn partition_data(answer: PartitionAnswer) -> (PartitionData, Vec<Bytes>) {
+fn partition_data(answer: PartitionAnswer, version: i16) -> (PartitionData, Vec<Bytes>) {
     let data = PartitionData::default().with_partition_index(answer.index);
     let served = match answer.outcome {
         Ok(served) => served,
         Err(error) => {
+            let code = known_to_client(ErrorCode::from(&error), version, STORAGE_ERROR_FROM);
             // As `FetchResponse.partitionResponse`: with an error there are no offsets to trust.
             let data = data
-                .with_error_code(ErrorCode::from(&error).code())
+                .with_error_code(code.code())
                 .with_high_watermark(NONE)
                 .with_last_stable_offset(NONE)
                 .with_log_start_offset(NONE)

@@ -5,7 +5,7 @@
 //! - v2: its append time. Before v3 the records may be a message set of format v0 or v1, which becomes a
 //!   batch on arrival (`services/append/batch.rs`).
 //! - v3: record batches, and the transactional id (KIP-98).
-//! - v4: as v3; KAFKA_STORAGE_ERROR (KIP-112), which is sent here before, too.
+//! - v4: as v3; KAFKA_STORAGE_ERROR (KIP-112); before, NOT_LEADER_OR_FOLLOWER in its place.
 //! - v5: the answer's log start offset.
 //! - v6: as v5 (KIP-219).
 //! - v7: zstd (KIP-110).
@@ -37,7 +37,7 @@ use storage::Acks;
 
 use super::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::error_text;
+use crate::kafka::error::{error_text, known_to_client};
 use crate::services::append::batch::{ProduceError, ProducerFormats};
 use crate::services::append::{PartitionBatch, PartitionOutcome, TopicBatches};
 use crate::topics::names::TopicRef;
@@ -50,6 +50,8 @@ const ZSTD_FROM: i16 = 7;
 const TOPIC_IDS_FROM: i16 = 13;
 /// From here on an answer has a text, and the records at fault (KIP-467).
 const RECORD_ERRORS_FROM: i16 = 8;
+/// From here on clients know KAFKA_STORAGE_ERROR (KIP-112).
+const STORAGE_ERROR_FROM: i16 = 4;
 /// Wire value for no offset and for no time.
 const NONE: i64 = -1;
 
@@ -134,8 +136,9 @@ fn partition_answer(outcome: &PartitionOutcome, version: i16) -> PartitionProduc
         }
         Err(error) => error,
     };
+    let code = known_to_client(ErrorCode::from(error), version, STORAGE_ERROR_FROM);
     let answer = answer
-        .with_error_code(ErrorCode::from(error).code())
+        .with_error_code(code.code())
         .with_base_offset(NONE)
         .with_log_append_time_ms(NONE)
         .with_log_start_offset(NONE);

@@ -10,6 +10,7 @@ use super::*;
 use crate::kafka::api::produce::tests::{batch, broker_with, produce, topic_id, topic_name};
 use crate::services::admin::wanted::WantedTopic;
 use crate::testing::{Client, Running};
+use crate::topics::error::PartitionError;
 
 /// A fetch of these partitions of one topic, from these offsets.
 pub(super) fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i64)]) -> FetchRequest {
@@ -359,4 +360,23 @@ async fn bytes_of_an_answer_are_held_until_it_is_written_and_no_longer() {
     let families = running.broker.services.fetcher.families();
     let held = families.iter().find(|family| family.name == "ottla_fetch_buffered_bytes").unwrap();
     assert_eq!(held.series[0].1, 0.0);
+}
+
+/// Consumers before 1.0 do not know KAFKA_STORAGE_ERROR, and took it as final.
+#[test]
+fn a_storage_error_is_one_that_old_consumers_ask_again_after() {
+    let codes = |error: PartitionError| {
+        let code = |version| {
+            let answer = PartitionAnswer {
+                topic: TopicRef::named("orders"),
+                index: 0,
+                outcome: Err(error),
+                metrics: None,
+            };
+            partition_data(answer, version).0.error_code
+        };
+        [0, 5, 6, 18].map(code)
+    };
+    assert_eq!(codes(PartitionError::Storage), [6, 6, 56, 56]);
+    assert_eq!(codes(PartitionError::OffsetOutOfRange), [1, 1, 1, 1]);
 }

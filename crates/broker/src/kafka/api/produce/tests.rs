@@ -391,3 +391,17 @@ async fn traffic_is_counted_by_topic() {
     assert_eq!((metrics.bytes_in.value(), metrics.messages_in.value()), (size, 1));
     assert_eq!((metrics.total_produce_requests.value(), metrics.failed_produce_requests.value()), (2, 1));
 }
+
+/// Producers before 1.0 do not know KAFKA_STORAGE_ERROR, and gave a batch up that they would have sent again.
+#[test]
+fn a_storage_error_is_one_that_old_producers_send_again_after() {
+    let codes = |error: fn() -> ProduceError| {
+        let code = |version| {
+            partition_answer(&PartitionOutcome { index: 0, result: Err(error()) }, version).error_code
+        };
+        [0, 3, 4, 13].map(code)
+    };
+    assert_eq!(codes(|| ProduceError::Storage), [6, 6, 56, 56]);
+    assert_eq!(codes(|| ProduceError::DiskFull), [6, 6, 56, 56]);
+    assert_eq!(codes(|| ProduceError::Transactional), [48, 48, 48, 48]);
+}
