@@ -131,10 +131,13 @@ impl Fetcher {
         let mut size = 0;
         // Changed under the lock of all sessions, so that requests change one in the order of their epochs. This lock
         // comes before that of a set; no code takes it while it holds a set.
-        let session = self.sessions.lock().resume(id, epoch, uses_topic_ids, now_ms, |session| {
+        let resumed = self.sessions.lock().resume(id, epoch, uses_topic_ids, now_ms, |session| {
             size = session.update(wanted, forgotten);
             size
-        })?;
+        });
+        // After the lock, as in `begin`.
+        drop(resumed.closed);
+        let session = resumed.session?;
         // A session without partitions was closed by the cache: its answer carries id 0.
         let kind = if size == 0 { Kind::Sessionless } else { Kind::Incremental(id) };
         Ok(OpenFetch { session, kind })

@@ -96,6 +96,15 @@ pub(crate) struct Created<S> {
     pub(crate) evicted: Vec<S>,
 }
 
+/// The outcome of going on with a session. The caller drops `closed` once it holds no lock.
+#[derive(Debug)]
+pub(crate) struct Resumed<S> {
+    /// The session, also one that was closed because it has no partition left.
+    pub(crate) session: Result<S, SessionError>,
+    /// The session, if it is no longer in the cache.
+    pub(crate) closed: Option<S>,
+}
+
 impl<S: Clone> FetchSessionCache<S> {
     /// Room for `slots` sessions (`max.incremental.fetch.session.cache.slots`); with 0 every fetch is a full one.
     pub(crate) fn new(slots: usize) -> Self {
@@ -136,16 +145,17 @@ impl<S: Clone> FetchSessionCache<S> {
         uses_topic_ids: bool,
         now_ms: i64,
         update: impl FnOnce(&S) -> usize,
-    ) -> Result<S, SessionError> {
-        let entry = self.sessions.get_mut(&id).ok_or(SessionError::IdNotFound)?;
+    ) -> Resumed<S> {
+        let refused = |error| Resumed { session: Err(error), closed: None };
+        let Some(entry) = self.sessions.get_mut(&id) else { return refused(SessionError::IdNotFound) };
         // A lost or repeated request: partitions of one request may be missing, so the client begins anew (KIP-227).
         if entry.epoch != epoch {
-            return Err(SessionError::InvalidEpoch);
+            return refused(SessionError::InvalidEpoch);
         }
         // The session is keyed as its requests name topics (KIP-516): a name and an id of one topic would be
         // two entries.
         if entry.uses_topic_ids != uses_topic_ids {
-            return Err(SessionError::TopicIdError);
+            return refused(SessionError::TopicIdError);
         }
         let session = entry.session.clone();
         let size = update(&session);
@@ -155,14 +165,15 @@ impl<S: Clone> FetchSessionCache<S> {
         if size > 0 && others.saturating_add(size) > self.max_partitions {
             // As after an eviction: the client sends a full request (KIP-227).
             self.remove(id);
-            return Err(SessionError::IdNotFound);
+            return Resumed { session: Err(SessionError::IdNotFound), closed: Some(session) };
         }
-        if size == 0 {
-            self.remove(id);
+        let closed = if size == 0 {
+            self.remove(id)
         } else {
             self.touch(id, size, now_ms);
-        }
-        Ok(session)
+            None
+        };
+        Resumed { session: Ok(session), closed }
     }
 
     /// Closes a session; what it held, if it was there.
@@ -259,6 +270,20 @@ fn next_epoch(epoch: i32) -> i32 {
 mod tests {
     use super::*;
 
+    impl<S: Clone> FetchSessionCache<S> {
+        /// As `resume`, what was closed apart.
+        fn resumed(
+            &mut self,
+            id: i32,
+            epoch: i32,
+            uses_topic_ids: bool,
+            now_ms: i64,
+            update: impl FnOnce(&S) -> usize,
+        ) -> Result<S, SessionError> {
+            self.resume(id, epoch, uses_topic_ids, now_ms, update).session
+        }
+    }
+
     fn cache(slots: usize) -> FetchSessionCache<&'static str> {
         FetchSessionCache::new(slots)
     }
@@ -280,7 +305,7 @@ mod tests {
         size: usize,
         now_ms: i64,
     ) {
-        assert_eq!(cache.resume(id, epoch, true, now_ms, |_| size), Ok("s"));
+        assert_eq!(cache.resumed(id, epoch, true, now_ms, |_| size), Ok("s"));
     }
 
     #[test]
@@ -295,9 +320,9 @@ mod tests {
     fn epochs_are_used_once_and_in_order() {
         let mut cache = cache(10);
         assert_eq!(create(&mut cache, 5, 2, 0).id, Some(5));
-        assert_eq!(cache.resume(5, 2, true, 0, |_| 2), Err(SessionError::InvalidEpoch));
+        assert_eq!(cache.resumed(5, 2, true, 0, |_| 2), Err(SessionError::InvalidEpoch));
         use_session(&mut cache, 5, 1, 2, 0);
-        assert_eq!(cache.resume(5, 1, true, 0, |_| 2), Err(SessionError::InvalidEpoch));
+        assert_eq!(cache.resumed(5, 1, true, 0, |_| 2), Err(SessionError::InvalidEpoch));
         use_session(&mut cache, 5, 2, 2, 0);
     }
 
@@ -305,9 +330,9 @@ mod tests {
     fn a_refused_request_leaves_the_session_untouched() {
         let mut cache = cache(10);
         create(&mut cache, 5, 2, 0);
-        let refused = cache.resume(5, 9, true, 0, |_| panic!("must not be applied"));
+        let refused = cache.resumed(5, 9, true, 0, |_| panic!("must not be applied"));
         assert_eq!(refused, Err(SessionError::InvalidEpoch));
-        let refused = cache.resume(5, 1, false, 0, |_| panic!("must not be applied"));
+        let refused = cache.resumed(5, 1, false, 0, |_| panic!("must not be applied"));
         assert_eq!(refused, Err(SessionError::TopicIdError));
         use_session(&mut cache, 5, 1, 2, 0);
     }
@@ -321,10 +346,10 @@ mod tests {
     #[test]
     fn unknown_and_closed_sessions_are_not_found() {
         let mut cache = cache(10);
-        assert_eq!(cache.resume(5, 1, true, 0, |_| 1), Err(SessionError::IdNotFound));
+        assert_eq!(cache.resumed(5, 1, true, 0, |_| 1), Err(SessionError::IdNotFound));
         create(&mut cache, 5, 2, 0);
         assert_eq!(cache.remove(5), Some("s"));
-        assert_eq!(cache.resume(5, 1, true, 0, |_| 1), Err(SessionError::IdNotFound));
+        assert_eq!(cache.resumed(5, 1, true, 0, |_| 1), Err(SessionError::IdNotFound));
         assert_eq!((cache.len(), cache.partitions()), (0, 0));
     }
 
@@ -360,7 +385,7 @@ mod tests {
         create(&mut cache, 2, 50, 10);
         let created = create(&mut cache, 3, 1, EVICTION_MS + 1);
         assert_eq!((created.id, created.evicted.len()), (Some(3), 1));
-        assert_eq!(cache.resume(1, 1, true, 0, |_| 1), Err(SessionError::IdNotFound));
+        assert_eq!(cache.resumed(1, 1, true, 0, |_| 1), Err(SessionError::IdNotFound));
         assert_eq!(cache.evictions(), 1);
     }
 
@@ -374,7 +399,7 @@ mod tests {
         use_session(&mut cache, 2, 1, 20, later);
         assert_eq!(create(&mut cache, 3, 10, later + 1).id, None);
         assert_eq!(create(&mut cache, 3, 11, later + 1).id, Some(3));
-        assert_eq!(cache.resume(1, 2, true, later, |_| 1), Err(SessionError::IdNotFound));
+        assert_eq!(cache.resumed(1, 2, true, later, |_| 1), Err(SessionError::IdNotFound));
         use_session(&mut cache, 2, 2, 20, later);
     }
 
@@ -387,8 +412,22 @@ mod tests {
         assert_eq!(create(&mut cache, 2, 41, 0).id, None);
         assert_eq!(create(&mut cache, 2, 40, 0).id, Some(2));
         // A session that grows past the bound is closed; its client starts over.
-        assert_eq!(cache.resume(2, 1, true, 0, |_| 41), Err(SessionError::IdNotFound));
+        assert_eq!(cache.resumed(2, 1, true, 0, |_| 41), Err(SessionError::IdNotFound));
         assert_eq!(cache.partitions(), 60);
+    }
+
+    /// The end of a session takes its subscriptions off thousands of partitions, while no other client could fetch.
+    #[test]
+    fn a_session_that_outgrew_the_bound_is_left_to_the_caller_to_drop() {
+        let mut cache = FetchSessionCache::new(1);
+        cache.max_partitions = 100;
+        let session = std::sync::Arc::new(());
+        let weak = std::sync::Arc::downgrade(&session);
+        cache.create(session, 60, true, 0, || 1);
+        let outgrown = cache.resume(1, 1, true, 0, |_| 101);
+        assert!(weak.upgrade().is_some());
+        drop(outgrown);
+        assert!(weak.upgrade().is_none());
     }
 
     #[test]
