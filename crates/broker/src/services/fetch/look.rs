@@ -61,7 +61,6 @@ pub(super) fn look(
         Err(error) => return Looked::Missing(answer(Err(error), None)),
     };
     let metrics = &log.found.topic.metrics;
-    metrics.total_fetch_requests.inc();
     let answer = |outcome| answer(outcome, Some(Arc::clone(metrics)));
     let partition = &log.found.partition;
     let state = log_state(partition);

@@ -280,6 +280,10 @@ impl<'a> Round<'a> {
     /// The answers that are worth sending, and the share of the bytes in them.
     pub(super) fn finish(mut self) -> (Vec<PartitionAnswer>, FetchShare) {
         let answers = std::mem::take(&mut self.answers);
+        // Here and not in each look: a fetch that waits looks again. As `ReplicaManager.fetchMessages` counts, once for
+        // each partition of a request, and none that is missing.
+        let found = answers.values().filter_map(|answer| answer.metrics.as_ref());
+        found.for_each(|metrics| metrics.total_fetch_requests.inc());
         let share = std::mem::take(&mut self.share);
         let told: Vec<(SlotId, AnswerSummary)> =
             answers.iter().map(|(id, answer)| (*id, answer.summary())).collect();

@@ -219,6 +219,22 @@ async fn deleting_the_topic_ends_the_wait() {
     assert_eq!(summary(&fetched), [(0, Err(PartitionError::InconsistentTopicId))]);
 }
 
+/// A consumer that waits for records showed two requests for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_counts_once_for_each_partition_however_often_it_is_looked_at() {
+    let broker = Broker::new();
+    let topic = broker.create("orders", 2).await;
+    let counted = |fetched: &Fetched| {
+        fetched.partitions[0].metrics.as_ref().map(|metrics| metrics.total_fetch_requests.value())
+    };
+    let wants = vec![wanted("orders", 0, 0), wanted("orders", 1, 0)];
+    let waiting = broker.fetch(NO_SESSION, wants, terms(1, LONG));
+    let (fetched, _) = woken_by(waiting, broker.append(&topic, 0, 10)).await;
+    assert_eq!(counted(&fetched), Some(2));
+    let found = broker.fetch(NO_SESSION, vec![wanted("orders", 0, 0)], terms(1, LONG)).await;
+    assert_eq!(counted(&found), Some(3));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_are_answered_at_once_unknown_partitions_only_if_all_are() {
     let broker = Broker::new();
