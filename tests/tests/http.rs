@@ -1,12 +1,14 @@
 //! HTTP at the edges of a start: a port that another program has, a broker that serves none.
 
-use std::net::{SocketAddr, TcpListener};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use ottla_tests::broker::{STOP, answers, binary};
+use ottla_tests::broker::{Options, STOP, answers, binary};
 use ottla_tests::ports::Port;
 use ottla_tests::process::signal;
 use tempfile::TempDir;
@@ -80,5 +82,49 @@ fn healthcheck_asks_the_kafka_listener_where_http_is_switched_off() -> Result<()
     broker.stop()?;
     let gone = healthcheck()?;
     ensure!(gone.status.code() == Some(1) && !gone.stderr.is_empty(), "{gone:?}");
+    Ok(())
+}
+
+/// The first line of the answer to GET of `path`; empty if there is none.
+fn status(address: SocketAddr, path: &str) -> String {
+    let ask = || -> Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.lines().next().unwrap_or_default().to_owned())
+    };
+    ask().unwrap_or_default()
+}
+
+/// Kubernetes killed a broker with a long replay: `/livez` did not answer before the data folder was open.
+#[test]
+fn health_answers_while_the_data_folder_is_being_opened() -> Result<()> {
+    let folder = TempDir::with_prefix("ottla-http-")?;
+    let mut broker = Options::default().data(folder.path()).start()?;
+    broker.terminate()?;
+    // A recovery as slow as the test wants it: the file with the format becomes a pipe, which the broker reads once it is
+    // written to.
+    let format = folder.path().join("FORMAT");
+    let text = fs::read_to_string(&format)?;
+    fs::remove_file(&format)?;
+    ensure!(Command::new("mkfifo").arg(&format).status()?.success(), "mkfifo failed");
+    let http = broker.http_address();
+    let starting = thread::spawn(move || broker.start().map(|_| broker));
+    let since = Instant::now();
+    while !status(http, "/livez").contains(" 200 ") && since.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let meanwhile = ["/livez", "/readyz", "/metrics"].map(|path| status(http, path));
+    // Before the answers are looked at: a test that fails leaves no broker behind.
+    fs::write(&format, text)?;
+    let Ok(started) = starting.join() else { bail!("starting it panicked") };
+    let mut broker = started?;
+    for (answer, code) in meanwhile.iter().zip([" 200 ", " 503 ", " 200 "]) {
+        ensure!(answer.contains(code), "{meanwhile:?}");
+    }
+    ensure!(status(http, "/readyz").contains(" 200 "), "{}", status(http, "/readyz"));
+    broker.terminate()?;
     Ok(())
 }

@@ -151,8 +151,42 @@ struct Fatal {
     happened: CancellationToken,
 }
 
+/// Everything that is there before the data folder is open.
+struct Early {
+    clock: Clock,
+    tasks: Tasks,
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+impl Early {
+    fn new() -> Self {
+        let clock = Clock::system();
+        let metrics = metrics(&clock);
+        let readiness = Readiness::new(&[STORAGE, LISTENERS]);
+        readiness.fail(STORAGE, "the data folder is being opened");
+        Self { clock, tasks: Tasks::new(), metrics, readiness }
+    }
+
+    /// Serves HTTP from now on; returns its addresses, none if it is turned off. `/readyz` says no, and `/metrics` shows
+    /// only what is counted here, until the broker is complete.
+    fn serve_http(&self, http: Option<Listener>, connections: usize) -> Vec<SocketAddr> {
+        let addresses = http.iter().flat_map(Listener::addresses).copied().collect();
+        let endpoints = Endpoints { metrics: self.metrics.clone(), readiness: self.readiness.clone() };
+        // Not among the connections, which are drained first: `/readyz` has to say no for as long as they
+        // are.
+        http::serve(
+            &self.tasks,
+            http.map(Listener::into_sockets).unwrap_or_default(),
+            connections,
+            endpoints,
+        );
+        addresses
+    }
+}
+
 impl Broker {
-    /// Binds every listener, opens the data folder, then serves. Must be called on a tokio runtime.
+    /// Binds every listener, serves HTTP, opens the data folder, then serves Kafka. Must be called on a tokio runtime.
     ///
     /// # Errors
     /// If a listener cannot be bound or the data folder cannot be opened; nothing is left running then.
@@ -161,12 +195,34 @@ impl Broker {
         let descriptors = Descriptors::raise()?;
         // Sockets first: a port that is taken is found before anything on the disk is touched.
         let (listeners, http) = bind(&config).await?;
-        let (clock, tasks, fatal) = (Clock::system(), Tasks::new(), Arc::<Fatal>::default());
+        let early = Early::new();
+        // Before the data folder: a supervisor that gets no answer from `/livez` would kill a broker whose recovery
+        // takes long, and the next one after it.
+        let http = early.serve_http(http, descriptors.http());
+        let tasks = early.tasks.clone();
+        let started = Self::open(config, options, early, listeners, http, descriptors).await;
+        if started.is_err() {
+            tasks.drain(BACKGROUND_DEADLINE).await;
+        }
+        started
+    }
+
+    /// Opens the data folder and serves Kafka on `listeners`; HTTP is served already, on the addresses `http`.
+    async fn open(
+        config: BrokerConfig,
+        options: StartOptions,
+        early: Early,
+        listeners: Vec<Listener>,
+        http: Vec<SocketAddr>,
+        descriptors: Descriptors,
+    ) -> Result<Self, StartError> {
+        let (tasks, readiness, fatal) =
+            (early.tasks.clone(), early.readiness.clone(), Arc::<Fatal>::default());
         let config = Arc::new(config);
         let configs = Arc::new(RuntimeConfigs::new(Arc::clone(&config)));
         let storage_options = StorageOptions {
             max_open_files: i32::try_from(descriptors.tables()).expect("at most 1 000"),
-            ..storage_options(&config, &configs, &options, &clock, &fatal)
+            ..storage_options(&config, &configs, &options, &early.clock, &fatal)
         };
         descriptors.log(&config);
         // Off the runtime: opening replays the log and may take long.
@@ -187,27 +243,21 @@ impl Broker {
         // Only the keys that are fixed. Limits that clients had given were once read off the values of the
         // start: after a restart they held only from the next change on.
         let config = Arc::new(config.start().clone());
-        let services = services(config, configs, options.loggers, io, clock, tasks, advertised).await?;
+        let services = services(config, configs, options.loggers, io, early, advertised).await?;
         let broker = Self {
             connections: services.tasks.child(),
-            readiness: Readiness::new(&[STORAGE, LISTENERS]),
+            readiness,
             addresses: listeners.iter().flat_map(Listener::addresses).copied().collect(),
-            http: http.iter().flat_map(Listener::addresses).copied().collect(),
+            http,
             services,
             fatal,
         };
-        broker.serve(listeners, http, descriptors);
+        broker.serve(listeners, descriptors);
         Ok(broker)
     }
 
-    /// Starts HTTP, then the listeners, then lets `/readyz` pass. Waits for nothing.
-    fn serve(&self, listeners: Vec<Listener>, http: Option<Listener>, descriptors: Descriptors) {
-        let (metrics, readiness) = (self.services.metrics.clone(), self.readiness.clone());
-        let endpoints = Endpoints { metrics, readiness };
-        let sockets = http.map(Listener::into_sockets).unwrap_or_default(); // HTTP is turned off
-        // Not among the connections, which are drained first: `/readyz` has to say no for as long as they
-        // are.
-        http::serve(&self.services.tasks, sockets, descriptors.http(), endpoints);
+    /// Starts the listeners, then lets `/readyz` pass. Waits for nothing.
+    fn serve(&self, listeners: Vec<Listener>, descriptors: Descriptors) {
         // As of now: what clients gave before this start counts as well.
         let limits = Limits::new(&self.services.configs.broker());
         let acceptor = Acceptor::new(
@@ -297,11 +347,10 @@ async fn services(
     configs: Arc<RuntimeConfigs>,
     loggers: Loggers,
     io: Io,
-    clock: Clock,
-    tasks: Tasks,
+    early: Early,
     advertised: AdvertisedAddresses,
 ) -> Result<Arc<Services>, StartError> {
-    let (metrics, shutdown) = (metrics(&clock), Shutdown::default());
+    let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
     let topics = Arc::new(Topics::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
     let appender = Appender::new(io.clone(), Arc::clone(&topics), clock.clone());
