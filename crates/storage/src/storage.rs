@@ -60,7 +60,9 @@ impl Storage {
     pub fn open(options: StorageOptions) -> Result<Self, OpenError> {
         let opened = recovery::open(&options)?;
         let path = options.path.clone();
-        Self::start(options, opened).map_err(|source| OpenError::NotWritable { path, source })
+        Self::start(options, opened)
+            .map_err(StorageError::io("start a thread"))
+            .map_err(|source| OpenError::Storage { path, source })
     }
 
     /// Starts the threads of an open folder.

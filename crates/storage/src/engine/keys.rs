@@ -77,7 +77,9 @@ impl GenerationNumber {
     pub(crate) fn of_family(name: &str) -> Option<Self> {
         // Other families are no generations: `default`, which RocksDB insists on, `state` and `settled`.
         let digits = name.strip_prefix("gen-").filter(|digits| digits.len() == 8)?;
-        u32::from_str_radix(digits, 16).ok().map(Self)
+        let number = Self(u32::from_str_radix(digits, 16).ok()?);
+        // No other way of writing the same number.
+        (number.family() == name).then_some(number)
     }
 }
 
@@ -311,7 +313,9 @@ mod tests {
         let number = GenerationNumber(0xabc);
         assert_eq!(number.family(), "gen-00000abc");
         assert_eq!(GenerationNumber::of_family("gen-00000abc"), Some(number));
-        assert_eq!(GenerationNumber::of_family("state"), None);
+        for other in ["state", "gen-+0000abc", "gen-00000ABC"] {
+            assert_eq!(GenerationNumber::of_family(other), None);
+        }
     }
 
     #[test]

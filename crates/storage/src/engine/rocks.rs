@@ -177,6 +177,13 @@ impl Engine {
         let database = database_options(options)?;
         let mut names: BTreeSet<String> = match path.join("CURRENT").exists() {
             true => Db::list_cf(&database, path)?.into_iter().collect(),
+            // RocksDB would begin anew, and delete the tables that it does not know.
+            false if has_records(path)? => {
+                return Err(StorageError::corrupt(
+                    "database",
+                    "its file CURRENT is missing: restore it from a backup, or write into it the name of the newest MANIFEST file and a line end",
+                ));
+            }
             false => BTreeSet::new(),
         };
         // RocksDB opens a database only if all its families are named, and has always one called `default`.
@@ -397,11 +404,12 @@ impl Engine {
     /// a compaction begins has taken all memtables, so that nothing written later is part of it.
     pub(crate) fn await_compaction(&self) -> Result<(), StorageError> {
         let family = self.settled()?;
-        // It returns without a flush if a family is dropped just then.
-        while self.compacting.load(Ordering::SeqCst)
-            && self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0
-        {
+        while self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0 {
             self.check_background()?;
+            // RocksDB returned without a flush, as it does if a family is dropped just then: all is in memory still.
+            if !self.compacting.load(Ordering::SeqCst) {
+                return Ok(());
+            }
             clock::pause(FLUSH_POLL);
         }
         self.unflushed.lock().operations_bytes = 0;
@@ -598,6 +606,19 @@ fn families(names: &BTreeSet<String>) -> Result<Vec<ColumnFamilyDescriptor>, Sto
         Ok(ColumnFamilyDescriptor::new(name, options))
     });
     families.collect()
+}
+
+/// True if the folder holds a journal or a table of RocksDB.
+fn has_records(folder: &Path) -> Result<bool, StorageError> {
+    let failed = StorageError::io("list the data folder");
+    let is_table =
+        |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|extension| extension == "sst");
+    for entry in std::fs::read_dir(folder).map_err(&failed)? {
+        if is_table(&entry.map_err(&failed)?.file_name()) {
+            return Ok(true);
+        }
+    }
+    Ok(!Journal::generations(folder)?.is_empty())
 }
 
 /// The share of the open files that journals have.

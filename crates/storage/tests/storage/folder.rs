@@ -15,6 +15,28 @@ use storage::{
 use uuid::Uuid;
 
 #[test]
+fn a_folder_whose_database_has_lost_its_file_current_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 1);
+    append(&storage, &topic.partitions[0], batch(&[(1, b"v")]), Acks::All).unwrap();
+    storage.close().unwrap();
+    drop((storage, topic));
+    let current = folder.path().join("CURRENT");
+    let content = std::fs::read(&current).unwrap();
+    std::fs::remove_file(&current).unwrap();
+    for accept_data_loss in [false, true] {
+        let options = StorageOptions { accept_data_loss, ..StorageOptions::new(folder.path()) };
+        let refused = Storage::open(options).unwrap_err().to_string();
+        assert!(refused.contains("CURRENT is missing") && refused.contains("MANIFEST"), "{refused}");
+    }
+    std::fs::write(&current, content).unwrap();
+    let storage = open(folder.path());
+    assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions[0], 0).len(), 1);
+    storage.close().unwrap();
+}
+
+#[test]
 fn topics_are_created_grown_and_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());

@@ -60,7 +60,9 @@ pub(crate) fn file_name(generation: GenerationNumber) -> String {
 /// The generation of a journal file; `None` for another file.
 pub(crate) fn generation_of(name: &str) -> Option<GenerationNumber> {
     let digits = name.strip_prefix("journal-").filter(|digits| digits.len() == 8)?;
-    u32::from_str_radix(digits, 16).ok().map(GenerationNumber)
+    let generation = GenerationNumber(u32::from_str_radix(digits, 16).ok()?);
+    // No other way of writing the same number.
+    (file_name(generation) == name).then_some(generation)
 }
 
 /// Length of a file's header; the first record follows.
