@@ -109,7 +109,7 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
         }
         let table = ratios::table(&pairs);
         print(&table.text)?;
-        summary.push_str(&table.line(&spec.text));
+        summary.push_str(&table.summary(&spec.text));
     }
     print(&format!("\n== medians of ottla / kafka\n{summary}"))?;
     if failures > 0 {

@@ -25,10 +25,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) topic: &'a str,
     /// `max_bytes` of a fetch.
     pub(crate) fetch_bytes: u32,
-    /// Of every batch, by which a batch has its number in its partition.
-    pub(crate) records_per_batch: u32,
-    /// Of every batch, header included; any other size is an error.
-    pub(crate) batch_bytes: usize,
+    /// Of the batches that are produced, headers included; any other size is an error.
+    pub(crate) batch_sizes: Vec<usize>,
     /// The end of each partition; a consumer that reaches it starts again if `again`. Empty: it waits for more.
     pub(crate) ends: Vec<i64>,
     /// Starts again from offset 0; false for a load that reads everything once.
@@ -41,6 +39,8 @@ struct Position {
     index: u32,
     /// The next offset to ask for.
     offset: i64,
+    /// The number of batches before it.
+    batches: usize,
     /// The broker's session does not know this offset yet.
     changed: bool,
 }
@@ -66,7 +66,7 @@ impl Consumer {
     /// Connects; it reads these partitions from their beginning.
     pub(crate) fn connect(address: SocketAddr, partitions: impl Iterator<Item = u32>) -> Result<Consumer> {
         let positions: Vec<_> =
-            partitions.map(|index| Position { index, offset: 0, changed: true }).collect();
+            partitions.map(|index| Position { index, offset: 0, batches: 0, changed: true }).collect();
         let by_index =
             positions.iter().enumerate().map(|(at, position)| (position.index.cast_signed(), at)).collect();
         Ok(Consumer {
@@ -160,28 +160,28 @@ impl Position {
     ) -> Result<()> {
         responses::whole_batches(records, |header| {
             ensure!(
-                header.base_offset == self.offset && header.size_bytes() == reading.batch_bytes,
-                "partition {}: a batch of {} bytes at offset {}, expected {} bytes at {}",
+                header.base_offset == self.offset && reading.batch_sizes.contains(&header.size_bytes()),
+                "partition {}: a batch of {} bytes at offset {}, expected one of {:?} bytes at {}",
                 self.index,
                 header.size_bytes(),
                 header.base_offset,
-                reading.batch_bytes,
+                reading.batch_sizes,
                 self.offset
             );
             counts.records += u64::from(header.records_count.unsigned_abs());
-            counts.bytes += reading.batch_bytes as u64;
+            counts.bytes += header.size_bytes() as u64;
             // Only tailing consumers have due times.
             if let Some(dues) = tally.due.get(self.index as usize) {
-                // All batches of a load have the same number of records.
-                let number = usize::try_from(self.offset)? / reading.records_per_batch as usize;
-                tally.delivery(*dues.get(number).context("a batch that was not sent")?, now);
+                tally.delivery(*dues.get(self.batches).context("a batch that was not sent")?, now);
             }
             self.offset = header.next_offset();
+            self.batches += 1;
             self.changed = true;
             Ok(())
         })?;
         if reading.again && reading.ends.get(self.index as usize).is_some_and(|end| self.offset >= *end) {
             self.offset = 0;
+            self.batches = 0;
             self.changed = true;
         }
         Ok(())

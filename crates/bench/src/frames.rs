@@ -3,11 +3,11 @@
 //! A produce frame is a head (length, header, topic, partition, size of the records), a batch, and the three
 //! empty tag sections that end it. Per request only the correlation id and the partition change, both in
 //! the head, so the batches are shared by all requests and never touched again. Batches of one load have the same
-//! size. Without a codec they differ in content (random, so that nothing can compress it away); with one a single
+//! size, unless it is `mixed`. Without a codec they differ in content (random, so that nothing can compress it away); with one a single
 //! batch of words is sent again and again, since others would not compress to the same size. All content comes from
 //! one seed, so that a run can be repeated and two brokers get the same bytes.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::{Bytes, BytesMut};
 use codec::Request as _;
 use codec::messages::ProduceRequest;
@@ -21,6 +21,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use crate::clock::wall_ms;
 use crate::control::{framed, topic_name};
 use crate::loads::Load;
+use crate::tally::Counts;
 
 /// The last version that names topics by name; its fields mean the same as in newer ones.
 pub(crate) const PRODUCE_VERSION: i16 = 12;
@@ -28,6 +29,10 @@ pub(crate) const PRODUCE_VERSION: i16 = 12;
 pub(crate) const FETCH_VERSION: i16 = 12;
 /// Different batches per load.
 const BATCHES: usize = 8;
+/// Of a load of mixed sizes: enough that no size is left out; an odd number, so that partitions get each of them.
+const MIXED_BATCHES: usize = 127;
+/// The smallest and the greatest size of a record, and of a batch without its header.
+const MIXED_BYTES: (u32, u32) = (100, 100 << 10);
 /// Of the content of records: any number, but always the same.
 const SEED: u64 = 11;
 /// The tag sections of partition, topic and request.
@@ -39,15 +44,19 @@ const TIMEOUT_MS: i32 = 30_000;
 
 /// The produce requests of one load.
 #[derive(Debug)]
-pub(crate) struct ProduceFrames {
+pub(crate) struct ProduceFrames(Vec<Template>);
+
+/// A request that is sent again and again.
+#[derive(Debug)]
+struct Template {
     /// Everything before the records. Patched for each request.
     head: Vec<u8>,
     /// Position of the partition index in `head`.
     partition_at: usize,
-    /// Each followed by the end of the frame.
-    batches: Vec<Bytes>,
-    /// Size of every batch.
-    pub(crate) batch_bytes: usize,
+    /// The batch, followed by the end of the frame.
+    body: Bytes,
+    /// One request of this kind.
+    counts: Counts,
 }
 
 impl ProduceFrames {
@@ -58,37 +67,71 @@ impl ProduceFrames {
     /// expected.
     pub(crate) fn build(topic: &str, load: &Load) -> Result<ProduceFrames> {
         let mut random = StdRng::seed_from_u64(SEED);
-        let batches = match load.compression {
-            Compression::None => (0..BATCHES).map(|_| batch(load, &mut random)).collect(),
-            _ => vec![batch(load, &mut random); BATCHES],
+        let template = |load: &Load, random: &mut StdRng| {
+            Template::build(topic, load.acks, batch(load, random), load.records)
         };
-        let first = batches.first().context("no batch")?.clone();
-        let frame = produce_frame(topic, load.acks, first.clone())?;
-        let head = frame.len() - TAIL.len() - first.len();
+        let templates: Result<Vec<_>> = match load.compression {
+            _ if load.mixed => (0..MIXED_BATCHES)
+                .map(|_| {
+                    let drawn = drawn(load, &mut random);
+                    template(&drawn, &mut random)
+                })
+                .collect(),
+            Compression::None => (0..BATCHES).map(|_| template(load, &mut random)).collect(),
+            _ => Ok(vec![template(load, &mut random)?]),
+        };
+        Ok(ProduceFrames(templates?))
+    }
+
+    /// The head of the next request, patched, its body, and how it counts; `number` chooses the batch.
+    pub(crate) fn next(
+        &mut self,
+        correlation: i32,
+        partition: u32,
+        number: usize,
+    ) -> (&[u8], &Bytes, Counts) {
+        let count = self.0.len();
+        let Template { head, partition_at, body, counts } = &mut self.0[number % count];
+        head[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation.to_be_bytes());
+        head[*partition_at..*partition_at + 4].copy_from_slice(&partition.to_be_bytes());
+        (head, body, *counts)
+    }
+
+    /// Sizes of the batches, each once.
+    pub(crate) fn sizes(&self) -> Vec<usize> {
+        let mut sizes: Vec<_> = self.0.iter().map(|template| template.counts.bytes as usize).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+}
+
+impl Template {
+    fn build(topic: &str, acks: i16, batch: Bytes, records: u32) -> Result<Template> {
+        let frame = produce_frame(topic, acks, batch.clone())?;
+        let head = frame.len() - TAIL.len() - batch.len();
         ensure!(
-            frame[head..head + first.len()] == first && frame.ends_with(&TAIL),
+            frame[head..head + batch.len()] == batch && frame.ends_with(&TAIL),
             "an unknown produce layout"
         );
         // The size of the records, a varint, follows the partition; the check below finds a layout that changed.
-        let partition_at = head - uvarint_bytes(first.len() + 1) - 4;
+        let partition_at = head - uvarint_bytes(batch.len() + 1) - 4;
         ensure!(frame[partition_at..partition_at + 4] == [0; 4], "an unknown produce layout");
         // One piece for the socket: batch and tail of a request are sent together.
-        let with_tail = |batch: Bytes| {
-            let mut bytes = BytesMut::with_capacity(batch.len() + TAIL.len());
-            bytes.extend_from_slice(&batch);
-            bytes.extend_from_slice(&TAIL);
-            bytes.freeze()
-        };
-        let batches = batches.into_iter().map(with_tail).collect();
-        Ok(ProduceFrames { head: frame[..head].to_vec(), partition_at, batches, batch_bytes: first.len() })
+        let body = Bytes::copy_from_slice(&frame[head..]);
+        let counts = Counts { requests: 1, records: records.into(), bytes: batch.len() as u64 };
+        Ok(Template { head: frame[..head].to_vec(), partition_at, body, counts })
     }
+}
 
-    /// The head of the next request, patched, and its body; `number` chooses the batch.
-    pub(crate) fn next(&mut self, correlation: i32, partition: u32, number: usize) -> (&[u8], &Bytes) {
-        self.head[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation.to_be_bytes());
-        self.head[self.partition_at..self.partition_at + 4].copy_from_slice(&partition.to_be_bytes());
-        (&self.head, &self.batches[number % BATCHES])
-    }
+/// The load with sizes drawn for one batch: small ones as often as large ones, each between 100 bytes and 100 KiB.
+fn drawn(load: &Load, random: &mut StdRng) -> Load {
+    let mut size = |from: u32| {
+        let octaves = (f64::from(MIXED_BYTES.1) / f64::from(from)).log2();
+        (f64::from(from) * (octaves * random.random_range(0.0..1.0)).exp2()) as u32
+    };
+    let record_bytes = size(MIXED_BYTES.0);
+    Load { record_bytes, records: size(record_bytes) / record_bytes, ..*load }
 }
 
 /// A batch of the load: all records without a key, with values of one size.
@@ -190,6 +233,7 @@ pub(crate) fn fetch(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::str::FromStr as _;
 
     use codec::frame::RequestHeader;
@@ -210,13 +254,14 @@ mod tests {
             "produce-snappy",
             "produce-lz4",
             "produce-zstd",
+            "mixed",
+            "mixed:compression=lz4",
         ] {
             let load = Load { acks: -1, ..Spec::from_str(text).unwrap().load };
             let mut frames = ProduceFrames::build("some-topic", &load).unwrap();
             for number in 0..2 * BATCHES {
                 let (correlation, partition) = (0x0102_0304 + number as i32, 1999);
-                let batch_bytes = frames.batch_bytes;
-                let (head, body) = frames.next(correlation, partition, number);
+                let (head, body, counts) = frames.next(correlation, partition, number);
                 let mut frame = Bytes::from([head, body].concat());
                 assert_eq!(frame.split_to(4)[..], (frame.len() as u32).to_be_bytes());
                 let header = RequestHeader::parse(&mut frame).unwrap();
@@ -227,9 +272,9 @@ mod tests {
                 assert_eq!(topic.name.as_str(), "some-topic");
                 assert_eq!(topic.partition_data[0].index, 1999);
                 let batch = topic.partition_data[0].records.clone().unwrap();
-                assert_eq!(batch.len(), batch_bytes);
+                assert_eq!(batch.len() as u64, counts.bytes);
                 let batch = RecordBatch::parse(batch).unwrap();
-                assert_eq!(batch.header().records_count, load.records as i32);
+                assert_eq!(batch.header().records_count as u64, counts.records);
                 assert_eq!(batch.header().attributes.compression().unwrap(), load.compression);
             }
         }
@@ -247,9 +292,21 @@ mod tests {
         ] {
             let load = Spec::from_str(text).unwrap().load;
             let content = (load.records * load.record_bytes) as usize;
-            let shrunk = ProduceFrames::build("some-topic", &load).unwrap().batch_bytes * 1000 / content;
+            let shrunk = ProduceFrames::build("some-topic", &load).unwrap().sizes()[0] * 1000 / content;
             assert!(expected.contains(&shrunk), "{text}: {shrunk} of a thousand, not {expected:?}");
         }
+    }
+
+    #[test]
+    fn mixed_sizes_reach_from_the_smallest_to_the_greatest() {
+        let load = Spec::from_str("mixed").unwrap().load;
+        let frames = ProduceFrames::build("some-topic", &load).unwrap();
+        let sizes = frames.sizes();
+        assert!(sizes.len() > 100 && sizes[0] < 400 && sizes[sizes.len() - 1] > 80 << 10, "{sizes:?}");
+        // A header, and what a hundred-byte record takes besides its value.
+        assert!(sizes[sizes.len() - 1] < 120 << 10, "{sizes:?}");
+        assert!(frames.0.iter().any(|one| one.counts.records == 1), "a record alone");
+        assert!(frames.0.iter().any(|one| one.counts.records > 100), "many records");
     }
 
     #[test]
@@ -258,11 +315,12 @@ mod tests {
             let load = Spec::from_str(text).unwrap().load;
             let content = |frames: &ProduceFrames| -> Vec<Bytes> {
                 // The header holds the time at which the batch was built, and the CRC of it.
-                frames.batches.iter().map(|batch| batch.slice(BatchHeader::LEN..)).collect()
+                frames.0.iter().map(|one| one.body.slice(BatchHeader::LEN..)).collect()
             };
             let first = content(&ProduceFrames::build("some-topic", &load).unwrap());
             assert_eq!(first, content(&ProduceFrames::build("some-topic", &load).unwrap()));
-            assert_eq!(first[0] != first[1], load.compression == Compression::None, "{text}");
+            let count = if load.compression == Compression::None { BATCHES } else { 1 };
+            assert_eq!(first.iter().collect::<HashSet<_>>().len(), count, "{text}");
         }
     }
 }

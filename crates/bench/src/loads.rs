@@ -53,6 +53,13 @@ pub(crate) struct Load {
     pub(crate) fetch_bytes: u32,
     /// To be produced: in all instead of for a time (if not 0), or before catching up.
     pub(crate) volume_mib: u32,
+    /// As `volume_mib`, but that many times the bytes that the machine lets wait for its disks; 0: not.
+    pub(crate) dirty_limits: u32,
+    /// Sizes of batches and records are drawn instead: records of 100 bytes to 100 KiB, batches up to 100 KiB or a
+    /// single record.
+    pub(crate) mixed: bool,
+    /// Catch up on that many partitions only, from the first on; 0: on all.
+    pub(crate) read_partitions: u32,
     /// Catch up once, after the page cache was dropped.
     pub(crate) cold: bool,
     /// `compare` starts Kafka with `log.flush.interval.messages=1`.
@@ -75,6 +82,9 @@ const KIB64: Load = Load {
     // As Java's `max.partition.fetch.bytes`.
     fetch_bytes: 1 << 20,
     volume_mib: 0,
+    dirty_limits: 0,
+    mixed: false,
+    read_partitions: 0,
     cold: false,
     kafka_syncs: false,
 };
@@ -106,13 +116,17 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("catch-up",        CATCH_UP,                                                 "1 MiB fetches from the beginning of 1 GiB, which the page cache holds"),
     ("catch-up-memory", Load { volume_mib: 24, ..CATCH_UP },                      "the same of 24 MiB, which Ottla holds in memory"),
     ("catch-up-cold",   Load { cold: true, volume_mib: 4096, ..CATCH_UP },        "the same of 4 GiB, once, after the page cache was dropped (root)"),
+    ("one-of-many",     Load { partitions: 2000, read_partitions: 1, volume_mib: 4096, ..CATCH_UP }, "catch-up on one of 2 000 partitions that were written in turn, 2 MiB of 4 GiB"),
     ("connections",     Load { connections: 1000, in_flight: 1, ..ONE },          "one record per request on 1 000 connections"),
     ("partitions",      Load { partitions: 2000, ..KIB64 },                       "as produce-1k over 2 000 partitions"),
+    ("mixed",           Load { mixed: true, ..KIB64 },                            "records and batches of 100 bytes to 100 KiB, drawn from a seed"),
     ("offset-commit",   Load { kind: LoadKind::Commit, connections: 16, in_flight: 1, ..ONE },    "16 members of groups of their own commit one offset per request"),
     ("heartbeat",       Load { kind: LoadKind::Heartbeat, connections: 16, in_flight: 1, ..ONE }, "16 members of groups of their own send heartbeats"),
     ("idle",            Load { kind: LoadKind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
-    ("restart",         Load { kind: LoadKind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9, ready again (compare only)"),
+    ("restart",         Load { kind: LoadKind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9 under load, ready again (compare only)"),
+    ("restart-6",       Load { kind: LoadKind::Restart, volume_mib: 20 << 10, ..KIB64 }, "the same in 6 partitions"),
     ("volume",          Load { volume_mib: 20 << 10, ..KIB64 },                   "20 GiB as produce-1k: bytes written to disk"),
+    ("sustained",       Load { dirty_limits: 3, ..KIB64 },                        "as produce-1k, three times what the machine lets wait for its disks"),
 ];
 
 /// A load and its text on the command line.
@@ -171,6 +185,9 @@ impl Load {
             "consumers" => self.consumers = number()?,
             "fetch-bytes" => self.fetch_bytes = number()?,
             "volume-mib" => self.volume_mib = number()?,
+            "dirty-limits" => self.dirty_limits = number()?,
+            "mixed" => self.mixed = truth()?,
+            "read-partitions" => self.read_partitions = number()?,
             "cold" => self.cold = truth()?,
             "kafka-syncs" => self.kafka_syncs = truth()?,
             _ => bail!("no such key: {}", KEYS.join(" ")),
@@ -206,11 +223,23 @@ impl Load {
         );
         let needs_volume = matches!(self.kind, LoadKind::CatchUp | LoadKind::Restart);
         ensure!(!needs_volume || self.volume_mib > 0, "this load needs volume-mib");
+        ensure!(
+            self.dirty_limits == 0 || (self.kind == LoadKind::Stream && self.volume_mib == 0),
+            "dirty-limits is a volume for producers: without volume-mib"
+        );
+        ensure!(self.read_partitions <= self.partitions, "read-partitions is at most partitions");
         // Length, attributes, deltas and the lengths of key, value and headers take less than 32 bytes of a
         // record.
         let batch = u64::from(self.records) * (u64::from(self.record_bytes) + 32);
         ensure!(batch < 1 << 30, "a batch of {batch} bytes");
         Ok(())
+    }
+}
+
+impl Load {
+    /// The number of partitions that consumers read.
+    pub(crate) fn partitions_to_read(&self) -> u32 {
+        if self.read_partitions == 0 { self.partitions } else { self.read_partitions }
     }
 }
 
@@ -227,6 +256,9 @@ const KEYS: &[&str] = &[
     "consumers",
     "fetch-bytes",
     "volume-mib",
+    "dirty-limits",
+    "mixed",
+    "read-partitions",
     "cold",
     "kafka-syncs",
 ];
@@ -262,7 +294,7 @@ mod tests {
             let value = match *key {
                 "acks" => "all",
                 "compression" => "zstd",
-                "cold" | "kafka-syncs" => "true",
+                "cold" | "kafka-syncs" | "mixed" => "true",
                 _ => "3",
             };
             let spec = Spec::from_str(&format!("produce-1k:{key}={value}")).unwrap();
@@ -282,6 +314,9 @@ mod tests {
             "produce-1k:records=4000000000",
             "end-to-end:connections=2",
             "catch-up:volume-mib=0",
+            "one-of-many:read-partitions=2001",
+            "sustained:volume-mib=1",
+            "mixed:mixed=perhaps",
         ];
         for text in wrong {
             assert!(Spec::from_str(text).is_err(), "{text}");

@@ -16,8 +16,11 @@ pub(crate) struct Usage {
     pub(crate) resident_bytes: u64,
     /// VmHWM, since the start or the last [`reset_peak`].
     pub(crate) peak_bytes: u64,
-    /// Bytes it caused to be written to disk (`write_bytes`): counted when a page gets dirty.
+    /// Bytes it caused to be written to disk (`write_bytes`): counted when a page gets dirty, less
+    /// those of files that were removed or cut before they were written (`cancelled_write_bytes`).
     pub(crate) written_bytes: Option<u64>,
+    /// Bytes it caused to be read from disk (`read_bytes`), read-ahead included.
+    pub(crate) read_bytes: Option<u64>,
 }
 
 /// Reads [`Usage`].
@@ -32,12 +35,14 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let status = read("status")?;
     let kib = |name: &str| field(&status, name).map(|value| value * 1024);
     let resident_bytes = kib("VmRSS:").context("VmRSS")?;
+    let io = read("io").unwrap_or_default();
     Ok(Usage {
         cpu_s: cpu_seconds(&read("stat")?).context("/proc/…/stat")?,
         resident_bytes,
         // The kernel updates the peak only now and then, so it may be too low.
         peak_bytes: kib("VmHWM:").context("VmHWM")?.max(resident_bytes),
-        written_bytes: read("io").ok().and_then(|io| field(&io, "write_bytes:")),
+        written_bytes: written(&io),
+        read_bytes: field(&io, "read_bytes:"),
     })
 }
 
@@ -61,6 +66,33 @@ pub(crate) fn machine_cpu_s() -> f64 {
 pub(crate) fn reset_peak(pid: u32) -> bool {
     // 5 resets the peak alone (proc(5)).
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
+}
+
+/// Written bytes less cancelled ones, from /proc/…/io.
+fn written(io: &str) -> Option<u64> {
+    let cancelled = field(io, "cancelled_write_bytes:")?;
+    Some(field(io, "write_bytes:")?.saturating_sub(cancelled))
+}
+
+/// Bytes that may be dirty in the page cache before writers have to wait for the disk, from /proc/sys/vm
+/// (`balance_dirty_pages` of Linux).
+///
+/// # Errors
+/// The kernel's files are missing or not numbers.
+pub(crate) fn dirty_limit() -> Result<u64> {
+    let number = |name: &str| -> Result<u64> {
+        let text = fs::read_to_string(format!("/proc/sys/vm/{name}")).with_context(|| name.to_owned())?;
+        text.trim().parse().with_context(|| name.to_owned())
+    };
+    // One of both is 0: the one set last is in force.
+    match number("dirty_bytes")? {
+        0 => {
+            let memory = fs::read_to_string("/proc/meminfo").context("/proc/meminfo")?;
+            let available = field(&memory, "MemAvailable:").context("MemAvailable")? * 1024;
+            Ok(available / 100 * number("dirty_ratio")?)
+        }
+        bytes => Ok(bytes),
+    }
 }
 
 /// The number after a name at the start of a line.
@@ -89,6 +121,20 @@ mod tests {
         let ticks = rustix::param::clock_ticks_per_second() as f64;
         assert_eq!(cpu_seconds(stat), Some(400.0 / ticks));
         assert_eq!(cpu_seconds("77 (a"), None);
+    }
+
+    #[test]
+    fn cancelled_bytes_were_not_written() {
+        let io = "read_bytes: 7\nwrite_bytes: 4096\ncancelled_write_bytes: 1000\n";
+        assert_eq!(written(io), Some(3096));
+        assert_eq!(field(io, "read_bytes:"), Some(7));
+        assert_eq!(written(""), None, "only its owner may read the file");
+    }
+
+    #[test]
+    fn the_dirty_limit_is_less_than_all_memory() {
+        let limit = dirty_limit().unwrap();
+        assert!((1 << 20..1 << 45).contains(&limit), "{limit}");
     }
 
     #[test]

@@ -25,25 +25,18 @@ pub(crate) struct Producer {
     /// The partition of the next request.
     next: u32,
     correlation: i32,
-    /// Correlation id and due time of each unanswered request.
-    in_flight: VecDeque<(i32, u64)>,
+    /// Correlation id, due time and size of each unanswered request.
+    in_flight: VecDeque<(i32, u64, Counts)>,
     /// `in-flight` of the load.
     limit: usize,
     /// Due requests that wait because of the limit.
     waiting: VecDeque<u64>,
-    /// One request: all of a load count the same.
-    each: Counts,
 }
 
 impl Producer {
     /// Connects producer `number` of a load. If there are as many partitions as connections, each partition
     /// belongs to one of them.
-    pub(crate) fn connect(
-        address: SocketAddr,
-        load: &Load,
-        number: u32,
-        batch_bytes: usize,
-    ) -> Result<Producer> {
+    pub(crate) fn connect(address: SocketAddr, load: &Load, number: u32) -> Result<Producer> {
         let first = number % load.partitions;
         Ok(Producer {
             connection: Connection::open(address)?,
@@ -55,7 +48,6 @@ impl Producer {
             in_flight: VecDeque::new(),
             limit: load.in_flight as usize,
             waiting: VecDeque::new(),
-            each: Counts { requests: 1, records: load.records.into(), bytes: batch_bytes as u64 },
         })
     }
 
@@ -71,14 +63,12 @@ impl Producer {
             _ => self.first,
         };
         self.correlation = self.correlation.wrapping_add(1);
-        // The batch: each request has the next of the eight.
+        // Each request has the next of the batches.
         let number = self.correlation as usize;
-        let (head, body) = frames.next(self.correlation, partition, number);
+        let (head, body, counts) = frames.next(self.correlation, partition, number);
         self.connection.queue(head, body);
-        self.in_flight.push_back((self.correlation, due));
-        tally.sent.requests += 1;
-        tally.sent.records += self.each.records;
-        tally.sent.bytes += self.each.bytes;
+        self.in_flight.push_back((self.correlation, due, counts));
+        tally.sent.add(counts);
         // Offsets follow the order of sending, so consumers find a batch's due time by its number.
         if let Some(dues) = tally.due.get_mut(partition as usize) {
             dues.push(due);
@@ -100,9 +90,9 @@ impl Producer {
         while let Some(range) = self.connection.next_frame()? {
             let correlation = responses::produced(self.connection.frame(range))?;
             // Kafka answers the requests of a connection in their order.
-            let (expected, due) = self.in_flight.pop_front().context("an answer to no request")?;
+            let (expected, due, counts) = self.in_flight.pop_front().context("an answer to no request")?;
             ensure!(correlation == expected, "answer {correlation}, expected {expected}");
-            tally.ack(due, now, self.each);
+            tally.ack(due, now, counts);
             answers += 1;
             if let Some(due) = self.waiting.pop_front() {
                 self.send(due, frames, tally);

@@ -62,6 +62,8 @@ pub(crate) struct Figures {
     pub(crate) peak_bytes: Option<u64>,
     /// Bytes that the broker caused to be written to disk, from before the load to its end.
     pub(crate) written_bytes: Option<u64>,
+    /// Bytes that it caused to be read from disk in the window.
+    pub(crate) read_bytes: Option<u64>,
 }
 
 /// A figure by its name, which ends in its unit.
@@ -84,6 +86,7 @@ impl Figures {
             resident_bytes: None,
             peak_bytes: None,
             written_bytes: None,
+            read_bytes: None,
         }
     }
 
@@ -123,6 +126,13 @@ impl Figures {
             );
             all.push(("acked_records", self.produced.records as f64));
         }
+        // Without producers only: beside them the reads have many causes.
+        if self.acked.requests == 0 && self.fetched.bytes > 0 {
+            all.extend(self.read_bytes.map(|bytes| ("disk_read_mb", bytes as f64 / 1e6)));
+            all.extend(
+                self.read_bytes.map(|bytes| ("disk_read_per_byte", bytes as f64 / self.fetched.bytes as f64)),
+            );
+        }
         all.extend(self.filled_records.map(|records| ("filled_records", records as f64)));
         all
     }
@@ -153,6 +163,8 @@ impl Figures {
         put("rss_mib", 0, "MiB resident,");
         put("peak_mib", 0, "peak,");
         put("disk_per_byte", 2, "bytes to disk per byte,");
+        put("disk_read_mb", 1, "MB read from disk,");
+        put("disk_read_per_byte", 2, "of each byte,");
         put("cpu_percent", 0, "% cpu");
         put("driver_cpu_percent", 0, "+ driver");
         put("other_cpu_percent", 0, "+ others");

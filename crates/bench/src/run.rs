@@ -60,11 +60,31 @@ pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Re
     // The broker is killed next; a connection over it would only fail.
     drop(control);
     let mut meter = Meter::start(target)?;
-    let tally = produce(load, target, &topic, volume(load.volume_mib), &mut meter)?;
-    let figures = meter.figures(&tally);
-    restart()?;
-    stored(&mut Control::connect(target.address)?, &topic, load, &tally)?;
-    Ok(figures)
+    let span = Span { abandon: true, ..volume(u64::from(load.volume_mib) << 20) };
+    let frames = ProduceFrames::build(&topic, load)?;
+    let reading = reading(&topic, load, frames.sizes(), Vec::new());
+    let stream = Stream::open(target.address, load, frames, reading, meter.clock)?;
+    let (mut edges, mut restart) = (0, Some(restart));
+    // At the second edge requests are under way: it is then that the broker dies.
+    let tally = stream.run(span, || {
+        meter.edge()?;
+        edges += 1;
+        if edges == 2
+            && let Some(restart) = restart.take()
+        {
+            restart()?;
+        }
+        Ok(())
+    })?;
+    let ends = Control::connect(target.address)?.end_offsets(&topic, load.partitions)?;
+    let stored = ends.iter().sum::<i64>().cast_unsigned();
+    let (acked, sent) = (tally.acked.total.records, tally.sent.records);
+    // What was under way may be there or not.
+    ensure!(
+        (acked..=sent).contains(&stored),
+        "{acked} records acknowledged, {sent} sent, the topic holds {stored}"
+    );
+    Ok(meter.figures(&tally))
 }
 
 /// Produces, with tailing consumers if the load has any, and checks that the topic holds what was
@@ -72,21 +92,22 @@ pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Re
 fn stream(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, mut control) = new_topic(load, target)?;
     let mut meter = Meter::start(target)?;
-    let span = match load.volume_mib {
-        0 => Span { warmup: nanos(target.warmup), window: nanos(target.window), sent_bytes: u64::MAX },
-        mib => volume(mib),
+    let bytes = match load.dirty_limits {
+        0 => u64::from(load.volume_mib) << 20,
+        times => u64::from(times) * process::dirty_limit()?,
     };
+    let span = if bytes == 0 { timed(nanos(target.warmup), target) } else { volume(bytes) };
     let tally = produce(load, target, &topic, span, &mut meter)?;
     stored(&mut control, &topic, load, &tally)?;
     // A load with a volume is asked how many bytes reach the disk per byte, so flushes after it count.
-    meter.settle((load.volume_mib > 0).then(|| quiet(target)))?;
+    meter.settle((bytes > 0).then(|| quiet(target)))?;
     Ok(meter.figures(&tally))
 }
 
 /// Runs producers for a span, and tailing consumers if the load has any.
 fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Meter) -> Result<Tally> {
     let frames = ProduceFrames::build(topic, load)?;
-    let reading = reading(topic, load, frames.batch_bytes, Vec::new());
+    let reading = reading(topic, load, frames.sizes(), Vec::new());
     Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
 }
 
@@ -104,12 +125,11 @@ fn stored(control: &mut Control, topic: &str, load: &Load, tally: &Tally) -> Res
 }
 
 /// The settings of consumers. Empty `ends`: they wait for more records.
-fn reading<'a>(topic: &'a str, load: &Load, batch_bytes: usize, ends: Vec<i64>) -> Reading<'a> {
+fn reading<'a>(topic: &'a str, load: &Load, batch_sizes: Vec<usize>, ends: Vec<i64>) -> Reading<'a> {
     Reading {
         topic,
         fetch_bytes: load.fetch_bytes,
-        records_per_batch: load.records,
-        batch_bytes,
+        batch_sizes,
         ends,
         // What was read once is in the page cache.
         again: !load.cold,
@@ -126,9 +146,11 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
         in_flight: 5,
         rate: 0,
         consumers: 0,
+        read_partitions: 0,
         ..*load
     };
-    let filled = produce(&fill, target, &topic, volume(load.volume_mib), &mut Meter::start(target)?)?;
+    let filled =
+        produce(&fill, target, &topic, volume(u64::from(load.volume_mib) << 20), &mut Meter::start(target)?)?;
     let ends = stored(&mut control, &topic, load, &filled)?;
     // Flushes of the filling would otherwise take time from the reads that are measured.
     Meter::start(target)?.settle(Some(quiet(target)))?;
@@ -138,9 +160,9 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
         warmup = 0;
         drop_page_cache()?;
     }
-    let span = Span { warmup, window: nanos(target.window), sent_bytes: u64::MAX };
+    let span = timed(warmup, target);
     let frames = ProduceFrames::build(&topic, load)?;
-    let reading = reading(&topic, load, frames.batch_bytes, ends);
+    let reading = reading(&topic, load, frames.sizes(), ends);
     let mut meter = Meter::start(target)?;
     let tally =
         Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())?;
@@ -156,7 +178,7 @@ fn members(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, control) = new_topic(load, target)?;
     drop(control);
     let mut meter = Meter::start(target)?;
-    let span = Span { warmup: nanos(target.warmup), window: nanos(target.window), sent_bytes: u64::MAX };
+    let span = timed(nanos(target.warmup), target);
     let clock = meter.clock;
     let tally = groups::run(target.address, load, &topic, clock, span, || meter.edge())?;
     Ok(meter.figures(&tally))
@@ -197,10 +219,15 @@ fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
     Ok((topic, control))
 }
 
-/// The time it takes to send that many MiB, without a warm-up.
-fn volume(mib: u32) -> Span {
+/// The window of the target, after a warm-up of that many nanoseconds.
+fn timed(warmup: u64, target: &Target) -> Span {
+    Span { warmup, window: nanos(target.window), sent_bytes: u64::MAX, abandon: false }
+}
+
+/// The time it takes to send that many bytes, without a warm-up.
+fn volume(bytes: u64) -> Span {
     // Half, so that adding the present time to it cannot overflow.
-    Span { warmup: 0, window: u64::MAX / 2, sent_bytes: u64::from(mib) << 20 }
+    Span { warmup: 0, window: u64::MAX / 2, sent_bytes: bytes, abandon: false }
 }
 
 /// Waits until the page cache is written to disk, then drops it.
@@ -309,6 +336,8 @@ impl Meter {
                 figures.cpu_s = Some(cpu_s);
                 // The readings are not taken at the same instant, and /proc counts in steps of 10 ms.
                 figures.other_cpu_s = Some(others.max(0.0));
+                figures.read_bytes =
+                    end.broker.read_bytes.zip(begin.broker.read_bytes).map(|(end, begin)| end - begin);
                 figures.resident_bytes = Some(end.broker.resident_bytes);
                 figures.peak_bytes = Some(self.after.peak_bytes.max(end.broker.peak_bytes));
             }

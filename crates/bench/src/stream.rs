@@ -34,6 +34,8 @@ pub(crate) struct Span {
     pub(crate) window: u64,
     /// The window also ends when that many bytes were sent.
     pub(crate) sent_bytes: u64,
+    /// Ends with the window: what is under way then is left unanswered.
+    pub(crate) abandon: bool,
 }
 
 /// The parts of a running load.
@@ -68,13 +70,13 @@ impl<'a> Stream<'a> {
         clock: Clock,
     ) -> Result<Stream<'a>> {
         let producing = if reading.ends.is_empty() { load.connections } else { 0 };
-        let batch_bytes = frames.batch_bytes;
         let producers: Result<Vec<_>> =
-            (0..producing).map(|number| Producer::connect(address, load, number, batch_bytes)).collect();
+            (0..producing).map(|number| Producer::connect(address, load, number)).collect();
         let consuming = if producing == 0 { load.connections } else { load.consumers };
+        let read = load.partitions_to_read();
         let consumers: Result<Vec<_>> = (0..consuming)
             .map(|number| {
-                let some = (number % load.partitions..load.partitions).step_by(consuming as usize);
+                let some = (number % read..read).step_by(consuming as usize);
                 Consumer::connect(address, some)
             })
             .collect();
@@ -135,7 +137,9 @@ impl<'a> Stream<'a> {
         }
         self.tally.window.end = end;
         edge()?;
-        self.drain()?;
+        if !span.abandon {
+            self.drain()?;
+        }
         Ok(self.tally)
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, other: Counts) {
+    pub(crate) fn add(&mut self, other: Counts) {
         self.requests += other.requests;
         self.records += other.records;
         self.bytes += other.bytes;

@@ -32,6 +32,12 @@ const LOADS: &[&str] = &[
     "heartbeat:connections=4,in-flight=2",
     "idle:connections=100",
     "volume:volume-mib=8",
+    "mixed",
+    "mixed:consumers=2,partitions=4",
+    "catch-up:volume-mib=8,mixed=true",
+    "one-of-many:volume-mib=8,partitions=50",
+    "produce-lz4",
+    "produce-zstd",
 ];
 
 struct Run {
@@ -93,6 +99,15 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
             "idle" => continue,
             "offset-commit" | "heartbeat" => {
                 assert!(value("requests_per_s") > 0.0 && value("ack_p50_us") > 0.0, "{load}: {report:?}");
+                continue;
+            }
+            "one-of-many" => {
+                acked += value("filled_records");
+                assert!(value("mb_per_s") > 0.0 && value("disk_read_mb") >= 0.0, "{load}: {report:?}");
+                continue;
+            }
+            "catch-up" if load.contains("mixed") => {
+                acked += value("filled_records");
                 continue;
             }
             "catch-up" => {

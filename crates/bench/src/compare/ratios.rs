@@ -4,7 +4,7 @@
 //! disk, above 1 for throughput. A pair of which one run is missing, or in which Kafka's value is 0, has no
 //! ratio.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::broker::BrokerKind;
 use crate::report::Metric;
@@ -28,7 +28,9 @@ const COMPARED: &[&str] = &[
     "rss_mib",
     "peak_mib",
     "disk_per_byte",
+    "disk_read_per_byte",
     "ready_ms",
+    "ready_after_kill_ms",
 ];
 /// Those of the last table.
 const SUMMARY: &[&str] = &[
@@ -36,6 +38,7 @@ const SUMMARY: &[&str] = &[
     "requests_per_s",
     "cpu_s_per_gb",
     "cpu_us_per_request",
+    "cpu_percent",
     "ack_p50_us",
     "ack_p99_us",
     "ack_p999_us",
@@ -44,18 +47,30 @@ const SUMMARY: &[&str] = &[
     "delivery_p999_us",
     "peak_mib",
     "disk_per_byte",
+    "disk_read_per_byte",
+    "ready_after_kill_ms",
 ];
 
 /// The runs of one pair; one is missing if it failed or was not asked for.
 pub(crate) type Pair = Vec<(BrokerKind, Vec<Metric>)>;
+
+/// The medians of one metric.
+#[derive(Debug, PartialEq)]
+struct Medians {
+    name: &'static str,
+    /// Of the ratios; `None` if no pair has one.
+    ratio: Option<f64>,
+    ottla: Option<f64>,
+    kafka: Option<f64>,
+}
 
 /// Ratios of one load.
 #[derive(Debug)]
 pub(crate) struct Table {
     /// Every pair, then the medians.
     pub(crate) text: String,
-    /// Of the ratios, by metric.
-    medians: Vec<Metric>,
+    /// By metric.
+    medians: Vec<Medians>,
 }
 
 /// Compares the pairs of one load.
@@ -71,26 +86,42 @@ pub(crate) fn table(pairs: &[Pair]) -> Table {
         let values: Vec<(f64, f64)> =
             pairs.iter().filter_map(both).filter(|(_, kafka)| *kafka > 0.0).collect();
         let ratios: Vec<f64> = values.iter().map(|(ottla, kafka)| ottla / kafka).collect();
-        let Some(ratio) = median(ratios.clone()) else { continue };
-        let ottla = median(values.iter().map(|(ottla, _)| *ottla).collect()).unwrap_or(f64::NAN);
-        let kafka = median(values.iter().map(|(_, kafka)| *kafka).collect()).unwrap_or(f64::NAN);
+        let of = |kind| median(pairs.iter().filter_map(|pair| find(pair, kind)).collect());
+        let medians = match median(ratios.clone()) {
+            // Of pairs without a ratio: one broker may have been left out, or Kafka's value is 0.
+            None => Medians { name, ratio: None, ottla: of(BrokerKind::Ottla), kafka: of(BrokerKind::Kafka) },
+            ratio => Medians {
+                name,
+                ratio,
+                ottla: median(values.iter().map(|(ottla, _)| *ottla).collect()),
+                kafka: median(values.iter().map(|(_, kafka)| *kafka).collect()),
+            },
+        };
+        if medians.ottla.is_none() && medians.kafka.is_none() {
+            continue;
+        }
         let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
-        let _ = writeln!(
-            table.text,
-            "{name:20} ottla / kafka {ratio:6.2}   medians {ottla:12.2} {kafka:12.2}   pairs {}",
-            each.join(" ")
-        );
-        table.medians.push((name, ratio));
+        let pairs = if each.is_empty() { String::new() } else { format!("   pairs {}", each.join(" ")) };
+        let _ = writeln!(table.text, "{medians}{pairs}");
+        table.medians.push(medians);
     }
     table
 }
 
 impl Table {
-    /// The medians in one line.
-    pub(crate) fn line(&self, load: &str) -> String {
-        let some = self.medians.iter().filter(|(name, _)| SUMMARY.contains(name));
-        let some: Vec<String> = some.map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
-        format!("{load:24} {}\n", some.join("  "))
+    /// The medians that count most, each in a line.
+    pub(crate) fn summary(&self, load: &str) -> String {
+        let some = self.medians.iter().filter(|medians| SUMMARY.contains(&medians.name));
+        some.map(|medians| format!("{load:24} {medians}\n")).collect()
+    }
+}
+
+impl Display for Medians {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        let Medians { name, ratio, ottla, kafka } = self;
+        let (ratio, ottla, kafka) = (text(*ratio), text(*ottla), text(*kafka));
+        write!(to, "{name:20} ottla / kafka {ratio:>6}   medians {ottla:>12} {kafka:>12}")
     }
 }
 
@@ -120,8 +151,19 @@ mod tests {
             vec![run(BrokerKind::Ottla, 1.0)],
         ];
         let table = table(&pairs);
-        assert_eq!(table.medians, [("mb_per_s", 2.0)]);
+        let medians = Medians { name: "mb_per_s", ratio: Some(2.0), ottla: Some(100.0), kafka: Some(50.0) };
+        assert_eq!(table.medians, [medians]);
         assert!(table.text.contains("pairs 1.50 4.00 2.00\n"), "{}", table.text);
+    }
+
+    #[test]
+    fn one_broker_alone_has_medians_and_no_ratio() {
+        let run =
+            |ready| vec![(BrokerKind::Ottla, vec![("ready_after_kill_ms", ready), ("peak_mib", 150.0)])];
+        let summary = table(&[run(700.0), run(900.0), run(800.0)]).summary("restart");
+        let lines: Vec<Vec<&str>> = summary.lines().map(|line| line.split_whitespace().collect()).collect();
+        let expected = |name, value| vec!["restart", name, "ottla", "/", "kafka", "-", "medians", value, "-"];
+        assert_eq!(lines, [expected("peak_mib", "150.00"), expected("ready_after_kill_ms", "800.00")]);
     }
 
     #[test]
