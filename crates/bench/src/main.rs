@@ -5,6 +5,7 @@
 //!          │      tally     frames, responses
 //!          ├─► groups                             commits and heartbeats of members
 //!          └─► process, report        compare   both brokers in turn, and the ratios
+//!                                     reference the same bytes moved by nothing but system calls
 //! ```
 //! Batches are built once and sent as they are, and answers are read by hand: no client library
 //! influences the figures. Latency is counted from the time at which a request was due. A load fails if
@@ -25,6 +26,7 @@ mod loads;
 mod poller;
 mod process;
 mod producer;
+mod reference;
 mod report;
 mod responses;
 mod run;
@@ -44,6 +46,7 @@ use rustix::process::Resource;
 
 use crate::compare::Compare;
 use crate::loads::Spec;
+use crate::reference::Reference;
 use crate::run::Target;
 
 /// Loads for any broker that speaks the Kafka protocol.
@@ -62,6 +65,8 @@ enum Command {
     Run(Run),
     /// Starts Ottla and Apache Kafka in turn, with the same loads, and prints the ratios.
     Compare(Compare),
+    /// Measures a program that only receives and writes, and one that only reads and sends: the machine's limit.
+    Reference(Reference),
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +107,7 @@ fn main() -> Result<()> {
         Command::List => print(&loads::list()),
         Command::Run(arguments) => run_loads(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Reference(arguments) => reference::reference(&arguments),
     }
 }
 
