@@ -37,7 +37,7 @@ pub use fault::{CrashPoint, Faults, Operation, Unsynced};
 pub(crate) use values::ConfigRecord;
 pub(crate) use {
     config_log::KeyValue,
-    cursor::{BatchCursor, StoredEntry},
+    cursor::{BatchCursor, KeptBatch, StoredEntry},
     fault::EngineFaults,
     fence::Fence,
     guard::{Guard, Visit},

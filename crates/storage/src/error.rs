@@ -26,6 +26,9 @@ pub enum StorageError {
         /// The fault of the record.
         detail: Arc<str>,
     },
+    /// A record batch is not as it was written. Only that batch is lost.
+    #[error("storage: {0}")]
+    DamagedBatch(Arc<DamagedBatch>),
     /// One of the storage's threads panicked.
     #[error("storage: thread {thread} panicked")]
     Panicked {
@@ -43,6 +46,24 @@ pub enum StorageError {
     Stopped,
 }
 
+/// A record batch that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the batch at offset {base_offset} is damaged: {detail} (in {file}{})", at(*.position))]
+pub struct DamagedBatch {
+    /// Its first offset, as its key has it.
+    pub base_offset: i64,
+    /// Name of the journal file, or of RocksDB's column family, that holds it.
+    pub file: String,
+    /// Position of its first byte in the journal file; `None` for one in RocksDB.
+    pub position: Option<u64>,
+    /// The fault of the batch.
+    pub detail: String,
+}
+
+fn at(position: Option<u64>) -> String {
+    position.map(|position| format!(" at byte {position}")).unwrap_or_default()
+}
+
 /// Part of a record is larger than its layout can hold. Nothing was written, and the storage goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{size} {what} cannot be stored: the most is {limit}")]
@@ -58,6 +79,10 @@ pub struct TooLarge {
 impl StorageError {
     pub(crate) fn io(context: &'static str) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io { context, source: Arc::new(source) }
+    }
+
+    pub(crate) fn is_damaged_batch(&self) -> bool {
+        matches!(self, Self::DamagedBatch(_))
     }
 
     pub(crate) fn corrupt(what: &'static str, detail: impl std::fmt::Display) -> Self {

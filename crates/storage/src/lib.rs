@@ -50,7 +50,7 @@ pub use disk::DiskSpace;
 pub use engine::{CoordinatorRecord, Recovery, ResourceConfigs, StoredConfigs, UnreadableConfigs};
 #[cfg(feature = "fault")]
 pub use engine::{CrashPoint, Faults, Operation, Unsynced};
-pub use error::{InspectError, OpenError, StorageError, TooLarge};
+pub use error::{DamagedBatch, InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;
 pub use log::{
     AbortedTransaction, Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, Catalog,

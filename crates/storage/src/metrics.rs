@@ -4,9 +4,14 @@
 //! know are not counted but read by [`crate::Storage::metrics`].
 
 use std::{
+    collections::HashSet,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
+
+use parking_lot::Mutex;
+
+use crate::PartitionNumber;
 
 /// Purpose of written bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +134,9 @@ impl StallCounter {
     }
 }
 
+/// Damaged batches that are remembered: a disk with more of them has lost its data.
+const MOST_DAMAGED: usize = 10_000;
+
 /// The counters of one open folder.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -141,6 +149,8 @@ pub(crate) struct Counters {
     queue_stalls: StallCounter,
     tail_bytes: AtomicU64,
     oldest_generation_ms: AtomicI64,
+    /// Damaged batches that were found.
+    damaged: Mutex<HashSet<(PartitionNumber, i64)>>,
 }
 
 impl Counters {
@@ -170,6 +180,12 @@ impl Counters {
         self.oldest_generation_ms.store(created_ms, Ordering::Relaxed);
     }
 
+    /// Notes that the batch at this offset is damaged; false if that was known, or too many are.
+    pub(crate) fn batch_damaged(&self, partition: PartitionNumber, base_offset: i64) -> bool {
+        let mut damaged = self.damaged.lock();
+        damaged.len() < MOST_DAMAGED && damaged.insert((partition, base_offset))
+    }
+
     /// Everything counted here; the caller adds what it can look up.
     pub(crate) fn snapshot(&self, now_ms: i64) -> StorageMetrics {
         let bytes = Purpose::ALL.into_iter().zip(&self.bytes);
@@ -186,6 +202,7 @@ impl Counters {
             tail_bytes: self.tail_bytes.load(Ordering::Relaxed),
             // A wall clock that was set back makes it 0, not negative.
             oldest_generation_seconds: age_ms.max(0) as f64 / 1e3,
+            damaged_batches: self.damaged.lock().len() as u64,
             ..StorageMetrics::default()
         }
     }
@@ -220,6 +237,8 @@ pub struct StorageMetrics {
     pub oldest_generation_seconds: f64,
     /// Memory of the newest batches.
     pub tail_bytes: u64,
+    /// Damaged batches that reads, compaction and settling have found, each counted once; at most 10 000.
+    pub damaged_batches: u64,
 }
 
 #[cfg(test)]

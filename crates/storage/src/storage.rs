@@ -226,7 +226,8 @@ impl Storage {
         limits: ReadLimits,
     ) -> Option<Result<ReadBatches, ReadError>> {
         let Shared { engine, resumable, .. } = &self.inner.shared;
-        engine::read_now(engine, resumable, partition, from, limits)
+        let answer = engine::read_now(engine, resumable, partition, from, limits)?;
+        Some(self.noted(partition, answer))
     }
 
     /// Reads whole batches from the one that holds `from`. May block on the disk.
@@ -240,7 +241,8 @@ impl Storage {
         from: i64,
         limits: ReadLimits,
     ) -> Result<ReadBatches, ReadError> {
-        engine::read(&self.inner.shared.engine, &self.inner.shared.resumable, partition, from, limits)
+        let Shared { engine, resumable, .. } = &self.inner.shared;
+        self.noted(partition, engine::read(engine, resumable, partition, from, limits))
     }
 
     /// The first visible record whose timestamp is at or above `timestamp_ms`. May block on the disk.
@@ -255,7 +257,8 @@ impl Storage {
         isolation: Isolation,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
         partition.ensure_led()?;
-        index::offset_for_timestamp(&self.inner.shared.engine, partition, timestamp_ms, isolation)
+        let engine = &self.inner.shared.engine;
+        self.noted(partition, index::offset_for_timestamp(engine, partition, timestamp_ms, isolation))
     }
 
     /// The first visible record with the greatest timestamp. May block on the disk.
@@ -265,7 +268,7 @@ impl Storage {
     /// See [`ReadError`].
     pub fn max_timestamp(&self, partition: &Partition) -> Result<Option<TimestampedOffset>, ReadError> {
         partition.ensure_led()?;
-        index::max_timestamp(&self.inner.shared.engine, partition)
+        self.noted(partition, index::max_timestamp(&self.inner.shared.engine, partition))
     }
 
     /// Deletes the records of each partition below an offset (DeleteRecords), or all visible ones; answers with where each
@@ -340,6 +343,14 @@ impl Storage {
         self.inner.shared.engine.flush()?;
         self.inner.shared.engine.stop_background_work();
         self.inner.shared.failure.get().map_or(Ok(()), Err)
+    }
+
+    /// Notes a damaged batch that a read met.
+    fn noted<T>(&self, partition: &Partition, read: Result<T, ReadError>) -> Result<T, ReadError> {
+        if let Err(ReadError::Storage(error)) = &read {
+            self.inner.shared.note_damage(partition, error);
+        }
+        read
     }
 
     /// Writes a small command on this thread if the writer is free, else queues it; waits while the queue is

@@ -40,7 +40,7 @@ pub(crate) enum PartitionError {
     /// The client's version knows no such compression.
     #[error("the records are compressed in a way that the request's version does not know")]
     UnsupportedCompressionType,
-    /// The records cannot be read, so they cannot be converted.
+    /// The records cannot be read: the disk damaged them, or they cannot be converted.
     #[error("the records are corrupt")]
     CorruptRecords,
     /// This broker does not lead the partition.
@@ -58,6 +58,8 @@ impl From<ReadError> for PartitionError {
             // Deleted between look-up and read: the client hears what it would have heard a moment later.
             ReadError::Deleted => Self::UnknownTopicOrPartition,
             ReadError::NotLeader | ReadError::Storage(StorageError::NotLeader) => Self::NotLeader,
+            // The storage has logged which.
+            ReadError::Storage(StorageError::DamagedBatch(_)) => Self::CorruptRecords,
             ReadError::Storage(error) => {
                 if let Some(suppressed) = FAULTS.take("disk") {
                     tracing::error!(%error, suppressed, "the disk could not be read");

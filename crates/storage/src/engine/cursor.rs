@@ -6,13 +6,16 @@ use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
-    journal::{file::JournalFile, record::Pointer},
+    journal::{
+        file::JournalFile,
+        record::{self, Pointer},
+    },
     keys,
     resumable::ResumableRead,
     rocks::{BatchIterator, Engine},
 };
 use crate::{
-    Partition, ReadError, StorageError,
+    DamagedBatch, Partition, ReadError, StorageError,
     log::{BatchFamily, Extent},
 };
 
@@ -43,21 +46,37 @@ impl StoredBatch<'_> {
             Stored::Inline(value) => Ok(Bytes::copy_from_slice(value)),
             Stored::Journal(file, offset) => {
                 let bytes = file.read(offset, self.size_bytes())?;
-                check_body(&bytes, &self.header)?;
+                check_body(&bytes, &self.header, file, offset)?;
                 Ok(bytes)
             }
         }
     }
 }
 
-/// A body is whole, and the one that its pointer knows.
-pub(super) fn check_body(bytes: &[u8], header: &BatchHeader) -> Result<(), StorageError> {
-    match BatchHeader::parse_whole(bytes) {
+/// A body is whole, and the one that its pointer knows. `file` holds it at `offset`.
+pub(super) fn check_body(
+    bytes: &[u8],
+    header: &BatchHeader,
+    file: &JournalFile,
+    offset: u64,
+) -> Result<(), StorageError> {
+    let detail = match BatchHeader::parse_whole(bytes) {
         // Its checksum alone would also hold for another batch that lies in this place.
-        Ok(found) if found == *header => Ok(()),
-        Ok(_) => Err(StorageError::corrupt("batch", "it is not the one that its pointer names")),
-        Err(error) => Err(StorageError::corrupt("batch", error)),
-    }
+        Ok(found) if found == *header => return Ok(()),
+        Ok(_) => "it is not the one that its pointer names".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let (file, position) = (record::file_name(file.generation), Some(offset));
+    let damage = DamagedBatch { base_offset: header.base_offset, file, position, detail };
+    Err(StorageError::DamagedBatch(damage.into()))
+}
+
+/// A batch for a copy, with its damage, if it has any.
+pub(crate) struct KeptBatch {
+    pub(crate) base_offset: i64,
+    /// As it is; where the journal has it damaged, with the header that its pointer has.
+    pub(crate) bytes: Bytes,
+    pub(crate) damage: Option<StorageError>,
 }
 
 /// A batch that may be damaged.
@@ -83,7 +102,7 @@ impl StoredEntry {
         };
         let file =
             file.ok_or_else(|| StorageError::corrupt("batch", "the file that it lies in is missing"))?;
-        check_body(&file.read(offset, header.size_bytes())?, &header)?;
+        check_body(&file.read(offset, header.size_bytes())?, &header, &file, offset)?;
         Ok(header)
     }
 }
@@ -172,7 +191,8 @@ impl<'a> BatchCursor<'a> {
         let Some(open) = self.current.as_ref() else { return Ok(None) };
         let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
         // Also in place of RocksDB's own checksum of the block around it, which would cost more.
-        let header = checked(self.partition, key, value)?;
+        let header = checked(self.partition, key, value)
+            .map_err(|error| damaged(self.partition, open.read.extent, key, value, error))?;
         self.from = header.next_offset();
         let stored = match (Pointer::decode(value).transpose()?, &open.read.journal) {
             (None, _) => Stored::Inline(value),
@@ -182,6 +202,33 @@ impl<'a> BatchCursor<'a> {
             }
         };
         Ok(Some(StoredBatch { header, stored }))
+    }
+
+    /// The next batch, for a copy. One that is damaged stays so, and costs no other.
+    pub(crate) fn next_kept(&mut self) -> Result<Option<KeptBatch>, ReadError> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let Some(open) = self.current.as_ref() else { return Ok(None) };
+        let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
+        let base_offset = keys::batch_offset(self.partition.number(), key)
+            .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
+        let header = match checked(self.partition, key, value) {
+            Ok(header) => header,
+            Err(error) => {
+                self.from = base_offset.saturating_add(1);
+                let damage = Some(damaged(self.partition, open.read.extent, key, value, error));
+                return Ok(Some(KeptBatch { base_offset, bytes: Bytes::copy_from_slice(value), damage }));
+            }
+        };
+        self.from = header.next_offset();
+        let (Some(pointer), Some(file)) = (Pointer::decode(value).transpose()?, &open.read.journal) else {
+            return Ok(Some(KeptBatch { base_offset, bytes: Bytes::copy_from_slice(value), damage: None }));
+        };
+        let bytes = file.read(pointer.offset, header.size_bytes())?;
+        let damage = check_body(&bytes, &header, file, pointer.offset).err();
+        let bytes = if damage.is_some() { mended(&bytes, header, value) } else { bytes };
+        Ok(Some(KeptBatch { base_offset, bytes, damage }))
     }
 
     /// The next batch, which may be damaged.
@@ -319,6 +366,39 @@ fn checked(partition: &Partition, key: &[u8], value: &[u8]) -> Result<BatchHeade
         true => Ok(header),
         false => Err(StorageError::corrupt("batch", "its offset is not its key's")),
     }
+}
+
+/// The error of a batch of which `checked` says that.
+fn damaged(
+    partition: &Partition,
+    extent: Extent,
+    key: &[u8],
+    value: &[u8],
+    error: StorageError,
+) -> StorageError {
+    let Some(base_offset) = keys::batch_offset(partition.number(), key) else { return error };
+    let detail = match error {
+        StorageError::Corrupt { detail, .. } => detail.to_string(),
+        other => return other,
+    };
+    let in_journal = Pointer::decode(value).and_then(Result::ok);
+    let (file, position) = match (in_journal, extent.family) {
+        (Some(pointer), BatchFamily::Generation(number)) => (record::file_name(number), Some(pointer.offset)),
+        _ => (format!("RocksDB's family {}", extent.family.family()), None),
+    };
+    StorageError::DamagedBatch(DamagedBatch { base_offset, file, position, detail }.into())
+}
+
+/// A damaged body, as long as it was, with the header of its pointer: the log's end is found by it.
+fn mended(body: &[u8], header: BatchHeader, pointer: &[u8]) -> Bytes {
+    let mut bytes = body.to_vec();
+    bytes.resize(header.size_bytes(), 0);
+    if let (Some(head), Some(known)) =
+        (bytes.get_mut(..BatchHeader::LEN), pointer.last_chunk::<{ BatchHeader::LEN }>())
+    {
+        head.copy_from_slice(known);
+    }
+    bytes.into()
 }
 
 /// The offset that follows the last batch on the disk, if there is one. After a damaged batch it may be too high, never too

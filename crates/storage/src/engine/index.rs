@@ -34,16 +34,30 @@ pub(crate) fn offset_for_timestamp(
     };
     let (start, end) = readable_range(partition, isolation);
     let mut cursor = BatchCursor::new(engine, partition, from.max(start), end);
-    while let Some(batch) = cursor.next()? {
-        // Only the header was read so far.
-        if batch.header.max_timestamp < timestamp_ms {
-            continue;
-        }
-        if let Some(found) = first_record_reaching(&batch, timestamp_ms, start) {
-            return Ok(Some(found));
+    // Only the header was read so far.
+    find(&mut cursor, |batch| match batch.header.max_timestamp < timestamp_ms {
+        true => None,
+        false => first_record_reaching(batch, timestamp_ms, start),
+    })
+}
+
+/// The first answer of `look`, which is asked about each batch. One whose header is damaged is passed over.
+fn find<T>(
+    cursor: &mut BatchCursor<'_>,
+    mut look: impl FnMut(&StoredBatch<'_>) -> Option<T>,
+) -> Result<Option<T>, ReadError> {
+    loop {
+        match cursor.next() {
+            Ok(Some(batch)) => {
+                if let Some(found) = look(&batch) {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None) => return Ok(None),
+            Err(ReadError::Storage(error)) if error.is_damaged_batch() => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
 }
 
 /// The first of the visible records that carry the log's greatest timestamp.
@@ -62,17 +76,16 @@ pub(crate) fn max_timestamp(
     // The record that carried it is deleted or not visible yet: look at every batch header.
     let mut greatest: Option<i64> = None;
     let mut cursor = BatchCursor::new(engine, partition, start, end);
-    while let Some(batch) = cursor.next()? {
+    find(&mut cursor, |batch| {
         greatest = greatest.max(Some(batch.header.max_timestamp));
-    }
+        None::<()>
+    })?;
     let Some(greatest) = greatest else { return Ok(None) };
     let mut cursor = BatchCursor::new(engine, partition, start, end);
-    while let Some(batch) = cursor.next()? {
-        if batch.header.max_timestamp == greatest {
-            return Ok(first_record_reaching(&batch, greatest, start));
-        }
-    }
-    Ok(None)
+    find(&mut cursor, |batch| match batch.header.max_timestamp == greatest {
+        true => first_record_reaching(batch, greatest, start),
+        false => None,
+    })
 }
 
 /// Start offset of the first complete interval at whose end the log had reached that time; `None`: none had.

@@ -231,7 +231,8 @@ impl Run {
         let mut at = self.start;
         for header in &self.headers {
             let (body, after) = rest.split_at(header.size_bytes());
-            check_body(body, header).map_err(|error| (at, error))?;
+            let offset = self.offset + (at - self.start) as u64;
+            check_body(body, header, &self.file, offset).map_err(|error| (at, error))?;
             (at, rest) = (at + body.len(), after);
         }
         Ok(())

@@ -209,7 +209,9 @@ impl Lifecycle {
                 CleaningStep::Edit(..) if self.disk_is(DiskSpace::is_full) => Err(StorageError::DiskFull),
                 step => self.change(Purpose::Compaction, true, |group| step.apply(group)),
             };
-            let cleaned = unless_deleted(cleaning.run(&self.shared.engine, &rules, now_ms, &mut write));
+            let damaged = |error: &StorageError| self.shared.note_damage(&partition, error);
+            let cleaned =
+                unless_deleted(cleaning.run(&self.shared.engine, &rules, now_ms, &damaged, &mut write));
             if let Err(StorageError::DiskFull) = cleaned {
                 // The batches written so far are written over by the next cleaning.
                 tracing::warn!("compaction waits for space: the disk is almost full");
@@ -325,7 +327,9 @@ impl Lifecycle {
 
     fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
         let mut write = |step: Settlement| self.change(Purpose::Settle, true, |group| step.apply(group));
-        let settled = unless_deleted(settle::settle(&self.shared.engine, partition, number, &mut write));
+        let damaged = |error: &StorageError| self.shared.note_damage(partition, error);
+        let engine = &self.shared.engine;
+        let settled = unless_deleted(settle::settle(engine, partition, number, &damaged, &mut write));
         self.unless_unreadable(partition, settled).map(|_| ())
     }
 

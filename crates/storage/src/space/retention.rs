@@ -112,14 +112,17 @@ pub(crate) fn move_to(
     let front = walk(engine, partition, |interval| interval.end_offset <= offset)?;
     let mut moved = front.to(partition);
     let mut cursor = BatchCursor::new(engine, partition, moved.start.offset, end.end_offset);
-    while let Some(batch) = cursor.next()? {
-        if batch.header.next_offset() > offset {
-            moved.dead_below = batch.header.base_offset.min(offset);
+    while let Some(batch) = cursor.next_stored()? {
+        // Of a damaged one the end is not known: it goes with its first offset.
+        let next_offset =
+            batch.header.map_or(batch.base_offset.saturating_add(1), |found| found.next_offset());
+        if next_offset > offset {
+            moved.dead_below = batch.base_offset.min(offset);
             break;
         }
         // A position is that of a whole batch: of the one that holds the offset.
-        moved.start.position += batch.size_bytes() as u64;
-        moved.dead_below = batch.header.next_offset().min(offset);
+        moved.start.position += batch.size_bytes as u64;
+        moved.dead_below = next_offset.min(offset);
     }
     moved.start.offset = offset;
     Ok(moved)

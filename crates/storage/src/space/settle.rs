@@ -59,20 +59,22 @@ fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Exten
     }));
 }
 
-/// Settles what the partition has in `generation`, which takes no more appends. `write` returns once a step is written.
+/// Settles what the partition has in `generation`, which takes no more appends. `damaged` is told of each batch that is; `write`
+/// returns once a step is written.
 ///
 /// # Errors
-/// The partition was deleted, or a batch cannot be read: then the extent stays, and with it the generation.
+/// The partition was deleted, or the disk failed: then the extent stays, and with it the generation.
 /// Copies that were made are written over by the next try.
 pub(crate) fn settle(
     engine: &Arc<Engine>,
     partition: &Arc<Partition>,
     generation: GenerationNumber,
+    damaged: &dyn Fn(&StorageError),
     write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
 ) -> Result<(), ReadError> {
     for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
         if extent.family == BatchFamily::Generation(generation) {
-            copy(engine, partition, extent, end, write)?;
+            copy(engine, partition, extent, end, damaged, write)?;
             // After the last copy: from this group on a start looks for the batches in the settled family.
             write(Settlement::Move(Arc::clone(partition), extent))?;
         }
@@ -85,15 +87,18 @@ fn copy(
     partition: &Arc<Partition>,
     extent: Extent,
     end: i64,
+    damaged: &dyn Fn(&StorageError),
     write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
 ) -> Result<(), ReadError> {
     // Batches below the log start are dead.
     let from = extent.base_offset.max(partition.log_start_offset());
     let mut cursor = BatchCursor::in_extent(engine, partition, from, extent, end);
     let (mut batches, mut bytes) = (Vec::new(), 0);
-    while let Some(batch) = cursor.next()? {
-        bytes += batch.size_bytes();
-        batches.push((batch.header.base_offset, batch.load()?));
+    while let Some(batch) = cursor.next_kept()? {
+        // It is copied as it is: its readers are told, and its neighbours' space comes back.
+        batch.damage.iter().for_each(damaged);
+        bytes += batch.bytes.len();
+        batches.push((batch.base_offset, batch.bytes));
         if bytes >= COPY_BYTES {
             write(Settlement::Copy(Arc::clone(partition), std::mem::take(&mut batches)))?;
             bytes = 0;

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::queue::CommandQueue;
 use crate::{
-    Catalog, StorageOptions,
+    Catalog, DamagedBatch, Partition, StorageError, StorageOptions,
     engine::{Engine, Opened, ResumableReads},
     failure::Failure,
     log::Leadership,
@@ -38,6 +38,26 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Logs and counts a damaged batch, once; other errors are their caller's.
+    pub(crate) fn note_damage(&self, partition: &Partition, error: &StorageError) {
+        let StorageError::DamagedBatch(batch) = error else { return };
+        if !self.counters.batch_damaged(partition.number(), batch.base_offset) {
+            return;
+        }
+        let catalog = self.catalog.load();
+        let topic = catalog.topic_by_id(partition.topic_id()).map_or("a deleted topic", |topic| &topic.name);
+        let DamagedBatch { base_offset, file, position, detail } = &**batch;
+        tracing::error!(
+            topic,
+            partition = partition.index(),
+            offset = base_offset,
+            file,
+            position,
+            detail,
+            "a stored batch is damaged: its readers get CORRUPT_MESSAGE, all others are served"
+        );
+    }
+
     pub(crate) fn new(options: StorageOptions, opened: &Opened) -> Self {
         let counters = Arc::new(Counters::default());
         Self {

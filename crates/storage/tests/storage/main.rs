@@ -7,6 +7,7 @@
 
 mod catch_up;
 mod common;
+mod damage;
 mod folder;
 mod inspect;
 mod leadership;

@@ -39,6 +39,9 @@ fn writes(metrics: &StorageMetrics, out: &mut Families) {
     };
     let help = "Writes, and waits for room in the writer's queue, of 50 ms or more.";
     out.counter("ottla_storage_stalls_total", help, each(|stalls| stalls.count as f64));
+    let damaged = metrics.damaged_batches as f64;
+    let help = "Stored batches that were found damaged, each counted once; the log names them.";
+    out.counter("ottla_storage_damaged_batches_total", help, |family| family.push(&[], damaged));
     let help = "Duration of all stalls together.";
     out.counter("ottla_storage_stall_seconds_total", help, each(|stalls| stalls.sum_seconds));
 }

@@ -51,6 +51,7 @@ fn storage_metrics() -> ::storage::StorageMetrics {
         settled_bytes: None,
         oldest_generation_seconds: 1.5,
         tail_bytes: 11,
+        damaged_batches: 2,
     }
 }
 
@@ -114,6 +115,7 @@ fn shows_the_storage() {
     assert_value(&text, "ottla_storage_stalls_total{cause=\"queue\"}", 2.0);
     assert_value(&text, "ottla_storage_stall_seconds_total{cause=\"write\"}", 0.125);
     assert_value(&text, "ottla_storage_queue_depth", 7.0);
+    assert_value(&text, "ottla_storage_damaged_batches_total", 2.0);
     assert_value(&text, "ottla_storage_generations", 8.0);
     assert_value(&text, "ottla_storage_generation_bytes", 900.0);
     assert_value(&text, "ottla_storage_oldest_generation_seconds", 1.5);

@@ -11,7 +11,7 @@ use codec::records::BatchHeader;
 use super::{Cleaned, CleaningError, CleaningRules, DirtyInterval, Indexed, LogToClean, OffsetMap};
 use crate::{
     Compaction, Partition, ReadError, StorageError,
-    engine::{BatchCursor, Engine, Tag, keys},
+    engine::{BatchCursor, Engine, KeptBatch, Tag, keys},
     log::{
         AppendState, BatchFamily, CleanedRecord, CompleteInterval, Extent, INDEX_INTERVAL_AGE_MS,
         IndexInterval, IntervalRecord, LogStart,
@@ -73,17 +73,18 @@ impl LogCleaning {
         Ok(Some(Self { partition: Arc::clone(partition), found, intervals, first_dirty }))
     }
 
-    /// Cleans. `write` returns once a step is written.
+    /// Cleans. `damaged` is told of each batch that is, which stays; `write` returns once a step is written.
     /// Reads the whole log up to the end of the cleaning, and before that its dirty part.
     ///
     /// # Errors
-    /// The partition was deleted, a batch cannot be read, or `write` failed. What was edited by then stays,
+    /// The partition was deleted, the disk failed, or `write` failed. What was edited by then stays,
     /// and the next cleaning goes over it again.
     pub(crate) fn run(
         mut self,
         engine: &Arc<Engine>,
         rules: &Compaction,
         now_ms: u64,
+        damaged: &dyn Fn(&StorageError),
         write: &mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
     ) -> Result<(), ReadError> {
         let map = self.index(engine)?;
@@ -108,9 +109,15 @@ impl LogCleaning {
                 continue;
             }
             let mut cursor = BatchCursor::in_extent(engine, &self.partition, from, extent, end);
-            while let Some(batch) = cursor.next()? {
-                let bytes = batch.load()?;
-                let base_offset = batch.header.base_offset;
+            while let Some(KeptBatch { base_offset, bytes, damage }) = cursor.next_kept()? {
+                if let Some(damage) = damage {
+                    damaged(&damage);
+                    new_index.add_damaged(base_offset, &bytes);
+                    if extent.family != BatchFamily::Settled {
+                        edits.add(base_offset, Some(bytes))?;
+                    }
+                    continue;
+                }
                 let (kept, edit) = match super::clean(&bytes, &map, &rules, false).map_err(failed)? {
                     // A kept batch is only written if it is still in a generation.
                     Cleaned::Keep if extent.family == BatchFamily::Settled => (Some(bytes), false),
@@ -145,12 +152,14 @@ impl LogCleaning {
         let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
         let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
         let mut interval = dirty;
-        while let Some(batch) = cursor.next()? {
-            let base_offset = batch.header.base_offset;
+        while let Some(KeptBatch { base_offset, bytes, damage }) = cursor.next_kept()? {
             while self.intervals.get(interval).is_some_and(|(_, record)| record.end_offset <= base_offset) {
                 interval += 1;
             }
-            let bytes = batch.load()?;
+            // Its keys are not known: nothing goes because of them.
+            if damage.is_some() {
+                continue;
+            }
             if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
                 // The interval in which the map filled up is in it only in part: it stays dirty as a whole.
                 self.intervals.truncate(interval);
@@ -259,6 +268,14 @@ impl NewIndex {
         let complete = self.open.add(batch.len(), header.max_timestamp, header.next_offset(), appended_ms);
         self.complete.extend(complete);
         Ok(())
+    }
+
+    /// One of which at most the header can be read.
+    fn add_damaged(&mut self, base_offset: i64, bytes: &Bytes) {
+        let known = self.add(bytes).is_ok();
+        if !known {
+            self.complete.extend(self.open.add(bytes.len(), -1, base_offset.saturating_add(1), 0));
+        }
     }
 
     /// The log start and the index, once the bytes that stay are known.

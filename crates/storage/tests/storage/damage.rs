@@ -1,0 +1,175 @@
+//! A batch that the disk damaged costs itself: its readers are told, and whatever else the storage does passes it over.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use storage::{
+    Acks, Compaction, DamagedBatch, DeleteBelow, Isolation, LogPolicy, Partition, ReadError, Storage,
+    StorageError, StorageOptions,
+};
+
+use crate::{
+    common::{UNLIMITED, append, batch, create, values},
+    space::corrupt,
+};
+
+const MARKER: &[u8] = b"the one that the disk got wrong";
+
+fn options(folder: &Path) -> StorageOptions {
+    StorageOptions {
+        tail_bytes: 0,
+        settle_bytes: 1,
+        generation_bytes: 1 << 20,
+        ..StorageOptions::new(folder)
+    }
+}
+
+/// Twenty records, each a batch of its own, with timestamps from 1 on; that at offset 3 is damaged. The storage is opened after that.
+fn damaged(options: &StorageOptions, in_journal: bool) -> Storage {
+    let inline_bytes = if in_journal { 1 } else { usize::MAX };
+    let written = StorageOptions { inline_bytes, ..options.clone() };
+    let storage = Storage::open(written.clone()).unwrap();
+    let topic = create(&storage, "t", 1);
+    for number in 0..20 {
+        // Too large for the start to look at: it reads what follows the last complete interval of 64 KiB.
+        let mut value = vec![number; 20_000];
+        if number == 3 {
+            value[100..100 + MARKER.len()].copy_from_slice(MARKER);
+        }
+        append(&storage, &topic.partitions[0], batch(&[(1 + i64::from(number), &value)]), Acks::Leader)
+            .unwrap();
+    }
+    storage.close().unwrap();
+    drop((storage, topic));
+    assert_eq!(corrupt(&options.path, in_journal, MARKER, 3), 1);
+    Storage::open(written).unwrap()
+}
+
+fn partition(storage: &Storage) -> Arc<Partition> {
+    Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0])
+}
+
+/// The damage that a read from `offset` meets.
+fn damage_at(storage: &Storage, offset: i64) -> Arc<DamagedBatch> {
+    match storage.read(&partition(storage), offset, UNLIMITED) {
+        Err(ReadError::Storage(StorageError::DamagedBatch(found))) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All that can be read, as a consumer that passes over the damaged batch sees it.
+fn offsets(storage: &Storage, from: i64) -> Vec<i64> {
+    let partition = partition(storage);
+    let mut found: Vec<i64> = if from < 3 {
+        values(storage, &partition, from).iter().map(|(offset, _)| *offset).collect()
+    } else {
+        vec![]
+    };
+    found.extend(values(storage, &partition, from.max(4)).iter().map(|(offset, _)| *offset));
+    found
+}
+
+#[test]
+fn a_read_of_it_names_it_and_all_others_are_served() {
+    for in_journal in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = damaged(&options(folder.path()), in_journal);
+        assert_eq!(storage.metrics().damaged_batches, 0);
+        for _ in 0..2 {
+            let found = damage_at(&storage, 3);
+            assert_eq!((found.base_offset, found.position.is_some()), (3, in_journal), "{found}");
+            let file = if in_journal { "journal-00000001" } else { "RocksDB's family gen-00000001" };
+            assert_eq!(found.file, file);
+            let bytes = std::fs::read(folder.path().join("journal-00000001")).unwrap();
+            if let Some(position) = found.position {
+                assert_eq!(bytes[position as usize..][..8], 3_i64.to_be_bytes(), "it begins there");
+            }
+        }
+        assert_eq!(storage.metrics().damaged_batches, 1, "counted once");
+        assert_eq!(offsets(&storage, 0), [0, 1, 2].into_iter().chain(4..20).collect::<Vec<_>>());
+        storage.close().unwrap();
+    }
+}
+
+#[test]
+fn a_look_up_by_time_passes_over_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = damaged(&options(folder.path()), false);
+    let partition = partition(&storage);
+    let at = |timestamp| storage.offset_for_timestamp(&partition, timestamp, Isolation::ReadUncommitted);
+    assert_eq!(at(3).unwrap().unwrap().offset, 2);
+    assert_eq!(at(4).unwrap().unwrap().offset, 4, "that of offset 3 is lost");
+    assert_eq!(storage.max_timestamp(&partition).unwrap().unwrap().offset, 19);
+    storage.close().unwrap();
+}
+
+#[test]
+fn records_are_deleted_up_to_it_and_beyond() {
+    for in_journal in [true, false] {
+        for below in [3, 4, 10] {
+            let folder = tempfile::tempdir().unwrap();
+            let storage = damaged(&options(folder.path()), in_journal);
+            let asked = [(partition(&storage), DeleteBelow::Offset(below))];
+            let starts = storage.delete_records(&asked).unwrap();
+            assert!(matches!(starts[..], [Ok(start)] if start == below), "{starts:?}");
+            assert_eq!(offsets(&storage, below), (below.max(4)..20).collect::<Vec<_>>());
+            storage.close().unwrap();
+        }
+    }
+}
+
+/// The generation in which it lies is mostly dead: what lives is moved, and the damaged batch, too, is as it was.
+#[test]
+fn its_generation_is_settled_and_its_space_comes_back() {
+    for in_journal in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = damaged(&options(folder.path()), in_journal);
+        let dead = create(&storage, "dead", 1);
+        for _ in 0..60 {
+            append(&storage, &dead.partitions[0], batch(&[(1, &[9; 20_000])]), Acks::Leader).unwrap();
+        }
+        crate::common::delete(&storage, &dead);
+        let journal = folder.path().join("journal-00000001");
+        for _ in 0..400 {
+            if !journal.exists() {
+                break;
+            }
+            storage.tend_logs().unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!journal.exists(), "in the journal: {in_journal}");
+        assert_eq!(damage_at(&storage, 3).file, "RocksDB's family settled");
+        assert_eq!(offsets(&storage, 0), [0, 1, 2].into_iter().chain(4..20).collect::<Vec<_>>());
+        storage.close().unwrap();
+    }
+}
+
+#[test]
+fn its_log_is_compacted_and_it_stays() {
+    for in_journal in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let compaction = Compaction {
+            min_cleanable_dirty_ratio: 0.0,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 0,
+        };
+        let policy = LogPolicy { retention: None, compaction: Some(compaction) };
+        let options = StorageOptions { log_policy: Arc::new(move |_| policy), ..options(folder.path()) };
+        let storage = damaged(&options, in_journal);
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(5));
+            storage.tend_logs().unwrap();
+            // Records without a key go.
+            assert_eq!(offsets(&storage, 4).len(), 0, "in the journal: {in_journal}");
+            assert_eq!(damage_at(&storage, 3).file, "RocksDB's family settled");
+            assert_eq!(storage.metrics().damaged_batches, 1);
+        }
+        let partition = partition(&storage);
+        assert_eq!(append(&storage, &partition, batch(&[(1, b"new")]), Acks::All).unwrap().base_offset, 20);
+        storage.close().unwrap();
+        drop((storage, partition));
+        let storage = Storage::open(options).unwrap();
+        assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].log_end_offset(), 21);
+        storage.close().unwrap();
+    }
+}
