@@ -81,6 +81,12 @@ impl StorageError {
         move |source| Self::Io { context, source: Arc::new(source) }
     }
 
+    /// RocksDB found one of its files damaged.
+    pub(crate) fn is_damaged_index(&self) -> bool {
+        // Its bindings keep the text only; this is how it begins for that kind of error.
+        matches!(self, Self::Engine(text) if text.starts_with("Corruption"))
+    }
+
     pub(crate) fn is_damaged_batch(&self) -> bool {
         matches!(self, Self::DamagedBatch(_))
     }
@@ -174,6 +180,17 @@ pub enum OpenError {
         /// The topic's id.
         id: uuid::Uuid,
         /// The fault of the record.
+        source: StorageError,
+    },
+    /// One of RocksDB's files is damaged: the index of all batches, or the state.
+    #[error(
+        "data folder {path} has a damaged index file: {source}: restore the folder from a backup, as no start can do without \
+         that file, and --accept-data-loss does not help"
+    )]
+    DamagedIndex {
+        /// The data folder.
+        path: PathBuf,
+        /// RocksDB's error, which names the file.
         source: StorageError,
     },
     /// RocksDB or the state in it cannot be read.

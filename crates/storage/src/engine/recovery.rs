@@ -79,7 +79,10 @@ pub(crate) struct FoundGenerations {
 /// Opens or creates the folder.
 pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     let path = &options.path;
-    let failed = |source| OpenError::Storage { path: path.clone(), source };
+    let failed = |source: StorageError| match source.is_damaged_index() {
+        true => OpenError::DamagedIndex { path: path.clone(), source },
+        false => OpenError::Storage { path: path.clone(), source },
+    };
     // First of all: nothing is touched in a folder of another process or of a later release.
     let guard = Guard::acquire(path)?;
     let mut fence = Fence::open(path).map_err(failed)?;
