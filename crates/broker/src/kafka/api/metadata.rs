@@ -31,7 +31,7 @@ use codec::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use codec::messages::{BrokerId, MetadataRequest, MetadataResponse, StrBytes, TopicName};
-use storage::{Catalog, Partition, Topic};
+use storage::{Partition, Topic};
 use uuid::Uuid;
 
 use crate::kafka::api::{Answer, Api, Reply};
@@ -52,7 +52,11 @@ impl Api for Metadata {
         let topics = match Asked::of(&request, cx.api_version()) {
             Asked::All => cx.catalog().topics().map(|topic| describe(topic, cx.node_id())).collect(),
             Asked::Ids(ids) => by_id(cx, &ids),
-            Asked::Names(names) => by_name(cx, names, may_create(&request, cx)).await,
+            Asked::Names { names, has_nameless } => {
+                let mut topics = by_name(cx, names, may_create(&request, cx)).await;
+                topics.extend(has_nameless.then(nameless));
+                topics
+            }
             // Topic by topic: Kafka refuses the whole request, and then names no broker either.
             Asked::Contradiction => request.topics.iter().flatten().map(contradiction).collect(),
         };
@@ -70,8 +74,9 @@ enum Asked {
     All,
     /// These ids, each once.
     Ids(Vec<Uuid>),
-    /// These names, each once; none at all for a client that wants only the broker.
-    Names(Vec<TopicName>),
+    /// These names, each once; none at all for a client that wants only the broker. There may be topics without a name
+    /// among them.
+    Names { names: Vec<TopicName>, has_nameless: bool },
     /// Fields that this version does not have are set.
     Contradiction,
 }
@@ -92,7 +97,8 @@ impl Asked {
         // As `KafkaApis`: names count only if no topic of the request has an id.
         let ids: Vec<Uuid> = distinct(topics.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()));
         if ids.is_empty() {
-            return Self::Names(distinct(topics.iter().filter_map(|topic| topic.name.clone())));
+            let names = distinct(topics.iter().filter_map(|topic| topic.name.clone()));
+            return Self::Names { names, has_nameless: topics.iter().any(|topic| topic.name.is_none()) };
         }
         Self::Ids(ids)
     }
@@ -109,6 +115,11 @@ fn contradiction(topic: &MetadataRequestTopic) -> MetadataResponseTopic {
     // Before version 12 a name cannot be null in an answer.
     let name = topic.name.clone().unwrap_or_default();
     MetadataResponseTopic::default().with_error_code(ErrorCode::InvalidRequest.code()).with_name(Some(name))
+}
+
+/// The refusal of the topics that have neither a name nor an id, one for all of them.
+fn nameless() -> MetadataResponseTopic {
+    MetadataResponseTopic::default().with_error_code(ErrorCode::InvalidRequest.code()).with_name(None)
 }
 
 /// Before version 4 a client cannot say that it wants nothing created.
@@ -137,7 +148,7 @@ fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
 async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<MetadataResponseTopic> {
     let known = cx.catalog();
     let missing: Vec<&TopicName> = names.iter().filter(|name| known.topic(name).is_none()).collect();
-    let refusals = if create { create_missing(cx, &known, &missing).await } else { Vec::new() };
+    let refusals = if create { create_missing(cx, &missing).await } else { Vec::new() };
     // Looked up anew: what counts is that the topic exists, even if another client was the one to create it.
     let now = cx.catalog();
     let one = |name: TopicName| match now.topic(&name) {
@@ -153,11 +164,11 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
 }
 
 /// Creates what does not exist, with the broker's defaults; returns the topics that could not be created.
-async fn create_missing(cx: &Context, known: &Catalog, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
+async fn create_missing(cx: &Context, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
     // A reserved name is not tried: as for any missing topic, the answer is UNKNOWN_TOPIC_OR_PARTITION.
     let wanted: Vec<WantedTopic> = missing
         .iter()
-        .filter(|name| known.topic(name).is_none() && !is_reserved(name))
+        .filter(|name| !is_reserved(name))
         .map(|name| WantedTopic::with_defaults(name.to_string()))
         .collect();
     let outcomes = topics::create(cx.io(), &cx.broker_config(), &wanted, false).await;

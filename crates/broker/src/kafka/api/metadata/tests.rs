@@ -121,6 +121,26 @@ async fn topics_are_found_by_id_since_version_12() {
     }
 }
 
+/// It had no entry at all, so that a client found fewer topics than it had asked for.
+#[tokio::test]
+async fn a_topic_with_neither_name_nor_id_is_refused_and_the_others_are_answered() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let id = client.call(12, &asking(&["t"])).await.topics[0].topic_id;
+    let nothing = || MetadataRequestTopic::default().with_name(None);
+    for version in 12..=13 {
+        let mut request = asking(&["t"]);
+        request.topics.as_mut().unwrap().insert(0, nothing());
+        let response = client.call(version, &request).await;
+        assert_eq!(codes(&response), [("t".to_owned(), 0), (String::new(), 42)]);
+        assert_eq!((&response.topics[1].name, response.brokers.len()), (&None, 1));
+        // As in Kafka, where names do not count beside an id.
+        let mut request = asking_id(id);
+        request.topics.as_mut().unwrap().insert(0, nothing());
+        assert_eq!(codes(&client.call(version, &request).await), [("t".to_owned(), 0)]);
+    }
+}
+
 #[tokio::test]
 async fn authorized_operations_are_told_on_demand() {
     let running = Running::start(&[]).await.unwrap();
