@@ -126,10 +126,15 @@ impl Topics {
     }
 
     fn work_out(&self, catalog: &Catalog, topic: &Arc<Topic>) -> Arc<TopicState> {
-        // Before the lock below, as the metrics take one of their own.
-        let metrics = self.metrics.topic(&topic.name);
-        // Under the lock: what is worked out from older values is there when they are forgotten.
+        // Under the lock: what is worked out from older values is there when they are forgotten. The metrics take a lock
+        // of their own within it, and nothing takes the two the other way round.
         let mut topics = self.topics.write();
+        let metrics = self.metrics.topic(&topic.name);
+        // `catalog` may be older than the topic's deletion, which has forgotten the metrics already. Under the lock too:
+        // a topic that is created anew under the name has its metrics made after this.
+        if self.catalog().topic(&topic.name).is_none() {
+            self.metrics.forget_topic(&topic.name);
+        }
         let config = TopicConfig::effective(&topic.configs, &self.configs.broker());
         let state = Arc::new(TopicState { topic: Arc::clone(topic), config, metrics });
         topics.insert(topic.id, Arc::clone(&state));
@@ -159,3 +164,6 @@ impl fmt::Debug for Topics {
         f.debug_struct("Topics").field("topics", &self.topics.read().len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
