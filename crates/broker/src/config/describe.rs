@@ -70,10 +70,7 @@ pub fn describe_group(set: &Overrides, config: &BrokerConfig) -> Vec<ConfigEntry
 /// The entry of a key that a table has: a client's value comes before one that was set, and that before the
 /// default.
 fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
-    // Only the strongest name has synonyms here. Kafka drops those that come before the key's own, but shows
-    // hours beside minutes that are set.
-    let names = SYNONYMS.iter().find(|names| names.first() == Some(&key.name)).copied();
-    let synonyms = broker_synonyms(names.unwrap_or(&[key.name]), config);
+    let synonyms = broker_synonyms(names_from(key), config);
     let given = config.dynamic.value(key.name);
     let set = config.settings.get(key.name).map(|setting| setting.value.as_str());
     let value = given.or(set).or(key.default);
@@ -87,6 +84,15 @@ fn broker_entry(key: &'static Key, config: &BrokerConfig) -> ConfigEntry {
         synonyms,
         documentation: Some(key.documentation()),
     }
+}
+
+/// The key's name and the weaker ones that stand in for it: `ConfigHelper.configSynonyms` drops the stronger ones.
+fn names_from(key: &'static Key) -> &'static [&'static str] {
+    let alone = std::slice::from_ref(&key.name);
+    let family = SYNONYMS
+        .iter()
+        .find_map(|names| names.iter().position(|name| *name == key.name).map(|at| &names[at..]));
+    family.unwrap_or(alone)
 }
 
 /// A key that was set and that no table has. Kafka hides the value of such a key: it may be a plug-in's password.

@@ -58,6 +58,9 @@ fn keys_that_stand_in_for_one_another() {
     ];
     assert_eq!(synonyms(&topic), expected);
     assert_eq!(synonyms(&entry(describe_broker(&config), "log.retention.ms")), expected);
+    // Those before a key's own name are left out.
+    assert_eq!(synonyms(&entry(describe_broker(&config), "log.retention.minutes")), expected);
+    assert_eq!(synonyms(&entry(describe_broker(&config), "log.retention.hours")), expected[1..]);
 }
 
 #[test]

@@ -19,23 +19,35 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     }),
 };
 
-/// This broker's id, or empty: that stands for what all brokers were given.
+/// This broker's id, or empty, which stands for all brokers. Kafka has other texts for a change (`ConfigAdminManager`)
+/// than for a description (`ConfigHelper`).
 fn check_name(config: &BrokerConfig, name: &str) -> Result<(), ConfigsError> {
     let own = config.node_id;
     match name.parse::<i32>() {
         _ if name.is_empty() => Ok(()),
         Ok(id) if id == own => Ok(()),
         Ok(_) => Err(ConfigsError::InvalidRequest(format!(
-            "Unexpected broker id, expected {own} or empty string, but received {name}"
+            "Unexpected broker id, expected {own}, but received {name}"
         ))),
-        Err(_) => {
-            Err(ConfigsError::InvalidRequest(format!("Broker id must be an integer, but it is: {name}")))
-        }
+        Err(_) => Err(ConfigsError::InvalidRequest(format!("Node id must be an integer, but it is: {name}"))),
     }
+}
+
+/// Refuses to describe another broker than `own`; `expected` says which there are. Also for its loggers.
+pub(super) fn check_described(own: i32, name: &str, expected: &str) -> Result<(), ConfigsError> {
+    let text = match name.parse::<i32>() {
+        Ok(id) if id == own => return Ok(()),
+        Ok(_) => format!("Unexpected broker id, expected {expected} but received {name}"),
+        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+    };
+    Err(ConfigsError::InvalidRequest(text))
 }
 
 fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     let config = resources.configs.broker();
-    check_name(&config, name)?;
-    Ok(if name.is_empty() { describe_brokers(&config) } else { describe_broker(&config) })
+    if name.is_empty() {
+        return Ok(describe_brokers(&config));
+    }
+    check_described(config.node_id, name, &format!("{} or empty string,", config.node_id))?;
+    Ok(describe_broker(&config))
 }

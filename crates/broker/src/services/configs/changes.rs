@@ -310,8 +310,8 @@ mod tests {
         ];
         let texts = texts(&asked);
         assert_eq!(texts[0], "");
-        assert!(texts[1].starts_with("Unexpected broker id"), "{texts:?}");
-        assert!(texts[2].starts_with("Broker id must be an integer"), "{texts:?}");
+        assert!(texts[1].starts_with("Unexpected broker id, expected 1, but received 99"), "{texts:?}");
+        assert!(texts[2].starts_with("Node id must be an integer"), "{texts:?}");
         assert!(texts[3].starts_with("Node id must be an integer"), "{texts:?}");
         assert!(texts[4].starts_with("Unexpected node id. Expected 1, but received 2"), "{texts:?}");
     }

@@ -51,6 +51,11 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
 
 /// Answers for subscriptions that do not exist, too, as Kafka does.
 fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
+    // Kafka's text here (`ConfigHelper`); for a change it has another (`ClientMetricsConfigs.validate`).
+    if name.is_empty() {
+        let text = "Client metrics subscription name must not be empty".to_owned();
+        return Err(ConfigsError::InvalidRequest(text));
+    }
     check_name(name)?;
     Ok(ClientMetricsConfig::describe(&resources.configs.given(CLIENT_METRICS, name)))
 }

@@ -2,6 +2,7 @@
 //!
 //! What is changed holds until the broker ends. Texts are those of Kafka's `RuntimeLoggerManager`.
 
+use super::broker::check_described;
 use super::kind::{ConfigResources, ConfigsError, Kept, ResourceKind};
 use crate::config::resources::resource_type::BROKER_LOGGER;
 use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigOp, ConfigSource, ConfigType, LogLevel};
@@ -21,7 +22,12 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     code: BROKER_LOGGER,
     check_name,
     describe: |resources, name| {
-        check_name(&resources.configs.broker(), name)?;
+        // Kafka's texts here (`ConfigHelper`); those for a change are in `check_name`.
+        if name.is_empty() {
+            return Err(ConfigsError::InvalidRequest("Broker id must not be empty".to_owned()));
+        }
+        let own = resources.configs.broker().node_id;
+        check_described(own, name, &own.to_string())?;
         Ok(describe(&resources.loggers))
     },
     names: |resources| vec![resources.configs.broker().node_id.to_string()],

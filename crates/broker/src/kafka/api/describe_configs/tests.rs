@@ -112,8 +112,10 @@ async fn what_is_not_there_is_refused_in_kafkas_words() {
         (BROKER, "1", 42, "Unexpected broker id, expected 7 or empty string, but received 1"),
         (BROKER, "x", 42, "Broker id must be an integer, but it is: x"),
         (32, "", 42, "Group name must not be empty"),
-        (8, "1", 42, "Unexpected node id. Expected 7, but received 1"),
-        (8, "x", 42, "Node id must be an integer, but it is: x"),
+        (8, "", 42, "Broker id must not be empty"),
+        (8, "1", 42, "Unexpected broker id, expected 7 but received 1"),
+        (8, "x", 42, "Broker id must be an integer, but it is: x"),
+        (16, "", 42, "Client metrics subscription name must not be empty"),
         (0, "x", 42, "Unexpected resource type UNKNOWN for resource x"),
     ];
     let asked = cases.iter().map(|(kind, name, ..)| resource(*kind, name, None)).collect();
