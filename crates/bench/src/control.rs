@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result, ensure};
 use bytes::{BufMut as _, BytesMut};
 use codec::frame::{self, RequestHeader};
-use codec::messages::create_topics_request::CreatableTopic;
+use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use codec::messages::{ApiVersionsRequest, CreateTopicsRequest, ListOffsetsRequest, StrBytes, TopicName};
 use codec::{Request, Response as _};
@@ -43,15 +43,26 @@ impl Control {
         Ok(R::Response::decode(answer, version)?)
     }
 
-    /// Creates a topic and waits until every partition answers.
+    /// Creates a topic and waits until every partition answers. With `retention_mib` a partition keeps no more than
+    /// about that much, in segments of a quarter of it; 0: as much as the broker is set to.
     ///
     /// # Errors
     /// The topic is refused, or a partition does not answer within a minute.
-    pub(crate) fn create_topic(&mut self, name: &str, partitions: u32) -> Result<()> {
+    pub(crate) fn create_topic(&mut self, name: &str, partitions: u32, retention_mib: u32) -> Result<()> {
+        let config = |name: &'static str, mib: u64| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(Some(StrBytes::from_string((mib << 20).to_string())))
+        };
+        let configs = match u64::from(retention_mib) {
+            0 => Vec::new(),
+            mib => vec![config("retention.bytes", mib), config("segment.bytes", mib.div_ceil(4))],
+        };
         let topic = CreatableTopic::default()
             .with_name(topic_name(name))
             .with_num_partitions(i32::try_from(partitions)?)
-            .with_replication_factor(1);
+            .with_replication_factor(1)
+            .with_configs(configs);
         let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000);
         let response = self.call(5, &request)?;
         let result = response.topics.first().context("CreateTopics: no answer")?;
@@ -76,14 +87,28 @@ impl Control {
     /// # Errors
     /// A partition is refused.
     pub(crate) fn end_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
+        // -1 asks for the end of the log (`ListOffsetsRequest.LATEST_TIMESTAMP`).
+        self.offsets(name, partitions, -1)
+    }
+
+    /// The first offset of every partition.
+    ///
+    /// # Errors
+    /// A partition is refused.
+    pub(crate) fn first_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
+        // -2 asks for the start of the log (`ListOffsetsRequest.EARLIEST_TIMESTAMP`).
+        self.offsets(name, partitions, -2)
+    }
+
+    /// ListOffsets of every partition.
+    fn offsets(&mut self, name: &str, partitions: u32, timestamp: i64) -> Result<Vec<i64>> {
         let mut ends = vec![0; partitions as usize];
         let indexes: Vec<i32> = (0..i32::try_from(partitions)?).collect();
         for some in indexes.chunks(PARTITIONS) {
             let asked = |index: &i32| {
                 ListOffsetsPartition::default()
                     .with_partition_index(*index)
-                    // -1 asks for the end of the log (`ListOffsetsRequest.LATEST_TIMESTAMP`).
-                    .with_timestamp(-1)
+                    .with_timestamp(timestamp)
                     // No epoch: the broker compares nothing (KIP-320).
                     .with_current_leader_epoch(-1)
             };

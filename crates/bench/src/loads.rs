@@ -20,6 +20,8 @@ pub(crate) enum LoadKind {
     Commit,
     /// Members of groups that send heartbeats.
     Heartbeat,
+    /// Mixed producers beside consumers and commits, for `length_s`, on a topic with retention.
+    Soak,
     /// Connections on which nothing happens.
     Idle,
     /// A broker that is killed when it holds `volume_mib`, and started again. Only in `compare`, only Ottla.
@@ -60,6 +62,10 @@ pub(crate) struct Load {
     pub(crate) mixed: bool,
     /// Catch up on that many partitions only, from the first on; 0: on all.
     pub(crate) read_partitions: u32,
+    /// Of each partition of the topic (`retention.bytes`); 0: as the broker is set.
+    pub(crate) retention_mib: u32,
+    /// Seconds of a soak, which `--seconds` does not set.
+    pub(crate) length_s: u32,
     /// Catch up once, after the page cache was dropped.
     pub(crate) cold: bool,
     /// `compare` starts Kafka with `log.flush.interval.messages=1`.
@@ -85,6 +91,8 @@ const KIB64: Load = Load {
     dirty_limits: 0,
     mixed: false,
     read_partitions: 0,
+    retention_mib: 0,
+    length_s: 3600,
     cold: false,
     kafka_syncs: false,
 };
@@ -94,6 +102,9 @@ const SMALL: Load = Load { records: 100, record_bytes: 100, ..KIB64 };
 const ONE: Load = Load { records: 1, record_bytes: 100, ..KIB64 };
 /// 2 000 requests a second to one partition, and a consumer at its end.
 const END_TO_END: Load = Load { rate: 2000, consumers: 1, partitions: 1, connections: 1, ..ONE };
+/// 200 batches of mixed sizes a second, about 5 MB/s, of which 32 MiB a partition are kept.
+const SOAK: Load =
+    Load { kind: LoadKind::Soak, mixed: true, rate: 200, consumers: 2, retention_mib: 32, ..KIB64 };
 /// Reads of 1 GiB, which is produced before.
 const CATCH_UP: Load =
     Load { kind: LoadKind::CatchUp, connections: 1, in_flight: 1, volume_mib: 1024, ..KIB64 };
@@ -122,6 +133,7 @@ pub(crate) const TABLE: &[(&str, Load, &str)] = &[
     ("mixed",           Load { mixed: true, ..KIB64 },                            "records and batches of 100 bytes to 100 KiB, drawn from a seed"),
     ("offset-commit",   Load { kind: LoadKind::Commit, connections: 16, in_flight: 1, ..ONE },    "16 members of groups of their own commit one offset per request"),
     ("heartbeat",       Load { kind: LoadKind::Heartbeat, connections: 16, in_flight: 1, ..ONE }, "16 members of groups of their own send heartbeats"),
+    ("soak",            SOAK,                                                     "an hour of mixed batches with retention, consumers and commits; a sample a minute; fails if memory or disk grow"),
     ("idle",            Load { kind: LoadKind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
     ("restart",         Load { kind: LoadKind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9 under load, ready again (compare only)"),
     ("restart-6",       Load { kind: LoadKind::Restart, volume_mib: 20 << 10, ..KIB64 }, "the same in 6 partitions"),
@@ -188,6 +200,8 @@ impl Load {
             "dirty-limits" => self.dirty_limits = number()?,
             "mixed" => self.mixed = truth()?,
             "read-partitions" => self.read_partitions = number()?,
+            "retention-mib" => self.retention_mib = number()?,
+            "length-s" => self.length_s = number()?,
             "cold" => self.cold = truth()?,
             "kafka-syncs" => self.kafka_syncs = truth()?,
             _ => bail!("no such key: {}", KEYS.join(" ")),
@@ -227,6 +241,7 @@ impl Load {
             self.dirty_limits == 0 || (self.kind == LoadKind::Stream && self.volume_mib == 0),
             "dirty-limits is a volume for producers: without volume-mib"
         );
+        ensure!(self.length_s > 0, "length-s is at least 1");
         ensure!(self.read_partitions <= self.partitions, "read-partitions is at most partitions");
         // Length, attributes, deltas and the lengths of key, value and headers take less than 32 bytes of a
         // record.
@@ -259,6 +274,8 @@ const KEYS: &[&str] = &[
     "dirty-limits",
     "mixed",
     "read-partitions",
+    "retention-mib",
+    "length-s",
     "cold",
     "kafka-syncs",
 ];
@@ -315,6 +332,8 @@ mod tests {
             "end-to-end:connections=2",
             "catch-up:volume-mib=0",
             "one-of-many:read-partitions=2001",
+            "soak:length-s=0",
+            "soak:partitions=2,connections=4",
             "sustained:volume-mib=1",
             "mixed:mixed=perhaps",
         ];

@@ -4,7 +4,8 @@
 //! loads ─► run ─► stream ─► producer, consumer ─► connection ─► poller
 //!          │      tally     frames, responses
 //!          ├─► groups                             commits and heartbeats of members
-//!          └─► process, report        compare   both brokers in turn, and the ratios
+//!          ├─► soak                               consumers and commits beside an hour of producing
+//!          └─► meter, process, report       compare   both brokers in turn, and the ratios
 //!                                     reference the same bytes moved by nothing but system calls
 //! ```
 //! Batches are built once and sent as they are, and answers are read by hand: no client library
@@ -23,6 +24,7 @@ mod control;
 mod frames;
 mod groups;
 mod loads;
+mod meter;
 mod poller;
 mod process;
 mod producer;
@@ -30,6 +32,7 @@ mod reference;
 mod report;
 mod responses;
 mod run;
+mod soak;
 mod stream;
 mod tally;
 

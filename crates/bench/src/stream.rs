@@ -58,6 +58,20 @@ pub(crate) struct Stream<'a> {
     origin: u64,
     /// No new request is begun.
     draining: bool,
+    /// Called from time to time.
+    each: Option<Each<'a>>,
+}
+
+/// Looks at the counts; its error ends the load.
+type Look<'a> = dyn FnMut(&Tally) -> Result<()> + 'a;
+
+/// A call that repeats.
+struct Each<'a> {
+    /// Nanoseconds between two calls.
+    every: u64,
+    /// When it is due.
+    next: u64,
+    call: Box<Look<'a>>,
 }
 
 impl<'a> Stream<'a> {
@@ -93,6 +107,7 @@ impl<'a> Stream<'a> {
             scheduled: 0,
             origin: 0,
             draining: false,
+            each: None,
         };
         if producing > 0 && consuming > 0 {
             stream.tally.due = vec![Vec::new(); load.partitions as usize];
@@ -102,6 +117,13 @@ impl<'a> Stream<'a> {
             stream.poller.add(connection.stream(), token)?;
         }
         Ok(stream)
+    }
+
+    /// Lets `call` look at the counts again and again while the load runs, `every` nanoseconds, a tenth of a second at
+    /// least. An error of it ends the load.
+    pub(crate) fn each(mut self, every: u64, call: impl FnMut(&Tally) -> Result<()> + 'a) -> Stream<'a> {
+        self.each = Some(Each { every, next: self.clock.now() + every, call: Box::new(call) });
+        self
     }
 
     /// Runs the load. `edge` is called when the window begins and when it ends.
@@ -126,6 +148,10 @@ impl<'a> Stream<'a> {
             if now >= end || self.tally.sent.bytes >= span.sent_bytes || self.read_all() {
                 end = now;
                 break;
+            }
+            if let Some(each) = self.each.as_mut().filter(|each| now >= each.next) {
+                each.next = now + each.every;
+                (each.call)(&self.tally)?;
             }
             let until = self.pace(now)?.min(end);
             self.turn(until.saturating_sub(now), &mut ready)?;

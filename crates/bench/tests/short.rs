@@ -33,6 +33,7 @@ const LOADS: &[&str] = &[
     "idle:connections=100",
     "volume:volume-mib=8",
     "mixed",
+    "soak:length-s=1,retention-mib=1",
     "mixed:consumers=2,partitions=4",
     "catch-up:volume-mib=8,mixed=true",
     "one-of-many:volume-mib=8,partitions=50",
@@ -141,7 +142,10 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
     }
     assert_eq!(stored(&broker) as f64, acked, "what was acknowledged is there, and nothing else");
     let text = String::from_utf8_lossy(&run.output.stdout);
-    assert_eq!(text.lines().count(), LOADS.len(), "a line for people each: {text}");
+    // Lines that are indented are samples of a soak.
+    let (samples, lines): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with(' '));
+    assert_eq!(lines.len(), LOADS.len(), "a line for people each: {text}");
+    assert!(samples.len() > 3 && samples[0].contains("descriptors"), "{text}");
 }
 
 /// Without this, a broker that stalls looks as if it had received no requests meanwhile.
