@@ -369,14 +369,15 @@ async fn services(
     .map_err(|error| StartError::Groups(error.into()))?;
     let client_metrics = Arc::<ClientMetrics>::default();
     client_metrics.subscribe(client_metrics_configs::all(&configs));
-    let resources = ConfigResources {
+    let resources = Arc::new(ConfigResources {
         configs: Arc::clone(&configs),
         io: io.clone(),
         topics: Arc::clone(&topics),
         loggers,
         client_metrics: Arc::clone(&client_metrics),
         groups: Arc::clone(&groups),
-    };
+        tasks: tasks.clone(),
+    });
     let services = Services {
         appender,
         fetcher,

@@ -47,7 +47,7 @@ pub(crate) struct Services {
     /// Every key's value as of now, and what other resources were given.
     pub(crate) configs: Arc<RuntimeConfigs>,
     /// The resources whose configuration clients can ask for and change.
-    pub(crate) resources: ConfigResources,
+    pub(crate) resources: Arc<ConfigResources>,
     /// The metrics that clients push.
     pub(crate) client_metrics: Arc<ClientMetrics>,
     /// The way to the storage.

@@ -164,6 +164,19 @@ impl Tasks {
         TaskHandle { join: tokio::spawn(work) }
     }
 
+    /// Runs `future` as a task called `name` and waits for its result; none if it panicked or was aborted. If the caller
+    /// goes away meanwhile, the task runs to its end all the same. For work of a request that must not stop halfway.
+    pub async fn complete<T, F>(&self, name: &'static str, future: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (sender, result) = tokio::sync::oneshot::channel();
+        // A caller that has gone needs no result.
+        self.spawn(name, async move { drop(sender.send(future.await)) });
+        result.await.ok()
+    }
+
     /// Runs `work` on a thread that may block and waits for its result; none if it panicked, which is recorded like a
     /// task's panic. For rare, short work (a scrape); storage has its own threads. Once begun it cannot be aborted.
     pub async fn blocking<T, F>(&self, name: &'static str, work: F) -> Option<T>
@@ -388,6 +401,30 @@ mod tests {
         let forced = Drained::Forced { left: vec![("stuck", 1)] };
         assert_eq!(tasks.drain(Duration::from_millis(20)).await, forced);
         assert_eq!(stuck.ended().await, Ended::Aborted);
+    }
+
+    #[tokio::test]
+    async fn work_of_a_caller_that_goes_away_is_completed() {
+        let tasks = Tasks::new();
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let done = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&done);
+        let work = tasks.complete("work", async move {
+            gone.await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst)
+        });
+        tokio::select! { biased; _ = work => unreachable!("it waits"), () = std::future::ready(()) => {} }
+        go.send(()).unwrap();
+        assert_eq!(tasks.drain(SOON).await, Drained::Clean);
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn completed_work_gives_its_result_and_its_panic_is_recorded() {
+        let tasks = Tasks::new();
+        assert_eq!(tasks.complete("sum", async { 1 + 1 }).await, Some(2));
+        assert_eq!(tasks.complete("broken", async { panic!("no") }).await, None::<u8>);
+        assert_eq!((tasks.panics(), tasks.running()), (1, Vec::new()));
     }
 
     #[tokio::test]

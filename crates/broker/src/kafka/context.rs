@@ -95,7 +95,7 @@ impl Context {
     }
 
     /// The resources whose configuration clients can ask for and change.
-    pub(crate) fn resources(&self) -> &ConfigResources {
+    pub(crate) fn resources(&self) -> &Arc<ConfigResources> {
         &self.services.resources
     }
 
@@ -116,7 +116,7 @@ impl Context {
     }
 
     /// The coordinator of all groups.
-    pub(crate) fn groups(&self) -> &GroupService {
+    pub(crate) fn groups(&self) -> &Arc<GroupService> {
         &self.services.groups
     }
 

@@ -12,6 +12,7 @@
 //! Rules and texts are in `services/admin/deletion.rs`.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use codec::ErrorCode;
 use codec::messages::delete_topics_request::DeleteTopicState;
@@ -42,9 +43,10 @@ impl Api for DeleteTopics {
             }
         }
         let reach = Reach {
-            io: cx.io(),
-            groups: cx.groups(),
-            metrics: cx.metrics(),
+            io: cx.io().clone(),
+            groups: Arc::clone(cx.groups()),
+            metrics: cx.metrics().clone(),
+            tasks: cx.resources().tasks.clone(),
             is_enabled: cx.config().delete_topic_enable,
         };
         outcomes.extend(deletion::delete(reach, wanted).await);

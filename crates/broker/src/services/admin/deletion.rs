@@ -4,6 +4,7 @@
 //! topic goes with it. Which topics a client may touch is left to the APIs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use storage::Catalog;
 use uuid::Uuid;
@@ -11,18 +12,21 @@ use uuid::Uuid;
 use crate::io::Io;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::coordinator::group::GroupService;
+use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 use crate::topics::names::TopicRef;
 
 /// The parts of the broker from which a deleted topic has to go.
-#[derive(Clone, Copy)]
-pub(crate) struct Reach<'a> {
+#[derive(Clone)]
+pub(crate) struct Reach {
     /// The topic itself.
-    pub(crate) io: &'a Io,
+    pub(crate) io: Io,
     /// Its committed offsets.
-    pub(crate) groups: &'a GroupService,
+    pub(crate) groups: Arc<GroupService>,
     /// Its counters.
-    pub(crate) metrics: &'a Metrics,
+    pub(crate) metrics: Metrics,
+    /// Runs the deletion, so that it is completed.
+    pub(crate) tasks: Tasks,
     /// `delete.topic.enable`.
     pub(crate) is_enabled: bool,
 }
@@ -32,7 +36,8 @@ pub(crate) struct Reach<'a> {
 pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 
 /// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
-pub(crate) async fn delete(reach: Reach<'_>, topics: Vec<TopicRef>) -> Vec<Deleted> {
+/// Once begun it runs to its end, also if the caller does not wait for it.
+pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> {
     let catalog = reach.io.catalog();
     let repeated = repeated(&topics, &catalog);
     let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
@@ -61,7 +66,19 @@ pub(crate) async fn delete(reach: Reach<'_>, topics: Vec<TopicRef>) -> Vec<Delet
             Err(error) => (name, id, Err(error)),
         });
     }
-    remove(&reach, &found, &mut outcomes).await;
+    if found.is_empty() {
+        return outcomes;
+    }
+    // In a task: offsets and counters of a deleted topic go also if the client leaves while it is being deleted.
+    let (tasks, gone) = (reach.tasks.clone(), found.clone());
+    let errors = tasks.complete("delete-topics", async move { remove(&reach, &gone).await }).await;
+    // It panicked, or the broker ends by force: the outcome is unknown, as after a failed write.
+    let errors = errors.unwrap_or_else(|| found.keys().map(|id| (*id, TopicError::Storage)).collect());
+    for (_, id, outcome) in &mut outcomes {
+        if let (Ok(()), Some(error)) = (&outcome, errors.get(id)) {
+            *outcome = Err(error.clone());
+        }
+    }
     outcomes
 }
 
@@ -84,11 +101,8 @@ fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
     repeated
 }
 
-/// Deletes the topics of `found` with what other parts keep for them, and notes in `outcomes` what failed.
-async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mut [Deleted]) {
-    if found.is_empty() {
-        return;
-    }
+/// Deletes the topics of `found` with what other parts keep for them; returns those that failed.
+async fn remove(reach: &Reach, found: &BTreeMap<Uuid, String>) -> HashMap<Uuid, TopicError> {
     // In the order of `found`, by which the results are matched.
     let removed = reach.io.delete_topics(found.keys().copied().collect()).await;
     let mut errors: HashMap<Uuid, TopicError> = HashMap::new();
@@ -115,9 +129,5 @@ async fn remove(reach: &Reach<'_>, found: &BTreeMap<Uuid, String>, outcomes: &mu
         };
         found.iter().filter(|(id, _)| !errors.contains_key(id)).any(is_gone)
     });
-    for (_, id, outcome) in outcomes.iter_mut() {
-        if let (Ok(()), Some(error)) = (&outcome, errors.get(id)) {
-            *outcome = Err(error.clone());
-        }
-    }
+    errors
 }

@@ -5,6 +5,7 @@
 //! changes are in the catalog, the broker's in `config/runtime.rs`. Which topics a client may touch is left to the APIs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use storage::{Catalog, CatalogError, ConfigsChange};
 
@@ -75,8 +76,21 @@ impl KeyChange {
 }
 
 /// Changes configurations, or only checks the changes; one result per resource, in their order. One's
-/// refusal leaves the others alone.
+/// refusal leaves the others alone. Once begun it runs to its end, also if the caller does not wait for it.
 pub(crate) async fn alter(
+    resources: &Arc<ConfigResources>,
+    wanted: &[WantedConfigs],
+    validate_only: bool,
+) -> Vec<Result<(), ConfigsError>> {
+    // In a task: a client that leaves between the write and its effect must not leave memory behind the disk.
+    let (owned, every) = (Arc::clone(resources), wanted.to_vec());
+    let altered = async move { alter_all(&owned, &every, validate_only).await };
+    let results = resources.tasks.complete("alter-configs", altered).await;
+    // It panicked, or the broker ends by force: the outcome is unknown, as after a failed write.
+    results.unwrap_or_else(|| wanted.iter().map(|_| Err(TopicError::Storage.into())).collect())
+}
+
+async fn alter_all(
     resources: &ConfigResources,
     wanted: &[WantedConfigs],
     validate_only: bool,

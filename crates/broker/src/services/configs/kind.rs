@@ -10,6 +10,7 @@ use crate::io::Io;
 use crate::services::admin::error::TopicError;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::coordinator::group::GroupService;
+use crate::tasks::Tasks;
 use crate::telemetry::loggers::Loggers;
 use crate::topics::Topics;
 
@@ -27,6 +28,8 @@ pub(crate) struct ConfigResources {
     pub(crate) client_metrics: Arc<ClientMetrics>,
     /// Groups, whose timeouts can be set.
     pub(crate) groups: Arc<GroupService>,
+    /// Runs changes, so that each is completed.
+    pub(crate) tasks: Tasks,
 }
 
 /// One kind of configuration resource.

@@ -1,11 +1,14 @@
 //! `delete_topics.rs` through a socket.
 
+use std::time::Duration;
+
 use codec::messages::metadata_request::MetadataRequestTopic;
-use codec::messages::{MetadataRequest, TopicName as Name};
+use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use codec::messages::{GroupId, MetadataRequest, OffsetCommitRequest, TopicName as Name};
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{Client, Running};
+use crate::testing::{Client, Running, SOON};
 
 fn name(text: &str) -> Name {
     Name(StrBytes::from_string(text.to_owned()))
@@ -95,4 +98,38 @@ async fn deletion_can_be_switched_off() {
         assert_eq!(response.responses[0].error_code, code);
     }
     assert_eq!(names(&mut client).await, ["t"]);
+}
+
+/// Users saw the committed offsets of a deleted topic until the next start, if the client that deleted it had left.
+#[tokio::test]
+async fn a_deletion_whose_client_leaves_is_completed() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    create(&mut client, "t").await;
+    let partition = OffsetCommitRequestPartition::default().with_committed_offset(5);
+    let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
+    let group = StrBytes::from_static_str("g");
+    let commit = OffsetCommitRequest::default()
+        .with_group_id(GroupId(group))
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let committed = client.call(7, &commit).await;
+    assert_eq!(committed.topics[0].partitions[0].error_code, 0);
+    let services = &running.broker.services;
+    let reach = Reach {
+        io: services.io.clone(),
+        groups: Arc::clone(&services.groups),
+        metrics: services.metrics.clone(),
+        tasks: services.tasks.clone(),
+        is_enabled: true,
+    };
+    let left = deletion::delete(reach, vec![TopicRef::named("t")]);
+    tokio::select! { biased; _ = left => {}, () = std::future::ready(()) => {} }
+    // A group of which nothing is left is forgotten.
+    let forgotten = async {
+        while !services.groups.list().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, forgotten).await.expect("the offsets go with the topic");
 }

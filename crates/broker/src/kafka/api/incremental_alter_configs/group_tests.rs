@@ -8,6 +8,7 @@ use codec::messages::{
 use tokio::net::TcpStream;
 
 use super::broker_tests::{alter_one, describe, told};
+use crate::services::configs::changes::{KeyChange, WantedConfigs, alter};
 use crate::testing::{Client, Running, SOON};
 
 const GROUP: i8 = 32;
@@ -85,4 +86,24 @@ async fn what_a_group_cannot_have_is_refused() {
     ] {
         assert_eq!(alter_one(&mut client, (GROUP, name), (key, Some("1"))).await.0, code, "{name} {key}");
     }
+}
+
+/// Users saw a change that was on the disk but not in effect until the next start, if its client had left meanwhile.
+#[tokio::test]
+async fn a_change_whose_client_leaves_takes_effect() {
+    let running = Running::start(&[]).await.unwrap();
+    let resources = &running.broker.services.resources;
+    let change =
+        KeyChange { name: HEARTBEAT.to_owned(), operation: KeyChange::SET, value: Some("6000".to_owned()) };
+    let wanted =
+        [WantedConfigs { resource_type: GROUP, name: "g".to_owned(), replace: false, changes: vec![change] }];
+    let left = alter(resources, &wanted, false);
+    tokio::select! { biased; _ = left => {}, () = std::future::ready(()) => {} }
+    let in_effect = async {
+        while resources.configs.given(GROUP, "g").is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, in_effect).await.expect("what is written is in effect");
+    assert_eq!(join(&mut running.client().await, "g").await, 6_000);
 }
