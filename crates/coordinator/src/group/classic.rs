@@ -144,6 +144,11 @@ impl ClassicGroup {
         self.state_since_ms
     }
 
+    /// Pending members are none.
+    pub fn has_member(&self, id: &MemberId) -> bool {
+        self.members.contains_key(id)
+    }
+
     /// Without the pending ones, and with static members that are away.
     pub fn member_count(&self) -> usize {
         self.members.len()

@@ -38,6 +38,7 @@ use uuid::Uuid;
 use super::{Env, GroupId, GroupInstanceId, MemberId, assignor::TopicPartitions};
 use crate::state_machine::Now;
 
+pub(super) use heartbeat::wrong_epoch;
 pub use heartbeat::{HeartbeatReply, HeartbeatRequest};
 pub use member::{ClassicMember, ConsumerMember, Current, EpochPartitions, MemberState, Subscription};
 pub use offsets::CommitRule;

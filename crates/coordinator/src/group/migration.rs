@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::{
     Env, Outcome, Refused,
     classic::{ClassicGroup, State},
-    consumer::{ConsumerGroup, HeartbeatRequest},
+    consumer::{ConsumerGroup, HeartbeatRequest, wrong_epoch},
     machine::{GroupMachine, Members, not_a_consumer_group},
     records::Key,
 };
@@ -22,7 +22,7 @@ impl GroupMachine {
     /// Makes the group one of the consumer protocol, for a member that wants to join, unless it is one already.
     ///
     /// # Errors
-    /// If the regular expression is invalid, the group is full, or migration is not allowed or not possible.
+    /// If the regular expression is invalid, the group is full, the member is a classic one already, or migration is not allowed or not possible.
     /// The group is as it was then.
     pub(super) fn become_consumer(
         &mut self,
@@ -42,6 +42,12 @@ impl GroupMachine {
                 tracing::info!(group = %classic.id(), "a classic group cannot be upgraded");
                 return Err(not_a_consumer_group(classic.id()));
             }
+        }
+        // An adopted member has the generation as its epoch, so that it cannot join with epoch 0; by its instance id
+        // it could. Kafka refuses it after the conversion, and takes that back.
+        let generation = classic.generation().0;
+        if request.group_instance_id.is_none() && generation != 0 && classic.has_member(&request.member_id) {
+            return Err(wrong_epoch(0, generation));
         }
         tracing::info!(
             group = %classic.id(), members = classic.member_count(), "a classic group becomes a consumer group"

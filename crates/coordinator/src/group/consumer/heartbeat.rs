@@ -150,6 +150,16 @@ impl HeartbeatRequest {
     }
 }
 
+/// The refusal of a member whose epoch is not `known`.
+pub(in crate::group) fn wrong_epoch(received: i32, known: i32) -> Refused {
+    let relation = if received > known { "greater" } else { "smaller" };
+    let message = format!(
+        "The consumer group member has a {relation} member epoch ({received}) than the one known by the group \
+         coordinator ({known}). The member must abandon all its partitions and rejoin."
+    );
+    Refused::new(GroupError::FencedMemberEpoch, message)
+}
+
 impl ConsumerGroup {
     /// Handles a heartbeat that does not leave. Costs a target assignment over all members if it raises the
     /// group epoch.
@@ -273,12 +283,7 @@ impl ConsumerGroup {
         if received == known || (received < known && is_previous) {
             return Ok(());
         }
-        let relation = if received > known { "greater" } else { "smaller" };
-        let message = format!(
-            "The consumer group member has a {relation} member epoch ({received}) than the one known by the group \
-             coordinator ({known}). The member must abandon all its partitions and rejoin."
-        );
-        Err(Refused::new(GroupError::FencedMemberEpoch, message))
+        Err(wrong_epoch(received, known))
     }
 
     /// Another member takes the place, the assignment and the target of a static one. No rebalance follows from it.

@@ -470,6 +470,18 @@ fn a_classic_group_is_upgraded_with_its_members_and_downgraded_when_the_new_ones
     assert_eq!(classic_join(&mut bench, &old), 4);
 }
 
+/// Users saw a group rebalance though the request that caused it was refused.
+#[test]
+fn a_member_that_is_refused_leaves_its_classic_group_as_it_is() {
+    let mut bench = bench();
+    let old = classic(&mut bench);
+    assert_eq!(error(bench.beat(old.as_str(), 0, |_| {})), GroupError::FencedMemberEpoch);
+    assert_eq!(bench.machine.classic().member_count(), 1);
+    assert_eq!(bench.heartbeat(&old, 1), Ok(()), "no rebalance");
+    bench.restart();
+    assert_eq!(bench.heartbeat(&old, 1), Ok(()), "nothing was written");
+}
+
 #[test]
 fn an_upgrade_in_the_middle_of_a_rebalance_leaves_members_what_they_still_own() {
     let mut bench = bench();
