@@ -71,7 +71,7 @@ fn described(group: ConsumerGroupDescription, catalog: &Catalog, version: i16) -
         .with_members(members.collect())
 }
 
-/// One member: what it subscribes to, what it holds now (`assignment`) and what it is to hold
+/// One member: what it subscribes to, what it is to use now (`assignment`) and what it is to hold
 /// (`target_assignment`). The two are equal once the member has moved over.
 fn described_member(member: ConsumerMemberDescription, catalog: &Catalog, version: i16) -> Member {
     let text = |text: &str| StrBytes::from_string(text.to_owned());
@@ -86,7 +86,7 @@ fn described_member(member: ConsumerMemberDescription, catalog: &Catalog, versio
         .with_client_host(text(&said.client_host))
         .with_subscribed_topic_names(names.collect())
         .with_subscribed_topic_regex(said.topic_regex.as_deref().map(text))
-        .with_assignment(assignment(&member.held, catalog))
+        .with_assignment(assignment(&member.assigned, catalog))
         .with_target_assignment(assignment(&member.target, catalog));
     if version < 1 {
         return described;

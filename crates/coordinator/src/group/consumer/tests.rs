@@ -135,6 +135,12 @@ fn a_partition_moves_only_after_it_was_given_up() {
     let told = bench.beat("a", 2, |_| {}).unwrap();
     assert_eq!((told.member_epoch, assigned(&told)), (2, vec![0, 1]));
     assert_eq!(bench.beat("b", 3, |_| {}).unwrap().assignment, None, "a has not given them up yet");
+    let described = bench.group().describe(&GroupConfig::default()).members.remove(0);
+    assert_eq!(
+        (described.assigned, described.target),
+        (bench.owned(&[0, 1]), bench.owned(&[0, 1])),
+        "as Kafka shows a"
+    );
     let all = bench.owned(&[0, 1, 2, 3]);
     assert_eq!(bench.beat("a", 2, |said| said.owned = Some(all)).unwrap().member_epoch, 2);
     assert_eq!(bench.beat("b", 3, |_| {}).unwrap().assignment, None);

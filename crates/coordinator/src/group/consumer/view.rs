@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::super::{GroupConfig, MemberId, assignor::TopicPartitions};
+use super::heartbeat::without_epochs;
 use super::{ConsumerGroup, ConsumerMember, ConsumerState, Subscription};
 
 /// A group as ConsumerGroupDescribe shows it.
@@ -28,8 +29,8 @@ pub struct ConsumerMemberDescription {
     pub member_epoch: i32,
     /// With client id and host, rack and instance id.
     pub subscription: Subscription,
-    /// The partitions that it holds, including those that it is giving up.
-    pub held: TopicPartitions,
+    /// The partitions that it is to use now. Those that it is giving up are not among them.
+    pub assigned: TopicPartitions,
     /// Empty until it has one.
     pub target: TopicPartitions,
 }
@@ -41,7 +42,8 @@ impl ConsumerGroup {
             member_id: id.clone(),
             member_epoch: member.current.epoch,
             subscription: member.subscription.clone(),
-            held: collect(member.held()),
+            // As Kafka's `asConsumerGroupDescribeMember`, which leaves out what is being revoked.
+            assigned: without_epochs(&member.current),
             target: self.target_of(id),
         };
         ConsumerGroupDescription {
@@ -64,12 +66,4 @@ impl ConsumerGroup {
         let named = partitions.iter().filter_map(|(id, partitions)| Some((name(id)?, partitions)));
         named.map(|(name, partitions)| (name, partitions.iter().copied().collect())).collect()
     }
-}
-
-fn collect(held: impl Iterator<Item = (Uuid, i32)>) -> TopicPartitions {
-    let mut all = TopicPartitions::new();
-    for (topic, partition) in held {
-        all.entry(topic).or_default().insert(partition);
-    }
-    all
 }
