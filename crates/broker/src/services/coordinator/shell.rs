@@ -258,7 +258,17 @@ impl<K: Kind> Shell<K> {
             Err(Missing::Absent) => {}
             found => return found,
         }
+        self.create(id)
+    }
+
+    /// A machine that was not found: a new one, unless another step has created it, or set it aside, meanwhile.
+    pub(super) fn create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
         let mut machines = self.machines.write();
+        // Again, under the map's lock: a machine that is set aside is unreadable before it leaves the map. A new one
+        // beside its records would answer as if they did not exist.
+        if self.unreadable.read().contains_key(id) {
+            return Err(Missing::Unreadable);
+        }
         let new = || Arc::new(Hosted::new(K::Machine::new(id.clone(), self.now())));
         Ok(Arc::clone(machines.entry(id.clone()).or_insert_with(new)))
     }

@@ -552,3 +552,14 @@ async fn a_record_that_names_no_group_stops_nothing() {
     let after = service_on(Arc::clone(&before.log));
     commit_to(&after, "h").await.unwrap();
 }
+
+/// A look-up may end just before another step sets the group aside: a new one beside its records would answer as if they
+/// did not exist.
+#[tokio::test]
+async fn a_group_that_was_set_aside_meanwhile_is_not_created_anew() {
+    let setup = setup();
+    let shell = &setup.service.shell;
+    shell.unreadable.write().insert(group(), Vec::new());
+    assert!(shell.create(&group()).is_err());
+    assert!(shell.create(&GroupId::from("other")).is_ok());
+}
