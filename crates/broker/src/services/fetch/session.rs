@@ -195,17 +195,14 @@ impl<S: Clone> FetchSessionCache<S> {
         now_ms: i64,
         mut ids: impl FnMut() -> i32,
     ) -> Created<S> {
-        let mut evicted = Vec::new();
         if size == 0 || size > self.max_partitions || self.slots == 0 {
-            return Created { id: None, evicted };
+            return Created { id: None, evicted: Vec::new() };
         }
-        // Kafka evicts one. The bound on partitions is Ottla's own, and one small session may not make room.
-        while self.sessions.len() >= self.slots || self.partitions + size > self.max_partitions {
-            match self.evict_for(size, now_ms) {
-                Some(session) => evicted.push(session),
-                None => return Created { id: None, evicted },
-            }
-        }
+        let Some(victims) = self.victims_for(size, now_ms) else {
+            return Created { id: None, evicted: Vec::new() };
+        };
+        self.evictions += victims.len() as u64;
+        let evicted = victims.into_iter().filter_map(|id| self.remove(id)).collect();
         let id = loop {
             let id = ids();
             // Positive and not in use, as Kafka's `newSessionId`.
@@ -227,22 +224,26 @@ impl<S: Clone> FetchSessionCache<S> {
         Created { id: Some(id), evicted }
     }
 
-    /// Makes room by the rules of Kafka's `tryEvict`: a session idle for two minutes goes first; else the smallest
-    /// of those that are older than two minutes, if it is smaller than the newcomer.
-    fn evict_for(&mut self, size: usize, now_ms: i64) -> Option<S> {
-        let &(last_used_ms, idle) = self.by_last_use.first()?;
-        let victim = if now_ms.saturating_sub(last_used_ms) > EVICTION_MS {
-            idle
-        } else {
-            let &(smallest, id) = self.evictable.first()?;
-            // Equal sizes too: Kafka compares (size, id), and the newcomer has id 0.
-            if smallest >= size {
-                return None;
-            }
-            id
-        };
-        self.evictions += 1;
-        self.remove(victim)
+    /// The sessions that have to go for a new one, by the rules of Kafka's `tryEvict`: those idle for two minutes first, then
+    /// those that are older than two minutes and smaller than the newcomer, the smallest first. `None` if all of them would
+    /// not make room: then none has to go.
+    fn victims_for(&self, size: usize, now_ms: i64) -> Option<Vec<i32>> {
+        let is_idle = |last_used_ms: i64| now_ms.saturating_sub(last_used_ms) > EVICTION_MS;
+        let idle = self.by_last_use.iter().take_while(|(last_used_ms, _)| is_idle(*last_used_ms));
+        // Smaller, not equal: Kafka compares (size, id), and the newcomer has id 0.
+        let smaller = self.evictable.iter().take_while(|(smallest, _)| *smallest < size);
+        let busy = |id: &i32| self.sessions.get(id).is_some_and(|entry| !is_idle(entry.last_used_ms));
+        let mut candidates = idle.map(|(_, id)| *id).chain(smaller.map(|(_, id)| *id).filter(busy));
+        let (mut sessions, mut partitions) = (self.sessions.len(), self.partitions);
+        let mut victims = Vec::new();
+        // Kafka evicts one. The bound on partitions is Ottla's own, and one small session may not make room.
+        while sessions >= self.slots || partitions + size > self.max_partitions {
+            let id = candidates.next()?;
+            sessions -= 1;
+            partitions -= self.sessions.get(&id).map_or(0, |entry| entry.size);
+            victims.push(id);
+        }
+        Some(victims)
     }
 
     /// Notes a use of a session, which has `size` partitions from now on.
@@ -401,6 +402,33 @@ mod tests {
         assert_eq!(create(&mut cache, 3, 11, later + 1).id, Some(3));
         assert_eq!(cache.resumed(1, 2, true, later, |_| 1), Err(SessionError::IdNotFound));
         use_session(&mut cache, 2, 2, 20, later);
+    }
+
+    /// A client with very many partitions could end others' sessions by every full fetch, and got none itself.
+    #[test]
+    fn no_session_gives_way_where_that_would_not_make_room() {
+        let mut cache = cache(10);
+        cache.max_partitions = 100;
+        create(&mut cache, 1, 10, 0);
+        create(&mut cache, 2, 80, EVICTION_MS);
+        let created = create(&mut cache, 3, 60, EVICTION_MS + 1);
+        assert_eq!((created.id, created.evicted.len()), (None, 0));
+        assert_eq!((cache.len(), cache.partitions(), cache.evictions()), (2, 90, 0));
+    }
+
+    #[test]
+    fn several_sessions_give_way_to_one_of_many_partitions() {
+        let mut cache = cache(10);
+        cache.max_partitions = 100;
+        create(&mut cache, 1, 30, 0);
+        create(&mut cache, 2, 20, 0);
+        create(&mut cache, 3, 40, 0);
+        let later = EVICTION_MS + 1;
+        use_session(&mut cache, 2, 1, 20, later);
+        use_session(&mut cache, 3, 1, 40, later);
+        let created = create(&mut cache, 4, 55, later);
+        assert_eq!((created.id, created.evicted.len()), (Some(4), 2), "the idle one, then the smallest");
+        assert_eq!((cache.len(), cache.partitions()), (2, 95));
     }
 
     #[test]
