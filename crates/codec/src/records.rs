@@ -32,7 +32,7 @@ mod validate;
 
 pub use batch::{RecordBatch, batches};
 pub use builder::BatchBuilder;
-pub use compression::{Compression, MAX_CONTENT, compress, decompress, held_limit};
+pub use compression::{Compression, MAX_CONTENT, compress, decompress, decompress_within, held_limit};
 pub(crate) use compression::{Decompressed, compressor, failure};
 pub use control::{ControlType, EndTransactionMarker};
 pub use error::BatchError;

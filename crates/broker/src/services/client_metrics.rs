@@ -13,7 +13,7 @@ mod otlp;
 mod series;
 
 use bytes::Bytes;
-use codec::records::{Compression, decompress};
+use codec::records::{BatchError, Compression, decompress_within};
 use parking_lot::Mutex;
 use thiserror::Error;
 use uuid::Uuid;
@@ -39,7 +39,9 @@ pub(crate) enum ClientMetricsError {
     #[error("compression type {0} is not supported")]
     UnsupportedCompression(i8),
     /// More than `telemetry.max.bytes`.
-    #[error("{size} bytes of metrics, more than telemetry.max.bytes allows")]
+    #[error(
+        "metrics of {size} bytes are larger than telemetry.max.bytes allows, as they came or decompressed"
+    )]
     TooLarge {
         /// As they came.
         size: usize,
@@ -118,7 +120,7 @@ impl ClientMetrics {
         state.instances.admit(push, client, max_bytes, now_ms)?;
         drop(state);
         // Without the lock: it takes its time.
-        let read = read(push);
+        let read = read(push, max_bytes);
         let mut state = self.state.lock();
         let result = match read {
             Ok(points) => {
@@ -153,17 +155,20 @@ impl State {
     }
 }
 
-fn read(push: &Push) -> Result<Vec<otlp::Point>, ClientMetricsError> {
+fn read(push: &Push, max_bytes: usize) -> Result<Vec<otlp::Point>, ClientMetricsError> {
     if push.metrics.is_empty() {
         return Ok(Vec::new());
     }
     let codec = u8::try_from(push.compression_type).ok().and_then(Compression::from_id);
     let codec = codec.ok_or(ClientMetricsError::UnsupportedCompression(push.compression_type))?;
-    // `telemetry.max.bytes` bounds what came, and `decompress` what it may become.
+    // `telemetry.max.bytes` bounds what came and what it becomes, as in Kafka's `ClientTelemetryExporterPlugin`.
     let data = match codec {
         Compression::None => push.metrics.clone(),
-        codec => decompress(codec, &push.metrics)
-            .map_err(|error| ClientMetricsError::InvalidRecord(error.to_string()))?,
+        codec => decompress_within(codec, &push.metrics, max_bytes).map_err(|error| match error {
+            // A client may push less next time; after INVALID_RECORD it would push nothing any more.
+            BatchError::TooExpansive { .. } => ClientMetricsError::TooLarge { size: push.metrics.len() },
+            error => ClientMetricsError::InvalidRecord(error.to_string()),
+        })?,
     };
     otlp::points(data)
 }

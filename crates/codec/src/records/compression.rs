@@ -101,7 +101,15 @@ pub fn held_limit(compressed: usize) -> usize {
 /// # Errors
 /// If the data is broken or expands beyond [`held_limit`].
 pub fn decompress(compression: Compression, data: &[u8]) -> Result<Bytes, BatchError> {
-    let mut content = Decompressed::new(compression, data, held_limit(data.len()));
+    decompress_within(compression, data, held_limit(data.len()))
+}
+
+/// As [`decompress`], with a limit of the caller's own, in bytes.
+///
+/// # Errors
+/// If the data is broken, or `TooExpansive` if it expands beyond `limit`.
+pub fn decompress_within(compression: Compression, data: &[u8], limit: usize) -> Result<Bytes, BatchError> {
+    let mut content = Decompressed::new(compression, data, limit);
     // At most 1 MiB before anything has come out; from there memory grows with the content.
     let mut out = Vec::with_capacity(data.len().saturating_mul(2).min(MIB));
     loop {

@@ -101,7 +101,7 @@ impl ClientMetricsConfig {
             match name.as_str() {
                 METRICS => read.metrics = elements(value).map(str::to_owned).collect(),
                 INTERVAL => read.interval_ms = interval(value)?,
-                MATCH => read.patterns = elements(value).map(pattern).collect::<Result<_, _>>()?,
+                MATCH => read.patterns = patterns(value)?,
                 _ => {
                     let text = format!("Unknown client metrics configuration: {name}");
                     return Err(ConfigRefusal::InvalidRequest(text));
@@ -183,6 +183,17 @@ fn interval(text: &str) -> Result<i32, ConfigRefusal> {
         )),
         Err(_) => refuse(format!("Invalid value {text} for {INTERVAL}: not a number of type INT")),
     }
+}
+
+/// All patterns. Of two for one property the last counts, as in Kafka's map of them.
+fn patterns(value: &str) -> Result<Vec<(ClientProperty, Regex)>, ConfigRefusal> {
+    let mut patterns: Vec<(ClientProperty, Regex)> = Vec::new();
+    for read in elements(value).map(pattern) {
+        let (property, regex) = read?;
+        patterns.retain(|(earlier, _)| *earlier != property);
+        patterns.push((property, regex));
+    }
+    Ok(patterns)
 }
 
 /// A pattern, spelled `property=expression`. The expression has to match the whole property, as Java's

@@ -1,6 +1,6 @@
 //! Clients that ask for subscriptions or push: what each is asked for, and when it may come again.
 //!
-//! Guarantees a bound on how many are remembered; who is not heard for three intervals is forgotten. The rules of pace
+//! Guarantees a bound on how many are remembered; a client that is silent for three intervals, at least a minute, is forgotten. The rules of pace
 //! are those of Kafka's `ClientMetricsManager` and `ClientMetricsInstance`.
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,6 +20,9 @@ const ACCEPTED_COMPRESSION: [i8; 4] = [4, 3, 1, 2];
 const ALL: &str = "*";
 /// Intervals without a word after which a client is forgotten.
 const SILENT_INTERVALS: i64 = 3;
+/// No client is forgotten sooner, in milliseconds (Kafka's `DEFAULT_CACHE_EXPIRY_MS`): a pause of a client that pushes
+/// often must not end its series.
+const MIN_SILENCE_MS: i64 = 60_000;
 
 /// The facts about a client that its connection knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -175,7 +178,9 @@ impl Instances {
     pub(super) fn expire(&mut self, now_ms: i64) -> Vec<Uuid> {
         let is_gone = |_: &Uuid, instance: &mut Instance| {
             let last = instance.asked_ms.max(instance.pushed_ms).unwrap_or(now_ms);
-            let patience = i64::from(instance.subscribed.interval_ms).saturating_mul(SILENT_INTERVALS);
+            let patience = i64::from(instance.subscribed.interval_ms)
+                .saturating_mul(SILENT_INTERVALS)
+                .max(MIN_SILENCE_MS);
             now_ms.saturating_sub(last) > patience
         };
         let silent: Vec<Uuid> = self.known.extract_if(is_gone).map(|(id, _)| id).collect();

@@ -1,6 +1,7 @@
 //! Subscriptions and pushes, with the time as an argument.
 
 use bytes::{BufMut, BytesMut};
+use codec::records::compress;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::*;
@@ -146,6 +147,26 @@ fn subscriptions_that_cannot_be_are_refused() {
     }
 }
 
+/// As Kafka's map of patterns, where the last of a property stays.
+#[test]
+fn of_two_patterns_of_one_property_the_last_counts() {
+    let metrics = subscribed_to(&[&[("metrics", "x"), ("match", "client_id=a,client_id=b=c")]]);
+    let asked = |id: &str| metrics.subscribed(Uuid::nil(), &client(id), NOW).unwrap().metrics;
+    assert!(asked("a").is_empty());
+    assert_eq!(asked("b=c"), ["x"], "the first `=` ends the property");
+}
+
+#[test]
+fn what_expands_beyond_the_limit_is_too_large() {
+    let metrics = subscribed_to(&[&[("metrics", "*"), ("interval.ms", "1000")]]);
+    let asked = metrics.subscribed(Uuid::nil(), &client("c"), NOW).unwrap();
+    let zeros = compress(Compression::Gzip, &vec![0; 2 * MAX]).unwrap();
+    assert!(zeros.len() < MAX);
+    let bomb = Push { compression_type: 1, ..push(&asked, zeros.into()) };
+    let refused = metrics.push(&bomb, &client("c"), MAX, NOW).unwrap_err();
+    assert!(matches!(refused, ClientMetricsError::TooLarge { .. }), "{refused:?}");
+}
+
 #[test]
 fn pushes_are_shown_until_their_client_is_gone() {
     let metrics = subscribed_to(&[&[("metrics", "*"), ("interval.ms", "1000")]]);
@@ -159,8 +180,9 @@ fn pushes_are_shown_until_their_client_is_gone() {
         ("kafka_client_producer_node_request_latency_avg".to_owned(), vec![own, "node_id=1".to_owned()], 2.5),
     ];
     assert_eq!(shown(&metrics, NOW + 1000), expected);
-    assert_eq!(shown(&metrics, NOW + 4000), expected);
-    assert_eq!(shown(&metrics, NOW + 4001), []);
+    // Three intervals, but no less than a minute, as in Kafka.
+    assert_eq!(shown(&metrics, NOW + 61_000), expected);
+    assert_eq!(shown(&metrics, NOW + 61_001), []);
 }
 
 #[test]
