@@ -28,7 +28,10 @@ impl Api for ListGroups {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted = |group: &GroupOverview| {
-            passes(&request.states_filter, group.state) && passes(&request.types_filter, group.group_type)
+            let types = |one: &StrBytes| one.eq_ignore_ascii_case(group.group_type);
+            // As `GroupMetadataManager.listGroups`: states are trimmed, types are not.
+            let states = |one: &StrBytes| one.trim().eq_ignore_ascii_case(group.state);
+            passes(&request.states_filter, states) && passes(&request.types_filter, types)
         };
         let version = cx.api_version();
         let groups = cx.groups().list().into_iter().filter(wanted).map(|group| listed(&group, version));
@@ -41,9 +44,8 @@ impl Api for ListGroups {
 }
 
 /// An empty filter lets everything pass.
-fn passes(filter: &[StrBytes], value: &str) -> bool {
-    // Kafka's `GroupMetadataManager.listGroups` compares states in lower case, too.
-    filter.is_empty() || filter.iter().any(|allowed| allowed.eq_ignore_ascii_case(value))
+fn passes(filter: &[StrBytes], fits: impl Fn(&StrBytes) -> bool) -> bool {
+    filter.is_empty() || filter.iter().any(fits)
 }
 
 /// One group. Its protocol type is empty if it only stores offsets.

@@ -40,6 +40,8 @@ pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> {
     let catalog = reach.io.catalog();
     let repeated = repeated(&topics, &catalog);
+    let mut named: HashMap<TopicRef, usize> = HashMap::new();
+    topics.iter().for_each(|topic| *named.entry(topic.clone()).or_default() += 1);
     let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
     let mut outcomes: Vec<Deleted> = Vec::new();
     for wanted in topics {
@@ -51,9 +53,14 @@ pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> 
             // Before anything else, as in `ControllerApis.deleteTopics`.
             _ if !reach.is_enabled => Err(TopicError::DeletionDisabled),
             // All mentions are refused: one by name and one by id may be meant for different topics.
-            _ if repeated.contains(&wanted) => {
-                Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
-            }
+            _ if repeated.contains(&wanted) => Err(TopicError::InvalidRequest(
+                match &wanted {
+                    TopicRef::Id(_) => "Duplicate topic id.",
+                    name if named.get(name).is_some_and(|times| *times > 1) => "Duplicate topic name.",
+                    TopicRef::Name(_) => "The provided topic name maps to an ID that was already supplied.",
+                }
+                .to_owned(),
+            )),
             (TopicRef::Name(_), None) => Err(TopicError::UnknownTopic),
             (TopicRef::Id(_), None) => Err(TopicError::UnknownTopicId),
             (_, Some(topic)) => Ok(topic),

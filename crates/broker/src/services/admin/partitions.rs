@@ -20,27 +20,29 @@ pub(crate) fn count_for_new(wanted: &WantedTopic, config: &BrokerConfig) -> Resu
     if !wanted.assignments.is_empty() {
         return count_assigned(wanted, config.node_id);
     }
-    match wanted.replication_factor {
-        -1 | 1 => {}
+    // In the order of `ReplicationControlManager.createTopic`: both numbers first, then the brokers that there are.
+    let factor = wanted.replication_factor;
+    if factor < -1 || factor == 0 {
+        return Err(TopicError::InvalidReplicationFactor(
+            "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
+        ));
+    }
+    let count = match wanted.partitions {
+        -1 => config.num_partitions,
         ..=0 => {
-            return Err(TopicError::InvalidReplicationFactor(
-                "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
+            return Err(TopicError::InvalidPartitions(
+                "Number of partitions was set to an invalid non-positive value.".to_owned(),
             ));
         }
-        factor => {
-            return Err(TopicError::InvalidReplicationFactor(format!(
-                "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} cannot be \
-                 reached because only 1 broker(s) are registered. Ask for replication factor 1 or -1 (the default)."
-            )));
-        }
+        count => count.unsigned_abs(),
+    };
+    if factor > 1 {
+        return Err(TopicError::InvalidReplicationFactor(format!(
+            "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} cannot be \
+             reached because only 1 broker(s) are registered. Ask for replication factor 1 or -1 (the default)."
+        )));
     }
-    match wanted.partitions {
-        -1 => Ok(config.num_partitions),
-        ..=0 => Err(TopicError::InvalidPartitions(
-            "Number of partitions was set to an invalid non-positive value.".to_owned(),
-        )),
-        count => Ok(count.unsigned_abs()),
-    }
+    Ok(count)
 }
 
 /// The number of partitions that are assigned by hand. Their indexes are those from 0 on, in any order.

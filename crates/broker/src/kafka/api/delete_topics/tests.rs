@@ -85,6 +85,18 @@ async fn contradictions_delete_nothing() {
         let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();
         assert_eq!(codes, vec![42; count]);
     }
+    // Kafka's texts (`ControllerApis.deleteTopics`).
+    let (by_name, by_id) =
+        (by_name(6, &["t"]).topics.remove(0), DeleteTopicState::default().with_name(None).with_topic_id(id));
+    for (states, text) in [
+        ([&by_name, &by_name], "Duplicate topic name."),
+        ([&by_id, &by_id], "Duplicate topic id."),
+        ([&by_name, &by_id], "The provided topic name maps to an ID that was already supplied."),
+    ] {
+        let request = DeleteTopicsRequest::default().with_topics(states.map(Clone::clone).to_vec());
+        let told = client.call(6, &request).await.responses[0].error_message.clone();
+        assert_eq!(told.unwrap().as_str(), text);
+    }
     assert_eq!(names(&mut client).await, ["t"]);
 }
 

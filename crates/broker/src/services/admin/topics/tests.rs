@@ -54,6 +54,10 @@ fn counts_that_cannot_be_are_refused() {
         let refused = plan(&WantedTopic { replication_factor, ..wanted("t") });
         assert!(matches!(refused, Err(TopicError::InvalidReplicationFactor(_))), "{replication_factor}");
     }
+    // As Kafka: the number of partitions is looked at before the brokers are.
+    let both = |replication_factor| plan(&WantedTopic { replication_factor, partitions: 0, ..wanted("t") });
+    assert!(matches!(both(3), Err(TopicError::InvalidPartitions(_))));
+    assert!(matches!(both(0), Err(TopicError::InvalidReplicationFactor(_))));
     let Err(error) = plan(&WantedTopic { replication_factor: 3, ..wanted("t") }) else { panic!() };
     assert!(error.to_string().contains("replication factor 1 or -1"), "{error}");
 }

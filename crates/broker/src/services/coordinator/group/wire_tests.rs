@@ -400,6 +400,8 @@ async fn lists_are_filtered_without_regard_to_case() {
         (&["empty"][..], &[][..], 1),
         (&["Empty", "COMPLETINGREBALANCE"], &[], 2),
         (&["stable"], &[], 0),
+        (&[" empty "], &[], 1),
+        (&[], &[" classic"], 0),
         (&[], &["Classic"], 2),
         (&[], &["consumer"], 0),
     ] {
