@@ -14,6 +14,7 @@ mod disk_reserve;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use codec::ErrorCode;
 use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended};
 
 use self::batch::{ProduceError, ProduceRules, ProducerFormats, check, compressed_bytes};
@@ -213,8 +214,16 @@ fn count(state: &TopicState, bytes: u64, records: u32, result: &Result<Appended,
         Err(ProduceError::TooLarge { .. }) => {
             // Kafka counts no other refusal as rejected bytes (`UnifiedLog`).
             metrics.bytes_rejected.add(bytes);
-            metrics.failed_produce_requests.inc();
         }
+        // Not counted by Kafka either (`ReplicaManager.appendRecords`): its failures are those that no client and no leader
+        // change explains.
+        Err(
+            ProduceError::Partition(_)
+            | ProduceError::Storage
+            | ProduceError::DiskFull
+            | ProduceError::RequiredAcks(_),
+        ) => {}
+        Err(ProduceError::Batch(error)) if error.error_code() == ErrorCode::CorruptMessage => {}
         Err(_) => metrics.failed_produce_requests.inc(),
     }
 }
