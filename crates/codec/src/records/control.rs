@@ -38,8 +38,8 @@ impl ControlType {
     /// Further bytes of the key are not looked at.
     pub fn of(record: &Record) -> Option<ControlType> {
         let mut key = Cursor::new(record.key.as_deref()?);
-        // Any version: newer ones only append (Kafka's `ControlRecordType.parseTypeId` reads on too).
-        key.i16("version").ok()?;
+        // Newer versions only append; a negative one is none (Kafka's `ControlRecordType.parseTypeId`).
+        key.i16("version").ok().filter(|version| *version >= 0)?;
         Some(match key.i16("type").ok()? {
             0 => ControlType::Abort,
             1 => ControlType::Commit,
@@ -124,5 +124,9 @@ mod tests {
         assert_eq!(EndTransactionMarker::parse(&record), None);
         record.key = Some(Bytes::from_static(&[0, 0, 0]));
         assert_eq!(ControlType::of(&record), None);
+        for (version, expected) in [(0x7f, Some(ControlType::Commit)), (0xff, None), (0x80, None)] {
+            record.key = Some(Bytes::from(vec![version, 0, 0, 1]));
+            assert_eq!(ControlType::of(&record), expected, "{version:#x}");
+        }
     }
 }
