@@ -128,6 +128,9 @@ fn target(logger: &str) -> String {
 fn level_of(logger: &str, directives: &str) -> LogLevel {
     let says = |directive: &str| {
         let directive = directive.trim();
+        if directive.is_empty() {
+            return None;
+        }
         let (target, level) = match directive.split_once('=') {
             Some((target, level)) => (target, LogLevel::named(level)?),
             None => match LogLevel::named(directive) {
@@ -141,7 +144,9 @@ fn level_of(logger: &str, directives: &str) -> LogLevel {
     };
     // Of equally long ones `max_by_key` takes the last, as the filter does.
     let said = directives.split(',').filter_map(says).max_by_key(|(length, _)| *length);
-    said.map_or(LogLevel::Error, |(_, level)| level)
+    // `EnvFilter` lets nothing in that no directive names; without any directive it lets errors in.
+    let unsaid = if directives.trim().is_empty() { LogLevel::Error } else { LogLevel::Off };
+    said.map_or(unsaid, |(_, level)| level)
 }
 
 #[cfg(test)]
@@ -172,6 +177,13 @@ mod tests {
         assert_eq!(level(&loggers, "storage"), LogLevel::Error);
         loggers.change(&[("broker", None)]);
         assert_eq!(level(&loggers, "broker.services.fetch"), LogLevel::Info);
+    }
+
+    #[test]
+    fn loggers_that_no_directive_names_are_off() {
+        let loggers = Loggers::new("broker=info".to_owned(), drop);
+        assert_eq!((level(&loggers, "storage"), level(&loggers, ROOT)), (LogLevel::Off, LogLevel::Off));
+        assert_eq!(level(&Loggers::new(String::new(), drop), "storage"), LogLevel::Error);
     }
 
     #[test]
