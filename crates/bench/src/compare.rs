@@ -118,6 +118,19 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
     Ok(())
 }
 
+/// The figures, if there are any of a broker that lived. A load that fails since its broker ended is explained by the
+/// broker's last words, so these come first.
+fn outcome<T>(figures: Result<T>, stopped: Result<()>) -> Result<T> {
+    match (figures, stopped) {
+        (Err(failed), Err(ended)) => Err(failed.context(format!("{ended:#}"))),
+        (figures, stopped) => {
+            let figures = figures?;
+            stopped?;
+            Ok(figures)
+        }
+    }
+}
+
 /// One load on one broker, from its start to its end.
 ///
 /// # Errors
@@ -140,9 +153,7 @@ fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> 
         }),
         _ => run::run(spec, &target),
     };
-    let stopped = broker.stop();
-    let figures = figures?;
-    stopped?;
+    let figures = outcome(figures, broker.stop())?;
     let pair = pair.to_string();
     let mut line = figures.line(&format!("pair {pair}"), kind.name());
     for (name, value) in &more {
@@ -153,4 +164,21 @@ fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> 
     let labels = [("load", spec.text.as_str()), ("broker", kind.name()), ("pair", &pair)];
     write_json(common, &report::json(&labels, &metrics))?;
     Ok(metrics)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_load_shows_the_last_words_of_a_broker_that_ended() {
+        let ended = || Err(anyhow!("the broker ended by itself:\nno space"));
+        let text = format!("{:#}", outcome::<()>(Err(anyhow!("connection reset")), ended()).unwrap_err());
+        assert_eq!(text, "the broker ended by itself:\nno space: connection reset");
+        assert!(outcome(Ok(1), ended()).is_err());
+        assert_eq!(outcome::<()>(Err(anyhow!("reset")), Ok(())).unwrap_err().to_string(), "reset");
+        assert_eq!(outcome(Ok(1), Ok(())).unwrap(), 1);
+    }
 }
