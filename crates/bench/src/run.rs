@@ -114,7 +114,7 @@ fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Me
     Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
 }
 
-/// Produces for a long time, with everything that [`soak`](crate::soak) puts beside it.
+/// Produces for a long time, with everything that [`soak::beside`] puts beside it.
 fn soak(load: &Load, target: &Target) -> Result<Figures> {
     let (topic, mut control) = new_topic(load, target)?;
     let mut meter = Meter::start(target)?;
