@@ -75,6 +75,7 @@ fn killed_folder_is_shown_checked_and_left_as_it_is() -> Result<()> {
     has(&text, "batch at offset 1")?;
     has(&text, "checksum good")?;
     has(&text, "records 200")?;
+    has(&text, "compression None")?;
     let text = shown(&folder, &["--journal", "journal-00000001", "--check"], 0)?;
     has(&text, "32 ")?;
     let json = shown(&folder, &["--json"], 0)?;
@@ -110,6 +111,7 @@ fn running_broker_is_not_disturbed() -> Result<()> {
     let mut broker = filled()?;
     let text = shown(broker.data(), &["--check"], 0)?;
     has(&text, "in use yes")?;
+    has(&text, "next start, if the broker were killed now")?;
     has(&text, &format!("{TOPIC} 0 1 0 2010 1"))?;
     let mut client = Client::connect(broker.address())?;
     produce(&mut client, TOPIC, 0, -1, batch(&[Content::of(Id { producer: 99, sequence: 0 })], None).into())?;

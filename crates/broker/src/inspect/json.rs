@@ -171,6 +171,7 @@ pub(super) fn batch(batch: Option<&BatchReport>) -> Value {
             "records": header.records_count,
             "bytes": header.size_bytes(),
             "leader_epoch": header.partition_leader_epoch,
+            "attributes": header.attributes.0,
             "base_timestamp": header.base_timestamp,
             "max_timestamp": header.max_timestamp,
             "producer_id": header.producer_id,

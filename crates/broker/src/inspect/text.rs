@@ -13,7 +13,7 @@ use super::table::{Table, moment, name, size, span};
 pub(super) fn report(report: &Report, counts: &[BatchCounts], checked: bool) -> String {
     let mut text = String::new();
     folder(&mut text, report);
-    next_start(&mut text, &report.next_start);
+    next_start(&mut text, &report.next_start, report.in_use);
     section(&mut text, "generations", &families(&report.families, report.now_ms));
     section(&mut text, "journal", &journals(&report.journals));
     section(&mut text, "partitions", &partitions(&report.partitions, counts));
@@ -81,8 +81,9 @@ fn folder(text: &mut String, report: &Report) {
     );
 }
 
-fn next_start(text: &mut String, start: &NextStart) {
-    text.push_str("\nnext start\n");
+fn next_start(text: &mut String, start: &NextStart, in_use: bool) {
+    let title = if in_use { "next start, if the broker were killed now" } else { "next start" };
+    let _ = writeln!(text, "\n{title}");
     match &start.refused {
         Some(why) => line(text, "refused", &name(why)),
         None if start.new => line(text, "outcome", "a new folder"),
@@ -254,7 +255,9 @@ pub(super) fn batch(batch: &BatchReport) -> String {
         "timestamps",
         format!("from {} up to {}", moment(header.base_timestamp), moment(header.max_timestamp)),
     );
-    row("attributes", format!("{:?}", header.attributes));
+    let compression = header.attributes.compression();
+    row("compression", compression.map_or_else(|error| error.to_string(), |one| format!("{one:?}")));
+    row("attributes", format!("{:#06x}, {:?}", header.attributes.0, header.attributes.timestamp_type()));
     row("producer", format!("id {}, epoch {}", header.producer_id, header.producer_epoch));
     row("sequence", header.base_sequence.to_string());
     row("CRC-32C", format!("{:08x}", header.crc));
