@@ -68,6 +68,15 @@ impl Maintenance {
     /// Does a task, and tells the writer if that has something to do after it. A failure is final, as that of
     /// a write is.
     fn run_task(&self, task: MaintenanceTask) {
+        self.do_task(task);
+        // A topic of many generations was deleted: more of them died at once than there is room for.
+        while let Some(number) = self.shared.drops.lock().pop() {
+            self.shared.engine.faults.task_queued();
+            self.do_task(MaintenanceTask::Drop(number));
+        }
+    }
+
+    fn do_task(&self, task: MaintenanceTask) {
         let done = match task {
             MaintenanceTask::Prepare(number) => self.shared.engine.create_generation(number),
             MaintenanceTask::Drop(number) => self.shared.engine.drop_generation(number),

@@ -3,12 +3,14 @@
 use std::sync::{Arc, atomic::AtomicU32};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use super::queue::CommandQueue;
 use crate::{
     Catalog, DamagedBatch, Partition, StorageError, StorageOptions,
     engine::{Engine, Opened, ResumableReads},
     failure::Failure,
+    log::GenerationNumber,
     log::Leadership,
     metrics::Counters,
     options::OpenClock,
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) open_clock: Arc<OpenClock>,
     /// The generation that takes appends; those below it take no more.
     pub(crate) current: Arc<AtomicU32>,
+    /// Generations to drop for which the maintenance thread had no room: it drops them after its next task.
+    pub(crate) drops: Arc<Mutex<Vec<GenerationNumber>>>,
 }
 
 impl Shared {
@@ -70,6 +74,7 @@ impl Shared {
             counters,
             open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),
             current: Arc::new(AtomicU32::new(opened.generations.current.0)),
+            drops: Arc::default(),
             options,
         }
     }

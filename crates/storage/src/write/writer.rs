@@ -518,11 +518,12 @@ impl Writer {
         }
         for number in self.generations.extents_removed(&group.extents_removed) {
             group.delete_state(keys::generation(number));
-            let (tasks, engine) = (self.tasks.clone(), Arc::clone(&self.shared.engine));
+            let (tasks, shared) = (self.tasks.clone(), self.shared.clone());
             let drop_it = move |durable: Result<(), StorageError>| {
                 // Left undone, the next start does it.
-                if durable.is_ok() && !maintenance::ask(&tasks, &engine, MaintenanceTask::Drop(number)) {
-                    tracing::debug!(generation = number.0, "dropped at the next start");
+                if durable.is_ok() && !maintenance::ask(&tasks, &shared.engine, MaintenanceTask::Drop(number))
+                {
+                    shared.drops.lock().push(number);
                 }
             };
             group.after_sync.push(Box::new(drop_it));

@@ -322,3 +322,50 @@ fn compaction_waits_while_only_the_reserve_is_free_and_is_done_later() {
     assert!(compacted());
     storage.close().unwrap();
 }
+
+/// Users saw: the space of a deleted topic came back only in part until the next start, if it had been in more than 64 generations.
+#[test]
+fn many_generations_that_die_at_once_are_all_dropped() {
+    const MANY: usize = 80;
+    // In memory if the system has such a folder: each generation takes some syncs.
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let options = StorageOptions { generation_bytes: 10_000, ..options(folder.path()) };
+    let storage = Storage::open(options.clone()).unwrap();
+    let doomed = create(&storage, "doomed", 1);
+    let journals = || {
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("journal-")).count()
+    };
+    while journals() <= MANY {
+        append(&storage, &doomed.partitions[0], batch(&[(1, &[7; 10_000])]), Acks::All).unwrap();
+    }
+    delete(&storage, &doomed);
+    let until = Instant::now() + Duration::from_secs(60);
+    while journals() > 3 {
+        assert!(Instant::now() < until, "{} journals are left", journals());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    storage.close().unwrap();
+    drop((storage, doomed));
+    Storage::open(options).unwrap().close().unwrap();
+}
+
+/// Each start finds a generation that is too old and replaces it, though nothing was appended.
+#[test]
+fn seventy_starts_that_replace_an_empty_generation_leave_nothing_behind() {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let options = StorageOptions { generation_age: Duration::ZERO, ..options(folder.path()) };
+    for _ in 0..70 {
+        let storage = Storage::open(options.clone()).unwrap();
+        create_and_delete(&storage);
+        storage.close().unwrap();
+    }
+    let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let journals = names.filter(|name| name.to_string_lossy().starts_with("journal-")).count();
+    assert!(journals < 10, "{journals} journals");
+}
+
+fn create_and_delete(storage: &Storage) {
+    let topic = create(storage, "t", 1);
+    delete(storage, &topic);
+}
