@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients test-clients model rig words figures help
+.PHONY: run test check bench binary generate clients test-clients model mutants rig words figures help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -26,6 +26,10 @@ clients test-clients:
 ## make model      2 000 random walks of the storage against a model, with crashes (OTTLA_SEEDS=10000, OTTLA_SEED=7 for one)
 model:
 	@exec tools/model.sh
+
+## make mutants    breaks the storage in thirty ways, one at a time, and sees that its tests notice each (ARGS="pointer fence" for some)
+mutants:
+	@exec tools/mutants.sh $(ARGS)
 
 ## make fuzz       every fuzz target for 60 seconds (OTTLA_FUZZ_SECONDS=600, ARGS="request batch")
 fuzz:

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Breaks the storage on purpose, one fault at a time, and sees that its tests notice.
+
+    tools/mutants.py [NAME...]     those whose name contains one of the words; without words all
+    tools/mutants.py --write       also rewrites the table in docs/mutants.md
+
+Each mutant replaces a piece of text that crates/storage/src holds exactly once. Its own tests are run first, then random walks of
+the model (OTTLA_SEEDS, 150 unless it says otherwise). Files are restored at the end, also after an interrupt.
+CARGO names another cargo, PROFILE=--release the profile.
+"""
+
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "crates/storage/src"
+DOCS = ROOT / "docs/mutants.md"
+CARGO = [*shlex.split(os.environ.get("CARGO", "cargo")), "test", "-q", "--locked", *shlex.split(os.environ.get("PROFILE", "")),
+         "-p", "ottla-storage", "--features", "fault"]
+# Longer than any test takes: what hangs is noticed too.
+SECONDS = int(os.environ.get("OTTLA_MUTANT_SECONDS", "180"))
+MODEL = ["--test", "model", "random_walks"]
+
+
+def unit(name):
+    return ["--lib", name]
+
+
+def faulty(name):
+    return ["--test", "model", name]
+
+
+def whole(name):
+    return ["--test", "storage", name]
+
+
+# Name, what it breaks, edits (text, replacement), tests that must notice.
+MUTANTS = [
+    ("no durable mark", "records do not tell what was on the disk when they were written",
+     [("durable: self.progress.lock().durable,", "durable: JournalPosition::START,")],
+     [unit("engine::journal::replay::tests")]),
+    ("mark ahead of the sync", "records call durable what is only written",
+     [("durable: self.progress.lock().durable,", "durable: self.progress.lock().written,")],
+     [unit("engine::journal::replay::tests")]),
+    ("mark of the fence ignored", "a loss at the end of the journal is not noticed",
+     [("Scan { records: Vec::new(), end: from, mark: fence }", "Scan { records: Vec::new(), end: from, mark: { let _ = fence; JournalPosition::START } }")],
+     [whole("folder")]),
+    ("fence not moved", "a loss at the end of the journal is not noticed",
+     [("if position != self.position {", "if false {")],
+     [unit("fence::tests")]),
+    ("flush without a sync", "RocksDB may have on the disk what the journal lost",
+     [("if self.journal.unsynced_bytes() > 0 {\n            self.sync()?;", "if false {\n            self.sync()?;")],
+     []),
+    ("body checksum unchecked in a replay", "a torn batch counts as written",
+     [("found.end() > mark && !found.has_its_bodies(&files)?", "false && !found.has_its_bodies(&files)?")],
+     []),
+    ("body checksum unchecked in a read", "a damaged batch is sent to a client",
+     [("Ok(found) if found == *header => return Ok(()),", "_ if header.records_count > i32::MIN => return Ok(()),")],
+     [whole("damage")]),
+    ("checksum of operations unchecked", "a damaged record is applied",
+     [("let intact = whole && checksum(&[], trailer) == self.trailer_crc;", "let intact = whole;")],
+     [unit("engine::journal::record::tests")]),
+    ("header checksum unsalted", "bytes of a client pass for a record",
+     [("let crc = checksum(&salt, &out[..HEADER_CRC_AT]);", "let _ = salt;\n        let crc = checksum(&[], &out[..HEADER_CRC_AT]);"),
+      ("(checksum(&salt, covered) == u32", "(checksum(&[], covered) == u32")],
+     [unit("engine::journal::record::tests")]),
+    ("replay one record short", "the newest record is lost",
+     [("in entry_log::entries(&found) {\n            // Into", "in entry_log::entries(&found).take(found.records.len().saturating_sub(1)) {\n            // Into")],
+     [unit("rocks::tests")]),
+    ("replay begins one record late", "operations that RocksDB did not flush are missing",
+     [("in entry_log::entries(&found) {\n            // Into", "in entry_log::entries(&found).skip(1) {\n            // Into")],
+     [unit("rocks::tests")]),
+    ("operations applied twice", "a delete that follows a put is undone",
+     [("            self.apply(entry?)?;\n        }\n",
+       "            self.apply(entry?)?;\n        }\n"
+       "        for entry in entry_log::entries(&found).take(1) {\n            self.apply(entry?)?;\n        }\n")],
+     [unit("rocks::tests")]),
+    ("group number unchecked", "a record follows a gap",
+     [("last.header.group + 1 != found.header.group", "false")],
+     [unit("engine::journal::replay::tests")]),
+    ("end of the journal not cut off", "old records follow new ones",
+     [("file.set_len(end.offset)?;", "")],
+     [unit("rocks::tests")]),
+    ("later files kept", "old records follow new ones, though an earlier file ended short",
+     [("if generation > end.generation {", "if false {")],
+     [unit("rocks::tests")]),
+    ("kept records not written again", "what a failed sync left in memory counts as synced",
+     [("file.write_again(from)?;", "")],
+     [faulty("failure")]),
+    ("old file not synced after a roll", "records are acknowledged that a power failure takes",
+     [("if !progress.unsynced.last().is_some_and(|last| Arc::ptr_eq(last, &end.file)) {", "progress.unsynced.clear();\n        {")],
+     [faulty("failure")]),
+    ("a sync that failed is forgotten", "records are acknowledged that never reach the disk",
+     [("self.progress.lock().failed = Some(error.clone());\n                return Err(error);", "return Err(error);"),
+      ("if self.shared.failure.get().is_some() {\n            refuse(first);\n            return None;\n        }\n", "")],
+     [faulty("failure")]),
+    ("folder not synced after a creation", "a whole journal is missing after a power failure",
+     [("sync_folder(folder, faults)?;\n        Ok(Self", "Ok(Self")],
+     []),
+    ("file unlinked before RocksDB flushed", "a replay lacks its first record",
+     [("let flushed = self.unflushed.lock().flushed;", "let flushed = self.unflushed.lock().last_record;")],
+     [unit("rocks::tests")]),
+    ("flushed position of the end of the flush", "a replay begins after records that RocksDB did not flush",
+     [("                unflushed.flushed = upto;", "                let _ = upto;\n                unflushed.flushed = unflushed.last_record;")],
+     [unit("rocks::tests")]),
+    ("flushed position of the next record", "a journal is deleted with the record at which a replay begins",
+     [("unflushed.under_way = Some(unflushed.last_record);", "unflushed.under_way = Some(self.journal.next_record()?);")],
+     [unit("rocks::tests")]),
+    ("resumed flush counts", "RocksDB went on by itself after a full disk",
+     [("        // Also now: after a full disk RocksDB resumes by itself, and nothing is left to flush.\n        self.check_background()?;\n", "")],
+     [unit("rocks::tests")]),
+    ("position of the record not in the WriteBatch", "a replay begins anywhere",
+     [("operations.put_cf(&self.state()?, keys::node(NodeKey::Journal), position.encode());", "let _ = (&mut operations, NodeKey::Journal);")],
+     [unit("rocks::tests")]),
+    ("number of a retired generation reused", "its journal is deleted while it takes records",
+     [("self.retired.lock().remove(&generation);\n        let file", "let file")],
+     []),
+    ("generation reused", "a batch of a later generation is found under the number of an earlier one",
+     [("self.highest = GenerationNumber(self.highest.0 + 1);", "self.highest = GenerationNumber(1 + self.highest.0 % 2);")],
+     [unit("write::generations::tests")]),
+    ("pointer off by a batch", "a reader gets another batch",
+     [("self.body_bytes += bytes.len() as u64;", "self.body_bytes += 0;")],
+     [whole("log")]),
+    ("inline threshold ignored at a read", "large batches are not found in the journal",
+     [("let rest = value.strip_prefix(&[POINTER])?;", "let rest = value.strip_prefix(&[POINTER]).filter(|_| false)?;")],
+     [unit("engine::journal::record::tests")]),
+    ("settled copy not synced", "a generation is dropped before its copies are on the disk",
+     [("group.after_sync.push(Box::new(drop_it));", "group.after_write.push(Box::new(drop_it));")],
+     []),
+    ("compaction does not wait for the sync", "RocksDB may have on the disk what the journal lost",
+     [("let begun = written.and_then(|()| {\n                engine.sync()?;", "let begun = written.and_then(|()| {")],
+     []),
+]
+
+
+def find(text):
+    """The only file that holds the text once."""
+    found = [path for path in sorted(SOURCES.rglob("*.rs")) if text in path.read_text()]
+    if len(found) != 1 or found[0].read_text().count(text) != 1:
+        sys.exit(f"error: not exactly once in {SOURCES}: {text!r} ({', '.join(path.name for path in found) or 'nowhere'})")
+    return found[0]
+
+
+def run(tests):
+    """The outcome of some tests: green, or how they failed."""
+    env = {"OTTLA_SEEDS": "150", **os.environ}
+    with subprocess.Popen([*CARGO, *tests], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=SECONDS)
+        except BaseException as ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            if isinstance(ended, subprocess.TimeoutExpired):
+                return "red: hangs"
+            raise
+    if process.returncode == 0:
+        if not re.search(r"ok\. [1-9]\d* passed", output):
+            sys.exit(f"error: no test is called {tests[-1]}")
+        return "green"
+    if "error: could not compile" in output:
+        sys.exit(f"error: it does not compile:\n{output[-3000:]}")
+    seeds = re.search(r"seeds (\[[^]]*\]) failed", output)
+    return f"red: seeds {seeds[1]}" if seeds else "red"
+
+
+def judge(edits, tests):
+    """Applies the edits, runs the tests until one fails, and restores the files."""
+    before = {}
+    try:
+        for text, replacement in edits:
+            path = find(text)
+            before.setdefault(path, path.read_text())
+            path.write_text(path.read_text().replace(text, replacement))
+        for test in tests:
+            outcome = run(test)
+            if outcome != "green":
+                return f"`{shlex.join(test)}`", outcome
+        return "", "GREEN"
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def main():
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # All of them first: the sources may have moved on.
+    for _, _, edits, _ in MUTANTS:
+        for text, _ in edits:
+            find(text)
+    rows, missed = [], []
+    for name, why, edits, tests in MUTANTS:
+        if words and not any(word in name for word in words):
+            continue
+        started = time.monotonic()
+        noticed_by, outcome = judge(edits, [*tests, MODEL])
+        print(f"{name}: {outcome} {noticed_by} ({time.monotonic() - started:.0f} s)", flush=True)
+        rows.append(f"| {name} | {why} | {noticed_by} |")
+        if outcome == "GREEN":
+            missed.append(name)
+    if "--write" in sys.argv and not words and not missed:
+        head, _, _ = DOCS.read_text().partition("| fault |")
+        DOCS.write_text(head + "\n".join(["| fault | so that | noticed first by |", "| --- | --- | --- |", *rows]) + "\n")
+    if missed:
+        sys.exit(f"error: not noticed: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()
