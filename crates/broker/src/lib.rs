@@ -235,7 +235,7 @@ impl Broker {
             .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
         let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.catalog());
         let topics = catalog.len();
-        let partitions: usize = catalog.topics().map(|topic| topic.partitions.len()).sum();
+        let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
         let path = config.data_dir().display();
         tracing::info!(%path, new, unclean, topics, partitions, "data folder is open");
         let advertised = advertised(&config, &listeners);

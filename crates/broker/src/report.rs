@@ -10,7 +10,7 @@ impl Broker {
     pub fn report(&self) {
         let services = &*self.services;
         let catalog = services.io.catalog();
-        let partitions: usize = catalog.topics().map(|topic| topic.partitions.len()).sum();
+        let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
         let shutdown = &services.shutdown;
         tracing::info!(
             uptime_s = services.clock.monotonic().as_secs(),

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use storage::{Catalog, Partition, Storage, Topic};
+use storage::{Catalog, Located, Partition, Storage, Topic};
 use uuid::Uuid;
 
 use self::error::PartitionError;
@@ -152,9 +152,11 @@ impl TopicState {
     /// # Errors
     /// `UnknownTopicOrPartition` if it has none with that index, `NotLeader` if it is not led here.
     pub(crate) fn partition(self: &Arc<Self>, index: i32) -> Result<FoundPartition, PartitionError> {
-        let at = usize::try_from(index).map_err(|_| PartitionError::UnknownTopicOrPartition)?;
-        let partition = self.topic.partitions.get(at).ok_or(PartitionError::UnknownTopicOrPartition)?;
-        partition.ensure_led()?;
+        let partition = match self.topic.partition(index) {
+            Some(Located::Here(partition)) => partition,
+            Some(Located::Elsewhere) => return Err(PartitionError::NotLeader),
+            None => return Err(PartitionError::UnknownTopicOrPartition),
+        };
         Ok(FoundPartition { topic: Arc::clone(self), partition: Arc::clone(partition) })
     }
 }

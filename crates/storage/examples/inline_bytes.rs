@@ -100,7 +100,7 @@ fn create(storage: &Storage, partitions: u32) -> Outcome<()> {
 }
 
 fn partitions(storage: &Storage) -> Vec<Arc<Partition>> {
-    storage.catalog().topics().flat_map(|topic| topic.partitions.clone()).collect()
+    storage.catalog().topics().flat_map(|topic| topic.led_here().cloned().collect::<Vec<_>>()).collect()
 }
 
 fn write(storage: &Storage, batch: &RecordBatch) -> Outcome<usize> {

@@ -54,9 +54,9 @@ pub use error::{DamagedBatch, InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;
 pub use log::{
     AbortedTransaction, Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, Catalog,
-    CatalogError, Compaction, ConfigsChange, EpochEndOffset, Isolation, LogPolicy, NewTopic, Partition,
-    PartitionNumber, ProducerState, ReadBatches, ReadError, ReadLimits, Retention, TimestampedOffset, Topic,
-    UnreadableTopic, Watcher,
+    CatalogError, Compaction, ConfigsChange, EpochEndOffset, Isolation, Located, LogPolicy, NewTopic,
+    Partition, PartitionNumber, ProducerState, ReadBatches, ReadError, ReadLimits, Retention,
+    TimestampedOffset, Topic, UnreadableTopic, Watcher,
 };
 pub use metrics::{DurationHistogram, Purpose, Stalls, StorageMetrics};
 pub use options::{DiskProbe, FlushPolicy, StorageOptions};

@@ -26,7 +26,7 @@ mod tail;
 
 pub use {
     append::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended},
-    catalog::{Catalog, CatalogError, ConfigsChange, NewTopic, Topic, UnreadableTopic},
+    catalog::{Catalog, CatalogError, ConfigsChange, Located, NewTopic, Topic, UnreadableTopic},
     index::{EpochEndOffset, TimestampedOffset},
     partition::{Partition, PartitionNumber, Watcher},
     policy::{Compaction, LogPolicy, Retention},

@@ -102,9 +102,10 @@ impl Storage {
         &self.inner.cluster_id
     }
 
-    /// Raised by every unclean start and every take-over; partitions' leader epochs follow it.
-    pub fn node_epoch(&self) -> u32 {
-        self.inner.shared.leadership.epoch()
+    /// Epoch and end of the log of everything. The first is raised by every unclean start and every take-over, and partitions' leader
+    /// epochs follow it. The second is the number of records that RocksDB ever took, of any kind, and rises with every write.
+    pub fn log_position(&self) -> (u32, u64) {
+        (self.inner.shared.leadership.epoch(), self.inner.shared.engine.sequence())
     }
 
     /// Takes over the shard of this folder, in a new leader epoch that is durable before `done`, or resigns from it. After it has
@@ -115,11 +116,6 @@ impl Storage {
             self.catalog().resign(&self.inner.shared.leadership);
         }
         self.send(WriteCommand::Lead(lead, done));
-    }
-
-    /// Number of records that RocksDB ever took, of any kind; it rises with every write.
-    pub fn sequence_number(&self) -> u64 {
-        self.inner.shared.engine.sequence()
     }
 
     /// State in which the folder was found.

@@ -10,7 +10,7 @@ pub(super) fn topics(catalog: &Catalog, node_id: i32) -> Vec<TopicSnapshot> {
 }
 
 fn topic(topic: &Topic, node_id: i32) -> TopicSnapshot {
-    let partitions = topic.partitions.iter().map(|one| partition(one, node_id)).collect();
+    let partitions = topic.led_here().map(|one| partition(one, node_id)).collect();
     TopicSnapshot { name: topic.name.clone(), partitions }
 }
 
@@ -21,7 +21,7 @@ fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
         high_watermark: partition.high_watermark(),
         log_end_offset: partition.log_end_offset(),
         size_bytes: Some(partition.size_bytes()),
-        // One node leads all partitions and has their only replicas.
+        // Only those that are led here are listed; this node has their only replicas.
         leader: Some(node_id),
         replicas: vec![node_id],
         in_sync_replicas: vec![node_id],

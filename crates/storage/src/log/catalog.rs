@@ -8,7 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::leadership::Leadership;
-use crate::{Partition, StorageError, TooLarge};
+use crate::{Partition, ReadError, StorageError, TooLarge};
 use shared_list::SharedList;
 
 /// A topic to create. The caller has checked its name, count and configs.
@@ -45,9 +45,18 @@ pub struct Topic {
     /// Configs that differ from the broker's.
     pub configs: BTreeMap<String, String>,
     /// By partition index.
-    pub partitions: Vec<Arc<Partition>>,
+    pub(crate) partitions: Vec<Arc<Partition>>,
     /// The node epoch at its creation: leader epochs of its partitions count from there.
     pub(crate) created_epoch: u32,
+}
+
+/// The place at which a partition is served.
+#[derive(Clone, Copy, Debug)]
+pub enum Located<'t> {
+    /// By this process.
+    Here(&'t Arc<Partition>),
+    /// By another, or by none for the moment.
+    Elsewhere,
 }
 
 /// Refusal of a change of one topic.
@@ -142,7 +151,7 @@ impl Catalog {
     }
 
     /// A topic with this name or id exists, but is not served.
-    pub fn is_unreadable(&self, name: &str, id: Uuid) -> bool {
+    pub(crate) fn is_unreadable(&self, name: &str, id: Uuid) -> bool {
         self.unreadable.iter().any(|topic| topic.id == id || topic.name.as_deref() == Some(name))
     }
 
@@ -183,9 +192,27 @@ fn metric_order(one: &str, other: &str) -> Ordering {
 pub(crate) const MAX_PARTITIONS: usize = i32::MAX as usize;
 
 impl Topic {
-    /// A topic never has more than [`MAX_PARTITIONS`].
-    pub(crate) fn partition_count(&self) -> u32 {
+    /// Number of its partitions, wherever they are led: their indexes are below it. At most 2³¹ - 1.
+    pub fn partition_count(&self) -> u32 {
+        // `MAX_PARTITIONS`, which every change keeps.
         u32::try_from(self.partitions.len()).expect("MAX_PARTITIONS fits")
+    }
+
+    /// The partition with this index, which may be any number; `None` if the topic has none.
+    pub fn partition(&self, index: i32) -> Option<Located<'_>> {
+        let partition = self.partitions.get(usize::try_from(index).ok()?)?;
+        // A partition that was deleted is found for as long as its topic is: calls to it tell.
+        Some(match partition.ensure_led() {
+            Err(ReadError::NotLeader) => Located::Elsewhere,
+            _ => Located::Here(partition),
+        })
+    }
+
+    /// The partitions that are led here, by index.
+    pub fn led_here(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.partitions
+            .iter()
+            .filter(|partition| !matches!(partition.ensure_led(), Err(ReadError::NotLeader)))
     }
 }
 

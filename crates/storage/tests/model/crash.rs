@@ -1,6 +1,7 @@
 //! The end of a storage in the middle of its work, and what may be there afterwards: all that was acknowledged, and what was
 //! in flight as far as the storage came, each request wholly or not at all.
 
+use crate::common::Partitions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{RngExt, rngs::StdRng};
@@ -232,7 +233,7 @@ impl Walk {
             topic.never_restarted = false;
             let catalog = self.storage.as_ref().unwrap().catalog();
             let Some(topic_found) = catalog.topic(name) else { continue };
-            for (log, partition) in topic.logs.iter_mut().zip(&topic_found.partitions) {
+            for (log, partition) in topic.logs.iter_mut().zip(&topic_found.partitions()) {
                 let least = log.leader_epoch + i32::from(found);
                 assert!(partition.leader_epoch() >= least, "{}: {name} is in an old epoch", self.context);
                 log.leader_epoch = partition.leader_epoch();
@@ -245,7 +246,7 @@ impl Walk {
         for (name, index) in self.log_names() {
             let catalog = self.storage().catalog();
             let Some(topic) = catalog.topic(&name) else { continue };
-            let partition = &topic.partitions[index];
+            let partition = &topic.partitions()[index];
             let (log_start_offset, high_watermark) =
                 (partition.log_start_offset(), partition.high_watermark());
             seen.insert((name, index), Seen { log_start_offset, high_watermark });
@@ -262,7 +263,7 @@ impl Walk {
         let catalog = self.storage().catalog();
         for ((name, index), seen) in seen {
             let Some(topic) = catalog.topic(name) else { continue };
-            let partition = &topic.partitions[*index];
+            let partition = &topic.partitions()[*index];
             let (start, end) = (partition.log_start_offset(), partition.high_watermark());
             let context = format!("{} {name}-{index}", self.context);
             assert!(start >= seen.log_start_offset, "{context}: it began at {}", seen.log_start_offset);
@@ -327,9 +328,9 @@ impl Walk {
 
     pub(crate) fn created(&mut self, name: String, keyed: bool) {
         let topic = self.storage().catalog().topic(&name).cloned().unwrap();
-        assert_eq!(topic.partitions.len(), PARTITIONS, "{}", self.context);
+        assert_eq!(topic.partitions().len(), PARTITIONS, "{}", self.context);
         let log =
-            |index: usize| Log { leader_epoch: topic.partitions[index].leader_epoch(), ..Log::default() };
+            |index: usize| Log { leader_epoch: topic.partitions()[index].leader_epoch(), ..Log::default() };
         let logs = (0..PARTITIONS).map(log).collect();
         self.topics.insert(name, Topic { logs, keyed, never_restarted: true });
     }

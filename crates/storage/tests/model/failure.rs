@@ -12,7 +12,7 @@ use storage::{
     Storage, StorageError, StorageOptions,
 };
 
-use crate::common::{append, batch, create, values, wait};
+use crate::common::{Partitions, append, batch, create, values, wait};
 
 /// Users saw: a broker whose disk failed while it was stopping did not end, and some requests were never answered.
 #[test]
@@ -31,7 +31,7 @@ fn a_failed_write_leaves_no_caller_waiting() {
         let batch = batch(&[(1, &[7; 20_000])]);
         for _ in 0..APPENDS {
             let entry = AppendEntry {
-                partition: Arc::clone(&topic.partitions[0]),
+                partition: Arc::clone(&topic.partitions()[0]),
                 batch: batch.clone(),
                 log_append_time: false,
             };
@@ -75,7 +75,7 @@ fn a_crash_after_a_deletion_that_frees_nothing_is_no_loss() {
         builder.push(1, Some(key), Some(b"value"), &[]);
     }
     let batch = RecordBatch::parse(builder.build()).unwrap();
-    append(&storage, &topic.partitions[0], batch, Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch, Acks::All).unwrap();
     // Into the settled family.
     thread::sleep(Duration::from_millis(5));
     storage.tend_logs().unwrap();
@@ -84,7 +84,7 @@ fn a_crash_after_a_deletion_that_frees_nothing_is_no_loss() {
 
     // In the middle of the first batch: nothing of it can go. The first sync of a process is noted in the fence.
     let storage = Storage::open(options.clone()).unwrap();
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
     let starts = storage.delete_records(&[(partition, DeleteBelow::Offset(1))]).unwrap();
     assert!(matches!(starts[..], [Ok(1)]));
     faults.crash_now();
@@ -92,7 +92,7 @@ fn a_crash_after_a_deletion_that_frees_nothing_is_no_loss() {
     drop(storage);
 
     let storage = Storage::open(StorageOptions { faults: Faults::default(), ..options }).unwrap();
-    assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].log_start_offset(), 1);
+    assert_eq!(storage.catalog().topic("t").unwrap().partitions()[0].log_start_offset(), 1);
     storage.close().unwrap();
 }
 
@@ -126,12 +126,12 @@ fn await_fence(folder: &tempfile::TempDir, before: &str) -> String {
 /// Values of the only partition of topic `t`.
 fn found(storage: &Storage) -> Vec<u8> {
     let topic = storage.catalog().topic("t").cloned().unwrap();
-    values(storage, &topic.partitions[0], 0).into_iter().map(|(_, value)| value[0]).collect()
+    values(storage, &topic.partitions()[0], 0).into_iter().map(|(_, value)| value[0]).collect()
 }
 
 /// A record of this many bytes of one value.
 fn produce(storage: &Storage, value: u8, length: usize, acks: Acks) -> Result<(), StorageError> {
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
     let entry = AppendEntry { partition, batch: batch(&[(1, &vec![value; length])]), log_append_time: false };
     wait(|done| storage.append(AppendRequest { entries: vec![entry], acks }, done)).map(drop)
 }

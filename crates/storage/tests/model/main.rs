@@ -19,6 +19,7 @@ mod failure;
 mod log;
 mod look;
 
+use crate::common::Partitions;
 use std::{
     collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
@@ -253,7 +254,7 @@ impl Walk {
     }
 
     fn partition(&self, name: &str, index: usize) -> Arc<Partition> {
-        Arc::clone(&self.storage().catalog().topic(name).unwrap().partitions[index])
+        Arc::clone(&self.storage().catalog().topic(name).unwrap().partitions()[index])
     }
 
     fn log_names(&self) -> Vec<LogName> {
@@ -485,7 +486,7 @@ impl Walk {
                 cleaned: complete && !disk_is_full,
             };
             let catalog = storage.catalog();
-            let partitions = &catalog.topic(name).unwrap().partitions;
+            let partitions = &catalog.topic(name).unwrap().partitions();
             for (index, (log, partition)) in topic.logs.iter_mut().zip(partitions).enumerate() {
                 let context = format!("{} {name}-{index} {policy:?}", self.context);
                 log.tended(&storage, partition, &rules, &context);

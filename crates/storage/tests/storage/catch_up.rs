@@ -8,7 +8,7 @@ use storage::{
     Acks, DeleteBelow, Isolation, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageOptions,
 };
 
-use crate::common::{append, batch, batches, create, delete, values};
+use crate::common::{Partitions, append, batch, batches, create, delete, values};
 
 /// One batch at a time, as a consumer with a small `max.partition.fetch.bytes`.
 const ONE: ReadLimits =
@@ -41,7 +41,7 @@ fn it_sees_what_is_appended_between_its_reads() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open_small(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     fill(&storage, partition, 0..3);
     let mut offset = 0;
     for end in (3..600).step_by(3) {
@@ -60,7 +60,7 @@ fn it_learns_between_its_reads_that_records_are_gone() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open_small(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     fill(&storage, partition, 0..50);
     assert_eq!(read_one(&storage, partition, 0).unwrap(), 1);
     assert_eq!(read_one(&storage, partition, 1).unwrap(), 2);
@@ -77,7 +77,7 @@ fn two_that_read_the_same_do_not_disturb_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open_small(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     fill(&storage, partition, 0..300);
     std::thread::scope(|scope| {
         for pause in [0, 1] {
@@ -102,7 +102,7 @@ fn it_reads_the_same_from_the_disk_as_from_the_page_cache() {
     let topic = create(&storage, "t", 2);
     // Batches of two partitions take turns in the journal; every third one is small enough for RocksDB.
     for offset in 0..120 {
-        for partition in &topic.partitions {
+        for partition in &topic.partitions() {
             let length = if offset % 3 == 0 { 100 } else { 20_000 };
             let value = format!("{offset} of {}", partition.index()).repeat(length / 8);
             append(&storage, partition, batch(&[(offset, value.as_bytes())]), Acks::Leader).unwrap();
@@ -120,8 +120,8 @@ fn it_reads_the_same_from_the_disk_as_from_the_page_cache() {
         }
         all
     };
-    let warm: Vec<_> = topic.partitions.iter().map(|partition| read_all(partition)).collect();
-    for partition in &topic.partitions {
+    let warm: Vec<_> = topic.partitions().iter().map(|partition| read_all(partition)).collect();
+    for partition in &topic.partitions() {
         for entry in std::fs::read_dir(folder.path()).unwrap() {
             // Does nothing on a file system in memory; then both reads are warm.
             let file = std::fs::File::open(entry.unwrap().path()).unwrap();
@@ -139,7 +139,7 @@ fn it_needs_no_disk_for_what_the_page_cache_has() {
     let storage =
         Storage::open(StorageOptions { tail_bytes: 0, ..StorageOptions::new(folder.path()) }).unwrap();
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     for offset in 0..6 {
         append(&storage, partition, batch(&[(offset, &[b'v'; 10_000])]), Acks::Leader).unwrap();
     }

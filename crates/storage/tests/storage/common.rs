@@ -17,6 +17,17 @@ pub(crate) fn open(folder: &Path) -> Storage {
     Storage::open(StorageOptions::new(folder)).unwrap()
 }
 
+/// The partitions of a topic, as tests name them: by index, all led here.
+pub(crate) trait Partitions {
+    fn partitions(&self) -> Vec<Arc<Partition>>;
+}
+
+impl Partitions for Topic {
+    fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.led_here().cloned().collect()
+    }
+}
+
 /// Makes the call and waits for its answer.
 pub(crate) fn wait<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> Result<T, StorageError> {
     let (sender, answer) = mpsc::sync_channel(1);

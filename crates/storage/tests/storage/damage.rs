@@ -8,7 +8,7 @@ use storage::{
 };
 
 use crate::{
-    common::{UNLIMITED, append, batch, create, values},
+    common::{Partitions, UNLIMITED, append, batch, create, values},
     space::corrupt,
 };
 
@@ -35,7 +35,7 @@ fn damaged(options: &StorageOptions, in_journal: bool) -> Storage {
         if number == 3 {
             value[100..100 + MARKER.len()].copy_from_slice(MARKER);
         }
-        append(&storage, &topic.partitions[0], batch(&[(1 + i64::from(number), &value)]), Acks::Leader)
+        append(&storage, &topic.partitions()[0], batch(&[(1 + i64::from(number), &value)]), Acks::Leader)
             .unwrap();
     }
     storage.close().unwrap();
@@ -45,7 +45,7 @@ fn damaged(options: &StorageOptions, in_journal: bool) -> Storage {
 }
 
 fn partition(storage: &Storage) -> Arc<Partition> {
-    Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0])
+    Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0])
 }
 
 /// The damage that a read from `offset` meets.
@@ -125,7 +125,7 @@ fn its_generation_is_settled_and_its_space_comes_back() {
         let storage = damaged(&options(folder.path()), in_journal);
         let dead = create(&storage, "dead", 1);
         for _ in 0..60 {
-            append(&storage, &dead.partitions[0], batch(&[(1, &[9; 20_000])]), Acks::Leader).unwrap();
+            append(&storage, &dead.partitions()[0], batch(&[(1, &[9; 20_000])]), Acks::Leader).unwrap();
         }
         crate::common::delete(&storage, &dead);
         let journal = folder.path().join("journal-00000001");
@@ -169,7 +169,7 @@ fn its_log_is_compacted_and_it_stays() {
         storage.close().unwrap();
         drop((storage, partition));
         let storage = Storage::open(options).unwrap();
-        assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].log_end_offset(), 21);
+        assert_eq!(storage.catalog().topic("t").unwrap().partitions()[0].log_end_offset(), 21);
         storage.close().unwrap();
     }
 }

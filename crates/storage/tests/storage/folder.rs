@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{append, batch, copy_of, create, delete, open, values, wait};
+use crate::common::{Partitions, append, batch, copy_of, create, delete, open, values, wait};
 use bytes::Bytes;
 use storage::{
     Acks, AppendEntry, AppendRequest, CatalogError, ConfigsChange, CoordinatorRecord, FlushPolicy, NewTopic,
@@ -19,7 +19,7 @@ fn a_folder_whose_database_has_lost_its_file_current_is_refused_and_left_as_it_i
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    append(&storage, &topic.partitions[0], batch(&[(1, b"v")]), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"v")]), Acks::All).unwrap();
     storage.close().unwrap();
     drop((storage, topic));
     let current = folder.path().join("CURRENT");
@@ -32,7 +32,7 @@ fn a_folder_whose_database_has_lost_its_file_current_is_refused_and_left_as_it_i
     }
     std::fs::write(&current, content).unwrap();
     let storage = open(folder.path());
-    assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions[0], 0).len(), 1);
+    assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions()[0], 0).len(), 1);
     storage.close().unwrap();
 }
 
@@ -45,21 +45,21 @@ fn topics_are_created_grown_and_deleted() {
     let refused = wait(|done| storage.create_topics(vec![again], done)).unwrap().remove(0).unwrap_err();
     assert_eq!(refused, CatalogError::TopicAlreadyExists);
     let grown = wait(|done| storage.create_partitions(vec![(topic.id, 3)], done)).unwrap().remove(0).unwrap();
-    assert_eq!(grown.partitions.len(), 3);
-    assert!(Arc::ptr_eq(&grown.partitions[0], &topic.partitions[0]));
+    assert_eq!(grown.partitions().len(), 3);
+    assert!(Arc::ptr_eq(&grown.partitions()[0], &topic.partitions()[0]));
     let shrunk =
         wait(|done| storage.create_partitions(vec![(topic.id, 3)], done)).unwrap().remove(0).unwrap_err();
     assert_eq!(shrunk, CatalogError::InvalidPartitions { current: 3, wanted: 3 });
 
-    append(&storage, &topic.partitions[0], batch(&[(1, b"old")]), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"old")]), Acks::All).unwrap();
     delete(&storage, &topic);
     assert!(storage.catalog().topic("t").is_none());
-    let gone = storage.read(&topic.partitions[0], 0, crate::common::UNLIMITED).unwrap_err();
+    let gone = storage.read(&topic.partitions()[0], 0, crate::common::UNLIMITED).unwrap_err();
     assert!(matches!(gone, ReadError::Deleted));
-    append(&storage, &topic.partitions[0], batch(&[(1, b"late")]), Acks::All).unwrap_err();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"late")]), Acks::All).unwrap_err();
     let anew = create(&storage, "t", 1);
     assert_ne!(anew.id, topic.id);
-    assert_eq!(values(&storage, &anew.partitions[0], 0), []);
+    assert_eq!(values(&storage, &anew.partitions()[0], 0), []);
     storage.close().unwrap();
 }
 
@@ -68,7 +68,7 @@ fn configs_change_durably_and_no_change_is_lost_to_another() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let (topic, other) = (create(&storage, "t", 2), create(&storage, "other", 1));
-    append(&storage, &topic.partitions[0], batch(&[(1, b"kept")]), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"kept")]), Acks::All).unwrap();
     let configs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
@@ -78,7 +78,7 @@ fn configs_change_durably_and_no_change_is_lost_to_another() {
     };
     let changed = alter(topic.id, &[], &[("a", "1"), ("b", "2")]).unwrap();
     assert_eq!(changed.configs, configs(&[("a", "1"), ("b", "2")]));
-    assert!(Arc::ptr_eq(&changed.partitions[1], &topic.partitions[1]));
+    assert!(Arc::ptr_eq(&changed.partitions()[1], &topic.partitions()[1]));
     assert!(Arc::ptr_eq(&changed, storage.catalog().topic("t").unwrap()));
     // Made before the first change was in effect.
     assert_eq!(alter(topic.id, &[], &[("c", "3")]).unwrap_err(), CatalogError::ConfigsChanged);
@@ -91,7 +91,7 @@ fn configs_change_durably_and_no_change_is_lost_to_another() {
     let catalog = storage.catalog();
     let topic = catalog.topic("t").unwrap();
     assert_eq!(topic.configs, configs(&[("b", "4")]));
-    assert_eq!((topic.partitions.len(), values(&storage, &topic.partitions[0], 0).len()), (2, 1));
+    assert_eq!((topic.partitions().len(), values(&storage, &topic.partitions()[0], 0).len()), (2, 1));
     assert_eq!(catalog.topic("other").unwrap().configs, other.configs);
     storage.close().unwrap();
 }
@@ -140,13 +140,13 @@ fn reads_cross_generations_and_empty_ones_are_dropped() {
         names.iter().filter(|name| name.starts_with("gen-")).count()
     };
     for _ in 0..40 {
-        append(&storage, &deleted.partitions[0], batch(&[(1, &value)]), Acks::All).unwrap();
+        append(&storage, &deleted.partitions()[0], batch(&[(1, &value)]), Acks::All).unwrap();
     }
     for _ in 0..40 {
-        append(&storage, &kept.partitions[0], batch(&[(1, &value)]), Acks::All).unwrap();
+        append(&storage, &kept.partitions()[0], batch(&[(1, &value)]), Acks::All).unwrap();
     }
-    assert_eq!(values(&storage, &kept.partitions[0], 0).len(), 40);
-    assert_eq!(values(&storage, &kept.partitions[0], 20).len(), 20);
+    assert_eq!(values(&storage, &kept.partitions()[0], 0).len(), 40);
+    assert_eq!(values(&storage, &kept.partitions()[0], 20).len(), 20);
     let before = generations(folder.path());
     assert!(before > 4, "{before} generations");
     delete(&storage, &deleted);
@@ -154,7 +154,7 @@ fn reads_cross_generations_and_empty_ones_are_dropped() {
     drop(storage);
     let storage = Storage::open(options).unwrap();
     assert!(generations(folder.path()) < before, "space of deleted topics comes back");
-    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions()[0]);
     assert_eq!(values(&storage, &partition, 0).len(), 40);
     storage.close().unwrap();
 }
@@ -212,7 +212,7 @@ fn a_log_cut_short_before_the_fence_is_not_started_silently() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"a")]), Acks::All).unwrap();
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     std::fs::write(killed.path().join("FENCE"), "1 1000000\n").unwrap();
@@ -221,7 +221,7 @@ fn a_log_cut_short_before_the_fence_is_not_started_silently() {
     assert!(refused.to_string().contains("synced up to byte 1000000 of journal-00000001"), "{refused}");
     let accepted = StorageOptions { accept_data_loss: true, ..StorageOptions::new(killed.path()) };
     let storage = Storage::open(accepted).unwrap();
-    assert_eq!(storage.catalog().topic("t").unwrap().partitions[0].leader_epoch(), 1);
+    assert_eq!(storage.catalog().topic("t").unwrap().partitions()[0].leader_epoch(), 1);
     storage.close().unwrap();
     drop(storage);
     open(killed.path()).close().unwrap();
@@ -236,11 +236,11 @@ fn a_first_journal_without_a_header_is_made_anew() {
         std::fs::write(folder.path().join("journal-00000001"), content).unwrap();
         let storage = open(folder.path());
         let topic = create(&storage, "t", 1);
-        append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::All).unwrap();
+        append(&storage, &topic.partitions()[0], batch(&[(1, b"a")]), Acks::All).unwrap();
         let killed = copy_of(folder.path());
         storage.close().unwrap();
         let storage = open(killed.path());
-        assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions[0], 0).len(), 1);
+        assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions()[0], 0).len(), 1);
         storage.close().unwrap();
     }
 }
@@ -253,7 +253,7 @@ fn every_call_during_a_close_gets_an_answer() {
         let topic = create(&storage, "t", 1);
         let asking: Vec<_> = (0..3)
             .map(|which| {
-                let (storage, partition) = (storage.clone(), Arc::clone(&topic.partitions[0]));
+                let (storage, partition) = (storage.clone(), Arc::clone(&topic.partitions()[0]));
                 let ask = move || match which {
                     0 => storage.tend_logs().is_ok(),
                     1 => wait(|done| storage.allocate_producer_id(done)).is_ok(),

@@ -19,7 +19,7 @@ use storage::{
     inspect::{BatchCounts, BatchPlace, Inspector, JournalRole, Report},
 };
 
-use crate::common::{append, batch, copy_of, create, delete, sequenced, wait};
+use crate::common::{Partitions, append, batch, copy_of, create, delete, sequenced, wait};
 
 /// Content, times and names of all files.
 fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64, u64)> {
@@ -69,17 +69,17 @@ fn filled(folder: &Path) -> Storage {
     let (kept, gone) = (create(&storage, "kept", 2), create(&storage, "gone", 1));
     for step in 0..120_u8 {
         let value = vec![step; if step % 3 == 0 { 100 } else { LARGE }];
-        let partition = &kept.partitions[usize::from(step % 2)];
+        let partition = &kept.partitions()[usize::from(step % 2)];
         append(&storage, partition, batch(&[(1, &value)]), Acks::Leader).unwrap();
-        append(&storage, &gone.partitions[0], batch(&[(1, &value)]), Acks::Leader).unwrap();
+        append(&storage, &gone.partitions()[0], batch(&[(1, &value)]), Acks::Leader).unwrap();
     }
-    append(&storage, &kept.partitions[0], sequenced(7, 0, 0, 3), Acks::All).unwrap();
+    append(&storage, &kept.partitions()[0], sequenced(7, 0, 0, 3), Acks::All).unwrap();
     delete(&storage, &gone);
-    let below = vec![(Arc::clone(&kept.partitions[1]), DeleteBelow::Offset(7))];
+    let below = vec![(Arc::clone(&kept.partitions()[1]), DeleteBelow::Offset(7))];
     for deleted in storage.delete_records(&below).unwrap() {
         deleted.unwrap();
     }
-    append(&storage, &kept.partitions[1], batch(&[(1, &[9; LARGE])]), Acks::All).unwrap();
+    append(&storage, &kept.partitions()[1], batch(&[(1, &[9; LARGE])]), Acks::All).unwrap();
     storage
 }
 
@@ -96,7 +96,7 @@ fn offsets(partition: &Partition) -> (i64, i64, i32, u64) {
 fn is_as_the_next_start_finds_it(folder: &Path, report: &Report) {
     let storage = Storage::open(options(folder)).unwrap();
     let catalog = storage.catalog();
-    let partitions: Vec<_> = catalog.topics().flat_map(|topic| &topic.partitions).collect();
+    let partitions: Vec<_> = catalog.topics().flat_map(|topic| topic.led_here()).collect();
     let opened: Vec<_> = partitions.iter().map(|partition| offsets(partition)).collect();
     let seen = |partition: &storage::inspect::PartitionReport| {
         (partition.log_start_offset, partition.log_end_offset, partition.leader_epoch, partition.size_bytes)
@@ -142,7 +142,7 @@ fn what_the_journal_has_overrides_what_rocksdb_has_flushed() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path()).close().unwrap();
     let storage = Storage::open(options(folder.path())).unwrap();
-    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions[1]);
+    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions()[1]);
     let delete_below = |offset| {
         let below = [(Arc::clone(&partition), DeleteBelow::Offset(offset))];
         storage.delete_records(&below).unwrap().remove(0).unwrap();
@@ -171,7 +171,7 @@ fn a_folder_in_use_is_shown_and_no_broker_starts_on_one_that_is_looked_at() {
     let inspector = Inspector::open(folder.path()).unwrap();
     let report = inspector.report().unwrap();
     assert!(report.in_use && report.damage.is_empty(), "{:?}", report.damage);
-    let end = storage.catalog().topic("kept").unwrap().partitions[0].log_end_offset();
+    let end = storage.catalog().topic("kept").unwrap().partitions()[0].log_end_offset();
     assert_eq!(report.partitions[0].log_end_offset, end);
     storage.close().unwrap();
     drop((inspector, storage));
@@ -233,7 +233,7 @@ fn a_folder_in_heavy_use_never_looks_damaged() {
                 if ended.load(Ordering::SeqCst) {
                     break;
                 }
-                let partition = &topic.partitions[step % 2];
+                let partition = &topic.partitions()[step % 2];
                 let value = vec![7; if step % 3 == 0 { 100 } else { LARGE }];
                 append(&storage, partition, batch(&[(1, &value)]), Acks::Leader).unwrap();
                 if step % 40 == 0 {
@@ -311,7 +311,7 @@ fn a_torn_end_of_the_journal_is_told_with_what_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let storage = filled(folder.path());
     let topic = storage.catalog().topic("kept").cloned().unwrap();
-    append(&storage, &topic.partitions[0], batch(&[(1, &[9; LARGE])]), Acks::Leader).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, &[9; LARGE])]), Acks::Leader).unwrap();
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     let (whole, _) = checked(killed.path());
@@ -370,7 +370,7 @@ fn a_partition_whose_end_is_lost_refuses_the_start_and_the_others_are_shown() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Storage::open(options(folder.path())).unwrap();
     let topic = create(&storage, "old", 1);
-    append(&storage, &topic.partitions[0], batch(&[(1, &[7; LARGE])]), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, &[7; LARGE])]), Acks::All).unwrap();
     storage.close().unwrap();
     drop((storage, topic));
     filled(folder.path()).close().unwrap();
@@ -394,7 +394,8 @@ fn operations_of_any_length_are_replayed() {
     let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
     let topic = create(&storage, "t", 4);
     for length in (0..60).map(|step| step * 71) {
-        let entries = topic.partitions.iter().cycle().take(length % 40 + 1).map(|partition| AppendEntry {
+        let partitions = topic.partitions();
+        let entries = partitions.iter().cycle().take(length % 40 + 1).map(|partition| AppendEntry {
             partition: Arc::clone(partition),
             batch: batch(&[(1, &vec![7; length % 3_900])]),
             log_append_time: false,

@@ -9,10 +9,10 @@ use std::{
     },
 };
 
-use crate::common::{UNLIMITED, append, batch, copy_of, create, open, sequenced, values, wait};
+use crate::common::{Partitions, UNLIMITED, append, batch, copy_of, create, open, sequenced, values, wait};
 use storage::{
     Acks, AppendEntry, AppendError, AppendRequest, AppendResult, DeleteBelow, EpochEndOffset, Isolation,
-    Partition, ReadError, Storage, StorageOptions, Watcher,
+    Located, Partition, ReadError, Storage, StorageOptions, Watcher,
 };
 
 pub(crate) fn lead(storage: &Storage, lead: bool) {
@@ -24,7 +24,7 @@ fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 2);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     append(&storage, partition, batch(&[(1, b"a")]), Acks::All).unwrap();
     lead(&storage, false);
     for acks in [Acks::None, Acks::Leader, Acks::All] {
@@ -46,15 +46,19 @@ fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
     for (call, refused) in refusals.into_iter().enumerate() {
         assert!(matches!(refused, Err(ReadError::NotLeader)), "call {call}: {refused:?}");
     }
+    assert!(matches!(topic.partition(0), Some(Located::Elsewhere)));
+    assert_eq!((topic.partition_count(), topic.led_here().count()), (2, 0));
+    for index in [-1, 2, i32::MIN, i32::MAX] {
+        assert!(topic.partition(index).is_none(), "{index}");
+    }
     storage.tend_logs().unwrap();
     let created = create(&storage, "created meanwhile", 1);
-    let refused = append(&storage, &created.partitions[0], batch(&[(1, b"b")]), Acks::All);
-    assert_eq!(refused, Err(AppendError::NotLeader));
+    assert!(matches!(created.partition(0), Some(Located::Elsewhere)));
 
     lead(&storage, true);
-    assert_eq!((partition.leader_epoch(), topic.partitions[1].leader_epoch()), (1, 1));
+    assert_eq!((partition.leader_epoch(), topic.partitions()[1].leader_epoch()), (1, 1));
     assert_eq!(values(&storage, partition, 0), [(0, "a".into())], "what was written stays");
-    for partition in [partition, &created.partitions[0]] {
+    for partition in [partition, &created.partitions()[0]] {
         append(&storage, partition, batch(&[(1, b"c")]), Acks::All).unwrap();
     }
     assert_eq!(storage.delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(1))]).unwrap().len(), 1);
@@ -64,7 +68,7 @@ fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
 /// The epochs of a partition after a restart: ends of 0, 1, 2 and 3.
 fn epoch_ends(folder: &Path) -> (i32, Vec<EpochEndOffset>) {
     let storage = open(folder);
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
     let ends = (partition.leader_epoch(), (0..4).map(|epoch| partition.epoch_end_offset(epoch)).collect());
     storage.close().unwrap();
     ends
@@ -75,7 +79,7 @@ fn an_epoch_begins_where_the_log_ended_and_outlives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     append(&storage, partition, batch(&[(1, b"a"), (1, b"b")]), Acks::All).unwrap();
     // Nothing is written in epoch 1: it has no start of its own.
     for _ in 0..2 {
@@ -112,7 +116,7 @@ fn a_killed_process_never_gives_an_epoch_again() {
 fn producers_go_on_after_a_take_over() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
-    let partition = Arc::clone(&create(&storage, "t", 1).partitions[0]);
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
     append(&storage, &partition, sequenced(7, 0, 0, 2), Acks::All).unwrap();
     lead(&storage, false);
     lead(&storage, true);
@@ -135,7 +139,7 @@ fn send(storage: &Storage, partition: &Arc<Partition>, bytes: usize) -> mpsc::Re
 fn what_is_queued_is_refused_and_what_is_written_stays() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
-    let partition = Arc::clone(&create(&storage, "t", 1).partitions[0]);
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
     // The writer's thread is held in the answer of the first append, which is too large for a caller's thread.
     let (written, is_written) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -176,7 +180,7 @@ impl Watcher for LastReport {
 fn watchers_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Storage::open(StorageOptions::new(folder.path())).unwrap();
-    let partition = Arc::clone(&create(&storage, "t", 1).partitions[0]);
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
     let told = Arc::new(LastReport(AtomicU64::new(0)));
     partition.subscribe(&(Arc::clone(&told) as Arc<dyn Watcher>));
     storage.lead(false, Box::new(|_| {}));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::common::{UNLIMITED, append, batch, batches, copy_of, create, open, sequenced, values, wait};
+use crate::common::{
+    Partitions, UNLIMITED, append, batch, batches, copy_of, create, open, sequenced, values, wait,
+};
 use storage::{
     Acks, AppendEntry, AppendError, AppendRequest, AppendResult, EpochEndOffset, FlushPolicy, Isolation,
     ReadError, ReadLimits, Storage, StorageError, StorageOptions,
@@ -13,7 +15,7 @@ fn batches_come_back_at_their_offsets() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     let first = append(&storage, partition, batch(&[(1, b"a"), (2, b"b")]), Acks::All).unwrap();
     let second = append(&storage, partition, batch(&[(3, b"c")]), Acks::All).unwrap();
     assert_eq!((first.base_offset, second.base_offset), (0, 2));
@@ -35,11 +37,11 @@ fn a_read_without_memory_finds_the_same() {
         Storage::open(StorageOptions { tail_bytes: 0, ..StorageOptions::new(folder.path()) }).unwrap();
     let topic = create(&storage, "t", 2);
     for value in 0..20u8 {
-        for partition in &topic.partitions {
+        for partition in &topic.partitions() {
             append(&storage, partition, batch(&[(1, &[value]), (1, &[value])]), Acks::Leader).unwrap();
         }
     }
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     append(&storage, partition, batch(&[(1, b"last")]), Acks::All).unwrap();
     assert!(storage.read_now(partition, 0, UNLIMITED).is_none(), "nothing in memory");
     assert_eq!(values(&storage, partition, 0).len(), 41);
@@ -57,14 +59,14 @@ fn a_clean_restart_keeps_everything() {
     let storage = open(folder.path());
     let cluster_id = storage.cluster_id().to_owned();
     let topic = create(&storage, "t", 1);
-    append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::Leader).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"a")]), Acks::Leader).unwrap();
     storage.close().unwrap();
     drop(storage);
 
     let storage = open(folder.path());
     assert!(!storage.recovery().unclean && !storage.recovery().new);
     assert_eq!(storage.cluster_id(), cluster_id);
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
     assert_eq!(storage.catalog().topic("t").unwrap().id, topic.id);
     assert_eq!((partition.leader_epoch(), partition.high_watermark()), (0, 1));
     assert_eq!(values(&storage, &partition, 0), [(0, "a".into())]);
@@ -76,20 +78,20 @@ fn a_killed_process_loses_nothing_it_acknowledged_and_raises_the_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    append(&storage, &topic.partitions[0], batch(&[(1, b"a")]), Acks::All).unwrap();
-    append(&storage, &topic.partitions[0], batch(&[(1, b"b")]), Acks::Leader).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"a")]), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], batch(&[(1, b"b")]), Acks::Leader).unwrap();
     let killed = copy_of(folder.path());
     storage.close().unwrap();
 
     let storage = open(killed.path());
     assert!(storage.recovery().unclean);
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
     assert_eq!(values(&storage, &partition, 0), [(0, "a".into()), (1, "b".into())]);
     assert_eq!(partition.leader_epoch(), 1);
     assert_eq!(append(&storage, &partition, batch(&[(1, b"c")]), Acks::All).unwrap().base_offset, 2);
     assert_eq!(partition.epoch_end_offset(0), EpochEndOffset { leader_epoch: 0, end_offset: 2 });
     assert_eq!(partition.epoch_end_offset(1), EpochEndOffset { leader_epoch: 1, end_offset: 3 });
-    assert_eq!(create(&storage, "new", 1).partitions[0].leader_epoch(), 0);
+    assert_eq!(create(&storage, "new", 1).partitions()[0].leader_epoch(), 0);
     storage.close().unwrap();
 }
 
@@ -98,7 +100,7 @@ fn a_repeated_batch_is_answered_with_its_first_offset_even_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     for batch in [sequenced(7, 0, 0, 3), sequenced(7, 0, 3, 2)] {
         append(&storage, partition, batch, Acks::All).unwrap();
     }
@@ -106,7 +108,7 @@ fn a_repeated_batch_is_answered_with_its_first_offset_even_after_a_kill() {
     storage.close().unwrap();
 
     let storage = open(killed.path());
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions[0]);
+    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
     let repeated = append(&storage, &partition, sequenced(7, 0, 0, 3), Acks::All).unwrap();
     assert_eq!((repeated.base_offset, repeated.duplicate), (0, true));
     assert_eq!(partition.log_end_offset(), 5);
@@ -130,19 +132,19 @@ fn producers_are_forgotten_after_their_time() {
     };
     let storage = Storage::open(options.clone()).unwrap();
     let topic = create(&storage, "t", 1);
-    append(&storage, &topic.partitions[0], sequenced(7, 0, 0, 1), Acks::All).unwrap();
+    append(&storage, &topic.partitions()[0], sequenced(7, 0, 0, 1), Acks::All).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(50));
-    assert_eq!(topic.partitions[0].producers().len(), 1);
+    assert_eq!(topic.partitions()[0].producers().len(), 1);
     now.store(86_400_001, std::sync::atomic::Ordering::SeqCst);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !topic.partitions[0].producers().is_empty() {
+    while !topic.partitions()[0].producers().is_empty() {
         assert!(std::time::Instant::now() < until, "still remembered");
         std::thread::yield_now();
     }
     storage.close().unwrap();
     drop(storage);
     let storage = Storage::open(options).unwrap();
-    assert!(storage.catalog().topic("t").unwrap().partitions[0].producers().is_empty());
+    assert!(storage.catalog().topic("t").unwrap().partitions()[0].producers().is_empty());
     storage.close().unwrap();
 }
 
@@ -164,7 +166,7 @@ fn timestamps_lead_to_the_first_record_at_or_after_them() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let topic = create(&storage, "t", 1);
-    let partition = &topic.partitions[0];
+    let partition = &topic.partitions()[0];
     let filler = vec![0u8; 3000];
     // Not in order, so that the index has to be right about what came before.
     let timestamps: Vec<i64> = (0..300).map(|i| (i * 7919) % 1000 + i).collect();
@@ -193,7 +195,7 @@ fn timestamps_lead_to_the_first_record_at_or_after_them() {
     storage.close().unwrap();
     drop(storage);
     let storage = open(folder.path());
-    check(&storage, &storage.catalog().topic("t").unwrap().partitions[0]);
+    check(&storage, &storage.catalog().topic("t").unwrap().partitions()[0]);
     storage.close().unwrap();
 }
 
@@ -203,12 +205,12 @@ fn log_append_time_replaces_the_producers_timestamps() {
     let options = StorageOptions { clock: Arc::new(|| 5000), ..StorageOptions::new(folder.path()) };
     let storage = Storage::open(options).unwrap();
     let topic = create(&storage, "t", 1);
-    let partition = Arc::clone(&topic.partitions[0]);
+    let partition = Arc::clone(&topic.partitions()[0]);
     let entry = AppendEntry { partition, batch: batch(&[(1, b"a"), (2, b"b")]), log_append_time: true };
     let request = AppendRequest { entries: vec![entry], acks: Acks::All };
     let appended = wait(|done| storage.append(request, done)).unwrap().remove(0).unwrap();
     assert_eq!(appended.log_append_time_ms, 5000);
-    let found = storage.max_timestamp(&topic.partitions[0]).unwrap().unwrap();
+    let found = storage.max_timestamp(&topic.partitions()[0]).unwrap().unwrap();
     assert_eq!((found.offset, found.timestamp_ms), (0, 5000));
     storage.close().unwrap();
 }
@@ -221,9 +223,9 @@ fn every_flush_policy_and_acks_becomes_visible() {
             Storage::open(StorageOptions { flush_policy, ..StorageOptions::new(folder.path()) }).unwrap();
         let topic = create(&storage, "t", 1);
         for (count, acks) in [Acks::None, Acks::Leader, Acks::All].into_iter().enumerate() {
-            append(&storage, &topic.partitions[0], batch(&[(1, b"x")]), acks).unwrap();
+            append(&storage, &topic.partitions()[0], batch(&[(1, b"x")]), acks).unwrap();
             if acks == Acks::All || flush_policy == FlushPolicy::Os {
-                assert_eq!(topic.partitions[0].high_watermark(), count as i64 + 1);
+                assert_eq!(topic.partitions()[0].high_watermark(), count as i64 + 1);
             }
         }
         storage.close().unwrap();
@@ -248,7 +250,7 @@ fn a_small_append_never_overtakes_a_large_one() {
     for round in 0..300 {
         let (sender, answers) = std::sync::mpsc::sync_channel(2);
         for value in [large.as_slice(), b"small"] {
-            let partition = Arc::clone(&topic.partitions[0]);
+            let partition = Arc::clone(&topic.partitions()[0]);
             let entry = AppendEntry { partition, batch: batch(&[(1, value)]), log_append_time: false };
             let (request, sender) =
                 (AppendRequest { entries: vec![entry], acks: Acks::Leader }, sender.clone());
@@ -260,8 +262,10 @@ fn a_small_append_never_overtakes_a_large_one() {
         drop(sender);
         let offsets: Vec<i64> = answers.iter().collect();
         assert_eq!(offsets, [2 * round, 2 * round + 1], "round {round}");
-        let order: Vec<usize> =
-            values(&storage, &topic.partitions[0], 2 * round).iter().map(|(_, value)| value.len()).collect();
+        let order: Vec<usize> = values(&storage, &topic.partitions()[0], 2 * round)
+            .iter()
+            .map(|(_, value)| value.len())
+            .collect();
         assert_eq!(order, [200_000, 5], "round {round}");
         // Long enough for the writer to count as free.
         std::thread::sleep(std::time::Duration::from_micros(300));

@@ -7,7 +7,7 @@ use storage::{
     Acks, Compaction, CoordinatorRecord, LogPolicy, Purpose, ResourceConfigs, Storage, StorageOptions, Topic,
 };
 
-use crate::common::{append, batch, create, delete, wait};
+use crate::common::{Partitions, append, batch, create, delete, wait};
 
 fn bytes(storage: &Storage, purpose: Purpose) -> u64 {
     storage.metrics().bytes.iter().find(|(other, _)| *other == purpose).unwrap().1
@@ -49,9 +49,9 @@ fn every_number_moves_with_what_it_counts() {
     let keyed =
         || RecordBatch::parse(BatchBuilder::new().record(1, Some(b"k"), Some(&value)).build()).unwrap();
     for _ in 0..20 {
-        append(&storage, &kept.partitions[0], batch(&[(1, b"small"), (2, b"small")]), Acks::All).unwrap();
-        append(&storage, &dead.partitions[0], batch(&[(1, &value)]), Acks::Leader).unwrap();
-        append(&storage, &compacted.partitions[0], keyed(), Acks::Leader).unwrap();
+        append(&storage, &kept.partitions()[0], batch(&[(1, b"small"), (2, b"small")]), Acks::All).unwrap();
+        append(&storage, &dead.partitions()[0], batch(&[(1, &value)]), Acks::Leader).unwrap();
+        append(&storage, &compacted.partitions()[0], keyed(), Acks::Leader).unwrap();
     }
     let found = storage.metrics();
     assert_eq!(found.records, 80);

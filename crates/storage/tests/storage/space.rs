@@ -14,7 +14,7 @@ use storage::{
     Acks, Compaction, DeleteBelow, DiskSpace, LogPolicy, ReadError, Storage, StorageError, StorageOptions,
 };
 
-use crate::common::{UNLIMITED, append, batch, batches, copy_of, create, delete, values};
+use crate::common::{Partitions, UNLIMITED, append, batch, batches, copy_of, create, delete, values};
 
 const MIB: u64 = 1 << 20;
 
@@ -56,7 +56,7 @@ fn filled(folder: &Path) -> Storage {
     for step in 0..600u32 {
         let value = vec![step as u8; 20_000];
         let topic = if step % 8 == 0 { &small } else { &large };
-        let partition = &topic.partitions[(step as usize / 8) % 2];
+        let partition = &topic.partitions()[(step as usize / 8) % 2];
         append(&storage, partition, batch(&[(1, &value)]), Acks::Leader).unwrap();
     }
     storage.close().unwrap();
@@ -65,7 +65,7 @@ fn filled(folder: &Path) -> Storage {
 }
 
 fn small_is_whole(storage: &Storage) {
-    for (index, partition) in storage.catalog().topic("small").unwrap().partitions.iter().enumerate() {
+    for (index, partition) in storage.catalog().topic("small").unwrap().partitions().iter().enumerate() {
         let found = values(storage, partition, 0);
         let expected: Vec<u8> = (0..600u32)
             .step_by(8)
@@ -103,12 +103,12 @@ fn deleted_records_give_their_space_back_and_later_ones_stay() {
     let storage = filled(folder.path());
     let large = storage.catalog().topic("large").unwrap().clone();
     let calls: Vec<_> =
-        large.partitions.iter().map(|partition| (partition.clone(), DeleteBelow::Offset(255))).collect();
+        large.partitions().iter().map(|partition| (partition.clone(), DeleteBelow::Offset(255))).collect();
     let answers = storage.delete_records(&calls).unwrap();
     assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 255));
     shrinks_below(&storage, folder.path(), 5 * MIB);
     small_is_whole(&storage);
-    for partition in &large.partitions {
+    for partition in &large.partitions() {
         assert_eq!(values(&storage, partition, 255).len() as i64, partition.high_watermark() - 255);
     }
     storage.close().unwrap();
@@ -125,7 +125,7 @@ fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_t
         Storage::open(StorageOptions { disk_space: Arc::new(disk_space), ..options(folder.path()) }).unwrap();
     let large = storage.catalog().topic("large").unwrap().clone();
     let calls: Vec<_> =
-        large.partitions.iter().map(|partition| (partition.clone(), DeleteBelow::Offset(40))).collect();
+        large.partitions().iter().map(|partition| (partition.clone(), DeleteBelow::Offset(40))).collect();
     storage.delete_records(&calls).unwrap();
     let before = stored_bytes(folder.path());
     for (room, why) in [(u64::MAX, "it is not worth the copies"), (2 * MIB, "there is no room for them")] {
@@ -138,7 +138,7 @@ fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_t
     free.store(100 * MIB, Ordering::Relaxed);
     shrinks_below(&storage, folder.path(), before - MIB);
     small_is_whole(&storage);
-    for partition in &large.partitions {
+    for partition in &large.partitions() {
         assert_eq!(values(&storage, partition, 40).len() as i64, partition.high_watermark() - 40);
     }
     storage.close().unwrap();
@@ -191,19 +191,19 @@ fn a_damaged_batch_at_the_end_of_a_partition_costs_no_start() {
                 StorageOptions { tail_bytes: 0, inline_bytes, ..StorageOptions::new(folder.path()) };
             let storage = Storage::open(options.clone()).unwrap();
             let (topic, other) = (create(&storage, "t", 1), create(&storage, "other", 1));
-            append(&storage, &topic.partitions[0], batch(&[(5, b"before")]), Acks::All).unwrap();
-            append(&storage, &topic.partitions[0], damaged.clone(), Acks::All).unwrap();
+            append(&storage, &topic.partitions()[0], batch(&[(5, b"before")]), Acks::All).unwrap();
+            append(&storage, &topic.partitions()[0], damaged.clone(), Acks::All).unwrap();
             if !last {
-                append(&storage, &topic.partitions[0], batch(&[(9, b"after")]), Acks::All).unwrap();
+                append(&storage, &topic.partitions()[0], batch(&[(9, b"after")]), Acks::All).unwrap();
             }
-            append(&storage, &other.partitions[0], batch(&[(1, b"sound")]), Acks::All).unwrap();
-            let size = topic.partitions[0].size_bytes();
+            append(&storage, &other.partitions()[0], batch(&[(1, b"sound")]), Acks::All).unwrap();
+            let size = topic.partitions()[0].size_bytes();
             storage.close().unwrap();
             drop(storage);
             assert_eq!(corrupt(folder.path(), in_journal, MARKER, shift), 1);
 
             let storage = Storage::open(options).unwrap();
-            let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions[0].clone();
+            let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions()[0].clone();
             let (one, other) = (partition("t"), partition("other"));
             assert_eq!(values(&storage, &other, 0).len(), 1);
             assert_eq!(one.size_bytes(), size);
@@ -249,7 +249,7 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
             if step == 1 && topic.name == "b" {
                 value.extend_from_slice(MARKER);
             }
-            append(&storage, &topic.partitions[0], keyed(&value), Acks::Leader).unwrap();
+            append(&storage, &topic.partitions()[0], keyed(&value), Acks::Leader).unwrap();
         }
     }
     storage.close().unwrap();
@@ -257,7 +257,7 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
     assert_eq!(corrupt(folder.path(), true, MARKER, 10), 1);
 
     let storage = Storage::open(options).unwrap();
-    let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions[0].clone();
+    let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions()[0].clone();
     let read = |name: &str| storage.read(&partition(name), 0, UNLIMITED);
     std::thread::sleep(Duration::from_millis(5));
     storage.tend_logs().unwrap();
@@ -307,10 +307,10 @@ fn compaction_waits_while_only_the_reserve_is_free_and_is_done_later() {
     for step in 0..20u8 {
         let value = vec![step; 20_000];
         let keyed = BatchBuilder::new().record(1, Some(b"key"), Some(&value)).build();
-        append(&storage, &topic.partitions[0], RecordBatch::parse(keyed).unwrap(), Acks::Leader).unwrap();
+        append(&storage, &topic.partitions()[0], RecordBatch::parse(keyed).unwrap(), Acks::Leader).unwrap();
     }
     std::thread::sleep(Duration::from_millis(5));
-    let compacted = || batches(storage.read(&topic.partitions[0], 0, UNLIMITED).unwrap()).len() == 1;
+    let compacted = || batches(storage.read(&topic.partitions()[0], 0, UNLIMITED).unwrap()).len() == 1;
     for enough_for in [0, 1] {
         looks.store(enough_for, Ordering::Relaxed);
         storage.tend_logs().unwrap();
@@ -337,7 +337,7 @@ fn many_generations_that_die_at_once_are_all_dropped() {
         names.filter(|name| name.to_string_lossy().starts_with("journal-")).count()
     };
     while journals() <= MANY {
-        append(&storage, &doomed.partitions[0], batch(&[(1, &[7; 10_000])]), Acks::All).unwrap();
+        append(&storage, &doomed.partitions()[0], batch(&[(1, &[7; 10_000])]), Acks::All).unwrap();
     }
     delete(&storage, &doomed);
     let until = Instant::now() + Duration::from_secs(60);

@@ -8,7 +8,7 @@ use storage::{
 };
 use uuid::Uuid;
 
-use crate::common::{append, batch, create, delete, open, values, wait};
+use crate::common::{Partitions, append, batch, create, delete, open, values, wait};
 
 const CLIENT_METRICS: u8 = 16;
 
@@ -109,7 +109,7 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
     let (topic, other) = (create(&storage, "t", 2), create(&storage, "other", 1));
     let value = vec![1; 4_000];
     for _ in 0..40 {
-        for partition in [&topic.partitions[0], &topic.partitions[1], &other.partitions[0]] {
+        for partition in [&topic.partitions()[0], &topic.partitions()[1], &other.partitions()[0]] {
             append(&storage, partition, batch(&[(1, &value)]), Acks::All).unwrap();
         }
     }
@@ -121,18 +121,20 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
     let catalog = storage.catalog();
     let [unreadable] = catalog.unreadable() else { panic!("{catalog:?}") };
     assert_eq!((unreadable.id, unreadable.name.as_deref()), (topic.id, Some("t")));
-    assert!(catalog.is_unreadable("t", Uuid::nil()) && catalog.is_unreadable("", topic.id));
+    let unreadable: Vec<_> =
+        catalog.unreadable().iter().map(|each| (each.name.as_deref(), each.id)).collect();
+    assert_eq!(unreadable, [(Some("t"), topic.id)]);
     assert!(catalog.topic("t").is_none() && catalog.topic_by_id(topic.id).is_none());
-    assert_eq!(values(&storage, &catalog.topic("other").unwrap().partitions[0], 0).len(), 40);
+    assert_eq!(values(&storage, &catalog.topic("other").unwrap().partitions()[0], 0).len(), 40);
     assert_eq!(try_create(&storage, "t").unwrap_err(), CatalogError::Unreadable);
     // Everything else in its generations dies: they stay all the same.
     delete(&storage, catalog.topic("other").unwrap());
     let new = create(&storage, "new", 1);
-    append(&storage, &new.partitions[0], batch(&[(1, &value)]), Acks::All).unwrap();
+    append(&storage, &new.partitions()[0], batch(&[(1, &value)]), Acks::All).unwrap();
     let generations = storage.metrics().generations;
     for _ in 0..3 {
         storage.tend_logs().unwrap();
-        append(&storage, &new.partitions[0], batch(&[(1, b"small")]), Acks::All).unwrap();
+        append(&storage, &new.partitions()[0], batch(&[(1, b"small")]), Acks::All).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     // The one that takes appends has none of that topic's records if it was new: it may get a successor.
@@ -143,11 +145,11 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
     replace(folder.path(), &topic_key(&topic), |_| sound);
     let storage = Storage::open(options).unwrap();
     let found = storage.catalog().topic("t").unwrap().clone();
-    for partition in &found.partitions {
+    for partition in &found.partitions() {
         assert_eq!(values(&storage, partition, 0).len(), 40, "nothing was lost");
         append(&storage, partition, batch(&[(1, b"more")]), Acks::All).unwrap();
     }
-    let numbers = |topic: &Topic| topic.partitions.iter().map(|one| one.number()).collect::<Vec<_>>();
+    let numbers = |topic: &Topic| topic.partitions().iter().map(|one| one.number()).collect::<Vec<_>>();
     let new = storage.catalog().topic("new").unwrap().clone();
     assert!(numbers(&new).iter().all(|number| !numbers(&found).contains(number)));
     storage.close().unwrap();
@@ -158,7 +160,7 @@ fn a_topic_whose_name_cannot_be_read_stops_the_start_unless_its_loss_is_accepted
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let (topic, other) = (create(&storage, "t", 1), create(&storage, "other", 1));
-    append(&storage, &other.partitions[0], batch(&[(1, b"v")]), Acks::All).unwrap();
+    append(&storage, &other.partitions()[0], batch(&[(1, b"v")]), Acks::All).unwrap();
     storage.close().unwrap();
     drop(storage);
     replace(folder.path(), &topic_key(&topic), |old| [&[9], &old[1..]].concat());
@@ -168,7 +170,7 @@ fn a_topic_whose_name_cannot_be_read_stops_the_start_unless_its_loss_is_accepted
     assert!(refused.to_string().contains("--accept-data-loss"), "{refused}");
     let accepted = StorageOptions { accept_data_loss: true, ..StorageOptions::new(folder.path()) };
     let storage = Storage::open(accepted).unwrap();
-    assert_eq!(values(&storage, &storage.catalog().topic("other").unwrap().partitions[0], 0).len(), 1);
+    assert_eq!(values(&storage, &storage.catalog().topic("other").unwrap().partitions()[0], 0).len(), 1);
     assert_eq!(storage.catalog().unreadable()[0].name, None);
     storage.close().unwrap();
 }

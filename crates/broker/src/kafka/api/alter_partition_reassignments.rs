@@ -86,7 +86,7 @@ fn outcome(
     let topic = catalog
         .topic(name)
         .ok_or_else(|| unknown(format!("Unable to find a topic named {}.", shown(name))))?;
-    if !usize::try_from(index).is_ok_and(|index| index < topic.partitions.len()) {
+    if topic.partition(index).is_none() {
         // Not cut: the topic exists, so its name is short.
         return Err(unknown(format!("Unable to find partition {name}:{index}.")));
     }

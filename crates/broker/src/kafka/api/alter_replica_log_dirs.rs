@@ -38,7 +38,7 @@ impl Api for AlterReplicaLogDirs {
                 let known = catalog.topic(topic.name.as_str());
                 let error = |index: i32| match known {
                     _ if dir.path.as_str() != own => ErrorCode::LogDirNotFound,
-                    Some(topic) if topic.partitions.iter().any(|one| one.index() == index) => ErrorCode::None,
+                    Some(topic) if topic.partition(index).is_some() => ErrorCode::None,
                     _ => ErrorCode::UnknownTopicOrPartition,
                 };
                 for index in topic.partitions {

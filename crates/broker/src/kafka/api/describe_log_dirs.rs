@@ -83,7 +83,7 @@ fn bytes(count: u64) -> i64 {
 
 /// The partitions of a topic whose index is `wanted`, each with the bytes of its batches.
 fn described(topic: &Topic, wanted: impl Fn(i32) -> bool) -> DescribeLogDirsTopic {
-    let partitions = topic.partitions.iter().filter(|partition| wanted(partition.index())).map(|partition| {
+    let partitions = topic.led_here().filter(|partition| wanted(partition.index())).map(|partition| {
         DescribeLogDirsPartition::default()
             .with_partition_index(partition.index())
             .with_partition_size(bytes(partition.size_bytes()))

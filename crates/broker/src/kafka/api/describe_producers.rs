@@ -12,11 +12,12 @@ use codec::ErrorCode;
 use codec::messages::describe_producers_request::TopicRequest;
 use codec::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use codec::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId, StrBytes};
-use storage::{Catalog, PartitionNumber};
+use storage::{Catalog, Located, PartitionNumber};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::admin::topics;
+use crate::topics::error::PartitionError;
 
 /// See the file's header.
 pub(crate) struct DescribeProducers;
@@ -47,15 +48,17 @@ fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<Partition
     let topic = catalog.topic(&asked.name);
     let mut one = |index: i32| {
         let answer = PartitionResponse::default().with_partition_index(index).with_error_message(None);
-        let at = usize::try_from(index).ok();
-        let found = topic.and_then(|topic| topic.partitions.get(at?));
-        match found {
-            Some(partition) if !seen.insert(partition.number()) => {
+        match topic.and_then(|topic| topic.partition(index)) {
+            Some(Located::Here(partition)) if !seen.insert(partition.number()) => {
                 let text = StrBytes::from_static_str("The partition is named twice in the request.");
                 answer.with_error_code(ErrorCode::InvalidRequest.code()).with_error_message(Some(text))
             }
-            Some(partition) => {
+            Some(Located::Here(partition)) => {
                 answer.with_active_producers(partition.producers().into_iter().map(producer).collect())
+            }
+            Some(Located::Elsewhere) => {
+                let code = ErrorCode::from(&PartitionError::NotLeader);
+                answer.with_error_code(code.code())
             }
             None => {
                 let code = ErrorCode::from(&topics::absent(&asked.name));

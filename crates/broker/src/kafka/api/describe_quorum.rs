@@ -81,7 +81,8 @@ fn unknown(topic: AskedTopic) -> TopicData {
 fn partition(cx: &Context) -> PartitionData {
     let (storage, now_ms) = (cx.io().storage(), cx.clock().now_ms());
     // A number of writes: an i64 has room for more than any disk survives.
-    let position = i64::try_from(storage.sequence_number()).unwrap_or(i64::MAX);
+    let (epoch, position) = storage.log_position();
+    let position = i64::try_from(position).unwrap_or(i64::MAX);
     let voter = ReplicaState::default()
         .with_replica_id(BrokerId(cx.node_id()))
         .with_log_end_offset(position)
@@ -90,8 +91,8 @@ fn partition(cx: &Context) -> PartitionData {
         .with_last_caught_up_timestamp(now_ms);
     PartitionData::default()
         .with_leader_id(BrokerId(cx.node_id()))
-        // A count of unclean starts.
-        .with_leader_epoch(i32::try_from(storage.node_epoch()).unwrap_or(i32::MAX))
+        // A count of unclean starts and take-overs.
+        .with_leader_epoch(i32::try_from(epoch).unwrap_or(i32::MAX))
         .with_high_watermark(position)
         .with_current_voters(vec![voter])
 }

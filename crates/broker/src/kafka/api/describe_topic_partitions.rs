@@ -20,7 +20,7 @@ use codec::messages::describe_topic_partitions_response::{
 use codec::messages::{
     BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, StrBytes, TopicName,
 };
-use storage::{Catalog, Partition, Topic};
+use storage::{Catalog, Located, Topic};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
@@ -117,7 +117,7 @@ impl Page {
             let start = start.map_or(0, |cursor| cursor.partition_index);
             match catalog.topic(name) {
                 // A negative index was refused before (`points_nowhere`).
-                Some(topic) => self.topic(topic, usize::try_from(start).unwrap_or(0)),
+                Some(topic) => self.topic(topic, start.max(0)),
                 None if named => {
                     self.topics.push(failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name))))
                 }
@@ -131,17 +131,18 @@ impl Page {
     }
 
     /// Takes the partitions of a topic from index `start` on, as many as there is room for.
-    fn topic(&mut self, topic: &Topic, start: usize) {
+    fn topic(&mut self, topic: &Topic, start: i32) {
         // Nothing is left for a cursor beyond the end: the topic was deleted and created with fewer partitions since.
-        let rest = topic.partitions.get(start..).unwrap_or_default();
-        let (taken, left) = rest.split_at(self.left.min(rest.len()));
-        self.next = left.first().map(|next| at(&topic.name, next.index()));
+        let count = topic.partition_count().cast_signed();
+        let room = i32::try_from(self.left).unwrap_or(i32::MAX);
+        let taken = start.min(count)..start.saturating_add(room).min(count);
+        self.next = (taken.end < count).then(|| at(&topic.name, taken.end));
         self.left -= taken.len();
         let described = DescribeTopicPartitionsResponseTopic::default()
             .with_name(Some(at(&topic.name, 0).topic_name))
             .with_topic_id(topic.id)
             .with_is_internal(is_internal(&topic.name))
-            .with_partitions(taken.iter().map(|one| partition(one, self.node_id)).collect())
+            .with_partitions(taken.map(|index| partition(topic, index, self.node_id)).collect())
             .with_topic_authorized_operations(authorized_operations::TOPIC);
         self.topics.push(described);
     }
@@ -153,17 +154,24 @@ fn at(name: &str, partition: i32) -> Cursor {
     Cursor::default().with_topic_name(name).with_partition_index(partition)
 }
 
-/// Its one replica leads, is in sync, and leaves no other to be eligible.
-fn partition(partition: &Partition, node_id: i32) -> DescribeTopicPartitionsResponsePartition {
+/// Wire value for no leader.
+const NO_LEADER: BrokerId = BrokerId(-1);
+
+/// Its one replica is in sync, leads unless none does, and leaves no other to be eligible.
+fn partition(topic: &Topic, index: i32, node_id: i32) -> DescribeTopicPartitionsResponsePartition {
     let here = || vec![BrokerId(node_id)];
-    DescribeTopicPartitionsResponsePartition::default()
-        .with_partition_index(partition.index())
-        .with_leader_id(BrokerId(node_id))
-        .with_leader_epoch(partition.leader_epoch())
+    let answer = DescribeTopicPartitionsResponsePartition::default()
+        .with_partition_index(index)
         .with_replica_nodes(here())
         .with_isr_nodes(here())
         .with_eligible_leader_replicas(Some(Vec::new()))
-        .with_last_known_elr(Some(Vec::new()))
+        .with_last_known_elr(Some(Vec::new()));
+    match topic.partition(index) {
+        Some(Located::Here(partition)) => {
+            answer.with_leader_id(BrokerId(node_id)).with_leader_epoch(partition.leader_epoch())
+        }
+        _ => answer.with_error_code(ErrorCode::LeaderNotAvailable.code()).with_leader_id(NO_LEADER),
+    }
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn outcome(topic: Option<&Topic>, name: &str, partition: i32) -> (ErrorCode, Str
     let Some(topic) = topic else {
         return (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {name}"));
     };
-    let exists = usize::try_from(partition).is_ok_and(|index| index < topic.partitions.len());
+    let exists = topic.partition(partition).is_some();
     if !exists {
         return (ErrorCode::UnknownTopicOrPartition, format!("No such partition as {name}-{partition}"));
     }

@@ -31,7 +31,7 @@ use codec::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use codec::messages::{BrokerId, MetadataRequest, MetadataResponse, StrBytes, TopicName};
-use storage::{Partition, Topic};
+use storage::{Located, Topic};
 use uuid::Uuid;
 
 use crate::kafka::api::{Answer, Api, Reply};
@@ -187,22 +187,31 @@ fn absent(name: &str) -> ErrorCode {
     }
 }
 
-/// One topic; every partition is led here, by the only replica.
+/// Wire value for no leader.
+const NO_LEADER: BrokerId = BrokerId(-1);
+
+/// One topic; a partition is led here, by the only replica, or by none.
 fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopic {
-    let partition = |partition: &std::sync::Arc<Partition>| {
+    let partition = |index: i32| {
         let here = || vec![BrokerId(node_id)];
-        MetadataResponsePartition::default()
-            .with_partition_index(partition.index())
-            .with_leader_id(BrokerId(node_id))
-            .with_leader_epoch(partition.leader_epoch())
+        let answer = MetadataResponsePartition::default()
+            .with_partition_index(index)
             .with_replica_nodes(here())
-            .with_isr_nodes(here())
+            .with_isr_nodes(here());
+        match topic.partition(index) {
+            Some(Located::Here(partition)) => {
+                answer.with_leader_id(BrokerId(node_id)).with_leader_epoch(partition.leader_epoch())
+            }
+            // Retriable; the leader's epoch keeps its default, -1.
+            _ => answer.with_error_code(ErrorCode::LeaderNotAvailable.code()).with_leader_id(NO_LEADER),
+        }
     };
+    let indexes = 0..topic.partition_count().cast_signed();
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
         .with_topic_id(topic.id)
         .with_is_internal(is_internal(&topic.name))
-        .with_partitions(topic.partitions.iter().map(partition).collect())
+        .with_partitions(indexes.map(partition).collect())
 }
 
 /// The whole answer: this broker at the address for this client, which is the controller as well. Authorized

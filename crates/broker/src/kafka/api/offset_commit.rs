@@ -101,7 +101,7 @@ fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Opt
 
 /// Returns true if the topic has a partition of that index, which may be any number.
 fn has_partition(topic: &Topic, index: i32) -> bool {
-    usize::try_from(index).is_ok_and(|index| index < topic.partitions.len())
+    topic.partition(index).is_some()
 }
 
 /// One offset to store. The topic id is stored with it: a topic created anew under the name does not inherit

@@ -28,8 +28,7 @@ impl Api for OffsetDelete {
         let catalog = cx.catalog();
         // The same catalog for both uses: the results are matched with the partitions that existed at the first.
         let exists = |name: &str, index: i32| {
-            let partitions = catalog.topic(name).map_or(0, |topic| topic.partitions.len());
-            usize::try_from(index).is_ok_and(|index| index < partitions)
+            catalog.topic(name).is_some_and(|topic| topic.partition(index).is_some())
         };
         let mut wanted: Vec<(Arc<str>, i32)> = Vec::new();
         for topic in &request.topics {

@@ -151,7 +151,7 @@ fn plan(
     created: &mut usize,
 ) -> Result<(Uuid, u32), TopicError> {
     let topic = catalog.topic(&wanted.name).ok_or(TopicError::UnknownTopic)?;
-    let more = check_increase(&wanted.name, topic.partitions.len(), wanted, node_id)?;
+    let more = check_increase(&wanted.name, topic.partition_count() as usize, wanted, node_id)?;
     // Last: what is refused above takes nothing from the request's allowance.
     *created = within_one_request(*created, more)?;
     Ok((topic.id, wanted.count.unsigned_abs()))

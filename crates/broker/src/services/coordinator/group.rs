@@ -19,7 +19,7 @@ use coordinator::group::{
 };
 use coordinator::state_machine::Now;
 use parking_lot::RwLock;
-use storage::StorageError;
+use storage::{StorageError, UnreadableTopic};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -193,7 +193,10 @@ pub(crate) async fn open(
     // A topic that cannot be read now may be readable again after the next start.
     service.forget_offsets(|topic, committed| {
         let served = catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id));
-        !served && !catalog.is_unreadable(topic, committed.topic_id)
+        let same = |unreadable: &UnreadableTopic| {
+            unreadable.id == committed.topic_id || unreadable.name.as_deref() == Some(topic)
+        };
+        !served && !catalog.unreadable().iter().any(same)
     });
     // After the load, which sets alarms before their machines are in the map: the task would take such an
     // alarm, find no machine and lose it.

@@ -63,8 +63,11 @@ impl Broker {
         let batch = BatchBuilder::new().record(1, None, Some(&vec![7; bytes])).build();
         let batch = RecordBatch::parse(batch).unwrap();
         let size = batch.size_bytes();
-        let entry =
-            AppendEntry { partition: topic.partitions[partition].clone(), batch, log_append_time: false };
+        let entry = AppendEntry {
+            partition: topic.led_here().nth(partition).unwrap().clone(),
+            batch,
+            log_append_time: false,
+        };
         let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
         self.io.append(request).await.unwrap().remove(0).unwrap();
         size

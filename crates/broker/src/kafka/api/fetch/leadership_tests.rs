@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use codec::ErrorCode;
 use codec::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use codec::messages::describe_producers_request::TopicRequest as AskedProducers;
+use codec::messages::describe_topic_partitions_request::TopicRequest;
 use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use codec::messages::metadata_request::MetadataRequestTopic;
 use codec::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
-use codec::messages::{DeleteRecordsRequest, ListOffsetsRequest, OffsetForLeaderEpochRequest};
+use codec::messages::{
+    DeleteRecordsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetForLeaderEpochRequest,
+};
 use tokio::net::TcpStream;
 
 use super::tests::{in_session, partitions, request, values};
@@ -55,6 +61,38 @@ async fn requests_for_a_partition_that_was_given_up_are_sent_to_its_leader() {
     assert_eq!(codes(&mut client).await, [NOT_LEADER; 7]);
     lead(&running, true).await;
     assert_eq!(codes(&mut client).await, [0; 7]);
+}
+
+/// The partition's code, leader and leader's epoch in Metadata and in DescribeTopicPartitions, and its code in DescribeProducers.
+async fn described(client: &mut Client<TcpStream>) -> ([(i16, i32, i32); 2], i16) {
+    let named = MetadataRequestTopic::default().with_name(Some(topic_name("orders")));
+    let metadata = client.call(12, &MetadataRequest::default().with_topics(Some(vec![named]))).await;
+    let known = &metadata.topics[0].partitions[0];
+    let topic = TopicRequest::default().with_name(topic_name("orders"));
+    let request =
+        DescribeTopicPartitionsRequest::default().with_topics(vec![topic]).with_response_partition_limit(9);
+    let described = client.call(0, &request).await;
+    let same = &described.topics[0].partitions[0];
+    let topic = AskedProducers::default().with_name(topic_name("orders")).with_partition_indexes(vec![0]);
+    let producers = client.call(0, &DescribeProducersRequest::default().with_topics(vec![topic])).await;
+    let leaders = [
+        (known.error_code, *known.leader_id, known.leader_epoch),
+        (same.error_code, *same.leader_id, same.leader_epoch),
+    ];
+    (leaders, producers.topics[0].partitions[0].error_code)
+}
+
+#[tokio::test]
+async fn a_partition_that_was_given_up_has_no_leader_and_still_counts() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let node_id = running.broker.services.config.node_id;
+    assert_eq!(described(&mut client).await, ([(0, node_id, 0); 2], 0));
+    lead(&running, false).await;
+    let code = ErrorCode::LeaderNotAvailable.code();
+    assert_eq!(described(&mut client).await, ([(code, -1, -1); 2], NOT_LEADER));
+    lead(&running, true).await;
+    assert_eq!(described(&mut client).await, ([(0, node_id, 1); 2], 0));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ struct CatalogImage(Arc<Catalog>);
 impl MetadataImage for CatalogImage {
     fn topic(&self, name: &str) -> Option<(Uuid, i32)> {
         let topic = self.0.topic(name)?;
-        Some((topic.id, i32::try_from(topic.partitions.len()).expect("a partition's index is an i32")))
+        Some((topic.id, i32::try_from(topic.partition_count()).expect("a partition's index is an i32")))
     }
 
     fn name(&self, id: Uuid) -> Option<&str> {
