@@ -7,6 +7,7 @@
 //! | `entry_log.rs` | entries, and what the engine asks of a log of them |
 //! | `journal_end.rs` | what a start applies from the journal, and where it ends |
 //! | `keys.rs` `values.rs` | every layout of RocksDB's keys and values |
+//! | `file_name.rs` | names of our own files |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
 //! | `read.rs` `cursor.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
@@ -20,6 +21,7 @@ mod cursor;
 mod entry_log;
 mod fault;
 mod fence;
+pub(crate) mod file_name;
 mod guard;
 pub(crate) mod index;
 pub(crate) mod journal;

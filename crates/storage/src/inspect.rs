@@ -19,8 +19,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use crate::{
     InspectError, Partition, StorageError, StorageOptions, clock,
     engine::{
-        Engine, Fence, JournalEnd, Node, SETTLED_FAMILY, Topics, Visit,
-        journal::{Journal, record, record::JournalPosition},
+        Engine, Fence, JournalEnd, Node, SETTLED_FAMILY, Topics, Visit, file_name,
+        journal::{Journal, record::JournalPosition},
         recovery,
     },
     log::{BatchFamily, Extent, GenerationNumber},
@@ -267,7 +267,7 @@ impl Found {
             if self.end.as_ref().is_none_or(|end| number >= end.end.generation) {
                 continue;
             }
-            let place = record::file_name(number);
+            let place = file_name::journal(number);
             match engine.journal.file(number).and_then(|file| file.map(|file| file.salt()).transpose()) {
                 Ok(Some(Some(_))) => {}
                 Ok(Some(None)) => {
@@ -301,7 +301,7 @@ impl Found {
 /// The generation of a journal file, as a user names it: the file, or its number in hexadecimal.
 fn generation_named(name: &str) -> Option<GenerationNumber> {
     // Hexadecimal, as in the names of files and families.
-    record::generation_of(name).or_else(|| u32::from_str_radix(name, 16).ok().map(GenerationNumber))
+    file_name::generation_of(name).or_else(|| u32::from_str_radix(name, 16).ok().map(GenerationNumber))
 }
 
 /// Name of the family of batches that are in no generation any more.

@@ -6,10 +6,8 @@ use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
-    journal::{
-        file::JournalFile,
-        record::{self, Pointer},
-    },
+    file_name,
+    journal::{file::JournalFile, record::Pointer},
     keys,
     resumable::ResumableRead,
     rocks::{BatchIterator, Engine},
@@ -66,7 +64,7 @@ pub(super) fn check_body(
         Ok(_) => "it is not the one that its pointer names".to_owned(),
         Err(error) => error.to_string(),
     };
-    let (file, position) = (record::file_name(file.generation), Some(offset));
+    let (file, position) = (file_name::journal(file.generation), Some(offset));
     let damage = DamagedBatch { base_offset: header.base_offset, file, position, detail };
     Err(StorageError::DamagedBatch(damage.into()))
 }
@@ -383,7 +381,9 @@ fn damaged(
     };
     let in_journal = Pointer::decode(value).and_then(Result::ok);
     let (file, position) = match (in_journal, extent.family) {
-        (Some(pointer), BatchFamily::Generation(number)) => (record::file_name(number), Some(pointer.offset)),
+        (Some(pointer), BatchFamily::Generation(number)) => {
+            (file_name::journal(number), Some(pointer.offset))
+        }
         _ => (format!("RocksDB's family {}", extent.family.family()), None),
     };
     StorageError::DamagedBatch(DamagedBatch { base_offset, file, position, detail }.into())

@@ -10,9 +10,7 @@
 //! - `fail-sync=N`: the N-th sync and all later ones fail;
 //! - `fail-write=N`: the N-th write and all later ones fail.
 
-use std::fmt;
-
-use crate::{engine::journal::record, log::GenerationNumber};
+use crate::engine::file_name::FileName;
 
 #[cfg(feature = "fault")]
 mod database;
@@ -53,27 +51,6 @@ pub enum Operation {
     RemoveFile,
     /// Names of files put onto the disk.
     SyncFolder,
-}
-
-/// A file that the storage writes itself, not through RocksDB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FileName {
-    /// The journal of a generation.
-    Journal(GenerationNumber),
-    /// A file of that name.
-    Small(&'static str),
-    /// The next content of that file, until it takes its name.
-    Next(&'static str),
-}
-
-impl fmt::Display for FileName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Journal(generation) => f.write_str(&record::file_name(*generation)),
-            Self::Small(name) => f.write_str(name),
-            Self::Next(name) => write!(f, "{name}.new"),
-        }
-    }
 }
 
 /// One call that changes a file of our own.

@@ -10,7 +10,8 @@ use std::{
 use crate::{
     InspectError, OpenError,
     engine::{
-        fault::{EngineFaults, FileName, FileStep},
+        fault::{EngineFaults, FileStep},
+        file_name::FileName,
         keys::FORMAT,
     },
 };

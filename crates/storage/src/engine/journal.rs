@@ -23,7 +23,11 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::{StorageError, engine::fault::EngineFaults, log::GenerationNumber};
+use crate::{
+    StorageError,
+    engine::{fault::EngineFaults, file_name},
+    log::GenerationNumber,
+};
 use file::{Access, JournalFile};
 use record::{FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RecordHeader, Salt};
 
@@ -108,7 +112,7 @@ impl Journal {
         let mut found = BTreeSet::new();
         for entry in fs::read_dir(folder).map_err(&failed)? {
             let name = entry.map_err(&failed)?.file_name();
-            found.extend(name.to_str().and_then(record::generation_of));
+            found.extend(name.to_str().and_then(file_name::generation_of));
         }
         Ok(found)
     }
@@ -295,11 +299,11 @@ impl Journal {
 }
 
 fn damaged(generation: GenerationNumber) -> StorageError {
-    StorageError::corrupt("journal", format_args!("{} has no header", record::file_name(generation)))
+    StorageError::corrupt("journal", format_args!("{} has no header", file_name::journal(generation)))
 }
 
 fn missing(generation: GenerationNumber) -> StorageError {
-    StorageError::corrupt("journal", format_args!("{} is missing", record::file_name(generation)))
+    StorageError::corrupt("journal", format_args!("{} is missing", file_name::journal(generation)))
 }
 
 /// Position of the first body of a record.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{BatchCounts, BatchPlace, BatchReport, Damage, Inspector, PartitionReport, Report};
 use crate::{
     InspectError, Partition, ReadError, StorageError,
-    engine::{BatchCursor, Engine, StoredEntry, journal::record},
+    engine::{BatchCursor, Engine, StoredEntry, file_name},
     log::{BatchFamily, Extent, GenerationNumber},
 };
 
@@ -192,7 +192,7 @@ fn described(place: &BatchPlace) -> String {
 fn place_of(family: BatchFamily, entry: &StoredEntry) -> BatchPlace {
     match (entry.in_journal, family) {
         (Some(offset), BatchFamily::Generation(GenerationNumber(number))) => {
-            let file = record::file_name(GenerationNumber(number));
+            let file = file_name::journal(GenerationNumber(number));
             BatchPlace::Journal(super::Position { file, offset })
         }
         _ => BatchPlace::Inline { family: family.family() },

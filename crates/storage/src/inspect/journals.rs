@@ -8,11 +8,11 @@ use super::{
 use crate::{
     InspectError, StorageError,
     engine::{
-        EngineFaults,
+        EngineFaults, file_name,
         journal::{
             Journal,
             file::{Access, JournalFile},
-            record::{self, FILE_HEADER_LEN, JournalPosition, Salt},
+            record::{FILE_HEADER_LEN, JournalPosition, Salt},
             replay::{self, Files, FoundRecord},
         },
     },
@@ -35,7 +35,7 @@ impl Inspector {
                 Some(records)
             });
             journals.push(JournalReport {
-                name: record::file_name(number),
+                name: file_name::journal(number),
                 generation: number.0,
                 bytes: file.len()?,
                 header: file.salt()?.is_some(),

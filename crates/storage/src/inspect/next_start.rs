@@ -6,7 +6,7 @@ use super::{Inspector, NextStart, Position, ReplayReport};
 use crate::{
     InspectError, StorageError,
     engine::{
-        JournalEnd,
+        JournalEnd, file_name,
         journal::{
             Journal,
             record::{self, JournalPosition},
@@ -35,7 +35,7 @@ impl Inspector {
         start.deleted.extend(families.map(|number| format!("column family {}", number.family())));
         for number in Journal::generations(&self.options.path)? {
             if is_deleted(number, named.contains_key(&number), end) && number <= end.end.generation {
-                start.deleted.push(record::file_name(number));
+                start.deleted.push(file_name::journal(number));
             }
         }
         Ok(start)
@@ -50,7 +50,7 @@ impl Inspector {
         let files: BTreeSet<_> = Journal::generations(&self.options.path)?;
         for number in files.into_iter().filter(|number| *number > end.end.generation) {
             let bytes = end.files.get(&number).map_or(Ok(0), |file| file.len())?;
-            deleted.push((record::file_name(number), bytes));
+            deleted.push((file_name::journal(number), bytes));
         }
         let groups = end.records.first().zip(end.records.last());
         let sum = |bytes: fn(&record::RecordHeader) -> u32| {
@@ -87,7 +87,7 @@ fn why_it_ends(end: &JournalEnd, length: u64) -> Result<String, StorageError> {
         return Ok(match end.files.range(generation..).nth(1) {
             None => "the last record ends the file".into(),
             Some((next, _)) => {
-                let next = record::file_name(*next);
+                let next = file_name::journal(*next);
                 format!("the last record ends the file, and {next} begins with none that follows it")
             }
         });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::engine::journal::record::{self, JournalPosition};
+use crate::engine::{file_name, journal::record::JournalPosition};
 
 /// A byte of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Position {
 
 impl From<JournalPosition> for Position {
     fn from(position: JournalPosition) -> Self {
-        Self { file: record::file_name(position.generation), offset: position.offset }
+        Self { file: file_name::journal(position.generation), offset: position.offset }
     }
 }
 

@@ -15,7 +15,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{FileName, FileStep};
+use super::FileStep;
+use crate::engine::file_name::FileName;
 
 /// Bytes that a disk writes as a whole.
 const SECTOR: u64 = 512;

@@ -14,7 +14,10 @@ use rustix::{buffer::spare_capacity, fs::Advice, io::ReadWriteFlags};
 use super::record::{self, FILE_HEADER_LEN, Salt};
 use crate::{
     StorageError,
-    engine::fault::{EngineFaults, FileName, FileStep},
+    engine::{
+        fault::{EngineFaults, FileStep},
+        file_name::{self, FileName},
+    },
     log::GenerationNumber,
     random,
 };
@@ -47,7 +50,7 @@ impl JournalFile {
         faults: &EngineFaults,
     ) -> Result<Self, StorageError> {
         let failed = StorageError::io("create a journal file");
-        let (name, path) = (FileName::Journal(generation), folder.join(record::file_name(generation)));
+        let (name, path) = (FileName::Journal(generation), folder.join(file_name::journal(generation)));
         let open = || File::options().create(true).truncate(true).read(true).write(true).open(path);
         let file = faults.file(FileStep::Create(name), open).map_err(&failed)?;
         let header = record::file_header(generation, random::secret());
@@ -66,7 +69,7 @@ impl JournalFile {
         access: Access,
         faults: &EngineFaults,
     ) -> Result<Option<Self>, StorageError> {
-        let path = folder.join(record::file_name(generation));
+        let path = folder.join(file_name::journal(generation));
         match File::options().read(true).write(access == Access::ReadWrite).open(path) {
             Ok(file) => Ok(Some(Self { generation, file, faults: faults.clone() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -80,7 +83,7 @@ impl JournalFile {
         generation: GenerationNumber,
         faults: &EngineFaults,
     ) -> Result<(), StorageError> {
-        let (name, path) = (FileName::Journal(generation), folder.join(record::file_name(generation)));
+        let (name, path) = (FileName::Journal(generation), folder.join(file_name::journal(generation)));
         match faults.file(FileStep::Remove(name), || fs::remove_file(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StorageError::io("delete a journal file")(error))

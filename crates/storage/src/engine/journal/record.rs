@@ -13,7 +13,11 @@ use std::fmt;
 
 use codec::{cursor::Cursor, records::BatchHeader};
 
-use crate::{StorageError, engine::keys, log::GenerationNumber};
+use crate::{
+    StorageError,
+    engine::{file_name, keys},
+    log::GenerationNumber,
+};
 
 /// A byte of the journal: `offset` in the file of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,21 +52,8 @@ impl JournalPosition {
 
 impl fmt::Display for JournalPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "byte {} of {}", self.offset, file_name(self.generation))
+        write!(f, "byte {} of {}", self.offset, file_name::journal(self.generation))
     }
-}
-
-/// Name of the journal file of a generation.
-pub(crate) fn file_name(generation: GenerationNumber) -> String {
-    format!("journal-{:08x}", generation.0)
-}
-
-/// The generation of a journal file; `None` for another file.
-pub(crate) fn generation_of(name: &str) -> Option<GenerationNumber> {
-    let digits = name.strip_prefix("journal-").filter(|digits| digits.len() == 8)?;
-    let generation = GenerationNumber(u32::from_str_radix(digits, 16).ok()?);
-    // No other way of writing the same number.
-    (file_name(generation) == name).then_some(generation)
 }
 
 /// Length of a file's header; the first record follows.
@@ -261,20 +252,6 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_a_file_header_are_as_documented() {
-        let covered = b"OTTLAJ02\0\0\0\x2asixteen  of salt";
-        let expected = [&covered[..], &crc_fast::crc32_iscsi(covered).to_be_bytes()].concat();
-        let found = file_header(GenerationNumber(42), SALT);
-        assert_eq!(found.as_slice(), expected);
-        assert_eq!(salt_of(&found, GenerationNumber(42)), Some(SALT));
-        assert_eq!(salt_of(&found, GenerationNumber(43)), None, "a file that was renamed");
-        assert_eq!(generation_of(&file_name(GenerationNumber(42))), Some(GenerationNumber(42)));
-        for name in ["journal-2a", "journal-0000002g", "000042.log"] {
-            assert_eq!(generation_of(name), None, "{name}");
-        }
-    }
-
-    #[test]
     fn the_bytes_of_a_record_are_as_documented() {
         let mut trailer = Vec::new();
         push_table(&mut trailer, 5, 0x0102_0304);
@@ -327,5 +304,15 @@ mod tests {
         for cut in 1..POINTER_LEN {
             assert!(Pointer::decode(&pointer[..cut]).unwrap().is_err(), "{cut} bytes");
         }
+    }
+
+    #[test]
+    fn the_bytes_of_a_file_header_are_as_documented() {
+        let covered = b"OTTLAJ02\0\0\0\x2asixteen  of salt";
+        let expected = [&covered[..], &crc_fast::crc32_iscsi(covered).to_be_bytes()].concat();
+        let found = file_header(GenerationNumber(42), SALT);
+        assert_eq!(found.as_slice(), expected);
+        assert_eq!(salt_of(&found, GenerationNumber(42)), Some(SALT));
+        assert_eq!(salt_of(&found, GenerationNumber(43)), None, "a file that was renamed");
     }
 }
