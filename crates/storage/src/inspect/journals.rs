@@ -124,7 +124,9 @@ impl Inspector {
     /// `None`: a crash leaves such bytes, which the next start cuts off.
     fn effect_of_gap(&self, position: JournalPosition) -> Option<&'static str> {
         let Some(end) = &self.found.end else { return Some("RocksDB cannot be read, so it is not known") };
-        if position >= end.end {
+        // A file in which the journal ends, and no record lies, may lack its header: a start writes that anew.
+        let is_header = position.generation == end.end.generation && end.end.offset == FILE_HEADER_LEN;
+        if position >= end.end || is_header {
             // What was synced and is lost is reported as that.
             return None;
         }
