@@ -88,6 +88,7 @@ fn work(broker: &TestBroker) -> Result<()> {
     let mut client = Client::connect(broker.address())?;
     create_topic(&mut client, TOPIC, 2)?;
     create_topic_with(&mut client, "small", 1, &[("max.message.bytes", "100")])?;
+    create_topic_with(&mut client, "compacted", 1, &[("cleanup.policy", "compact")])?;
     let records: Vec<Content> =
         (0..20).map(|sequence| Content::of(ottla_tests::history::Id { producer: 0, sequence })).collect();
     let batch = batch(&records, None).freeze();
@@ -95,6 +96,8 @@ fn work(broker: &TestBroker) -> Result<()> {
         produce(&mut client, TOPIC, partition, -1, batch.clone())?;
     }
     ensure!(produce(&mut client, "small", 0, -1, batch.clone())?.error_code != 0, "it is too large");
+    // A batch that is too large is no failure for Kafka's counter; a record that breaks a rule of its topic is.
+    ensure!(produce(&mut client, "compacted", 0, -1, batch.clone())?.error_code != 0, "it has no key");
     read_all(&mut client, TOPIC, 0)?;
     for (topic, partition, offset) in [("small", 0, 99), (TOPIC, 1, 99)] {
         let partition = FetchPartition::default().with_partition(partition).with_fetch_offset(offset);

@@ -32,6 +32,7 @@ use crate::{
         buffers::ReadBuffers,
         entry_log::{self, Entry, EntryLog},
         fault::{EngineFaults, Operation},
+        file_name,
         journal::{
             Journal,
             file::{JournalFile, sync_folder},
@@ -608,17 +609,19 @@ fn families(names: &BTreeSet<String>) -> Result<Vec<ColumnFamilyDescriptor>, Sto
     families.collect()
 }
 
-/// True if the folder holds a journal or a table of RocksDB.
+/// True if the folder holds a table of RocksDB, or a journal with more than its header.
 fn has_records(folder: &Path) -> Result<bool, StorageError> {
     let failed = StorageError::io("list the data folder");
-    let is_table =
-        |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|extension| extension == "sst");
     for entry in std::fs::read_dir(folder).map_err(&failed)? {
-        if is_table(&entry.map_err(&failed)?.file_name()) {
+        let entry = entry.map_err(&failed)?;
+        let name = entry.file_name();
+        let is_table = Path::new(&name).extension().is_some_and(|extension| extension == "sst");
+        let is_journal = name.to_str().and_then(file_name::generation_of).is_some();
+        if is_table || is_journal && entry.metadata().map_err(&failed)?.len() > FILE_HEADER_LEN {
             return Ok(true);
         }
     }
-    Ok(!Journal::generations(folder)?.is_empty())
+    Ok(false)
 }
 
 /// The share of the open files that journals have.

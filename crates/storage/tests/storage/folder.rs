@@ -30,6 +30,21 @@ fn a_folder_whose_database_has_lost_its_file_current_is_refused_and_left_as_it_i
         let refused = Storage::open(options).unwrap_err().to_string();
         assert!(refused.contains("CURRENT is missing") && refused.contains("MANIFEST"), "{refused}");
     }
+    // Its journal alone is reason enough.
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "sst") {
+            std::fs::rename(&path, path.with_extension("moved")).unwrap();
+        }
+    }
+    let refused = Storage::open(StorageOptions::new(folder.path())).unwrap_err().to_string();
+    assert!(refused.contains("CURRENT is missing"), "{refused}");
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "moved") {
+            std::fs::rename(&path, path.with_extension("sst")).unwrap();
+        }
+    }
     std::fs::write(&current, content).unwrap();
     let storage = open(folder.path());
     assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions()[0], 0).len(), 1);
