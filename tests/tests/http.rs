@@ -124,7 +124,12 @@ fn health_answers_while_the_data_folder_is_being_opened() -> Result<()> {
     for (answer, code) in meanwhile.iter().zip([" 200 ", " 503 ", " 200 "]) {
         ensure!(answer.contains(code), "{meanwhile:?}");
     }
-    ensure!(status(http, "/readyz").contains(" 200 "), "{}", status(http, "/readyz"));
+    // The listener of Kafka accepts a moment before the broker calls itself ready.
+    let since = Instant::now();
+    while !status(http, "/readyz").contains(" 200 ") {
+        ensure!(since.elapsed() < Duration::from_secs(5), "{}", status(http, "/readyz"));
+        thread::sleep(Duration::from_millis(10));
+    }
     broker.terminate()?;
     Ok(())
 }
