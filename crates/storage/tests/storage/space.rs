@@ -136,7 +136,12 @@ fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_t
         assert!(stored_bytes(folder.path()) >= before, "{why}");
     }
     free.store(100 * MIB, Ordering::Relaxed);
-    shrinks_below(&storage, folder.path(), before - MIB);
+    // How much that is depends on where the generations end, and the copies pass through the journal of a later one.
+    shrinks_below(&storage, folder.path(), before);
+    assert!(
+        !folder.path().join("journal-00000001").exists(),
+        "the generation with the deleted records is gone"
+    );
     small_is_whole(&storage);
     for partition in &large.partitions() {
         assert_eq!(values(&storage, partition, 40).len() as i64, partition.high_watermark() - 40);
