@@ -35,8 +35,8 @@ pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     entries
 }
 
-/// The values that all brokers were given while they run, by name (Kafka's entity-default resource). One
-/// whose key this version does not have is left out.
+/// The values that all brokers were given while they run, by name (Kafka's entity-default resource).
+/// Keys that this version does not have are left out.
 pub fn describe_brokers(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let source = ConfigSource::DynamicDefaultBrokerConfig;
     // Only synonyms of this source, as Kafka answers where no single broker is asked for

@@ -75,8 +75,8 @@ impl Lifecycle {
     }
 
     /// Deletes records that retention no longer keeps, if `retain`; cleans compacted logs; frees dead space.
-    /// Waits for another that does the same. Retention comes first: what it deletes need not be cleaned, and
-    /// what both leave dead is freed in the same turn.
+    /// Waits for another that does the same. Retention comes first, so that no record is cleaned
+    /// and then deleted; space is freed last, after both.
     ///
     /// # Errors
     /// A write failed, the storage is closed, or this process resigned from the shard meanwhile. A
