@@ -1,0 +1,267 @@
+//! The start of a broker: sockets, the data folder, the services on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use codec::ErrorCode;
+use storage::{Recovery, Storage, StorageOptions};
+
+use crate::clock::Clock;
+use crate::config::runtime::RuntimeConfigs;
+use crate::config::{BrokerConfig, Bytes, FlushPolicy, StartConfig, TopicConfig};
+use crate::http::{self, Endpoints, Readiness};
+use crate::io::Io;
+use crate::kafka::api;
+use crate::net::descriptors::Descriptors;
+use crate::net::listener::{BindError, Endpoint, Listener, SocketOptions};
+use crate::services::append::Appender;
+use crate::services::client_metrics::ClientMetrics;
+use crate::services::configs::kind::ConfigResources;
+use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
+use crate::services::fetch::{Fetcher, FetcherOptions};
+use crate::services::{self, Services, Shutdown};
+use crate::session::advertised::AdvertisedAddresses;
+use crate::tasks::Tasks;
+use crate::telemetry::loggers::Loggers;
+use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
+use crate::topics::Topics;
+use crate::{Broker, Fatal, LISTENERS, STORAGE, StartError, StartOptions};
+
+/// Everything that is there before the data folder is open.
+pub(crate) struct Early {
+    clock: Clock,
+    pub(crate) tasks: Tasks,
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+impl Early {
+    pub(crate) fn new() -> Self {
+        let clock = Clock::system();
+        let metrics = metrics(&clock);
+        let readiness = Readiness::new(&[STORAGE, LISTENERS]);
+        readiness.fail(STORAGE, "the data folder is being opened");
+        Self { clock, tasks: Tasks::new(), metrics, readiness }
+    }
+
+    /// Serves HTTP from now on; returns its addresses, none if it is turned off. `/readyz` says no, and `/metrics` shows
+    /// only what is counted here, until the broker is complete.
+    pub(crate) fn serve_http(&self, http: Option<Listener>, connections: usize) -> Vec<SocketAddr> {
+        let addresses = http.iter().flat_map(Listener::addresses).copied().collect();
+        let endpoints = Endpoints { metrics: self.metrics.clone(), readiness: self.readiness.clone() };
+        // Not among the connections, which are drained first: `/readyz` has to say no for as long as they
+        // are.
+        http::serve(
+            &self.tasks,
+            http.map(Listener::into_sockets).unwrap_or_default(),
+            connections,
+            endpoints,
+        );
+        addresses
+    }
+}
+
+impl Broker {
+    /// Opens the data folder and serves Kafka on `listeners`; HTTP is served already, on the addresses `http`.
+    pub(crate) async fn open(
+        config: BrokerConfig,
+        options: StartOptions,
+        early: Early,
+        listeners: Vec<Listener>,
+        http: Vec<SocketAddr>,
+        descriptors: Descriptors,
+    ) -> Result<Self, StartError> {
+        let (tasks, readiness, fatal) =
+            (early.tasks.clone(), early.readiness.clone(), Arc::<Fatal>::default());
+        let config = Arc::new(config);
+        let configs = Arc::new(RuntimeConfigs::new(Arc::clone(&config)));
+        let storage_options = StorageOptions {
+            max_open_files: i32::try_from(descriptors.tables()).expect("at most 1 000"),
+            ..storage_options(&config, &configs, &options, &early.clock, &fatal)
+        };
+        descriptors.log(&config);
+        // Off the runtime: opening replays the log and may take long.
+        let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
+        let storage = opening.await.ok_or(StartError::Interrupted)??;
+        let reader = storage.clone();
+        // Before anything is served: limits, topics and groups take their values from these.
+        let kept = tasks.blocking("load-configs", move || reader.configs()).await;
+        configs
+            .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
+        let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.catalog());
+        let topics = catalog.len();
+        let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
+        let path = config.data_dir().display();
+        tracing::info!(%path, new, unclean, topics, partitions, "data folder is open");
+        let advertised = advertised(&config, &listeners);
+        let io = Io::new(storage);
+        // Only the keys that are fixed. Limits that clients had given were once read off the values of the
+        // start: after a restart they held only from the next change on.
+        let config = Arc::new(config.start().clone());
+        let services = services(config, configs, options.loggers, io, early, advertised).await?;
+        let broker = Self {
+            connections: services.tasks.child(),
+            readiness,
+            addresses: listeners.iter().flat_map(Listener::addresses).copied().collect(),
+            http,
+            services,
+            fatal,
+        };
+        broker.serve(listeners, descriptors);
+        Ok(broker)
+    }
+}
+
+/// Everything between the sockets and the storage.
+async fn services(
+    config: Arc<StartConfig>,
+    configs: Arc<RuntimeConfigs>,
+    loggers: Loggers,
+    io: Io,
+    early: Early,
+    advertised: AdvertisedAddresses,
+) -> Result<Arc<Services>, StartError> {
+    let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
+    let topics = Arc::new(Topics::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
+    let options = FetcherOptions::of(&config);
+    let appender = Appender::new(io.clone(), Arc::clone(&topics), clock.clone());
+    let fetcher = Fetcher::new(io.clone(), Arc::clone(&topics), clock.clone(), options);
+    // Before any client is served: after a short restart members go on with their generation and offsets,
+    // without a rebalance.
+    let groups = services::coordinator::group::open(
+        &config,
+        &clock,
+        &tasks,
+        &shutdown.waiting,
+        &io,
+        group_configs::all(&configs),
+    )
+    .await
+    .map_err(|error| StartError::Groups(error.into()))?;
+    let client_metrics = Arc::<ClientMetrics>::default();
+    client_metrics.subscribe(client_metrics_configs::all(&configs));
+    let resources = Arc::new(ConfigResources {
+        configs: Arc::clone(&configs),
+        io: io.clone(),
+        topics: Arc::clone(&topics),
+        loggers,
+        client_metrics: Arc::clone(&client_metrics),
+        groups: Arc::clone(&groups),
+        tasks: tasks.clone(),
+    });
+    let services = Services {
+        appender,
+        fetcher,
+        topics,
+        advertised,
+        config,
+        configs,
+        resources,
+        client_metrics,
+        io,
+        groups,
+        metrics,
+        clock,
+        tasks,
+        shutdown,
+    };
+    let services = Arc::new(services);
+    // The services hold the metrics: a strong reference from there would keep both for ever.
+    let weak = Arc::downgrade(&services);
+    // A scrape during the end of the broker finds nothing to show.
+    let source = move || weak.upgrade().map(|services| services.snapshot()).unwrap_or_default();
+    services.metrics.set_source(Arc::new(source));
+    Ok(services)
+}
+
+/// The storage's options, as far as they are configured.
+fn storage_options(
+    config: &BrokerConfig,
+    configs: &Arc<RuntimeConfigs>,
+    options: &StartOptions,
+    clock: &Clock,
+    fatal: &Arc<Fatal>,
+) -> StorageOptions {
+    let (clock, fatal) = (clock.clone(), Arc::clone(fatal));
+    StorageOptions {
+        flush_policy: match config.flush_policy {
+            FlushPolicy::Sync => storage::FlushPolicy::Sync,
+            FlushPolicy::Os => storage::FlushPolicy::Os,
+        },
+        flush_interval: config.log_flush_interval_ms.into(),
+        producer_id_expiration: config.producer_id_expiration_ms.into(),
+        producer_id_expiration_check_interval: config.producer_id_expiration_check_interval_ms.into(),
+        retention_check_interval: config.log_retention_check_interval_ms.into(),
+        log_policy: {
+            // Asked for anew each time: a client may change the broker's keys, from which a topic inherits.
+            let configs = Arc::clone(configs);
+            Arc::new(move |topic| {
+                let config = configs.broker();
+                TopicConfig::effective(&topic.configs, &config).log_policy(&config)
+            })
+        },
+        accept_data_loss: options.accept_data_loss,
+        clock: Arc::new(move || clock.now_ms()),
+        on_fatal: Arc::new(move |error| {
+            // The reason before the token: `failed` reads it as soon as the token is cancelled.
+            let _first = fatal.reason.set(error.to_string());
+            fatal.happened.cancel();
+        }),
+        ..StorageOptions::new(config.data_dir())
+    }
+}
+
+/// Metrics that know the names of all APIs and error codes, and count from zero.
+fn metrics(clock: &Clock) -> Metrics {
+    Metrics::new(MetricsOptions {
+        api_names: api::REGISTRY.iter().map(|entry| entry.name).collect(),
+        error_name: |code| ErrorCode::from_code(code).map_or("UNKNOWN", ErrorCode::name),
+        clock: clock.clone(),
+        max_series: DEFAULT_MAX_SERIES,
+    })
+}
+
+/// Every listener of the configuration, and HTTP's, bound and not yet serving.
+pub(crate) async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option<Listener>), BindError> {
+    let options = SocketOptions {
+        backlog: config.socket_listen_backlog_size,
+        receive_buffer_bytes: config.socket_receive_buffer_bytes.map(Bytes::as_usize),
+        send_buffer_bytes: config.socket_send_buffer_bytes.map(Bytes::as_usize),
+    };
+    let mut listeners = Vec::new();
+    for listener in config.listeners() {
+        let host = listener.host.clone().unwrap_or_default(); // empty: every interface
+        let endpoint =
+            Endpoint { name: listener.name.as_str().into(), host, port: listener.port, flag: "--listen" };
+        listeners.push(Listener::bind(endpoint, options).await?);
+    }
+    let http = match config.http_listener() {
+        Some(http) => {
+            let host = http.host.clone().unwrap_or_default();
+            let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
+            // The keys of buffers are Kafka's, for Kafka clients.
+            let options = SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, ..options };
+            match Listener::bind(endpoint, options).await {
+                // Another program may have port 8080, and the operator did not ask for it: that is no reason not to serve Kafka.
+                Err(error @ BindError::InUse { .. }) if !config.is_set("http.listener") => {
+                    tracing::warn!("HTTP is not served (metrics, livez, readyz): {error}");
+                    None
+                }
+                bound => Some(bound?),
+            }
+        }
+        None => None,
+    };
+    Ok((listeners, http))
+}
+
+/// The addresses that clients are told, with the ports that were bound.
+fn advertised(config: &BrokerConfig, listeners: &[Listener]) -> AdvertisedAddresses {
+    let mut advertised = AdvertisedAddresses::new();
+    for (configured, bound) in config.listeners().iter().zip(listeners) {
+        // All sockets of a listener have one port. With port 0 it is the system's choice.
+        let port = bound.addresses().first().map_or(configured.port, SocketAddr::port);
+        advertised.add(Arc::clone(bound.name()), configured.advertised.clone(), port);
+    }
+    advertised
+}
