@@ -41,6 +41,9 @@ pub enum StorageError {
     /// This process does not lead the shard that was to be written: nothing was done.
     #[error("storage: the shard is not led here")]
     NotLeader,
+    /// This process is taking the shard over, and leads it once its new epoch is durable: nothing was done.
+    #[error("storage: the shard is being taken over")]
+    Unavailable,
     /// An earlier write or sync failed, or the storage is closed: nothing was done.
     #[error("storage is stopped")]
     Stopped,

@@ -11,6 +11,7 @@
 //! | `index.rs` | how offsets, times and bytes of a log belong together |
 //! | `extent.rs` | the family in which an offset lies |
 //! | `read.rs` | limits and results of reads; reads from memory |
+//! | `leadership.rs` `shard.rs` | if a partition, and with it its shard, is led here, and in which epoch |
 //! | `policy.rs` | rules for old records |
 
 mod append;
@@ -22,6 +23,7 @@ mod partition;
 mod policy;
 mod producer_state;
 mod read;
+mod shard;
 mod tail;
 
 pub use {
@@ -41,9 +43,9 @@ pub(crate) use {
         CleanedRecord, CompleteInterval, EpochStart, INDEX_INTERVAL_AGE_MS, IndexInterval, IntervalRecord,
         LogStart,
     },
-    leadership::Leadership,
     partition::{Recovered, Written},
     producer_state::{REMEMBERED_BATCHES, RememberedBatch, Verdict},
     read::{checked_range, found, read_tail, readable_range},
+    shard::ShardLeadership,
     tail::{Room, TailBudget},
 };

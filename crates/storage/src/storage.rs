@@ -105,17 +105,30 @@ impl Storage {
     /// Epoch and end of the log of everything. The first is raised by every unclean start and every take-over, and partitions' leader
     /// epochs follow it. The second is the number of records that RocksDB ever took, of any kind, and rises with every write.
     pub fn log_position(&self) -> (u32, u64) {
-        (self.inner.shared.leadership.epoch(), self.inner.shared.engine.sequence())
+        (self.inner.shared.shard.epoch(), self.inner.shared.engine.sequence())
     }
 
     /// Takes over the shard of this folder, in a new leader epoch that is durable before `done`, or resigns from it. After it has
-    /// resigned, nothing is read from its partitions or written to them, what was queued included; watchers are told before
-    /// this returns, and what was written is on the disk before `done`.
+    /// resigned, nothing is read from its partitions or its coordinators' records, or written to them, what was queued included;
+    /// watchers are told before this returns, and what was written is on the disk before `done`. A shard that is resigned is
+    /// `Unavailable` from this call to the end of the take-over. One that a later call resigns is not taken over any more:
+    /// `NotLeader`.
     pub fn lead(&self, lead: bool, done: Done<()>) {
-        if !lead {
-            self.catalog().resign(&self.inner.shared.leadership);
-        }
-        self.send(WriteCommand::Lead(lead, done));
+        let send = |call| self.send(WriteCommand::Lead { lead, call, done });
+        self.inner.shared.shard.begin(lead, &self.catalog(), send);
+    }
+
+    /// The epoch in which the shard is led here: [`Self::write_coordinator`] asks for it. No later term has it again.
+    ///
+    /// # Errors
+    /// `NotLeader`, or `Unavailable` while the shard is being taken over.
+    pub fn led_epoch(&self) -> Result<u32, StorageError> {
+        self.inner.shared.shard.led_epoch()
+    }
+
+    /// Calls `watcher` after every change of [`Self::led_epoch`], on the thread that made it: it must not block.
+    pub fn watch_lead(&self, watcher: Arc<dyn Fn() + Send + Sync>) {
+        self.inner.shared.shard.watch(watcher);
     }
 
     /// State in which the folder was found.
@@ -176,21 +189,24 @@ impl Storage {
         self.send(WriteCommand::ProducerId(done));
     }
 
-    /// Writes coordinator records: all or none, in the order of the calls, durable before `done`.
-    pub fn write_coordinator(&self, records: Vec<CoordinatorRecord>, done: Done<()>) {
-        self.send(WriteCommand::Coordinator(records, done));
+    /// Writes coordinator records: all or none, in the order of the calls, durable before `done`. `epoch` is the one in which
+    /// the coordinator was loaded: in any other the records are refused with `NotLeader`, as they follow from a state that may
+    /// be older than the disk's.
+    pub fn write_coordinator(&self, epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()>) {
+        self.send(WriteCommand::Coordinator { epoch, records, done });
     }
 
     /// Calls `each` with the key and the value of every coordinator record whose key begins with `prefix`, in key order.
     /// Blocks on the disk.
     ///
     /// # Errors
-    /// The disk failed, or holds damaged data.
+    /// The shard is not led here, the disk failed, or it holds damaged data.
     pub fn scan_coordinator(
         &self,
         prefix: &[u8],
         each: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), StorageError> {
+        self.led_epoch()?;
         coordinator_log::scan(&self.inner.shared.engine, prefix, each)
     }
 

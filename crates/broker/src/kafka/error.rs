@@ -100,6 +100,10 @@ impl From<&PartitionError> for ErrorCode {
             PartitionError::CorruptRecords => Self::CorruptMessage,
             // Retriable: the client refreshes its metadata, to find the leader.
             PartitionError::NotLeader => Self::NotLeaderOrFollower,
+            // Metadata names this broker already. Kafka answers so between its election and its `makeLeader`, and clients refresh
+            // their metadata and try again after their backoff. LEADER_NOT_AVAILABLE is no answer to a Fetch: Java's consumer fails on
+            // it; KAFKA_STORAGE_ERROR would tell operators of a failed disk.
+            PartitionError::Unavailable => Self::NotLeaderOrFollower,
             // Retriable: Java's `KafkaStorageException` is an `InvalidMetadataException`.
             PartitionError::Storage => Self::KafkaStorageError,
         }
@@ -225,7 +229,8 @@ fn append_error(error: &AppendError) -> ErrorCode {
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         // Deleted after the request had found it: the answer is the one that a later request gets.
         AppendError::PartitionDeleted => ErrorCode::UnknownTopicOrPartition,
-        AppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        // See `PartitionError::Unavailable`.
+        AppendError::NotLeader | AppendError::Unavailable => ErrorCode::NotLeaderOrFollower,
         AppendError::OffsetsExhausted => ErrorCode::KafkaStorageError,
     }
 }
@@ -249,6 +254,7 @@ mod tests {
             (PartitionError::UnsupportedCompressionType, 76),
             (PartitionError::CorruptRecords, 2),
             (PartitionError::NotLeader, 6),
+            (PartitionError::Unavailable, 6),
             (PartitionError::Storage, 56),
         ];
         for (error, code) in pairs {
@@ -286,6 +292,7 @@ mod tests {
             (ProduceError::Append(AppendError::InvalidProducerEpoch { current: 1, found: 0 }), 47),
             (ProduceError::Append(AppendError::PartitionDeleted), 3),
             (ProduceError::Append(AppendError::NotLeader), 6),
+            (ProduceError::Append(AppendError::Unavailable), 6),
             (ProduceError::Append(AppendError::OffsetsExhausted), 56),
             (ProduceError::Storage, 56),
             (ProduceError::DiskFull, 56),

@@ -46,6 +46,9 @@ pub(crate) enum PartitionError {
     /// This broker does not lead the partition.
     #[error("this broker does not lead the partition")]
     NotLeader,
+    /// This broker is taking the partition over.
+    #[error("this broker is taking the partition over, and does not serve it yet")]
+    Unavailable,
     /// The storage engine failed; it has said so in the log.
     #[error("storage failed")]
     Storage,
@@ -58,6 +61,7 @@ impl From<ReadError> for PartitionError {
             // Deleted between look-up and read: the client hears what it would have heard a moment later.
             ReadError::Deleted => Self::UnknownTopicOrPartition,
             ReadError::NotLeader | ReadError::Storage(StorageError::NotLeader) => Self::NotLeader,
+            ReadError::Unavailable | ReadError::Storage(StorageError::Unavailable) => Self::Unavailable,
             // The storage has logged which.
             ReadError::Storage(StorageError::DamagedBatch(_)) => Self::CorruptRecords,
             ReadError::Storage(error) => {

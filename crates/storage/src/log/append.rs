@@ -124,6 +124,9 @@ pub enum AppendError {
     /// This process does not lead the partition.
     #[error("the partition is not led here")]
     NotLeader,
+    /// This process is taking the partition over: it leads it once its new epoch is durable.
+    #[error("the partition is being taken over")]
+    Unavailable,
     /// The partition has no offsets left.
     #[error("offsets are used up")]
     OffsetsExhausted,

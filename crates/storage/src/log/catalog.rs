@@ -7,7 +7,6 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::leadership::Leadership;
 use crate::{Partition, ReadError, StorageError, TooLarge};
 use shared_list::SharedList;
 
@@ -53,7 +52,7 @@ pub struct Topic {
 /// The place at which a partition is served.
 #[derive(Clone, Copy, Debug)]
 pub enum Located<'t> {
-    /// By this process.
+    /// By this process, now or once it has taken it over.
     Here(&'t Arc<Partition>),
     /// By another, or by none for the moment.
     Elsewhere,
@@ -155,12 +154,6 @@ impl Catalog {
         self.unreadable.iter().any(|topic| topic.id == id || topic.name.as_deref() == Some(name))
     }
 
-    /// Resigns from a shard with all these topics: the shard first, so that nothing is written to it any more.
-    pub(crate) fn resign(&self, shard: &Leadership) {
-        shard.resign();
-        self.topics().flat_map(|topic| &topic.partitions).for_each(|partition| partition.resign());
-    }
-
     /// Adds a topic, or replaces the one with its name and id. Copies a few hundred pointers at most.
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
         self.by_name.insert(Arc::clone(&topic), |other| other.name.cmp(&topic.name));
@@ -208,7 +201,7 @@ impl Topic {
         })
     }
 
-    /// The partitions that are led here, by index.
+    /// The partitions that are led here, or being taken over, by index.
     pub fn led_here(&self) -> impl Iterator<Item = &Arc<Partition>> {
         self.partitions
             .iter()

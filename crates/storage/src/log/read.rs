@@ -71,6 +71,9 @@ pub enum ReadError {
     /// This process does not lead the partition.
     #[error("the partition is not led here")]
     NotLeader,
+    /// This process is taking the partition over: it leads it once its new epoch is durable.
+    #[error("the partition is being taken over")]
+    Unavailable,
     /// The disk failed, or holds damaged data.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -67,7 +67,10 @@ impl Lifecycle {
             }
             if let Err(error) = self.tend(due)
                 && self.shared.failure.get().is_none()
-                && !matches!(error, StorageError::Stopped | StorageError::NotLeader)
+                && !matches!(
+                    error,
+                    StorageError::Stopped | StorageError::NotLeader | StorageError::Unavailable
+                )
             {
                 tracing::error!(%error, "old records stay for now");
             }
@@ -90,7 +93,7 @@ impl Lifecycle {
             return Err(error);
         }
         // Old records are the business of the one that leads the shard.
-        if !self.shared.leadership.is_led() {
+        if self.shared.shard.led_epoch().is_err() {
             return Ok(());
         }
         if retain {
@@ -342,7 +345,9 @@ impl Lifecycle {
     ) -> Result<Option<T>, StorageError> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(error @ (StorageError::Stopped | StorageError::NotLeader)) => Err(error),
+            Err(error @ (StorageError::Stopped | StorageError::NotLeader | StorageError::Unavailable)) => {
+                Err(error)
+            }
             Err(error) if self.shared.failure.get().is_some() => Err(error),
             Err(error) => {
                 let (topic_id, index) = (partition.topic_id(), partition.index());
@@ -399,6 +404,7 @@ fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
     match outcome {
         Err(ReadError::Storage(error)) => Err(error),
         Err(ReadError::NotLeader) => Err(StorageError::NotLeader),
+        Err(ReadError::Unavailable) => Err(StorageError::Unavailable),
         Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     // Deleted, perhaps by a command of this very group, or given up: of what was queued, all that is not written yet is refused.
     partition.ensure_led().map_err(|error| match error {
         ReadError::NotLeader => AppendError::NotLeader,
+        ReadError::Unavailable => AppendError::Unavailable,
         _ => AppendError::PartitionDeleted,
     })?;
     if let Verdict::Duplicate(found) = state.check(header)? {

@@ -18,8 +18,12 @@ const SMALL_RECORDS: usize = 16;
 pub(crate) enum WriteCommand {
     /// Append batches: one result each, in their order, once they are as safe as the request asks.
     Append(OwnedRequest, Done<Vec<AppendResult>>),
-    /// Write records of coordinators, all in one group.
-    Coordinator(Vec<CoordinatorRecord>, Done<()>),
+    /// Write records of coordinators that were loaded in `epoch`, all in one group.
+    Coordinator {
+        epoch: u32,
+        records: Vec<CoordinatorRecord>,
+        done: Done<()>,
+    },
     /// Write or remove the encoded configuration of a resource that is no topic.
     Configs(KeyValue, Done<()>),
     Catalog(CatalogChange),
@@ -29,8 +33,13 @@ pub(crate) enum WriteCommand {
     ExpireProducers {
         before_ms: i64,
     },
-    /// Lead all partitions, in a new epoch, or none. Answered once that is so.
-    Lead(bool, Done<()>),
+    /// Lead the shard, in a new epoch, or stop to. Answered once that is so.
+    Lead {
+        lead: bool,
+        /// Number of the call: see `ShardLeadership`.
+        call: u64,
+        done: Done<()>,
+    },
     /// A change of old records.
     Change(LogChange, Done<()>),
     /// Most of this generation is dead: replace it by a successor.
@@ -50,7 +59,7 @@ impl WriteCommand {
     pub(crate) fn is_small(&self) -> bool {
         match self {
             Self::Append(request, _) => request.bytes() <= SMALL_BYTES,
-            Self::Coordinator(records, _) => records.len() <= SMALL_RECORDS,
+            Self::Coordinator { records, .. } => records.len() <= SMALL_RECORDS,
             _ => false,
         }
     }
@@ -59,12 +68,12 @@ impl WriteCommand {
     pub(super) fn purpose(&self) -> Purpose {
         match self {
             Self::Append(..) => Purpose::Produce,
-            Self::Coordinator(..) => Purpose::Coordinator,
+            Self::Coordinator { .. } => Purpose::Coordinator,
             Self::Configs(..) | Self::Catalog(_) => Purpose::Configs,
             Self::Change(change, _) => change.purpose,
             Self::CompactSettled(..)
             | Self::ProducerId(_)
-            | Self::Lead(..)
+            | Self::Lead { .. }
             | Self::ExpireProducers { .. }
             | Self::SealSoon(_)
             | Self::Flush
@@ -110,9 +119,9 @@ pub(crate) fn refuse(command: WriteCommand) {
     let error = StorageError::Stopped;
     match command {
         WriteCommand::Append(_, done) => done(Err(error)),
-        WriteCommand::Coordinator(_, done)
+        WriteCommand::Coordinator { done, .. }
         | WriteCommand::Configs(_, done)
-        | WriteCommand::Lead(_, done)
+        | WriteCommand::Lead { done, .. }
         | WriteCommand::Close(done) => done(Err(error)),
         WriteCommand::ProducerId(done) => done(Err(error)),
         WriteCommand::Catalog(

@@ -11,7 +11,7 @@ use crate::{
     engine::{Engine, Opened, ResumableReads},
     failure::Failure,
     log::GenerationNumber,
-    log::Leadership,
+    log::ShardLeadership,
     metrics::Counters,
     options::OpenClock,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     /// As callers see it: behind the writer's own until the sync.
     pub(crate) catalog: Arc<ArcSwap<Catalog>>,
     /// Of the shard; its epoch is the node's.
-    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) shard: Arc<ShardLeadership>,
     /// The first failed write or sync.
     pub(crate) failure: Arc<Failure>,
     pub(crate) counters: Arc<Counters>,
@@ -69,7 +69,7 @@ impl Shared {
             resumable: Arc::default(),
             commands: CommandQueue::new(Arc::clone(&counters)),
             catalog: Arc::new(ArcSwap::from_pointee(opened.catalog.clone())),
-            leadership: Arc::new(Leadership::new(opened.node_epoch)),
+            shard: Arc::new(ShardLeadership::new(opened.node_epoch)),
             failure: Arc::new(Failure::new(Arc::clone(&options.on_fatal))),
             counters,
             open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),

@@ -284,7 +284,9 @@ impl Walk {
     fn rests(&mut self) -> bool {
         loop {
             let record = CoordinatorRecord { key: "rest".into(), value: Some(self.context.clone().into()) };
-            if let Err(error) = wait(|done| self.storage().write_coordinator(vec![record], done)) {
+            if let Err(error) = wait(|done| {
+                self.storage().write_coordinator(self.storage().led_epoch().unwrap(), vec![record], done)
+            }) {
                 self.failed_on_purpose("to rest", &error);
                 return false;
             }

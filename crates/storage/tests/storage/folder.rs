@@ -184,6 +184,7 @@ fn every_command_of_a_burst_is_answered() {
         let record = CoordinatorRecord { key: number.to_be_bytes().to_vec().into(), value: Some("v".into()) };
         let sender = sender.clone();
         storage.write_coordinator(
+            storage.led_epoch().unwrap(),
             vec![record],
             Box::new(move |outcome| sender.send(outcome).unwrap_or_default()),
         );
@@ -211,8 +212,15 @@ fn coordinator_records_are_replayed() {
         value: value.map(|value| Bytes::from_static(value.as_bytes())),
     };
     let records = vec![record("b", Some("1")), record("a", Some("2")), record("c", Some("3"))];
-    wait(|done| storage.write_coordinator(records, done)).unwrap();
-    wait(|done| storage.write_coordinator(vec![record("c", None), record("b", Some("4"))], done)).unwrap();
+    wait(|done| storage.write_coordinator(storage.led_epoch().unwrap(), records, done)).unwrap();
+    wait(|done| {
+        storage.write_coordinator(
+            storage.led_epoch().unwrap(),
+            vec![record("c", None), record("b", Some("4"))],
+            done,
+        )
+    })
+    .unwrap();
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     let storage = open(killed.path());

@@ -11,8 +11,8 @@ use std::{
 
 use crate::common::{Partitions, UNLIMITED, append, batch, copy_of, create, open, sequenced, values, wait};
 use storage::{
-    Acks, AppendEntry, AppendError, AppendRequest, AppendResult, DeleteBelow, EpochEndOffset, Isolation,
-    Located, Partition, ReadError, Storage, StorageOptions, Watcher,
+    Acks, AppendEntry, AppendError, AppendRequest, AppendResult, CoordinatorRecord, DeleteBelow,
+    EpochEndOffset, Isolation, Located, Partition, ReadError, Storage, StorageError, StorageOptions, Watcher,
 };
 
 pub(crate) fn lead(storage: &Storage, lead: bool) {
@@ -140,20 +140,7 @@ fn what_is_queued_is_refused_and_what_is_written_stays() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
-    // The writer's thread is held in the answer of the first append, which is too large for a caller's thread.
-    let (written, is_written) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let entry = AppendEntry {
-        partition: Arc::clone(&partition),
-        batch: batch(&[(1, &vec![7; 20 << 10])]),
-        log_append_time: false,
-    };
-    let hold = move |_| {
-        written.send(()).unwrap_or_default();
-        released.recv().unwrap_or_default();
-    };
-    storage.append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, Box::new(hold));
-    is_written.recv().unwrap();
+    let release = held(&storage, &partition);
     let queued = [send(&storage, &partition, 1), send(&storage, &partition, 20 << 10)];
     let (sender, resigned) = mpsc::channel();
     storage.lead(false, Box::new(move |done| sender.send(done).unwrap_or_default()));
@@ -165,6 +152,126 @@ fn what_is_queued_is_refused_and_what_is_written_stays() {
     resigned.recv().unwrap().unwrap();
     lead(&storage, true);
     assert_eq!(partition.log_end_offset(), 1);
+    storage.close().unwrap();
+}
+
+/// Holds the writer's thread in the answer of an append, which is too large for a caller's thread, until the sender is used.
+fn held(storage: &Storage, partition: &Arc<Partition>) -> mpsc::Sender<()> {
+    let (written, is_written) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let entry = AppendEntry {
+        partition: Arc::clone(partition),
+        batch: batch(&[(1, &vec![7; 20 << 10])]),
+        log_append_time: false,
+    };
+    let hold = move |_| {
+        written.send(()).unwrap_or_default();
+        released.recv().unwrap_or_default();
+    };
+    storage.append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, Box::new(hold));
+    is_written.recv().unwrap();
+    release
+}
+
+/// Calls `Storage::lead`; the outcome comes out of what is returned.
+fn call_lead(storage: &Storage, lead: bool) -> mpsc::Receiver<Result<(), StorageError>> {
+    let (sender, outcome) = mpsc::channel();
+    storage.lead(lead, Box::new(move |done| sender.send(done).unwrap_or_default()));
+    outcome
+}
+
+fn record(key: &'static str, value: &'static str) -> Vec<CoordinatorRecord> {
+    vec![CoordinatorRecord { key: key.into(), value: Some(value.into()) }]
+}
+
+fn records(storage: &Storage) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    storage.scan_coordinator(b"", &mut |key, value| found.push((key.to_vec(), value.to_vec()))).unwrap();
+    found
+}
+
+#[test]
+fn a_shard_that_is_being_taken_over_is_unavailable_until_its_epoch_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let topic = create(&storage, "t", 1);
+    let partition = Arc::clone(&topic.partitions()[0]);
+    let release = held(&storage, &partition);
+    let resigned = call_lead(&storage, false);
+    let taken_over = call_lead(&storage, true);
+    assert!(matches!(partition.ensure_led(), Err(ReadError::Unavailable)));
+    assert!(matches!(storage.led_epoch(), Err(StorageError::Unavailable)));
+    assert!(matches!(storage.scan_coordinator(b"", &mut |_, _| ()), Err(StorageError::Unavailable)));
+    assert!(matches!(storage.read(&partition, 0, UNLIMITED), Err(ReadError::Unavailable)));
+    assert!(matches!(topic.partition(0), Some(Located::Here(_))), "clients find it here, and try again");
+    let queued = send(&storage, &partition, 1);
+    release.send(()).unwrap();
+    assert_eq!(queued.recv().unwrap(), [Err(AppendError::Unavailable)]);
+    resigned.recv().unwrap().unwrap();
+    taken_over.recv().unwrap().unwrap();
+    assert_eq!((storage.led_epoch().unwrap(), partition.log_end_offset()), (1, 1));
+    append(&storage, &partition, batch(&[(1, b"a")]), Acks::All).unwrap();
+    storage.close().unwrap();
+}
+
+#[test]
+fn a_shard_that_is_resigned_during_its_take_over_is_not_led() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
+    lead(&storage, false);
+    lead(&storage, true);
+    let release = held(&storage, &partition);
+    let told = Arc::new(AtomicU64::new(0));
+    let (seen, watched) = (Arc::clone(&told), storage.clone());
+    storage.watch_lead(Arc::new(move || {
+        seen.fetch_add(u64::from(watched.led_epoch().is_ok()), Ordering::SeqCst);
+    }));
+    let outcomes = [false, true, false].map(|lead| call_lead(&storage, lead));
+    release.send(()).unwrap();
+    let [first, taken_over, last] = outcomes.map(|outcome| outcome.recv().unwrap());
+    (first.unwrap(), last.unwrap());
+    assert!(matches!(taken_over, Err(StorageError::NotLeader)));
+    assert_eq!(told.load(Ordering::SeqCst), 0, "it was led for a moment");
+    assert!(matches!(partition.ensure_led(), Err(ReadError::NotLeader)));
+    lead(&storage, true);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    // The take-over that was given up has used an epoch, too.
+    assert_eq!((storage.led_epoch().unwrap(), partition.leader_epoch()), (3, 3));
+    storage.close().unwrap();
+}
+
+#[test]
+fn records_of_a_coordinator_are_written_in_the_epoch_of_its_load_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let write = |epoch, value| wait(|done| storage.write_coordinator(epoch, record("k", value), done));
+    write(0, "1").unwrap();
+    lead(&storage, false);
+    assert!(matches!(write(0, "2"), Err(StorageError::NotLeader)));
+    assert!(matches!(storage.scan_coordinator(b"", &mut |_, _| ()), Err(StorageError::NotLeader)));
+    lead(&storage, true);
+    assert!(matches!(write(0, "3"), Err(StorageError::NotLeader)), "of an earlier term");
+    assert_eq!(records(&storage), [(b"k".to_vec(), b"1".to_vec())]);
+    write(1, "4").unwrap();
+    assert_eq!(records(&storage), [(b"k".to_vec(), b"4".to_vec())]);
+    storage.close().unwrap();
+}
+
+#[test]
+fn a_write_that_is_queued_after_a_take_over_of_a_led_shard_is_of_an_earlier_term() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open(folder.path());
+    let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
+    let release = held(&storage, &partition);
+    let taken_over = call_lead(&storage, true);
+    let (sender, written) = mpsc::channel();
+    let done = move |outcome| sender.send(outcome).unwrap_or_default();
+    storage.write_coordinator(storage.led_epoch().unwrap(), record("k", "1"), Box::new(done));
+    release.send(()).unwrap();
+    assert!(matches!(written.recv().unwrap(), Err(StorageError::NotLeader)));
+    taken_over.recv().unwrap().unwrap();
+    assert_eq!(records(&storage), []);
     storage.close().unwrap();
 }
 

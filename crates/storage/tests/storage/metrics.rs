@@ -42,7 +42,7 @@ fn every_number_moves_with_what_it_counts() {
     wait(|done| storage.write_configs(configs, done)).unwrap().unwrap();
     assert!(bytes(&storage, Purpose::Configs) > before, "configs");
     let record = CoordinatorRecord { key: "k".into(), value: Some(vec![1; 500].into()) };
-    wait(|done| storage.write_coordinator(vec![record], done)).unwrap();
+    wait(|done| storage.write_coordinator(storage.led_epoch().unwrap(), vec![record], done)).unwrap();
     assert!(bytes(&storage, Purpose::Coordinator) >= 500);
 
     let value = vec![1; 10_000];

@@ -53,9 +53,13 @@ fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<Partition
                 let text = StrBytes::from_static_str("The partition is named twice in the request.");
                 answer.with_error_code(ErrorCode::InvalidRequest.code()).with_error_message(Some(text))
             }
-            Some(Located::Here(partition)) => {
-                answer.with_active_producers(partition.producers().into_iter().map(producer).collect())
-            }
+            Some(Located::Here(partition)) => match partition.ensure_led() {
+                Ok(()) => {
+                    answer.with_active_producers(partition.producers().into_iter().map(producer).collect())
+                }
+                // It is being taken over.
+                Err(error) => answer.with_error_code(ErrorCode::from(&PartitionError::from(error)).code()),
+            },
             Some(Located::Elsewhere) => {
                 let code = ErrorCode::from(&PartitionError::NotLeader);
                 answer.with_error_code(code.code())

@@ -29,6 +29,9 @@ pub(crate) fn stored(io: Io) -> RecordLog {
                 WriteFailed
             }));
         };
-        io.storage().write_coordinator(records.collect(), Box::new(done));
+        match io.storage().led_epoch() {
+            Ok(epoch) => io.storage().write_coordinator(epoch, records.collect(), Box::new(done)),
+            Err(error) => done(Err(error)),
+        }
     })
 }

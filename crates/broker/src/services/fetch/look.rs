@@ -54,9 +54,9 @@ pub(super) fn look(
     };
     let log = match find(topics, wanted, handle, watch) {
         Ok(log) => log,
-        // The partition is served elsewhere, so the client must not wait here (`ReplicaManager.fetchMessages`).
-        Err(PartitionError::NotLeader) => {
-            return Looked::Nothing { answer: answer(Err(PartitionError::NotLeader), None), is_urgent: true };
+        // The partition is not served here, or not yet, so the client must not wait here (`ReplicaManager.fetchMessages`).
+        Err(error @ (PartitionError::NotLeader | PartitionError::Unavailable)) => {
+            return Looked::Nothing { answer: answer(Err(error), None), is_urgent: true };
         }
         Err(error) => return Looked::Missing(answer(Err(error), None)),
     };

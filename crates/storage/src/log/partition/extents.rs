@@ -1,4 +1,4 @@
-//! Where the batches of a partition lie: its extents, the start of its log, and the part that was compacted.
+//! The places of a partition's batches: its extents, the start of its log, and the part that was compacted.
 
 use std::sync::atomic::Ordering;
 

@@ -18,11 +18,12 @@ impl Partition {
     /// The partition is served here.
     ///
     /// # Errors
-    /// `Deleted`: it is never read or written again. `NotLeader`: it may be, after a take-over.
+    /// `Deleted`: it is never read or written again. `NotLeader`: it may be, after a take-over. `Unavailable`: the take-over has begun.
     pub fn ensure_led(&self) -> Result<(), ReadError> {
         match self.leadership.state() {
             LeaderState::Led => Ok(()),
             LeaderState::Resigned => Err(ReadError::NotLeader),
+            LeaderState::TakingOver => Err(ReadError::Unavailable),
             LeaderState::Deleted => Err(ReadError::Deleted),
         }
     }
@@ -62,6 +63,11 @@ impl Partition {
     pub(crate) fn resign(&self) {
         self.leadership.resign();
         self.wake(u64::MAX);
+    }
+
+    /// It will be led here, once a new epoch is durable.
+    pub(crate) fn begin_take_over(&self) {
+        self.leadership.begin_take_over();
     }
 
     /// Led here from now on, in `epoch`, whose first offset is the next one to be written. Called while nothing is appended.

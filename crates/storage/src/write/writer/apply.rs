@@ -6,9 +6,9 @@ use crossbeam_channel::Sender;
 
 use super::Writer;
 use crate::{
-    Acks, AppendResult, CoordinatorRecord, Done, FlushPolicy, StorageError,
+    Acks, AppendError, AppendResult, CoordinatorRecord, Done, FlushPolicy, StorageError,
     engine::{GenerationRecord, NodeKey, keys},
-    log::{OwnedRequest, leader_epoch},
+    log::{OwnedEntry, OwnedRequest},
     write::{
         append,
         catalog::CatalogChange,
@@ -26,14 +26,8 @@ impl Writer {
     pub(super) fn apply(&mut self, group: &mut WriteGroup<'_>, command: WriteCommand) {
         match command {
             WriteCommand::Append(request, done) => self.append(group, request, done),
-            WriteCommand::Coordinator(records, done) => {
-                for CoordinatorRecord { key, value } in records {
-                    match value {
-                        Some(value) => group.put_state(keys::coordinator(&key), value),
-                        None => group.delete_state(keys::coordinator(&key)),
-                    }
-                }
-                self.after_durable(group, done);
+            WriteCommand::Coordinator { epoch, records, done } => {
+                self.write_coordinator(group, epoch, records, done);
             }
             WriteCommand::Configs((key, value), done) => {
                 match value {
@@ -47,20 +41,20 @@ impl Writer {
                 let id = self.take_producer_id(group);
                 self.after_durable(group, Box::new(move |durable| done(durable.map(|()| id))));
             }
-            WriteCommand::Lead(lead, done) => self.lead(group, lead, done),
-            WriteCommand::ExpireProducers { .. } if !self.shared.leadership.is_led() => {}
+            WriteCommand::Lead { lead, call, done } => self.lead(group, lead, call, done),
+            WriteCommand::ExpireProducers { .. } if self.shared.shard.led_epoch().is_err() => {}
             WriteCommand::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
             // As a whole: what it leaves undone is done again after a take-over.
-            WriteCommand::Change(_, done) if !self.shared.leadership.is_led() => {
-                done(Err(StorageError::NotLeader));
-            }
-            WriteCommand::Change(change, done) => {
-                (change.apply)(group);
-                match change.answer {
-                    Answer::Written => group.after_write.push(done),
-                    Answer::Synced => group.after_sync.push(done),
+            WriteCommand::Change(change, done) => match self.shared.shard.led_epoch() {
+                Ok(_) => {
+                    (change.apply)(group);
+                    match change.answer {
+                        Answer::Written => group.after_write.push(done),
+                        Answer::Synced => group.after_sync.push(done),
+                    }
                 }
-            }
+                Err(error) => done(Err(error)),
+            },
             // After the group, as after every group.
             WriteCommand::Flush => {}
             WriteCommand::SealSoon(number) => self.generations.seal_soon(number),
@@ -81,28 +75,44 @@ impl Writer {
         }
     }
 
+    /// Adds records of a coordinator, if the shard is led in the epoch in which it was loaded.
+    fn write_coordinator(
+        &self,
+        group: &mut WriteGroup<'_>,
+        epoch: u32,
+        records: Vec<CoordinatorRecord>,
+        done: Done<()>,
+    ) {
+        // Against the writer's own epoch too: a take-over that comes before this in the queue may not be durable yet, and the
+        // coordinator that is loaded after it would miss these records.
+        let led = match self.shared.shard.led_epoch() {
+            Ok(_) if self.catalog.node_epoch != epoch => Err(StorageError::NotLeader),
+            led => led.map(|_| ()),
+        };
+        if led.is_err() {
+            // In its turn: writes of a coordinator end in their order.
+            return self.after_durable(group, Box::new(move |durable| done(durable.and(led))));
+        }
+        for CoordinatorRecord { key, value } in records {
+            match value {
+                Some(value) => group.put_state(keys::coordinator(&key), value),
+                None => group.delete_state(keys::coordinator(&key)),
+            }
+        }
+        self.after_durable(group, done);
+    }
+
     /// Leads every partition in a new epoch, or none. Both take effect after the group's sync, in the order of the commands: an
     /// epoch that a client has seen must not be given again after a crash.
-    fn lead(&mut self, group: &mut WriteGroup<'_>, lead: bool, done: Done<()>) {
+    fn lead(&mut self, group: &mut WriteGroup<'_>, lead: bool, call: u64, done: Done<()>) {
         self.catalog.led = lead;
         if lead {
             self.catalog.node_epoch = self.catalog.node_epoch.saturating_add(1);
             group.put_state(keys::node(NodeKey::Epoch), u64::from(self.catalog.node_epoch).to_be_bytes());
         }
-        let (catalog, node_epoch) = (self.catalog.catalog.clone(), self.catalog.node_epoch);
-        let shard = Arc::clone(&self.shared.leadership);
-        group.after_sync.push(Box::new(move |durable| {
-            if durable.is_ok() && lead {
-                shard.take_over(node_epoch);
-                for topic in catalog.topics() {
-                    let epoch = leader_epoch(node_epoch, topic.created_epoch);
-                    topic.partitions.iter().for_each(|partition| partition.take_over(epoch));
-                }
-            } else {
-                catalog.resign(&shard);
-            }
-            done(durable);
-        }));
+        let epoch = lead.then_some(self.catalog.node_epoch);
+        let (catalog, shard) = (self.catalog.catalog.clone(), Arc::clone(&self.shared.shard));
+        group.after_sync.push(Box::new(move |durable| done(shard.finish(call, epoch, &catalog, durable))));
     }
 
     /// After the group: syncs all that is written, lets a compaction of the settled family begin, and waits for its flush to take
@@ -129,8 +139,16 @@ impl Writer {
     fn append(&mut self, group: &mut WriteGroup<'_>, request: OwnedRequest, done: Done<Vec<AppendResult>>) {
         let syncs = request.acks == Acks::All && self.shared.options.flush_policy == FlushPolicy::Sync;
         let awaits = syncs.then_some(self.group);
-        let results: Vec<AppendResult> =
-            request.entries.into_iter().map(|entry| append::append(group, entry, awaits)).collect();
+        // Asked here too: a partition that was created while the shard was being given up may not know of it yet.
+        let refusal = self.shared.shard.led_epoch().err().map(|error| match error {
+            StorageError::Unavailable => AppendError::Unavailable,
+            _ => AppendError::NotLeader,
+        });
+        let append = |entry: OwnedEntry| match &refusal {
+            Some(refusal) if !entry.partition.is_deleted() => Err(refusal.clone()),
+            _ => append::append(group, entry, awaits),
+        };
+        let results: Vec<AppendResult> = request.entries.into_iter().map(append).collect();
         let after: Done<()> = Box::new(move |written| done(written.map(|()| results)));
         match syncs {
             // A repeated batch waits too: its first copy may not be on the disk yet.
