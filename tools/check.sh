@@ -31,6 +31,7 @@ announce_rocksdb
 stage format cargo fmt --all --check
 stage shellcheck shell
 stage words "$root/tools/words.py" --check
+stage mutants "$root/tools/mutants.py" --check
 stage clippy lints
 stage doc docs
 stage coordinator pure

@@ -12,6 +12,7 @@
 //! | `read.rs` `cursor.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
+//! | `unflushed.rs` | changes that RocksDB has in memory only, and the bound of a replay |
 //! | `fault.rs` | faults on purpose, test builds only |
 
 mod buffers;
@@ -31,6 +32,7 @@ mod read;
 pub(crate) mod recovery;
 mod resumable;
 mod rocks;
+mod unflushed;
 pub(crate) mod values;
 
 #[cfg(feature = "fault")]
@@ -48,7 +50,8 @@ pub(crate) use {
     read::{read, read_now},
     recovery::{FoundGenerations, Node, Opened, Topics},
     resumable::ResumableReads,
-    rocks::{Due, Engine, Family},
+    rocks::{Engine, Family},
+    unflushed::Due,
     values::{ExtentRecord, GenerationRecord, TopicRecord},
 };
 pub use {

@@ -237,6 +237,10 @@ pub struct StorageMetrics {
     pub oldest_generation_seconds: f64,
     /// Memory of the newest batches.
     pub tail_bytes: u64,
+    /// Bytes of operations that a start would apply if the process ended now …
+    pub replay_operations_bytes: u64,
+    /// … and of bodies that it would pass over.
+    pub replay_body_bytes: u64,
     /// Damaged batches that reads, compaction and settling have found, each counted once; at most 10 000.
     pub damaged_batches: u64,
 }

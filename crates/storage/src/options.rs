@@ -64,9 +64,10 @@ pub struct StorageOptions {
     pub generation_bytes: u64,
     /// … or is this old, by the wall clock. One in which nothing was written does not age.
     pub generation_age: Duration,
-    /// Bytes of operations in the journal after which RocksDB flushes its memtables: a restart applies at most a few times that many …
+    /// Bytes of operations in the journal after which RocksDB flushes its memtables. A restart applies at most four times that many,
+    /// and those of two more write groups: the writer waits for a flush that is slower …
     pub replay_operations_bytes: u64,
-    /// … and bytes of bodies, which a restart passes over.
+    /// … and bytes of bodies, with the same bound, which a restart passes over.
     pub replay_body_bytes: u64,
     /// Batches of at least this size go to the journal only; smaller ones are kept in RocksDB, sorted by partition.
     pub inline_bytes: usize,

@@ -314,10 +314,13 @@ impl Storage {
     pub fn metrics(&self) -> StorageMetrics {
         let Shared { engine, options, counters, commands, .. } = &self.inner.shared;
         let generations = engine.generations();
+        let replay = engine.to_replay();
         let held = generations.iter().map(|number| engine.held_bytes(BatchFamily::Generation(*number)));
         StorageMetrics {
             queue_depth: commands.len() as u64,
             generations: generations.len() as u64,
+            replay_operations_bytes: replay.operations,
+            replay_body_bytes: replay.bodies,
             // A size that RocksDB does not tell is left out.
             generation_bytes: held.sum::<Result<u64, StorageError>>().ok(),
             settled_bytes: engine.held_bytes(BatchFamily::Settled).ok(),

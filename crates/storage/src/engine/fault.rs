@@ -99,6 +99,9 @@ mod switch {
         pub(crate) fn database_is_synced(&self) {}
 
         #[inline]
+        pub(crate) fn limit(&self, _: &mut rocksdb::Options) {}
+
+        #[inline]
         pub(crate) fn task_queued(&self) {}
 
         #[inline]

@@ -109,6 +109,7 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
     }
     // After all that can refuse the start: a refused start is not an unclean stop.
     node.mark_started(&engine).map_err(failed)?;
+    engine.flush_a_full_replay().map_err(failed)?;
     let recovery = Recovery { new: node.new, unclean: node.unclean };
     // A number that any record mentions is never given again.
     let next_partition = node.next_partition.max(greatest_partition.saturating_add(1));

@@ -40,6 +40,7 @@ use crate::{
         },
         journal_end::{JournalEnd, Lost},
         keys::{self, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
+        unflushed::{Due, RecordBytes, Unflushed},
     },
     log::{BatchFamily, GenerationNumber},
 };
@@ -112,9 +113,6 @@ const WRITE_BUFFER_BYTES: usize = 1 << 30;
 /// Memtables of a family, flushed ones that are being written included.
 /// RocksDB stops writes when all of them are in use.
 const WRITE_BUFFERS: i32 = 4;
-/// Bytes of operations in memory after which the writer waits for the flush under way.
-/// The reserve of the disk has room for them (`disk.rs`).
-const MOST_OPERATIONS_BYTES: u64 = 128 << 20;
 /// How often the end of a flush is looked for.
 const FLUSH_POLL: Duration = Duration::from_millis(2);
 /// Blocks of the state family that look-ups of one key read; cursors leave none in it.
@@ -128,8 +126,6 @@ pub(crate) struct Engine {
     path: PathBuf,
     pub(crate) journal: Journal,
     unflushed: Mutex<Unflushed>,
-    /// Bytes of operations, and of bodies, after which a flush is due.
-    flush_after: (u64, u64),
     /// Held while families are dropped, and while they are listed and their flush begins: RocksDB refuses to flush one that is dropped.
     dropping: Mutex<()>,
     /// The compaction of the settled family has not returned.
@@ -138,44 +134,12 @@ pub(crate) struct Engine {
     pub(super) read_buffers: ReadBuffers,
 }
 
-/// Changes that RocksDB has in memory only.
-struct Unflushed {
-    /// Since the last flush began: memory now, and work of a replay.
-    operations_bytes: u64,
-    /// Since the last flush began: bytes that a replay passes over.
-    body_bytes: u64,
-    /// The record of the last WriteBatch.
-    last_record: JournalPosition,
-    /// A replay begins at this record.
-    flushed: JournalPosition,
-    /// A flush up to this record is under way.
-    under_way: Option<JournalPosition>,
-}
-
-/// When a flush should begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// When that holds up no writes.
-    Soon,
-    /// Now: a replay would take too long.
-    Now,
-}
-
-impl Unflushed {
-    fn due(&self, (operations, bodies): (u64, u64), journal: &Journal) -> Option<Due> {
-        if self.operations_bytes >= 2 * operations || self.body_bytes >= 2 * bodies {
-            return Some(Due::Now);
-        }
-        let soon = self.operations_bytes >= operations || self.body_bytes >= bodies;
-        // A journal in which nothing lives can be deleted only after a flush beyond it.
-        (soon || journal.has_retired(self.last_record)).then_some(Due::Soon)
-    }
-}
-
 impl Engine {
     /// Opens or creates the database, as it was flushed last. [`Self::replay`] does the rest.
     pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Self, StorageError> {
-        let database = database_options(options)?;
+        let mut database = database_options(options)?;
+        let faults = EngineFaults::of(options);
+        faults.limit(&mut database);
         let mut names: BTreeSet<String> = match path.join("CURRENT").exists() {
             true => Db::list_cf(&database, path)?.into_iter().collect(),
             // RocksDB would begin anew, and delete the tables that it does not know.
@@ -190,7 +154,6 @@ impl Engine {
         // RocksDB opens a database only if all its families are named, and has always one called `default`.
         names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
         let db = Db::open_cf_descriptors(&database, path, families(&names)?)?;
-        let faults = EngineFaults::of(options);
         faults.database_is_synced();
         let journal = Journal::new(path, open_journals(options), faults);
         Ok(Self::of(db, &names, journal, options))
@@ -218,20 +181,14 @@ impl Engine {
 
     fn of(db: Db, names: &BTreeSet<String>, journal: Journal, options: &StorageOptions) -> Self {
         let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
-        let unflushed = Unflushed {
-            operations_bytes: 0,
-            body_bytes: 0,
-            last_record: JournalPosition::START,
-            flushed: JournalPosition::START,
-            under_way: None,
-        };
+        let limits =
+            RecordBytes { operations: options.replay_operations_bytes, bodies: options.replay_body_bytes };
         Self {
             db,
             generations: Mutex::new(generations),
             path: options.path.clone(),
             journal,
-            unflushed: Mutex::new(unflushed),
-            flush_after: (options.replay_operations_bytes, options.replay_body_bytes),
+            unflushed: Mutex::new(Unflushed::new(limits)),
             dropping: Mutex::default(),
             compacting: AtomicBool::new(false),
             faults: EngineFaults::of(options),
@@ -275,12 +232,9 @@ impl Engine {
         // The family of a generation may have been dropped after the entry was written. The writer's own families are
         // held by its group.
         options.set_ignore_missing_column_families(true);
-        let operations_bytes = operations.size_in_bytes();
+        let bytes = RecordBytes { operations: operations.size_in_bytes() as u64, bodies: body_bytes as u64 };
         self.db.write_opt(operations, &options)?;
-        let mut unflushed = self.unflushed.lock();
-        unflushed.last_record = position;
-        unflushed.operations_bytes += operations_bytes as u64;
-        unflushed.body_bytes += body_bytes as u64;
+        self.unflushed.lock().applied(position, bytes);
         Ok(())
     }
 
@@ -413,7 +367,7 @@ impl Engine {
             }
             clock::pause(FLUSH_POLL);
         }
-        self.unflushed.lock().operations_bytes = 0;
+        // What it flushes still counts as unflushed: the engine does not wait for its end.
         Ok(())
     }
 
@@ -460,21 +414,37 @@ impl Engine {
         Ok(upto)
     }
 
-    /// Tells if so much is in memory only that a flush is due, and none is under way. Waits for the one under way if there is far
-    /// too much.
-    pub(crate) fn flush_is_due(&self) -> Result<Option<Due>, StorageError> {
-        loop {
-            let unflushed = self.unflushed.lock();
-            if unflushed.under_way.is_none() {
-                return Ok(unflushed.due(self.flush_after, &self.journal));
-            }
-            if unflushed.operations_bytes < MOST_OPERATIONS_BYTES {
-                return Ok(None);
-            }
-            drop(unflushed);
+    /// Tells if so much is in memory only that a flush is due, and none is under way.
+    pub(crate) fn flush_is_due(&self) -> Option<Due> {
+        let unflushed = self.unflushed.lock();
+        unflushed.due(self.journal.has_retired(unflushed.last_record))
+    }
+
+    /// Waits for the flush under way if a replay would be as long as it may be. Called by the writer after each write.
+    pub(crate) fn await_room(&self) -> Result<(), StorageError> {
+        while self.unflushed.lock().must_wait() {
             // Here, as the thread that awaits flushes may wait for room in the writer's queue.
             self.finish_flush()?;
         }
+        Ok(())
+    }
+
+    /// At a start, once all is synced: flushes what was replayed, if that was as much as may be. A process that crashes after each
+    /// start would otherwise leave more each time.
+    pub(crate) fn flush_a_full_replay(&self) -> Result<(), StorageError> {
+        if self.unflushed.lock().is_full() {
+            self.flush()?;
+            let mut unflushed = self.unflushed.lock();
+            unflushed.begin();
+            let upto = unflushed.last_record;
+            unflushed.end(upto);
+        }
+        Ok(())
+    }
+
+    /// Bytes that a replay would read, if the process ended now.
+    pub(crate) fn to_replay(&self) -> RecordBytes {
+        self.unflushed.lock().to_replay()
     }
 
     /// Begins to write all memtables to files. Called by the writer: nothing is written meanwhile, so all of it is synced before.
@@ -487,14 +457,14 @@ impl Engine {
         // Returns once all memtables are set aside; threads of RocksDB write them.
         options.set_wait(false);
         self.flush_families(&options)?;
-        let mut unflushed = self.unflushed.lock();
-        unflushed.under_way = Some(unflushed.last_record);
-        (unflushed.operations_bytes, unflushed.body_bytes) = (0, 0);
+        self.unflushed.lock().begin();
         Ok(())
     }
 
     /// Waits for the flush that was begun, and deletes the journals that no replay needs any more.
     pub(crate) fn finish_flush(&self) -> Result<(), StorageError> {
+        // Before the wait: another thread may note its end, and the next flush begin, before this one goes on.
+        let under_way = self.unflushed.lock().under_way();
         while self.is_flushing()? {
             self.check_background()?;
             clock::pause(FLUSH_POLL);
@@ -502,12 +472,8 @@ impl Engine {
         // Also now: after a full disk RocksDB resumes by itself, and nothing is left to flush.
         self.check_background()?;
         self.faults.database_is_synced();
-        {
-            let mut unflushed = self.unflushed.lock();
-            if let Some(upto) = unflushed.under_way.take() {
-                // Only now may journals before it be deleted.
-                unflushed.flushed = upto;
-            }
+        if let Some(upto) = under_way {
+            self.unflushed.lock().end(upto);
         }
         self.delete_retired()
     }

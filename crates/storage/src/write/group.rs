@@ -44,8 +44,6 @@ pub(crate) struct WriteGroup<'e> {
     pub(crate) written: Vec<(Arc<Partition>, Written)>,
     /// Producers whose state changed: written once a group.
     pub(crate) producers: HashMap<(PartitionNumber, i64), Arc<Partition>>,
-    /// Of batches.
-    pub(crate) appended_bytes: usize,
     /// Records that producers appended.
     pub(crate) records: u64,
     /// Operations and bodies, by the purpose of the command that added them.
@@ -95,7 +93,6 @@ impl<'e> WriteGroup<'e> {
             open_ms,
             written: Vec::new(),
             producers: HashMap::new(),
-            appended_bytes: 0,
             records: 0,
             bytes: BytesByPurpose::default(),
             extents_added: Vec::new(),
@@ -124,7 +121,6 @@ impl<'e> WriteGroup<'e> {
     /// those of a partition lie side by side.
     pub(crate) fn append_batch(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &Bytes) {
         let key = keys::batch(partition, base_offset);
-        self.appended_bytes += bytes.len();
         match bytes.first_chunk::<{ BatchHeader::LEN }>() {
             Some(head) if bytes.len() >= self.inline_bytes => {
                 // With the header: look-ups by offset and by time need not read the journal.
@@ -140,7 +136,6 @@ impl<'e> WriteGroup<'e> {
     /// Puts a batch into the settled family.
     pub(crate) fn put_settled(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &[u8]) {
         self.batch.put_cf(&self.settled, keys::batch(partition, base_offset), bytes);
-        self.appended_bytes += bytes.len();
     }
 
     /// Deletes a batch that never was, so that the settled family has something in memory.

@@ -36,8 +36,8 @@ use crate::{
     },
 };
 
-/// Bytes of batches after which a group is written even if more is queued: they should still be in the core's cache.
-const GROUP_BYTES: usize = 448 << 10;
+/// Bytes of batches and operations after which a group is written even if more is queued: they should still be in the core's cache.
+const GROUP_BYTES: u64 = 448 << 10;
 /// Unsynced bytes after which a sync begins although no caller waits for it: many small syncs hold up writes less than the kernel
 /// does when it has to write back a lot at once.
 const SYNC_BYTES: u64 = 8 << 20;
@@ -201,21 +201,26 @@ impl Writer {
     /// # Errors
     /// The sync before the flush failed, or RocksDB could not begin it. Both are final.
     fn flush_if_due(&self) -> Result<(), StorageError> {
-        let Some(due) = self.shared.engine.flush_is_due()?.filter(|_| self.shared.failure.get().is_none())
-        else {
+        let engine = &self.shared.engine;
+        if self.shared.failure.get().is_some() {
             return Ok(());
-        };
-        if due == Due::Soon && self.shared.engine.journal.unsynced_bytes() > FLUSH_UNSYNCED_BYTES {
-            // The syncer is at it: another group's turn is better.
-            self.syncs.mark_dirty(true);
-        } else {
-            self.shared.engine.begin_flush()?;
-            if !maintenance::ask(&self.tasks, &self.shared.engine, MaintenanceTask::FinishFlush) {
-                // Too many tasks wait: the writer waits for the flush itself, which is rare.
-                self.shared.engine.finish_flush()?;
+        }
+        match engine.flush_is_due() {
+            None => {}
+            Some(Due::Soon) if engine.journal.unsynced_bytes() > FLUSH_UNSYNCED_BYTES => {
+                // The syncer is at it: another group's turn is better.
+                self.syncs.mark_dirty(true);
+            }
+            Some(_) => {
+                engine.begin_flush()?;
+                if !maintenance::ask(&self.tasks, engine, MaintenanceTask::FinishFlush) {
+                    // Too many tasks wait: the writer waits for the flush itself, which is rare.
+                    engine.finish_flush()?;
+                }
             }
         }
-        Ok(())
+        // Last: a flush that began late may leave no room.
+        engine.await_room()
     }
 
     /// Builds a group of `first` and what follows it in the queue, at most [`GROUP_COMMANDS`] or about
@@ -259,7 +264,7 @@ impl Writer {
             let (is_last, purpose) = (command.ends_its_group(), command.purpose());
             self.apply(&mut group, command);
             group.count_bytes(purpose);
-            if is_last || group.appended_bytes >= GROUP_BYTES {
+            if is_last || group.length() >= GROUP_BYTES {
                 break;
             }
             // Both begin a group: the first changes the family, the second must come after all others.

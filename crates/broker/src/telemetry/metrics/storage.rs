@@ -66,6 +66,10 @@ fn sizes(metrics: &StorageMetrics, out: &mut Families) {
     gauge("ottla_storage_settled_bytes", help, metrics.settled_bytes.map(|bytes| bytes as f64));
     let help = "Memory that holds the newest batches of all partitions.";
     gauge("ottla_storage_tail_bytes", help, Some(metrics.tail_bytes as f64));
+    let help = "Bytes that a start would apply from the journal if the process ended now.";
+    gauge("ottla_storage_replay_operations_bytes", help, Some(metrics.replay_operations_bytes as f64));
+    let help = "Bytes of batches in the journal that a start would pass over if the process ended now.";
+    gauge("ottla_storage_replay_body_bytes", help, Some(metrics.replay_body_bytes as f64));
 }
 
 /// A histogram without labels, in seconds.

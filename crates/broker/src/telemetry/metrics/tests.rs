@@ -51,6 +51,8 @@ fn storage_metrics() -> ::storage::StorageMetrics {
         settled_bytes: None,
         oldest_generation_seconds: 1.5,
         tail_bytes: 11,
+        replay_operations_bytes: 12,
+        replay_body_bytes: 13,
         damaged_batches: 2,
     }
 }
@@ -120,6 +122,8 @@ fn shows_the_storage() {
     assert_value(&text, "ottla_storage_generation_bytes", 900.0);
     assert_value(&text, "ottla_storage_oldest_generation_seconds", 1.5);
     assert_value(&text, "ottla_storage_tail_bytes", 11.0);
+    assert_value(&text, "ottla_storage_replay_operations_bytes", 12.0);
+    assert_value(&text, "ottla_storage_replay_body_bytes", 13.0);
     assert!(!text.contains("ottla_storage_settled_bytes"), "what is not known is left out");
 }
 

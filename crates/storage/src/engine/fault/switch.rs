@@ -59,6 +59,8 @@ struct Plan {
     /// It is not told what is on the disk: there is no power cut.
     untracked: bool,
     skips_syncs: bool,
+    /// RocksDB writes no more bytes a second than that.
+    flush_rate: Option<i64>,
     /// Steps of this kind fail from that number on.
     failing: Option<(Operation, u64)>,
     crash: Option<CrashPoint>,
@@ -95,6 +97,17 @@ impl Faults {
     /// From now on syncs report success and do nothing, or work again.
     pub fn skip_syncs(&self, skip: bool) {
         self.plan.lock().skips_syncs = skip;
+    }
+
+    /// The next opening lets RocksDB write no more than that many bytes a second, as a disk that is slower than what is written.
+    pub fn slow_flushes(&self, bytes_per_second: i64) {
+        self.plan.lock().flush_rate = Some(bytes_per_second);
+    }
+
+    pub(crate) fn limit(&self, database: &mut rocksdb::Options) {
+        if let Some(bytes_per_second) = self.plan.lock().flush_rate {
+            database.set_ratelimiter(bytes_per_second, 10_000, 10);
+        }
     }
 
     /// Steps of this kind fail, from this many of them from now on, the next one being 1.

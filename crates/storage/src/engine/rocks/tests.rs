@@ -72,10 +72,10 @@ fn entries_of_the_log_are_all_that_another_engine_needs() {
     assert_eq!(contents(&follower), contents(&engine));
     let unflushed = |engine: &Engine| {
         let unflushed = engine.unflushed.lock();
-        (unflushed.last_record, unflushed.operations_bytes, unflushed.body_bytes)
+        (unflushed.last_record, unflushed.to_replay())
     };
     assert_eq!(unflushed(&follower), unflushed(&engine), "it knows as well when a flush is due");
-    assert_eq!(unflushed(&engine).2, 20 * body.len() as u64);
+    assert_eq!(unflushed(&engine).1.bodies, 20 * body.len() as u64);
     // From the last one that was applied on: that one again, which changes nothing.
     let again = engine.journal.entries_from(follower.flushed_entry().unwrap(), upto).unwrap().unwrap();
     assert_eq!(again.records.len(), 1);
