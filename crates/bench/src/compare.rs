@@ -138,7 +138,7 @@ fn outcome<T>(figures: Result<T>, stopped: Result<()>) -> Result<T> {
 fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
     // Before the broker is started, which is a load of its own.
     let load_average = machine::load_average();
-    let mut broker = lab.start(kind, spec.load.kafka_syncs)?;
+    let mut broker = lab.start(kind, &spec.load)?;
     let target = Target {
         address: broker.address,
         pid: Some(broker.pid),

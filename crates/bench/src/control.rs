@@ -5,12 +5,15 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{BufMut as _, BytesMut};
 use codec::frame::{self, RequestHeader};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use codec::messages::{ApiVersionsRequest, CreateTopicsRequest, ListOffsetsRequest, StrBytes, TopicName};
+use codec::messages::{
+    ApiVersionsRequest, CreateTopicsRequest, FindCoordinatorRequest, GroupId, ListOffsetsRequest,
+    OffsetFetchRequest, StrBytes, TopicName,
+};
 use codec::{Request, Response as _};
 
 use crate::connection::Connection;
@@ -80,6 +83,30 @@ impl Control {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         self.end_offsets(name, partitions).map(|_| ())
+    }
+
+    /// Waits until the broker coordinates the group and has loaded it. Apache Kafka creates the topic of offsets when it is
+    /// asked for the first coordinator; a group of which this is not asked is refused as NOT_COORDINATOR.
+    ///
+    /// # Errors
+    /// It does not within a minute.
+    pub(crate) fn find_coordinator(&mut self, group: &str) -> Result<()> {
+        let group = StrBytes::from_string(group.to_owned());
+        let find = FindCoordinatorRequest::default().with_key(group.clone());
+        // Offsets can be read once the group is loaded.
+        let fetch = OffsetFetchRequest::default().with_group_id(GroupId(group.clone())).with_topics(None);
+        let mut error = 0;
+        for _ in 0..1200 {
+            error = self.call(2, &find)?.error_code;
+            if error == 0 {
+                error = self.call(3, &fetch)?.error_code;
+            }
+            if error == 0 {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        bail!("no coordinator of group {group}: error {error}")
     }
 
     /// The next offset of every partition.

@@ -170,8 +170,10 @@ fn join_all(address: SocketAddr, load: &Load, topic: &str) -> Result<Vec<Member>
 /// # Errors
 /// JoinGroup or SyncGroup is refused.
 fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Member> {
-    let group = GroupId(StrBytes::from_string(format!("{topic}-{number}")));
+    let group = format!("{topic}-{number}");
     let mut control = Control::connect(address)?;
+    control.find_coordinator(&group)?;
+    let group = GroupId(StrBytes::from_string(group));
     let range = StrBytes::from_static_str("range");
     let request = JoinGroupRequest::default()
         .with_group_id(group.clone())

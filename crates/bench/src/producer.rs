@@ -101,6 +101,11 @@ impl Producer {
         Ok(answers)
     }
 
+    /// Due time of the first request that waits to be sent.
+    pub(crate) fn oldest_waiting(&self) -> Option<u64> {
+        self.waiting.front().copied()
+    }
+
     /// Limit of unanswered requests.
     pub(crate) fn limit(&self) -> usize {
         self.limit

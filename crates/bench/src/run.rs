@@ -125,6 +125,7 @@ fn soak(load: &Load, target: &Target) -> Result<Figures> {
     let span = Span { warmup: 0, window, sent_bytes: u64::MAX, abandon: false };
     let tally = soak::beside(load, target, &topic, stream, |stream| stream.run(span, || meter.edge()))?;
     stored(&mut control, &topic, load, &tally)?;
+    soak::dropped(&control.first_offsets(&topic, load.partitions)?, &tally)?;
     meter.settle(None)?;
     Ok(meter.figures(&tally))
 }

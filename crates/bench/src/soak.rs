@@ -32,10 +32,11 @@ use crate::process;
 use crate::responses;
 use crate::run::Target;
 use crate::stream::Stream;
-use crate::tally::Tally;
+use crate::tally::{Counts, Tally};
 
 /// Between two fetches of the consumer that catches up: 50 MB/s at most.
 const FETCH_PAUSE: Duration = Duration::from_millis(20);
+const GROUPS: i64 = 8;
 const COMMIT_PAUSE: Duration = Duration::from_millis(10);
 /// The second half may exceed the first by a fifth, and by these.
 const SLACK: Sample = Sample { resident_bytes: 32 << 20, disk_bytes: 64 << 20, descriptors: 32 };
@@ -99,6 +100,23 @@ pub(crate) fn beside<'a>(
     })?;
     steady(&samples)?;
     Ok(tally)
+}
+
+/// Prints how much retention has dropped: the share of the records below the first offsets, in bytes.
+///
+/// # Errors
+/// It dropped nothing, so the load says nothing about retention.
+pub(crate) fn dropped(first_offsets: &[i64], tally: &Tally) -> Result<()> {
+    let Counts { records, bytes, .. } = tally.acked.total;
+    let dropped = first_offsets.iter().sum::<i64>().cast_unsigned();
+    ensure!(
+        dropped > 0,
+        "retention dropped nothing of {bytes} bytes: is the broker's log.retention.check.interval.ms shorter than the load?"
+    );
+    let dropped_bytes = u128::from(bytes) * u128::from(dropped) / u128::from(records.max(1));
+    print(&format!(
+        "  retention dropped {dropped} of {records} records, about {dropped_bytes} of {bytes} bytes\n"
+    ))
 }
 
 /// # Errors
@@ -203,6 +221,8 @@ fn catch_up(load: &Load, target: &Target, topic: &str, stop: &AtomicBool) -> Res
 /// Commits an offset of one of eight groups without members, as a consumer that assigns its partitions itself.
 fn commit(target: &Target, topic: &str, stop: &AtomicBool) -> Result<()> {
     let mut control = Control::connect(target.address)?;
+    let group = |number: i64| format!("{topic}-{}", number % GROUPS);
+    (0..GROUPS).try_for_each(|number| control.find_coordinator(&group(number)))?;
     for number in 0_i64.. {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -213,7 +233,7 @@ fn commit(target: &Target, topic: &str, stop: &AtomicBool) -> Result<()> {
         let topics =
             OffsetCommitRequestTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
         let request = OffsetCommitRequest::default()
-            .with_group_id(GroupId(StrBytes::from_string(format!("{topic}-{}", number % 8))))
+            .with_group_id(GroupId(StrBytes::from_string(group(number))))
             .with_generation_id_or_member_epoch(-1)
             .with_topics(vec![topics]);
         let answer = control.call(7, &request)?;
@@ -242,6 +262,14 @@ mod tests {
         memory[59].resident_bytes *= 2;
         assert!(steady(&memory).unwrap_err().to_string().contains("memory"));
         steady(&[]).unwrap();
+    }
+
+    #[test]
+    fn a_load_whose_retention_drops_nothing_is_refused() {
+        let mut tally = Tally::new().unwrap();
+        tally.ack(0, 1, Counts { requests: 2, records: 20, bytes: 2_000 });
+        assert!(dropped(&[0, 0], &tally).unwrap_err().to_string().contains("dropped nothing"));
+        dropped(&[0, 5], &tally).unwrap();
     }
 
     #[test]

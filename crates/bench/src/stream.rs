@@ -1,7 +1,7 @@
 //! Runs producers and consumers on one thread until the measured time is over and every record is accounted for.
 //!
 //! ```text
-//! warm-up ──► window ──► drain
+//! warm-up ──► window ──► drain        a paced warm-up goes on until the broker keeps the pace
 //! ```
 //! A paced request is due by the schedule, even if its connection cannot take it yet: latency counts from
 //! that time. After the window no request is begun, but all begun ones must be answered, and every acknowledged
@@ -22,6 +22,11 @@ use crate::tally::Tally;
 
 /// Outstanding answers and records must arrive within this time after the window.
 const DRAIN: u64 = 60 * SECOND;
+/// A warm-up is longer by at most this while the broker does not keep the pace of a paced load. A JVM that has not compiled yet leaves a
+/// backlog, which would count as latency of the requests after it.
+const PATIENCE: u64 = 60 * SECOND;
+/// A request that waits for longer is a backlog.
+const LAG: u64 = SECOND / 20;
 /// How long to wait for sockets when nothing is due.
 const IDLE: u64 = SECOND / 10;
 
@@ -132,13 +137,28 @@ impl<'a> Stream<'a> {
     /// A connection fails, a request is refused, or a record is not accounted for.
     pub(crate) fn run(mut self, span: Span, mut edge: impl FnMut() -> Result<()>) -> Result<Tally> {
         self.start()?;
-        let begin = self.origin + span.warmup;
+        let mut begin = self.origin + span.warmup;
+        // A paced load is measured once the broker has kept the pace for a second.
+        let warm = begin.saturating_add(PATIENCE);
+        let mut late = None;
         // A load with a volume has no end in time.
         let mut end = begin.saturating_add(span.window);
         let mut measuring = false;
         let mut ready = Vec::new();
         loop {
             let now = self.clock.now();
+            if !measuring && self.lag(now) > LAG {
+                late = Some(now);
+            }
+            if !measuring
+                && span.warmup > 0
+                && now >= begin
+                && now < warm
+                && late.is_some_and(|late| now < late + SECOND)
+            {
+                begin = now + IDLE;
+                end = begin.saturating_add(span.window);
+            }
             if !measuring && now >= begin {
                 // Reading /proc takes a while: the window begins after it, with the time read anew.
                 edge()?;
@@ -205,6 +225,12 @@ impl<'a> Stream<'a> {
             }
             self.flush(token)?;
         }
+    }
+
+    /// Nanoseconds for which the oldest request that is due has been waiting to be sent.
+    fn lag(&self, now: u64) -> u64 {
+        let oldest = self.producers.iter().filter_map(Producer::oldest_waiting).min();
+        oldest.map_or(0, |due| now.saturating_sub(due))
     }
 
     /// Waits for sockets and serves those that are ready.

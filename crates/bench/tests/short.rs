@@ -33,7 +33,7 @@ const LOADS: &[&str] = &[
     "idle:connections=100",
     "volume:volume-mib=8",
     "mixed",
-    "soak:length-s=1,retention-mib=1",
+    "soak:length-s=4,retention-mib=1",
     "mixed:consumers=2,partitions=4",
     "catch-up:volume-mib=8,mixed=true",
     "one-of-many:volume-mib=8,partitions=50",
@@ -86,7 +86,7 @@ fn stored(broker: &TestBroker) -> i64 {
 
 #[test]
 fn every_load_runs_and_reports_what_the_broker_holds() {
-    let broker = TestBroker::start_new().unwrap();
+    let broker = Options::default().set("log.retention.check.interval.ms", 200).start().unwrap();
     let pid = broker.pid().unwrap().to_string();
     let run = bench(broker.address(), &["--pid", &pid, "--warmup", "0.05", "--seconds", "0.2"], LOADS);
     assert!(run.output.status.success(), "{}", String::from_utf8_lossy(&run.output.stderr));

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::connection::Connection;
 use crate::control;
+use crate::loads::{Load, LoadKind};
 
 /// A broker gets this long to answer.
 const READY: Duration = Duration::from_secs(120);
@@ -73,14 +74,17 @@ pub(crate) struct Running {
     pid_file: PathBuf,
     /// Kafka's script leaves it to run on its own.
     child: Option<Child>,
+    /// `KEY=VALUE` that the load asks for.
+    settings: Vec<String>,
 }
 
 impl Lab {
-    /// Starts a broker. `syncs` lets Kafka sync before it acknowledges; Ottla always does for acks=all.
+    /// Starts a broker, with what the load asks for: Kafka may sync before it acknowledges, as Ottla always does for acks=all, and
+    /// in a load with retention both look for old records ten times, not once in five minutes.
     ///
     /// # Errors
     /// No port is free, or the broker does not answer within two minutes.
-    pub(crate) fn start(&self, kind: BrokerKind, syncs: bool) -> Result<Running> {
+    pub(crate) fn start(&self, kind: BrokerKind, load: &Load) -> Result<Running> {
         let home = self.folder.join(kind.name());
         // Of a run that was killed, if there is any.
         let _ = fs::remove_dir_all(&home);
@@ -96,9 +100,18 @@ impl Lab {
             home,
             pid_file: self.folder.join(format!("{}.pid", kind.name())),
             child: None,
+            settings: Vec::new(),
         };
+        if load.kind == LoadKind::Soak {
+            let interval_ms = (u64::from(load.length_s) * 100).clamp(1_000, 60_000);
+            running.settings.push(format!("log.retention.check.interval.ms={interval_ms}"));
+            if kind == BrokerKind::Kafka {
+                // Otherwise its first look comes after 30 s.
+                running.settings.push(format!("log.initial.task.delay.ms={interval_ms}"));
+            }
+        }
         match kind {
-            BrokerKind::Kafka => self.start_kafka(&mut running, syncs)?,
+            BrokerKind::Kafka => self.start_kafka(&mut running, load.kafka_syncs)?,
             BrokerKind::Ottla => self.start_ottla(&mut running)?,
         }
         Ok(running)
@@ -111,7 +124,8 @@ impl Lab {
         let mut command = Command::new(&self.ottla);
         command.arg("serve").arg("--data").arg(running.home.join("data"));
         command.arg("--listen").arg(running.address.to_string()).arg("--http").arg(http.to_string());
-        for one in UNLIMITED.into_iter().chain(self.ottla_overrides.iter().map(String::as_str)) {
+        let more = running.settings.iter().chain(&self.ottla_overrides).map(String::as_str);
+        for one in UNLIMITED.into_iter().chain(more) {
             command.arg("--override").arg(one);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -143,7 +157,8 @@ impl Lab {
         let mut command = Command::new("bash");
         command.arg(&self.kafka).arg(&running.home).arg(running.address.port().to_string());
         // Stock otherwise: only what the load asks for differs.
-        command.args(syncs.then_some("log.flush.interval.messages=1")).stdin(Stdio::null());
+        command.args(syncs.then_some("log.flush.interval.messages=1")).args(&running.settings);
+        command.stdin(Stdio::null());
         let output = command.output().with_context(|| self.kafka.display().to_string())?;
         // Before the outcome is looked at: a Kafka that did not come up must be killed as well.
         if let Ok(pid) = fs::read_to_string(running.home.join("pid")) {
