@@ -116,6 +116,8 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
         GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
         // Joins and syncs that wait end with it when the broker stops: clients then look for the coordinator.
         GroupError::NotCoordinator => ErrorCode::NotCoordinator,
+        // Clients ask the same coordinator again.
+        GroupError::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
         // Clients look for the coordinator again, and find it when the broker is back.
         GroupError::StorageFailed => ErrorCode::CoordinatorNotAvailable,
         GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
@@ -359,6 +361,7 @@ mod tests {
         let pairs = [
             (GroupError::CoordinatorNotAvailable, 15),
             (GroupError::NotCoordinator, 16),
+            (GroupError::CoordinatorLoadInProgress, 14),
             (GroupError::StorageFailed, 15),
             (GroupError::InvalidGroupId, 24),
             (GroupError::GroupIdNotFound, 69),

@@ -12,7 +12,8 @@
 //! Guarantees: a request's step runs before its first await, so requests take effect in the order in which they come;
 //! the records of a machine are written in the order of its steps; a reply is sent when everything that the machine wrote
 //! up to its step is durable. A machine's lock is held for a step only. A waiting request ends by its reply, when its client
-//! leaves, or at shutdown. A machine whose stored records cannot be read is refused, and the others go on.
+//! leaves, when this broker gives up the shard of the records, or at shutdown. Machines are asked only in the term of the log in which
+//! they were loaded, and write in no other. A machine whose stored records cannot be read is refused, and the others go on.
 //!
 //! A kind of machine is added by implementing `kind::Kind`. What the machines decide is in the coordinator crate; who may ask,
 //! and how it looks on the wire, in `kafka::api`.

@@ -7,9 +7,12 @@ pub enum GroupError {
     /// The group was just deleted, or its records cannot be read.
     #[error("the coordinator is not available")]
     CoordinatorNotAvailable,
-    /// Only of the shell: the broker stops while the request waits.
-    #[error("this broker no longer coordinates the group")]
+    /// Only of the shell: another broker may coordinate the group, or this one stops while the request waits.
+    #[error("this broker does not coordinate the group")]
     NotCoordinator,
+    /// Only of the shell: this broker has taken the group over and not read it yet.
+    #[error("the coordinator is loading its groups")]
+    CoordinatorLoadInProgress,
     /// Only of the shell: what the answer would tell is not durable, and never will be.
     #[error("the group's records could not be written")]
     StorageFailed,

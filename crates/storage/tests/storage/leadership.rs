@@ -230,7 +230,8 @@ fn a_shard_that_is_resigned_during_its_take_over_is_not_led() {
     let outcomes = [false, true, false].map(|lead| call_lead(&storage, lead));
     release.send(()).unwrap();
     let [first, taken_over, last] = outcomes.map(|outcome| outcome.recv().unwrap());
-    (first.unwrap(), last.unwrap());
+    first.unwrap();
+    last.unwrap();
     assert!(matches!(taken_over, Err(StorageError::NotLeader)));
     assert_eq!(told.load(Ordering::SeqCst), 0, "it was led for a moment");
     assert!(matches!(partition.ensure_led(), Err(ReadError::NotLeader)));

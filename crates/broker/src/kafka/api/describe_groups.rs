@@ -18,7 +18,7 @@ use codec::ErrorCode;
 use codec::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, StrBytes};
 use coordinator::group::classic::{GroupDescription, MemberDescription, State};
-use coordinator::group::{self, Refused};
+use coordinator::group::{self, GroupError, Refused};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
@@ -60,11 +60,11 @@ impl Api for DescribeGroups {
 /// without an error.
 fn absent(refused: Refused, version: i16) -> DescribedGroup {
     let dead = DescribedGroup::default().with_group_state(StrBytes::from_static_str(State::Dead.as_str()));
-    if version < 6 {
+    if version < 6 && refused.error == GroupError::GroupIdNotFound {
         return dead;
     }
-    let message = error_text(refused.message);
-    dead.with_error_code(group_error_code(refused.error).code()).with_error_message(Some(message))
+    let dead = dead.with_error_code(group_error_code(refused.error).code());
+    if version < 6 { dead } else { dead.with_error_message(Some(error_text(refused.message))) }
 }
 
 /// A group that was found, in the fields that the version has.

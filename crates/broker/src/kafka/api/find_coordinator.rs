@@ -1,4 +1,5 @@
-//! FindCoordinator, key 10: which broker coordinates a group. With one broker, the answer is always this one.
+//! FindCoordinator, key 10: which broker coordinates a group. With one broker, the answer is this one, or
+//! COORDINATOR_NOT_AVAILABLE while it does not lead the shard of the groups.
 //!
 //! Versions 0–6:
 //! - v1: key type, throttle time, error message.
@@ -57,12 +58,21 @@ impl Api for FindCoordinator {
 /// node.
 fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
     let answer = Coordinator::default().with_key(key);
-    if let Err(why) = check(kind) {
+    let here = cx.groups().is_here();
+    let refused = match check(kind) {
+        Err(why) => Some((ErrorCode::InvalidRequest, why)),
+        // As Kafka while the partition of the group's records has no leader. Clients ask again.
+        Ok(()) if !here => {
+            Some((ErrorCode::CoordinatorNotAvailable, ErrorCode::CoordinatorNotAvailable.message()))
+        }
+        Ok(()) => None,
+    };
+    if let Some((code, why)) = refused {
         return answer
             // Kafka's `Node.noNode`: no id, no host and no port.
             .with_node_id(BrokerId(-1))
             .with_port(-1)
-            .with_error_code(ErrorCode::InvalidRequest.code())
+            .with_error_code(code.code())
             .with_error_message(Some(StrBytes::from_static_str(why)));
     }
     // The address must be the one that works for this client: it opens a connection of its own to the coordinator.

@@ -17,6 +17,7 @@ use codec::messages::{GroupId, ListGroupsRequest, ListGroupsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::group_error_code;
 use crate::services::coordinator::group::GroupOverview;
 
 /// See the file's header.
@@ -34,8 +35,14 @@ impl Api for ListGroups {
             passes(&request.states_filter, states) && passes(&request.types_filter, types)
         };
         let version = cx.api_version();
-        let groups = cx.groups().list().into_iter().filter(wanted).map(|group| listed(&group, version));
-        Ok(Reply::Response(ListGroupsResponse::default().with_groups(groups.collect())))
+        let response = match cx.groups().list() {
+            Ok(groups) => {
+                let groups = groups.into_iter().filter(wanted).map(|group| listed(&group, version));
+                ListGroupsResponse::default().with_groups(groups.collect())
+            }
+            Err(error) => ListGroupsResponse::default().with_error_code(group_error_code(error).code()),
+        };
+        Ok(Reply::Response(response))
     }
 
     fn first_error(response: &ListGroupsResponse) -> i16 {

@@ -49,6 +49,11 @@ impl<I: Ord> Alarms<I> {
         }
     }
 
+    /// Forgets all alarms.
+    pub(super) fn clear(&self) {
+        self.queue.lock().clear();
+    }
+
     /// Waits for the next alarm to go off. `None` when `stop` is cancelled.
     /// For one task only. Alarms go off in the order of their times, and of ids where these are equal.
     pub(super) async fn next(&self, clock: &Clock, stop: &CancellationToken) -> Option<Alarm<I>> {

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::log::WriteFailed;
+use super::log::NotWritten;
 
 /// Sends something that had to wait for a write. Dropped, without a call, when the write fails: the receiver learns of that by
 /// the end of its channel. Called on a thread of the storage, so it only passes on what it holds.
@@ -24,7 +24,7 @@ struct Progress {
     /// The place up to which every write has ended.
     durable: u64,
     /// Never taken back.
-    failed: bool,
+    failed: Option<NotWritten>,
     /// In the order of their places.
     waiting: VecDeque<(u64, Delivery)>,
 }
@@ -34,7 +34,7 @@ impl Durability {
     pub(super) fn deliver(&self, place: u64, delivery: Delivery) {
         let mut progress = self.0.lock();
         // The delivery is dropped, not called: its receiver learns of the failure by that.
-        if progress.failed {
+        if progress.failed.is_some() {
             return;
         }
         if progress.durable < place {
@@ -47,12 +47,12 @@ impl Durability {
 
     /// Takes in that the write at `place` has ended. Those before it have too.
     /// May be called by any thread, in the order of the places.
-    pub(super) fn ended(&self, place: u64, outcome: Result<(), WriteFailed>) {
+    pub(super) fn ended(&self, place: u64, outcome: Result<(), NotWritten>) {
         let mut progress = self.0.lock();
         progress.durable = progress.durable.max(place);
         // For good: nothing after a failed write may be promised (ADR 2).
-        progress.failed |= outcome.is_err();
-        let ripe = if progress.failed {
+        progress.failed = progress.failed.or(outcome.err());
+        let ripe = if progress.failed.is_some() {
             progress.waiting.len()
         } else {
             let durable = progress.durable;
@@ -62,21 +62,26 @@ impl Durability {
         let ripe: Vec<(u64, Delivery)> = progress.waiting.drain(..ripe).collect();
         // A delivery wakes its receiver, which may ask this very lock.
         drop(progress);
-        if !failed {
+        if failed.is_none() {
             for (_, delivery) in ripe {
                 delivery();
             }
         }
     }
 
+    /// The first failure; a write that ends without any has failed all the same.
+    fn failure(&self) -> NotWritten {
+        self.0.lock().failed.unwrap_or(NotWritten::Failed)
+    }
+
     /// A receiver that hears when everything up to `place` is durable; `None` if it is already.
     ///
     /// # Errors
     /// If a write of the machine has failed, this one or an earlier one.
-    fn wait(&self, place: u64) -> Result<Option<oneshot::Receiver<()>>, WriteFailed> {
+    fn wait(&self, place: u64) -> Result<Option<oneshot::Receiver<()>>, NotWritten> {
         let mut progress = self.0.lock();
-        if progress.failed {
-            return Err(WriteFailed);
+        if let Some(failed) = progress.failed {
+            return Err(failed);
         }
         if progress.durable >= place {
             return Ok(None);
@@ -96,21 +101,27 @@ impl Durability {
 pub(crate) struct Ticket {
     durability: Arc<Durability>,
     place: u64,
+    /// The term of the machine.
+    term: u32,
 }
 
 impl Ticket {
-    pub(super) fn new(durability: &Arc<Durability>, place: u64) -> Ticket {
-        Ticket { durability: Arc::clone(durability), place }
+    pub(super) fn new(durability: &Arc<Durability>, place: u64, term: u32) -> Ticket {
+        Ticket { durability: Arc::clone(durability), place, term }
+    }
+
+    pub(super) fn term(&self) -> u32 {
+        self.term
     }
 
     /// Waits until everything up to this place is durable.
     ///
     /// # Errors
     /// If something that the machine wrote could not be written: nothing after it may be promised.
-    pub(crate) async fn durable(self) -> Result<(), WriteFailed> {
+    pub(crate) async fn durable(self) -> Result<(), NotWritten> {
         match self.durability.wait(self.place)? {
             None => Ok(()),
-            Some(written) => written.await.map_err(|_| WriteFailed),
+            Some(written) => written.await.map_err(|_| self.durability.failure()),
         }
     }
 }
@@ -137,7 +148,7 @@ mod tests {
         assert_eq!(calls.load(Ordering::SeqCst), 1, "nothing has to be written before place 0");
         durability.ended(2, Ok(()));
         assert_eq!(calls.load(Ordering::SeqCst), 4);
-        durability.ended(3, Err(WriteFailed));
+        durability.ended(3, Err(NotWritten::Failed));
         assert_eq!(calls.load(Ordering::SeqCst), 4, "a failed write is never followed by a reply");
         durability.deliver(1, count(&calls));
         assert_eq!(calls.load(Ordering::SeqCst), 4);

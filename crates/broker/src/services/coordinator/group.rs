@@ -1,9 +1,12 @@
 //! The group coordinator: the shell for groups, their configuration, and one method per request (`requests`).
 
 mod config;
+mod leading;
 mod requests;
 mod topics;
 
+#[cfg(test)]
+mod leading_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -19,13 +22,13 @@ use coordinator::group::{
 };
 use coordinator::state_machine::Now;
 use parking_lot::RwLock;
-use storage::{StorageError, UnreadableTopic};
+use storage::StorageError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::durability::Delivery;
 use super::kind::Kind;
-use super::log::{self, RecordLog};
+use super::log::{self, NotLed, RecordLog};
 use super::shell::Shell;
 use super::waiting::Waiting;
 use crate::{
@@ -98,7 +101,7 @@ impl GroupService {
         clock: Clock,
         tasks: Tasks,
         stop_waiting: CancellationToken,
-        log: RecordLog,
+        log: Box<dyn RecordLog>,
         topics: TopicSource,
     ) -> GroupService {
         let groups = Groups { config, own_configs: RwLock::default(), topics };
@@ -155,9 +158,18 @@ impl GroupService {
 pub(crate) enum OpenError {
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// They are not this broker's to load.
+    #[error("the shard is not led here")]
+    NotLed,
     /// The thread that read them panicked.
     #[error("loading them was interrupted")]
     Interrupted,
+}
+
+impl From<NotLed> for OpenError {
+    fn from(_: NotLed) -> OpenError {
+        OpenError::NotLed
+    }
 }
 
 /// The coordinator with all groups that storage holds, its tasks running. Offsets of topics that are gone are forgotten.
@@ -186,20 +198,10 @@ pub(crate) async fn open(
     for (id, timeouts) in configured {
         service.configure(&id, Some(timeouts));
     }
-    let (loading, reader) = (Arc::clone(&service), io.clone());
-    let load = move || loading.shell.load(|prefix, each| reader.storage().scan_coordinator(prefix, each));
-    tasks.blocking("load-groups", load).await.ok_or(OpenError::Interrupted)??;
-    let catalog = io.catalog();
-    // A topic that cannot be read now may be readable again after the next start.
-    service.forget_offsets(|topic, committed| {
-        let served = catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id));
-        let same = |unreadable: &UnreadableTopic| {
-            unreadable.id == committed.topic_id || unreadable.name.as_deref() == Some(topic)
-        };
-        !served && !catalog.unreadable().iter().any(same)
-    });
-    // After the load, which sets alarms before their machines are in the map: the task would take such an
-    // alarm, find no machine and lose it.
+    // Before the load: a change during it is not missed.
+    leading::follow(&service, io);
+    let term = service.shell.term()?;
+    service.load(term, io).await?;
     service.start();
     Ok(service)
 }

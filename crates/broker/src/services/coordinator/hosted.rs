@@ -10,6 +10,8 @@ use super::kind::Kind;
 /// A machine with its surroundings.
 pub(super) struct Hosted<K: Kind> {
     slot: Mutex<Slot<K>>,
+    /// The term of the log in which it was loaded or created: it writes in no other.
+    pub(super) term: u32,
     /// Outside the lock, since a write ends on a thread that may hold it already.
     pub(super) durability: Arc<Durability>,
 }
@@ -30,10 +32,10 @@ pub(super) struct Slot<K: Kind> {
 }
 
 impl<K: Kind> Hosted<K> {
-    pub(super) fn new(machine: K::Machine) -> Hosted<K> {
+    pub(super) fn new(machine: K::Machine, term: u32) -> Hosted<K> {
         let waiting = K::Waiting::default();
         let slot = Slot { machine, waiting, alarm: None, removed: false, written: 0 };
-        Hosted { slot: Mutex::new(slot), durability: Arc::default() }
+        Hosted { slot: Mutex::new(slot), term, durability: Arc::default() }
     }
 
     /// Held for one step or one look, never over an await.
@@ -43,6 +45,6 @@ impl<K: Kind> Hosted<K> {
 
     /// Everything that the machine has begun to write by now.
     pub(super) fn ticket(&self, slot: &Slot<K>) -> Ticket {
-        Ticket::new(&self.durability, slot.written)
+        Ticket::new(&self.durability, slot.written, self.term)
     }
 }

@@ -1,4 +1,5 @@
-//! The start: machines are built from their records, kind by kind.
+//! Loading: machines are built from their records, kind by kind, at the start and after every take-over of the log; and unloading,
+//! when the log is given up.
 //!
 //! A machine with a record that cannot be read is set aside whole: to go on without its record would give its clients wrong
 //! offsets or wrong members. Requests for it are refused until a broker starts that can read it, or until an operator
@@ -13,7 +14,7 @@ use coordinator::state_machine::{Now, Outcome, Record, RecordError, StateMachine
 use super::durability::Ticket;
 use super::hosted::Hosted;
 use super::kind::{Id, Kind, OutcomeOf};
-use super::shell::Shell;
+use super::shell::{Machines, Shell, note_alarm};
 
 /// Machines in the course of loading.
 struct Loading<K: Kind> {
@@ -26,13 +27,15 @@ struct Loading<K: Kind> {
 }
 
 impl<K: Kind> Shell<K> {
-    /// Builds the machines from what storage holds. To be called once, before the first request; blocks. `scan` calls its
-    /// second argument with every key and value that begins with the first, in key order. Sessions start now.
+    /// Builds the machines from what storage holds in `term`, while none are loaded; blocks. `scan` calls its second argument with
+    /// every key and value that begins with the first, in key order. Sessions start now. Requests are answered once all machines are
+    /// there.
     ///
     /// # Errors
     /// If storage cannot be read.
     pub(crate) fn load<E>(
         &self,
+        term: u32,
         scan: impl Fn(&[u8], &mut dyn FnMut(&[u8], &[u8])) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut loading: Loading<K> =
@@ -54,18 +57,40 @@ impl<K: Kind> Shell<K> {
             "coordinator loaded"
         );
         *self.unreadable.write() = unreadable;
+        let (mut by_id, mut alarms) = (HashMap::new(), Vec::new());
         for (id, (mut machine, mut out)) in machines {
-            // Sessions begin now: the time for which the broker was down counts against no member.
+            // Sessions begin now: the time for which no broker led them counts against no member.
             self.kind.in_env(&id, now, |env| machine.start(env, &mut out));
-            let hosted = Arc::new(Hosted::new(machine));
-            self.carry_out(&hosted, &mut hosted.lock(), out);
-            self.machines.write().insert(id, hosted);
+            let hosted = Arc::new(Hosted::new(machine, term));
+            let mut slot = hosted.lock();
+            alarms.extend(note_alarm(&mut slot, &out));
+            self.write_and_reply(&hosted, &mut slot, out);
+            drop(slot);
+            by_id.insert(id, hosted);
         }
+        *self.machines.write() = Machines { term: Some(term), by_id };
+        // Only now: an alarm that goes off before its machine is there is lost.
+        alarms.into_iter().for_each(|alarm| self.alarms.set(alarm));
         Ok(())
+    }
+
+    /// Drops all machines, and with them the senders of replies: requests that wait get none. Those that come are refused until machines are loaded again.
+    pub(crate) fn unload(&self) {
+        let machines = std::mem::take(&mut *self.machines.write());
+        self.unreadable.write().clear();
+        self.alarms.clear();
+        for hosted in machines.by_id.values() {
+            // Waits for a step under way: one that has found the machine before sees that it was removed.
+            hosted.lock().removed = true;
+        }
+        if machines.term.is_some() {
+            tracing::info!(unloaded = machines.by_id.len(), kind = K::NAME, "coordinator unloaded");
+        }
     }
 
     /// Deletes the records of a machine that could not be read. `None`: there is none to be deleted.
     pub(crate) fn discard(&self, id: &Id<K>) -> Option<Ticket> {
+        let term = self.term().ok()?;
         // The lock is held until the write has its place: a new machine of that id writes after it.
         let mut unreadable = self.unreadable.write();
         if unreadable.get(id)?.is_empty() {
@@ -74,7 +99,7 @@ impl<K: Kind> Shell<K> {
         }
         let keys = unreadable.remove(id)?;
         tracing::warn!(%id, kind = K::NAME, records = keys.len(), "unreadable records are deleted as a client asks");
-        let hosted = Hosted::<K>::new(K::Machine::new(id.clone(), self.now()));
+        let hosted = Hosted::<K>::new(K::Machine::new(id.clone(), self.now()), term);
         let mut slot = hosted.lock();
         slot.written += 1;
         let tombstones = keys.into_iter().map(|key| Record { key, value: None });

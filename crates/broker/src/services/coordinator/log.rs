@@ -5,33 +5,71 @@ use storage::{CoordinatorRecord, StorageError};
 
 use crate::io::Io;
 
-/// Records could not be made durable. The cause has been logged; what was not written yet never will be.
+/// The reason for which records were not made durable. What was not written yet never will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the records of a coordinator could not be written")]
-pub(crate) struct WriteFailed;
+pub(crate) enum NotWritten {
+    /// The storage failed. The cause has been logged.
+    #[error("the records of a coordinator could not be written")]
+    Failed,
+    /// The term in which the machine was loaded is over.
+    #[error("the records of a coordinator were not written: this broker does not lead their shard any more")]
+    NotLed,
+}
+
+/// The reason for which this broker may not serve the machines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotLed {
+    /// Another broker may.
+    Elsewhere,
+    /// This broker is taking the log over.
+    TakingOver,
+}
 
 /// Is called once, with the outcome of a write, on whatever thread ends it.
 /// It may be the thread that began the write, before that call returns: so it takes no lock that the caller
 /// holds.
-pub(crate) type Written = Box<dyn FnOnce(Result<(), WriteFailed>) + Send>;
+pub(crate) type Written = Box<dyn FnOnce(Result<(), NotWritten>) + Send>;
 
-/// Makes records durable, together. A write takes its place in the order when it is called, also if it is not waited for.
-pub(crate) type RecordLog = Box<dyn Fn(Vec<Record>, Written) + Send + Sync>;
+/// Makes records durable, in terms: in each of them one broker writes.
+pub(crate) trait RecordLog: Send + Sync {
+    /// The present term. It is over for good when this broker stops to lead the log.
+    ///
+    /// # Errors
+    /// This broker does not lead the log.
+    fn term(&self) -> Result<u32, NotLed>;
 
-/// The log in the broker's storage.
+    /// Makes records durable, together, if `term` is the present one. A write takes its place in the order when this is called,
+    /// also if it is not waited for.
+    fn write(&self, term: u32, records: Vec<Record>, written: Written);
+}
+
+/// The log in the broker's storage. Its terms are the epochs of the shard.
 /// `Storage::write_coordinator`: all records of a call or none of them.
-pub(crate) fn stored(io: Io) -> RecordLog {
-    Box::new(move |records, written| {
+pub(crate) fn stored(io: Io) -> Box<dyn RecordLog> {
+    Box::new(Stored(io))
+}
+
+struct Stored(Io);
+
+impl RecordLog for Stored {
+    fn term(&self) -> Result<u32, NotLed> {
+        self.0.storage().led_epoch().map_err(|error| match error {
+            StorageError::Unavailable => NotLed::TakingOver,
+            _ => NotLed::Elsewhere,
+        })
+    }
+
+    fn write(&self, term: u32, records: Vec<Record>, written: Written) {
         let records = records.into_iter().map(|Record { key, value }| CoordinatorRecord { key, value });
         let done = move |outcome: Result<(), StorageError>| {
-            written(outcome.map_err(|error| {
-                tracing::error!(%error, "a coordinator's records were not written");
-                WriteFailed
+            written(outcome.map_err(|error| match error {
+                StorageError::NotLeader | StorageError::Unavailable => NotWritten::NotLed,
+                error => {
+                    tracing::error!(%error, "a coordinator's records were not written");
+                    NotWritten::Failed
+                }
             }));
         };
-        match io.storage().led_epoch() {
-            Ok(epoch) => io.storage().write_coordinator(epoch, records.collect(), Box::new(done)),
-            Err(error) => done(Err(error)),
-        }
-    })
+        self.0.storage().write_coordinator(term, records.collect(), Box::new(done));
+    }
 }

@@ -18,7 +18,7 @@ use super::alarms::{Alarm, Alarms};
 use super::durability::Ticket;
 use super::hosted::{Hosted, Slot};
 use super::kind::{EnvOf, Id, Kind, OutcomeOf};
-use super::log::RecordLog;
+use super::log::{NotLed, RecordLog};
 use super::waiting::Waiting;
 use crate::{clock::Clock, tasks::Tasks};
 
@@ -31,6 +31,39 @@ pub(crate) enum Missing {
     /// There are records of it that cannot be read.
     /// Or a step of it could not be written in this process.
     Unreadable,
+    /// This broker does not lead the log: another one may have it.
+    NotCoordinator,
+    /// This broker leads the log, or is about to, and has not loaded its machines yet.
+    Loading,
+}
+
+impl From<NotLed> for Missing {
+    fn from(not_led: NotLed) -> Missing {
+        match not_led {
+            NotLed::Elsewhere => Missing::NotCoordinator,
+            NotLed::TakingOver => Missing::Loading,
+        }
+    }
+}
+
+/// The machines that are loaded.
+pub(super) struct Machines<K: Kind> {
+    /// The term of the log in which they were loaded; `None`: they are not.
+    pub(super) term: Option<u32>,
+    pub(super) by_id: HashMap<Id<K>, Arc<Hosted<K>>>,
+}
+
+impl<K: Kind> Default for Machines<K> {
+    fn default() -> Machines<K> {
+        Machines { term: None, by_id: HashMap::new() }
+    }
+}
+
+/// A reply that a request waits for.
+pub(crate) struct Awaited<T> {
+    reply: oneshot::Receiver<T>,
+    /// That of the machine.
+    term: u32,
 }
 
 /// All machines of one kind.
@@ -43,25 +76,25 @@ pub(crate) struct Shell<K: Kind> {
     /// Cancelled when waiting has to end.
     stop_waiting: CancellationToken,
     /// Takes the records of all machines, in the order of the calls.
-    log: RecordLog,
+    log: Box<dyn RecordLog>,
     /// Written to when a machine is created, loaded or dropped.
-    pub(super) machines: RwLock<HashMap<Id<K>, Arc<Hosted<K>>>>,
+    pub(super) machines: RwLock<Machines<K>>,
     /// The keys of those whose records cannot be read.
     /// Empty for a machine that was set aside by a step: its records can be read.
     pub(super) unreadable: RwLock<HashMap<Id<K>, Vec<Bytes>>>,
-    alarms: Alarms<Id<K>>,
+    pub(super) alarms: Alarms<Id<K>>,
     /// Waiters named so far.
     waiters: AtomicU64,
 }
 
 impl<K: Kind> Shell<K> {
-    /// A shell without machines. Waiting ends when `stop_waiting` is cancelled.
+    /// A shell that has loaded no machines. Waiting ends when `stop_waiting` is cancelled.
     pub(crate) fn new(
         kind: K,
         clock: Clock,
         tasks: Tasks,
         stop_waiting: CancellationToken,
-        log: RecordLog,
+        log: Box<dyn RecordLog>,
     ) -> Shell<K> {
         Shell {
             kind,
@@ -134,28 +167,30 @@ impl<K: Kind> Shell<K> {
         create: bool,
         among: impl FnOnce(&mut K::Waiting) -> &mut Waiting<T>,
         act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, Waiter<T>, &mut OutcomeOf<K>),
-    ) -> Result<oneshot::Receiver<T>, Missing> {
+    ) -> Result<Awaited<T>, Missing> {
         // Named before the step, so that the machine can reply within it.
         // Relaxed: the number only has to be unique.
         let waiter = Waiter::new(self.waiters.fetch_add(1, Ordering::Relaxed));
-        let (reply, _) = self.step_in_slot(id, create, |slot, env, out| {
+        let (reply, ticket) = self.step_in_slot(id, create, |slot, env, out| {
             let reply = among(&mut slot.waiting).add(waiter);
             act(&mut slot.machine, env, waiter, out);
             reply
         })?;
-        Ok(reply)
+        Ok(Awaited { reply, term: ticket.term() })
     }
 
     /// Waits for a reply, or for the end of all waiting.
     ///
     /// # Errors
-    /// `Stopping` after the end of all waiting; `WriteFailed` if what the reply tells could not be made
-    /// durable, or its machine was set aside.
-    pub(crate) async fn reply<T>(&self, reply: oneshot::Receiver<T>) -> Result<T, NoReply> {
+    /// `Stopping` after the end of all waiting; `Unloaded` if its machine was; `WriteFailed` if what the reply tells could not
+    /// be made durable, or its machine was set aside.
+    pub(crate) async fn reply<T>(&self, awaited: Awaited<T>) -> Result<T, NoReply> {
+        let Awaited { reply, term } = awaited;
+        let gone = |_| if self.log.term() == Ok(term) { NoReply::WriteFailed } else { NoReply::Unloaded };
         tokio::select! {
             biased;
             // A reply that is there goes out even while the broker stops.
-            reply = reply => reply.map_err(|_| NoReply::WriteFailed),
+            reply = reply => reply.map_err(gone),
             () = self.stop_waiting.cancelled() => Err(NoReply::Stopping),
         }
     }
@@ -165,7 +200,7 @@ impl<K: Kind> Shell<K> {
     /// left out.
     pub(crate) fn step_all(&self, act: impl Fn(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>)) {
         // The map's lock ends here: a step takes a machine's lock first and then, to remove the machine, the map's.
-        let ids: Vec<Id<K>> = self.machines.read().keys().cloned().collect();
+        let ids: Vec<Id<K>> = self.machines.read().by_id.keys().cloned().collect();
         for id in ids {
             // One that has gone meanwhile needs no step.
             drop(self.step(&id, false, &act));
@@ -191,7 +226,7 @@ impl<K: Kind> Shell<K> {
     /// Each under its own lock: together they are no snapshot of one moment.
     pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<T> {
         // The map's lock ends here, see `step_all`.
-        let hosted: Vec<_> = self.machines.read().values().cloned().collect();
+        let hosted: Vec<_> = self.machines.read().by_id.values().cloned().collect();
         let look = |hosted: &Arc<Hosted<K>>| {
             let slot = hosted.lock();
             (!slot.removed).then(|| look(&slot.machine))
@@ -225,7 +260,7 @@ impl<K: Kind> Shell<K> {
             if slot.machine.is_forgettable() {
                 // Under the machine's lock, so that a caller who finds it removed does not find it in the map.
                 slot.removed = true;
-                self.machines.write().remove(id);
+                self.machines.write().by_id.remove(id);
             }
             let ticket = hosted.ticket(&slot);
             return Ok((result, ticket));
@@ -240,12 +275,35 @@ impl<K: Kind> Shell<K> {
         self.unreadable.write().insert(id.clone(), Vec::new());
         slot.removed = true;
         slot.waiting = K::Waiting::default();
-        self.machines.write().remove(id);
+        self.machines.write().by_id.remove(id);
     }
 
     fn find(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
-        let found = self.machines.read().get(id).cloned();
-        found.ok_or_else(|| self.missing(id))
+        let term = self.log.term()?;
+        let machines = self.machines.read();
+        // After a take-over the machines of an earlier term may still be there: they may be older than what is stored.
+        if machines.term != Some(term) {
+            return Err(Missing::Loading);
+        }
+        machines.by_id.get(id).cloned().ok_or_else(|| self.missing(id))
+    }
+
+    /// The machines can be asked.
+    ///
+    /// # Errors
+    /// `NotCoordinator` or `Loading`.
+    pub(crate) fn ensure_loaded(&self) -> Result<(), Missing> {
+        let term = self.log.term()?;
+        if self.is_loaded_in(term) { Ok(()) } else { Err(Missing::Loading) }
+    }
+
+    pub(super) fn is_loaded_in(&self, term: u32) -> bool {
+        self.machines.read().term == Some(term)
+    }
+
+    /// The present term of the log.
+    pub(super) fn term(&self) -> Result<u32, NotLed> {
+        self.log.term()
     }
 
     fn missing(&self, id: &Id<K>) -> Missing {
@@ -263,23 +321,32 @@ impl<K: Kind> Shell<K> {
 
     /// A machine that was not found: a new one, unless another step has created it, or set it aside, meanwhile.
     pub(super) fn create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
+        let term = self.log.term()?;
         let mut machines = self.machines.write();
+        if machines.term != Some(term) {
+            return Err(Missing::Loading);
+        }
         // Again, under the map's lock: a machine that is set aside is unreadable before it leaves the map. A new one
         // beside its records would answer as if they did not exist.
         if self.unreadable.read().contains_key(id) {
             return Err(Missing::Unreadable);
         }
-        let new = || Arc::new(Hosted::new(K::Machine::new(id.clone(), self.now())));
-        Ok(Arc::clone(machines.entry(id.clone()).or_insert_with(new)))
+        let new = || Arc::new(Hosted::new(K::Machine::new(id.clone(), self.now()), term));
+        Ok(Arc::clone(machines.by_id.entry(id.clone()).or_insert_with(new)))
     }
 
     /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.
     /// Called under the machine's lock.
     pub(super) fn carry_out(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
-        if let Some(at) = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm)) {
-            slot.alarm = Some(at);
-            self.alarms.set(Alarm { at, id: slot.machine.id().clone() });
+        if let Some(alarm) = note_alarm(slot, &out) {
+            self.alarms.set(alarm);
         }
+        self.write_and_reply(hosted, slot, out);
+    }
+
+    /// Begins the write of a step, and has its replies sent once everything so far is durable.
+    /// Called under the machine's lock.
+    pub(super) fn write_and_reply(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
         // A step without records is told once those before it are durable: a reply must not show what a crash could take back.
         slot.written += u64::from(!out.records.is_empty());
         for reply in out.replies {
@@ -297,7 +364,8 @@ impl<K: Kind> Shell<K> {
         // A write may end on any thread (`Written`), also on this one, under the machine's lock: `ended` must
         // not take that lock.
         let durability = Arc::clone(&hosted.durability);
-        (self.log)(records, Box::new(move |outcome| durability.ended(place, outcome)));
+        let ended = move |outcome| durability.ended(place, outcome);
+        self.log.write(hosted.term, records, Box::new(ended));
     }
 
     pub(super) fn now(&self) -> Now {
@@ -307,11 +375,20 @@ impl<K: Kind> Shell<K> {
     }
 }
 
+/// Notes the alarm of a step, if it is the machine's earliest; the caller sets it.
+pub(super) fn note_alarm<K: Kind>(slot: &mut Slot<K>, out: &OutcomeOf<K>) -> Option<Alarm<Id<K>>> {
+    let at = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm))?;
+    slot.alarm = Some(at);
+    Some(Alarm { at, id: slot.machine.id().clone() })
+}
+
 /// The reason for which a waiting request gets no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoReply {
     /// The broker stops.
     Stopping,
+    /// This broker does not lead the log any more.
+    Unloaded,
     /// The records of the reply could not be made durable.
     WriteFailed,
 }

@@ -14,7 +14,7 @@ use coordinator::group::{
 };
 use coordinator::state_machine::StateMachine;
 
-use super::super::log::WriteFailed;
+use super::super::log::NotWritten;
 use super::super::shell::{Missing, NoReply};
 use super::GroupService;
 use crate::telemetry::metrics::{GroupOffset, GroupSnapshot};
@@ -102,7 +102,12 @@ impl GroupService {
         let step = self.shell.step(group_id, false, |machine, env, out| {
             machine.heartbeat(env, member_id, instance_id, generation, out)
         });
-        let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
+        let (result, ticket) = match step {
+            // As `GroupCoordinatorService.heartbeat`: Java's consumer takes COORDINATOR_LOAD_IN_PROGRESS for no answer to a heartbeat.
+            // The member's session begins when its group is loaded.
+            Err(Missing::Loading) => return Ok(()),
+            step => step.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?,
+        };
         // Before a refusal too: it may tell of a step whose records a crash could still take back.
         ticket.durable().await?;
         result
@@ -190,7 +195,7 @@ impl GroupService {
             Ok(viewed) => viewed,
             // No error: a group that does not exist has no offsets (`OffsetMetadataManager.fetchOffsets`).
             Err(Missing::Absent) => return Ok(read(None)),
-            Err(Missing::Unreadable) => return Err(GroupError::CoordinatorNotAvailable),
+            Err(missing) => return Err(refusal(missing, GroupError::GroupIdNotFound)),
         };
         let result = result?;
         // An offset that is not durable yet could still be taken back by a crash: no client may see it.
@@ -198,9 +203,23 @@ impl GroupService {
         Ok(result)
     }
 
+    /// This broker coordinates groups, now or once they are loaded.
+    pub(crate) fn is_here(&self) -> bool {
+        self.shell.ensure_loaded() != Err(Missing::NotCoordinator)
+    }
+
     /// ListGroups: all groups that could be read, in the order of their ids.
-    /// Each in the state that it is in when its turn comes.
-    pub(crate) fn list(&self) -> Vec<GroupOverview> {
+    /// Each in the state that it is in when its turn comes. None of those that this broker does not coordinate (any more).
+    ///
+    /// # Errors
+    /// COORDINATOR_LOAD_IN_PROGRESS.
+    pub(crate) fn list(&self) -> Result<Vec<GroupOverview>, GroupError> {
+        match self.shell.ensure_loaded() {
+            Err(Missing::Loading) => return Err(GroupError::CoordinatorLoadInProgress),
+            // As `GroupCoordinatorService.listGroups`.
+            Err(_) => return Ok(Vec::new()),
+            Ok(()) => {}
+        }
         let mut list = self.shell.view_all(|machine| {
             let (group_type, protocol_type, state) = match machine.members() {
                 Members::Classic(group) => {
@@ -213,7 +232,7 @@ impl GroupService {
             GroupOverview { group_id: machine.id().clone(), group_type, protocol_type, state }
         });
         list.sort_by(|a, b| a.group_id.cmp(&b.group_id));
-        list
+        Ok(list)
     }
 
     /// DescribeGroups.
@@ -255,7 +274,7 @@ impl GroupService {
             Err(Missing::Absent) => {
                 Err(Refused::new(GroupError::GroupIdNotFound, format!("Group {group_id} not found.")))
             }
-            Err(Missing::Unreadable) => Err(Refused::from(GroupError::CoordinatorNotAvailable)),
+            Err(missing) => Err(Refused::from(refusal(missing, GroupError::GroupIdNotFound))),
         }
     }
 
@@ -287,7 +306,7 @@ impl GroupService {
                 let message = format!("Consumer group {group_id} not found.");
                 Refused::new(GroupError::GroupIdNotFound, message)
             }
-            Missing::Unreadable => Refused::from(GroupError::CoordinatorNotAvailable),
+            missing => Refused::from(refusal(missing, GroupError::GroupIdNotFound)),
         })?;
         ticket.durable().await.map_err(GroupError::from)?;
         Ok((result?, interval_ms))
@@ -332,6 +351,8 @@ fn refusal(missing: Missing, absent: GroupError) -> GroupError {
         Missing::Absent => absent,
         // Retriable: a later start may be able to read it, or an operator deletes it (`load.rs`).
         Missing::Unreadable => GroupError::CoordinatorNotAvailable,
+        Missing::NotCoordinator => GroupError::NotCoordinator,
+        Missing::Loading => GroupError::CoordinatorLoadInProgress,
     }
 }
 
@@ -339,15 +360,19 @@ impl From<NoReply> for GroupError {
     fn from(no_reply: NoReply) -> GroupError {
         match no_reply {
             // Retriable: the client looks for its coordinator again, and finds this broker after a restart.
-            NoReply::Stopping => GroupError::NotCoordinator,
+            NoReply::Stopping | NoReply::Unloaded => GroupError::NotCoordinator,
             NoReply::WriteFailed => GroupError::StorageFailed,
         }
     }
 }
 
-impl From<WriteFailed> for GroupError {
-    fn from(_: WriteFailed) -> GroupError {
-        GroupError::StorageFailed
+impl From<NotWritten> for GroupError {
+    fn from(not_written: NotWritten) -> GroupError {
+        match not_written {
+            NotWritten::Failed => GroupError::StorageFailed,
+            // The client finds the coordinator that has what is durable.
+            NotWritten::NotLed => GroupError::NotCoordinator,
+        }
     }
 }
 

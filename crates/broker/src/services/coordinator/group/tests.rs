@@ -21,7 +21,7 @@ use coordinator::state_machine::Record;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::super::log::{WriteFailed, Written};
+use super::super::log::{NotLed, NotWritten, Written};
 use super::*;
 
 /// A storage whose writes end when the test says so.
@@ -31,17 +31,14 @@ struct TestLog {
     /// Writes under way: their records, and what is to be called when they end.
     open: Mutex<VecDeque<(Vec<Record>, Written)>>,
     held: std::sync::atomic::AtomicBool,
+    term: std::sync::atomic::AtomicU32,
+    /// The reason for which the term is over.
+    not_led: Mutex<Option<NotLed>>,
 }
 
 impl TestLog {
-    fn log(self: &Arc<Self>) -> RecordLog {
-        let log = Arc::clone(self);
-        Box::new(move |records, written| {
-            log.open.lock().push_back((records, written));
-            if !log.held.load(Ordering::SeqCst) {
-                log.finish_all();
-            }
-        })
+    fn log(self: &Arc<Self>) -> Box<dyn RecordLog> {
+        Box::new(Arc::clone(self))
     }
 
     fn hold(&self) {
@@ -62,7 +59,7 @@ impl TestLog {
 
     fn fail_all(&self) {
         while let Some((_, written)) = self.next() {
-            written(Err(WriteFailed));
+            written(Err(NotWritten::Failed));
         }
     }
 
@@ -75,6 +72,22 @@ impl TestLog {
             each(key, value);
         }
         Ok(())
+    }
+}
+
+impl RecordLog for Arc<TestLog> {
+    fn term(&self) -> Result<u32, NotLed> {
+        self.not_led.lock().map_or(Ok(self.term.load(Ordering::SeqCst)), Err)
+    }
+
+    fn write(&self, term: u32, records: Vec<Record>, written: Written) {
+        if RecordLog::term(self) != Ok(term) {
+            return written(Err(NotWritten::NotLed));
+        }
+        self.open.lock().push_back((records, written));
+        if !self.held.load(Ordering::SeqCst) {
+            self.finish_all();
+        }
     }
 }
 
@@ -133,7 +146,7 @@ fn service_on(log: Arc<TestLog>) -> Setup {
     let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
     let service =
         GroupService::new(config, Clock::system(), tasks, waiting.clone(), log.log(), Box::new(no_topics));
-    service.shell.load(|prefix, each| log.scan(prefix, each)).unwrap();
+    service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
     let service = Arc::new(service);
     service.start();
     Setup { service, log, waiting }
@@ -314,7 +327,7 @@ async fn a_silent_member_is_removed_on_time_by_the_timer_task() {
     // Before the member is heard for the last time: on a busy machine a later start measures too little.
     let started = crate::clock::now();
     let id = setup.stable().await;
-    eventually(async || setup.service.list().iter().all(|group| group.state == "Empty")).await;
+    eventually(async || setup.service.list().unwrap().iter().all(|group| group.state == "Empty")).await;
     assert!(crate::clock::now() - started >= Duration::from_millis(u64::from(SESSION_MS) - 1));
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
 }
@@ -327,8 +340,8 @@ async fn an_earlier_deadline_wakes_before_a_later_one_set_first() {
     assert!(late.result.is_ok());
     let id = setup.stable().await;
     let lives = |overview: &GroupOverview| overview.group_id == group() && overview.state != "Empty";
-    eventually(async || !setup.service.list().iter().any(lives)).await;
-    assert_eq!(setup.service.list().len(), 1, "the other group still has its member");
+    eventually(async || !setup.service.list().unwrap().iter().any(lives)).await;
+    assert_eq!(setup.service.list().unwrap().len(), 1, "the other group still has its member");
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
 }
 
@@ -343,15 +356,15 @@ async fn a_restart_goes_on_where_the_group_was() {
     }));
     assert_eq!(after.heartbeat(&id, 1).await, Ok(()));
     assert_eq!(after.committed().await, Some(5));
-    eventually(async || after.service.list().iter().all(|group| group.state == "Empty")).await;
+    eventually(async || after.service.list().unwrap().iter().all(|group| group.state == "Empty")).await;
 }
 
 #[tokio::test]
 async fn expired_offsets_and_their_group_go() {
     let setup = setup();
     assert_eq!(setup.commit(&MemberId::none(), -1, 5).await, Ok(()));
-    assert_eq!(setup.service.list().len(), 1);
-    eventually(async || setup.service.list().is_empty()).await;
+    assert_eq!(setup.service.list().unwrap().len(), 1);
+    eventually(async || setup.service.list().unwrap().is_empty()).await;
     assert!(setup.log.stored.lock().is_empty());
     assert_eq!(setup.committed().await, None);
 }
@@ -377,11 +390,11 @@ async fn an_unknown_group_is_created_by_those_who_may() {
     assert_eq!(setup.heartbeat(&stranger, 1).await, Err(GroupError::UnknownMemberId));
     assert_eq!(setup.sync(&stranger, 1).await.err(), Some(GroupError::UnknownMemberId));
     assert_eq!(setup.commit(&stranger, 1, 5).await, Err(GroupError::IllegalGeneration));
-    assert!(setup.service.list().is_empty());
+    assert!(setup.service.list().unwrap().is_empty());
     let refused = JoinRequest { protocols: Vec::new(), ..request(&MemberId::none()) };
     let reply = setup.service.join(&group(), refused).await;
     assert_eq!(reply.result.err(), Some(GroupError::InconsistentGroupProtocol));
-    assert!(setup.service.list().is_empty(), "a refusal leaves no group behind");
+    assert!(setup.service.list().unwrap().is_empty(), "a refusal leaves no group behind");
     let nameless = setup.service.join(&GroupId::from(""), request(&MemberId::none())).await;
     assert_eq!(nameless.result.err(), Some(GroupError::InvalidGroupId));
     let deleted = setup.service.delete_offsets(&GroupId::from(""), &[]).await;
@@ -442,17 +455,19 @@ async fn nothing_is_lost_between_deletion_and_creation() {
     assert_eq!(reread.committed().await, Some(777));
 }
 
+/// No task wakes its groups, unless the test starts it.
 fn setup_with_long_retention() -> Setup {
     let log = Arc::<TestLog>::default();
     let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
     let service = GroupService::new(
-        GroupConfig::default(),
+        GroupConfig { min_session_timeout_ms: 1, initial_rebalance_delay_ms: 0, ..GroupConfig::default() },
         Clock::system(),
         tasks,
         waiting.clone(),
         log.log(),
         Box::new(no_topics),
     );
+    service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
     Setup { service: Arc::new(service), log, waiting }
 }
 
@@ -473,7 +488,7 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
     setup.log.finish_all();
     let (reply, _) = beat.await.unwrap();
     assert_eq!(reply.member_epoch, 2);
-    assert_eq!(setup.service.list()[0].group_type, "consumer");
+    assert_eq!(setup.service.list().unwrap()[0].group_type, "consumer");
 
     let after = service_on(Arc::clone(&setup.log));
     after.log.held.store(false, Ordering::SeqCst);
@@ -528,7 +543,7 @@ async fn one_unreadable_record_refuses_its_group_and_no_other() {
     let joined = after.service.join(&group(), request(&MemberId::none())).await;
     assert_eq!(joined.result.err(), Some(GroupError::CoordinatorNotAvailable));
     commit_to(&after, "h").await.unwrap();
-    let names: Vec<String> = after.service.list().iter().map(|it| it.group_id.to_string()).collect();
+    let names: Vec<String> = after.service.list().unwrap().iter().map(|it| it.group_id.to_string()).collect();
     assert_eq!(names, ["h"]);
 }
 
@@ -562,4 +577,64 @@ async fn a_group_that_was_set_aside_meanwhile_is_not_created_anew() {
     shell.unreadable.write().insert(group(), Vec::new());
     assert!(shell.create(&group()).is_err());
     assert!(shell.create(&GroupId::from("other")).is_ok());
+}
+
+#[tokio::test]
+async fn what_a_group_began_in_an_earlier_term_is_not_answered_in_the_next() {
+    let setup = setup_with_long_retention();
+    setup.service.start();
+    let id = setup.stable().await;
+    setup.commit(&id, 1, 5).await.unwrap();
+    let nobody = MemberId::none();
+    let mut newcomer = Box::pin(setup.join(&nobody));
+    assert!(is_pending(&mut newcomer).await);
+
+    *setup.log.not_led.lock() = Some(NotLed::Elsewhere);
+    assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::NotCoordinator));
+    assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::NotCoordinator));
+    assert_eq!(setup.service.list().map(|groups| groups.len()), Ok(0));
+    assert!(is_pending(&mut newcomer).await, "not unloaded yet");
+
+    *setup.log.not_led.lock() = Some(NotLed::TakingOver);
+    assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::CoordinatorLoadInProgress));
+    assert_eq!(setup.service.list().map(|groups| groups.len()), Err(GroupError::CoordinatorLoadInProgress));
+    assert_eq!(setup.heartbeat(&id, 1).await, Ok(()), "a consumer takes no other answer");
+
+    // Taken over, and the groups of the earlier term still there.
+    *setup.log.not_led.lock() = None;
+    setup.log.term.store(1, Ordering::SeqCst);
+    assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::CoordinatorLoadInProgress));
+    assert_eq!(setup.join(&nobody).await.result.err(), Some(GroupError::CoordinatorLoadInProgress));
+    setup.service.shell.unload();
+    assert_eq!(newcomer.await.result.err(), Some(GroupError::NotCoordinator));
+    assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::CoordinatorLoadInProgress));
+    setup.service.shell.load(1, |prefix, each| setup.log.scan(prefix, each)).unwrap();
+    assert_eq!(setup.committed().await, Some(5));
+    assert_eq!(setup.heartbeat(&id, 1).await, Ok(()));
+    assert_eq!(setup.commit(&id, 1, 6).await, Ok(()));
+}
+
+/// The storage refuses what a step writes if the shard was given up between the two.
+#[tokio::test]
+async fn a_write_that_comes_after_its_term_is_not_acknowledged() {
+    let setup = setup_with_long_retention();
+    setup.service.start();
+    let id = setup.stable().await;
+    setup.log.hold();
+    let mut commit = Box::pin(setup.commit(&id, 1, 5));
+    assert!(is_pending(&mut commit).await);
+    let (_, written) = setup.log.next().unwrap();
+    *setup.log.not_led.lock() = Some(NotLed::Elsewhere);
+    written(Err(NotWritten::NotLed));
+    assert_eq!(commit.await, Err(GroupError::NotCoordinator));
+}
+
+#[tokio::test]
+async fn alarms_that_are_set_by_a_load_wake_their_machines() {
+    let setup = setup();
+    setup.stable().await;
+    setup.service.shell.unload();
+    setup.log.term.store(1, Ordering::SeqCst);
+    setup.service.shell.load(1, |prefix, each| setup.log.scan(prefix, each)).unwrap();
+    eventually(async || setup.service.list().unwrap().iter().all(|group| group.state == "Empty")).await;
 }

@@ -23,16 +23,16 @@ use tokio::net::TcpStream;
 
 use crate::testing::Running;
 
-type Client = crate::testing::Client<TcpStream>;
+pub(super) type Client = crate::testing::Client<TcpStream>;
 
 const MEMBER_ID_REQUIRED: i16 = 79;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 
-fn text(text: &str) -> StrBytes {
+pub(super) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-fn group(name: &str) -> GroupId {
+pub(super) fn group(name: &str) -> GroupId {
     GroupId(text(name))
 }
 
@@ -40,7 +40,7 @@ fn topic(name: &str) -> TopicName {
     TopicName(text(name))
 }
 
-async fn start() -> (Running, Client) {
+pub(super) async fn start() -> (Running, Client) {
     let running = Running::start(&[]).await.unwrap();
     let mut client = running.client().await;
     create_topic(&mut client).await;
@@ -54,7 +54,7 @@ async fn create_topic(client: &mut Client) {
     assert_eq!(response.topics[0].error_code, 0);
 }
 
-fn join_request(version: i16, group_id: &str, member_id: StrBytes) -> JoinGroupRequest {
+pub(super) fn join_request(version: i16, group_id: &str, member_id: StrBytes) -> JoinGroupRequest {
     let range = JoinGroupRequestProtocol::default()
         .with_name(text("range"))
         .with_metadata(Bytes::from_static(b"wants t"));
@@ -69,7 +69,7 @@ fn join_request(version: i16, group_id: &str, member_id: StrBytes) -> JoinGroupR
 }
 
 /// Joins as a dynamic member, asking for an id first where the version demands it.
-async fn join(client: &mut Client, version: i16, group_id: &str) -> JoinGroupResponse {
+pub(super) async fn join(client: &mut Client, version: i16, group_id: &str) -> JoinGroupResponse {
     let response = client.call(version, &join_request(version, group_id, StrBytes::default())).await;
     if version < 4 {
         return response;
@@ -78,7 +78,7 @@ async fn join(client: &mut Client, version: i16, group_id: &str) -> JoinGroupRes
     client.call(version, &join_request(version, group_id, response.member_id)).await
 }
 
-async fn sync(
+pub(super) async fn sync(
     client: &mut Client,
     version: i16,
     group_id: &str,
@@ -104,7 +104,7 @@ async fn sync(
     response.assignment
 }
 
-async fn heartbeat(
+pub(super) async fn heartbeat(
     client: &mut Client,
     version: i16,
     group_id: &str,
@@ -118,7 +118,12 @@ async fn heartbeat(
     client.call(version, &request).await.error_code
 }
 
-fn commit_request(group_id: &str, member_id: &StrBytes, generation: i32, offset: i64) -> OffsetCommitRequest {
+pub(super) fn commit_request(
+    group_id: &str,
+    member_id: &StrBytes,
+    generation: i32,
+    offset: i64,
+) -> OffsetCommitRequest {
     let partition = |index| {
         OffsetCommitRequestPartition::default()
             .with_partition_index(index)
@@ -139,15 +144,15 @@ fn commit_request(group_id: &str, member_id: &StrBytes, generation: i32, offset:
         .with_topics(topics.collect())
 }
 
-async fn commit(client: &mut Client, version: i16, request: OffsetCommitRequest) -> Vec<i16> {
+pub(super) async fn commit(client: &mut Client, version: i16, request: OffsetCommitRequest) -> Vec<i16> {
     let response = client.call(version, &request).await;
     response.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code).collect()
 }
 
 /// The committed offsets: topic, partition, offset, metadata.
-type Committed = Vec<(String, i32, i64, String)>;
+pub(super) type Committed = Vec<(String, i32, i64, String)>;
 
-async fn fetch(
+pub(super) async fn fetch(
     client: &mut Client,
     version: i16,
     group_id: &str,
@@ -334,7 +339,7 @@ async fn a_deleted_topic_takes_its_offsets_with_it() {
     commit(&mut client, 9, commit_request("g", &StrBytes::default(), -1, 5)).await;
     let gone = DeleteTopicState::default().with_name(Some(topic("t")));
     client.call(6, &DeleteTopicsRequest::default().with_topics(vec![gone])).await;
-    assert!(running.broker.services.groups.list().is_empty(), "nothing is left of the group either");
+    assert!(running.broker.services.groups.list().unwrap().is_empty(), "nothing is left of the group either");
     create_topic(&mut client).await;
     assert_eq!(fetch(&mut client, 9, "g", Some(&[("t", &[0])])).await, [at("t", 0, -1, "")]);
     assert_eq!(fetch(&mut client, 9, "g", None).await, []);
