@@ -91,14 +91,14 @@ fn contents(folder: &Path) -> Vec<Vec<u8>> {
     found
 }
 
-/// Writes `count` values of `length` bytes, and checks at many moments how long a replay would be, by the engine's own count and by
+/// Writes `count` requests of `batches` values of `length` bytes, and checks at many moments how long a replay would be, by the engine's own count and by
 /// what the folder holds.
-fn is_bounded(length: usize, count: usize, flushed_bytes_per_second: i64) {
+fn is_bounded(length: usize, batches: usize, count: usize, flushed_bytes_per_second: i64) {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path(), flushed_bytes_per_second);
     create(&storage, "t", 1);
     let (partition, mut random) = (partition(&storage), StdRng::seed_from_u64(length as u64));
-    let group = length as u64 + REST_OF_A_GROUP;
+    let group = batches as u64 * (length as u64 + REST_OF_A_GROUP);
     let is_within = |operations: u64, bodies: u64, what: &str| {
         // A replay begins with the last group that was flushed, which is another one.
         let groups = 2 * group;
@@ -109,9 +109,16 @@ fn is_bounded(length: usize, count: usize, flushed_bytes_per_second: i64) {
     };
     let (mut written, mut looks, mut during_a_flush) = (Vec::new(), 0, 0);
     for number in 0..count {
-        written.push(value(&mut random, length));
+        let entries = (0..batches).map(|_| {
+            written.push(value(&mut random, length));
+            let batch = batch(&[(1, written.last().unwrap())]);
+            AppendEntry { partition: Arc::clone(&partition), batch, log_append_time: false }
+        });
         let acks = if number % 50 == 0 { Acks::All } else { Acks::Leader };
-        append(&storage, &partition, batch(&[(1, &written[number])]), acks).unwrap();
+        let request = AppendRequest { entries: entries.collect(), acks };
+        for appended in wait(|done| storage.append(request, done)).unwrap() {
+            appended.unwrap();
+        }
         let now = storage.metrics();
         let late = is_within(now.replay_operations_bytes, now.replay_body_bytes, "by its metrics");
         if number % (count / 10) == 0 || (late && during_a_flush < 5) {
@@ -130,13 +137,13 @@ fn is_bounded(length: usize, count: usize, flushed_bytes_per_second: i64) {
 #[test]
 fn a_replay_of_tiny_batches_is_bounded_however_slow_flushes_are() {
     let _alone = alone();
-    is_bounded(100, 6_000, 400_000);
+    is_bounded(100, 10, 100, 15_000);
 }
 
 #[test]
 fn a_replay_of_large_batches_is_bounded_however_slow_flushes_are() {
     let _alone = alone();
-    is_bounded(20_000, 300, 20_000);
+    is_bounded(20_000, 1, 150, 3_000);
 }
 
 /// Several callers at once, so that groups are made of many requests.
@@ -144,14 +151,14 @@ fn a_replay_of_large_batches_is_bounded_however_slow_flushes_are() {
 fn a_replay_of_groups_of_many_requests_is_bounded() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let storage = open(folder.path(), 400_000);
+    let storage = open(folder.path(), 40_000);
     let new = NewTopic { name: "t".into(), id: Uuid::new_v4(), partitions: 4, configs: BTreeMap::new() };
     let topic = wait(|done| storage.create_topics(vec![new], done)).unwrap().remove(0).unwrap();
     let writers = topic.partitions().into_iter().map(|partition| {
         let storage = storage.clone();
         thread::spawn(move || {
             let mut random = StdRng::seed_from_u64(1);
-            for number in 0..1_000 {
+            for number in 0..250 {
                 let length = if number % 20 == 0 { 6_000 } else { 200 };
                 let batch = batch(&[(1, &value(&mut random, length))]);
                 let entry = AppendEntry { partition: Arc::clone(&partition), batch, log_append_time: false };
@@ -190,13 +197,22 @@ fn a_replay_does_not_grow_with_the_number_of_crashes() {
             create(&storage, "t", 1);
         }
         let partition = partition(&storage);
-        // At least one group, then as many as there is room for without waiting for a flush.
-        loop {
+        let replay = || storage.metrics().replay_operations_bytes;
+        // As many groups as there is room for, then one more, whose caller waits for the flush after it.
+        while replay() + group < AT_MOST * OPERATIONS {
             written.push(value(&mut random, 3_000));
             append(&storage, &partition, batch(&[(1, written.last().unwrap())]), Acks::All).unwrap();
-            if storage.metrics().replay_operations_bytes + group >= AT_MOST * OPERATIONS {
-                break;
-            }
+        }
+        written.push(value(&mut random, 3_000));
+        let (before, last) = (replay(), batch(&[(1, written.last().unwrap())]));
+        let entry = AppendEntry { partition: Arc::clone(&partition), batch: last, log_append_time: false };
+        let writer = storage.clone();
+        let waiting = thread::spawn(move || {
+            let request = AppendRequest { entries: vec![entry], acks: Acks::All };
+            wait(|done| writer.append(request, done)).ok()
+        });
+        while replay() <= before && !waiting.is_finished() {
+            thread::sleep(Duration::from_micros(100));
         }
         let left = killed(folder.path());
         let found = replay_of(left.path());
@@ -206,6 +222,7 @@ fn a_replay_does_not_grow_with_the_number_of_crashes() {
             found.operations_bytes
         );
         faults.crash_now();
+        waiting.join().unwrap();
         storage.close().unwrap_err();
         folder = left;
     }
