@@ -187,6 +187,9 @@ def run(tests):
         return "green"
     if "error: could not compile" in output:
         sys.exit(f"error: it does not compile:\n{output[-3000:]}")
+    # Cargo says so of every test program that failed, also of one that was aborted.
+    if "error: test failed" not in output:
+        sys.exit(f"error: cargo failed before any test:\n{output[-3000:]}")
     seeds = re.search(r"seeds (\[[^]]*\]) failed", output)
     return f"red: seeds {seeds[1]}" if seeds else "red"
 
