@@ -89,9 +89,12 @@ fn work(broker: &TestBroker) -> Result<()> {
     create_topic(&mut client, TOPIC, 2)?;
     create_topic_with(&mut client, "small", 1, &[("max.message.bytes", "100")])?;
     create_topic_with(&mut client, "compacted", 1, &[("cleanup.policy", "compact")])?;
-    let records: Vec<Content> =
-        (0..20).map(|sequence| Content::of(ottla_tests::history::Id { producer: 0, sequence })).collect();
-    let batch = batch(&records, None).freeze();
+    let records = |count| -> Vec<Content> {
+        (0..count).map(|sequence| Content::of(ottla_tests::history::Id { producer: 0, sequence })).collect()
+    };
+    // So large that only the journal has it.
+    produce(&mut client, TOPIC, 0, -1, batch(&records(400), None).freeze())?;
+    let batch = batch(&records(20), None).freeze();
     for partition in 0..2 {
         produce(&mut client, TOPIC, partition, -1, batch.clone())?;
     }
