@@ -1,4 +1,4 @@
-//! RocksDB: its families, its settings and their reasons, and every call of the crate to it.
+//! RocksDB: its families, and every call of the crate to it.
 //!
 //! RocksDB's own log is off: the journal is the log of both. Every WriteBatch also holds the position of its record, and families are
 //! flushed together, so what RocksDB has on the disk names the record at which a replay begins. For that to be true, nothing may be
@@ -15,19 +15,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBRawIteratorWithThreadMode,
-    DBWithThreadMode, FlushOptions, LogLevel, MultiThreaded, Options, ReadOptions, WriteBatch, WriteOptions,
-};
-use self_cell::self_cell;
+use rocksdb::{BoundColumnFamily, DBRawIteratorWithThreadMode, DBWithThreadMode, MultiThreaded, WriteBatch};
 
 use crate::{
-    StorageError, StorageOptions, clock,
+    StorageError, StorageOptions,
     engine::{
         buffers::ReadBuffers,
         entry_log::{self, Entry, EntryLog},
@@ -40,10 +35,17 @@ use crate::{
         },
         journal_end::{JournalEnd, Lost},
         keys::{self, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
-        unflushed::{Due, RecordBytes, Unflushed},
+        unflushed::{RecordBytes, Unflushed},
     },
     log::{BatchFamily, GenerationNumber},
 };
+
+mod flush;
+mod iterator;
+mod options;
+
+use self::options::{database_options, families, generation_options, open_journals, range, without_log};
+pub(crate) use iterator::BatchIterator;
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
@@ -51,73 +53,6 @@ type Db = DBWithThreadMode<MultiThreaded>;
 pub(crate) type Family<'a> = Arc<BoundColumnFamily<'a>>;
 /// An iterator over a family as it was when the iterator was opened.
 pub(crate) type Cursor<'a> = DBRawIteratorWithThreadMode<'a, Db>;
-
-self_cell! {
-    /// An iterator over batches that keeps its engine, so that it can be kept between calls.
-    pub(crate) struct BatchIterator {
-        owner: Arc<Engine>,
-        #[not_covariant]
-        dependent: Cursor,
-    }
-}
-
-impl BatchIterator {
-    /// Over the keys of `family` that are ≥ `from` and < `to`. Blocks are not checked: the caller checks each batch's CRC-32C.
-    pub(crate) fn open(engine: &Arc<Engine>, family: &Family<'_>, from: &[u8], to: &[u8]) -> Self {
-        let mut options = range(from, to);
-        options.set_verify_checksums(false);
-        Self::new(Arc::clone(engine), |engine| engine.db.raw_iterator_cf_opt(family, options))
-    }
-
-    pub(crate) fn seek(&mut self, key: impl AsRef<[u8]>) {
-        self.with_dependent_mut(|_, cursor| cursor.seek(key));
-    }
-
-    pub(crate) fn seek_for_prev(&mut self, key: impl AsRef<[u8]>) {
-        self.with_dependent_mut(|_, cursor| cursor.seek_for_prev(key));
-    }
-
-    pub(crate) fn seek_to_last(&mut self) {
-        self.with_dependent_mut(|_, cursor| cursor.seek_to_last());
-    }
-
-    /// Moves to the next key, unless it is at its end.
-    pub(crate) fn next(&mut self) {
-        self.with_dependent_mut(|_, cursor| {
-            if cursor.valid() {
-                cursor.next();
-            }
-        });
-    }
-
-    pub(crate) fn key(&self) -> Option<&[u8]> {
-        self.item().map(|(key, _)| key)
-    }
-
-    pub(crate) fn value(&self) -> Option<&[u8]> {
-        self.item().map(|(_, value)| value)
-    }
-
-    pub(crate) fn item(&self) -> Option<(&[u8], &[u8])> {
-        self.with_dependent(|_, cursor| cursor.item())
-    }
-
-    /// The error that ended it, if one did.
-    pub(crate) fn status(&self) -> Result<(), StorageError> {
-        Ok(self.with_dependent(|_, cursor| cursor.status())?)
-    }
-}
-
-/// RocksDB would flush a memtable of this size by itself, which must not happen: a flush comes long before.
-const WRITE_BUFFER_BYTES: usize = 1 << 30;
-/// Memtables of a family, flushed ones that are being written included.
-/// RocksDB stops writes when all of them are in use.
-const WRITE_BUFFERS: i32 = 4;
-/// How often the end of a flush is looked for.
-const FLUSH_POLL: Duration = Duration::from_millis(2);
-/// Blocks of the state family that look-ups of one key read; cursors leave none in it.
-const BLOCK_CACHE_BYTES: usize = 8 << 20;
-const NEVER: i32 = i32::MAX;
 
 pub(crate) struct Engine {
     db: Db,
@@ -355,22 +290,6 @@ impl Engine {
         })
     }
 
-    /// Called by the writer, with nothing unsynced and something in the settled family's memtable: returns once the flush by which
-    /// a compaction begins has taken all memtables, so that nothing written later is part of it.
-    pub(crate) fn await_compaction(&self) -> Result<(), StorageError> {
-        let family = self.settled()?;
-        while self.property(&family, "rocksdb.num-entries-active-mem-table")? > 0 {
-            self.check_background()?;
-            // RocksDB returned without a flush, as it does if a family is dropped just then: all is in memory still.
-            if !self.compacting.load(Ordering::SeqCst) {
-                return Ok(());
-            }
-            clock::pause(FLUSH_POLL);
-        }
-        // What it flushes still counts as unflushed: the engine does not wait for its end.
-        Ok(())
-    }
-
     fn settled(&self) -> Result<Family<'_>, StorageError> {
         let family = self.family(BatchFamily::Settled);
         family.ok_or_else(|| StorageError::corrupt("database", "no settled family"))
@@ -379,17 +298,6 @@ impl Engine {
     fn property(&self, family: &Family<'_>, name: &str) -> Result<u64, StorageError> {
         let value = self.db.property_int_value_cf(family, name)?;
         value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
-    }
-
-    /// An error of RocksDB's own threads, which no call reports.
-    fn check_background(&self) -> Result<(), StorageError> {
-        // RocksDB counts them for the default family only.
-        match self.db.property_int_value("rocksdb.background-errors")? {
-            None | Some(0) => Ok(()),
-            Some(_) => {
-                Err(StorageError::Engine("a flush or compaction failed: see RocksDB's LOG file".into()))
-            }
-        }
     }
 
     /// Hands a write group to the journal, that is to the operating system, and makes it readable.
@@ -412,106 +320,6 @@ impl Engine {
         let upto = self.journal.written();
         self.faults.pass(Operation::Sync, || self.journal.durable_up_to(upto))?;
         Ok(upto)
-    }
-
-    /// Tells if so much is in memory only that a flush is due, and none is under way.
-    pub(crate) fn flush_is_due(&self) -> Option<Due> {
-        let unflushed = self.unflushed.lock();
-        unflushed.due(self.journal.has_retired(unflushed.last_record))
-    }
-
-    /// Waits for the flush under way if a replay would be as long as it may be. Called by the writer after each write.
-    pub(crate) fn await_room(&self) -> Result<(), StorageError> {
-        while self.unflushed.lock().must_wait() {
-            // Here, as the thread that awaits flushes may wait for room in the writer's queue.
-            self.finish_flush()?;
-        }
-        Ok(())
-    }
-
-    /// At a start, once all is synced: flushes what was replayed, if that was as much as may be. A process that crashes after each
-    /// start would otherwise leave more each time.
-    pub(crate) fn flush_a_full_replay(&self) -> Result<(), StorageError> {
-        if self.unflushed.lock().is_full() {
-            self.flush()?;
-            let mut unflushed = self.unflushed.lock();
-            unflushed.begin();
-            let upto = unflushed.last_record;
-            unflushed.end(upto);
-        }
-        Ok(())
-    }
-
-    /// Bytes that a replay would read, if the process ended now.
-    pub(crate) fn to_replay(&self) -> RecordBytes {
-        self.unflushed.lock().to_replay()
-    }
-
-    /// Begins to write all memtables to files. Called by the writer: nothing is written meanwhile, so all of it is synced before.
-    pub(crate) fn begin_flush(&self) -> Result<(), StorageError> {
-        self.check_background()?;
-        if self.journal.unsynced_bytes() > 0 {
-            self.sync()?;
-        }
-        let mut options = FlushOptions::default();
-        // Returns once all memtables are set aside; threads of RocksDB write them.
-        options.set_wait(false);
-        self.flush_families(&options)?;
-        self.unflushed.lock().begin();
-        Ok(())
-    }
-
-    /// Waits for the flush that was begun, and deletes the journals that no replay needs any more.
-    pub(crate) fn finish_flush(&self) -> Result<(), StorageError> {
-        // Before the wait: another thread may note its end, and the next flush begin, before this one goes on.
-        let under_way = self.unflushed.lock().under_way();
-        while self.is_flushing()? {
-            self.check_background()?;
-            clock::pause(FLUSH_POLL);
-        }
-        // Also now: after a full disk RocksDB resumes by itself, and nothing is left to flush.
-        self.check_background()?;
-        self.faults.database_is_synced();
-        if let Some(upto) = under_way {
-            self.unflushed.lock().end(upto);
-        }
-        self.delete_retired()
-    }
-
-    /// A memtable that was set aside is not in a file yet. The families are listed anew each time: one that is dropped keeps its own.
-    fn is_flushing(&self) -> Result<bool, StorageError> {
-        for family in self.families()? {
-            if self.property(&family, "rocksdb.num-immutable-mem-table")? > 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A journal in which nothing lives waits for a flush.
-    pub(crate) fn has_retired(&self) -> bool {
-        self.journal.has_retired(self.unflushed.lock().last_record)
-    }
-
-    /// Writes all memtables to files, so that the next start has nothing to replay. Everything must be synced, and nothing be
-    /// written meanwhile.
-    pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        self.flush_families(&FlushOptions::default())?;
-        self.faults.database_is_synced();
-        Ok(())
-    }
-
-    fn flush_families(&self, options: &FlushOptions) -> Result<(), StorageError> {
-        let _dropping = self.dropping.lock();
-        let families = self.families()?;
-        let families: Vec<&Family<'_>> = families.iter().collect();
-        self.faults.pass(Operation::Flush, || Ok(self.db.flush_cfs_opt(&families, options)?))
-    }
-
-    fn families(&self) -> Result<Vec<Family<'_>>, StorageError> {
-        let generations = self.generations().into_iter().map(BatchFamily::Generation);
-        let of_batches = generations.chain([BatchFamily::Settled]).filter_map(|family| self.family(family));
-        Ok(of_batches.chain([self.state()?]).collect())
     }
 
     /// Stops flushes and compactions, waiting for those under way.
@@ -561,20 +369,6 @@ impl Engine {
     }
 }
 
-/// Each family with its options.
-fn families(names: &BTreeSet<String>) -> Result<Vec<ColumnFamilyDescriptor>, StorageError> {
-    let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-    let families = names.iter().map(|name| {
-        let options = match GenerationNumber::of_family(name) {
-            Some(_) => generation_options()?,
-            None if name == SETTLED_FAMILY => leveled(batch_family()?),
-            None => state_options(&cache)?,
-        };
-        Ok(ColumnFamilyDescriptor::new(name, options))
-    });
-    families.collect()
-}
-
 /// True if the folder holds a table of RocksDB, or a journal with more than its header.
 fn has_records(folder: &Path) -> Result<bool, StorageError> {
     let failed = StorageError::io("list the data folder");
@@ -588,95 +382,6 @@ fn has_records(folder: &Path) -> Result<bool, StorageError> {
         }
     }
     Ok(false)
-}
-
-/// The share of the open files that journals have.
-fn open_journals(options: &StorageOptions) -> usize {
-    usize::try_from(options.max_open_files.max(4) / 4).expect("a positive number")
-}
-
-fn without_log() -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.disable_wal(true);
-    options
-}
-
-fn range(from: &[u8], to: &[u8]) -> ReadOptions {
-    let mut options = ReadOptions::default();
-    options.set_iterate_lower_bound(from);
-    options.set_iterate_upper_bound(to);
-    // What is read in order is read once; it would push everything else out of the cache.
-    options.fill_cache(false);
-    options
-}
-
-fn database_options(options: &StorageOptions) -> Result<Options, StorageError> {
-    // These have no setter. RocksDB must not resume after an error. Two flushes run at a time, since one waits for the disk
-    // half of its time, and the writer would wait for it.
-    let mut database = Options::default().get_options_from_string(
-        "max_bgerror_resume_count=0;max_background_flushes=2;max_background_compactions=1;\
-         avoid_flush_during_shutdown=true",
-    )?;
-    database.create_if_missing(true);
-    database.create_missing_column_families(true);
-    database.set_atomic_flush(true); // all families together: the position among them is true of each
-    let journals = i32::try_from(open_journals(options)).expect("a quarter of such a number");
-    database.set_max_open_files(options.max_open_files.saturating_sub(journals));
-    database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
-    database.set_paranoid_checks(true);
-    // A start need not read the properties of every table file.
-    database.set_skip_stats_update_on_db_open(true);
-    database.set_stats_dump_period_sec(0);
-    database.set_stats_persist_period_sec(0);
-    database.set_log_level(LogLevel::Warn);
-    database.set_max_log_file_size(1 << 20);
-    database.set_keep_log_file_num(2);
-    Ok(database)
-}
-
-/// Options of all families of batches. Some have no setter: an index with the first key of each block, so that a seek reads
-/// no block of a file that has nothing for it; and no read-ahead buffer, since the operating system reads ahead.
-fn batch_family() -> Result<Options, StorageError> {
-    let table = "block_size=32768;no_block_cache=true;index_type=kBinarySearchWithFirstKey;checksum=kCRC32c;\
-                 max_auto_readahead_size=0";
-    Ok(Options::default().get_options_from_string(format!("block_based_table_factory={{{table}}}"))?)
-}
-
-/// A generation is written once and never compacted: each flushed file is sorted by partition already.
-fn generation_options() -> Result<Options, StorageError> {
-    let mut family = batch_family()?;
-    family.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    family.set_max_write_buffer_number(WRITE_BUFFERS);
-    // Its space comes back as a whole, by settling (ADR 3).
-    family.set_disable_auto_compactions(true);
-    family.set_level_zero_file_num_compaction_trigger(NEVER);
-    never_hold_up_writes(&mut family);
-    Ok(family)
-}
-
-/// Each record carries a checksum while it is in memory, an option without a setter; batches have one of their own.
-fn state_options(cache: &Cache) -> Result<Options, StorageError> {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(cache);
-    table.set_block_size(32 << 10);
-    let mut family = Options::default().get_options_from_string("memtable_protection_bytes_per_key=8")?;
-    family.set_block_based_table_factory(&table);
-    Ok(leveled(family))
-}
-
-fn leveled(mut family: Options) -> Options {
-    family.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    family.set_max_write_buffer_number(WRITE_BUFFERS);
-    never_hold_up_writes(&mut family);
-    family
-}
-
-/// Compactions that lag must not hold up a flush, for which the writer would wait.
-fn never_hold_up_writes(family: &mut Options) {
-    family.set_level_zero_slowdown_writes_trigger(NEVER);
-    family.set_level_zero_stop_writes_trigger(NEVER);
-    family.set_soft_pending_compaction_bytes_limit(0);
-    family.set_hard_pending_compaction_bytes_limit(0);
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! The engine alone: what a start makes of journals that a crash left, flushes in every order, and flushes that fail.
 
-use std::{fs, process::Command, time::Instant};
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use super::*;
+use super::{flush::FLUSH_POLL, *};
+use crate::clock;
 
 const FIRST: GenerationNumber = GenerationNumber(1);
 const SECOND: GenerationNumber = GenerationNumber(2);
