@@ -91,8 +91,8 @@ fn contents(folder: &Path) -> Vec<Vec<u8>> {
     found
 }
 
-/// Writes `count` requests of `batches` values of `length` bytes, and checks at many moments how long a replay would be, by the engine's own count and by
-/// what the folder holds.
+/// Writes `count` requests of `batches` values of `length` bytes. Checks at many moments how long a replay would be: by the
+/// engine's own count, and by `ottla inspect` of a copy of the folder.
 fn is_bounded(length: usize, batches: usize, count: usize, flushed_bytes_per_second: i64) {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path(), flushed_bytes_per_second);
