@@ -27,7 +27,7 @@ clients test-clients:
 model:
 	@exec tools/model.sh
 
-## make mutants    breaks the storage in thirty ways, one at a time, and sees that its tests notice each (ARGS="pointer fence" for some)
+## make mutants    breaks the storage on purpose, one way at a time, and sees that its tests notice each (ARGS="pointer fence" for some)
 mutants:
 	@exec tools/mutants.sh $(ARGS)
 

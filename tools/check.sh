@@ -14,7 +14,7 @@ docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --n
 # The tests that drive a whole process find it through OTTLA_BINARY; OTTLA_FAULTY_BINARY breaks syncs on purpose.
 tests() {
     OTTLA_BINARY=$("$root/tools/binary.sh") || return
-    cargo build --release --locked -p ottla-broker --features fault --bin ottla-faulty || return
+    cargo build "${with_faults[@]}" --bin ottla-faulty || return
     OTTLA_FAULTY_BINARY=$CARGO_TARGET_DIR/release/ottla-faulty
     export OTTLA_BINARY OTTLA_FAULTY_BINARY
     cargo test --release --locked --workspace --no-fail-fast

@@ -18,4 +18,4 @@ elif cargo +nightly fuzz --version >/dev/null 2>&1; then
 else
     say "cargo-fuzz with a nightly compiler is missing: the driver runs instead, without coverage"
 fi
-OTTLA_FUZZ_SECONDS=${OTTLA_FUZZ_SECONDS:-60} exec cargo run --release --locked --quiet -p ottla-fuzz --bin ottla-fuzz -- "$@"
+OTTLA_FUZZ_SECONDS=${OTTLA_FUZZ_SECONDS:-60} exec cargo run --release --locked --quiet --bin ottla-fuzz -- "$@"

@@ -7,6 +7,11 @@ export OTTLA_CACHE=${OTTLA_CACHE:-$HOME/.cache/ottla}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$OTTLA_CACHE/target}
 cd "$root" || exit 1
 
+# Builds with faults select the whole workspace, as all others do: cargo then gives every dependency the same features, and
+# compiles no crate a second time except those that the feature changes.
+# shellcheck disable=SC2034 # for scripts that source this
+with_faults=(--release --locked --features "ottla-broker/fault,ottla-storage/fault")
+
 # Progress goes to stderr: `make -s binary` prints nothing but a path on stdout.
 say() { printf '== %s\n' "$*" >&2; }
 fail() {

@@ -6,5 +6,5 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
 export OTTLA_SEEDS=${OTTLA_SEEDS:-2000}
-cargo test --release --locked -p ottla-storage --features fault --test slow_flush
-exec cargo test --release --locked -p ottla-storage --features fault --test model -- --nocapture --test-threads=1
+cargo test "${with_faults[@]}" --test slow_flush
+exec cargo test "${with_faults[@]}" --test model -- --nocapture --test-threads=1
