@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Formatting, lints, docs, dependencies, generated files and Rust tests. Every stage runs, so that one run shows every mistake.
-# Only the release profile is used: RocksDB is then compiled once, for users, tests and CI alike.
+# Only the release profile is used: RocksDB is then compiled once, for users, tests and CI alike. With --compile it only compiles
+# what the stages need.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
@@ -11,14 +12,23 @@ lints() {
     cargo clippy --release --locked -p ottla-storage --features fault --all-targets -- -D warnings
 }
 docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items --quiet; }
+faulty() { cargo build "${with_faults[@]}" --bin ottla-faulty; }
 # The tests that drive a whole process find it through OTTLA_BINARY; OTTLA_FAULTY_BINARY breaks syncs on purpose.
 tests() {
-    OTTLA_BINARY=$("$root/tools/binary.sh") || return
-    cargo build "${with_faults[@]}" --bin ottla-faulty || return
+    OTTLA_BINARY=$("$root/tools/binary.sh") && faulty || return
     OTTLA_FAULTY_BINARY=$CARGO_TARGET_DIR/release/ottla-faulty
     export OTTLA_BINARY OTTLA_FAULTY_BINARY
     cargo test --release --locked --workspace --no-fail-fast
 }
+compile() {
+    lints && docs && faulty || return
+    cargo test --release --locked --workspace --no-run || return
+    cargo test "${with_faults[@]}" --no-run --test slow_flush --test model
+}
+if [[ ${1:-} == --compile ]]; then
+    compile
+    exit
+fi
 
 # Coordinators are state machines without an async runtime, a clock or I/O.
 pure() {

@@ -5,22 +5,32 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
 
 announce_rocksdb
+environments_log=$(mktemp) check_log=$(mktemp)
+# Also what runs in the background, if this ends early.
+trap 'rm -f "$environments_log" "$check_log"; jobs -p | xargs -rn1 pkill -P || true' EXIT
+trap 'exit 130' INT TERM
 # The clients' environments are mostly downloads: they are made while RocksDB compiles.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-"$root/tools/client-envs.sh" >"$log" 2>&1 &
+"$root/tools/client-envs.sh" >"$environments_log" 2>&1 &
 making=$!
 environments() {
     local status=0
     wait "$making" || status=$?
-    cat "$log" >&2
+    cat "$environments_log" >&2
     return "$status"
 }
+binary() {
+    OTTLA_BINARY=$("$root/tools/binary.sh") && export OTTLA_BINARY
+}
 
-stage check "$root/tools/check.sh"
+stage binary binary
+# Clients mostly wait. What they leave of the processors compiles the lints and tests; `check` shows what is wrong with them.
+nice -n 19 "$root/tools/check.sh" --compile >"$check_log" 2>&1 &
+compiling=$!
 stage environments environments
 stage clients "$root/tools/clients.sh"
 stage rig "$root/tools/rig.sh" --seeds "${OTTLA_RIG_SEEDS:-20}"
-stage container "$root/tests/docker/run.sh"
+stage container "$root/tests/docker/run.sh" "$OTTLA_BINARY"
+wait "$compiling" || true # `check` does it again, and shows it
+stage check "$root/tools/check.sh"
 conclude
 say "all passed"
