@@ -99,6 +99,14 @@ mod switch {
         pub(crate) fn database_is_synced(&self) {}
 
         #[inline]
+        pub(crate) fn keep_files(
+            &self,
+            _: impl FnOnce() -> Result<(), rocksdb::Error>,
+        ) -> Result<(), StorageError> {
+            Ok(())
+        }
+
+        #[inline]
         pub(crate) fn limit(&self, _: &mut rocksdb::Options) {}
 
         #[inline]

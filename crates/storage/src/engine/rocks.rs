@@ -89,6 +89,7 @@ impl Engine {
         // RocksDB opens a database only if all its families are named, and has always one called `default`.
         names.extend(["default".into(), STATE_FAMILY.into(), SETTLED_FAMILY.into()]);
         let db = Db::open_cf_descriptors(&database, path, families(&names)?)?;
+        faults.keep_files(|| db.disable_file_deletions())?;
         faults.database_is_synced();
         let journal = Journal::new(path, open_journals(options), faults);
         Ok(Self::of(db, &names, journal, options))

@@ -222,6 +222,17 @@ impl Faults {
         }
     }
 
+    /// Has RocksDB keep its files from now on, by `keep`, if the power may be cut.
+    pub(crate) fn keep_files(
+        &self,
+        keep: impl FnOnce() -> Result<(), rocksdb::Error>,
+    ) -> Result<(), StorageError> {
+        match self.plan.lock().untracked {
+            true => Ok(()),
+            false => Ok(keep()?),
+        }
+    }
+
     fn crash_instead(&self, arrival: Arrival) -> io::Result<()> {
         if arrival == Arrival::CrashesInstead {
             // What others do in this time is done: only this step is missing.
