@@ -42,7 +42,7 @@ pub(crate) enum Tag {
     // 10 is kept for the index of aborted transactions.
     /// A record of a coordinator, which owns the rest of the key.
     Coordinator = 11,
-    /// The end of the clean part of a compacted log; absent: nothing was cleaned.
+    /// The end of the clean part of a compacted log; absent: no cleaning has begun.
     Cleaned = 12,
     /// The configuration of another resource than a topic, by type and name.
     Configs = 13,

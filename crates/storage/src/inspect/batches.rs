@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{BatchCounts, BatchPlace, BatchReport, Damage, Inspector, PartitionReport, Report};
 use crate::{
     InspectError, Partition, ReadError, StorageError,
-    engine::{BatchCursor, Engine, StoredEntry, file_name},
+    engine::{BatchCursor, Engine, StoredEntry, Tag, file_name, keys},
     log::{BatchFamily, Extent, GenerationNumber},
 };
 
@@ -88,11 +88,14 @@ impl Inspector {
         let (engine, partition) = self.partition(&report.topic, report.partition)?;
         let mut counts = BatchCounts::default();
         let mut next_offset = partition.log_start_offset();
+        let is_compacted = engine.state_value(&keys::prefix(Tag::Cleaned, partition.number()))?.is_some();
         for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
             let topic = report.topic.as_str();
-            let mut walk = Walk { engine, topic, partition: &partition, extent, end, next_offset };
+            // A cleaning deletes batches of the settled family before it tells how far it came.
+            let has_gaps = is_compacted && extent.family == BatchFamily::Settled;
+            let mut walk = Walk { engine, topic, partition: &partition, extent, end, has_gaps, next_offset };
             walk.run(&mut counts, damage.as_deref_mut());
-            next_offset = walk.next_offset;
+            next_offset = if has_gaps { walk.next_offset.max(end) } else { walk.next_offset };
         }
         Ok(counts)
     }
@@ -115,6 +118,8 @@ struct Walk<'a> {
     partition: &'a Partition,
     extent: Extent,
     end: i64,
+    /// Batches of it may be gone for good reason.
+    has_gaps: bool,
     /// The offset after the last batch.
     next_offset: i64,
 }
@@ -156,8 +161,7 @@ impl Walk<'_> {
 
     fn check(&mut self, entry: &StoredEntry, counts: &mut BatchCounts, damage: &mut Vec<Damage>) {
         let offset = entry.base_offset;
-        // A compacted log has gaps where it was cleaned.
-        if offset > self.next_offset && self.next_offset >= self.partition.cleaned().offset {
+        if offset > self.next_offset && !self.has_gaps {
             let place = format!("{}, offsets {}..{offset}", self.name(), self.next_offset);
             damage.push(unreadable(place, "there is no batch".into()));
         }

@@ -301,12 +301,18 @@ impl NewIndex {
 impl CleaningStep {
     pub(crate) fn apply(self, group: &mut WriteGroup<'_>) {
         match self {
+            // A deletion that came first has removed its range of the settled family.
+            Self::Edit(partition, _) if partition.is_deleted() => {}
             Self::Edit(partition, edits) => {
-                // A deletion that came first has removed its range of the settled family.
-                for (base_offset, left) in edits.iter().filter(|_| !partition.is_deleted()) {
+                let (number, cleaned) = (partition.number(), partition.cleaned());
+                // From its first edit on the log may have gaps: `ottla inspect` must know.
+                if cleaned == CleanedRecord::NOTHING {
+                    group.put_state(keys::prefix(Tag::Cleaned, number), cleaned.encode());
+                }
+                for (base_offset, left) in &edits {
                     match left {
-                        Some(bytes) => group.put_settled(partition.number(), *base_offset, bytes),
-                        None => group.delete_batch(partition.number(), *base_offset),
+                        Some(bytes) => group.put_settled(number, *base_offset, bytes),
+                        None => group.delete_batch(number, *base_offset),
                     }
                 }
             }
