@@ -31,7 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod healthcheck;
 pub mod http;
-pub mod io;
+mod io;
 mod kafka;
 mod net;
 mod random;

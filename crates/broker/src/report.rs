@@ -9,7 +9,7 @@ impl Broker {
     /// A line for the broker, one for each listener, one for each kind of task.
     pub fn report(&self) {
         let services = &*self.services;
-        let catalog = services.io.catalog();
+        let catalog = services.io.cluster().catalog();
         let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
         let shutdown = &services.shutdown;
         tracing::info!(

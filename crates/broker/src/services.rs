@@ -79,7 +79,7 @@ impl Services {
         Snapshot {
             broker: BrokerSnapshot {
                 node_id: self.config.node_id,
-                cluster_id: self.io.storage().cluster_id().to_owned(),
+                cluster_id: self.io.cluster().id().to_owned(),
                 address: self.advertised.outside(),
                 state: if self.shutdown.accepting.is_cancelled() {
                     BrokerState::PendingControlledShutdown
@@ -91,7 +91,7 @@ impl Services {
                 task_panics: self.tasks.panics(),
             },
             storage: Some(self.io.storage().metrics()),
-            topics: snapshot::topics(&self.io.catalog(), self.config.node_id),
+            topics: snapshot::topics(&self.io.cluster().catalog(), self.config.node_id),
             extra: [
                 self.appender.families(),
                 self.fetcher.families(),

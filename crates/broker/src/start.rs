@@ -83,12 +83,12 @@ impl Broker {
         // Off the runtime: opening replays the log and may take long.
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
-        let reader = storage.clone();
+        let cluster = storage.cluster().clone();
         // Before anything is served: limits, topics and groups take their values from these.
-        let kept = tasks.blocking("load-configs", move || reader.configs()).await;
+        let kept = tasks.blocking("load-configs", move || cluster.configs()).await;
         configs
             .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
-        let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.catalog());
+        let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.cluster().catalog());
         let topics = catalog.len();
         let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
         let path = config.data_dir().display();
@@ -122,10 +122,10 @@ async fn services(
     advertised: AdvertisedAddresses,
 ) -> Result<Arc<Services>, StartError> {
     let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
-    let topics = Arc::new(Topics::new(io.storage().clone(), Arc::clone(&configs), metrics.clone()));
+    let topics = Arc::new(Topics::new(io.storage().cluster().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
-    let appender = Appender::new(io.clone(), Arc::clone(&topics), clock.clone());
-    let fetcher = Fetcher::new(io.clone(), Arc::clone(&topics), clock.clone(), options);
+    let appender = Appender::new(&io, Arc::clone(&topics), clock.clone());
+    let fetcher = Fetcher::new(io.shard().clone(), Arc::clone(&topics), clock.clone(), options);
     // Before any client is served: after a short restart members go on with their generation and offsets,
     // without a rebalance.
     let groups = services::coordinator::group::open(
@@ -133,7 +133,7 @@ async fn services(
         &clock,
         &tasks,
         &shutdown.waiting,
-        &io,
+        io.storage(),
         group_configs::all(&configs),
     )
     .await
@@ -142,7 +142,7 @@ async fn services(
     client_metrics.subscribe(client_metrics_configs::all(&configs));
     let resources = Arc::new(ConfigResources {
         configs: Arc::clone(&configs),
-        io: io.clone(),
+        cluster: io.cluster().clone(),
         topics: Arc::clone(&topics),
         loggers,
         client_metrics: Arc::clone(&client_metrics),

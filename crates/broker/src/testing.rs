@@ -53,7 +53,8 @@ impl Running {
     /// Creates a topic, or panics.
     pub(crate) async fn create_topic(&self, wanted: WantedTopic) -> CreatedTopic {
         let services = &self.broker.services;
-        let created = topics::create(&services.io, &services.configs.broker(), &[wanted], false).await;
+        let created =
+            topics::create(services.io.cluster(), &services.configs.broker(), &[wanted], false).await;
         created.into_iter().next().expect("one outcome a topic").unwrap()
     }
 

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use storage::{Catalog, Located, Partition, Storage, Topic};
+use storage::{Catalog, Cluster, Located, Partition, Topic};
 use uuid::Uuid;
 
 use self::error::PartitionError;
@@ -45,21 +45,21 @@ pub(crate) struct FoundPartition {
 
 /// See the module. One per broker.
 pub(crate) struct Topics {
-    storage: Storage,
+    cluster: Cluster,
     configs: Arc<RuntimeConfigs>,
     metrics: Metrics,
     topics: RwLock<HashMap<Uuid, Arc<TopicState>>>,
 }
 
 impl Topics {
-    /// The partitions of `storage`; topics inherit from the broker's part of `configs`.
-    pub(crate) fn new(storage: Storage, configs: Arc<RuntimeConfigs>, metrics: Metrics) -> Self {
-        Self { storage, configs, metrics, topics: RwLock::default() }
+    /// The partitions of `cluster`; topics inherit from the broker's part of `configs`.
+    pub(crate) fn new(cluster: Cluster, configs: Arc<RuntimeConfigs>, metrics: Metrics) -> Self {
+        Self { cluster, configs, metrics, topics: RwLock::default() }
     }
 
     /// All topics as of now.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        self.storage.catalog()
+        self.cluster.catalog()
     }
 
     /// The topic. Costs two look-ups, unless the topic or the broker's configuration has changed.

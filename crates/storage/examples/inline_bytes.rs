@@ -94,13 +94,18 @@ fn create(storage: &Storage, partitions: u32) -> Outcome<()> {
     let (sender, answer) = mpsc::channel();
     let (name, configs) = ("measured".to_owned(), Default::default());
     let topic = NewTopic { name, id: storage::random_id(), partitions, configs };
-    storage.create_topics(vec![topic], Box::new(move |created| drop(sender.send(created))));
+    storage.cluster().create_topics(vec![topic], Box::new(move |created| drop(sender.send(created))));
     answer.recv()??.remove(0)?;
     Ok(())
 }
 
 fn partitions(storage: &Storage) -> Vec<Arc<Partition>> {
-    storage.catalog().topics().flat_map(|topic| topic.led_here().cloned().collect::<Vec<_>>()).collect()
+    storage
+        .cluster()
+        .catalog()
+        .topics()
+        .flat_map(|topic| topic.led_here().cloned().collect::<Vec<_>>())
+        .collect()
 }
 
 fn write(storage: &Storage, batch: &RecordBatch) -> Outcome<usize> {
@@ -118,7 +123,7 @@ fn write(storage: &Storage, batch: &RecordBatch) -> Outcome<usize> {
         written += entries.len() * size;
         let sender = sender.clone();
         let done = move |outcome: Result<Vec<_>, _>| drop(sender.send(outcome.map(|_| ())));
-        storage.append(AppendRequest { entries, acks: Acks::Leader }, Box::new(done));
+        storage.shard().append(AppendRequest { entries, acks: Acks::Leader }, Box::new(done));
         in_flight += 1;
         if in_flight == IN_FLIGHT {
             answers.recv()??;
@@ -137,7 +142,7 @@ fn read(storage: &Storage) -> Outcome<usize> {
     for partition in partitions(storage) {
         let mut offset = 0;
         while offset < partition.high_watermark() {
-            for piece in storage.read(&partition, offset, limits)?.batches {
+            for piece in storage.shard().read(&partition, offset, limits)?.batches {
                 bytes += piece.len();
                 for batch in codec::records::batches(&piece) {
                     offset = batch?.0.next_offset();

@@ -1,13 +1,13 @@
 //! Durable partitions on RocksDB. Synchronous; knows record batches, never protocol messages.
 //!
 //! ```text
-//!  Storage ──► writer (one thread) ──► one record of the journal ──► RocksDB's memtables
-//!     │            │ publishes log ends                        ▲
-//!     │            ▼                                           │
-//!     │         syncer (one thread): one fdatasync for all that was written since the last
-//!     │            │ publishes high watermarks, answers those who asked for durability
-//!     ▼            ▼
-//!  read ──► partition ──► tail (memory) or generations (disk)
+//!  Cluster ─┬─► writer (one thread) ──► one record of the journal ──► RocksDB's memtables
+//!  Shard ───┘       │ publishes log ends                        ▲
+//!     │             ▼                                           │
+//!     │          syncer (one thread): one fdatasync for all that was written since the last
+//!     │             │ publishes high watermarks, answers those who asked for durability
+//!     ▼             ▼
+//!   read ──► partition ──► tail (memory) or generations (disk)
 //! ```
 //!
 //! Four rooms; each uses those before it, and sees of them what their `log.rs`, `engine.rs` and `write.rs` export:
@@ -19,8 +19,10 @@
 //! | `write/` | the writer and the syncer: the only path of a change |
 //! | `space/` | old records: retention, compaction, settling |
 //!
-//! `storage.rs` is the handle to all of them; `inspect.rs` shows a folder as the next start finds it, without changing it. Below them are `options.rs`, `error.rs` and `failure.rs`, `metrics.rs`, `disk.rs`, and the only
-//! readers of clocks and of randomness, `clock.rs` and `random.rs`; `fuzz.rs` shows every layout of the disk to fuzz targets.
+//! `storage.rs` opens and closes the folder that they keep, and gives the handles to what belongs to the cluster and to the shard:
+//! [`Cluster`] and [`Shard`]. `inspect.rs` shows a folder as the next start finds it, without changing it. Below them are
+//! `options.rs`, `error.rs` and `failure.rs`, `metrics.rs`, `disk.rs`, and the only readers of clocks and of randomness,
+//! `clock.rs` and `random.rs`; `fuzz.rs` shows every layout of the disk to fuzz targets.
 //!
 //! An append is acknowledged once it is as safe as its producer asked ([`Acks`]), and becomes visible to readers at the same
 //! moment. `docs/storage-format.md` describes the bytes on the disk, `docs/adr/` has the reasons.
@@ -62,4 +64,4 @@ pub use metrics::{DurationHistogram, Purpose, Stalls, StorageMetrics};
 pub use options::{DiskProbe, FlushPolicy, StorageOptions};
 pub use random::random_id;
 pub use space::DeleteBelow;
-pub use storage::Storage;
+pub use storage::{Cluster, Shard, Storage};

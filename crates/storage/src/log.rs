@@ -46,6 +46,6 @@ pub(crate) use {
     partition::{Recovered, Written},
     producer_state::{REMEMBERED_BATCHES, RememberedBatch, Verdict},
     read::{checked_range, found, read_tail, readable_range},
-    shard::ShardLeadership,
+    shard::{ShardLeadership, ShardTerm},
     tail::{Room, TailBudget},
 };

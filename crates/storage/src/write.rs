@@ -2,7 +2,7 @@
 //!
 //! | file | its job |
 //! | --- | --- |
-//! | `command.rs` `queue.rs` | what can be asked for; the queue of it |
+//! | `command.rs` `queue.rs` | what can be asked for, of the cluster, of the shard and of the folder; the queue of it |
 //! | `writer.rs` `append.rs` `catalog.rs` | the writer: offsets, sequences, topics |
 //! | `group.rs` | one record of the journal while it is built |
 //! | `shared.rs` | what callers and all threads share |
@@ -22,7 +22,7 @@ pub(crate) mod writer;
 
 pub(crate) use {
     catalog::CatalogChange,
-    command::{Answer, LogChange, WriteCommand},
+    command::{Answer, ClusterCommand, LogChange, ShardCommand, WriteCommand},
     group::WriteGroup,
     maintenance::Maintenance,
     shared::Shared,

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::config::resources::resource_type::BROKER;
 use crate::config::{BrokerConfig, ConfigRefusal, DynamicConfigs, Overrides};
-use crate::io::Io;
+use crate::io::ClusterIo;
 
 /// A kind of resource and a name.
 type Resource = (i8, String);
@@ -140,7 +140,7 @@ impl Changing<'_> {
     /// The values do not go together, or could not be written: then nothing has changed.
     pub(crate) async fn change(
         &self,
-        io: &Io,
+        cluster: &ClusterIo,
         kind: i8,
         name: &str,
         to: Overrides,
@@ -148,7 +148,9 @@ impl Changing<'_> {
         let (given, made) = self.with(kind, name, &to)?;
         let resource_type = u8::try_from(kind).expect("the code of a kind is positive");
         // Before it is visible: a crash must not take back a value that the broker has acted on.
-        io.write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to }).await??;
+        cluster
+            .write_configs(ResourceConfigs { resource_type, name: name.to_owned(), configs: to })
+            .await??;
         // Both under the lock that `self` holds: no other change can come between the two.
         *self.configs.given.write() = given;
         if let Some(made) = made {

@@ -20,7 +20,7 @@ use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended};
 use self::batch::{ProduceError, ProduceRules, ProducerFormats, check, compressed_bytes};
 use self::disk_reserve::DiskReserve;
 use crate::clock::{self, Clock};
-use crate::io::Io;
+use crate::io::{Io, ShardIo};
 use crate::tasks::in_place;
 use crate::telemetry::metrics::ExtraFamily;
 use crate::topics::error::PartitionError;
@@ -61,7 +61,7 @@ pub(crate) struct PartitionOutcome {
 /// Appends for clients. One per broker.
 #[derive(Debug)]
 pub(crate) struct Appender {
-    io: Io,
+    shard: ShardIo,
     topics: Arc<Topics>,
     clock: Clock,
     reserve: DiskReserve,
@@ -83,9 +83,14 @@ struct CheckedPartition {
 
 impl Appender {
     /// Appends to the partitions of `topics` through `io`.
-    pub(crate) fn new(io: Io, topics: Arc<Topics>, clock: Clock) -> Self {
+    pub(crate) fn new(io: &Io, topics: Arc<Topics>, clock: Clock) -> Self {
         let storage = io.storage().clone();
-        Self { io, topics, clock, reserve: DiskReserve::new(move || storage.disk_space()) }
+        Self {
+            shard: io.shard().clone(),
+            topics,
+            clock,
+            reserve: DiskReserve::new(move || storage.disk_space()),
+        }
     }
 
     /// The space for records as metrics.
@@ -128,7 +133,7 @@ impl Appender {
             return Err(ProduceError::DiskFull);
         };
         // Nothing has waited so far: this call takes the batches' places in the order of the log (ADR 6).
-        self.io.append(AppendRequest { entries, acks }).await.map_err(|_| ProduceError::Storage)
+        self.shard.append(AppendRequest { entries, acks }).await.map_err(|_| ProduceError::Storage)
     }
 
     /// Looks a topic up and checks its batches; those that pass are added to `entries`.

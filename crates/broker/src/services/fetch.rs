@@ -39,7 +39,7 @@ use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, Session
 use self::set::PartitionFetch;
 use crate::clock::{Clock, timer_now};
 use crate::config::StartConfig;
-use crate::io::Io;
+use crate::io::ShardIo;
 use crate::random::fetch_session_id;
 use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
 use crate::topics::Topics;
@@ -51,7 +51,7 @@ const BUDGET_BYTES: usize = 256 << 20;
 /// Serves fetches. One per broker.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
-    io: Io,
+    shard: ShardIo,
     topics: Arc<Topics>,
     sessions: Mutex<FetchSessionCache<Arc<FetchSession>>>,
     budget: FetchBudget,
@@ -83,9 +83,9 @@ impl FetcherOptions {
 
 impl Fetcher {
     /// A fetcher without sessions yet.
-    pub(crate) fn new(io: Io, topics: Arc<Topics>, clock: Clock, options: FetcherOptions) -> Self {
+    pub(crate) fn new(shard: ShardIo, topics: Arc<Topics>, clock: Clock, options: FetcherOptions) -> Self {
         Self {
-            io,
+            shard,
             topics,
             sessions: Mutex::new(FetchSessionCache::new(options.session_slots)),
             budget: FetchBudget::new(options.budget_bytes),
@@ -155,7 +155,7 @@ impl Fetcher {
         let terms = FetchTerms { max_bytes, min_bytes: terms.min_bytes.min(max_bytes), ..terms };
         let deadline = timer_now().checked_add(terms.max_wait);
         let arrivals = &fetch.session.arrivals;
-        let mut round = Round::new((&self.io, &self.topics, &self.budget), &fetch, terms);
+        let mut round = Round::new((&self.shard, &self.topics, &self.budget), &fetch, terms);
         // With nothing to wait for there is one look.
         let mut last = terms.max_wait.is_zero() || shutdown.is_cancelled();
         loop {

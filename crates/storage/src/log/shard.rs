@@ -13,6 +13,15 @@ use crate::{Catalog, StorageError, log::leader_epoch};
 /// Is told after each change of the shard's leadership, on the thread that made it: must not block.
 pub(crate) type LeadWatcher = Arc<dyn Fn() + Send + Sync>;
 
+/// The shard as the writer has it: ahead of [`ShardLeadership`] until the next sync.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShardTerm {
+    /// The created epoch of new topics. A take-over raises it.
+    pub(crate) epoch: u32,
+    /// New partitions are led here at once.
+    pub(crate) led: bool,
+}
+
 /// Leadership of the shard.
 pub(crate) struct ShardLeadership {
     leadership: Leadership,

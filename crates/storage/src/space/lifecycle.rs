@@ -22,7 +22,7 @@ use crate::{
         retention::{self, DeleteBelow, LogStartMove},
         settle::{self, Settlement},
     },
-    write::{Answer, LogChange, Shared, WriteCommand, WriteGroup},
+    write::{Answer, LogChange, ShardCommand, Shared, WriteCommand, WriteGroup},
 };
 
 /// Time between two searches for dead space, which do not follow the interval of retention: a deleted topic's space is free
@@ -371,7 +371,7 @@ impl Lifecycle {
             ends_group: false,
             apply: Box::new(apply),
         };
-        self.ask(|done| WriteCommand::Change(change, done))?;
+        self.ask(change)?;
         // `apply` has run by now: it sent them while the group was built.
         starts.recv().map_err(|_| StorageError::Stopped)
     }
@@ -384,17 +384,15 @@ impl Lifecycle {
         apply: impl FnOnce(&mut WriteGroup<'_>) + Send + 'static,
     ) -> Result<(), StorageError> {
         let change = LogChange { purpose, answer: Answer::Written, ends_group, apply: Box::new(apply) };
-        self.ask(|done| WriteCommand::Change(change, done))
+        self.ask(change)
     }
 
-    /// Sends a command and waits for its answer.
-    fn ask<T: Send + 'static>(
-        &self,
-        command: impl FnOnce(Done<T>) -> WriteCommand,
-    ) -> Result<T, StorageError> {
+    /// Sends a change and waits for its answer.
+    fn ask(&self, change: LogChange) -> Result<(), StorageError> {
         let (sender, answer) = mpsc::sync_channel(1);
         // The receiver below lives until the answer is there.
-        self.shared.commands.send(command(Box::new(move |outcome| drop(sender.send(outcome)))));
+        let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
+        self.shared.commands.send(ShardCommand::Change(change, done));
         answer.recv().map_err(|_| StorageError::Stopped)?
     }
 }

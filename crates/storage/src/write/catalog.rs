@@ -11,9 +11,10 @@ use uuid::Uuid;
 use crate::{
     Catalog, CatalogError, ConfigsChange, Done, NewTopic, Partition, PartitionNumber, TooLarge, Topic,
     engine::{NodeKey, Tag, TopicRecord, keys},
-    log::{Extent, MAX_PARTITIONS, Recovered, leader_epoch},
+    log::{Extent, MAX_PARTITIONS, Recovered, ShardTerm, leader_epoch},
     write::group::WriteGroup,
 };
+
 /// A change of the catalog, with the callback for its outcome.
 pub(crate) enum CatalogChange {
     /// Topics to create. One result for each, in their order, as for every change; one that is refused does
@@ -33,14 +34,10 @@ pub(crate) struct CatalogWriter {
     pub(crate) catalog: Catalog,
     /// The number of the next partition. It only rises, also when topics are deleted.
     pub(crate) next_partition: u64,
-    /// The created epoch of new topics. A take-over raises it.
-    pub(crate) node_epoch: u32,
-    /// New partitions are led here at once.
-    pub(crate) led: bool,
 }
 
 impl CatalogWriter {
-    /// Creates a topic with partitions that never existed.
+    /// Creates a topic with partitions that never existed, in the shard that is in `term`.
     ///
     /// # Errors
     /// Its name or id is taken, also by a topic that cannot be read; it has no partitions, or too many; its
@@ -49,6 +46,7 @@ impl CatalogWriter {
         &mut self,
         group: &mut WriteGroup<'_>,
         new: NewTopic,
+        term: ShardTerm,
     ) -> Result<Arc<Topic>, CatalogError> {
         if self.catalog.topic(&new.name).is_some() || self.catalog.topic_by_id(new.id).is_some() {
             return Err(CatalogError::TopicAlreadyExists);
@@ -61,8 +59,8 @@ impl CatalogWriter {
             return Err(CatalogError::InvalidPartitions { current: 0, wanted: 0 });
         }
         let NewTopic { name, id, partitions, configs } = new;
-        let topic = Topic { name, id, configs, partitions: Vec::new(), created_epoch: self.node_epoch };
-        self.put(group, topic, partitions)
+        let topic = Topic { name, id, configs, partitions: Vec::new(), created_epoch: term.epoch };
+        self.put(group, topic, partitions, term)
     }
 
     /// Gives a topic `wanted` partitions in all. Those that exist are shared with the old topic: their
@@ -75,6 +73,7 @@ impl CatalogWriter {
         group: &mut WriteGroup<'_>,
         id: Uuid,
         wanted: u32,
+        term: ShardTerm,
     ) -> Result<Arc<Topic>, CatalogError> {
         let topic = self.catalog.topic_by_id(id).ok_or(CatalogError::UnknownTopic)?;
         let current = topic.partition_count();
@@ -88,7 +87,7 @@ impl CatalogWriter {
             partitions: topic.partitions.clone(),
             created_epoch: topic.created_epoch,
         };
-        self.put(group, topic, wanted)
+        self.put(group, topic, wanted, term)
     }
 
     /// Replaces all configs of a topic.
@@ -100,6 +99,7 @@ impl CatalogWriter {
         &mut self,
         group: &mut WriteGroup<'_>,
         change: ConfigsChange,
+        term: ShardTerm,
     ) -> Result<Arc<Topic>, CatalogError> {
         let topic = self.catalog.topic_by_id(change.id).ok_or(CatalogError::UnknownTopic)?;
         // Clients change single keys: without this, one of two that do it at once would lose its change.
@@ -115,7 +115,7 @@ impl CatalogWriter {
             partitions,
             created_epoch: *created_epoch,
         };
-        self.put(group, topic, wanted)
+        self.put(group, topic, wanted, term)
     }
 
     /// Gives the topic as many partitions as wanted, and writes it. Nothing is changed if it cannot be stored.
@@ -124,6 +124,7 @@ impl CatalogWriter {
         group: &mut WriteGroup<'_>,
         mut topic: Topic,
         wanted: u32,
+        term: ShardTerm,
     ) -> Result<Arc<Topic>, CatalogError> {
         let too_many =
             || TooLarge { what: "partitions of a topic", size: wanted as usize, limit: MAX_PARTITIONS };
@@ -135,10 +136,10 @@ impl CatalogWriter {
         record.partitions.extend(added.iter().map(|(_, number)| *number));
         // Before anything changes: a record that is too large leaves the catalog as it was.
         let record = record.encode()?;
-        let epoch = leader_epoch(self.node_epoch, topic.created_epoch);
+        let epoch = leader_epoch(term.epoch, topic.created_epoch);
         for (index, number) in added {
             let partition = Partition::new(number, topic.id, index, epoch, Recovered::default());
-            if !self.led {
+            if !term.led {
                 partition.resign();
             }
             topic.partitions.push(Arc::new(partition));

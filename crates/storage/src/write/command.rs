@@ -14,34 +14,10 @@ const SMALL_BYTES: usize = 16 << 10;
 /// Coordinators' records that a caller may write itself (ADR 4).
 const SMALL_RECORDS: usize = 16;
 
-/// One thing to write.
+/// One thing to write: for the cluster, for the shard, or for the upkeep of the folder in which both lie.
 pub(crate) enum WriteCommand {
-    /// Append batches: one result each, in their order, once they are as safe as the request asks.
-    Append(OwnedRequest, Done<Vec<AppendResult>>),
-    /// Write records of coordinators that were loaded in `epoch`, all in one group.
-    Coordinator {
-        epoch: u32,
-        records: Vec<CoordinatorRecord>,
-        done: Done<()>,
-    },
-    /// Write or remove the encoded configuration of a resource that is no topic.
-    Configs(KeyValue, Done<()>),
-    Catalog(CatalogChange),
-    /// Give a producer id that was never given before.
-    ProducerId(Done<i64>),
-    /// Forget producers that last wrote before this time, Unix ms.
-    ExpireProducers {
-        before_ms: i64,
-    },
-    /// Lead the shard, in a new epoch, or stop to. Answered once that is so.
-    Lead {
-        lead: bool,
-        /// Number of the call: see `ShardLeadership`.
-        call: u64,
-        done: Done<()>,
-    },
-    /// A change of old records.
-    Change(LogChange, Done<()>),
+    Cluster(ClusterCommand),
+    Shard(ShardCommand),
     /// Most of this generation is dead: replace it by a successor.
     SealSoon(GenerationNumber),
     /// Hold still while a compaction of the settled family begins: the sender lets it.
@@ -54,12 +30,52 @@ pub(crate) enum WriteCommand {
     Close(Done<()>),
 }
 
+/// A change of what belongs to the cluster. It is made whether the shard is led here or not.
+pub(crate) enum ClusterCommand {
+    Catalog(CatalogChange),
+    /// Write or remove the encoded configuration of a resource that is no topic.
+    Configs(KeyValue, Done<()>),
+    /// Give a producer id that was never given before.
+    ProducerId(Done<i64>),
+}
+
+/// A change of what belongs to the shard, or of its leadership. Only the latter is made while it is not led here.
+pub(crate) enum ShardCommand {
+    /// Append batches: one result each, in their order, once they are as safe as the request asks.
+    Append(OwnedRequest, Done<Vec<AppendResult>>),
+    /// Write records of coordinators that were loaded in `epoch`, all in one group.
+    Coordinator { epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()> },
+    /// Lead the shard, in a new epoch, or stop to. Answered once that is so.
+    Lead {
+        lead: bool,
+        /// Number of the call: see `ShardLeadership`.
+        call: u64,
+        done: Done<()>,
+    },
+    /// Forget producers that last wrote before this time, Unix ms.
+    ExpireProducers { before_ms: i64 },
+    /// A change of old records.
+    Change(LogChange, Done<()>),
+}
+
+impl From<ClusterCommand> for WriteCommand {
+    fn from(command: ClusterCommand) -> Self {
+        Self::Cluster(command)
+    }
+}
+
+impl From<ShardCommand> for WriteCommand {
+    fn from(command: ShardCommand) -> Self {
+        Self::Shard(command)
+    }
+}
+
 impl WriteCommand {
     /// It is written so quickly that the caller's thread may do it.
     pub(crate) fn is_small(&self) -> bool {
         match self {
-            Self::Append(request, _) => request.bytes() <= SMALL_BYTES,
-            Self::Coordinator { records, .. } => records.len() <= SMALL_RECORDS,
+            Self::Shard(ShardCommand::Append(request, _)) => request.bytes() <= SMALL_BYTES,
+            Self::Shard(ShardCommand::Coordinator { records, .. }) => records.len() <= SMALL_RECORDS,
             _ => false,
         }
     }
@@ -67,15 +83,14 @@ impl WriteCommand {
     /// Purpose of the bytes that it adds to its group.
     pub(super) fn purpose(&self) -> Purpose {
         match self {
-            Self::Append(..) => Purpose::Produce,
-            Self::Coordinator { .. } => Purpose::Coordinator,
-            Self::Configs(..) | Self::Catalog(_) => Purpose::Configs,
-            Self::Change(change, _) => change.purpose,
-            Self::CompactSettled(..)
-            | Self::ProducerId(_)
-            | Self::Lead { .. }
-            | Self::ExpireProducers { .. }
+            Self::Cluster(ClusterCommand::Catalog(_) | ClusterCommand::Configs(..)) => Purpose::Configs,
+            Self::Shard(ShardCommand::Append(..)) => Purpose::Produce,
+            Self::Shard(ShardCommand::Coordinator { .. }) => Purpose::Coordinator,
+            Self::Shard(ShardCommand::Change(change, _)) => change.purpose,
+            Self::Cluster(ClusterCommand::ProducerId(_))
+            | Self::Shard(ShardCommand::Lead { .. } | ShardCommand::ExpireProducers { .. })
             | Self::SealSoon(_)
+            | Self::CompactSettled(..)
             | Self::Flush
             | Self::GenerationReady(_)
             | Self::Close(_) => Purpose::Maintenance,
@@ -86,7 +101,7 @@ impl WriteCommand {
     pub(super) fn ends_its_group(&self) -> bool {
         match self {
             Self::Close(_) | Self::CompactSettled(..) => true,
-            Self::Change(change, _) => change.ends_group,
+            Self::Shard(ShardCommand::Change(change, _)) => change.ends_group,
             _ => false,
         }
     }
@@ -118,23 +133,26 @@ pub(crate) enum Answer {
 pub(crate) fn refuse(command: WriteCommand) {
     let error = StorageError::Stopped;
     match command {
-        WriteCommand::Append(_, done) => done(Err(error)),
-        WriteCommand::Coordinator { done, .. }
-        | WriteCommand::Configs(_, done)
-        | WriteCommand::Lead { done, .. }
-        | WriteCommand::Close(done) => done(Err(error)),
-        WriteCommand::ProducerId(done) => done(Err(error)),
-        WriteCommand::Catalog(
+        WriteCommand::Cluster(ClusterCommand::Catalog(change)) => match change {
             CatalogChange::Create(_, done)
             | CatalogChange::CreatePartitions(_, done)
-            | CatalogChange::AlterConfigs(_, done),
-        ) => done(Err(error)),
-        WriteCommand::Catalog(CatalogChange::Delete(_, done)) => done(Err(error)),
-        WriteCommand::CompactSettled(_, done) | WriteCommand::Change(_, done) => done(Err(error)),
+            | CatalogChange::AlterConfigs(_, done) => done(Err(error)),
+            CatalogChange::Delete(_, done) => done(Err(error)),
+        },
+        WriteCommand::Cluster(ClusterCommand::ProducerId(done)) => done(Err(error)),
+        WriteCommand::Shard(ShardCommand::Append(_, done)) => done(Err(error)),
+        WriteCommand::Cluster(ClusterCommand::Configs(_, done))
+        | WriteCommand::Shard(
+            ShardCommand::Coordinator { done, .. }
+            | ShardCommand::Lead { done, .. }
+            | ShardCommand::Change(_, done),
+        )
+        | WriteCommand::CompactSettled(_, done)
+        | WriteCommand::Close(done) => done(Err(error)),
         // No caller waits for these.
-        WriteCommand::ExpireProducers { .. }
+        WriteCommand::Shard(ShardCommand::ExpireProducers { .. })
+        | WriteCommand::SealSoon(_)
         | WriteCommand::Flush
-        | WriteCommand::GenerationReady(_)
-        | WriteCommand::SealSoon(_) => {}
+        | WriteCommand::GenerationReady(_) => {}
     }
 }

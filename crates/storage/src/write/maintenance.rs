@@ -11,7 +11,10 @@ use crate::{
     engine::Engine,
     log::GenerationNumber,
     options::saturating_ms,
-    write::{command::WriteCommand, shared::Shared},
+    write::{
+        command::{ShardCommand, WriteCommand},
+        shared::Shared,
+    },
 };
 
 /// One task for the maintenance thread.
@@ -107,6 +110,6 @@ impl Maintenance {
     fn expire_producers(&self) {
         let expiration_ms = saturating_ms(self.shared.options.producer_id_expiration);
         let before_ms = (self.shared.options.clock)().saturating_sub(expiration_ms);
-        self.shared.commands.send(WriteCommand::ExpireProducers { before_ms });
+        self.shared.commands.send(ShardCommand::ExpireProducers { before_ms });
     }
 }

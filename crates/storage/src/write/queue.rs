@@ -42,8 +42,8 @@ impl CommandQueue {
 
     /// Adds a command after all others; waits while the queue is full.
     /// If the writer has ended, the command is refused on this thread.
-    pub(crate) fn send(&self, command: WriteCommand) {
-        let sent = match self.sender.try_send(command) {
+    pub(crate) fn send(&self, command: impl Into<WriteCommand>) {
+        let sent = match self.sender.try_send(command.into()) {
             Err(TrySendError::Full(command)) => {
                 let full = clock::now();
                 let sent = self.sender.send(command);
@@ -104,12 +104,13 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::write::command::ShardCommand;
 
     #[test]
     fn a_caller_that_waits_for_room_is_counted() {
         let counters = Arc::new(Counters::default());
         let queue = CommandQueue::with_capacity(2, Arc::clone(&counters));
-        let command = || WriteCommand::ExpireProducers { before_ms: 0 };
+        let command = || ShardCommand::ExpireProducers { before_ms: 0 };
         queue.send(command());
         queue.send(command());
         assert_eq!((queue.len(), counters.snapshot(0).queue_stalls.count), (2, 0));

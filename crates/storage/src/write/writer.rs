@@ -5,7 +5,8 @@
 //! publishes the new log ends, and leaves the syncing to the syncer. So the cost of a write is shared by all commands that were
 //! queued meanwhile, and a slow sync only holds up callers that asked for it.
 //!
-//! `apply.rs` adds commands to a group, `commit.rs` writes the group and makes it known.
+//! `apply.rs` adds commands to a group, for the cluster, for the shard and for the folder; `commit.rs` writes the group and makes
+//! it known.
 
 mod apply;
 mod commit;
@@ -23,7 +24,7 @@ use parking_lot::Mutex;
 use crate::{
     Catalog, StorageError, StorageOptions, clock,
     engine::{Due, FoundGenerations},
-    log::TailBudget,
+    log::{ShardTerm, TailBudget},
     write::{
         catalog::CatalogWriter,
         command::{WriteCommand, refuse},
@@ -69,12 +70,15 @@ pub(crate) struct Writer {
     syncs: Arc<SyncQueue>,
     /// To the maintenance thread; never waited for.
     tasks: Sender<MaintenanceTask>,
+    /// Of the cluster: its topics.
     catalog: CatalogWriter,
-    generations: Generations,
-    /// The id that is given next; the end of the block: another block is reserved first.
+    /// Of the cluster: the producer id that is given next; at the end of the block another one is reserved first.
     next_producer_id: i64,
     /// The first id after the reserved block, as the state has it.
     producer_ids_end: i64,
+    /// Of the shard: epoch and leadership.
+    term: ShardTerm,
+    generations: Generations,
     tail: TailBudget,
     /// Its end tells the cleaner that the writer has ended.
     _alive: Sender<Infallible>,
@@ -162,10 +166,11 @@ impl Writer {
             shared,
             syncs,
             tasks,
-            catalog: CatalogWriter { catalog, next_partition, node_epoch, led: true },
-            generations: Generations::new(generations),
+            catalog: CatalogWriter { catalog, next_partition },
             next_producer_id,
             producer_ids_end: next_producer_id,
+            term: ShardTerm { epoch: node_epoch, led: true },
+            generations: Generations::new(generations),
             _alive: alive,
             group: 0,
             last_write: clock::now(),

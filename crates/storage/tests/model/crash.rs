@@ -231,7 +231,7 @@ impl Walk {
         self.storage = Some(storage);
         for (name, topic) in &mut self.topics {
             topic.never_restarted = false;
-            let catalog = self.storage.as_ref().unwrap().catalog();
+            let catalog = self.storage.as_ref().unwrap().cluster().catalog();
             let Some(topic_found) = catalog.topic(name) else { continue };
             for (log, partition) in topic.logs.iter_mut().zip(&topic_found.partitions()) {
                 let least = log.leader_epoch + i32::from(found);
@@ -244,7 +244,7 @@ impl Walk {
     fn seen(&self) -> BTreeMap<LogName, Seen> {
         let mut seen = BTreeMap::new();
         for (name, index) in self.log_names() {
-            let catalog = self.storage().catalog();
+            let catalog = self.storage().cluster().catalog();
             let Some(topic) = catalog.topic(&name) else { continue };
             let partition = &topic.partitions()[index];
             let (log_start_offset, high_watermark) =
@@ -260,7 +260,7 @@ impl Walk {
             Some(Doubt::Appends { requests, .. }) => requests.iter().any(|each| each.acks != Acks::All),
             _ => false,
         };
-        let catalog = self.storage().catalog();
+        let catalog = self.storage().cluster().catalog();
         for ((name, index), seen) in seen {
             let Some(topic) = catalog.topic(name) else { continue };
             let partition = &topic.partitions()[*index];
@@ -289,12 +289,12 @@ impl Walk {
                 }
             }
             Doubt::Created { name, keyed } => {
-                if self.storage().catalog().topic(&name).is_some() {
+                if self.storage().cluster().catalog().topic(&name).is_some() {
                     self.created(name, keyed);
                 }
             }
             Doubt::Deleted(name) => {
-                if self.storage().catalog().topic(&name).is_none() {
+                if self.storage().cluster().catalog().topic(&name).is_none() {
                     self.deleted(&name);
                 }
             }
@@ -327,7 +327,7 @@ impl Walk {
     }
 
     pub(crate) fn created(&mut self, name: String, keyed: bool) {
-        let topic = self.storage().catalog().topic(&name).cloned().unwrap();
+        let topic = self.storage().cluster().catalog().topic(&name).cloned().unwrap();
         assert_eq!(topic.partitions().len(), PARTITIONS, "{}", self.context);
         let log =
             |index: usize| Log { leader_epoch: topic.partitions()[index].leader_epoch(), ..Log::default() };

@@ -44,7 +44,7 @@ fn a_failed_write_leaves_no_caller_waiting() {
                 log_append_time: false,
             };
             let sender = sender.clone();
-            storage.append(
+            storage.shard().append(
                 AppendRequest { entries: vec![entry], acks: Acks::Leader },
                 Box::new(move |answer| sender.send(answer.is_ok()).unwrap_or_default()),
             );
@@ -86,15 +86,15 @@ fn a_crash_after_a_deletion_that_frees_nothing_is_no_loss() {
 
     // In the middle of the first batch: nothing of it can go. The first sync of a process is noted in the fence.
     let storage = Storage::open(options.clone()).unwrap();
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
-    let starts = storage.delete_records(&[(partition, DeleteBelow::Offset(1))]).unwrap();
+    let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
+    let starts = storage.shard().delete_records(&[(partition, DeleteBelow::Offset(1))]).unwrap();
     assert!(matches!(starts[..], [Ok(1)]));
     faults.crash_now();
     storage.close().unwrap_err();
     drop(storage);
 
     let storage = Storage::open(StorageOptions { faults: Faults::default(), ..options }).unwrap();
-    assert_eq!(storage.catalog().topic("t").unwrap().partitions()[0].log_start_offset(), 1);
+    assert_eq!(storage.cluster().catalog().topic("t").unwrap().partitions()[0].log_start_offset(), 1);
     storage.close().unwrap();
 }
 
@@ -182,15 +182,15 @@ fn await_fence(folder: &tempfile::TempDir, before: &str) -> String {
 
 /// Values of the only partition of topic `t`.
 fn found(storage: &Storage) -> Vec<u8> {
-    let topic = storage.catalog().topic("t").cloned().unwrap();
+    let topic = storage.cluster().catalog().topic("t").cloned().unwrap();
     values(storage, &topic.partitions()[0], 0).into_iter().map(|(_, value)| value[0]).collect()
 }
 
 /// A record of this many bytes of one value.
 fn produce(storage: &Storage, value: u8, length: usize, acks: Acks) -> Result<(), StorageError> {
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
     let entry = AppendEntry { partition, batch: batch(&[(1, &vec![value; length])]), log_append_time: false };
-    wait(|done| storage.append(AppendRequest { entries: vec![entry], acks }, done)).map(drop)
+    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks }, done)).map(drop)
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn after_a_failed_write_or_sync_nothing_is_acknowledged_until_the_next_start() {
         faults.fail_from(operation, u64::MAX);
         produce(&storage, 2, 8_000, Acks::All).unwrap_err();
         produce(&storage, 3, 10, Acks::Leader).unwrap_err();
-        wait(|done| storage.allocate_producer_id(done)).unwrap_err();
+        wait(|done| storage.cluster().allocate_producer_id(done)).unwrap_err();
         storage.close().unwrap_err();
         drop(storage);
         lose_all_unsynced(&folder, &faults);

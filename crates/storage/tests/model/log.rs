@@ -149,7 +149,7 @@ fn stored(storage: &Storage, partition: &Partition, from: i64) -> Vec<Batch> {
         let (base_offset, end) = (batch.header().base_offset, batch.header().next_offset());
         Batch { base_offset, end, records, bytes: bytes.len() as u64, appended_ms: 0 }
     };
-    let found = storage.read(partition, from, UNLIMITED).unwrap().batches;
+    let found = storage.shard().read(partition, from, UNLIMITED).unwrap().batches;
     found.iter().flat_map(records::batches).map(|batch| parsed(batch.unwrap().1)).collect()
 }
 

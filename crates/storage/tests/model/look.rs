@@ -25,7 +25,7 @@ impl Walk {
         let context = &self.context;
         assert!(report.damage.is_empty(), "{context}: {:#?}", report.damage);
         assert_eq!(report.next_start.unclean, Some(storage.recovery().unclean), "{context}");
-        let catalog = storage.catalog();
+        let catalog = storage.cluster().catalog();
         let mut opened = catalog.topics().flat_map(|topic| topic.led_here());
         for shown in &report.partitions {
             let partition = opened.next().unwrap_or_else(|| panic!("{context}: no {shown:?}"));

@@ -254,7 +254,7 @@ impl Walk {
     }
 
     fn partition(&self, name: &str, index: usize) -> Arc<Partition> {
-        Arc::clone(&self.storage().catalog().topic(name).unwrap().partitions()[index])
+        Arc::clone(&self.storage().cluster().catalog().topic(name).unwrap().partitions()[index])
     }
 
     fn log_names(&self) -> Vec<LogName> {
@@ -285,7 +285,11 @@ impl Walk {
         loop {
             let record = CoordinatorRecord { key: "rest".into(), value: Some(self.context.clone().into()) };
             if let Err(error) = wait(|done| {
-                self.storage().write_coordinator(self.storage().led_epoch().unwrap(), vec![record], done)
+                self.storage().shard().write_coordinator(
+                    self.storage().shard().led_epoch().unwrap(),
+                    vec![record],
+                    done,
+                )
             }) {
                 self.failed_on_purpose("to rest", &error);
                 return false;
@@ -305,7 +309,7 @@ impl Walk {
         let keyed = self.random.random();
         let partitions = PARTITIONS as u32;
         let new = NewTopic { name: name.clone(), id: Uuid::new_v4(), partitions, configs: BTreeMap::new() };
-        match wait(|done| self.storage().create_topics(vec![new], done)) {
+        match wait(|done| self.storage().cluster().create_topics(vec![new], done)) {
             Ok(created) => {
                 created.into_iter().for_each(|topic| drop(topic.unwrap()));
                 self.created(name, keyed);
@@ -322,8 +326,8 @@ impl Walk {
     fn delete(&mut self) -> Option<Doubt> {
         let names: Vec<&String> = self.topics.keys().collect();
         let name = names[self.random.random_range(0..names.len())].clone();
-        let id = self.storage().catalog().topic(&name).unwrap().id;
-        match wait(|done| self.storage().delete_topics(vec![id], done)) {
+        let id = self.storage().cluster().catalog().topic(&name).unwrap().id;
+        match wait(|done| self.storage().cluster().delete_topics(vec![id], done)) {
             Ok(deleted) => {
                 deleted.into_iter().for_each(Result::unwrap);
                 self.deleted(&name);
@@ -394,7 +398,7 @@ impl Walk {
             (0..count).map(|_| self.request(step, &mut ends)).collect::<Vec<_>>().into_iter().unzip();
         for (number, call) in calls.into_iter().enumerate() {
             let sender = sender.clone();
-            self.storage().append(call, Box::new(move |answer| drop(sender.send((number, answer)))));
+            self.storage().shard().append(call, Box::new(move |answer| drop(sender.send((number, answer)))));
         }
         drop(sender);
         let (mut written, mut synced, mut failed) = (0, 0, None);
@@ -445,7 +449,7 @@ impl Walk {
             asked.push(((partition, below), start));
         }
         let (calls, expected): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        match self.storage().delete_records(&calls) {
+        match self.storage().shard().delete_records(&calls) {
             Ok(answers) => {
                 let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|_| ())).collect();
                 assert_eq!(answers, expected, "{} {calls:?}", self.context);
@@ -487,7 +491,7 @@ impl Walk {
                 complete,
                 cleaned: complete && !disk_is_full,
             };
-            let catalog = storage.catalog();
+            let catalog = storage.cluster().catalog();
             let partitions = &catalog.topic(name).unwrap().partitions();
             for (index, (log, partition)) in topic.logs.iter_mut().zip(partitions).enumerate() {
                 let context = format!("{} {name}-{index} {policy:?}", self.context);
@@ -529,7 +533,8 @@ impl Walk {
     }
 
     fn check_positions(&self) {
-        let found: Vec<String> = self.storage().catalog().topics().map(|topic| topic.name.clone()).collect();
+        let found: Vec<String> =
+            self.storage().cluster().catalog().topics().map(|topic| topic.name.clone()).collect();
         assert!(found.iter().eq(self.topics.keys()), "{}: topics {found:?}", self.context);
         for (name, index) in self.log_names() {
             let (partition, log) = (self.partition(&name, index), &self.topics[&name].logs[index]);
@@ -548,7 +553,7 @@ impl Walk {
             let found = stored_records(self.storage(), &partition, log.start);
             assert_eq!(found, log.records_from(log.start), "{context}");
             if log.start > 0 {
-                let below = self.storage().read(&partition, log.start - 1, UNLIMITED);
+                let below = self.storage().shard().read(&partition, log.start - 1, UNLIMITED);
                 assert!(matches!(below, Err(ReadError::OffsetOutOfRange { .. })), "{context}");
             }
         }

@@ -77,7 +77,7 @@ fn value(random: &mut StdRng, length: usize) -> Vec<u8> {
 }
 
 fn partition(storage: &Storage) -> Arc<Partition> {
-    Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0])
+    Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0])
 }
 
 /// Values that the next start finds in a folder. It ends without a flush, which would wait for the slow one.
@@ -116,7 +116,7 @@ fn is_bounded(length: usize, batches: usize, count: usize, flushed_bytes_per_sec
         });
         let acks = if number % 50 == 0 { Acks::All } else { Acks::Leader };
         let request = AppendRequest { entries: entries.collect(), acks };
-        for appended in wait(|done| storage.append(request, done)).unwrap() {
+        for appended in wait(|done| storage.shard().append(request, done)).unwrap() {
             appended.unwrap();
         }
         let now = storage.metrics();
@@ -153,7 +153,7 @@ fn a_replay_of_groups_of_many_requests_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path(), 40_000);
     let new = NewTopic { name: "t".into(), id: Uuid::new_v4(), partitions: 4, configs: BTreeMap::new() };
-    let topic = wait(|done| storage.create_topics(vec![new], done)).unwrap().remove(0).unwrap();
+    let topic = wait(|done| storage.cluster().create_topics(vec![new], done)).unwrap().remove(0).unwrap();
     let writers = topic.partitions().into_iter().map(|partition| {
         let storage = storage.clone();
         thread::spawn(move || {
@@ -163,7 +163,7 @@ fn a_replay_of_groups_of_many_requests_is_bounded() {
                 let batch = batch(&[(1, &value(&mut random, length))]);
                 let entry = AppendEntry { partition: Arc::clone(&partition), batch, log_append_time: false };
                 let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
-                wait(|done| storage.append(request, done)).unwrap();
+                wait(|done| storage.shard().append(request, done)).unwrap();
             }
         })
     });
@@ -209,7 +209,7 @@ fn a_replay_does_not_grow_with_the_number_of_crashes() {
         let writer = storage.clone();
         let waiting = thread::spawn(move || {
             let request = AppendRequest { entries: vec![entry], acks: Acks::All };
-            wait(|done| writer.append(request, done)).ok()
+            wait(|done| writer.shard().append(request, done)).ok()
         });
         while replay() <= before && !waiting.is_finished() {
             thread::sleep(Duration::from_micros(100));

@@ -29,7 +29,7 @@ fn fill(storage: &Storage, partition: &Arc<Partition>, offsets: std::ops::Range<
 
 /// Reads the batch at `offset` and returns where the next one begins.
 fn read_one(storage: &Storage, partition: &Partition, offset: i64) -> Result<i64, ReadError> {
-    let found = storage.read(partition, offset, ONE)?;
+    let found = storage.shard().read(partition, offset, ONE)?;
     let batch: Bytes = batches(found).remove(0);
     let batch = RecordBatch::parse_stored(batch).unwrap();
     assert_eq!(batch.header().base_offset, offset);
@@ -64,7 +64,7 @@ fn it_learns_between_its_reads_that_records_are_gone() {
     fill(&storage, partition, 0..50);
     assert_eq!(read_one(&storage, partition, 0).unwrap(), 1);
     assert_eq!(read_one(&storage, partition, 1).unwrap(), 2);
-    storage.delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(10))]).unwrap();
+    storage.shard().delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(10))]).unwrap();
     assert!(matches!(read_one(&storage, partition, 2), Err(ReadError::OffsetOutOfRange { .. })));
     assert_eq!(read_one(&storage, partition, 10).unwrap(), 11);
     delete(&storage, &topic);
@@ -113,7 +113,7 @@ fn it_reads_the_same_from_the_disk_as_from_the_page_cache() {
             ReadLimits { max_bytes: 100_000, at_least_one: true, isolation: Isolation::ReadUncommitted };
         let (mut offset, mut all) = (0, Vec::new());
         while offset < 120 {
-            for bytes in batches(storage.read(partition, offset, limits).unwrap()) {
+            for bytes in batches(storage.shard().read(partition, offset, limits).unwrap()) {
                 offset = RecordBatch::parse_stored(bytes.clone()).unwrap().header().next_offset();
                 all.push(bytes);
             }
@@ -144,16 +144,16 @@ fn it_needs_no_disk_for_what_the_page_cache_has() {
         append(&storage, partition, batch(&[(offset, &[b'v'; 10_000])]), Acks::Leader).unwrap();
     }
     let limits = ReadLimits { max_bytes: 25_000, at_least_one: true, isolation: Isolation::ReadUncommitted };
-    assert!(storage.read_now(partition, 0, limits).is_none(), "no iterator stands there");
+    assert!(storage.shard().read_now(partition, 0, limits).is_none(), "no iterator stands there");
     let ends = |found: ReadBatches| {
         let last = batches(found).pop().unwrap();
         RecordBatch::parse_stored(last).unwrap().header().next_offset()
     };
-    assert_eq!(ends(storage.read(partition, 0, limits).unwrap()), 2);
-    assert!(storage.read_now(partition, 1, limits).is_none(), "one stands elsewhere");
+    assert_eq!(ends(storage.shard().read(partition, 0, limits).unwrap()), 2);
+    assert!(storage.shard().read_now(partition, 1, limits).is_none(), "one stands elsewhere");
     let large = ReadLimits { max_bytes: 2 << 20, ..limits };
-    assert!(storage.read_now(partition, 2, large).is_none(), "too much for the caller's thread");
-    assert_eq!(ends(storage.read_now(partition, 2, limits).unwrap().unwrap()), 4);
-    assert_eq!(ends(storage.read_now(partition, 4, limits).unwrap().unwrap()), 6);
+    assert!(storage.shard().read_now(partition, 2, large).is_none(), "too much for the caller's thread");
+    assert_eq!(ends(storage.shard().read_now(partition, 2, limits).unwrap().unwrap()), 4);
+    assert_eq!(ends(storage.shard().read_now(partition, 4, limits).unwrap().unwrap()), 6);
     storage.close().unwrap();
 }

@@ -37,11 +37,11 @@ pub(crate) fn wait<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> Result<T, S
 
 pub(crate) fn create(storage: &Storage, name: &str, partitions: u32) -> Arc<Topic> {
     let new = NewTopic { name: name.into(), id: Uuid::new_v4(), partitions, configs: BTreeMap::new() };
-    wait(|done| storage.create_topics(vec![new], done)).unwrap().remove(0).unwrap()
+    wait(|done| storage.cluster().create_topics(vec![new], done)).unwrap().remove(0).unwrap()
 }
 
 pub(crate) fn delete(storage: &Storage, topic: &Topic) {
-    wait(|done| storage.delete_topics(vec![topic.id], done)).unwrap().remove(0).unwrap();
+    wait(|done| storage.cluster().delete_topics(vec![topic.id], done)).unwrap().remove(0).unwrap();
 }
 
 /// A batch with one record for each `(timestamp, value)`.
@@ -67,12 +67,12 @@ pub(crate) fn append(
     acks: Acks,
 ) -> AppendResult {
     let entry = AppendEntry { partition: Arc::clone(partition), batch, log_append_time: false };
-    wait(|done| storage.append(AppendRequest { entries: vec![entry], acks }, done)).unwrap().remove(0)
+    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks }, done)).unwrap().remove(0)
 }
 
 /// `(offset, value)` of every record from `from` on, in one read.
 pub(crate) fn values(storage: &Storage, partition: &Partition, from: i64) -> Vec<(i64, Bytes)> {
-    let found = storage.read(partition, from, UNLIMITED).unwrap();
+    let found = storage.shard().read(partition, from, UNLIMITED).unwrap();
     let mut values = Vec::new();
     for bytes in batches(found) {
         for record in RecordBatch::parse_stored(bytes).unwrap().records().unwrap() {

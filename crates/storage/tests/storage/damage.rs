@@ -45,12 +45,12 @@ fn damaged(options: &StorageOptions, in_journal: bool) -> Storage {
 }
 
 fn partition(storage: &Storage) -> Arc<Partition> {
-    Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0])
+    Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0])
 }
 
 /// The damage that a read from `offset` meets.
 fn damage_at(storage: &Storage, offset: i64) -> Arc<DamagedBatch> {
-    match storage.read(&partition(storage), offset, UNLIMITED) {
+    match storage.shard().read(&partition(storage), offset, UNLIMITED) {
         Err(ReadError::Storage(StorageError::DamagedBatch(found))) => found,
         other => panic!("{other:?}"),
     }
@@ -95,10 +95,11 @@ fn a_look_up_by_time_passes_over_it() {
     let folder = tempfile::tempdir().unwrap();
     let storage = damaged(&options(folder.path()), false);
     let partition = partition(&storage);
-    let at = |timestamp| storage.offset_for_timestamp(&partition, timestamp, Isolation::ReadUncommitted);
+    let at =
+        |timestamp| storage.shard().offset_for_timestamp(&partition, timestamp, Isolation::ReadUncommitted);
     assert_eq!(at(3).unwrap().unwrap().offset, 2);
     assert_eq!(at(4).unwrap().unwrap().offset, 4, "that of offset 3 is lost");
-    assert_eq!(storage.max_timestamp(&partition).unwrap().unwrap().offset, 19);
+    assert_eq!(storage.shard().max_timestamp(&partition).unwrap().unwrap().offset, 19);
     storage.close().unwrap();
 }
 
@@ -109,7 +110,7 @@ fn records_are_deleted_up_to_it_and_beyond() {
             let folder = tempfile::tempdir().unwrap();
             let storage = damaged(&options(folder.path()), in_journal);
             let asked = [(partition(&storage), DeleteBelow::Offset(below))];
-            let starts = storage.delete_records(&asked).unwrap();
+            let starts = storage.shard().delete_records(&asked).unwrap();
             assert!(matches!(starts[..], [Ok(start)] if start == below), "{starts:?}");
             assert_eq!(offsets(&storage, below), (below.max(4)..20).collect::<Vec<_>>());
             storage.close().unwrap();
@@ -169,7 +170,7 @@ fn its_log_is_compacted_and_it_stays() {
         storage.close().unwrap();
         drop((storage, partition));
         let storage = Storage::open(options).unwrap();
-        assert_eq!(storage.catalog().topic("t").unwrap().partitions()[0].log_end_offset(), 21);
+        assert_eq!(storage.cluster().catalog().topic("t").unwrap().partitions()[0].log_end_offset(), 21);
         storage.close().unwrap();
     }
 }

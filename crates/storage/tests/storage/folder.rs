@@ -47,7 +47,10 @@ fn a_folder_whose_database_has_lost_its_file_current_is_refused_and_left_as_it_i
     }
     std::fs::write(&current, content).unwrap();
     let storage = open(folder.path());
-    assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions()[0], 0).len(), 1);
+    assert_eq!(
+        values(&storage, &storage.cluster().catalog().topic("t").unwrap().partitions()[0], 0).len(),
+        1
+    );
     storage.close().unwrap();
 }
 
@@ -57,19 +60,25 @@ fn topics_are_created_grown_and_deleted() {
     let storage = open(folder.path());
     let topic = create(&storage, "t", 2);
     let again = NewTopic { name: "t".into(), id: Uuid::new_v4(), partitions: 1, configs: BTreeMap::new() };
-    let refused = wait(|done| storage.create_topics(vec![again], done)).unwrap().remove(0).unwrap_err();
+    let refused =
+        wait(|done| storage.cluster().create_topics(vec![again], done)).unwrap().remove(0).unwrap_err();
     assert_eq!(refused, CatalogError::TopicAlreadyExists);
-    let grown = wait(|done| storage.create_partitions(vec![(topic.id, 3)], done)).unwrap().remove(0).unwrap();
+    let grown = wait(|done| storage.cluster().create_partitions(vec![(topic.id, 3)], done))
+        .unwrap()
+        .remove(0)
+        .unwrap();
     assert_eq!(grown.partitions().len(), 3);
     assert!(Arc::ptr_eq(&grown.partitions()[0], &topic.partitions()[0]));
-    let shrunk =
-        wait(|done| storage.create_partitions(vec![(topic.id, 3)], done)).unwrap().remove(0).unwrap_err();
+    let shrunk = wait(|done| storage.cluster().create_partitions(vec![(topic.id, 3)], done))
+        .unwrap()
+        .remove(0)
+        .unwrap_err();
     assert_eq!(shrunk, CatalogError::InvalidPartitions { current: 3, wanted: 3 });
 
     append(&storage, &topic.partitions()[0], batch(&[(1, b"old")]), Acks::All).unwrap();
     delete(&storage, &topic);
-    assert!(storage.catalog().topic("t").is_none());
-    let gone = storage.read(&topic.partitions()[0], 0, crate::common::UNLIMITED).unwrap_err();
+    assert!(storage.cluster().catalog().topic("t").is_none());
+    let gone = storage.shard().read(&topic.partitions()[0], 0, crate::common::UNLIMITED).unwrap_err();
     assert!(matches!(gone, ReadError::Deleted));
     append(&storage, &topic.partitions()[0], batch(&[(1, b"late")]), Acks::All).unwrap_err();
     let anew = create(&storage, "t", 1);
@@ -89,12 +98,12 @@ fn configs_change_durably_and_no_change_is_lost_to_another() {
     };
     let alter = |id, from: &[(&str, &str)], to: &[(&str, &str)]| {
         let change = ConfigsChange { id, from: configs(from), to: configs(to) };
-        wait(|done| storage.alter_topic_configs(vec![change], done)).unwrap().remove(0)
+        wait(|done| storage.cluster().alter_topic_configs(vec![change], done)).unwrap().remove(0)
     };
     let changed = alter(topic.id, &[], &[("a", "1"), ("b", "2")]).unwrap();
     assert_eq!(changed.configs, configs(&[("a", "1"), ("b", "2")]));
     assert!(Arc::ptr_eq(&changed.partitions()[1], &topic.partitions()[1]));
-    assert!(Arc::ptr_eq(&changed, storage.catalog().topic("t").unwrap()));
+    assert!(Arc::ptr_eq(&changed, storage.cluster().catalog().topic("t").unwrap()));
     // Made before the first change was in effect.
     assert_eq!(alter(topic.id, &[], &[("c", "3")]).unwrap_err(), CatalogError::ConfigsChanged);
     assert_eq!(alter(Uuid::new_v4(), &[], &[]).unwrap_err(), CatalogError::UnknownTopic);
@@ -103,7 +112,7 @@ fn configs_change_durably_and_no_change_is_lost_to_another() {
     drop(storage);
 
     let storage = open(folder.path());
-    let catalog = storage.catalog();
+    let catalog = storage.cluster().catalog();
     let topic = catalog.topic("t").unwrap();
     assert_eq!(topic.configs, configs(&[("b", "4")]));
     assert_eq!((topic.partitions().len(), values(&storage, &topic.partitions()[0], 0).len()), (2, 1));
@@ -138,7 +147,7 @@ fn creating_topics_one_by_one_does_not_cost_the_square_of_their_number() {
         last < 3 * first + Duration::from_micros(500),
         "{first:?} among the first 1 000, {last:?} among the last"
     );
-    assert_eq!(storage.catalog().len(), 10_000);
+    assert_eq!(storage.cluster().catalog().len(), 10_000);
     storage.close().unwrap();
 }
 
@@ -169,7 +178,7 @@ fn reads_cross_generations_and_empty_ones_are_dropped() {
     drop(storage);
     let storage = Storage::open(options).unwrap();
     assert!(generations(folder.path()) < before, "space of deleted topics comes back");
-    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions()[0]);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("kept").unwrap().partitions()[0]);
     assert_eq!(values(&storage, &partition, 0).len(), 40);
     storage.close().unwrap();
 }
@@ -183,8 +192,8 @@ fn every_command_of_a_burst_is_answered() {
     for number in 0..12_000u32 {
         let record = CoordinatorRecord { key: number.to_be_bytes().to_vec().into(), value: Some("v".into()) };
         let sender = sender.clone();
-        storage.write_coordinator(
-            storage.led_epoch().unwrap(),
+        storage.shard().write_coordinator(
+            storage.shard().led_epoch().unwrap(),
             vec![record],
             Box::new(move |outcome| sender.send(outcome).unwrap_or_default()),
         );
@@ -199,7 +208,10 @@ fn every_command_of_a_burst_is_answered() {
 /// The coordinator records whose keys begin with `prefix`.
 fn coordinator_records(storage: &Storage, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut records = Vec::new();
-    storage.scan_coordinator(prefix, &mut |key, value| records.push((key.to_vec(), value.to_vec()))).unwrap();
+    storage
+        .shard()
+        .scan_coordinator(prefix, &mut |key, value| records.push((key.to_vec(), value.to_vec())))
+        .unwrap();
     records
 }
 
@@ -212,10 +224,11 @@ fn coordinator_records_are_replayed() {
         value: value.map(|value| Bytes::from_static(value.as_bytes())),
     };
     let records = vec![record("b", Some("1")), record("a", Some("2")), record("c", Some("3"))];
-    wait(|done| storage.write_coordinator(storage.led_epoch().unwrap(), records, done)).unwrap();
+    wait(|done| storage.shard().write_coordinator(storage.shard().led_epoch().unwrap(), records, done))
+        .unwrap();
     wait(|done| {
-        storage.write_coordinator(
-            storage.led_epoch().unwrap(),
+        storage.shard().write_coordinator(
+            storage.shard().led_epoch().unwrap(),
             vec![record("c", None), record("b", Some("4"))],
             done,
         )
@@ -244,7 +257,7 @@ fn a_log_cut_short_before_the_fence_is_not_started_silently() {
     assert!(refused.to_string().contains("synced up to byte 1000000 of journal-00000001"), "{refused}");
     let accepted = StorageOptions { accept_data_loss: true, ..StorageOptions::new(killed.path()) };
     let storage = Storage::open(accepted).unwrap();
-    assert_eq!(storage.catalog().topic("t").unwrap().partitions()[0].leader_epoch(), 1);
+    assert_eq!(storage.cluster().catalog().topic("t").unwrap().partitions()[0].leader_epoch(), 1);
     storage.close().unwrap();
     drop(storage);
     open(killed.path()).close().unwrap();
@@ -263,7 +276,10 @@ fn a_first_journal_without_a_header_is_made_anew() {
         let killed = copy_of(folder.path());
         storage.close().unwrap();
         let storage = open(killed.path());
-        assert_eq!(values(&storage, &storage.catalog().topic("t").unwrap().partitions()[0], 0).len(), 1);
+        assert_eq!(
+            values(&storage, &storage.cluster().catalog().topic("t").unwrap().partitions()[0], 0).len(),
+            1
+        );
         storage.close().unwrap();
     }
 }
@@ -279,7 +295,7 @@ fn every_call_during_a_close_gets_an_answer() {
                 let (storage, partition) = (storage.clone(), Arc::clone(&topic.partitions()[0]));
                 let ask = move || match which {
                     0 => storage.tend_logs().is_ok(),
-                    1 => wait(|done| storage.allocate_producer_id(done)).is_ok(),
+                    1 => wait(|done| storage.cluster().allocate_producer_id(done)).is_ok(),
                     _ => {
                         let entry = AppendEntry {
                             partition: Arc::clone(&partition),
@@ -287,7 +303,7 @@ fn every_call_during_a_close_gets_an_answer() {
                             log_append_time: false,
                         };
                         let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
-                        wait(|done| storage.append(request, done)).is_ok()
+                        wait(|done| storage.shard().append(request, done)).is_ok()
                     }
                 };
                 std::thread::spawn(move || while ask() {})

@@ -76,7 +76,7 @@ fn filled(folder: &Path) -> Storage {
     append(&storage, &kept.partitions()[0], sequenced(7, 0, 0, 3), Acks::All).unwrap();
     delete(&storage, &gone);
     let below = vec![(Arc::clone(&kept.partitions()[1]), DeleteBelow::Offset(7))];
-    for deleted in storage.delete_records(&below).unwrap() {
+    for deleted in storage.shard().delete_records(&below).unwrap() {
         deleted.unwrap();
     }
     append(&storage, &kept.partitions()[1], batch(&[(1, &[9; LARGE])]), Acks::All).unwrap();
@@ -95,7 +95,7 @@ fn offsets(partition: &Partition) -> (i64, i64, i32, u64) {
 
 fn is_as_the_next_start_finds_it(folder: &Path, report: &Report) {
     let storage = Storage::open(options(folder)).unwrap();
-    let catalog = storage.catalog();
+    let catalog = storage.cluster().catalog();
     let partitions: Vec<_> = catalog.topics().flat_map(|topic| topic.led_here()).collect();
     let opened: Vec<_> = partitions.iter().map(|partition| offsets(partition)).collect();
     let seen = |partition: &storage::inspect::PartitionReport| {
@@ -103,7 +103,7 @@ fn is_as_the_next_start_finds_it(folder: &Path, report: &Report) {
     };
     assert_eq!(report.partitions.iter().map(seen).collect::<Vec<_>>(), opened);
     assert_eq!(report.next_start.unclean, Some(storage.recovery().unclean));
-    assert_eq!(report.cluster.as_ref().unwrap().cluster_id, storage.cluster_id());
+    assert_eq!(report.cluster.as_ref().unwrap().cluster_id, storage.cluster().id());
     let replay = report.next_start.replay.as_ref().unwrap();
     let deleted = replay.deleted.iter().map(|(file, _)| file).chain(&report.next_start.deleted);
     for file in deleted.filter(|file| file.starts_with("journal-")) {
@@ -142,10 +142,10 @@ fn what_the_journal_has_overrides_what_rocksdb_has_flushed() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path()).close().unwrap();
     let storage = Storage::open(options(folder.path())).unwrap();
-    let partition = Arc::clone(&storage.catalog().topic("kept").unwrap().partitions()[1]);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("kept").unwrap().partitions()[1]);
     let delete_below = |offset| {
         let below = [(Arc::clone(&partition), DeleteBelow::Offset(offset))];
-        storage.delete_records(&below).unwrap().remove(0).unwrap();
+        storage.shard().delete_records(&below).unwrap().remove(0).unwrap();
     };
     delete_below(20);
     let killed = copy_of(folder.path());
@@ -171,7 +171,7 @@ fn a_folder_in_use_is_shown_and_no_broker_starts_on_one_that_is_looked_at() {
     let inspector = Inspector::open(folder.path()).unwrap();
     let report = inspector.report().unwrap();
     assert!(report.in_use && report.damage.is_empty(), "{:?}", report.damage);
-    let end = storage.catalog().topic("kept").unwrap().partitions()[0].log_end_offset();
+    let end = storage.cluster().catalog().topic("kept").unwrap().partitions()[0].log_end_offset();
     assert_eq!(report.partitions[0].log_end_offset, end);
     storage.close().unwrap();
     drop((inspector, storage));
@@ -239,7 +239,7 @@ fn a_folder_in_heavy_use_never_looks_damaged() {
                 if step % 40 == 0 {
                     let below = partition.log_end_offset().saturating_sub(30).max(0);
                     let below = [(Arc::clone(partition), DeleteBelow::Offset(below))];
-                    storage.delete_records(&below).unwrap().remove(0).unwrap();
+                    storage.shard().delete_records(&below).unwrap().remove(0).unwrap();
                     storage.tend_logs().unwrap();
                 }
             }
@@ -310,7 +310,7 @@ fn a_damaged_batch_is_named_with_its_place() {
 fn a_torn_end_of_the_journal_is_told_with_what_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let storage = filled(folder.path());
-    let topic = storage.catalog().topic("kept").cloned().unwrap();
+    let topic = storage.cluster().catalog().topic("kept").cloned().unwrap();
     append(&storage, &topic.partitions()[0], batch(&[(1, &[9; LARGE])]), Acks::Leader).unwrap();
     let killed = copy_of(folder.path());
     storage.close().unwrap();
@@ -401,7 +401,7 @@ fn operations_of_any_length_are_replayed() {
             log_append_time: false,
         });
         let request = AppendRequest { entries: entries.collect(), acks: Acks::Leader };
-        wait(|done| storage.append(request, done)).unwrap();
+        wait(|done| storage.shard().append(request, done)).unwrap();
     }
     let killed = copy_of(folder.path());
     let (report, counts) = checked(killed.path());

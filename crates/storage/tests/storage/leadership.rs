@@ -16,7 +16,7 @@ use storage::{
 };
 
 pub(crate) fn lead(storage: &Storage, lead: bool) {
-    wait(|done| storage.lead(lead, done)).unwrap();
+    wait(|done| storage.shard().lead(lead, done)).unwrap();
 }
 
 #[test]
@@ -32,11 +32,12 @@ fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
         assert_eq!(refused, Err(AppendError::NotLeader), "{acks:?}");
     }
     let refusals = [
-        storage.read(partition, 0, UNLIMITED).map(|_| ()),
-        storage.read_now(partition, 0, UNLIMITED).unwrap().map(|_| ()),
-        storage.offset_for_timestamp(partition, 0, Isolation::ReadUncommitted).map(|_| ()),
-        storage.max_timestamp(partition).map(|_| ()),
+        storage.shard().read(partition, 0, UNLIMITED).map(|_| ()),
+        storage.shard().read_now(partition, 0, UNLIMITED).unwrap().map(|_| ()),
+        storage.shard().offset_for_timestamp(partition, 0, Isolation::ReadUncommitted).map(|_| ()),
+        storage.shard().max_timestamp(partition).map(|_| ()),
         storage
+            .shard()
             .delete_records(&[(Arc::clone(partition), DeleteBelow::HighWatermark)])
             .unwrap()
             .remove(0)
@@ -61,14 +62,17 @@ fn after_it_has_resigned_nothing_is_served_until_a_take_over_in_a_new_epoch() {
     for partition in [partition, &created.partitions()[0]] {
         append(&storage, partition, batch(&[(1, b"c")]), Acks::All).unwrap();
     }
-    assert_eq!(storage.delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(1))]).unwrap().len(), 1);
+    assert_eq!(
+        storage.shard().delete_records(&[(Arc::clone(partition), DeleteBelow::Offset(1))]).unwrap().len(),
+        1
+    );
     storage.close().unwrap();
 }
 
 /// The epochs of a partition after a restart: ends of 0, 1, 2 and 3.
 fn epoch_ends(folder: &Path) -> (i32, Vec<EpochEndOffset>) {
     let storage = open(folder);
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
     let ends = (partition.leader_epoch(), (0..4).map(|epoch| partition.epoch_end_offset(epoch)).collect());
     storage.close().unwrap();
     ends
@@ -90,7 +94,7 @@ fn an_epoch_begins_where_the_log_ended_and_outlives_a_kill() {
     let end = |leader_epoch, end_offset| EpochEndOffset { leader_epoch, end_offset };
     let ends = vec![end(0, 2), end(0, 2), end(2, 3), end(-1, -1)];
     assert_eq!((0..4).map(|epoch| partition.epoch_end_offset(epoch)).collect::<Vec<_>>(), ends);
-    let batches = storage.read(partition, 2, UNLIMITED).unwrap().batches;
+    let batches = storage.shard().read(partition, 2, UNLIMITED).unwrap().batches;
     assert_eq!(batches[0][12..16], [0, 0, 0, 2], "the epoch in the batch");
     let killed = copy_of(folder.path());
     storage.close().unwrap();
@@ -131,7 +135,7 @@ fn send(storage: &Storage, partition: &Arc<Partition>, bytes: usize) -> mpsc::Re
     let entry = AppendEntry { partition: Arc::clone(partition), batch, log_append_time: false };
     let (sender, results) = mpsc::channel();
     let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
-    storage.append(request, Box::new(move |done| sender.send(done.unwrap()).unwrap_or_default()));
+    storage.shard().append(request, Box::new(move |done| sender.send(done.unwrap()).unwrap_or_default()));
     results
 }
 
@@ -143,7 +147,7 @@ fn what_is_queued_is_refused_and_what_is_written_stays() {
     let release = held(&storage, &partition);
     let queued = [send(&storage, &partition, 1), send(&storage, &partition, 20 << 10)];
     let (sender, resigned) = mpsc::channel();
-    storage.lead(false, Box::new(move |done| sender.send(done).unwrap_or_default()));
+    storage.shard().lead(false, Box::new(move |done| sender.send(done).unwrap_or_default()));
     assert!(matches!(partition.ensure_led(), Err(ReadError::NotLeader)), "at once");
     release.send(()).unwrap();
     for queued in queued {
@@ -168,7 +172,7 @@ fn held(storage: &Storage, partition: &Arc<Partition>) -> mpsc::Sender<()> {
         written.send(()).unwrap_or_default();
         released.recv().unwrap_or_default();
     };
-    storage.append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, Box::new(hold));
+    storage.shard().append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, Box::new(hold));
     is_written.recv().unwrap();
     release
 }
@@ -176,7 +180,7 @@ fn held(storage: &Storage, partition: &Arc<Partition>) -> mpsc::Sender<()> {
 /// Calls `Storage::lead`; the outcome comes out of what is returned.
 fn call_lead(storage: &Storage, lead: bool) -> mpsc::Receiver<Result<(), StorageError>> {
     let (sender, outcome) = mpsc::channel();
-    storage.lead(lead, Box::new(move |done| sender.send(done).unwrap_or_default()));
+    storage.shard().lead(lead, Box::new(move |done| sender.send(done).unwrap_or_default()));
     outcome
 }
 
@@ -186,7 +190,10 @@ fn record(key: &'static str, value: &'static str) -> Vec<CoordinatorRecord> {
 
 fn records(storage: &Storage) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
-    storage.scan_coordinator(b"", &mut |key, value| found.push((key.to_vec(), value.to_vec()))).unwrap();
+    storage
+        .shard()
+        .scan_coordinator(b"", &mut |key, value| found.push((key.to_vec(), value.to_vec())))
+        .unwrap();
     found
 }
 
@@ -200,16 +207,16 @@ fn a_shard_that_is_being_taken_over_is_unavailable_until_its_epoch_is_durable() 
     let resigned = call_lead(&storage, false);
     let taken_over = call_lead(&storage, true);
     assert!(matches!(partition.ensure_led(), Err(ReadError::Unavailable)));
-    assert!(matches!(storage.led_epoch(), Err(StorageError::Unavailable)));
-    assert!(matches!(storage.scan_coordinator(b"", &mut |_, _| ()), Err(StorageError::Unavailable)));
-    assert!(matches!(storage.read(&partition, 0, UNLIMITED), Err(ReadError::Unavailable)));
+    assert!(matches!(storage.shard().led_epoch(), Err(StorageError::Unavailable)));
+    assert!(matches!(storage.shard().scan_coordinator(b"", &mut |_, _| ()), Err(StorageError::Unavailable)));
+    assert!(matches!(storage.shard().read(&partition, 0, UNLIMITED), Err(ReadError::Unavailable)));
     assert!(matches!(topic.partition(0), Some(Located::Here(_))), "clients find it here, and try again");
     let queued = send(&storage, &partition, 1);
     release.send(()).unwrap();
     assert_eq!(queued.recv().unwrap(), [Err(AppendError::Unavailable)]);
     resigned.recv().unwrap().unwrap();
     taken_over.recv().unwrap().unwrap();
-    assert_eq!((storage.led_epoch().unwrap(), partition.log_end_offset()), (1, 1));
+    assert_eq!((storage.shard().led_epoch().unwrap(), partition.log_end_offset()), (1, 1));
     append(&storage, &partition, batch(&[(1, b"a")]), Acks::All).unwrap();
     storage.close().unwrap();
 }
@@ -224,8 +231,8 @@ fn a_shard_that_is_resigned_during_its_take_over_is_not_led() {
     let release = held(&storage, &partition);
     let told = Arc::new(AtomicU64::new(0));
     let (seen, watched) = (Arc::clone(&told), storage.clone());
-    storage.watch_lead(Arc::new(move || {
-        seen.fetch_add(u64::from(watched.led_epoch().is_ok()), Ordering::SeqCst);
+    storage.shard().watch_lead(Arc::new(move || {
+        seen.fetch_add(u64::from(watched.shard().led_epoch().is_ok()), Ordering::SeqCst);
     }));
     let outcomes = [false, true, false].map(|lead| call_lead(&storage, lead));
     release.send(()).unwrap();
@@ -238,7 +245,7 @@ fn a_shard_that_is_resigned_during_its_take_over_is_not_led() {
     lead(&storage, true);
     assert_eq!(told.load(Ordering::SeqCst), 1);
     // The take-over that was given up has used an epoch, too.
-    assert_eq!((storage.led_epoch().unwrap(), partition.leader_epoch()), (3, 3));
+    assert_eq!((storage.shard().led_epoch().unwrap(), partition.leader_epoch()), (3, 3));
     storage.close().unwrap();
 }
 
@@ -246,11 +253,12 @@ fn a_shard_that_is_resigned_during_its_take_over_is_not_led() {
 fn records_of_a_coordinator_are_written_in_the_epoch_of_its_load_only() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
-    let write = |epoch, value| wait(|done| storage.write_coordinator(epoch, record("k", value), done));
+    let write =
+        |epoch, value| wait(|done| storage.shard().write_coordinator(epoch, record("k", value), done));
     write(0, "1").unwrap();
     lead(&storage, false);
     assert!(matches!(write(0, "2"), Err(StorageError::NotLeader)));
-    assert!(matches!(storage.scan_coordinator(b"", &mut |_, _| ()), Err(StorageError::NotLeader)));
+    assert!(matches!(storage.shard().scan_coordinator(b"", &mut |_, _| ()), Err(StorageError::NotLeader)));
     lead(&storage, true);
     assert!(matches!(write(0, "3"), Err(StorageError::NotLeader)), "of an earlier term");
     assert_eq!(records(&storage), [(b"k".to_vec(), b"1".to_vec())]);
@@ -268,7 +276,7 @@ fn a_write_that_is_queued_after_a_take_over_of_a_led_shard_is_of_an_earlier_term
     let taken_over = call_lead(&storage, true);
     let (sender, written) = mpsc::channel();
     let done = move |outcome| sender.send(outcome).unwrap_or_default();
-    storage.write_coordinator(storage.led_epoch().unwrap(), record("k", "1"), Box::new(done));
+    storage.shard().write_coordinator(storage.shard().led_epoch().unwrap(), record("k", "1"), Box::new(done));
     release.send(()).unwrap();
     assert!(matches!(written.recv().unwrap(), Err(StorageError::NotLeader)));
     taken_over.recv().unwrap().unwrap();
@@ -291,7 +299,7 @@ fn watchers_are_told_at_once() {
     let partition = Arc::clone(&create(&storage, "t", 1).partitions()[0]);
     let told = Arc::new(LastReport(AtomicU64::new(0)));
     partition.subscribe(&(Arc::clone(&told) as Arc<dyn Watcher>));
-    storage.lead(false, Box::new(|_| {}));
+    storage.shard().lead(false, Box::new(|_| {}));
     assert_eq!(told.0.load(Ordering::SeqCst), u64::MAX);
     storage.close().unwrap();
 }

@@ -24,7 +24,7 @@ fn batches_come_back_at_their_offsets() {
     assert_eq!(values(&storage, partition, 2), [(2, "c".into())]);
     assert_eq!(values(&storage, partition, 3), []);
     for offset in [-1, 4] {
-        let error = storage.read(partition, offset, UNLIMITED).unwrap_err();
+        let error = storage.shard().read(partition, offset, UNLIMITED).unwrap_err();
         assert!(matches!(error, ReadError::OffsetOutOfRange { log_end_offset: 3, .. }), "{offset}: {error}");
     }
     storage.close().unwrap();
@@ -43,11 +43,11 @@ fn a_read_without_memory_finds_the_same() {
     }
     let partition = &topic.partitions()[0];
     append(&storage, partition, batch(&[(1, b"last")]), Acks::All).unwrap();
-    assert!(storage.read_now(partition, 0, UNLIMITED).is_none(), "nothing in memory");
+    assert!(storage.shard().read_now(partition, 0, UNLIMITED).is_none(), "nothing in memory");
     assert_eq!(values(&storage, partition, 0).len(), 41);
     assert_eq!(values(&storage, partition, 7).first().unwrap().0, 6);
     let limits = ReadLimits { max_bytes: 200, at_least_one: false, isolation: Isolation::ReadCommitted };
-    let found = storage.read(partition, 0, limits).unwrap();
+    let found = storage.shard().read(partition, 0, limits).unwrap();
     let bytes = found.bytes;
     assert!(bytes <= 200 && batches(found).len() == 2, "{bytes} bytes");
     storage.close().unwrap();
@@ -57,7 +57,7 @@ fn a_read_without_memory_finds_the_same() {
 fn a_clean_restart_keeps_everything() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
-    let cluster_id = storage.cluster_id().to_owned();
+    let cluster_id = storage.cluster().id().to_owned();
     let topic = create(&storage, "t", 1);
     append(&storage, &topic.partitions()[0], batch(&[(1, b"a")]), Acks::Leader).unwrap();
     storage.close().unwrap();
@@ -65,9 +65,9 @@ fn a_clean_restart_keeps_everything() {
 
     let storage = open(folder.path());
     assert!(!storage.recovery().unclean && !storage.recovery().new);
-    assert_eq!(storage.cluster_id(), cluster_id);
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
-    assert_eq!(storage.catalog().topic("t").unwrap().id, topic.id);
+    assert_eq!(storage.cluster().id(), cluster_id);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
+    assert_eq!(storage.cluster().catalog().topic("t").unwrap().id, topic.id);
     assert_eq!((partition.leader_epoch(), partition.high_watermark()), (0, 1));
     assert_eq!(values(&storage, &partition, 0), [(0, "a".into())]);
     storage.close().unwrap();
@@ -85,7 +85,7 @@ fn a_killed_process_loses_nothing_it_acknowledged_and_raises_the_epoch() {
 
     let storage = open(killed.path());
     assert!(storage.recovery().unclean);
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
     assert_eq!(values(&storage, &partition, 0), [(0, "a".into()), (1, "b".into())]);
     assert_eq!(partition.leader_epoch(), 1);
     assert_eq!(append(&storage, &partition, batch(&[(1, b"c")]), Acks::All).unwrap().base_offset, 2);
@@ -108,7 +108,7 @@ fn a_repeated_batch_is_answered_with_its_first_offset_even_after_a_kill() {
     storage.close().unwrap();
 
     let storage = open(killed.path());
-    let partition = Arc::clone(&storage.catalog().topic("t").unwrap().partitions()[0]);
+    let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
     let repeated = append(&storage, &partition, sequenced(7, 0, 0, 3), Acks::All).unwrap();
     assert_eq!((repeated.base_offset, repeated.duplicate), (0, true));
     assert_eq!(partition.log_end_offset(), 5);
@@ -144,7 +144,7 @@ fn producers_are_forgotten_after_their_time() {
     storage.close().unwrap();
     drop(storage);
     let storage = Storage::open(options).unwrap();
-    assert!(storage.catalog().topic("t").unwrap().partitions()[0].producers().is_empty());
+    assert!(storage.cluster().catalog().topic("t").unwrap().partitions()[0].producers().is_empty());
     storage.close().unwrap();
 }
 
@@ -152,12 +152,13 @@ fn producers_are_forgotten_after_their_time() {
 fn producer_ids_are_given_once_also_across_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
-    let given: Vec<i64> = (0..3).map(|_| wait(|done| storage.allocate_producer_id(done)).unwrap()).collect();
+    let given: Vec<i64> =
+        (0..3).map(|_| wait(|done| storage.cluster().allocate_producer_id(done)).unwrap()).collect();
     assert_eq!(given, [0, 1, 2]);
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     let storage = open(killed.path());
-    assert!(wait(|done| storage.allocate_producer_id(done)).unwrap() > 2);
+    assert!(wait(|done| storage.cluster().allocate_producer_id(done)).unwrap() > 2);
     storage.close().unwrap();
 }
 
@@ -180,11 +181,12 @@ fn timestamps_lead_to_the_first_record_at_or_after_them() {
         for asked in (0..1400).step_by(13) {
             let expected =
                 timestamps.iter().position(|timestamp| *timestamp >= asked).map(|offset| offset as i64);
-            let found = storage.offset_for_timestamp(partition, asked, Isolation::ReadUncommitted).unwrap();
+            let found =
+                storage.shard().offset_for_timestamp(partition, asked, Isolation::ReadUncommitted).unwrap();
             assert_eq!(found.map(|found| found.offset), expected, "asked for {asked}");
         }
         let greatest = *timestamps.iter().max().unwrap();
-        let found = storage.max_timestamp(partition).unwrap().unwrap();
+        let found = storage.shard().max_timestamp(partition).unwrap().unwrap();
         assert_eq!(found.timestamp_ms, greatest);
         assert_eq!(
             found.offset,
@@ -195,7 +197,7 @@ fn timestamps_lead_to_the_first_record_at_or_after_them() {
     storage.close().unwrap();
     drop(storage);
     let storage = open(folder.path());
-    check(&storage, &storage.catalog().topic("t").unwrap().partitions()[0]);
+    check(&storage, &storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
     storage.close().unwrap();
 }
 
@@ -208,9 +210,9 @@ fn log_append_time_replaces_the_producers_timestamps() {
     let partition = Arc::clone(&topic.partitions()[0]);
     let entry = AppendEntry { partition, batch: batch(&[(1, b"a"), (2, b"b")]), log_append_time: true };
     let request = AppendRequest { entries: vec![entry], acks: Acks::All };
-    let appended = wait(|done| storage.append(request, done)).unwrap().remove(0).unwrap();
+    let appended = wait(|done| storage.shard().append(request, done)).unwrap().remove(0).unwrap();
     assert_eq!(appended.log_append_time_ms, 5000);
-    let found = storage.max_timestamp(&topic.partitions()[0]).unwrap().unwrap();
+    let found = storage.shard().max_timestamp(&topic.partitions()[0]).unwrap().unwrap();
     assert_eq!((found.offset, found.timestamp_ms), (0, 5000));
     storage.close().unwrap();
 }
@@ -238,7 +240,7 @@ fn nothing_is_accepted_after_close() {
     let storage = open(folder.path());
     storage.close().unwrap();
     storage.close().unwrap();
-    assert!(wait(|done| storage.allocate_producer_id(done)).is_err());
+    assert!(wait(|done| storage.cluster().allocate_producer_id(done)).is_err());
 }
 
 #[test]
@@ -257,7 +259,7 @@ fn a_small_append_never_overtakes_a_large_one() {
             let done = move |outcome: Result<Vec<AppendResult>, StorageError>| {
                 sender.send(outcome.unwrap().remove(0).unwrap().base_offset).unwrap();
             };
-            storage.append(request, Box::new(done));
+            storage.shard().append(request, Box::new(done));
         }
         drop(sender);
         let offsets: Vec<i64> = answers.iter().collect();

@@ -39,10 +39,11 @@ fn every_number_moves_with_what_it_counts() {
     let before = bytes(&storage, Purpose::Configs);
     let configs = [("metrics".to_owned(), "v".to_owned())].into();
     let configs = ResourceConfigs { resource_type: 16, name: "all".into(), configs };
-    wait(|done| storage.write_configs(configs, done)).unwrap().unwrap();
+    wait(|done| storage.cluster().write_configs(configs, done)).unwrap().unwrap();
     assert!(bytes(&storage, Purpose::Configs) > before, "configs");
     let record = CoordinatorRecord { key: "k".into(), value: Some(vec![1; 500].into()) };
-    wait(|done| storage.write_coordinator(storage.led_epoch().unwrap(), vec![record], done)).unwrap();
+    wait(|done| storage.shard().write_coordinator(storage.shard().led_epoch().unwrap(), vec![record], done))
+        .unwrap();
     assert!(bytes(&storage, Purpose::Coordinator) >= 500);
 
     let value = vec![1; 10_000];

@@ -71,7 +71,9 @@ fn filled(folder: &Path) -> Storage {
 }
 
 fn small_is_whole(storage: &Storage) {
-    for (index, partition) in storage.catalog().topic("small").unwrap().partitions().iter().enumerate() {
+    for (index, partition) in
+        storage.cluster().catalog().topic("small").unwrap().partitions().iter().enumerate()
+    {
         let found = values(storage, partition, 0);
         let expected: Vec<u8> = (0..600u32)
             .step_by(8)
@@ -91,14 +93,14 @@ fn a_deleted_topic_gives_its_space_back_and_its_neighbour_stays() {
     let folder = tempfile::tempdir().unwrap();
     let storage = filled(folder.path());
     assert!(stored_bytes(folder.path()) > 11 * MIB);
-    delete(&storage, storage.catalog().topic("large").unwrap());
+    delete(&storage, storage.cluster().catalog().topic("large").unwrap());
     shrinks_below(&storage, folder.path(), 4 * MIB);
     small_is_whole(&storage);
     let killed = copy_of(folder.path());
     storage.close().unwrap();
     let storage = Storage::open(options(killed.path())).unwrap();
     small_is_whole(&storage);
-    delete(&storage, storage.catalog().topic("small").unwrap());
+    delete(&storage, storage.cluster().catalog().topic("small").unwrap());
     shrinks_below(&storage, killed.path(), MIB / 2);
     storage.close().unwrap();
 }
@@ -107,10 +109,10 @@ fn a_deleted_topic_gives_its_space_back_and_its_neighbour_stays() {
 fn deleted_records_give_their_space_back_and_later_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let storage = filled(folder.path());
-    let large = storage.catalog().topic("large").unwrap().clone();
+    let large = storage.cluster().catalog().topic("large").unwrap().clone();
     let calls: Vec<_> =
         large.partitions().iter().map(|partition| (partition.clone(), DeleteBelow::Offset(255))).collect();
-    let answers = storage.delete_records(&calls).unwrap();
+    let answers = storage.shard().delete_records(&calls).unwrap();
     assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 255));
     shrinks_below(&storage, folder.path(), 5 * MIB);
     small_is_whole(&storage);
@@ -129,10 +131,10 @@ fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_t
     let disk_space = move |_: &Path| Some(DiskSpace { total: u64::MAX, free: seen.load(Ordering::Relaxed) });
     let storage =
         Storage::open(StorageOptions { disk_space: Arc::new(disk_space), ..options(folder.path()) }).unwrap();
-    let large = storage.catalog().topic("large").unwrap().clone();
+    let large = storage.cluster().catalog().topic("large").unwrap().clone();
     let calls: Vec<_> =
         large.partitions().iter().map(|partition| (partition.clone(), DeleteBelow::Offset(40))).collect();
-    storage.delete_records(&calls).unwrap();
+    storage.shard().delete_records(&calls).unwrap();
     let before = stored_bytes(folder.path());
     for (room, why) in [(u64::MAX, "it is not worth the copies"), (2 * MIB, "there is no room for them")] {
         free.store(room, Ordering::Relaxed);
@@ -218,7 +220,8 @@ fn a_damaged_batch_at_the_end_of_a_partition_costs_no_start() {
             assert_eq!(corrupt(folder.path(), in_journal, MARKER, shift), 1);
 
             let storage = Storage::open(options).unwrap();
-            let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions()[0].clone();
+            let partition =
+                |name: &str| storage.cluster().catalog().topic(name).unwrap().partitions()[0].clone();
             let (one, other) = (partition("t"), partition("other"));
             assert_eq!(values(&storage, &other, 0).len(), 1);
             assert_eq!(one.size_bytes(), size);
@@ -230,7 +233,7 @@ fn a_damaged_batch_at_the_end_of_a_partition_costs_no_start() {
             assert_eq!(one.log_end_offset(), end, "no offset is given twice");
             let appended = append(&storage, &one, batch(&[(9, b"new")]), Acks::All).unwrap();
             assert_eq!(appended.base_offset, end);
-            let read = storage.read(&one, 1, UNLIMITED);
+            let read = storage.shard().read(&one, 1, UNLIMITED);
             assert!(matches!(read, Err(ReadError::Storage(StorageError::DamagedBatch(_)))));
             assert_eq!(values(&storage, &one, end).len(), 1);
             storage.close().unwrap();
@@ -272,14 +275,14 @@ fn a_corrupt_batch_is_noticed_and_holds_up_no_other_partition() {
     assert_eq!(corrupt(folder.path(), true, MARKER, 10), 1);
 
     let storage = Storage::open(options).unwrap();
-    let partition = |name: &str| storage.catalog().topic(name).unwrap().partitions()[0].clone();
-    let read = |name: &str| storage.read(&partition(name), 0, UNLIMITED);
+    let partition = |name: &str| storage.cluster().catalog().topic(name).unwrap().partitions()[0].clone();
+    let read = |name: &str| storage.shard().read(&partition(name), 0, UNLIMITED);
     std::thread::sleep(Duration::from_millis(5));
     storage.tend_logs().unwrap();
     for sound in ["a", "c"] {
         assert_eq!(batches(read(sound).unwrap()).len(), 1, "{sound} is compacted");
     }
-    let damaged = storage.read(&partition("b"), 1, UNLIMITED);
+    let damaged = storage.shard().read(&partition("b"), 1, UNLIMITED);
     assert!(matches!(damaged, Err(ReadError::Storage(StorageError::DamagedBatch(_)))));
     assert_eq!(
         values(&storage, &partition("b"), 2).len(),
@@ -325,7 +328,8 @@ fn compaction_waits_while_only_the_reserve_is_free_and_is_done_later() {
         append(&storage, &topic.partitions()[0], RecordBatch::parse(keyed).unwrap(), Acks::Leader).unwrap();
     }
     std::thread::sleep(Duration::from_millis(5));
-    let compacted = || batches(storage.read(&topic.partitions()[0], 0, UNLIMITED).unwrap()).len() == 1;
+    let compacted =
+        || batches(storage.shard().read(&topic.partitions()[0], 0, UNLIMITED).unwrap()).len() == 1;
     for enough_for in [0, 1] {
         looks.store(enough_for, Ordering::Relaxed);
         storage.tend_logs().unwrap();

@@ -29,7 +29,7 @@ fn topic_key(topic: &Topic) -> Vec<u8> {
 
 fn try_create(storage: &Storage, name: &str) -> Result<Arc<Topic>, CatalogError> {
     let new = NewTopic { name: name.into(), id: Uuid::new_v4(), partitions: 1, configs: BTreeMap::new() };
-    wait(|done| storage.create_topics(vec![new], done)).unwrap().remove(0)
+    wait(|done| storage.cluster().create_topics(vec![new], done)).unwrap().remove(0)
 }
 
 fn client_metrics(name: &str, value: String) -> ResourceConfigs {
@@ -42,7 +42,8 @@ fn client_metrics(name: &str, value: String) -> ResourceConfigs {
 fn configs_too_long_for_their_record_are_refused_and_the_folder_opens_again() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
-    let write = |configs: ResourceConfigs| wait(|done| storage.write_configs(configs, done)).unwrap();
+    let write =
+        |configs: ResourceConfigs| wait(|done| storage.cluster().write_configs(configs, done)).unwrap();
     write(client_metrics("all", "a".repeat(65_535))).unwrap();
     let refused = write(client_metrics("all", "b".repeat(98_304))).unwrap_err();
     assert_eq!(refused, TooLarge { what: "bytes of a configuration's value", size: 98_304, limit: 65_535 });
@@ -51,24 +52,24 @@ fn configs_too_long_for_their_record_are_refused_and_the_folder_opens_again() {
     let topic = create(&storage, "t", 1);
     let configs = BTreeMap::from([("k".to_owned(), "v".repeat(70_000))]);
     let change = ConfigsChange { id: topic.id, from: BTreeMap::new(), to: configs.clone() };
-    let altered = wait(|done| storage.alter_topic_configs(vec![change], done)).unwrap().remove(0);
+    let altered = wait(|done| storage.cluster().alter_topic_configs(vec![change], done)).unwrap().remove(0);
     assert!(matches!(altered, Err(CatalogError::TooLarge(TooLarge { size: 70_000, .. }))));
     let new = NewTopic { name: "u".into(), id: Uuid::new_v4(), partitions: 3, configs };
-    let created = wait(|done| storage.create_topics(vec![new], done)).unwrap().remove(0);
+    let created = wait(|done| storage.cluster().create_topics(vec![new], done)).unwrap().remove(0);
     assert!(matches!(created, Err(CatalogError::TooLarge(_))));
     assert!(matches!(try_create(&storage, &"n".repeat(65_536)), Err(CatalogError::TooLarge(_))));
     let many =
         NewTopic { name: "m".into(), id: Uuid::new_v4(), partitions: u32::MAX, configs: BTreeMap::new() };
-    let created = wait(|done| storage.create_topics(vec![many], done)).unwrap().remove(0);
+    let created = wait(|done| storage.cluster().create_topics(vec![many], done)).unwrap().remove(0);
     assert!(matches!(created, Err(CatalogError::TooLarge(_))));
     storage.close().unwrap();
     drop(storage);
 
     let storage = open(folder.path());
-    let found = storage.configs().unwrap();
+    let found = storage.cluster().configs().unwrap();
     assert_eq!(found.readable, [client_metrics("all", "a".repeat(65_535))], "as before the refused write");
     assert!(found.unreadable.is_empty());
-    let catalog = storage.catalog();
+    let catalog = storage.cluster().catalog();
     assert_eq!((catalog.len(), catalog.topic("t").unwrap().configs.len()), (1, 0));
     storage.close().unwrap();
 }
@@ -78,20 +79,22 @@ fn configs_that_cannot_be_read_cost_their_own_resource_only() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());
     for name in ["cut", "sound"] {
-        wait(|done| storage.write_configs(client_metrics(name, "v".into()), done)).unwrap().unwrap();
+        wait(|done| storage.cluster().write_configs(client_metrics(name, "v".into()), done))
+            .unwrap()
+            .unwrap();
     }
     storage.close().unwrap();
     drop(storage);
     replace(folder.path(), b"\x0d\x10cut", |old| old[..old.len() - 1].to_vec());
 
     let storage = open(folder.path());
-    let found = storage.configs().unwrap();
+    let found = storage.cluster().configs().unwrap();
     assert_eq!(found.readable, [client_metrics("sound", "v".into())]);
     let [unreadable] = found.unreadable.as_slice() else { panic!("{found:?}") };
     assert_eq!((unreadable.resource_type, unreadable.name.as_str()), (Some(CLIENT_METRICS), "cut"));
     assert!(unreadable.error.to_string().contains("configs record"), "{}", unreadable.error);
-    wait(|done| storage.write_configs(client_metrics("cut", "w".into()), done)).unwrap().unwrap();
-    assert_eq!(storage.configs().unwrap().readable.len(), 2, "a new value replaces it");
+    wait(|done| storage.cluster().write_configs(client_metrics("cut", "w".into()), done)).unwrap().unwrap();
+    assert_eq!(storage.cluster().configs().unwrap().readable.len(), 2, "a new value replaces it");
     storage.close().unwrap();
 }
 
@@ -118,7 +121,7 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
     let sound = replace(folder.path(), &topic_key(&topic), |old| old[..old.len() - 1].to_vec());
 
     let storage = Storage::open(StorageOptions { generation_bytes: 1 << 30, ..options.clone() }).unwrap();
-    let catalog = storage.catalog();
+    let catalog = storage.cluster().catalog();
     let [unreadable] = catalog.unreadable() else { panic!("{catalog:?}") };
     assert_eq!((unreadable.id, unreadable.name.as_deref()), (topic.id, Some("t")));
     let unreadable: Vec<_> =
@@ -144,13 +147,13 @@ fn a_topic_that_cannot_be_read_is_refused_and_keeps_its_name_and_its_data() {
 
     replace(folder.path(), &topic_key(&topic), |_| sound);
     let storage = Storage::open(options).unwrap();
-    let found = storage.catalog().topic("t").unwrap().clone();
+    let found = storage.cluster().catalog().topic("t").unwrap().clone();
     for partition in &found.partitions() {
         assert_eq!(values(&storage, partition, 0).len(), 40, "nothing was lost");
         append(&storage, partition, batch(&[(1, b"more")]), Acks::All).unwrap();
     }
     let numbers = |topic: &Topic| topic.partitions().iter().map(|one| one.number()).collect::<Vec<_>>();
-    let new = storage.catalog().topic("new").unwrap().clone();
+    let new = storage.cluster().catalog().topic("new").unwrap().clone();
     assert!(numbers(&new).iter().all(|number| !numbers(&found).contains(number)));
     storage.close().unwrap();
 }
@@ -170,7 +173,10 @@ fn a_topic_whose_name_cannot_be_read_stops_the_start_unless_its_loss_is_accepted
     assert!(refused.to_string().contains("--accept-data-loss"), "{refused}");
     let accepted = StorageOptions { accept_data_loss: true, ..StorageOptions::new(folder.path()) };
     let storage = Storage::open(accepted).unwrap();
-    assert_eq!(values(&storage, &storage.catalog().topic("other").unwrap().partitions()[0], 0).len(), 1);
-    assert_eq!(storage.catalog().unreadable()[0].name, None);
+    assert_eq!(
+        values(&storage, &storage.cluster().catalog().topic("other").unwrap().partitions()[0], 0).len(),
+        1
+    );
+    assert_eq!(storage.cluster().catalog().unreadable()[0].name, None);
     storage.close().unwrap();
 }

@@ -44,7 +44,7 @@ impl Api for ApiVersions {
             if half_an_address || !is_software_name(&name) || !is_software_name(&version) {
                 return Ok(Reply::Response(refusal(ErrorCode::InvalidRequest)));
             }
-            let own_cluster = cx.io().storage().cluster_id();
+            let own_cluster = cx.io().cluster().id();
             let is_misrouted = |cluster: &str| cluster != own_cluster || request.node_id != cx.node_id();
             if request.cluster_id.as_deref().is_some_and(is_misrouted) {
                 return Ok(Reply::Response(refusal(ErrorCode::RebootstrapRequired)));

@@ -47,7 +47,8 @@ impl Api for CreateTopics {
         let (once, repeated): (Vec<_>, Vec<_>) =
             request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
         let wanted: Vec<WantedTopic> = once.into_iter().map(wanted).collect();
-        let outcomes = topics::create(cx.io(), &cx.broker_config(), &wanted, request.validate_only).await;
+        let outcomes =
+            topics::create(cx.io().cluster(), &cx.broker_config(), &wanted, request.validate_only).await;
         let mut results: Vec<CreatableTopicResult> =
             wanted.iter().zip(outcomes).map(|(wanted, outcome)| result(cx, &wanted.name, outcome)).collect();
         // One result for all mentions of a topic, as of Kafka's set of duplicates.

@@ -49,7 +49,7 @@ impl Api for DeleteRecords {
                 _ => Err(PartitionError::InvalidRequest),
             })
             .collect();
-        let deleted = cx.io().delete_records(found.iter().flatten().cloned().collect()).await;
+        let deleted = cx.io().shard().delete_records(found.iter().flatten().cloned().collect()).await;
         let mut starts = deleted.map(Vec::into_iter).map_err(PartitionError::from);
         let mut outcomes = found.into_iter().map(|found| match (found, &mut starts) {
             (Err(refused), _) => Err(refused),

@@ -43,7 +43,7 @@ impl Api for DeleteTopics {
             }
         }
         let reach = Reach {
-            io: cx.io().clone(),
+            cluster: cx.io().cluster().clone(),
             groups: Arc::clone(cx.groups()),
             metrics: cx.metrics().clone(),
             tasks: cx.resources().tasks.clone(),

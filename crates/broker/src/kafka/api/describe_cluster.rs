@@ -55,7 +55,7 @@ fn describe(cx: &Context, include_operations: bool) -> DescribeClusterResponse {
         .with_host(StrBytes::from_string(host))
         .with_port(i32::from(port));
     let response = DescribeClusterResponse::default()
-        .with_cluster_id(StrBytes::from_string(cx.io().storage().cluster_id().to_owned()))
+        .with_cluster_id(StrBytes::from_string(cx.io().cluster().id().to_owned()))
         .with_controller_id(BrokerId(cx.node_id()))
         .with_brokers(vec![broker]);
     // KIP-430: where they are not asked for the field keeps its default, the smallest number.

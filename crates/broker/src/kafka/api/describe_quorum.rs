@@ -79,9 +79,9 @@ fn unknown(topic: AskedTopic) -> TopicData {
 /// The quorum: this node leads, votes, and has everything. Sequence number and clock are read once, so that
 /// the high watermark is the end of the log.
 fn partition(cx: &Context) -> PartitionData {
-    let (storage, now_ms) = (cx.io().storage(), cx.clock().now_ms());
+    let (shard, now_ms) = (cx.io().storage().shard(), cx.clock().now_ms());
     // A number of writes: an i64 has room for more than any disk survives.
-    let (epoch, position) = storage.log_position();
+    let (epoch, position) = shard.log_position();
     let position = i64::try_from(position).unwrap_or(i64::MAX);
     let voter = ReplicaState::default()
         .with_replica_id(BrokerId(cx.node_id()))

@@ -38,7 +38,7 @@ impl Api for InitProducerId {
         let refused = refusal(&request);
         let allocated = match refused {
             Some(code) => Err(code),
-            None => cx.io().allocate_producer_id().await.map_err(|error| {
+            None => cx.io().cluster().allocate_producer_id().await.map_err(|error| {
                 // Retriable: a client asks again, and finds the broker once it runs again.
                 if let Some(suppressed) = FAULTS.take("producer id") {
                     tracing::error!(%error, suppressed, "no producer id could be allocated");

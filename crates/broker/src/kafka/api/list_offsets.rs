@@ -185,8 +185,10 @@ async fn look_up(
         }
         // Nothing was ever moved away, nor is about to be.
         Asked::Tiered => return Ok(NOTHING),
-        Asked::MaxTimestamp => cx.io().max_timestamp(&partition).await,
-        Asked::AtOrAfter(timestamp) => cx.io().offset_for_timestamp(&partition, timestamp, isolation).await,
+        Asked::MaxTimestamp => cx.io().shard().max_timestamp(&partition).await,
+        Asked::AtOrAfter(timestamp) => {
+            cx.io().shard().offset_for_timestamp(&partition, timestamp, isolation).await
+        }
     };
     let found = found?;
     // Not beyond what the client may see, such as a record of a transaction that is still open.
@@ -215,7 +217,7 @@ async fn segments(
         // The segment that is being written counts as changed now.
         time if time >= cx.clock().now_ms() && !is_empty => vec![end, start],
         time => {
-            let newest = cx.io().max_timestamp(&partition).await?;
+            let newest = cx.io().shard().max_timestamp(&partition).await?;
             let changed_before = newest.is_none_or(|newest| newest.timestamp_ms <= time);
             if changed_before && time >= 0 { vec![start] } else { Vec::new() }
         }

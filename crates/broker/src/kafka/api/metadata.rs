@@ -171,7 +171,7 @@ async fn create_missing(cx: &Context, missing: &[&TopicName]) -> Vec<(String, Er
         .filter(|name| !is_reserved(name))
         .map(|name| WantedTopic::with_defaults(name.to_string()))
         .collect();
-    let outcomes = topics::create(cx.io(), &cx.broker_config(), &wanted, false).await;
+    let outcomes = topics::create(cx.io().cluster(), &cx.broker_config(), &wanted, false).await;
     let refused = |(wanted, outcome): (WantedTopic, Result<_, _>)| match outcome {
         Ok(_) => None,
         Err(error) => Some((wanted.name, ErrorCode::from(&error))),
@@ -234,7 +234,7 @@ fn response(
         .with_port(i32::from(port));
     let mut response = MetadataResponse::default()
         .with_brokers(vec![broker])
-        .with_cluster_id(Some(StrBytes::from_string(cx.io().storage().cluster_id().to_owned())))
+        .with_cluster_id(Some(StrBytes::from_string(cx.io().cluster().id().to_owned())))
         .with_controller_id(BrokerId(cx.node_id()))
         .with_topics(topics);
     if request.include_cluster_authorized_operations {

@@ -55,7 +55,7 @@ async fn api_versions_is_answered_at_every_version() {
 async fn clients_that_mean_another_broker_are_told_to_start_over() {
     let running = Running::start(&[("node.id", "3")]).await.unwrap();
     let mut client = running.client().await;
-    let own = running.broker.services.io.storage().cluster_id().to_owned();
+    let own = running.broker.services.io.cluster().id().to_owned();
     for (cluster, node, code) in [
         (None, -1, 0),
         (Some(own.as_str()), 3, 0),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use storage::Catalog;
 use uuid::Uuid;
 
-use crate::io::Io;
+use crate::io::ClusterIo;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::coordinator::group::GroupService;
 use crate::tasks::Tasks;
@@ -20,7 +20,7 @@ use crate::topics::names::TopicRef;
 #[derive(Clone)]
 pub(crate) struct Reach {
     /// The topic itself.
-    pub(crate) io: Io,
+    pub(crate) cluster: ClusterIo,
     /// Its committed offsets.
     pub(crate) groups: Arc<GroupService>,
     /// Its counters.
@@ -38,7 +38,7 @@ pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 /// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
 /// Once begun it runs to its end, also if the caller does not wait for it.
 pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> {
-    let catalog = reach.io.catalog();
+    let catalog = reach.cluster.catalog();
     let repeated = repeated(&topics, &catalog);
     let mut named: HashMap<TopicRef, usize> = HashMap::new();
     topics.iter().for_each(|topic| *named.entry(topic.clone()).or_default() += 1);
@@ -111,7 +111,7 @@ fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
 /// Deletes the topics of `found` with what other parts keep for them; returns those that failed.
 async fn remove(reach: &Reach, found: &BTreeMap<Uuid, String>) -> HashMap<Uuid, TopicError> {
     // In the order of `found`, by which the results are matched.
-    let removed = reach.io.delete_topics(found.keys().copied().collect()).await;
+    let removed = reach.cluster.delete_topics(found.keys().copied().collect()).await;
     let mut errors: HashMap<Uuid, TopicError> = HashMap::new();
     match removed {
         Err(error) => errors.extend(found.keys().map(|id| (*id, TopicError::from(error.clone())))),

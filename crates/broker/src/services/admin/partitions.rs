@@ -8,7 +8,7 @@ use storage::Catalog;
 use uuid::Uuid;
 
 use crate::config::BrokerConfig;
-use crate::io::Io;
+use crate::io::ClusterIo;
 use crate::services::admin::error::{TopicError, no_increase, refusal};
 use crate::services::admin::wanted::{WantedPartitions, WantedTopic};
 
@@ -110,12 +110,12 @@ fn too_many() -> TopicError {
 /// Gives topics more partitions, or only checks whether they can have them; one result per topic, in their
 /// order. One topic's refusal leaves the others alone. New partitions are durable when the future ends.
 pub(crate) async fn create(
-    io: &Io,
+    cluster: &ClusterIo,
     node_id: i32,
     wanted: &[WantedPartitions],
     validate_only: bool,
 ) -> Vec<Result<(), TopicError>> {
-    let catalog = io.catalog();
+    let catalog = cluster.catalog();
     let mut created = 0;
     let planned: Vec<Result<(Uuid, u32), TopicError>> =
         wanted.iter().map(|wanted| plan(&catalog, node_id, wanted, &mut created)).collect();
@@ -123,7 +123,7 @@ pub(crate) async fn create(
     if validate_only || counts.is_empty() {
         return planned.into_iter().map(|planned| planned.map(|_| ())).collect();
     }
-    let mut outcomes = match io.create_partitions(counts).await {
+    let mut outcomes = match cluster.create_partitions(counts).await {
         Ok(outcomes) => outcomes.into_iter(),
         // Storage has logged the cause. Without outcomes every topic below is answered with `Storage`.
         Err(_) => Vec::new().into_iter(),

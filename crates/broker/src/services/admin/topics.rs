@@ -7,7 +7,7 @@ use storage::{Catalog, NewTopic};
 use uuid::Uuid;
 
 use crate::config::{BrokerConfig, Overrides, TopicConfig};
-use crate::io::Io;
+use crate::io::ClusterIo;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedTopic;
@@ -106,12 +106,12 @@ impl<'a> Plan<'a> {
 /// Creates topics, or only checks them; one result per wanted topic, in their order. One topic's refusal
 /// leaves the others alone.
 pub(crate) async fn create(
-    io: &Io,
+    cluster: &ClusterIo,
     config: &BrokerConfig,
     wanted: &[WantedTopic],
     validate_only: bool,
 ) -> Vec<Result<CreatedTopic, TopicError>> {
-    let catalog = io.catalog();
+    let catalog = cluster.catalog();
     let mut plan = Plan::new(&catalog, config);
     let planned: Vec<_> = wanted.iter().map(|wanted| plan.add(wanted)).collect();
     if validate_only {
@@ -123,7 +123,7 @@ pub(crate) async fn create(
         return planned.into_iter().map(|new| new.map(|new| CreatedTopic::from(&new))).collect();
     }
     // Another client may have created one meanwhile: the catalog decides, and refuses it then.
-    let mut outcomes = match io.create_topics(new).await {
+    let mut outcomes = match cluster.create_topics(new).await {
         Ok(outcomes) => outcomes.into_iter(),
         // Storage has logged the cause. Without outcomes every topic below is answered with `Storage`.
         Err(_) => Vec::new().into_iter(),

@@ -115,7 +115,7 @@ async fn alter_all(
     // faster: it is planned anew from what that client left.
     for _ in 0..MAX_ATTEMPTS {
         // A new look at the catalog: with the old one storage would refuse the change again.
-        let round = Round::plan(&resources.io.catalog(), config, wanted, &open);
+        let round = Round::plan(&resources.cluster.catalog(), config, wanted, &open);
         for (index, refused) in round.refused {
             set(&mut results, index, Err(refused));
         }
@@ -123,7 +123,7 @@ async fn alter_all(
             return results;
         }
         // A failed write is final (ADR 2): it is not tried again.
-        let Ok(outcomes) = resources.io.alter_topic_configs(round.changes).await else {
+        let Ok(outcomes) = resources.cluster.alter_topic_configs(round.changes).await else {
             round.changed.iter().for_each(|index| set(&mut results, *index, Err(TopicError::Storage.into())));
             return results;
         };
@@ -166,7 +166,7 @@ async fn alter_record(
     if validate_only {
         return Ok(changing.check(code, name, &to)?);
     }
-    changing.change(&resources.io, code, name, to).await.map_err(|error| match error {
+    changing.change(&resources.cluster, code, name, to).await.map_err(|error| match error {
         ChangeError::Refused(refusal) => ConfigsError::from(refusal),
         ChangeError::TooLarge(error) => ConfigsError::InvalidConfig(error.to_string()),
         ChangeError::Storage(error) => TopicError::from(error).into(),

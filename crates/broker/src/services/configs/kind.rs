@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigRefusal, Overrides};
-use crate::io::Io;
+use crate::io::ClusterIo;
 use crate::services::admin::error::TopicError;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::coordinator::group::GroupService;
@@ -19,7 +19,7 @@ pub(crate) struct ConfigResources {
     /// Every key's value as of now, and what resources were given.
     pub(crate) configs: Arc<RuntimeConfigs>,
     /// Topics, whose configurations are in the catalog.
-    pub(crate) io: Io,
+    pub(crate) cluster: ClusterIo,
     /// Topics with their effective configurations, which a change makes stale.
     pub(crate) topics: Arc<Topics>,
     /// How the process logs.

@@ -11,7 +11,7 @@ pub(super) static KIND: ResourceKind = ResourceKind {
     code: TOPIC,
     check_name: |_, name| check_name(name),
     describe,
-    names: |resources| resources.io.catalog().topics().map(|topic| topic.name.clone()).collect(),
+    names: |resources| resources.cluster.catalog().topics().map(|topic| topic.name.clone()).collect(),
     kept: Kept::Catalog,
 };
 
@@ -26,7 +26,7 @@ fn check_name(name: &str) -> Result<(), ConfigsError> {
 /// Every key with the value that holds for the topic.
 fn describe(resources: &ConfigResources, name: &str) -> Result<Vec<ConfigEntry>, ConfigsError> {
     topics::check_name(name)?;
-    let catalog = resources.io.catalog();
+    let catalog = resources.cluster.catalog();
     let topic = catalog.topic(name).ok_or(TopicError::UnknownTopic)?;
     Ok(describe_topic(&topic.configs, &resources.configs.broker()))
 }

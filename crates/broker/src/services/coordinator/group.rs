@@ -22,7 +22,7 @@ use coordinator::group::{
 };
 use coordinator::state_machine::Now;
 use parking_lot::RwLock;
-use storage::StorageError;
+use storage::{Storage, StorageError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,6 @@ use super::waiting::Waiting;
 use crate::{
     clock::Clock,
     config::{GroupTimeouts, StartConfig},
-    io::Io,
     tasks::Tasks,
 };
 use topics::TopicSource;
@@ -183,7 +182,7 @@ pub(crate) async fn open(
     clock: &Clock,
     tasks: &Tasks,
     stop_waiting: &CancellationToken,
-    io: &Io,
+    storage: &Storage,
     configured: Vec<(GroupId, GroupTimeouts)>,
 ) -> Result<Arc<GroupService>, OpenError> {
     let service = Arc::new(GroupService::new(
@@ -191,17 +190,17 @@ pub(crate) async fn open(
         clock.clone(),
         tasks.clone(),
         stop_waiting.clone(),
-        log::stored(io.clone()),
-        topics::source(io.clone()),
+        log::stored(storage.shard().clone()),
+        topics::source(storage.cluster().clone()),
     ));
     // Before the load: it starts the machines, which set their timers by these timeouts.
     for (id, timeouts) in configured {
         service.configure(&id, Some(timeouts));
     }
     // Before the load: a change during it is not missed.
-    leading::follow(&service, io);
+    leading::follow(&service, storage);
     let term = service.shell.term()?;
-    service.load(term, io).await?;
+    service.load(term, storage).await?;
     service.start();
     Ok(service)
 }

@@ -1,9 +1,7 @@
 //! The log of records: where machines write and from where they are loaded.
 
 use coordinator::state_machine::Record;
-use storage::{CoordinatorRecord, StorageError};
-
-use crate::io::Io;
+use storage::{CoordinatorRecord, Shard, StorageError};
 
 /// The reason for which records were not made durable. What was not written yet never will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,17 +41,17 @@ pub(crate) trait RecordLog: Send + Sync {
     fn write(&self, term: u32, records: Vec<Record>, written: Written);
 }
 
-/// The log in the broker's storage. Its terms are the epochs of the shard.
-/// `Storage::write_coordinator`: all records of a call or none of them.
-pub(crate) fn stored(io: Io) -> Box<dyn RecordLog> {
-    Box::new(Stored(io))
+/// The log in the shard. Its terms are the epochs of its leader.
+/// `Shard::write_coordinator`: all records of a call or none of them.
+pub(crate) fn stored(shard: Shard) -> Box<dyn RecordLog> {
+    Box::new(Stored(shard))
 }
 
-struct Stored(Io);
+struct Stored(Shard);
 
 impl RecordLog for Stored {
     fn term(&self) -> Result<u32, NotLed> {
-        self.0.storage().led_epoch().map_err(|error| match error {
+        self.0.led_epoch().map_err(|error| match error {
             StorageError::Unavailable => NotLed::TakingOver,
             _ => NotLed::Elsewhere,
         })
@@ -70,6 +68,6 @@ impl RecordLog for Stored {
                 }
             }));
         };
-        self.0.storage().write_coordinator(term, records.collect(), Box::new(done));
+        self.0.write_coordinator(term, records.collect(), Box::new(done));
     }
 }

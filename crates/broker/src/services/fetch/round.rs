@@ -12,13 +12,13 @@ use super::limits::{FetchLimits, PartitionLimit};
 use super::look::{Log, Looked, look};
 use super::request::{FetchTerms, Kind, OpenFetch};
 use super::set::{AnswerSummary, FetchSet, SlotId};
-use crate::io::Io;
+use crate::io::ShardIo;
 use crate::topics::Topics;
 use crate::topics::error::PartitionError;
 
 /// See the module. Dropped before [`Round::finish`], it queues what it looked at again.
 pub(super) struct Round<'a> {
-    io: &'a Io,
+    shard: &'a ShardIo,
     topics: &'a Topics,
     budget: &'a FetchBudget,
     fetch: &'a OpenFetch,
@@ -56,13 +56,13 @@ struct Read {
 impl<'a> Round<'a> {
     /// Nothing is looked at yet.
     pub(super) fn new(
-        (io, topics, budget): (&'a Io, &'a Topics, &'a FetchBudget),
+        (shard, topics, budget): (&'a ShardIo, &'a Topics, &'a FetchBudget),
         fetch: &'a OpenFetch,
         terms: FetchTerms,
     ) -> Self {
         let incremental = matches!(fetch.kind, Kind::Incremental(_));
         Self {
-            io,
+            shard,
             topics,
             budget,
             fetch,
@@ -238,7 +238,7 @@ impl<'a> Round<'a> {
             at_least_one: limit.at_least_one,
             isolation: self.terms.isolation,
         };
-        let outcome = self.io.read(&partition, offset, limits).await;
+        let outcome = self.shard.read(&partition, offset, limits).await;
         self.reading = None;
         let outcome = match outcome {
             Ok(found) => {

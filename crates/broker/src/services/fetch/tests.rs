@@ -11,6 +11,7 @@ use storage::{Acks, AppendEntry, AppendRequest, Isolation, NewTopic, Storage, St
 use super::answer::PartitionAnswer;
 use super::*;
 use crate::config::BrokerConfig;
+use crate::io::Io;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
 use crate::topics::error::PartitionError;
 
@@ -42,20 +43,20 @@ impl Broker {
         });
         let config = Arc::new(BrokerConfig::from_pairs(&[]).unwrap());
         let configs = Arc::new(crate::config::runtime::RuntimeConfigs::new(config));
-        let partitions = Arc::new(Topics::new(storage.clone(), configs, metrics));
+        let partitions = Arc::new(Topics::new(storage.cluster().clone(), configs, metrics));
         let io = Io::new(storage);
-        let fetcher = Arc::new(Fetcher::new(io.clone(), partitions, Clock::system(), options));
+        let fetcher = Arc::new(Fetcher::new(io.shard().clone(), partitions, Clock::system(), options));
         Self { io, fetcher, shutdown: CancellationToken::new(), _folder: folder }
     }
 
     async fn create(&self, name: &str, partitions: u32) -> Arc<Topic> {
         let topic =
             NewTopic { name: name.into(), id: crate::random::id(), partitions, configs: BTreeMap::new() };
-        self.io.create_topics(vec![topic]).await.unwrap().remove(0).unwrap()
+        self.io.cluster().create_topics(vec![topic]).await.unwrap().remove(0).unwrap()
     }
 
     async fn delete(&self, topic: &Topic) {
-        self.io.delete_topics(vec![topic.id]).await.unwrap().remove(0).unwrap();
+        self.io.cluster().delete_topics(vec![topic.id]).await.unwrap().remove(0).unwrap();
     }
 
     /// Appends one batch of one record with a value of `bytes` bytes; the batch's size.
@@ -69,7 +70,7 @@ impl Broker {
             log_append_time: false,
         };
         let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
-        self.io.append(request).await.unwrap().remove(0).unwrap();
+        self.io.shard().append(request).await.unwrap().remove(0).unwrap();
         size
     }
 

@@ -72,7 +72,7 @@ struct Plan {
 
 impl Faults {
     /// The faults that `OTTLA_FAULT` names; usually none.
-    pub fn of_the_process() -> Self {
+    pub(crate) fn of_the_process() -> Self {
         let faults = Self::default();
         let text = std::env::var("OTTLA_FAULT").unwrap_or_default();
         let failing = match text.split_once('=').map(|(name, number)| (name, number.parse())) {

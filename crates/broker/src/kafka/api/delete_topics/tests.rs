@@ -129,7 +129,7 @@ async fn a_deletion_whose_client_leaves_is_completed() {
     assert_eq!(committed.topics[0].partitions[0].error_code, 0);
     let services = &running.broker.services;
     let reach = Reach {
-        io: services.io.clone(),
+        cluster: services.io.cluster().clone(),
         groups: Arc::clone(&services.groups),
         metrics: services.metrics.clone(),
         tasks: services.tasks.clone(),

@@ -23,8 +23,8 @@ const NOT_LEADER: i16 = ErrorCode::NotLeaderOrFollower as i16;
 
 async fn lead(running: &Running, lead: bool) {
     let (sender, done) = tokio::sync::oneshot::channel();
-    let storage = running.broker.services.io.storage();
-    storage.lead(lead, Box::new(move |outcome| drop(sender.send(outcome))));
+    let shard = running.broker.services.io.storage().shard();
+    shard.lead(lead, Box::new(move |outcome| drop(sender.send(outcome))));
     done.await.unwrap().unwrap();
 }
 

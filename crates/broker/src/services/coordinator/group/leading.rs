@@ -2,28 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use storage::{StorageError, UnreadableTopic};
+use storage::{Storage, StorageError, UnreadableTopic};
 use tokio::sync::Notify;
 
 use super::{GroupService, OpenError};
-use crate::io::Io;
 
 /// Time between two attempts to load groups after a take-over. Clients ask again meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Starts the task that unloads and loads. It ends when the broker's tasks are told to.
-pub(super) fn follow(service: &Arc<GroupService>, io: &Io) {
+pub(super) fn follow(service: &Arc<GroupService>, storage: &Storage) {
     let changed = Arc::new(Notify::new());
     let tell = Arc::clone(&changed);
     // Not lost if the task is at work: `notify_one` leaves a permit for its next wait.
-    io.storage().watch_lead(Arc::new(move || tell.notify_one()));
-    let (service, io) = (Arc::clone(service), io.clone());
+    storage.shard().watch_lead(Arc::new(move || tell.notify_one()));
+    let (service, storage) = (Arc::clone(service), storage.clone());
     let tasks = service.shell.tasks().clone();
     let stop = tasks.token().clone();
     tasks.spawn("groups-shard", async move {
         while stop.run_until_cancelled(changed.notified()).await.is_some() {
             // Another attempt, unless the shard has changed again.
-            while let Err(error) = service.catch_up(&io).await {
+            while let Err(error) = service.catch_up(&storage).await {
                 tracing::error!(%error, "the groups cannot be loaded; their requests are refused meanwhile");
                 if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                     return;
@@ -38,14 +37,14 @@ impl GroupService {
     ///
     /// # Errors
     /// It leads it, and they cannot be loaded.
-    async fn catch_up(self: &Arc<Self>, io: &Io) -> Result<(), OpenError> {
+    async fn catch_up(self: &Arc<Self>, storage: &Storage) -> Result<(), OpenError> {
         let term = self.shell.term();
         if term.is_ok_and(|term| self.shell.is_loaded_in(term)) {
             return Ok(());
         }
         self.shell.unload();
         let Ok(term) = term else { return Ok(()) };
-        match self.load(term, io).await {
+        match self.load(term, storage).await {
             // Given up meanwhile: the next notification has more.
             Err(OpenError::Storage(StorageError::NotLeader | StorageError::Unavailable)) => Ok(()),
             loaded => loaded,
@@ -56,13 +55,12 @@ impl GroupService {
     ///
     /// # Errors
     /// The records cannot be read.
-    pub(super) async fn load(self: &Arc<Self>, term: u32, io: &Io) -> Result<(), OpenError> {
-        let (loading, reader) = (Arc::clone(self), io.clone());
-        let load =
-            move || loading.shell.load(term, |prefix, each| reader.storage().scan_coordinator(prefix, each));
+    pub(super) async fn load(self: &Arc<Self>, term: u32, storage: &Storage) -> Result<(), OpenError> {
+        let (loading, reader) = (Arc::clone(self), storage.shard().clone());
+        let load = move || loading.shell.load(term, |prefix, each| reader.scan_coordinator(prefix, each));
         self.shell.tasks().blocking("load-groups", load).await.ok_or(OpenError::Interrupted)??;
         // After the load, with the catalog of now: a topic that is deleted later finds the groups itself.
-        let catalog = io.catalog();
+        let catalog = storage.cluster().catalog();
         self.forget_offsets(|topic, committed| {
             let served = catalog.topic(topic).is_some_and(|topic| committed.is_of_topic(topic.id));
             // A topic that cannot be read now may be readable again after the next start.

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use coordinator::group::topics::{MetadataImage, Topics};
 use parking_lot::Mutex;
-use storage::Catalog;
+use storage::{Catalog, Cluster};
 use uuid::Uuid;
-
-use crate::io::Io;
 
 /// The catalog at one moment.
 /// Never changes: a later catalog is another image.
@@ -33,12 +31,12 @@ impl MetadataImage for CatalogImage {
 pub(crate) type TopicSource = Box<dyn Fn() -> Topics + Send + Sync>;
 
 /// The broker's own topics. The version is another one whenever the catalog is another one than last time.
-pub(crate) fn source(io: Io) -> TopicSource {
+pub(crate) fn source(cluster: Cluster) -> TopicSource {
     let image = |catalog: Arc<Catalog>, version| Topics { version, image: Arc::new(CatalogImage(catalog)) };
-    let catalog = io.catalog();
+    let catalog = cluster.catalog();
     let last = Mutex::new((Arc::clone(&catalog), image(catalog, 0)));
     Box::new(move || {
-        let catalog = io.catalog();
+        let catalog = cluster.catalog();
         let mut last = last.lock();
         // The last one is kept, so an equal address is the same catalog.
         if !Arc::ptr_eq(&last.0, &catalog) {
