@@ -7,10 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{RngExt, rngs::StdRng};
 use storage::{Acks, CrashPoint, OpenError, Operation, Storage, Unsynced};
 
-use crate::{
-    PARTITIONS, Walk,
-    log::{Batch, Log, Topic},
-};
+use crate::{Walk, log::Batch};
 
 /// A topic's name and the index of one of its partitions.
 pub(crate) type LogName = (String, usize);
@@ -138,6 +135,7 @@ impl Walk {
             (_, 2) if self.topics.len() > 1 => self.delete(),
             (_, 3 | 4) => self.delete_records(),
             (_, 5..=8) => self.tend(),
+            (_, 9) => self.take_over(step),
             _ => self.append(step),
         }
     }
@@ -246,7 +244,8 @@ impl Walk {
         for (name, index) in self.log_names() {
             let catalog = self.storage().cluster().catalog();
             let Some(topic) = catalog.topic(&name) else { continue };
-            let partition = &topic.partitions()[index];
+            // In the middle of a take-over nobody sees it.
+            let Some(partition) = topic.partitions().get(index).cloned() else { continue };
             let (log_start_offset, high_watermark) =
                 (partition.log_start_offset(), partition.high_watermark());
             seen.insert((name, index), Seen { log_start_offset, high_watermark });
@@ -324,31 +323,5 @@ impl Walk {
             "{}: the ends of {names:?} after {certain} to {asked} requests",
             self.context
         );
-    }
-
-    pub(crate) fn created(&mut self, name: String, keyed: bool) {
-        let topic = self.storage().cluster().catalog().topic(&name).cloned().unwrap();
-        assert_eq!(topic.partitions().len(), PARTITIONS, "{}", self.context);
-        let log =
-            |index: usize| Log { leader_epoch: topic.partitions()[index].leader_epoch(), ..Log::default() };
-        let logs = (0..PARTITIONS).map(log).collect();
-        self.topics.insert(name, Topic { logs, keyed, never_restarted: true });
-    }
-
-    pub(crate) fn deleted(&mut self, name: &str) {
-        self.topics.remove(name);
-        self.world.policies.lock().remove(name);
-    }
-
-    pub(crate) fn appended(&mut self, request: Request) {
-        for (name, batch) in request.batches {
-            self.log_mut(&name).push(batch);
-        }
-    }
-
-    pub(crate) fn move_log_starts(&mut self, starts: &BTreeMap<LogName, i64>) {
-        for (name, start) in starts {
-            self.log_mut(name).start = *start;
-        }
     }
 }
