@@ -157,6 +157,15 @@ MUTANTS = [
     ("compaction does not wait for the sync", "RocksDB may have on the disk what the journal lost",
      [("let begun = written.and_then(|()| {\n                engine.sync()?;", "let begun = written.and_then(|()| {")],
      []),
+    ("take-over before its sync", "an epoch that clients saw is given again after a power failure",
+     [("group.after_sync.push(Box::new(move |durable| done(shard.finish(", "group.after_write.push(Box::new(move |durable| done(shard.finish(")],
+     []),
+    ("bad sector costs its neighbours", "a client does not get batches that can be read",
+     [("// One by one: a bad sector", "if let Some(header) = self.headers.first() { return Err((self.start, unreadable_body(StorageError::Stopped, header, &self.file, 0))); }\n        // One by one: a bad sector")],
+     [faulty("bad_sector")]),
+    ("batch copied without its bytes", "a batch that could be read later is lost",
+     [("let bytes = bytes.map_err(|error| unreadable_body(error, &header, file, pointer.offset))?;", "let bytes = bytes.unwrap_or_else(|_| vec![0; header.size_bytes()].into());")],
+     [faulty("bad_sector")]),
 ]
 
 

@@ -90,6 +90,12 @@ impl StorageError {
         matches!(self, Self::Engine(text) if text.starts_with("Corruption"))
     }
 
+    /// The disk cannot read these bytes of a file.
+    pub(crate) fn is_bad_sector(&self) -> bool {
+        let code = rustix::io::Errno::IO.raw_os_error();
+        matches!(self, Self::Io { source, .. } if source.raw_os_error() == Some(code))
+    }
+
     pub(crate) fn is_damaged_batch(&self) -> bool {
         matches!(self, Self::DamagedBatch(_))
     }

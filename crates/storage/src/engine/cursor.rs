@@ -42,11 +42,7 @@ impl StoredBatch<'_> {
     pub(crate) fn load(&self) -> Result<Bytes, StorageError> {
         match self.stored {
             Stored::Inline(value) => Ok(Bytes::copy_from_slice(value)),
-            Stored::Journal(file, offset) => {
-                let bytes = file.read(offset, self.size_bytes())?;
-                check_body(&bytes, &self.header, file, offset)?;
-                Ok(bytes)
-            }
+            Stored::Journal(file, offset) => read_body(file, offset, &self.header),
         }
     }
 }
@@ -64,9 +60,31 @@ pub(super) fn check_body(
         Ok(_) => "it is not the one that its pointer names".to_owned(),
         Err(error) => error.to_string(),
     };
+    Err(damaged_body(header, file, offset, detail))
+}
+
+/// Reads a body and checks it.
+fn read_body(file: &JournalFile, offset: u64, header: &BatchHeader) -> Result<Bytes, StorageError> {
+    let bytes = file.read(offset, header.size_bytes());
+    let bytes = bytes.map_err(|error| unreadable_body(error, header, file, offset))?;
+    check_body(&bytes, header, file, offset)?;
+    Ok(bytes)
+}
+
+/// The error of a read of a body: a bad sector damages the batches that lie there, and no others.
+pub(super) fn unreadable_body(
+    error: StorageError,
+    header: &BatchHeader,
+    file: &JournalFile,
+    offset: u64,
+) -> StorageError {
+    if error.is_bad_sector() { damaged_body(header, file, offset, error.to_string()) } else { error }
+}
+
+fn damaged_body(header: &BatchHeader, file: &JournalFile, offset: u64, detail: String) -> StorageError {
     let (file, position) = (file_name::journal(file.generation), Some(offset));
     let damage = DamagedBatch { base_offset: header.base_offset, file, position, detail };
-    Err(StorageError::DamagedBatch(damage.into()))
+    StorageError::DamagedBatch(damage.into())
 }
 
 /// A batch for a copy, with its damage, if it has any.
@@ -100,7 +118,7 @@ impl StoredEntry {
         };
         let file =
             file.ok_or_else(|| StorageError::corrupt("batch", "the file that it lies in is missing"))?;
-        check_body(&file.read(offset, header.size_bytes())?, &header, &file, offset)?;
+        read_body(&file, offset, &header)?;
         Ok(header)
     }
 }
@@ -202,7 +220,8 @@ impl<'a> BatchCursor<'a> {
         Ok(Some(StoredBatch { header, stored }))
     }
 
-    /// The next batch, for a copy. One that is damaged stays so, and costs no other.
+    /// The next batch, for a copy. One that is damaged stays so, and costs no other. One that lies in a bad sector is an error: a later
+    /// read of it may succeed.
     pub(crate) fn next_kept(&mut self) -> Result<Option<KeptBatch>, ReadError> {
         if !self.advance()? {
             return Ok(None);
@@ -223,7 +242,8 @@ impl<'a> BatchCursor<'a> {
         let (Some(pointer), Some(file)) = (Pointer::decode(value).transpose()?, &open.read.journal) else {
             return Ok(Some(KeptBatch { base_offset, bytes: Bytes::copy_from_slice(value), damage: None }));
         };
-        let bytes = file.read(pointer.offset, header.size_bytes())?;
+        let bytes = file.read(pointer.offset, header.size_bytes());
+        let bytes = bytes.map_err(|error| unreadable_body(error, &header, file, pointer.offset))?;
         let damage = check_body(&bytes, &header, file, pointer.offset).err();
         let bytes = if damage.is_some() { mended(&bytes, header, value) } else { bytes };
         Ok(Some(KeptBatch { base_offset, bytes, damage }))

@@ -4,7 +4,8 @@
 //! our own ([`FileStep`]). Each storage has faults of its own
 //! (`StorageOptions::faults`), so tests with different ones run side by side. A storage can stop dead at any step, before
 //! or after it, as a killed process does; what was not synced can then be lost, as in a power cut: `fault/disk.rs` knows for each of our
-//! files what of its bytes and of its name is on the disk, `fault/database.rs` the same of RocksDB's files. A process takes
+//! files what of its bytes and of its name is on the disk, `fault/database.rs` the same of RocksDB's files. Reads of a journal fail where
+//! a test puts a bad sector. A process takes
 //! its faults from `OTTLA_FAULT`:
 //! - `skip-sync`: syncs report success and do nothing, so a power cut must lose acknowledged records;
 //! - `fail-sync=N`: the N-th sync and all later ones fail;
@@ -70,7 +71,7 @@ pub(crate) enum FileStep {
 mod switch {
     use std::io;
 
-    use super::{FileStep, Operation};
+    use super::{FileName, FileStep, Operation};
     use crate::{StorageError, StorageOptions};
 
     #[derive(Clone, Debug, Default)]
@@ -93,6 +94,11 @@ mod switch {
         #[inline]
         pub(crate) fn file<T>(&self, _: FileStep, step: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
             step()
+        }
+
+        #[inline]
+        pub(crate) fn read(&self, _: FileName, _: u64, _: usize) -> io::Result<()> {
+            Ok(())
         }
 
         #[inline]

@@ -9,7 +9,7 @@ use codec::records::BatchHeader;
 
 use super::{
     buffers::{BUFFER_BYTES, ReadBuffer},
-    cursor::{BatchCursor, Stored, check_body},
+    cursor::{BatchCursor, Stored, check_body, unreadable_body},
     journal::file::JournalFile,
     resumable::ResumableReads,
     rocks::Engine,
@@ -180,13 +180,14 @@ impl Gathered {
         }
     }
 
-    /// Reads the batches that lie in the journal. What follows a damaged batch is left out, unless it is the first of all.
+    /// Reads the batches that lie in the journal. One that is damaged, and what follows it, is left out, unless it is the first of all.
     fn load(&mut self, on_miss: OnMiss) -> Result<Loaded, StorageError> {
         let mut loaded = Loaded::FromPageCache;
         for (index, run) in self.runs.iter().enumerate() {
             let place = self.buffer.part(run.start, run.length);
             let is_cold = loaded == Loaded::FromDisk;
             let cached = if is_cold { 0 } else { run.file.read_cached(place, run.offset) };
+            let mut read = Ok(());
             if cached < run.length {
                 if !is_cold {
                     self.runs[index..].iter().for_each(|run| run.file.will_need(run.offset, run.length));
@@ -195,10 +196,9 @@ impl Gathered {
                     return Ok(Loaded::Left);
                 }
                 loaded = Loaded::FromDisk;
-                // Its end may be missing, as after damage: the checksum tells.
-                run.file.read_into(&mut place[cached..], run.offset + cached as u64)?;
+                read = run.read_rest(place, cached);
             }
-            if let Err((at, error)) = run.check(place) {
+            if let Err((at, error)) = read.and_then(|()| run.check(place)) {
                 if at == 0 {
                     return Err(error);
                 }
@@ -224,6 +224,23 @@ impl Run {
     fn is_followed_by(&self, file: &Arc<JournalFile>, offset: u64, start: usize) -> bool {
         let length = self.length as u64;
         Arc::ptr_eq(&self.file, file) && self.offset + length == offset && self.start + self.length == start
+    }
+
+    /// Reads what the page cache lacks; an error with the place of the first batch that cannot be read.
+    fn read_rest(&self, place: &mut [u8], cached: usize) -> Result<(), (usize, StorageError)> {
+        // Its end may be missing, as after damage: the checksum tells.
+        if self.file.read_into(&mut place[cached..], self.offset + cached as u64).is_ok() {
+            return Ok(());
+        }
+        // One by one: a bad sector costs only the batches that lie there.
+        let mut at = 0;
+        for header in &self.headers {
+            let (offset, body) = (self.offset + at as u64, &mut place[at..at + header.size_bytes()]);
+            let read = self.file.read_into(body, offset);
+            read.map_err(|error| (self.start + at, unreadable_body(error, header, &self.file, offset)))?;
+            at += header.size_bytes();
+        }
+        Ok(())
     }
 
     /// Checks its batches; an error with the place of the first that is damaged.

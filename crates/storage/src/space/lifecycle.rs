@@ -349,6 +349,11 @@ impl Lifecycle {
                 Err(error)
             }
             Err(error) if self.shared.failure.get().is_some() => Err(error),
+            // Its sector is bad: it is named once, and tried again with every search.
+            Err(error) if error.is_damaged_batch() => {
+                self.shared.note_damage(partition, &error);
+                Ok(None)
+            }
             Err(error) => {
                 let (topic_id, index) = (partition.topic_id(), partition.index());
                 tracing::error!(%error, %topic_id, partition = index, "old records of a partition stay: it cannot be read");

@@ -12,6 +12,7 @@
 )]
 
 mod appends;
+mod bad_sector;
 #[path = "../storage/common.rs"]
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 mod common;

@@ -1,6 +1,7 @@
 //! The plan of one storage: where it stops dead, which of its steps fail, and what of its files is on the disk.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,7 +16,7 @@ use super::{
     database::Database,
     disk::{Disk, Unsynced},
 };
-use crate::{StorageError, StorageOptions};
+use crate::{StorageError, StorageOptions, engine::file_name::FileName};
 
 /// The point at which a storage stops dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ struct Plan {
     /// Steps of the kind that fails.
     passed: u64,
     tasks_left: u64,
+    /// File and offset of bytes that cannot be read.
+    bad_sectors: BTreeSet<(String, u64)>,
 }
 
 impl Faults {
@@ -114,6 +117,30 @@ impl Faults {
     pub fn fail_from(&self, operation: Operation, number: u64) {
         let mut plan = self.plan.lock();
         (plan.failing, plan.passed) = (Some((operation, number)), 0);
+    }
+
+    /// Reads of that byte of a journal file fail from now on with EIO, as from a bad sector, or work again.
+    pub fn bad_sector(&self, file: &str, offset: u64, bad: bool) {
+        let sector = (file.to_owned(), offset);
+        let sectors = &mut self.plan.lock().bad_sectors;
+        if bad {
+            sectors.insert(sector)
+        } else {
+            sectors.remove(&sector)
+        };
+    }
+
+    pub(crate) fn read(&self, file: FileName, offset: u64, length: usize) -> io::Result<()> {
+        let plan = self.plan.lock();
+        if plan.bad_sectors.is_empty() {
+            return Ok(());
+        }
+        let (from, to) =
+            ((file.to_string(), offset), (file.to_string(), offset.saturating_add(length as u64)));
+        match plan.bad_sectors.range(from..to).next() {
+            Some(_) => Err(rustix::io::Errno::IO.into()),
+            None => Ok(()),
+        }
     }
 
     /// Stops the storage dead once it comes to that point: nothing reaches the disk any more. `None`: goes on.

@@ -168,7 +168,8 @@ impl JournalFile {
 
     /// Fills `buffer` from `offset` on; false if the file ends before.
     pub(crate) fn read_into(&self, buffer: &mut [u8], offset: u64) -> Result<bool, StorageError> {
-        match self.file.read_exact_at(buffer, offset) {
+        let read = self.faults.read(self.name(), offset, buffer.len());
+        match read.and_then(|()| self.file.read_exact_at(buffer, offset)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             Err(error) => Err(StorageError::io("read a journal file")(error)),
@@ -178,6 +179,9 @@ impl JournalFile {
     /// Reads what the page cache has of `buffer.len()` bytes from `offset` on, up to the first that must come from the disk; returns how
     /// many. 0 also where the system cannot tell, or fails: the read that follows meets the error.
     pub(crate) fn read_cached(&self, buffer: &mut [u8], offset: u64) -> usize {
+        if self.faults.read(self.name(), offset, buffer.len()).is_err() {
+            return 0;
+        }
         let mut buffers = [IoSliceMut::new(buffer)];
         rustix::io::preadv2(&self.file, &mut buffers, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
     }
@@ -191,13 +195,15 @@ impl JournalFile {
 
     /// The bytes from `offset` on, at most `length`; fewer if the file ends before. The memory is not filled first.
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, StorageError> {
+        let failed = StorageError::io("read a journal file");
+        self.faults.read(self.name(), offset, length).map_err(&failed)?;
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
             let at = offset + bytes.len() as u64;
             match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
                 Ok(0) => break,
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(StorageError::io("read a journal file")(error.into())),
+                Err(error) => return Err(failed(error.into())),
             }
         }
         // The allocator may have given more room than was asked for, which was then read into.
