@@ -1,7 +1,8 @@
-//! The group coordinator: the shell for groups, their configuration, and one method per request (`requests`).
+//! The group coordinator: the shell for groups, their configuration, and one method per request (`requests`, `looks`).
 
 mod config;
 mod leading;
+mod looks;
 mod requests;
 mod topics;
 
@@ -38,7 +39,8 @@ use crate::{
 };
 use topics::TopicSource;
 
-pub(crate) use requests::{CommitTerms, GroupOverview};
+pub(crate) use looks::GroupOverview;
+pub(crate) use requests::CommitTerms;
 
 /// The coordinator of all groups. One per broker.
 pub(crate) struct GroupService {

@@ -2,16 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use bytes::Bytes;
-use coordinator::state_machine::{Now, Outcome, Record, StateMachine, TooLong, Waiter};
+use coordinator::state_machine::{Now, Outcome, Record, StateMachine, TooLong};
 use parking_lot::RwLock;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::alarms::{Alarm, Alarms};
@@ -19,7 +15,6 @@ use super::durability::Ticket;
 use super::hosted::{Hosted, Slot};
 use super::kind::{EnvOf, Id, Kind, OutcomeOf};
 use super::log::{NotLed, RecordLog};
-use super::waiting::Waiting;
 use crate::{clock::Clock, tasks::Tasks};
 
 /// The reason for which there is no machine to take a step.
@@ -59,13 +54,6 @@ impl<K: Kind> Default for Machines<K> {
     }
 }
 
-/// A reply that a request waits for.
-pub(crate) struct Awaited<T> {
-    reply: oneshot::Receiver<T>,
-    /// That of the machine.
-    term: u32,
-}
-
 /// All machines of one kind.
 /// The lock of a machine in the map is taken before those of the maps and the alarms. No lock is held over
 /// an await.
@@ -74,9 +62,9 @@ pub(crate) struct Shell<K: Kind> {
     clock: Clock,
     tasks: Tasks,
     /// Cancelled when waiting has to end.
-    stop_waiting: CancellationToken,
+    pub(super) stop_waiting: CancellationToken,
     /// Takes the records of all machines, in the order of the calls.
-    log: Box<dyn RecordLog>,
+    pub(super) log: Box<dyn RecordLog>,
     /// Written to when a machine is created, loaded or dropped.
     pub(super) machines: RwLock<Machines<K>>,
     /// The keys of those whose records cannot be read.
@@ -84,7 +72,7 @@ pub(crate) struct Shell<K: Kind> {
     pub(super) unreadable: RwLock<HashMap<Id<K>, Vec<Bytes>>>,
     pub(super) alarms: Alarms<Id<K>>,
     /// Waiters named so far.
-    waiters: AtomicU64,
+    pub(super) waiters: AtomicU64,
 }
 
 impl<K: Kind> Shell<K> {
@@ -155,46 +143,6 @@ impl<K: Kind> Shell<K> {
         self.step_in_slot(id, create, |slot, env, out| act(&mut slot.machine, env, out))
     }
 
-    /// A step of a request that may wait. `among` chooses where it waits; the reply comes out of what is returned, see
-    /// [`Shell::reply`].
-    /// `act` answers by the waiter, in this step or a later one.
-    ///
-    /// # Errors
-    /// As [`Shell::step`].
-    pub(crate) fn step_and_wait<T: Send + 'static>(
-        &self,
-        id: &Id<K>,
-        create: bool,
-        among: impl FnOnce(&mut K::Waiting) -> &mut Waiting<T>,
-        act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, Waiter<T>, &mut OutcomeOf<K>),
-    ) -> Result<Awaited<T>, Missing> {
-        // Named before the step, so that the machine can reply within it.
-        // Relaxed: the number only has to be unique.
-        let waiter = Waiter::new(self.waiters.fetch_add(1, Ordering::Relaxed));
-        let (reply, ticket) = self.step_in_slot(id, create, |slot, env, out| {
-            let reply = among(&mut slot.waiting).add(waiter);
-            act(&mut slot.machine, env, waiter, out);
-            reply
-        })?;
-        Ok(Awaited { reply, term: ticket.term() })
-    }
-
-    /// Waits for a reply, or for the end of all waiting.
-    ///
-    /// # Errors
-    /// `Stopping` after the end of all waiting; `Unloaded` if its machine was; `WriteFailed` if what the reply tells could not
-    /// be made durable, or its machine was set aside.
-    pub(crate) async fn reply<T>(&self, awaited: Awaited<T>) -> Result<T, NoReply> {
-        let Awaited { reply, term } = awaited;
-        let gone = |_| if self.log.term() == Ok(term) { NoReply::WriteFailed } else { NoReply::Unloaded };
-        tokio::select! {
-            biased;
-            // A reply that is there goes out even while the broker stops.
-            reply = reply => reply.map_err(gone),
-            () = self.stop_waiting.cancelled() => Err(NoReply::Stopping),
-        }
-    }
-
     /// A step on every machine.
     /// One machine after the other, each with a write of its own. Machines that are created meanwhile may be
     /// left out.
@@ -236,7 +184,7 @@ impl<K: Kind> Shell<K> {
 
     /// The step itself, under the machine's lock. The loop ends: a machine that was removed is out of the
     /// map.
-    fn step_in_slot<T>(
+    pub(super) fn step_in_slot<T>(
         &self,
         id: &Id<K>,
         create: bool,
@@ -380,15 +328,4 @@ pub(super) fn note_alarm<K: Kind>(slot: &mut Slot<K>, out: &OutcomeOf<K>) -> Opt
     let at = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm))?;
     slot.alarm = Some(at);
     Some(Alarm { at, id: slot.machine.id().clone() })
-}
-
-/// The reason for which a waiting request gets no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoReply {
-    /// The broker stops.
-    Stopping,
-    /// This broker does not lead the log any more.
-    Unloaded,
-    /// The records of the reply could not be made durable.
-    WriteFailed,
 }
