@@ -1,6 +1,7 @@
 //! For tests of this crate: a broker on a folder of its own, and a client that speaks frames.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -42,6 +43,11 @@ impl Running {
         let broker = Broker::start(config, StartOptions::default()).await?;
         let port = broker.addresses()[0].port();
         Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), broker, folder })
+    }
+
+    /// Its data folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Stops it and starts it anew on the same folder.

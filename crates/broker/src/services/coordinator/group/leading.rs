@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{GroupService, OpenError};
 
 /// Time between two attempts to load groups after a take-over. Clients ask again meanwhile.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// Starts the task that unloads and loads. It ends when the broker's tasks are told to.
 pub(super) fn follow(service: &Arc<GroupService>, storage: &Storage) {

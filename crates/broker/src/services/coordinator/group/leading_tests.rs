@@ -1,5 +1,8 @@
 //! Groups while the shard of their records is given up and taken over, as clients see it through a socket.
 
+mod consumer_protocol;
+mod load_fails;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,8 +10,8 @@ use codec::ErrorCode;
 use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use codec::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use codec::messages::{
-    DescribeGroupsRequest, FindCoordinatorRequest, ListGroupsRequest, OffsetCommitRequest,
-    OffsetFetchRequest, StrBytes, TopicName,
+    DescribeGroupsRequest, FindCoordinatorRequest, JoinGroupResponse, ListGroupsRequest, OffsetCommitRequest,
+    OffsetFetchRequest, StrBytes, SyncGroupRequest, TopicName,
 };
 
 use super::wire_tests::{
@@ -19,6 +22,7 @@ use crate::testing::{Running, SOON};
 const LOADING: i16 = ErrorCode::CoordinatorLoadInProgress as i16;
 const NOT_AVAILABLE: i16 = ErrorCode::CoordinatorNotAvailable as i16;
 const NOT_COORDINATOR: i16 = ErrorCode::NotCoordinator as i16;
+const REBALANCE_IN_PROGRESS: i16 = ErrorCode::RebalanceInProgress as i16;
 
 async fn lead(running: &Running, lead: bool) {
     let (sender, done) = tokio::sync::oneshot::channel();
@@ -95,6 +99,73 @@ async fn a_group_is_refused_while_its_shard_is_resigned_and_goes_on_after_a_take
     assert_eq!(fetch(&mut client, 8, "g", None).await, before, "the same offsets");
     commit(&mut client, 7, commit_request("g", &member, 1, 7)).await;
     assert_eq!(fetch(&mut client, 8, "g", None).await[0].2, 7);
+}
+
+/// SyncGroups that wait for the assignment of a group.
+fn waiting_syncs(running: &Running) -> usize {
+    let machines = running.broker.services.groups.shell.machines.read();
+    machines.by_id.values().map(|hosted| hosted.lock().waiting.syncs.len()).sum()
+}
+
+/// Both members of a group in which a rebalance has begun join; returns the leader's and the follower's answer.
+async fn join_both(
+    running: &Running,
+    (client, first): (&mut Client, &StrBytes),
+    (second, other): (&mut Client, &StrBytes),
+) -> (JoinGroupResponse, JoinGroupResponse) {
+    let (first, other) = (join_request(3, "g", first.clone()), join_request(3, "g", other.clone()));
+    let leader = async {
+        while running.broker.services.groups.list().unwrap()[0].state != "PreparingRebalance" {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        client.call(3, &first).await
+    };
+    tokio::time::timeout(SOON, async { tokio::join!(leader, second.call(3, &other)) })
+        .await
+        .expect("a generation begins")
+}
+
+/// A generation whose assignment had not come is not continued: its members join again.
+#[tokio::test]
+async fn a_sync_that_waits_ends_when_its_shard_is_given_up_even_if_it_is_taken_over_at_once() {
+    let (running, mut client) = start().await;
+    let mut second = running.client().await;
+    let (first, mut other) = (join(&mut client, 3, "g").await.member_id, StrBytes::default());
+    sync(&mut client, 3, "g", &first, 1).await;
+    for (generation, at_once) in [(2, false), (3, true)] {
+        let (leader, follower) = join_both(&running, (&mut client, &first), (&mut second, &other)).await;
+        assert_eq!((leader.generation_id, follower.generation_id), (generation, generation));
+        assert_eq!(follower.leader, first);
+        other = follower.member_id;
+        let request = SyncGroupRequest::default()
+            .with_group_id(group("g"))
+            .with_generation_id(generation)
+            .with_member_id(other.clone());
+        let gives_up = async {
+            while waiting_syncs(&running) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            lead(&running, false).await;
+            if at_once {
+                lead(&running, true).await;
+            }
+        };
+        let (waited, ()) = tokio::join!(tokio::time::timeout(SOON, second.call(3, &request)), gives_up);
+        let waited = waited.expect("the wait ends");
+        assert_eq!((waited.error_code, waited.assignment.is_empty()), (NOT_COORDINATOR, true));
+        if !at_once {
+            lead(&running, true).await;
+        }
+        until_loaded(&mut client, "g").await;
+        for (client, member) in [(&mut client, &first), (&mut second, &other)] {
+            assert_eq!(heartbeat(client, 3, "g", member, generation).await, REBALANCE_IN_PROGRESS);
+        }
+        assert_eq!(second.call(3, &request).await.error_code, REBALANCE_IN_PROGRESS);
+    }
+    let (leader, _) = join_both(&running, (&mut client, &first), (&mut second, &other)).await;
+    assert_eq!((leader.generation_id, leader.members.len()), (4, 2));
+    assert_eq!(sync(&mut client, 3, "g", &first, 4).await, "gets t");
+    assert_eq!(heartbeat(&mut second, 3, "g", &other, 4).await, 0);
 }
 
 fn one_offset(name: &str, offset: i64) -> OffsetCommitRequest {
