@@ -111,6 +111,10 @@ fn random_walks_agree_with_a_plain_model() {
                 while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                     *underway.lock() = Some(Underway { seed: *seed, seconds: 0 });
                     let walk = || Walk::new(*seed, false).walk(*seed);
+                    let done = seed - seeds[0];
+                    if done > 0 && done.is_multiple_of(500) {
+                        eprintln!("{done} of {} seeds in {} s", seeds.len(), started.elapsed().as_secs());
+                    }
                     if panic::catch_unwind(AssertUnwindSafe(walk)).is_err() {
                         eprintln!("seed {seed} failed; again: make model OTTLA_SEED={seed}");
                         failed.lock().push(*seed);
