@@ -4,17 +4,20 @@
 //! | --- | --- |
 //! | `rocks.rs` | RocksDB: every call to it; its families and settings |
 //! | `journal.rs` `journal/` | the log of everything, and the only place of large batches; its layout, its records after a crash |
+//! | `settled.rs` | files of large batches that outlived their generation |
+//! | `batch_file.rs` `open_files.rs` | one file of either kind; those that are open |
 //! | `entry_log.rs` | entries, and what the engine asks of a log of them |
 //! | `journal_end.rs` | what a start applies from the journal, and where it ends |
-//! | `keys.rs` `values.rs` | every layout of RocksDB's keys and values |
+//! | `keys.rs` `values.rs` `pointer.rs` | every layout of RocksDB's keys and values |
 //! | `file_name.rs` | names of our own files |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
-//! | `read.rs` `cursor.rs` `index.rs` | batches by offset and by time |
+//! | `read.rs` `cursor.rs` `stored_batch.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
 //! | `unflushed.rs` | changes that RocksDB has in memory only, and the bound of a replay |
 //! | `fault.rs` | faults on purpose, test builds only |
 
+pub(crate) mod batch_file;
 mod buffers;
 pub(crate) mod config_log;
 pub(crate) mod coordinator_log;
@@ -28,10 +31,14 @@ pub(crate) mod index;
 pub(crate) mod journal;
 mod journal_end;
 pub(crate) mod keys;
+mod open_files;
+mod pointer;
 mod read;
 pub(crate) mod recovery;
 mod resumable;
 mod rocks;
+mod settled;
+mod stored_batch;
 mod unflushed;
 pub(crate) mod values;
 
@@ -41,16 +48,20 @@ pub use fault::{CrashPoint, Faults, Operation, Unsynced};
 pub(crate) use values::ConfigRecord;
 pub(crate) use {
     config_log::KeyValue,
-    cursor::{BatchCursor, KeptBatch, StoredEntry},
+    cursor::BatchCursor,
     fault::EngineFaults,
     fence::Fence,
+    file_name::SettledNumber,
     guard::{Guard, Visit},
     journal_end::JournalEnd,
     keys::{NodeKey, SETTLED_FAMILY, Tag},
+    pointer::{BodyPlace, Pointer},
     read::{read, read_now},
     recovery::{FoundGenerations, Node, Opened, Topics},
     resumable::ResumableReads,
-    rocks::{Engine, Family},
+    rocks::{Engine, Family, SettledValue},
+    settled::SettledFiles,
+    stored_batch::{KeptBatch, StoredEntry, kept_settled},
     unflushed::Due,
     values::{ExtentRecord, GenerationRecord, TopicRecord},
 };

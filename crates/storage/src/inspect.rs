@@ -13,6 +13,7 @@ mod journals;
 mod next_start;
 mod report;
 mod rocks_log;
+mod settled;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
@@ -20,7 +21,10 @@ use crate::{
     InspectError, Partition, StorageError, StorageOptions, clock,
     engine::{
         Engine, Fence, JournalEnd, Node, SETTLED_FAMILY, Topics, Visit, file_name,
-        journal::{Journal, record::JournalPosition},
+        journal::{
+            Journal,
+            record::{self, JournalPosition},
+        },
         recovery,
     },
     log::{BatchFamily, Extent, GenerationNumber},
@@ -28,6 +32,7 @@ use crate::{
 pub use report::{
     BatchCounts, BatchPlace, BatchReport, ClusterReport, Damage, ExtentReport, FamilyReport, JournalReport,
     JournalRole, NextStart, PartitionReport, Position, RecordReport, RecordsReport, ReplayReport, Report,
+    SettledFileReport,
 };
 
 /// In a folder that a broker uses, files may be gone that were just listed: it is read that many times before they count as lost.
@@ -100,6 +105,7 @@ impl Inspector {
             next_start: self.next_start()?,
             families: Vec::new(),
             journals: self.journals()?,
+            settled_files: self.settled_files()?,
             partitions: Vec::new(),
             damage: damage.clone(),
         };
@@ -247,6 +253,7 @@ impl Found {
             }
         }
         self.compare_generations(engine);
+        self.compare_settled_files(engine);
         if !node.new && self.generations.as_ref().is_some_and(BTreeMap::is_empty) {
             self.refuse("generations", "the state names none".into());
         }
@@ -268,7 +275,11 @@ impl Found {
                 continue;
             }
             let place = file_name::journal(number);
-            match engine.journal.file(number).and_then(|file| file.map(|file| file.salt()).transpose()) {
+            match engine
+                .journal
+                .file(number)
+                .and_then(|file| file.map(|file| record::salt(&file)).transpose())
+            {
                 Ok(Some(Some(_))) => {}
                 Ok(Some(None)) => {
                     let detail = "its header is damaged".into();

@@ -165,6 +165,14 @@ impl Counters {
         self.write_stalls.observe(took);
     }
 
+    /// Bytes were written beside the write groups.
+    pub(crate) fn add_bytes(&self, purpose: Purpose, bytes: u64) {
+        // The order of `Purpose` is that of its array.
+        if let Some(counter) = self.bytes.get(purpose as usize) {
+            counter.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
     /// A caller waited because the queue was full.
     pub(crate) fn waited_for_queue(&self, took: Duration) {
         self.queue_stalls.observe(took);
@@ -215,7 +223,7 @@ pub struct StorageMetrics {
     pub write_groups: u64,
     /// Records appended by producers.
     pub records: u64,
-    /// Bytes of write groups.
+    /// Bytes of write groups, and of batches that went to a settled file.
     pub bytes: Vec<(Purpose, u64)>,
     /// Duration of each write.
     pub writes: DurationHistogram,

@@ -71,8 +71,10 @@ pub struct StorageOptions {
     pub replay_body_bytes: u64,
     /// Batches of at least this size go to the journal only; smaller ones are kept in RocksDB, sorted by partition.
     pub inline_bytes: usize,
-    /// Table files and journals kept open; the process needs descriptors for a hundred files besides.
-    /// A quarter of them is for journals.
+    /// A settled file takes no more batches once it holds this many bytes.
+    pub settled_file_bytes: u64,
+    /// Table files, journals and settled files kept open; the process needs descriptors for a hundred files besides.
+    /// A quarter of them is for journals and settled files.
     pub max_open_files: i32,
     /// A producer that has not written for this time is forgotten (`producer.id.expiration.ms`).
     /// By the wall clock.
@@ -118,6 +120,7 @@ impl StorageOptions {
             replay_operations_bytes: 32 << 20,
             replay_body_bytes: 1 << 30,
             inline_bytes: 4 << 10,
+            settled_file_bytes: 256 << 20,
             max_open_files: 1000,
             producer_id_expiration: Duration::from_secs(86_400),
             producer_id_expiration_check_interval: Duration::from_secs(600),

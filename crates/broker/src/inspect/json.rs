@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use storage::inspect::{
     BatchCounts, BatchPlace, BatchReport, Damage, FamilyReport, JournalReport, JournalRole, NextStart,
-    PartitionReport, Position, RecordReport, ReplayReport, Report,
+    PartitionReport, Position, RecordReport, ReplayReport, Report, SettledFileReport,
 };
 
 /// The whole folder. `counts`: of the partitions, if they were counted.
@@ -26,6 +26,7 @@ pub(super) fn report(report: &Report, counts: &[BatchCounts]) -> Value {
         "next_start": next_start(&report.next_start),
         "families": report.families.iter().map(family).collect::<Vec<_>>(),
         "journals": report.journals.iter().map(journal).collect::<Vec<_>>(),
+        "settled_files": report.settled_files.iter().map(settled_file).collect::<Vec<_>>(),
         "partitions": partitions(&report.partitions, counts),
         "damage": damage(&report.damage),
     })
@@ -116,6 +117,16 @@ fn journal(journal: &JournalReport) -> Value {
     })
 }
 
+fn settled_file(file: &SettledFileReport) -> Value {
+    json!({
+        "name": file.name,
+        "number": file.number,
+        "bytes": file.bytes,
+        "named": file.named,
+        "live_bytes": file.live_bytes,
+    })
+}
+
 fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Vec<Value> {
     let each = |(index, partition): (usize, &PartitionReport)| {
         let extents = partition.extents.iter().map(|extent| {
@@ -132,6 +143,8 @@ fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Vec<Val
                 "inline_bytes": counts.inline_bytes,
                 "in_journal": counts.in_journal,
                 "in_journal_bytes": counts.in_journal_bytes,
+                "in_settled_files": counts.in_settled_files,
+                "in_settled_files_bytes": counts.in_settled_files_bytes,
                 "damaged": counts.damaged,
             })
         });
@@ -162,7 +175,7 @@ pub(super) fn batch(batch: Option<&BatchReport>) -> Value {
     let Some(batch) = batch else { return json!({ "batch": null }) };
     let place = match &batch.place {
         BatchPlace::Inline { family } => json!({ "family": family }),
-        BatchPlace::Journal(place) => position(place),
+        BatchPlace::Journal(place) | BatchPlace::Settled(place) => position(place),
     };
     let header = batch.header.as_ref().map(|header| {
         json!({

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use storage::inspect::{
     BatchCounts, BatchPlace, BatchReport, Damage, FamilyReport, JournalReport, JournalRole, NextStart,
-    PartitionReport, Position, RecordReport, ReplayReport, Report,
+    PartitionReport, Position, RecordReport, ReplayReport, Report, SettledFileReport,
 };
 
 use super::table::{Table, moment, name, size, span};
@@ -16,6 +16,9 @@ pub(super) fn report(report: &Report, counts: &[BatchCounts], checked: bool) -> 
     next_start(&mut text, &report.next_start, report.in_use);
     section(&mut text, "generations", &families(&report.families, report.now_ms));
     section(&mut text, "journal", &journals(&report.journals));
+    if !report.settled_files.is_empty() {
+        section(&mut text, "settled files", &settled_files(&report.settled_files));
+    }
     section(&mut text, "partitions", &partitions(&report.partitions, counts));
     damage(&mut text, &report.damage, checked);
     text
@@ -168,6 +171,16 @@ fn journals(journals: &[JournalReport]) -> Table {
     table
 }
 
+fn settled_files(files: &[SettledFileReport]) -> Table {
+    let mut table = Table::new(&["FILE", "BYTES", "LIVE", ""], &[1, 2]);
+    for file in files {
+        let note = if file.named == Some(false) { "deleted at the next start" } else { "" };
+        let live = file.live_bytes.map_or("-".into(), |bytes| bytes.to_string());
+        table.row([file.name.clone(), file.bytes.to_string(), live, note.into()]);
+    }
+    table
+}
+
 fn role(role: JournalRole) -> &'static str {
     match role {
         JournalRole::Current => "takes appends",
@@ -183,7 +196,7 @@ fn mark(position: Option<&Position>) -> String {
 }
 
 fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Table {
-    const COLUMNS: [&str; 11] = [
+    const COLUMNS: [&str; 12] = [
         "TOPIC",
         "PARTITION",
         "NUMBER",
@@ -195,10 +208,11 @@ fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Table {
         "EXTENTS",
         "INLINE",
         "IN JOURNAL",
+        "IN SETTLED FILES",
     ];
     let counted = !counts.is_empty();
-    let columns = COLUMNS.iter().take(if counted { 11 } else { 9 }).copied().chain(["TOPIC ID"]);
-    let numbers = if counted { &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10][..] } else { &[1, 2, 3, 4, 5, 6, 7, 8] };
+    let columns = COLUMNS.iter().take(if counted { 12 } else { 9 }).copied().chain(["TOPIC ID"]);
+    let numbers = if counted { &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11][..] } else { &[1, 2, 3, 4, 5, 6, 7, 8] };
     let mut table = Table::new(&columns.collect::<Vec<_>>(), numbers);
     for (index, partition) in partitions.iter().enumerate() {
         let mut cells = vec![
@@ -215,6 +229,7 @@ fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Table {
         if let Some(counts) = counts.get(index) {
             cells.push(format!("{} ({})", counts.inline, size(counts.inline_bytes)));
             cells.push(format!("{} ({})", counts.in_journal, size(counts.in_journal_bytes)));
+            cells.push(format!("{} ({})", counts.in_settled_files, size(counts.in_settled_files_bytes)));
         }
         cells.push(partition.topic_id.to_string());
         table.row(cells);
@@ -240,7 +255,7 @@ pub(super) fn batch(batch: &BatchReport) -> String {
     let mut text = format!("batch at offset {}\n", batch.base_offset);
     let place = match &batch.place {
         BatchPlace::Inline { family } => format!("column family {family} of RocksDB"),
-        BatchPlace::Journal(place) => position(place),
+        BatchPlace::Journal(place) | BatchPlace::Settled(place) => position(place),
     };
     line(&mut text, "lies in", &place);
     let state = batch.fault.as_deref().map_or("good".into(), |fault| format!("damaged: {}", name(fault)));

@@ -1,127 +1,26 @@
 //! Walks the stored batches of a partition.
 
+mod log_end;
+
 use std::{sync::Arc, vec::IntoIter};
 
 use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
-    file_name,
-    journal::{file::JournalFile, record::Pointer},
     keys,
+    pointer::{BodyPlace, Pointer},
     resumable::ResumableRead,
-    rocks::{BatchIterator, Engine},
+    rocks::{BatchIterator, Engine, Family},
+    stored_batch::{
+        KeptBatch, Stored, StoredBatch, StoredEntry, checked, damaged, header_of, kept_body, missing_file,
+    },
 };
 use crate::{
-    DamagedBatch, Partition, ReadError, StorageError,
+    Partition, PartitionNumber, ReadError, StorageError,
     log::{BatchFamily, Extent},
 };
-
-/// A batch on the disk, valid until the cursor moves. In RocksDB its checksum holds; in the journal only its header is known.
-pub(crate) struct StoredBatch<'c> {
-    pub(crate) header: BatchHeader,
-    pub(super) stored: Stored<'c>,
-}
-
-pub(super) enum Stored<'c> {
-    /// The batch, which lies in RocksDB.
-    Inline(&'c [u8]),
-    /// The file in which it lies, and the offset of its first byte there.
-    Journal(&'c Arc<JournalFile>, u64),
-}
-
-impl StoredBatch<'_> {
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.header.size_bytes()
-    }
-
-    /// The batch, with a checksum that holds.
-    ///
-    /// # Errors
-    /// The journal cannot be read, or its bytes at that place are not this batch.
-    pub(crate) fn load(&self) -> Result<Bytes, StorageError> {
-        match self.stored {
-            Stored::Inline(value) => Ok(Bytes::copy_from_slice(value)),
-            Stored::Journal(file, offset) => read_body(file, offset, &self.header),
-        }
-    }
-}
-
-/// A body is whole, and the one that its pointer knows. `file` holds it at `offset`.
-pub(super) fn check_body(
-    bytes: &[u8],
-    header: &BatchHeader,
-    file: &JournalFile,
-    offset: u64,
-) -> Result<(), StorageError> {
-    let detail = match BatchHeader::parse_whole(bytes) {
-        // Its checksum alone would also hold for another batch that lies in this place.
-        Ok(found) if found == *header => return Ok(()),
-        Ok(_) => "it is not the one that its pointer names".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    Err(damaged_body(header, file, offset, detail))
-}
-
-/// Reads a body and checks it.
-fn read_body(file: &JournalFile, offset: u64, header: &BatchHeader) -> Result<Bytes, StorageError> {
-    let bytes = file.read(offset, header.size_bytes());
-    let bytes = bytes.map_err(|error| unreadable_body(error, header, file, offset))?;
-    check_body(&bytes, header, file, offset)?;
-    Ok(bytes)
-}
-
-/// The error of a read of a body: a bad sector damages the batches that lie there, and no others.
-pub(super) fn unreadable_body(
-    error: StorageError,
-    header: &BatchHeader,
-    file: &JournalFile,
-    offset: u64,
-) -> StorageError {
-    if error.is_bad_sector() { damaged_body(header, file, offset, error.to_string()) } else { error }
-}
-
-fn damaged_body(header: &BatchHeader, file: &JournalFile, offset: u64, detail: String) -> StorageError {
-    let (file, position) = (file_name::journal(file.generation), Some(offset));
-    let damage = DamagedBatch { base_offset: header.base_offset, file, position, detail };
-    StorageError::DamagedBatch(damage.into())
-}
-
-/// A batch for a copy, with its damage, if it has any.
-pub(crate) struct KeptBatch {
-    pub(crate) base_offset: i64,
-    /// As it is; where the journal has it damaged, with the header that its pointer has.
-    pub(crate) bytes: Bytes,
-    pub(crate) damage: Option<StorageError>,
-}
-
-/// A batch that may be damaged.
-pub(crate) struct StoredEntry {
-    /// As its key has it.
-    pub(crate) base_offset: i64,
-    /// Its length; 0 if it lies in the journal and its pointer is damaged.
-    pub(crate) size_bytes: usize,
-    /// Its header, if that can be read, and its checksum holds where it lies in RocksDB.
-    pub(crate) header: Result<BatchHeader, StorageError>,
-    /// Place of its first byte in the journal of its extent's generation; `None` if it lies in RocksDB, or its pointer is damaged.
-    pub(crate) in_journal: Option<u64>,
-}
-
-impl StoredEntry {
-    /// Reads the batch where it lies and checks it: its header, all of it right.
-    pub(crate) fn check(&self, engine: &Engine, family: BatchFamily) -> Result<BatchHeader, StorageError> {
-        let header = self.header.clone()?;
-        let Some(offset) = self.in_journal else { return Ok(header) };
-        let file = match family {
-            BatchFamily::Generation(generation) => engine.journal.file(generation)?,
-            BatchFamily::Settled => None,
-        };
-        let file =
-            file.ok_or_else(|| StorageError::corrupt("batch", "the file that it lies in is missing"))?;
-        read_body(&file, offset, &header)?;
-        Ok(header)
-    }
-}
+pub(crate) use log_end::end_offset;
 
 /// Walks a partition's batches on the disk, across its extents, from the batch that holds an offset up to an end.
 pub(crate) struct BatchCursor<'a> {
@@ -143,6 +42,15 @@ struct OpenExtent {
     fresh: bool,
     /// It was opened for an earlier read, so it does not see what was appended since.
     resumed: bool,
+}
+
+/// The batch on which a cursor stands.
+struct AtBatch {
+    base_offset: i64,
+    /// Its header, if `checked` finds it sound.
+    header: Result<BatchHeader, StorageError>,
+    /// `None`: it lies in RocksDB, or its pointer cannot be read.
+    pointer: Option<Pointer>,
 }
 
 impl<'a> BatchCursor<'a> {
@@ -199,77 +107,117 @@ impl<'a> BatchCursor<'a> {
     /// The next batch; `None` at the end.
     ///
     /// # Errors
-    /// The partition was deleted, the disk failed, or the batch is damaged as far as it lies in RocksDB.
+    /// The partition was deleted, the disk failed, or the batch is damaged as far as it lies in RocksDB, or its file
+    /// is missing.
     pub(crate) fn next(&mut self) -> Result<Option<StoredBatch<'_>>, ReadError> {
-        if !self.advance()? {
+        let Some(AtBatch { base_offset, header, pointer }) = self.stand_by_its_file()? else {
             return Ok(None);
-        }
+        };
         let Some(open) = self.current.as_ref() else { return Ok(None) };
-        let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
-        // Also in place of RocksDB's own checksum of the block around it, which would cost more.
-        let header = checked(self.partition, key, value)
-            .map_err(|error| damaged(self.partition, open.read.extent, key, value, error))?;
+        let Some(value) = open.read.iterator.value() else { return Ok(None) };
+        let header = header.map_err(|error| damaged(open.read.extent, base_offset, value, error))?;
         self.from = header.next_offset();
-        let stored = match (Pointer::decode(value).transpose()?, &open.read.journal) {
+        let stored = match (pointer, &open.read.file) {
             (None, _) => Stored::Inline(value),
-            (Some(pointer), Some(file)) => Stored::Journal(file, pointer.offset),
-            (Some(_), None) => {
-                return Err(StorageError::corrupt("batch", "a pointer in the settled family").into());
-            }
+            (Some(Pointer { place, .. }), Some(file)) => Stored::File(file, place.offset()),
+            (Some(Pointer { place, .. }), None) => return Err(missing_file(place, base_offset).into()),
         };
         Ok(Some(StoredBatch { header, stored }))
     }
 
-    /// The next batch, for a copy. One that is damaged stays so, and costs no other. One that lies in a bad sector is an error: a later
-    /// read of it may succeed.
+    /// The next batch, for a copy. One that is damaged stays so, and costs no other. One that lies in a bad sector is an
+    /// error: a later read of it may succeed.
     pub(crate) fn next_kept(&mut self) -> Result<Option<KeptBatch>, ReadError> {
-        if !self.advance()? {
+        let Some(AtBatch { base_offset, header, pointer }) = self.stand_by_its_file()? else {
             return Ok(None);
-        }
+        };
         let Some(open) = self.current.as_ref() else { return Ok(None) };
-        let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
-        let base_offset = keys::batch_offset(self.partition.number(), key)
-            .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
-        let header = match checked(self.partition, key, value) {
-            Ok(header) => header,
-            Err(error) => {
-                self.from = base_offset.saturating_add(1);
-                let damage = Some(damaged(self.partition, open.read.extent, key, value, error));
-                return Ok(Some(KeptBatch { base_offset, bytes: Bytes::copy_from_slice(value), damage }));
-            }
+        let Some(value) = open.read.iterator.value() else { return Ok(None) };
+        self.from = header.as_ref().map_or(base_offset.saturating_add(1), BatchHeader::next_offset);
+        let inline = |header, damage| {
+            let bytes = Bytes::copy_from_slice(value);
+            Ok(Some(KeptBatch { base_offset, bytes, header, damage }))
         };
-        self.from = header.next_offset();
-        let (Some(pointer), Some(file)) = (Pointer::decode(value).transpose()?, &open.read.journal) else {
-            return Ok(Some(KeptBatch { base_offset, bytes: Bytes::copy_from_slice(value), damage: None }));
-        };
-        let bytes = file.read(pointer.offset, header.size_bytes());
-        let bytes = bytes.map_err(|error| unreadable_body(error, &header, file, pointer.offset))?;
-        let damage = check_body(&bytes, &header, file, pointer.offset).err();
-        let bytes = if damage.is_some() { mended(&bytes, header, value) } else { bytes };
-        Ok(Some(KeptBatch { base_offset, bytes, damage }))
+        match (header, pointer) {
+            (Ok(_), Some(pointer)) => Ok(kept_body(open.read.file.as_deref(), &pointer, value).map(Some)?),
+            (Ok(header), None) => inline(Some(header), None),
+            (Err(error), _) => inline(None, Some(damaged(open.read.extent, base_offset, value, error))),
+        }
     }
 
-    /// The next batch, which may be damaged.
+    /// The next batch, which may be damaged. Its file is not looked for.
     pub(crate) fn next_stored(&mut self) -> Result<Option<StoredEntry>, ReadError> {
+        let Some(AtBatch { base_offset, header, pointer }) = self.stand()? else { return Ok(None) };
+        let Some(value) = self.current.as_ref().and_then(|open| open.read.iterator.value()) else {
+            return Ok(None);
+        };
+        let size_bytes = match &header {
+            Ok(header) => header.size_bytes(),
+            // The length is lost with a pointer.
+            Err(_) if Pointer::decode(value).is_some() => 0,
+            Err(_) => value.len(),
+        };
+        // Of a damaged batch the last offset is not known: the walk goes on with whatever key comes next.
+        self.from = base_offset.saturating_add(1);
+        Ok(Some(StoredEntry { base_offset, size_bytes, header, body: pointer.map(|pointer| pointer.place) }))
+    }
+
+    /// Moves to the next batch, and opens the file in which it lies. Where that is missing, none is open.
+    fn stand_by_its_file(&mut self) -> Result<Option<AtBatch>, ReadError> {
+        let mut missing = None;
+        loop {
+            let Some(standing) = self.stand()? else { return Ok(None) };
+            let Some(pointer) = standing.pointer.filter(|_| standing.header.is_ok()) else {
+                return Ok(Some(standing));
+            };
+            // An old iterator has an old pointer, whose file may have been deleted after the batch was moved. A new
+            // one that has the same pointer says that the file is lost.
+            if self.open_file(pointer.place)? || missing == Some(pointer.place) {
+                return Ok(Some(standing));
+            }
+            missing = Some(pointer.place);
+            self.look_again()?;
+        }
+    }
+
+    /// Moves to the next batch.
+    fn stand(&mut self) -> Result<Option<AtBatch>, ReadError> {
         if !self.advance()? {
             return Ok(None);
         }
-        let Some(open) = self.current.as_ref() else { return Ok(None) };
-        let Some((key, value)) = open.read.iterator.item() else { return Ok(None) };
+        let item = self.current.as_ref().and_then(|open| open.read.iterator.item());
+        let Some((key, value)) = item else { return Ok(None) };
         let base_offset = keys::batch_offset(self.partition.number(), key)
             .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
-        // Of a damaged batch the last offset is not known: the walk goes on with whatever key comes next.
-        self.from = base_offset.saturating_add(1);
+        // Also in place of RocksDB's own checksum of the block around it, which would cost more.
         let header = checked(self.partition, key, value);
-        let pointer = Pointer::decode(value);
-        let size_bytes = match (&header, &pointer) {
-            (Ok(header), _) => header.size_bytes(),
-            (Err(_), None) => value.len(),
-            // Its length is lost.
-            (Err(_), Some(_)) => 0,
-        };
-        let in_journal = pointer.and_then(Result::ok).map(|pointer| pointer.offset);
-        Ok(Some(StoredEntry { base_offset, size_bytes, header, in_journal }))
+        let pointer = Pointer::decode(value).and_then(Result::ok);
+        Ok(Some(AtBatch { base_offset, header, pointer }))
+    }
+
+    /// Keeps the file at hand in which a body lies; false if it is missing.
+    fn open_file(&mut self, place: BodyPlace) -> Result<bool, StorageError> {
+        let Some(open) = self.current.as_mut() else { return Ok(false) };
+        let name = place.file(open.read.extent.family)?;
+        // Batches that were written together mostly lie in one file.
+        if open.read.file.as_ref().is_none_or(|file| file.name != name) {
+            open.read.file = self.engine.batch_file(name)?;
+        }
+        Ok(open.read.file.is_some())
+    }
+
+    /// Opens the iterator anew where it stands: it sees what was changed since.
+    fn look_again(&mut self) -> Result<(), ReadError> {
+        let number = self.partition.number();
+        let Some(open) = self.current.as_mut() else { return Ok(()) };
+        let extent = open.read.extent;
+        let Some(family) = self.engine.family(extent.family) else { return self.reopen(extent) };
+        let Some(key) = open.read.iterator.key() else { return Ok(()) };
+        let mut iterator = iterator(self.engine, number, &family, extent);
+        iterator.seek(key);
+        open.read = ResumableRead::new(number, extent, None, iterator);
+        open.fresh = true;
+        Ok(())
     }
 
     /// Moves to the next batch, into the next extent if need be; false at the end.
@@ -314,16 +262,15 @@ impl<'a> BatchCursor<'a> {
     fn open(&mut self, extent: Extent, end: i64) -> Result<(), ReadError> {
         let number = self.partition.number();
         let Some(family) = self.engine.family(extent.family) else { return self.reopen(extent) };
-        let journal = match extent.family {
+        let file = match extent.family {
+            // Its batches lie in many files: each is opened for the first batch in it.
             BatchFamily::Settled => None,
             BatchFamily::Generation(generation) => match self.engine.journal.file(generation)? {
                 Some(file) => Some(file),
                 None => return self.reopen(extent),
             },
         };
-        let lower = keys::batch(number, extent.base_offset);
-        // Not bounded by the end: a later read with the same iterator may go further.
-        let mut cursor = BatchIterator::open(self.engine, &family, &lower, &keys::batch(number, i64::MAX));
+        let mut cursor = iterator(self.engine, number, &family, extent);
         let wanted = keys::batch(number, self.from);
         cursor.seek(wanted);
         // Consumers continue where a batch ended, so the second seek, which reads a block of every file, is rare.
@@ -336,7 +283,7 @@ impl<'a> BatchCursor<'a> {
                 cursor.seek(wanted);
             }
         }
-        let read = ResumableRead::new(number, extent, journal, cursor);
+        let read = ResumableRead::new(number, extent, file, cursor);
         self.current = Some(OpenExtent { read, end, fresh: true, resumed: false });
         Ok(())
     }
@@ -360,119 +307,23 @@ impl<'a> BatchCursor<'a> {
     }
 }
 
+/// An iterator over the keys of a partition in an extent's family.
+fn iterator(
+    engine: &Arc<Engine>,
+    partition: PartitionNumber,
+    family: &Family<'_>,
+    extent: Extent,
+) -> BatchIterator {
+    let from = keys::batch(partition, extent.base_offset);
+    // Not bounded by the end: a later read with the same iterator may go further.
+    BatchIterator::open(engine, family, &from, &keys::batch(partition, i64::MAX))
+}
+
 /// Each extent with its end: the start of the next one, or `end`.
 fn bounded(extents: Vec<Extent>, end: i64) -> IntoIter<(Extent, i64)> {
     let next: Vec<i64> = extents.iter().skip(1).map(|next| next.base_offset.min(end)).chain([end]).collect();
     extents.into_iter().zip(next).collect::<Vec<_>>().into_iter()
 }
 
-/// The header of the batch that a value is or points to; no checksum is looked at.
-fn header_of(value: &[u8]) -> Result<BatchHeader, StorageError> {
-    match Pointer::decode(value) {
-        Some(pointer) => Ok(pointer?.header),
-        None => BatchHeader::parse(value).map_err(|error| StorageError::corrupt("batch", error)),
-    }
-}
-
-/// The header of a stored batch which lies under its own key, and whose checksum holds unless it is in the journal.
-fn checked(partition: &Partition, key: &[u8], value: &[u8]) -> Result<BatchHeader, StorageError> {
-    let header = match Pointer::decode(value) {
-        Some(pointer) => pointer?.header,
-        None => BatchHeader::parse_whole(value).map_err(|error| StorageError::corrupt("batch", error))?,
-    };
-    match keys::batch_offset(partition.number(), key) == Some(header.base_offset) {
-        true => Ok(header),
-        false => Err(StorageError::corrupt("batch", "its offset is not its key's")),
-    }
-}
-
-/// The error of a batch of which `checked` says that.
-fn damaged(
-    partition: &Partition,
-    extent: Extent,
-    key: &[u8],
-    value: &[u8],
-    error: StorageError,
-) -> StorageError {
-    let Some(base_offset) = keys::batch_offset(partition.number(), key) else { return error };
-    let detail = match error {
-        StorageError::Corrupt { detail, .. } => detail.to_string(),
-        other => return other,
-    };
-    let in_journal = Pointer::decode(value).and_then(Result::ok);
-    let (file, position) = match (in_journal, extent.family) {
-        (Some(pointer), BatchFamily::Generation(number)) => {
-            (file_name::journal(number), Some(pointer.offset))
-        }
-        _ => (format!("RocksDB's family {}", extent.family.family()), None),
-    };
-    StorageError::DamagedBatch(DamagedBatch { base_offset, file, position, detail }.into())
-}
-
-/// A damaged body, as long as it was, with the header of its pointer: the log's end is found by it.
-fn mended(body: &[u8], header: BatchHeader, pointer: &[u8]) -> Bytes {
-    let mut bytes = body.to_vec();
-    bytes.resize(header.size_bytes(), 0);
-    if let (Some(head), Some(known)) =
-        (bytes.get_mut(..BatchHeader::LEN), pointer.last_chunk::<{ BatchHeader::LEN }>())
-    {
-        head.copy_from_slice(known);
-    }
-    bytes.into()
-}
-
-/// The offset that follows the last batch on the disk, if there is one. After a damaged batch it may be too high, never too
-/// low: no offset is given twice.
-pub(crate) fn end_offset(engine: &Arc<Engine>, partition: &Partition) -> Result<Option<i64>, ReadError> {
-    let Some(extent) = partition.extents_from(i64::MAX).pop() else { return Ok(None) };
-    // Only opens the extent; it is placed by its last key.
-    let mut cursor = BatchCursor::new(engine, partition, i64::MAX - 1, i64::MAX);
-    cursor.open(extent, i64::MAX)?;
-    let Some(raw) = cursor.current.as_mut().map(|open| &mut open.read.iterator) else { return Ok(None) };
-    raw.seek_to_last();
-    raw.status()?;
-    let Some((key, value)) = raw.item() else { return Ok(None) };
-    if let Ok(header) = checked(partition, key, value) {
-        return Ok(Some(header.next_offset()));
-    }
-    let base_offset = keys::batch_offset(partition.number(), key)
-        .ok_or_else(|| StorageError::corrupt("batch", "its key is not one of its partition"))?;
-    Ok(Some(base_offset.saturating_add(most_records(base_offset, value))))
-}
-
-/// The most records that a damaged batch can have had. Its header has their number twice; if both are the same, that is it.
-fn most_records(base_offset: i64, value: &[u8]) -> i64 {
-    let header = header_of(value).ok().filter(|header| header.base_offset == base_offset);
-    let agreed =
-        header.map(|header| (i64::from(header.last_offset_delta) + 1, i64::from(header.records_count)));
-    match agreed {
-        Some((by_offset, count)) if by_offset == count && count > 0 => count,
-        // The last offset delta is an `i32`: no batch has more offsets.
-        _ => i64::from(i32::MAX) + 1,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use codec::records::BatchBuilder;
-
-    use super::*;
-
-    #[test]
-    fn a_damaged_batch_takes_no_fewer_offsets_than_it_had() {
-        let mut builder = BatchBuilder::new();
-        (0..3).for_each(|_| builder.push(1, None, Some(b"value"), &[]));
-        let sound = builder.build().to_vec();
-        let damaged = |at: usize| {
-            let mut bytes = sound.clone();
-            bytes[at] ^= 1;
-            most_records(0, &bytes)
-        };
-        assert_eq!(damaged(sound.len() - 1), 3, "the header is sound");
-        // Base offset, magic, last offset delta, number of records.
-        for at in [7, 16, 26, 60] {
-            assert_eq!(damaged(at), 1 << 31, "byte {at}");
-        }
-        assert_eq!(most_records(0, &[]), 1 << 31);
-    }
-}
+mod tests;

@@ -7,9 +7,10 @@ use codec::records::Records;
 use crate::{
     Isolation, Partition, ReadError, StorageError, TimestampedOffset,
     engine::{
-        cursor::{BatchCursor, StoredBatch, StoredEntry},
+        cursor::BatchCursor,
         keys,
         rocks::Engine,
+        stored_batch::{StoredBatch, StoredEntry},
     },
     log::{IndexInterval, IntervalRecord, LogStart, readable_range},
 };

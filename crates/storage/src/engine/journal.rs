@@ -8,51 +8,43 @@
 //! Locks are held for short steps, except `syncing` during a sync and `end` during a write: `end` or
 //! `syncing` first, then `progress`. So a sync never waits for a write, nor a write for a sync.
 
-pub(crate) mod file;
 pub(crate) mod record;
 pub(crate) mod replay;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    io::IoSlice,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, io::IoSlice, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::{
     StorageError,
-    engine::{fault::EngineFaults, file_name},
+    engine::{
+        batch_file::{Access, BatchFile},
+        fault::EngineFaults,
+        file_name::{self, FileName},
+        open_files::OpenFiles,
+    },
     log::GenerationNumber,
+    random,
 };
-use file::{Access, JournalFile};
 use record::{FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RecordHeader, Salt};
 
 /// The journal of an open folder.
 pub(crate) struct Journal {
-    folder: PathBuf,
+    files: OpenFiles,
     /// Locked by the writer for each record. `None` before the first file.
     end: Mutex<Option<End>>,
     progress: Mutex<Progress>,
     /// Held while files are synced: what one caller syncs, the next must not call durable before.
     syncing: Mutex<()>,
-    /// Files that were used lately, whether or not anyone reads them.
-    open: Mutex<BTreeMap<GenerationNumber, Arc<JournalFile>>>,
-    /// The most files kept open for later reads.
-    max_open: usize,
     /// Files in which nothing lives, that a replay might still read.
     retired: Mutex<BTreeSet<GenerationNumber>>,
-    /// Journals that are only looked at open their files for reading.
-    access: Access,
-    faults: EngineFaults,
 }
 
 /// The end of the journal, where the next record goes.
 struct End {
-    file: Arc<JournalFile>,
+    generation: GenerationNumber,
+    file: Arc<BatchFile>,
     salt: Salt,
     /// The next record begins here.
     offset: u64,
@@ -66,7 +58,7 @@ struct Progress {
     /// End of what was synced. Each record is written with it, for a replay to know.
     durable: JournalPosition,
     /// Files with records that are not durable, in order.
-    unsynced: Vec<Arc<JournalFile>>,
+    unsynced: Vec<Arc<BatchFile>>,
     /// Bytes of records between the two.
     unsynced_bytes: u64,
     /// The first sync that failed. The system reports it once only, so no later sync proves anything.
@@ -76,14 +68,18 @@ struct Progress {
 impl Journal {
     /// The journal of a folder that is only looked at.
     pub(crate) fn read_only(folder: &Path, max_open: usize) -> Self {
-        Self { access: Access::ReadOnly, ..Self::new(folder, max_open, EngineFaults::default()) }
+        Self::of(OpenFiles::new(folder, Access::ReadOnly, max_open, EngineFaults::default()))
     }
 
     /// The journal of `folder`; [`Self::start_at`] makes it ready for appends. At most `max_open` files are kept open for reads.
     pub(crate) fn new(folder: &Path, max_open: usize, faults: EngineFaults) -> Self {
+        Self::of(OpenFiles::new(folder, Access::ReadWrite, max_open, faults))
+    }
+
+    fn of(files: OpenFiles) -> Self {
         let nowhere = JournalPosition::START;
         Self {
-            folder: folder.into(),
+            files,
             end: Mutex::default(),
             progress: Mutex::new(Progress {
                 written: nowhere,
@@ -93,39 +89,29 @@ impl Journal {
                 failed: None,
             }),
             syncing: Mutex::default(),
-            open: Mutex::default(),
-            max_open,
             retired: Mutex::default(),
-            access: Access::ReadWrite,
-            faults,
         }
     }
 
     /// The generations that have a file.
     pub(crate) fn found(&self) -> Result<BTreeSet<GenerationNumber>, StorageError> {
-        Self::generations(&self.folder)
+        Self::generations(&self.files.folder)
     }
 
     /// The files of `folder` by generation.
     pub(crate) fn generations(folder: &Path) -> Result<BTreeSet<GenerationNumber>, StorageError> {
-        let failed = StorageError::io("list the data folder");
-        let mut found = BTreeSet::new();
-        for entry in fs::read_dir(folder).map_err(&failed)? {
-            let name = entry.map_err(&failed)?.file_name();
-            found.extend(name.to_str().and_then(file_name::generation_of));
-        }
-        Ok(found)
+        file_name::listed(folder, file_name::generation_of)
     }
 
     /// Cuts off what follows `end` in its file. Appends go there from now on, numbered from `group`; everything before is on the disk.
     pub(crate) fn start_at(&self, end: JournalPosition, group: u64) -> Result<(), StorageError> {
         let file = self.file(end.generation)?.ok_or_else(|| missing(end.generation))?;
-        let salt = file.salt()?.ok_or_else(|| damaged(end.generation))?;
+        let salt = record::salt(&file)?.ok_or_else(|| damaged(end.generation))?;
         file.set_len(end.offset)?;
         // The caller syncs what lies before `end`, before anything is appended (`Engine::end_journal_at`).
         *self.progress.lock() =
             Progress { written: end, durable: end, unsynced: Vec::new(), unsynced_bytes: 0, failed: None };
-        *self.end.lock() = Some(End { file, salt, offset: end.offset, group });
+        *self.end.lock() = Some(End { generation: end.generation, file, salt, offset: end.offset, group });
         Ok(())
     }
 
@@ -133,19 +119,18 @@ impl Journal {
     pub(crate) fn create(&self, generation: GenerationNumber) -> Result<(), StorageError> {
         // The number may be that of a generation which never took a record, and was retired by this start.
         self.retired.lock().remove(&generation);
-        let file = JournalFile::create(&self.folder, generation, &self.faults)?;
-        self.open.lock().insert(generation, Arc::new(file));
-        Ok(())
+        let header = record::file_header(generation, random::secret());
+        self.files.create(FileName::Journal(generation), &header).map(|_| ())
     }
 
     /// Appends go to the file of `generation` from now on.
     pub(crate) fn roll(&self, generation: GenerationNumber) -> Result<(), StorageError> {
         let file = self.file(generation)?.ok_or_else(|| missing(generation))?;
-        let salt = file.salt()?.ok_or_else(|| damaged(generation))?;
+        let salt = record::salt(&file)?.ok_or_else(|| damaged(generation))?;
         let mut end = self.end.lock();
         // The numbers go on over all files; the first record of a folder is 1.
         let group = end.as_ref().map_or(1, |end| end.group);
-        *end = Some(End { file, salt, offset: FILE_HEADER_LEN, group });
+        *end = Some(End { generation, file, salt, offset: FILE_HEADER_LEN, group });
         Ok(())
     }
 
@@ -153,7 +138,7 @@ impl Journal {
     pub(crate) fn next_record(&self) -> Result<JournalPosition, StorageError> {
         let end = self.end.lock();
         let end = end.as_ref().ok_or_else(|| StorageError::corrupt("journal", "it is not open"))?;
-        Ok(JournalPosition { generation: end.file.generation, offset: end.offset })
+        Ok(JournalPosition { generation: end.generation, offset: end.offset })
     }
 
     /// Appends a record and returns its length. The operating system has it afterwards.
@@ -177,7 +162,7 @@ impl Journal {
         end.group += 1;
         let mut progress = self.progress.lock();
         progress.unsynced_bytes += length;
-        progress.written = JournalPosition { generation: end.file.generation, offset: end.offset };
+        progress.written = JournalPosition { generation: end.generation, offset: end.offset };
         if !progress.unsynced.last().is_some_and(|last| Arc::ptr_eq(last, &end.file)) {
             progress.unsynced.push(Arc::clone(&end.file));
         }
@@ -250,23 +235,8 @@ impl Journal {
     }
 
     /// The file of a generation, which stays readable for as long as it is held; `None` if it was deleted.
-    pub(crate) fn file(
-        &self,
-        generation: GenerationNumber,
-    ) -> Result<Option<Arc<JournalFile>>, StorageError> {
-        let mut open = self.open.lock();
-        if let Some(file) = open.get(&generation) {
-            return Ok(Some(Arc::clone(file)));
-        }
-        let found = JournalFile::open(&self.folder, generation, self.access, &self.faults)?;
-        let Some(file) = found else { return Ok(None) };
-        // The oldest first: consumers that catch up move towards newer ones.
-        while open.len() >= self.max_open {
-            open.pop_first();
-        }
-        let file = Arc::new(file);
-        open.insert(generation, Arc::clone(&file));
-        Ok(Some(file))
+    pub(crate) fn file(&self, generation: GenerationNumber) -> Result<Option<Arc<BatchFile>>, StorageError> {
+        self.files.file(FileName::Journal(generation))
     }
 
     /// Bytes of a generation's file; 0 if it was deleted.
@@ -289,9 +259,7 @@ impl Journal {
         // The lock is not held while files are deleted, as the writer takes it for each group.
         let before: Vec<_> = self.retired.lock().range(..flushed.generation).copied().collect();
         for generation in before {
-            // The name first: a late reader must not open the file again.
-            JournalFile::remove(&self.folder, generation, &self.faults)?;
-            self.open.lock().remove(&generation);
+            self.files.remove(FileName::Journal(generation))?;
             self.retired.lock().remove(&generation);
         }
         Ok(())
@@ -332,7 +300,7 @@ mod tests {
         assert!(journal.has_retired(flushed(2)));
         journal.delete_retired(flushed(2)).unwrap();
         assert_eq!(files(), 1);
-        assert!(read.salt().unwrap().is_some(), "a reader that holds it goes on");
+        assert!(record::salt(&read).unwrap().is_some(), "a reader that holds it goes on");
         assert!(journal.file(GenerationNumber(1)).unwrap().is_none());
     }
 

@@ -6,6 +6,7 @@
 use codec::cursor::{Cursor, ReadError};
 use uuid::Uuid;
 
+use super::file_name::SettledNumber;
 use crate::{
     PartitionNumber, StorageError, TooLarge,
     log::{BatchFamily, GenerationNumber},
@@ -46,6 +47,9 @@ pub(crate) enum Tag {
     Cleaned = 12,
     /// The configuration of another resource than a topic, by type and name.
     Configs = 13,
+    /// A settled file that may have living batches, by its number. A file without such a record is deleted at the
+    /// start.
+    SettledFile = 14,
 }
 
 /// Facts about this node, one key each.
@@ -127,6 +131,12 @@ pub(crate) fn node(key: NodeKey) -> [u8; 2] {
 
 pub(crate) fn generation(number: GenerationNumber) -> [u8; 5] {
     let mut key = [Tag::Generation as u8; 5];
+    key[1..].copy_from_slice(&number.0.to_be_bytes());
+    key
+}
+
+pub(crate) fn settled_file(number: SettledNumber) -> [u8; 5] {
+    let mut key = [Tag::SettledFile as u8; 5];
     key[1..].copy_from_slice(&number.0.to_be_bytes());
     key
 }

@@ -1,4 +1,5 @@
-//! Reads from the disk: whole batches, gathered in one buffer; those that lie side by side in the journal in one read.
+//! Reads from the disk: whole batches, gathered in one buffer; those that lie side by side in a file of our own in
+//! one read.
 //!
 //! A consumer that catches up mostly finds its batches in the system's page cache. Where it does not, the system is told of every
 //! batch of the read, and of those that the next read will want, before the first is awaited: so one consumer keeps the disk busy.
@@ -8,11 +9,12 @@ use std::sync::Arc;
 use codec::records::BatchHeader;
 
 use super::{
+    batch_file::BatchFile,
     buffers::{BUFFER_BYTES, ReadBuffer},
-    cursor::{BatchCursor, Stored, check_body, unreadable_body},
-    journal::file::JournalFile,
+    cursor::BatchCursor,
     resumable::ResumableReads,
     rocks::Engine,
+    stored_batch::{Stored, check_body, unreadable_body},
 };
 use crate::{
     Partition, ReadBatches, ReadError, ReadLimits, StorageError,
@@ -123,15 +125,15 @@ enum Loaded {
 
 /// The batches of a read.
 struct Gathered {
-    /// Batches of RocksDB, and room for those of the journal.
+    /// Batches of RocksDB, and room for the others.
     buffer: ReadBuffer,
     /// In the order of the buffer.
     runs: Vec<Run>,
 }
 
-/// Batches that lie side by side in a journal, and will in the buffer.
+/// Batches that lie side by side in a file, and will in the buffer.
 struct Run {
-    file: Arc<JournalFile>,
+    file: Arc<BatchFile>,
     offset: u64,
     length: usize,
     /// Place of the first in the buffer.
@@ -163,13 +165,13 @@ impl Gathered {
             let place = self.buffer.extend(batch.size_bytes());
             match batch.stored {
                 Stored::Inline(value) => place.copy_from_slice(value),
-                Stored::Journal(file, offset) => self.add_to_run(file, offset, start, batch.header),
+                Stored::File(file, offset) => self.add_to_run(file, offset, start, batch.header),
             }
         }
     }
 
-    /// Adds a batch of the journal to the last run, if it follows it both there and in the buffer.
-    fn add_to_run(&mut self, file: &Arc<JournalFile>, offset: u64, start: usize, header: BatchHeader) {
+    /// Adds a batch that lies in a file to the last run, if it follows it both there and in the buffer.
+    fn add_to_run(&mut self, file: &Arc<BatchFile>, offset: u64, start: usize, header: BatchHeader) {
         let length = header.size_bytes();
         match self.runs.last_mut() {
             Some(run) if run.is_followed_by(file, offset, start) => {
@@ -180,7 +182,8 @@ impl Gathered {
         }
     }
 
-    /// Reads the batches that lie in the journal. One that is damaged, and what follows it, is left out, unless it is the first of all.
+    /// Reads the batches that lie in files. One that is damaged, and what follows it, is left out, unless it is the first
+    /// of all.
     fn load(&mut self, on_miss: OnMiss) -> Result<Loaded, StorageError> {
         let mut loaded = Loaded::FromPageCache;
         for (index, run) in self.runs.iter().enumerate() {
@@ -221,7 +224,7 @@ impl Gathered {
 }
 
 impl Run {
-    fn is_followed_by(&self, file: &Arc<JournalFile>, offset: u64, start: usize) -> bool {
+    fn is_followed_by(&self, file: &Arc<BatchFile>, offset: u64, start: usize) -> bool {
         let length = self.length as u64;
         Arc::ptr_eq(&self.file, file) && self.offset + length == offset && self.start + self.length == start
     }
@@ -266,7 +269,7 @@ fn read_ahead(cursor: &mut BatchCursor<'_>, next_offset: i64) -> Option<i64> {
         && let Ok(Some(batch)) = cursor.next()
     {
         (bytes, until) = (bytes + batch.size_bytes(), batch.header.next_offset());
-        if let Stored::Journal(file, offset) = batch.stored {
+        if let Stored::File(file, offset) = batch.stored {
             wanted.push((Arc::clone(file), offset, batch.size_bytes()));
         }
     }

@@ -96,7 +96,9 @@ pub(crate) fn open(options: &StorageOptions) -> Result<Opened, OpenError> {
         // Lowered, or the next start would find the same loss again.
         fence.force(lost.recovered, &engine.faults).map_err(failed)?;
     }
-    // After the replay: what RocksDB had flushed may be older than what was acknowledged.
+    // After the replay, which has put what it applied onto the disk: what RocksDB had flushed may be older than what
+    // was acknowledged.
+    engine.start_settled_files().map_err(failed)?;
     let node = Node::load(&engine).map_err(failed)?;
     let generations = load_generations(&engine, &node, (options.clock)()).map_err(failed)?;
     let topics = load_catalog(&engine, &node, |_, _, error| Err(error)).map_err(failed)?;
@@ -307,6 +309,9 @@ impl Partitions {
             all.producers.entry(partition).or_default().push((producer_id, state));
             Ok(())
         })?;
+        for partition in engine.settled_partitions()? {
+            all.found.entry(partition).or_default().settled = true;
+        }
         Ok(all)
     }
 

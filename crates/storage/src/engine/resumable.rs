@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::{
     PartitionNumber, clock,
-    engine::{journal::file::JournalFile, rocks::BatchIterator},
+    engine::{batch_file::BatchFile, rocks::BatchIterator},
     log::Extent,
 };
 
@@ -28,8 +28,8 @@ pub(crate) struct ResumableRead {
     /// Only a read from this offset can go on with it.
     next_offset: i64,
     pub(crate) extent: Extent,
-    /// The journal of its generation, which stays readable.
-    pub(crate) journal: Option<Arc<JournalFile>>,
+    /// The file in which the last batch lies that lies in one, which stays readable.
+    pub(crate) file: Option<Arc<BatchFile>>,
     pub(crate) iterator: BatchIterator,
     opened: Instant,
 }
@@ -38,10 +38,10 @@ impl ResumableRead {
     pub(crate) fn new(
         partition: PartitionNumber,
         extent: Extent,
-        journal: Option<Arc<JournalFile>>,
+        file: Option<Arc<BatchFile>>,
         iterator: BatchIterator,
     ) -> Self {
-        Self { partition, next_offset: extent.base_offset, extent, journal, iterator, opened: clock::now() }
+        Self { partition, next_offset: extent.base_offset, extent, file, iterator, opened: clock::now() }
     }
 
     /// The same, standing at this offset.

@@ -9,12 +9,9 @@
 //! still resumes, and flushes, once there is space; the process has ended by then.)
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use bytes::Bytes;
@@ -24,17 +21,18 @@ use rocksdb::{BoundColumnFamily, DBRawIteratorWithThreadMode, DBWithThreadMode, 
 use crate::{
     StorageError, StorageOptions,
     engine::{
+        batch_file::{BatchFile, sync_folder},
         buffers::ReadBuffers,
         entry_log::{self, Entry, EntryLog},
         fault::{EngineFaults, Operation},
-        file_name,
+        file_name::{self, FileName},
         journal::{
             Journal,
-            file::{JournalFile, sync_folder},
-            record::{FILE_HEADER_LEN, JournalPosition},
+            record::{self, FILE_HEADER_LEN, JournalPosition},
         },
         journal_end::{JournalEnd, Lost},
         keys::{self, NodeKey, SETTLED_FAMILY, STATE_FAMILY},
+        settled::SettledFiles,
         unflushed::{RecordBytes, Unflushed},
     },
     log::{BatchFamily, GenerationNumber},
@@ -43,9 +41,11 @@ use crate::{
 mod flush;
 mod iterator;
 mod options;
+mod reads;
+mod settled;
 
-use self::options::{database_options, families, generation_options, open_journals, range, without_log};
-pub(crate) use iterator::BatchIterator;
+use self::options::{database_options, families, generation_options, open_batch_files, without_log};
+pub(crate) use {iterator::BatchIterator, settled::SettledValue};
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
@@ -60,6 +60,7 @@ pub(crate) struct Engine {
     generations: Mutex<BTreeSet<GenerationNumber>>,
     path: PathBuf,
     pub(crate) journal: Journal,
+    pub(crate) settled_files: SettledFiles,
     unflushed: Mutex<Unflushed>,
     /// Held while families are dropped, and while they are listed and their flush begins: RocksDB refuses to flush one that is dropped.
     dropping: Mutex<()>,
@@ -91,8 +92,10 @@ impl Engine {
         let db = Db::open_cf_descriptors(&database, path, families(&names)?)?;
         faults.keep_files(|| db.disable_file_deletions())?;
         faults.database_is_synced();
-        let journal = Journal::new(path, open_journals(options), faults);
-        Ok(Self::of(db, &names, journal, options))
+        let (most, full_bytes) = (open_batch_files(options), options.settled_file_bytes);
+        let journal = Journal::new(path, most, faults.clone());
+        let settled_files = SettledFiles::new(path, most, full_bytes, faults);
+        Ok(Self::of(db, &names, journal, settled_files, options))
     }
 
     /// Opens an existing database as it was flushed last, to look at it: nothing in its folder is changed, and a process that has it
@@ -112,10 +115,18 @@ impl Engine {
         database.create_missing_column_families(false);
         let names: BTreeSet<String> = Db::list_cf(&database, path)?.into_iter().collect();
         let db = Db::open_cf_descriptors_read_only(&database, path, families(&names)?, false)?;
-        Ok(Self::of(db, &names, Journal::read_only(path, open_journals(options)), options))
+        let most = open_batch_files(options);
+        let (journal, settled_files) = (Journal::read_only(path, most), SettledFiles::read_only(path, most));
+        Ok(Self::of(db, &names, journal, settled_files, options))
     }
 
-    fn of(db: Db, names: &BTreeSet<String>, journal: Journal, options: &StorageOptions) -> Self {
+    fn of(
+        db: Db,
+        names: &BTreeSet<String>,
+        journal: Journal,
+        settled_files: SettledFiles,
+        options: &StorageOptions,
+    ) -> Self {
         let generations = names.iter().filter_map(|name| GenerationNumber::of_family(name)).collect();
         let limits =
             RecordBytes { operations: options.replay_operations_bytes, bodies: options.replay_body_bytes };
@@ -124,6 +135,7 @@ impl Engine {
             generations: Mutex::new(generations),
             path: options.path.clone(),
             journal,
+            settled_files,
             unflushed: Mutex::new(Unflushed::new(limits)),
             dropping: Mutex::default(),
             compacting: AtomicBool::new(false),
@@ -179,7 +191,7 @@ impl Engine {
     fn end_journal_at(&self, found: &JournalEnd) -> Result<(), StorageError> {
         let JournalEnd { files, end, group, mark, .. } = found;
         let (end, group) = (*end, *group);
-        let salt = files.get(&end.generation).map(|file| file.salt()).transpose()?.flatten();
+        let salt = files.get(&end.generation).map(|file| record::salt(file)).transpose()?.flatten();
         // It is missing, or the power failed before its header was on the disk: then no record is in it.
         if !files.contains_key(&end.generation) || (salt.is_none() && end.offset == FILE_HEADER_LEN) {
             self.journal.create(end.generation)?;
@@ -196,7 +208,7 @@ impl Engine {
             }
             for generation in Journal::generations(&self.path)? {
                 if generation > end.generation {
-                    JournalFile::remove(&self.path, generation, &self.faults)?;
+                    BatchFile::remove(&self.path, FileName::Journal(generation), &self.faults)?;
                 }
             }
             sync_folder(&self.path, &self.faults)
@@ -257,43 +269,29 @@ impl Engine {
         self.faults.pass(Operation::DeleteJournal, || self.journal.delete_retired(flushed))
     }
 
-    /// Bytes that a family of batches holds in files and in memory, and in its journal.
+    /// The file of that name, which stays readable for as long as it is held; `None` if it was deleted.
+    pub(crate) fn batch_file(&self, name: FileName) -> Result<Option<Arc<BatchFile>>, StorageError> {
+        match name {
+            FileName::Journal(generation) => self.journal.file(generation),
+            name => self.settled_files.file(name),
+        }
+    }
+
+    /// Bytes that a family of batches holds in files and in memory, and in its journal or its settled files.
     pub(crate) fn held_bytes(&self, family: BatchFamily) -> Result<u64, StorageError> {
         // A generation that was dropped meanwhile holds nothing.
-        let journal = match family {
+        let in_files = match family {
             BatchFamily::Generation(number) => self.journal.bytes(number)?,
-            BatchFamily::Settled => 0,
+            BatchFamily::Settled => self.settled_files.held_bytes(),
         };
         let Some(family) = self.family(family) else { return Ok(0) };
-        let property = |name| {
-            let value = self.db.property_int_value_cf(&family, name)?;
-            value.ok_or_else(|| StorageError::corrupt("database", format_args!("no property {name}")))
-        };
-        Ok(journal + property("rocksdb.total-sst-files-size")? + property("rocksdb.cur-size-all-mem-tables")?)
+        Ok(in_files + self.family_bytes(&family)?)
     }
 
-    /// Rewrites the settled family without the deleted batches. RocksDB flushes first: `hold` returns once the writer holds still in
-    /// [`Self::await_compaction`].
-    pub(crate) fn compact_settled(
-        &self,
-        hold: impl FnOnce() -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        let family = self.settled()?;
-        self.faults.pass(Operation::Compact, || {
-            self.compacting.store(true, Ordering::SeqCst);
-            let held = hold();
-            if held.is_ok() {
-                self.db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
-            }
-            // Also if it returned without a flush: the writer must not wait for one that never comes.
-            self.compacting.store(false, Ordering::SeqCst);
-            held
-        })
-    }
-
-    fn settled(&self) -> Result<Family<'_>, StorageError> {
-        let family = self.family(BatchFamily::Settled);
-        family.ok_or_else(|| StorageError::corrupt("database", "no settled family"))
+    /// Bytes of a family in table files and in memory.
+    fn family_bytes(&self, family: &Family<'_>) -> Result<u64, StorageError> {
+        let tables = self.property(family, "rocksdb.total-sst-files-size")?;
+        Ok(tables + self.property(family, "rocksdb.cur-size-all-mem-tables")?)
     }
 
     fn property(&self, family: &Family<'_>, name: &str) -> Result<u64, StorageError> {
@@ -327,50 +325,9 @@ impl Engine {
     pub(crate) fn stop_background_work(&self) {
         self.db.cancel_all_background_work(true);
     }
-
-    /// Number and bytes of the files of each family.
-    pub(crate) fn files(&self) -> Result<BTreeMap<String, (u64, u64)>, StorageError> {
-        let mut found = BTreeMap::<String, (u64, u64)>::new();
-        for file in self.db.live_files()? {
-            let (files, bytes) = found.entry(file.column_family_name).or_default();
-            (*files, *bytes) = (*files + 1, *bytes + file.size as u64);
-        }
-        Ok(found)
-    }
-
-    /// Rises with every record written.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.db.latest_sequence_number()
-    }
-
-    /// The value of one state record, from memory or the disk.
-    pub(crate) fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.db.get_cf(&self.state()?, key)?)
-    }
-
-    /// A cursor over the keys of `family` that are ≥ `from` and < `to`, for reading many values once.
-    pub(crate) fn cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
-        self.db.raw_iterator_cf_opt(family, range(from, to))
-    }
-
-    /// Calls `each` for every state record whose key starts with `prefix`, in key order.
-    pub(crate) fn scan_state(
-        &self,
-        prefix: &[u8],
-        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        let mut cursor = self.cursor(&self.state()?, prefix, &keys::after_prefix(prefix));
-        cursor.seek_to_first();
-        while let Some((key, value)) = cursor.item() {
-            each(key, value)?;
-            cursor.next();
-        }
-        // An iterator that met an error looks like one at its end.
-        Ok(cursor.status()?)
-    }
 }
 
-/// True if the folder holds a table of RocksDB, or a journal with more than its header.
+/// True if the folder holds a table of RocksDB, a settled file, or a journal with more than its header.
 fn has_records(folder: &Path) -> Result<bool, StorageError> {
     let failed = StorageError::io("list the data folder");
     for entry in std::fs::read_dir(folder).map_err(&failed)? {
@@ -378,7 +335,9 @@ fn has_records(folder: &Path) -> Result<bool, StorageError> {
         let name = entry.file_name();
         let is_table = Path::new(&name).extension().is_some_and(|extension| extension == "sst");
         let is_journal = name.to_str().and_then(file_name::generation_of).is_some();
-        if is_table || is_journal && entry.metadata().map_err(&failed)?.len() > FILE_HEADER_LEN {
+        let is_settled = name.to_str().and_then(file_name::settled_of).is_some();
+        if is_table || is_settled || is_journal && entry.metadata().map_err(&failed)?.len() > FILE_HEADER_LEN
+        {
             return Ok(true);
         }
     }

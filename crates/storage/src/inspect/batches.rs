@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{BatchCounts, BatchPlace, BatchReport, Damage, Inspector, PartitionReport, Report};
+use super::{BatchCounts, BatchPlace, BatchReport, Damage, Inspector, PartitionReport, Position, Report};
 use crate::{
     InspectError, Partition, ReadError, StorageError,
-    engine::{BatchCursor, Engine, StoredEntry, Tag, file_name, keys},
-    log::{BatchFamily, Extent, GenerationNumber},
+    engine::{BatchCursor, BodyPlace, Engine, StoredEntry, Tag, file_name, keys},
+    log::{BatchFamily, Extent},
 };
 
 impl Inspector {
@@ -66,6 +66,7 @@ impl Inspector {
             let counts = self.count(partition, Some(&mut damage))?;
             each(partition, counts);
         }
+        self.check_settled(&mut damage);
         // By every first byte of a key: RocksDB checks the blocks that it reads.
         if let Some(engine) = &self.found.engine
             && let Err(error) = (0..u8::MAX).try_for_each(|tag| engine.scan_state(&[tag], |_, _| Ok(())))
@@ -144,15 +145,14 @@ impl Walk<'_> {
                 }
             };
             let size = entry.size_bytes as u64;
-            match entry.in_journal {
-                None => {
-                    (counts.inline, counts.inline_bytes) = (counts.inline + 1, counts.inline_bytes + size)
+            let (batches, bytes) = match entry.body {
+                None => (&mut counts.inline, &mut counts.inline_bytes),
+                Some(BodyPlace::Journal { .. }) => (&mut counts.in_journal, &mut counts.in_journal_bytes),
+                Some(BodyPlace::Settled { .. }) => {
+                    (&mut counts.in_settled_files, &mut counts.in_settled_files_bytes)
                 }
-                Some(_) => {
-                    counts.in_journal += 1;
-                    counts.in_journal_bytes += size;
-                }
-            }
+            };
+            (*batches, *bytes) = (*batches + 1, *bytes + size);
             if let Some(damage) = damage.as_deref_mut() {
                 self.check(&entry, counts, damage);
             }
@@ -189,15 +189,19 @@ fn unreadable(place: String, detail: String) -> Damage {
 fn described(place: &BatchPlace) -> String {
     match place {
         BatchPlace::Inline { family } => family.clone(),
-        BatchPlace::Journal(position) => format!("byte {} of {}", position.offset, position.file),
+        BatchPlace::Journal(position) | BatchPlace::Settled(position) => {
+            format!("byte {} of {}", position.offset, position.file)
+        }
     }
 }
 
 fn place_of(family: BatchFamily, entry: &StoredEntry) -> BatchPlace {
-    match (entry.in_journal, family) {
-        (Some(offset), BatchFamily::Generation(GenerationNumber(number))) => {
-            let file = file_name::journal(GenerationNumber(number));
-            BatchPlace::Journal(super::Position { file, offset })
+    match (entry.body, family) {
+        (Some(BodyPlace::Journal { offset }), BatchFamily::Generation(number)) => {
+            BatchPlace::Journal(Position { file: file_name::journal(number), offset })
+        }
+        (Some(BodyPlace::Settled { file, offset }), _) => {
+            BatchPlace::Settled(Position { file: file_name::settled(file), offset })
         }
         _ => BatchPlace::Inline { family: family.family() },
     }

@@ -8,11 +8,12 @@ use super::{
 use crate::{
     InspectError, StorageError,
     engine::{
-        EngineFaults, file_name,
+        EngineFaults,
+        batch_file::{Access, BatchFile},
+        file_name::{self, FileName},
         journal::{
             Journal,
-            file::{Access, JournalFile},
-            record::{FILE_HEADER_LEN, JournalPosition, Salt},
+            record::{self, FILE_HEADER_LEN, JournalPosition, Salt},
             replay::{self, Files, FoundRecord},
         },
     },
@@ -38,7 +39,7 @@ impl Inspector {
                 name: file_name::journal(number),
                 generation: number.0,
                 bytes: file.len()?,
-                header: file.salt()?.is_some(),
+                header: record::salt(&file)?.is_some(),
                 role: self.role(number),
                 records: applied,
             });
@@ -59,9 +60,9 @@ impl Inspector {
         }
     }
 
-    fn journal_file(&self, number: GenerationNumber) -> Result<Option<Arc<JournalFile>>, StorageError> {
-        let file = JournalFile::open(&self.options.path, number, Access::ReadOnly, &EngineFaults::default())?;
-        Ok(file.map(Arc::new))
+    fn journal_file(&self, number: GenerationNumber) -> Result<Option<Arc<BatchFile>>, StorageError> {
+        let (name, faults) = (FileName::Journal(number), EngineFaults::default());
+        Ok(BatchFile::open(&self.options.path, name, Access::ReadOnly, &faults)?.map(Arc::new))
     }
 
     /// Calls `each` with every record of a journal file, and with the bytes between two that are no record. `name`: the file, or the number of its
@@ -79,7 +80,7 @@ impl Inspector {
         let number = super::generation_named(name).ok_or_else(unknown)?;
         let file = self.journal_file(number)?.ok_or_else(unknown)?;
         let files = Files::from([(number, Arc::clone(&file))]);
-        walk(&file, |found| {
+        walk(&file, number, |found| {
             each(&match found {
                 Part::Record(found) => {
                     let whole = !bodies || found.has_its_bodies(&files)?;
@@ -103,7 +104,7 @@ impl Inspector {
             let number = GenerationNumber(journal.generation);
             let Some(file) = self.journal_file(number)? else { continue };
             let (mut records, mut gaps) = (RecordsReport::from(FILE_HEADER_LEN), Vec::new());
-            walk(&file, |found| {
+            walk(&file, number, |found| {
                 match found {
                     Part::Record(found) => records.add(&found),
                     Part::Gap { offset, bytes, fault } => gaps.push((offset, bytes, fault)),
@@ -142,31 +143,37 @@ enum Part {
 
 /// Goes through the records of a file in their order.
 fn walk(
-    file: &JournalFile,
+    file: &BatchFile,
+    generation: GenerationNumber,
     mut each: impl FnMut(Part) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let length = file.len()?;
-    let Some(salt) = file.salt()? else {
+    let Some(salt) = record::salt(file)? else {
         let fault = "the file's header is damaged, or was not written".to_owned();
         return each(Part::Gap { offset: 0, bytes: length, fault });
     };
-    let mut offset = FILE_HEADER_LEN;
-    while offset < length {
-        let next = replay::next_record(file, salt, offset, length)?;
+    let mut position = JournalPosition { generation, offset: FILE_HEADER_LEN };
+    while position.offset < length {
+        let next = replay::next_record(file, salt, position, length)?;
         let start = next.map_or(length, |next| next.position.offset);
+        let offset = position.offset;
         if start > offset {
-            let fault = fault_at(file, salt, offset, length)?;
+            let fault = fault_at(file, salt, position, length)?;
             each(Part::Gap { offset, bytes: start - offset, fault })?;
         }
         let Some(found) = next else { break };
-        offset = found.end().offset;
+        position = found.end();
         each(Part::Record(found))?;
     }
     Ok(())
 }
 
-fn fault_at(file: &JournalFile, salt: Salt, offset: u64, length: u64) -> Result<String, StorageError> {
-    let position = JournalPosition { generation: file.generation, offset };
+fn fault_at(
+    file: &BatchFile,
+    salt: Salt,
+    position: JournalPosition,
+    length: u64,
+) -> Result<String, StorageError> {
     let found = replay::record_at(file, salt, position, length)?;
     Ok(found.err().map_or_else(|| "it changed while it was read".into(), |fault| fault.to_string()))
 }

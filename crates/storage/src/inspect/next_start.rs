@@ -38,6 +38,7 @@ impl Inspector {
                 start.deleted.push(file_name::journal(number));
             }
         }
+        start.deleted.extend(self.unnamed_settled_files(engine)?);
         Ok(start)
     }
 
@@ -80,7 +81,7 @@ pub(super) fn is_deleted(number: GenerationNumber, named: bool, end: &JournalEnd
 fn why_it_ends(end: &JournalEnd, length: u64) -> Result<String, StorageError> {
     let JournalPosition { generation, offset } = end.end;
     let Some(file) = end.files.get(&generation) else { return Ok("the file is missing".into()) };
-    let Some(salt) = file.salt()? else {
+    let Some(salt) = record::salt(file)? else {
         return Ok("the file's header is damaged, or was not written".into());
     };
     if offset >= length {

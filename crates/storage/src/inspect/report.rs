@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::engine::{file_name, journal::record::JournalPosition};
 
-/// A byte of the journal.
+/// A byte of the journal, or of a settled file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Name of the file.
@@ -47,6 +47,8 @@ pub struct Report {
     pub families: Vec<FamilyReport>,
     /// The files of the journal, by number.
     pub journals: Vec<JournalReport>,
+    /// The files of large batches that outlived their generation, by number.
+    pub settled_files: Vec<SettledFileReport>,
     /// Partitions by topic and index; empty if the topics cannot be read.
     pub partitions: Vec<PartitionReport>,
     /// Everything that is not as it was written.
@@ -167,6 +169,21 @@ pub struct JournalReport {
     pub records: Option<RecordsReport>,
 }
 
+/// A file of large batches that outlived their generation.
+#[derive(Clone, Debug)]
+pub struct SettledFileReport {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub number: u32,
+    /// Its length.
+    pub bytes: u64,
+    /// The state names it. If not, the next start deletes it. `None`: RocksDB cannot be read.
+    pub named: Option<bool>,
+    /// Bytes of the batches that live in it; `None` if that is not known, as with a damaged pointer.
+    pub live_bytes: Option<u64>,
+}
+
 /// Records of a file, read one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct RecordsReport {
@@ -258,6 +275,10 @@ pub struct BatchCounts {
     pub in_journal: u64,
     /// Bytes of these.
     pub in_journal_bytes: u64,
+    /// In settled files.
+    pub in_settled_files: u64,
+    /// Bytes of these.
+    pub in_settled_files_bytes: u64,
     /// Those among them that cannot be read.
     pub damaged: u64,
 }
@@ -272,6 +293,8 @@ pub enum BatchPlace {
     },
     /// In the journal.
     Journal(Position),
+    /// In a settled file.
+    Settled(Position),
 }
 
 /// One batch.

@@ -66,6 +66,8 @@ pub struct Partition {
     tail: Mutex<Tail>,
     /// By base offset. The first may begin below the log start.
     extents: RwLock<Vec<Extent>>,
+    /// Batches of it may lie in the settled family, also such that no extent leads to yet.
+    settled: AtomicBool,
     /// The end of the part that was compacted.
     cleaned: Mutex<CleanedRecord>,
     /// They rise; the last is the current one, even if nothing was written in it.
@@ -84,12 +86,20 @@ pub(crate) struct Recovered {
     pub(crate) extents: Vec<Extent>,
     pub(crate) epochs: Vec<EpochStart>,
     pub(crate) cleaned: CleanedRecord,
+    /// The settled family has batches of it.
+    pub(crate) settled: bool,
 }
 
 impl Default for Recovered {
     fn default() -> Self {
         let (extents, epochs) = (Vec::new(), Vec::new());
-        Self { log_start: LogStart::default(), extents, epochs, cleaned: CleanedRecord::NOTHING }
+        Self {
+            log_start: LogStart::default(),
+            extents,
+            epochs,
+            cleaned: CleanedRecord::NOTHING,
+            settled: false,
+        }
     }
 }
 
@@ -123,6 +133,7 @@ impl Partition {
             progress: Mutex::new(Progress::new(interval)),
             tail: Mutex::default(),
             extents: RwLock::new(found.extents),
+            settled: found.settled.into(),
             cleaned: Mutex::new(found.cleaned),
             epochs: RwLock::new(epochs),
             watched: false.into(),

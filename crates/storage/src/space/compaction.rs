@@ -23,7 +23,7 @@ mod schedule;
 
 pub(crate) use {
     cleaner::{Cleaned, CleaningError, CleaningRules, Indexed, clean, index},
-    log::{CleaningStep, LogCleaning},
+    log::{CleaningStep, LogCleaning, note_edits},
     offset_map::OffsetMap,
     schedule::{DirtyInterval, LogToClean, cleanable},
 };

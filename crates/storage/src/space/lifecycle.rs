@@ -1,29 +1,28 @@
-//! The thread that deletes old records: retention, compaction, then the space of dead batches.
+//! The thread that deletes old records: retention, compaction, then the space of dead batches (`sweep.rs`).
+
+mod sweep;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::AtomicBool, mpsc},
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use crate::{
-    Catalog, Compaction, DiskSpace, Done, Partition, Purpose, ReadError, StorageError, clock,
-    log::{BatchFamily, GenerationNumber, INDEX_INTERVAL_AGE_MS},
+    Compaction, DiskSpace, Done, Partition, Purpose, ReadError, StorageError, clock,
+    log::{BatchFamily, INDEX_INTERVAL_AGE_MS},
     space::{
-        compaction::{CleaningStep, LogCleaning},
+        compaction::{self, CleaningStep, LogCleaning},
+        edits::Edits,
         retention::{self, DeleteBelow, LogStartMove},
-        settle::{self, Settlement},
     },
-    write::{Answer, LogChange, ShardCommand, Shared, WriteCommand, WriteGroup},
+    write::{Answer, LogChange, ShardCommand, Shared, WriteGroup},
 };
+use sweep::Stuck;
 
 /// Time between two searches for dead space, which do not follow the interval of retention: a deleted topic's space is free
 /// within a minute.
@@ -42,11 +41,14 @@ pub(crate) struct Lifecycle {
     busy: Mutex<()>,
     /// The log says already that the disk is too full to settle anything.
     full_disk_logged: AtomicBool,
+    /// Dead bytes that the last look at the settled family left.
+    stuck: Mutex<Option<Stuck>>,
 }
 
 impl Lifecycle {
     pub(crate) fn new(shared: Shared, untouchable: HashSet<BatchFamily>) -> Self {
-        Self { shared, untouchable, busy: Mutex::new(()), full_disk_logged: AtomicBool::new(false) }
+        let (busy, full_disk_logged) = (Mutex::new(()), AtomicBool::new(false));
+        Self { shared, untouchable, busy, full_disk_logged, stuck: Mutex::default() }
     }
 
     /// Runs on its own thread until the writer has ended.
@@ -210,11 +212,17 @@ impl Lifecycle {
             // A cleaning first writes what stays, up to the whole log, and frees nothing before its last step.
             let mut write = |step| match step {
                 CleaningStep::Edit(..) if self.disk_is(DiskSpace::is_full) => Err(StorageError::DiskFull),
-                step => self.change(Purpose::Compaction, true, |group| step.apply(group)),
+                CleaningStep::Edit(partition, edits) => self.edit(Purpose::Compaction, edits, move |group| {
+                    compaction::note_edits(group, &partition);
+                }),
+                CleaningStep::Finish(partition, finish) => {
+                    self.change(Purpose::Compaction, true, |group| finish.apply(group, partition))
+                }
             };
             let damaged = |error: &StorageError| self.shared.note_damage(&partition, error);
-            let cleaned =
-                unless_deleted(cleaning.run(&self.shared.engine, &rules, now_ms, &damaged, &mut write));
+            let Shared { engine, options, .. } = &self.shared;
+            let edits = Edits::new(options.inline_bytes);
+            let cleaned = unless_deleted(cleaning.run(engine, &rules, now_ms, edits, &damaged, &mut write));
             if let Err(StorageError::DiskFull) = cleaned {
                 // The batches written so far are written over by the next cleaning.
                 tracing::warn!("compaction waits for space: the disk is almost full");
@@ -237,105 +245,6 @@ impl Lifecycle {
         })
     }
 
-    /// Frees dead space in families of which at least half is dead, or a fifth where the disk is short.
-    fn sweep(&self) -> Result<(), StorageError> {
-        let catalog = self.shared.catalog.load_full();
-        let mut living: HashMap<BatchFamily, u64> = HashMap::new();
-        let partitions = catalog.topics().flat_map(|topic| &topic.partitions);
-        // Of topics that are served: how much lives in the families of others is not known, so those are left
-        // out below.
-        for (extent, bytes) in partitions.flat_map(|partition| partition.live_extents()) {
-            *living.entry(extent.family).or_default() += bytes;
-        }
-        let families = self
-            .shared
-            .engine
-            .generations()
-            .into_iter()
-            .map(BatchFamily::Generation)
-            .chain([BatchFamily::Settled]);
-        let mut no_room = None;
-        for family in families.filter(|family| !self.untouchable.contains(family)) {
-            // No extent lies in a family that is not in the map.
-            let living = living.get(&family).copied().unwrap_or(0);
-            let held = self.shared.engine.held_bytes(family)?;
-            // Asked for each family: settling one changes the free space.
-            let disk = (self.shared.options.disk_space)(&self.shared.options.path);
-            if !is_mostly_dead(
-                living,
-                held,
-                self.shared.options.settle_bytes,
-                disk.is_some_and(DiskSpace::is_short),
-            ) {
-                continue;
-            }
-            if let Some(disk) = disk.filter(|disk| !disk.has_room_to_copy(living)) {
-                no_room = Some((held.saturating_sub(living), living, disk.free));
-                continue;
-            }
-            tracing::debug!(family = family.family(), living, held, "mostly dead");
-            self.renew(family, &catalog)?;
-        }
-        if let Some((dead, living, free)) = no_room
-            && !self.full_disk_logged.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                dead,
-                living,
-                free,
-                "the disk is too full to free the bytes of deleted records: the records that live among them cannot be copied; \
-                 free some space or delete more topics"
-            );
-        } else if no_room.is_none() {
-            self.full_disk_logged.store(false, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Frees the dead bytes of a family: compacts the settled one, settles a generation, or asks for a
-    /// successor first.
-    fn renew(&self, family: BatchFamily, catalog: &Catalog) -> Result<(), StorageError> {
-        let current = GenerationNumber(self.shared.current.load(Ordering::Acquire));
-        match family {
-            BatchFamily::Settled => self.compact_settled(),
-            BatchFamily::Generation(number) if number == current => {
-                // It takes appends: a successor comes first, and a later sweep settles it.
-                self.shared.commands.send(WriteCommand::SealSoon(number));
-                Ok(())
-            }
-            // The successor, which is not in use yet.
-            BatchFamily::Generation(number) if number > current => Ok(()),
-            BatchFamily::Generation(number) => {
-                let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
-                // The writer gives the generation up in the group that moves its last extent.
-                partitions.try_for_each(|partition| self.settle(partition, number))
-            }
-        }
-    }
-
-    /// Has RocksDB write the settled family anew. The writer holds still until the flush that comes first has
-    /// taken all memtables.
-    fn compact_settled(&self) -> Result<(), StorageError> {
-        let (begin, begun) = bounded(1);
-        let (sender, answer) = mpsc::sync_channel(1);
-        let outcome = || answer.recv().map_err(|_| StorageError::Stopped)?;
-        self.shared.engine.compact_settled(|| {
-            let done: Done<()> = Box::new(move |outcome| drop(sender.send(outcome)));
-            self.shared.commands.send(WriteCommand::CompactSettled(begin, done));
-            // Where the writer does not hold still, its answer says why.
-            begun.recv().or_else(|_| outcome())
-        })?;
-        outcome()
-    }
-
-    fn settle(&self, partition: &Arc<Partition>, number: GenerationNumber) -> Result<(), StorageError> {
-        let mut write = |step: Settlement| self.change(Purpose::Settle, true, |group| step.apply(group));
-        let damaged = |error: &StorageError| self.shared.note_damage(partition, error);
-        let engine = &self.shared.engine;
-        let settled = unless_deleted(settle::settle(engine, partition, number, &damaged, &mut write));
-        self.unless_unreadable(partition, settled).map(|_| ())
-    }
-
     /// A partition that cannot be read is left as it is, with a line in the log, and does not hold up others. An error only
     /// if nothing can be written any more.
     fn unless_unreadable<T>(
@@ -356,7 +265,7 @@ impl Lifecycle {
             }
             Err(error) => {
                 let (topic_id, index) = (partition.topic_id(), partition.index());
-                tracing::error!(%error, %topic_id, partition = index, "old records of a partition stay: it cannot be read");
+                tracing::error!(%error, %topic_id, partition = index, "old records of a partition stay");
                 Ok(None)
             }
         }
@@ -379,6 +288,25 @@ impl Lifecycle {
         self.ask(change)?;
         // `apply` has run by now: it sent them while the group was built.
         starts.recv().map_err(|_| StorageError::Stopped)
+    }
+
+    /// Changes the settled family, with what else belongs into that group. Large batches are on the disk before the
+    /// writer has the rest.
+    ///
+    /// # Errors
+    /// Nothing was changed: their write failed, or the change was refused.
+    fn edit(
+        &self,
+        purpose: Purpose,
+        edits: Edits,
+        then: impl FnOnce(&mut WriteGroup<'_>) + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let edits = edits.place(&self.shared.engine.settled_files)?;
+        self.shared.counters.add_bytes(purpose, edits.body_bytes);
+        self.change(purpose, true, |group| {
+            edits.apply(group);
+            then(group);
+        })
     }
 
     /// Makes a change and waits until the operating system has it.
@@ -410,11 +338,4 @@ fn unless_deleted(outcome: Result<(), ReadError>) -> Result<(), StorageError> {
         Err(ReadError::Unavailable) => Err(StorageError::Unavailable),
         Ok(()) | Err(ReadError::Deleted | ReadError::OffsetOutOfRange { .. }) => Ok(()),
     }
-}
-
-/// At least half of the bytes are dead, or a fifth, and enough of them to be worth the copies.
-fn is_mostly_dead(living: u64, held: u64, at_least: u64, disk_is_short: bool) -> bool {
-    let dead = held.saturating_sub(living);
-    // A quarter of the living bytes is a fifth of all.
-    dead >= at_least && dead >= if disk_is_short { living / 4 } else { living }
 }

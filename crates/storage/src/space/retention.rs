@@ -167,7 +167,7 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
         // The newest extent goes: the next append must begin one, in whatever generation takes appends then.
         state.family = None;
     }
-    // Batches in a generation go with the generation.
+    // Batches in a generation go with the generation, but copies of them may lie in the settled family already.
     if partition.has_settled() {
         group.delete_settled(number, *dead_below);
     }

@@ -1,41 +1,35 @@
 //! Settling: the living batches of a generation that is mostly dead move to the settled family, and the generation is dropped.
 //!
-//! Batches are copied in small groups between those of producers; an extent changes its family in the group after its last
-//! copy. A reader that holds the old family can still read it.
+//! Batches of all partitions are copied in steps, between the groups of producers; an extent changes its family in
+//! the group of its last copy. A reader that holds the old family can still read it.
 
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::{
     Partition, ReadError, StorageError,
     engine::{BatchCursor, Engine},
     log::{BatchFamily, Extent, GenerationNumber},
+    space::edits::Edits,
     write::WriteGroup,
 };
 
-/// Bytes copied in one write group, which appends wait for.
-const COPY_BYTES: usize = 1 << 20;
+/// Extents moved in one write group.
+const MOVES: usize = 1000;
 
-/// One step, for the writer.
-pub(crate) enum Settlement {
-    /// These batches, with their base offsets, lived in the generation.
-    Copy(Arc<Partition>, Vec<(i64, Bytes)>),
-    /// All of the extent that lives was copied.
-    Move(Arc<Partition>, Extent),
+/// One step: these copies, then these moves.
+pub(crate) struct Settlement {
+    pub(crate) copies: Edits,
+    pub(crate) moves: Moves,
 }
 
-impl Settlement {
+/// Extents of which everything that lives was copied.
+#[derive(Default)]
+pub(crate) struct Moves(Vec<(Arc<Partition>, Extent)>);
+
+impl Moves {
     pub(crate) fn apply(self, group: &mut WriteGroup<'_>) {
-        match self {
-            Self::Copy(partition, batches) => {
-                // A deletion that came first has removed its range of the settled family: these would stay
-                // there for ever.
-                for (base_offset, bytes) in batches.iter().filter(|_| !partition.is_deleted()) {
-                    group.put_settled(partition.number(), *base_offset, bytes);
-                }
-            }
-            Self::Move(partition, old) => move_extent(group, partition, old),
+        for (partition, extent) in self.0 {
+            move_extent(group, partition, extent);
         }
     }
 }
@@ -59,53 +53,70 @@ fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Exten
     }));
 }
 
-/// Settles what the partition has in `generation`, which takes no more appends. `damaged` is told of each batch that is; `write`
-/// returns once a step is written.
-///
-/// # Errors
-/// The partition was deleted, or the disk failed: then the extent stays, and with it the generation.
-/// Copies that were made are written over by the next try.
-pub(crate) fn settle(
-    engine: &Arc<Engine>,
-    partition: &Arc<Partition>,
+/// Settles a generation, which takes no more appends, partition by partition.
+pub(crate) struct Settling<'a> {
+    engine: &'a Arc<Engine>,
     generation: GenerationNumber,
-    damaged: &dyn Fn(&StorageError),
-    write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
-) -> Result<(), ReadError> {
-    for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
-        if extent.family == BatchFamily::Generation(generation) {
-            copy(engine, partition, extent, end, damaged, write)?;
-            // After the last copy: from this group on a start looks for the batches in the settled family.
-            write(Settlement::Move(Arc::clone(partition), extent))?;
-        }
-    }
-    Ok(())
+    step: Settlement,
 }
 
-fn copy(
-    engine: &Arc<Engine>,
-    partition: &Arc<Partition>,
-    extent: Extent,
-    end: i64,
-    damaged: &dyn Fn(&StorageError),
-    write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
-) -> Result<(), ReadError> {
-    // Batches below the log start are dead.
-    let from = extent.base_offset.max(partition.log_start_offset());
-    let mut cursor = BatchCursor::in_extent(engine, partition, from, extent, end);
-    let (mut batches, mut bytes) = (Vec::new(), 0);
-    while let Some(batch) = cursor.next_kept()? {
-        // It is copied as it is: its readers are told, and its neighbours' space comes back.
-        batch.damage.iter().for_each(damaged);
-        bytes += batch.bytes.len();
-        batches.push((batch.base_offset, batch.bytes));
-        if bytes >= COPY_BYTES {
-            write(Settlement::Copy(Arc::clone(partition), std::mem::take(&mut batches)))?;
-            bytes = 0;
-        }
+impl<'a> Settling<'a> {
+    pub(crate) fn new(engine: &'a Arc<Engine>, generation: GenerationNumber, inline_bytes: usize) -> Self {
+        let step = Settlement { copies: Edits::new(inline_bytes), moves: Moves::default() };
+        Self { engine, generation, step }
     }
-    match batches.is_empty() {
-        true => Ok(()),
-        false => Ok(write(Settlement::Copy(Arc::clone(partition), batches))?),
+
+    /// Copies what the partition has in the generation. `damaged` is told of each batch that is; `write` returns once
+    /// a step is written, which may be that of a later call.
+    ///
+    /// # Errors
+    /// The outer one: a step was not written. The inner one: the partition was deleted, or cannot be read; then its
+    /// extent stays, and with it the generation. Copies that were made are written over by the next try, or deleted
+    /// with the extent.
+    pub(crate) fn add(
+        &mut self,
+        partition: &Arc<Partition>,
+        damaged: &dyn Fn(&StorageError),
+        write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
+    ) -> Result<Result<(), ReadError>, StorageError> {
+        for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
+            if extent.family != BatchFamily::Generation(self.generation) {
+                continue;
+            }
+            // Batches below the log start are dead.
+            let from = extent.base_offset.max(partition.log_start_offset());
+            let mut cursor = BatchCursor::in_extent(self.engine, partition, from, extent, end);
+            loop {
+                let batch = match cursor.next_kept() {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => break,
+                    Err(error) => return Ok(Err(error)),
+                };
+                // It is copied as it is: its readers are told, and its neighbours' space comes back.
+                batch.damage.iter().for_each(damaged);
+                self.step.copies.keep(partition, batch);
+                if self.step.copies.is_full() {
+                    write(self.take())?;
+                }
+            }
+            // With or after the last copy: from that group on a start looks for the batches in the settled family.
+            self.step.moves.0.push((Arc::clone(partition), extent));
+            if self.step.moves.0.len() >= MOVES {
+                write(self.take())?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(
+        mut self,
+        write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        write(self.take())
+    }
+
+    fn take(&mut self) -> Settlement {
+        Settlement { copies: self.step.copies.take(), moves: std::mem::take(&mut self.step.moves) }
     }
 }

@@ -10,11 +10,7 @@ use rocksdb::WriteBatch;
 
 use crate::{
     Done, Partition, PartitionNumber, Purpose, StorageError,
-    engine::{
-        Engine, ExtentRecord, Family,
-        journal::{self, record::Pointer},
-        keys,
-    },
+    engine::{BodyPlace, Engine, ExtentRecord, Family, Pointer, SettledNumber, journal, keys},
     log::{BatchFamily, CompleteInterval, Extent, GenerationNumber, Written},
     metrics::BytesByPurpose,
 };
@@ -52,6 +48,8 @@ pub(crate) struct WriteGroup<'e> {
     counted: u64,
     pub(crate) extents_added: Vec<(PartitionNumber, Extent)>,
     pub(crate) extents_removed: Vec<(PartitionNumber, Extent)>,
+    /// The settled file that it names.
+    named_file: Option<SettledNumber>,
     /// Partitions whose interval was completed by its age.
     pub(crate) intervals: Vec<Arc<Partition>>,
     /// The writer's catalog is to be published.
@@ -97,6 +95,7 @@ impl<'e> WriteGroup<'e> {
             bytes: BytesByPurpose::default(),
             extents_added: Vec::new(),
             extents_removed: Vec::new(),
+            named_file: None,
             intervals: Vec::new(),
             catalog_changed: false,
             after_write: Vec::new(),
@@ -124,8 +123,8 @@ impl<'e> WriteGroup<'e> {
         match bytes.first_chunk::<{ BatchHeader::LEN }>() {
             Some(head) if bytes.len() >= self.inline_bytes => {
                 // With the header: look-ups by offset and by time need not read the journal.
-                let pointer = Pointer::encode(self.first_body + self.body_bytes, head);
-                self.batch.put_cf(&self.generation, key, pointer);
+                let place = BodyPlace::Journal { offset: self.first_body + self.body_bytes };
+                self.batch.put_cf(&self.generation, key, Pointer::encode(place, head));
                 self.body_bytes += bytes.len() as u64;
                 self.bodies.push(bytes.clone());
             }
@@ -133,9 +132,23 @@ impl<'e> WriteGroup<'e> {
         }
     }
 
-    /// Puts a batch into the settled family.
-    pub(crate) fn put_settled(&mut self, partition: PartitionNumber, base_offset: i64, bytes: &[u8]) {
-        self.batch.put_cf(&self.settled, keys::batch(partition, base_offset), bytes);
+    /// Puts a batch, or a pointer to one, into the settled family.
+    pub(crate) fn put_settled(&mut self, partition: PartitionNumber, base_offset: i64, value: &[u8]) {
+        self.batch.put_cf(&self.settled, keys::batch(partition, base_offset), value);
+    }
+
+    /// Names a settled file to which the group has pointers, so that the next start keeps it.
+    pub(crate) fn name_settled_file(&mut self, file: SettledNumber) {
+        // With the first pointers of each group: which is the first to be written is not known before.
+        if self.named_file != Some(file) {
+            self.named_file = Some(file);
+            self.put_state(keys::settled_file(file), [1]);
+        }
+    }
+
+    /// Removes the name of a settled file into which nothing points.
+    pub(crate) fn forget_settled_file(&mut self, file: SettledNumber) {
+        self.delete_state(keys::settled_file(file));
     }
 
     /// Deletes a batch that never was, so that the settled family has something in memory.

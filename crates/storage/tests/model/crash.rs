@@ -130,6 +130,8 @@ impl Walk {
             (_, 1..=7) if ends_generations => self.delete_records(),
             (Operation::Compact, _) => self.tend(),
             _ if ends_generations => self.tend(),
+            // Of a settled file, else of a journal.
+            (Operation::CreateFile | Operation::SyncFolder, 1..=4) => self.tend(),
             (Operation::CreateFamily | Operation::CreateFile | Operation::SyncFolder, _) => self.append(step),
             (_, 1) if self.topics.len() < 4 => self.create(),
             (_, 2) if self.topics.len() > 1 => self.delete(),

@@ -156,7 +156,7 @@ fn fill_a_settled_log(options: &StorageOptions) {
 /// Never by itself: only a request with acks=all syncs.
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn options(folder: &Path, faults: &Faults) -> StorageOptions {
+pub(crate) fn options(folder: &Path, faults: &Faults) -> StorageOptions {
     StorageOptions {
         faults: faults.clone(),
         flush_interval: NEVER,
@@ -166,7 +166,7 @@ fn options(folder: &Path, faults: &Faults) -> StorageOptions {
 }
 
 /// A power failure after which nothing of what was not synced is left.
-fn lose_all_unsynced(folder: &tempfile::TempDir, faults: &Faults) {
+pub(crate) fn lose_all_unsynced(folder: &tempfile::TempDir, faults: &Faults) {
     faults.cut_power(folder.path(), |_, _| false).unwrap();
 }
 
@@ -181,13 +181,13 @@ fn await_fence(folder: &tempfile::TempDir, before: &str) -> String {
 }
 
 /// Values of the only partition of topic `t`.
-fn found(storage: &Storage) -> Vec<u8> {
+pub(crate) fn found(storage: &Storage) -> Vec<u8> {
     let topic = storage.cluster().catalog().topic("t").cloned().unwrap();
     values(storage, &topic.partitions()[0], 0).into_iter().map(|(_, value)| value[0]).collect()
 }
 
 /// A record of this many bytes of one value.
-fn produce(storage: &Storage, value: u8, length: usize, acks: Acks) -> Result<(), StorageError> {
+pub(crate) fn produce(storage: &Storage, value: u8, length: usize, acks: Acks) -> Result<(), StorageError> {
     let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
     let entry = AppendEntry { partition, batch: batch(&[(1, &vec![value; length])]), log_append_time: false };
     wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks }, done)).map(drop)

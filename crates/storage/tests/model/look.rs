@@ -51,6 +51,11 @@ impl Walk {
             let expected = journal.role != JournalRole::Deleted;
             assert_eq!(exists, expected, "{context}: {journal:?}");
         }
+        for file in &report.settled_files {
+            let exists = self.folder.path().join(&file.name).exists();
+            assert_eq!(Some(exists), file.named, "{context}: {file:?}");
+            assert!(file.live_bytes.is_some_and(|bytes| bytes <= file.bytes), "{context}: {file:?}");
+        }
     }
 }
 
@@ -63,8 +68,11 @@ impl Drop for Walk {
             storage.close().ok();
         }
         match Inspector::open(self.folder.path()).and_then(|inspector| inspector.report()) {
-            Ok(Report { next_start, families, journals, damage, .. }) => {
-                eprintln!("{}: {next_start:#?}\n{families:#?}\n{journals:#?}\n{damage:#?}", self.context);
+            Ok(Report { next_start, families, journals, settled_files, damage, .. }) => {
+                eprintln!(
+                    "{}: {next_start:#?}\n{families:#?}\n{journals:#?}\n{settled_files:#?}\n{damage:#?}",
+                    self.context
+                );
             }
             Err(error) => eprintln!("{}: {error}", self.context),
         }

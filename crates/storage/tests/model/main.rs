@@ -20,6 +20,7 @@ mod crash;
 mod failure;
 mod log;
 mod look;
+mod settled;
 mod steps;
 mod take_over;
 
@@ -65,6 +66,7 @@ struct World {
     replay_operations_bytes: u64,
     replay_body_bytes: u64,
     inline_bytes: usize,
+    settled_file_bytes: u64,
     /// Bytes free on a disk of 100 GiB.
     free_bytes: AtomicU64,
 }
@@ -181,6 +183,8 @@ impl Walk {
             replay_operations_bytes: random.random_range(5_000..100_000),
             replay_body_bytes: random.random_range(20_000..200_000),
             inline_bytes: [1, 200, 1_000, usize::MAX][random.random_range(0..4)],
+            // Two or three batches, or what many settlings leave.
+            settled_file_bytes: random.random_range(10_000..200_000),
             free_bytes: AtomicU64::new(50 << 30),
         });
         // In memory if the system has such a folder: the steps are tested, not the disk.
@@ -211,6 +215,7 @@ impl Walk {
             replay_operations_bytes: self.world.replay_operations_bytes,
             replay_body_bytes: self.world.replay_body_bytes,
             inline_bytes: self.world.inline_bytes,
+            settled_file_bytes: self.world.settled_file_bytes,
             tail_bytes: 5_000,
             // Never by themselves: the walk says when.
             flush_interval: Duration::from_secs(3600),

@@ -106,7 +106,7 @@ fn is_as_the_next_start_finds_it(folder: &Path, report: &Report) {
     assert_eq!(report.cluster.as_ref().unwrap().cluster_id, storage.cluster().id());
     let replay = report.next_start.replay.as_ref().unwrap();
     let deleted = replay.deleted.iter().map(|(file, _)| file).chain(&report.next_start.deleted);
-    for file in deleted.filter(|file| file.starts_with("journal-")) {
+    for file in deleted.filter(|file| file.starts_with("journal-") || file.starts_with("settled-")) {
         assert!(!folder.join(file).exists(), "{file}");
     }
     for journal in report.journals.iter().filter(|journal| journal.role != JournalRole::Deleted) {

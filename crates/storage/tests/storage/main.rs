@@ -13,5 +13,6 @@ mod inspect;
 mod leadership;
 mod log;
 mod metrics;
+mod settled;
 mod space;
 mod unreadable;

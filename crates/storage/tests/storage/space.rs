@@ -27,16 +27,17 @@ fn options(folder: &Path) -> StorageOptions {
     }
 }
 
-/// Bytes of the folder's table files and journals.
-fn stored_bytes(folder: &Path) -> u64 {
+/// Bytes of the folder's table files, journals and settled files.
+pub(crate) fn stored_bytes(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let counts = |name: &str| name.ends_with(".sst") || name.starts_with("journal-");
+    let counts =
+        |name: &str| name.ends_with(".sst") || name.starts_with("journal-") || name.starts_with("settled-");
     let counted = files.filter(|file| counts(&file.file_name().to_string_lossy()));
     counted.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// Tends the logs until the files are this small.
-fn shrinks_below(storage: &Storage, folder: &Path, bytes: u64) {
+pub(crate) fn shrinks_below(storage: &Storage, folder: &Path, bytes: u64) {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         storage.tend_logs().unwrap();
@@ -145,8 +146,7 @@ fn a_disk_that_is_short_gets_back_what_is_less_than_half_dead_if_there_is_room_t
         assert!(folder.path().join("journal-00000001").exists(), "{why}");
     }
     free.store(100 * MIB, Ordering::Relaxed);
-    // Not fewer bytes at once: the copies pass through the journal of a later generation, where they are dead. But the file that
-    // holds the deleted records must go.
+    // The file that holds the deleted records must go.
     let first = folder.path().join("journal-00000001");
     let until = Instant::now() + Duration::from_secs(20);
     while first.exists() {

@@ -11,11 +11,15 @@
 
 use std::fmt;
 
-use codec::{cursor::Cursor, records::BatchHeader};
+use codec::cursor::Cursor;
 
 use crate::{
     StorageError,
-    engine::{file_name, keys},
+    engine::{
+        batch_file::BatchFile,
+        file_name::{self, FileName},
+        keys,
+    },
     log::GenerationNumber,
 };
 
@@ -75,9 +79,17 @@ pub(crate) fn file_header(generation: GenerationNumber, salt: Salt) -> [u8; FILE
 }
 
 /// The salt in a file header; `None` if it is not one of this generation.
-pub(crate) fn salt_of(header: &[u8; FILE_HEADER_LEN as usize], generation: GenerationNumber) -> Option<Salt> {
+fn salt_of(header: &[u8; FILE_HEADER_LEN as usize], generation: GenerationNumber) -> Option<Salt> {
     let salt = *header.get(12..)?.first_chunk()?;
     (file_header(generation, salt) == *header).then_some(salt)
+}
+
+/// The salt of a file's records; `None` if its first bytes are not those of the journal of its generation.
+pub(crate) fn salt(file: &BatchFile) -> Result<Option<Salt>, StorageError> {
+    let FileName::Journal(generation) = file.name else { return Ok(None) };
+    let mut found = [0; FILE_HEADER_LEN as usize];
+    let whole = file.read_into(&mut found, 0)?;
+    Ok(salt_of(&found, generation).filter(|_| whole))
 }
 
 /// Length of a record's header.
@@ -198,49 +210,8 @@ pub(crate) fn table_entries(table: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
-/// A stored value that tells where a batch is: its first byte, which no batch has, as no offset is negative.
-const POINTER: u8 = 0x81;
-/// Length of a pointer.
-pub(crate) const POINTER_LEN: usize = 9 + BatchHeader::LEN;
-
-/// The place of a batch in the journal of its generation, with the batch's own header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pointer {
-    /// Of its first byte in the file.
-    pub(crate) offset: u64,
-    pub(crate) header: BatchHeader,
-}
-
-impl Pointer {
-    /// The pointer to a batch that begins with `head`.
-    pub(crate) fn encode(offset: u64, head: &[u8; BatchHeader::LEN]) -> [u8; POINTER_LEN] {
-        let mut out = [POINTER; POINTER_LEN];
-        out[1..9].copy_from_slice(&offset.to_be_bytes());
-        out[9..].copy_from_slice(head);
-        out
-    }
-
-    /// The pointer that a value of a generation is; `None`: it is a batch.
-    pub(crate) fn decode(value: &[u8]) -> Option<Result<Self, StorageError>> {
-        let rest = value.strip_prefix(&[POINTER])?;
-        Some(Self::parse(rest))
-    }
-
-    fn parse(rest: &[u8]) -> Result<Self, StorageError> {
-        let corrupt = |detail| StorageError::corrupt("pointer", detail);
-        let (offset, head) = rest.split_first_chunk::<8>().ok_or_else(|| corrupt("it is cut".to_owned()))?;
-        if head.len() != BatchHeader::LEN {
-            return Err(corrupt(format!("{} bytes of header", head.len())));
-        }
-        let header = BatchHeader::parse(head).map_err(|error| corrupt(error.to_string()))?;
-        Ok(Self { offset: u64::from_be_bytes(*offset), header })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use codec::records::BatchBuilder;
-
     use super::*;
 
     const SALT: Salt = *b"sixteen  of salt";
@@ -288,22 +259,6 @@ mod tests {
         }
         assert_eq!(header.split_trailer(&trailer[..10]), None);
         assert_eq!(RecordHeader::decode(&encoded, *b"another file's  "), None, "a record of another file");
-    }
-
-    #[test]
-    fn a_pointer_holds_the_header_of_its_batch_and_is_no_batch() {
-        let mut builder = BatchBuilder::new();
-        builder.push(1, None, Some(b"value"), &[]);
-        let batch = builder.build();
-        let pointer = Pointer::encode(99, batch.first_chunk().unwrap());
-        assert_eq!(pointer[..9], [0x81, 0, 0, 0, 0, 0, 0, 0, 99]);
-        assert_eq!(pointer[9..], batch[..BatchHeader::LEN]);
-        let header = BatchHeader::parse(&batch).unwrap();
-        assert_eq!(Pointer::decode(&pointer).unwrap().unwrap(), Pointer { offset: 99, header });
-        assert!(Pointer::decode(&batch).is_none());
-        for cut in 1..POINTER_LEN {
-            assert!(Pointer::decode(&pointer[..cut]).unwrap().is_err(), "{cut} bytes");
-        }
     }
 
     #[test]

@@ -12,14 +12,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use codec::records::BatchHeader;
 
-use super::{
-    file::JournalFile,
-    record::{self, FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RECORD_MAGIC, RecordHeader, Salt},
+use super::record::{
+    self, FILE_HEADER_LEN, JournalPosition, RECORD_HEADER_LEN, RECORD_MAGIC, RecordHeader, Salt,
 };
-use crate::{StorageError, log::GenerationNumber};
+use crate::{StorageError, engine::batch_file::BatchFile, log::GenerationNumber};
 
 /// Files of the journal by generation.
-pub(crate) type Files = BTreeMap<GenerationNumber, Arc<JournalFile>>;
+pub(crate) type Files = BTreeMap<GenerationNumber, Arc<BatchFile>>;
 
 /// Bytes read at a time in search for records after the end.
 const SEARCH_BYTES: usize = 1 << 20;
@@ -102,9 +101,10 @@ pub(crate) fn scan(
     let mut scan = Scan { records: Vec::new(), end: from, mark: fence };
     for (generation, file) in files.range(from.generation..) {
         let offset = if *generation == from.generation { from.offset } else { FILE_HEADER_LEN };
+        let start = JournalPosition { generation: *generation, offset };
         // A file whose first record does not follow has none yet, or none that counts.
-        let Some(salt) = file.salt()? else { break };
-        if !scan.follow(file, salt, offset)? {
+        let Some(salt) = record::salt(file)? else { break };
+        if !scan.follow(file, salt, start)? {
             break;
         }
     }
@@ -114,10 +114,14 @@ pub(crate) fn scan(
 
 impl Scan {
     /// Adds the records of one file; true if they reach its end.
-    fn follow(&mut self, file: &JournalFile, salt: Salt, mut offset: u64) -> Result<bool, StorageError> {
+    fn follow(
+        &mut self,
+        file: &BatchFile,
+        salt: Salt,
+        mut position: JournalPosition,
+    ) -> Result<bool, StorageError> {
         let length = file.len()?;
-        while offset < length {
-            let position = JournalPosition { generation: file.generation, offset };
+        while position.offset < length {
             let Ok(found) = record_at(file, salt, position, length)? else { return Ok(false) };
             // The first one lies at the beginning of the scan: what follows a gap would be applied without what lay in it.
             if self.records.is_empty() && position != self.end {
@@ -127,8 +131,8 @@ impl Scan {
             if self.records.last().is_some_and(|last| last.header.group + 1 != found.header.group) {
                 return Ok(false);
             }
-            offset = found.end().offset;
-            self.end = found.end();
+            position = found.end();
+            self.end = position;
             self.mark = self.mark.max(found.header.durable);
             self.records.push(found);
         }
@@ -137,14 +141,15 @@ impl Scan {
 
     /// Records after the end do not count, but they know what was on the disk when they were written.
     fn look_after_the_end(&mut self, files: &Files) -> Result<(), StorageError> {
-        for file in files.range(self.end.generation..).map(|(_, file)| file) {
+        for (generation, file) in files.range(self.end.generation..) {
             // Without its salt no record of it can be told from what a client sent.
-            let Some(salt) = file.salt()? else { continue };
+            let Some(salt) = record::salt(file)? else { continue };
             let length = file.len()?;
-            let mut offset = if file.generation == self.end.generation { self.end.offset } else { 0 };
-            while let Some(found) = next_record(file, salt, offset, length)? {
+            let offset = if *generation == self.end.generation { self.end.offset } else { 0 };
+            let mut from = JournalPosition { generation: *generation, offset };
+            while let Some(found) = next_record(file, salt, from, length)? {
                 self.mark = self.mark.max(found.header.durable);
-                offset = found.end().offset;
+                from = found.end();
             }
         }
         Ok(())
@@ -153,15 +158,13 @@ impl Scan {
 
 /// The first whole record at or after `from` of a file that is `length` bytes long.
 pub(crate) fn next_record(
-    file: &JournalFile,
+    file: &BatchFile,
     salt: Salt,
-    mut from: u64,
+    from: JournalPosition,
     length: u64,
 ) -> Result<Option<FoundRecord>, StorageError> {
-    let record_at = |offset| {
-        let position = JournalPosition { generation: file.generation, offset };
-        record_at(file, salt, position, length)
-    };
+    let record_at = |offset| record_at(file, salt, JournalPosition { offset, ..from }, length);
+    let mut from = from.offset;
     // Most records follow one another: no search is needed.
     if let Ok(found) = record_at(from)? {
         return Ok(Some(found));
@@ -203,7 +206,7 @@ pub(crate) enum RecordFault {
 
 /// The record at a position of a file that is `length` bytes long, if there is a whole one; its bodies are not looked at.
 pub(crate) fn record_at(
-    file: &JournalFile,
+    file: &BatchFile,
     salt: Salt,
     position: JournalPosition,
     length: u64,

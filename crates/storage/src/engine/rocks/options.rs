@@ -31,9 +31,9 @@ pub(super) fn families(names: &BTreeSet<String>) -> Result<Vec<ColumnFamilyDescr
     families.collect()
 }
 
-/// The share of the open files that journals have.
-pub(super) fn open_journals(options: &StorageOptions) -> usize {
-    usize::try_from(options.max_open_files.max(4) / 4).expect("a positive number")
+/// The share of the open files that journals have, and that settled files have.
+pub(super) fn open_batch_files(options: &StorageOptions) -> usize {
+    usize::try_from(options.max_open_files.max(8) / 8).expect("a positive number")
 }
 
 pub(super) fn without_log() -> WriteOptions {
@@ -61,8 +61,8 @@ pub(super) fn database_options(options: &StorageOptions) -> Result<Options, Stor
     database.create_if_missing(true);
     database.create_missing_column_families(true);
     database.set_atomic_flush(true); // all families together: the position among them is true of each
-    let journals = i32::try_from(open_journals(options)).expect("a quarter of such a number");
-    database.set_max_open_files(options.max_open_files.saturating_sub(journals));
+    let others = i32::try_from(2 * open_batch_files(options)).expect("a quarter of such a number");
+    database.set_max_open_files(options.max_open_files.saturating_sub(others));
     database.set_bytes_per_sync(1 << 20); // flushed files reach the disk steadily, not in one burst
     database.set_paranoid_checks(true);
     // A start need not read the properties of every table file.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Partition;
 use crate::log::{
-    extent::{BatchFamily, Extent},
+    extent::Extent,
     index::{CleanedRecord, LogStart},
 };
 
@@ -51,9 +51,15 @@ impl Partition {
         self.extents.read().contains(&extent)
     }
 
-    /// An extent of it lies in the settled family.
+    /// The settled family may have batches of it: in an extent of its own, or copies that no extent leads to, as the
+    /// settling of theirs did not come to its end.
     pub(crate) fn has_settled(&self) -> bool {
-        self.extents.read().iter().any(|extent| extent.family == BatchFamily::Settled)
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    /// The writer puts a batch of it into the settled family.
+    pub(crate) fn note_settled(&self) {
+        self.settled.store(true, Ordering::Relaxed);
     }
 
     /// Adds an extent after all others; its base offset is the end of the log.

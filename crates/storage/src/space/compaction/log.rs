@@ -6,7 +6,7 @@
 use std::{sync::Arc, vec::IntoIter};
 
 use bytes::Bytes;
-use codec::records::BatchHeader;
+use codec::records::{BatchError, BatchHeader};
 
 use super::{Cleaned, CleaningError, CleaningRules, DirtyInterval, Indexed, LogToClean, OffsetMap};
 use crate::{
@@ -16,18 +16,16 @@ use crate::{
         AppendState, BatchFamily, CleanedRecord, CompleteInterval, Extent, INDEX_INTERVAL_AGE_MS,
         IndexInterval, IntervalRecord, LogStart,
     },
+    space::edits::Edits,
     write::WriteGroup,
 };
 
 /// Most memory for the map of keys; more keys take more than one cleaning. Kafka: `log.cleaner.dedupe.buffer.size`, 128 MiB.
 const MAP_BYTES: usize = 32 << 20;
-/// Bytes of batches edited in one write group, which appends wait for.
-const EDIT_BYTES: usize = 1 << 20;
-
 /// One step of a cleaning, for the writer.
 pub(crate) enum CleaningStep {
-    /// The new batches at these base offsets; `None` removes one.
-    Edit(Arc<Partition>, Vec<(i64, Option<Bytes>)>),
+    /// New batches, and some that are removed.
+    Edit(Arc<Partition>, Edits),
     /// All edits are written.
     Finish(Arc<Partition>, Box<Finish>),
 }
@@ -73,8 +71,8 @@ impl LogCleaning {
         Ok(Some(Self { partition: Arc::clone(partition), found, intervals, first_dirty }))
     }
 
-    /// Cleans. `damaged` is told of each batch that is, which stays; `write` returns once a step is written.
-    /// Reads the whole log up to the end of the cleaning, and before that its dirty part.
+    /// Cleans. `edits` has none yet. `damaged` is told of each batch that is, which stays; `write` returns once a
+    /// step is written. Reads the whole log up to the end of the cleaning, and before that its dirty part.
     ///
     /// # Errors
     /// The partition was deleted, the disk failed, or `write` failed. What was edited by then stays,
@@ -84,6 +82,7 @@ impl LogCleaning {
         engine: &Arc<Engine>,
         rules: &Compaction,
         now_ms: u64,
+        mut edits: Edits,
         damaged: &dyn Fn(&StorageError),
         write: &mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
     ) -> Result<(), ReadError> {
@@ -101,7 +100,7 @@ impl LogCleaning {
             retain_empty: &|header: &BatchHeader| header.next_offset() >= log_end_offset,
         };
         let mut new_index = NewIndex::new(log_start.offset, std::mem::take(&mut self.intervals));
-        let mut edits = Edits { partition: &self.partition, edits: Vec::new(), bytes: 0, write };
+        let partition = &self.partition;
         for (extent, end) in self.partition.extents_with_ends(log_end_offset) {
             let from = extent.base_offset.max(log_start.offset);
             let end = end.min(cleaned.offset);
@@ -109,32 +108,39 @@ impl LogCleaning {
                 continue;
             }
             let mut cursor = BatchCursor::in_extent(engine, &self.partition, from, extent, end);
-            while let Some(KeptBatch { base_offset, bytes, damage }) = cursor.next_kept()? {
-                if let Some(damage) = damage {
-                    damaged(&damage);
-                    new_index.add_damaged(base_offset, &bytes);
-                    if extent.family != BatchFamily::Settled {
-                        edits.add(base_offset, Some(bytes))?;
+            while let Some(batch) = cursor.next_kept()? {
+                // Only then is a batch written that is kept.
+                let moves = extent.family != BatchFamily::Settled;
+                if let Some(damage) = &batch.damage {
+                    damaged(damage);
+                    new_index.add_damaged(batch.base_offset, &batch.bytes);
+                    if moves {
+                        edits.keep(partition, batch);
                     }
-                    continue;
+                } else {
+                    match super::clean(&batch.bytes, &map, &rules, false).map_err(failed)? {
+                        Cleaned::Keep => {
+                            new_index.add(&batch.bytes).map_err(corrupt)?;
+                            if moves {
+                                edits.keep(partition, batch);
+                            }
+                        }
+                        Cleaned::Replace(bytes) => {
+                            let header = new_index.add(&bytes).map_err(corrupt)?;
+                            edits.put(partition, batch.base_offset, Some(header), bytes);
+                        }
+                        Cleaned::Remove => edits.remove(partition, batch.base_offset),
+                    }
                 }
-                let (kept, edit) = match super::clean(&bytes, &map, &rules, false).map_err(failed)? {
-                    // A kept batch is only written if it is still in a generation.
-                    Cleaned::Keep if extent.family == BatchFamily::Settled => (Some(bytes), false),
-                    Cleaned::Keep => (Some(bytes), true),
-                    Cleaned::Replace(bytes) => (Some(bytes), true),
-                    Cleaned::Remove => (None, true),
-                };
-                if let Some(bytes) = &kept {
-                    new_index.add(bytes).map_err(|error| StorageError::corrupt("batch", error))?;
-                }
-                if edit {
-                    edits.add(base_offset, kept)?;
+                if edits.is_full() {
+                    write(CleaningStep::Edit(Arc::clone(partition), edits.take()))?;
                 }
             }
         }
         // All of them, before the step that points readers to the settled family.
-        edits.write()?;
+        if !edits.is_empty() {
+            write(CleaningStep::Edit(Arc::clone(partition), edits))?;
+        }
         let (log_start, intervals) = new_index.finish(log_start, &cleaned);
         let finish = Box::new(Finish { log_start, cleaned, intervals });
         Ok(write(CleaningStep::Finish(self.partition, finish))?)
@@ -152,7 +158,7 @@ impl LogCleaning {
         let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
         let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
         let mut interval = dirty;
-        while let Some(KeptBatch { base_offset, bytes, damage }) = cursor.next_kept()? {
+        while let Some(KeptBatch { base_offset, bytes, damage, .. }) = cursor.next_kept()? {
             while self.intervals.get(interval).is_some_and(|(_, record)| record.end_offset <= base_offset) {
                 interval += 1;
             }
@@ -176,6 +182,10 @@ impl LogCleaning {
 }
 
 fn failed(error: CleaningError) -> ReadError {
+    ReadError::Storage(StorageError::corrupt("batch", error))
+}
+
+fn corrupt(error: BatchError) -> ReadError {
     ReadError::Storage(StorageError::corrupt("batch", error))
 }
 
@@ -217,32 +227,6 @@ fn dirty_intervals(intervals: &[CompleteInterval], start_position: u64) -> Vec<D
         .collect()
 }
 
-/// Edits on their way to the writer.
-struct Edits<'a> {
-    partition: &'a Arc<Partition>,
-    edits: Vec<(i64, Option<Bytes>)>,
-    bytes: usize,
-    write: &'a mut dyn FnMut(CleaningStep) -> Result<(), StorageError>,
-}
-
-impl Edits<'_> {
-    fn add(&mut self, base_offset: i64, left: Option<Bytes>) -> Result<(), StorageError> {
-        // A removal costs about its key.
-        self.bytes += left.as_ref().map_or(size_of::<i64>(), Bytes::len);
-        self.edits.push((base_offset, left));
-        // Small groups, as appends of all partitions wait for each.
-        if self.bytes >= EDIT_BYTES { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> Result<(), StorageError> {
-        self.bytes = 0;
-        match std::mem::take(&mut self.edits) {
-            edits if edits.is_empty() => Ok(()),
-            edits => (self.write)(CleaningStep::Edit(Arc::clone(self.partition), edits)),
-        }
-    }
-}
-
 /// The time index over the batches that stay, with positions counted from 0.
 struct NewIndex {
     open: IndexInterval,
@@ -260,14 +244,14 @@ impl NewIndex {
         }
     }
 
-    fn add(&mut self, batch: &Bytes) -> Result<(), codec::records::BatchError> {
+    fn add(&mut self, batch: &Bytes) -> Result<BatchHeader, BatchError> {
         let header = BatchHeader::parse(batch)?;
         while self.before.next_if(|(_, record)| record.end_offset <= header.base_offset).is_some() {}
         // Of the old interval that held the batch: a new one is as young as its last batch was.
         let appended_ms = self.before.peek().map_or(0, |(_, record)| record.appended_ms);
         let complete = self.open.add(batch.len(), header.max_timestamp, header.next_offset(), appended_ms);
         self.complete.extend(complete);
-        Ok(())
+        Ok(header)
     }
 
     /// One of which at most the header can be read.
@@ -298,31 +282,16 @@ impl NewIndex {
     }
 }
 
-impl CleaningStep {
-    pub(crate) fn apply(self, group: &mut WriteGroup<'_>) {
-        match self {
-            // A deletion that came first has removed its range of the settled family.
-            Self::Edit(partition, _) if partition.is_deleted() => {}
-            Self::Edit(partition, edits) => {
-                let (number, cleaned) = (partition.number(), partition.cleaned());
-                // From its first edit on the log may have gaps: `ottla inspect` must know.
-                if cleaned == CleanedRecord::NOTHING {
-                    group.put_state(keys::prefix(Tag::Cleaned, number), cleaned.encode());
-                }
-                for (base_offset, left) in &edits {
-                    match left {
-                        Some(bytes) => group.put_settled(number, *base_offset, bytes),
-                        None => group.delete_batch(number, *base_offset),
-                    }
-                }
-            }
-            Self::Finish(partition, finish) => finish.apply(group, partition),
-        }
+/// Notes that batches of the log are edited: from the first edit on it may have gaps, and `ottla inspect` must know.
+pub(crate) fn note_edits(group: &mut WriteGroup<'_>, partition: &Partition) {
+    let cleaned = partition.cleaned();
+    if cleaned == CleanedRecord::NOTHING && !partition.is_deleted() {
+        group.put_state(keys::prefix(Tag::Cleaned, partition.number()), cleaned.encode());
     }
 }
 
 impl Finish {
-    fn apply(self, group: &mut WriteGroup<'_>, partition: Arc<Partition>) {
+    pub(crate) fn apply(self, group: &mut WriteGroup<'_>, partition: Arc<Partition>) {
         let Self { log_start, cleaned, intervals } = self;
         let mut state = partition.append.lock();
         if partition.is_deleted() || state.log_start.offset != log_start.offset {

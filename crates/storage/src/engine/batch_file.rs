@@ -1,4 +1,4 @@
-//! One journal file: vectored writes at its end, reads of any part.
+//! One file that holds batches, of the journal or a settled one: vectored writes at its end, reads of any part.
 
 use std::{
     fs::{self, File},
@@ -11,15 +11,12 @@ use std::{
 use bytes::Bytes;
 use rustix::{buffer::spare_capacity, fs::Advice, io::ReadWriteFlags};
 
-use super::record::{self, FILE_HEADER_LEN, Salt};
 use crate::{
     StorageError,
     engine::{
         fault::{EngineFaults, FileStep},
-        file_name::{self, FileName},
+        file_name::FileName,
     },
-    log::GenerationNumber,
-    random,
 };
 
 /// The most pieces that one write takes (IOV_MAX).
@@ -34,82 +31,72 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
-/// The journal of one generation.
+/// A file that holds batches.
 #[derive(Debug)]
-pub(crate) struct JournalFile {
-    pub(crate) generation: GenerationNumber,
+pub(crate) struct BatchFile {
+    pub(crate) name: FileName,
     file: File,
     faults: EngineFaults,
 }
 
-impl JournalFile {
-    /// Creates an empty one; it and its name are on the disk afterwards. One of that name, which nothing refers to, is replaced.
+impl BatchFile {
+    /// Creates one that holds `header`; it and its name are on the disk afterwards. One of that name, which nothing
+    /// refers to, is replaced.
     pub(crate) fn create(
         folder: &Path,
-        generation: GenerationNumber,
+        name: FileName,
+        header: &[u8],
         faults: &EngineFaults,
     ) -> Result<Self, StorageError> {
-        let failed = StorageError::io("create a journal file");
-        let (name, path) = (FileName::Journal(generation), folder.join(file_name::journal(generation)));
+        let failed = StorageError::io("create a file of batches");
+        let path = folder.join(name.to_string());
         let open = || File::options().create(true).truncate(true).read(true).write(true).open(path);
         let file = faults.file(FileStep::Create(name), open).map_err(&failed)?;
-        let header = record::file_header(generation, random::secret());
-        let write = FileStep::Write { file: name, offset: 0, length: FILE_HEADER_LEN };
-        faults.file(write, || file.write_all_at(&header, 0)).map_err(&failed)?;
+        let write = FileStep::Write { file: name, offset: 0, length: header.len() as u64 };
+        faults.file(write, || file.write_all_at(header, 0)).map_err(&failed)?;
         faults.file(FileStep::Sync(name), || file.sync_all()).map_err(&failed)?;
-        // Before any record: if the name is lost, the records are, however often the file was synced.
+        // Before anything else: if the name is lost, what is written is, however often the file was synced.
         sync_folder(folder, faults)?;
-        Ok(Self { generation, file, faults: faults.clone() })
+        Ok(Self { name, file, faults: faults.clone() })
     }
 
     /// Opens one that exists; `None` if it does not.
     pub(crate) fn open(
         folder: &Path,
-        generation: GenerationNumber,
+        name: FileName,
         access: Access,
         faults: &EngineFaults,
     ) -> Result<Option<Self>, StorageError> {
-        let path = folder.join(file_name::journal(generation));
+        let path = folder.join(name.to_string());
         match File::options().read(true).write(access == Access::ReadWrite).open(path) {
-            Ok(file) => Ok(Some(Self { generation, file, faults: faults.clone() })),
+            Ok(file) => Ok(Some(Self { name, file, faults: faults.clone() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StorageError::io("open a journal file")(error)),
+            Err(error) => Err(StorageError::io("open a file of batches")(error)),
         }
     }
 
-    /// Deletes the file of a generation, if there is one.
-    pub(crate) fn remove(
-        folder: &Path,
-        generation: GenerationNumber,
-        faults: &EngineFaults,
-    ) -> Result<(), StorageError> {
-        let (name, path) = (FileName::Journal(generation), folder.join(file_name::journal(generation)));
+    /// Deletes the file of that name, if there is one.
+    pub(crate) fn remove(folder: &Path, name: FileName, faults: &EngineFaults) -> Result<(), StorageError> {
+        let path = folder.join(name.to_string());
         match faults.file(FileStep::Remove(name), || fs::remove_file(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StorageError::io("delete a journal file")(error))
+                Err(StorageError::io("delete a file of batches")(error))
             }
             _ => Ok(()),
         }
     }
 
-    /// The salt of its records; `None` if its first bytes are not those of a journal file of this generation.
-    pub(crate) fn salt(&self) -> Result<Option<Salt>, StorageError> {
-        let mut found = [0; FILE_HEADER_LEN as usize];
-        let whole = self.read_into(&mut found, 0)?;
-        Ok(record::salt_of(&found, self.generation).filter(|_| whole))
-    }
-
     pub(crate) fn len(&self) -> Result<u64, StorageError> {
-        Ok(self.file.metadata().map_err(StorageError::io("look at a journal file"))?.len())
+        Ok(self.file.metadata().map_err(StorageError::io("look at a file of batches"))?.len())
     }
 
     /// Writes all pieces, one after the other, from `offset` on.
     /// The operating system has them afterwards; an error may leave any part of them in the file.
     pub(crate) fn write(&self, pieces: &mut [IoSlice<'_>], offset: u64) -> Result<(), StorageError> {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        let step = FileStep::Write { file: self.name(), offset, length };
+        let step = FileStep::Write { file: self.name, offset, length };
         let written = self.faults.file(step, || self.write_all(pieces, offset));
-        written.map_err(StorageError::io("write to a journal file"))
+        written.map_err(StorageError::io("write to a file of batches"))
     }
 
     fn write_all(&self, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
@@ -130,10 +117,6 @@ impl JournalFile {
         Ok(())
     }
 
-    fn name(&self) -> FileName {
-        FileName::Journal(self.generation)
-    }
-
     /// Puts everything onto the disk that was written before the call.
     ///
     /// # Errors
@@ -141,14 +124,14 @@ impl JournalFile {
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         // fdatasync: also the length, without which the data could not be read, but not the times of the
         // file.
-        let synced = self.faults.file(FileStep::Sync(self.name()), || self.file.sync_data());
-        synced.map_err(StorageError::io("sync a journal file"))
+        let synced = self.faults.file(FileStep::Sync(self.name), || self.file.sync_data());
+        synced.map_err(StorageError::io("sync a file of batches"))
     }
 
     /// Makes the file end at `length`, on the disk too.
     pub(crate) fn set_len(&self, length: u64) -> Result<(), StorageError> {
-        let failed = StorageError::io("shorten a journal file");
-        let (cut, sync) = (FileStep::Cut { file: self.name(), length }, FileStep::Sync(self.name()));
+        let failed = StorageError::io("shorten a file of batches");
+        let (cut, sync) = (FileStep::Cut { file: self.name, length }, FileStep::Sync(self.name));
         self.faults.file(cut, || self.file.set_len(length)).map_err(&failed)?;
         self.faults.file(sync, || self.file.sync_all()).map_err(failed)
     }
@@ -168,18 +151,19 @@ impl JournalFile {
 
     /// Fills `buffer` from `offset` on; false if the file ends before.
     pub(crate) fn read_into(&self, buffer: &mut [u8], offset: u64) -> Result<bool, StorageError> {
-        let read = self.faults.read(self.name(), offset, buffer.len());
+        let read = self.faults.read(self.name, offset, buffer.len());
         match read.and_then(|()| self.file.read_exact_at(buffer, offset)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(StorageError::io("read a journal file")(error)),
+            Err(error) => Err(StorageError::io("read a file of batches")(error)),
         }
     }
 
-    /// Reads what the page cache has of `buffer.len()` bytes from `offset` on, up to the first that must come from the disk; returns how
-    /// many. 0 also where the system cannot tell, or fails: the read that follows meets the error.
+    /// Reads what the page cache has of `buffer.len()` bytes from `offset` on, up to the first that must come from
+    /// the disk; returns how many. 0 also where the system cannot tell, or fails: the read that follows meets the
+    /// error.
     pub(crate) fn read_cached(&self, buffer: &mut [u8], offset: u64) -> usize {
-        if self.faults.read(self.name(), offset, buffer.len()).is_err() {
+        if self.faults.read(self.name, offset, buffer.len()).is_err() {
             return 0;
         }
         let mut buffers = [IoSliceMut::new(buffer)];
@@ -195,8 +179,8 @@ impl JournalFile {
 
     /// The bytes from `offset` on, at most `length`; fewer if the file ends before. The memory is not filled first.
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, StorageError> {
-        let failed = StorageError::io("read a journal file");
-        self.faults.read(self.name(), offset, length).map_err(&failed)?;
+        let failed = StorageError::io("read a file of batches");
+        self.faults.read(self.name, offset, length).map_err(&failed)?;
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
             let at = offset + bytes.len() as u64;
@@ -222,33 +206,27 @@ pub(crate) fn sync_folder(folder: &Path, faults: &EngineFaults) -> Result<(), St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::GenerationNumber;
 
-    const GENERATION: GenerationNumber = GenerationNumber(3);
+    const NAME: FileName = FileName::Journal(GenerationNumber(3));
 
     #[test]
     fn pieces_are_written_in_order_however_many_there_are() {
         let folder = tempfile::tempdir().unwrap();
-        let file = JournalFile::create(folder.path(), GENERATION, &EngineFaults::default()).unwrap();
+        let file = BatchFile::create(folder.path(), NAME, b"header", &EngineFaults::default()).unwrap();
         let pieces: Vec<Vec<u8>> = (0..3000_u32).map(|number| number.to_be_bytes().to_vec()).collect();
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        file.write(&mut slices, FILE_HEADER_LEN).unwrap();
-        assert_eq!(
-            file.read(FILE_HEADER_LEN, 1 << 20).unwrap(),
-            pieces.concat(),
-            "cut at the end of the file"
-        );
-        assert_eq!(file.len().unwrap(), FILE_HEADER_LEN + 12_000);
-        assert!(file.salt().unwrap().is_some());
+        file.write(&mut slices, 6).unwrap();
+        assert_eq!(file.read(6, 1 << 20).unwrap(), pieces.concat(), "cut at the end of the file");
+        assert_eq!(file.len().unwrap(), 12_006);
+        assert_eq!(file.read(0, 6).unwrap(), b"header"[..]);
     }
 
     #[test]
     fn a_file_that_is_missing_is_no_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            JournalFile::open(folder.path(), GENERATION, Access::ReadOnly, &EngineFaults::default())
-                .unwrap()
-                .is_none()
-        );
-        JournalFile::remove(folder.path(), GENERATION, &EngineFaults::default()).unwrap();
+        let faults = EngineFaults::default();
+        assert!(BatchFile::open(folder.path(), NAME, Access::ReadOnly, &faults).unwrap().is_none());
+        BatchFile::remove(folder.path(), NAME, &faults).unwrap();
     }
 }
