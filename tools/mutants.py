@@ -187,7 +187,7 @@ MUTANTS = [
      [("// One by one: a bad sector", "if let Some(header) = self.headers.first() { return Err((self.start, unreadable_body(StorageError::Stopped, header, &self.file, 0))); }\n        // One by one: a bad sector")],
      [faulty("bad_sector")]),
     ("batch copied without its bytes", "a batch that could be read later is lost",
-     [("let bytes = bytes.map_err(|error| unreadable_body(error, &header, file, pointer.offset))?;", "let bytes = bytes.unwrap_or_else(|_| vec![0; header.size_bytes()].into());")],
+     [("let bytes = bytes.map_err(|error| unreadable_body(error, &header, file, place.offset()))?;", "let bytes = bytes.unwrap_or_else(|_| vec![0; header.size_bytes()].into());")],
      [faulty("bad_sector")]),
 ]
 
