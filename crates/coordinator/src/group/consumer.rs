@@ -189,7 +189,16 @@ impl ConsumerGroup {
         for held in member.held() {
             self.holders.insert(held, id.clone());
         }
-        if let Some(instance_id) = &member.subscription.group_instance_id {
+        let instance_id = member.subscription.group_instance_id.as_ref();
+        let before = self.members.get(id).and_then(|member| member.subscription.group_instance_id.as_ref());
+        // One that the member no longer has is free. In Kafka only once its coordinator is loaded anew, as its
+        // records do not have it.
+        if let Some(before) = before.filter(|before| Some(*before) != instance_id)
+            && self.static_members.get(before) == Some(id)
+        {
+            self.static_members.remove(before);
+        }
+        if let Some(instance_id) = instance_id {
             self.static_members.insert(instance_id.clone(), id.clone());
         }
         self.members.insert(id.clone(), member);

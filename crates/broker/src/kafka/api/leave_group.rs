@@ -89,7 +89,7 @@ fn code(result: Result<(), GroupError>) -> ErrorCode {
 mod tests {
     use super::*;
     use crate::testing::Running;
-    use codec::messages::StrBytes;
+    use codec::messages::{ConsumerGroupHeartbeatRequest, StrBytes};
 
     #[tokio::test]
     async fn members_of_a_group_that_is_not_there_are_unknown_one_by_one() {
@@ -112,6 +112,43 @@ mod tests {
             } else {
                 assert_eq!((response.error_code, codes), (unknown, vec![]));
             }
+        }
+    }
+
+    /// `kafka-consumer-groups.sh --remove-members`, at every version of the request.
+    #[tokio::test]
+    async fn members_of_the_consumer_protocol_are_removed_at_every_version() {
+        let running = Running::start(&[]).await.unwrap();
+        let mut client = running.client().await;
+        let text = StrBytes::from_static_str;
+        let beat = |epoch| {
+            ConsumerGroupHeartbeatRequest::default()
+                .with_group_id(text("g").into())
+                .with_member_id(text("m"))
+                .with_instance_id(Some(text("i")))
+                .with_member_epoch(epoch)
+                .with_rebalance_timeout_ms(60_000)
+                .with_subscribed_topic_names(Some(vec![text("t").into()]))
+                .with_topic_partitions(Some(Vec::new()))
+        };
+        let unknown = ErrorCode::UnknownMemberId.code();
+        for version in 0..=5 {
+            let joined = client.call(1, &beat(0)).await;
+            assert_eq!(joined.error_code, 0, "{:?}", joined.error_message);
+            let request = LeaveGroupRequest::default().with_group_id(text("g").into());
+            let member = MemberIdentity::default();
+            let request = match version {
+                0..=2 => request.with_member_id(text("m")),
+                3 => request.with_members(vec![member.with_member_id(text("m"))]),
+                // An administrator knows the instance id alone.
+                _ => request.with_members(vec![member.with_group_instance_id(Some(text("i")))]),
+            };
+            for code in [0, unknown] {
+                let left = client.call(version, &request).await;
+                let codes = left.members.iter().map(|member| member.error_code);
+                assert_eq!(codes.chain([left.error_code]).max(), Some(code), "version {version}: {left:?}");
+            }
+            assert_eq!(client.call(1, &beat(joined.member_epoch)).await.error_code, unknown);
         }
     }
 }

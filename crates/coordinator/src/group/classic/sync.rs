@@ -46,8 +46,11 @@ impl ClassicGroup {
             State::PreparingRebalance | State::CompletingRebalance | State::Stable => {}
         }
         self.validate_member(&request.member_id, request.group_instance_id.as_ref())?;
-        // Requests before version 5 name neither (KIP-559).
-        let differs = |given: &Option<Arc<str>>, ours: &Option<Arc<str>>| given.is_some() && given != ours;
+        // Requests before version 5 name neither (KIP-559), and before its first generation a group has no protocol
+        // to differ from.
+        let differs = |given: &Option<Arc<str>>, ours: &Option<Arc<str>>| {
+            given.as_ref().zip(ours.as_ref()).is_some_and(|(given, ours)| given != ours)
+        };
         // Before REBALANCE_IN_PROGRESS: a member that is behind must learn that its generation is over.
         if request.generation != self.generation {
             Err(GroupError::IllegalGeneration)

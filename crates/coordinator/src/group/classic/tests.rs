@@ -357,6 +357,28 @@ fn sync_checks_the_protocol_when_told() {
     }
 }
 
+/// Members that sent SyncGroup too early were told that they have the wrong protocol, on which clients give up.
+#[test]
+fn a_sync_before_the_first_generation_is_told_that_the_group_rebalances() {
+    let mut bench = Bench::new();
+    let (id, _) = bench.join_new();
+    for (kind, expected) in
+        [("consumer", GroupError::RebalanceInProgress), ("connect", GroupError::InconsistentGroupProtocol)]
+    {
+        let request = SyncRequest {
+            member_id: id.clone(),
+            group_instance_id: None,
+            generation: GenerationId(0),
+            protocol_type: Some(kind.into()),
+            protocol: Some("range".into()),
+            assignments: Default::default(),
+        };
+        let waiter = bench.waiter();
+        bench.step(|group, now, _, out| group.sync(now, request, waiter, out));
+        assert_eq!(bench.assignment(waiter), Err(expected), "{kind}");
+    }
+}
+
 #[test]
 fn a_full_group_takes_nobody_in_but_keeps_who_it_has() {
     let config = GroupConfig { max_size: 2, ..GroupConfig::default() };

@@ -230,6 +230,26 @@ fn a_static_member_comes_back_to_its_partitions_without_a_rebalance() {
     assert_eq!(bench.group().state(), ConsumerState::Empty, "it did not come back");
 }
 
+/// As Kafka's `getOrMaybeSubscribeStaticConsumerGroupMember`, which lets a member that joins take an instance id that
+/// is free.
+#[test]
+fn a_member_may_join_again_under_another_instance_id_and_no_longer_holds_the_first() {
+    let mut bench = bench();
+    let named = |name: &'static str| {
+        move |said: &mut HeartbeatRequest| said.group_instance_id = Some(GroupInstanceId::from(name))
+    };
+    bench.beat("a", 0, |_| {}).unwrap();
+    assert_eq!(error(bench.beat("a", 2, named("i"))), GroupError::UnknownMemberId, "only by joining");
+    for name in ["i", "j"] {
+        let told = bench.beat("a", 0, named(name)).unwrap();
+        assert_eq!((told.member_epoch, assigned(&told)), (2, vec![0, 1, 2, 3]), "nothing moves");
+    }
+    assert_eq!(error(bench.beat("a", 2, named("i"))), GroupError::UnknownMemberId);
+    assert_eq!(error(bench.beat("b", 0, named("j"))), GroupError::UnreleasedInstanceId);
+    bench.beat("b", 0, named("i")).expect("the first one is free");
+    assert_eq!(bench.group().members().len(), 2);
+}
+
 #[test]
 fn topics_that_come_grow_and_go_are_noticed() {
     let mut bench = bench();
