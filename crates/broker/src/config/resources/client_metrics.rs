@@ -200,8 +200,7 @@ fn patterns(value: &str) -> Result<Vec<(ClientProperty, Regex)>, ConfigRefusal> 
 /// `Matcher.matches` does.
 fn pattern(text: &str) -> Result<(ClientProperty, Regex), ConfigRefusal> {
     let illegal = || ConfigRefusal::InvalidConfig(format!("Illegal client matching pattern: {text}"));
-    // At the first `=`: a client id that is looked for may hold others.
-    let (property, pattern) = text.split_once('=').ok_or_else(illegal)?;
+    let (property, pattern) = halves(text).ok_or_else(illegal)?;
     let property = ClientProperty::of(property.trim()).ok_or_else(illegal)?;
     // A pattern comes from a client. Matching is linear in its input, and the limit bounds what compiling
     // takes.
@@ -210,4 +209,12 @@ fn pattern(text: &str) -> Result<(ClientProperty, Regex), ConfigRefusal> {
         .build()
         .map_err(|_| illegal())?;
     Ok((property, whole))
+}
+
+/// What stands before and after the one `=`. A second one is refused, except at the end: Kafka takes what Java's
+/// `split("=")` makes two parts of, and that drops empty parts at the end.
+fn halves(text: &str) -> Option<(&str, &str)> {
+    let mut parts = text.trim_end_matches('=').split('=');
+    let halves = (parts.next()?, parts.next()?);
+    parts.next().is_none().then_some(halves)
 }

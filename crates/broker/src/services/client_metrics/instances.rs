@@ -239,8 +239,10 @@ fn work_out(subscriptions: &[ClientMetricsConfig], id: Uuid, client: &ClientFact
         true => vec![ALL.to_owned()],
         false => names.into_iter().map(str::to_owned).collect(),
     };
-    // KIP-714: as often as the most eager of the subscriptions asks.
-    let interval_ms = concerned.iter().map(|one| one.interval_ms).min().unwrap_or(DEFAULT_INTERVAL_MS);
+    // KIP-714: as often as the most eager of the subscriptions asks. Kafka begins its search with the default
+    // (`ClientMetricsManager.createClientInstance`), so a subscription cannot ask for a longer interval.
+    let asked = concerned.iter().map(|one| one.interval_ms);
+    let interval_ms = asked.fold(DEFAULT_INTERVAL_MS, i32::min);
     // From the contents, as Kafka's `computeSubscriptionId`: after a restart it is the same, so that clients
     // need not ask again.
     let mut hasher = DefaultHasher::new();

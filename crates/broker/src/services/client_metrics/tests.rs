@@ -141,6 +141,9 @@ fn subscriptions_that_cannot_be_are_refused() {
         ("match", "client_id"),
         ("match", "colour=red"),
         ("match", "client_id=("),
+        ("match", "client_id=a=b"),
+        ("match", "client_id=="),
+        ("match", "=a"),
         ("match", "client_id=(a{1000}){1000}"),
     ] {
         assert!(subscription(&[(key, value)]).is_err(), "{key}={value}");
@@ -150,10 +153,34 @@ fn subscriptions_that_cannot_be_are_refused() {
 /// As Kafka's map of patterns, where the last of a property stays.
 #[test]
 fn of_two_patterns_of_one_property_the_last_counts() {
-    let metrics = subscribed_to(&[&[("metrics", "x"), ("match", "client_id=a,client_id=b=c")]]);
+    let metrics = subscribed_to(&[&[("metrics", "x"), ("match", "client_id=a,client_id=b")]]);
     let asked = |id: &str| metrics.subscribed(Uuid::nil(), &client(id), NOW).unwrap().metrics;
     assert!(asked("a").is_empty());
-    assert_eq!(asked("b=c"), ["x"], "the first `=` ends the property");
+    assert_eq!(asked("b"), ["x"]);
+}
+
+/// Java's `split("=")` drops empty parts at the end, and a space is no empty part.
+#[test]
+fn equals_signs_at_the_end_of_a_pattern_are_passed_over() {
+    let asked = |pattern: &str, id: &str| {
+        let metrics = subscribed_to(&[&[("metrics", "x"), ("match", pattern)]]);
+        !metrics.subscribed(Uuid::nil(), &client(id), NOW).unwrap().metrics.is_empty()
+    };
+    assert!(asked("client_id=a==", "a") && !asked("client_id=a==", "a=="));
+    assert!(asked(" client_id = a ", "a"));
+}
+
+/// A subscription with an interval of an hour had its clients push once an hour; Kafka has them push every five
+/// minutes.
+#[test]
+fn no_client_is_asked_to_push_less_often_than_every_five_minutes() {
+    let hourly: &[_] = &[("metrics", "x"), ("interval.ms", "3600000"), ("match", "client_id=a.*")];
+    let interval = |subscriptions: &[&[(&str, &str)]], id: &str| {
+        subscribed_to(subscriptions).subscribed(Uuid::nil(), &client(id), NOW).unwrap().interval_ms
+    };
+    assert_eq!(interval(&[hourly], "a"), 300_000);
+    assert_eq!(interval(&[hourly, &[("metrics", "y"), ("interval.ms", "299999")]], "a"), 299_999);
+    assert_eq!(interval(&[hourly], "b"), 300_000, "no subscription concerns it");
 }
 
 #[test]
