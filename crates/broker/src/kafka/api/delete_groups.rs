@@ -6,8 +6,9 @@
 //!
 //! A group with members is NON_EMPTY_GROUP, a missing one GROUP_ID_NOT_FOUND. A group that is deleted is gone
 //! from the disk when it is answered. Groups are deleted one after another: one that is refused does not hold
-//! up the others.
+//! up the others. A group that is named twice has one result, as in Kafka (`KafkaApis.handleDeleteGroupsRequest`).
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
@@ -28,7 +29,8 @@ impl Api for DeleteGroups {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut results = Vec::with_capacity(request.groups_names.len());
-        for name in request.groups_names {
+        let mut told = HashSet::new();
+        for name in request.groups_names.into_iter().filter(|name| told.insert(name.clone())) {
             let outcome = cx.groups().delete(&GroupId::from(name.as_str())).await;
             let code = outcome.err().map_or(ErrorCode::None, group_error_code);
             results.push(DeletableGroupResult::default().with_group_id(name).with_error_code(code.code()));

@@ -35,44 +35,18 @@ pub(crate) struct Reach {
 /// the request: without a name if it came by id, with a nil id if it came by name.
 pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 
-/// Deletes topics with all their records; one result per topic, in their order. Offsets that groups committed for them go too.
-/// Once begun it runs to its end, also if the caller does not wait for it.
+/// Deletes topics with all their records; one result for each name and each id, in the order of their first mentions,
+/// however often each is mentioned. Offsets that groups committed for them go too. Once begun it runs to its end,
+/// also if the caller does not wait for it.
 pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> {
-    let catalog = reach.cluster.catalog();
-    let repeated = repeated(&topics, &catalog);
-    let mut named: HashMap<TopicRef, usize> = HashMap::new();
-    topics.iter().for_each(|topic| *named.entry(topic.clone()).or_default() += 1);
-    let mut found: BTreeMap<Uuid, String> = BTreeMap::new();
-    let mut outcomes: Vec<Deleted> = Vec::new();
-    for wanted in topics {
-        let (name, id) = match &wanted {
-            TopicRef::Name(name) => (Some(name.to_string()), Uuid::nil()),
-            TopicRef::Id(id) => (None, *id),
-        };
-        let refused = match (&wanted, wanted.resolve(&catalog)) {
-            // Before anything else, as in `ControllerApis.deleteTopics`.
-            _ if !reach.is_enabled => Err(TopicError::DeletionDisabled),
-            // All mentions are refused: one by name and one by id may be meant for different topics.
-            _ if repeated.contains(&wanted) => Err(TopicError::InvalidRequest(
-                match &wanted {
-                    TopicRef::Id(_) => "Duplicate topic id.",
-                    name if named.get(name).is_some_and(|times| *times > 1) => "Duplicate topic name.",
-                    TopicRef::Name(_) => "The provided topic name maps to an ID that was already supplied.",
-                }
-                .to_owned(),
-            )),
-            (TopicRef::Name(_), None) => Err(TopicError::UnknownTopic),
-            (TopicRef::Id(_), None) => Err(TopicError::UnknownTopicId),
-            (_, Some(topic)) => Ok(topic),
-        };
-        outcomes.push(match refused {
-            Ok(topic) => {
-                found.insert(topic.id, topic.name.clone());
-                (Some(topic.name.clone()), topic.id, Ok(()))
-            }
-            Err(error) => (name, id, Err(error)),
-        });
+    if !reach.is_enabled {
+        // Before anything else, and for each mention, as in `ControllerApis.deleteTopics`.
+        let refused = |(name, id)| (name, id, Err(TopicError::DeletionDisabled));
+        return topics.iter().map(as_named).map(refused).collect();
     }
+    let mut outcomes = sort_out(&topics, &reach.cluster.catalog());
+    let agreed = |(name, id, outcome): &Deleted| Some((*id, name.clone().filter(|_| outcome.is_ok())?));
+    let found: BTreeMap<Uuid, String> = outcomes.iter().filter_map(agreed).collect();
     if found.is_empty() {
         return outcomes;
     }
@@ -89,23 +63,45 @@ pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> 
     outcomes
 }
 
-/// Topics that are named more than once, be it by name and by id (`ControllerApis.deleteTopics`).
-fn repeated(topics: &[TopicRef], catalog: &Catalog) -> HashSet<TopicRef> {
-    let id_of = |topic: &TopicRef| match topic {
-        TopicRef::Name(name) => catalog.topic(name).map(|topic| topic.id),
-        TopicRef::Id(id) => Some(*id),
-    };
-    let mut seen: HashMap<Uuid, &TopicRef> = HashMap::new();
-    let mut names: HashSet<&TopicRef> = HashSet::new();
-    let mut repeated = HashSet::new();
-    for topic in topics {
-        let earlier = id_of(topic).and_then(|id| seen.insert(id, topic));
-        if !names.insert(topic) || earlier.is_some() {
-            repeated.insert(topic.clone());
-            repeated.extend(earlier.cloned());
-        }
+/// The name and the id of a topic as a request has them.
+fn as_named(topic: &TopicRef) -> (Option<String>, Uuid) {
+    match topic {
+        TopicRef::Name(name) => (Some(name.to_string()), Uuid::nil()),
+        TopicRef::Id(id) => (None, *id),
     }
-    repeated
+}
+
+/// The topics that may be deleted and those that are refused, by the rules of `ControllerApis.deleteTopics`: a name
+/// or an id that is mentioned twice is refused once; so is a name together with the id of its topic.
+fn sort_out(topics: &[TopicRef], catalog: &Catalog) -> Vec<Deleted> {
+    let mut times: HashMap<&TopicRef, usize> = HashMap::new();
+    topics.iter().for_each(|topic| *times.entry(topic).or_default() += 1);
+    let is_single = |topic: &TopicRef| times.get(topic) == Some(&1);
+    // The ids of topics that are mentioned by name.
+    let by_name: HashSet<Uuid> = topics
+        .iter()
+        .filter(|topic| matches!(topic, TopicRef::Name(_)) && is_single(topic))
+        .filter_map(|topic| Some(topic.resolve(catalog)?.id))
+        .collect();
+    let mut told: HashSet<&TopicRef> = HashSet::new();
+    let mut outcomes = Vec::new();
+    for topic in topics.iter().filter(|topic| told.insert(topic)) {
+        let (name, id) = as_named(topic);
+        let invalid = |text: &str| Err(TopicError::InvalidRequest(text.to_owned()));
+        outcomes.push(match (topic, topic.resolve(catalog)) {
+            (TopicRef::Name(_), _) if !is_single(topic) => (name, id, invalid("Duplicate topic name.")),
+            (TopicRef::Id(_), _) if !is_single(topic) => (name, id, invalid("Duplicate topic id.")),
+            // The result of the name stands for both.
+            (TopicRef::Id(id), _) if by_name.contains(id) => continue,
+            (TopicRef::Name(_), Some(found)) if times.contains_key(&TopicRef::Id(found.id)) => {
+                (name, found.id, invalid("The provided topic name maps to an ID that was already supplied."))
+            }
+            (TopicRef::Name(_), None) => (name, id, Err(TopicError::UnknownTopic)),
+            (TopicRef::Id(_), None) => (name, id, Err(TopicError::UnknownTopicId)),
+            (_, Some(found)) => (Some(found.name.clone()), found.id, Ok(())),
+        });
+    }
+    outcomes
 }
 
 /// Deletes the topics of `found` with what other parts keep for them; returns those that failed.

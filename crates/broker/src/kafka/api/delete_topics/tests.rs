@@ -79,25 +79,43 @@ async fn contradictions_delete_nothing() {
     let neither = DeleteTopicState::default().with_name(None);
     let named = DeleteTopicState::default().with_name(Some(name("t")));
     let identified = DeleteTopicState::default().with_name(None).with_topic_id(id);
-    for states in [vec![both], vec![neither], vec![named.clone(), named.clone()], vec![named, identified]] {
-        let count = states.len();
-        let response = client.call(6, &DeleteTopicsRequest::default().with_topics(states)).await;
-        let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();
-        assert_eq!(codes, vec![42; count]);
-    }
-    // Kafka's texts (`ControllerApis.deleteTopics`).
-    let (by_name, by_id) =
-        (by_name(6, &["t"]).topics.remove(0), DeleteTopicState::default().with_name(None).with_topic_id(id));
-    for (states, text) in [
-        ([&by_name, &by_name], "Duplicate topic name."),
-        ([&by_id, &by_id], "Duplicate topic id."),
-        ([&by_name, &by_id], "The provided topic name maps to an ID that was already supplied."),
+    // One result for all mentions of a name or an id, with Kafka's texts (`ControllerApis.deleteTopics`).
+    let (no_name, no_id) = (None, Uuid::nil());
+    let both_ways = "The provided topic name maps to an ID that was already supplied.";
+    for (states, name, told_id, text) in [
+        (vec![&both], Some("t"), id, "You may not specify both topic name and topic id."),
+        (vec![&neither], no_name, no_id, "Neither topic name nor id were specified."),
+        (vec![&named, &named, &named], Some("t"), no_id, "Duplicate topic name."),
+        (vec![&identified, &identified], no_name, id, "Duplicate topic id."),
+        (vec![&named, &identified], Some("t"), id, both_ways),
+        (vec![&identified, &named], Some("t"), id, both_ways),
     ] {
-        let request = DeleteTopicsRequest::default().with_topics(states.map(Clone::clone).to_vec());
-        let told = client.call(6, &request).await.responses[0].error_message.clone();
-        assert_eq!(told.unwrap().as_str(), text);
+        let states = states.into_iter().cloned().collect();
+        let response = client.call(6, &DeleteTopicsRequest::default().with_topics(states)).await;
+        let [told] = &response.responses[..] else { panic!("{:?}", response.responses) };
+        let told_name = told.name.as_ref().map(|name| name.as_str());
+        let told_text = told.error_message.as_deref();
+        assert_eq!((told.error_code, told_name, told.topic_id, told_text), (42, name, told_id, Some(text)));
     }
     assert_eq!(names(&mut client).await, ["t"]);
+}
+
+/// What is mentioned once is deleted, whatever is said of the others.
+#[tokio::test]
+async fn a_topic_that_is_named_once_is_deleted_beside_one_that_is_named_twice() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    for text in ["once", "twice"] {
+        create(&mut client, text).await;
+    }
+    for version in [1, 6] {
+        let response = client.call(version, &by_name(version, &["twice", "once", "twice"])).await;
+        let told: Vec<_> =
+            response.responses.iter().map(|one| (one.name.clone().unwrap(), one.error_code)).collect();
+        let gone = if version == 1 { 0 } else { 3 };
+        assert_eq!(told, [(name("twice"), 42), (name("once"), gone)]);
+    }
+    assert_eq!(names(&mut client).await, ["twice"]);
 }
 
 #[tokio::test]
