@@ -18,6 +18,7 @@ use std::net::TcpStream;
 const TOPIC: &str = "damaged";
 const MARKER: &[u8] = b"the one that the disk got wrong";
 const CORRUPT_MESSAGE: i16 = 2;
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// A broker with ten records, each a batch of its own in the journal.
 fn filled() -> Result<TestBroker> {
@@ -93,8 +94,13 @@ fn a_damaged_batch_costs_itself() -> Result<()> {
     for part in [TOPIC, "\"partition\":0", "\"offset\":4", "journal-00000001", "\"position\":"] {
         ensure!(lines[0].contains(part), "nothing of {part:?} in {}", lines[0]);
     }
+    ensure!(read(&mut client, 99)? == (OFFSET_OUT_OF_RANGE, 0), "beyond the end");
     let metrics = scrape(&broker)?;
     ensure!(metrics.contains("\nottla_storage_damaged_batches_total 1\n"), "{metrics}");
+    // As Kafka: a client that asks for what cannot be is no failure of the broker.
+    let failed =
+        format!("\nkafka_server_brokertopicmetrics_failedfetchrequests_total{{topic=\"{TOPIC}\"}} 3\n");
+    ensure!(metrics.contains(&failed), "{metrics}");
     let content = Content { key: None, value: None, timestamp_ms: 1, headers: Vec::new() };
     let appended = produce(&mut client, TOPIC, 0, -1, batch(&[content], None).freeze())?;
     ensure!((appended.error_code, appended.base_offset) == (0, 10), "the log goes on");

@@ -27,6 +27,7 @@ const ZERO: &[(&str, &str)] = &[
     ("ottla_fetch_buffered_bytes", "no answer is on its way at the moment of the scrape"),
     ("process_cpu_seconds_total", "whole seconds, and the run is short"),
     ("ottla_disk_full", "there is space"),
+    ("kafka_server_brokertopicmetrics_failedfetchrequests", "nothing is damaged: tested in damage.rs"),
     ("ottla_storage_damaged_batches", "the disk is sound"),
     ("ottla_storage_stall", "the disk keeps up"),
     ("ottla_storage_queue_depth", "nothing waits at the moment of the scrape"),

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codec::ErrorCode;
-use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended};
+use codec::records::BatchError;
+use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
 
 use self::batch::{ProduceError, ProduceRules, ProducerFormats, check, compressed_bytes};
 use self::disk_reserve::DiskReserve;
@@ -216,20 +217,41 @@ fn count(state: &TopicState, bytes: u64, records: u32, result: &Result<Appended,
             metrics.bytes_in.add(bytes);
             metrics.messages_in.add(records.into());
         }
-        Err(ProduceError::TooLarge { .. }) => {
-            // Kafka counts no other refusal as rejected bytes (`UnifiedLog`).
-            metrics.bytes_rejected.add(bytes);
-        }
-        // Not counted by Kafka either (`ReplicaManager.appendRecords`): its failures are those that no client and no leader
-        // change explains.
-        Err(
-            ProduceError::Partition(_)
-            | ProduceError::Storage
-            | ProduceError::DiskFull
-            | ProduceError::RequiredAcks(_),
-        ) => {}
-        Err(ProduceError::Batch(error)) if error.error_code() == ErrorCode::CorruptMessage => {}
-        Err(_) => metrics.failed_produce_requests.inc(),
+        // Kafka counts no other refusal as rejected bytes (`UnifiedLog`).
+        Err(ProduceError::TooLarge { .. }) => metrics.bytes_rejected.add(bytes),
+        Err(error) if is_failure(error) => metrics.failed_produce_requests.inc(),
+        Err(_) => {}
+    }
+}
+
+/// True for refusals that Kafka counts as failed (`ReplicaManager.appendToLocalLog`): not what a change of leaders, a
+/// failed disk or the transport explains, and not what it refuses before it looks for the log.
+fn is_failure(error: &ProduceError) -> bool {
+    match error {
+        ProduceError::ControlBatch
+        | ProduceError::Transactional
+        | ProduceError::InvalidTimestamp(_)
+        | ProduceError::InvalidRecords { .. }
+        | ProduceError::Append(
+            AppendError::OutOfOrderSequence { .. } | AppendError::InvalidProducerEpoch { .. },
+        ) => true,
+        ProduceError::Batch(error) => match error {
+            // Kafka's `ProduceRequest.validateRecords`, which the request does not survive.
+            BatchError::Truncated { .. } | BatchError::Leftover(_) | BatchError::Magic(_) => false,
+            error => !matches!(error.error_code(), ErrorCode::CorruptMessage | ErrorCode::MessageTooLarge),
+        },
+        ProduceError::ZstdTooEarly
+        | ProduceError::TooLarge { .. }
+        | ProduceError::Partition(_)
+        | ProduceError::Append(
+            AppendError::PartitionDeleted
+            | AppendError::NotLeader
+            | AppendError::Unavailable
+            | AppendError::OffsetsExhausted,
+        )
+        | ProduceError::Storage
+        | ProduceError::DiskFull
+        | ProduceError::RequiredAcks(_) => false,
     }
 }
 

@@ -103,9 +103,9 @@ pub struct TopicMetrics {
     pub total_produce_requests: Counter,
     /// Fetch requests that named the topic, once per partition in them.
     pub total_fetch_requests: Counter,
-    /// The same, where the answer was an error.
+    /// The same, where nothing that is expected explains the error, as Kafka counts.
     pub failed_produce_requests: Counter,
-    /// The same, where the answer was an error.
+    /// The same, where nothing that is expected explains the error: a damaged batch.
     pub failed_fetch_requests: Counter,
 }
 

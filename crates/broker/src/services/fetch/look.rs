@@ -81,10 +81,8 @@ pub(super) fn look(
             answer: answer(Ok(Served { diverging: Some(end), ..nothing_read })),
             is_urgent: true,
         },
-        Err(error) => {
-            metrics.failed_fetch_requests.inc();
-            Looked::Nothing { answer: answer(Err(error)), is_urgent: true }
-        }
+        // No failed fetch for the counters: the client asks for what cannot be (see `round.rs`).
+        Err(error) => Looked::Nothing { answer: answer(Err(error)), is_urgent: true },
     }
 }
 

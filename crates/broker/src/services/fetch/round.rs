@@ -249,7 +249,11 @@ impl<'a> Round<'a> {
             // `errorReadingData` in Kafka: an error is not held back.
             Err(error) => {
                 self.at_once = true;
-                Err(PartitionError::from(error))
+                let error = PartitionError::from(error);
+                if let Some(metrics) = empty.metrics.as_ref().filter(|_| is_failure(error)) {
+                    metrics.failed_fetch_requests.inc();
+                }
+                Err(error)
             }
         };
         self.answers.insert(id, PartitionAnswer { outcome, ..empty });
@@ -303,6 +307,28 @@ impl<'a> Round<'a> {
             answers.sort_unstable_by_key(|(id, _)| *id);
         }
         (answers.into_iter().map(|(_, answer)| answer).collect(), share)
+    }
+}
+
+/// True for errors that Kafka counts as failed fetches (`ReplicaManager.readFromLog`): those that neither the client
+/// nor a change of leaders explains, and not a failed disk.
+fn is_failure(error: PartitionError) -> bool {
+    match error {
+        PartitionError::CorruptRecords => true,
+        PartitionError::UnknownTopicOrPartition
+        | PartitionError::UnknownTopicId
+        | PartitionError::InconsistentTopicId
+        | PartitionError::InternalTopic
+        | PartitionError::FencedLeaderEpoch
+        | PartitionError::UnknownLeaderEpoch
+        | PartitionError::OffsetOutOfRange
+        | PartitionError::OnlyCompacted
+        | PartitionError::InvalidRequest
+        | PartitionError::UnsupportedVersion
+        | PartitionError::UnsupportedCompressionType
+        | PartitionError::NotLeader
+        | PartitionError::Unavailable
+        | PartitionError::Storage => false,
     }
 }
 

@@ -248,6 +248,8 @@ async fn refusals_are_answered_at_once_unknown_partitions_only_if_all_are() {
     assert_eq!(summary(&fetched), [(0, Err(PartitionError::UnknownTopicOrPartition))]);
     let beyond = broker.fetch(NO_SESSION, vec![wanted("orders", 0, 5)], terms(1, LONG)).await;
     assert_eq!(summary(&beyond), [(0, Err(PartitionError::OffsetOutOfRange))]);
+    let metrics = beyond.partitions[0].metrics.as_ref().unwrap();
+    assert_eq!(metrics.failed_fetch_requests.value(), 0, "the client is mistaken, and nothing has failed");
     let fetch = broker.fetch(NO_SESSION, vec![unknown(), wanted("orders", 0, 0)], terms(1, LONG));
     let (fetched, size) = woken_by(fetch, broker.append(&topic, 0, 10)).await;
     assert_eq!(summary(&fetched), [(0, Err(PartitionError::UnknownTopicOrPartition)), (0, Ok(size))]);

@@ -165,12 +165,16 @@ fn topics(shared: &Shared, out: &mut Families) {
             &topic.total_produce_requests
         }),
         ("totalfetchrequests", "Fetch requests, per partition in them.", |topic| &topic.total_fetch_requests),
-        ("failedproducerequests", "Produce requests answered with an error.", |topic| {
-            &topic.failed_produce_requests
-        }),
-        ("failedfetchrequests", "Fetch requests answered with an error.", |topic| {
-            &topic.failed_fetch_requests
-        }),
+        (
+            "failedproducerequests",
+            "Produce requests that failed for no reason that explains itself, per partition in them.",
+            |topic| &topic.failed_produce_requests,
+        ),
+        (
+            "failedfetchrequests",
+            "Fetch requests that failed for no reason that explains itself, per partition in them.",
+            |topic| &topic.failed_fetch_requests,
+        ),
     ];
     // Copied, so that a scrape never holds up a topic's creation.
     let topics: Vec<_> =
