@@ -37,8 +37,9 @@ impl Api for ConsumerGroupDescribe {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let catalog = cx.catalog();
-        let groups = request.group_ids.into_iter().map(|name| {
-            let found = cx.groups().describe_consumer(&GroupId::from(name.as_str()));
+        let mut groups = Vec::with_capacity(request.group_ids.len());
+        for name in request.group_ids {
+            let found = cx.groups().describe_consumer(&GroupId::from(name.as_str())).await;
             let group = match found {
                 Ok(group) => described(group, &catalog, cx.api_version()),
                 Err(refused) => DescribedGroup::default()
@@ -46,12 +47,13 @@ impl Api for ConsumerGroupDescribe {
                     .with_error_message(Some(error_text(refused.message))),
             };
             // As `KafkaApis`: a group that is refused has no operations either.
-            if request.include_authorized_operations && group.error_code == 0 {
-                return group.with_group_id(name).with_authorized_operations(authorized_operations::GROUP);
-            }
-            group.with_group_id(name)
-        });
-        Ok(Reply::Response(ConsumerGroupDescribeResponse::default().with_groups(groups.collect())))
+            let group = match request.include_authorized_operations && group.error_code == 0 {
+                true => group.with_authorized_operations(authorized_operations::GROUP),
+                false => group,
+            };
+            groups.push(group.with_group_id(name));
+        }
+        Ok(Reply::Response(ConsumerGroupDescribeResponse::default().with_groups(groups)))
     }
 
     fn first_error(response: &ConsumerGroupDescribeResponse) -> i16 {

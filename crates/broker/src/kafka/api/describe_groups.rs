@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use codec::ErrorCode;
 use codec::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, StrBytes};
+use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, StrBytes};
 use coordinator::group::classic::{GroupDescription, MemberDescription, State};
 use coordinator::group::{self, GroupError, Refused};
 
@@ -34,20 +34,22 @@ impl Api for DescribeGroups {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
-        let describe = |name: GroupId| {
-            let found = cx.groups().describe(&group::GroupId::from(name.as_str()));
+        let mut groups = Vec::with_capacity(request.groups.len());
+        for name in request.groups {
+            let found = cx.groups().describe(&group::GroupId::from(name.as_str())).await;
             let described = match found {
                 Ok(found) => described(found, version),
                 Err(refused) => absent(refused, version),
             };
             let described = described.with_group_id(name);
             // Before version 6 a missing group has operations too: it is described as dead, without an error.
-            if request.include_authorized_operations && described.error_code == ErrorCode::None.code() {
-                return described.with_authorized_operations(authorized_operations::GROUP);
-            }
-            described
-        };
-        let groups = request.groups.iter().cloned().map(describe).collect();
+            let tells =
+                request.include_authorized_operations && described.error_code == ErrorCode::None.code();
+            groups.push(match tells {
+                true => described.with_authorized_operations(authorized_operations::GROUP),
+                false => described,
+            });
+        }
         Ok(Reply::Response(DescribeGroupsResponse::default().with_groups(groups)))
     }
 
@@ -95,6 +97,8 @@ fn text(text: &Arc<str>) -> StrBytes {
 
 #[cfg(test)]
 mod tests {
+    use codec::messages::GroupId;
+
     use super::*;
     use crate::testing::Running;
 

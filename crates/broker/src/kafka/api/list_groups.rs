@@ -35,7 +35,7 @@ impl Api for ListGroups {
             passes(&request.states_filter, states) && passes(&request.types_filter, types)
         };
         let version = cx.api_version();
-        let response = match cx.groups().list() {
+        let response = match cx.groups().list().await {
             Ok(groups) => {
                 let groups = groups.into_iter().filter(wanted).map(|group| listed(&group, version));
                 ListGroupsResponse::default().with_groups(groups.collect())

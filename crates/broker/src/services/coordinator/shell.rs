@@ -170,14 +170,14 @@ impl<K: Kind> Shell<K> {
         if slot.removed { Err(Missing::Absent) } else { Ok((look(&slot.machine), hosted.ticket(&slot))) }
     }
 
-    /// Looks at every machine, in no order.
+    /// Looks at every machine, in no order, as [`Shell::view`].
     /// Each under its own lock: together they are no snapshot of one moment.
-    pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<T> {
+    pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<(T, Ticket)> {
         // The map's lock ends here, see `step_all`.
         let hosted: Vec<_> = self.machines.read().by_id.values().cloned().collect();
         let look = |hosted: &Arc<Hosted<K>>| {
             let slot = hosted.lock();
-            (!slot.removed).then(|| look(&slot.machine))
+            (!slot.removed).then(|| (look(&slot.machine), hosted.ticket(&slot)))
         };
         hosted.iter().filter_map(look).collect()
     }

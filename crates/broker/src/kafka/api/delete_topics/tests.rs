@@ -157,7 +157,7 @@ async fn a_deletion_whose_client_leaves_is_completed() {
     tokio::select! { biased; _ = left => {}, () = std::future::ready(()) => {} }
     // A group of which nothing is left is forgotten.
     let forgotten = async {
-        while !services.groups.list().unwrap().is_empty() {
+        while !services.groups.list().await.unwrap().is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -80,7 +80,7 @@ async fn a_group_is_refused_while_its_shard_is_resigned_and_goes_on_after_a_take
     let request = join_request(3, "g", StrBytes::default());
     let waits = async {
         let groups = &running.broker.services.groups;
-        while groups.list().unwrap()[0].state != "PreparingRebalance" {
+        while groups.list().await.unwrap()[0].state != "PreparingRebalance" {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         lead(&running, false).await;
@@ -115,7 +115,7 @@ async fn join_both(
 ) -> (JoinGroupResponse, JoinGroupResponse) {
     let (first, other) = (join_request(3, "g", first.clone()), join_request(3, "g", other.clone()));
     let leader = async {
-        while running.broker.services.groups.list().unwrap()[0].state != "PreparingRebalance" {
+        while running.broker.services.groups.list().await.unwrap()[0].state != "PreparingRebalance" {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         client.call(3, &first).await

@@ -12,6 +12,7 @@ use coordinator::group::{
 };
 use coordinator::state_machine::StateMachine;
 
+use super::super::log::NotWritten;
 use super::super::shell::Missing;
 use super::GroupService;
 use super::requests::refusal;
@@ -35,19 +36,19 @@ impl GroupService {
         self.shell.ensure_loaded() != Err(Missing::NotCoordinator)
     }
 
-    /// ListGroups: all groups that could be read, in the order of their ids.
-    /// Each in the state that it is in when its turn comes. None of those that this broker does not coordinate (any more).
+    /// ListGroups: all groups that could be read, in the order of their ids. Each in the state that it is in when its
+    /// turn comes, told once that is durable. None of those that this broker does not coordinate (any more).
     ///
     /// # Errors
-    /// COORDINATOR_LOAD_IN_PROGRESS.
-    pub(crate) fn list(&self) -> Result<Vec<GroupOverview>, GroupError> {
+    /// COORDINATOR_LOAD_IN_PROGRESS, or COORDINATOR_NOT_AVAILABLE if a state could not be made durable.
+    pub(crate) async fn list(&self) -> Result<Vec<GroupOverview>, GroupError> {
         match self.shell.ensure_loaded() {
             Err(Missing::Loading) => return Err(GroupError::CoordinatorLoadInProgress),
             // As `GroupCoordinatorService.listGroups`.
             Err(_) => return Ok(Vec::new()),
             Ok(()) => {}
         }
-        let mut list = self.shell.view_all(|machine| {
+        let viewed = self.shell.view_all(|machine| {
             let (group_type, protocol_type, state) = match machine.members() {
                 Members::Classic(group) => {
                     ("classic", group.protocol_type().cloned().unwrap_or_default(), group.state().as_str())
@@ -58,6 +59,14 @@ impl GroupService {
             };
             GroupOverview { group_id: machine.id().clone(), group_type, protocol_type, state }
         });
+        let mut list = Vec::with_capacity(viewed.len());
+        for (overview, ticket) in viewed {
+            match ticket.durable().await {
+                Ok(()) => list.push(overview),
+                Err(NotWritten::NotLed) => return Ok(Vec::new()),
+                Err(failed) => return Err(failed.into()),
+            }
+        }
         list.sort_by(|a, b| a.group_id.cmp(&b.group_id));
         Ok(list)
     }
@@ -66,38 +75,47 @@ impl GroupService {
     ///
     /// # Errors
     /// If there is no such group, or it is of another kind.
-    pub(crate) fn describe(&self, group_id: &GroupId) -> Result<GroupDescription, Refused> {
-        self.view(group_id, |machine| match machine.members() {
+    pub(crate) async fn describe(&self, group_id: &GroupId) -> Result<GroupDescription, Refused> {
+        let look = |machine: &GroupMachine| match machine.members() {
             Members::Classic(group) => Ok(group.describe()),
             Members::Consumer(_) => {
                 let message = format!("Group {group_id} is not a classic group.");
                 Err(Refused::new(GroupError::GroupIdNotFound, message))
             }
-        })
+        };
+        self.view(group_id, look).await
     }
 
     /// ConsumerGroupDescribe, one group.
     ///
     /// # Errors
     /// If there is no such group, or it is of another kind.
-    pub(crate) fn describe_consumer(&self, group_id: &GroupId) -> Result<ConsumerGroupDescription, Refused> {
+    pub(crate) async fn describe_consumer(
+        &self,
+        group_id: &GroupId,
+    ) -> Result<ConsumerGroupDescription, Refused> {
         if group_id.as_str().is_empty() {
             return Err(Refused::new(GroupError::InvalidGroupId, "The group id must not be empty."));
         }
-        self.view(group_id, |machine| match machine.members() {
+        let look = |machine: &GroupMachine| match machine.members() {
             Members::Consumer(group) => Ok(group.describe(&self.shell.kind().config)),
             Members::Classic(_) => Err(not_a_consumer_group(group_id)),
-        })
+        };
+        self.view(group_id, look).await
     }
 
-    /// Looks at a group for an answer that need not wait for the disk.
-    fn view<T>(
+    /// Looks at a group, and tells what it saw once that is durable, as Kafka describes groups as of the committed
+    /// offset.
+    async fn view<T>(
         &self,
         group_id: &GroupId,
         look: impl FnOnce(&GroupMachine) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         match self.shell.view(group_id, look) {
-            Ok((viewed, _)) => viewed,
+            Ok((viewed, ticket)) => {
+                ticket.durable().await.map_err(GroupError::from)?;
+                viewed
+            }
             Err(Missing::Absent) => {
                 Err(Refused::new(GroupError::GroupIdNotFound, format!("Group {group_id} not found.")))
             }
@@ -105,20 +123,24 @@ impl GroupService {
         }
     }
 
-    /// The groups as a scrape of the metrics shows them.
-    /// Copies the offsets of every group: not for a request.
+    /// The groups as a scrape of the metrics shows them, which waits for no disk: an offset may be shown shortly
+    /// before it is durable. Copies the offsets of every group: not for a request.
     pub(crate) fn snapshot(&self) -> Vec<GroupSnapshot> {
-        self.shell.view_all(|machine| {
-            let offset = |(topic, partition, committed): (&Arc<str>, i32, &CommittedOffset)| GroupOffset {
-                topic: topic.to_string(),
-                partition,
-                committed_offset: committed.offset,
-            };
-            GroupSnapshot {
-                group_id: machine.id().to_string(),
-                members: machine.member_count(),
-                offsets: machine.offsets().iter().map(offset).collect(),
-            }
-        })
+        let viewed = self.shell.view_all(snapshot_of);
+        viewed.into_iter().map(|(snapshot, _)| snapshot).collect()
+    }
+}
+
+/// A group as a scrape of the metrics shows it.
+fn snapshot_of(machine: &GroupMachine) -> GroupSnapshot {
+    let offset = |(topic, partition, committed): (&Arc<str>, i32, &CommittedOffset)| GroupOffset {
+        topic: topic.to_string(),
+        partition,
+        committed_offset: committed.offset,
+    };
+    GroupSnapshot {
+        group_id: machine.id().to_string(),
+        members: machine.member_count(),
+        offsets: machine.offsets().iter().map(offset).collect(),
     }
 }

@@ -274,6 +274,31 @@ async fn an_assignment_is_handed_out_when_it_is_durable() {
     assert_eq!(again.await.unwrap(), "all");
 }
 
+/// A monitor saw a group as stable that a crash could still take back to its last generation.
+#[tokio::test]
+async fn a_state_is_listed_and_described_when_it_is_durable_and_not_before() {
+    let setup = setup();
+    let id = setup.stable().await;
+    setup.log.hold();
+    let mut commit = Box::pin(setup.commit(&id, 1, 7));
+    assert!(is_pending(&mut commit).await);
+    let group = group();
+    let mut listed = Box::pin(setup.service.list());
+    let mut described = Box::pin(setup.service.describe(&group));
+    assert!(is_pending(&mut listed).await && is_pending(&mut described).await);
+    setup.log.finish_all();
+    assert_eq!(listed.await.unwrap().len(), 1);
+    assert_eq!(described.await.unwrap().members.len(), 1);
+    let mut commit = Box::pin(setup.commit(&id, 1, 8));
+    assert!(is_pending(&mut commit).await);
+    let mut listed = Box::pin(setup.service.list());
+    assert!(is_pending(&mut listed).await);
+    setup.log.fail_all();
+    assert_eq!(listed.await.map(|groups| groups.len()), Err(GroupError::StorageFailed));
+    let refused = setup.service.describe(&group).await.unwrap_err();
+    assert_eq!(refused.error, GroupError::StorageFailed);
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_takes_nothing_with_it() {
     let setup = setup();
@@ -327,7 +352,7 @@ async fn a_silent_member_is_removed_on_time_by_the_timer_task() {
     // Before the member is heard for the last time: on a busy machine a later start measures too little.
     let started = crate::clock::now();
     let id = setup.stable().await;
-    eventually(async || setup.service.list().unwrap().iter().all(|group| group.state == "Empty")).await;
+    eventually(async || setup.service.list().await.unwrap().iter().all(|group| group.state == "Empty")).await;
     assert!(crate::clock::now() - started >= Duration::from_millis(u64::from(SESSION_MS) - 1));
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
 }
@@ -340,8 +365,8 @@ async fn an_earlier_deadline_wakes_before_a_later_one_set_first() {
     assert!(late.result.is_ok());
     let id = setup.stable().await;
     let lives = |overview: &GroupOverview| overview.group_id == group() && overview.state != "Empty";
-    eventually(async || !setup.service.list().unwrap().iter().any(lives)).await;
-    assert_eq!(setup.service.list().unwrap().len(), 1, "the other group still has its member");
+    eventually(async || !setup.service.list().await.unwrap().iter().any(lives)).await;
+    assert_eq!(setup.service.list().await.unwrap().len(), 1, "the other group still has its member");
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
 }
 
@@ -356,15 +381,15 @@ async fn a_restart_goes_on_where_the_group_was() {
     }));
     assert_eq!(after.heartbeat(&id, 1).await, Ok(()));
     assert_eq!(after.committed().await, Some(5));
-    eventually(async || after.service.list().unwrap().iter().all(|group| group.state == "Empty")).await;
+    eventually(async || after.service.list().await.unwrap().iter().all(|group| group.state == "Empty")).await;
 }
 
 #[tokio::test]
 async fn expired_offsets_and_their_group_go() {
     let setup = setup();
     assert_eq!(setup.commit(&MemberId::none(), -1, 5).await, Ok(()));
-    assert_eq!(setup.service.list().unwrap().len(), 1);
-    eventually(async || setup.service.list().unwrap().is_empty()).await;
+    assert_eq!(setup.service.list().await.unwrap().len(), 1);
+    eventually(async || setup.service.list().await.unwrap().is_empty()).await;
     assert!(setup.log.stored.lock().is_empty());
     assert_eq!(setup.committed().await, None);
 }
@@ -378,7 +403,7 @@ async fn a_deleted_group_is_gone_with_its_records() {
     setup.leave(&id).await.unwrap();
     assert_eq!(setup.service.delete(&group()).await, Ok(()));
     assert_eq!(setup.service.delete(&group()).await, Err(GroupError::GroupIdNotFound));
-    assert!(setup.service.describe(&group()).is_err());
+    assert!(setup.service.describe(&group()).await.is_err());
     assert!(setup.log.stored.lock().is_empty());
 }
 
@@ -390,11 +415,11 @@ async fn an_unknown_group_is_created_by_those_who_may() {
     assert_eq!(setup.heartbeat(&stranger, 1).await, Err(GroupError::UnknownMemberId));
     assert_eq!(setup.sync(&stranger, 1).await.err(), Some(GroupError::UnknownMemberId));
     assert_eq!(setup.commit(&stranger, 1, 5).await, Err(GroupError::IllegalGeneration));
-    assert!(setup.service.list().unwrap().is_empty());
+    assert!(setup.service.list().await.unwrap().is_empty());
     let refused = JoinRequest { protocols: Vec::new(), ..request(&MemberId::none()) };
     let reply = setup.service.join(&group(), refused).await;
     assert_eq!(reply.result.err(), Some(GroupError::InconsistentGroupProtocol));
-    assert!(setup.service.list().unwrap().is_empty(), "a refusal leaves no group behind");
+    assert!(setup.service.list().await.unwrap().is_empty(), "a refusal leaves no group behind");
     let nameless = setup.service.join(&GroupId::from(""), request(&MemberId::none())).await;
     assert_eq!(nameless.result.err(), Some(GroupError::InvalidGroupId));
     let deleted = setup.service.delete_offsets(&GroupId::from(""), &[]).await;
@@ -488,15 +513,15 @@ async fn a_member_of_the_consumer_protocol_is_told_when_it_is_durable_and_surviv
     setup.log.finish_all();
     let (reply, _) = beat.await.unwrap();
     assert_eq!(reply.member_epoch, 2);
-    assert_eq!(setup.service.list().unwrap()[0].group_type, "consumer");
+    assert_eq!(setup.service.list().await.unwrap()[0].group_type, "consumer");
 
     let after = service_on(Arc::clone(&setup.log));
     after.log.held.store(false, Ordering::SeqCst);
     let again = HeartbeatRequest { member_epoch: 2, member_id: MemberId::from("m"), ..Default::default() };
     let (reply, interval_ms) = after.service.consumer_heartbeat(&id, &again, true).await.unwrap();
     assert_eq!((reply.member_epoch, reply.assignment, interval_ms), (2, None, 5_000));
-    assert_eq!(after.service.describe(&id).unwrap_err().error, GroupError::GroupIdNotFound);
-    assert_eq!(after.service.describe_consumer(&id).unwrap().members.len(), 1);
+    assert_eq!(after.service.describe(&id).await.unwrap_err().error, GroupError::GroupIdNotFound);
+    assert_eq!(after.service.describe_consumer(&id).await.unwrap().members.len(), 1);
     let gone = HeartbeatRequest { member_epoch: -1, ..again };
     after.service.consumer_heartbeat(&id, &gone, true).await.unwrap();
     after.service.delete(&id).await.unwrap();
@@ -539,11 +564,15 @@ async fn one_unreadable_record_refuses_its_group_and_no_other() {
     assert_eq!(commit_to(&after, "g").await, unavailable.map(|()| Vec::new()));
     let read = after.service.read_offsets(&group(), None, |offsets| offsets.is_some()).await;
     assert_eq!(read, unavailable.map(|()| false));
-    assert_eq!(after.service.describe(&group()).unwrap_err().error, GroupError::CoordinatorNotAvailable);
+    assert_eq!(
+        after.service.describe(&group()).await.unwrap_err().error,
+        GroupError::CoordinatorNotAvailable
+    );
     let joined = after.service.join(&group(), request(&MemberId::none())).await;
     assert_eq!(joined.result.err(), Some(GroupError::CoordinatorNotAvailable));
     commit_to(&after, "h").await.unwrap();
-    let names: Vec<String> = after.service.list().unwrap().iter().map(|it| it.group_id.to_string()).collect();
+    let names: Vec<String> =
+        after.service.list().await.unwrap().iter().map(|it| it.group_id.to_string()).collect();
     assert_eq!(names, ["h"]);
 }
 
@@ -592,12 +621,15 @@ async fn what_a_group_began_in_an_earlier_term_is_not_answered_in_the_next() {
     *setup.log.not_led.lock() = Some(NotLed::Elsewhere);
     assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::NotCoordinator));
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::NotCoordinator));
-    assert_eq!(setup.service.list().map(|groups| groups.len()), Ok(0));
+    assert_eq!(setup.service.list().await.map(|groups| groups.len()), Ok(0));
     assert!(is_pending(&mut newcomer).await, "not unloaded yet");
 
     *setup.log.not_led.lock() = Some(NotLed::TakingOver);
     assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::CoordinatorLoadInProgress));
-    assert_eq!(setup.service.list().map(|groups| groups.len()), Err(GroupError::CoordinatorLoadInProgress));
+    assert_eq!(
+        setup.service.list().await.map(|groups| groups.len()),
+        Err(GroupError::CoordinatorLoadInProgress)
+    );
     assert_eq!(setup.heartbeat(&id, 1).await, Ok(()), "a consumer takes no other answer");
 
     // Taken over, and the groups of the earlier term still there.
@@ -636,5 +668,5 @@ async fn alarms_that_are_set_by_a_load_wake_their_machines() {
     setup.service.shell.unload();
     setup.log.term.store(1, Ordering::SeqCst);
     setup.service.shell.load(1, |prefix, each| setup.log.scan(prefix, each)).unwrap();
-    eventually(async || setup.service.list().unwrap().iter().all(|group| group.state == "Empty")).await;
+    eventually(async || setup.service.list().await.unwrap().iter().all(|group| group.state == "Empty")).await;
 }

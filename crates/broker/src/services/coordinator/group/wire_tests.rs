@@ -339,7 +339,10 @@ async fn a_deleted_topic_takes_its_offsets_with_it() {
     commit(&mut client, 9, commit_request("g", &StrBytes::default(), -1, 5)).await;
     let gone = DeleteTopicState::default().with_name(Some(topic("t")));
     client.call(6, &DeleteTopicsRequest::default().with_topics(vec![gone])).await;
-    assert!(running.broker.services.groups.list().unwrap().is_empty(), "nothing is left of the group either");
+    assert!(
+        running.broker.services.groups.list().await.unwrap().is_empty(),
+        "nothing is left of the group either"
+    );
     create_topic(&mut client).await;
     assert_eq!(fetch(&mut client, 9, "g", Some(&[("t", &[0])])).await, [at("t", 0, -1, "")]);
     assert_eq!(fetch(&mut client, 9, "g", None).await, []);
