@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use ottla_tests::admin::{create_topic, list_offset};
+use codec::messages::ConsumerGroupHeartbeatRequest;
+use ottla_tests::admin::{create_topic, group_id, list_offset, text, topic_name};
 use ottla_tests::broker::{Options, TestBroker};
 use ottla_tests::client::Client;
 use ottla_tests::eventually;
@@ -148,6 +149,35 @@ fn a_restart_shorter_than_the_session_timeout_is_no_rebalance() -> Result<()> {
         let (was, is) = ((&before.member_id, before.generation), (&after.member_id, after.generation));
         ensure!(was == is, "was {was:?}, is {is:?}");
         ensure!(before.owned == after.owned, "owned {:?}, owns {:?}", before.owned, after.owned);
+    }
+    Ok(())
+}
+
+/// Each round wrote several lines to the log, for as long as the client liked.
+#[test]
+fn a_client_that_joins_and_leaves_in_a_loop_does_not_flood_the_log() -> Result<()> {
+    const ROUNDS: usize = 600;
+    let broker = broker()?;
+    let mut client = Client::connect(broker.address())?;
+    let since = Instant::now();
+    for _ in 0..ROUNDS {
+        for epoch in [0, -1] {
+            let beat = ConsumerGroupHeartbeatRequest::default()
+                .with_group_id(group_id("restless"))
+                .with_member_id(text("member"))
+                .with_member_epoch(epoch)
+                .with_rebalance_timeout_ms(60_000)
+                .with_subscribed_topic_names(Some(vec![topic_name(TOPIC)]))
+                .with_topic_partitions(Some(Vec::new()));
+            let answer = client.call(1, &beat)?;
+            ensure!(answer.error_code == 0, "epoch {epoch}: error {}", answer.error_code);
+        }
+    }
+    // A line of each kind is earned in a second.
+    let earned = since.elapsed().as_secs() as usize + 1;
+    for kind in ["member joins the consumer group", "member leaves"] {
+        let lines = broker.lines_with(kind).len();
+        ensure!(lines > 0 && lines <= 200 + earned, "{lines} lines: {kind}");
     }
     Ok(())
 }

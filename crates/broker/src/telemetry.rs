@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 
+mod group_lines;
 pub(crate) mod line_limit;
 pub mod loggers;
 pub mod logging;

@@ -11,17 +11,22 @@ use parking_lot::Mutex;
 
 use crate::clock;
 
-/// Lines of one reason that may come at once.
+/// Lines of one reason that may come at once, unless said otherwise.
 const BURST: u32 = 20;
-/// A further line of that reason is earned in this time.
+/// A further line of that reason is earned in this time, unless said otherwise.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// See the module.
-#[derive(Default)]
-pub(crate) struct LineLimit(Mutex<BTreeMap<&'static str, Line>>);
+pub(crate) struct LineLimit {
+    /// Lines of one reason that may come at once.
+    burst: u32,
+    /// A further line of that reason is earned in this time.
+    interval: Duration,
+    lines: Mutex<BTreeMap<&'static str, Line>>,
+}
 
 struct Line {
-    /// Lines that may be written at once, at most [`BURST`].
+    /// Lines that may be written at once, at most the burst.
     left: u32,
     /// When the last line was earned.
     earned: Instant,
@@ -32,7 +37,12 @@ struct Line {
 impl LineLimit {
     /// With nothing written yet.
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
+        Self::of(BURST, INTERVAL)
+    }
+
+    /// Lets that many lines of one reason through at once, and then one in each interval.
+    pub(crate) const fn of(burst: u32, interval: Duration) -> Self {
+        Self { burst, interval, lines: Mutex::new(BTreeMap::new()) }
     }
 
     /// If a line for this reason may be written, how many were left out since the last one.
@@ -43,15 +53,15 @@ impl LineLimit {
     /// Takes a short lock; the map has one entry for each reason of the program, so it does not grow with
     /// clients.
     fn take_at(&self, reason: &'static str, now: Instant) -> Option<u64> {
-        let mut lines = self.0.lock();
-        let line = lines.entry(reason).or_insert(Line { left: BURST, earned: now, suppressed: 0 });
+        let mut lines = self.lines.lock();
+        let line = lines.entry(reason).or_insert(Line { left: self.burst, earned: now, suppressed: 0 });
         // The time that earned no whole line yet is kept, or frequent calls would never earn one.
-        while line.left < BURST && now.saturating_duration_since(line.earned) >= INTERVAL {
+        while line.left < self.burst && now.saturating_duration_since(line.earned) >= self.interval {
             line.left += 1;
-            line.earned += INTERVAL;
+            line.earned += self.interval;
         }
-        // A full budget earns nothing: a long silence must not let more than BURST lines through.
-        if line.left == BURST {
+        // A full budget earns nothing: a long silence must not let more than the burst through.
+        if line.left == self.burst {
             line.earned = now;
         }
         let Some(left) = line.left.checked_sub(1) else {
@@ -79,6 +89,14 @@ mod tests {
         assert_eq!(limit.take_at("full", start + INTERVAL), Some(980));
         assert_eq!(limit.take_at("full", start + INTERVAL), None);
         assert_eq!(limit.take_at("full", start + 2 * INTERVAL), Some(1));
+    }
+
+    #[test]
+    fn a_limit_may_be_wider() {
+        let limit = LineLimit::of(200, Duration::from_secs(1));
+        let start = crate::clock::now();
+        assert_eq!((0..1_000).filter_map(|_| limit.take_at("joins", start)).count(), 200);
+        assert_eq!(limit.take_at("joins", start + Duration::from_secs(1)), Some(800));
     }
 
     #[test]

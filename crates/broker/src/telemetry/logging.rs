@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, reload};
 
+use super::group_lines::GroupLines;
 use super::loggers::Loggers;
 use crate::config::{LogFormat, LogLevel};
 
@@ -93,9 +94,11 @@ where
     let lines = lines.log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = if json {
-        Box::new(registry.with(lines.json().flatten_event(true)))
+        let lines = lines.json().flatten_event(true);
+        Box::new(registry.with(lines.map_event_format(|format| GroupLines::new(format, true))))
     } else {
-        Box::new(registry.with(lines.fmt_fields(debug_fn(write_field).delimited(" "))))
+        let lines = lines.fmt_fields(debug_fn(write_field).delimited(" "));
+        Box::new(registry.with(lines.map_event_format(|format| GroupLines::new(format, false))))
     };
     Ok((subscriber, loggers))
 }
@@ -246,6 +249,27 @@ mod tests {
         });
         let bytes = buffer.0.lock().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// A client that joined and left in a loop filled the disk with lines.
+    #[test]
+    fn a_flood_of_lines_about_groups_is_cut_and_no_other() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let (subscriber, _) = subscriber(true, false, "debug".to_owned(), move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            for member in 0..1_000 {
+                tracing::info!(target: "coordinator::group::classic", member, "member leaves");
+                tracing::debug!(target: "coordinator::group::classic", member, "reconciled");
+                tracing::info!(target: "coordinators", member, "of another crate");
+            }
+            tracing::info!(target: "coordinator", "of another kind");
+        });
+        let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+        let lines = |message: &str| text.lines().filter(|line| line.contains(message)).count();
+        assert!((200..230).contains(&lines("member leaves")), "{} lines", lines("member leaves"));
+        let others = ["reconciled", "of another crate", "of another kind"].map(lines);
+        assert_eq!(others, [1_000, 1_000, 1]);
     }
 
     #[test]
