@@ -5,9 +5,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use codec::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use codec::messages::{DeleteRecordsRequest, DeleteTopicsRequest};
@@ -195,4 +196,53 @@ fn a_broker_starts_on_a_disk_that_producers_have_filled() -> Result<()> {
     delete_topic(&broker, BULK)?;
     let mut writer = Writer::new(&broker, writer.kept)?;
     resumes(&mut writer).map(drop)
+}
+
+/// Another program takes of the disk until only `free` bytes are left; a later call takes more.
+fn leave(disk: &Disk, broker: &TestBroker, free: f64) -> Result<()> {
+    let path = disk.path().join("of another program");
+    let now = metric(broker, "ottla_disk_free_bytes")?.context("the free space")?;
+    let before = std::fs::metadata(&path).map_or(0, |file| file.len());
+    let size = (before + (now - free) as u64).to_string();
+    let done = Command::new("fallocate").args(["--length", &size]).arg(&path).status()?;
+    ensure!(done.success(), "fallocate: {done}");
+    Ok(())
+}
+
+#[test]
+fn what_others_take_of_the_reserve_refuses_topics_and_then_commits() -> Result<()> {
+    if let Some(why) = unavailable() {
+        eprintln!("SKIPPED what_others_take_of_the_reserve_refuses_topics_and_then_commits: {why}");
+        return Ok(());
+    }
+    let disk = Disk::new(DISK_BYTES)?;
+    let mut broker = Options::default().data(&disk.path().join("data")).start()?;
+    let mut writer = Writer::new(&broker, 0)?;
+    create_topic(&mut writer.client, KEPT, 1)?;
+    ensure!(writer.keep()? == 0);
+    let reserve = metric(&broker, "ottla_disk_reserve_bytes")?.context("the reserve")?;
+    for (share, full, takes_topics, takes_commits) in
+        [(0.9, 1.0, true, true), (0.45, 2.0, false, true), (0.2, 3.0, false, false)]
+    {
+        leave(&disk, &broker, share * reserve)?;
+        ensure!(metric(&broker, "ottla_disk_full")? == Some(full), "{share} of the reserve are left");
+        ensure!(writer.keep()? == KAFKA_STORAGE_ERROR);
+        let created = create_topic(&mut writer.client, &format!("at-{full}"), 1);
+        ensure!(created.is_ok() == takes_topics, "{share} of the reserve are left: {created:?}");
+        let mut coordinator = connect_to_coordinator(broker.address(), "group")?;
+        let committed = commit(&mut coordinator, "group", KEPT, 0, 1, "");
+        ensure!(committed.is_ok() == takes_commits, "{share} of the reserve are left: {committed:?}");
+    }
+    let lines = broker.awaited_lines_with("is almost full");
+    ensure!(lines.len() == 3, "a line for each step, not {lines:#?}");
+    broker.kill_9()?;
+    broker.start()?;
+    ensure!(read_all(&mut Client::connect(broker.address())?, KEPT, 0)?.len() == 1, "it starts and reads");
+    delete_topic(&broker, "at-1")?;
+    std::fs::remove_file(disk.path().join("of another program"))?;
+    let mut writer = Writer::new(&broker, writer.kept)?;
+    resumes(&mut writer)?;
+    create_topic(&mut writer.client, "created-again", 1)?;
+    commit(&mut connect_to_coordinator(broker.address(), "group")?, "group", KEPT, 0, 2, "")?;
+    broker.terminate().map(drop)
 }

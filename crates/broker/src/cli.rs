@@ -115,7 +115,7 @@ pub(crate) enum ConfigCommand {
 impl Serve {
     /// The options that hold for one start and are no keys of the configuration.
     pub(crate) fn options(&self, loggers: Loggers) -> StartOptions {
-        StartOptions { accept_data_loss: self.accept_data_loss, loggers }
+        StartOptions { accept_data_loss: self.accept_data_loss, loggers, disk_space: None }
     }
 
     /// The configuration that flags, environment and file make together.

@@ -89,12 +89,22 @@ pub struct Broker {
 }
 
 /// Decisions of a single start, which are no configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct StartOptions {
     /// Start although records that were on the disk are missing.
     pub accept_data_loss: bool,
     /// How the process logs.
     pub loggers: Loggers,
+    /// Space of the disk, where it is not what the system tells.
+    pub disk_space: Option<storage::DiskProbe>,
+}
+
+impl std::fmt::Debug for StartOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StartOptions")
+            .field("accept_data_loss", &self.accept_data_loss)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why the broker does not start. Each names its cause and the remedy.

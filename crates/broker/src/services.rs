@@ -6,6 +6,7 @@
 //! coordinator     one shell for the state machines of coordinators; groups
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
+//! disk_reserve    space of the disk that clients' writes may not take
 //! client_metrics  metrics that clients push (KIP-714)
 //! snapshot        topics and partitions, for the metrics
 //! ```
@@ -19,6 +20,7 @@ pub(crate) mod append;
 pub(crate) mod client_metrics;
 pub(crate) mod configs;
 pub(crate) mod coordinator;
+pub(crate) mod disk_reserve;
 pub(crate) mod fetch;
 mod snapshot;
 
@@ -30,8 +32,9 @@ use self::append::Appender;
 use self::client_metrics::ClientMetrics;
 use self::configs::kind::ConfigResources;
 use self::coordinator::group::GroupService;
+use self::disk_reserve::DiskReserve;
 use self::fetch::Fetcher;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::StartConfig;
 use crate::config::runtime::RuntimeConfigs;
 use crate::io::Io;
@@ -54,6 +57,8 @@ pub(crate) struct Services {
     pub(crate) io: Io,
     /// Topics and partitions as clients name them.
     pub(crate) topics: Arc<Topics>,
+    /// Admits writes of clients while the disk has space.
+    pub(crate) disk: Arc<DiskReserve>,
     /// Appends for clients.
     pub(crate) appender: Appender,
     /// Reads for clients.
@@ -93,7 +98,7 @@ impl Services {
             storage: Some(self.io.storage().metrics()),
             topics: snapshot::topics(&self.io.cluster().catalog(), self.config.node_id),
             extra: [
-                self.appender.families(),
+                self.disk.families(clock::now()),
                 self.fetcher.families(),
                 self.client_metrics.families(self.clock.now_ms()),
             ]

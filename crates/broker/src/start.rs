@@ -18,6 +18,7 @@ use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
+use crate::services::disk_reserve::DiskReserve;
 use crate::services::fetch::{Fetcher, FetcherOptions};
 use crate::services::{self, Services, Shutdown};
 use crate::session::advertised::AdvertisedAddresses;
@@ -124,7 +125,8 @@ async fn services(
     let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
     let topics = Arc::new(Topics::new(io.storage().cluster().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
-    let appender = Appender::new(&io, Arc::clone(&topics), clock.clone());
+    let disk = Arc::new(DiskReserve::of(io.storage().clone()));
+    let appender = Appender::new(io.shard().clone(), Arc::clone(&topics), clock.clone(), Arc::clone(&disk));
     let fetcher = Fetcher::new(io.shard().clone(), Arc::clone(&topics), clock.clone(), options);
     // Before any client is served: after a short restart members go on with their generation and offsets,
     // without a rebalance.
@@ -134,6 +136,7 @@ async fn services(
         &tasks,
         &shutdown.waiting,
         io.storage(),
+        &disk,
         group_configs::all(&configs),
     )
     .await
@@ -147,9 +150,11 @@ async fn services(
         loggers,
         client_metrics: Arc::clone(&client_metrics),
         groups: Arc::clone(&groups),
+        disk: Arc::clone(&disk),
         tasks: tasks.clone(),
     });
     let services = Services {
+        disk,
         appender,
         fetcher,
         topics,
@@ -183,7 +188,9 @@ fn storage_options(
     fatal: &Arc<Fatal>,
 ) -> StorageOptions {
     let (clock, fatal) = (clock.clone(), Arc::clone(fatal));
+    let defaults = StorageOptions::new(config.data_dir());
     StorageOptions {
+        disk_space: options.disk_space.clone().unwrap_or_else(|| Arc::clone(&defaults.disk_space)),
         flush_policy: match config.flush_policy {
             FlushPolicy::Sync => storage::FlushPolicy::Sync,
             FlushPolicy::Os => storage::FlushPolicy::Os,
@@ -207,7 +214,7 @@ fn storage_options(
             let _first = fatal.reason.set(error.to_string());
             fatal.happened.cancel();
         }),
-        ..StorageOptions::new(config.data_dir())
+        ..defaults
     }
 }
 

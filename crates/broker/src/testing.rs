@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use codec::frame::{RequestHeader, parse_response_header};
 use codec::messages::StrBytes;
 use codec::{Request, Response};
+use storage::DiskProbe;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -30,17 +31,27 @@ pub(crate) struct Running {
 impl Running {
     /// A broker on an empty folder, on every address and a port of its own, unless `pairs` say otherwise.
     pub(crate) async fn start(pairs: &[(&str, &str)]) -> Result<Self, StartError> {
-        Self::start_in(tempfile::tempdir().unwrap(), pairs).await
+        Self::start_in(tempfile::tempdir().unwrap(), pairs, StartOptions::default()).await
     }
 
-    async fn start_in(folder: tempfile::TempDir, pairs: &[(&str, &str)]) -> Result<Self, StartError> {
+    /// A broker on a disk that says of itself what `disk_space` says.
+    pub(crate) async fn start_on_disk(disk_space: DiskProbe) -> Self {
+        let options = StartOptions { disk_space: Some(disk_space), ..StartOptions::default() };
+        Self::start_in(tempfile::tempdir().unwrap(), &[], options).await.unwrap()
+    }
+
+    async fn start_in(
+        folder: tempfile::TempDir,
+        pairs: &[(&str, &str)],
+        options: StartOptions,
+    ) -> Result<Self, StartError> {
         let own = [
             ("log.dirs", folder.path().to_str().unwrap()),
             ("listeners", "PLAINTEXT://:0"),
             ("http.listener", "127.0.0.1:0"),
         ];
         let config = BrokerConfig::from_pairs(&[own.as_slice(), pairs].concat()).unwrap();
-        let broker = Broker::start(config, StartOptions::default()).await?;
+        let broker = Broker::start(config, options).await?;
         let port = broker.addresses()[0].port();
         Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), broker, folder })
     }
@@ -53,14 +64,20 @@ impl Running {
     /// Stops it and starts it anew on the same folder.
     pub(crate) async fn restart(self, pairs: &[(&str, &str)]) -> Self {
         self.broker.shutdown(SOON).await;
-        Self::start_in(self.folder, pairs).await.unwrap()
+        Self::start_in(self.folder, pairs, StartOptions::default()).await.unwrap()
     }
 
     /// Creates a topic, or panics.
     pub(crate) async fn create_topic(&self, wanted: WantedTopic) -> CreatedTopic {
         let services = &self.broker.services;
-        let created =
-            topics::create(services.io.cluster(), &services.configs.broker(), &[wanted], false).await;
+        let created = topics::create(
+            services.io.cluster(),
+            &services.disk,
+            &services.configs.broker(),
+            &[wanted],
+            false,
+        )
+        .await;
         created.into_iter().next().expect("one outcome a topic").unwrap()
     }
 

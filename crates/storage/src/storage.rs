@@ -127,6 +127,11 @@ impl Storage {
         (options.disk_space)(&options.path)
     }
 
+    /// Bytes in memory only, apart from the journal, which a flush writes to the disk.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.inner.folder.shared.engine.to_replay().operations
+    }
+
     /// Work since the folder was opened, and present sizes. Asks RocksDB for the size of each generation.
     pub fn metrics(&self) -> StorageMetrics {
         let Shared { engine, options, counters, commands, .. } = &self.inner.folder.shared;

@@ -17,6 +17,7 @@ use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
 use crate::services::coordinator::group::GroupService;
+use crate::services::disk_reserve::DiskReserve;
 use crate::services::fetch::Fetcher;
 use crate::session::peer::Peer;
 use crate::telemetry::metrics::Metrics;
@@ -71,6 +72,11 @@ impl Context {
     /// Topics and partitions as clients name them.
     pub(crate) fn topics(&self) -> &Topics {
         &self.services.topics
+    }
+
+    /// Admits writes of clients while the disk has space.
+    pub(crate) fn disk(&self) -> &DiskReserve {
+        &self.services.disk
     }
 
     /// Appends for clients.

@@ -51,6 +51,24 @@ pub(crate) fn known_to_client(code: ErrorCode, version: i16, since: i16) -> Erro
     }
 }
 
+/// As [`known_to_client`], for requests that concern no leader: to older clients REQUEST_TIMED_OUT, which says that
+/// nothing is wrong with the request.
+pub(crate) fn known_to_admin(code: ErrorCode, version: i16, since: i16) -> ErrorCode {
+    match code {
+        ErrorCode::KafkaStorageError if version < since => ErrorCode::RequestTimedOut,
+        code => code,
+    }
+}
+
+/// The code for a topic that Metadata was to create. Where there is no space, the one of a topic that is being
+/// created: every client knows it, and asks again.
+pub(crate) fn not_created(error: &TopicError) -> ErrorCode {
+    match error {
+        TopicError::DiskFull => ErrorCode::LeaderNotAvailable,
+        error => error.into(),
+    }
+}
+
 /// The codes of requests that create, grow, delete or configure topics.
 impl From<&TopicError> for ErrorCode {
     fn from(error: &TopicError) -> Self {
@@ -69,7 +87,7 @@ impl From<&TopicError> for ErrorCode {
             TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
             // Clients take it as retriable.
             TopicError::Busy => Self::RequestTimedOut,
-            TopicError::Unreadable | TopicError::Storage => Self::KafkaStorageError,
+            TopicError::Unreadable | TopicError::Storage | TopicError::DiskFull => Self::KafkaStorageError,
         }
     }
 }
@@ -120,6 +138,10 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
         GroupError::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
         // Clients look for the coordinator again, and find it when the broker is back.
         GroupError::StorageFailed => ErrorCode::CoordinatorNotAvailable,
+        // Every client knows it, and asks the same coordinator again after its backoff. After
+        // COORDINATOR_NOT_AVAILABLE it looks for the coordinator, finds this one, and Java's consumers then ask
+        // without a backoff.
+        GroupError::DiskFull => ErrorCode::CoordinatorLoadInProgress,
         GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
         GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
         GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
@@ -322,6 +344,7 @@ mod tests {
             (TopicError::Busy, 7),
             (TopicError::Unreadable, 56),
             (TopicError::Storage, 56),
+            (TopicError::DiskFull, 56),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
@@ -363,6 +386,7 @@ mod tests {
             (GroupError::NotCoordinator, 16),
             (GroupError::CoordinatorLoadInProgress, 14),
             (GroupError::StorageFailed, 15),
+            (GroupError::DiskFull, 14),
             (GroupError::InvalidGroupId, 24),
             (GroupError::GroupIdNotFound, 69),
             (GroupError::NonEmptyGroup, 68),

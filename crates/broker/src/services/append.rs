@@ -1,7 +1,7 @@
 //! Appending for clients: from a topic's name or id and bytes to offsets, whatever protocol the bytes came by.
 //!
 //! ```text
-//! look-up (topics/) ─► rules of the topic ─► checks (batch.rs) ─► space (disk_reserve.rs) ─► one append for all (io.rs) ─► counters
+//! look-up (topics/) ─► rules of the topic ─► checks (batch.rs) ─► space (disk_reserve) ─► one append for all (io.rs) ─► counters
 //! ```
 //! Guarantees that every partition has its outcome, that one partition's refusal leaves the others alone, and that the
 //! batches are in their partitions' queues before the first wait, so that callers keep the order of their clients by
@@ -9,7 +9,6 @@
 //! Kafka: `ReplicaManager.appendRecords`, `UnifiedLog.append`.
 
 pub(crate) mod batch;
-mod disk_reserve;
 
 use std::sync::Arc;
 
@@ -19,11 +18,10 @@ use codec::records::BatchError;
 use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
 
 use self::batch::{ProduceError, ProduceRules, ProducerFormats, check, compressed_bytes};
-use self::disk_reserve::DiskReserve;
 use crate::clock::{self, Clock};
-use crate::io::{Io, ShardIo};
+use crate::io::ShardIo;
+use crate::services::disk_reserve::DiskReserve;
 use crate::tasks::in_place;
-use crate::telemetry::metrics::ExtraFamily;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::{TopicState, Topics};
@@ -65,7 +63,7 @@ pub(crate) struct Appender {
     shard: ShardIo,
     topics: Arc<Topics>,
     clock: Clock,
-    reserve: DiskReserve,
+    reserve: Arc<DiskReserve>,
 }
 
 /// A topic whose batches were checked.
@@ -83,20 +81,9 @@ struct CheckedPartition {
 }
 
 impl Appender {
-    /// Appends to the partitions of `topics` through `io`.
-    pub(crate) fn new(io: &Io, topics: Arc<Topics>, clock: Clock) -> Self {
-        let storage = io.storage().clone();
-        Self {
-            shard: io.shard().clone(),
-            topics,
-            clock,
-            reserve: DiskReserve::new(move || storage.disk_space()),
-        }
-    }
-
-    /// The space for records as metrics.
-    pub(crate) fn families(&self) -> Vec<ExtraFamily> {
-        self.reserve.families(clock::now())
+    /// Appends to the partitions of `topics` through `shard`, as far as `reserve` admits it.
+    pub(crate) fn new(shard: ShardIo, topics: Arc<Topics>, clock: Clock, reserve: Arc<DiskReserve>) -> Self {
+        Self { shard, topics, clock, reserve }
     }
 
     /// Appends the batches that pass the checks, and returns the outcomes by topic and partition, in their order.

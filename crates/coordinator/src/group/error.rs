@@ -16,6 +16,9 @@ pub enum GroupError {
     /// Only of the shell: what the answer would tell is not durable, and never will be.
     #[error("the group's records could not be written")]
     StorageFailed,
+    /// Only of the shell: the disk has no space for what the request writes.
+    #[error("the broker's disk is almost full: commits and joins are refused until there is space")]
+    DiskFull,
     /// Only of the shell: the group id is empty.
     #[error("the group id is not valid")]
     InvalidGroupId,

@@ -2,7 +2,7 @@
 //! defaults, which is why Kafka deprecates it for IncrementalAlterConfigs.
 //!
 //! Versions 0–2:
-//! - v1: as v0 (KIP-219).
+//! - v1: as v0 (KIP-219); KAFKA_STORAGE_ERROR (KIP-112); before, REQUEST_TIMED_OUT in its place.
 //! - v2: flexible.
 //!
 //! Resources, rules and texts are those of `services/configs/changes.rs`. Each resource is changed as a whole
@@ -14,15 +14,19 @@
 
 use std::ops::RangeInclusive;
 
+use codec::ErrorCode;
 use codec::messages::alter_configs_request::AlterConfigsResource;
 use codec::messages::alter_configs_response::AlterConfigsResourceResponse;
 use codec::messages::{AlterConfigsRequest, AlterConfigsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::code_and_text;
+use crate::kafka::error::{error_text, known_to_admin};
 use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
 use crate::services::configs::kind::ConfigsError;
+
+/// From here on clients know KAFKA_STORAGE_ERROR (KIP-112): the first version after Kafka 1.0.
+const STORAGE_ERROR_FROM: i16 = 1;
 
 /// See the file's header.
 pub(crate) struct AlterConfigs;
@@ -34,7 +38,9 @@ impl Api for AlterConfigs {
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted: Vec<WantedConfigs> = request.resources.into_iter().map(wanted).collect();
         let outcomes = changes::alter(cx.resources(), &wanted, request.validate_only).await;
-        let responses = wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome));
+        let version = cx.api_version();
+        let responses =
+            wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome, version));
         let response = AlterConfigsResponse::default().with_responses(responses.collect());
         Ok(Reply::Response(response))
     }
@@ -62,8 +68,14 @@ fn wanted(resource: AlterConfigsResource) -> WantedConfigs {
 }
 
 /// The result of one resource: code 0 and no text where it was changed, or could be with `validate_only`.
-fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConfigsResourceResponse {
-    let (code, text) = code_and_text(outcome);
+fn answer(
+    wanted: WantedConfigs,
+    outcome: Result<(), ConfigsError>,
+    version: i16,
+) -> AlterConfigsResourceResponse {
+    let code = outcome.as_ref().err().map_or(ErrorCode::None, ErrorCode::from);
+    let code = known_to_admin(code, version, STORAGE_ERROR_FROM).code();
+    let text = outcome.err().map(|error| error_text(error.to_string()));
     AlterConfigsResourceResponse::default()
         .with_resource_type(wanted.resource_type)
         .with_resource_name(StrBytes::from_string(wanted.name))

@@ -41,7 +41,8 @@ impl Api for CreatePartitions {
             request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
         let wanted: Vec<WantedPartitions> = once.into_iter().map(wanted).collect();
         let outcomes =
-            partitions::create(cx.io().cluster(), cx.node_id(), &wanted, request.validate_only).await;
+            partitions::create(cx.io().cluster(), cx.disk(), cx.node_id(), &wanted, request.validate_only)
+                .await;
         let mut results: Vec<CreatePartitionsTopicResult> =
             wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| result(wanted.name, outcome)).collect();
         // One result for all mentions of a topic, as of Kafka's set of duplicates.

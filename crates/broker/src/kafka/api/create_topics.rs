@@ -3,7 +3,7 @@
 //! Versions 0–7:
 //! - v1: validate only, and a message with an error.
 //! - v2: throttle time.
-//! - v3: as v2 (KIP-219).
+//! - v3: as v2 (KIP-219); KAFKA_STORAGE_ERROR (KIP-112); before, REQUEST_TIMED_OUT in its place.
 //! - v4: partitions and replication factor of -1 ask for the broker's defaults (KIP-464). They do so here
 //!   before version 4, too.
 //! - v5: flexible; partitions, replication factor and configs in the answer (KIP-525).
@@ -26,10 +26,13 @@ use codec::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, Topic
 use crate::config::{Overrides, describe_topic};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::error_text;
+use crate::kafka::error::{error_text, known_to_admin};
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics::{self, CreatedTopic};
 use crate::services::admin::wanted::WantedTopic;
+
+/// From here on clients know KAFKA_STORAGE_ERROR (KIP-112): the first version after Kafka 1.0.
+const STORAGE_ERROR_FROM: i16 = 3;
 
 /// See the file's header.
 pub(crate) struct CreateTopics;
@@ -48,7 +51,8 @@ impl Api for CreateTopics {
             request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
         let wanted: Vec<WantedTopic> = once.into_iter().map(wanted).collect();
         let outcomes =
-            topics::create(cx.io().cluster(), &cx.broker_config(), &wanted, request.validate_only).await;
+            topics::create(cx.io().cluster(), cx.disk(), &cx.broker_config(), &wanted, request.validate_only)
+                .await;
         let mut results: Vec<CreatableTopicResult> =
             wanted.iter().zip(outcomes).map(|(wanted, outcome)| result(cx, &wanted.name, outcome)).collect();
         // One result for all mentions of a topic, as of Kafka's set of duplicates.
@@ -99,7 +103,9 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
             .with_replication_factor(1)
             .with_configs(Some(configs(cx, &created.configs))),
         Err(error) => result
-            .with_error_code(ErrorCode::from(&error).code())
+            .with_error_code(
+                known_to_admin(ErrorCode::from(&error), cx.api_version(), STORAGE_ERROR_FROM).code(),
+            )
             .with_error_message(Some(error_text(error.to_string()))),
     }
 }

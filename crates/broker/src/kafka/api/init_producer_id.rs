@@ -19,7 +19,9 @@ use codec::ErrorCode;
 use codec::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
 use super::{Answer, Api, Reply};
+use crate::clock;
 use crate::kafka::context::Context;
+use crate::services::disk_reserve::Write;
 use crate::telemetry::line_limit::FAULTS;
 
 /// `RecordBatch.NO_PRODUCER_ID`: in a request, the producer has none yet; in an answer, it gets none.
@@ -38,6 +40,10 @@ impl Api for InitProducerId {
         let refused = refusal(&request);
         let allocated = match refused {
             Some(code) => Err(code),
+            // Its producer asks again, and could send no record before there is space.
+            None if !cx.disk().has_room(Write::Commits, clock::now()) => {
+                Err(ErrorCode::CoordinatorLoadInProgress)
+            }
             None => cx.io().cluster().allocate_producer_id().await.map_err(|error| {
                 // Retriable: a client asks again, and finds the broker once it runs again.
                 if let Some(suppressed) = FAULTS.take("producer id") {

@@ -36,6 +36,7 @@ use uuid::Uuid;
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::kafka::error::not_created;
 use crate::services::admin::authorized_operations;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
@@ -171,10 +172,10 @@ async fn create_missing(cx: &Context, missing: &[&TopicName]) -> Vec<(String, Er
         .filter(|name| !is_reserved(name))
         .map(|name| WantedTopic::with_defaults(name.to_string()))
         .collect();
-    let outcomes = topics::create(cx.io().cluster(), &cx.broker_config(), &wanted, false).await;
+    let outcomes = topics::create(cx.io().cluster(), cx.disk(), &cx.broker_config(), &wanted, false).await;
     let refused = |(wanted, outcome): (WantedTopic, Result<_, _>)| match outcome {
         Ok(_) => None,
-        Err(error) => Some((wanted.name, ErrorCode::from(&error))),
+        Err(error) => Some((wanted.name, not_created(&error))),
     };
     wanted.into_iter().zip(outcomes).filter_map(refused).collect()
 }

@@ -49,6 +49,12 @@ pub(crate) enum TopicError {
     /// The topic exists, but its record on the disk cannot be read; the log says why.
     #[error("The topic's record on the broker's disk cannot be read; its log says why.")]
     Unreadable,
+    /// There is no space but what the broker itself needs.
+    #[error(
+        "The broker's disk is almost full: new topics and partitions, and in the end changes of configurations, are \
+         refused until there is space."
+    )]
+    DiskFull,
     /// The storage engine failed; it has said so in the log.
     #[error("The broker could not write to its disk; its log says why.")]
     Storage,

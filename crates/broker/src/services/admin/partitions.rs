@@ -7,10 +7,12 @@ use std::collections::HashSet;
 use storage::Catalog;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::config::BrokerConfig;
 use crate::io::ClusterIo;
 use crate::services::admin::error::{TopicError, no_increase, refusal};
 use crate::services::admin::wanted::{WantedPartitions, WantedTopic};
+use crate::services::disk_reserve::{DiskReserve, Write};
 
 /// Partitions that one request may create (Kafka's `MAX_PARTITIONS_PER_BATCH`).
 const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
@@ -111,6 +113,7 @@ fn too_many() -> TopicError {
 /// order. One topic's refusal leaves the others alone. New partitions are durable when the future ends.
 pub(crate) async fn create(
     cluster: &ClusterIo,
+    disk: &DiskReserve,
     node_id: i32,
     wanted: &[WantedPartitions],
     validate_only: bool,
@@ -122,6 +125,9 @@ pub(crate) async fn create(
     let counts: Vec<(Uuid, u32)> = planned.iter().flatten().copied().collect();
     if validate_only || counts.is_empty() {
         return planned.into_iter().map(|planned| planned.map(|_| ())).collect();
+    }
+    if !disk.has_room(Write::Topics, clock::now()) {
+        return planned.into_iter().map(|planned| planned.and(Err(TopicError::DiskFull))).collect();
     }
     let mut outcomes = match cluster.create_partitions(counts).await {
         Ok(outcomes) => outcomes.into_iter(),

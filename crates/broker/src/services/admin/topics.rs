@@ -6,11 +6,13 @@
 use storage::{Catalog, NewTopic};
 use uuid::Uuid;
 
+use crate::clock;
 use crate::config::{BrokerConfig, Overrides, TopicConfig};
 use crate::io::ClusterIo;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedTopic;
+use crate::services::disk_reserve::{DiskReserve, Write};
 use crate::topics::names::is_reserved;
 
 /// Longest name of a topic in characters, all of them ASCII (`Topic.MAX_NAME_LENGTH`).
@@ -107,6 +109,7 @@ impl<'a> Plan<'a> {
 /// leaves the others alone.
 pub(crate) async fn create(
     cluster: &ClusterIo,
+    disk: &DiskReserve,
     config: &BrokerConfig,
     wanted: &[WantedTopic],
     validate_only: bool,
@@ -121,6 +124,9 @@ pub(crate) async fn create(
     let new: Vec<NewTopic> = planned.iter().flatten().cloned().collect();
     if new.is_empty() {
         return planned.into_iter().map(|new| new.map(|new| CreatedTopic::from(&new))).collect();
+    }
+    if !disk.has_room(Write::Topics, clock::now()) {
+        return planned.into_iter().map(|new| new.and(Err(TopicError::DiskFull))).collect();
     }
     // Another client may have created one meanwhile: the catalog decides, and refuses it then.
     let mut outcomes = match cluster.create_topics(new).await {

@@ -11,9 +11,11 @@ use storage::{Catalog, CatalogError, ConfigsChange};
 
 use super::kind::{ConfigResources, ConfigsError, Kept, Record};
 use super::table::{kind, unknown_kind};
+use crate::clock;
 use crate::config::runtime::ChangeError;
 use crate::config::{BrokerConfig, Change, ConfigOp, Overrides, TopicConfig, limits};
 use crate::services::admin::error::{TopicError, refusal};
+use crate::services::disk_reserve::Write;
 
 /// Every attempt that fails means that another client's change came first.
 const MAX_ATTEMPTS: usize = 100;
@@ -31,7 +33,24 @@ pub(crate) struct WantedConfigs {
     pub(crate) changes: Vec<KeyChange>,
 }
 
+/// Keys by which an operator frees space.
+const RETENTION: [&str; 8] = [
+    "cleanup.policy",
+    "log.cleanup.policy",
+    "log.retention.bytes",
+    "log.retention.hours",
+    "log.retention.minutes",
+    "log.retention.ms",
+    "retention.bytes",
+    "retention.ms",
+];
+
 impl WantedConfigs {
+    /// It is about nothing but what is kept how long, so that it is served on a full disk too.
+    fn is_of_retention(&self) -> bool {
+        self.changes.iter().all(|change| RETENTION.contains(&change.name.as_str()))
+    }
+
     fn ops(&self) -> Result<Vec<Change<'_>>, ConfigsError> {
         self.changes.iter().map(|change| Ok((change.name.as_str(), change.op()?))).collect()
     }
@@ -99,9 +118,14 @@ async fn alter_all(
     let config = &resources.configs.broker();
     let mut results: Vec<Result<(), ConfigsError>> = check_all(wanted, config);
     let mut open = Vec::new();
+    let has_room = validate_only || resources.disk.has_room(Write::Commits, clock::now());
     for (index, (result, wanted)) in results.iter_mut().zip(wanted).enumerate() {
         // Refused already; an unknown kind is among those.
         let Some(kind) = kind(wanted.resource_type).filter(|_| result.is_ok()) else { continue };
+        if !has_room && !matches!(kind.kept, Kept::Process(_)) && !wanted.is_of_retention() {
+            *result = Err(TopicError::DiskFull.into());
+            continue;
+        }
         match &kind.kept {
             Kept::Catalog => open.push(index),
             // One after the other: each holds the lock of all such changes until it is on the disk.

@@ -10,6 +10,7 @@ use crate::io::ClusterIo;
 use crate::services::admin::error::TopicError;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::coordinator::group::GroupService;
+use crate::services::disk_reserve::DiskReserve;
 use crate::tasks::Tasks;
 use crate::telemetry::loggers::Loggers;
 use crate::topics::Topics;
@@ -28,6 +29,8 @@ pub(crate) struct ConfigResources {
     pub(crate) client_metrics: Arc<ClientMetrics>,
     /// Groups, whose timeouts can be set.
     pub(crate) groups: Arc<GroupService>,
+    /// Admits changes while the disk has space.
+    pub(crate) disk: Arc<DiskReserve>,
     /// Runs changes, so that each is completed.
     pub(crate) tasks: Tasks,
 }

@@ -16,7 +16,7 @@ mod wire_tests;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use coordinator::group::{
-    Env, GroupConfig, GroupId, Reply,
+    Env, GroupConfig, GroupError, GroupId, Reply,
     machine::GroupMachine,
     offsets::CommittedOffset,
     reply::{JoinReply, SyncReply},
@@ -35,6 +35,7 @@ use super::waiting::Waiting;
 use crate::{
     clock::Clock,
     config::{GroupTimeouts, StartConfig},
+    services::disk_reserve::{DiskReserve, Write},
     tasks::Tasks,
 };
 use topics::TopicSource;
@@ -45,6 +46,8 @@ pub(crate) use requests::CommitTerms;
 /// The coordinator of all groups. One per broker.
 pub(crate) struct GroupService {
     shell: Arc<Shell<Groups>>,
+    /// Admits joins and commits.
+    disk: Arc<DiskReserve>,
 }
 
 /// The surroundings of groups: configuration and topics.
@@ -104,9 +107,19 @@ impl GroupService {
         stop_waiting: CancellationToken,
         log: Box<dyn RecordLog>,
         topics: TopicSource,
+        disk: Arc<DiskReserve>,
     ) -> GroupService {
         let groups = Groups { config, own_configs: RwLock::default(), topics };
-        GroupService { shell: Arc::new(Shell::new(groups, clock, tasks, stop_waiting, log)) }
+        GroupService { shell: Arc::new(Shell::new(groups, clock, tasks, stop_waiting, log)), disk }
+    }
+
+    /// Only of joins and commits: what members write that stay or leave is little, and what deletes frees space.
+    ///
+    /// # Errors
+    /// The disk has no space for them.
+    fn ensure_room(&self) -> Result<(), GroupError> {
+        let has_room = self.disk.has_room(Write::Commits, crate::clock::now());
+        if has_room { Ok(()) } else { Err(GroupError::DiskFull) }
     }
 
     /// Gives a group timeouts of its own from its next step on, or takes them back. The group need not exist.
@@ -185,6 +198,7 @@ pub(crate) async fn open(
     tasks: &Tasks,
     stop_waiting: &CancellationToken,
     storage: &Storage,
+    disk: &Arc<DiskReserve>,
     configured: Vec<(GroupId, GroupTimeouts)>,
 ) -> Result<Arc<GroupService>, OpenError> {
     let service = Arc::new(GroupService::new(
@@ -194,6 +208,7 @@ pub(crate) async fn open(
         stop_waiting.clone(),
         log::stored(storage.shard().clone()),
         topics::source(storage.cluster().clone()),
+        Arc::clone(disk),
     ));
     // Before the load: it starts the machines, which set their timers by these timeouts.
     for (id, timeouts) in configured {

@@ -46,6 +46,7 @@ impl GroupService {
         if !self.shell.kind().config.allows_session_of(request.session_timeout_ms) {
             return Err(GroupError::InvalidSessionTimeout);
         }
+        self.ensure_room()?;
         // A client that has an id already was in a group that is gone, and must start over.
         let create = request.member_id.is_none();
         let reply = self.shell.step_and_wait(
@@ -124,6 +125,7 @@ impl GroupService {
         terms: &CommitTerms,
         commits: Vec<OffsetCommit>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        self.ensure_room()?;
         // A sender that is no member may commit to a group that no member ever joined; the commit creates it.
         // The empty group id may commit, see `not_empty`.
         let create = terms.who.generation < GenerationId(0);
@@ -207,6 +209,9 @@ impl GroupService {
         })?;
         // Epoch 0 joins (KIP-848). With any other, the member was in a group that is gone.
         let create = request.member_epoch == 0;
+        if create {
+            self.ensure_room()?;
+        }
         let step = self
             .shell
             .step(group_id, create, |machine, env, out| machine.consumer_heartbeat(env, request, out));

@@ -144,8 +144,15 @@ fn service_on(log: Arc<TestLog>) -> Setup {
         ..GroupConfig::default()
     };
     let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
-    let service =
-        GroupService::new(config, Clock::system(), tasks, waiting.clone(), log.log(), Box::new(no_topics));
+    let service = GroupService::new(
+        config,
+        Clock::system(),
+        tasks,
+        waiting.clone(),
+        log.log(),
+        Box::new(no_topics),
+        Arc::new(DiskReserve::unknown()),
+    );
     service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
     let service = Arc::new(service);
     service.start();
@@ -491,6 +498,7 @@ fn setup_with_long_retention() -> Setup {
         waiting.clone(),
         log.log(),
         Box::new(no_topics),
+        Arc::new(DiskReserve::unknown()),
     );
     service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
     Setup { service: Arc::new(service), log, waiting }
