@@ -116,6 +116,11 @@ mod switch {
         pub(crate) fn limit(&self, _: &mut rocksdb::Options) {}
 
         #[inline]
+        pub(crate) fn tends_when_asked(&self) -> bool {
+            false
+        }
+
+        #[inline]
         pub(crate) fn task_queued(&self) {}
 
         #[inline]

@@ -56,6 +56,10 @@ impl Lifecycle {
         // An interval of 0 would keep the thread busy.
         let interval = self.shared.options.retention_check_interval.max(Duration::from_millis(10));
         let mut retain = clock::now() + interval;
+        if self.shared.engine.faults.tends_when_asked() {
+            ended.recv().ok();
+            return;
+        }
         loop {
             let sweep = if self.disk_is(DiskSpace::is_nearly_full) { SWEEP_WHEN_FULL } else { SWEEP };
             let next = retain.min(clock::now() + sweep);

@@ -209,6 +209,8 @@ impl Walk {
     fn options(&self) -> StorageOptions {
         let world = || Arc::clone(&self.world);
         let (uptime, wall, policies, disk) = (world(), world(), world(), world());
+        // The walk says when.
+        self.faults.tend_when_asked();
         StorageOptions {
             generation_bytes: self.world.generation_bytes,
             settle_bytes: if self.world.settles { 1 } else { u64::MAX },

@@ -60,6 +60,7 @@ struct Plan {
     /// It is not told what is on the disk: there is no power cut.
     untracked: bool,
     skips_syncs: bool,
+    tends_when_asked: bool,
     /// RocksDB writes no more bytes a second than that.
     flush_rate: Option<i64>,
     /// Steps of this kind fail from that number on.
@@ -100,6 +101,15 @@ impl Faults {
     /// From now on syncs report success and do nothing, or work again.
     pub fn skip_syncs(&self, skip: bool) {
         self.plan.lock().skips_syncs = skip;
+    }
+
+    /// The next opening deletes and cleans nothing by itself, however long it takes: only [`crate::Storage::tend_logs`] does.
+    pub fn tend_when_asked(&self) {
+        self.plan.lock().tends_when_asked = true;
+    }
+
+    pub(crate) fn tends_when_asked(&self) -> bool {
+        self.plan.lock().tends_when_asked
     }
 
     /// The next opening lets RocksDB write no more than that many bytes a second, as a disk that is slower than what is written.
