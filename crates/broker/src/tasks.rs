@@ -5,6 +5,7 @@
 //! What a task does with its token, and what a failed task means for the broker, is left to the code that spawned it.
 
 mod in_place;
+mod quiet;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(crate) use in_place::in_place;
+pub(crate) use quiet::Quiet;
 
 /// How a task ended, as its [`TaskHandle`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,13 +155,17 @@ impl Tasks {
         let work = async move {
             // Taken in first, hence dropped last: the task counts as running until its future is gone.
             let running = running;
-            let caught = CatchPanic(Some(Box::pin(future)));
-            tokio::select! {
+            let mut caught = CatchPanic(Some(Box::pin(future)));
+            let aborted = std::pin::pin!(abort.cancelled());
+            let mut aborted = Quiet::new(aborted);
+            std::future::poll_fn(|cx| {
                 // In this order, a future is not polled again once the drain is forced.
-                biased;
-                () = abort.cancelled() => Ended::Aborted,
-                outcome = caught => running.record(outcome),
-            }
+                if aborted.poll(cx).is_ready() {
+                    return Poll::Ready(Ended::Aborted);
+                }
+                Pin::new(&mut caught).poll(cx).map(|outcome| running.record(outcome))
+            })
+            .await
         };
         TaskHandle { join: tokio::spawn(work) }
     }
