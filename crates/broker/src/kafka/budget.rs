@@ -75,17 +75,12 @@ struct Queued {
 pub(super) struct Grant {
     /// The size up to which the frame may grow.
     bytes: usize,
-    /// The steps by which it grew, returned together.
-    held: Vec<Taken>,
-    /// One of the steps is the overdraft: then any size is covered.
+    /// Bytes that were taken for it, without the overdraft.
+    taken: usize,
+    /// It has the overdraft: then any size is covered.
     overdrawn: bool,
-}
-
-/// One step of a [`Grant`].
-struct Taken {
-    books: Arc<Mutex<Books>>,
-    /// `None` is the overdraft.
-    bytes: Option<usize>,
+    /// Where it gives back; `None` while it holds nothing.
+    books: Option<Arc<Mutex<Books>>>,
 }
 
 impl Grant {
@@ -94,18 +89,25 @@ impl Grant {
         self.overdrawn || bytes <= self.bytes
     }
 
-    /// Adds a step, after which the frame may grow to `bytes` in all.
-    fn add(&mut self, taken: Taken, bytes: usize) {
-        self.overdrawn |= taken.bytes.is_none();
-        self.held.push(taken);
+    /// Adds what was taken (`None` is the overdraft), after which the frame may grow to `bytes` in all.
+    fn add(&mut self, books: &Arc<Mutex<Books>>, taken: Option<usize>, bytes: usize) {
+        match taken {
+            Some(more) => self.taken += more,
+            None => self.overdrawn = true,
+        }
         self.bytes = bytes;
+        self.books.get_or_insert_with(|| Arc::clone(books));
     }
 }
 
-impl Drop for Taken {
+impl Drop for Grant {
     fn drop(&mut self) {
-        let mut books = self.books.lock();
-        books.put_back(self.bytes);
+        let Some(books) = &self.books else { return };
+        let mut books = books.lock();
+        books.put_back(Some(self.taken));
+        if self.overdrawn {
+            books.put_back(None);
+        }
         books.serve();
     }
 }
@@ -165,7 +167,7 @@ impl Books {
         fits
     }
 
-    /// Returns one step. Does not serve those that wait: the caller does, under the same lock.
+    /// Returns what was taken. Does not serve those that wait: the caller does, under the same lock.
     fn put_back(&mut self, taken: Option<usize>) {
         match taken {
             Some(bytes) => self.held -= bytes,
@@ -189,7 +191,7 @@ impl Books {
             };
             let (_, first) = self.waiting.pop_first().expect("it was found at the head of this round");
             // Its connection ended while it waited.
-            // The channel carries a number, not a `Taken`: dropped here, that would lock the books a second
+            // The channel carries a number, not a `Grant`: dropped here, that would lock the books a second
             // time.
             if first.granted.send(taken).is_err() {
                 self.put_back(taken);
@@ -226,7 +228,7 @@ impl Budget {
         let more = bytes - grant.bytes;
         let taken = self.books.lock().try_take(Share::of(received, length), more);
         if taken {
-            grant.add(Taken { books: Arc::clone(&self.books), bytes: Some(more) }, bytes);
+            grant.add(&self.books, Some(more), bytes);
         }
         taken
     }
@@ -251,8 +253,8 @@ impl Budget {
         loop {
             match tokio::time::timeout(PATIENCE, &mut queued.granted).await {
                 Ok(taken) => {
-                    let bytes_taken = taken.expect("its sender is dropped only by the waiter itself");
-                    return grant.add(Taken { books: Arc::clone(&self.books), bytes: bytes_taken }, bytes);
+                    let taken = taken.expect("its sender is dropped only by the waiter itself");
+                    return grant.add(&self.books, taken, bytes);
                 }
                 // This frees nothing yet: the bytes come back when the connection that gives way drops its
                 // grant.
