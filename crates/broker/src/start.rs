@@ -39,7 +39,7 @@ pub(crate) struct Early {
 impl Early {
     pub(crate) fn new() -> Self {
         let clock = Clock::system();
-        let metrics = metrics(&clock);
+        let metrics = metrics();
         let readiness = Readiness::new(&[STORAGE, LISTENERS]);
         readiness.fail(STORAGE, "the data folder is being opened");
         Self { clock, tasks: Tasks::new(), metrics, readiness }
@@ -219,11 +219,10 @@ fn storage_options(
 }
 
 /// Metrics that know the names of all APIs and error codes, and count from zero.
-fn metrics(clock: &Clock) -> Metrics {
+fn metrics() -> Metrics {
     Metrics::new(MetricsOptions {
         api_names: api::REGISTRY.iter().map(|entry| entry.name).collect(),
         error_name: |code| ErrorCode::from_code(code).map_or("UNKNOWN", ErrorCode::name),
-        clock: clock.clone(),
         max_series: DEFAULT_MAX_SERIES,
     })
 }

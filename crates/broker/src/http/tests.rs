@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use super::router::MAX_BODY_BYTES;
 use super::server::{HEAD_TIMEOUT, Limits};
 use super::*;
-use crate::clock::Clock;
 use crate::tasks::Drained;
 use crate::telemetry::metrics::MetricsOptions;
 
@@ -42,7 +41,6 @@ impl Fixture {
         let metrics = Metrics::new(MetricsOptions {
             api_names: vec!["Produce"],
             error_name: |_| "NONE",
-            clock: Clock::manual(0),
             max_series: 1000,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -295,7 +295,7 @@ fn turn(ready: Ready) -> (Option<Vec<Bytes>>, Unsent) {
 /// Counts a request whose answer is written whole.
 fn observe(services: &Services, receipt: &Receipt, times: &RequestTimes) {
     if let Some(counted) = services.metrics.request(receipt.entry.index) {
-        counted.observe(receipt.version, receipt.error_code, times);
+        counted.observe(receipt.version, receipt.error_code, times, clock::now());
     }
 }
 

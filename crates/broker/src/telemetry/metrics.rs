@@ -32,7 +32,6 @@ pub use snapshot::{
     Snapshot, TopicSnapshot,
 };
 
-use crate::clock::Clock;
 use families::Families;
 
 /// Series a scrape holds unless configured otherwise: enough for some 7 000 partitions.
@@ -128,8 +127,6 @@ pub struct MetricsOptions {
     pub api_names: Vec<&'static str>,
     /// The name of a Kafka error code (`NONE`, `NOT_LEADER_OR_FOLLOWER`).
     pub error_name: fn(i16) -> &'static str,
-    /// Ages the windows of the latency quantiles.
-    pub clock: Clock,
     /// Bound of the series in one scrape; 0 leaves out everything per topic, partition and group.
     pub max_series: usize,
 }
@@ -159,9 +156,8 @@ struct Shared {
 impl Metrics {
     /// Metrics that count from zero and have no [`Source`] yet.
     pub fn new(options: MetricsOptions) -> Self {
-        let request = |name| RequestMetrics::new(name, options.clock.clone());
         let shared = Arc::new(Shared {
-            requests: options.api_names.into_iter().map(request).collect(),
+            requests: options.api_names.into_iter().map(RequestMetrics::new).collect(),
             error_name: options.error_name,
             topics: RwLock::default(),
             listeners: RwLock::default(),

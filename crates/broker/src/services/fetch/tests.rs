@@ -38,7 +38,6 @@ impl Broker {
         let metrics = Metrics::new(MetricsOptions {
             api_names: vec!["Fetch"],
             error_name: |_| "",
-            clock: Clock::system(),
             max_series: DEFAULT_MAX_SERIES,
         });
         let config = Arc::new(BrokerConfig::from_pairs(&[]).unwrap());

@@ -1,17 +1,20 @@
 //! How long requests take: counters and a histogram since the start, quantiles over the recent past.
 //!
-//! Guarantees that observing a request costs a few atomic additions and one short lock per API. Quantiles cover the last
-//! one to two minutes in which the API was used (Kafka's cover its last five, weighted); an idle API keeps its last ones,
-//! as Kafka's do. Memory: about 150 KiB per API that was ever called.
+//! Guarantees that observing a request costs a few atomic additions and one short lock, in memory that a few threads share at
+//! most: a scrape adds it up. Quantiles cover the last one to two minutes in which the API was used (Kafka's cover its last
+//! five, weighted); an idle API keeps its last ones, as Kafka's do. Memory: 12 KiB for each phase that took time, twice after
+//! the first minute, per API that was ever called and thread that answered it, for at most [`STRIPES`] threads.
+
+mod recent;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use super::Counter;
-use crate::clock::Clock;
+use recent::Recent;
 
 /// Upper bounds of the native histogram's buckets, in seconds.
 pub(super) const BOUNDS: [f64; 14] =
@@ -21,14 +24,11 @@ pub(super) const BOUNDS: [f64; 14] =
 pub(super) const QUANTILES: [(&str, f64); 6] =
     [("0.50", 0.50), ("0.75", 0.75), ("0.95", 0.95), ("0.98", 0.98), ("0.99", 0.99), ("0.999", 0.999)];
 
-/// How long a window of the quantiles is filled before it is kept as the previous one.
-const WINDOW: Duration = Duration::from_secs(60);
-
-/// Longest time told apart from longer ones, in microseconds: ten minutes.
-const LONGEST_US: u64 = 600_000_000;
-
 /// Versions counted one by one; higher ones count as the last.
 const VERSIONS: usize = 32;
+
+/// Parts in which an API's requests are counted. With more threads than that, several share one.
+const STRIPES: usize = 4;
 
 /// The time of one request, divided into Kafka's phases (RequestChannel).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,7 +83,16 @@ impl Phase {
 pub struct RequestMetrics {
     /// Kafka's name of the API.
     name: &'static str,
-    clock: Clock,
+    /// Each thread counts in one of them: in memory that all threads write to for each request, every write waits until
+    /// another core has let go of it.
+    stripes: [Stripe; STRIPES],
+}
+
+/// The requests that some of the threads have answered.
+// Aligned to what processors fetch at once, two cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe {
     /// Answered requests by version; their sum is the number of all.
     by_version: [Counter; VERSIONS],
     /// Those without an error code, the usual case, which takes no lock.
@@ -99,21 +108,95 @@ pub struct RequestMetrics {
 }
 
 impl RequestMetrics {
-    pub(super) fn new(name: &'static str, clock: Clock) -> Self {
-        Self {
-            name,
-            clock,
-            by_version: Default::default(),
-            succeeded: Counter::default(),
-            failed: Mutex::default(),
-            buckets: Default::default(),
-            sum_us: Counter::default(),
-            recent: Mutex::default(),
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, stripes: Default::default() }
+    }
+
+    /// Counts one request, answered `now`, of `version`, with the first error code of its answer (0 for none) and its
+    /// times.
+    pub fn observe(&self, version: i16, error_code: i16, times: &RequestTimes, now: Instant) {
+        if let Some(stripe) = self.stripes.get(own_stripe()) {
+            stripe.observe(version, error_code, times, now);
         }
     }
 
-    /// Counts one answered request of `version`, with the first error code of its answer (0 for none) and its times.
-    pub fn observe(&self, version: i16, error_code: i16, times: &RequestTimes) {
+    /// Kafka's name of the API.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Versions that were asked for, each with its number of requests.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.sums(|stripe| &stripe.by_version).into_iter().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// Requests answered.
+    pub(super) fn count(&self) -> u64 {
+        self.versions().map(|(_, count)| count).sum()
+    }
+
+    /// Error codes that were answered, 0 for none, each with its number of requests.
+    pub(super) fn errors(&self) -> Vec<(i16, u64)> {
+        let mut errors = BTreeMap::new();
+        for stripe in &self.stripes {
+            let failed = stripe.failed.lock();
+            let codes = failed.iter().map(|(code, count)| (*code, *count));
+            for (code, count) in codes.chain([(0, stripe.succeeded.value())]).filter(|(_, count)| *count > 0)
+            {
+                *errors.entry(code).or_insert(0) += count;
+            }
+        }
+        errors.into_iter().collect()
+    }
+
+    /// The native histogram: values per bucket (bound in seconds), their sum in seconds.
+    pub(super) fn histogram(&self) -> (Vec<(f64, u64)>, f64) {
+        let buckets = BOUNDS.into_iter().zip(self.sums(|stripe| &stripe.buckets)).collect();
+        let sum_us: u64 = self.stripes.iter().map(|stripe| stripe.sum_us.value()).sum();
+        (buckets, sum_us as f64 / 1e6)
+    }
+
+    /// Per phase (in the order of [`Phase::ALL`]), the [`QUANTILES`] in milliseconds; none before the first request.
+    pub(super) fn quantiles(&self) -> Option<Vec<[f64; QUANTILES.len()]>> {
+        let last = |stripe: &Stripe| stripe.recent.lock().as_ref().map(|recent| recent.last());
+        let now = self.stripes.iter().filter_map(last).max()?;
+        // Copied under each lock, computed outside of it.
+        let windows = |stripe: &Stripe| stripe.recent.lock().as_ref().and_then(|recent| recent.windows(now));
+        let windows = self.stripes.iter().filter_map(windows).reduce(|mut all, more| {
+            recent::add(&mut all, &more);
+            all
+        })?;
+        let of = |window: &recent::Window| {
+            QUANTILES.map(|(_, quantile)| window.value_at_quantile(quantile) as f64 / 1000.0)
+        };
+        Some(windows.iter().map(of).collect())
+    }
+
+    /// Counters added up over all stripes.
+    fn sums<const N: usize>(&self, counters: impl Fn(&Stripe) -> &[Counter; N]) -> [u64; N] {
+        let mut sums = [0; N];
+        for stripe in &self.stripes {
+            for (sum, counter) in sums.iter_mut().zip(counters(stripe)) {
+                *sum += counter.value();
+            }
+        }
+        sums
+    }
+}
+
+/// The stripe in which this thread counts.
+fn own_stripe() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        // In turn, not by a hash of the thread: two of two threads must not meet.
+        static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES;
+    }
+    OWN.with(|own| *own)
+}
+
+impl Stripe {
+    /// See [`RequestMetrics::observe`].
+    fn observe(&self, version: i16, error_code: i16, times: &RequestTimes, now: Instant) {
         // The count comes before its bucket. A scrape reads them the other way round, or its buckets could
         // add up to more.
         let index = usize::try_from(version).unwrap_or(0).min(VERSIONS - 1);
@@ -131,100 +214,8 @@ impl RequestMetrics {
             self.buckets[at].inc();
         }
         self.sum_us.add(micros(total));
-        let now = self.clock.monotonic();
-        // Made by the first request, as windows take 150 KiB and most APIs are never called.
+        // Made by the first request, as most APIs are never called.
         self.recent.lock().get_or_insert_with(|| Box::new(Recent::new(now))).record(now, times);
-    }
-
-    /// Kafka's name of the API.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Versions that were asked for, each with its number of requests.
-    pub(super) fn versions(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.by_version.iter().map(Counter::value).enumerate().filter(|(_, count)| *count > 0)
-    }
-
-    /// Requests answered.
-    pub(super) fn count(&self) -> u64 {
-        self.versions().map(|(_, count)| count).sum()
-    }
-
-    /// Error codes that were answered, 0 for none, each with its number of requests.
-    pub(super) fn errors(&self) -> Vec<(i16, u64)> {
-        let none = Some((0, self.succeeded.value())).filter(|(_, count)| *count > 0);
-        none.into_iter().chain(self.failed.lock().iter().map(|(code, count)| (*code, *count))).collect()
-    }
-
-    /// The native histogram: values per bucket (bound in seconds), their sum in seconds.
-    pub(super) fn histogram(&self) -> (Vec<(f64, u64)>, f64) {
-        let buckets = BOUNDS.iter().copied().zip(self.buckets.iter().map(Counter::value)).collect();
-        (buckets, self.sum_us.value() as f64 / 1e6)
-    }
-
-    /// Per phase (in the order of [`Phase::ALL`]), the [`QUANTILES`] in milliseconds; none before the first request.
-    pub(super) fn quantiles(&self) -> Option<Vec<[f64; QUANTILES.len()]>> {
-        // Copied under the lock, computed outside of it.
-        let windows = self.recent.lock().as_ref().map(|recent| recent.both())?;
-        let of = |window: &Window| {
-            QUANTILES.map(|(_, quantile)| window.value_at_quantile(quantile) as f64 / 1000.0)
-        };
-        Some(windows.iter().map(of).collect())
-    }
-}
-
-/// Times of one phase, in microseconds, with two significant digits.
-type Window = Histogram<u32>;
-
-/// The window that is being filled and the one before it.
-#[derive(Debug)]
-struct Recent {
-    /// When the current window began, by [`Clock::monotonic`].
-    since: Duration,
-    /// One for each phase, in the order of [`Phase::ALL`].
-    current: [Window; Phase::COUNT],
-    previous: [Window; Phase::COUNT],
-}
-
-impl Recent {
-    fn new(now: Duration) -> Self {
-        let window = || {
-            Histogram::new_with_bounds(1, LONGEST_US, 2).expect("the bounds are constants that it accepts")
-        };
-        Self {
-            since: now,
-            current: std::array::from_fn(|_| window()),
-            previous: std::array::from_fn(|_| window()),
-        }
-    }
-
-    /// Adds the times of a request, and begins a new window where the current one is full.
-    fn record(&mut self, now: Duration, times: &RequestTimes) {
-        let age = now.saturating_sub(self.since);
-        if age >= WINDOW {
-            std::mem::swap(&mut self.current, &mut self.previous);
-            self.current.iter_mut().for_each(Histogram::reset);
-            // Kept until now, so that an idle API shows its last quantiles, as in Kafka.
-            if age >= 2 * WINDOW {
-                self.previous.iter_mut().for_each(Histogram::reset);
-            }
-            // A window begins with a request, so that nothing has to run while the API is idle.
-            self.since = now;
-        }
-        for (window, phase) in self.current.iter_mut().zip(times.phases()) {
-            window.saturating_record(micros(phase));
-        }
-    }
-
-    /// Both windows as one, for each phase.
-    fn both(&self) -> [Window; Phase::COUNT] {
-        let mut both = self.current.clone();
-        for (window, previous) in both.iter_mut().zip(&self.previous) {
-            // Cannot fail: all windows have the same bounds.
-            let _same_bounds = window.add(previous);
-        }
-        both
     }
 }
 
@@ -235,7 +226,9 @@ fn micros(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::recent::WINDOW;
     use super::*;
+    use crate::clock::now;
 
     fn total_ms(request: &RequestMetrics) -> [f64; 6] {
         request.quantiles().expect("was observed")[5]
@@ -247,10 +240,10 @@ mod tests {
 
     #[test]
     fn quantiles_are_milliseconds_of_the_distribution() {
-        let request = RequestMetrics::new("Fetch", Clock::manual(0));
+        let request = RequestMetrics::new("Fetch");
         assert!(request.quantiles().is_none());
         for ms in 1..=1000 {
-            request.observe(4, 0, &local(ms));
+            request.observe(4, 0, &local(ms), now());
         }
         let quantiles = total_ms(&request);
         for ((_, quantile), value) in QUANTILES.iter().zip(quantiles) {
@@ -261,23 +254,22 @@ mod tests {
 
     #[test]
     fn old_windows_age_out_but_idle_ones_stay() {
-        let clock = Clock::manual(0);
-        let request = RequestMetrics::new("Fetch", clock.clone());
-        request.observe(0, 0, &local(500));
-        clock.advance(Duration::from_secs(600));
+        let request = RequestMetrics::new("Fetch");
+        let begin = now();
+        let later = begin + Duration::from_secs(600);
+        request.observe(0, 0, &local(500), begin);
         assert!(total_ms(&request)[0] > 490.0, "idle: the last values stay");
-        request.observe(0, 0, &local(1));
+        request.observe(0, 0, &local(1), later);
         assert!(total_ms(&request)[5] < 1.1, "too old to count beside a new one");
-        clock.advance(WINDOW);
-        request.observe(0, 0, &local(100));
+        request.observe(0, 0, &local(100), later + WINDOW);
         assert!(total_ms(&request)[0] < 1.1 && total_ms(&request)[5] > 99.0, "previous and current count");
     }
 
     #[test]
     fn histogram_counts_each_value_in_its_bucket_and_longer_ones_in_none() {
-        let request = RequestMetrics::new("Produce", Clock::manual(0));
+        let request = RequestMetrics::new("Produce");
         for ms in [0, 1, 3, 60_000] {
-            request.observe(9, 0, &local(ms));
+            request.observe(9, 0, &local(ms), now());
         }
         let (buckets, sum) = request.histogram();
         let filled: Vec<_> = buckets.into_iter().filter(|(_, count)| *count > 0).collect();
@@ -288,21 +280,61 @@ mod tests {
 
     #[test]
     fn versions_and_errors_outside_the_usual_are_counted() {
-        let request = RequestMetrics::new("Produce", Clock::manual(0));
-        request.observe(-1, -1, &local(1));
-        request.observe(i16::MAX, 3, &local(1));
+        let request = RequestMetrics::new("Produce");
+        request.observe(-1, -1, &local(1), now());
+        request.observe(i16::MAX, 3, &local(1), now());
         assert_eq!(request.versions().collect::<Vec<_>>(), [(0, 1), (31, 1)]);
         assert_eq!(request.errors(), [(-1, 1), (3, 1)]);
     }
 
     #[test]
     fn times_beyond_the_histogram_saturate() {
-        let request = RequestMetrics::new("Fetch", Clock::manual(0));
-        request.observe(
-            0,
-            0,
-            &RequestTimes { remote: Duration::from_secs(100_000), ..RequestTimes::default() },
-        );
+        let request = RequestMetrics::new("Fetch");
+        let times = RequestTimes { remote: Duration::from_secs(100_000), ..RequestTimes::default() };
+        request.observe(0, 0, &times, now());
         assert!(total_ms(&request)[0] >= 590_000.0);
+    }
+
+    /// Counts on a thread of its own, hence in another stripe.
+    fn elsewhere(request: &RequestMetrics, ms: u64, at: Instant) {
+        std::thread::scope(|scope| scope.spawn(|| request.observe(0, 3, &local(ms), at)).join().unwrap());
+    }
+
+    #[test]
+    fn threads_count_apart_and_are_added_up() {
+        let request = RequestMetrics::new("Fetch");
+        let begin = now();
+        request.observe(0, 0, &local(1), begin);
+        elsewhere(&request, 3, begin);
+        let used = request.stripes.iter().filter(|stripe| stripe.recent.lock().is_some()).count();
+        assert_eq!((used, request.count(), request.errors()), (2, 2, vec![(0, 1), (3, 1)]));
+        let (buckets, sum) = request.histogram();
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 2);
+        assert!((sum - 0.004).abs() < 1e-9);
+        assert!(total_ms(&request)[0] < 1.1 && total_ms(&request)[5] > 2.9);
+    }
+
+    #[test]
+    fn windows_of_a_thread_age_by_the_requests_of_the_others() {
+        let request = RequestMetrics::new("Fetch");
+        let begin = now();
+        request.observe(0, 0, &local(500), begin);
+        elsewhere(&request, 1, begin + WINDOW);
+        assert!(total_ms(&request)[5] > 490.0, "the window before the newest request's counts");
+        elsewhere(&request, 1, begin + 2 * WINDOW);
+        assert!(total_ms(&request)[5] < 1.1, "older ones do not");
+    }
+
+    #[test]
+    fn times_below_a_microsecond_count_as_nothing() {
+        let request = RequestMetrics::new("Fetch");
+        let at = now();
+        for remote in [0, 0, 0, 8] {
+            let times = RequestTimes { remote: Duration::from_millis(remote), ..RequestTimes::default() };
+            request.observe(0, 0, &times, at);
+        }
+        let [p50, p75, .., p999] = request.quantiles().unwrap()[2];
+        assert_eq!((p50, p75), (0.0, 0.0));
+        assert!(p999 > 7.9);
     }
 }

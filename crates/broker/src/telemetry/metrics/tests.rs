@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::clock;
 
 fn error_name(code: i16) -> &'static str {
     if code == 0 { "NONE" } else { "SOME_ERROR" }
@@ -10,7 +11,7 @@ fn error_name(code: i16) -> &'static str {
 
 fn metrics(max_series: usize) -> Metrics {
     let api_names = vec!["Produce", "Fetch", "Metadata"];
-    Metrics::new(MetricsOptions { api_names, error_name, clock: Clock::manual(0), max_series })
+    Metrics::new(MetricsOptions { api_names, error_name, max_series })
 }
 
 fn partition(partition: i32, log_start_offset: i64, high_watermark: i64) -> PartitionSnapshot {
@@ -192,8 +193,8 @@ fn request_times_have_jmx_exporters_labels_and_a_native_histogram() {
     let metrics = metrics(DEFAULT_MAX_SERIES);
     let local = Duration::from_millis(2);
     let times = RequestTimes { local, remote: 4 * local, ..RequestTimes::default() };
-    metrics.request(1).unwrap().observe(13, 0, &times);
-    metrics.request(1).unwrap().observe(13, 6, &times);
+    metrics.request(1).unwrap().observe(13, 0, &times, clock::now());
+    metrics.request(1).unwrap().observe(13, 6, &times, clock::now());
     assert!(metrics.request(3).is_none());
     let text = metrics.scrape().unwrap();
     for request in ["Fetch", "FetchConsumer"] {
@@ -260,7 +261,7 @@ fn limit_of_zero_switches_detail_off() {
 fn every_family_has_one_type_and_no_series_twice() {
     let metrics = with_snapshot(DEFAULT_MAX_SERIES);
     metrics.topic("a").bytes_in.inc();
-    metrics.request(0).unwrap().observe(9, 0, &RequestTimes::default());
+    metrics.request(0).unwrap().observe(9, 0, &RequestTimes::default(), clock::now());
     let text = metrics.scrape().unwrap();
     let mut seen = std::collections::HashSet::new();
     for line in text.lines().filter(|line| !line.starts_with("# HELP")) {
