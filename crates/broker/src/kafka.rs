@@ -4,9 +4,11 @@
 //! connection   one task per client: order, pauses, deadlines
 //! ├── frames     bytes ─► frames, memory by what was received
 //! ├── in_flight  requests running, answers in arrival order
+//! ├── idle       time since something moved
 //! └── outgoing   answers ─► vectored writes
 //! dispatch     the path of a request: header, registry entry, version, decoding, call, encoding, counting
 //! api          what is served; one file per API
+//! answered     the outcome of a request
 //! context      all that a handler may touch
 //! error        domain errors ─► Kafka's codes
 //! limits       what connections may take, and what they share: budget (bytes in flight), half_received (which frame
@@ -14,6 +16,7 @@
 //! ```
 //! Listening and accepting are left to `net/`, rules to `services/`.
 
+mod answered;
 pub(crate) mod api;
 mod budget;
 pub(crate) mod connection;
@@ -22,6 +25,7 @@ mod dispatch;
 mod error;
 mod frames;
 mod half_received;
+mod idle;
 mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod notices;

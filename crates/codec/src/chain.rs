@@ -5,8 +5,12 @@
 //! [`Chain::into_frame`] opens with the length of all of them.
 //!
 //! A chain starts with room for the length prefix, so that a frame is made without moving a byte.
+//! A response without spliced data takes one allocation from its first byte to the socket.
 
-use bytes::{Bytes, BytesMut};
+use std::iter::{self, Once};
+use std::vec;
+
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::error::EncodeError;
 
@@ -15,12 +19,49 @@ const SPLICE_MIN: usize = 1024;
 /// Room for the length prefix in front of everything.
 const PREFIX: usize = 4;
 
+/// A part of a frame, in one piece of memory.
 #[derive(Debug)]
-enum Segment {
+pub enum Segment {
     /// Bytes that were written one after another. The first segment is always one of these.
     Written(BytesMut),
     /// Shared with their owner, for instance the tail of a log.
     Spliced(Bytes),
+}
+
+impl Buf for Segment {
+    fn remaining(&self) -> usize {
+        self.chunk().len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Segment::Written(bytes) => bytes,
+            Segment::Spliced(bytes) => bytes,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Segment::Written(bytes) => bytes.advance(count),
+            Segment::Spliced(bytes) => bytes.advance(count),
+        }
+    }
+}
+
+/// A response as it goes into the socket, length prefix included: its segments, of which the last may be empty.
+#[derive(Debug)]
+pub struct Frame {
+    closed: Vec<Segment>,
+    open: BytesMut,
+}
+
+impl IntoIterator for Frame {
+    type Item = Segment;
+    type IntoIter = iter::Chain<vec::IntoIter<Segment>, Once<Segment>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.closed.into_iter().chain(iter::once(Segment::Written(self.open)))
+    }
 }
 
 /// A sequence of byte segments, appended to at its end.
@@ -100,7 +141,7 @@ impl Chain {
     ///
     /// # Errors
     /// If the content is longer than a frame can be (2 GiB).
-    pub fn into_frame(mut self) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn into_frame(mut self) -> Result<Frame, EncodeError> {
         let len = i32::try_from(self.len()).map_err(|_| EncodeError {
             message: "frame",
             version: 0,
@@ -114,7 +155,7 @@ impl Chain {
         if let Some(prefix) = first.get_mut(..PREFIX) {
             prefix.copy_from_slice(&len.to_be_bytes());
         }
-        Ok(self.freeze())
+        Ok(Frame { closed: self.closed, open: self.open })
     }
 
     /// The content as one buffer: a copy, for tests and tools.
@@ -127,17 +168,13 @@ impl Chain {
     }
 
     /// The segments in order, the room for the prefix included, without empty ones.
-    fn freeze(mut self) -> Vec<Bytes> {
-        let open = self.open.split();
-        self.closed
-            .into_iter()
-            .chain([Segment::Written(open)])
-            .map(|segment| match segment {
-                Segment::Written(bytes) => bytes.freeze(),
-                Segment::Spliced(bytes) => bytes,
-            })
-            .filter(|bytes| !bytes.is_empty())
-            .collect()
+    fn freeze(self) -> Vec<Bytes> {
+        let bytes = |segment| match segment {
+            Segment::Written(bytes) => bytes.freeze(),
+            Segment::Spliced(bytes) => bytes,
+        };
+        let segments = Frame { closed: self.closed, open: self.open }.into_iter().map(bytes);
+        segments.filter(|bytes| !bytes.is_empty()).collect()
     }
 }
 
@@ -179,9 +216,9 @@ mod tests {
     fn a_frame_opens_with_the_length_of_its_content() {
         let (chain, _) = sample();
         let len = chain.len();
-        let frame = chain.into_frame().unwrap();
-        assert_eq!(&frame[0][..4], u32::try_from(len).unwrap().to_be_bytes());
-        assert_eq!(frame.iter().map(Bytes::len).sum::<usize>(), len + 4);
+        let frame = Vec::from_iter(chain.into_frame().unwrap());
+        assert_eq!(frame[0].chunk()[..4], u32::try_from(len).unwrap().to_be_bytes());
+        assert_eq!(frame.iter().map(Segment::remaining).sum::<usize>(), len + 4);
     }
 
     #[test]
@@ -189,15 +226,27 @@ mod tests {
         let mut chain = Chain::new();
         chain.push_bytes(Bytes::from(vec![9; 2000]));
         assert_eq!(chain.len(), 2000);
-        let frame = chain.into_frame().unwrap();
-        assert_eq!(&frame[0][..], 2000u32.to_be_bytes());
-        assert_eq!(frame[1].len(), 2000);
+        let frame = Vec::from_iter(chain.into_frame().unwrap());
+        assert_eq!(frame[0].chunk(), 2000u32.to_be_bytes());
+        assert_eq!(frame[1].remaining(), 2000);
     }
 
     #[test]
     fn an_empty_chain_is_an_empty_frame() {
         assert!(Chain::new().is_empty());
         assert!(Chain::new().into_segments().is_empty());
-        assert_eq!(Chain::new().into_frame().unwrap(), [Bytes::from_static(&[0; 4])]);
+        let frame = Vec::from_iter(Chain::new().into_frame().unwrap());
+        assert_eq!((frame.len(), frame[0].chunk()), (1, &[0; 4][..]));
+    }
+
+    #[test]
+    fn a_segment_is_taken_off_from_its_front() {
+        let (chain, records) = sample();
+        for mut segment in chain.into_frame().unwrap() {
+            let whole = segment.chunk().to_vec();
+            segment.advance(1);
+            assert_eq!(segment.chunk(), &whole[1..]);
+        }
+        assert_eq!(records.len(), 5000, "shared bytes stay whole for others");
     }
 }

@@ -64,6 +64,7 @@ use codec::frame::{self, RequestHeader};
 use codec::{Chain, DecodeError, EncodeError, ErrorCode, Request, Response};
 use thiserror::Error;
 
+use crate::kafka::answered::{Answered, Receipt};
 use crate::kafka::context::Context;
 
 /// One Kafka API: its request type, the versions that are really served, and its handler.
@@ -158,11 +159,11 @@ pub(crate) enum Disconnect {
     Refused(String),
 }
 
-/// Reads a request body, calls the handler, writes the answer (header and body) after a length prefix to come.
-pub(crate) type Run = fn(Context, Bytes) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>>;
+/// A request that is being answered. An error closes the connection.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Answered, Disconnect>> + Send>>;
 
-/// An answer's header and body, and its first error code; no chain if no answer was asked for.
-pub(crate) type Encoded = (Option<Chain>, i16);
+/// Reads a request body, calls the handler, writes the answer. The number is the entry's index.
+pub(crate) type Run = fn(Context, usize, Bytes) -> Running;
 
 /// One row of the registry: an [`Api`] with its types erased.
 pub(crate) struct Entry {
@@ -185,7 +186,7 @@ pub(crate) struct Entry {
     /// Decode, call, encode.
     pub(crate) run: Run,
     /// The answer to a version that is not served, if there is one.
-    pub(crate) refuse_version: fn(&RequestHeader) -> Result<Encoded, Disconnect>,
+    pub(crate) refuse_version: fn(&RequestHeader, usize) -> Result<Answered, Disconnect>,
 }
 
 impl Entry {
@@ -225,41 +226,45 @@ impl Entry {
 }
 
 /// Decodes, calls and encodes for one API; see [`Run`].
-fn run<A: Api>(
-    cx: Context,
-    body: Bytes,
-) -> Pin<Box<dyn Future<Output = Result<Encoded, Disconnect>> + Send>> {
+fn run<A: Api>(cx: Context, api: usize, body: Bytes) -> Running {
     Box::pin(async move {
         let header = cx.header();
-        let request = A::Request::decode(body, header.api_version)?;
+        let version = header.api_version;
+        let request = A::Request::decode(body, version)?;
         match A::handle(&cx, request).await? {
             Reply::Response(response) => {
-                let chain = answer(header, header.api_version, &response)?;
-                Ok((Some(chain), A::first_error(&response)))
+                let receipt = Receipt { api, version, error_code: A::first_error(&response) };
+                answer(header, version, &response, receipt)
             }
             // Counted as a success: a request with acks=0 that fails is an `Err`, and closes the connection.
-            Reply::None => Ok((None, 0)),
+            Reply::None => Ok(Answered { frame: None, receipt: Receipt { api, version, error_code: 0 } }),
         }
     })
 }
 
 /// The version 0 answer to a version that `A` does not serve, if it has one.
-fn refuse_version<A: Api>(header: &RequestHeader) -> Result<Encoded, Disconnect> {
+fn refuse_version<A: Api>(header: &RequestHeader, api: usize) -> Result<Answered, Disconnect> {
+    let version = header.api_version;
     let Some(response) = A::unsupported_version() else {
-        return Err(Disconnect::UnsupportedVersion { api: A::Request::NAME, version: header.api_version });
+        return Err(Disconnect::UnsupportedVersion { api: A::Request::NAME, version });
     };
+    let receipt = Receipt { api, version, error_code: A::first_error(&response) };
     // Version 0 is the layout that any client can read, whatever it asked for (KIP-511).
-    Ok((Some(answer(header, 0, &response)?), A::first_error(&response)))
+    answer(header, 0, &response, receipt)
 }
 
-/// Header and body of a response at a version, without the length prefix, which `Chain::into_frame` puts
-/// before them.
-fn answer<R: Response>(header: &RequestHeader, version: i16, response: &R) -> Result<Chain, Disconnect> {
+/// A whole answer: length prefix, header, and body at a version.
+fn answer<R: Response>(
+    header: &RequestHeader,
+    version: i16,
+    response: &R,
+    receipt: Receipt,
+) -> Result<Answered, Disconnect> {
     let mut chain = Chain::new();
     // By key as well as version: ApiVersions keeps header version 0 at all of its versions (KIP-511).
     frame::response_header(header.correlation_id, header.api_key, version, &mut chain);
     response.encode(version, &mut chain)?;
-    Ok(chain)
+    Ok(Answered { frame: Some(chain.into_frame()?), receipt })
 }
 
 /// Longest frame of an API that carries no records: 4 MiB hold a request for tens of thousands of partitions.

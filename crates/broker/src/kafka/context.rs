@@ -1,6 +1,6 @@
 //! Everything that a handler may touch: the services of the broker, the connection it was called on, and the request's header.
 //!
-//! Guarantees that a clone is cheap (three reference counts) and that a handler needs nothing global. Sockets, tasks
+//! Guarantees that a clone is cheap (two reference counts) and that a handler needs nothing global. Sockets, tasks
 //! and RocksDB are out of a handler's reach on purpose.
 
 use std::sync::Arc;
@@ -23,23 +23,30 @@ use crate::session::peer::Peer;
 use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
 
+/// The surroundings of all requests of one connection.
+pub(crate) struct Connected {
+    pub(crate) services: Arc<Services>,
+    pub(crate) peer: Arc<Peer>,
+}
+
 /// The surroundings of one request.
 #[derive(Clone)]
 pub(crate) struct Context {
-    services: Arc<Services>,
-    peer: Arc<Peer>,
-    request: Arc<RequestHeader>,
+    // One reference for both: that of the services is counted in memory that all connections share, which is too dear for
+    // each request.
+    connected: Arc<Connected>,
+    request: RequestHeader,
 }
 
 impl Context {
     /// The context of the request with this header.
-    pub(crate) fn new(services: Arc<Services>, peer: Arc<Peer>, header: RequestHeader) -> Self {
-        Self { services, peer, request: Arc::new(header) }
+    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader) -> Self {
+        Self { connected, request: header }
     }
 
     /// The connection the request came on.
     pub(crate) fn peer(&self) -> &Arc<Peer> {
-        &self.peer
+        &self.connected.peer
     }
 
     /// The request's header.
@@ -60,90 +67,90 @@ impl Context {
     /// The client's address as Kafka shows it (`/127.0.0.1`): what Java's `InetAddress.toString` gives without a name.
     pub(crate) fn client_host(&self) -> String {
         // An IPv4 client on a socket of both families is shown as IPv4.
-        format!("/{}", self.peer.address.ip().to_canonical())
+        format!("/{}", self.connected.peer.address.ip().to_canonical())
     }
 
     /// The topics that this session may see: all of them, as every listener is open to all as yet.
     /// A snapshot, which never changes: a handler that must see its own change asks anew.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        self.services.topics.catalog()
+        self.connected.services.topics.catalog()
     }
 
     /// Topics and partitions as clients name them.
     pub(crate) fn topics(&self) -> &Topics {
-        &self.services.topics
+        &self.connected.services.topics
     }
 
     /// Admits writes of clients while the disk has space.
     pub(crate) fn disk(&self) -> &DiskReserve {
-        &self.services.disk
+        &self.connected.services.disk
     }
 
     /// Appends for clients.
     pub(crate) fn appender(&self) -> &Appender {
-        &self.services.appender
+        &self.connected.services.appender
     }
 
     /// Reads for clients.
     pub(crate) fn fetcher(&self) -> &Fetcher {
-        &self.services.fetcher
+        &self.connected.services.fetcher
     }
 
     /// The configuration that is fixed at start.
     pub(crate) fn config(&self) -> &Arc<StartConfig> {
-        &self.services.config
+        &self.connected.services.config
     }
 
     /// The configuration as of now.
     /// A snapshot: a handler that asks twice may get two configurations.
     pub(crate) fn broker_config(&self) -> Arc<BrokerConfig> {
-        self.services.configs.broker()
+        self.connected.services.configs.broker()
     }
 
     /// The resources whose configuration clients can ask for and change.
     pub(crate) fn resources(&self) -> &Arc<ConfigResources> {
-        &self.services.resources
+        &self.connected.services.resources
     }
 
     /// The metrics that clients push.
     pub(crate) fn client_metrics(&self) -> &ClientMetrics {
-        &self.services.client_metrics
+        &self.connected.services.client_metrics
     }
 
     /// The metrics of the broker.
     /// Counters of requests are not for handlers: `connection.rs` counts each once its answer is written.
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.services.metrics
+        &self.connected.services.metrics
     }
 
     /// The way to the storage.
     pub(crate) fn io(&self) -> &Io {
-        &self.services.io
+        &self.connected.services.io
     }
 
     /// The coordinator of all groups.
     pub(crate) fn groups(&self) -> &Arc<GroupService> {
-        &self.services.groups
+        &self.connected.services.groups
     }
 
     /// `node.id`: this broker's, and that of every partition's leader.
     pub(crate) fn node_id(&self) -> i32 {
-        self.services.config.node_id
+        self.connected.services.config.node_id
     }
 
     /// The address of this broker for this client: host and port for Metadata, FindCoordinator and DescribeCluster.
     pub(crate) fn advertised_address(&self) -> (String, u16) {
         // By the connection: one address may be right inside of a container and wrong outside.
-        self.services.advertised.to(&self.peer)
+        self.connected.services.advertised.to(&self.connected.peer)
     }
 
     /// The only source of time.
     pub(crate) fn clock(&self) -> &Clock {
-        &self.services.clock
+        &self.connected.services.clock
     }
 
     /// Cancelled when waiting must end because the broker stops: a long poll then answers with what it has.
     pub(crate) fn shutdown(&self) -> &CancellationToken {
-        &self.services.shutdown.waiting
+        &self.connected.services.shutdown.waiting
     }
 }

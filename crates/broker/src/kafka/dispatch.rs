@@ -6,60 +6,41 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::Chain;
 use codec::frame::RequestHeader;
 
-use crate::kafka::api::{Disconnect, Entry, Phase};
-use crate::kafka::context::Context;
-use crate::services::Services;
-use crate::session::peer::Peer;
+use crate::kafka::api::{Disconnect, Entry, Phase, Running};
+use crate::kafka::context::{Connected, Context};
 
-/// The outcome of a request.
-pub(crate) struct Answered {
-    /// The frame that answers it, length prefix included, as segments for a vectored write; `None` if none was asked for.
-    pub(crate) frame: Option<Vec<Bytes>>,
-    /// Counts it, once it is sent.
-    pub(crate) receipt: Receipt,
+/// Begins to answer the request in `frame` (without its length prefix), whose API has this entry. Without an entry the frame is
+/// too short to name an API. The handler is not polled yet.
+pub(crate) fn dispatch(connected: &Arc<Connected>, entry: Option<&'static Entry>, frame: Bytes) -> Running {
+    let begun = begin(connected, entry, frame);
+    begun.unwrap_or_else(|disconnect| Box::pin(std::future::ready(Err(disconnect))))
 }
 
-/// The facts that metrics need of a request besides its times.
-pub(crate) struct Receipt {
-    /// Its API.
-    pub(crate) entry: &'static Entry,
-    /// At which version it came.
-    pub(crate) version: i16,
-    /// First error code of the answer, 0 for none.
-    pub(crate) error_code: i16,
-}
-
-/// Answers the request in `frame` (without its length prefix), whose API has this entry. Without an entry the frame is too
-/// short to name an API.
+/// See [`dispatch`].
 ///
 /// # Errors
-/// The reason to close the connection: bytes that are no request, an API or version that is not served, or
-/// the handler's own decision. Refusals with a Kafka code are answers.
-pub(crate) async fn dispatch(
-    services: Arc<Services>,
-    peer: Arc<Peer>,
+/// The reason to close the connection: bytes that are no request, or an API or version that is not served. The handler may
+/// decide so as well. Refusals with a Kafka code are answers.
+fn begin(
+    connected: &Arc<Connected>,
     entry: Option<&'static Entry>,
     frame: Bytes,
-) -> Result<Answered, Disconnect> {
+) -> Result<Running, Disconnect> {
     let mut body = frame;
     // The header comes first: it holds what any refusal needs, and its layout depends on key and version only.
     let header = RequestHeader::parse(&mut body)?;
     // `parse` has refused the frames without an entry already: they are too short for a key.
     let entry = entry.ok_or(Disconnect::UnknownApi(header.api_key))?;
-    let version = header.api_version;
-    let (answer, error_code) = if entry.serves(version) {
-        // Before the body is read: who may not call an API cannot make the broker parse for it.
-        admit(entry)?;
-        (entry.run)(Context::new(services, peer, header), body).await?
-    } else {
+    if !entry.serves(header.api_version) {
         // ApiVersions answers in the layout of version 0 (KIP-511); any other API closes the connection, as in Kafka.
-        (entry.refuse_version)(&header)?
-    };
-    let frame = answer.map(Chain::into_frame).transpose()?;
-    Ok(Answered { frame, receipt: Receipt { entry, version, error_code } })
+        let answered = (entry.refuse_version)(&header, entry.index)?;
+        return Ok(Box::pin(std::future::ready(Ok(answered))));
+    }
+    // Before the body is read: who may not call an API cannot make the broker parse for it.
+    admit(entry)?;
+    Ok((entry.run)(Context::new(Arc::clone(connected), header), entry.index, body))
 }
 
 /// Checks that a connection may call that API now. Every listener is open to all as yet, so each connection may.

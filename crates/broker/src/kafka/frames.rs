@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use codec::DecodeError;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
@@ -160,6 +160,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Arc::clone(&self.reads)
     }
 
+    /// Returns true if the next frame is here, whole.
+    pub(super) fn holds_frame(&self) -> bool {
+        // An error is no frame: it is reported when its turn comes.
+        let announced = self.announced().ok().flatten();
+        announced.is_some_and(|announced| self.buffer.len() >= announced.length)
+    }
+
     /// The next frame; `None` if the client closed its side between two frames. Not cancel-safe: poll it to its end, or
     /// drop all of this.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
@@ -282,7 +289,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             self.buffer.split_to(length)
         };
         let mut bytes = frame.freeze();
-        let _prefix = bytes.split_to(PREFIX_BYTES);
+        bytes.advance(PREFIX_BYTES);
         Frame { bytes, entry, arrived: clock::now(), grant: std::mem::take(&mut self.grant) }
     }
 

@@ -5,16 +5,13 @@
 //! the handlers: a client that has gone waits for nothing.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::clock;
-use crate::kafka::api::Disconnect;
+use crate::kafka::answered::Answered;
+use crate::kafka::api::{Disconnect, Running};
 use crate::kafka::budget::Grant;
-use crate::kafka::dispatch::Answered;
-
-type Running = Pin<Box<dyn Future<Output = Result<Answered, Disconnect>> + Send>>;
 
 /// An answer whose turn it is, and when things happened to its request.
 pub(super) struct Ready {
@@ -79,54 +76,68 @@ impl InFlight {
         running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)
     }
 
-    /// Adds a request and runs it up to its first wait, so that what a handler does before it is done in arrival order.
-    pub(super) async fn start<F>(&mut self, request: F, overlaps: Option<i16>, arrived: Instant, grant: Grant)
-    where
-        F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
-    {
+    /// Adds a request that is started now and runs it up to its first wait, so that what a handler does before it is done in
+    /// arrival order. Returns the time after that.
+    pub(super) async fn start(
+        &mut self,
+        request: Running,
+        overlaps: Option<i16>,
+        arrived: Instant,
+        now: Instant,
+        grant: Grant,
+    ) -> Instant {
         // One poll here, before the next request is looked at: what a handler does before its first wait keeps the order.
-        let now = clock::now();
-        let state = State::Running(Box::pin(request), grant);
+        let state = State::Running(request, grant);
         let mut slot = Slot { state, overlaps, arrived, started: now, paused: now, finished: now };
         std::future::poll_fn(|cx| {
             slot.advance(cx);
             Poll::Ready(())
         })
         .await;
-        slot.paused = clock::now();
+        // One reading for both: a request that still runs is finished later.
+        let paused = clock::now();
+        (slot.paused, slot.finished) = (paused, paused);
         self.slots.push_back(slot);
+        paused
     }
 
-    /// The oldest request's answer, once it is there. Lets all others go on too. Waits for ever if there is none.
-    pub(super) fn poll_oldest(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ready, Disconnect>> {
+    /// Lets all requests go on; `pop_oldest` has what came of it. Returns the time when the last of them was answered, if one was.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
+        let mut last = None;
         // All of them, not only the oldest: the others would stand still until it is done.
         for slot in &mut self.slots {
-            slot.advance(cx);
+            if slot.advance(cx) {
+                slot.finished = clock::now();
+                last = Some(slot.finished);
+            }
         }
-        let Some(oldest) = self.slots.pop_front_if(|slot| matches!(slot.state, State::Answered(_))) else {
-            return Poll::Pending;
-        };
+        last
+    }
+
+    /// Takes the oldest request's answer, if it is there. An error ends the connection.
+    pub(super) fn pop_oldest(&mut self) -> Option<Result<Ready, Disconnect>> {
+        let oldest = self.slots.pop_front_if(|slot| matches!(slot.state, State::Answered(_)))?;
         let Slot { state, arrived, started, paused, finished, .. } = oldest;
         match state {
-            State::Answered(Ok(answered)) => {
-                Poll::Ready(Ok(Ready { answered, arrived, started, paused, finished }))
+            State::Answered(outcome) => {
+                Some(outcome.map(|answered| Ready { answered, arrived, started, paused, finished }))
             }
-            State::Answered(Err(disconnect)) => Poll::Ready(Err(disconnect)),
-            State::Running(..) => Poll::Pending,
+            State::Running(..) => None,
         }
     }
 }
 
 impl Slot {
-    /// Polls the request, unless it is answered.
-    fn advance(&mut self, cx: &mut Context<'_>) {
+    /// Polls the request, unless it is answered. Returns true if it is answered by that.
+    fn advance(&mut self, cx: &mut Context<'_>) -> bool {
         if let State::Running(request, _) = &mut self.state
             && let Poll::Ready(answer) = request.as_mut().poll(cx)
         {
             // Drops the handler and its grant: the budget counts requests, not their answers.
             self.state = State::Answered(answer);
-            self.finished = clock::now();
+            return true;
         }
+        false
     }
 }
 
@@ -134,34 +145,42 @@ impl Slot {
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
+    use bytes::{Buf as _, Bytes};
     use parking_lot::Mutex;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::kafka::api;
-    use crate::kafka::dispatch::Receipt;
+    use crate::kafka::answered::Receipt;
 
     fn answered(text: &'static str) -> Answered {
-        let receipt = Receipt { entry: &api::REGISTRY[0], version: 0, error_code: 0 };
-        Answered { frame: Some(vec![Bytes::from_static(text.as_bytes())]), receipt }
+        let mut chain = codec::Chain::new();
+        chain.push_bytes(Bytes::from_static(text.as_bytes()));
+        let receipt = Receipt { api: 0, version: 0, error_code: 0 };
+        Answered { frame: Some(chain.into_frame().unwrap()), receipt }
     }
 
     async fn start<F>(in_flight: &mut InFlight, request: F)
     where
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
-        in_flight.start(request, Some(0), crate::clock::now(), Grant::default()).await;
+        let now = clock::now();
+        in_flight.start(Box::pin(request), Some(0), now, now, Grant::default()).await;
     }
 
-    async fn oldest(in_flight: &mut InFlight) -> Result<Bytes, Disconnect> {
-        let ready = std::future::poll_fn(|cx| in_flight.poll_oldest(cx)).await?;
+    fn poll_oldest(in_flight: &mut InFlight, cx: &mut Context<'_>) -> Poll<Result<Ready, Disconnect>> {
+        in_flight.advance(cx);
+        in_flight.pop_oldest().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    async fn oldest(in_flight: &mut InFlight) -> Result<String, Disconnect> {
+        let ready = std::future::poll_fn(|cx| poll_oldest(in_flight, cx)).await?;
         assert!(
             ready.arrived <= ready.started
                 && ready.started <= ready.paused
                 && ready.started <= ready.finished
         );
-        Ok(ready.answered.frame.unwrap().remove(0))
+        let segments: Vec<_> = ready.answered.frame.unwrap().into_iter().collect();
+        Ok(String::from_utf8(segments[0].chunk()[4..].to_vec()).unwrap())
     }
 
     #[tokio::test]
@@ -174,7 +193,8 @@ mod tests {
         };
         start(&mut in_flight, slow).await;
         start(&mut in_flight, async { Ok(answered("fast")) }).await;
-        let pending = std::future::poll_fn(|cx| Poll::Ready(in_flight.poll_oldest(cx).is_pending())).await;
+        let pending =
+            std::future::poll_fn(|cx| Poll::Ready(poll_oldest(&mut in_flight, cx).is_pending())).await;
         assert!(pending);
         release.send(()).unwrap();
         assert_eq!(oldest(&mut in_flight).await.unwrap(), "slow");
@@ -207,7 +227,8 @@ mod tests {
         start(&mut in_flight, std::future::pending()).await;
         assert!(in_flight.admits(Some(0)) && !in_flight.admits(Some(1)) && !in_flight.admits(None));
         let mut alone = InFlight::default();
-        alone.start(std::future::pending(), None, crate::clock::now(), Grant::default()).await;
+        let now = clock::now();
+        alone.start(Box::pin(std::future::pending()), None, now, now, Grant::default()).await;
         assert!(!alone.admits(None) && !alone.admits(Some(0)));
     }
 

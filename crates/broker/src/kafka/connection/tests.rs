@@ -1,7 +1,11 @@
 //! Connections driven through real sockets of a running broker, and through narrow pipes where time and memory matter.
 
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -10,7 +14,7 @@ use codec::messages::metadata_request::MetadataRequestTopic;
 use codec::messages::{
     ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, StrBytes, TopicName,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
 use super::*;
@@ -288,6 +292,59 @@ async fn one_address_gets_its_share_of_connections() {
     second.call(0, &ApiVersionsRequest::default()).await;
     assert_eq!(running.client().await.receive_frame().await, None);
     first.call(0, &ApiVersionsRequest::default()).await;
+}
+
+/// Counts the writes that bring bytes.
+struct Counted<W>(W, Arc<AtomicUsize>);
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Counted<W> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        self.as_mut().poll_write(cx, &bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn requests_that_came_together_are_answered_by_one_write() {
+    let running = Running::start(&[]).await.unwrap();
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let (reader, writer) = tokio::io::split(far);
+    let writes = Arc::new(AtomicUsize::new(0));
+    let address = SocketAddr::from(([127, 0, 0, 1], 9));
+    let peer = Arc::new(Peer::new(address, address, "PLAINTEXT".into()));
+    let services = Arc::clone(&running.broker.services);
+    let shared = Arc::new(Shared::new(limits(&running)));
+    let served = serve(reader, Counted(writer, Arc::clone(&writes)), peer, services, shared);
+    let mut client = Client::new(near);
+    let all: Vec<u8> = (0..5).flat_map(|number| api_versions(0, number)).collect();
+    let exchange = async {
+        client.stream.write_all(&all).await.unwrap();
+        for number in 0..5 {
+            assert_eq!(client.receive::<ApiVersionsRequest>(0).await.0, number);
+        }
+    };
+    tokio::select! {
+        () = exchange => {}
+        closed = served => panic!("{closed}"),
+    }
+    assert_eq!(writes.load(Ordering::SeqCst), 1);
 }
 
 /// A connection over a pipe of `pipe` bytes each way, with limits of its own.
