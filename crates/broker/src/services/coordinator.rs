@@ -20,6 +20,7 @@
 
 mod alarms;
 mod durability;
+mod finding;
 pub(crate) mod group;
 mod hosted;
 mod kind;

@@ -204,17 +204,13 @@ impl ClassicGroup {
     /// # Errors
     /// FENCED_INSTANCE_ID if another member holds the instance id, UNKNOWN_MEMBER_ID if no member has the
     /// id.
-    fn validate_member(
-        &self,
-        id: &MemberId,
-        instance_id: Option<&GroupInstanceId>,
-    ) -> Result<(), GroupError> {
+    fn validate_member(&self, id: &str, instance_id: Option<&str>) -> Result<(), GroupError> {
         // First, because a fenced id is no longer in `members`: UNKNOWN_MEMBER_ID would make its client join
         // again and fence its successor in turn; FENCED_INSTANCE_ID stops it.
         if let Some(instance_id) = instance_id {
             match self.static_members.get(instance_id) {
                 None => return Err(GroupError::UnknownMemberId),
-                Some(holder) if holder != id => return Err(GroupError::FencedInstanceId),
+                Some(holder) if holder.as_str() != id => return Err(GroupError::FencedInstanceId),
                 Some(_) => {}
             }
         }

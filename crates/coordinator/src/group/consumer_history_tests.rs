@@ -439,9 +439,15 @@ impl History {
         let client = &self.clients[number];
         let (id, instance, generation) =
             (client.id.clone(), client.instance.clone(), GenerationId(client.epoch));
-        let result = self
-            .bench
-            .on_machine(|machine, env, out| machine.heartbeat(env, &id, instance.as_ref(), generation, out));
+        let result = self.bench.on_machine(|machine, env, out| {
+            machine.heartbeat(
+                env,
+                id.as_str(),
+                instance.as_ref().map(GroupInstanceId::as_str),
+                generation,
+                out,
+            )
+        });
         match result {
             Ok(()) => {}
             // Busy: it goes on for a while.

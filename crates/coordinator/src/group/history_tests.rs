@@ -321,9 +321,9 @@ impl History {
     fn heartbeat(&mut self, number: usize) {
         let client = &self.clients[number];
         let (id, instance, generation) = (client.id.clone(), client.instance.clone(), client.generation);
-        let result = self
-            .bench
-            .step(|group, now, _, out| group.heartbeat(now, &id, instance.as_ref(), generation, out));
+        let result = self.bench.step(|group, now, _, out| {
+            group.heartbeat(now, id.as_str(), instance.as_ref().map(GroupInstanceId::as_str), generation, out)
+        });
         // A client that is busy with its records rejoins later, and goes on committing until then.
         let busy = result == Err(GroupError::RebalanceInProgress) && self.random.one_in(2);
         self.obey(number, result.err().filter(|_| !busy));

@@ -172,7 +172,7 @@ impl GroupMachine {
         self.settle(env, out);
     }
 
-    /// Handles Heartbeat.
+    /// Handles Heartbeat. The ids are as they came: nothing of them is kept.
     ///
     /// # Errors
     /// REBALANCE_IN_PROGRESS asks the member to join again; its session has begun anew all the same.
@@ -180,15 +180,18 @@ impl GroupMachine {
     pub fn heartbeat(
         &mut self,
         env: Env<'_>,
-        id: &MemberId,
-        instance_id: Option<&GroupInstanceId>,
+        id: &str,
+        instance_id: Option<&str>,
         generation: GenerationId,
         out: &mut Outcome,
     ) -> Result<(), GroupError> {
         // No lengths to check: nothing that a Heartbeat brings is stored.
         let result = match &mut self.members {
             Members::Classic(group) => group.heartbeat(env.now, id, instance_id, generation, out),
-            Members::Consumer(group) => group.classic_heartbeat(env, id, instance_id, generation, out),
+            Members::Consumer(group) => {
+                let (id, instance_id) = (MemberId::from(id), instance_id.map(GroupInstanceId::from));
+                group.classic_heartbeat(env, &id, instance_id.as_ref(), generation, out)
+            }
         };
         self.settle(env, out);
         result

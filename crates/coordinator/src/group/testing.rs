@@ -16,7 +16,7 @@ use super::{
     offsets::{CommittedOffset, OffsetCommit},
     reply::{JoinReply, JoinWaiter, JoinedGroup, SyncReply, SyncWaiter},
     requests::{CommitIdentity, JoinRequest, LeavingMember, Protocol, SyncRequest},
-    topics::{MetadataImage, Topics},
+    topics::{MetadataImage, Topics, TopicsOfStep},
 };
 use crate::record_kinds::RecordKind;
 use crate::state_machine::{Now, Record, StateMachine, Waiter};
@@ -197,8 +197,9 @@ impl Bench {
         act: impl FnOnce(&mut GroupMachine, Env<'_>, &mut Outcome) -> T,
     ) -> T {
         let mut out = Outcome::default();
-        let (now, topics) = (self.now(), self.topics.clone());
-        let env = Env { now, config: &self.config, topics: &topics };
+        let topics = || self.topics.clone();
+        let topics = TopicsOfStep::new(&topics);
+        let env = Env { now: self.now(), config: &self.config, topics: &topics };
         let result = act(&mut self.machine, env, &mut out);
         self.carry_out(out);
         result
@@ -254,7 +255,9 @@ impl Bench {
         for (key, value) in &self.stored {
             machine.replay(now, key, value, out).unwrap();
         }
-        machine.start(Env { now, config: &self.config, topics: &self.topics }, out);
+        let topics = || self.topics.clone();
+        let topics = TopicsOfStep::new(&topics);
+        machine.start(Env { now, config: &self.config, topics: &topics }, out);
         machine
     }
 
@@ -347,7 +350,7 @@ impl Bench {
 
     pub(crate) fn heartbeat(&mut self, id: &MemberId, generation: i32) -> Result<(), GroupError> {
         let generation = GenerationId(generation);
-        self.on_machine(|machine, env, out| machine.heartbeat(env, id, None, generation, out))
+        self.on_machine(|machine, env, out| machine.heartbeat(env, id.as_str(), None, generation, out))
     }
 
     pub(crate) fn leave(&mut self, id: &MemberId) -> Result<(), GroupError> {

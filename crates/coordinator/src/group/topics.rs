@@ -3,6 +3,7 @@
 //! A group only reads it. The version tells whether anything can have changed since the group looked last, so that
 //! regular expressions and subscriptions are not matched against all topics on every heartbeat.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -31,6 +32,9 @@ pub struct Topics {
     pub image: Arc<dyn MetadataImage>,
 }
 
+/// The topics of one step: asked for when the step first looks at them, and the same from then on. Most steps never look.
+pub type TopicsOfStep<'a> = LazyCell<Topics, &'a dyn Fn() -> Topics>;
+
 /// The surroundings that every step of a group may look at.
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
@@ -39,5 +43,5 @@ pub struct Env<'a> {
     /// With the group's own timeouts, where it was given some.
     pub config: &'a GroupConfig,
     /// The same for the whole step, whatever is created or deleted meanwhile.
-    pub topics: &'a Topics,
+    pub topics: &'a TopicsOfStep<'a>,
 }

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
 use codec::messages::{HeartbeatRequest, HeartbeatResponse};
-use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
+use coordinator::group::GenerationId;
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
@@ -26,11 +26,10 @@ impl Api for Heartbeat {
     const VERSIONS: RangeInclusive<i16> = 0..=4;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let group_id = GroupId::from(request.group_id.as_str());
-        let member_id = MemberId::from(request.member_id.as_str());
-        let instance_id = request.group_instance_id.as_deref().map(GroupInstanceId::from);
+        let (group_id, member_id) = (request.group_id.as_str(), request.member_id.as_str());
+        let instance_id = request.group_instance_id.as_deref();
         let generation = GenerationId(request.generation_id);
-        let result = cx.groups().heartbeat(&group_id, &member_id, instance_id.as_ref(), generation).await;
+        let result = cx.groups().heartbeat(group_id, member_id, instance_id, generation).await;
         // REBALANCE_IN_PROGRESS is how members hear of a rebalance: a heartbeat has no other way to say it.
         let code = result.err().map_or(ErrorCode::None, group_error_code);
         Ok(Reply::Response(HeartbeatResponse::default().with_error_code(code.code())))

@@ -15,14 +15,15 @@ mod wire_tests;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use coordinator::group::{
     Env, GroupConfig, GroupError, GroupId, Reply,
     machine::GroupMachine,
     offsets::CommittedOffset,
     reply::{JoinReply, SyncReply},
+    topics::TopicsOfStep,
 };
 use coordinator::state_machine::Now;
-use parking_lot::RwLock;
 use storage::{Storage, StorageError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -55,9 +56,9 @@ struct Groups {
     /// That of every group without one of its own; fixed at the start.
     config: GroupConfig,
     /// The configuration of groups that were given one of their own.
-    /// Read at every step, replaced when an operator changes the group's configuration.
-    own_configs: RwLock<HashMap<GroupId, Arc<GroupConfig>>>,
-    /// Asked once for each step.
+    /// Read at every step, by all threads and without a lock; replaced whole when an operator changes the configuration of one.
+    own_configs: ArcSwap<HashMap<GroupId, Arc<GroupConfig>>>,
+    /// Asked once for each step that looks at topics.
     topics: TopicSource,
 }
 
@@ -77,8 +78,10 @@ impl Kind for Groups {
     const NAME: &'static str = "groups";
 
     fn in_env<T>(&self, id: &GroupId, now: Now, step: impl FnOnce(Env<'_>) -> T) -> T {
-        let topics = (self.topics)();
-        self.with_config(id, |config| step(Env { now, config, topics: &topics }))
+        self.with_config(id, |config| {
+            let topics = TopicsOfStep::new(&self.topics);
+            step(Env { now, config, topics: &topics })
+        })
     }
 
     fn deliver(waiting: &mut GroupWaiting, reply: Reply) -> Option<Delivery> {
@@ -92,9 +95,8 @@ impl Kind for Groups {
 impl Groups {
     /// Hands the configuration that holds for a group to `read`.
     fn with_config<T>(&self, id: &GroupId, read: impl FnOnce(&GroupConfig) -> T) -> T {
-        // The lock ends here: a step may take long, and `configure` waits for none.
-        let own = self.own_configs.read().get(id).cloned();
-        read(own.as_deref().unwrap_or(&self.config))
+        let own = self.own_configs.load();
+        read(own.get(id).map_or(&self.config, |own| own))
     }
 }
 
@@ -109,7 +111,7 @@ impl GroupService {
         topics: TopicSource,
         disk: Arc<DiskReserve>,
     ) -> GroupService {
-        let groups = Groups { config, own_configs: RwLock::default(), topics };
+        let groups = Groups { config, own_configs: ArcSwap::default(), topics };
         GroupService { shell: Arc::new(Shell::new(groups, clock, tasks, stop_waiting, log)), disk }
     }
 
@@ -125,15 +127,16 @@ impl GroupService {
     /// Gives a group timeouts of its own from its next step on, or takes them back. The group need not exist.
     pub(crate) fn configure(&self, id: &GroupId, timeouts: Option<GroupTimeouts>) {
         let groups = self.shell.kind();
-        let mut own_configs = groups.own_configs.write();
-        match timeouts {
-            Some(timeouts) => {
-                own_configs.insert(id.clone(), Arc::new(config::with_timeouts(&groups.config, timeouts)));
-            }
-            None => {
-                own_configs.remove(id);
-            }
-        }
+        let own = timeouts.map(|timeouts| Arc::new(config::with_timeouts(&groups.config, timeouts)));
+        // Of two calls at a time, for two groups, neither is lost: the second begins again.
+        groups.own_configs.rcu(|own_configs| {
+            let mut own_configs = HashMap::clone(own_configs);
+            match &own {
+                Some(own) => own_configs.insert(id.clone(), Arc::clone(own)),
+                None => own_configs.remove(id),
+            };
+            own_configs
+        });
     }
 
     /// Starts the tasks that time needs. They end when the broker's tasks are told to.

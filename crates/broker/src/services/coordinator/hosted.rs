@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use coordinator::state_machine::StateMachine as _;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::durability::{Durability, Ticket};
-use super::kind::Kind;
+use super::kind::{Id, Kind};
 
 /// A machine with its surroundings.
 pub(super) struct Hosted<K: Kind> {
+    /// That of the machine.
+    pub(super) id: Id<K>,
     slot: Mutex<Slot<K>>,
     /// The term of the log in which it was loaded or created: it writes in no other.
     pub(super) term: u32,
@@ -33,9 +36,9 @@ pub(super) struct Slot<K: Kind> {
 
 impl<K: Kind> Hosted<K> {
     pub(super) fn new(machine: K::Machine, term: u32) -> Hosted<K> {
-        let waiting = K::Waiting::default();
+        let (id, waiting) = (machine.id().clone(), K::Waiting::default());
         let slot = Slot { machine, waiting, alarm: None, removed: false, written: 0 };
-        Hosted { slot: Mutex::new(slot), term, durability: Arc::default() }
+        Hosted { id, slot: Mutex::new(slot), term, durability: Arc::default() }
     }
 
     /// Held for one step or one look, never over an await.

@@ -1,7 +1,9 @@
 //! The shell: hosts the machines of one kind, runs their steps and carries out what follows.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, atomic::AtomicU64},
 };
 
@@ -117,12 +119,15 @@ impl<K: Kind> Shell<K> {
 
     /// A machine's alarm has gone off. One that the machine has replaced by an earlier one is ignored.
     fn ring(&self, alarm: &Alarm<Id<K>>) {
-        let woken = self.step_in_slot(&alarm.id, false, |slot, env, out| {
-            if slot.alarm == Some(alarm.at) {
-                slot.alarm = None;
-                slot.machine.tick(env, out);
-            }
-        });
+        let woken = self.step_in_slot(
+            || self.find(&alarm.id),
+            |slot, env, out| {
+                if slot.alarm == Some(alarm.at) {
+                    slot.alarm = None;
+                    slot.machine.tick(env, out);
+                }
+            },
+        );
         // A machine that is gone has no deadlines.
         drop(woken);
     }
@@ -140,7 +145,24 @@ impl<K: Kind> Shell<K> {
         create: bool,
         act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
     ) -> Result<(T, Ticket), Missing> {
-        self.step_in_slot(id, create, |slot, env, out| act(&mut slot.machine, env, out))
+        let find = || if create { self.find_or_create(id) } else { self.find(id) };
+        self.step_in_slot(find, |slot, env, out| act(&mut slot.machine, env, out))
+    }
+
+    /// As [`Shell::step`] of a machine that exists, by its id in any form.
+    ///
+    /// # Errors
+    /// As [`Shell::step`].
+    pub(crate) fn step_known<Q, T>(
+        &self,
+        id: &Q,
+        act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
+    ) -> Result<(T, Ticket), Missing>
+    where
+        Id<K>: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.step_in_slot(|| self.find(id), |slot, env, out| act(&mut slot.machine, env, out))
     }
 
     /// A step on every machine.
@@ -186,21 +208,20 @@ impl<K: Kind> Shell<K> {
     /// map.
     pub(super) fn step_in_slot<T>(
         &self,
-        id: &Id<K>,
-        create: bool,
+        find: impl Fn() -> Result<Arc<Hosted<K>>, Missing>,
         act: impl FnOnce(&mut Slot<K>, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
     ) -> Result<(T, Ticket), Missing> {
         loop {
-            let hosted = if create { self.find_or_create(id)? } else { self.find(id)? };
+            let hosted = find()?;
             let mut slot = hosted.lock();
             // Removed after it was found, and out of the map by now: look again.
             if slot.removed {
                 continue;
             }
             let mut out = Outcome::default();
-            let result = self.kind.in_env(id, self.now(), |env| act(&mut slot, env, &mut out));
+            let result = self.kind.in_env(&hosted.id, self.now(), |env| act(&mut slot, env, &mut out));
             if let Some(too_long) = out.too_long {
-                self.set_aside(id, &mut slot, too_long);
+                self.set_aside(&hosted.id, &mut slot, too_long);
                 return Err(Missing::Unreadable);
             }
             // Under the machine's lock: its writes have to be queued in the order of its steps.
@@ -208,7 +229,7 @@ impl<K: Kind> Shell<K> {
             if slot.machine.is_forgettable() {
                 // Under the machine's lock, so that a caller who finds it removed does not find it in the map.
                 slot.removed = true;
-                self.machines.write().by_id.remove(id);
+                self.machines.write().by_id.remove(&hosted.id);
             }
             let ticket = hosted.ticket(&slot);
             return Ok((result, ticket));
@@ -224,63 +245,6 @@ impl<K: Kind> Shell<K> {
         slot.removed = true;
         slot.waiting = K::Waiting::default();
         self.machines.write().by_id.remove(id);
-    }
-
-    fn find(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
-        let term = self.log.term()?;
-        let machines = self.machines.read();
-        // After a take-over the machines of an earlier term may still be there: they may be older than what is stored.
-        if machines.term != Some(term) {
-            return Err(Missing::Loading);
-        }
-        machines.by_id.get(id).cloned().ok_or_else(|| self.missing(id))
-    }
-
-    /// The machines can be asked.
-    ///
-    /// # Errors
-    /// `NotCoordinator` or `Loading`.
-    pub(crate) fn ensure_loaded(&self) -> Result<(), Missing> {
-        let term = self.log.term()?;
-        if self.is_loaded_in(term) { Ok(()) } else { Err(Missing::Loading) }
-    }
-
-    pub(super) fn is_loaded_in(&self, term: u32) -> bool {
-        self.machines.read().term == Some(term)
-    }
-
-    /// The present term of the log.
-    pub(super) fn term(&self) -> Result<u32, NotLed> {
-        self.log.term()
-    }
-
-    fn missing(&self, id: &Id<K>) -> Missing {
-        if self.unreadable.read().contains_key(id) { Missing::Unreadable } else { Missing::Absent }
-    }
-
-    /// The machine, or a new one that is in the map from now on.
-    fn find_or_create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
-        match self.find(id) {
-            Err(Missing::Absent) => {}
-            found => return found,
-        }
-        self.create(id)
-    }
-
-    /// A machine that was not found: a new one, unless another step has created it, or set it aside, meanwhile.
-    pub(super) fn create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
-        let term = self.log.term()?;
-        let mut machines = self.machines.write();
-        if machines.term != Some(term) {
-            return Err(Missing::Loading);
-        }
-        // Again, under the map's lock: a machine that is set aside is unreadable before it leaves the map. A new one
-        // beside its records would answer as if they did not exist.
-        if self.unreadable.read().contains_key(id) {
-            return Err(Missing::Unreadable);
-        }
-        let new = || Arc::new(Hosted::new(K::Machine::new(id.clone(), self.now()), term));
-        Ok(Arc::clone(machines.by_id.entry(id.clone()).or_insert_with(new)))
     }
 
     /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.

@@ -76,7 +76,8 @@ impl<K: Kind> Shell<K> {
         // Named before the step, so that the machine can reply within it.
         // Relaxed: the number only has to be unique.
         let waiter = Waiter::new(self.waiters.fetch_add(1, Ordering::Relaxed));
-        let (reply, ticket) = self.step_in_slot(id, create, |slot, env, out| {
+        let find = || if create { self.find_or_create(id) } else { self.find(id) };
+        let (reply, ticket) = self.step_in_slot(find, |slot, env, out| {
             let reply = among(&mut slot.waiting).add(waiter);
             act(&mut slot.machine, env, waiter, out);
             reply

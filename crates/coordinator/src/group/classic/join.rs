@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::super::reply::{JoinReply, JoinWaiter, JoinedGroup, JoinedMember};
 use super::super::requests::JoinRequest;
-use super::super::{GroupConfig, GroupError, MemberId, Outcome, Reply};
+use super::super::{GroupConfig, GroupError, GroupInstanceId, MemberId, Outcome, Reply};
 use super::member::Member;
 use super::{ClassicGroup, JoinPhase, State, refuse_join, refuse_sync};
 use crate::state_machine::Now;
@@ -70,7 +70,8 @@ impl ClassicGroup {
             self.admit(member_id, request, step);
             Ok(())
         } else {
-            self.validate_member(&member_id, request.group_instance_id.as_ref()).or_else(refuse)?;
+            let instance_id = request.group_instance_id.as_ref().map(GroupInstanceId::as_str);
+            self.validate_member(member_id.as_str(), instance_id).or_else(refuse)?;
             self.rejoin(request, step);
             Ok(())
         }

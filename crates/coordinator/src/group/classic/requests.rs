@@ -2,7 +2,7 @@
 
 use super::super::reply::LeaveReply;
 use super::super::requests::{CommitIdentity, LeavingMember};
-use super::super::{GenerationId, GroupConfig, GroupError, GroupInstanceId, MemberId, Outcome};
+use super::super::{GenerationId, GroupConfig, GroupError, GroupInstanceId, Outcome};
 use super::{ClassicGroup, State};
 use crate::state_machine::Now;
 
@@ -16,8 +16,8 @@ impl ClassicGroup {
     pub fn heartbeat(
         &mut self,
         now: Now,
-        member_id: &MemberId,
-        instance_id: Option<&GroupInstanceId>,
+        member_id: &str,
+        instance_id: Option<&str>,
         generation: GenerationId,
         out: &mut Outcome,
     ) -> Result<(), GroupError> {
@@ -75,7 +75,7 @@ impl ClassicGroup {
         } else {
             // Pending members are dynamic: they have no instance id that could be checked.
             if !self.pending_members.contains_key(&leaving.member_id) {
-                self.validate_member(&leaving.member_id, instance_id)?;
+                self.validate_member(leaving.member_id.as_str(), instance_id.map(GroupInstanceId::as_str))?;
             }
             leaving.member_id.clone()
         };
@@ -106,7 +106,8 @@ impl ClassicGroup {
             return Ok(());
         }
         if who.generation.0 >= 0 || !who.member_id.is_none() || who.group_instance_id.is_some() {
-            self.validate_member(&who.member_id, who.group_instance_id.as_ref())?;
+            let instance_id = who.group_instance_id.as_ref().map(GroupInstanceId::as_str);
+            self.validate_member(who.member_id.as_str(), instance_id)?;
             if who.generation != self.generation {
                 return Err(GroupError::IllegalGeneration);
             }
@@ -120,7 +121,7 @@ impl ClassicGroup {
             // The member has been told the new generation but nothing that it could have consumed in it.
             return Err(GroupError::RebalanceInProgress);
         }
-        self.restart_session(now, &who.member_id, out);
+        self.restart_session(now, who.member_id.as_str(), out);
         Ok(())
     }
 
@@ -139,7 +140,7 @@ impl ClassicGroup {
     }
 
     /// The member has just been heard.
-    fn restart_session(&mut self, now: Now, id: &MemberId, out: &mut Outcome) {
+    fn restart_session(&mut self, now: Now, id: &str, out: &mut Outcome) {
         if let Some(member) = self.members.get_mut(id) {
             member.restart_session(now, out);
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::super::reply::{SyncWaiter, SyncedMember};
 use super::super::requests::SyncRequest;
-use super::super::{GroupError, MemberId, Outcome, Reply};
+use super::super::{GroupError, GroupInstanceId, MemberId, Outcome, Reply};
 use super::{ClassicGroup, State, refuse_sync};
 use crate::state_machine::Now;
 
@@ -45,7 +45,8 @@ impl ClassicGroup {
             State::Empty => return Err(GroupError::UnknownMemberId),
             State::PreparingRebalance | State::CompletingRebalance | State::Stable => {}
         }
-        self.validate_member(&request.member_id, request.group_instance_id.as_ref())?;
+        let instance_id = request.group_instance_id.as_ref().map(GroupInstanceId::as_str);
+        self.validate_member(request.member_id.as_str(), instance_id)?;
         // Requests before version 5 name neither (KIP-559), and before its first generation a group has no protocol
         // to differ from.
         let differs = |given: &Option<Arc<str>>, ours: &Option<Arc<str>>| {

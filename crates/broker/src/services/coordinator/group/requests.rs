@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coordinator::group::{
-    GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Refused,
+    GenerationId, GroupError, GroupId, MemberId, Refused,
     consumer::{HeartbeatReply, HeartbeatRequest},
     offsets::{OffsetCommit, Offsets},
     reply::{JoinReply, LeaveReply, SyncReply},
@@ -41,7 +41,7 @@ impl GroupService {
         group_id: &GroupId,
         request: JoinRequest,
     ) -> Result<JoinReply, GroupError> {
-        not_empty(group_id)?;
+        not_empty(group_id.as_str())?;
         // Whether there is such a group or not, as Kafka's `GroupCoordinatorService.joinGroup`.
         if !self.shell.kind().config.allows_session_of(request.session_timeout_ms) {
             return Err(GroupError::InvalidSessionTimeout);
@@ -61,7 +61,7 @@ impl GroupService {
 
     /// SyncGroup: waits until the leader has assigned.
     pub(crate) async fn sync(&self, group_id: &GroupId, request: SyncRequest) -> SyncReply {
-        not_empty(group_id)?;
+        not_empty(group_id.as_str())?;
         let reply = self.shell.step_and_wait(
             group_id,
             false,
@@ -72,19 +72,19 @@ impl GroupService {
         self.shell.reply(reply).await?
     }
 
-    /// Heartbeat.
+    /// Heartbeat. The ids are as they came: a member that is known is found without a copy of them.
     ///
     /// # Errors
     /// UNKNOWN_MEMBER_ID also if there is no such group; else see `GroupMachine::heartbeat`.
     pub(crate) async fn heartbeat(
         &self,
-        group_id: &GroupId,
-        member_id: &MemberId,
-        instance_id: Option<&GroupInstanceId>,
+        group_id: &str,
+        member_id: &str,
+        instance_id: Option<&str>,
         generation: GenerationId,
     ) -> Result<(), GroupError> {
         not_empty(group_id)?;
-        let step = self.shell.step(group_id, false, |machine, env, out| {
+        let step = self.shell.step_known(group_id, |machine, env, out| {
             machine.heartbeat(env, member_id, instance_id, generation, out)
         });
         let (result, ticket) = match step {
@@ -107,7 +107,7 @@ impl GroupService {
         group_id: &GroupId,
         leaving: &[LeavingMember],
     ) -> Result<LeaveReply, GroupError> {
-        not_empty(group_id)?;
+        not_empty(group_id.as_str())?;
         let step = self.shell.step(group_id, false, |machine, env, out| machine.leave(env, leaving, out));
         let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
         ticket.durable().await?;
@@ -152,7 +152,7 @@ impl GroupService {
         group_id: &GroupId,
         wanted: &[(Arc<str>, i32)],
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        not_empty(group_id)?;
+        not_empty(group_id.as_str())?;
         let step =
             self.shell.step(group_id, false, |machine, env, out| machine.delete_offsets(env, wanted, out));
         let (result, ticket) = step.map_err(|missing| refusal(missing, GroupError::GroupIdNotFound))?;
@@ -274,6 +274,6 @@ impl From<NotWritten> for GroupError {
 }
 
 /// The empty group id is for commits without a group only, which Kafka allows for old clients' sake.
-fn not_empty(group_id: &GroupId) -> Result<(), GroupError> {
-    if group_id.as_str().is_empty() { Err(GroupError::InvalidGroupId) } else { Ok(()) }
+fn not_empty(group_id: &str) -> Result<(), GroupError> {
+    if group_id.is_empty() { Err(GroupError::InvalidGroupId) } else { Ok(()) }
 }

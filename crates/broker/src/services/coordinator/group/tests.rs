@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     convert::Infallible,
     future::Future,
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     task::Poll,
 };
 
@@ -30,8 +30,8 @@ struct TestLog {
     stored: Mutex<BTreeMap<Bytes, Bytes>>,
     /// Writes under way: their records, and what is to be called when they end.
     open: Mutex<VecDeque<(Vec<Record>, Written)>>,
-    held: std::sync::atomic::AtomicBool,
-    term: std::sync::atomic::AtomicU32,
+    held: AtomicBool,
+    term: AtomicU32,
     /// The reason for which the term is over.
     not_led: Mutex<Option<NotLed>>,
 }
@@ -136,6 +136,10 @@ struct Setup {
 const SESSION_MS: u32 = 150;
 
 fn service_on(log: Arc<TestLog>) -> Setup {
+    service_with(log, Box::new(no_topics))
+}
+
+fn service_with(log: Arc<TestLog>, topics: TopicSource) -> Setup {
     let config = GroupConfig {
         min_session_timeout_ms: 1,
         initial_rebalance_delay_ms: 0,
@@ -150,7 +154,7 @@ fn service_on(log: Arc<TestLog>) -> Setup {
         tasks,
         waiting.clone(),
         log.log(),
-        Box::new(no_topics),
+        topics,
         Arc::new(DiskReserve::unknown()),
     );
     service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
@@ -210,7 +214,7 @@ impl Setup {
     }
 
     async fn heartbeat(&self, id: &MemberId, generation: i32) -> Result<(), GroupError> {
-        self.service.heartbeat(&group(), id, None, GenerationId(generation)).await
+        self.service.heartbeat(group().as_str(), id.as_str(), None, GenerationId(generation)).await
     }
 
     async fn commit(&self, id: &MemberId, generation: i32, offset: i64) -> Result<(), GroupError> {
@@ -362,6 +366,20 @@ async fn a_silent_member_is_removed_on_time_by_the_timer_task() {
     eventually(async || setup.service.list().await.unwrap().iter().all(|group| group.state == "Empty")).await;
     assert!(crate::clock::now() - started >= Duration::from_millis(u64::from(SESSION_MS) - 1));
     assert_eq!(setup.heartbeat(&id, 1).await, Err(GroupError::UnknownMemberId));
+}
+
+#[tokio::test]
+async fn a_heartbeat_of_a_classic_group_asks_for_no_topics() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let topics = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        no_topics()
+    };
+    let setup = service_with(Arc::default(), Box::new(topics));
+    let id = setup.stable().await;
+    assert_eq!(setup.heartbeat(&id, 1).await, Ok(()));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -20,8 +20,7 @@ fn stable() -> (Bench, MemberId, MemberId) {
 }
 
 fn heartbeat(bench: &mut Bench, id: &MemberId, instance: &str) -> Result<(), GroupError> {
-    let instance = GroupInstanceId::from(instance);
-    bench.step(|group, now, _, out| group.heartbeat(now, id, Some(&instance), GenerationId(1), out))
+    bench.step(|group, now, _, out| group.heartbeat(now, id.as_str(), Some(instance), GenerationId(1), out))
 }
 
 fn leave(bench: &mut Bench, id: &str, instance: &str) -> Result<(), GroupError> {
