@@ -116,7 +116,7 @@ fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Me
 
 /// Produces for a long time, with everything that [`soak::beside`] puts beside it.
 fn soak(load: &Load, target: &Target) -> Result<Figures> {
-    let (topic, mut control) = new_topic(load, target)?;
+    let (topic, _) = new_topic(load, target)?;
     let mut meter = Meter::start(target)?;
     let frames = ProduceFrames::build(&topic, load)?;
     let reading = reading(&topic, load, frames.sizes(), Vec::new());
@@ -124,6 +124,8 @@ fn soak(load: &Load, target: &Target) -> Result<Figures> {
     let window = u64::from(load.length_s) * SECOND;
     let span = Span { warmup: 0, window, sent_bytes: u64::MAX, abandon: false };
     let tally = soak::beside(load, target, &topic, stream, |stream| stream.run(span, || meter.edge()))?;
+    // A new connection: brokers close one that was idle for as long (connections.max.idle.ms).
+    let mut control = Control::connect(target.address)?;
     stored(&mut control, &topic, load, &tally)?;
     soak::dropped(&control.first_offsets(&topic, load.partitions)?, &tally)?;
     meter.settle(None)?;

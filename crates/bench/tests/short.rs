@@ -174,6 +174,16 @@ fn latency_counts_from_when_a_request_was_due() {
     assert_eq!(report["acked_records"], 600.0, "the rate was kept: {report:?}");
 }
 
+/// As an hour with the default of ten minutes.
+#[test]
+fn a_soak_is_longer_than_connections_may_be_idle() {
+    let options = Options::default().set("log.retention.check.interval.ms", 200);
+    let broker = options.set("connections.max.idle.ms", 2000).start().unwrap();
+    let pid = broker.pid().unwrap().to_string();
+    let run = bench(broker.address(), &["--pid", &pid], &["soak:length-s=5,retention-mib=1"]);
+    assert!(run.output.status.success(), "{}", String::from_utf8_lossy(&run.output.stderr));
+}
+
 #[test]
 fn a_load_that_is_refused_fails() {
     let broker = Options::default().set("max.connections.per.ip", 5).start().unwrap();
