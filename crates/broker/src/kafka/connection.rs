@@ -135,9 +135,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             };
             match frame {
                 Ok(Some(frame)) => {
-                    let arrived = frame.arrived;
                     self.waiting.push_back(frame);
-                    self.start_waiting(arrived).await;
+                    self.start_waiting(clock::now()).await;
                 }
                 Ok(None) => end = Some(Closed::ByClient),
                 Err(error) => end = Some(error.into()),

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn times_below_a_microsecond_count_as_nothing() {
+    fn phases_without_time_count_as_0_and_short_ones_as_a_microsecond() {
         let request = RequestMetrics::new("Fetch");
         let at = now();
         for remote in [0, 0, 0, 8] {
@@ -336,5 +336,8 @@ mod tests {
         let [p50, p75, .., p999] = request.quantiles().unwrap()[2];
         assert_eq!((p50, p75), (0.0, 0.0));
         assert!(p999 > 7.9);
+        let times = RequestTimes { local: Duration::from_nanos(1), ..RequestTimes::default() };
+        request.observe(0, 0, &times, at);
+        assert_eq!(request.quantiles().unwrap()[1][5], 0.001);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::{Phase, RequestTimes, micros};
+use super::{Phase, RequestTimes};
 
 /// How long a window is filled before it is kept as the previous one.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ pub(super) struct Recent {
 /// One window for each phase.
 #[derive(Debug, Default)]
 struct Phases {
-    /// In the order of [`Phase::ALL`]. Without the times below a microsecond, which most phases of most requests have;
+    /// In the order of [`Phase::ALL`]. Without times of 0, which most phases of most requests have;
     /// `None` before the first longer one, as a window takes 12 KiB.
     windows: [Option<Box<Window>>; Phase::COUNT],
     /// Requests in these windows.
@@ -92,7 +92,8 @@ impl Phases {
     fn record(&mut self, times: &RequestTimes) {
         self.requests = self.requests.saturating_add(1);
         for (window, phase) in self.windows.iter_mut().zip(times.phases()) {
-            match micros(phase) {
+            // Rounded up: a phase that takes less than a microsecond in every request is not shown as taking nothing.
+            match u64::try_from(phase.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX) {
                 // Follows from the number of requests, see `complete`.
                 0 => {}
                 us => window.get_or_insert_with(|| Box::new(empty())).saturating_record(us),
@@ -100,7 +101,7 @@ impl Phases {
         }
     }
 
-    /// The windows with the times below a microsecond.
+    /// The windows with the times of 0.
     fn complete(&self) -> [Window; Phase::COUNT] {
         self.windows.each_ref().map(|window| {
             let mut window = window.as_ref().map_or_else(empty, |window| Window::clone(window));
