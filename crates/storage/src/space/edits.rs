@@ -126,8 +126,10 @@ impl Edits {
         for Edit { partition, base_offset, next_offset, batch } in self.edits {
             let value = match batch {
                 Some(NewBatch::Body(bytes)) => {
-                    // It has a whole header, and `append` returns a place for each.
-                    let Some((place, head)) = places.next().zip(bytes.first_chunk()) else { continue };
+                    // Each has a place and a whole header. Passed over, one would be lost with its generation.
+                    let (place, head) = places.next().zip(bytes.first_chunk()).ok_or_else(|| {
+                        StorageError::corrupt("settled file", "a body has no place or no header")
+                    })?;
                     Some((Bytes::from(Pointer::encode(place, head)), Some(place)))
                 }
                 Some(NewBatch::Inline(bytes)) => Some((bytes, None)),
