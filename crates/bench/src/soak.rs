@@ -277,9 +277,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let before = sample(std::process::id()).unwrap();
         let _open = fs::File::create(folder.path().join("open")).unwrap();
-        fs::write(folder.path().join("beside"), vec![1; 8 << 20]).unwrap();
+        fs::write(folder.path().join("beside"), vec![1; 64 << 20]).unwrap();
         let after = sample(std::process::id()).unwrap();
-        assert!(after.disk_bytes >= before.disk_bytes + (7 << 20), "{before:?} {after:?}");
+        // Tests beside this one, in the same process, close some MiB of their own meanwhile.
+        assert!(after.disk_bytes >= before.disk_bytes + (48 << 20), "{before:?} {after:?}");
         assert!(after.descriptors >= 4 && after.resident_bytes > 1 << 20, "{after:?}");
     }
 }
