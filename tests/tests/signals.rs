@@ -1,8 +1,6 @@
 //! Signals, as terminals, supervisors and operators send them: each ends the broker cleanly or leaves it serving.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -38,8 +36,12 @@ fn logged(broker: &TestBroker, needle: &str) -> Result<()> {
 fn launched_by(launcher: &str) -> Result<(TempDir, PathBuf)> {
     let folder = TempDir::with_prefix("ottla-launcher-")?;
     let script = folder.path().join("ottla");
-    fs::write(&script, format!("#!/bin/sh\n{launcher} '{}' \"$@\"\n", binary()?.display()))?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let text = format!("#!/bin/sh\n{launcher} '{}' \"$@\"\n", binary()?.display());
+    // By another process: a test beside this one that starts a broker would hand it the open file for a moment, and a
+    // file that is open for writing cannot be run.
+    let write = r#"printf %s "$2" >"$1" && chmod 755 "$1""#;
+    let status = Command::new("sh").args(["-c", write, "sh"]).arg(&script).arg(text).status()?;
+    ensure!(status.success(), "the launcher was not written: {status}");
     Ok((folder, script))
 }
 

@@ -79,7 +79,7 @@ pub(super) struct Grant {
     taken: usize,
     /// It has the overdraft: then any size is covered.
     overdrawn: bool,
-    /// Where it gives back; `None` while it holds nothing.
+    /// The account that gets its bytes when it is dropped; `None` while it holds nothing.
     books: Option<Arc<Mutex<Books>>>,
 }
 

@@ -65,7 +65,7 @@ where
 /// The state of one connection besides the frames that are being read.
 struct Connection<W> {
     writer: W,
-    /// What its requests are given.
+    /// Passed to each of its requests.
     connected: Arc<Connected>,
     /// Read, and not started because something before them runs.
     waiting: VecDeque<Frame>,
@@ -78,7 +78,7 @@ struct Connection<W> {
     idle: Idle,
 }
 
-/// What a connection waited for.
+/// The next thing that happens to a connection.
 enum Event {
     /// Answers were taken or written, or the connection ends.
     Progress(Result<(), Closed>),

@@ -22,7 +22,7 @@ pub(crate) struct Sent {
     answers: mpsc::Receiver<(usize, Result<Vec<AppendResult>, StorageError>)>,
 }
 
-/// What the answers say.
+/// The answers to all requests that were sent.
 pub(crate) struct Answered {
     /// Those that were refused have no batches.
     pub(crate) requests: Vec<Request>,

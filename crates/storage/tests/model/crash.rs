@@ -246,7 +246,7 @@ impl Walk {
         for (name, index) in self.log_names() {
             let catalog = self.storage().cluster().catalog();
             let Some(topic) = catalog.topic(&name) else { continue };
-            // In the middle of a take-over nobody sees it.
+            // In the middle of a take-over it is not visible.
             let Some(partition) = topic.partitions().get(index).cloned() else { continue };
             let (log_start_offset, high_watermark) =
                 (partition.log_start_offset(), partition.high_watermark());

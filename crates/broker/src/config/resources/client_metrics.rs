@@ -211,7 +211,7 @@ fn pattern(text: &str) -> Result<(ClientProperty, Regex), ConfigRefusal> {
     Ok((property, whole))
 }
 
-/// What stands before and after the one `=`. A second one is refused, except at the end: Kafka takes what Java's
+/// The texts before and after the only `=`. A second one is refused, except at the end: Kafka takes what Java's
 /// `split("=")` makes two parts of, and that drops empty parts at the end.
 fn halves(text: &str) -> Option<(&str, &str)> {
     let mut parts = text.trim_end_matches('=').split('=');

@@ -100,7 +100,7 @@ async fn contradictions_delete_nothing() {
     assert_eq!(names(&mut client).await, ["t"]);
 }
 
-/// What is mentioned once is deleted, whatever is said of the others.
+/// A topic that is mentioned once is deleted, also if another one is refused.
 #[tokio::test]
 async fn a_topic_that_is_named_once_is_deleted_beside_one_that_is_named_twice() {
     let running = Running::start(&[]).await.unwrap();
