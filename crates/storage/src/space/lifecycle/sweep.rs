@@ -116,7 +116,7 @@ impl Lifecycle {
     }
 
     /// Frees the dead bytes of the settled family: of its tables, if most of them are dead, and of its files. Returns
-    /// what there is no room for.
+    /// the copies for which there is no room.
     fn renew_settled(&self, living: u64, catalog: &Catalog) -> Result<Option<NoRoom>, StorageError> {
         let held = || self.shared.engine.held_bytes(BatchFamily::Settled);
         let (disk, dead) = (self.disk(), held()?.saturating_sub(living));
