@@ -6,11 +6,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 announce_rocksdb
 environments_log=$(mktemp) check_log=$(mktemp)
-# Also what runs in the background, if this ends early.
-trap 'rm -f "$environments_log" "$check_log"; jobs -p | xargs -rn1 pkill -P || true' EXIT
-trap 'exit 130' INT TERM
+# Each job in the background is a process group of its own (setsid), so that all of it ends if this ends early.
+# shellcheck disable=SC2317 # reached through the trap
+sweep() {
+    local job
+    rm -f "$environments_log" "$check_log"
+    for job in $(jobs -p); do kill -- -"$job" 2>/dev/null || true; done
+}
+trap sweep EXIT
 # The clients' environments are mostly downloads: they are made while RocksDB compiles.
-"$root/tools/client-envs.sh" >"$environments_log" 2>&1 &
+setsid "$root/tools/client-envs.sh" >"$environments_log" 2>&1 &
 making=$!
 environments() {
     local status=0
@@ -27,7 +32,7 @@ stage environments environments
 # They call `make`, whose build would wait for the one in the background.
 stage readme "$root/tools/clients.sh" test_readme.py
 # Clients mostly wait. What they leave of the processors compiles the lints and tests; `check` shows what is wrong with them.
-nice -n 19 "$root/tools/check.sh" --compile >"$check_log" 2>&1 &
+setsid nice -n 19 "$root/tools/check.sh" --compile >"$check_log" 2>&1 &
 compiling=$!
 stage clients env PYTEST_ARGS="--ignore=test_readme.py ${PYTEST_ARGS:-}" "$root/tools/clients.sh"
 stage rig "$root/tools/rig.sh" --seeds "${OTTLA_RIG_SEEDS:-20}"
