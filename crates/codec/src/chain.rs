@@ -53,6 +53,15 @@ impl Buf for Segment {
 pub struct Frame {
     closed: Vec<Segment>,
     open: BytesMut,
+    /// Bytes of all segments.
+    bytes: usize,
+}
+
+impl Frame {
+    /// Bytes of all segments, length prefix included.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl IntoIterator for Frame {
@@ -155,7 +164,8 @@ impl Chain {
         if let Some(prefix) = first.get_mut(..PREFIX) {
             prefix.copy_from_slice(&len.to_be_bytes());
         }
-        Ok(Frame { closed: self.closed, open: self.open })
+        let bytes = self.closed_len + self.open.len();
+        Ok(Frame { closed: self.closed, open: self.open, bytes })
     }
 
     /// The content as one buffer: a copy, for tests and tools.
@@ -173,7 +183,8 @@ impl Chain {
             Segment::Written(bytes) => bytes.freeze(),
             Segment::Spliced(bytes) => bytes,
         };
-        let segments = Frame { closed: self.closed, open: self.open }.into_iter().map(bytes);
+        let len = self.closed_len + self.open.len();
+        let segments = Frame { closed: self.closed, open: self.open, bytes: len }.into_iter().map(bytes);
         segments.filter(|bytes| !bytes.is_empty()).collect()
     }
 }

@@ -152,7 +152,9 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
 
     /// Returns true if the client takes its answers, and no request has ended the connection.
     fn may_go_on(&self) -> bool {
-        self.outgoing.bytes() < MAX_UNSENT_BYTES && !self.in_flight.ends()
+        // Answers that wait for their turn too: requests that came together are all started before one is written.
+        let unsent = self.outgoing.bytes() + self.in_flight.answered_bytes();
+        unsent < MAX_UNSENT_BYTES && !self.in_flight.ends()
     }
 
     /// Starts the requests that need not wait for others any more, in their order; the first of them now.

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use codec::chain::Frame;
+
 use crate::clock;
 use crate::kafka::answered::Answered;
 use crate::kafka::api::{Disconnect, Running};
@@ -32,6 +34,8 @@ pub(super) struct Ready {
 pub(super) struct InFlight {
     /// Oldest first. At most `MAX_IN_FLIGHT`, to which the connection holds.
     slots: VecDeque<Slot>,
+    /// Bytes of the answers among them.
+    answered_bytes: usize,
 }
 
 /// One request, and when things happened to it; see [`Ready`].
@@ -61,6 +65,11 @@ impl InFlight {
     /// Returns true if there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Bytes of the answers that wait for their turn.
+    pub(super) fn answered_bytes(&self) -> usize {
+        self.answered_bytes
     }
 
     /// Returns true if one of them will close the connection: then nothing after it may begin.
@@ -97,6 +106,7 @@ impl InFlight {
         // One reading for both: a request that still runs is finished later.
         let paused = clock::now();
         (slot.paused, slot.finished) = (paused, paused);
+        self.answered_bytes += slot.answered_bytes();
         self.slots.push_back(slot);
         paused
     }
@@ -108,6 +118,7 @@ impl InFlight {
         for slot in &mut self.slots {
             if slot.advance(cx) {
                 slot.finished = clock::now();
+                self.answered_bytes += slot.answered_bytes();
                 last = Some(slot.finished);
             }
         }
@@ -117,6 +128,7 @@ impl InFlight {
     /// Takes the oldest request's answer, if it is there. An error ends the connection.
     pub(super) fn pop_oldest(&mut self) -> Option<Result<Ready, Disconnect>> {
         let oldest = self.slots.pop_front_if(|slot| matches!(slot.state, State::Answered(_)))?;
+        self.answered_bytes -= oldest.answered_bytes();
         let Slot { state, arrived, started, paused, finished, .. } = oldest;
         match state {
             State::Answered(outcome) => {
@@ -128,6 +140,14 @@ impl InFlight {
 }
 
 impl Slot {
+    /// Bytes of its answer; 0 while there is none.
+    fn answered_bytes(&self) -> usize {
+        match &self.state {
+            State::Answered(Ok(answered)) => answered.frame.as_ref().map_or(0, Frame::bytes),
+            State::Answered(Err(_)) | State::Running(..) => 0,
+        }
+    }
+
     /// Polls the request, unless it is answered. Returns true if it is answered by that.
     fn advance(&mut self, cx: &mut Context<'_>) -> bool {
         if let State::Running(request, _) = &mut self.state
@@ -196,10 +216,11 @@ mod tests {
         let pending =
             std::future::poll_fn(|cx| Poll::Ready(poll_oldest(&mut in_flight, cx).is_pending())).await;
         assert!(pending);
+        assert_eq!(in_flight.answered_bytes(), 4 + "fast".len());
         release.send(()).unwrap();
         assert_eq!(oldest(&mut in_flight).await.unwrap(), "slow");
         assert_eq!(oldest(&mut in_flight).await.unwrap(), "fast");
-        assert!(in_flight.is_empty());
+        assert!(in_flight.is_empty() && in_flight.answered_bytes() == 0);
     }
 
     #[tokio::test]

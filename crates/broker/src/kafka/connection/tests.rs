@@ -414,6 +414,38 @@ async fn client_that_reads_nothing_is_not_served_on() {
 }
 
 #[tokio::test]
+async fn requests_that_came_together_are_not_started_while_the_answers_before_them_are_too_large() {
+    let running = Running::start(&[]).await.unwrap();
+    let wanted = WantedTopic { partitions: 9_000, ..WantedTopic::with_defaults("wide".to_owned()) };
+    running.create_topic(wanted).await;
+    let (mut client, served) = piped(&running, 4096, limits(&running)).await;
+    let mut all = BytesMut::new();
+    for number in 0..7 {
+        all.extend_from_slice(&frame(&metadata("wide"), 1, number));
+    }
+    all.extend_from_slice(&frame(&metadata("late"), 1, 7));
+    let is_created = || running.broker.services.topics.catalog().topic("late").is_some();
+    let exchange = async {
+        client.stream.write_all(&all).await.unwrap();
+        tokio::time::sleep(MOMENT).await;
+        assert!(!is_created(), "it was started behind more than 1 MiB of answers that nobody reads");
+        let mut bytes = 0;
+        for number in 0..8 {
+            let length = tokio::time::timeout(SOON, client.stream.read_u32()).await.unwrap().unwrap();
+            let mut answer = vec![0; length as usize];
+            client.stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer[..4], i32::to_be_bytes(number));
+            bytes += if number < 7 { answer.len() } else { 0 };
+        }
+        assert!(bytes > MAX_UNSENT_BYTES && is_created());
+    };
+    tokio::select! {
+        () = exchange => {}
+        closed = served => panic!("{closed}"),
+    }
+}
+
+#[tokio::test]
 async fn client_that_never_reads_is_let_go() {
     let running = Running::start(&[]).await.unwrap();
     let limits = Limits { max_idle: 3 * MOMENT, ..limits(&running) };
