@@ -194,6 +194,12 @@ impl ClassicGroup {
         self.transition(State::Dead, now);
     }
 
+    /// True if the id or the instance id is a member's. An id that was given out and not joined with is none.
+    pub fn knows(&self, id: &MemberId, instance_id: Option<&GroupInstanceId>) -> bool {
+        self.has_member(id)
+            || instance_id.is_some_and(|instance_id| self.static_members.contains_key(instance_id))
+    }
+
     /// True if the member assigns for the others.
     fn is_leader(&self, id: &MemberId) -> bool {
         self.leader.as_ref() == Some(id)

@@ -232,6 +232,12 @@ impl ConsumerGroup {
         self.target.get(id).cloned().unwrap_or_default()
     }
 
+    /// True if the id or the instance id is a member's.
+    pub fn knows(&self, id: &MemberId, instance_id: Option<&GroupInstanceId>) -> bool {
+        self.members.contains_key(id)
+            || instance_id.is_some_and(|instance_id| self.static_member(instance_id).is_some())
+    }
+
     /// The holder of an instance id.
     fn static_member(&self, instance_id: &GroupInstanceId) -> Option<&MemberId> {
         self.static_members.get(instance_id)

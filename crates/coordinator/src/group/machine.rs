@@ -134,6 +134,14 @@ impl GroupMachine {
         }
     }
 
+    /// True if the sender of a request is a member: by its id, or by its instance id if it comes back without one.
+    pub fn knows(&self, id: &MemberId, instance_id: Option<&GroupInstanceId>) -> bool {
+        match &self.members {
+            Members::Classic(group) => group.knows(id, instance_id),
+            Members::Consumer(group) => group.knows(id, instance_id),
+        }
+    }
+
     /// The committed offsets. Those of the last steps may not be durable yet.
     pub fn offsets(&self) -> &Offsets {
         &self.offsets

@@ -115,7 +115,8 @@ impl GroupService {
         GroupService { shell: Arc::new(Shell::new(groups, clock, tasks, stop_waiting, log)), disk }
     }
 
-    /// Only of joins and commits: what members write that stay or leave is little, and what deletes frees space.
+    /// Only of commits and of joins of those that are no members: what members write that stay or leave is little,
+    /// and what deletes frees space. Asked before a step and told in it, so that a group that is not here is refused as such.
     ///
     /// # Errors
     /// The disk has no space for them.

@@ -15,7 +15,7 @@ use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use codec::messages::{
     AlterConfigsRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, InitProducerIdRequest, JoinGroupRequest,
-    MetadataRequest, OffsetCommitRequest, ProduceRequest, StrBytes, TopicName,
+    LeaveGroupRequest, MetadataRequest, OffsetCommitRequest, ProduceRequest, StrBytes, TopicName,
 };
 use codec::records::BatchBuilder;
 use storage::DiskSpace;
@@ -32,6 +32,8 @@ const KAFKA_STORAGE_ERROR: i16 = 56;
 const REQUEST_TIMED_OUT: i16 = 7;
 const LEADER_NOT_AVAILABLE: i16 = 5;
 const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+const NOT_COORDINATOR: i16 = 16;
+const MEMBER_ID_REQUIRED: i16 = 79;
 
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
@@ -116,15 +118,29 @@ async fn commit(client: &mut Client, version: i16, group: &str) -> i16 {
     client.call(version, &request).await.topics[0].partitions[0].error_code
 }
 
-async fn join(client: &mut Client) -> i16 {
+/// JoinGroup of a client that has that id, empty for none, and maybe an instance id.
+async fn join_as(
+    client: &mut Client,
+    version: i16,
+    group: &str,
+    member: &StrBytes,
+    instance: Option<&str>,
+) -> (i16, StrBytes) {
     let range = JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(Bytes::new());
     let request = JoinGroupRequest::default()
-        .with_group_id(text("classic").into())
+        .with_group_id(text(group).into())
+        .with_member_id(member.clone())
+        .with_group_instance_id(instance.map(text))
         .with_session_timeout_ms(10_000)
         .with_rebalance_timeout_ms(10_000)
         .with_protocol_type(text("consumer"))
         .with_protocols(vec![range]);
-    client.call(9, &request).await.error_code
+    let response = client.call(version, &request).await;
+    (response.error_code, response.member_id)
+}
+
+async fn join(client: &mut Client) -> i16 {
+    join_as(client, 9, "classic", &StrBytes::default(), None).await.0
 }
 
 /// Code and epoch of a member's heartbeat.
@@ -234,4 +250,40 @@ async fn what_frees_space_is_served_on_a_full_disk() {
     assert!(deleted.results.iter().all(|result| result.error_code == 0), "{deleted:?}");
     let deleted = client.call(5, &DeleteTopicsRequest::default().with_topic_names(vec![name("t")])).await;
     assert_eq!(deleted.responses[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn members_join_again_and_leave_on_a_full_disk() {
+    let (mut disk, none) = (Filling::start().await, StrBytes::default());
+    let client = &mut disk.client;
+    let (code, member) = join_as(client, 3, "classic", &none, None).await;
+    assert_eq!((code, join_as(client, 5, "static", &none, Some("instance")).await.0), (0, 0));
+    let (code, pending) = join_as(client, 9, "pending", &none, None).await;
+    assert_eq!(code, MEMBER_ID_REQUIRED);
+    let (_, epoch) = beat(client, "member", 0).await;
+    disk.leave(0, 3.0).await;
+    let client = &mut disk.client;
+    assert_eq!(join_as(client, 9, "classic", &member, None).await, (0, member.clone()));
+    assert_eq!(join_as(client, 5, "static", &none, Some("instance")).await.0, 0, "it was started anew");
+    assert_eq!(beat(client, "member", 0).await, (0, epoch), "it lost the answer to its join");
+    for (group, id) in [("classic", &none), ("static", &none), ("pending", &pending)] {
+        assert_eq!(join_as(client, 9, group, id, None).await.0, COORDINATOR_LOAD_IN_PROGRESS, "{group}");
+    }
+    let leave = LeaveGroupRequest::default().with_group_id(text("classic").into()).with_member_id(member);
+    assert_eq!(client.call(2, &leave).await.error_code, 0);
+    disk.leave(PLENTY_MIB, 0.0).await;
+    assert_eq!(join_as(&mut disk.client, 9, "pending", &pending, None).await, (0, pending.clone()));
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_here_is_refused_as_such_on_a_full_disk() {
+    let mut disk = Filling::start().await;
+    let shard = disk.running.broker.services.io.storage().shard();
+    let (sender, resigned) = tokio::sync::oneshot::channel();
+    shard.lead(false, Box::new(move |outcome| drop(sender.send(outcome))));
+    resigned.await.unwrap().unwrap();
+    disk.leave(0, 3.0).await;
+    let client = &mut disk.client;
+    let codes = [join(client).await, commit(client, 8, "g").await, beat(client, "member", 0).await.0];
+    assert_eq!(codes, [NOT_COORDINATOR; 3]);
 }

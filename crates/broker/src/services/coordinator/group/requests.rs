@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coordinator::group::{
-    GenerationId, GroupError, GroupId, MemberId, Refused,
+    GenerationId, GroupError, GroupId, MemberId, Refused, Reply,
     consumer::{HeartbeatReply, HeartbeatRequest},
     offsets::{OffsetCommit, Offsets},
     reply::{JoinReply, LeaveReply, SyncReply},
@@ -46,14 +46,19 @@ impl GroupService {
         if !self.shell.kind().config.allows_session_of(request.session_timeout_ms) {
             return Err(GroupError::InvalidSessionTimeout);
         }
-        self.ensure_room()?;
+        let room = self.ensure_room();
         // A client that has an id already was in a group that is gone, and must start over.
         let create = request.member_id.is_none();
         let reply = self.shell.step_and_wait(
             group_id,
             create,
             |waiting| &mut waiting.joins,
-            |machine, env, waiter, out| machine.join(env, request, waiter, out),
+            |machine, env, waiter, out| match room {
+                Err(error) if !machine.knows(&request.member_id, request.group_instance_id.as_ref()) => {
+                    out.replies.push(Reply::Join(waiter, JoinReply::refused(request.member_id, error)));
+                }
+                _ => machine.join(env, request, waiter, out),
+            },
         );
         let reply = reply.map_err(|missing| refusal(missing, GroupError::UnknownMemberId))?;
         Ok(self.shell.reply(reply).await?)
@@ -125,11 +130,13 @@ impl GroupService {
         terms: &CommitTerms,
         commits: Vec<OffsetCommit>,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        self.ensure_room()?;
+        let room = self.ensure_room();
         // A sender that is no member may commit to a group that no member ever joined; the commit creates it.
         // The empty group id may commit, see `not_empty`.
         let create = terms.who.generation < GenerationId(0);
         let step = self.shell.step(group_id, create, |machine, env, out| {
+            // In the step: a group that is not here, or not yet, is refused as such.
+            room?;
             let CommitTerms { who, retention_ms, knows_member_epochs } = terms;
             machine.commit_offsets(env, who, *retention_ms, *knows_member_epochs, commits, out)
         });
@@ -209,12 +216,13 @@ impl GroupService {
         })?;
         // Epoch 0 joins (KIP-848). With any other, the member was in a group that is gone.
         let create = request.member_epoch == 0;
-        if create {
-            self.ensure_room()?;
-        }
-        let step = self
-            .shell
-            .step(group_id, create, |machine, env, out| machine.consumer_heartbeat(env, request, out));
+        let room = if create { self.ensure_room() } else { Ok(()) };
+        let step = self.shell.step(group_id, create, |machine, env, out| {
+            if !machine.knows(&request.member_id, request.group_instance_id.as_ref()) {
+                room?;
+            }
+            machine.consumer_heartbeat(env, request, out)
+        });
         let (result, ticket) = step.map_err(|missing| match missing {
             Missing::Absent => {
                 let message = format!("Consumer group {group_id} not found.");
