@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep};
 
 use crate::clock::timer_now;
@@ -47,7 +48,8 @@ impl Idle {
         }
         loop {
             if self.sleep.as_mut().poll(cx).is_pending() {
-                self.woken = Some(cx.waker().clone());
+                // Without budget the timer was not looked at, and tokio wakes this task at once.
+                self.woken = has_budget_remaining().then(|| cx.waker().clone());
                 return Poll::Pending;
             }
             let reads = self.reads.load(Ordering::Relaxed);
@@ -96,6 +98,22 @@ mod tests {
         // Not woken, it would be polled again only at the end of this wait.
         let at = tokio::time::timeout(20 * LIMIT, elapsed(&mut idle)).await.unwrap();
         assert!(at < begin + 10 * LIMIT);
+    }
+
+    #[tokio::test]
+    async fn goes_off_though_it_was_first_asked_without_budget() {
+        let mut idle = idle();
+        std::future::poll_fn(|cx| {
+            while has_budget_remaining() {
+                let spent = std::pin::pin!(tokio::task::consume_budget()).poll(cx);
+                assert!(spent.is_ready());
+            }
+            Poll::Ready(assert!(idle.poll_elapsed(cx).is_pending()))
+        })
+        .await;
+        // With a budget again.
+        tokio::task::yield_now().await;
+        tokio::time::timeout(20 * LIMIT, elapsed(&mut idle)).await.unwrap();
     }
 
     #[tokio::test]
