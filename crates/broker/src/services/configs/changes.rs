@@ -46,9 +46,10 @@ const RETENTION: [&str; 8] = [
 ];
 
 impl WantedConfigs {
-    /// It is about nothing but what is kept how long, so that it is served on a full disk too.
+    /// It changes what is kept how long, so that it is served on a full disk too; also beside other keys, since
+    /// AlterConfigs names all that are to stay.
     fn is_of_retention(&self) -> bool {
-        self.changes.iter().all(|change| RETENTION.contains(&change.name.as_str()))
+        self.changes.iter().any(|change| RETENTION.contains(&change.name.as_str()))
     }
 
     fn ops(&self) -> Result<Vec<Change<'_>>, ConfigsError> {

@@ -157,11 +157,16 @@ async fn beat(client: &mut Client, member: &str, epoch: i32) -> (i16, i32) {
 }
 
 async fn configure(client: &mut Client, version: i16, key: &str, validate_only: bool) -> i16 {
-    let config = AlterableConfig::default().with_name(text(key)).with_value(Some(text("90000000")));
+    configure_all(client, version, &[key], validate_only).await
+}
+
+async fn configure_all(client: &mut Client, version: i16, keys: &[&str], validate_only: bool) -> i16 {
+    let config =
+        |key: &&str| AlterableConfig::default().with_name(text(key)).with_value(Some(text("90000000")));
     let resource = AlterConfigsResource::default()
         .with_resource_type(2)
         .with_resource_name(text("t"))
-        .with_configs(vec![config]);
+        .with_configs(keys.iter().map(config).collect());
     let request =
         AlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(validate_only);
     client.call(version, &request).await.responses[0].error_code
@@ -240,6 +245,9 @@ async fn what_frees_space_is_served_on_a_full_disk() {
     for key in ["retention.ms", "retention.bytes"] {
         assert_eq!(configure(client, 2, key, false).await, 0, "{key}");
     }
+    // AlterConfigs takes back what it does not name.
+    assert_eq!(configure_all(client, 2, &["segment.ms", "retention.ms"], false).await, 0);
+    assert_eq!(configure_all(client, 2, &[], false).await, KAFKA_STORAGE_ERROR, "it is not about retention");
     assert_eq!(beat(client, "member", -1).await, (0, -1), "a member leaves");
     let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(1);
     let topic = DeleteRecordsTopic::default().with_name(name("t")).with_partitions(vec![partition]);
