@@ -266,7 +266,12 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             }
         }
         // Bounded: an answer that the client does not read runs into the idle limit.
-        while !(self.in_flight.is_empty() && self.outgoing.is_empty()) {
+        loop {
+            // Without a frame (acks=0), answers before the request that ends the connection are in no write.
+            self.count_sent(clock::now());
+            if self.in_flight.is_empty() && self.outgoing.is_empty() {
+                return;
+            }
             match self.progress().await {
                 Ok(()) => {}
                 // Begun before the end, this request ends the connection as well: nothing after it is

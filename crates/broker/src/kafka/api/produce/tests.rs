@@ -288,6 +288,19 @@ async fn without_acks_an_error_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn without_acks_what_came_before_an_error_is_counted() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let mut both = frame(&request(0, &[("orders", 0, batch("v"))]), 9, 1);
+    both.extend_from_slice(&frame(&request(0, &[("unknown", 0, batch("v"))]), 9, 2));
+    client.stream.write_all(&both).await.unwrap();
+    assert!(client.receive_frame().await.is_none());
+    let metrics = running.broker.services.metrics.scrape().unwrap();
+    let counted = r#"ottla_requests_total{api="Produce",error="NONE"} 1"#;
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+}
+
+#[tokio::test]
 async fn requests_in_flight_are_appended_and_answered_in_order() {
     let running = broker_with(&[("orders", &[])]).await;
     let mut client = running.client().await;
