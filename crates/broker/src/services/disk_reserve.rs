@@ -2,7 +2,7 @@
 //!
 //! Guarantees that clients' writes are refused before the disk is so full that a write of the storage could fail,
 //! which would end the process; that they are admitted again, without a restart, once there is space; and one line in
-//! the log for each change. Records take most and go first; offsets go last, so that consumers can finish what is
+//! the log for each change (of changes that come too fast, for the last). Records take most and go first; offsets go last, so that consumers can finish what is
 //! stored. What frees space is never refused: deletion of topics, records, groups and offsets, retention, and what
 //! members write that leave or stay. How much is reserved is the storage's rule ([`DiskSpace::reserve`]).
 //!
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use storage::{DiskSpace, Storage};
 
-use crate::telemetry::line_limit::FAULTS;
+use crate::telemetry::line_limit::LineLimit;
 use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
 
 /// A look at the disk is good for this long: others write to it too.
@@ -81,6 +81,8 @@ pub(crate) struct DiskReserve {
     state: Mutex<State>,
     /// Bytes admitted whose appends have not ended: the disk may not show them yet.
     in_flight: AtomicU64,
+    /// Limits the lines about changes.
+    lines: LineLimit,
 }
 
 #[derive(Default)]
@@ -90,6 +92,8 @@ struct State {
     credit: u64,
     /// The last kind that is refused; those before it are too.
     refused: Option<Write>,
+    /// The kind that the last line in the log named.
+    told: Option<Write>,
 }
 
 /// Bytes on their way to the disk; counted until this is dropped.
@@ -131,43 +135,37 @@ impl State {
         let room = left.saturating_sub(disk.reserve());
         self.credit =
             if refused.is_some() { 0 } else { (room / (2 * WRITES_PER_BYTE)).min(MAX_CREDIT_BYTES) };
-        let before = std::mem::replace(&mut self.refused, refused);
-        tell(before, refused, disk);
+        self.refused = refused;
+    }
+
+    /// One line for a change, once the limit allows: until then each look tries again, so that the last line is true.
+    fn tell(&mut self, lines: &LineLimit, now: Instant) {
+        let Some((_, Some(Seen { disk, .. }))) = self.seen else { return };
+        if self.told == self.refused || lines.take_at("full disk", now).is_none() {
+            return;
+        }
+        let before = std::mem::replace(&mut self.told, self.refused);
+        let (free_bytes, reserve_bytes) = (disk.free, disk.reserve());
+        match self.refused {
+            Some(write) if self.refused > before => tracing::warn!(
+                free_bytes,
+                reserve_bytes,
+                "the disk of log.dirs is almost full: {} until there is space; delete records or topics \
+                 (kafka-delete-records.sh, kafka-topics.sh --delete), lower retention.ms or retention.bytes, or enlarge \
+                 the disk",
+                write.refusal()
+            ),
+            Some(write) => {
+                let refusal = write.refusal();
+                tracing::info!(free_bytes, reserve_bytes, "the disk has more space: still, {refusal}");
+            }
+            None => tracing::info!(free_bytes, "the disk has space again: Produce is served"),
+        }
     }
 
     fn is_due(&self, now: Instant) -> bool {
         let good_for = if self.refused.is_some() { RETRY_EVERY } else { GOOD_FOR };
         self.seen.is_none_or(|(at, _)| now.saturating_duration_since(at) >= good_for)
-    }
-}
-
-/// One line for a change.
-fn tell(before: Option<Write>, now: Option<Write>, disk: DiskSpace) {
-    if before == now {
-        return;
-    }
-    let Some(suppressed) = FAULTS.take("full disk") else { return };
-    let (free_bytes, reserve_bytes) = (disk.free, disk.reserve());
-    match now {
-        Some(write) if now > before => tracing::warn!(
-            free_bytes,
-            reserve_bytes,
-            suppressed,
-            "the disk of log.dirs is almost full: {} until there is space; delete records or topics \
-             (kafka-delete-records.sh, kafka-topics.sh --delete), lower retention.ms or retention.bytes, or enlarge \
-             the disk",
-            write.refusal()
-        ),
-        Some(write) => {
-            let refusal = write.refusal();
-            tracing::info!(
-                free_bytes,
-                reserve_bytes,
-                suppressed,
-                "the disk has more space: still, {refusal}"
-            );
-        }
-        None => tracing::info!(free_bytes, suppressed, "the disk has space again: Produce is served"),
     }
 }
 
@@ -178,7 +176,8 @@ impl DiskReserve {
     }
 
     fn with(probe: impl Fn() -> Option<Seen> + Send + Sync + 'static) -> Self {
-        Self { probe: Box::new(probe), state: Mutex::default(), in_flight: AtomicU64::new(0) }
+        let (state, in_flight) = (Mutex::default(), AtomicU64::new(0));
+        Self { probe: Box::new(probe), state, in_flight, lines: LineLimit::new() }
     }
 
     /// The reserve of a disk that does not tell its space.
@@ -216,6 +215,7 @@ impl DiskReserve {
     /// Reads the space; the lock is held meanwhile, which is short, so that looks take turns.
     fn look(&self, state: &mut State, now: Instant) {
         state.look((self.probe)(), self.in_flight.load(Ordering::Relaxed), now);
+        state.tell(&self.lines, now);
     }
 
     /// The space and the state as metrics, after a look: without clients there is no other.

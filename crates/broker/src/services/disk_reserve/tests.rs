@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::telemetry::line_limit::INTERVAL;
 
 const MIB: u64 = 1 << 20;
 /// Its reserve is 1 GiB.
@@ -98,4 +99,22 @@ fn a_disk_that_does_not_tell_is_no_reason_to_refuse() {
     let reserve = DiskReserve::unknown();
     assert!(reserve.admit(u64::MAX / 4, crate::clock::now()).is_some());
     assert_eq!(reserve.families(crate::clock::now()).len(), 1);
+}
+
+#[test]
+fn of_changes_that_come_too_fast_the_last_is_told_once_a_line_may_be_written() {
+    let ((reserve, free), mut now) = (over(RESERVE_MIB), crate::clock::now());
+    let look = |now| {
+        reserve.has_room(Write::Records, now);
+        let state = reserve.state.lock();
+        (state.told, state.refused)
+    };
+    let untold = [RESERVE_MIB, 2 * RESERVE_MIB].into_iter().cycle().take(100).find_map(|free_mib| {
+        free.store(free_mib, Ordering::Relaxed);
+        now += GOOD_FOR;
+        let (told, refused) = look(now);
+        (told != refused).then_some(refused)
+    });
+    let refused = untold.expect("not each of so many changes has a line");
+    assert_eq!(look(now + INTERVAL), (refused, refused));
 }
