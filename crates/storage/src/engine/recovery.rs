@@ -309,10 +309,24 @@ impl Partitions {
             all.producers.entry(partition).or_default().push((producer_id, state));
             Ok(())
         })?;
-        for partition in engine.settled_partitions()? {
-            all.found.entry(partition).or_default().settled = true;
-        }
+        all.note_settled(engine.settled_partitions());
         Ok(all)
+    }
+
+    /// Notes of whom the settled family has batches. To take a partition for one of these costs no more than the removal of a range
+    /// without keys, so damage there, which costs readers a batch, need not stop a start.
+    fn note_settled(&mut self, partitions: Result<HashSet<PartitionNumber>, StorageError>) {
+        match partitions {
+            Ok(partitions) => {
+                for partition in partitions {
+                    self.found.entry(partition).or_default().settled = true;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "settled batches are damaged: their readers are told, all others are served");
+                self.found.values_mut().for_each(|found| found.settled = true);
+            }
+        }
     }
 
     /// The partition as the state and its last batches tell. Reads the batches after the last entry of its

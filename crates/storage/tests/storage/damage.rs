@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use storage::{
     Acks, Compaction, DamagedBatch, DeleteBelow, Isolation, LogPolicy, Partition, ReadError, Storage,
-    StorageError, StorageOptions,
+    StorageError, StorageOptions, Topic,
 };
 
 use crate::{
@@ -178,4 +178,68 @@ fn its_log_is_compacted_and_it_stays() {
         assert_eq!(storage.cluster().catalog().topic("t").unwrap().partitions()[0].log_end_offset(), 21);
         storage.close().unwrap();
     }
+}
+
+/// Small batches of two topics, `t` and `u`, in the settled family. The first of `u` is damaged, in the block of a table in which the
+/// last of `t` lies too.
+fn settled_and_damaged(options: &StorageOptions) {
+    let storage = Storage::open(options.clone()).unwrap();
+    let topics = ["t", "u", "dead"].map(|name| create(&storage, name, 1));
+    let fill = |topic: &Topic, count: u8| {
+        for number in 0..count {
+            let mut value = vec![number; 20_000];
+            if topic.name == "u" && number == 0 {
+                value[100..100 + MARKER.len()].copy_from_slice(MARKER);
+            }
+            append(&storage, &topic.partitions()[0], batch(&[(1, &value)]), Acks::Leader).unwrap();
+        }
+    };
+    // Two fill a block.
+    topics.iter().zip([5, 4, 60]).for_each(|(topic, count)| fill(topic, count));
+    crate::common::delete(&storage, &topics[2]);
+    let journal = options.path.join("journal-00000001");
+    for _ in 0..400 {
+        if !journal.exists() {
+            break;
+        }
+        storage.tend_logs().unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!journal.exists());
+    storage.close().unwrap();
+    drop((storage, topics));
+    assert_eq!(corrupt(&options.path, false, MARKER, 3), 1);
+}
+
+/// Keys in the settled family of a folder that is closed.
+fn settled_keys(folder: &Path) -> usize {
+    let families = rocksdb::DB::list_cf(&rocksdb::Options::default(), folder).unwrap();
+    let database =
+        rocksdb::DB::open_cf_for_read_only(&rocksdb::Options::default(), folder, families, false).unwrap();
+    let mut unchecked = rocksdb::ReadOptions::default();
+    unchecked.set_verify_checksums(false);
+    let settled = database.cf_handle("settled").unwrap();
+    database.iterator_cf_opt(settled, unchecked, rocksdb::IteratorMode::Start).map(Result::unwrap).count()
+}
+
+/// Users saw: one flipped bit among settled batches, and the broker did not start any more.
+#[test]
+fn a_damaged_block_of_the_settled_family_costs_no_start_and_no_other_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StorageOptions { inline_bytes: usize::MAX, ..options(folder.path()) };
+    settled_and_damaged(&options);
+    assert_eq!(settled_keys(folder.path()), 9);
+    let storage = Storage::open(options).unwrap();
+    let u = Arc::clone(&storage.cluster().catalog().topic("u").unwrap().partitions()[0]);
+    assert_eq!(values(&storage, &partition(&storage), 0).len(), 5);
+    assert_eq!(values(&storage, &u, 1).len(), 3);
+    let read = storage.shard().read(&u, 0, UNLIMITED);
+    let Err(ReadError::Storage(StorageError::DamagedBatch(found))) = read else { panic!("{read:?}") };
+    assert_eq!(found.file, "RocksDB's family settled");
+    // What is deleted there goes, though the start could not see of whom there is anything.
+    let below = [(partition(&storage), DeleteBelow::Offset(4))];
+    storage.shard().delete_records(&below).unwrap().remove(0).unwrap();
+    storage.close().unwrap();
+    drop((storage, u));
+    assert_eq!(settled_keys(folder.path()), 5);
 }

@@ -76,6 +76,9 @@ impl Engine {
     }
 
     /// The partitions of which the settled family has batches: one seek for each.
+    ///
+    /// # Errors
+    /// RocksDB cannot read a block on the way.
     pub(crate) fn settled_partitions(&self) -> Result<HashSet<PartitionNumber>, StorageError> {
         let mut found = HashSet::new();
         let mut cursor = self.cursor(&self.settled()?, &[0], &AFTER_ALL);
