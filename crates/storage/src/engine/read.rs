@@ -229,21 +229,29 @@ impl Run {
         Arc::ptr_eq(&self.file, file) && self.offset + length == offset && self.start + self.length == start
     }
 
-    /// Reads what the page cache lacks; an error with the place of the first batch that cannot be read.
+    /// Reads what the page cache lacks; an error with the place of the first batch that cannot be read,
+    /// or is damaged before it.
     fn read_rest(&self, place: &mut [u8], cached: usize) -> Result<(), (usize, StorageError)> {
         // Its end may be missing, as after damage: the checksum tells.
         if self.file.read_into(&mut place[cached..], self.offset + cached as u64).is_ok() {
             return Ok(());
         }
-        // One by one: a bad sector costs only the batches that lie there.
+        // One by one: a bad sector costs only the batches that lie there. Each is checked before the next is read, as one that is
+        // damaged ends the answer as well.
         let mut at = 0;
         for header in &self.headers {
             let (offset, body) = (self.offset + at as u64, &mut place[at..at + header.size_bytes()]);
-            let read = self.file.read_into(body, offset);
-            read.map_err(|error| (self.start + at, unreadable_body(error, header, &self.file, offset)))?;
+            self.read_one(body, header, offset).map_err(|error| (self.start + at, error))?;
             at += header.size_bytes();
         }
         Ok(())
+    }
+
+    fn read_one(&self, body: &mut [u8], header: &BatchHeader, offset: u64) -> Result<(), StorageError> {
+        let read = self.file.read_into(body, offset);
+        read.map_err(|error| unreadable_body(error, header, &self.file, offset))?;
+        // Also where the file ends before.
+        check_body(body, header, &self.file, offset)
     }
 
     /// Checks its batches; an error with the place of the first that is damaged.

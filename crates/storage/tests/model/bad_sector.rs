@@ -48,7 +48,8 @@ impl Setting {
     fn damage_at(&self, offset: u8) -> Arc<DamagedBatch> {
         match self.storage.shard().read(&self.partition, offset.into(), UNLIMITED) {
             Err(ReadError::Storage(StorageError::DamagedBatch(found))) => found,
-            other => panic!("{other:?}"),
+            Ok(found) => panic!("{} bytes are read", found.bytes),
+            Err(other) => panic!("{other:?}"),
         }
     }
 
@@ -87,6 +88,23 @@ fn its_batch_is_named_once_and_all_others_are_served() {
     let appended = append(storage, partition, batch(&[(1, b"new")]), Acks::All).unwrap();
     assert_eq!(appended.base_offset, i64::from(BATCHES), "the storage goes on");
     storage.close().unwrap();
+}
+
+/// The read of all of them failed, so each is read by itself: what is found then is checked as well.
+#[test]
+fn a_damaged_batch_before_it_is_not_sent() {
+    let setting = Setting::new();
+    let journal = setting.folder.path().join(JOURNAL);
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let first = bytes.windows(1_000).position(|bytes| bytes == [0; 1_000]).unwrap();
+    bytes[first + 500] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+    assert_eq!(setting.damage_at(0).base_offset, 0);
+    assert_eq!(setting.storage.metrics().damaged_batches, 1);
+    assert_eq!(setting.values(1), [1, 2], "up to the bad sector");
+    assert_eq!(setting.damage_at(LOST).base_offset, i64::from(LOST));
+    assert_eq!(setting.storage.metrics().damaged_batches, 2);
+    setting.storage.close().unwrap();
 }
 
 #[test]
