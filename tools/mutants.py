@@ -189,6 +189,9 @@ MUTANTS = [
     ("batch copied without its bytes", "a batch that could be read later is lost",
      [("let bytes = bytes.map_err(|error| unreadable_body(error, &header, file, place.offset()))?;", "let bytes = bytes.unwrap_or_else(|_| vec![0; header.size_bytes()].into());")],
      [faulty("bad_sector")]),
+    ("batches before a bad sector copied with each sweep", "a disk that fails is written to for ever",
+     [("if !self.can_be_read(number, catalog) {", "if false {")],
+     [faulty("bad_sector")]),
 ]
 
 

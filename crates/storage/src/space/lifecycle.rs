@@ -22,7 +22,7 @@ use crate::{
     },
     write::{Answer, LogChange, ShardCommand, Shared, WriteGroup},
 };
-use sweep::Stuck;
+use sweep::{Stuck, Unreadable};
 
 /// Time between two searches for dead space, which do not follow the interval of retention: a deleted topic's space is free
 /// within a minute.
@@ -43,12 +43,15 @@ pub(crate) struct Lifecycle {
     full_disk_logged: AtomicBool,
     /// Dead bytes that the last look at the settled family left.
     stuck: Mutex<Option<Stuck>>,
+    /// Batches for which generations wait.
+    unreadable: Mutex<Unreadable>,
 }
 
 impl Lifecycle {
     pub(crate) fn new(shared: Shared, untouchable: HashSet<BatchFamily>) -> Self {
         let (busy, full_disk_logged) = (Mutex::new(()), AtomicBool::new(false));
-        Self { shared, untouchable, busy, full_disk_logged, stuck: Mutex::default() }
+        let (stuck, unreadable) = (Mutex::default(), Mutex::default());
+        Self { shared, untouchable, busy, full_disk_logged, stuck, unreadable }
     }
 
     /// Runs on its own thread until the writer has ended.

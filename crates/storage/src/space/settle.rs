@@ -53,6 +53,34 @@ fn move_extent(group: &mut WriteGroup<'_>, partition: Arc<Partition>, old: Exten
     }));
 }
 
+/// A batch that cannot be read: the first from this offset on.
+pub(crate) struct Unread {
+    pub(crate) from: i64,
+    pub(crate) error: ReadError,
+}
+
+/// Reads the batch that a settling could not read, the first from `from` on; true if it is deleted by now.
+pub(crate) fn can_read(
+    engine: &Arc<Engine>,
+    partition: &Partition,
+    generation: GenerationNumber,
+    from: i64,
+) -> bool {
+    let from = from.max(partition.log_start_offset());
+    let Some((extent, end)) = extents_in(partition, generation).find(|(_, end)| from < *end) else {
+        return true;
+    };
+    let from = from.max(extent.base_offset);
+    let found = BatchCursor::in_extent(engine, partition, from, extent, end).next_kept();
+    !matches!(found, Err(ReadError::Storage(_)))
+}
+
+/// A partition's extents in a generation, each with its end.
+fn extents_in(partition: &Partition, generation: GenerationNumber) -> impl Iterator<Item = (Extent, i64)> {
+    let extents = partition.extents_with_ends(partition.log_end_offset()).into_iter();
+    extents.filter(move |(extent, _)| extent.family == BatchFamily::Generation(generation))
+}
+
 /// Settles a generation, which takes no more appends, partition by partition.
 pub(crate) struct Settling<'a> {
     engine: &'a Arc<Engine>,
@@ -71,27 +99,26 @@ impl<'a> Settling<'a> {
     ///
     /// # Errors
     /// The outer one: a step was not written. The inner one: the partition was deleted, or cannot be read; then its
-    /// extent stays, and with it the generation. Copies that were made are written over by the next try, or deleted
-    /// with the extent.
+    /// extent stays, and with it the generation. The next try copies its batches again, and so should wait until it
+    /// [can be read](can_read): copies that no extent leads to take space until their file is settled again.
     pub(crate) fn add(
         &mut self,
         partition: &Arc<Partition>,
         damaged: &dyn Fn(&StorageError),
         write: &mut dyn FnMut(Settlement) -> Result<(), StorageError>,
-    ) -> Result<Result<(), ReadError>, StorageError> {
-        for (extent, end) in partition.extents_with_ends(partition.log_end_offset()) {
-            if extent.family != BatchFamily::Generation(self.generation) {
-                continue;
-            }
+    ) -> Result<Result<(), Unread>, StorageError> {
+        for (extent, end) in extents_in(partition, self.generation) {
             // Batches below the log start are dead.
-            let from = extent.base_offset.max(partition.log_start_offset());
+            let mut from = extent.base_offset.max(partition.log_start_offset());
             let mut cursor = BatchCursor::in_extent(self.engine, partition, from, extent, end);
             loop {
                 let batch = match cursor.next_kept() {
                     Ok(Some(batch)) => batch,
                     Ok(None) => break,
-                    Err(error) => return Ok(Err(error)),
+                    Err(error) => return Ok(Err(Unread { from, error })),
                 };
+                from =
+                    batch.header.map_or(batch.base_offset.saturating_add(1), |header| header.next_offset());
                 // It is copied as it is: its readers are told, and its neighbours' space comes back.
                 batch.damage.iter().for_each(damaged);
                 self.step.copies.keep(partition, batch);

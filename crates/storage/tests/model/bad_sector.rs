@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use storage::{
-    Acks, AppendEntry, AppendRequest, DamagedBatch, Faults, Isolation, Partition, ReadError, Storage,
-    StorageError, StorageOptions,
+    Acks, AppendEntry, AppendRequest, DamagedBatch, DeleteBelow, Faults, Isolation, Partition, Purpose,
+    ReadError, Storage, StorageError, StorageOptions,
 };
 
 use crate::common::{Partitions, UNLIMITED, append, batch, create, delete, values, wait};
@@ -50,6 +50,21 @@ impl Setting {
             Err(ReadError::Storage(StorageError::DamagedBatch(found))) => found,
             Ok(found) => panic!("{} bytes are read", found.bytes),
             Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    fn has_journal(&self) -> bool {
+        self.folder.path().join(JOURNAL).exists()
+    }
+
+    /// Tends that often, or until there is no journal.
+    fn tend(&self, times: usize) {
+        for _ in 0..times {
+            self.storage.tend_logs().unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+            if !self.has_journal() {
+                break;
+            }
         }
     }
 
@@ -122,29 +137,44 @@ fn a_start_does_not_need_it() {
 /// A copy without its bytes would lose what a later read may find.
 #[test]
 fn its_generation_stays_until_it_can_be_read_again() {
+    let setting = waiting();
+    setting.faults.bad_sector(JOURNAL, setting.bad, false);
+    setting.tend(2_000);
+    assert!(!setting.has_journal());
+    assert_eq!(setting.values(0), (0..BATCHES).collect::<Vec<_>>());
+    setting.storage.close().unwrap();
+}
+
+#[test]
+fn its_generation_stays_until_it_is_deleted() {
+    let setting = waiting();
+    let below = [(Arc::clone(&setting.partition), DeleteBelow::Offset(i64::from(LOST) + 1))];
+    setting.storage.shard().delete_records(&below).unwrap().remove(0).unwrap();
+    setting.tend(2_000);
+    assert!(!setting.has_journal());
+    assert_eq!(setting.values(LOST + 1), (LOST + 1..BATCHES).collect::<Vec<_>>());
+    setting.storage.close().unwrap();
+}
+
+/// Its generation is mostly dead, and a settling of it met the bad sector.
+fn waiting() -> Setting {
     let setting = Setting::new();
-    let Setting { folder, faults, storage, .. } = &setting;
+    let storage = &setting.storage;
     let dead = create(storage, "dead", 1);
     for _ in 0..60 {
         append(storage, &dead.partitions()[0], batch(&[(1, &[9; 20_000])]), Acks::Leader).unwrap();
     }
     delete(storage, &dead);
-    let journal = folder.path().join(JOURNAL);
-    let tend = |times| {
-        for _ in 0..times {
-            storage.tend_logs().unwrap();
-            std::thread::sleep(Duration::from_millis(2));
-            if !journal.exists() {
-                break;
-            }
-        }
+    let written = || {
+        let bytes = storage.metrics().bytes;
+        bytes.iter().find(|(purpose, _)| *purpose == Purpose::Settle).map_or(0, |(_, bytes)| *bytes)
     };
-    tend(50);
-    assert!(journal.exists());
+    setting.tend(50);
+    assert!(setting.has_journal());
+    let copied = written();
+    assert!((1..20 * 8_000).contains(&copied), "{copied} bytes");
+    setting.tend(5);
+    assert_eq!(written(), copied, "it is not copied up to there with each sweep");
     assert_eq!((setting.values(0), storage.metrics().damaged_batches), (vec![0, 1, 2], 1));
-    faults.bad_sector(JOURNAL, setting.bad, false);
-    tend(2_000);
-    assert!(!journal.exists());
-    assert_eq!(setting.values(0), (0..BATCHES).collect::<Vec<_>>());
-    storage.close().unwrap();
+    setting
 }

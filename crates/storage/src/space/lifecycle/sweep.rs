@@ -9,12 +9,12 @@ use crossbeam_channel::bounded;
 
 use super::{Lifecycle, unless_deleted};
 use crate::{
-    Catalog, DiskSpace, Done, Partition, Purpose, StorageError,
+    Catalog, DiskSpace, Done, Partition, PartitionNumber, Purpose, StorageError,
     engine::SettledNumber,
     log::{BatchFamily, GenerationNumber},
     space::{
         resettle::{self, ByNumber, Living},
-        settle::{Settlement, Settling},
+        settle::{self, Settlement, Settling, Unread},
     },
     write::{Answer, LogChange, WriteCommand, WriteGroup},
 };
@@ -30,6 +30,9 @@ pub(super) struct Stuck {
     /// The least bytes for which there was no room; `None`: more room does not help.
     living: Option<u64>,
 }
+
+/// Batches that a settling could not read: of each partition the offset from which on it is the first.
+pub(super) type Unreadable = HashMap<GenerationNumber, HashMap<PartitionNumber, i64>>;
 
 /// Dead and living bytes, and free space, where the living ones cannot be copied.
 type NoRoom = (u64, u64, u64);
@@ -101,18 +104,51 @@ impl Lifecycle {
         if number >= current {
             return Ok(());
         }
+        if !self.can_be_read(number, catalog) {
+            return Ok(());
+        }
         let mut write = |step: Settlement| {
             let Settlement { copies, moves } = step;
             self.edit(Purpose::Settle, copies, |group| moves.apply(group))
         };
         let mut settling = Settling::new(&self.shared.engine, number, self.shared.options.inline_bytes);
-        for partition in catalog.topics().flat_map(|topic| &topic.partitions) {
+        let mut unreadable = HashMap::new();
+        for partition in partitions(catalog) {
             let damaged = |error: &StorageError| self.shared.note_damage(partition, error);
-            let added = settling.add(partition, &damaged, &mut write)?;
-            self.unless_unreadable(partition, unless_deleted(added))?;
+            let Err(Unread { from, error }) = settling.add(partition, &damaged, &mut write)? else {
+                continue;
+            };
+            if self.unless_unreadable(partition, unless_deleted(Err(error)))?.is_none() {
+                unreadable.insert(partition.number(), from);
+            }
         }
         // The writer gives the generation up in the group that moves its last extent.
-        settling.finish(&mut write)
+        settling.finish(&mut write)?;
+        if !unreadable.is_empty() {
+            let (generation, partitions) = (number.0, unreadable.len());
+            tracing::warn!(
+                generation,
+                partitions,
+                "the bytes of deleted records stay until the batches among them can be read, or are deleted"
+            );
+            self.unreadable.lock().insert(number, unreadable);
+        }
+        Ok(())
+    }
+
+    /// The last settling of the generation met no batch that still cannot be read. Else each sweep would copy those
+    /// before it again.
+    fn can_be_read(&self, number: GenerationNumber, catalog: &Catalog) -> bool {
+        let mut all = self.unreadable.lock();
+        let Some(unreadable) = all.get(&number) else { return true };
+        let is_readable = partitions(catalog).all(|partition| {
+            let from = unreadable.get(&partition.number());
+            from.is_none_or(|from| settle::can_read(&self.shared.engine, partition, number, *from))
+        });
+        if is_readable {
+            all.remove(&number);
+        }
+        is_readable
     }
 
     /// Frees the dead bytes of the settled family: of its tables, if most of them are dead, and of its files. Returns
@@ -132,11 +168,8 @@ impl Lifecycle {
             return Ok(stuck.living.and_then(|living| no_room(dead, living)));
         }
         tracing::debug!(living, dead, "the settled family is mostly dead");
-        let partitions: ByNumber = catalog
-            .topics()
-            .flat_map(|topic| &topic.partitions)
-            .map(|partition| (partition.number(), Arc::clone(partition)))
-            .collect();
+        let partitions: ByNumber =
+            partitions(catalog).map(|partition| (partition.number(), Arc::clone(partition))).collect();
         let found = resettle::living(&self.shared.engine, &partitions)?;
         let waits_for_tables = self.renew_tables(&found)?;
         let waits_for_files = self.renew_files(&found, &partitions)?;
@@ -249,11 +282,14 @@ impl Lifecycle {
     }
 }
 
+fn partitions(catalog: &Catalog) -> impl Iterator<Item = &Arc<Partition>> {
+    catalog.topics().flat_map(|topic| &topic.partitions)
+}
+
 /// Bytes that live in each family, of topics that are served: how much lives in the families of others is not known.
 fn living_bytes(catalog: &Catalog) -> HashMap<BatchFamily, u64> {
     let mut living = HashMap::new();
-    let partitions = catalog.topics().flat_map(|topic| &topic.partitions);
-    for (extent, bytes) in partitions.flat_map(|partition| partition.live_extents()) {
+    for (extent, bytes) in partitions(catalog).flat_map(|partition| partition.live_extents()) {
         *living.entry(extent.family).or_default() += bytes;
     }
     living
