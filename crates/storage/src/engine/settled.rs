@@ -51,7 +51,7 @@ pub(crate) struct SettledFiles {
 
 #[derive(Default)]
 struct State {
-    /// Length of each file.
+    /// Length of each file; 0 if it is missing.
     bytes: BTreeMap<SettledNumber, u64>,
     /// `None` while something is appended, and after a failure.
     current: Option<Current>,
@@ -99,6 +99,8 @@ impl SettledFiles {
                 state.bytes.insert(number, file.len()?);
             } else {
                 tracing::error!(file = %name, "a file of settled batches is missing: they cannot be read");
+                // Its name goes as that of any file: once nothing points into it.
+                state.bytes.insert(number, 0);
             }
         }
         *self.state.lock() = state;
@@ -164,7 +166,7 @@ impl SettledFiles {
         self.open.file(name)
     }
 
-    /// Length of each file.
+    /// Length of each file that the state names; 0 if it is missing.
     pub(crate) fn bytes(&self) -> BTreeMap<SettledNumber, u64> {
         self.state.lock().bytes.clone()
     }
@@ -180,7 +182,7 @@ impl SettledFiles {
         state.current = state.current.take().filter(|current| current.number != number);
     }
 
-    /// Deletes a file that the state does not name any more, which is on the disk.
+    /// Deletes a file, unless it is missing. That the state does not name it any more is on the disk.
     pub(crate) fn remove(&self, number: SettledNumber) -> Result<(), StorageError> {
         self.open.remove(FileName::Settled(number))?;
         self.state.lock().bytes.remove(&number);
@@ -230,6 +232,10 @@ mod tests {
         assert_eq!(SettledFiles::found(folder.path()).unwrap(), BTreeSet::from([SettledNumber(2)]));
         assert_eq!(after.held_bytes(), 112);
         assert_eq!(after.append(&[Bytes::from_static(b"new")]).unwrap(), [place(10, 12)]);
+        // It is known, so its name is forgotten once nothing points into it.
+        assert_eq!(after.bytes().get(&SettledNumber(9)), Some(&0));
+        after.remove(SettledNumber(9)).unwrap();
+        assert_eq!(after.bytes().get(&SettledNumber(9)), None);
     }
 
     #[test]

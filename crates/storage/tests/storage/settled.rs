@@ -251,7 +251,17 @@ fn a_file_that_is_lost_costs_its_batches_only() {
     };
     assert!(read.as_ref().is_err_and(names_it), "{read:?}");
     assert_eq!(values(&storage, &one, 40).len(), 40, "the other file");
+    for topic in ["one", "other"] {
+        delete(&storage, storage.cluster().catalog().topic(topic).unwrap());
+    }
+    await_that("end of the files", || {
+        storage.tend_logs().unwrap();
+        settled_files(folder.path()).is_empty()
+    });
     storage.close().unwrap();
+    drop((storage, one));
+    let report = Inspector::open(folder.path()).unwrap().report().unwrap();
+    assert_eq!(report.damage, [], "its name goes with its last batch");
 }
 
 #[test]
