@@ -243,3 +243,18 @@ fn a_damaged_block_of_the_settled_family_costs_no_start_and_no_other_batch() {
     drop((storage, u));
     assert_eq!(settled_keys(folder.path()), 5);
 }
+
+/// Its space stays: nothing is lost by that, but a look at all of it with each sweep would keep the disk busy.
+#[test]
+fn a_damaged_block_of_the_settled_family_is_not_looked_at_again_with_each_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StorageOptions { inline_bytes: usize::MAX, ..options(folder.path()) };
+    settled_and_damaged(&options);
+    let storage = Storage::open(options).unwrap();
+    crate::common::delete(&storage, storage.cluster().catalog().topic("t").unwrap());
+    storage.tend_logs().unwrap_err();
+    for _ in 0..3 {
+        storage.tend_logs().unwrap();
+    }
+    storage.close().unwrap();
+}

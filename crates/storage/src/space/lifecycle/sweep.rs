@@ -170,7 +170,10 @@ impl Lifecycle {
         tracing::debug!(living, dead, "the settled family is mostly dead");
         let partitions: ByNumber =
             partitions(catalog).map(|partition| (partition.number(), Arc::clone(partition))).collect();
-        let found = resettle::living(&self.shared.engine, &partitions)?;
+        let found = resettle::living(&self.shared.engine, &partitions).inspect_err(|_| {
+            // A damaged block: each sweep would read up to there again. What lies in it may live, so nothing is deleted.
+            *self.stuck.lock() = Some(Stuck { dead, living: None });
+        })?;
         let waits_for_tables = self.renew_tables(&found)?;
         let waits_for_files = self.renew_files(&found, &partitions)?;
         let waits = waits_for_tables.into_iter().chain(waits_for_files).min();
