@@ -1,10 +1,17 @@
 //! A batch that the disk damaged costs itself: its readers are told, and whatever else the storage does passes it over.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use storage::{
-    Acks, Compaction, DamagedBatch, DeleteBelow, Isolation, LogPolicy, Partition, ReadError, Storage,
-    StorageError, StorageOptions, Topic,
+    Acks, Compaction, DamagedBatch, DeleteBelow, DiskSpace, Isolation, LogPolicy, Partition, ReadError,
+    Storage, StorageError, StorageOptions, Topic,
 };
 
 use crate::{
@@ -254,6 +261,31 @@ fn a_damaged_block_of_the_settled_family_is_not_looked_at_again_with_each_sweep(
     crate::common::delete(&storage, storage.cluster().catalog().topic("t").unwrap());
     storage.tend_logs().unwrap_err();
     for _ in 0..3 {
+        storage.tend_logs().unwrap();
+    }
+    storage.close().unwrap();
+}
+
+/// Less is worth a copy then, so there may be something to do.
+#[test]
+fn the_settled_family_is_looked_at_again_once_the_disk_becomes_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(500 << 30));
+    let free_now = Arc::clone(&free);
+    let disk_space =
+        move |_: &Path| Some(DiskSpace { total: 1000 << 30, free: free_now.load(Ordering::Relaxed) });
+    let options = StorageOptions {
+        inline_bytes: usize::MAX,
+        disk_space: Arc::new(disk_space),
+        ..options(folder.path())
+    };
+    settled_and_damaged(&options);
+    let storage = Storage::open(options).unwrap();
+    crate::common::delete(&storage, storage.cluster().catalog().topic("t").unwrap());
+    for free_gib in [500, 8, 500] {
+        free.store(free_gib << 30, Ordering::Relaxed);
+        // Each look meets the damage.
+        storage.tend_logs().unwrap_err();
         storage.tend_logs().unwrap();
     }
     storage.close().unwrap();

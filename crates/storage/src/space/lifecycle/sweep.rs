@@ -29,6 +29,8 @@ pub(super) struct Stuck {
     dead: u64,
     /// The least bytes for which there was no room; `None`: more room does not help.
     living: Option<u64>,
+    /// The disk was short: then less is worth a copy.
+    disk_is_short: bool,
 }
 
 /// Batches that a settling could not read: of each partition the offset from which on it is the first.
@@ -161,7 +163,9 @@ impl Lifecycle {
         }
         let has_room = |bytes| disk.is_none_or(|disk| disk.has_room_to_copy(bytes));
         let no_room = |dead, living| disk.map(|disk| (dead, living, disk.free));
+        let disk_is_short = disk.is_some_and(DiskSpace::is_short);
         if let Some(stuck) = *self.stuck.lock()
+            && stuck.disk_is_short == disk_is_short
             && dead < stuck.dead.saturating_add(self.shared.options.settle_bytes)
             && stuck.living.is_none_or(|living| !has_room(living))
         {
@@ -172,14 +176,14 @@ impl Lifecycle {
             partitions(catalog).map(|partition| (partition.number(), Arc::clone(partition))).collect();
         let found = resettle::living(&self.shared.engine, &partitions).inspect_err(|_| {
             // A damaged block: each sweep would read up to there again. What lies in it may live, so nothing is deleted.
-            *self.stuck.lock() = Some(Stuck { dead, living: None });
+            *self.stuck.lock() = Some(Stuck { dead, living: None, disk_is_short });
         })?;
         let waits_for_tables = self.renew_tables(&found)?;
         let waits_for_files = self.renew_files(&found, &partitions)?;
         let waits = waits_for_tables.into_iter().chain(waits_for_files).min();
         let (dead, is_left) = (held()?.saturating_sub(living), self.is_worth_it(living, held()?, disk));
         // Else each sweep would look at all of it again, for nothing.
-        *self.stuck.lock() = is_left.then_some(Stuck { dead, living: waits });
+        *self.stuck.lock() = is_left.then_some(Stuck { dead, living: waits, disk_is_short });
         Ok(waits.and_then(|living| no_room(dead, living)))
     }
 
