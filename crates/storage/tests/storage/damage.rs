@@ -11,7 +11,7 @@ use std::{
 
 use storage::{
     Acks, Compaction, DamagedBatch, DeleteBelow, DiskSpace, Isolation, LogPolicy, Partition, ReadError,
-    Storage, StorageError, StorageOptions, Topic,
+    Storage, StorageError, StorageOptions, Topic, inspect::Inspector,
 };
 
 use crate::{
@@ -236,6 +236,12 @@ fn a_damaged_block_of_the_settled_family_costs_no_start_and_no_other_batch() {
     let options = StorageOptions { inline_bytes: usize::MAX, ..options(folder.path()) };
     settled_and_damaged(&options);
     assert_eq!(settled_keys(folder.path()), 9);
+    let inspector = Inspector::open(folder.path()).unwrap();
+    let mut report = inspector.report().unwrap();
+    let mut damaged = 0;
+    inspector.check(&mut report, |_, counts| damaged += counts.damaged).unwrap();
+    assert_eq!(damaged, 1);
+    drop(inspector);
     let storage = Storage::open(options).unwrap();
     let u = Arc::clone(&storage.cluster().catalog().topic("u").unwrap().partitions()[0]);
     assert_eq!(values(&storage, &partition(&storage), 0).len(), 5);
