@@ -15,7 +15,8 @@ pub(super) const MAX_IN_FLIGHT: usize = 8;
 /// A client that has begun a frame and sends nothing more of it is waited for this long.
 const FRAME_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Answers of one connection that wait for their turn or for its socket, in bytes: above it no further request of it is started.
+/// Answers of one connection that wait for their turn or for its socket, in bytes: above it no further request
+/// of it is started.
 pub(super) const MAX_UNSENT_BYTES: usize = 1 << 20;
 
 /// The limits of all listeners together, in Kafka's terms.

@@ -2,8 +2,8 @@
 //!
 //! Guarantees that clients' writes are refused before the disk is so full that a write of the storage could fail,
 //! which would end the process; that they are admitted again, without a restart, once there is space; and one line in
-//! the log for each change (of changes that come too fast, for the last). Records take most and go first; offsets go last, so that consumers can finish what is
-//! stored. What frees space is never refused: deletion of topics, records, groups and offsets, retention, and what
+//! the log for each change (of changes that come too fast, for the last). Records take most and go first; offsets go
+//! last, so that consumers can finish what is stored. What frees space is never refused: deletion of topics, records, groups and offsets, retention, and what
 //! members write that leave or stay. How much is reserved is the storage's rule ([`DiskSpace::reserve`]).
 //!
 //! Producers see KAFKA_STORAGE_ERROR, as from a Kafka whose log directory failed. The Java producer and librdkafka

@@ -50,8 +50,8 @@ impl LineLimit {
         self.take_at(reason, clock::now())
     }
 
-    /// As [`LineLimit::take`], at a time that the caller knows. Takes a short lock; the map has one entry for each reason of the program, so it does not grow with
-    /// clients.
+    /// As [`LineLimit::take`], at a time that the caller knows. Takes a short lock; the map has one entry for each
+    /// reason of the program, so it does not grow with clients.
     pub(crate) fn take_at(&self, reason: &'static str, now: Instant) -> Option<u64> {
         let mut lines = self.lines.lock();
         let line = lines.entry(reason).or_insert(Line { left: self.burst, earned: now, suppressed: 0 });

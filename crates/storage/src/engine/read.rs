@@ -236,8 +236,8 @@ impl Run {
         if self.file.read_into(&mut place[cached..], self.offset + cached as u64).is_ok() {
             return Ok(());
         }
-        // One by one: a bad sector costs only the batches that lie there. Each is checked before the next is read, as one that is
-        // damaged ends the answer as well.
+        // One by one: a bad sector costs only the batches that lie there. Each is checked before the next is read,
+        // as one that is damaged ends the answer as well.
         let mut at = 0;
         for header in &self.headers {
             let (offset, body) = (self.offset + at as u64, &mut place[at..at + header.size_bytes()]);

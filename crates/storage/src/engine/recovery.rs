@@ -313,8 +313,8 @@ impl Partitions {
         Ok(all)
     }
 
-    /// Notes of whom the settled family has batches. To take a partition for one of these costs no more than the removal of a range
-    /// without keys, so damage there, which costs readers a batch, need not stop a start.
+    /// Notes of whom the settled family has batches. To take a partition for one of these costs no more than the
+    /// removal of a range without keys, so damage there, which costs readers a batch, need not stop a start.
     fn note_settled(&mut self, partitions: Result<HashSet<PartitionNumber>, StorageError>) {
         match partitions {
             Ok(partitions) => {

@@ -187,8 +187,8 @@ fn its_log_is_compacted_and_it_stays() {
     }
 }
 
-/// Small batches of two topics, `t` and `u`, in the settled family. The first of `u` is damaged, in the block of a table in which the
-/// last of `t` lies too.
+/// Small batches of two topics, `t` and `u`, in the settled family. The first of `u` is damaged, in the block of a
+/// table in which the last of `t` lies too.
 fn settled_and_damaged(options: &StorageOptions) {
     let storage = Storage::open(options.clone()).unwrap();
     let topics = ["t", "u", "dead"].map(|name| create(&storage, name, 1));
@@ -229,7 +229,7 @@ fn settled_keys(folder: &Path) -> usize {
     database.iterator_cf_opt(settled, unchecked, rocksdb::IteratorMode::Start).map(Result::unwrap).count()
 }
 
-/// Users saw: one flipped bit among settled batches, and the broker did not start any more.
+/// One flipped bit among settled batches once refused the whole folder.
 #[test]
 fn a_damaged_block_of_the_settled_family_costs_no_start_and_no_other_batch() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ use codec::messages::consumer_group_describe_response::{
 use codec::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, StrBytes, TopicName};
 use coordinator::group::consumer::{ConsumerGroupDescription, ConsumerMemberDescription};
 use coordinator::group::{GroupId, assignor};
+use futures_util::future::join_all;
 use storage::Catalog;
 
 use crate::kafka::api::{Answer, Api, Reply};
@@ -36,12 +37,11 @@ impl Api for ConsumerGroupDescribe {
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.catalog();
-        let mut groups = Vec::with_capacity(request.group_ids.len());
-        for name in request.group_ids {
+        let catalog = &cx.catalog();
+        let describe = |name: codec::messages::GroupId| async move {
             let found = cx.groups().describe_consumer(&GroupId::from(name.as_str())).await;
             let group = match found {
-                Ok(group) => described(group, &catalog, cx.api_version()),
+                Ok(group) => described(group, catalog, cx.api_version()),
                 Err(refused) => DescribedGroup::default()
                     .with_error_code(group_error_code(refused.error).code())
                     .with_error_message(Some(error_text(refused.message))),
@@ -51,8 +51,10 @@ impl Api for ConsumerGroupDescribe {
                 true => group.with_authorized_operations(authorized_operations::GROUP),
                 false => group,
             };
-            groups.push(group.with_group_id(name));
-        }
+            group.with_group_id(name)
+        };
+        // Together, as each may wait for a sync.
+        let groups = join_all(request.group_ids.into_iter().map(describe)).await;
         Ok(Reply::Response(ConsumerGroupDescribeResponse::default().with_groups(groups)))
     }
 

@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use codec::ErrorCode;
 use codec::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, StrBytes};
+use codec::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId, StrBytes};
 use coordinator::group::classic::{GroupDescription, MemberDescription, State};
 use coordinator::group::{self, GroupError, Refused};
+use futures_util::future::join_all;
 
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
@@ -34,8 +35,7 @@ impl Api for DescribeGroups {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
-        let mut groups = Vec::with_capacity(request.groups.len());
-        for name in request.groups {
+        let describe = |name: GroupId| async move {
             let found = cx.groups().describe(&group::GroupId::from(name.as_str())).await;
             let described = match found {
                 Ok(found) => described(found, version),
@@ -45,11 +45,13 @@ impl Api for DescribeGroups {
             // Before version 6 a missing group has operations too: it is described as dead, without an error.
             let tells =
                 request.include_authorized_operations && described.error_code == ErrorCode::None.code();
-            groups.push(match tells {
+            match tells {
                 true => described.with_authorized_operations(authorized_operations::GROUP),
                 false => described,
-            });
-        }
+            }
+        };
+        // Together, as each may wait for a sync.
+        let groups = join_all(request.groups.into_iter().map(describe)).await;
         Ok(Reply::Response(DescribeGroupsResponse::default().with_groups(groups)))
     }
 
@@ -97,8 +99,6 @@ fn text(text: &Arc<str>) -> StrBytes {
 
 #[cfg(test)]
 mod tests {
-    use codec::messages::GroupId;
-
     use super::*;
     use crate::testing::Running;
 

@@ -116,7 +116,8 @@ impl GroupService {
     }
 
     /// Only of commits and of joins of those that are no members: what members write that stay or leave is little,
-    /// and what deletes frees space. Asked before a step and told in it, so that a group that is not here is refused as such.
+    /// and what deletes frees space. Asked before a step and told in it, so that a group that is not here is refused
+    /// as such.
     ///
     /// # Errors
     /// The disk has no space for them.

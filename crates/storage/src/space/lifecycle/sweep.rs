@@ -175,7 +175,8 @@ impl Lifecycle {
         let partitions: ByNumber =
             partitions(catalog).map(|partition| (partition.number(), Arc::clone(partition))).collect();
         let found = resettle::living(&self.shared.engine, &partitions).inspect_err(|_| {
-            // A damaged block: each sweep would read up to there again. What lies in it may live, so nothing is deleted.
+            // A damaged block: each sweep would read up to there again. What lies in it may live, so nothing is
+            // deleted.
             *self.stuck.lock() = Some(Stuck { dead, living: None, disk_is_short });
         })?;
         let waits_for_tables = self.renew_tables(&found)?;

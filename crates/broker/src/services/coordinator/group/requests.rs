@@ -190,10 +190,10 @@ impl GroupService {
             Err(Missing::Absent) => return Ok(read(None)),
             Err(missing) => return Err(refusal(missing, GroupError::GroupIdNotFound)),
         };
-        let result = result?;
-        // An offset that is not durable yet could still be taken back by a crash: no client may see it.
+        // An offset that is not durable yet could still be taken back by a crash: no client may see it. Nor a
+        // refusal by a member or an epoch that is not durable yet.
         ticket.durable().await?;
-        Ok(result)
+        result
     }
 
     /// ConsumerGroupHeartbeat: what the member is told, and how long it may stay silent, milliseconds.
