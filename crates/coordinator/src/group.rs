@@ -6,7 +6,7 @@
 //!   ├─ consumer  epochs and reconciliation (KIP-848)
 //!   │    └ assignor  computes which member should own which partition
 //!   ├─ migration from one protocol to the other and back
-//!   └─ offsets   committed offsets and their expiry
+//!   └─ offsets   committed offsets and their expiry, pending ones of transactions
 //!      records   bytes that make a group survive a restart
 //! ```
 //!
@@ -36,6 +36,8 @@ mod consumer_history_tests;
 mod history_tests;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod transaction_history_tests;
 
 pub use config::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 pub use error::{GroupError, Refused};

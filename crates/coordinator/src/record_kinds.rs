@@ -23,17 +23,21 @@ pub enum RecordKind {
     TargetAssignment = 5,
     /// The current assignment of a member of a consumer group.
     CurrentAssignment = 6,
+    /// An offset that a group commits in a transaction that has not ended yet.
+    /// One for each producer id, topic name and partition.
+    PendingOffset = 7,
 }
 
 impl RecordKind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [RecordKind; 6] = [
+    pub const ALL: [RecordKind; 7] = [
         RecordKind::GroupMetadata,
         RecordKind::CommittedOffset,
         RecordKind::ConsumerGroup,
         RecordKind::ConsumerGroupMember,
         RecordKind::TargetAssignment,
         RecordKind::CurrentAssignment,
+        RecordKind::PendingOffset,
     ];
 
     /// The first byte of the keys of this kind.
@@ -50,6 +54,7 @@ impl RecordKind {
             RecordKind::ConsumerGroupMember => "consumer group member",
             RecordKind::TargetAssignment => "target assignment",
             RecordKind::CurrentAssignment => "current assignment",
+            RecordKind::PendingOffset => "pending offset",
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     Env, GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Outcome, Refused, Reply,
     classic::{ClassicGroup, State, records::GroupMetadata},
     consumer::{CommitRule, ConsumerGroup, ConsumerState, HeartbeatReply, HeartbeatRequest, records},
-    offsets::{CommittedOffset, OffsetCommit, Offsets},
+    offsets::{CommittedOffset, OffsetCommit, Offsets, pending::PendingOffset},
     records::{KINDS, Key},
     reply::{JoinReply, JoinWaiter, LeaveReply, SyncWaiter},
     requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
@@ -17,6 +17,10 @@ use super::{
 use crate::limits::MAX_BYTES;
 use crate::record_kinds::RecordKind;
 use crate::state_machine::{Now, Record, RecordError, StateMachine, TooLong};
+
+mod transactions;
+
+use transactions::overtake;
 
 /// The members of a group, by the protocol that the group speaks.
 #[derive(Debug)]
@@ -73,6 +77,10 @@ impl StateMachine for GroupMachine {
             // Of both kinds: a group that changes its protocol keeps its offsets.
             (_, Key::CommittedOffset { topic, partition, .. }) => {
                 self.offsets.commit(topic, partition, CommittedOffset::decode(value)?);
+            }
+            (_, Key::PendingOffset { producer_id, topic, partition, .. }) => {
+                let pending = PendingOffset::decode(value)?;
+                self.offsets.pending.restore(producer_id, topic, partition, pending);
             }
             (Members::Classic(group), Key::GroupMetadata { .. }) => {
                 group.restore(now, GroupMetadata::decode(value)?, out);
@@ -142,7 +150,7 @@ impl GroupMachine {
         }
     }
 
-    /// The committed offsets. Those of the last steps may not be durable yet.
+    /// The offsets, committed and pending. Those of the last steps may not be durable yet.
     pub fn offsets(&self) -> &Offsets {
         &self.offsets
     }
@@ -282,29 +290,20 @@ impl GroupMachine {
         let expires_at_ms = retention_ms.map(|retention_ms| env.now.unix_ms.saturating_add(retention_ms));
         let mut results = Vec::with_capacity(commits.len());
         for commit in commits {
-            let welcome = rule.judge(commit.topic_id, commit.partition).and_then(|()| {
-                // Kafka counts the characters of a Java string.
-                let length = commit.metadata.encode_utf16().count();
-                // The second limit is that of the record: an operator may configure more than it can hold.
-                let fits =
-                    length <= env.config.offset_metadata_max_bytes && commit.metadata.len() <= MAX_BYTES;
-                if fits { Ok(()) } else { Err(GroupError::OffsetMetadataTooLarge) }
-            });
+            let welcome = rule
+                .judge(commit.topic_id, commit.partition)
+                .and_then(|()| check_metadata(env, &commit.metadata));
             results.push(welcome);
             if welcome.is_err() {
                 // As in Kafka's `commitOffset` the other partitions are stored all the same.
                 continue;
             }
-            let offset = CommittedOffset {
-                offset: commit.offset,
-                leader_epoch: commit.leader_epoch,
-                metadata: commit.metadata,
-                committed_at_ms: env.now.unix_ms,
-                expires_at_ms,
-                topic_id: commit.topic_id,
-            };
-            out.write(offset.record(&group_id, &commit.topic, commit.partition));
-            self.offsets.commit(commit.topic, commit.partition, offset);
+            let (topic, partition) = (Arc::clone(&commit.topic), commit.partition);
+            let offset = committed(env, commit, expires_at_ms);
+            out.write(offset.record(&group_id, &topic, partition));
+            // What transactions have sent so far for the partition came before this commit.
+            overtake(&mut self.offsets, &group_id, (&topic, partition), u64::MAX, out);
+            self.offsets.commit(topic, partition, offset);
         }
         Ok(results)
     }
@@ -335,7 +334,8 @@ impl GroupMachine {
         }
     }
 
-    /// Handles DeleteGroups: an empty group goes, with its offsets.
+    /// Handles DeleteGroups: an empty group goes, with its offsets. Those of open transactions go too, as
+    /// Kafka's `deleteAllOffsets`: their end then changes nothing here.
     ///
     /// # Errors
     /// NON_EMPTY_GROUP while there are members; nothing is deleted then.
@@ -345,12 +345,13 @@ impl GroupMachine {
         let offsets: Vec<(Arc<str>, i32)> =
             self.offsets.iter().map(|(topic, partition, _)| (Arc::clone(topic), partition)).collect();
         self.remove_offsets(&offsets, out);
+        self.drop_pending(|_, _| true, out);
         self.bury(now, out);
         Ok(())
     }
 
     /// Handles OffsetDelete (KIP-496): one result for each partition, or one for all. Offsets of topics that members
-    /// subscribe to stay.
+    /// subscribe to stay. The pending offsets of a partition go with its committed one.
     ///
     /// # Errors
     /// GROUP_ID_NOT_FOUND if the group is deleted, NON_EMPTY_GROUP if its members are not consumers.
@@ -379,12 +380,14 @@ impl GroupMachine {
             if self.offsets.committed(topic, *partition).is_some() {
                 gone.push((Arc::clone(topic), *partition));
             }
+            self.drop_pending_of(topic, *partition, out);
         }
         self.remove_offsets(&gone, out);
         Ok(results)
     }
 
     /// Forgets the offsets of topics that no longer exist: deleted, or another topic under the same name.
+    /// Pending ones, too.
     pub fn forget_offsets(&mut self, is_gone: impl Fn(&str, &CommittedOffset) -> bool, out: &mut Outcome) {
         let gone: Vec<(Arc<str>, i32)> = self
             .offsets
@@ -393,6 +396,7 @@ impl GroupMachine {
             .map(|(topic, partition, _)| (Arc::clone(topic), partition))
             .collect();
         self.remove_offsets(&gone, out);
+        self.drop_pending(|topic, pending| is_gone(topic, &pending.offset), out);
     }
 
     /// Forgets offsets past their retention, and the group itself when it is empty and nothing is left of it
@@ -415,7 +419,7 @@ impl GroupMachine {
         }
     }
 
-    /// Forgets these offsets, with a tombstone for each.
+    /// Forgets these committed offsets, with a tombstone for each.
     fn remove_offsets(&mut self, offsets: &[(Arc<str>, i32)], out: &mut Outcome) {
         for (topic, partition) in offsets {
             self.offsets.remove(topic, *partition);
@@ -440,6 +444,27 @@ impl GroupMachine {
             Members::Consumer(group) => group.bury(out),
         }
     }
+}
+
+/// The offset that a commit is stored as.
+fn committed(env: Env<'_>, commit: OffsetCommit, expires_at_ms: Option<i64>) -> CommittedOffset {
+    CommittedOffset {
+        offset: commit.offset,
+        leader_epoch: commit.leader_epoch,
+        metadata: commit.metadata,
+        committed_at_ms: env.now.unix_ms,
+        expires_at_ms,
+        topic_id: commit.topic_id,
+    }
+}
+
+/// OFFSET_METADATA_TOO_LARGE if the client's note cannot be stored.
+fn check_metadata(env: Env<'_>, metadata: &str) -> Result<(), GroupError> {
+    // Kafka counts the characters of a Java string.
+    let length = metadata.encode_utf16().count();
+    // The second limit is that of the record: an operator may configure more than it can hold.
+    let fits = length <= env.config.offset_metadata_max_bytes && metadata.len() <= MAX_BYTES;
+    if fits { Ok(()) } else { Err(GroupError::OffsetMetadataTooLarge) }
 }
 
 /// The refusal of a request of which a record could not hold a part.

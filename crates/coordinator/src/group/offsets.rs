@@ -1,4 +1,5 @@
-//! The committed offsets of one group: by topic and partition, and when they may be forgotten.
+//! The offsets of one group: those that are committed, by topic and partition, when they may be forgotten,
+//! and those that wait for the end of a transaction (`pending`).
 //!
 //! Which requests may commit, and which rule of [`Retention`] holds for a group, is decided by `classic` and `consumer`.
 //! Kafka's `OffsetMetadataManager` and `OffsetExpirationConditionImpl`.
@@ -13,6 +14,10 @@ use uuid::Uuid;
 use super::GroupId;
 use super::records::{Key, Reader, Writer};
 use crate::state_machine::{Record, RecordError, TooLong};
+
+pub mod pending;
+
+use pending::PendingOffsets;
 
 /// A committed position: the offset of the next record to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +60,12 @@ impl CommittedOffset {
 
     fn encode(&self) -> Writer {
         let mut out = Writer::value();
+        self.encode_fields(&mut out);
+        out
+    }
+
+    /// The fields after the version, which a pending offset has, too.
+    fn encode_fields(&self, out: &mut Writer) {
         out.i64(self.offset);
         out.i32(self.leader_epoch);
         out.i64(self.committed_at_ms);
@@ -64,7 +75,6 @@ impl CommittedOffset {
         }
         out.uuid(self.topic_id);
         out.bytes(self.metadata.as_bytes());
-        out
     }
 
     /// Reads the value of the offset's record.
@@ -74,20 +84,24 @@ impl CommittedOffset {
     pub fn decode(value: &[u8]) -> Result<CommittedOffset, RecordError> {
         let mut from = Reader::new(value);
         from.version()?;
-        let offset = CommittedOffset {
+        let offset = CommittedOffset::decode_fields(&mut from)?;
+        from.end()?;
+        Ok(offset)
+    }
+
+    fn decode_fields(from: &mut Reader<'_>) -> Result<CommittedOffset, RecordError> {
+        Ok(CommittedOffset {
             offset: from.i64()?,
             leader_epoch: from.i32()?,
             committed_at_ms: from.i64()?,
             expires_at_ms: from.option(Reader::i64)?,
             topic_id: from.uuid()?,
             metadata: from.str()?.into(),
-        };
-        from.end()?;
-        Ok(offset)
+        })
     }
 }
 
-/// One partition of an OffsetCommit.
+/// One partition of an OffsetCommit or a TxnOffsetCommit.
 /// The topic exists and has the partition: the API has looked it up, by name or by id.
 #[derive(Clone, Debug)]
 pub struct OffsetCommit {
@@ -101,16 +115,24 @@ pub struct OffsetCommit {
     pub metadata: Arc<str>,
 }
 
-/// All committed offsets of a group, by topic name and partition.
+/// All offsets of a group, by topic name and partition.
 #[derive(Debug, Default)]
 pub struct Offsets {
     topics: BTreeMap<Arc<str>, BTreeMap<i32, CommittedOffset>>,
+    /// Those of transactions that are open.
+    pub(super) pending: PendingOffsets,
 }
 
 impl Offsets {
-    /// True if no partition has an offset. Topics without offsets are not kept.
+    /// True if no partition has an offset, committed or pending. Topics without offsets are not kept.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty()
+        self.topics.is_empty() && self.pending.is_empty()
+    }
+
+    /// The offsets of transactions that are open.
+    /// No reader is told them; a reader that asks for stable offsets waits until none is left.
+    pub fn pending(&self) -> &PendingOffsets {
+        &self.pending
     }
 
     /// Takes the place of an earlier offset, also of a greater one: clients may go back.
@@ -123,14 +145,14 @@ impl Offsets {
         self.topics.get(topic)?.get(&partition)
     }
 
-    /// Everything, in the order of topics and partitions.
+    /// Everything that is committed, in the order of topics and partitions.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, i32, &CommittedOffset)> {
         self.topics.iter().flat_map(|(topic, partitions)| {
             partitions.iter().map(move |(partition, offset)| (topic, *partition, offset))
         })
     }
 
-    /// Forgets an offset; does nothing if there is none.
+    /// Forgets a committed offset; does nothing if there is none.
     pub fn remove(&mut self, topic: &str, partition: i32) {
         if let Some(partitions) = self.topics.get_mut(topic) {
             partitions.remove(&partition);
@@ -140,11 +162,14 @@ impl Offsets {
         }
     }
 
-    /// The offsets that have outlived `retention`.
+    /// The committed offsets that have outlived `retention`. Those of partitions with a pending offset stay.
     /// Looks at every offset of the group.
     pub fn expired(&self, now_ms: i64, retention: &Retention) -> Vec<(Arc<str>, i32)> {
         let expired = |(topic, partition, offset): (&Arc<str>, i32, &CommittedOffset)| {
-            retention.is_over(now_ms, topic, offset).then(|| (Arc::clone(topic), partition))
+            // Kafka's `cleanupExpiredOffsets`: the transaction may be what uses the partition now.
+            let expired =
+                retention.is_over(now_ms, topic, offset) && !self.pending.is_pending(topic, partition);
+            expired.then(|| (Arc::clone(topic), partition))
         };
         self.iter().filter_map(expired).collect()
     }

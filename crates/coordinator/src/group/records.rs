@@ -11,6 +11,7 @@
 //! | consumer group member | `4 ‖ string(group) ‖ string(member)` | see below |
 //! | target assignment | `5 ‖ string(group) ‖ string(member)` | see below |
 //! | current assignment | `6 ‖ string(group) ‖ string(member)` | see below |
+//! | pending offset | `7 ‖ string(group) ‖ producer_id: i64 ‖ string(topic) ‖ partition: i32` | see below |
 //!
 //! *Group metadata*: `version: u8 = 0 ‖ phase: u8 ‖ generation: i32 ‖ state_since_ms: i64 ‖ option(string) protocol_type ‖
 //! option(string) protocol ‖ option(string) leader ‖ list(member)`, where a *member* is `string member_id ‖
@@ -23,6 +24,12 @@
 //!
 //! *Committed offset*: `version: u8 = 0 ‖ offset: i64 ‖ leader_epoch: i32 (−1: unknown) ‖ committed_at_ms: i64 ‖
 //! option(i64) expires_at_ms ‖ topic_id: 16 bytes (zeros: unknown) ‖ string metadata`.
+//!
+//! *Pending offset*, of a transaction that is open: `version: u8 = 0 ‖ order: u64 ‖ overtaken: u8 ‖` the
+//! fields of a committed offset after its version. Of two producers' pending offsets of a partition the
+//! greater *order* came later. *Overtaken* is 1 once an offset that came later was committed: the commit of
+//! the transaction then changes nothing. The end of the transaction removes the record, and in the same write
+//! puts the committed offset if it counts.
 //!
 //! A group is classic, or has records 3–6 and speaks the consumer protocol (KIP-848). These are written whenever they
 //! change, all that one step changes together.
@@ -46,7 +53,8 @@
 //! A deletion removes the key. A value of a newer version, or one that does not parse to its last byte, is an error: to guess
 //! would move offsets. What a record may hold at most is in [`limits`].
 //!
-//! The values are encoded where the types are: `classic/records.rs`, `consumer/records.rs` and `offsets.rs`.
+//! The values are encoded where the types are: `classic/records.rs`, `consumer/records.rs`, `offsets.rs` and
+//! `offsets/pending.rs`.
 
 use std::sync::Arc;
 
@@ -67,6 +75,7 @@ const VERSION: u8 = 0;
 pub(super) const KINDS: &[RecordKind] = &[
     RecordKind::GroupMetadata,
     RecordKind::CommittedOffset,
+    RecordKind::PendingOffset,
     RecordKind::ConsumerGroup,
     RecordKind::ConsumerGroupMember,
     RecordKind::TargetAssignment,
@@ -82,6 +91,7 @@ pub enum Key {
     ConsumerMember { group: GroupId, member: MemberId },
     TargetAssignment { group: GroupId, member: MemberId },
     CurrentAssignment { group: GroupId, member: MemberId },
+    PendingOffset { group: GroupId, producer_id: i64, topic: Arc<str>, partition: i32 },
 }
 
 impl Record {
@@ -111,6 +121,7 @@ impl Key {
             Key::ConsumerMember { .. } => RecordKind::ConsumerGroupMember,
             Key::TargetAssignment { .. } => RecordKind::TargetAssignment,
             Key::CurrentAssignment { .. } => RecordKind::CurrentAssignment,
+            Key::PendingOffset { .. } => RecordKind::PendingOffset,
         }
     }
 
@@ -125,6 +136,12 @@ impl Key {
             Key::GroupMetadata { group } | Key::ConsumerGroup { group } => out.string(group.as_str()),
             Key::CommittedOffset { group, topic, partition } => {
                 out.string(group.as_str());
+                out.string(topic);
+                out.i32(*partition);
+            }
+            Key::PendingOffset { group, producer_id, topic, partition } => {
+                out.string(group.as_str());
+                out.i64(*producer_id);
                 out.string(topic);
                 out.i32(*partition);
             }
@@ -154,6 +171,12 @@ impl Key {
             RecordKind::ConsumerGroupMember => Key::ConsumerMember { group, member: from.str()?.into() },
             RecordKind::TargetAssignment => Key::TargetAssignment { group, member: from.str()?.into() },
             RecordKind::CurrentAssignment => Key::CurrentAssignment { group, member: from.str()?.into() },
+            RecordKind::PendingOffset => Key::PendingOffset {
+                group,
+                producer_id: from.i64()?,
+                topic: from.str()?.into(),
+                partition: from.i32()?,
+            },
         };
         from.end()?;
         Ok(decoded)

@@ -13,7 +13,7 @@ use super::{
     classic::{ClassicGroup, State, records::GroupMetadata},
     consumer::ConsumerGroup,
     machine::{GroupMachine, Members},
-    offsets::{CommittedOffset, OffsetCommit},
+    offsets::{CommittedOffset, OffsetCommit, pending::PendingOffset},
     reply::{JoinReply, JoinWaiter, JoinedGroup, SyncReply, SyncWaiter},
     requests::{CommitIdentity, JoinRequest, LeavingMember, Protocol, SyncRequest},
     topics::{MetadataImage, Topics, TopicsOfStep},
@@ -164,6 +164,10 @@ impl Bench {
             offset.record(id, topic, partition).unwrap()
         };
         let mut records: Vec<Record> = machine.offsets().iter().map(of_offset).collect();
+        let of_pending = |(topic, partition, producer_id, pending): (&Arc<str>, i32, i64, &PendingOffset)| {
+            pending.record(id, producer_id, topic, partition).unwrap()
+        };
+        records.extend(machine.offsets().pending().iter().map(of_pending));
         match &machine.members {
             Members::Classic(group) if group.state() == State::PreparingRebalance => {
                 let is_last = |key: &[u8]| RecordKind::of(key) == Some(RecordKind::GroupMetadata);
@@ -413,6 +417,23 @@ impl Bench {
         self.on_machine(|machine, env, out| {
             machine.commit_offsets(env, who, retention_ms, true, commits, out)
         })
+    }
+
+    /// A TxnOffsetCommit of version 5.
+    pub(crate) fn txn_commit_as(
+        &mut self,
+        producer_id: i64,
+        who: &CommitIdentity,
+        commits: Vec<OffsetCommit>,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        self.on_machine(|machine, env, out| {
+            machine.txn_offset_commit(env, producer_id, who, false, commits, out)
+        })
+    }
+
+    /// The end of a producer's transaction.
+    pub(crate) fn end_transaction(&mut self, producer_id: i64, commit: bool) {
+        self.on_machine(|machine, _, out| machine.end_transaction(producer_id, commit, out));
     }
 
     pub(crate) fn committed(&self, topic: &str, partition: i32) -> Option<i64> {

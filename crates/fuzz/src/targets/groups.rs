@@ -7,7 +7,7 @@ use coordinator::group::consumer::records::{
     decode_current, decode_epochs, decode_subscription, decode_target,
 };
 use coordinator::group::consumer_protocol;
-use coordinator::group::offsets::CommittedOffset;
+use coordinator::group::offsets::{CommittedOffset, pending::PendingOffset};
 use coordinator::group::records::Key;
 use coordinator::state_machine::{Record, RecordError};
 
@@ -25,16 +25,17 @@ pub(super) const PROTOCOL: Target =
 /// Reads a key or a value of the kind that the first byte chooses.
 fn record(data: &[u8]) -> String {
     let Some((choice, bytes)) = data.split_first() else { return "no choice".to_owned() };
-    let read = match choice % 7 {
+    let read = match choice % 8 {
         0 => key(bytes),
         1 => GroupMetadata::decode(bytes).map(drop),
         2 => CommittedOffset::decode(bytes).map(drop),
         3 => decode_epochs(bytes).map(drop),
         4 => decode_subscription(bytes).map(drop),
         5 => decode_target(bytes).map(drop),
-        _ => decode_current(bytes).map(drop),
+        6 => decode_current(bytes).map(drop),
+        _ => PendingOffset::decode(bytes).map(drop),
     };
-    format!("{} {}", choice % 7, read.map_or_else(|error| kind(&error), |()| "read".to_owned()))
+    format!("{} {}", choice % 8, read.map_or_else(|error| kind(&error), |()| "read".to_owned()))
 }
 
 /// Reads a key, and checks that it is written as the same bytes.
@@ -101,6 +102,8 @@ fn record_seeds() -> Vec<Vec<u8>> {
         [&[4][..], &said].concat(),
         [&[5][..], &target].concat(),
         [&[6][..], &current].concat(),
+        [&[7][..], &[0; 10], &offset[1..]].concat(),
+        [&[0, 7][..], &group, &[0; 8], &string("topic"), &[0; 4]].concat(),
         [&[0, 2][..], &group, &string("topic"), &[0; 4]].concat(),
     ];
     all.extend([1, 3].map(|kind| [&[0, kind][..], &group].concat()));

@@ -125,6 +125,27 @@ impl ClassicGroup {
         Ok(())
     }
 
+    /// Checks that offsets may be committed in a transaction under this identity (`validateOffsetCommit` with
+    /// `isTransactional`). The session goes on as it was, and a sender that names neither generation nor
+    /// member nor instance is welcome at any time, since clients before KIP-447 name none of them. So is a
+    /// member that waits for its assignment.
+    ///
+    /// # Errors
+    /// FENCED_INSTANCE_ID, UNKNOWN_MEMBER_ID or ILLEGAL_GENERATION, in this order; COORDINATOR_NOT_AVAILABLE
+    /// after the group was deleted.
+    pub fn validate_txn_offset_commit(&self, who: &CommitIdentity) -> Result<(), GroupError> {
+        if self.state == State::Dead {
+            return Err(GroupError::CoordinatorNotAvailable);
+        }
+        let is_anonymous = who.member_id.is_none() && who.group_instance_id.is_none();
+        if who.generation.0 < 0 && (is_anonymous || self.state == State::Empty) {
+            return Ok(());
+        }
+        let instance_id = who.group_instance_id.as_ref().map(GroupInstanceId::as_str);
+        self.validate_member(who.member_id.as_str(), instance_id)?;
+        if who.generation == self.generation { Ok(()) } else { Err(GroupError::IllegalGeneration) }
+    }
+
     /// Checks that the group may be deleted (`ClassicGroup.validateDeleteGroup`).
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::super::{Env, GroupError, MemberId, offsets::Retention, requests::CommitIdentity};
+use super::super::{Env, GenerationId, GroupError, MemberId, offsets::Retention, requests::CommitIdentity};
 use super::{ConsumerGroup, ConsumerMember, ConsumerState};
 
 /// By what each partition of a commit is to be judged.
@@ -72,6 +72,23 @@ impl ConsumerGroup {
             std::cmp::Ordering::Greater => Err(GroupError::StaleMemberEpoch),
             std::cmp::Ordering::Less => Ok(CommitRule::HeldSince { member, epoch: received }),
         }
+    }
+
+    /// Checks that offsets may be committed in a transaction under this identity. A sender that names neither
+    /// epoch nor member nor instance is welcome, since clients before KIP-447 name none of them.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH for an epoch that the group has not given yet,
+    /// ILLEGAL_GENERATION for a classic member of another epoch.
+    pub fn validate_txn_offset_commit(&self, who: &CommitIdentity) -> Result<CommitRule<'_>, GroupError> {
+        let is_anonymous = who.generation == GenerationId::NONE
+            && who.member_id.is_none()
+            && who.group_instance_id.is_none();
+        if is_anonymous {
+            return Ok(CommitRule::All);
+        }
+        // Members of the consumer protocol may use any version of TxnOffsetCommit.
+        self.validate_offset_commit(who, true)
     }
 
     /// Checks that a member may fetch offsets. `None`: not a member, such as an admin tool.

@@ -15,6 +15,7 @@ fn keys_come_back_as_they_were_and_unknown_kinds_are_refused() {
         Key::ConsumerMember { group: group(), member: "m".into() },
         Key::TargetAssignment { group: group(), member: "m".into() },
         Key::CurrentAssignment { group: group(), member: "m".into() },
+        Key::PendingOffset { group: group(), producer_id: -1, topic: "t".into(), partition: 3 },
     ];
     for key in keys {
         let bytes = key.encode().unwrap();
@@ -23,6 +24,7 @@ fn keys_come_back_as_they_were_and_unknown_kinds_are_refused() {
             Ok(match &key {
                 Key::GroupMetadata { group }
                 | Key::CommittedOffset { group, .. }
+                | Key::PendingOffset { group, .. }
                 | Key::ConsumerGroup { group } => group,
                 Key::ConsumerMember { group, .. } | Key::TargetAssignment { group, .. } => group,
                 Key::CurrentAssignment { group, .. } => group,
