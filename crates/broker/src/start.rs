@@ -196,7 +196,10 @@ fn storage_options(
             FlushPolicy::Os => storage::FlushPolicy::Os,
         },
         flush_interval: config.log_flush_interval_ms.into(),
-        producer_id_expiration: config.producer_id_expiration_ms.into(),
+        producer_id_expiration: {
+            let configs = Arc::clone(configs);
+            Arc::new(move || configs.broker().producer_id_expiration_ms.into())
+        },
         producer_id_expiration_check_interval: config.producer_id_expiration_check_interval_ms.into(),
         retention_check_interval: config.log_retention_check_interval_ms.into(),
         log_policy: {

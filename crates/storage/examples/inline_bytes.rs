@@ -118,12 +118,15 @@ fn write(storage: &Storage, batch: &RecordBatch) -> Outcome<usize> {
             partition: Arc::clone(partition),
             batch: batch.clone(),
             log_append_time: false,
+            unknown_producer_begins_at_zero: false,
         };
         let entries: Vec<_> = next.by_ref().take(REQUEST).map(entry).collect();
         written += entries.len() * size;
         let sender = sender.clone();
         let done = move |outcome: Result<Vec<_>, _>| drop(sender.send(outcome.map(|_| ())));
-        storage.shard().append(AppendRequest { entries, acks: Acks::Leader }, Box::new(done));
+        storage
+            .shard()
+            .append(AppendRequest { entries, acks: Acks::Leader, coordinator: None }, Box::new(done));
         in_flight += 1;
         if in_flight == IN_FLIGHT {
             answers.recv()??;

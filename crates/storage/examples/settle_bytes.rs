@@ -60,9 +60,16 @@ fn run(folder: &Path, size: usize) -> Outcome<[String; 2]> {
     for number in 0..VOLUME / size {
         let topic = catalog.topic(order[number % 4]).ok_or("a topic is missing")?;
         let partition = topic.led_here().nth(number / 4 % 8).ok_or("a partition is missing")?.clone();
-        let entry = AppendEntry { partition, batch: batch.clone(), log_append_time: false };
+        let entry = AppendEntry {
+            partition,
+            batch: batch.clone(),
+            log_append_time: false,
+            unknown_producer_begins_at_zero: false,
+        };
         wait(|done| {
-            storage.shard().append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, done)
+            storage
+                .shard()
+                .append(AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None }, done)
         })?;
     }
     drop(catalog);

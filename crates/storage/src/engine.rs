@@ -11,12 +11,14 @@
 //! | `keys.rs` `values.rs` `pointer.rs` | every layout of RocksDB's keys and values |
 //! | `file_name.rs` | names of our own files |
 //! | `recovery.rs` `guard.rs` `fence.rs` | opening a folder: format, lock, catalog, what a power cut took |
+//! | `aborted.rs` | the index of aborted transactions |
 //! | `read.rs` `cursor.rs` `stored_batch.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
 //! | `unflushed.rs` | changes that RocksDB has in memory only, and the bound of a replay |
 //! | `fault.rs` | faults on purpose, test builds only |
 
+pub(crate) mod aborted;
 pub(crate) mod batch_file;
 mod buffers;
 pub(crate) mod config_log;
@@ -67,6 +69,5 @@ pub(crate) use {
 };
 pub use {
     config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs},
-    coordinator_log::CoordinatorRecord,
     recovery::Recovery,
 };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     PartitionNumber, ProducerState, StorageError, TooLarge,
     engine::{ConfigRecord, ExtentRecord, GenerationRecord, TopicRecord, keys},
-    log::{BatchFamily, CleanedRecord, GenerationNumber, IntervalRecord, LogStart},
+    log::{AbortedEntry, BatchFamily, CleanedRecord, GenerationNumber, IntervalRecord, LogStart},
 };
 
 /// One layout.
@@ -51,7 +51,11 @@ const LAYOUTS: &[Layout] = &[
     Layout { name: "configs", read: |bytes| value(bytes, ConfigRecord::decode, ConfigRecord::encode) },
     Layout {
         name: "producer",
-        read: |bytes| value(bytes, ProducerState::decode, |state| Ok(state.encode())),
+        read: |bytes| value(bytes, |bytes| ProducerState::decode(bytes, 0), |state| Ok(state.encode())),
+    },
+    Layout {
+        name: "aborted transaction",
+        read: |bytes| value(bytes, |bytes| AbortedEntry::decode(0, bytes), |entry| Ok(entry.encode())),
     },
     Layout { name: "log start", read: |bytes| value(bytes, LogStart::decode, |start| Ok(start.encode())) },
     Layout { name: "extent", read: |bytes| value(bytes, ExtentRecord::decode, |extent| Ok(extent.encode())) },
@@ -136,12 +140,14 @@ pub fn samples() -> Vec<Vec<u8>> {
     };
     let topic = topic.encode().expect("it is short");
     let generation = GenerationNumber(7);
-    // Version, epoch, timestamp, transaction, and one batch.
-    let producer = [&[1, 0, 3][..], &[0; 16], &[1], &[0; 24]].concat();
+    // Version, epoch, two times, transaction, coordinator epoch, and one batch.
+    let producer = [&[2, 0, 3][..], &[0; 24], &[0; 4], &[1], &[0; 24]].concat();
     let sample = |name: &str| match name {
         "topic" | "topic name" => topic.clone(),
         "configs" => ConfigRecord { configs: configs.clone() }.encode().expect("it is short"),
         "producer" => producer.clone(),
+        // Version, producer, first offset, last stable offset.
+        "aborted transaction" => [&[1][..], &[0; 24]].concat(),
         "log start" => LogStart::default().encode().to_vec(),
         "extent" => {
             ExtentRecord { family: BatchFamily::Generation(generation), position: 1 }.encode().to_vec()

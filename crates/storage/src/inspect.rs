@@ -11,6 +11,7 @@
 mod batches;
 mod journals;
 mod next_start;
+mod partitions;
 mod report;
 mod rocks_log;
 mod settled;
@@ -18,7 +19,7 @@ mod settled;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    InspectError, Partition, StorageError, StorageOptions, clock,
+    InspectError, StorageError, StorageOptions, clock,
     engine::{
         Engine, Fence, JournalEnd, Node, SETTLED_FAMILY, Topics, Visit, file_name,
         journal::{
@@ -27,12 +28,12 @@ use crate::{
         },
         recovery,
     },
-    log::{BatchFamily, Extent, GenerationNumber},
+    log::{BatchFamily, GenerationNumber},
 };
 pub use report::{
     BatchCounts, BatchPlace, BatchReport, ClusterReport, Damage, ExtentReport, FamilyReport, JournalReport,
-    JournalRole, NextStart, PartitionReport, Position, RecordReport, RecordsReport, ReplayReport, Report,
-    SettledFileReport,
+    JournalRole, NextStart, OpenTransaction, PartitionReport, Position, RecordReport, RecordsReport,
+    ReplayReport, Report, SettledFileReport,
 };
 
 /// In a folder that a broker uses, files may be gone that were just listed: it is read that many times before they count as lost.
@@ -110,19 +111,9 @@ impl Inspector {
             damage: damage.clone(),
         };
         for topic in topics.iter().flat_map(|topics| topics.catalog.topics()) {
-            let of_partition = |partition: &Arc<Partition>| PartitionReport {
-                topic: topic.name.clone(),
-                topic_id: topic.id,
-                partition: partition.index(),
-                number: partition.number().0,
-                log_start_offset: partition.log_start_offset(),
-                log_end_offset: partition.log_end_offset(),
-                leader_epoch: partition.leader_epoch(),
-                size_bytes: partition.size_bytes(),
-                producers: partition.producers().len(),
-                extents: extents(partition),
-            };
-            report.partitions.extend(topic.partitions.iter().map(of_partition));
+            for partition in &topic.partitions {
+                report.partitions.push(self.partition_report(topic, partition)?);
+            }
         }
         if let Some(engine) = &self.found.engine {
             report.families = self.families(engine, &report.partitions)?;
@@ -175,17 +166,6 @@ impl Inspector {
         }
         Ok(families)
     }
-}
-
-fn extents(partition: &Partition) -> Vec<ExtentReport> {
-    let ends = partition.extents_with_ends(partition.log_end_offset());
-    let report = |((extent, live_bytes), (_, end_offset)): ((Extent, u64), (Extent, i64))| ExtentReport {
-        base_offset: extent.base_offset,
-        end_offset,
-        family: extent.family.family(),
-        live_bytes,
-    };
-    partition.live_extents().into_iter().zip(ends).map(report).collect()
 }
 
 impl Found {

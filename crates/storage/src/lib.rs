@@ -49,16 +49,17 @@ mod storage;
 mod write;
 
 pub use disk::DiskSpace;
-pub use engine::{CoordinatorRecord, Recovery, ResourceConfigs, StoredConfigs, UnreadableConfigs};
 #[cfg(feature = "fault")]
 pub use engine::{CrashPoint, Faults, Operation, Unsynced};
+pub use engine::{Recovery, ResourceConfigs, StoredConfigs, UnreadableConfigs};
 pub use error::{DamagedBatch, InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;
 pub use log::{
     AbortedTransaction, Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, Catalog,
-    CatalogError, Compaction, ConfigsChange, EpochEndOffset, Isolation, Located, LogPolicy, NewTopic,
-    Partition, PartitionNumber, ProducerState, ReadBatches, ReadError, ReadLimits, Retention,
-    TimestampedOffset, Topic, UnreadableTopic, Watcher,
+    CatalogError, Compaction, ConfigsChange, CoordinatorRecord, CoordinatorWrite, EpochEndOffset, Isolation,
+    Located, LogPolicy, MarkerError, NewTopic, Partition, PartitionNumber, ProducerState, ReadBatches,
+    ReadError, ReadLimits, Retention, TimestampedOffset, Topic, TransactionEnd, TransactionMarker,
+    UnreadableTopic, Watcher,
 };
 pub use metrics::{DurationHistogram, Purpose, Stalls, StorageMetrics};
 pub use options::{DiskProbe, FlushPolicy, StorageOptions};

@@ -6,6 +6,8 @@
 //! | `partition.rs` | a partition: its offsets, its extents, readers that wait |
 //! | `tail.rs` | the newest batches of a partition, in memory |
 //! | `append.rs` | what an append asks for and is answered; the state between two appends |
+//! | `transaction.rs` | the end of a transaction, and aborted ones as readers are told of them |
+//! | `coordinator.rs` | records of coordinators |
 //! | `producer_state.rs` | which batches of an idempotent producer are taken |
 //! | `catalog.rs` | topics by name and id |
 //! | `index.rs` | how offsets, times and bytes of a log belong together |
@@ -16,6 +18,7 @@
 
 mod append;
 mod catalog;
+mod coordinator;
 mod extent;
 mod index;
 mod leadership;
@@ -25,15 +28,18 @@ mod producer_state;
 mod read;
 mod shard;
 mod tail;
+mod transaction;
 
 pub use {
     append::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended},
     catalog::{Catalog, CatalogError, ConfigsChange, Located, NewTopic, Topic, UnreadableTopic},
+    coordinator::{CoordinatorRecord, CoordinatorWrite},
     index::{EpochEndOffset, TimestampedOffset},
     partition::{Partition, PartitionNumber, Watcher},
     policy::{Compaction, LogPolicy, Retention},
     producer_state::ProducerState,
     read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits},
+    transaction::{MarkerError, TransactionEnd, TransactionMarker},
 };
 pub(crate) use {
     append::{AppendState, OwnedEntry, OwnedRequest},
@@ -44,8 +50,9 @@ pub(crate) use {
         LogStart,
     },
     partition::{Recovered, Written},
-    producer_state::{REMEMBERED_BATCHES, RememberedBatch, Verdict},
+    producer_state::{Moment, NO_COORDINATOR, REMEMBERED_BATCHES, RememberedBatch, Verdict},
     read::{checked_range, found, read_tail, readable_range},
     shard::{ShardLeadership, ShardTerm},
     tail::{Room, TailBudget},
+    transaction::{AbortedEntry, AbortedScan, TransactionStep},
 };

@@ -76,9 +76,9 @@ pub struct StorageOptions {
     /// Table files, journals and settled files kept open; the process needs descriptors for a hundred files besides.
     /// A quarter of them is for journals and settled files.
     pub max_open_files: i32,
-    /// A producer that has not written for this time is forgotten (`producer.id.expiration.ms`).
-    /// By the wall clock.
-    pub producer_id_expiration: Duration,
+    /// A producer that has not written for this time, by the folder's clock (ADR 3), and has no transaction open is forgotten
+    /// (`producer.id.expiration.ms`). Asked each time that they are looked for.
+    pub producer_id_expiration: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// How often expired producers are looked for (`producer.id.expiration.check.interval.ms`).
     /// At least 10 ms.
     pub producer_id_expiration_check_interval: Duration,
@@ -122,7 +122,7 @@ impl StorageOptions {
             inline_bytes: 4 << 10,
             settled_file_bytes: 256 << 20,
             max_open_files: 1000,
-            producer_id_expiration: Duration::from_secs(86_400),
+            producer_id_expiration: Arc::new(|| Duration::from_secs(86_400)),
             producer_id_expiration_check_interval: Duration::from_secs(600),
             log_policy: Arc::new(|_| LogPolicy::default()),
             retention_check_interval: Duration::from_secs(300),

@@ -148,6 +148,13 @@ fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Vec<Val
                 "damaged": counts.damaged,
             })
         });
+        let open = partition.open_transactions.iter().map(|open| {
+            json!({
+                "producer_id": open.producer_id,
+                "producer_epoch": open.producer_epoch,
+                "first_offset": open.first_offset,
+            })
+        });
         json!({
             "topic": partition.topic,
             "topic_id": partition.topic_id.to_string(),
@@ -157,7 +164,10 @@ fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Vec<Val
             "log_end_offset": partition.log_end_offset,
             "leader_epoch": partition.leader_epoch,
             "size_bytes": partition.size_bytes,
+            "last_stable_offset": partition.last_stable_offset,
             "producers": partition.producers,
+            "open_transactions": open.collect::<Vec<_>>(),
+            "aborted_transactions": partition.aborted_transactions,
             "extents": extents.collect::<Vec<_>>(),
             "batches": batches,
         })

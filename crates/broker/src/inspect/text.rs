@@ -20,6 +20,7 @@ pub(super) fn report(report: &Report, counts: &[BatchCounts], checked: bool) -> 
         section(&mut text, "settled files", &settled_files(&report.settled_files));
     }
     section(&mut text, "partitions", &partitions(&report.partitions, counts));
+    transactions(&mut text, &report.partitions);
     damage(&mut text, &report.damage, checked);
     text
 }
@@ -28,6 +29,7 @@ pub(super) fn report(report: &Report, counts: &[BatchCounts], checked: bool) -> 
 pub(super) fn topic(found: &[PartitionReport], counts: &[BatchCounts], damaged: &[Damage]) -> String {
     let mut text = String::new();
     section(&mut text, "partitions", &partitions(found, counts));
+    transactions(&mut text, found);
     let mut table = Table::new(&["PARTITION", "FROM", "TO", "IN", "LIVE"], &[0, 1, 2, 4]);
     for partition in found {
         for extent in &partition.extents {
@@ -235,6 +237,35 @@ fn partitions(partitions: &[PartitionReport], counts: &[BatchCounts]) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// The transactions that are open, and how many aborted ones readers are told of; nothing where there are neither.
+fn transactions(text: &mut String, partitions: &[PartitionReport]) {
+    let mut open = Table::new(&["TOPIC", "PARTITION", "PRODUCER", "EPOCH", "FIRST OFFSET"], &[1, 2, 3, 4]);
+    let mut aborted = Table::new(&["TOPIC", "PARTITION", "ABORTED"], &[1, 2]);
+    for partition in partitions {
+        for transaction in &partition.open_transactions {
+            open.row([
+                name(&partition.topic),
+                partition.partition.to_string(),
+                transaction.producer_id.to_string(),
+                transaction.producer_epoch.to_string(),
+                transaction.first_offset.to_string(),
+            ]);
+        }
+        if partition.aborted_transactions > 0 {
+            aborted.row([
+                name(&partition.topic),
+                partition.partition.to_string(),
+                partition.aborted_transactions.to_string(),
+            ]);
+        }
+    }
+    for (title, table) in [("open transactions", open), ("aborted transactions", aborted)] {
+        if table.len() > 0 {
+            section(text, title, &table);
+        }
+    }
 }
 
 fn damage(text: &mut String, damage: &[Damage], checked: bool) {

@@ -251,6 +251,8 @@ fn append_error(error: &AppendError) -> ErrorCode {
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         // Not PRODUCER_FENCED: since KIP-588 that is the transaction coordinator's code alone.
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        // As `ProducerAppendInfo.appendDataBatch`: its transaction is open, and the batch is not part of it.
+        AppendError::InvalidTxnState => ErrorCode::InvalidTxnState,
         // Deleted after the request had found it: the answer is the one that a later request gets.
         AppendError::PartitionDeleted => ErrorCode::UnknownTopicOrPartition,
         // See `PartitionError::Unavailable`.
@@ -314,6 +316,7 @@ mod tests {
             (ProduceError::Partition(PartitionError::UnknownTopicId), 100),
             (ProduceError::Append(AppendError::OutOfOrderSequence { last: 0, found: 2 }), 45),
             (ProduceError::Append(AppendError::InvalidProducerEpoch { current: 1, found: 0 }), 47),
+            (ProduceError::Append(AppendError::InvalidTxnState), 48),
             (ProduceError::Append(AppendError::PartitionDeleted), 3),
             (ProduceError::Append(AppendError::NotLeader), 6),
             (ProduceError::Append(AppendError::Unavailable), 6),

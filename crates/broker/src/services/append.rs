@@ -121,7 +121,8 @@ impl Appender {
             return Err(ProduceError::DiskFull);
         };
         // Nothing has waited so far: this call takes the batches' places in the order of the log (ADR 6).
-        self.shard.append(AppendRequest { entries, acks }).await.map_err(|_| ProduceError::Storage)
+        let request = AppendRequest { entries, acks, coordinator: None };
+        self.shard.append(request).await.map_err(|_| ProduceError::Storage)
     }
 
     /// Looks a topic up and checks its batches; those that pass are added to `entries`.
@@ -143,7 +144,13 @@ impl Appender {
                     let partition = state.partition(index)?.partition;
                     let batch = check(records, rules, formats, self.clock.now_ms())?;
                     acks.clone()?;
-                    Ok(AppendEntry { partition, batch, log_append_time: rules.log_append_time })
+                    let log_append_time = rules.log_append_time;
+                    Ok(AppendEntry {
+                        partition,
+                        batch,
+                        log_append_time,
+                        unknown_producer_begins_at_zero: false,
+                    })
                 });
             let records = entry.map(|entry| {
                 // A batch that was checked counts its records right.
@@ -220,7 +227,9 @@ fn is_failure(error: &ProduceError) -> bool {
         | ProduceError::InvalidTimestamp(_)
         | ProduceError::InvalidRecords { .. }
         | ProduceError::Append(
-            AppendError::OutOfOrderSequence { .. } | AppendError::InvalidProducerEpoch { .. },
+            AppendError::OutOfOrderSequence { .. }
+            | AppendError::InvalidProducerEpoch { .. }
+            | AppendError::InvalidTxnState,
         ) => true,
         ProduceError::Batch(error) => match error {
             // Kafka's `ProduceRequest.validateRecords`, which the request does not survive.

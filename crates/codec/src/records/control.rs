@@ -3,7 +3,7 @@
 //! Layout as Kafka's `ControlRecordType` and `EndTxnMarker`: the key holds a version and a type,
 //! the value a version and the coordinator's epoch; newer versions may append fields.
 //!
-//! Nothing in the broker writes or reads them yet: transactions are to come.
+//! Storage writes them when a transaction ends; consumers read them.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

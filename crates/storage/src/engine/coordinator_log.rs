@@ -1,20 +1,9 @@
-//! Records that coordinators (groups now, transactions later) write and replay. Opaque here: the caller owns their layouts.
-
-use bytes::Bytes;
+//! Records that coordinators write and replay. Opaque here: the caller owns their layouts.
 
 use crate::{
     StorageError,
     engine::{keys, rocks::Engine},
 };
-
-/// One record: the newest value of a key counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CoordinatorRecord {
-    /// Key, unique among all coordinators; its layout is the caller's.
-    pub key: Bytes,
-    /// `None` removes the key.
-    pub value: Option<Bytes>,
-}
 
 /// Calls `each` with every key that begins with `prefix` and its value, in key order.
 ///

@@ -73,10 +73,12 @@ impl<'a> BatchCursor<'a> {
         Self { engine, partition, from, end, extents, current: None }
     }
 
-    /// Continues with the iterator of an earlier read, if the partition still lies in its extent.
+    /// Continues with the iterator of an earlier read, if the partition still lies in its extent, and the aborted index has all that
+    /// the iterator has batches of.
     pub(super) fn resume(&mut self, read: ResumableRead) {
         if let Some((extent, end)) = self.extents.as_slice().first().copied()
             && extent == read.extent
+            && read.forgotten == self.partition.aborted_forgotten()
         {
             self.extents.next();
             self.current = Some(OpenExtent { read, end, fresh: true, resumed: true });
@@ -213,9 +215,10 @@ impl<'a> BatchCursor<'a> {
         let extent = open.read.extent;
         let Some(family) = self.engine.family(extent.family) else { return self.reopen(extent) };
         let Some(key) = open.read.iterator.key() else { return Ok(()) };
+        let forgotten = self.partition.aborted_forgotten();
         let mut iterator = iterator(self.engine, number, &family, extent);
         iterator.seek(key);
-        open.read = ResumableRead::new(number, extent, None, iterator);
+        open.read = ResumableRead::new(number, extent, None, iterator, forgotten);
         open.fresh = true;
         Ok(())
     }
@@ -270,6 +273,7 @@ impl<'a> BatchCursor<'a> {
                 None => return self.reopen(extent),
             },
         };
+        let forgotten = self.partition.aborted_forgotten();
         let mut cursor = iterator(self.engine, number, &family, extent);
         let wanted = keys::batch(number, self.from);
         cursor.seek(wanted);
@@ -283,7 +287,7 @@ impl<'a> BatchCursor<'a> {
                 cursor.seek(wanted);
             }
         }
-        let read = ResumableRead::new(number, extent, file, cursor);
+        let read = ResumableRead::new(number, extent, file, cursor, forgotten);
         self.current = Some(OpenExtent { read, end, fresh: true, resumed: false });
         Ok(())
     }

@@ -40,7 +40,8 @@ pub(crate) enum Tag {
     Producer = 8,
     /// An interval of the time index, by partition, timestamp and start offset.
     TimeIndex = 9,
-    // 10 is kept for the index of aborted transactions.
+    /// An aborted transaction, by partition and the offset of its marker.
+    Aborted = 10,
     /// A record of a coordinator, which owns the rest of the key.
     Coordinator = 11,
     /// The end of the clean part of a compacted log; absent: no cleaning has begun.
@@ -165,6 +166,10 @@ pub(crate) fn leader_epoch(partition: PartitionNumber, epoch: i32) -> [u8; 17] {
 
 pub(crate) fn producer(partition: PartitionNumber, producer_id: i64) -> [u8; 17] {
     of_partition(Tag::Producer, partition, producer_id)
+}
+
+pub(crate) fn aborted(partition: PartitionNumber, marker_offset: i64) -> [u8; 17] {
+    of_partition(Tag::Aborted, partition, marker_offset)
 }
 
 /// Timestamps may be negative, so their sign bit is flipped to make them sort.
@@ -296,6 +301,7 @@ mod tests {
         assert_eq!(prefix(Tag::LogStart, PARTITION), [6, 0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(leader_epoch(PARTITION, 9), [7, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 9]);
         assert_eq!(producer(PARTITION, 5), [8, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 5]);
+        assert_eq!(aborted(PARTITION, 5), [10, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(
             time_index(PARTITION, 1, 2),
             [9, 0, 0, 0, 0, 0, 0, 1, 2, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]

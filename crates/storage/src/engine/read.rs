@@ -9,6 +9,7 @@ use std::sync::Arc;
 use codec::records::BatchHeader;
 
 use super::{
+    aborted::{aborted, aborted_now},
     batch_file::BatchFile,
     buffers::{BUFFER_BYTES, ReadBuffer},
     cursor::BatchCursor,
@@ -17,7 +18,7 @@ use super::{
     stored_batch::{Stored, check_body, unreadable_body},
 };
 use crate::{
-    Partition, ReadBatches, ReadError, ReadLimits, StorageError,
+    AbortedTransaction, Isolation, Partition, ReadBatches, ReadError, ReadLimits, StorageError,
     log::{Room, checked_range, found, read_tail},
 };
 
@@ -40,6 +41,7 @@ pub(crate) fn read_now(
     if limits.max_bytes > BUFFER_BYTES {
         return None;
     }
+    let forgotten = partition.aborted_forgotten();
     let resumed = kept.take(partition.number(), from)?;
     let end = match checked_range(partition, from, limits.isolation) {
         Ok((_, end)) => end,
@@ -64,7 +66,11 @@ pub(crate) fn read_now(
     if let Some(next_offset) = next_offset {
         kept.keep(cursor.into_resumable(next_offset));
     }
-    Some(gathered.answer(partition, from, limits))
+    let aborted = match gathered.aborted(limits, |until| aborted_now(engine, partition, from, until)) {
+        Ok(aborted) => aborted?,
+        Err(error) => return Some(Err(error.into())),
+    };
+    gathered.answer(partition, from, limits, aborted, forgotten).transpose()
 }
 
 /// Reads from memory or the disk.
@@ -81,9 +87,26 @@ pub(crate) fn read(
     from: i64,
     limits: ReadLimits,
 ) -> Result<ReadBatches, ReadError> {
-    if let Some(answer) = read_tail(partition, from, limits) {
-        return answer;
+    loop {
+        if let Some(answer) = read_tail(partition, from, limits) {
+            return answer;
+        }
+        if let Some(answer) = read_stored(engine, kept, partition, from, limits)? {
+            return Ok(answer);
+        }
     }
+}
+
+/// Reads from the disk. `None`: entries of the aborted index were removed meanwhile, so that it says nothing of batches that were
+/// found before.
+fn read_stored(
+    engine: &Arc<Engine>,
+    kept: &ResumableReads,
+    partition: &Partition,
+    from: i64,
+    limits: ReadLimits,
+) -> Result<Option<ReadBatches>, ReadError> {
+    let forgotten = partition.aborted_forgotten();
     let (_, end) = checked_range(partition, from, limits.isolation)?;
     // The tail lacks the offset: its batches were evicted, purged, or written by an earlier process.
     let mut cursor = BatchCursor::new(engine, partition, from, end);
@@ -104,7 +127,8 @@ pub(crate) fn read(
         Some(next_offset) => kept.keep(cursor.into_resumable(next_offset)),
         None => {}
     }
-    gathered.answer(partition, from, limits)
+    let aborted = gathered.aborted(limits, |until| aborted(engine, partition, from, until).map(Some))?;
+    gathered.answer(partition, from, limits, aborted.unwrap_or_default(), forgotten)
 }
 
 /// Treatment of a batch that the page cache lacks.
@@ -129,6 +153,8 @@ struct Gathered {
     buffer: ReadBuffer,
     /// In the order of the buffer.
     runs: Vec<Run>,
+    /// The offset after the last batch.
+    until: i64,
 }
 
 /// Batches that lie side by side in a file, and will in the buffer.
@@ -144,7 +170,8 @@ struct Run {
 impl Gathered {
     fn new(engine: &Engine, limits: ReadLimits) -> Self {
         // A client may ask for any size: memory follows the batches that are found.
-        Self { buffer: engine.read_buffers.take(limits.max_bytes.min(BUFFER_BYTES)), runs: Vec::new() }
+        let buffer = engine.read_buffers.take(limits.max_bytes.min(BUFFER_BYTES));
+        Self { buffer, runs: Vec::new(), until: 0 }
     }
 
     /// Finds the batches for which there is room, and copies those of RocksDB. Returns the offset of the first for which there is
@@ -162,6 +189,7 @@ impl Gathered {
                 return Ok(Some(batch.header.base_offset));
             }
             let start = self.buffer.len();
+            self.until = batch.header.next_offset();
             let place = self.buffer.extend(batch.size_bytes());
             match batch.stored {
                 Stored::Inline(value) => place.copy_from_slice(value),
@@ -212,14 +240,39 @@ impl Gathered {
         Ok(loaded)
     }
 
-    fn answer(self, partition: &Partition, from: i64, limits: ReadLimits) -> Result<ReadBatches, ReadError> {
-        // Again, after the read: retention or a deletion may have come in between.
+    /// The aborted transactions among the batches, from `look`, which gets the offset after the last batch: more than the answer needs where
+    /// a damaged one was left out.
+    fn aborted(
+        &self,
+        limits: ReadLimits,
+        look: impl FnOnce(i64) -> Result<Option<Vec<AbortedTransaction>>, StorageError>,
+    ) -> Result<Option<Vec<AbortedTransaction>>, StorageError> {
+        match limits.isolation {
+            Isolation::ReadUncommitted => Ok(Some(Vec::new())),
+            Isolation::ReadCommitted => look(self.until),
+        }
+    }
+
+    /// The answer. `None` if entries of the aborted index were removed since there were `forgotten` of such removals, so that `aborted`
+    /// may lack some.
+    fn answer(
+        self,
+        partition: &Partition,
+        from: i64,
+        limits: ReadLimits,
+        aborted: Vec<AbortedTransaction>,
+        forgotten: u64,
+    ) -> Result<Option<ReadBatches>, ReadError> {
+        if limits.isolation == Isolation::ReadCommitted && partition.aborted_forgotten() != forgotten {
+            return Ok(None);
+        }
+        // Again, after the read and the look into the index: retention or a deletion may have come in between.
         checked_range(partition, from, limits.isolation)?;
         let batches = match self.buffer.len() {
             0 => Vec::new(),
             _ => vec![self.buffer.freeze()],
         };
-        Ok(found(partition, batches))
+        Ok(Some(found(partition, batches, aborted)))
     }
 }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     OpenError, Partition, PartitionNumber, ProducerState, ReadError, StorageError, StorageOptions, Topic,
     engine::{
-        cursor,
+        aborted, cursor,
         fence::Fence,
         guard::Guard,
         index,
@@ -275,7 +275,8 @@ struct Partitions {
 
 impl Partitions {
     /// Reads the state of all partitions, kind by kind: one scan each, whatever the number of partitions.
-    fn load(engine: &Engine) -> Result<Self, StorageError> {
+    /// `open_ms`: the folder's clock.
+    fn load(engine: &Engine, open_ms: u64) -> Result<Self, StorageError> {
         let mut all = Self::default();
         engine.scan_state(&[Tag::Extent as u8], |key, value| {
             let (partition, base_offset) = keys::parse_of_partition("extent key", key)?;
@@ -305,10 +306,13 @@ impl Partitions {
         })?;
         engine.scan_state(&[Tag::Producer as u8], |key, value| {
             let (partition, producer_id) = keys::parse_of_partition("producer key", key)?;
-            let state = ProducerState::decode(value)?;
+            let state = ProducerState::decode(value, open_ms)?;
             all.producers.entry(partition).or_default().push((producer_id, state));
             Ok(())
         })?;
+        for partition in aborted::partitions(engine)? {
+            all.found.entry(partition).or_default().aborted = true;
+        }
         all.note_settled(engine.settled_partitions());
         Ok(all)
     }
@@ -352,7 +356,7 @@ impl Partitions {
             // Every batch may be deleted: then the log goes on at its start.
             end = end.max(found);
         }
-        // All of it is visible: `Node::mark_started` syncs before anyone reads.
+        // All of it is visible, except what belongs to a transaction that is open: `Node::mark_started` syncs before anyone reads.
         partition.recover_end(end, self.producers.remove(&number).unwrap_or_default());
         if has_batches {
             let log_start = partition.log_start();
@@ -388,7 +392,7 @@ pub(crate) fn load_catalog(
     node: &Node,
     mut damaged: impl FnMut(&str, i32, StorageError) -> Result<(), StorageError>,
 ) -> Result<Topics, StorageError> {
-    let mut partitions = Partitions::load(engine)?;
+    let mut partitions = Partitions::load(engine, node.open_ms)?;
     let mut greatest_partition = partitions.found.keys().map(|number| number.0).max().unwrap_or(0);
     let (topics, unreadable) = topic_records(engine)?;
     let mut catalog = Catalog::new(unreadable);

@@ -31,6 +31,8 @@ pub(crate) struct ResumableRead {
     /// The file in which the last batch lies that lies in one, which stays readable.
     pub(crate) file: Option<Arc<BatchFile>>,
     pub(crate) iterator: BatchIterator,
+    /// [`Partition::aborted_forgotten`](crate::Partition::aborted_forgotten) before the iterator was opened.
+    pub(crate) forgotten: u64,
     opened: Instant,
 }
 
@@ -40,8 +42,10 @@ impl ResumableRead {
         extent: Extent,
         file: Option<Arc<BatchFile>>,
         iterator: BatchIterator,
+        forgotten: u64,
     ) -> Self {
-        Self { partition, next_offset: extent.base_offset, extent, file, iterator, opened: clock::now() }
+        let (next_offset, opened) = (extent.base_offset, clock::now());
+        Self { partition, next_offset, extent, file, iterator, forgotten, opened }
     }
 
     /// The same, standing at this offset.

@@ -1,15 +1,18 @@
 //! Every layout of RocksDB's values, as described in `docs/storage-format.md`; golden-byte tests hold them.
 //!
 //! A value that may grow starts with a version byte. Every read is bounds-checked, since bytes on a disk may be damaged.
+//! `producers.rs` has those of producers and of aborted transactions.
 
-use std::collections::{BTreeMap, VecDeque};
+mod producers;
+
+use std::collections::BTreeMap;
 
 use codec::cursor::{Cursor, Prefix, ReadError};
 
 use super::keys::{read, version_1};
 use crate::{
-    PartitionNumber, ProducerState, StorageError, TooLarge,
-    log::{BatchFamily, CleanedRecord, IntervalRecord, LogStart, REMEMBERED_BATCHES, RememberedBatch},
+    PartitionNumber, StorageError, TooLarge,
+    log::{BatchFamily, CleanedRecord, IntervalRecord, LogStart},
 };
 
 /// Value of a `Tag::LogStart` key.
@@ -245,56 +248,6 @@ impl GenerationRecord {
     }
 }
 
-/// On disk: no transaction is open.
-const NO_TRANSACTION: i64 = -1;
-
-/// Value of a `Tag::Producer` key.
-impl ProducerState {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(20 + self.batches.len() * 24);
-        out.push(1);
-        out.extend_from_slice(&self.producer_epoch.to_be_bytes());
-        out.extend_from_slice(&self.last_timestamp_ms.to_be_bytes());
-        out.extend_from_slice(&self.current_txn_start_offset.unwrap_or(NO_TRANSACTION).to_be_bytes());
-        // `appended` and `decode` keep no more than REMEMBERED_BATCHES.
-        let count = self.batches.len().min(REMEMBERED_BATCHES);
-        out.push(u8::try_from(count).expect("REMEMBERED_BATCHES fits in a byte"));
-        for batch in self.batches.iter().take(count) {
-            out.extend_from_slice(&batch.first_sequence.to_be_bytes());
-            out.extend_from_slice(&batch.last_sequence.to_be_bytes());
-            out.extend_from_slice(&batch.base_offset.to_be_bytes());
-            out.extend_from_slice(&batch.log_append_time_ms.to_be_bytes());
-        }
-        out
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
-        read("producer record", bytes, |from| {
-            version_1(from)?;
-            let producer_epoch = from.i16("producer epoch")?;
-            let last_timestamp_ms = from.i64("last timestamp")?;
-            let transaction = from.i64("start of the transaction")?;
-            let too_many = from.invalid("number of batches");
-            let count = usize::from(from.u8("number of batches")?);
-            // More than was ever written: damage, which must not decide how much memory is taken.
-            if count > REMEMBERED_BATCHES {
-                return Err(too_many);
-            }
-            let mut batches = VecDeque::with_capacity(REMEMBERED_BATCHES);
-            for _ in 0..count {
-                batches.push_back(RememberedBatch {
-                    first_sequence: from.i32("first sequence")?,
-                    last_sequence: from.i32("last sequence")?,
-                    base_offset: from.i64("base offset")?,
-                    log_append_time_ms: from.i64("time of the append")?,
-                });
-            }
-            let current_txn_start_offset = (transaction != NO_TRANSACTION).then_some(transaction);
-            Ok(Self { producer_epoch, last_timestamp_ms, current_txn_start_offset, batches })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,28 +342,5 @@ mod tests {
         let whole = record.encode().unwrap();
         assert_eq!(TopicRecord::decode_name(&whole[..8]).unwrap(), "topic");
         assert!(TopicRecord::decode_name(&whole[..7]).is_err());
-    }
-
-    #[test]
-    fn producer_records_have_golden_bytes_and_no_truncation_passes() {
-        let (first_sequence, last_sequence) = (0, 1);
-        let batch = RememberedBatch { first_sequence, last_sequence, base_offset: 0, log_append_time_ms: -1 };
-        let state = ProducerState {
-            producer_epoch: 2,
-            last_timestamp_ms: 5,
-            current_txn_start_offset: Some(3),
-            batches: VecDeque::from([batch]),
-        };
-        let golden = [
-            1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0,
-            0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        ];
-        assert_eq!(state.encode(), golden);
-        assert_eq!(ProducerState::decode(&golden).unwrap(), state);
-        for length in 0..golden.len() {
-            assert!(ProducerState::decode(&golden[..length]).is_err(), "{length} bytes");
-        }
-        let six = [&golden[..19], &[6], golden[20..].repeat(6).as_slice()].concat();
-        assert!(ProducerState::decode(&six).is_err(), "more batches than are ever remembered");
     }
 }

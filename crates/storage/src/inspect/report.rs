@@ -245,10 +245,27 @@ pub struct PartitionReport {
     pub leader_epoch: i32,
     /// Bytes of its batches.
     pub size_bytes: u64,
+    /// The first offset that readers of committed records do not see after the next start.
+    pub last_stable_offset: i64,
     /// Idempotent producers that are remembered.
     pub producers: usize,
+    /// Transactions that are open, by producer id.
+    pub open_transactions: Vec<OpenTransaction>,
+    /// Aborted transactions of which the index has an entry.
+    pub aborted_transactions: u64,
     /// Its ranges of offsets, in order.
     pub extents: Vec<ExtentReport>,
+}
+
+/// A transaction that is open in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// Its producer.
+    pub producer_id: i64,
+    /// The producer's epoch.
+    pub producer_epoch: i16,
+    /// Offset of its first record.
+    pub first_offset: i64,
 }
 
 /// A range of a partition's offsets in one family.

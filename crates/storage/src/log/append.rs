@@ -5,7 +5,8 @@
 //! the copy, since all callers wait for the writer's thread.
 
 use std::{
-    collections::{HashMap, hash_map},
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -14,11 +15,12 @@ use codec::records::{BatchHeader, RecordBatch};
 use thiserror::Error;
 
 use crate::{
-    Partition, ProducerState,
+    CoordinatorWrite, MarkerError, Partition, ProducerState, TransactionMarker,
     log::{
         extent::BatchFamily,
         index::{IndexInterval, LogStart},
-        producer_state::{self, Verdict},
+        producer_state::{self, Moment, Verdict},
+        transaction::{AbortedEntry, TransactionStep},
     },
 };
 
@@ -42,6 +44,8 @@ pub struct AppendEntry {
     pub batch: RecordBatch,
     /// Put the broker's time into the batch (`message.timestamp.type=LogAppendTime`).
     pub log_append_time: bool,
+    /// A producer of which nothing is known must begin at sequence 0 (KIP-890).
+    pub unknown_producer_begins_at_zero: bool,
 }
 
 /// Batches of one request: they have one place in the order and one answer.
@@ -51,6 +55,9 @@ pub struct AppendRequest {
     pub entries: Vec<AppendEntry>,
     /// When to answer.
     pub acks: Acks,
+    /// Records that are written in the same group, also if a batch is refused. Where their epoch is not the one in which the shard
+    /// is led, every batch is refused and nothing is written.
+    pub coordinator: Option<CoordinatorWrite>,
 }
 
 /// An [`AppendEntry`] on its way to the writer, with the copy of its batch.
@@ -59,18 +66,25 @@ pub(crate) struct OwnedEntry {
     pub(crate) header: BatchHeader,
     pub(crate) bytes: BytesMut,
     pub(crate) log_append_time: bool,
+    pub(crate) begins_at_zero: bool,
 }
 
 /// An [`AppendRequest`] on its way to the writer.
 pub(crate) struct OwnedRequest {
     pub(crate) entries: Vec<OwnedEntry>,
     pub(crate) acks: Acks,
+    pub(crate) coordinator: Option<CoordinatorWrite>,
 }
 
 impl OwnedRequest {
     /// Bytes of all batches; an append of few is written by its caller (ADR 4).
     pub(crate) fn bytes(&self) -> usize {
         self.entries.iter().map(|entry| entry.bytes.len()).sum()
+    }
+
+    /// Coordinators' records in it.
+    pub(crate) fn records(&self) -> usize {
+        self.coordinator.as_ref().map_or(0, |coordinator| coordinator.records.len())
     }
 }
 
@@ -81,8 +95,10 @@ impl From<AppendRequest> for OwnedRequest {
             header: *entry.batch.header(),
             bytes: BytesMut::from(entry.batch.bytes().as_ref()),
             log_append_time: entry.log_append_time,
+            begins_at_zero: entry.unknown_producer_begins_at_zero,
         };
-        Self { entries: request.entries.into_iter().map(own).collect(), acks: request.acks }
+        let AppendRequest { entries, acks, coordinator } = request;
+        Self { entries: entries.into_iter().map(own).collect(), acks, coordinator }
     }
 }
 
@@ -118,6 +134,9 @@ pub enum AppendError {
         /// The one in the batch.
         found: i16,
     },
+    /// A batch without transaction while its producer's transaction is open in the partition.
+    #[error("the producer's transaction is open, and the batch is not part of it")]
+    InvalidTxnState,
     /// The topic was deleted.
     #[error("the partition is deleted")]
     PartitionDeleted,
@@ -141,13 +160,17 @@ pub(crate) struct AppendState {
     /// Offset of the next batch. Ahead of the log end while a group is built.
     next_offset: i64,
     /// By producer id; batches without one leave nothing here.
-    producers: HashMap<i64, ProducerState>,
+    producers: BTreeMap<i64, ProducerState>,
+    /// First offsets of the transactions that are open.
+    open_transactions: BTreeSet<i64>,
     /// Ahead of the one that readers see while a group is built.
     pub(crate) interval: IndexInterval,
     /// Family of its newest extent; `None` if the log is empty.
     pub(crate) family: Option<BatchFamily>,
     /// Ahead of the one that readers see until the next sync.
     pub(crate) log_start: LogStart,
+    /// Below this offset the aborted index has no entries, as far as this process knows.
+    pub(crate) aborted_from: i64,
     /// The start of the current leader epoch is on the disk.
     pub(crate) epoch_recorded: bool,
 }
@@ -161,7 +184,17 @@ impl AppendState {
     ) -> Self {
         // A log that holds batches gets its true end from `recover`.
         let next_offset = log_start.offset;
-        Self { next_offset, producers: HashMap::new(), interval, family, log_start, epoch_recorded }
+        let (producers, open_transactions) = (BTreeMap::new(), BTreeSet::new());
+        Self {
+            next_offset,
+            producers,
+            open_transactions,
+            interval,
+            family,
+            log_start,
+            aborted_from: 0,
+            epoch_recorded,
+        }
     }
 
     /// The offset that the next batch gets.
@@ -173,50 +206,95 @@ impl AppendState {
     pub(crate) fn recover(&mut self, next_offset: i64, producers: Vec<(i64, ProducerState)>) {
         self.next_offset = next_offset;
         self.producers = producers.into_iter().collect();
+        let open = self.producers.values().filter_map(|state| state.current_txn_start_offset);
+        self.open_transactions = open.collect();
     }
 
-    pub(crate) fn producers(&self) -> hash_map::Iter<'_, i64, ProducerState> {
-        self.producers.iter()
+    /// At most `most` producers with greater ids than `after`, by id.
+    pub(crate) fn producers_after(
+        &self,
+        after: Option<i64>,
+        most: usize,
+    ) -> impl Iterator<Item = (i64, &ProducerState)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.producers.range((from, Bound::Unbounded)).take(most).map(|(id, state)| (*id, state))
     }
 
     pub(crate) fn producer(&self, producer_id: i64) -> Option<&ProducerState> {
         self.producers.get(&producer_id)
     }
 
+    /// First offsets of the transactions that are open, in order.
+    pub(crate) fn open_transactions(&self) -> impl Iterator<Item = i64> {
+        self.open_transactions.iter().copied()
+    }
+
     /// Decides if the batch may be appended, as far as its producer is concerned.
-    pub(crate) fn check(&self, header: &BatchHeader) -> Result<Verdict, AppendError> {
+    pub(crate) fn check(&self, header: &BatchHeader, begins_at_zero: bool) -> Result<Verdict, AppendError> {
         match header.has_producer_id() {
             // Batches of one group see each other: the state changes with each, before anything is written.
-            true => producer_state::check(self.producers.get(&header.producer_id), header),
+            true => producer_state::check(self.producers.get(&header.producer_id), header, begins_at_zero),
             false => Ok(Verdict::Append),
         }
     }
 
-    /// The batch was appended at `base_offset`, at `now_ms`; the next one goes to `next_offset`.
+    /// Decides if the marker may be written.
+    pub(crate) fn check_marker(&self, marker: &TransactionMarker) -> Result<(), MarkerError> {
+        producer_state::check_marker(self.producers.get(&marker.producer_id), marker)
+    }
+
+    /// The batch was appended at `base_offset`; the next one goes to `next_offset`.
     pub(crate) fn appended(
         &mut self,
         header: &BatchHeader,
         base_offset: i64,
         next_offset: i64,
         log_append_time_ms: i64,
-        now_ms: i64,
-    ) {
+        moment: Moment,
+    ) -> TransactionStep {
         self.next_offset = next_offset;
-        if header.has_producer_id() {
-            let known = self.producers.get_mut(&header.producer_id);
-            let new = producer_state::appended(known, header, base_offset, log_append_time_ms, now_ms);
-            if let Some(new) = new {
-                self.producers.insert(header.producer_id, new);
-            }
+        if !header.has_producer_id() {
+            return TransactionStep::None;
         }
+        let known = self.producers.get_mut(&header.producer_id);
+        let was_open = known.as_ref().is_some_and(|state| state.current_txn_start_offset.is_some());
+        let new = producer_state::appended(known, header, base_offset, log_append_time_ms, moment);
+        if let Some(new) = new {
+            self.producers.insert(header.producer_id, new);
+        }
+        if was_open || !header.attributes.is_transactional() {
+            return TransactionStep::None;
+        }
+        self.open_transactions.insert(base_offset);
+        TransactionStep::Begins
     }
 
-    /// Forgets producers that last wrote before `before_ms` and have no transaction open; returns their ids.
-    pub(crate) fn expire(&mut self, before_ms: i64) -> Vec<i64> {
-        let is_expired = |state: &ProducerState| {
-            // As in Kafka's `ProducerStateManager.isProducerExpired`: an open transaction keeps its producer.
-            state.last_timestamp_ms < before_ms && state.current_txn_start_offset.is_none()
+    /// The marker was appended at `offset`, and ends the producer's transaction if one is open.
+    pub(crate) fn ended(
+        &mut self,
+        marker: &TransactionMarker,
+        offset: i64,
+        moment: Moment,
+    ) -> TransactionStep {
+        self.next_offset = offset + 1;
+        let known = self.producers.remove(&marker.producer_id);
+        let open = known.as_ref().and_then(|state| state.current_txn_start_offset);
+        self.producers.insert(marker.producer_id, producer_state::ended(known, marker, moment));
+        // A transaction that has written nothing here leaves no entry.
+        let Some(first_offset) = open else { return TransactionStep::None };
+        self.open_transactions.remove(&first_offset);
+        let entry = AbortedEntry {
+            producer_id: marker.producer_id,
+            first_offset,
+            marker_offset: offset,
+            last_stable_offset: self.open_transactions.first().copied().unwrap_or(offset + 1),
         };
-        self.producers.extract_if(|_, state| is_expired(state)).map(|(id, _)| id).collect()
+        TransactionStep::Ends { first_offset, aborted: (!marker.commit).then_some(entry) }
+    }
+
+    /// Forgets a producer that last wrote before this time of the folder's clock and has no transaction open; false if it stays.
+    pub(crate) fn expire(&mut self, producer_id: i64, before_open_ms: u64) -> bool {
+        let expired = self.producers.get(&producer_id).is_some_and(|state| state.is_expired(before_open_ms));
+        expired && self.producers.remove(&producer_id).is_some()
     }
 }

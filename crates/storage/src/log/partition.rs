@@ -6,11 +6,13 @@
 //! Offsets are atomics, which readers load without a lock. Locks are held for short steps only, and where two
 //! are needed `append` is taken first. No lock is held while the disk is read or written.
 //!
-//! `leading.rs` says if it is served here, `watermarks.rs` moves the log end and the high watermark, `extents.rs` knows where
-//! the batches lie.
+//! `leading.rs` says if it is served here, `watermarks.rs` moves the log end, the high watermark and the last stable offset, which
+//! `unstable.rs` works out, `extents.rs` knows where the batches lie, `producers.rs` tells of who writes.
 
 mod extents;
 mod leading;
+mod producers;
+mod unstable;
 mod watermarks;
 
 use std::{
@@ -21,12 +23,11 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use crate::{
-    EpochEndOffset, ProducerState, ReadLimits,
+    EpochEndOffset, ProducerState,
     log::{
         append::AppendState,
         extent::Extent,
@@ -60,6 +61,8 @@ pub struct Partition {
     log_end_offset: AtomicI64,
     /// Moves with the log end, or after a sync: see [`Partition::publish`] and [`Partition::synced`].
     high_watermark: AtomicI64,
+    /// Moves after the high watermark, under the same lock, and with the log start.
+    last_stable_offset: AtomicI64,
     /// Taken by the writer for each batch and by the syncer after each sync.
     progress: Mutex<Progress>,
     /// Batches in memory: none, or the newest without a gap.
@@ -68,6 +71,10 @@ pub struct Partition {
     extents: RwLock<Vec<Extent>>,
     /// Batches of it may lie in the settled family, also such that no extent leads to yet.
     settled: AtomicBool,
+    /// The index of aborted transactions may have entries of it.
+    aborted: AtomicBool,
+    /// How often entries of that index were removed because their batches were cleaned away.
+    forgotten: AtomicU64,
     /// The end of the part that was compacted.
     cleaned: Mutex<CleanedRecord>,
     /// They rise; the last is the current one, even if nothing was written in it.
@@ -88,6 +95,8 @@ pub(crate) struct Recovered {
     pub(crate) cleaned: CleanedRecord,
     /// The settled family has batches of it.
     pub(crate) settled: bool,
+    /// The index of aborted transactions has entries of it.
+    pub(crate) aborted: bool,
 }
 
 impl Default for Recovered {
@@ -99,6 +108,7 @@ impl Default for Recovered {
             epochs,
             cleaned: CleanedRecord::NOTHING,
             settled: false,
+            aborted: false,
         }
     }
 }
@@ -130,10 +140,13 @@ impl Partition {
             log_start_position: position.into(),
             log_end_offset: start.into(),
             high_watermark: start.into(),
+            last_stable_offset: start.into(),
             progress: Mutex::new(Progress::new(interval)),
             tail: Mutex::default(),
             extents: RwLock::new(found.extents),
             settled: found.settled.into(),
+            aborted: found.aborted.into(),
+            forgotten: 0.into(),
             cleaned: Mutex::new(found.cleaned),
             epochs: RwLock::new(epochs),
             watched: false.into(),
@@ -185,22 +198,15 @@ impl Partition {
         self.high_watermark.load(Ordering::SeqCst)
     }
 
-    /// The first offset that `read_committed` does not see: the high watermark, as no transaction is ever open yet.
+    /// The first offset that `read_committed` does not see: the least of the high watermark, of the first offset of each open
+    /// transaction, and of that of each ended one whose marker is not below the high watermark; never below the log start.
     pub fn last_stable_offset(&self) -> i64 {
-        self.high_watermark()
+        self.last_stable_offset.load(Ordering::SeqCst)
     }
 
     /// The end of `epoch`.
     pub fn epoch_end_offset(&self, epoch: i32) -> EpochEndOffset {
         index::epoch_end_offset(&self.epochs.read(), self.log_end_offset(), epoch)
-    }
-
-    /// The producers that are remembered, by id.
-    pub fn producers(&self) -> Vec<(i64, ProducerState)> {
-        let mut producers: Vec<_> =
-            self.append.lock().producers().map(|(id, state)| (*id, state.clone())).collect();
-        producers.sort_by_key(|(id, _)| *id);
-        producers
     }
 
     /// Makes the log end here; recovery only, before anyone else sees the partition.
@@ -209,15 +215,12 @@ impl Partition {
         self.high_watermark.store(log_end_offset, Ordering::Release);
         let mut append = self.append.lock();
         append.recover(log_end_offset, producers);
+        self.recover_stable(append.open_transactions());
         if !append.epoch_recorded
             && let Some(current) = self.epochs.write().last_mut()
         {
             current.start_offset = log_end_offset;
         }
-    }
-
-    pub(crate) fn read_from_tail(&self, from: i64, end: i64, limits: ReadLimits) -> Option<Vec<Bytes>> {
-        self.tail.lock().read(from, end, limits)
     }
 
     pub(crate) fn pop_tail(&self) {

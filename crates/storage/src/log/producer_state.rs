@@ -1,13 +1,12 @@
 //! Idempotent producers, per partition: which sequences were written, so that a repeat is recognised and a gap refused.
 //!
 //! Follows Kafka's `ProducerStateManager` and `ProducerAppendInfo`: the last five batches are remembered, a new epoch starts
-//! at sequence 0, and an unknown (or forgotten) producer may start anywhere.
-
-use std::collections::VecDeque;
+//! at sequence 0, and an unknown (or forgotten) producer may start anywhere, unless its protocol lets it begin at 0 only
+//! (KIP-890). A transactional batch opens the producer's transaction in the partition, a marker ends it.
 
 use codec::records::BatchHeader;
 
-use crate::AppendError;
+use crate::{AppendError, MarkerError, TransactionMarker};
 
 /// Batches remembered per producer; clients keep at most as many in flight (`max.in.flight.requests.per.connection`).
 pub(crate) const REMEMBERED_BATCHES: usize = 5;
@@ -17,12 +16,30 @@ pub(crate) const REMEMBERED_BATCHES: usize = 5;
 pub struct ProducerState {
     /// The producer's epoch; older ones are fenced.
     pub producer_epoch: i16,
-    /// When it last wrote, by the broker's clock, Unix ms; expiry counts from here.
+    /// When it last wrote, or a marker was written for it, by the broker's clock, Unix ms.
     pub last_timestamp_ms: i64,
+    /// The same by the folder's clock (ADR 3).
+    pub(crate) last_open_ms: u64,
     /// First offset of its open transaction, if any.
     pub current_txn_start_offset: Option<i64>,
+    /// The epoch of the coordinator that wrote the last marker; -1: none has.
+    pub coordinator_epoch: i32,
     /// The last ones, oldest first, all of the current epoch; at most [`REMEMBERED_BATCHES`].
-    pub(crate) batches: VecDeque<RememberedBatch>,
+    pub(crate) batches: Vec<RememberedBatch>,
+}
+
+/// No sequence is remembered.
+const NO_SEQUENCE: i32 = -1;
+/// No coordinator has written a marker for the producer.
+pub(crate) const NO_COORDINATOR: i32 = -1;
+
+/// The time of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Wall clock, Unix ms.
+    pub(crate) now_ms: i64,
+    /// Time for which the folder was open.
+    pub(crate) open_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +66,13 @@ pub(crate) enum Verdict {
 impl ProducerState {
     /// Sequence number of its last record; -1 if none is remembered.
     pub fn last_sequence(&self) -> i32 {
-        self.batches.back().map_or(-1, |batch| batch.last_sequence)
+        self.batches.last().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
+    }
+
+    /// It last wrote before this time of the folder's clock, and no transaction is open.
+    pub(crate) fn is_expired(&self, before_open_ms: u64) -> bool {
+        // As in Kafka's `ProducerStateManager.isProducerExpired`: an open transaction keeps its producer.
+        self.last_open_ms < before_open_ms && self.current_txn_start_offset.is_none()
     }
 
     fn duplicate_of(&self, header: &BatchHeader) -> Option<RememberedBatch> {
@@ -67,13 +90,23 @@ impl ProducerState {
     }
 }
 
-/// Decides if the batch may be appended, given the state of its producer.
+/// Decides if the batch may be appended, given the state of its producer. `begins_at_zero`: one of which nothing is known must.
 ///
 /// # Errors
-/// The producer is fenced, or its sequences have a gap; the state stays as it is.
-pub(crate) fn check(known: Option<&ProducerState>, header: &BatchHeader) -> Result<Verdict, AppendError> {
-    // Its state may have expired, or its records may be deleted: Kafka accepts any sequence then.
-    let Some(state) = known else { return Ok(Verdict::Append) };
+/// The producer is fenced, its sequences have a gap, or the batch is not part of the transaction that is open; the state
+/// stays as it is.
+pub(crate) fn check(
+    known: Option<&ProducerState>,
+    header: &BatchHeader,
+    begins_at_zero: bool,
+) -> Result<Verdict, AppendError> {
+    let out_of_order = |last| AppendError::OutOfOrderSequence { last, found: header.base_sequence };
+    let Some(state) = known else {
+        // Its state may have expired, or its records may be deleted: Kafka accepts any sequence then, except from a producer
+        // of transactions of version 2, as what comes late must not begin anew (KIP-890).
+        let refused = begins_at_zero && header.base_sequence != 0;
+        return if refused { Err(out_of_order(NO_SEQUENCE)) } else { Ok(Verdict::Append) };
+    };
     // First: a repeat is out of order by its sequence, and the client must be told that its batch is there.
     if let Some(batch) = state.duplicate_of(header) {
         return Ok(Verdict::Duplicate(batch));
@@ -85,27 +118,71 @@ pub(crate) fn check(known: Option<&ProducerState>, header: &BatchHeader) -> Resu
         });
     }
     let in_order = match header.producer_epoch == state.producer_epoch {
-        true => state.batches.is_empty() || state.follows(header.base_sequence),
+        // After a marker that raised the epoch nothing is remembered: the next sequence is 0.
+        true => state.follows(header.base_sequence),
         // A producer that raised its epoch counts from 0 again (KIP-360).
         false => header.base_sequence == 0,
     };
-    match in_order {
-        true => Ok(Verdict::Append),
-        false => {
-            Err(AppendError::OutOfOrderSequence { last: state.last_sequence(), found: header.base_sequence })
-        }
+    if !in_order {
+        return Err(out_of_order(state.last_sequence()));
+    }
+    // Readers could not tell it from a batch of the transaction (`ProducerAppendInfo.appendDataBatch`).
+    match state.current_txn_start_offset.is_some() && !header.attributes.is_transactional() {
+        true => Err(AppendError::InvalidTxnState),
+        false => Ok(Verdict::Append),
     }
 }
 
-/// The batch was appended at `base_offset`, at `now_ms`. Changes the state of a known producer in place;
-/// returns that of a new one.
+/// Decides if a marker may be written, given the state of its producer (`ProducerAppendInfo.appendEndTxnMarker`).
+///
+/// # Errors
+/// Its epoch, or that of its coordinator, is too old; the state stays as it is.
+pub(crate) fn check_marker(
+    known: Option<&ProducerState>,
+    marker: &TransactionMarker,
+) -> Result<(), MarkerError> {
+    // One of which nothing is known may have written nothing here: Kafka writes the marker all the same.
+    let Some(state) = known else { return Ok(()) };
+    let (current, found) = (state.producer_epoch, marker.producer_epoch);
+    let is_open = state.current_txn_start_offset.is_some();
+    if found < current || (marker.raises_epoch && is_open && found == current) {
+        return Err(MarkerError::InvalidProducerEpoch { current, found });
+    }
+    let (current, found) = (state.coordinator_epoch, marker.coordinator_epoch);
+    match found < current {
+        true => Err(MarkerError::TransactionCoordinatorFenced { current, found }),
+        false => Ok(()),
+    }
+}
+
+/// The state after a marker.
+pub(crate) fn ended(
+    known: Option<ProducerState>,
+    marker: &TransactionMarker,
+    moment: Moment,
+) -> ProducerState {
+    // Sequences go on in the same epoch, and begin anew in a greater one.
+    let batches =
+        known.filter(|state| state.producer_epoch == marker.producer_epoch).map(|state| state.batches);
+    ProducerState {
+        producer_epoch: marker.producer_epoch,
+        last_timestamp_ms: moment.now_ms,
+        last_open_ms: moment.open_ms,
+        current_txn_start_offset: None,
+        coordinator_epoch: marker.coordinator_epoch,
+        batches: batches.unwrap_or_default(),
+    }
+}
+
+/// The batch was appended at `base_offset`. Changes the state of a known producer in place; returns that of a new one.
 pub(crate) fn appended(
     known: Option<&mut ProducerState>,
     header: &BatchHeader,
     base_offset: i64,
     log_append_time_ms: i64,
-    now_ms: i64,
+    moment: Moment,
 ) -> Option<ProducerState> {
+    let opens = header.attributes.is_transactional().then_some(base_offset);
     let batch = RememberedBatch {
         first_sequence: header.base_sequence,
         last_sequence: header.last_sequence(),
@@ -115,9 +192,11 @@ pub(crate) fn appended(
     match known {
         None => Some(ProducerState {
             producer_epoch: header.producer_epoch,
-            last_timestamp_ms: now_ms,
-            current_txn_start_offset: None,
-            batches: VecDeque::from([batch]),
+            last_timestamp_ms: moment.now_ms,
+            last_open_ms: moment.open_ms,
+            current_txn_start_offset: opens,
+            coordinator_epoch: NO_COORDINATOR,
+            batches: vec![batch],
         }),
         Some(state) => {
             if state.producer_epoch != header.producer_epoch {
@@ -125,79 +204,19 @@ pub(crate) fn appended(
                 // Their sequences mean nothing in the new epoch.
                 state.batches.clear();
             } else if state.batches.len() == REMEMBERED_BATCHES {
-                state.batches.pop_front();
+                state.batches.remove(0);
             }
-            state.batches.push_back(batch);
-            state.last_timestamp_ms = now_ms;
+            // Producers may be many: none has more room than it needs.
+            state.batches.reserve_exact(1);
+            state.batches.push(batch);
+            state.last_timestamp_ms = moment.now_ms;
+            state.last_open_ms = moment.open_ms;
+            // The first batch of a transaction opens it; later ones are part of it.
+            state.current_txn_start_offset = state.current_txn_start_offset.or(opens);
             None
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use codec::records::BatchBuilder;
-
-    use super::*;
-
-    fn header(epoch: i16, sequence: i32, records: usize) -> BatchHeader {
-        let mut builder = BatchBuilder::new().producer(1, epoch, sequence);
-        (0..records).for_each(|_| builder.push(0, None, None, &[]));
-        BatchHeader::parse(&builder.build()).unwrap()
-    }
-
-    /// The state after batches of two records each with these sequences.
-    fn after(epoch: i16, sequences: &[i32]) -> ProducerState {
-        let mut state = None;
-        for (offset, sequence) in (0..).zip(sequences) {
-            let new = appended(state.as_mut(), &header(epoch, *sequence, 2), offset * 2, -1, 5);
-            state = state.or(new);
-        }
-        state.unwrap()
-    }
-
-    #[test]
-    fn an_unknown_producer_may_start_anywhere() {
-        assert_eq!(check(None, &header(3, 17, 1)), Ok(Verdict::Append));
-    }
-
-    #[test]
-    fn the_last_five_batches_are_recognised() {
-        let state = after(0, &[0, 2, 4, 6, 8, 10]);
-        for (sequence, base_offset) in [(2, 2), (10, 10)] {
-            let Ok(Verdict::Duplicate(found)) = check(Some(&state), &header(0, sequence, 2)) else {
-                panic!()
-            };
-            assert_eq!(found.base_offset, base_offset);
-        }
-        let forgotten = check(Some(&state), &header(0, 0, 2)).unwrap_err();
-        assert_eq!(forgotten, AppendError::OutOfOrderSequence { last: 11, found: 0 });
-    }
-
-    #[test]
-    fn gaps_are_refused_and_successors_taken() {
-        let state = after(0, &[0]);
-        assert_eq!(check(Some(&state), &header(0, 2, 1)), Ok(Verdict::Append));
-        assert_eq!(
-            check(Some(&state), &header(0, 3, 1)),
-            Err(AppendError::OutOfOrderSequence { last: 1, found: 3 })
-        );
-    }
-
-    #[test]
-    fn sequences_wrap_around() {
-        let state = after(0, &[i32::MAX - 1]);
-        assert_eq!(state.last_sequence(), i32::MAX);
-        assert_eq!(check(Some(&state), &header(0, 0, 1)), Ok(Verdict::Append));
-    }
-
-    #[test]
-    fn a_new_epoch_starts_at_zero_and_fences_the_old_one() {
-        let mut state = after(4, &[0]);
-        assert!(check(Some(&state), &header(5, 1, 1)).is_err());
-        assert_eq!(check(Some(&state), &header(5, 0, 1)), Ok(Verdict::Append));
-        assert!(appended(Some(&mut state), &header(5, 0, 1), 2, -1, 6).is_none());
-        let fenced = check(Some(&state), &header(4, 2, 1)).unwrap_err();
-        assert_eq!(fenced, AppendError::InvalidProducerEpoch { current: 5, found: 4 });
-    }
-}
+mod tests;

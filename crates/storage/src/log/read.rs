@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::tail::TailRead;
 use crate::{Partition, StorageError};
 
 /// The records that a reader may see (`isolation.level`).
@@ -48,7 +49,7 @@ pub struct ReadBatches {
     pub last_stable_offset: i64,
     /// Its first readable offset.
     pub log_start_offset: i64,
-    /// Aborted transactions among the batches, by first offset; empty while transactions are not served.
+    /// Aborted transactions that overlap the batches, by first offset; empty for [`Isolation::ReadUncommitted`].
     pub aborted: Vec<AbortedTransaction>,
 }
 
@@ -99,10 +100,13 @@ pub(crate) fn read_tail(
         Err(error) => return Some(Err(error)),
     };
     // Between the high watermark and the log end there is nothing to see yet, which is no error.
-    let batches = if from >= end { Vec::new() } else { partition.read_from_tail(from, end, limits)? };
+    let TailRead { batches, aborted } = match from >= end {
+        true => TailRead { batches: Vec::new(), aborted: Vec::new() },
+        false => partition.read_from_tail(from, end, limits)?,
+    };
     // The log start is looked at again: a record below it must not be served even if it was deleted in between.
     let moved = partition.log_start_offset() > from && start <= from;
-    Some(if moved { Err(out_of_range(partition, from)) } else { Ok(found(partition, batches)) })
+    Some(if moved { Err(out_of_range(partition, from)) } else { Ok(found(partition, batches, aborted)) })
 }
 
 /// The offsets a reader may see, if `from` is one at which it may begin.
@@ -128,13 +132,17 @@ fn out_of_range(partition: &Partition, offset: i64) -> ReadError {
 }
 
 /// The answer with these batches. Its watermarks are those of now, which may be above the end of the batches.
-pub(crate) fn found(partition: &Partition, batches: Vec<Bytes>) -> ReadBatches {
+pub(crate) fn found(
+    partition: &Partition,
+    batches: Vec<Bytes>,
+    aborted: Vec<AbortedTransaction>,
+) -> ReadBatches {
     ReadBatches {
         bytes: batches.iter().map(Bytes::len).sum(),
         batches,
         high_watermark: partition.high_watermark(),
         last_stable_offset: partition.last_stable_offset(),
         log_start_offset: partition.log_start_offset(),
-        aborted: Vec::new(),
+        aborted,
     }
 }

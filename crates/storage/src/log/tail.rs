@@ -7,7 +7,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Partition, ReadLimits};
+use crate::{
+    AbortedTransaction, Isolation, Partition, ReadLimits,
+    log::transaction::{AbortedEntry, AbortedScan},
+};
 
 /// A batch in memory: its offsets are `base_offset..next_offset`.
 #[derive(Debug)]
@@ -21,14 +24,27 @@ struct TailBatch {
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<TailBatch>,
+    /// The aborted transactions whose markers are among the batches, in the order of the markers.
+    aborted: VecDeque<AbortedEntry>,
     /// Batches that were purged and are still to be popped.
     purged: usize,
+}
+
+/// Batches of a tail, and the aborted transactions among them by first offset.
+pub(crate) struct TailRead {
+    pub(crate) batches: Vec<Bytes>,
+    pub(crate) aborted: Vec<AbortedTransaction>,
 }
 
 impl Tail {
     /// Adds the newest batch, before the log end moves.
     pub(crate) fn push(&mut self, base_offset: i64, next_offset: i64, bytes: Bytes) {
         self.batches.push_back(TailBatch { base_offset, next_offset, bytes });
+    }
+
+    /// The newest batch is the marker of this aborted transaction.
+    pub(crate) fn push_aborted(&mut self, entry: AbortedEntry) {
+        self.aborted.push_back(entry);
     }
 
     /// Removes the oldest batch. Called once for each that was added, in their order, also for those that
@@ -43,6 +59,16 @@ impl Tail {
         if self.batches.is_empty() {
             self.batches = VecDeque::new();
         }
+        self.forget_aborted();
+    }
+
+    /// Forgets the aborted transactions of which the tail has no batch any more.
+    fn forget_aborted(&mut self) {
+        let Some(first) = self.batches.front().map(|batch| batch.base_offset) else {
+            self.aborted = VecDeque::new();
+            return;
+        };
+        while self.aborted.pop_front_if(|entry| entry.marker_offset < first).is_some() {}
     }
 
     /// Drops the batches that lie wholly below `offset`: they were deleted or rewritten.
@@ -50,10 +76,11 @@ impl Tail {
         let purged = self.batches.partition_point(|batch| batch.next_offset <= offset);
         self.batches.drain(..purged);
         self.purged += purged;
+        self.forget_aborted();
     }
 
     /// Whole batches from the one that holds `from`, all below `end`; `None` if the tail starts after `from`.
-    pub(crate) fn read(&self, from: i64, end: i64, limits: ReadLimits) -> Option<Vec<Bytes>> {
+    pub(crate) fn read(&self, from: i64, end: i64, limits: ReadLimits) -> Option<TailRead> {
         if self.batches.front()?.base_offset > from {
             return None;
         }
@@ -61,12 +88,28 @@ impl Tail {
         let first = self.batches.partition_point(|batch| batch.next_offset <= from);
         let mut room = Room::new(limits);
         let visible = self.batches.range(first..).take_while(|batch| batch.base_offset < end);
-        Some(
-            visible
-                .take_while(|batch| room.admits(batch.bytes.len()))
-                .map(|batch| batch.bytes.clone())
-                .collect(),
-        )
+        let (mut batches, mut until) = (Vec::new(), from);
+        for batch in visible.take_while(|batch| room.admits(batch.bytes.len())) {
+            batches.push(batch.bytes.clone());
+            until = batch.next_offset;
+        }
+        let aborted = match limits.isolation {
+            Isolation::ReadUncommitted => Vec::new(),
+            Isolation::ReadCommitted => self.aborted(from, until),
+        };
+        Some(TailRead { batches, aborted })
+    }
+
+    /// The aborted transactions that a read from `from` to before `until` needs.
+    fn aborted(&self, from: i64, until: i64) -> Vec<AbortedTransaction> {
+        let mut scan = AbortedScan::new(until);
+        let first = self.aborted.partition_point(|entry| entry.marker_offset < from);
+        for entry in self.aborted.range(first..) {
+            if scan.add(entry) {
+                break;
+            }
+        }
+        scan.finish()
     }
 }
 
@@ -127,7 +170,6 @@ impl TailBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Isolation;
 
     fn limits(max_bytes: usize, at_least_one: bool) -> ReadLimits {
         ReadLimits { max_bytes, at_least_one, isolation: Isolation::ReadUncommitted }
@@ -143,8 +185,8 @@ mod tests {
 
     #[test]
     fn starts_with_the_batch_that_holds_the_offset() {
-        assert_eq!(tail().read(14, 100, limits(100, false)).unwrap().len(), 2);
-        assert_eq!(tail().read(10, 100, limits(100, false)).unwrap().len(), 3);
+        assert_eq!(tail().read(14, 100, limits(100, false)).unwrap().batches.len(), 2);
+        assert_eq!(tail().read(10, 100, limits(100, false)).unwrap().batches.len(), 3);
     }
 
     #[test]
@@ -167,14 +209,49 @@ mod tests {
 
     #[test]
     fn shows_nothing_at_or_after_the_end() {
-        assert_eq!(tail().read(10, 16, limits(100, false)).unwrap().len(), 2);
-        assert_eq!(tail().read(19, 19, limits(100, false)).unwrap().len(), 0);
+        assert_eq!(tail().read(10, 16, limits(100, false)).unwrap().batches.len(), 2);
+        assert_eq!(tail().read(19, 19, limits(100, false)).unwrap().batches.len(), 0);
     }
 
     #[test]
     fn stops_at_the_byte_limit_except_for_a_first_batch_that_must_be_returned() {
-        assert_eq!(tail().read(10, 100, limits(25, false)).unwrap().len(), 2);
-        assert_eq!(tail().read(10, 100, limits(5, false)).unwrap().len(), 0);
-        assert_eq!(tail().read(10, 100, limits(5, true)).unwrap().len(), 1);
+        assert_eq!(tail().read(10, 100, limits(25, false)).unwrap().batches.len(), 2);
+        assert_eq!(tail().read(10, 100, limits(5, false)).unwrap().batches.len(), 0);
+        assert_eq!(tail().read(10, 100, limits(5, true)).unwrap().batches.len(), 1);
+    }
+
+    #[test]
+    fn aborted_transactions_come_with_the_batches_by_first_offset() {
+        let mut tail = Tail::default();
+        let entry = |producer_id, first_offset, marker_offset, last_stable_offset| AbortedEntry {
+            producer_id,
+            first_offset,
+            marker_offset,
+            last_stable_offset,
+        };
+        for offset in 10..20 {
+            tail.push(offset, offset + 1, Bytes::from_static(b"0123456789"));
+            match offset {
+                14 => tail.push_aborted(entry(1, 12, 14, 5)),
+                // It began before the tail did.
+                16 => tail.push_aborted(entry(2, 5, 16, 17)),
+                19 => tail.push_aborted(entry(3, 18, 19, 20)),
+                _ => {}
+            }
+        }
+        let aborted = |tail: &Tail, from, max_bytes, isolation| {
+            let limits = ReadLimits { isolation, ..limits(max_bytes, false) };
+            let found = tail.read(from, 100, limits).unwrap().aborted;
+            found.into_iter().map(|one| one.producer_id).collect::<Vec<_>>()
+        };
+        let committed = Isolation::ReadCommitted;
+        assert_eq!(aborted(&tail, 10, 1000, committed), [2, 1, 3]);
+        assert_eq!(aborted(&tail, 10, 20, committed), [2], "the read ends before the others begin");
+        assert_eq!(aborted(&tail, 15, 1000, committed), [2, 3], "the marker of the first lies before it");
+        assert!(aborted(&tail, 10, 1000, Isolation::ReadUncommitted).is_empty());
+        (0..5).for_each(|_| tail.pop());
+        assert_eq!(tail.aborted.len(), 2, "the marker at 14 has left the tail");
+        tail.purge(100);
+        assert!(tail.aborted.is_empty());
     }
 }

@@ -13,19 +13,22 @@
 //! beside it; that offsets and producers' sequences are not lost. Follows Kafka's `Cleaner`, `LogCleanerManager` and
 //! KIP-534; where it is stricter, the functions say so.
 //!
-//! `log.rs` takes one partition through these steps; all else knows only bytes. Batches are replaced in order of offsets,
+//! `log.rs` takes one partition through these steps, `transactions.rs` knows what was aborted; all else knows only bytes. Batches are replaced in order of offsets,
 //! so that after a crash between two no tombstone has gone before what it deletes.
 
 mod cleaner;
 mod log;
+mod new_index;
 mod offset_map;
 mod schedule;
+mod transactions;
 
 pub(crate) use {
     cleaner::{Cleaned, CleaningError, CleaningRules, Indexed, clean, index},
-    log::{CleaningStep, LogCleaning, note_edits},
+    log::{CleaningStep, LogCleaning, forget_aborted, note_edits},
     offset_map::OffsetMap,
     schedule::{DirtyInterval, LogToClean, cleanable},
+    transactions::LogTransactions,
 };
 
 #[cfg(test)]

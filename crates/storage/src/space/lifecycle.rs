@@ -225,6 +225,11 @@ impl Lifecycle {
                 CleaningStep::Finish(partition, finish) => {
                     self.change(Purpose::Compaction, true, |group| finish.apply(group, partition))
                 }
+                CleaningStep::ForgetAborted(partition, cleaned) => {
+                    self.change(Purpose::Compaction, false, move |group| {
+                        compaction::forget_aborted(group, &partition, cleaned);
+                    })
+                }
             };
             let damaged = |error: &StorageError| self.shared.note_damage(&partition, error);
             let Shared { engine, options, .. } = &self.shared;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     Partition, ReadError, Retention, StorageError,
     engine::{BatchCursor, Engine, NodeKey, Tag, keys},
-    log::{CleanedRecord, IntervalRecord, LogStart},
+    log::{AppendState, CleanedRecord, IntervalRecord, LogStart},
     write::WriteGroup,
 };
 
@@ -182,6 +182,17 @@ pub(crate) fn move_log_start(group: &mut WriteGroup<'_>, wanted: &LogStartMove) 
     start.offset
 }
 
+/// Removes the entries of the aborted index whose markers readers cannot reach any more. Not with the move of the log start, which they
+/// see later.
+fn forget_aborted(group: &mut WriteGroup<'_>, partition: &Partition, state: &mut AppendState) {
+    let start = partition.log_start_offset();
+    if partition.has_aborted() && state.aborted_from < start {
+        state.aborted_from = start;
+        let number = partition.number();
+        group.delete_state_range(&keys::prefix(Tag::Aborted, number), &keys::aborted(number, start));
+    }
+}
+
 /// Ends the open intervals of these partitions, if what lies in them was appended before this time, ms of the folder's time open.
 pub(crate) fn complete_intervals(group: &mut WriteGroup<'_>, partitions: &[Arc<Partition>], before_ms: u64) {
     for partition in partitions.iter().filter(|partition| !partition.is_deleted()) {
@@ -190,6 +201,7 @@ pub(crate) fn complete_intervals(group: &mut WriteGroup<'_>, partitions: &[Arc<P
             group.put_interval(partition.number(), complete);
             group.intervals.push(Arc::clone(partition));
         }
+        forget_aborted(group, partition, &mut state);
     }
     // With every search: a crash loses no more of the clock than the time since the last one (ADR 3).
     group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());

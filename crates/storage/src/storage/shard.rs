@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 
 use super::folder::Folder;
 use crate::{
-    AppendRequest, AppendResult, CoordinatorRecord, DeleteBelow, Done, Isolation, Partition, ReadBatches,
-    ReadError, ReadLimits, StorageError, TimestampedOffset,
+    AppendRequest, AppendResult, CoordinatorRecord, DeleteBelow, Done, Isolation, MarkerError, Partition,
+    ReadBatches, ReadError, ReadLimits, StorageError, TimestampedOffset, TransactionEnd,
     engine::{self, coordinator_log, index},
     space::Lifecycle,
     write::{ShardCommand, Shared},
@@ -107,6 +107,23 @@ impl Shard {
     /// be older than the disk's.
     pub fn write_coordinator(&self, epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()>) {
         self.folder.send(ShardCommand::Coordinator { epoch, records, done });
+    }
+
+    /// Ends a transaction: a marker in each of its partitions and the coordinators' records, all or nothing. Durable before `done`, and
+    /// visible: by then the last stable offsets have moved. A small end that finds the writer free is handed to the operating system
+    /// before this returns (ADR 4).
+    ///
+    /// `done` gets the offset of each marker, in their order. A marker that is refused does not affect the rest. An error in their place:
+    /// nothing was written, as the shard is not led in the epoch of the records, or the storage is stopped.
+    pub fn end_transaction(&self, end: TransactionEnd, done: Done<Vec<Result<i64, MarkerError>>>) {
+        self.folder.send(ShardCommand::EndTransaction(end, done));
+    }
+
+    /// The time for which the folder was open, in ms, over all processes (ADR 3). It stands still while no process has the folder open.
+    /// After a crash it goes on at or above the time at which coordinators' records were last written: it never goes back behind what
+    /// one of them can say.
+    pub fn open_ms(&self) -> u64 {
+        self.folder.shared.open_clock.now_ms()
     }
 
     /// Calls `each` with the key and the value of every coordinator record whose key begins with `prefix`, in key order.

@@ -1,15 +1,15 @@
-//! How one batch becomes part of a write group.
+//! How one batch, or one marker, becomes part of a write group.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use codec::records;
+use codec::records::{self, BatchHeader, ControlType, EndTransactionMarker};
 
 use super::group::WriteGroup;
 use crate::{
-    AppendError, AppendResult, Appended, ReadError,
+    AppendError, AppendResult, Appended, MarkerError, Partition, ReadError, TransactionMarker,
     engine::keys,
-    log::{BatchFamily, Extent, OwnedEntry, Verdict, Written},
+    log::{AppendState, BatchFamily, Extent, Moment, OwnedEntry, TransactionStep, Verdict, Written},
 };
 
 /// Gives the batch its offset and adds all its changes to the group.
@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// The batch is refused, and nothing of it is in the group or in the state of the partition.
 pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Option<u64>) -> AppendResult {
-    let OwnedEntry { partition, header, bytes, log_append_time } = entry;
+    let OwnedEntry { partition, header, bytes, log_append_time, begins_at_zero } = entry;
     let header = &header;
     let log_start_offset = partition.log_start_offset();
     // Held until the offset is taken: cleaning and retention change the same state, and a take-over begins an epoch.
@@ -32,7 +32,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
         ReadError::Unavailable => AppendError::Unavailable,
         _ => AppendError::PartitionDeleted,
     })?;
-    if let Verdict::Duplicate(found) = state.check(header)? {
+    if let Verdict::Duplicate(found) = state.check(header, begins_at_zero)? {
         let (base_offset, log_append_time_ms) = (found.base_offset, found.log_append_time_ms);
         return Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: true });
     }
@@ -40,8 +40,75 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     let base_offset = state.next_offset();
     let records = i64::from(header.last_offset_delta) + 1;
     let next_offset = base_offset.checked_add(records).ok_or(AppendError::OffsetsExhausted)?;
-
+    let bytes = add_batch(group, &partition, &mut state, header, next_offset, bytes, log_append_time);
     let log_append_time_ms = if log_append_time { group.now_ms } else { -1 };
+    let step = state.appended(header, base_offset, next_offset, log_append_time_ms, moment(group));
+    if header.has_producer_id() {
+        // Its state is written once, at the end of the group.
+        group.producers.insert((partition.number(), header.producer_id), Arc::clone(&partition));
+    }
+    group.records += u64::try_from(header.records_count).expect("a parsed batch has no negative count");
+    let interval = state.interval;
+    drop(state);
+    group.written.push((partition, Written { base_offset, next_offset, bytes, interval, awaits, step }));
+    Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: false })
+}
+
+/// Gives the marker an offset, and adds it to the group with the state of its producer and, if it aborts a transaction, an entry of the
+/// aborted index. Returns the offset. `awaits`: as for [`append`].
+///
+/// Whether the shard is led the caller has asked, once for all markers of an end: none may be refused alone.
+///
+/// # Errors
+/// The marker is refused, and nothing of it is in the group or in the state of the partition.
+pub(crate) fn append_marker(
+    group: &mut WriteGroup<'_>,
+    marker: &TransactionMarker,
+    awaits: Option<u64>,
+) -> Result<i64, MarkerError> {
+    let TransactionMarker { partition, producer_id, producer_epoch, coordinator_epoch, commit, .. } = marker;
+    let mut state = partition.append.lock();
+    if partition.is_deleted() {
+        return Err(MarkerError::PartitionDeleted);
+    }
+    state.check_marker(marker)?;
+    let offset = state.next_offset();
+    let next_offset = offset.checked_add(1).ok_or(MarkerError::OffsetsExhausted)?;
+    let control_type = if *commit { ControlType::Commit } else { ControlType::Abort };
+    let record = EndTransactionMarker { control_type, coordinator_epoch: *coordinator_epoch };
+    let bytes = record.batch(*producer_id, *producer_epoch, group.now_ms);
+    let header = BatchHeader::parse(&bytes).expect("a batch that was just built");
+    let bytes = BytesMut::from(bytes.as_ref());
+    let bytes = add_batch(group, partition, &mut state, &header, next_offset, bytes, marker.log_append_time);
+    let step = state.ended(marker, offset, moment(group));
+    if let TransactionStep::Ends { aborted: Some(entry), .. } = step {
+        partition.note_aborted();
+        group.put_state(keys::aborted(partition.number(), offset), entry.encode());
+    }
+    group.producers.insert((partition.number(), *producer_id), Arc::clone(partition));
+    let interval = state.interval;
+    drop(state);
+    let written = Written { base_offset: offset, next_offset, bytes, interval, awaits, step };
+    group.written.push((Arc::clone(partition), written));
+    Ok(offset)
+}
+
+fn moment(group: &WriteGroup<'_>) -> Moment {
+    Moment { now_ms: group.now_ms, open_ms: group.open_ms }
+}
+
+/// Adds a batch at the end of the log to the group, with the extent and the leader epoch that it begins and the interval of the time
+/// index that it completes. Returns the batch as it is stored.
+fn add_batch(
+    group: &mut WriteGroup<'_>,
+    partition: &Partition,
+    state: &mut AppendState,
+    header: &BatchHeader,
+    next_offset: i64,
+    bytes: BytesMut,
+    log_append_time: bool,
+) -> Bytes {
+    let base_offset = state.next_offset();
     let bytes =
         patched(bytes, base_offset, partition.leader_epoch(), log_append_time.then_some(group.now_ms));
     let max_timestamp = if log_append_time { group.now_ms } else { header.max_timestamp };
@@ -51,7 +118,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     // The extent is in the same group as its first batch: a start finds both or neither.
     if state.family != Some(family) {
         let extent = Extent { base_offset, family, position: state.interval.end.end_position };
-        group.put_extent(&partition, extent);
+        group.put_extent(partition, extent);
         // Readers may see it before the group is written: their reads end at the log end, which moves after
         // the write.
         partition.add_extent(extent);
@@ -70,17 +137,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     if let Some(complete) = state.interval.add(bytes.len(), max_timestamp, next_offset, group.open_ms) {
         group.put_interval(partition.number(), complete);
     }
-    state.appended(header, base_offset, next_offset, log_append_time_ms, group.now_ms);
-    if header.has_producer_id() {
-        // Its state is written once, at the end of the group.
-        group.producers.insert((partition.number(), header.producer_id), Arc::clone(&partition));
-    }
-    group.records += u64::try_from(header.records_count).expect("a parsed batch has no negative count");
-    let interval = state.interval;
-    let written = Written { base_offset, next_offset, bytes, interval, awaits };
-    drop(state);
-    group.written.push((partition, written));
-    Ok(Appended { base_offset, log_append_time_ms, log_start_offset, duplicate: false })
+    bytes
 }
 
 /// The batch with the fields that the broker sets.

@@ -174,9 +174,15 @@ impl CatalogWriter {
             // Also batches that an interrupted cleaning left.
             group.delete_settled(number, i64::MAX);
             extents.extend(partition.extents_from(0).into_iter().map(|extent| (number, extent)));
-            for tag in
-                [Tag::Extent, Tag::LogStart, Tag::LeaderEpoch, Tag::Producer, Tag::TimeIndex, Tag::Cleaned]
-            {
+            for tag in [
+                Tag::Extent,
+                Tag::LogStart,
+                Tag::LeaderEpoch,
+                Tag::Producer,
+                Tag::TimeIndex,
+                Tag::Aborted,
+                Tag::Cleaned,
+            ] {
                 group.delete_state_prefix(&keys::prefix(tag, partition.number()));
             }
         }

@@ -1,10 +1,12 @@
 //! Commands to the writer.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Sender;
 
 use super::{catalog::CatalogChange, group::WriteGroup};
 use crate::{
-    AppendResult, CoordinatorRecord, Done, Purpose, StorageError,
+    AppendResult, CoordinatorRecord, Done, MarkerError, Partition, Purpose, StorageError, TransactionEnd,
     engine::KeyValue,
     log::{GenerationNumber, OwnedRequest},
 };
@@ -13,6 +15,8 @@ use crate::{
 const SMALL_BYTES: usize = 16 << 10;
 /// Coordinators' records that a caller may write itself (ADR 4).
 const SMALL_RECORDS: usize = 16;
+/// Markers that a caller may write itself: they and the states of their producers are about 4 KiB.
+const SMALL_MARKERS: usize = 16;
 
 /// One thing to write: for the cluster, for the shard, or for the upkeep of the folder in which both lie.
 pub(crate) enum WriteCommand {
@@ -45,6 +49,8 @@ pub(crate) enum ShardCommand {
     Append(OwnedRequest, Done<Vec<AppendResult>>),
     /// Write records of coordinators that were loaded in `epoch`, all in one group.
     Coordinator { epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()> },
+    /// End a transaction in all its partitions, all in one group.
+    EndTransaction(TransactionEnd, Done<Vec<Result<i64, MarkerError>>>),
     /// Lead the shard, in a new epoch, or stop to. Answered once that is so.
     Lead {
         lead: bool,
@@ -52,8 +58,8 @@ pub(crate) enum ShardCommand {
         call: u64,
         done: Done<()>,
     },
-    /// Forget producers that last wrote before this time, Unix ms.
-    ExpireProducers { before_ms: i64 },
+    /// Forget these producers of a partition, except those that have written since this time of the folder's clock.
+    ExpireProducers { partition: Arc<Partition>, producer_ids: Vec<i64>, before_open_ms: u64 },
     /// A change of old records.
     Change(LogChange, Done<()>),
 }
@@ -74,7 +80,12 @@ impl WriteCommand {
     /// It is written so quickly that the caller's thread may do it.
     pub(crate) fn is_small(&self) -> bool {
         match self {
-            Self::Shard(ShardCommand::Append(request, _)) => request.bytes() <= SMALL_BYTES,
+            Self::Shard(ShardCommand::Append(request, _)) => {
+                request.bytes() <= SMALL_BYTES && request.records() <= SMALL_RECORDS
+            }
+            Self::Shard(ShardCommand::EndTransaction(TransactionEnd { coordinator, markers }, _)) => {
+                coordinator.records.len() <= SMALL_RECORDS && markers.len() <= SMALL_MARKERS
+            }
             Self::Shard(ShardCommand::Coordinator { records, .. }) => records.len() <= SMALL_RECORDS,
             _ => false,
         }
@@ -85,7 +96,9 @@ impl WriteCommand {
         match self {
             Self::Cluster(ClusterCommand::Catalog(_) | ClusterCommand::Configs(..)) => Purpose::Configs,
             Self::Shard(ShardCommand::Append(..)) => Purpose::Produce,
-            Self::Shard(ShardCommand::Coordinator { .. }) => Purpose::Coordinator,
+            Self::Shard(ShardCommand::Coordinator { .. } | ShardCommand::EndTransaction(..)) => {
+                Purpose::Coordinator
+            }
             Self::Shard(ShardCommand::Change(change, _)) => change.purpose,
             Self::Cluster(ClusterCommand::ProducerId(_))
             | Self::Shard(ShardCommand::Lead { .. } | ShardCommand::ExpireProducers { .. })
@@ -141,6 +154,7 @@ pub(crate) fn refuse(command: WriteCommand) {
         },
         WriteCommand::Cluster(ClusterCommand::ProducerId(done)) => done(Err(error)),
         WriteCommand::Shard(ShardCommand::Append(_, done)) => done(Err(error)),
+        WriteCommand::Shard(ShardCommand::EndTransaction(_, done)) => done(Err(error)),
         WriteCommand::Cluster(ClusterCommand::Configs(_, done))
         | WriteCommand::Shard(
             ShardCommand::Coordinator { done, .. }

@@ -2,7 +2,7 @@
 //!
 //! The thread may wait for room in the writer's queue, so the writer never waits for the thread.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -16,6 +16,9 @@ use crate::{
         shared::Shared,
     },
 };
+
+/// Producers that the writer forgets in one command: appends wait for it.
+const EXPIRED_AT_ONCE: usize = 500;
 
 /// One task for the maintenance thread.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +109,19 @@ impl Maintenance {
         self.shared.engine.faults.task_done();
     }
 
-    /// Has the writer forget producers that wrote nothing for `producer.id.expiration.ms`, by the wall clock.
+    /// Has the writer forget producers that wrote nothing for `producer.id.expiration.ms`, by the folder's clock: a step of the wall
+    /// clock forgets none. They are looked for here, some at a time, and each command has few.
     fn expire_producers(&self) {
-        let expiration_ms = saturating_ms(self.shared.options.producer_id_expiration);
-        let before_ms = (self.shared.options.clock)().saturating_sub(expiration_ms);
-        self.shared.commands.send(ShardCommand::ExpireProducers { before_ms });
+        let expiration = (self.shared.options.producer_id_expiration)();
+        let expiration_ms = saturating_ms(expiration).cast_unsigned();
+        let before_open_ms = self.shared.open_clock.now_ms().saturating_sub(expiration_ms);
+        let catalog = self.shared.catalog.load_full();
+        for partition in catalog.topics().flat_map(|topic| &topic.partitions) {
+            for producer_ids in partition.expired_producers(before_open_ms).chunks(EXPIRED_AT_ONCE) {
+                let (partition, producer_ids) = (Arc::clone(partition), producer_ids.to_vec());
+                let command = ShardCommand::ExpireProducers { partition, producer_ids, before_open_ms };
+                self.shared.commands.send(command);
+            }
+        }
     }
 }

@@ -104,13 +104,12 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::write::command::ShardCommand;
 
     #[test]
     fn a_caller_that_waits_for_room_is_counted() {
         let counters = Arc::new(Counters::default());
         let queue = CommandQueue::with_capacity(2, Arc::clone(&counters));
-        let command = || ShardCommand::ExpireProducers { before_ms: 0 };
+        let command = || WriteCommand::Flush;
         queue.send(command());
         queue.send(command());
         assert_eq!((queue.len(), counters.snapshot(0).queue_stalls.count), (2, 0));

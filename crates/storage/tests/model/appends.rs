@@ -8,18 +8,60 @@ use std::{
 use bytes::Bytes;
 use codec::records::{BatchBuilder, RecordBatch};
 use rand::RngExt;
-use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Partition, StorageError};
+use storage::{
+    Acks, AppendEntry, AppendError, AppendRequest, AppendResult, MarkerError, Partition, Storage,
+    StorageError, TransactionEnd,
+};
 
 use crate::{
     Walk,
     crash::{Doubt, LogName, Request},
-    log::{Batch, Record, stored_records},
+    log::{Batch, Kind, Record, stored_records},
+    transactions::{Producers, check_committed},
 };
+
+/// The offset of each batch or marker of a request; `None`: the shard was not led.
+type Offsets = Result<Vec<Option<i64>>, StorageError>;
 
 /// Requests that were made in this order, and the receiver of their answers.
 pub(crate) struct Sent {
     requests: Vec<Request>,
-    answers: mpsc::Receiver<(usize, Result<Vec<AppendResult>, StorageError>)>,
+    answers: mpsc::Receiver<(usize, Offsets)>,
+}
+
+/// A request as the storage is asked.
+enum Call {
+    Append(AppendRequest),
+    End(TransactionEnd),
+}
+
+impl Call {
+    fn send(self, storage: &Storage, answered: impl FnOnce(Offsets) + Send + 'static) {
+        match self {
+            Self::Append(request) => storage.shard().append(
+                request,
+                Box::new(move |answer| {
+                    let offset = |one: &AppendResult| match one {
+                        refused if is_refused(refused) => None,
+                        one => Some(one.as_ref().unwrap().base_offset),
+                    };
+                    answered(answer.map(|answer| answer.iter().map(offset).collect()));
+                }),
+            ),
+            Self::End(end) => {
+                let markers = end.markers.len();
+                let answer = move |answer| match answer {
+                    Err(StorageError::NotLeader) => answered(Ok(vec![None; markers])),
+                    Err(error) => answered(Err(error)),
+                    Ok(offsets) => {
+                        let offsets: Vec<Result<i64, MarkerError>> = offsets;
+                        answered(Ok(offsets.into_iter().map(|one| Some(one.unwrap())).collect()));
+                    }
+                };
+                storage.shard().end_transaction(end, Box::new(answer));
+            }
+        }
+    }
 }
 
 /// The answers to all requests that were sent.
@@ -47,7 +89,12 @@ pub(crate) fn entry(partition: &Arc<Partition>, records: &[Record]) -> AppendEnt
         builder.push(1, key.as_deref(), value.as_deref(), &[]);
     }
     let batch = RecordBatch::parse(builder.build()).unwrap();
-    AppendEntry { partition: Arc::clone(partition), batch, log_append_time: false }
+    AppendEntry {
+        partition: Arc::clone(partition),
+        batch,
+        log_append_time: false,
+        unknown_producer_begins_at_zero: false,
+    }
 }
 
 /// The shard was not led.
@@ -56,13 +103,19 @@ pub(crate) fn is_refused(result: &AppendResult) -> bool {
 }
 
 impl Walk {
-    /// A request of at most that many batches.
+    /// A request of at most that many batches, or the end of a transaction.
     fn request(
         &mut self,
         step: u64,
         most: u64,
         ends: &mut BTreeMap<LogName, i64>,
-    ) -> (Request, AppendRequest) {
+        producers: &mut Producers,
+    ) -> (Request, Call) {
+        if self.random.random_range(0..4) == 0
+            && let Some((request, end)) = self.end(producers, ends)
+        {
+            return (request, Call::End(end));
+        }
         let acks = match self.random.random_range(0..3) {
             0 => Acks::Leader,
             _ => Acks::All,
@@ -79,25 +132,34 @@ impl Walk {
             let base_offset = *ends.entry(name.clone()).or_insert(self.topics[&name.0].logs[name.1].end);
             let end = base_offset + 1 + (step % 4) as i64;
             let records: Vec<_> = (base_offset..end).map(&mut record).collect();
-            let entry = entry(&self.partition(&name.0, name.1), &records);
+            let partition = self.partition(&name.0, name.1);
+            let (entry, kind) = match self.random.random_range(0..2) {
+                0 => (entry(&partition, &records), Kind::Plain),
+                _ => self.transactional(producers, &name, &partition, &records),
+            };
             let (bytes, appended_ms) = (entry.batch.bytes().len() as u64, self.world.now_ms());
+            let batch = Batch { base_offset, end, records, bytes, appended_ms, kind };
+            producers.apply(&name, &batch);
             ends.insert(name.clone(), end);
             entries.push(entry);
-            batches.push((name, Batch { base_offset, end, records, bytes, appended_ms }));
+            batches.push((name, batch));
         }
-        (Request { acks, batches }, AppendRequest { entries, acks })
+        // Where the shard may be given up, a batch may be refused whose records are written.
+        let carries = most > 1 && self.random.random_range(0..3) == 0;
+        let (count, coordinator) = carries.then(|| self.counted(producers)).unzip();
+        (Request { acks, batches, count }, Call::Append(AppendRequest { entries, acks, coordinator }))
     }
 
     /// Some requests at once, that is in any grouping, of at most that many batches each.
     pub(crate) fn send_appends(&mut self, step: u64, most: u64) -> Sent {
-        let mut ends = BTreeMap::new();
+        let (mut ends, mut producers) = (BTreeMap::new(), self.producers.clone());
         let (sender, answers) = mpsc::sync_channel(8);
         let count = self.random.random_range(1..4);
-        let (requests, calls): (Vec<_>, Vec<_>) =
-            (0..count).map(|_| self.request(step, most, &mut ends)).collect::<Vec<_>>().into_iter().unzip();
+        let calls = (0..count).map(|_| self.request(step, most, &mut ends, &mut producers));
+        let (requests, calls): (Vec<_>, Vec<_>) = calls.collect::<Vec<_>>().into_iter().unzip();
         for (number, call) in calls.into_iter().enumerate() {
             let sender = sender.clone();
-            self.storage().shard().append(call, Box::new(move |answer| drop(sender.send((number, answer)))));
+            call.send(self.storage(), move |answer| drop(sender.send((number, answer))));
         }
         Sent { requests, answers }
     }
@@ -117,13 +179,13 @@ impl Walk {
                     continue;
                 }
             };
-            if may_refuse && answer.iter().all(is_refused) {
+            if may_refuse && answer.iter().all(Option::is_none) {
                 refused = refused.min(number);
-                request.batches.clear();
+                (request.batches, request.count) = (Vec::new(), None);
                 continue;
             }
-            let found = answer.into_iter().map(|one| one.unwrap().base_offset).collect::<Vec<_>>();
-            let expected = request.batches.iter().map(|(_, batch)| batch.base_offset);
+            let found = answer;
+            let expected = request.batches.iter().map(|(_, batch)| Some(batch.base_offset));
             assert_eq!(found, expected.collect::<Vec<_>>(), "{}", self.context);
             written = written.max(number + 1);
             if request.acks == Acks::All {
@@ -149,7 +211,10 @@ impl Walk {
         let log = &self.topics[&name].logs[index];
         let from = log.start + self.random.random_range(0..=(log.end - log.start) as u64) as i64;
         let found = stored_records(self.storage(), &self.partition(&name, index), from);
-        assert_eq!(found, log.records_from(from), "{} {name}-{index} from {from}", self.context);
+        let context = format!("{} {name}-{index} from {from}", self.context);
+        assert_eq!(found, log.records_from(from), "{context}");
+        let partition = self.partition(&name, index);
+        check_committed(self.storage(), &partition, log, (from, 1 + step as usize * 400), &context);
         None
     }
 }

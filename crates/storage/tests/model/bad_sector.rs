@@ -34,8 +34,10 @@ impl Setting {
             partition: Arc::clone(&partition),
             batch: batch(&[(1 + i64::from(value), &[value; 8_000])]),
             log_append_time: false,
+            unknown_producer_begins_at_zero: false,
         };
-        let request = AppendRequest { entries: (0..BATCHES).map(entry).collect(), acks: Acks::All };
+        let request =
+            AppendRequest { entries: (0..BATCHES).map(entry).collect(), acks: Acks::All, coordinator: None };
         for appended in wait(|done| storage.shard().append(request, done)).unwrap() {
             appended.unwrap();
         }

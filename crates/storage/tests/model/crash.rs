@@ -12,11 +12,13 @@ use crate::{Walk, log::Batch};
 /// A topic's name and the index of one of its partitions.
 pub(crate) type LogName = (String, usize);
 
-/// One append request: batches that are there together or not at all.
+/// One append request, or the end of a transaction: batches that are there together or not at all.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) acks: Acks,
     pub(crate) batches: Vec<(LogName, Batch)>,
+    /// It carries a coordinators' record, with this number.
+    pub(crate) count: Option<u64>,
 }
 
 /// Requests that were not answered when the storage ended.
@@ -44,6 +46,7 @@ pub(crate) enum Doubt {
 /// The last view of a log that readers had.
 struct Seen {
     log_start_offset: i64,
+    last_stable_offset: i64,
     high_watermark: i64,
 }
 
@@ -248,9 +251,14 @@ impl Walk {
             let Some(topic) = catalog.topic(&name) else { continue };
             // In the middle of a take-over it is not visible.
             let Some(partition) = topic.partitions().get(index).cloned() else { continue };
-            let (log_start_offset, high_watermark) =
-                (partition.log_start_offset(), partition.high_watermark());
-            seen.insert((name, index), Seen { log_start_offset, high_watermark });
+            // In this order: each is at most the next, and none goes back.
+            let log_start_offset = partition.log_start_offset();
+            let last_stable_offset = partition.last_stable_offset();
+            let high_watermark = partition.high_watermark();
+            let context = format!("{} {name}-{index}", self.context);
+            assert!(log_start_offset <= last_stable_offset, "{context}");
+            assert!(last_stable_offset <= high_watermark, "{context}");
+            seen.insert((name, index), Seen { log_start_offset, last_stable_offset, high_watermark });
         }
         seen
     }
@@ -270,6 +278,8 @@ impl Walk {
             assert!(start >= seen.log_start_offset, "{context}: it began at {}", seen.log_start_offset);
             let lasting = !(power && unsynced);
             assert!(!lasting || end >= seen.high_watermark, "{context}: {} was seen", seen.high_watermark);
+            let (stable, before) = (partition.last_stable_offset(), seen.last_stable_offset);
+            assert!(!lasting || stable >= before, "{context}: {stable} is stable, {before} was");
         }
     }
 
@@ -304,22 +314,24 @@ impl Walk {
         }
     }
 
-    /// As many requests are found as the ends of the logs say, each as a whole, and at least those that are `certain`.
+    /// As many requests are found as the ends of the logs and the record of a coordinator say, each as a whole, and at least those that
+    /// are `certain`.
     fn resolve_appends(&mut self, requests: Vec<Request>, certain: usize) {
         let names = self.log_names();
-        let ends = |walk: &Self| -> Vec<i64> {
-            names.iter().map(|(name, index)| walk.partition(name, *index).high_watermark()).collect()
+        let ends: Vec<i64> =
+            names.iter().map(|(name, index)| self.partition(name, *index).high_watermark()).collect();
+        let found = (ends, self.count_found());
+        let known = |walk: &Self| -> (Vec<i64>, u64) {
+            (names.iter().map(|name| walk.log(name).end).collect(), walk.producers.count)
         };
-        let found = ends(self);
         let asked = requests.len();
         for (number, request) in requests.into_iter().enumerate() {
-            let known: Vec<i64> = names.iter().map(|name| self.log(name).end).collect();
-            if number >= certain && known == found {
+            if number >= certain && known(self) == found {
                 return;
             }
             self.appended(request);
         }
-        let known: Vec<i64> = names.iter().map(|name| self.log(name).end).collect();
+        let known = known(self);
         assert_eq!(
             found, known,
             "{}: the ends of {names:?} after {certain} to {asked} requests",

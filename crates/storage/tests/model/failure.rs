@@ -42,10 +42,11 @@ fn a_failed_write_leaves_no_caller_waiting() {
                 partition: Arc::clone(&topic.partitions()[0]),
                 batch: batch.clone(),
                 log_append_time: false,
+                unknown_producer_begins_at_zero: false,
             };
             let sender = sender.clone();
             storage.shard().append(
-                AppendRequest { entries: vec![entry], acks: Acks::Leader },
+                AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None },
                 Box::new(move |answer| sender.send(answer.is_ok()).unwrap_or_default()),
             );
         }
@@ -189,8 +190,14 @@ pub(crate) fn found(storage: &Storage) -> Vec<u8> {
 /// A record of this many bytes of one value.
 pub(crate) fn produce(storage: &Storage, value: u8, length: usize, acks: Acks) -> Result<(), StorageError> {
     let partition = Arc::clone(&storage.cluster().catalog().topic("t").unwrap().partitions()[0]);
-    let entry = AppendEntry { partition, batch: batch(&[(1, &vec![value; length])]), log_append_time: false };
-    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks }, done)).map(drop)
+    let entry = AppendEntry {
+        partition,
+        batch: batch(&[(1, &vec![value; length])]),
+        log_append_time: false,
+        unknown_producer_begins_at_zero: false,
+    };
+    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks, coordinator: None }, done))
+        .map(drop)
 }
 
 #[test]

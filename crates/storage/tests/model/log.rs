@@ -11,6 +11,14 @@ use crate::common::UNLIMITED;
 /// Offset, key and value.
 pub(crate) type Record = (i64, Option<Bytes>, Option<Bytes>);
 
+/// The part of a batch in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    Data { producer_id: i64, epoch: i16, sequence: i32 },
+    Marker { producer_id: i64, epoch: i16, commit: bool },
+}
+
 /// A batch as it was appended, or as a cleaning left it.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -19,10 +27,23 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
     pub(crate) bytes: u64,
     pub(crate) appended_ms: u64,
+    pub(crate) kind: Kind,
+}
+
+/// A transaction that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) producer_id: i64,
+    pub(crate) first_offset: i64,
+    pub(crate) marker_offset: i64,
+    pub(crate) commit: bool,
 }
 
 #[derive(Default, Debug)]
 pub(crate) struct Log {
+    pub(crate) ended: Vec<Ended>,
+    /// It may have been compacted: the aborted index need not have all transactions any more.
+    pub(crate) cleaned: bool,
     pub(crate) batches: Vec<Batch>,
     pub(crate) start: i64,
     pub(crate) end: i64,
@@ -54,6 +75,42 @@ impl Log {
         self.alive().flat_map(|batch| batch.records.clone()).filter(|(offset, ..)| *offset >= from).collect()
     }
 
+    /// The batch is data of a transaction that was aborted (or committed).
+    fn is_of(&self, batch: &Batch, commit: bool) -> bool {
+        let Kind::Data { producer_id, .. } = batch.kind else { return false };
+        let holds = |ended: &Ended| {
+            (ended.producer_id, ended.commit) == (producer_id, commit)
+                && (ended.first_offset..ended.marker_offset).contains(&batch.base_offset)
+        };
+        self.ended.iter().any(holds)
+    }
+
+    /// Its records are such that a reader of committed records sees them, now or once the log is stable up to there.
+    fn is_committed(&self, batch: &Batch) -> bool {
+        match batch.kind {
+            Kind::Plain => true,
+            Kind::Data { .. } => self.is_of(batch, true),
+            Kind::Marker { .. } => false,
+        }
+    }
+
+    pub(crate) fn committed_from(&self, from: i64) -> Vec<Record> {
+        let committed = self.alive().filter(|batch| self.is_committed(batch));
+        committed.flat_map(|batch| batch.records.clone()).filter(|(offset, ..)| *offset >= from).collect()
+    }
+
+    /// A reader from `from` to before `until` has to know of this aborted transaction.
+    pub(crate) fn aborts(&self, producer_id: i64, first_offset: i64, from: i64, until: i64) -> bool {
+        let is = |ended: &&Ended| (ended.producer_id, ended.first_offset) == (producer_id, first_offset);
+        let found = self.ended.iter().find(is);
+        found.is_some_and(|ended| !ended.commit && ended.marker_offset >= from && first_offset < until)
+    }
+
+    pub(crate) fn aborted_in(&self, from: i64, until: i64) -> usize {
+        let aborts = |ended: &&Ended| self.aborts(ended.producer_id, ended.first_offset, from, until);
+        self.ended.iter().filter(aborts).count()
+    }
+
     pub(crate) fn push(&mut self, batch: Batch) {
         assert_eq!(batch.base_offset, self.end);
         self.end = batch.end;
@@ -69,14 +126,25 @@ impl Log {
 
     /// A look at the log after the storage was to tend it: nothing went that had to stay and, if the storage got to the end
     /// of its work, nothing stayed that had to go. From here on what is there must stay.
-    pub(crate) fn tended(&mut self, storage: &Storage, partition: &Partition, rules: &Rules, context: &str) {
+    ///
+    /// `first_open`: the first offset of the oldest transaction that is open.
+    pub(crate) fn tended(
+        &mut self,
+        storage: &Storage,
+        partition: &Partition,
+        rules: &Rules,
+        first_open: Option<i64>,
+        context: &str,
+    ) {
         self.check_retained(partition, rules, context);
         self.start = partition.log_start_offset();
         if !rules.compacts {
             return;
         }
+        self.cleaned = true;
         let found = stored(storage, partition, self.start);
-        self.check_compacted(&found, rules.cleaned, context);
+        let last_stable_offset = first_open.unwrap_or(self.end).max(self.start);
+        self.check_compacted(&found, rules.cleaned && first_open.is_none(), last_stable_offset, context);
         let counted = self.bytes() + self.uncounted;
         for batch in &mut self.batches {
             let left = found.iter().find(|left| left.base_offset == batch.base_offset);
@@ -89,18 +157,43 @@ impl Log {
         }
     }
 
-    /// Nothing appeared, of each key the newest record stayed unless it deletes and, if that is `complete`, no older one did.
-    fn check_compacted(&self, found: &[Batch], complete: bool, context: &str) {
+    /// Nothing appeared, of each key the newest committed record stayed unless it deletes, nothing went that is not stable, and no data
+    /// lost its marker. If the cleaning is `complete`, no older record of a key stayed, and nothing that was aborted.
+    fn check_compacted(&self, found: &[Batch], complete: bool, last_stable_offset: i64, context: &str) {
         let before = self.records_from(self.start);
-        let found = found.iter().flat_map(|batch| &batch.records);
-        let found: Vec<&Record> = found.filter(|(offset, ..)| *offset >= self.start).collect();
-        assert!(found.iter().all(|record| before.contains(record)), "{context}: something appeared");
-        let newest: BTreeMap<_, _> = before.iter().map(|record| (record.1.clone(), record)).collect();
+        let records = found.iter().flat_map(|batch| &batch.records);
+        let records: Vec<&Record> = records.filter(|(offset, ..)| *offset >= self.start).collect();
+        assert!(records.iter().all(|record| before.contains(record)), "{context}: something appeared");
+        for unstable in before.iter().filter(|(offset, ..)| *offset >= last_stable_offset) {
+            assert!(records.contains(&unstable), "{context}: offset {} is not stable", unstable.0);
+        }
+        let committed = self.committed_from(self.start);
+        let stable = committed.iter().filter(|(offset, ..)| *offset < last_stable_offset);
+        let newest: BTreeMap<_, _> = stable.map(|record| (record.1.clone(), record)).collect();
         for newest in newest.values().filter(|(_, _, value)| value.is_some()) {
-            assert!(found.contains(newest), "{context}: offset {} is the newest of its key", newest.0);
+            assert!(records.contains(newest), "{context}: offset {} is the newest of its key", newest.0);
+        }
+        let has_data = |batch: &&Batch| {
+            found.iter().any(|left| {
+                left.base_offset == batch.base_offset
+                    && left.records.iter().any(|record| record.0 >= self.start)
+            })
+        };
+        let left: Vec<&Batch> = self.batches.iter().filter(has_data).collect();
+        for ended in &self.ended {
+            let range = ended.first_offset..ended.marker_offset;
+            let is_data = |batch: &&&Batch| {
+                matches!(batch.kind, Kind::Data { producer_id, .. } if producer_id == ended.producer_id)
+                    && range.contains(&batch.base_offset)
+            };
+            let data = left.iter().find(is_data);
+            let has_marker = left.iter().any(|batch| batch.base_offset == ended.marker_offset);
+            assert!(data.is_none() || has_marker, "{context}: {data:?} lost the marker of {ended:?}");
+            let stays = data.is_some() && complete && !ended.commit;
+            assert!(!stays, "{context}: {data:?} of {ended:?} was aborted");
         }
         let mut seen = BTreeSet::new();
-        for (offset, key, _) in found {
+        for (offset, key, _) in records.iter().filter(|record| committed.contains(record)) {
             assert!(seen.insert(key) || !complete, "{context}: offset {offset} is not the first of its key");
         }
     }
@@ -147,7 +240,7 @@ fn stored(storage: &Storage, partition: &Partition, from: i64) -> Vec<Batch> {
         let record = |record: StoredRecord| (record.offset, record.key, record.value);
         let records = batch.records().unwrap().map(|found| record(found.unwrap())).collect();
         let (base_offset, end) = (batch.header().base_offset, batch.header().next_offset());
-        Batch { base_offset, end, records, bytes: bytes.len() as u64, appended_ms: 0 }
+        Batch { base_offset, end, records, bytes: bytes.len() as u64, appended_ms: 0, kind: Kind::Plain }
     };
     let found = storage.shard().read(partition, from, UNLIMITED).unwrap().batches;
     found.iter().flat_map(records::batches).map(|batch| parsed(batch.unwrap().1)).collect()

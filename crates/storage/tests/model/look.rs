@@ -35,6 +35,7 @@ impl Walk {
                 partition.log_end_offset(),
                 partition.leader_epoch(),
                 partition.size_bytes(),
+                partition.last_stable_offset(),
             );
             let seen = (
                 shown.number,
@@ -42,6 +43,7 @@ impl Walk {
                 shown.log_end_offset,
                 shown.leader_epoch,
                 shown.size_bytes,
+                shown.last_stable_offset,
             );
             assert_eq!(found, seen, "{context} {}-{}", shown.topic, shown.partition);
         }

@@ -1,4 +1,4 @@
-//! Random walks beside a plain model: appends, reads, retention, deletion of records, cleaning, changes of policy, take-overs,
+//! Random walks beside a plain model: appends, transactions over several partitions, reads, retention, deletion of records, cleaning, changes of policy, take-overs,
 //! restarts, and crashes at any write, sync, or creation or end of a family, with and without the loss of what was not synced.
 //!
 //! `OTTLA_SEEDS=N` walks N times (`make model` does so 2 000 times), from seed `OTTLA_FIRST_SEED` on, `OTTLA_SEED=S` only from that seed. Between the steps the
@@ -23,6 +23,7 @@ mod look;
 mod settled;
 mod steps;
 mod take_over;
+mod transactions;
 
 use crate::common::Partitions;
 use std::{
@@ -48,6 +49,7 @@ use crate::{
     common::{UNLIMITED, wait},
     crash::LogName,
     log::{Log, Topic, stored_records},
+    transactions::{Producers, check_committed},
 };
 
 const STEPS: u64 = 50;
@@ -84,6 +86,7 @@ struct Walk {
     storage: Option<Storage>,
     topics: BTreeMap<String, Topic>,
     topics_made: u64,
+    producers: Producers,
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -201,6 +204,7 @@ impl Walk {
             storage: None,
             topics: BTreeMap::new(),
             topics_made: 0,
+            producers: Producers::default(),
         };
         walk.reopen(None);
         walk
@@ -254,6 +258,7 @@ impl Walk {
             };
             assert!(doubt.is_none(), "{}: the storage stopped by itself", self.context);
             self.check_positions();
+            assert_eq!(self.count_found(), self.producers.count, "{}", self.context);
         }
         self.context = format!("seed {seed} at the end");
         for _ in 0..3 {
@@ -327,6 +332,8 @@ impl Walk {
             let context = format!("{} {name}-{index}", self.context);
             let found = (partition.log_start_offset(), partition.high_watermark());
             assert_eq!(found, (log.start, log.end), "{context}");
+            let stable = self.last_stable_offset(&(name.clone(), index));
+            assert_eq!(partition.last_stable_offset(), stable, "{context}");
             log.check_size(&partition, &context);
         }
     }
@@ -338,6 +345,9 @@ impl Walk {
             let context = format!("{} {name}-{index}", self.context);
             let found = stored_records(self.storage(), &partition, log.start);
             assert_eq!(found, log.records_from(log.start), "{context}");
+            for max_bytes in [3_000, usize::MAX] {
+                check_committed(self.storage(), &partition, log, (log.start, max_bytes), &context);
+            }
             if log.start > 0 {
                 let below = self.storage().shard().read(&partition, log.start - 1, UNLIMITED);
                 assert!(matches!(below, Err(ReadError::OffsetOutOfRange { .. })), "{context}");

@@ -10,7 +10,7 @@ use crate::{
     PARTITIONS, Walk,
     common::{Partitions, wait},
     crash::{Doubt, LogName, Request},
-    log::{Log, Rules, Topic},
+    log::{Ended, Kind, Log, Rules, Topic},
 };
 
 impl Walk {
@@ -128,7 +128,8 @@ impl Walk {
             let partitions = &catalog.topic(name).unwrap().partitions();
             for (index, (log, partition)) in topic.logs.iter_mut().zip(partitions).enumerate() {
                 let context = format!("{} {name}-{index} {policy:?}", self.context);
-                log.tended(&storage, partition, &rules, &context);
+                let first_open = self.producers.first_open(&(name.clone(), index));
+                log.tended(&storage, partition, &rules, first_open, &context);
             }
         }
         drop(storage);
@@ -175,12 +176,21 @@ impl Walk {
 
     pub(crate) fn deleted(&mut self, name: &str) {
         self.topics.remove(name);
+        self.producers.topic_deleted(name);
         self.world.policies.lock().remove(name);
     }
 
     pub(crate) fn appended(&mut self, request: Request) {
+        self.producers.count = request.count.unwrap_or(self.producers.count);
         for (name, batch) in request.batches {
-            self.log_mut(&name).push(batch);
+            let first_offset = self.producers.apply(&name, &batch);
+            let log = self.log_mut(&name);
+            if let (Kind::Marker { producer_id, commit, .. }, Some(first_offset)) = (batch.kind, first_offset)
+            {
+                let marker_offset = batch.base_offset;
+                log.ended.push(Ended { producer_id, first_offset, marker_offset, commit });
+            }
+            log.push(batch);
         }
     }
 

@@ -85,7 +85,9 @@ impl Walk {
         }
         let acks = [Acks::Leader, Acks::All][self.random.random_range(0..2)];
         let entries = vec![entry(partition, &[(0, None, Some(vec![step as u8; 100].into()))])];
-        match wait(|done| self.storage().shard().append(AppendRequest { entries, acks }, done)) {
+        match wait(|done| {
+            self.storage().shard().append(AppendRequest { entries, acks, coordinator: None }, done)
+        }) {
             Ok(results) => {
                 assert!(results.iter().all(is_refused), "{}: {results:?}", self.context);
                 true

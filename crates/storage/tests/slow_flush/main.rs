@@ -112,10 +112,15 @@ fn is_bounded(length: usize, batches: usize, count: usize, flushed_bytes_per_sec
         let entries = (0..batches).map(|_| {
             written.push(value(&mut random, length));
             let batch = batch(&[(1, written.last().unwrap())]);
-            AppendEntry { partition: Arc::clone(&partition), batch, log_append_time: false }
+            AppendEntry {
+                partition: Arc::clone(&partition),
+                batch,
+                log_append_time: false,
+                unknown_producer_begins_at_zero: false,
+            }
         });
         let acks = if number % 50 == 0 { Acks::All } else { Acks::Leader };
-        let request = AppendRequest { entries: entries.collect(), acks };
+        let request = AppendRequest { entries: entries.collect(), acks, coordinator: None };
         for appended in wait(|done| storage.shard().append(request, done)).unwrap() {
             appended.unwrap();
         }
@@ -161,8 +166,13 @@ fn a_replay_of_groups_of_many_requests_is_bounded() {
             for number in 0..250 {
                 let length = if number % 20 == 0 { 6_000 } else { 200 };
                 let batch = batch(&[(1, &value(&mut random, length))]);
-                let entry = AppendEntry { partition: Arc::clone(&partition), batch, log_append_time: false };
-                let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
+                let entry = AppendEntry {
+                    partition: Arc::clone(&partition),
+                    batch,
+                    log_append_time: false,
+                    unknown_producer_begins_at_zero: false,
+                };
+                let request = AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None };
                 wait(|done| storage.shard().append(request, done)).unwrap();
             }
         })
@@ -205,10 +215,15 @@ fn a_replay_does_not_grow_with_the_number_of_crashes() {
         }
         written.push(value(&mut random, 3_000));
         let (before, last) = (replay(), batch(&[(1, written.last().unwrap())]));
-        let entry = AppendEntry { partition: Arc::clone(&partition), batch: last, log_append_time: false };
+        let entry = AppendEntry {
+            partition: Arc::clone(&partition),
+            batch: last,
+            log_append_time: false,
+            unknown_producer_begins_at_zero: false,
+        };
         let writer = storage.clone();
         let waiting = thread::spawn(move || {
-            let request = AppendRequest { entries: vec![entry], acks: Acks::All };
+            let request = AppendRequest { entries: vec![entry], acks: Acks::All, coordinator: None };
             wait(|done| writer.shard().append(request, done)).ok()
         });
         while replay() <= before && !waiting.is_finished() {

@@ -53,6 +53,11 @@ pub(crate) fn sequenced(producer_id: i64, epoch: i16, sequence: i32, records: us
     finish(BatchBuilder::new().producer(producer_id, epoch, sequence), &vec![(1, b"v".as_slice()); records])
 }
 
+pub(crate) fn in_transaction(producer_id: i64, epoch: i16, sequence: i32, records: usize) -> RecordBatch {
+    let builder = BatchBuilder::new().producer(producer_id, epoch, sequence).transactional();
+    finish(builder, &vec![(1, b"v".as_slice()); records])
+}
+
 fn finish(mut builder: BatchBuilder, records: &[(i64, &[u8])]) -> RecordBatch {
     for (timestamp, value) in records {
         builder.push(*timestamp, None, Some(value), &[]);
@@ -66,8 +71,15 @@ pub(crate) fn append(
     batch: RecordBatch,
     acks: Acks,
 ) -> AppendResult {
-    let entry = AppendEntry { partition: Arc::clone(partition), batch, log_append_time: false };
-    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks }, done)).unwrap().remove(0)
+    let entry = AppendEntry {
+        partition: Arc::clone(partition),
+        batch,
+        log_append_time: false,
+        unknown_producer_begins_at_zero: false,
+    };
+    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks, coordinator: None }, done))
+        .unwrap()
+        .remove(0)
 }
 
 /// `(offset, value)` of every record from `from` on, in one read.

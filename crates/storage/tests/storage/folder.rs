@@ -301,8 +301,10 @@ fn every_call_during_a_close_gets_an_answer() {
                             partition: Arc::clone(&partition),
                             batch: batch(&[(1, b"v")]),
                             log_append_time: false,
+                            unknown_producer_begins_at_zero: false,
                         };
-                        let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
+                        let request =
+                            AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None };
                         wait(|done| storage.shard().append(request, done)).is_ok()
                     }
                 };

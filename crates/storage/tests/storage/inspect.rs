@@ -399,8 +399,9 @@ fn operations_of_any_length_are_replayed() {
             partition: Arc::clone(partition),
             batch: batch(&[(1, &vec![7; length % 3_900])]),
             log_append_time: false,
+            unknown_producer_begins_at_zero: false,
         });
-        let request = AppendRequest { entries: entries.collect(), acks: Acks::Leader };
+        let request = AppendRequest { entries: entries.collect(), acks: Acks::Leader, coordinator: None };
         wait(|done| storage.shard().append(request, done)).unwrap();
     }
     let killed = copy_of(folder.path());

@@ -132,9 +132,14 @@ fn producers_go_on_after_a_take_over() {
 /// Sends an append; its results come out of what is returned.
 fn send(storage: &Storage, partition: &Arc<Partition>, bytes: usize) -> mpsc::Receiver<Vec<AppendResult>> {
     let batch = batch(&[(1, &vec![7; bytes])]);
-    let entry = AppendEntry { partition: Arc::clone(partition), batch, log_append_time: false };
+    let entry = AppendEntry {
+        partition: Arc::clone(partition),
+        batch,
+        log_append_time: false,
+        unknown_producer_begins_at_zero: false,
+    };
     let (sender, results) = mpsc::channel();
-    let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
+    let request = AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None };
     storage.shard().append(request, Box::new(move |done| sender.send(done.unwrap()).unwrap_or_default()));
     results
 }
@@ -167,12 +172,16 @@ fn held(storage: &Storage, partition: &Arc<Partition>) -> mpsc::Sender<()> {
         partition: Arc::clone(partition),
         batch: batch(&[(1, &vec![7; 20 << 10])]),
         log_append_time: false,
+        unknown_producer_begins_at_zero: false,
     };
     let hold = move |_| {
         written.send(()).unwrap_or_default();
         released.recv().unwrap_or_default();
     };
-    storage.shard().append(AppendRequest { entries: vec![entry], acks: Acks::Leader }, Box::new(hold));
+    storage.shard().append(
+        AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None },
+        Box::new(hold),
+    );
     is_written.recv().unwrap();
     release
 }
@@ -287,8 +296,9 @@ fn a_write_that_is_queued_after_a_take_over_of_a_led_shard_is_of_an_earlier_term
 struct LastReport(AtomicU64);
 
 impl Watcher for LastReport {
-    fn advanced(&self, bytes: u64) {
-        self.0.store(bytes, Ordering::SeqCst);
+    fn advanced(&self, visible: u64, stable: u64) {
+        assert_eq!(visible, stable);
+        self.0.store(visible, Ordering::SeqCst);
     }
 }
 

@@ -1,9 +1,16 @@
 //! One partition's log: offsets, reads, idempotence, look-ups; and all of it after a restart.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::common::{
-    Partitions, UNLIMITED, append, batch, batches, copy_of, create, open, sequenced, values, wait,
+    Partitions, UNLIMITED, append, batch, batches, copy_of, create, in_transaction, open, sequenced, values,
+    wait,
 };
 use storage::{
     Acks, AppendEntry, AppendError, AppendRequest, AppendResult, EpochEndOffset, FlushPolicy, Isolation,
@@ -123,28 +130,34 @@ fn a_repeated_batch_is_answered_with_its_first_offset_even_after_a_kill() {
 #[test]
 fn producers_are_forgotten_after_their_time() {
     let folder = tempfile::tempdir().unwrap();
-    let now = Arc::new(std::sync::atomic::AtomicI64::new(0));
-    let clock = Arc::clone(&now);
+    let (uptime_ms, wall_ms) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(0)));
+    let (uptime, wall) = (Arc::clone(&uptime_ms), Arc::clone(&wall_ms));
     let options = StorageOptions {
-        producer_id_expiration_check_interval: std::time::Duration::from_millis(10),
-        clock: Arc::new(move || clock.load(std::sync::atomic::Ordering::SeqCst)),
+        producer_id_expiration_check_interval: Duration::from_millis(10),
+        clock: Arc::new(move || wall.load(Ordering::SeqCst)),
+        uptime: Arc::new(move || Duration::from_millis(uptime.load(Ordering::SeqCst))),
         ..StorageOptions::new(folder.path())
     };
     let storage = Storage::open(options.clone()).unwrap();
     let topic = create(&storage, "t", 1);
     append(&storage, &topic.partitions()[0], sequenced(7, 0, 0, 1), Acks::All).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(50));
-    assert_eq!(topic.partitions()[0].producers().len(), 1);
-    now.store(86_400_001, std::sync::atomic::Ordering::SeqCst);
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !topic.partitions()[0].producers().is_empty() {
+    append(&storage, &topic.partitions()[0], in_transaction(8, 0, 0, 1), Acks::All).unwrap();
+    let remembered = || topic.partitions()[0].producers().iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    // The wall clock is set; no time has passed.
+    wall_ms.store(i64::MAX, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(remembered(), [7, 8]);
+    uptime_ms.store(86_400_001, Ordering::SeqCst);
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    while remembered() != [8] {
         assert!(std::time::Instant::now() < until, "still remembered");
         std::thread::yield_now();
     }
     storage.close().unwrap();
     drop(storage);
     let storage = Storage::open(options).unwrap();
-    assert!(storage.cluster().catalog().topic("t").unwrap().partitions()[0].producers().is_empty());
+    let producers = storage.cluster().catalog().topic("t").unwrap().partitions()[0].producers();
+    assert_eq!(producers.len(), 1, "a transaction that is open keeps its producer: {producers:?}");
     storage.close().unwrap();
 }
 
@@ -208,8 +221,13 @@ fn log_append_time_replaces_the_producers_timestamps() {
     let storage = Storage::open(options).unwrap();
     let topic = create(&storage, "t", 1);
     let partition = Arc::clone(&topic.partitions()[0]);
-    let entry = AppendEntry { partition, batch: batch(&[(1, b"a"), (2, b"b")]), log_append_time: true };
-    let request = AppendRequest { entries: vec![entry], acks: Acks::All };
+    let entry = AppendEntry {
+        partition,
+        batch: batch(&[(1, b"a"), (2, b"b")]),
+        log_append_time: true,
+        unknown_producer_begins_at_zero: false,
+    };
+    let request = AppendRequest { entries: vec![entry], acks: Acks::All, coordinator: None };
     let appended = wait(|done| storage.shard().append(request, done)).unwrap().remove(0).unwrap();
     assert_eq!(appended.log_append_time_ms, 5000);
     let found = storage.shard().max_timestamp(&topic.partitions()[0]).unwrap().unwrap();
@@ -253,9 +271,16 @@ fn a_small_append_never_overtakes_a_large_one() {
         let (sender, answers) = std::sync::mpsc::sync_channel(2);
         for value in [large.as_slice(), b"small"] {
             let partition = Arc::clone(&topic.partitions()[0]);
-            let entry = AppendEntry { partition, batch: batch(&[(1, value)]), log_append_time: false };
-            let (request, sender) =
-                (AppendRequest { entries: vec![entry], acks: Acks::Leader }, sender.clone());
+            let entry = AppendEntry {
+                partition,
+                batch: batch(&[(1, value)]),
+                log_append_time: false,
+                unknown_producer_begins_at_zero: false,
+            };
+            let (request, sender) = (
+                AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None },
+                sender.clone(),
+            );
             let done = move |outcome: Result<Vec<AppendResult>, StorageError>| {
                 sender.send(outcome.unwrap().remove(0).unwrap().base_offset).unwrap();
             };

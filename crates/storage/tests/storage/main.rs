@@ -5,6 +5,7 @@
     reason = "tests fail by panicking, and have threads and ids of their own"
 )]
 
+mod aborted;
 mod catch_up;
 mod common;
 mod damage;
@@ -15,4 +16,5 @@ mod log;
 mod metrics;
 mod settled;
 mod space;
+mod transactions;
 mod unreadable;

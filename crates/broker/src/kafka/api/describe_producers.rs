@@ -22,8 +22,8 @@ use crate::topics::error::PartitionError;
 /// See the file's header.
 pub(crate) struct DescribeProducers;
 
-/// No transaction coordinator wrote a marker, and no transaction is open.
-const NONE: i32 = -1;
+/// No transaction is open.
+const NONE: i64 = -1;
 
 impl Api for DescribeProducers {
     type Request = DescribeProducersRequest;
@@ -75,8 +75,8 @@ fn describe(catalog: &Catalog, asked: TopicRequest, seen: &mut HashSet<Partition
     TopicResponse::default().with_name(asked.name.clone()).with_partitions(partitions)
 }
 
-/// One producer. `last_sequence` is the sequence of the last record of its newest batch; without a
-/// transaction the start offset is -1.
+/// One producer. `last_sequence` is the sequence of the last record of its newest batch. The coordinator epoch is -1 before the first
+/// marker; without a transaction the start offset is -1.
 fn producer((id, state): (i64, storage::ProducerState)) -> ProducerState {
     ProducerState::default()
         .with_producer_id(ProducerId(id))
@@ -84,8 +84,8 @@ fn producer((id, state): (i64, storage::ProducerState)) -> ProducerState {
         .with_last_sequence(state.last_sequence())
         // Kafka shows the producer's own timestamp; this one is what the producer expires by.
         .with_last_timestamp(state.last_timestamp_ms)
-        .with_coordinator_epoch(NONE)
-        .with_current_txn_start_offset(state.current_txn_start_offset.unwrap_or(i64::from(NONE)))
+        .with_coordinator_epoch(state.coordinator_epoch)
+        .with_current_txn_start_offset(state.current_txn_start_offset.unwrap_or(NONE))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
-use storage::{Partition, Watcher};
+use storage::{Isolation, Partition, Watcher};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -83,15 +83,21 @@ struct PartitionWatch {
     slot: SlotId,
     /// The slot is in `changed`, so that it is there once however much is appended.
     marked: AtomicBool,
+    /// Only bytes below the last stable offset count.
+    committed: AtomicBool,
 }
 
 impl Watcher for PartitionWatch {
-    fn advanced(&self, bytes: u64) {
-        // Before the bytes are counted: the look that they bring about has to find the partition in the list.
+    fn advanced(&self, visible: u64, stable: u64) {
+        // Before the bytes are counted: the look that they bring about has to find the partition in the list. Also where none
+        // count: the next answer of a session tells of the high watermark.
         if !self.marked.swap(true, Ordering::SeqCst) {
             self.arrivals.changed.lock().push(self.slot);
         }
-        self.arrivals.arrived(bytes);
+        let bytes = if self.committed.load(Ordering::SeqCst) { stable } else { visible };
+        if bytes > 0 {
+            self.arrivals.arrived(bytes);
+        }
     }
 }
 
@@ -106,11 +112,23 @@ impl Subscription {
     /// Reports every advance of `partition` to `arrivals`, as a change of `slot`.
     pub(crate) fn new(partition: &Arc<Partition>, arrivals: &Arc<Arrivals>, slot: SlotId) -> Self {
         // It keeps the arrivals alive, not the session: else the partition would hold closed sessions.
-        let watch =
-            Arc::new(PartitionWatch { arrivals: Arc::clone(arrivals), slot, marked: AtomicBool::new(false) });
+        let watch = Arc::new(PartitionWatch {
+            arrivals: Arc::clone(arrivals),
+            slot,
+            marked: AtomicBool::new(false),
+            committed: AtomicBool::new(false),
+        });
         let watcher: Arc<dyn Watcher> = Arc::clone(&watch) as Arc<dyn Watcher>;
         partition.subscribe(&watcher);
         Self { partition: Arc::clone(partition), watch, watcher }
+    }
+
+    /// Counts the bytes that readers of this isolation see. Each fetch of a session may have another; it says so before it looks.
+    pub(crate) fn count_for(&self, isolation: Isolation) {
+        let committed = isolation == Isolation::ReadCommitted;
+        if self.watch.committed.load(Ordering::SeqCst) != committed {
+            self.watch.committed.store(committed, Ordering::SeqCst);
+        }
     }
 
     /// From now on the next advance is a change again.
@@ -140,7 +158,8 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     fn watch(arrivals: &Arc<Arrivals>, slot: SlotId) -> PartitionWatch {
-        PartitionWatch { arrivals: Arc::clone(arrivals), slot, marked: AtomicBool::new(false) }
+        let (marked, committed) = (AtomicBool::new(false), AtomicBool::new(false));
+        PartitionWatch { arrivals: Arc::clone(arrivals), slot, marked, committed }
     }
 
     fn is_woken(listening: std::pin::Pin<&mut Notified<'_>>) -> bool {
@@ -153,9 +172,9 @@ mod tests {
         let partition = watch(&arrivals, slot_ids()[0]);
         let mut listening = pin!(arrivals.expect(100));
         assert!(arrivals.still_missing(0));
-        partition.advanced(99);
+        partition.advanced(99, 0);
         assert!(!is_woken(listening.as_mut()));
-        partition.advanced(1);
+        partition.advanced(1, 0);
         assert!(is_woken(listening.as_mut()));
     }
 
@@ -165,7 +184,7 @@ mod tests {
         let partition = watch(&arrivals, slot_ids()[0]);
         let mut listening = pin!(arrivals.expect(100));
         assert!(arrivals.still_missing(60));
-        partition.advanced(40);
+        partition.advanced(40, 0);
         assert!(is_woken(listening.as_mut()));
     }
 
@@ -175,12 +194,12 @@ mod tests {
         let partition = watch(&arrivals, slot_ids()[0]);
         // Enough at once: the listener, though not yet polled, is woken.
         let mut listening = pin!(arrivals.expect(1));
-        partition.advanced(10);
+        partition.advanced(10, 0);
         assert!(!arrivals.still_missing(0));
         assert!(is_woken(listening.as_mut()));
         // Enough only with what was found: the caller is told to look again.
         let _listening = arrivals.expect(100);
-        partition.advanced(50);
+        partition.advanced(50, 0);
         assert!(!arrivals.still_missing(50));
     }
 
@@ -190,7 +209,7 @@ mod tests {
         let partition = watch(&arrivals, slot_ids()[0]);
         let mut first = pin!(arrivals.expect(10));
         let mut second = pin!(arrivals.expect(10));
-        partition.advanced(10);
+        partition.advanced(10, 0);
         assert!(is_woken(first.as_mut()) && is_woken(second.as_mut()));
     }
 
@@ -200,7 +219,7 @@ mod tests {
         let partition = watch(&arrivals, slot_ids()[0]);
         let mut listening = pin!(arrivals.expect(usize::MAX));
         assert!(arrivals.still_missing(0));
-        partition.advanced(u64::MAX);
+        partition.advanced(u64::MAX, u64::MAX);
         assert!(is_woken(listening.as_mut()));
     }
 
@@ -211,15 +230,31 @@ mod tests {
         let ids = slot_ids();
         let (first, second) = (watch(&arrivals, ids[0]), watch(&arrivals, ids[1]));
         for _ in 0..1000 {
-            first.advanced(u64::MAX);
-            second.advanced(1);
+            first.advanced(u64::MAX, u64::MAX);
+            second.advanced(1, 0);
         }
         assert_eq!(arrivals.take_changed(), [ids[0], ids[1]]);
         assert!(arrivals.take_changed().is_empty());
-        first.advanced(1);
+        first.advanced(1, 0);
         assert!(arrivals.take_changed().is_empty(), "not looked at yet");
         first.marked.store(false, Ordering::SeqCst);
-        first.advanced(1);
+        first.advanced(1, 0);
         assert_eq!(arrivals.take_changed(), [ids[0]]);
+    }
+
+    #[test]
+    fn a_reader_of_committed_records_is_woken_by_stable_bytes() {
+        let arrivals = Arc::new(Arrivals::default());
+        let partition = watch(&arrivals, slot_ids()[0]);
+        partition.committed.store(true, Ordering::SeqCst);
+        let mut listening = pin!(arrivals.expect(100));
+        assert!(arrivals.still_missing(0));
+        // An open transaction grows.
+        (0..1000).for_each(|_| partition.advanced(1000, 0));
+        assert!(!is_woken(listening.as_mut()));
+        assert_eq!(arrivals.take_changed().len(), 1, "its high watermark is news all the same");
+        // A marker of 78 bytes frees it.
+        partition.advanced(78, 1_000_078);
+        assert!(is_woken(listening.as_mut()));
     }
 }

@@ -60,6 +60,10 @@ pub(super) fn look(
         }
         Err(error) => return Looked::Missing(answer(Err(error), None)),
     };
+    // Before the log is looked at: what advances after that is counted by it.
+    if let Some(subscription) = &log.subscription {
+        subscription.count_for(isolation);
+    }
     let metrics = &log.found.topic.metrics;
     let answer = |outcome| answer(outcome, Some(Arc::clone(metrics)));
     let partition = &log.found.partition;

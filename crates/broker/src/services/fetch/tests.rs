@@ -67,8 +67,9 @@ impl Broker {
             partition: topic.led_here().nth(partition).unwrap().clone(),
             batch,
             log_append_time: false,
+            unknown_producer_begins_at_zero: false,
         };
-        let request = AppendRequest { entries: vec![entry], acks: Acks::Leader };
+        let request = AppendRequest { entries: vec![entry], acks: Acks::Leader, coordinator: None };
         self.io.shard().append(request).await.unwrap().remove(0).unwrap();
         size
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rocksdb::ReadTier;
+
 use super::{Cursor, Engine, Family, options::range};
 use crate::{StorageError, engine::keys};
 
@@ -29,6 +31,13 @@ impl Engine {
     /// A cursor over the keys of `family` that are ≥ `from` and < `to`, for reading many values once.
     pub(crate) fn cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
         self.db.raw_iterator_cf_opt(family, range(from, to))
+    }
+
+    /// The same over what memory has. It ends with an error of the kind `Incomplete` where the disk would have to be read.
+    pub(crate) fn cursor_in_memory<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
+        let mut options = range(from, to);
+        options.set_read_tier(ReadTier::BlockCache);
+        self.db.raw_iterator_cf_opt(family, options)
     }
 
     /// Calls `each` for every state record whose key starts with `prefix`, in key order.

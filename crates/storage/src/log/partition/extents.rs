@@ -78,6 +78,7 @@ impl Partition {
     /// Nothing below `start` is served from now on. `dead` are the extents that lie wholly below it.
     pub(crate) fn start_at(&self, start: LogStart, dead: &[Extent]) {
         if start.offset > self.log_start_offset() {
+            self.start_stable_at(start.offset);
             // Before its batches are removed: a reader looks at the log start again after it has read.
             self.log_start_offset.store(start.offset, Ordering::Release);
             self.log_start_position.store(start.position, Ordering::Release);

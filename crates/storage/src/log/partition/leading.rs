@@ -10,8 +10,9 @@ use crate::{
 
 /// A reader that waits for a partition to grow.
 pub trait Watcher: Send + Sync {
-    /// `bytes` more became visible; `u64::MAX` when the partition was deleted, or is not led here any more. Runs on a storage thread: must not block.
-    fn advanced(&self, bytes: u64);
+    /// `visible` bytes more are below the high watermark, and `stable` bytes more below the last stable offset; one of them may be
+    /// 0. Both are `u64::MAX` when the partition was deleted, or is not led here any more. Runs on a storage thread: must not block.
+    fn advanced(&self, visible: u64, stable: u64);
 }
 
 impl Partition {
@@ -34,7 +35,7 @@ impl Partition {
     }
 
     /// Calls `watcher` at every advance from now on.
-    /// A caller that waits for an offset must look at the high watermark after this: an advance before it is
+    /// A caller that waits for an offset must look at the watermarks after this: an advance before it is
     /// not told.
     pub fn subscribe(&self, watcher: &Arc<dyn Watcher>) {
         // Under the lock, as in `unsubscribe`: the flag says if the list is empty.
@@ -56,13 +57,13 @@ impl Partition {
     /// Refuses all reads and appends from now on, and wakes all watchers. There is no way back.
     pub(crate) fn delete(&self) {
         self.leadership.delete();
-        self.wake(u64::MAX);
+        self.wake(u64::MAX, u64::MAX);
     }
 
     /// Nothing is served from now on; watchers are told.
     pub(crate) fn resign(&self) {
         self.leadership.resign();
-        self.wake(u64::MAX);
+        self.wake(u64::MAX, u64::MAX);
     }
 
     /// It will be led here, once a new epoch is durable.
@@ -87,12 +88,12 @@ impl Partition {
     }
 
     /// Calls the watchers, under their lock: [`Partition::unsubscribe`] waits for that.
-    pub(super) fn wake(&self, bytes: u64) {
-        // After the store of the watermark: either this sees the watcher, or the watcher saw the new
-        // watermark.
+    pub(super) fn wake(&self, visible: u64, stable: u64) {
+        // After the store of the watermarks: either this sees the watcher, or the watcher saw the new
+        // watermarks.
         if self.watched.load(Ordering::SeqCst) {
             for watcher in self.watchers.lock().iter() {
-                watcher.advanced(bytes);
+                watcher.advanced(visible, stable);
             }
         }
     }

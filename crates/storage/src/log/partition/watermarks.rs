@@ -1,11 +1,12 @@
-//! Batches that the journal has taken, and the high watermark, which moves over each once the promise to its producer is kept.
+//! Batches that the journal has taken; the high watermark, which moves over each once the promise to its producer is kept; and the
+//! last stable offset, which also waits for the end of each transaction. Both move under one lock.
 
 use std::{collections::VecDeque, sync::atomic::Ordering};
 
 use bytes::Bytes;
 
-use super::Partition;
-use crate::log::index::IndexInterval;
+use super::{Partition, unstable::Unstable};
+use crate::log::{index::IndexInterval, transaction::TransactionStep};
 
 /// How far the batches of a partition have come.
 #[derive(Debug)]
@@ -16,13 +17,23 @@ pub(super) struct Progress {
     appended_bytes: u64,
     /// Those of them that are below the high watermark.
     visible_bytes: u64,
+    /// Those of them that are below the last stable offset.
+    stable_bytes: u64,
+    unstable: Unstable,
     /// The open end of the time index, as readers see it.
     interval: IndexInterval,
 }
 
 impl Progress {
     pub(super) fn new(interval: IndexInterval) -> Self {
-        Self { pending: VecDeque::new(), appended_bytes: 0, visible_bytes: 0, interval }
+        Self {
+            pending: VecDeque::new(),
+            appended_bytes: 0,
+            visible_bytes: 0,
+            stable_bytes: 0,
+            unstable: Unstable::default(),
+            interval,
+        }
     }
 }
 
@@ -47,6 +58,8 @@ pub(crate) struct Written {
     pub(crate) interval: IndexInterval,
     /// The write group whose sync makes it visible; `None` if it need not wait for one.
     pub(crate) awaits: Option<u64>,
+    /// The transaction that it begins or ends.
+    pub(crate) step: TransactionStep,
 }
 
 impl Partition {
@@ -63,12 +76,25 @@ impl Partition {
     /// Called by the writer in order of offsets. The batch is visible afterwards unless it, or one before it,
     /// awaits a sync.
     pub(crate) fn publish(&self, written: Written) {
-        let Written { base_offset, next_offset, bytes, interval, awaits } = written;
+        let Written { base_offset, next_offset, bytes, interval, awaits, step } = written;
         let size = bytes.len() as u64;
-        // Before the log end: a reader that sees the new end must find the batch.
-        self.tail.lock().push(base_offset, next_offset, bytes);
+        {
+            // Before the log end: a reader that sees the new end must find the batch. Before the last stable offset: one that sees
+            // an aborted batch must be told that it is.
+            let mut tail = self.tail.lock();
+            tail.push(base_offset, next_offset, bytes);
+            if let TransactionStep::Ends { aborted: Some(entry), .. } = step {
+                tail.push_aborted(entry);
+            }
+        }
         let mut progress = self.progress.lock();
         progress.interval = interval;
+        let before = progress.appended_bytes;
+        match step {
+            TransactionStep::None => {}
+            TransactionStep::Begins => progress.unstable.begins(base_offset, before),
+            TransactionStep::Ends { first_offset, .. } => progress.unstable.ends(base_offset, first_offset),
+        }
         if let Some(group) = awaits {
             let bytes_before = progress.appended_bytes;
             progress.pending.push_back(Pending { group, base_offset, bytes_before });
@@ -88,20 +114,40 @@ impl Partition {
         self.advance(&mut progress);
     }
 
-    /// Raises the high watermark as far as nothing awaits a sync, and wakes watchers. `progress` stays
+    /// A start found these transactions open, in a log that ends at the high watermark.
+    pub(super) fn recover_stable(&self, first_offsets: impl Iterator<Item = i64>) {
+        let mut progress = self.progress.lock();
+        progress.unstable = Unstable::recovered(first_offsets);
+        self.advance(&mut progress);
+    }
+
+    /// The log is about to start here: the last stable offset is not below.
+    pub(super) fn start_stable_at(&self, log_start_offset: i64) {
+        let _progress = self.progress.lock();
+        self.last_stable_offset.fetch_max(log_start_offset, Ordering::SeqCst);
+    }
+
+    /// Raises both watermarks as far as nothing awaits a sync or the end of a transaction, and wakes watchers. `progress` stays
     /// locked, so that two advances cannot overtake each other.
     fn advance(&self, progress: &mut Progress) {
-        let (offset, bytes) = match progress.pending.front() {
+        let visible = match progress.pending.front() {
             // A later batch of `acks=1` waits too: what is visible has no gaps.
             Some(pending) => (pending.base_offset, pending.bytes_before),
             None => (self.log_end_offset(), progress.appended_bytes),
         };
-        let gained = bytes - progress.visible_bytes;
-        // Watchers are woken after the watermark has moved, else they would look and find nothing.
+        let (stable_offset, stable_bytes) = progress.unstable.stable(visible);
+        let gained = visible.1 - progress.visible_bytes;
+        let freed = stable_bytes.saturating_sub(progress.stable_bytes);
         if gained > 0 {
-            progress.visible_bytes = bytes;
-            self.high_watermark.store(offset, Ordering::SeqCst);
-            self.wake(gained);
+            self.high_watermark.store(visible.0, Ordering::SeqCst);
+        }
+        // After it, as it is never above. A log start may have passed a transaction that is open.
+        self.last_stable_offset.fetch_max(stable_offset, Ordering::SeqCst);
+        // Watchers are woken after the watermarks have moved, else they would look and find nothing.
+        if gained > 0 || freed > 0 {
+            progress.visible_bytes = visible.1;
+            progress.stable_bytes += freed;
+            self.wake(gained, freed);
         }
     }
 }
@@ -118,12 +164,14 @@ mod tests {
         log::{index::IntervalRecord, partition::Recovered},
     };
 
+    /// Visible and stable bytes.
     #[derive(Default)]
-    struct Counter(AtomicU64);
+    struct Counter(AtomicU64, AtomicU64);
 
     impl Watcher for Counter {
-        fn advanced(&self, bytes: u64) {
-            self.0.fetch_add(bytes, Ordering::SeqCst);
+        fn advanced(&self, visible: u64, stable: u64) {
+            self.0.fetch_add(visible, Ordering::SeqCst);
+            self.1.fetch_add(stable, Ordering::SeqCst);
         }
     }
 
@@ -140,7 +188,50 @@ mod tests {
             bytes: Bytes::from_static(b"0123"),
             interval,
             awaits,
+            step: TransactionStep::None,
         }
+    }
+
+    fn marker(base_offset: i64, first_offset: i64, awaits: Option<u64>) -> Written {
+        Written {
+            step: TransactionStep::Ends { first_offset, aborted: None },
+            ..written(base_offset, awaits)
+        }
+    }
+
+    fn opening(base_offset: i64, awaits: Option<u64>) -> Written {
+        Written { step: TransactionStep::Begins, ..written(base_offset, awaits) }
+    }
+
+    #[test]
+    fn the_last_stable_offset_waits_for_the_sync_of_the_marker() {
+        let partition = partition();
+        let counter = Arc::new(Counter::default());
+        partition.subscribe(&(Arc::clone(&counter) as _));
+        let stable_bytes = || counter.1.load(Ordering::SeqCst);
+        partition.publish(written(0, None));
+        partition.publish(opening(1, None));
+        partition.publish(written(2, None));
+        assert_eq!((partition.last_stable_offset(), partition.high_watermark()), (1, 3));
+        assert_eq!(stable_bytes(), 4, "bytes of an open transaction wake no reader of committed records");
+        partition.publish(marker(3, 1, Some(7)));
+        assert_eq!(partition.last_stable_offset(), 1, "a power cut may take the marker back");
+        partition.synced(7);
+        assert_eq!((partition.last_stable_offset(), partition.high_watermark()), (4, 4));
+        assert_eq!(stable_bytes(), 16, "all that the marker has freed, not the marker alone");
+    }
+
+    #[test]
+    fn the_last_stable_offset_is_never_below_the_log_start() {
+        let partition = partition();
+        (0..4).for_each(|offset| partition.publish(opening(offset, None)));
+        let start = crate::log::LogStart { offset: 2, position: 0 };
+        partition.start_at(start, &[]);
+        assert_eq!(partition.last_stable_offset(), 2);
+        partition.publish(marker(4, 0, None));
+        assert_eq!(partition.last_stable_offset(), 2);
+        (1..4).for_each(|offset| partition.publish(marker(4 + offset, offset, None)));
+        assert_eq!(partition.last_stable_offset(), 8);
     }
 
     #[test]

@@ -3,18 +3,20 @@
 //! Readers see edits of settled batches at once, edits of batches in generations after the last step, which changes the
 //! extents. That step also rewrites the time index over the batches that stay, and counts their bytes.
 
-use std::{sync::Arc, vec::IntoIter};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use codec::records::{BatchError, BatchHeader};
 
-use super::{Cleaned, CleaningError, CleaningRules, DirtyInterval, Indexed, LogToClean, OffsetMap};
+use super::{
+    Cleaned, CleaningError, CleaningRules, DirtyInterval, Indexed, LogToClean, LogTransactions, OffsetMap,
+    new_index::NewIndex,
+};
 use crate::{
     Compaction, Partition, ReadError, StorageError,
-    engine::{BatchCursor, Engine, KeptBatch, Tag, keys},
+    engine::{BatchCursor, Engine, KeptBatch, Tag, aborted, keys},
     log::{
         AppendState, BatchFamily, CleanedRecord, CompleteInterval, Extent, INDEX_INTERVAL_AGE_MS,
-        IndexInterval, IntervalRecord, LogStart,
+        IntervalRecord, LogStart,
     },
     space::edits::Edits,
     write::WriteGroup,
@@ -28,6 +30,8 @@ pub(crate) enum CleaningStep {
     Edit(Arc<Partition>, Edits),
     /// All edits are written.
     Finish(Arc<Partition>, Box<Finish>),
+    /// Readers find no batch any more of transactions that were aborted below the end of the cleaning.
+    ForgetAborted(Arc<Partition>, CleanedRecord),
 }
 
 /// Result of a cleaning.
@@ -99,6 +103,9 @@ impl LogCleaning {
             delete_retention_ms: rules.delete_retention_ms,
             retain_empty: &|header: &BatchHeader| header.next_offset() >= log_end_offset,
         };
+        let aborted = aborted::aborted(engine, &self.partition, log_start.offset, cleaned.offset)?;
+        let mut forgets = !aborted.is_empty();
+        let mut transactions = LogTransactions::new(aborted);
         let mut new_index = NewIndex::new(log_start.offset, std::mem::take(&mut self.intervals));
         let partition = &self.partition;
         for (extent, end) in self.partition.extents_with_ends(log_end_offset) {
@@ -113,12 +120,15 @@ impl LogCleaning {
                 let moves = extent.family != BatchFamily::Settled;
                 if let Some(damage) = &batch.damage {
                     damaged(damage);
+                    // It stays, and may be part of one of them.
+                    forgets = false;
                     new_index.add_damaged(batch.base_offset, &batch.bytes);
                     if moves {
                         edits.keep(partition, batch);
                     }
                 } else {
-                    match super::clean(&batch.bytes, &map, &rules, false).map_err(failed)? {
+                    let discardable = batch.header.is_some_and(|header| transactions.meets(&header));
+                    match super::clean(&batch.bytes, &map, &rules, discardable).map_err(failed)? {
                         Cleaned::Keep => {
                             new_index.add(&batch.bytes).map_err(corrupt)?;
                             if moves {
@@ -143,7 +153,11 @@ impl LogCleaning {
         }
         let (log_start, intervals) = new_index.finish(log_start, &cleaned);
         let finish = Box::new(Finish { log_start, cleaned, intervals });
-        Ok(write(CleaningStep::Finish(self.partition, finish))?)
+        write(CleaningStep::Finish(Arc::clone(partition), finish))?;
+        if forgets {
+            write(CleaningStep::ForgetAborted(self.partition, cleaned))?;
+        }
+        Ok(())
     }
 
     /// Maps the keys of the dirty part, interval by interval; keys for which there is no room wait for another cleaning.
@@ -156,14 +170,23 @@ impl LogCleaning {
         // The clean part counts as looked at: it has each of its keys once.
         map.advance(self.first_dirty - 1);
         let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
+        let aborted = aborted::aborted(engine, &self.partition, self.first_dirty, end_offset)?;
+        let mut transactions = LogTransactions::new(aborted);
         let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
         let mut interval = dirty;
-        while let Some(KeptBatch { base_offset, bytes, damage, .. }) = cursor.next_kept()? {
+        while let Some(KeptBatch { base_offset, bytes, header, damage }) = cursor.next_kept()? {
             while self.intervals.get(interval).is_some_and(|(_, record)| record.end_offset <= base_offset) {
                 interval += 1;
             }
             // Its keys are not known: nothing goes because of them.
             if damage.is_some() {
+                continue;
+            }
+            // Its records never were the newest of their keys.
+            if let Some(header) = header.filter(|header| transactions.meets(header))
+                && !header.attributes.is_control()
+            {
+                map.advance(header.last_offset());
                 continue;
             }
             if super::index(&bytes, self.first_dirty, &mut map).map_err(failed)? == Indexed::Full {
@@ -227,67 +250,24 @@ fn dirty_intervals(intervals: &[CompleteInterval], start_position: u64) -> Vec<D
         .collect()
 }
 
-/// The time index over the batches that stay, with positions counted from 0.
-struct NewIndex {
-    open: IndexInterval,
-    complete: Vec<CompleteInterval>,
-    before: std::iter::Peekable<IntoIter<CompleteInterval>>,
-}
-
-impl NewIndex {
-    fn new(start_offset: i64, before: Vec<CompleteInterval>) -> Self {
-        let end = IntervalRecord { end_offset: start_offset, end_position: 0, appended_ms: 0 };
-        Self {
-            open: IndexInterval::new(end, i64::MIN),
-            complete: Vec::new(),
-            before: before.into_iter().peekable(),
-        }
-    }
-
-    fn add(&mut self, batch: &Bytes) -> Result<BatchHeader, BatchError> {
-        let header = BatchHeader::parse(batch)?;
-        while self.before.next_if(|(_, record)| record.end_offset <= header.base_offset).is_some() {}
-        // Of the old interval that held the batch: a new one is as young as its last batch was.
-        let appended_ms = self.before.peek().map_or(0, |(_, record)| record.appended_ms);
-        let complete = self.open.add(batch.len(), header.max_timestamp, header.next_offset(), appended_ms);
-        self.complete.extend(complete);
-        Ok(header)
-    }
-
-    /// One of which at most the header can be read.
-    fn add_damaged(&mut self, base_offset: i64, bytes: &Bytes) {
-        let known = self.add(bytes).is_ok();
-        if !known {
-            self.complete.extend(self.open.add(bytes.len(), -1, base_offset.saturating_add(1), 0));
-        }
-    }
-
-    /// The log start and the index, once the bytes that stay are known.
-    fn finish(mut self, log_start: LogStart, cleaned: &CleanedRecord) -> (LogStart, Vec<CompleteInterval>) {
-        let bytes = self.open.end.end_position;
-        if !self.open.is_empty() {
-            let complete = self.open.complete();
-            self.complete.push(complete);
-        }
-        // The clean part keeps its end, so that positions above it stay as they are; its start moves.
-        let start_position = cleaned.position.saturating_sub(bytes);
-        for (_, record) in &mut self.complete {
-            record.end_position += start_position;
-        }
-        if let Some((_, last)) = self.complete.last_mut() {
-            // The last batches may have been removed: the dirty part still begins there.
-            last.end_offset = cleaned.offset;
-        }
-        (LogStart { offset: log_start.offset, position: start_position }, self.complete)
-    }
-}
-
 /// Notes that batches of the log are edited: from the first edit on it may have gaps, and `ottla inspect` must know.
 pub(crate) fn note_edits(group: &mut WriteGroup<'_>, partition: &Partition) {
     let cleaned = partition.cleaned();
     if cleaned == CleanedRecord::NOTHING && !partition.is_deleted() {
         group.put_state(keys::prefix(Tag::Cleaned, partition.number()), cleaned.encode());
     }
+}
+
+/// Removes the entries of the aborted index whose batches were cleaned away. In a group of its own, after readers were pointed to the
+/// new extents: one that still holds the old batches sees that it has to read again (ADR 13).
+pub(crate) fn forget_aborted(group: &mut WriteGroup<'_>, partition: &Partition, cleaned: CleanedRecord) {
+    // The last step did nothing if the log start had moved.
+    if partition.is_deleted() || partition.cleaned() != cleaned {
+        return;
+    }
+    partition.forget_aborted();
+    let number = partition.number();
+    group.delete_state_range(&keys::prefix(Tag::Aborted, number), &keys::aborted(number, cleaned.offset));
 }
 
 impl Finish {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Acks, AppendError, AppendResult, CoordinatorRecord, Done, FlushPolicy, StorageError,
+    Acks, AppendError, AppendResult, CoordinatorRecord, CoordinatorWrite, Done, FlushPolicy, MarkerError,
+    Partition, StorageError, TransactionEnd,
     engine::{NodeKey, keys},
     log::{OwnedEntry, OwnedRequest},
     write::{
@@ -22,8 +23,11 @@ impl Writer {
             ShardCommand::Coordinator { epoch, records, done } => {
                 self.write_coordinator(group, epoch, records, done);
             }
+            ShardCommand::EndTransaction(end, done) => self.end_transaction(group, end, done),
             ShardCommand::Lead { lead, call, done } => self.lead(group, lead, call, done),
-            ShardCommand::ExpireProducers { before_ms } => self.expire_producers(group, before_ms),
+            ShardCommand::ExpireProducers { partition, producer_ids, before_open_ms } => {
+                self.expire_producers(group, &partition, producer_ids, before_open_ms);
+            }
             ShardCommand::Change(change, done) => self.change_log(group, change, done),
         }
     }
@@ -31,24 +35,52 @@ impl Writer {
     /// Appends the batches of a request, in their order. One that is refused does not affect the others.
     /// `acks=0` and `acks=1` are answered after the write, as is `acks=all` under [`FlushPolicy::Os`].
     fn append(&mut self, group: &mut WriteGroup<'_>, request: OwnedRequest, done: Done<Vec<AppendResult>>) {
-        let syncs = request.acks == Acks::All && self.shared.options.flush_policy == FlushPolicy::Sync;
+        let OwnedRequest { entries, acks, coordinator } = request;
+        let syncs = acks == Acks::All && self.shared.options.flush_policy == FlushPolicy::Sync;
         let awaits = syncs.then_some(self.group);
         // Asked here too: a partition that was created while the shard was being given up may not know of it yet.
-        let refusal = self.shared.shard.led_epoch().err().map(|error| match error {
+        let led = match &coordinator {
+            Some(coordinator) => self.led_in(coordinator.epoch),
+            None => self.shared.shard.led_epoch().map(|_| ()),
+        };
+        let refusal = led.err().map(|error| match error {
             StorageError::Unavailable => AppendError::Unavailable,
             _ => AppendError::NotLeader,
         });
+        // Also if a batch is refused: a refused batch has begun its transaction all the same.
+        if let Some(CoordinatorWrite { records, .. }) = coordinator.filter(|_| refusal.is_none()) {
+            put_records(group, records);
+        }
         let append = |entry: OwnedEntry| match &refusal {
             Some(refusal) if !entry.partition.is_deleted() => Err(refusal.clone()),
             _ => append::append(group, entry, awaits),
         };
-        let results: Vec<AppendResult> = request.entries.into_iter().map(append).collect();
+        let results: Vec<AppendResult> = entries.into_iter().map(append).collect();
         let after: Done<()> = Box::new(move |written| done(written.map(|()| results)));
         match syncs {
             // A repeated batch waits too: its first copy may not be on the disk yet.
             true => group.after_sync.push(after),
             false => group.after_write.push(after),
         }
+    }
+
+    /// Ends a transaction: its markers and the coordinators' records are all in this group, and visible once it is durable.
+    fn end_transaction(
+        &self,
+        group: &mut WriteGroup<'_>,
+        end: TransactionEnd,
+        done: Done<Vec<Result<i64, MarkerError>>>,
+    ) {
+        let TransactionEnd { coordinator: CoordinatorWrite { epoch, records }, markers } = end;
+        // Once for all of it: what is written after this belongs together, also if the shard is given up meanwhile.
+        if let Err(error) = self.led_in(epoch) {
+            return self.after_durable(group, Box::new(move |durable| done(durable.and(Err(error)))));
+        }
+        put_records(group, records);
+        let awaits = (self.shared.options.flush_policy == FlushPolicy::Sync).then_some(self.group);
+        let results: Vec<_> =
+            markers.iter().map(|marker| append::append_marker(group, marker, awaits)).collect();
+        self.after_durable(group, Box::new(move |durable| done(durable.map(|()| results))));
     }
 
     /// Adds records of a coordinator, if the shard is led in the epoch in which it was loaded.
@@ -59,23 +91,23 @@ impl Writer {
         records: Vec<CoordinatorRecord>,
         done: Done<()>,
     ) {
-        // Against the writer's own epoch too: a take-over that comes before this in the queue may not be durable yet, and
-        // the coordinator that is loaded after it would miss these records.
-        let led = match self.shared.shard.led_epoch() {
-            Ok(_) if self.term.epoch != epoch => Err(StorageError::NotLeader),
-            led => led.map(|_| ()),
-        };
+        let led = self.led_in(epoch);
         if led.is_err() {
             // In its turn: writes of a coordinator end in their order.
             return self.after_durable(group, Box::new(move |durable| done(durable.and(led))));
         }
-        for CoordinatorRecord { key, value } in records {
-            match value {
-                Some(value) => group.put_state(keys::coordinator(&key), value),
-                None => group.delete_state(keys::coordinator(&key)),
-            }
-        }
+        put_records(group, records);
         self.after_durable(group, done);
+    }
+
+    /// The shard is led, in the epoch in which a coordinator was loaded.
+    fn led_in(&self, epoch: u32) -> Result<(), StorageError> {
+        // Against the writer's own epoch too: a take-over that comes before this in the queue may not be durable yet, and
+        // the coordinator that is loaded after it would miss these records.
+        match self.shared.shard.led_epoch() {
+            Ok(_) if self.term.epoch != epoch => Err(StorageError::NotLeader),
+            led => led.map(|_| ()),
+        }
     }
 
     /// Leads every partition in a new epoch, or none. Both take effect after the group's sync, in the order of the
@@ -103,18 +135,34 @@ impl Writer {
         }
     }
 
-    /// Forgets the producers that last wrote before this time, Unix ms, in memory and on the disk. Looks at
-    /// those of all partitions.
-    fn expire_producers(&self, group: &mut WriteGroup<'_>, before_ms: i64) {
-        if self.shared.shard.led_epoch().is_err() {
+    /// Forgets producers of a partition, in memory and on the disk, unless they have written meanwhile.
+    fn expire_producers(
+        &self,
+        group: &mut WriteGroup<'_>,
+        partition: &Partition,
+        producer_ids: Vec<i64>,
+        before_open_ms: u64,
+    ) {
+        if self.shared.shard.led_epoch().is_err() || partition.is_deleted() {
             return;
         }
-        for partition in self.catalog.catalog.topics().flat_map(|topic| &topic.partitions) {
+        let number = partition.number();
+        let mut state = partition.append.lock();
+        for producer_id in producer_ids.into_iter().filter(|id| state.expire(*id, before_open_ms)) {
             // A batch of the same group may have changed the state: it must not be written after it was removed.
-            for producer_id in partition.append.lock().expire(before_ms) {
-                group.producers.remove(&(partition.number(), producer_id));
-                group.delete_state(keys::producer(partition.number(), producer_id));
-            }
+            group.producers.remove(&(number, producer_id));
+            group.delete_state(keys::producer(number, producer_id));
+        }
+    }
+}
+
+fn put_records(group: &mut WriteGroup<'_>, records: Vec<CoordinatorRecord>) {
+    // The deadlines of transactions are counted by this clock: it does not go back behind what a record says.
+    group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
+    for CoordinatorRecord { key, value } in records {
+        match value {
+            Some(value) => group.put_state(keys::coordinator(&key), value),
+            None => group.delete_state(keys::coordinator(&key)),
         }
     }
 }
