@@ -197,6 +197,7 @@ mod tests {
         assert_eq!(request_header_version(18, 99), 2);
         assert_eq!(response_header_version(18, 4), 0, "ApiVersions");
         assert_eq!(request_header_version(17, 1), 1, "SaslHandshake is never flexible");
+        assert_eq!((request_header_version(88, 0), response_header_version(88, 0)), (2, 1));
         assert_eq!(request_header_version(12345, 3), 1);
     }
 
@@ -204,7 +205,8 @@ mod tests {
     fn header_versions_agree_with_kafka_protocol() {
         use kafka_protocol::messages::ApiKey;
         for api in crate::request::catalog::catalog() {
-            let theirs = ApiKey::try_from(api.key).unwrap();
+            // It has no streams groups.
+            let Ok(theirs) = ApiKey::try_from(api.key) else { continue };
             for version in api.versions {
                 let (name, key) = (api.name, api.key);
                 assert_eq!(

@@ -11,7 +11,11 @@
 
 // Public under the names below, where kafka-protocol's own would be.
 pub(crate) mod api_versions;
+mod define;
 pub(crate) mod list_offsets;
+pub(crate) mod streams_group;
+pub(crate) mod streams_group_describe;
+pub(crate) mod streams_group_heartbeat;
 
 // The names below hide those of this glob: no caller can take kafka-protocol's structs by mistake.
 pub use kafka_protocol::messages::*;
@@ -19,6 +23,10 @@ pub use kafka_protocol::messages::*;
 pub use api_versions::ApiVersionsRequest;
 pub use list_offsets_request::ListOffsetsRequest;
 pub use list_offsets_response::ListOffsetsResponse;
+pub use streams_group_describe_request::StreamsGroupDescribeRequest;
+pub use streams_group_describe_response::StreamsGroupDescribeResponse;
+pub use streams_group_heartbeat_request::StreamsGroupHeartbeatRequest;
+pub use streams_group_heartbeat_response::StreamsGroupHeartbeatResponse;
 
 /// See [`ApiVersionsRequest`].
 pub mod api_versions_request {
@@ -34,6 +42,35 @@ pub mod list_offsets_request {
 pub mod list_offsets_response {
     pub use super::list_offsets::{
         ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+    };
+}
+
+/// See [`StreamsGroupHeartbeatRequest`].
+pub mod streams_group_heartbeat_request {
+    pub use super::streams_group::{Endpoint, KeyValue, TaskIds, TaskOffset, TopicInfo};
+    pub use super::streams_group_heartbeat::{
+        CopartitionGroup, StreamsGroupHeartbeatRequest, Subtopology, Topology,
+    };
+}
+
+/// See [`StreamsGroupHeartbeatResponse`].
+pub mod streams_group_heartbeat_response {
+    pub use super::streams_group::{Endpoint, TaskIds};
+    pub use super::streams_group_heartbeat::{
+        EndpointToPartitions, Status, StreamsGroupHeartbeatResponse, TopicPartition,
+    };
+}
+
+/// See [`StreamsGroupDescribeRequest`].
+pub mod streams_group_describe_request {
+    pub use super::streams_group_describe::StreamsGroupDescribeRequest;
+}
+
+/// See [`StreamsGroupDescribeResponse`].
+pub mod streams_group_describe_response {
+    pub use super::streams_group::{Endpoint, KeyValue, TaskIds, TaskOffset, TopicInfo};
+    pub use super::streams_group_describe::{
+        Assignment, DescribedGroup, Member, StreamsGroupDescribeResponse, Subtopology, Topology,
     };
 }
 

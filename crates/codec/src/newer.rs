@@ -9,3 +9,6 @@ mod api_versions;
 mod describe_log_dirs;
 mod offset_commit;
 mod offset_fetch;
+mod streams_group;
+mod streams_group_describe;
+mod streams_group_heartbeat;

@@ -257,6 +257,8 @@ macro_rules! for_each_extended_api_except_fetch {
             39 "RenewDelegationToken" RenewDelegationTokenRequest => RenewDelegationTokenResponse;
             40 "ExpireDelegationToken" ExpireDelegationTokenRequest => ExpireDelegationTokenResponse;
             41 "DescribeDelegationToken" DescribeDelegationTokenRequest => DescribeDelegationTokenResponse;
+            88 "StreamsGroupHeartbeat" StreamsGroupHeartbeatRequest => StreamsGroupHeartbeatResponse;
+            89 "StreamsGroupDescribe" StreamsGroupDescribeRequest => StreamsGroupDescribeResponse;
         }
     };
 }

@@ -294,6 +294,46 @@ fn describing() {
     );
 }
 
+#[test]
+fn streams_groups() {
+    exchanged::<StreamsGroupHeartbeatRequest>(
+        &[0],
+        |_, request| {
+            let parts = &request.topology.as_ref().unwrap().subtopologies[0];
+            assert_eq!(
+                (&*parts.state_changelog_topics[0].name.0, &*parts.source_topic_regex[0]),
+                ("log", "a.*")
+            );
+            assert_eq!(parts.repartition_source_topics[0].partitions, 4);
+            assert_eq!(parts.copartition_groups[0].repartition_source_topics, [0]);
+            assert_eq!(request.active_tasks.as_ref().unwrap()[0].partitions, [1, 2]);
+            assert_eq!(request.user_endpoint.as_ref().unwrap().port, 65_535);
+            assert_eq!((request.rebalance_timeout_ms, request.shutdown_application), (300_000, true));
+        },
+        |_, response| {
+            assert_eq!((response.member_epoch, response.endpoint_information_epoch), (4, 8));
+            assert_eq!(response.status.as_ref().unwrap()[0].status_code, 3);
+            let endpoint = &response.partitions_by_user_endpoint.as_ref().unwrap()[0];
+            assert_eq!(endpoint.active_partitions[0].partitions, [1, 2]);
+        },
+    );
+    exchanged::<StreamsGroupDescribeRequest>(
+        &[0],
+        |_, request| {
+            assert_eq!((&**request.group_ids[0], request.include_authorized_operations), ("group", true))
+        },
+        |_, response| {
+            let [group, other] = &response.groups[..] else { panic!("two groups") };
+            assert_eq!((group.authorized_operations, other.error_code, &other.topology), (8, 69, &None));
+            let parts = &group.topology.as_ref().unwrap().subtopologies.as_ref().unwrap()[0];
+            assert_eq!(parts.repartition_source_topics[0].topic_configs.len(), 1);
+            let member = &group.members[0];
+            assert_eq!((&*member.process_id, &member.instance_id), ("process", &None));
+            assert_eq!(member.target_assignment.active_tasks[0].partitions, [1, 2]);
+        },
+    );
+}
+
 /// The records of `tools/GoldenLegacy.java`, as a batch of this codec.
 fn the_three_records(codec: Compression, with_timestamps: bool) -> BatchBuilder {
     let time = |ms: i64| if with_timestamps { 1_700_000_000_000 + ms } else { -1 };

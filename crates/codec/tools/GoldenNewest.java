@@ -52,5 +52,52 @@ public class GoldenNewest {
                 new DescribeLogDirsResponseData.DescribeLogDirsTopic().setName("orders").setPartitions(List.of(
                     new DescribeLogDirsResponseData.DescribeLogDirsPartition().setPartitionIndex(2).setPartitionSize(77)))));
         print("response.DescribeLogDirs.5", bytes(new DescribeLogDirsResponseData().setThrottleTimeMs(5).setResults(List.of(result)), (short) 5));
+        streamsGroups();
+    }
+
+    static void streamsGroups() {
+        request(ApiKeys.STREAMS_GROUP_HEARTBEAT, 0, new StreamsGroupHeartbeatRequestData().setGroupId("group").setMemberId("member")
+            .setMemberEpoch(0).setEndpointInformationEpoch(3).setInstanceId("static-1").setRackId("rack").setRebalanceTimeoutMs(300_000)
+            .setTopology(new StreamsGroupHeartbeatRequestData.Topology().setEpoch(2).setSubtopologies(List.of(
+                new StreamsGroupHeartbeatRequestData.Subtopology().setSubtopologyId("0").setSourceTopics(List.of("orders"))
+                    .setSourceTopicRegex(List.of("a.*")).setRepartitionSinkTopics(List.of("sink"))
+                    .setStateChangelogTopics(List.of(new StreamsGroupHeartbeatRequestData.TopicInfo().setName("log").setReplicationFactor((short) 1)
+                        .setTopicConfigs(List.of(new StreamsGroupHeartbeatRequestData.KeyValue().setKey("k").setValue("v")))))
+                    .setRepartitionSourceTopics(List.of(new StreamsGroupHeartbeatRequestData.TopicInfo().setName("source").setPartitions(4)))
+                    .setCopartitionGroups(List.of(new StreamsGroupHeartbeatRequestData.CopartitionGroup().setSourceTopics(List.of((short) 0))
+                        .setSourceTopicRegex(List.of((short) 0)).setRepartitionSourceTopics(List.of((short) 0)))))))
+            .setActiveTasks(List.of(new StreamsGroupHeartbeatRequestData.TaskIds().setSubtopologyId("0").setPartitions(List.of(1, 2))))
+            .setStandbyTasks(List.of()).setWarmupTasks(List.of()).setProcessId("process")
+            .setUserEndpoint(new StreamsGroupHeartbeatRequestData.Endpoint().setHost("host").setPort(65535))
+            .setClientTags(List.of(new StreamsGroupHeartbeatRequestData.KeyValue().setKey("zone").setValue("a")))
+            .setTaskOffsets(List.of(new StreamsGroupHeartbeatRequestData.TaskOffset().setSubtopologyId("0").setPartition(1).setOffset(77)))
+            .setTaskEndOffsets(List.of()).setShutdownApplication(true));
+        print("response.StreamsGroupHeartbeat.0", bytes(new StreamsGroupHeartbeatResponseData().setThrottleTimeMs(5).setErrorCode((short) 1)
+            .setErrorMessage("no").setMemberId("member").setMemberEpoch(4).setHeartbeatIntervalMs(5000).setAcceptableRecoveryLag(6)
+            .setTaskOffsetIntervalMs(7).setStatus(List.of(new StreamsGroupHeartbeatResponseData.Status().setStatusCode((byte) 3).setStatusDetail("missing")))
+            .setActiveTasks(List.of(new StreamsGroupHeartbeatResponseData.TaskIds().setSubtopologyId("0").setPartitions(List.of(1, 2))))
+            .setStandbyTasks(List.of()).setWarmupTasks(List.of()).setEndpointInformationEpoch(8)
+            .setPartitionsByUserEndpoint(List.of(new StreamsGroupHeartbeatResponseData.EndpointToPartitions()
+                .setUserEndpoint(new StreamsGroupHeartbeatResponseData.Endpoint().setHost("host").setPort(65535))
+                .setActivePartitions(List.of(new StreamsGroupHeartbeatResponseData.TopicPartition().setTopic("orders").setPartitions(List.of(1, 2))))
+                .setStandbyPartitions(List.of()))), (short) 0));
+        request(ApiKeys.STREAMS_GROUP_DESCRIBE, 0, new StreamsGroupDescribeRequestData().setGroupIds(List.of("group")).setIncludeAuthorizedOperations(true));
+        StreamsGroupDescribeResponseData.Assignment assignment = new StreamsGroupDescribeResponseData.Assignment().setActiveTasks(List.of(
+            new StreamsGroupDescribeResponseData.TaskIds().setSubtopologyId("0").setPartitions(List.of(1, 2))));
+        StreamsGroupDescribeResponseData.TopicInfo topic = new StreamsGroupDescribeResponseData.TopicInfo().setName("log").setPartitions(4)
+            .setReplicationFactor((short) 1).setTopicConfigs(List.of(new StreamsGroupDescribeResponseData.KeyValue().setKey("k").setValue("v")));
+        StreamsGroupDescribeResponseData.Member member = new StreamsGroupDescribeResponseData.Member().setMemberId("member").setMemberEpoch(4)
+            .setInstanceId(null).setRackId("rack").setClientId("client").setClientHost("/127.0.0.1").setTopologyEpoch(2).setProcessId("process")
+            .setUserEndpoint(new StreamsGroupDescribeResponseData.Endpoint().setHost("host").setPort(65535))
+            .setClientTags(List.of(new StreamsGroupDescribeResponseData.KeyValue().setKey("zone").setValue("a")))
+            .setTaskOffsets(List.of(new StreamsGroupDescribeResponseData.TaskOffset().setSubtopologyId("0").setPartition(1).setOffset(77)))
+            .setAssignment(assignment).setTargetAssignment(assignment).setIsClassic(false);
+        print("response.StreamsGroupDescribe.0", bytes(new StreamsGroupDescribeResponseData().setThrottleTimeMs(5).setGroups(List.of(
+            new StreamsGroupDescribeResponseData.DescribedGroup().setGroupId("group").setGroupState("Stable").setGroupEpoch(5).setAssignmentEpoch(4)
+                .setTopology(new StreamsGroupDescribeResponseData.Topology().setEpoch(2).setSubtopologies(List.of(
+                    new StreamsGroupDescribeResponseData.Subtopology().setSubtopologyId("0").setSourceTopics(List.of("orders"))
+                        .setRepartitionSinkTopics(List.of("sink")).setStateChangelogTopics(List.of(topic)).setRepartitionSourceTopics(List.of(topic)))))
+                .setMembers(List.of(member)).setAuthorizedOperations(8),
+            new StreamsGroupDescribeResponseData.DescribedGroup().setGroupId("other").setErrorCode((short) 69).setErrorMessage("not found"))), (short) 0));
     }
 }

@@ -5,34 +5,7 @@
 
 use kafka_protocol::messages::{BrokerId, TopicName};
 
-/// Defines a struct with a default for each field and a `with_…` method for each.
-/// Defaults are those of Kafka's message definitions.
-macro_rules! message {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident, $with:ident: $kind:ty = $default:expr;)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub struct $name {
-            $($(#[$field_doc])* pub $field: $kind,)*
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                $name { $($field: $default,)* }
-            }
-        }
-
-        impl $name {
-            $(
-                $(#[$field_doc])*
-                pub fn $with(mut self, value: $kind) -> Self {
-                    self.$field = value;
-                    self
-                }
-            )*
-        }
-    };
-}
+use super::define::message;
 
 message! {
     /// Asks for offsets in partitions.
