@@ -10,7 +10,7 @@
 //! | `state_machine` | what all machines have in common: time, outcome, records, the trait by which they are hosted |
 //! | `limits` | the most that a record may hold |
 //! | `record_kinds` | the registry of stored records |
-//! | `group` | consumer groups of the classic protocol and of KIP-848, their offsets, their records |
+//! | `group` | groups of the classic protocol, of KIP-848 and of KIP-1071, their offsets, their records |
 //!
 //! The crate depends on no async runtime; `tools/check.sh` keeps it so.
 

@@ -26,11 +26,23 @@ pub enum RecordKind {
     /// An offset that a group commits in a transaction that has not ended yet.
     /// One for each producer id, topic name and partition.
     PendingOffset = 7,
+    /// The epochs of a streams group.
+    /// It decides that a group is a streams group.
+    StreamsGroup = 11,
+    /// The metadata that a member of a streams group said of itself.
+    /// Records of the last two kinds are damaged without it.
+    StreamsGroupMember = 12,
+    /// The topology of a streams group.
+    StreamsTopology = 13,
+    /// The target assignment of a member of a streams group.
+    StreamsTargetAssignment = 14,
+    /// The current assignment of a member of a streams group.
+    StreamsCurrentAssignment = 15,
 }
 
 impl RecordKind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [RecordKind; 7] = [
+    pub const ALL: [RecordKind; 12] = [
         RecordKind::GroupMetadata,
         RecordKind::CommittedOffset,
         RecordKind::ConsumerGroup,
@@ -38,6 +50,11 @@ impl RecordKind {
         RecordKind::TargetAssignment,
         RecordKind::CurrentAssignment,
         RecordKind::PendingOffset,
+        RecordKind::StreamsGroup,
+        RecordKind::StreamsGroupMember,
+        RecordKind::StreamsTopology,
+        RecordKind::StreamsTargetAssignment,
+        RecordKind::StreamsCurrentAssignment,
     ];
 
     /// The first byte of the keys of this kind.
@@ -55,6 +72,11 @@ impl RecordKind {
             RecordKind::TargetAssignment => "target assignment",
             RecordKind::CurrentAssignment => "current assignment",
             RecordKind::PendingOffset => "pending offset",
+            RecordKind::StreamsGroup => "streams group",
+            RecordKind::StreamsGroupMember => "streams group member",
+            RecordKind::StreamsTopology => "streams topology",
+            RecordKind::StreamsTargetAssignment => "streams target assignment",
+            RecordKind::StreamsCurrentAssignment => "streams current assignment",
         }
     }
 

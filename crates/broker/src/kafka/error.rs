@@ -171,6 +171,7 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
         GroupError::InvalidRequest => ErrorCode::InvalidRequest,
         GroupError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
         // KIP-496: OffsetDelete must not take offsets from under a consumer.
+        GroupError::StreamsInvalidTopology => ErrorCode::StreamsInvalidTopology,
         GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
     }
 }
@@ -409,6 +410,7 @@ mod tests {
             (GroupError::InvalidRegularExpression, 128),
             (GroupError::InvalidRequest, 42),
             (GroupError::UnsupportedVersion, 35),
+            (GroupError::StreamsInvalidTopology, 130),
             (GroupError::GroupSubscribedToTopic, 86),
         ];
         for (error, code) in pairs {

@@ -27,6 +27,8 @@ pub struct GroupConfig {
     pub offsets_retention_check_interval_ms: u64,
     /// The `group.consumer.…` keys.
     pub consumer: ConsumerGroupConfig,
+    /// The `group.streams.…` keys.
+    pub streams: StreamsGroupConfig,
 }
 
 impl GroupConfig {
@@ -54,6 +56,29 @@ pub struct ConsumerGroupConfig {
     pub assignors: Vec<Assignor>,
     /// `group.consumer.migration.policy`.
     pub migration: MigrationPolicy,
+}
+
+/// The configuration of streams groups: the `group.streams.…` keys. A group may have its own of each but the size.
+#[derive(Clone, Debug)]
+pub struct StreamsGroupConfig {
+    /// The interval at which members are told to send heartbeats.
+    /// `group.streams.heartbeat.interval.ms`.
+    pub heartbeat_interval_ms: u32,
+    /// A member that is silent for this long is removed.
+    /// `group.streams.session.timeout.ms`.
+    pub session_timeout_ms: u32,
+    /// Members of one group.
+    /// `group.streams.max.size`.
+    pub max_size: usize,
+    /// Standby tasks for each task with state.
+    /// `group.streams.num.standby.replicas`. A change computes a new target with the next heartbeat.
+    pub num_standby_replicas: u32,
+    /// The time that the first member of an empty group waits for others.
+    /// `group.streams.initial.rebalance.delay.ms`.
+    pub initial_rebalance_delay_ms: u32,
+    /// The least time between two targets; 0: none.
+    /// `group.streams.assignment.interval.ms`.
+    pub assignment_interval_ms: u32,
 }
 
 /// `group.consumer.migration.policy`: which ways a group with members may change its protocol.
@@ -106,6 +131,20 @@ impl Default for ConsumerGroupConfig {
     }
 }
 
+impl Default for StreamsGroupConfig {
+    fn default() -> StreamsGroupConfig {
+        // Kafka's defaults.
+        StreamsGroupConfig {
+            heartbeat_interval_ms: 5_000,
+            session_timeout_ms: 45_000,
+            max_size: i32::MAX as usize,
+            num_standby_replicas: 0,
+            initial_rebalance_delay_ms: 3_000,
+            assignment_interval_ms: 1_000,
+        }
+    }
+}
+
 impl Default for GroupConfig {
     fn default() -> GroupConfig {
         // Kafka's defaults.
@@ -119,6 +158,7 @@ impl Default for GroupConfig {
             offsets_retention_ms: 10_080 * 60_000,
             offsets_retention_check_interval_ms: 600_000,
             consumer: ConsumerGroupConfig::default(),
+            streams: StreamsGroupConfig::default(),
         }
     }
 }

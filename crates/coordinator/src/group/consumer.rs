@@ -42,6 +42,7 @@ pub(super) use heartbeat::wrong_epoch;
 pub use heartbeat::{HeartbeatReply, HeartbeatRequest};
 pub use member::{ClassicMember, ConsumerMember, Current, EpochPartitions, MemberState, Subscription};
 pub use offsets::CommitRule;
+pub(super) use subscription::metadata_hash;
 pub use view::{ConsumerGroupDescription, ConsumerMemberDescription};
 
 use member::StaticMembers;

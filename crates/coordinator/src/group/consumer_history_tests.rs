@@ -177,6 +177,7 @@ impl History {
             Members::Classic(group) => group.state() == State::Stable,
             Members::Consumer(group) if living.is_empty() => group.state() == ConsumerState::Empty,
             Members::Consumer(group) => group.state() == ConsumerState::Stable,
+            Members::Streams(_) => panic!("nobody speaks the streams protocol"),
         };
         assert!(is_settled, "{:?} {living:?}", self.bench.machine);
         let mut owned: Vec<i32> = living.iter().flat_map(|client| client.owned.keys()).copied().collect();
@@ -533,6 +534,7 @@ fn is_member(machine: &GroupMachine, id: &MemberId) -> bool {
     match machine.members() {
         Members::Classic(group) => group.describe().members.iter().any(|member| member.member_id == *id),
         Members::Consumer(group) => group.members().contains_key(id),
+        Members::Streams(group) => group.knows(id),
     }
 }
 

@@ -72,6 +72,9 @@ pub enum GroupError {
     /// Of OffsetCommit before version 9, by a member of the consumer protocol.
     #[error("a member of this protocol must use a newer version of the request")]
     UnsupportedVersion,
+    /// KIP-1071: ends the Streams client.
+    #[error("the topology is not valid")]
+    StreamsInvalidTopology,
     /// KIP-496, of one partition.
     #[error("the group is subscribed to the topic")]
     GroupSubscribedToTopic,

@@ -1,4 +1,4 @@
-//! One group as a whole: its members, of the classic or the consumer protocol, and its committed offsets. Requests of
+//! One group as a whole: its members, of the classic, the consumer or the streams protocol, and its committed offsets. Requests of
 //! either protocol come in here, and those that concern offsets.
 //!
 //! Pure. The shell calls one method per request, deadline or stored record, and carries out the [`Outcome`].
@@ -13,6 +13,7 @@ use super::{
     records::{KINDS, Key},
     reply::{JoinReply, JoinWaiter, LeaveReply, SyncWaiter},
     requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
+    streams::{self, StreamsGroup, StreamsState},
 };
 use crate::limits::MAX_BYTES;
 use crate::record_kinds::RecordKind;
@@ -30,6 +31,8 @@ pub enum Members {
     /// Its members may speak either protocol while the group migrates. It stays one when the last member
     /// leaves.
     Consumer(ConsumerGroup),
+    /// It stays one when the last member leaves.
+    Streams(StreamsGroup),
 }
 
 /// The state machine of one group.
@@ -57,6 +60,7 @@ impl StateMachine for GroupMachine {
         match &self.members {
             Members::Classic(group) => group.id(),
             Members::Consumer(group) => group.id(),
+            Members::Streams(group) => group.id(),
         }
     }
 
@@ -71,6 +75,12 @@ impl StateMachine for GroupMachine {
             let mut group = ConsumerGroup::new(group.clone(), now);
             group.restore_epochs(&records::decode_epochs(value)?);
             self.members = Members::Consumer(group);
+            return Ok(());
+        }
+        if let Key::StreamsGroup { group } = &key {
+            let mut group = StreamsGroup::new(group.clone(), now);
+            group.restore_epochs(&streams::records::decode_epochs(value)?);
+            self.members = Members::Streams(group);
             return Ok(());
         }
         match (&mut self.members, key) {
@@ -94,6 +104,18 @@ impl StateMachine for GroupMachine {
             (Members::Consumer(group), Key::CurrentAssignment { member, .. }) => {
                 group.restore_current(&member, records::decode_current(value)?)?;
             }
+            (Members::Streams(group), Key::StreamsMember { member, .. }) => {
+                group.restore_member(&member, streams::records::decode_metadata(value)?);
+            }
+            (Members::Streams(group), Key::StreamsTopology { .. }) => {
+                group.restore_topology(streams::records::decode_topology(value)?);
+            }
+            (Members::Streams(group), Key::StreamsTarget { member, .. }) => {
+                group.restore_target(&member, streams::records::decode_target(value)?)?;
+            }
+            (Members::Streams(group), Key::StreamsCurrent { member, .. }) => {
+                group.restore_current(&member, streams::records::decode_current(value)?)?;
+            }
             // Records of members without that of their group: all of these are written and removed together.
             _ => return Err(RecordError::Damaged("belongs to no group of its kind")),
         }
@@ -105,6 +127,7 @@ impl StateMachine for GroupMachine {
             // Its clocks start with its record.
             Members::Classic(_) => {}
             Members::Consumer(group) => group.start_clocks(env.now, env.config, out),
+            Members::Streams(group) => group.start_clocks(env.now, env.config, out),
         }
     }
 
@@ -112,6 +135,7 @@ impl StateMachine for GroupMachine {
         match &mut self.members {
             Members::Classic(group) => group.tick(env.now, env.config, out),
             Members::Consumer(group) => group.tick(env, out),
+            Members::Streams(group) => group.tick(env, out),
         }
         // Also after a tick: the last member of the consumer protocol may have expired.
         self.settle(env, out);
@@ -124,6 +148,7 @@ impl StateMachine for GroupMachine {
             }
             // An empty one still has the record of its epochs, and would come back with the next start.
             Members::Consumer(group) => group.state() == ConsumerState::Dead,
+            Members::Streams(group) => group.state() == StreamsState::Dead,
         }
     }
 }
@@ -139,6 +164,7 @@ impl GroupMachine {
         match &self.members {
             Members::Classic(group) => group.member_count(),
             Members::Consumer(group) => group.members().len(),
+            Members::Streams(group) => group.members().len(),
         }
     }
 
@@ -147,6 +173,7 @@ impl GroupMachine {
         match &self.members {
             Members::Classic(group) => group.knows(id, instance_id),
             Members::Consumer(group) => group.knows(id, instance_id),
+            Members::Streams(group) => group.knows(id),
         }
     }
 
@@ -168,6 +195,10 @@ impl GroupMachine {
         match &mut self.members {
             Members::Classic(group) => group.join(env.now, env.config, request, waiter, out),
             Members::Consumer(group) => group.classic_join(env, request, waiter, out),
+            Members::Streams(_) => {
+                let reply = JoinReply::refused(request.member_id, GroupError::UnknownMemberId);
+                out.replies.push(Reply::Join(waiter, reply));
+            }
         }
         self.settle(env, out);
     }
@@ -184,6 +215,9 @@ impl GroupMachine {
         match &mut self.members {
             Members::Classic(group) => group.sync(env.now, request, waiter, out),
             Members::Consumer(group) => group.classic_sync(env, &request, waiter, out),
+            Members::Streams(_) => {
+                out.replies.push(Reply::Sync(waiter, Err(GroupError::UnknownMemberId)));
+            }
         }
         self.settle(env, out);
     }
@@ -208,6 +242,7 @@ impl GroupMachine {
                 let (id, instance_id) = (MemberId::from(id), instance_id.map(GroupInstanceId::from));
                 group.classic_heartbeat(env, &id, instance_id.as_ref(), generation, out)
             }
+            Members::Streams(_) => Err(GroupError::UnknownMemberId),
         };
         self.settle(env, out);
         result
@@ -227,6 +262,7 @@ impl GroupMachine {
         let result = match &mut self.members {
             Members::Classic(group) => group.leave(env.now, env.config, leaving, out),
             Members::Consumer(group) => Ok(group.classic_leave(env, leaving)),
+            Members::Streams(_) => Err(GroupError::UnknownMemberId),
         };
         self.settle(env, out);
         result
@@ -255,6 +291,7 @@ impl GroupMachine {
             Members::Consumer(group) => group.heartbeat(env, request, out),
             // With an epoch other than 0 the member was in a consumer group that is gone.
             Members::Classic(group) => Err(not_a_consumer_group(group.id())),
+            Members::Streams(group) => Err(not_a_consumer_group(group.id())),
         };
         // Also after a refusal: the group may have been converted, and its state must not be ahead of its
         // records (ADR 5).
@@ -285,13 +322,14 @@ impl GroupMachine {
                 CommitRule::All
             }
             Members::Consumer(group) => group.validate_offset_commit(who, knows_member_epochs)?,
+            Members::Streams(group) => group.validate_offset_commit(who, knows_member_epochs)?,
         };
         // Saturating: a client may send any 64-bit number. Version 5 removed the field (KIP-211).
         let expires_at_ms = retention_ms.map(|retention_ms| env.now.unix_ms.saturating_add(retention_ms));
         let mut results = Vec::with_capacity(commits.len());
         for commit in commits {
             let welcome = rule
-                .judge(commit.topic_id, commit.partition)
+                .judge(&commit.topic, commit.topic_id, commit.partition)
                 .and_then(|()| check_metadata(env, &commit.metadata));
             results.push(welcome);
             if welcome.is_err() {
@@ -317,6 +355,7 @@ impl GroupMachine {
             // As Kafka: the offsets of a classic group are for everybody.
             Members::Classic(_) => Ok(()),
             Members::Consumer(group) => group.validate_offset_fetch(member_id, epoch),
+            Members::Streams(group) => group.validate_offset_fetch(member_id, epoch),
         }
     }
 
@@ -331,6 +370,7 @@ impl GroupMachine {
                     Err(GroupError::NonEmptyGroup)
                 }
             },
+            Members::Streams(group) => group.validate_delete(),
         }
     }
 
@@ -367,6 +407,7 @@ impl GroupMachine {
                 let names = group.all_subscribed_names(env);
                 Some(names.iter().map(ToString::to_string).collect())
             }
+            Members::Streams(group) => Some(group.subscribed_topics()),
         };
         let mut results = Vec::with_capacity(wanted.len());
         let mut gone = Vec::new();
@@ -406,6 +447,7 @@ impl GroupMachine {
         let retention = match &mut self.members {
             Members::Classic(group) => group.retention(env.config.offsets_retention_ms),
             Members::Consumer(group) => group.retention(env),
+            Members::Streams(group) => group.retention(env),
         };
         if let Some(retention) = retention {
             let expired = self.offsets.expired(env.now.unix_ms, &retention);
@@ -442,6 +484,7 @@ impl GroupMachine {
                 group.bury(now);
             }
             Members::Consumer(group) => group.bury(out),
+            Members::Streams(group) => group.bury(out),
         }
     }
 }
@@ -468,7 +511,7 @@ fn check_metadata(env: Env<'_>, metadata: &str) -> Result<(), GroupError> {
 }
 
 /// The refusal of a request of which a record could not hold a part.
-fn refuse_length(group: &GroupId, too_long: TooLong) -> GroupError {
+pub(super) fn refuse_length(group: &GroupId, too_long: TooLong) -> GroupError {
     tracing::info!(%group, %too_long, "a request is refused");
     GroupError::InvalidRequest
 }

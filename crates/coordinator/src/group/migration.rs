@@ -64,21 +64,31 @@ impl GroupMachine {
         Ok(())
     }
 
-    /// A consumer group without members is no obstacle to a classic member.
+    /// A consumer or streams group without members is no obstacle to a classic member.
     pub(super) fn become_classic_if_empty(&mut self, env: Env<'_>, out: &mut Outcome) {
-        let Members::Consumer(consumer) = &mut self.members else { return };
         // Generations go on from the epoch, so that none is used twice under this group id.
-        if consumer.members().is_empty() {
-            let classic = ClassicGroup::following(consumer.id().clone(), env.now, consumer.epoch());
-            consumer.bury(out);
-            self.members = Members::Classic(classic);
-        }
+        let classic = match &mut self.members {
+            Members::Consumer(group) if group.members().is_empty() => {
+                group.bury(out);
+                ClassicGroup::following(group.id().clone(), env.now, group.epoch())
+            }
+            Members::Streams(group) if group.members().is_empty() => {
+                group.bury(out);
+                ClassicGroup::following(group.id().clone(), env.now, group.epoch())
+            }
+            _ => return,
+        };
+        self.members = Members::Classic(classic);
     }
 
     /// Ends a step of a consumer group: back to classic if no member speaks the consumer protocol any more, else its records.
     /// To be called after every step that can change members.
     pub(super) fn settle(&mut self, env: Env<'_>, out: &mut Outcome) {
-        let Members::Consumer(consumer) = &mut self.members else { return };
+        let consumer = match &mut self.members {
+            Members::Consumer(consumer) => consumer,
+            Members::Streams(group) => return group.flush(out),
+            Members::Classic(_) => return,
+        };
         // As Kafka's `validateOnlineDowngradeWithFencedMembers`: a group that is too large for the classic
         // protocol stays a consumer group.
         let fits = consumer.members().len() <= env.config.max_size;

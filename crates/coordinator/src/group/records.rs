@@ -12,6 +12,7 @@
 //! | target assignment | `5 ‖ string(group) ‖ string(member)` | see below |
 //! | current assignment | `6 ‖ string(group) ‖ string(member)` | see below |
 //! | pending offset | `7 ‖ string(group) ‖ producer_id: i64 ‖ string(topic) ‖ partition: i32` | see below |
+//! | those of streams groups | 11 to 15 | see `streams/records.rs` |
 //!
 //! *Group metadata*: `version: u8 = 0 ‖ phase: u8 ‖ generation: i32 ‖ state_since_ms: i64 ‖ option(string) protocol_type ‖
 //! option(string) protocol ‖ option(string) leader ‖ list(member)`, where a *member* is `string member_id ‖
@@ -31,8 +32,8 @@
 //! the transaction then changes nothing. The end of the transaction removes the record, and in the same write
 //! puts the committed offset if it counts.
 //!
-//! A group is classic, or has records 3–6 and speaks the consumer protocol (KIP-848). These are written whenever they
-//! change, all that one step changes together.
+//! A group is classic, or has records 3–6 and speaks the consumer protocol (KIP-848), or has records 11–15 and
+//! is a streams group (KIP-1071). These are written whenever they change, all that one step changes together.
 //!
 //! *Consumer group*: `version: u8 = 0 ‖ group_epoch: i32 ‖ assignment_epoch: i32 ‖ metadata_hash: u64 ‖
 //! empty_since_ms: i64`. The hash is FNV-1a (64 bits) over `name ‖ 0 ‖ topic_id: 16 bytes ‖ partitions: i32` of each
@@ -53,8 +54,8 @@
 //! A deletion removes the key. A value of a newer version, or one that does not parse to its last byte, is an error: to guess
 //! would move offsets. What a record may hold at most is in [`limits`].
 //!
-//! The values are encoded where the types are: `classic/records.rs`, `consumer/records.rs`, `offsets.rs` and
-//! `offsets/pending.rs`.
+//! The values are encoded where the types are: `classic/records.rs`, `consumer/records.rs`,
+//! `streams/records.rs`, `offsets.rs` and `offsets/pending.rs`.
 
 use std::sync::Arc;
 
@@ -80,6 +81,11 @@ pub(super) const KINDS: &[RecordKind] = &[
     RecordKind::ConsumerGroupMember,
     RecordKind::TargetAssignment,
     RecordKind::CurrentAssignment,
+    RecordKind::StreamsGroup,
+    RecordKind::StreamsGroupMember,
+    RecordKind::StreamsTopology,
+    RecordKind::StreamsTargetAssignment,
+    RecordKind::StreamsCurrentAssignment,
 ];
 
 /// The key of a record, decoded.
@@ -92,6 +98,11 @@ pub enum Key {
     TargetAssignment { group: GroupId, member: MemberId },
     CurrentAssignment { group: GroupId, member: MemberId },
     PendingOffset { group: GroupId, producer_id: i64, topic: Arc<str>, partition: i32 },
+    StreamsGroup { group: GroupId },
+    StreamsMember { group: GroupId, member: MemberId },
+    StreamsTopology { group: GroupId },
+    StreamsTarget { group: GroupId, member: MemberId },
+    StreamsCurrent { group: GroupId, member: MemberId },
 }
 
 impl Record {
@@ -122,6 +133,11 @@ impl Key {
             Key::TargetAssignment { .. } => RecordKind::TargetAssignment,
             Key::CurrentAssignment { .. } => RecordKind::CurrentAssignment,
             Key::PendingOffset { .. } => RecordKind::PendingOffset,
+            Key::StreamsGroup { .. } => RecordKind::StreamsGroup,
+            Key::StreamsMember { .. } => RecordKind::StreamsGroupMember,
+            Key::StreamsTopology { .. } => RecordKind::StreamsTopology,
+            Key::StreamsTarget { .. } => RecordKind::StreamsTargetAssignment,
+            Key::StreamsCurrent { .. } => RecordKind::StreamsCurrentAssignment,
         }
     }
 
@@ -133,7 +149,10 @@ impl Key {
         let mut out = Writer::empty();
         out.u8(self.kind().number());
         match self {
-            Key::GroupMetadata { group } | Key::ConsumerGroup { group } => out.string(group.as_str()),
+            Key::GroupMetadata { group }
+            | Key::ConsumerGroup { group }
+            | Key::StreamsGroup { group }
+            | Key::StreamsTopology { group } => out.string(group.as_str()),
             Key::CommittedOffset { group, topic, partition } => {
                 out.string(group.as_str());
                 out.string(topic);
@@ -147,7 +166,10 @@ impl Key {
             }
             Key::ConsumerMember { group, member }
             | Key::TargetAssignment { group, member }
-            | Key::CurrentAssignment { group, member } => {
+            | Key::CurrentAssignment { group, member }
+            | Key::StreamsMember { group, member }
+            | Key::StreamsTarget { group, member }
+            | Key::StreamsCurrent { group, member } => {
                 out.string(group.as_str());
                 out.string(member.as_str());
             }
@@ -177,6 +199,11 @@ impl Key {
                 topic: from.str()?.into(),
                 partition: from.i32()?,
             },
+            RecordKind::StreamsGroup => Key::StreamsGroup { group },
+            RecordKind::StreamsGroupMember => Key::StreamsMember { group, member: from.str()?.into() },
+            RecordKind::StreamsTopology => Key::StreamsTopology { group },
+            RecordKind::StreamsTargetAssignment => Key::StreamsTarget { group, member: from.str()?.into() },
+            RecordKind::StreamsCurrentAssignment => Key::StreamsCurrent { group, member: from.str()?.into() },
         };
         from.end()?;
         Ok(decoded)

@@ -16,6 +16,7 @@ use super::{
     offsets::{CommittedOffset, OffsetCommit, pending::PendingOffset},
     reply::{JoinReply, JoinWaiter, JoinedGroup, SyncReply, SyncWaiter},
     requests::{CommitIdentity, JoinRequest, LeavingMember, Protocol, SyncRequest},
+    streams::StreamsGroup,
     topics::{MetadataImage, Topics, TopicsOfStep},
 };
 use crate::record_kinds::RecordKind;
@@ -51,21 +52,28 @@ impl GroupMachine {
     pub(crate) fn classic(&self) -> &ClassicGroup {
         match &self.members {
             Members::Classic(group) => group,
-            Members::Consumer(_) => panic!("not a classic group"),
+            _ => panic!("not a classic group"),
         }
     }
 
     pub(crate) fn classic_mut(&mut self) -> &mut ClassicGroup {
         match &mut self.members {
             Members::Classic(group) => group,
-            Members::Consumer(_) => panic!("not a classic group"),
+            _ => panic!("not a classic group"),
         }
     }
 
     pub(crate) fn consumer(&self) -> &ConsumerGroup {
         match &self.members {
             Members::Consumer(group) => group,
-            Members::Classic(_) => panic!("not a consumer group"),
+            _ => panic!("not a consumer group"),
+        }
+    }
+
+    pub(crate) fn streams(&self) -> &StreamsGroup {
+        match &self.members {
+            Members::Streams(group) => group,
+            _ => panic!("not a streams group"),
         }
     }
 }
@@ -154,6 +162,9 @@ impl Bench {
         {
             assert_eq!(now.durable(), then.durable());
         }
+        if let (Members::Streams(now), Members::Streams(then)) = (&self.machine.members, &restored.members) {
+            assert_eq!(now.durable(), then.durable());
+        }
     }
 
     /// All records that the state of `machine` amounts to. The record of a classic group whose members are joining is that of
@@ -180,6 +191,7 @@ impl Bench {
             }
             Members::Classic(group) => records.extend(group.stored_record()),
             Members::Consumer(group) => records.extend(group.stored_records()),
+            Members::Streams(group) => records.extend(group.stored_records()),
         }
         records.into_iter().map(|record| (record.key, record.value.unwrap())).collect()
     }

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::super::{Env, GenerationId, GroupError, MemberId, offsets::Retention, requests::CommitIdentity};
+use super::super::{
+    Env, GenerationId, GroupError, MemberId, offsets::Retention, requests::CommitIdentity,
+    streams::TasksHeldSince,
+};
 use super::{ConsumerGroup, ConsumerMember, ConsumerState};
 
 /// By what each partition of a commit is to be judged.
@@ -12,17 +15,21 @@ pub enum CommitRule<'a> {
     All,
     /// The member has moved on from `epoch`: only what it got by then and still holds (KIP-1251).
     HeldSince { member: &'a ConsumerMember, epoch: i32 },
+    /// As that, of a streams group: by the tasks that the member has.
+    TasksHeldSince(TasksHeldSince<'a>),
 }
 
 impl CommitRule<'_> {
     /// STALE_MEMBER_EPOCH for a partition that the member got later than `epoch`, or does not hold.
-    pub fn judge(&self, topic: Uuid, partition: i32) -> Result<(), GroupError> {
+    /// `name` and `topic` are of the same topic.
+    pub fn judge(&self, name: &str, topic: Uuid, partition: i32) -> Result<(), GroupError> {
         match self {
             CommitRule::All => Ok(()),
             CommitRule::HeldSince { member, epoch } => match member.assignment_epoch(topic, partition) {
                 Some(since) if since <= *epoch => Ok(()),
                 _ => Err(GroupError::StaleMemberEpoch),
             },
+            CommitRule::TasksHeldSince(tasks) => tasks.judge(name, partition),
         }
     }
 }

@@ -110,7 +110,7 @@ impl ConsumerGroup {
 }
 
 /// FNV-1a over the existing ones among `names`: name, id and number of partitions of each. Stored, so it stays as it is.
-fn metadata_hash(env: Env<'_>, names: &BTreeSet<Arc<str>>) -> u64 {
+pub(in crate::group) fn metadata_hash(env: Env<'_>, names: &BTreeSet<Arc<str>>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut take = |bytes: &[u8]| {
         for byte in bytes {

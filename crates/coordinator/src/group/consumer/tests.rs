@@ -354,7 +354,7 @@ fn the_assignor_that_most_ask_for_is_used() {
 impl Bench {
     fn group_assignor(&self) -> Option<&'static str> {
         match self.machine.members() {
-            Members::Classic(_) => None,
+            Members::Classic(_) | Members::Streams(_) => None,
             Members::Consumer(group) => Some(group.describe(&self.config).assignor),
         }
     }

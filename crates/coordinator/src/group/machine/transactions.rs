@@ -45,10 +45,11 @@ impl GroupMachine {
                 CommitRule::All
             }
             Members::Consumer(group) => group.validate_txn_offset_commit(who).map_err(told)?,
+            Members::Streams(group) => group.validate_txn_offset_commit(who).map_err(told)?,
         };
         let mut results = Vec::with_capacity(commits.len());
         for commit in commits {
-            let welcome = rule.judge(commit.topic_id, commit.partition).map_err(told);
+            let welcome = rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(told);
             let welcome = welcome.and_then(|()| check_metadata(env, &commit.metadata));
             results.push(welcome);
             if welcome.is_err() {

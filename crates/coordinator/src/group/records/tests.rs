@@ -16,6 +16,11 @@ fn keys_come_back_as_they_were_and_unknown_kinds_are_refused() {
         Key::TargetAssignment { group: group(), member: "m".into() },
         Key::CurrentAssignment { group: group(), member: "m".into() },
         Key::PendingOffset { group: group(), producer_id: -1, topic: "t".into(), partition: 3 },
+        Key::StreamsGroup { group: group() },
+        Key::StreamsMember { group: group(), member: "m".into() },
+        Key::StreamsTopology { group: group() },
+        Key::StreamsTarget { group: group(), member: "m".into() },
+        Key::StreamsCurrent { group: group(), member: "m".into() },
     ];
     for key in keys {
         let bytes = key.encode().unwrap();
@@ -27,12 +32,14 @@ fn keys_come_back_as_they_were_and_unknown_kinds_are_refused() {
                 | Key::PendingOffset { group, .. }
                 | Key::ConsumerGroup { group } => group,
                 Key::ConsumerMember { group, .. } | Key::TargetAssignment { group, .. } => group,
-                Key::CurrentAssignment { group, .. } => group,
+                Key::CurrentAssignment { group, .. } | Key::StreamsMember { group, .. } => group,
+                Key::StreamsGroup { group } | Key::StreamsTopology { group } => group,
+                Key::StreamsTarget { group, .. } | Key::StreamsCurrent { group, .. } => group,
             })
         );
         assert_eq!(Key::decode(&bytes), Ok(key));
     }
-    assert_eq!(Key::decode(b"\x0bwhatever"), Err(RecordError::Damaged("is of an unknown kind")));
+    assert_eq!(Key::decode(b"\x10whatever"), Err(RecordError::Damaged("is of an unknown kind")));
 }
 
 #[test]

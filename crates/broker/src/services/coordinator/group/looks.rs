@@ -9,6 +9,7 @@ use coordinator::group::{
     consumer_protocol,
     machine::{GroupMachine, Members, not_a_consumer_group},
     offsets::CommittedOffset,
+    streams,
 };
 use coordinator::state_machine::StateMachine;
 
@@ -22,7 +23,7 @@ use crate::telemetry::metrics::{GroupOffset, GroupSnapshot};
 #[derive(Clone, Debug)]
 pub(crate) struct GroupOverview {
     pub(crate) group_id: GroupId,
-    /// `classic` or `consumer`.
+    /// `classic`, `consumer` or `streams`.
     pub(crate) group_type: &'static str,
     /// Empty for a group that only stores offsets.
     pub(crate) protocol_type: Arc<str>,
@@ -56,6 +57,7 @@ impl GroupService {
                 Members::Consumer(group) => {
                     ("consumer", consumer_protocol::PROTOCOL_TYPE.into(), group.state().as_str())
                 }
+                Members::Streams(group) => ("streams", streams::PROTOCOL_TYPE.into(), group.state().as_str()),
             };
             GroupOverview { group_id: machine.id().clone(), group_type, protocol_type, state }
         });
@@ -78,7 +80,7 @@ impl GroupService {
     pub(crate) async fn describe(&self, group_id: &GroupId) -> Result<GroupDescription, Refused> {
         let look = |machine: &GroupMachine| match machine.members() {
             Members::Classic(group) => Ok(group.describe()),
-            Members::Consumer(_) => {
+            Members::Consumer(_) | Members::Streams(_) => {
                 let message = format!("Group {group_id} is not a classic group.");
                 Err(Refused::new(GroupError::GroupIdNotFound, message))
             }
@@ -99,7 +101,7 @@ impl GroupService {
         }
         let look = |machine: &GroupMachine| match machine.members() {
             Members::Consumer(group) => Ok(group.describe(&self.shell.kind().config)),
-            Members::Classic(_) => Err(not_a_consumer_group(group_id)),
+            Members::Classic(_) | Members::Streams(_) => Err(not_a_consumer_group(group_id)),
         };
         self.view(group_id, look).await
     }
