@@ -9,6 +9,7 @@ use coordinator::group::consumer::records::{
 use coordinator::group::consumer_protocol;
 use coordinator::group::offsets::{CommittedOffset, pending::PendingOffset};
 use coordinator::group::records::Key;
+use coordinator::group::streams::records as streams;
 use coordinator::state_machine::{Record, RecordError};
 
 use super::{MIB, kind};
@@ -25,7 +26,7 @@ pub(super) const PROTOCOL: Target =
 /// Reads a key or a value of the kind that the first byte chooses.
 fn record(data: &[u8]) -> String {
     let Some((choice, bytes)) = data.split_first() else { return "no choice".to_owned() };
-    let read = match choice % 8 {
+    let read = match choice % 13 {
         0 => key(bytes),
         1 => GroupMetadata::decode(bytes).map(drop),
         2 => CommittedOffset::decode(bytes).map(drop),
@@ -33,9 +34,14 @@ fn record(data: &[u8]) -> String {
         4 => decode_subscription(bytes).map(drop),
         5 => decode_target(bytes).map(drop),
         6 => decode_current(bytes).map(drop),
-        _ => PendingOffset::decode(bytes).map(drop),
+        7 => PendingOffset::decode(bytes).map(drop),
+        8 => streams::decode_epochs(bytes).map(drop),
+        9 => streams::decode_metadata(bytes).map(drop),
+        10 => streams::decode_topology(bytes).map(drop),
+        11 => streams::decode_target(bytes).map(drop),
+        _ => streams::decode_current(bytes).map(drop),
     };
-    format!("{} {}", choice % 8, read.map_or_else(|error| kind(&error), |()| "read".to_owned()))
+    format!("{} {}", choice % 13, read.map_or_else(|error| kind(&error), |()| "read".to_owned()))
 }
 
 /// Reads a key, and checks that it is written as the same bytes.
@@ -106,9 +112,31 @@ fn record_seeds() -> Vec<Vec<u8>> {
         [&[0, 7][..], &group, &[0; 8], &string("topic"), &[0; 4]].concat(),
         [&[0, 2][..], &group, &string("topic"), &[0; 4]].concat(),
     ];
-    all.extend([1, 3].map(|kind| [&[0, kind][..], &group].concat()));
-    all.extend([4, 5, 6].map(|kind| [&[0, kind][..], &group, &member].concat()));
+    all.extend(streams_seeds());
+    all.extend([1, 3, 11, 13].map(|kind| [&[0, kind][..], &group].concat()));
+    all.extend([4, 5, 6, 12, 14, 15].map(|kind| [&[0, kind][..], &group, &member].concat()));
     all
+}
+
+/// A sound value of each kind of a streams group.
+fn streams_seeds() -> [Vec<u8>; 5] {
+    let pairs = list(&[[string("key"), string("value")].concat()]);
+    let topics = list(&[[&string("topic")[..], &[0; 8], &pairs].concat()]);
+    let said = [&[0][..], &some(&string("rack")), &string("client"), &string("/127.0.0.1"), &[0; 8]].concat();
+    let said =
+        [&said[..], &string("process"), &some(&[string("host"), vec![0; 4]].concat()), &pairs].concat();
+    let group = [list(&[vec![0; 4]]), list(&[vec![0; 4]])].concat();
+    let names = list(&[string("topic")]);
+    let parts = [&string("0")[..], &names, &topics, &names, &topics, &list(&[group])].concat();
+    let tasks = list(&[[string("0"), list(&[vec![0; 4], vec![1; 4]])].concat()]);
+    let held = list(&[[string("0"), list(&[vec![0; 8]])].concat()]);
+    [
+        [&[8][..], &[0; 29], &some(&[0; 4]), &[0; 8]].concat(),
+        [&[9][..], &said].concat(),
+        [&[10][..], &[0; 5], &list(&[parts])].concat(),
+        [&[11][..], &[0], &tasks, &tasks].concat(),
+        [&[12][..], &[0; 10], &held, &tasks, &held, &tasks].concat(),
+    ]
 }
 
 /// Subscriptions of all four versions and an assignment.
