@@ -15,6 +15,8 @@ use crate::io::Io;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
 use crate::topics::error::PartitionError;
 
+mod committed;
+
 const MIB: usize = 1 << 20;
 /// Longer than any test takes: who waits for it was not woken.
 const LONG: Duration = Duration::from_secs(60);
@@ -22,6 +24,7 @@ const SHORT: Duration = Duration::from_millis(50);
 
 struct Broker {
     io: Io,
+    shard: storage::Shard,
     fetcher: Arc<Fetcher>,
     shutdown: CancellationToken,
     _folder: tempfile::TempDir,
@@ -43,9 +46,10 @@ impl Broker {
         let config = Arc::new(BrokerConfig::from_pairs(&[]).unwrap());
         let configs = Arc::new(crate::config::runtime::RuntimeConfigs::new(config));
         let partitions = Arc::new(Topics::new(storage.cluster().clone(), configs, metrics));
+        let shard = storage.shard().clone();
         let io = Io::new(storage);
         let fetcher = Arc::new(Fetcher::new(io.shard().clone(), partitions, Clock::system(), options));
-        Self { io, fetcher, shutdown: CancellationToken::new(), _folder: folder }
+        Self { io, shard, fetcher, shutdown: CancellationToken::new(), _folder: folder }
     }
 
     async fn create(&self, name: &str, partitions: u32) -> Arc<Topic> {
