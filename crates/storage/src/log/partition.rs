@@ -204,6 +204,11 @@ impl Partition {
         self.last_stable_offset.load(Ordering::SeqCst)
     }
 
+    /// A transaction is open, or its marker is not visible yet.
+    pub(crate) fn is_unstable(&self) -> bool {
+        self.last_stable_offset() < self.log_end_offset()
+    }
+
     /// The end of `epoch`.
     pub fn epoch_end_offset(&self, epoch: i32) -> EpochEndOffset {
         index::epoch_end_offset(&self.epochs.read(), self.log_end_offset(), epoch)

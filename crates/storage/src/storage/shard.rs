@@ -121,7 +121,7 @@ impl Shard {
 
     /// The time for which the folder was open, in ms, over all processes (ADR 3). It stands still while no process has the folder open.
     /// After a crash it goes on at or above the time at which coordinators' records were last written: it never goes back behind what
-    /// one of them can say.
+    /// one of them can say. While a transaction is open in a partition, a crash loses half a second of it.
     pub fn open_ms(&self) -> u64 {
         self.folder.shared.open_clock.now_ms()
     }

@@ -28,6 +28,8 @@ pub(crate) enum WriteCommand {
     CompactSettled(Sender<()>, Done<()>),
     /// Begin a flush if one is due; also when nothing else is written.
     Flush,
+    /// Store the folder's clock.
+    KeepTime,
     /// The family of this generation exists: appends may go there.
     GenerationReady(GenerationNumber),
     /// Write the clean mark after everything else, then end.
@@ -105,6 +107,7 @@ impl WriteCommand {
             | Self::SealSoon(_)
             | Self::CompactSettled(..)
             | Self::Flush
+            | Self::KeepTime
             | Self::GenerationReady(_)
             | Self::Close(_) => Purpose::Maintenance,
         }
@@ -167,6 +170,7 @@ pub(crate) fn refuse(command: WriteCommand) {
         WriteCommand::Shard(ShardCommand::ExpireProducers { .. })
         | WriteCommand::SealSoon(_)
         | WriteCommand::Flush
+        | WriteCommand::KeepTime
         | WriteCommand::GenerationReady(_) => {}
     }
 }

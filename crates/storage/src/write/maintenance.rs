@@ -1,8 +1,12 @@
-//! Work that would hold up the writer: creating and dropping column families. Also the timer that expires producers.
+//! Work that would hold up the writer: creating and dropping column families. Also the timers that expire producers, and that store
+//! the folder's clock while a transaction is open.
 //!
 //! The thread may wait for room in the writer's queue, so the writer never waits for the thread.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -17,6 +21,8 @@ use crate::{
     },
 };
 
+/// How often the folder's clock is stored while a transaction is open: a crash makes its timeout later by no more than that.
+const KEEP_TIME: Duration = Duration::from_millis(500);
 /// Producers that the writer forgets in one command: appends wait for it.
 const EXPIRED_AT_ONCE: usize = 500;
 
@@ -29,6 +35,8 @@ pub(crate) enum MaintenanceTask {
     Drop(GenerationNumber),
     /// Wait for the flush that the writer began.
     FinishFlush,
+    /// Store the folder's clock from now on, as long as a transaction is open.
+    KeepTime,
 }
 
 /// Queues a task; false if too many wait.
@@ -59,15 +67,35 @@ impl Maintenance {
         let interval =
             self.shared.options.producer_id_expiration_check_interval.max(Duration::from_millis(10));
         let mut tick = clock::now() + interval;
+        // Also for transactions that the start found open.
+        self.shared.keeps_time.store(true, Ordering::SeqCst);
+        self.keep_time();
         loop {
-            match self.tasks.recv_deadline(tick) {
+            let keeps_time = self.shared.keeps_time.load(Ordering::SeqCst);
+            let next = if keeps_time { tick.min(clock::now() + KEEP_TIME) } else { tick };
+            match self.tasks.recv_deadline(next) {
                 Ok(task) => self.run_task(task),
+                Err(RecvTimeoutError::Timeout) if clock::now() < tick => self.keep_time(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.expire_producers();
                     tick = clock::now() + interval;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Has the writer store the folder's clock, if a transaction is open; otherwise the next one that begins asks for it.
+    fn keep_time(&self) {
+        let Shared { keeps_time, catalog, commands, engine, .. } = &self.shared;
+        // Before the look: one that begins after it is not overlooked.
+        keeps_time.store(false, Ordering::SeqCst);
+        let catalog = catalog.load();
+        let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
+        // Walks of the model say themselves what is written.
+        if partitions.any(|partition| partition.is_unstable()) && !engine.faults.tends_when_asked() {
+            keeps_time.store(true, Ordering::SeqCst);
+            commands.send(WriteCommand::KeepTime);
         }
     }
 
@@ -87,6 +115,7 @@ impl Maintenance {
             MaintenanceTask::Prepare(number) => self.shared.engine.create_generation(number),
             MaintenanceTask::Drop(number) => self.shared.engine.drop_generation(number),
             MaintenanceTask::FinishFlush => self.shared.engine.finish_flush(),
+            MaintenanceTask::KeepTime => Ok(()),
         };
         match (done, task) {
             (Err(error), _) => self.shared.failure.set(&error),
@@ -98,6 +127,7 @@ impl Maintenance {
                 // Its journal is deleted once RocksDB has flushed beyond it.
                 self.shared.commands.send(WriteCommand::Flush);
             }
+            (Ok(()), MaintenanceTask::KeepTime) => {}
             (Ok(()), MaintenanceTask::FinishFlush) => {
                 tracing::debug!("memtables are flushed");
                 // A generation may have been dropped meanwhile.

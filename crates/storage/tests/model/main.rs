@@ -345,6 +345,7 @@ impl Walk {
             let context = format!("{} {name}-{index}", self.context);
             let found = stored_records(self.storage(), &partition, log.start);
             assert_eq!(found, log.records_from(log.start), "{context}");
+            self.producers.check(&(name.clone(), index), &partition, &context);
             for max_bytes in [3_000, usize::MAX] {
                 check_committed(self.storage(), &partition, log, (log.start, max_bytes), &context);
             }

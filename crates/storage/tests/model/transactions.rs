@@ -7,8 +7,8 @@ use bytes::Bytes;
 use codec::records::{self, BatchBuilder, RecordBatch};
 use rand::RngExt;
 use storage::{
-    AppendEntry, CoordinatorRecord, CoordinatorWrite, Isolation, Partition, ReadLimits, Storage,
-    TransactionEnd, TransactionMarker,
+    AppendEntry, CoordinatorRecord, CoordinatorWrite, Isolation, Partition, ProducerState, ReadLimits,
+    Storage, TransactionEnd, TransactionMarker,
 };
 
 use crate::{
@@ -67,6 +67,24 @@ impl Producers {
             producer.sequences.retain(|(name, _), _| name != topic);
             producer.open.retain(|(name, _), _| name != topic);
         }
+    }
+
+    /// Of each producer that wrote to the partition: id, epoch, last sequence, first offset of its open transaction.
+    fn states_in(&self, name: &LogName) -> Vec<(i64, i16, i32, Option<i64>)> {
+        let state = |(id, producer): (&i64, &Producer)| {
+            let (epoch, next) = *producer.sequences.get(name)?;
+            Some((*id, epoch, next - 1, producer.open.get(name).copied()))
+        };
+        self.by_id.iter().filter_map(state).collect()
+    }
+
+    /// The storage remembers the producers of the partition as they are.
+    pub(crate) fn check(&self, name: &LogName, partition: &Partition, context: &str) {
+        let state = |(id, state): &(i64, ProducerState)| {
+            (*id, state.producer_epoch, state.last_sequence(), state.current_txn_start_offset)
+        };
+        let found: Vec<_> = partition.producers().iter().map(state).collect();
+        assert_eq!(found, self.states_in(name), "{context}: producers");
     }
 
     /// First offset of the oldest transaction that is open in the partition.

@@ -222,6 +222,33 @@ fn the_folders_clock_does_not_go_back_behind_a_coordinators_record() {
     crashed.close().unwrap();
 }
 
+/// A transaction whose owner is gone ends when its timeout has passed by this clock, however often the broker is killed.
+#[test]
+fn the_folders_clock_is_stored_while_a_transaction_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let uptime = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let clock = Arc::clone(&uptime);
+    let uptime_now =
+        move || std::time::Duration::from_millis(clock.load(std::sync::atomic::Ordering::SeqCst));
+    let options = StorageOptions { uptime: Arc::new(uptime_now), ..StorageOptions::new(folder.path()) };
+    let storage = Storage::open(options).unwrap();
+    let topic = create(&storage, "t", 1);
+    append(&storage, &topic.partitions()[0], in_transaction(7, 0, 0, 1), Acks::All).unwrap();
+    uptime.store(9_000, std::sync::atomic::Ordering::SeqCst);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let killed = copy_of(folder.path());
+        let found = open(killed.path());
+        let open_ms = found.shard().open_ms();
+        found.close().unwrap();
+        if open_ms >= 9_000 {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "the clock is at {open_ms} ms after a crash");
+    }
+    storage.close().unwrap();
+}
+
 #[test]
 fn look_ups_by_time_end_at_the_last_stable_offset() {
     let folder = tempfile::tempdir().unwrap();

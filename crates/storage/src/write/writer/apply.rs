@@ -27,6 +27,9 @@ impl Writer {
             WriteCommand::CompactSettled(begin, done) => self.hold_for_compaction(group, begin, done),
             // After the group, as after every group.
             WriteCommand::Flush => {}
+            WriteCommand::KeepTime => {
+                group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
+            }
             WriteCommand::GenerationReady(number) => {
                 let record = GenerationRecord { created_ms: group.now_ms };
                 group.put_state(keys::generation(number), record.encode());

@@ -1,16 +1,17 @@
 //! A group's write, and its effects in their order: log ends, the syncer, answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::Writer;
 use crate::{
     FlushPolicy, Partition, StorageError, clock,
     engine::{Engine, keys},
-    log::Written,
+    log::{TransactionStep, Written},
     metrics::Purpose,
     write::{
         group::WriteGroup,
         maintenance::{self, MaintenanceTask},
+        shared::Shared,
         sync::SyncGroup,
         writer::SYNC_BYTES,
     },
@@ -85,6 +86,9 @@ impl Writer {
                 awaiting.push(Arc::clone(&partition));
             }
             let bytes = written.bytes.len();
+            if written.step == TransactionStep::Begins {
+                self.keep_time();
+            }
             partition.publish(written);
             // After the batch joined the tail: the budget may evict it at once, if it is larger than the
             // budget.
@@ -92,6 +96,17 @@ impl Writer {
         }
         self.shared.counters.set_tail_bytes(self.tail.held());
         awaiting
+    }
+
+    /// A transaction began: its timeout is counted by the folder's clock, which is stored from now on while one is open.
+    fn keep_time(&self) {
+        let Shared { keeps_time, engine, .. } = &self.shared;
+        if !keeps_time.swap(true, Ordering::SeqCst)
+            && !maintenance::ask(&self.tasks, engine, MaintenanceTask::KeepTime)
+        {
+            // The next one asks again.
+            keeps_time.store(false, Ordering::SeqCst);
+        }
     }
 
     /// Generations in which nothing lives go first from the state, then, once that is on the disk, as families.
