@@ -11,10 +11,18 @@
 //! | `limits` | the most that a record may hold |
 //! | `record_kinds` | the registry of stored records |
 //! | `group` | groups of the classic protocol, of KIP-848 and of KIP-1071, their offsets, their records |
+//! | `record_bytes` | the forms of numbers, strings and lists in records |
+//! | `regular_expressions` | expressions that clients send |
+//! | `string_id` | ids that are strings |
 //!
 //! The crate depends on no async runtime; `tools/check.sh` keeps it so.
 
 pub mod group;
+#[cfg(test)]
+mod histories;
 pub mod limits;
+mod record_bytes;
 pub mod record_kinds;
+mod regular_expressions;
 pub mod state_machine;
+mod string_id;

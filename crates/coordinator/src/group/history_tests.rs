@@ -19,47 +19,19 @@ use super::{
     requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
     testing::{Bench, SESSION_MS, commit},
 };
+pub(super) use crate::histories::Random;
 
 const PARTITIONS: i32 = 6;
 const STEPS: usize = 120;
 
 /// How many histories a run plays; `OTTLA_GROUP_HISTORIES` asks for more.
 pub(super) fn histories() -> u64 {
-    number("OTTLA_GROUP_HISTORIES").unwrap_or(1_000)
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().and_then(|number| number.parse().ok())
+    crate::histories::count("GROUP").unwrap_or(1_000)
 }
 
 /// Plays the history of every seed below `count`, or of the one that `OTTLA_GROUP_SEED` names.
 pub(super) fn play_all(count: u64, play: impl Fn(u64) + std::panic::RefUnwindSafe) {
-    let one = number("OTTLA_GROUP_SEED");
-    for seed in one.map_or(0..count, |seed| seed..seed + 1) {
-        let outcome = std::panic::catch_unwind(|| play(seed));
-        assert!(outcome.is_ok(), "seed {seed}: to see it again, set OTTLA_GROUP_SEED={seed}");
-    }
-}
-
-/// SplitMix64: small, and the same for ever, so that a seed in a failure report keeps its meaning.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(super) fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
+    crate::histories::play_all("GROUP", count, play);
 }
 
 #[derive(Debug)]

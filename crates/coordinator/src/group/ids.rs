@@ -2,46 +2,9 @@
 //!
 //! The strings are shared (`Arc<str>`) and owned: none of them keeps the frame of the request alive from which it came.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::fmt;
 
-macro_rules! string_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// The id as it is on the wire.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(text: &str) -> $name {
-                $name(Arc::from(text))
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(text: String) -> $name {
-                $name(Arc::from(text))
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
+use crate::string_id::string_id;
 
 string_id!(
     /// `group.id`.

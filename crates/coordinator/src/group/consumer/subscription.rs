@@ -9,13 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use regex::{Regex, RegexBuilder};
-
 use super::super::{Env, GroupError, MemberId, Refused};
 use super::ConsumerGroup;
-
-/// The most that one compiled regular expression may take up, bytes. A client cannot fill the memory with `a{1000}{1000}`.
-const MAX_REGEX_BYTES: usize = 1 << 20;
+use crate::regular_expressions::whole_match;
 
 /// The topics that the regular expressions of a group match.
 #[derive(Debug, Default)]
@@ -26,24 +22,13 @@ pub(super) struct Resolved {
     topics: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
-/// Matches whole names only.
-///
-/// # Errors
-/// If it is not a regular expression, or a compiled one would be too large.
-fn compile(regex: &str) -> Result<Regex, regex::Error> {
-    let build = |text: &str| RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build();
-    // By itself first: `a)|(b` must not become valid by what is put around it.
-    build(regex)?;
-    build(&format!(r"\A(?:{regex})\z"))
-}
-
 /// Checks that a regular expression can be used.
 ///
 /// # Errors
 /// INVALID_REGULAR_EXPRESSION with the reason. Look-around and back-references are not supported, as in
 /// RE2J.
 pub(super) fn validate_regex(regex: &str) -> Result<(), Refused> {
-    compile(regex).map(drop).map_err(|error| {
+    whole_match(regex).map(drop).map_err(|error| {
         let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}.");
         Refused::new(GroupError::InvalidRegularExpression, message)
     })
@@ -95,7 +80,7 @@ impl ConsumerGroup {
         // Members may change their expressions at any time: old ones must not pile up.
         self.resolved.topics.retain(|regex, _| used.contains(regex));
         for regex in used {
-            self.resolved.topics.entry(regex).or_insert_with_key(|regex| match compile(regex) {
+            self.resolved.topics.entry(regex).or_insert_with_key(|regex| match whole_match(regex) {
                 Ok(compiled) => {
                     env.topics.image.names().filter(|name| compiled.is_match(name)).map(Arc::from).collect()
                 }

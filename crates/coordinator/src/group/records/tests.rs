@@ -1,6 +1,7 @@
 //! Keys, and what they say when they are damaged.
 
 use super::*;
+use crate::limits::MAX_STRING_BYTES;
 
 fn group() -> GroupId {
     GroupId::from("g")
