@@ -2,12 +2,13 @@
 //! one shell hosts every kind of them.
 //!
 //! A step is one call of a machine's own method: a request, [`StateMachine::tick`], or the start. It changes the machine
-//! at once and adds to an [`Outcome`] what must follow. The shell writes the `records` of a machine in the order of its
-//! steps, sends `replies` only when they and all earlier records of the machine are durable, and calls `tick` at `wake_at`
+//! at once and adds to an [`Outcome`] what must follow. The shell writes the `records` of a machine, and in the same write
+//! its `effects`, in the order of its steps, sends `replies` only when they and all earlier records of the machine are durable, and calls `tick` at `wake_at`
 //! at the latest. A restart builds the machine from its records ([`StateMachine::replay`]), so whatever a record can say
 //! must always equal what the records written so far say (ADR 5).
 
 use std::{
+    convert::Infallible,
     fmt::{self, Debug, Display},
     hash::{Hash, Hasher},
     marker::PhantomData,
@@ -25,6 +26,9 @@ pub struct Now {
     pub monotonic_ms: u64,
     /// Milliseconds since the Unix epoch: timestamps that are stored.
     pub unix_ms: i64,
+    /// Milliseconds for which the folder was open (ADR 3): deadlines that are stored.
+    /// It never goes back, over restarts too, and runs as fast as the monotonic clock.
+    pub open_ms: u64,
 }
 
 impl Now {
@@ -32,6 +36,12 @@ impl Now {
     /// On the monotonic clock, milliseconds. One that would overflow is as far away as a number can say.
     pub fn deadline(self, after_ms: u32) -> u64 {
         self.monotonic_ms.saturating_add(u64::from(after_ms))
+    }
+
+    /// A deadline of the open clock, on the monotonic one.
+    /// Now, if it has passed.
+    pub fn deadline_of_open(self, open_ms: u64) -> u64 {
+        self.monotonic_ms.saturating_add(open_ms.saturating_sub(self.open_ms))
     }
 }
 
@@ -116,13 +126,15 @@ impl<T> Debug for Waiter<T> {
     }
 }
 
-/// The effects of one step.
+/// All that follows from one step: `R` are the machine's replies, `E` its effects.
 #[derive(Debug)]
 #[must_use]
-pub struct Outcome<R> {
+pub struct Outcome<R, E = Infallible> {
     /// To be made durable, together.
     /// Of two records with one key the later wins.
     pub records: Vec<Record>,
+    /// To be written in one group with the records: what happens outside the machine.
+    pub effects: Vec<E>,
     /// A record of this step could not be encoded. Nothing of the step may be written or sent: what the machine says now is
     /// not what a restart would find.
     pub too_long: Option<TooLong>,
@@ -133,13 +145,19 @@ pub struct Outcome<R> {
     pub wake_at: Option<u64>,
 }
 
-impl<R> Default for Outcome<R> {
-    fn default() -> Outcome<R> {
-        Outcome { records: Vec::new(), too_long: None, replies: Vec::new(), wake_at: None }
+impl<R, E> Default for Outcome<R, E> {
+    fn default() -> Outcome<R, E> {
+        Outcome {
+            records: Vec::new(),
+            effects: Vec::new(),
+            too_long: None,
+            replies: Vec::new(),
+            wake_at: None,
+        }
     }
 }
 
-impl<R> Outcome<R> {
+impl<R, E> Outcome<R, E> {
     /// Adds a record, or notes that it could not be encoded.
     /// The encoding fails for the step as a whole: see `too_long`.
     pub fn write(&mut self, record: Result<Record, TooLong>) {
@@ -167,6 +185,8 @@ pub trait StateMachine: Sized + Send + 'static {
     type Env<'a>: Copy;
     /// A reply together with its waiter: one variant for each request that may wait.
     type Reply: Send + 'static;
+    /// An effect outside the machine that is written together with a step's records; [`Infallible`] if there is none.
+    type Effect: Send + 'static;
 
     /// The records that machines of this kind write, in the order in which they are replayed.
     const RECORDS: &'static [RecordKind];
@@ -194,16 +214,16 @@ pub trait StateMachine: Sized + Send + 'static {
         now: Now,
         key: &[u8],
         value: &[u8],
-        out: &mut Outcome<Self::Reply>,
+        out: &mut Outcome<Self::Reply, Self::Effect>,
     ) -> Result<(), RecordError>;
 
     /// Starts the clocks, after the last record.
     /// Called once, and only for a machine that was built from records.
-    fn start(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
+    fn start(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply, Self::Effect>);
 
     /// Acts on every deadline that has passed, and asks to be woken at the next one.
     /// Harmless before any deadline; the shell calls it at [`Outcome::wake_at`].
-    fn tick(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply>);
+    fn tick(&mut self, env: Self::Env<'_>, out: &mut Outcome<Self::Reply, Self::Effect>);
 
     /// True if nothing is lost when the machine is dropped: no record and no client depends on it.
     /// Asked after every step; the shell then drops the machine, and a later request begins with a new one.

@@ -3,7 +3,7 @@
 //!
 //! Pure. The shell calls one method per request, deadline or stored record, and carries out the [`Outcome`].
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use super::{
     Env, GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Outcome, Refused, Reply,
@@ -48,6 +48,7 @@ impl StateMachine for GroupMachine {
     type Id = GroupId;
     type Env<'a> = Env<'a>;
     type Reply = Reply;
+    type Effect = Infallible;
 
     const RECORDS: &'static [RecordKind] = KINDS;
 

@@ -101,7 +101,7 @@ impl Bench {
     }
 
     pub(crate) fn with(config: GroupConfig) -> Bench {
-        let now = Now { monotonic_ms: 1_000, unix_ms: 1_000_000 };
+        let now = Now { monotonic_ms: 1_000, unix_ms: 1_000_000, open_ms: 1_000 };
         Bench {
             machine: GroupMachine::new(GroupId::from("g"), now),
             config,
@@ -118,7 +118,8 @@ impl Bench {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { monotonic_ms: self.now_ms, unix_ms: i64::try_from(self.now_ms).unwrap() + 999_000 }
+        let unix_ms = i64::try_from(self.now_ms).unwrap() + 999_000;
+        Now { monotonic_ms: self.now_ms, unix_ms, open_ms: self.now_ms }
     }
 
     pub(crate) fn state(&self) -> State {

@@ -26,8 +26,10 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
 pub(crate) type Id<K> = <<K as Kind>::Machine as StateMachine>::Id;
 /// The replies of a kind's machines.
 pub(super) type ReplyOf<K> = <<K as Kind>::Machine as StateMachine>::Reply;
+/// The effects of a kind's machines.
+pub(super) type EffectOf<K> = <<K as Kind>::Machine as StateMachine>::Effect;
 /// The outcome of a step of a kind's machines.
-pub(super) type OutcomeOf<K> = Outcome<ReplyOf<K>>;
+pub(super) type OutcomeOf<K> = Outcome<ReplyOf<K>, EffectOf<K>>;
 
 /// The surroundings that a step of a kind's machines may look at.
 pub(super) type EnvOf<'a, K> = <<K as Kind>::Machine as StateMachine>::Env<'a>;

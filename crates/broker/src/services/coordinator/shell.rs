@@ -283,7 +283,8 @@ impl<K: Kind> Shell<K> {
     pub(super) fn now(&self) -> Now {
         let monotonic_ms = u64::try_from(self.clock.monotonic().as_millis())
             .expect("a process does not run for 600 million years");
-        Now { monotonic_ms, unix_ms: self.clock.now_ms() }
+        // The storage has no open clock yet. Until then nothing that is stored may depend on it: no machine here does.
+        Now { monotonic_ms, unix_ms: self.clock.now_ms(), open_ms: monotonic_ms }
     }
 }
 

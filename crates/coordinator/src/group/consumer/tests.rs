@@ -23,7 +23,10 @@ impl ConsumerGroup {
             let mut all = ConsumerGroup {
                 target: self.target.clone(),
                 members: self.members.clone(),
-                ..ConsumerGroup::new(self.id.clone(), Now { monotonic_ms: 0, unix_ms: self.empty_since_ms })
+                ..ConsumerGroup::new(
+                    self.id.clone(),
+                    Now { monotonic_ms: 0, unix_ms: self.empty_since_ms, open_ms: 0 },
+                )
             };
             (all.epoch, all.assignment_epoch, all.metadata_hash) =
                 (self.epoch, self.assignment_epoch, self.metadata_hash);
