@@ -11,6 +11,7 @@
 //! | `limits` | the most that a record may hold |
 //! | `record_kinds` | the registry of stored records |
 //! | `group` | groups of the classic protocol, of KIP-848 and of KIP-1071, their offsets, their records |
+//! | `transaction` | transactional ids: producers, epochs, what takes part in a transaction, and its end |
 //! | `record_bytes` | the forms of numbers, strings and lists in records |
 //! | `regular_expressions` | expressions that clients send |
 //! | `string_id` | ids that are strings |
@@ -26,3 +27,4 @@ pub mod record_kinds;
 mod regular_expressions;
 pub mod state_machine;
 mod string_id;
+pub mod transaction;

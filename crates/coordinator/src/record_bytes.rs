@@ -51,6 +51,10 @@ impl Writer {
         self.u8(u8::from(flag));
     }
 
+    pub(crate) fn i16(&mut self, number: i16) {
+        self.out.put_i16(number);
+    }
+
     pub(crate) fn u32(&mut self, number: u32) {
         self.out.put_u32(number);
     }
@@ -130,6 +134,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u8(&mut self) -> Result<u8, RecordError> {
         Ok(self.0.u8("a number")?)
+    }
+
+    pub(crate) fn i16(&mut self) -> Result<i16, RecordError> {
+        Ok(self.0.i16("a number")?)
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, RecordError> {

@@ -26,6 +26,14 @@ pub enum RecordKind {
     /// An offset that a group commits in a transaction that has not ended yet.
     /// One for each producer id, topic name and partition.
     PendingOffset = 7,
+    /// A transactional id: its producer, and the state of its transaction.
+    /// Records of the next two kinds are damaged without it.
+    Transaction = 8,
+    /// A partition of an open transaction.
+    /// One for each, so that joining never writes a growing list anew.
+    TransactionPartition = 9,
+    /// A group whose offsets an open transaction commits.
+    TransactionGroup = 10,
     /// The epochs of a streams group.
     /// It decides that a group is a streams group.
     StreamsGroup = 11,
@@ -42,7 +50,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [RecordKind; 12] = [
+    pub const ALL: [RecordKind; 15] = [
         RecordKind::GroupMetadata,
         RecordKind::CommittedOffset,
         RecordKind::ConsumerGroup,
@@ -50,6 +58,9 @@ impl RecordKind {
         RecordKind::TargetAssignment,
         RecordKind::CurrentAssignment,
         RecordKind::PendingOffset,
+        RecordKind::Transaction,
+        RecordKind::TransactionPartition,
+        RecordKind::TransactionGroup,
         RecordKind::StreamsGroup,
         RecordKind::StreamsGroupMember,
         RecordKind::StreamsTopology,
@@ -72,6 +83,9 @@ impl RecordKind {
             RecordKind::TargetAssignment => "target assignment",
             RecordKind::CurrentAssignment => "current assignment",
             RecordKind::PendingOffset => "pending offset",
+            RecordKind::Transaction => "transaction",
+            RecordKind::TransactionPartition => "transaction partition",
+            RecordKind::TransactionGroup => "transaction group",
             RecordKind::StreamsGroup => "streams group",
             RecordKind::StreamsGroupMember => "streams group member",
             RecordKind::StreamsTopology => "streams topology",

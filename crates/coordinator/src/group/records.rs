@@ -198,6 +198,7 @@ impl Key {
             RecordKind::StreamsTopology => Key::StreamsTopology { group },
             RecordKind::StreamsTargetAssignment => Key::StreamsTarget { group, member: from.str()?.into() },
             RecordKind::StreamsCurrentAssignment => Key::StreamsCurrent { group, member: from.str()?.into() },
+            _ => return Err(RecordError::Damaged("is not of a group")),
         };
         from.end()?;
         Ok(decoded)

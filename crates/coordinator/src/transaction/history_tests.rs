@@ -1,0 +1,42 @@
+//! Thousands of random lives of a transactional id, each from a seed: producers of both protocols begin,
+//! write, commit and abort; requests and answers are lost, or come late and more than once; producers are
+//! replaced and come back; transactions time out, ids expire, epochs wrap; the broker is killed, before or
+//! after its last write. After each request the answer, the state and the ends are compared with a plain
+//! model (`model.rs`), and what was stored with what a restart would build. What must hold besides (by the
+//! names of the reference):
+//!
+//! - T4, T12: exactly one marker for each transaction in each partition that it touched, after all its
+//!   batches; none elsewhere.
+//! - T6, T8: an answered end is what happened, whatever is sent again.
+//! - T7: once a producer owns the id, no request of an earlier one changes anything.
+//! - T9: what was sent for one transaction neither ends nor joins another.
+//! - T10: no producer id and epoch is given to two owners.
+//! - T11: nothing stays open for longer than its timeout, over restarts too.
+//! - T16: a restart finds what was stored (`testing.rs`).
+//! - No producer is refused for ever unless another has taken the id, or its transaction was aborted without
+//!   it.
+
+mod client;
+mod log;
+mod model;
+mod requests;
+mod world;
+
+use super::testing::{FIRST_ID, producer};
+use crate::histories::{Random, count, play_all};
+
+/// The number of histories of a run; `OTTLA_TRANSACTION_HISTORIES` asks for more.
+const HISTORIES: u64 = 1_000;
+
+#[test]
+fn random_histories_keep_every_promise() {
+    play_all("TRANSACTION", count("TRANSACTION").unwrap_or(HISTORIES), |seed| {
+        let mut random = Random(seed);
+        // Some begin shortly before the last epoch.
+        let epoch = random.one_in(3).then(|| i16::try_from(32_766 - random.below(6)).unwrap());
+        let begins_at = epoch.map(|epoch| producer(FIRST_ID, epoch));
+        let mut history = client::History::new(random, begins_at);
+        history.play();
+        history.calm_down();
+    });
+}

@@ -1,0 +1,165 @@
+//! Joining a transaction: partitions and groups, announced before they are written, or by the write
+//! itself.
+//!
+//! The first to join begins the transaction. Each participant has a record of its own, so that joining never
+//! writes what joined before.
+
+use super::{
+    Env, GroupRef, Outcome, Protocol, Sender, TopicPartitionRef, TransactionError, TransactionMachine,
+    connections::RequestKind,
+    records::{self, Key},
+    state::TransactionState,
+};
+use crate::limits::check_string;
+use crate::state_machine::StateMachine;
+
+/// The result for each partition of a request, in its order.
+pub type PartitionResults = Vec<Result<(), TransactionError>>;
+
+impl TransactionMachine {
+    /// Handles AddPartitionsToTxn of a client.
+    ///
+    /// # Errors
+    /// INVALID_PRODUCER_ID_MAPPING or PRODUCER_FENCED, for all partitions.
+    pub fn add_partitions(
+        &mut self,
+        env: Env<'_>,
+        sender: Sender,
+        partitions: &[TopicPartitionRef],
+        out: &mut Outcome,
+    ) -> Result<(), TransactionError> {
+        self.checked(sender)?;
+        self.connections.admit(RequestKind::Coordinator, sender)?;
+        self.join_partitions(env, partitions, out);
+        Ok(())
+    }
+
+    /// Handles AddPartitionsToTxn with `verifyOnly`: nothing changes.
+    ///
+    /// # Errors
+    /// As [`TransactionMachine::add_partitions`]; each partition has its own result.
+    pub fn verify_partitions(
+        &self,
+        sender: Sender,
+        partitions: &[TopicPartitionRef],
+    ) -> Result<PartitionResults, TransactionError> {
+        let transaction = self.checked(sender)?;
+        let verify = |partition: &TopicPartitionRef| {
+            let takes_part = transaction.participants.has_partition(partition);
+            if takes_part { Ok(()) } else { Err(TransactionError::NotInTransaction) }
+        };
+        Ok(partitions.iter().map(verify).collect())
+    }
+
+    /// Handles AddOffsetsToTxn.
+    ///
+    /// # Errors
+    /// As [`TransactionMachine::add_partitions`]; INVALID_REQUEST for a group id that no record can hold.
+    pub fn add_offsets(
+        &mut self,
+        env: Env<'_>,
+        sender: Sender,
+        group: &GroupRef,
+        out: &mut Outcome,
+    ) -> Result<(), TransactionError> {
+        self.checked(sender)?;
+        self.connections.admit(RequestKind::Coordinator, sender)?;
+        self.join_group(env, group, out)
+    }
+
+    /// Handles the transactional batches of a Produce, before they are appended: in the newer protocol their
+    /// partitions join, in the older one they must have been announced. They have joined whatever the log
+    /// then says.
+    ///
+    /// # Errors
+    /// As [`TransactionMachine::add_partitions`], for all partitions; each has its own result.
+    pub fn produce(
+        &mut self,
+        env: Env<'_>,
+        sender: Sender,
+        partitions: &[TopicPartitionRef],
+        protocol: Protocol,
+        out: &mut Outcome,
+    ) -> Result<PartitionResults, TransactionError> {
+        match protocol {
+            Protocol::V1 => {
+                let results = self.verify_partitions(sender, partitions)?;
+                self.connections.admit(RequestKind::Produce, sender)?;
+                Ok(results)
+            }
+            Protocol::V2 => {
+                self.checked(sender)?;
+                self.join_partitions(env, partitions, out);
+                Ok(vec![Ok(()); partitions.len()])
+            }
+        }
+    }
+
+    /// Handles TxnOffsetCommit, before the group takes the offsets: in the newer protocol the group joins, in
+    /// the older one it must have been announced. It has joined whatever the group then says.
+    ///
+    /// # Errors
+    /// As [`TransactionMachine::add_offsets`], or the group was not announced.
+    pub fn txn_offset_commit(
+        &mut self,
+        env: Env<'_>,
+        sender: Sender,
+        group: &GroupRef,
+        protocol: Protocol,
+        out: &mut Outcome,
+    ) -> Result<(), TransactionError> {
+        let transaction = self.checked(sender)?;
+        match protocol {
+            Protocol::V1 if !transaction.participants.has_group(&group.group) => {
+                Err(TransactionError::NotInTransaction)
+            }
+            Protocol::V1 => self.connections.admit(RequestKind::Offsets, sender),
+            Protocol::V2 => self.join_group(env, group, out),
+        }
+    }
+
+    fn join_partitions(&mut self, env: Env<'_>, partitions: &[TopicPartitionRef], out: &mut Outcome) {
+        self.begin(env, out);
+        let id = self.id().clone();
+        let Some(transaction) = &mut self.transaction else { return };
+        for partition in partitions {
+            if !transaction.participants.has_partition(partition) {
+                let key = Key::partition(&id, partition);
+                out.write(records::value(&key, records::encode_partition(partition)));
+                transaction.participants.add_partition(partition.clone());
+            }
+        }
+    }
+
+    fn join_group(
+        &mut self,
+        env: Env<'_>,
+        group: &GroupRef,
+        out: &mut Outcome,
+    ) -> Result<(), TransactionError> {
+        if check_string("the group id", group.group.as_str()).is_err() {
+            return Err(TransactionError::InvalidRequest);
+        }
+        self.begin(env, out);
+        let id = self.id().clone();
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
+        if !transaction.participants.has_group(&group.group) {
+            let key = Key::Group { id, group: group.group.clone() };
+            out.write(records::value(&key, records::encode_group(group)));
+            transaction.participants.add_group(group.clone());
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction, unless one is open.
+    fn begin(&mut self, env: Env<'_>, out: &mut Outcome) {
+        let Some(transaction) = self.transaction.as_mut().filter(|transaction| !transaction.is_ongoing())
+        else {
+            return;
+        };
+        transaction.state = TransactionState::Ongoing;
+        transaction.since_open_ms = env.now.open_ms;
+        transaction.started_at_ms = env.now.unix_ms;
+        self.write(env, out);
+    }
+}

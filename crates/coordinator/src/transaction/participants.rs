@@ -1,0 +1,52 @@
+//! The participants of one transaction: partitions and groups, each with its shard.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use uuid::Uuid;
+
+use super::ids::{GroupRef, ShardId, TopicPartitionRef};
+use crate::group::GroupId;
+
+/// All that takes part in a transaction. Empty outside one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Participants {
+    /// By topic id and number: the shard, and the topic's name.
+    partitions: BTreeMap<(Uuid, i32), (ShardId, Arc<str>)>,
+    groups: BTreeMap<GroupId, ShardId>,
+}
+
+impl Participants {
+    pub(super) fn has_partition(&self, partition: &TopicPartitionRef) -> bool {
+        self.partitions.contains_key(&(partition.topic_id, partition.partition))
+    }
+
+    pub(super) fn has_group(&self, group: &GroupId) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// Harmless for one that takes part already.
+    pub(super) fn add_partition(&mut self, partition: TopicPartitionRef) {
+        let TopicPartitionRef { shard, topic_id, topic, partition } = partition;
+        self.partitions.insert((topic_id, partition), (shard, topic));
+    }
+
+    /// Harmless for one that takes part already.
+    pub(super) fn add_group(&mut self, group: GroupRef) {
+        self.groups.insert(group.group, group.shard);
+    }
+
+    /// In the order of topic id and number.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = TopicPartitionRef> {
+        self.partitions.iter().map(|((topic_id, partition), (shard, topic))| TopicPartitionRef {
+            shard: *shard,
+            topic_id: *topic_id,
+            topic: Arc::clone(topic),
+            partition: *partition,
+        })
+    }
+
+    /// In the order of the ids.
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupRef> {
+        self.groups.iter().map(|(group, shard)| GroupRef { shard: *shard, group: group.clone() })
+    }
+}
