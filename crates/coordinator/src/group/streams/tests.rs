@@ -280,6 +280,54 @@ fn the_previous_epoch_is_accepted_with_a_subset_of_the_tasks() {
 }
 
 #[test]
+fn a_member_that_did_not_get_its_tasks_is_told_them_again() {
+    let mut bench = bench(eager(), 2);
+    bench.stream_join("a");
+    bench.stream_join("b");
+    bench.stream("a", 2, |_| {}).unwrap();
+    // After an answer that it did not get a client says everything, and its epoch may be the one before.
+    let all = |request: &mut HeartbeatRequest| {
+        says_it_runs(request, &active(&[0]));
+        request.rebalance_timeout_ms = Some(REBALANCE_MS);
+    };
+    assert_eq!(bench.stream("a", 2, all).unwrap().tasks, Some(active(&[0])));
+    assert_eq!(bench.stream("a", 2, all).unwrap().tasks, Some(active(&[0])));
+}
+
+#[test]
+fn a_process_takes_a_task_over_only_after_its_other_member_released_the_standby() {
+    let mut config = eager();
+    config.streams.num_standby_replicas = 1;
+    let mut bench = bench(config, 1);
+    bench.stream_join("a");
+    let in_process_p = |request: &mut HeartbeatRequest| request.process_id = Some("p".into());
+    bench.stream("b", 0, in_process_p).unwrap();
+    let c = bench.stream("c", 0, in_process_p).unwrap();
+    // Of the two in process `p`, `b` has the standby.
+    assert_eq!(c.tasks, Some(active(&[])));
+    let task = ("0".into(), 0);
+    let group = bench.machine.streams();
+    assert!(group.is_free_standby(&"b".into(), &task) && !group.is_free_standby(&"c".into(), &task));
+    assert!(!group.is_free_active(&"c".into(), &task));
+    bench.stream("a", -1, |_| {}).unwrap();
+    let group = bench.machine.streams();
+    assert!(group.is_free_active(&"b".into(), &task), "its own standby is no obstacle");
+    assert!(!group.is_free_active(&"c".into(), &task), "that of another member of its process is");
+}
+
+#[test]
+fn application_topics_may_have_the_default_replication_factor_of_kafka_streams() {
+    let mut bench = Bench::with(eager());
+    bench.set_topic("in", 1);
+    let defaults = |request: &mut HeartbeatRequest| {
+        let topology = request.topology.as_mut().unwrap();
+        topology.subtopologies[0].1.state_changelog_topics[0].replication_factor = -1;
+    };
+    let reply = bench.stream("a", 0, defaults).unwrap();
+    assert_eq!(reply.missing_topics[0].replication_factor, -1);
+}
+
+#[test]
 fn a_member_that_changes_what_it_says_raises_the_epoch() {
     let mut bench = bench(eager(), 1);
     bench.stream_join("a");

@@ -50,7 +50,7 @@ pub struct InternalTopic {
     pub name: Arc<str>,
     /// 0: follows from other topics.
     pub partitions: i32,
-    /// 0: the broker's default.
+    /// 0, or -1 as Kafka Streams sends it: the broker's default.
     pub replication_factor: i16,
     /// In the order of the request.
     pub configs: Configs,
@@ -224,8 +224,8 @@ impl Subtopology {
             Some("has no source topics")
         } else if self.copartition_groups.iter().any(|group| self.copartitioned(group).is_none()) {
             Some("has a copartition group with a topic that it does not read")
-        } else if internal.any(|topic| topic.partitions < 0 || topic.replication_factor < 0) {
-            Some("has an internal topic with a negative number of partitions or replicas")
+        } else if internal.any(|topic| topic.partitions < 0) {
+            Some("has an internal topic with a negative number of partitions")
         } else {
             None
         }

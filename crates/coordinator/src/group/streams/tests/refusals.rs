@@ -85,6 +85,12 @@ fn topologies_that_cannot_be() {
         parts(request).copartition_groups = vec![group];
     };
     refuse(group, "Subtopology 0 has a copartition group with a topic that it does not read.");
+    let message = "Subtopology 0 has an internal topic with a negative number of partitions.";
+    let counted = |request: &mut HeartbeatRequest| {
+        let topic = parts(request).state_changelog_topics[0].clone();
+        parts(request).repartition_source_topics = vec![InternalTopic { partitions: -1, ..topic }];
+    };
+    refuse(counted, message);
     let negative = |request: &mut HeartbeatRequest| request.topology.as_mut().unwrap().epoch = -1;
     refuse(negative, "Topology epoch must be non-negative.");
     assert_eq!(
