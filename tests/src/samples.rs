@@ -28,6 +28,7 @@ use codec::messages::offset_fetch_request::{
 };
 use codec::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use codec::messages::streams_group_heartbeat_request::{Subtopology, Topology};
 use codec::messages::sync_group_request::SyncGroupRequestAssignment;
 use codec::messages::*;
 use codec::{Request, Response, frame};
@@ -165,6 +166,8 @@ pub fn all() -> Vec<Sample> {
             GetTelemetrySubscriptionsRequest::default().with_client_instance_id(Uuid::from_u128(1))
         }),
         Sample::of(|_| PushTelemetryRequest::default().with_client_instance_id(Uuid::from_u128(1))),
+        Sample::of(|_| streams_group_heartbeat()),
+        Sample::of(|_| StreamsGroupDescribeRequest::default().with_group_ids(vec![group_id("streams")])),
     ]
 }
 
@@ -181,6 +184,20 @@ fn consumer_group_heartbeat(version: i16) -> ConsumerGroupHeartbeatRequest {
         .with_topic_partitions(Some(Vec::new()))
         .with_subscribed_topic_names(Some(vec![topic_name(TOPIC)]));
     if version >= 1 { request.with_subscribed_topic_regex(Some(text("s.*"))) } else { request }
+}
+
+fn streams_group_heartbeat() -> StreamsGroupHeartbeatRequest {
+    let parts =
+        Subtopology::default().with_subtopology_id(text("0")).with_source_topics(vec![topic_name(TOPIC)]);
+    StreamsGroupHeartbeatRequest::default()
+        .with_group_id(group_id("streams"))
+        .with_member_id(text("m"))
+        .with_rebalance_timeout_ms(1_000)
+        .with_topology(Some(Topology::default().with_subtopologies(vec![parts])))
+        .with_active_tasks(Some(Vec::new()))
+        .with_standby_tasks(Some(Vec::new()))
+        .with_warmup_tasks(Some(Vec::new()))
+        .with_process_id(Some(text("p")))
 }
 
 fn produce(version: i16) -> ProduceRequest {

@@ -201,6 +201,35 @@ broker_keys! {
     group_consumer_migration_policy: MigrationPolicy =
         "group.consumer.migration.policy", Some("bidirectional"),
         OneOf(MIGRATION_POLICIES), Enforced;
+    /// How often members of streams groups (KIP-1071) are told to send heartbeats.
+    group_streams_heartbeat_interval_ms: Millis<i32> =
+        "group.streams.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced;
+    /// The shortest `group.streams.heartbeat.interval.ms` that is accepted.
+    group_streams_min_heartbeat_interval_ms: Millis<i32> =
+        "group.streams.min.heartbeat.interval.ms", Some("5000"), AtLeast(1), Enforced;
+    /// The longest `group.streams.heartbeat.interval.ms` that is accepted.
+    group_streams_max_heartbeat_interval_ms: Millis<i32> =
+        "group.streams.max.heartbeat.interval.ms", Some("15000"), AtLeast(1), Enforced;
+    /// When a member of a streams group that is not heard is removed.
+    group_streams_session_timeout_ms: Millis<i32> =
+        "group.streams.session.timeout.ms", Some("45000"), AtLeast(1), Enforced;
+    /// The shortest `group.streams.session.timeout.ms` that is accepted.
+    group_streams_min_session_timeout_ms: Millis<i32> =
+        "group.streams.min.session.timeout.ms", Some("45000"), AtLeast(1), Enforced;
+    /// The longest `group.streams.session.timeout.ms` that is accepted.
+    group_streams_max_session_timeout_ms: Millis<i32> =
+        "group.streams.max.session.timeout.ms", Some("60000"), AtLeast(1), Enforced;
+    /// The most members of a streams group.
+    group_streams_max_size: usize = "group.streams.max.size", Some("2147483647"), AtLeast(1), Enforced;
+    /// The standby tasks of each task with state in a streams group.
+    group_streams_num_standby_replicas: usize =
+        "group.streams.num.standby.replicas", Some("0"), AtLeast(0), Enforced;
+    /// The largest `group.streams.num.standby.replicas` that is accepted.
+    group_streams_max_standby_replicas: usize =
+        "group.streams.max.standby.replicas", Some("2"), AtLeast(0), Enforced;
+    /// How long the first member of an empty streams group waits for further members.
+    group_streams_initial_rebalance_delay_ms: Millis<i32> =
+        "group.streams.initial.rebalance.delay.ms", Some("3000"), AtLeast(0), Enforced;
     /// The longest metadata text that may be committed with an offset.
     offset_metadata_max_bytes: Bytes<i32> = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced;
     /// How long offsets outlive the last member of their group, or the last commit where there are no members.

@@ -169,9 +169,13 @@ static GROUPS: &[Group] = &[
         names: &["group.share.*"],
     },
     Group {
-        effect: Effect::NotYet,
-        doc: "Groups of the streams protocol (KIP-1071) are not served yet; Kafka Streams works with classic groups.",
-        names: &["group.streams.*"],
+        effect: Effect::Inert,
+        doc: "The tasks of a streams group are assigned at most once a second.",
+        names: &[
+            "group.streams.assignment.interval.ms",
+            "group.streams.max.assignment.interval.ms",
+            "group.streams.min.assignment.interval.ms",
+        ],
     },
     Group {
         effect: Effect::Inert,

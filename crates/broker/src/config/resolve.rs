@@ -145,6 +145,7 @@ impl Rules<'_> {
             self.wrong("group.min.session.timeout.ms", reason);
         }
         self.consumer_groups(keys);
+        self.streams_groups(keys);
         // Kafka refuses 0 too (`KafkaConfig.validateValues`).
         if keys.retention_ms().is_some_and(|ms| ms.as_u64() == 0) {
             let reason = "0 would keep nothing; give -1 to keep records for ever, or a time".to_owned();
@@ -183,6 +184,39 @@ impl Rules<'_> {
         }
         if keys.group_consumer_assignors.is_empty() {
             self.wrong("group.consumer.assignors", "name at least one of uniform, range".to_owned());
+        }
+    }
+
+    /// Timeouts and standby tasks of streams groups lie within their bounds, and a session outlasts a heartbeat
+    /// (KIP-1071; `GroupCoordinatorConfig`).
+    fn streams_groups(&mut self, keys: &BrokerKeys) {
+        let (beat, session) =
+            (keys.group_streams_heartbeat_interval_ms, keys.group_streams_session_timeout_ms);
+        let beats =
+            keys.group_streams_min_heartbeat_interval_ms..=keys.group_streams_max_heartbeat_interval_ms;
+        let sessions = keys.group_streams_min_session_timeout_ms..=keys.group_streams_max_session_timeout_ms;
+        for (key, bounds, value, allowed) in [
+            ("group.streams.heartbeat.interval.ms", "heartbeat.interval.ms", beat, beats),
+            ("group.streams.session.timeout.ms", "session.timeout.ms", session, sessions),
+        ] {
+            if !allowed.contains(&value) {
+                let reason = format!(
+                    "{value} is not between group.streams.min.{bounds}, {}, and group.streams.max.{bounds}, {}",
+                    allowed.start(),
+                    allowed.end()
+                );
+                self.wrong(key, reason);
+            }
+        }
+        if beat >= session {
+            let reason = format!("{beat} must be less than group.streams.session.timeout.ms, {session}");
+            self.wrong("group.streams.heartbeat.interval.ms", reason);
+        }
+        let (replicas, most) =
+            (keys.group_streams_num_standby_replicas, keys.group_streams_max_standby_replicas);
+        if replicas > most {
+            let reason = format!("{replicas} is more than group.streams.max.standby.replicas, {most}");
+            self.wrong("group.streams.num.standby.replicas", reason);
         }
     }
 

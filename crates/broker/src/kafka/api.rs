@@ -51,6 +51,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
 mod renew_delegation_token;
+mod streams_group_describe;
+mod streams_group_heartbeat;
 mod sync_group;
 mod unregister_broker;
 mod update_features;
@@ -320,6 +322,8 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<push_telemetry::PushTelemetry>(),
     Entry::of::<list_config_resources::ListConfigResources>(),
     Entry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
+    Entry::of::<streams_group_heartbeat::StreamsGroupHeartbeat>(),
+    Entry::of::<streams_group_describe::StreamsGroupDescribe>(),
 ]);
 
 /// Tells each entry its position. Keys must ascend, so that no key occurs twice.

@@ -29,7 +29,7 @@ APIS = [
     _absent("not served yet", "Quotas.", "DescribeClientQuotas", "AlterClientQuotas"),
     _absent("not served yet", "Transactions.", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit",
             "DescribeTransactions", "ListTransactions"),
-    _absent("not served yet", "Share groups (KIP-932) and Streams groups (KIP-1071).", "ShareGroupHeartbeat", "ShareGroupDescribe",
-            "ShareFetch", "ShareAcknowledge", "StreamsGroupHeartbeat", "StreamsGroupDescribe", "DescribeShareGroupOffsets",
+    _absent("not served yet", "Share groups (KIP-932).", "ShareGroupHeartbeat", "ShareGroupDescribe",
+            "ShareFetch", "ShareAcknowledge", "DescribeShareGroupOffsets",
             "AlterShareGroupOffsets", "DeleteShareGroupOffsets"),
 ]

@@ -41,5 +41,6 @@ NOT_YET = [
                  "*UnsupportedVersionException: The cluster does not support the share group protocol*", _refused("SHARE_GROUP_HEARTBEAT")),
           kind=_KIND, reason="Share groups. Clear; Kafka's line says that no record came within the time."),
     Lines("kafka-streams-groups --describe --group nobody", kafka=("*GroupIdNotFoundException: Group nobody is not a streams group.",),
-          ottla=(_refused("STREAMS_GROUP_DESCRIBE"),), kind=_KIND, reason="Streams groups. Clear."),
+          ottla=("*GroupIdNotFoundException: Group nobody not found.",), kind=_KIND,
+          reason="Share groups: with Kafka an earlier command of the scene made it one."),
 ]

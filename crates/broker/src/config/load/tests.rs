@@ -59,6 +59,12 @@ fn other_value(key: &Key) -> String {
         ("group.consumer.session.timeout.ms", ..) => "46000",
         ("group.consumer.min.session.timeout.ms", ..) => "44000",
         ("group.consumer.max.session.timeout.ms", ..) => "61000",
+        ("group.streams.heartbeat.interval.ms", ..) => "6000",
+        ("group.streams.min.heartbeat.interval.ms", ..) => "4000",
+        ("group.streams.max.heartbeat.interval.ms", ..) => "16000",
+        ("group.streams.session.timeout.ms", ..) => "46000",
+        ("group.streams.min.session.timeout.ms", ..) => "44000",
+        ("group.streams.max.session.timeout.ms", ..) => "61000",
         (_, ConfigType::Boolean, _) if key.default == Some("true") => "false",
         (_, ConfigType::Boolean, _) => "true",
         (_, _, Check::OneOf(names) | Check::EachOf(names)) => {

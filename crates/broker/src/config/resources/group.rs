@@ -1,8 +1,8 @@
-//! The keys of a group: what one consumer group may be given instead of the broker's own (Kafka's `GroupConfig`,
-//! KIP-848).
+//! The keys of a group: what one consumer or streams group may be given instead of the broker's own (Kafka's
+//! `GroupConfig`, KIP-848, KIP-1071).
 //!
 //! [`GroupTimeouts`] is what a group's own settings and the broker's make together. Bounds are the broker's
-//! `group.consumer.min.…` and `group.consumer.max.…`. Kafka's other keys of groups are known by name and refused:
+//! `group.consumer.min.…` and `group.consumer.max.…`, and those of `group.streams.…`. Kafka's other keys of groups are known by name and refused:
 //! nothing would act on them.
 
 use super::super::broker_config::BrokerConfig;
@@ -11,8 +11,6 @@ use super::super::key::Check::AtLeast;
 use super::super::key::Effect::Enforced;
 use super::super::key::{ConfigType, Key, Units};
 use super::super::overrides::{ConfigRefusal, Overrides};
-use super::super::quantity::Millis;
-use super::super::value::Value as _;
 
 /// A group's key and the broker key that it falls back to.
 #[derive(Clone, Copy, Debug)]
@@ -20,79 +18,174 @@ pub(in crate::config) struct GroupConfigKey {
     pub(in crate::config) key: Key,
     pub(in crate::config) broker_key: &'static str,
     /// The key's value if the group does not set it.
-    pub(in crate::config) fallback: fn(&BrokerConfig) -> Millis<i32>,
+    pub(in crate::config) fallback: fn(&BrokerConfig) -> i32,
     /// The least and the most that it may be.
     bounds: fn(&BrokerConfig) -> [Bound; 2],
 }
 
 /// A broker key that bounds a group's, with its value.
-type Bound = (&'static str, Millis<i32>);
+type Bound = (&'static str, i32);
 
 const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
+const STREAMS_SESSION: &str = "streams.session.timeout.ms";
+const STREAMS_HEARTBEAT: &str = "streams.heartbeat.interval.ms";
 
 /// In the order of their names.
-pub(in crate::config) const GROUP_KEYS: [GroupConfigKey; 2] = [
+pub(in crate::config) const GROUP_KEYS: [GroupConfigKey; 6] = [
     GroupConfigKey {
-        key: milliseconds(
+        key: int(
             HEARTBEAT,
+            1,
             "How often the members of the group, if they speak the consumer protocol, are told to send heartbeats, in \
              milliseconds.",
         ),
         broker_key: "group.consumer.heartbeat.interval.ms",
-        fallback: |broker| broker.group_consumer_heartbeat_interval_ms,
+        fallback: |broker| broker.group_consumer_heartbeat_interval_ms.as_i32(),
         bounds: |broker| {
+            let (least, most) = (
+                broker.group_consumer_min_heartbeat_interval_ms.as_i32(),
+                broker.group_consumer_max_heartbeat_interval_ms.as_i32(),
+            );
             [
-                ("group.consumer.min.heartbeat.interval.ms", broker.group_consumer_min_heartbeat_interval_ms),
-                ("group.consumer.max.heartbeat.interval.ms", broker.group_consumer_max_heartbeat_interval_ms),
+                ("group.consumer.min.heartbeat.interval.ms", least),
+                ("group.consumer.max.heartbeat.interval.ms", most),
             ]
         },
     },
     GroupConfigKey {
-        key: milliseconds(
+        key: int(
             SESSION,
+            1,
             "When a member of the group, if it speaks the consumer protocol, is removed because it is not heard, in \
              milliseconds.",
         ),
         broker_key: "group.consumer.session.timeout.ms",
-        fallback: |broker| broker.group_consumer_session_timeout_ms,
+        fallback: |broker| broker.group_consumer_session_timeout_ms.as_i32(),
         bounds: |broker| {
+            let (least, most) = (
+                broker.group_consumer_min_session_timeout_ms.as_i32(),
+                broker.group_consumer_max_session_timeout_ms.as_i32(),
+            );
             [
-                ("group.consumer.min.session.timeout.ms", broker.group_consumer_min_session_timeout_ms),
-                ("group.consumer.max.session.timeout.ms", broker.group_consumer_max_session_timeout_ms),
+                ("group.consumer.min.session.timeout.ms", least),
+                ("group.consumer.max.session.timeout.ms", most),
             ]
         },
     },
+    GroupConfigKey {
+        key: int(
+            STREAMS_HEARTBEAT,
+            1,
+            "How often the members of the group, if it is a streams group, are told to send heartbeats, in milliseconds.",
+        ),
+        broker_key: "group.streams.heartbeat.interval.ms",
+        fallback: |broker| broker.group_streams_heartbeat_interval_ms.as_i32(),
+        bounds: |broker| {
+            let (least, most) = (
+                broker.group_streams_min_heartbeat_interval_ms.as_i32(),
+                broker.group_streams_max_heartbeat_interval_ms.as_i32(),
+            );
+            [
+                ("group.streams.min.heartbeat.interval.ms", least),
+                ("group.streams.max.heartbeat.interval.ms", most),
+            ]
+        },
+    },
+    GroupConfigKey {
+        key: int(
+            "streams.initial.rebalance.delay.ms",
+            0,
+            "How long the first member of the group, if it is a streams group, waits for further members, in milliseconds.",
+        ),
+        broker_key: "group.streams.initial.rebalance.delay.ms",
+        fallback: |broker| broker.group_streams_initial_rebalance_delay_ms.as_i32(),
+        bounds: |_| NO_BOUNDS,
+    },
+    GroupConfigKey {
+        key: int(
+            "streams.num.standby.replicas",
+            0,
+            "The standby tasks of each task with state, if the group is a streams group.",
+        ),
+        broker_key: "group.streams.num.standby.replicas",
+        fallback: |broker| count(broker.group_streams_num_standby_replicas),
+        bounds: |broker| {
+            [
+                NO_BOUNDS[0],
+                ("group.streams.max.standby.replicas", count(broker.group_streams_max_standby_replicas)),
+            ]
+        },
+    },
+    GroupConfigKey {
+        key: int(
+            STREAMS_SESSION,
+            1,
+            "When a member of the group, if it is a streams group, is removed because it is not heard, in milliseconds.",
+        ),
+        broker_key: "group.streams.session.timeout.ms",
+        fallback: |broker| broker.group_streams_session_timeout_ms.as_i32(),
+        bounds: |broker| {
+            let (least, most) = (
+                broker.group_streams_min_session_timeout_ms.as_i32(),
+                broker.group_streams_max_session_timeout_ms.as_i32(),
+            );
+            [("group.streams.min.session.timeout.ms", least), ("group.streams.max.session.timeout.ms", most)]
+        },
+    },
 ];
+
+/// Of a key that only its own check bounds.
+const NO_BOUNDS: [Bound; 2] = [("0", i32::MIN), ("2147483647", i32::MAX)];
+
+/// The same number: Kafka's keys of this kind are INTs.
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
 
 /// Kafka's other keys, by their beginnings, and why they are refused.
 const OTHERS: [(&str, &str); 3] = [
     ("consumer.assignment.interval.ms", "assignments are computed at once here"),
     ("share.", "share groups are not served yet"),
-    ("streams.", "Streams groups are not served yet"),
+    ("streams.", "no streams group has a configuration of its own for that"),
 ];
 
-/// A key that counts milliseconds, at least 1. Its other bounds are the broker's.
-const fn milliseconds(name: &'static str, doc: &'static str) -> Key {
+/// A number of at least `least`. Its other bounds are the broker's.
+const fn int(name: &'static str, least: i64, doc: &'static str) -> Key {
     Key {
         name,
         kind: ConfigType::Int,
         // Without a value of its own a group goes by the broker's (`fallback`).
         default: None,
-        check: AtLeast(1),
+        check: AtLeast(least),
         effect: Enforced,
         dynamic: true,
         doc,
     }
 }
 
-/// How the members of one group of the consumer protocol keep in touch.
+/// How the members of one group keep in touch, by the protocol that the group speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupTimeouts {
-    /// How often they are told to send heartbeats.
-    pub heartbeat_interval_ms: Millis<i32>,
+    /// Milliseconds, of the consumer protocol: how often they are told to send heartbeats.
+    pub heartbeat_interval_ms: u32,
     /// When one that is not heard is removed. More than the interval.
-    pub session_timeout_ms: Millis<i32>,
+    pub session_timeout_ms: u32,
+    /// The same of the streams protocol, and what belongs to it.
+    pub streams: StreamsTimeouts,
+}
+
+/// The settings of one streams group, in milliseconds and tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamsTimeouts {
+    /// How often the members are told to send heartbeats.
+    pub heartbeat_interval_ms: u32,
+    /// When one that is not heard is removed. More than the interval.
+    pub session_timeout_ms: u32,
+    /// How long the first member waits for others.
+    pub initial_rebalance_delay_ms: u32,
+    /// The standby tasks of each task with state.
+    pub num_standby_replicas: u32,
 }
 
 impl GroupTimeouts {
@@ -104,14 +197,26 @@ impl GroupTimeouts {
         if let Some(name) = set.keys().find(|name| group_key(name).is_none()) {
             return Err(unknown(name));
         }
-        let [heartbeat, session] = &GROUP_KEYS;
-        let (heartbeat_interval_ms, session_timeout_ms) =
-            (heartbeat.value(set, broker)?, session.value(set, broker)?);
+        let [heartbeat, session, streams_heartbeat, delay, replicas, streams_session] = &GROUP_KEYS;
+        let value = |key: &GroupConfigKey| Ok(key.value(set, broker)?.unsigned_abs());
+        let streams = StreamsTimeouts {
+            heartbeat_interval_ms: value(streams_heartbeat)?,
+            session_timeout_ms: value(streams_session)?,
+            initial_rebalance_delay_ms: value(delay)?,
+            num_standby_replicas: value(replicas)?,
+        };
+        let all =
+            Self { heartbeat_interval_ms: value(heartbeat)?, session_timeout_ms: value(session)?, streams };
         // A member would be removed before its next heartbeat came.
-        if session_timeout_ms <= heartbeat_interval_ms {
+        if all.session_timeout_ms <= all.heartbeat_interval_ms {
             return Err(ConfigRefusal::InvalidConfig(format!("{SESSION} must be greater than {HEARTBEAT}")));
         }
-        Ok(Self { heartbeat_interval_ms, session_timeout_ms })
+        if streams.session_timeout_ms <= streams.heartbeat_interval_ms {
+            return Err(ConfigRefusal::InvalidConfig(format!(
+                "{STREAMS_SESSION} must be greater than {STREAMS_HEARTBEAT}"
+            )));
+        }
+        Ok(all)
     }
 
     /// Applies changes to a group's own settings.
@@ -150,7 +255,7 @@ impl KeyRules for GroupRules<'_> {
 
 impl GroupConfigKey {
     /// The group's own value, or the broker's. A value of its own is checked again.
-    fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<Millis<i32>, ConfigRefusal> {
+    fn value(&self, set: &Overrides, broker: &BrokerConfig) -> Result<i32, ConfigRefusal> {
         match set.get(self.key.name) {
             Some(text) => self.read(text, broker),
             None => Ok((self.fallback)(broker)),
@@ -158,14 +263,13 @@ impl GroupConfigKey {
     }
 
     /// Reads a value and checks it against the broker's bounds of now.
-    fn read(&self, text: &str, broker: &BrokerConfig) -> Result<Millis<i32>, ConfigRefusal> {
+    fn read(&self, text: &str, broker: &BrokerConfig) -> Result<i32, ConfigRefusal> {
         let name = self.key.name;
         let wrong = |reason| {
             ConfigRefusal::InvalidConfig(format!("Invalid value {text} for configuration {name}: {reason}"))
         };
         let value = self.key.normalise(text, Units::Refused).map_err(wrong)?;
-        let value =
-            Millis::<i32>::read(&value).ok_or_else(|| wrong("Not a number of type INT".to_owned()))?;
+        let value: i32 = value.parse().map_err(|_| wrong("Not a number of type INT".to_owned()))?;
         // Also for a stored value: the broker may have been started with narrower bounds since.
         let [(least, at_least), (most, at_most)] = (self.bounds)(broker);
         if value < at_least {
@@ -208,9 +312,17 @@ mod tests {
         let broker = BrokerConfig::from_pairs(&[]).unwrap();
         let set = changed(&[(SESSION, ConfigOp::Set(" 050000 "))]).unwrap();
         assert_eq!(set, Overrides::from([(SESSION.to_owned(), "50000".to_owned())]));
-        let ms = |text| Millis::<i32>::read(text).unwrap();
-        let both = GroupTimeouts { heartbeat_interval_ms: ms("5000"), session_timeout_ms: ms("50000") };
-        assert_eq!(GroupTimeouts::effective(&set, &broker), Ok(both));
+        let streams = StreamsTimeouts {
+            heartbeat_interval_ms: 5_000,
+            session_timeout_ms: 45_000,
+            initial_rebalance_delay_ms: 3_000,
+            num_standby_replicas: 0,
+        };
+        let all = GroupTimeouts { heartbeat_interval_ms: 5_000, session_timeout_ms: 50_000, streams };
+        assert_eq!(GroupTimeouts::effective(&set, &broker), Ok(all));
+        let replicas = "streams.num.standby.replicas";
+        let more = changed(&[(replicas, ConfigOp::Set("2"))]).unwrap();
+        assert_eq!(GroupTimeouts::effective(&more, &broker).unwrap().streams.num_standby_replicas, 2);
         let none = GroupTimeouts::changed(&set, [(SESSION, ConfigOp::Delete)], &broker);
         assert_eq!(none, Ok(Overrides::new()));
     }
@@ -222,6 +334,16 @@ mod tests {
             (SESSION, "60001", "must be less than or equal to group.consumer.max.session.timeout.ms"),
             (HEARTBEAT, "4999", "must be greater than or equal to group.consumer.min.heartbeat.interval.ms"),
             (HEARTBEAT, "15001", "must be less than or equal to group.consumer.max.heartbeat.interval.ms"),
+            (
+                STREAMS_SESSION,
+                "44999",
+                "must be greater than or equal to group.streams.min.session.timeout.ms",
+            ),
+            (
+                "streams.num.standby.replicas",
+                "3",
+                "must be less than or equal to group.streams.max.standby.replicas",
+            ),
         ] {
             assert_eq!(changed(&[(name, ConfigOp::Set(value))]), Err(format!("{name} {words}")));
         }

@@ -10,7 +10,7 @@
 //! changed at all.
 //!
 //! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share
-//! and Streams groups with INVALID_CONFIG.
+//! groups with INVALID_CONFIG.
 
 use std::ops::RangeInclusive;
 

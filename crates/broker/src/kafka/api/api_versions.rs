@@ -12,10 +12,11 @@
 //! the client can come back with one that is served (KIP-511).
 //!
 //! Features: `metadata.version` at the level of Kafka 4.3, because consoles tell from it which requests a
-//! broker knows, and `group.version` 1, the consumer protocol (KIP-848). `share.version` and
+//! broker knows, `group.version` 1, the consumer protocol (KIP-848), and `streams.version` 1, the streams
+//! protocol (KIP-1071). `share.version` and
 //! `transaction.version` are off (level 0, so absent) until what they promise is here (KIP-932, KIP-890).
-//! `group.version` is supported from level 0, which readers before version 4 would stumble over
-//! (KAFKA-17011): they are told of its level only.
+//! The last two are supported from level 0, which readers before version 4 would stumble over
+//! (KAFKA-17011): they are told of their levels only.
 
 use std::ops::RangeInclusive;
 
@@ -83,10 +84,17 @@ const METADATA_VERSION: RangeInclusive<i16> = 7..=30;
 /// `GroupVersion.GV_1` of Kafka 4.3.
 const GROUP_VERSION: RangeInclusive<i16> = 0..=1;
 
+/// `StreamsVersion.SV_1` of Kafka 4.3.
+const STREAMS_VERSION: RangeInclusive<i16> = 0..=1;
+
 /// Adds the features as a client of that version may read them.
 /// The epoch counts changes of the finalized features: as yet there is none.
 fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
-    let features = [("metadata.version", METADATA_VERSION), ("group.version", GROUP_VERSION)];
+    let features = [
+        ("metadata.version", METADATA_VERSION),
+        ("group.version", GROUP_VERSION),
+        ("streams.version", STREAMS_VERSION),
+    ];
     // KIP-1022: clients that ask below version 4 may refuse an answer in which a range begins with 0.
     let supported = features.iter().filter(|(_, levels)| version >= 4 || *levels.start() > 0);
     let supported = supported.map(|(name, levels)| {
@@ -164,14 +172,14 @@ mod tests {
     #[test]
     fn features_from_level_zero_are_supported_for_those_who_can_read_it() {
         for (version, supported) in
-            [(3, vec!["metadata.version"]), (4, vec!["metadata.version", "group.version"])]
+            [(3, vec!["metadata.version"]), (4, vec!["metadata.version", "group.version", "streams.version"])]
         {
             let answer = with_features(ApiVersionsResponse::default(), version);
             let names: Vec<&str> = answer.supported_features.iter().map(|feature| &*feature.name).collect();
             assert_eq!(names, supported, "version {version}");
             let levels = answer.finalized_features.iter();
             let levels: Vec<_> = levels.map(|feature| (&*feature.name, feature.max_version_level)).collect();
-            assert_eq!(levels, [("metadata.version", 30), ("group.version", 1)]);
+            assert_eq!(levels, [("metadata.version", 30), ("group.version", 1), ("streams.version", 1)]);
         }
     }
 

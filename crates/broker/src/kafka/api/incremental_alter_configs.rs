@@ -9,7 +9,7 @@
 //! A resource or a key that is named twice is refused. Rules and texts are in `services/configs/changes.rs`.
 //!
 //! Gaps: broker keys that cannot change while the broker runs are refused with INVALID_REQUEST, keys of share
-//! and Streams groups with INVALID_CONFIG.
+//! groups with INVALID_CONFIG.
 
 use std::ops::RangeInclusive;
 

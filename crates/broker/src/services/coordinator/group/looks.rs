@@ -9,7 +9,7 @@ use coordinator::group::{
     consumer_protocol,
     machine::{GroupMachine, Members, not_a_consumer_group},
     offsets::CommittedOffset,
-    streams,
+    streams::{self, StreamsGroupDescription, not_a_streams_group},
 };
 use coordinator::state_machine::StateMachine;
 
@@ -102,6 +102,24 @@ impl GroupService {
         let look = |machine: &GroupMachine| match machine.members() {
             Members::Consumer(group) => Ok(group.describe(&self.shell.kind().config)),
             Members::Classic(_) | Members::Streams(_) => Err(not_a_consumer_group(group_id)),
+        };
+        self.view(group_id, look).await
+    }
+
+    /// StreamsGroupDescribe, one group.
+    ///
+    /// # Errors
+    /// If there is no such group, or it is of another kind.
+    pub(crate) async fn describe_streams(
+        &self,
+        group_id: &GroupId,
+    ) -> Result<StreamsGroupDescription, Refused> {
+        if group_id.as_str().is_empty() {
+            return Err(Refused::new(GroupError::InvalidGroupId, "The group id must not be empty."));
+        }
+        let look = |machine: &GroupMachine| match machine.members() {
+            Members::Streams(group) => Ok(group.describe()),
+            Members::Classic(_) | Members::Consumer(_) => Err(not_a_streams_group(group_id)),
         };
         self.view(group_id, look).await
     }

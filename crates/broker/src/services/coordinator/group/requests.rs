@@ -8,6 +8,7 @@ use coordinator::group::{
     offsets::{OffsetCommit, Offsets},
     reply::{JoinReply, LeaveReply, SyncReply},
     requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
+    streams,
 };
 
 use super::super::log::NotWritten;
@@ -226,6 +227,41 @@ impl GroupService {
         let (result, ticket) = step.map_err(|missing| match missing {
             Missing::Absent => {
                 let message = format!("Consumer group {group_id} not found.");
+                Refused::new(GroupError::GroupIdNotFound, message)
+            }
+            missing => Refused::from(refusal(missing, GroupError::GroupIdNotFound)),
+        })?;
+        ticket.durable().await.map_err(GroupError::from)?;
+        Ok((result?, interval_ms))
+    }
+
+    /// StreamsGroupHeartbeat: what the member is told, and how long it may stay silent, milliseconds.
+    ///
+    /// # Errors
+    /// With a text for the client; see `GroupMachine::streams_heartbeat`.
+    pub(crate) async fn streams_heartbeat(
+        &self,
+        group_id: &GroupId,
+        request: &streams::HeartbeatRequest,
+    ) -> Result<(streams::HeartbeatReply, u32), Refused> {
+        // Before the step, so that an invalid request creates no group.
+        request.validate()?;
+        if group_id.as_str().trim().is_empty() {
+            return Err(Refused::new(GroupError::InvalidRequest, "GroupId can't be empty."));
+        }
+        let interval_ms =
+            self.shell.kind().with_config(group_id, |config| config.streams.heartbeat_interval_ms);
+        let create = request.is_joining();
+        let room = if create { self.ensure_room() } else { Ok(()) };
+        let step = self.shell.step(group_id, create, |machine, env, out| {
+            if !machine.knows(&request.member_id, None) {
+                room?;
+            }
+            machine.streams_heartbeat(env, request, out)
+        });
+        let (result, ticket) = step.map_err(|missing| match missing {
+            Missing::Absent => {
+                let message = format!("Streams group {group_id} not found.");
                 Refused::new(GroupError::GroupIdNotFound, message)
             }
             missing => Refused::from(refusal(missing, GroupError::GroupIdNotFound)),
