@@ -261,7 +261,8 @@ fn a_damaged_block_of_the_settled_family_costs_no_start_and_no_other_batch() {
 #[test]
 fn a_damaged_block_of_the_settled_family_is_not_looked_at_again_with_each_sweep() {
     let folder = tempfile::tempdir().unwrap();
-    let options = StorageOptions { inline_bytes: usize::MAX, ..options(folder.path()) };
+    // More than a flush that comes in between adds to what is dead.
+    let options = StorageOptions { inline_bytes: usize::MAX, settle_bytes: 10_000, ..options(folder.path()) };
     settled_and_damaged(&options);
     let storage = Storage::open(options).unwrap();
     crate::common::delete(&storage, storage.cluster().catalog().topic("t").unwrap());
@@ -282,6 +283,8 @@ fn the_settled_family_is_looked_at_again_once_the_disk_becomes_short() {
         move |_: &Path| Some(DiskSpace { total: 1000 << 30, free: free_now.load(Ordering::Relaxed) });
     let options = StorageOptions {
         inline_bytes: usize::MAX,
+        // More than a flush that comes in between adds to what is dead.
+        settle_bytes: 10_000,
         disk_space: Arc::new(disk_space),
         ..options(folder.path())
     };
