@@ -6,6 +6,7 @@ use codec::records::{TimestampType, set_base_offset, set_log_append_time};
 use proptest::prelude::*;
 
 use super::*;
+use crate::AbortedTransaction;
 
 /// Key (null, or one of a few), whether it has a value, its timestamp.
 type Content = (Option<u8>, bool, i64);
@@ -59,6 +60,8 @@ struct Log {
     aborted: BTreeSet<i64>,
     /// Producer id → offset of its marker; each transaction has a producer of its own.
     markers: BTreeMap<i64, i64>,
+    /// Entries of the aborted index below this offset were removed, as their batches were cleaned away.
+    forgotten_below: i64,
     /// Of tombstones and markers: when the first cleaning was over that could have set their horizon.
     seen_ms: HashMap<i64, i64>,
 }
@@ -115,6 +118,15 @@ impl Log {
         }
     }
 
+    /// As the aborted index tells of them to a walk from this offset.
+    fn transactions(&self, from: i64) -> LogTransactions {
+        let from = from.max(self.forgotten_below);
+        let aborted =
+            self.markers.iter().filter(|(first, marker)| self.aborted.contains(first) && **marker >= from);
+        let one = |(first, _): (&i64, &i64)| AbortedTransaction { producer_id: *first, first_offset: *first };
+        LogTransactions::new(aborted.map(one).collect())
+    }
+
     fn is_aborted(&self, header: &BatchHeader) -> bool {
         self.aborted.contains(&header.base_offset)
     }
@@ -140,13 +152,18 @@ impl Log {
         if self.first_dirty_offset > 0 {
             map.advance(self.first_dirty_offset - 1);
         }
+        let mut met = self.transactions(self.first_dirty_offset);
         let dirty = self.batches.range(..=self.first_dirty_offset).next_back().map_or(0, |(base, _)| *base);
         for (_, bytes) in self.batches.range(dirty..) {
             let header = BatchHeader::parse(bytes).unwrap();
             if header.last_offset() < self.first_dirty_offset {
                 continue;
             }
-            if !header.attributes.is_control() && self.is_aborted(&header) {
+            let discardable = met.meets(&header);
+            if !header.attributes.is_control() {
+                assert_eq!(discardable, self.is_aborted(&header), "{header:?}");
+            }
+            if !header.attributes.is_control() && discardable {
                 map.advance(header.last_offset());
             } else if index(bytes, self.first_dirty_offset, &mut map).unwrap() == Indexed::Full {
                 break;
@@ -157,12 +174,10 @@ impl Log {
         assert_eq!(latest_offset >= self.first_dirty_offset, is_dirty, "every cleaning gets further");
         let end_offset = self.end_offset;
         let retain_empty = move |header: &BatchHeader| Self::retains(header, end_offset);
+        let mut met = self.transactions(0);
         for (base_offset, bytes) in self.batches.clone() {
             let header = BatchHeader::parse(&bytes).unwrap();
-            let discardable = match header.attributes.is_control() {
-                true => !self.has_data_of(header.producer_id),
-                false => self.is_aborted(&header),
-            };
+            let discardable = met.meets(&header);
             match clean(&bytes, &map, &rules(self.now_ms, &retain_empty), discardable).unwrap() {
                 Cleaned::Keep => {}
                 Cleaned::Remove => drop(self.batches.remove(&base_offset)),
@@ -188,6 +203,7 @@ impl Log {
             }
         }
         self.first_dirty_offset = latest_offset + 1;
+        self.forgotten_below = self.first_dirty_offset;
         self.check();
     }
 
