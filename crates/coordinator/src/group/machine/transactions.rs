@@ -22,8 +22,8 @@ impl GroupMachine {
     /// newest one for a partition counts. `knows_member_epochs` is true for version 6 and later.
     ///
     /// # Errors
-    /// If the sender may not commit at all: its instance is fenced, it is unknown, or it is of another
-    /// generation.
+    /// If the sender may not commit at all: its instance is fenced, it is unknown, or it is of another generation.
+    /// Also if it got one of the partitions after the member epoch that it names.
     pub fn txn_offset_commit(
         &mut self,
         env: Env<'_>,
@@ -47,15 +47,19 @@ impl GroupMachine {
             Members::Consumer(group) => group.validate_txn_offset_commit(who).map_err(told)?,
             Members::Streams(group) => group.validate_txn_offset_commit(who).map_err(told)?,
         };
-        let mut results = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let welcome = rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(told);
-            let welcome = welcome.and_then(|()| check_metadata(env, &commit.metadata));
-            results.push(welcome);
-            if welcome.is_err() {
-                // As in Kafka's `commitTransactionalOffset` the other partitions are stored all the same.
-                continue;
+        let judge = |commit: &OffsetCommit| {
+            let result = check_metadata(env, &commit.metadata);
+            // As in Kafka's `commitTransactionalOffset`: one partition that the member may not commit refuses
+            // them all, and one that is refused for its note is not judged.
+            if result.is_ok() {
+                rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(told)?;
             }
+            Ok(result)
+        };
+        let results: Vec<Result<(), GroupError>> =
+            commits.iter().map(judge).collect::<Result<_, GroupError>>()?;
+        let welcome = commits.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
+        for (commit, _) in welcome {
             let (topic, partition) = (Arc::clone(&commit.topic), commit.partition);
             // KIP-211: the broker's retention, which begins at the TxnOffsetCommit.
             let offset = committed(env, commit, None);

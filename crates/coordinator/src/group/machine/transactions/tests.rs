@@ -332,13 +332,19 @@ fn a_consumer_group_judges_by_member_epoch_and_by_when_a_partition_was_assigned(
         [(false, GroupError::IllegalGeneration), (true, GroupError::StaleMemberEpoch)]
     {
         let mut send = |who: &CommitIdentity, partition| send(who, partition, knows_member_epochs);
-        assert_eq!(send(&member(&b, 2), 2), Ok(vec![Err(stale)]), "it got the partition later");
-        assert_eq!(send(&member(&a, 2), 2), Ok(vec![Err(stale)]), "another has the partition");
+        assert_eq!(send(&member(&b, 2), 2), Err(stale), "it got the partition later");
+        assert_eq!(send(&member(&a, 2), 2), Err(stale), "another has the partition");
         assert_eq!(send(&member(&a, 4), 0), Err(stale), "no such epoch yet");
         assert_eq!(send(&member(&"c".into(), 3), 0), Err(GroupError::UnknownMemberId));
         assert_eq!(send(&member(&MemberId::none(), 3), 0), Err(GroupError::UnknownMemberId));
         assert_eq!(send(&nobody(), 3), Ok(vec![Ok(())]), "a client before KIP-447 names nobody");
     }
+    let sent = |partition| OffsetCommit { topic_id, ..commit("t", partition, 9) };
+    assert_eq!(
+        bench.txn_commit_as(PID, &member(&a, 2), vec![sent(1), sent(2)]),
+        Err(GroupError::IllegalGeneration)
+    );
+    assert!(!is_pending(&bench, 1), "all or none");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn offsets_in_transactions_are_checked_alike() {
     assert_eq!(stage("b", 2, false), Err(GroupError::UnknownMemberId));
     assert_eq!(stage("a", 3, true), Err(GroupError::StaleMemberEpoch));
     assert_eq!(stage("a", 3, false), Err(GroupError::IllegalGeneration));
-    assert_eq!(stage("a", 1, true), Ok(Err(GroupError::StaleMemberEpoch)), "it had no task then");
+    assert_eq!(stage("a", 1, true), Err(GroupError::StaleMemberEpoch), "it had no task then");
     bench.on_machine(|machine, _, out| machine.end_transaction(7, true, out));
     assert_eq!(bench.committed("in", 0), Some(5));
 }
