@@ -4,9 +4,11 @@
 //! - v1: as v0 (KIP-219).
 //! - v2: flexible.
 //!
-//! A group with members is NON_EMPTY_GROUP, a missing one GROUP_ID_NOT_FOUND. A group that is deleted is gone
-//! from the disk when it is answered. Groups are deleted one after another: one that is refused does not hold
-//! up the others. A group that is named twice has one result, as in Kafka (`KafkaApis.handleDeleteGroupsRequest`).
+//! A group with members is NON_EMPTY_GROUP, a missing one GROUP_ID_NOT_FOUND. Offsets of open transactions
+//! hold no group: they go with it, and the end of their transaction changes nothing here. A group that is
+//! deleted is gone from the disk when it is answered. Groups are deleted one after another: one that is
+//! refused does not hold up the others. A group that is named twice has one result, as in Kafka
+//! (`KafkaApis.handleDeleteGroupsRequest`).
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;

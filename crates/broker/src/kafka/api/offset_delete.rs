@@ -2,8 +2,8 @@
 //!
 //! Version 0. Partitions of a topic to which a member of the group subscribes are GROUP_SUBSCRIBED_TO_TOPIC;
 //! a group with members that are no consumers is NON_EMPTY_GROUP. An offset that was never committed is no
-//! error, a partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. Offsets are gone from the disk when
-//! it is answered.
+//! error, a partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. The offsets that open transactions
+//! have for a partition go, too, as in Kafka. Offsets are gone from the disk when it is answered.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -18,7 +18,9 @@
 //! the consumer protocol, as in Kafka. An offset whose commit is not on the disk yet is waited for: no client
 //! sees an offset that a crash could take back.
 //!
-//! Gaps: there are no transactions yet, so every offset is stable and `require_stable` changes nothing.
+//! A partition for which a transaction that is open has an offset answers with what was committed before, or,
+//! if the request asks for stable offsets, with UNSTABLE_OFFSET_COMMIT and -1: the client asks again. One
+//! that asks for all partitions is told those with a committed offset only.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -48,17 +50,18 @@ impl Api for OffsetFetch {
     const VERSIONS: RangeInclusive<i16> = 0..=10;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let require_stable = request.require_stable;
         if cx.api_version() >= 8 {
             let mut groups = Vec::with_capacity(request.groups.len());
             for asked in request.groups {
-                groups.push(fetch(cx, asked).await);
+                groups.push(fetch(cx, asked, require_stable).await);
             }
             return Ok(Reply::Response(OffsetFetchResponse::default().with_groups(groups)));
         }
         let asked = OffsetFetchRequestGroup::default()
             .with_group_id(request.group_id)
             .with_topics(request.topics.map(|topics| topics.into_iter().map(plural).collect()));
-        Ok(Reply::Response(single(fetch(cx, asked).await, cx.api_version())))
+        Ok(Reply::Response(single(fetch(cx, asked, require_stable).await, cx.api_version())))
     }
 
     fn first_error(response: &OffsetFetchResponse) -> i16 {
@@ -78,7 +81,11 @@ fn plural(topic: OffsetFetchRequestTopic) -> OffsetFetchRequestTopics {
 }
 
 /// The offsets of one group. An error concerns the whole group; it has no topics then.
-async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+async fn fetch(
+    cx: &Context,
+    asked: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
     let group_id = GroupId::from(asked.group_id.as_str());
     let topics = asked.topics.as_deref();
     let catalog = cx.catalog();
@@ -86,13 +93,13 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     let member_id = asked.member_id.as_deref().map(MemberId::from);
     // Before version 9 there is no member id, and every reader is welcome.
     let member = member_id.as_ref().map(|id| (id, asked.member_epoch));
-    let read = |offsets: Option<&Offsets>| match topics {
-        Some(topics) if by_id => topics.iter().map(|topic| chosen_by_id(topic, offsets, &catalog)).collect(),
-        Some(topics) => {
-            topics.iter().map(|topic| chosen(topic, topic.name.as_str(), offsets, &catalog)).collect()
+    let read = |offsets: Option<&Offsets>| {
+        let view = View { offsets, catalog: &catalog, require_stable };
+        match topics {
+            Some(topics) if by_id => topics.iter().map(|topic| view.chosen_by_id(topic)).collect(),
+            Some(topics) => topics.iter().map(|topic| view.chosen(topic, topic.name.as_str())).collect(),
+            None => view.all(),
         }
-        // All that was committed; a missing group has committed nothing.
-        None => offsets.map(|offsets| all(offsets, &catalog)).unwrap_or_default(),
     };
     let result: Result<Vec<OffsetFetchResponseTopics>, GroupError> =
         cx.groups().read_offsets(&group_id, member, read).await;
@@ -103,57 +110,76 @@ async fn fetch(cx: &Context, asked: OffsetFetchRequestGroup) -> OffsetFetchRespo
     }
 }
 
-/// The partitions of one topic named by id; each is UNKNOWN_TOPIC_ID if there is no such topic.
-fn chosen_by_id(
-    topic: &OffsetFetchRequestTopics,
-    offsets: Option<&Offsets>,
-    catalog: &Catalog,
-) -> OffsetFetchResponseTopics {
-    if let Some(found) = catalog.topic_by_id(topic.topic_id) {
-        return chosen(topic, &found.name, offsets, catalog);
+/// The offsets of a group as one request may see them.
+struct View<'a> {
+    /// `None` if there is no such group: it has committed nothing.
+    offsets: Option<&'a Offsets>,
+    catalog: &'a Catalog,
+    /// An offset that the end of a transaction may still change is not told (KIP-447).
+    require_stable: bool,
+}
+
+impl View<'_> {
+    /// The partitions of one topic named by id; each is UNKNOWN_TOPIC_ID if there is no such topic.
+    fn chosen_by_id(&self, topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
+        if let Some(found) = self.catalog.topic_by_id(topic.topic_id) {
+            return self.chosen(topic, &found.name);
+        }
+        let refused = |index: &i32| partition(*index, None).with_error_code(ErrorCode::UnknownTopicId.code());
+        let partitions = topic.partition_indexes.iter().map(refused).collect();
+        OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id).with_partitions(partitions)
     }
-    let refused = |index: &i32| partition(*index, None).with_error_code(ErrorCode::UnknownTopicId.code());
-    let partitions = topic.partition_indexes.iter().map(refused).collect();
-    OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id).with_partitions(partitions)
-}
 
-/// The partitions that were asked for of one topic, in their order, with -1 for what is not committed.
-fn chosen(
-    topic: &OffsetFetchRequestTopics,
-    name: &str,
-    offsets: Option<&Offsets>,
-    catalog: &Catalog,
-) -> OffsetFetchResponseTopics {
-    let committed = |index: i32| {
-        let committed = offsets.and_then(|offsets| offsets.committed(name, index));
-        committed.filter(|committed| is_current(committed, name, catalog))
-    };
-    let partitions = topic.partition_indexes.iter().map(|index| partition(*index, committed(*index)));
-    OffsetFetchResponseTopics::default()
-        .with_name(topic.name.clone())
-        .with_topic_id(topic.topic_id)
-        .with_partitions(partitions.collect())
-}
+    /// The partitions that were asked for of one topic, in their order, with -1 for what is not committed.
+    fn chosen(&self, topic: &OffsetFetchRequestTopics, name: &str) -> OffsetFetchResponseTopics {
+        let committed = |index: i32| {
+            let committed = self.offsets.and_then(|offsets| offsets.committed(name, index));
+            committed.filter(|committed| is_current(committed, name, self.catalog))
+        };
+        let partitions =
+            topic.partition_indexes.iter().map(|index| self.partition(name, *index, committed(*index)));
+        OffsetFetchResponseTopics::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions.collect())
+    }
 
-/// Everything that the group has committed, except for topics that were deleted since, or created anew.
-fn all(offsets: &Offsets, catalog: &Catalog) -> Vec<OffsetFetchResponseTopics> {
-    let mut topics: Vec<(&Arc<str>, OffsetFetchResponseTopics)> = Vec::new();
-    let living = offsets.iter().filter(|(topic, _, committed)| is_current(committed, topic, catalog));
-    for (topic, index, committed) in living {
-        let partition = partition(index, Some(committed));
-        // The offsets come topic by topic: the last one is the only one that can be the same.
-        match topics.last_mut().filter(|(last, _)| *last == topic) {
-            Some((_, same)) => same.partitions.push(partition),
-            None => {
-                let name = TopicName(StrBytes::from_string(topic.to_string()));
-                // `is_current` has found the topic.
-                let id = catalog.topic(topic).map(|topic| topic.id).unwrap_or_default();
-                let response = OffsetFetchResponseTopics::default().with_name(name).with_topic_id(id);
-                topics.push((topic, response.with_partitions(vec![partition])));
+    /// Everything that the group has committed, except for topics that were deleted since, or created anew.
+    fn all(&self) -> Vec<OffsetFetchResponseTopics> {
+        let mut topics: Vec<(&Arc<str>, OffsetFetchResponseTopics)> = Vec::new();
+        let offsets = self.offsets.into_iter().flat_map(Offsets::iter);
+        for (topic, index, committed) in
+            offsets.filter(|(topic, _, committed)| is_current(committed, topic, self.catalog))
+        {
+            let partition = self.partition(topic, index, Some(committed));
+            // The offsets come topic by topic: the last one is the only one that can be the same.
+            match topics.last_mut().filter(|(last, _)| *last == topic) {
+                Some((_, same)) => same.partitions.push(partition),
+                None => {
+                    let name = TopicName(StrBytes::from_string(topic.to_string()));
+                    // `is_current` has found the topic.
+                    let id = self.catalog.topic(topic).map(|topic| topic.id).unwrap_or_default();
+                    let response = OffsetFetchResponseTopics::default().with_name(name).with_topic_id(id);
+                    topics.push((topic, response.with_partitions(vec![partition])));
+                }
             }
         }
+        topics.into_iter().map(|(_, topic)| topic).collect()
     }
-    topics.into_iter().map(|(_, topic)| topic).collect()
+
+    /// One partition. Kafka looks at pending offsets first, whatever is committed (`fetchOffsets`).
+    fn partition(
+        &self,
+        topic: &str,
+        index: i32,
+        committed: Option<&CommittedOffset>,
+    ) -> OffsetFetchResponsePartitions {
+        let is_pending = self.offsets.is_some_and(|offsets| offsets.pending().is_pending(topic, index));
+        if self.require_stable && is_pending {
+            return partition(index, None).with_error_code(ErrorCode::UnstableOffsetCommit.code());
+        }
+        partition(index, committed)
+    }
 }
 
 /// Returns true if the topic of that name is the one for which the offset was committed, neither deleted since nor
@@ -186,6 +212,7 @@ fn single(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse 
         let error_code = match version {
             // What ZooKeeper did not have was an error; consumers of that age start anew on it.
             0 if is_missing => ErrorCode::UnknownTopicOrPartition.code(),
+            _ if group_code == 0 => partition.error_code,
             _ => group_code,
         };
         OffsetFetchResponsePartition::default()

@@ -9,6 +9,8 @@ mod topics;
 #[cfg(test)]
 mod leading_tests;
 #[cfg(test)]
+mod pending_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wire_tests;

@@ -88,6 +88,8 @@ pub struct GroupSnapshot {
     pub members: usize,
     /// Committed offsets, also of groups without members.
     pub offsets: Vec<GroupOffset>,
+    /// Offsets of transactions that are open.
+    pub pending_offsets: usize,
 }
 
 /// One committed offset.

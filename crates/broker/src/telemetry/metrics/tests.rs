@@ -77,8 +77,13 @@ fn snapshot() -> Snapshot {
             partitions: vec![partition(0, 10, 100), offline],
         }],
         groups: vec![
-            GroupSnapshot { group_id: "g\"\n\\".to_owned(), members: 0, offsets },
-            GroupSnapshot { group_id: "idle".to_owned(), members: 3, offsets: Vec::new() },
+            GroupSnapshot { group_id: "g\"\n\\".to_owned(), members: 0, offsets, pending_offsets: 2 },
+            GroupSnapshot {
+                group_id: "idle".to_owned(),
+                members: 3,
+                offsets: Vec::new(),
+                pending_offsets: 5,
+            },
         ],
         extra: vec![ExtraFamily {
             name: "ottla_storage_syncs_total".into(),
@@ -167,6 +172,7 @@ fn shows_broker_and_controller_under_jmx_exporters_names() {
     assert_value(&text, r#"kafka_log_log_size{topic="a",partition="0"}"#, 77.0);
     assert_value(&text, r#"ottla_storage_syncs_total{kind="wal"}"#, 12.0);
     assert_value(&text, "ottla_task_panics_total", 2.0);
+    assert_value(&text, "ottla_offsets_pending", 7.0);
     assert!(value(&text, "process_resident_memory_bytes").is_some_and(|bytes| bytes > 0.0), "{text}");
 }
 

@@ -162,5 +162,6 @@ fn snapshot_of(machine: &GroupMachine) -> GroupSnapshot {
         group_id: machine.id().to_string(),
         members: machine.member_count(),
         offsets: machine.offsets().iter().map(offset).collect(),
+        pending_offsets: machine.offsets().pending().len(),
     }
 }
