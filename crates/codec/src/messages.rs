@@ -16,6 +16,8 @@ pub(crate) mod list_offsets;
 pub(crate) mod streams_group;
 pub(crate) mod streams_group_describe;
 pub(crate) mod streams_group_heartbeat;
+pub(crate) mod txn_offset_commit;
+pub(crate) mod write_txn_markers;
 
 // The names below hide those of this glob: no caller can take kafka-protocol's structs by mistake.
 pub use kafka_protocol::messages::*;
@@ -27,6 +29,9 @@ pub use streams_group_describe_request::StreamsGroupDescribeRequest;
 pub use streams_group_describe_response::StreamsGroupDescribeResponse;
 pub use streams_group_heartbeat_request::StreamsGroupHeartbeatRequest;
 pub use streams_group_heartbeat_response::StreamsGroupHeartbeatResponse;
+pub use txn_offset_commit_request::TxnOffsetCommitRequest;
+pub use txn_offset_commit_response::TxnOffsetCommitResponse;
+pub use write_txn_markers_request::WriteTxnMarkersRequest;
 
 /// See [`ApiVersionsRequest`].
 pub mod api_versions_request {
@@ -72,6 +77,25 @@ pub mod streams_group_describe_response {
     pub use super::streams_group_describe::{
         Assignment, DescribedGroup, Member, StreamsGroupDescribeResponse, Subtopology, Topology,
     };
+}
+
+/// See [`TxnOffsetCommitRequest`].
+pub mod txn_offset_commit_request {
+    pub use super::txn_offset_commit::{
+        TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+    };
+}
+
+/// See [`TxnOffsetCommitResponse`].
+pub mod txn_offset_commit_response {
+    pub use super::txn_offset_commit::{
+        TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+    };
+}
+
+/// See [`WriteTxnMarkersRequest`].
+pub mod write_txn_markers_request {
+    pub use super::write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest};
 }
 
 pub use kafka_protocol::protocol::StrBytes;

@@ -12,3 +12,5 @@ mod offset_fetch;
 mod streams_group;
 mod streams_group_describe;
 mod streams_group_heartbeat;
+mod txn_offset_commit;
+mod write_txn_markers;

@@ -247,6 +247,8 @@ macro_rules! for_each_extended_api_except_fetch {
             19 "CreateTopics" CreateTopicsRequest => CreateTopicsResponse;
             20 "DeleteTopics" DeleteTopicsRequest => DeleteTopicsResponse;
             23 "OffsetForLeaderEpoch" OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
+            27 "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse;
+            28 "TxnOffsetCommit" TxnOffsetCommitRequest => TxnOffsetCommitResponse;
             29 "DescribeAcls" DescribeAclsRequest => DescribeAclsResponse;
             30 "CreateAcls" CreateAclsRequest => CreateAclsResponse;
             31 "DeleteAcls" DeleteAclsRequest => DeleteAclsResponse;
@@ -281,8 +283,6 @@ macro_rules! for_each_plain_api {
             "AddPartitionsToTxn" AddPartitionsToTxnRequest => AddPartitionsToTxnResponse;
             "AddOffsetsToTxn" AddOffsetsToTxnRequest => AddOffsetsToTxnResponse;
             "EndTxn" EndTxnRequest => EndTxnResponse;
-            "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse;
-            "TxnOffsetCommit" TxnOffsetCommitRequest => TxnOffsetCommitResponse;
             "AlterConfigs" AlterConfigsRequest => AlterConfigsResponse;
             "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse;
             "CreatePartitions" CreatePartitionsRequest => CreatePartitionsResponse;

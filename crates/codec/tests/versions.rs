@@ -137,6 +137,50 @@ fn offset_commit() {
 }
 
 #[test]
+fn txn_offset_commit() {
+    exchanged::<TxnOffsetCommitRequest>(
+        &[0, 2, 5, 6],
+        |version, request| {
+            assert_eq!((&**request.transactional_id, &**request.group_id), ("payments", "group"));
+            assert_eq!((*request.producer_id, request.producer_epoch), (1000, 7));
+            let member = (request.generation_id_or_member_epoch, request.member_id.as_str());
+            assert_eq!(member, if version >= 3 { (3, "member") } else { (-1, "") });
+            let topic = &request.topics[0];
+            assert_eq!((topic.name.is_empty(), topic.topic_id.is_nil()), (version >= 6, version < 6));
+            let partition = &topic.partitions[0];
+            assert_eq!((partition.partition_index, partition.committed_offset), (2, 78));
+            assert_eq!(partition.committed_leader_epoch, if version >= 2 { 4 } else { -1 });
+            assert_eq!(partition.committed_metadata.as_deref(), Some("note"));
+        },
+        |version, response| {
+            let topic = &response.topics[0];
+            assert_eq!((response.throttle_time_ms, topic.topic_id.is_nil()), (5, version < 6));
+            assert_eq!((topic.partitions[0].partition_index, topic.partitions[0].error_code), (2, 3));
+        },
+    );
+}
+
+#[test]
+fn write_txn_markers() {
+    exchanged::<WriteTxnMarkersRequest>(
+        &[1, 2],
+        |version, request| {
+            let marker = &request.markers[0];
+            assert_eq!(
+                (*marker.producer_id, marker.producer_epoch, marker.transaction_result),
+                (1000, 7, true)
+            );
+            assert_eq!(
+                (marker.coordinator_epoch, marker.transaction_version),
+                (4, if version >= 2 { 2 } else { 0 })
+            );
+            assert_eq!(marker.topics[0].partition_indexes, [2, 3]);
+        },
+        |_, response| assert_eq!(response.markers[0].topics[0].partitions[0].error_code, 47),
+    );
+}
+
+#[test]
 fn offset_fetch() {
     exchanged::<OffsetFetchRequest>(
         &[0, 10],

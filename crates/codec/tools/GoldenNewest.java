@@ -47,6 +47,29 @@ public class GoldenNewest {
         request(ApiKeys.LIST_OFFSETS, 11, new ListOffsetsRequestData().setReplicaId(-1).setTimeoutMs(500).setTopics(List.of(
             new ListOffsetsRequestData.ListOffsetsTopic().setName("orders").setPartitions(List.of(
                 new ListOffsetsRequestData.ListOffsetsPartition().setPartitionIndex(2).setTimestamp(-6))))));
+        for (int version : new int[] {0, 2, 5, 6}) {
+            TxnOffsetCommitRequestData.TxnOffsetCommitRequestTopic topic = new TxnOffsetCommitRequestData.TxnOffsetCommitRequestTopic()
+                .setPartitions(List.of(new TxnOffsetCommitRequestData.TxnOffsetCommitRequestPartition().setPartitionIndex(2)
+                    .setCommittedOffset(78).setCommittedLeaderEpoch(version >= 2 ? 4 : -1).setCommittedMetadata("note")));
+            TxnOffsetCommitRequestData body = new TxnOffsetCommitRequestData().setTransactionalId("payments").setGroupId("group")
+                .setProducerId(1000).setProducerEpoch((short) 7).setTopics(List.of(version >= 6 ? topic.setTopicId(topicId) : topic.setName("orders")));
+            if (version >= 3) body.setGenerationIdOrMemberEpoch(3).setMemberId("member").setGroupInstanceId("static-1");
+            request(ApiKeys.TXN_OFFSET_COMMIT, version, body);
+            TxnOffsetCommitResponseData.TxnOffsetCommitResponseTopic answer = new TxnOffsetCommitResponseData.TxnOffsetCommitResponseTopic()
+                .setPartitions(List.of(new TxnOffsetCommitResponseData.TxnOffsetCommitResponsePartition().setPartitionIndex(2).setErrorCode((short) 3)));
+            print("response.TxnOffsetCommit." + version, bytes(new TxnOffsetCommitResponseData().setThrottleTimeMs(5)
+                .setTopics(List.of(version >= 6 ? answer.setTopicId(topicId) : answer.setName("orders"))), (short) version));
+        }
+        for (int version : new int[] {1, 2}) {
+            request(ApiKeys.WRITE_TXN_MARKERS, version, new WriteTxnMarkersRequestData().setMarkers(List.of(
+                new WriteTxnMarkersRequestData.WritableTxnMarker().setProducerId(1000).setProducerEpoch((short) 7).setTransactionResult(true)
+                    .setCoordinatorEpoch(4).setTransactionVersion((byte) (version >= 2 ? 2 : 0)).setTopics(List.of(
+                        new WriteTxnMarkersRequestData.WritableTxnMarkerTopic().setName("orders").setPartitionIndexes(List.of(2, 3)))))));
+            print("response.WriteTxnMarkers." + version, bytes(new WriteTxnMarkersResponseData().setMarkers(List.of(
+                new WriteTxnMarkersResponseData.WritableTxnMarkerResult().setProducerId(1000).setTopics(List.of(
+                    new WriteTxnMarkersResponseData.WritableTxnMarkerTopicResult().setName("orders").setPartitions(List.of(
+                        new WriteTxnMarkersResponseData.WritableTxnMarkerPartitionResult().setPartitionIndex(2).setErrorCode((short) 47))))))), (short) version));
+        }
         DescribeLogDirsResponseData.DescribeLogDirsResult result = new DescribeLogDirsResponseData.DescribeLogDirsResult()
             .setLogDir("/data").setTotalBytes(1000).setUsableBytes(900).setIsCordoned(false).setTopics(List.of(
                 new DescribeLogDirsResponseData.DescribeLogDirsTopic().setName("orders").setPartitions(List.of(
