@@ -19,7 +19,7 @@ use storage::{Done, Storage, StorageError};
 use tokio::sync::oneshot;
 
 pub(crate) use self::cluster::ClusterIo;
-pub(crate) use self::shard::ShardIo;
+pub(crate) use self::shard::{Appending, ShardIo};
 
 /// The bridge to the storage. Services take the part of it that they need.
 #[derive(Clone, Debug)]

@@ -3,9 +3,10 @@
 //! ```text
 //! append          look-up, checks and counters of an append
 //! fetch           sessions, limits, reading, waiting without polling
-//! coordinator     one shell for the state machines of coordinators; groups
+//! coordinator     one shell for the state machines of coordinators; groups, transactions
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
+//! features        levels of the cluster's features
 //! disk_reserve    space of the disk that clients' writes may not take
 //! client_metrics  metrics that clients push (KIP-714)
 //! snapshot        topics and partitions, for the metrics
@@ -21,6 +22,7 @@ pub(crate) mod client_metrics;
 pub(crate) mod configs;
 pub(crate) mod coordinator;
 pub(crate) mod disk_reserve;
+pub(crate) mod features;
 pub(crate) mod fetch;
 mod snapshot;
 
@@ -32,6 +34,7 @@ use self::append::Appender;
 use self::client_metrics::ClientMetrics;
 use self::configs::kind::ConfigResources;
 use self::coordinator::group::GroupService;
+use self::coordinator::transaction::TransactionService;
 use self::disk_reserve::DiskReserve;
 use self::fetch::Fetcher;
 use crate::clock::{self, Clock};
@@ -65,6 +68,8 @@ pub(crate) struct Services {
     pub(crate) fetcher: Fetcher,
     /// The coordinator of all groups.
     pub(crate) groups: Arc<GroupService>,
+    /// The coordinator of all transactional ids.
+    pub(crate) transactions: Arc<TransactionService>,
     /// The addresses that clients are given for this broker.
     pub(crate) advertised: AdvertisedAddresses,
     /// The metrics.
@@ -101,6 +106,7 @@ impl Services {
                 self.disk.families(clock::now()),
                 self.fetcher.families(),
                 self.client_metrics.families(self.clock.now_ms()),
+                self.transactions.families(self.clock.now_ms()),
             ]
             .concat(),
             groups: self.groups.snapshot(),

@@ -18,6 +18,7 @@ use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
+use crate::services::coordinator::transaction;
 use crate::services::disk_reserve::DiskReserve;
 use crate::services::fetch::{Fetcher, FetcherOptions};
 use crate::services::{self, Services, Shutdown};
@@ -141,6 +142,20 @@ async fn services(
     )
     .await
     .map_err(|error| StartError::Groups(error.into()))?;
+    // After the groups: a transaction whose time is over ends in them.
+    let surroundings = transaction::Surroundings {
+        config: &config,
+        clock: &clock,
+        tasks: &tasks,
+        stop_waiting: &shutdown.waiting,
+        storage: io.storage(),
+        cluster: io.cluster(),
+        topics: &topics,
+        disk: &disk,
+    };
+    let transactions =
+        transaction::open(surroundings, &groups).await.map_err(|error| StartError::Groups(error.into()))?;
+    transaction::follow(&groups, &transactions, io.storage());
     let client_metrics = Arc::<ClientMetrics>::default();
     client_metrics.subscribe(client_metrics_configs::all(&configs));
     let resources = Arc::new(ConfigResources {
@@ -165,6 +180,7 @@ async fn services(
         client_metrics,
         io,
         groups,
+        transactions,
         metrics,
         clock,
         tasks,

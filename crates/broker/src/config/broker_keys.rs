@@ -243,6 +243,16 @@ broker_keys! {
     producer_id_expiration_check_interval_ms: Millis<i32> =
         "producer.id.expiration.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
 
+    // ---- transactions
+    /// The longest time that a producer may ask for its transactions. A producer that asks for more is refused.
+    transaction_max_timeout_ms: Millis<i32> = "transaction.max.timeout.ms", Some("900000"), AtLeast(1), Enforced;
+    /// How long a transactional id is remembered after its last transaction.
+    transactional_id_expiration_ms: Millis<i32> =
+        "transactional.id.expiration.ms", Some("604800000"), AtLeast(1), Enforced;
+    /// If true, producers could prepare transactions for another system to end (KIP-939), which Ottla does not serve.
+    transaction_two_phase_commit_enable: bool =
+        "transaction.two.phase.commit.enable", Some("false"), Any, Enforced;
+
     // ---- segment files: read as defaults of topic keys
     /// The age at which Kafka rolls a segment file.
     log_roll_hours: i32 = "log.roll.hours", Some("168"), AtLeast(1), Inert;
@@ -291,6 +301,12 @@ broker_keys! {
     compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), Inert;
     /// The level for `compression.type=zstd`.
     compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), Enforced;
+
+    // ---- transactions
+    /// If false, a producer from before Kafka 4.0 may write to partitions that it has not announced, and such a transaction
+    /// may never end.
+    transaction_partition_verification_enable: bool =
+        "transaction.partition.verification.enable", Some("true"), Any, Enforced;
 
     // ---- durability
     /// The records after which a partition is synced.

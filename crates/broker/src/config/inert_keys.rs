@@ -141,15 +141,11 @@ static GROUPS: &[Group] = &[
         names: &["alter.config.policy.class.name", "create.topic.policy.class.name"],
     },
     Group {
-        effect: Effect::NotYet,
-        doc: "Transactions are not served yet.",
+        effect: Effect::Inert,
+        doc: "Each transaction and each transactional id has a timer of its own; nothing is looked for at intervals.",
         names: &[
             "transaction.abort.timed.out.transaction.cleanup.interval.ms",
-            "transaction.max.timeout.ms",
-            "transaction.partition.verification.enable",
             "transaction.remove.expired.transaction.cleanup.interval.ms",
-            "transaction.two.phase.commit.enable",
-            "transactional.id.expiration.ms",
         ],
     },
     Group {

@@ -146,6 +146,11 @@ impl Rules<'_> {
         }
         self.consumer_groups(keys);
         self.streams_groups(keys);
+        // Its clients would take a prepared transaction for safe, and the timeout would abort it.
+        if keys.transaction_two_phase_commit_enable {
+            let reason = "transactions in two phases (KIP-939) are not served; remove the key".to_owned();
+            self.wrong("transaction.two.phase.commit.enable", reason);
+        }
         // Kafka refuses 0 too (`KafkaConfig.validateValues`).
         if keys.retention_ms().is_some_and(|ms| ms.as_u64() == 0) {
             let reason = "0 would keep nothing; give -1 to keep records for ever, or a time".to_owned();

@@ -17,4 +17,6 @@ pub(crate) mod resource_type {
     pub(crate) const BROKER_LOGGER: i8 = 8;
     pub(crate) const CLIENT_METRICS: i8 = 16;
     pub(crate) const GROUP: i8 = 32;
+    /// Not one of Kafka's: on the disk alone, for the levels of features.
+    pub(crate) const FEATURES: i8 = 100;
 }

@@ -1,6 +1,6 @@
 //! Calls to the shard: appends, reads, deletions of records.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use storage::{
     AppendRequest, AppendResult, DeleteBelow, Isolation, Partition, ReadBatches, ReadError, ReadLimits,
@@ -9,6 +9,13 @@ use storage::{
 use tokio::sync::Semaphore;
 
 use super::answer;
+
+/// The outcome of an append.
+type Outcome = Result<Vec<AppendResult>, StorageError>;
+/// Hears of the outcome of an append.
+pub(crate) type Tell = Box<dyn FnOnce(&Outcome) + Send>;
+/// An append under way.
+pub(crate) type Appending = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Disk reads at the same time; more would only queue up in the disk.
 const DISK_READS: usize = 8;
@@ -38,6 +45,17 @@ impl ShardIo {
         let (done, answer) = answer();
         self.shard.append(request, done);
         answer
+    }
+
+    /// As [`Self::append`]. `tell` hears of the outcome on the storage's thread, also if the future is dropped.
+    pub(crate) fn append_and_tell(&self, request: AppendRequest, tell: Tell) -> Appending {
+        let (done, answer) = answer();
+        let told = move |outcome| {
+            tell(&outcome);
+            done(outcome);
+        };
+        self.shard.append(request, Box::new(told));
+        Box::pin(answer)
     }
 
     /// Reads whole batches from the one that holds `from`.

@@ -6,6 +6,8 @@
 //! twice. Decoding, the call and encoding are compiled here for each API, as only its entry knows its types. What an API does
 //! is left to its file, the path of a request to `dispatch.rs`.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
@@ -29,7 +31,9 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod elect_leaders;
+mod end_txn;
 mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
@@ -43,6 +47,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -54,8 +59,10 @@ mod renew_delegation_token;
 mod streams_group_describe;
 mod streams_group_heartbeat;
 mod sync_group;
+mod txn_offset_commit;
 mod unregister_broker;
 mod update_features;
+mod write_txn_markers;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -293,6 +300,11 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<delete_records::DeleteRecords>(),
     Entry::of::<init_producer_id::InitProducerId>(),
     Entry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    Entry::of::<add_partitions_to_txn::AddPartitionsToTxn>(),
+    Entry::of::<add_offsets_to_txn::AddOffsetsToTxn>(),
+    Entry::of::<end_txn::EndTxn>(),
+    Entry::of::<write_txn_markers::WriteTxnMarkers>(),
+    Entry::of::<txn_offset_commit::TxnOffsetCommit>(),
     Entry::of::<describe_acls::DescribeAcls>(),
     Entry::of::<create_acls::CreateAcls>(),
     Entry::of::<delete_acls::DeleteAcls>(),
@@ -316,6 +328,8 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<describe_cluster::DescribeCluster>(),
     Entry::of::<describe_producers::DescribeProducers>(),
     Entry::of::<unregister_broker::UnregisterBroker>(),
+    Entry::of::<describe_transactions::DescribeTransactions>(),
+    Entry::of::<list_transactions::ListTransactions>(),
     Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
     Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
     Entry::of::<get_telemetry_subscriptions::GetTelemetrySubscriptions>(),

@@ -10,6 +10,7 @@ use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, StartConfig};
 use crate::io::Io;
 use crate::services::Services;
@@ -17,7 +18,9 @@ use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
 use crate::services::coordinator::group::GroupService;
+use crate::services::coordinator::transaction::TransactionService;
 use crate::services::disk_reserve::DiskReserve;
+use crate::services::features::Features;
 use crate::services::fetch::Fetcher;
 use crate::session::peer::Peer;
 use crate::telemetry::metrics::Metrics;
@@ -107,6 +110,16 @@ impl Context {
         self.connected.services.configs.broker()
     }
 
+    /// The features of the cluster as of now.
+    pub(crate) fn features(&self) -> Features {
+        Features::now(&self.connected.services.configs)
+    }
+
+    /// Every key's value as of now, and the way to change what is kept.
+    pub(crate) fn configs(&self) -> &Arc<RuntimeConfigs> {
+        &self.connected.services.configs
+    }
+
     /// The resources whose configuration clients can ask for and change.
     pub(crate) fn resources(&self) -> &Arc<ConfigResources> {
         &self.connected.services.resources
@@ -131,6 +144,11 @@ impl Context {
     /// The coordinator of all groups.
     pub(crate) fn groups(&self) -> &Arc<GroupService> {
         &self.connected.services.groups
+    }
+
+    /// The coordinator of all transactional ids.
+    pub(crate) fn transactions(&self) -> &Arc<TransactionService> {
+        &self.connected.services.transactions
     }
 
     /// `node.id`: this broker's, and that of every partition's leader.

@@ -9,12 +9,14 @@ use codec::ErrorCode;
 use codec::messages::StrBytes;
 
 use coordinator::group::GroupError;
+use coordinator::transaction::TransactionError;
 use storage::AppendError;
 
 use crate::services::admin::error::TopicError;
 use crate::services::append::batch::ProduceError;
 use crate::services::client_metrics::ClientMetricsError;
 use crate::services::configs::kind::ConfigsError;
+use crate::services::coordinator::transaction::MarkerRefused;
 use crate::services::fetch::session::SessionError;
 use crate::topics::error::PartitionError;
 
@@ -176,6 +178,67 @@ pub(crate) fn group_error_code(error: GroupError) -> ErrorCode {
     }
 }
 
+/// The codes of transactions that a client knows, by the version of its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TransactionCodes {
+    /// PRODUCER_FENCED (KIP-588). Without it, and for Produce and TxnOffsetCommit always, INVALID_PRODUCER_EPOCH.
+    pub(crate) fenced: bool,
+    /// TRANSACTION_ABORTABLE (KIP-890). Without it INVALID_TXN_STATE.
+    pub(crate) abortable: bool,
+}
+
+/// The code of a refusal by the coordinator of transactions.
+pub(crate) fn transaction_error_code(error: TransactionError, known: TransactionCodes) -> ErrorCode {
+    match error {
+        TransactionError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        // Clients look for the coordinator again.
+        TransactionError::NotCoordinator => ErrorCode::NotCoordinator,
+        // Clients ask the same coordinator again.
+        TransactionError::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+        // As for groups: clients find the coordinator when the broker is back, or ask again until there is space.
+        TransactionError::StorageFailed => ErrorCode::CoordinatorNotAvailable,
+        TransactionError::DiskFull => ErrorCode::CoordinatorLoadInProgress,
+        TransactionError::InvalidRequest => ErrorCode::InvalidRequest,
+        TransactionError::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+        TransactionError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+        TransactionError::ProducerFenced if known.fenced => ErrorCode::ProducerFenced,
+        TransactionError::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        TransactionError::InvalidTxnState => ErrorCode::InvalidTxnState,
+        TransactionError::NotInTransaction if known.abortable => ErrorCode::TransactionAbortable,
+        TransactionError::NotInTransaction => ErrorCode::InvalidTxnState,
+        TransactionError::TransactionalIdNotFound => ErrorCode::TransactionalIdNotFound,
+        // The service draws one and asks again.
+        TransactionError::ProducerIdNeeded => ErrorCode::CoordinatorNotAvailable,
+    }
+}
+
+/// The code of transactional batches that the coordinator refuses, for a client that knows TRANSACTION_ABORTABLE.
+fn produce_in_transaction_code(error: TransactionError) -> ErrorCode {
+    match error {
+        // `AddPartitionsToTxnManager`: producers know none of the coordinator's codes, and retry on this one.
+        TransactionError::CoordinatorNotAvailable
+        | TransactionError::NotCoordinator
+        | TransactionError::CoordinatorLoadInProgress => ErrorCode::NotEnoughReplicas,
+        TransactionError::StorageFailed | TransactionError::DiskFull => ErrorCode::KafkaStorageError,
+        error => transaction_error_code(error, TransactionCodes { fenced: false, abortable: true }),
+    }
+}
+
+/// The code of a partition that takes no marker by hand (WriteTxnMarkers).
+impl From<&MarkerRefused> for ErrorCode {
+    fn from(error: &MarkerRefused) -> Self {
+        match error {
+            MarkerRefused::UnknownPartition => Self::UnknownTopicOrPartition,
+            MarkerRefused::InvalidProducerEpoch => Self::InvalidProducerEpoch,
+            MarkerRefused::CoordinatorFenced => Self::TransactionCoordinatorFenced,
+            MarkerRefused::NotLeader => Self::NotLeaderOrFollower,
+            MarkerRefused::Transaction(error) => {
+                transaction_error_code(*error, TransactionCodes { fenced: false, abortable: false })
+            }
+        }
+    }
+}
+
 /// The codes of DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 impl From<&ConfigsError> for ErrorCode {
     fn from(error: &ConfigsError) -> Self {
@@ -231,8 +294,9 @@ impl From<&ProduceError> for ErrorCode {
             ProduceError::TooLarge { .. } => Self::MessageTooLarge,
             // As `LogValidator`, which lets no client write control records.
             ProduceError::ControlBatch | ProduceError::InvalidRecords { .. } => Self::InvalidRecord,
-            // Final for a producer: there are no transactions yet, so it must not try again.
-            ProduceError::Transactional => Self::InvalidTxnState,
+            ProduceError::Transaction(error) => produce_in_transaction_code(*error),
+            // As `KafkaApis.handleProduceRequest`: without an id nothing could be authorized.
+            ProduceError::NoTransactionalId => Self::TransactionalIdAuthorizationFailed,
             // KIP-937 bounds the distance from the broker's time (`message.timestamp.before.max.ms`).
             ProduceError::InvalidTimestamp(_) => Self::InvalidTimestamp,
             ProduceError::Partition(error) => error.into(),
@@ -312,7 +376,7 @@ mod tests {
             (ProduceError::TooLarge { size: 2, max: 1 }, 10),
             (ProduceError::ControlBatch, 87),
             (ProduceError::InvalidRecords { shown: Vec::new(), total: 1 }, 87),
-            (ProduceError::Transactional, 48),
+            (ProduceError::NoTransactionalId, 53),
             (ProduceError::InvalidTimestamp(Vec::new()), 32),
             (ProduceError::Partition(PartitionError::UnknownTopicId), 100),
             (ProduceError::Append(AppendError::OutOfOrderSequence { last: 0, found: 2 }), 45),
@@ -379,6 +443,42 @@ mod tests {
             (ClientMetricsError::InvalidRecord(String::new()), 87),
         ];
         for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn transaction_errors_have_kafkas_codes() {
+        let pairs = [
+            (TransactionError::CoordinatorNotAvailable, 15, 15, 19),
+            (TransactionError::NotCoordinator, 16, 16, 19),
+            (TransactionError::CoordinatorLoadInProgress, 14, 14, 19),
+            (TransactionError::StorageFailed, 15, 15, 56),
+            (TransactionError::DiskFull, 14, 14, 56),
+            (TransactionError::InvalidRequest, 42, 42, 42),
+            (TransactionError::InvalidTransactionTimeout, 50, 50, 50),
+            (TransactionError::InvalidProducerIdMapping, 49, 49, 49),
+            (TransactionError::ProducerFenced, 90, 47, 47),
+            (TransactionError::InvalidTxnState, 48, 48, 48),
+            (TransactionError::NotInTransaction, 120, 48, 120),
+            (TransactionError::TransactionalIdNotFound, 105, 105, 105),
+            (TransactionError::ProducerIdNeeded, 15, 15, 15),
+        ];
+        for (error, new, old, produce) in pairs {
+            let code = |known| {
+                let known = TransactionCodes { fenced: known, abortable: known };
+                transaction_error_code(error, known).code()
+            };
+            assert_eq!((code(true), code(false)), (new, old), "{error:?}");
+            assert_eq!(ErrorCode::from(&ProduceError::Transaction(error)).code(), produce, "{error:?}");
+        }
+        for (error, code) in [
+            (MarkerRefused::UnknownPartition, 3),
+            (MarkerRefused::InvalidProducerEpoch, 47),
+            (MarkerRefused::CoordinatorFenced, 52),
+            (MarkerRefused::NotLeader, 6),
+            (MarkerRefused::Transaction(TransactionError::InvalidTxnState), 48),
+        ] {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
         }
     }

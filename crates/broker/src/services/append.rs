@@ -1,7 +1,7 @@
 //! Appending for clients: from a topic's name or id and bytes to offsets, whatever protocol the bytes came by.
 //!
 //! ```text
-//! look-up (topics/) ─► rules of the topic ─► checks (batch.rs) ─► space (disk_reserve) ─► one append for all (io.rs) ─► counters
+//! look-up (topics/) ─► rules of the topic ─► checks (batch.rs) ─► space (disk_reserve) ─► appends (entries.rs, io.rs) ─► counters
 //! ```
 //! Guarantees that every partition has its outcome, that one partition's refusal leaves the others alone, and that the
 //! batches are in their partitions' queues before the first wait, so that callers keep the order of their clients by
@@ -9,15 +9,19 @@
 //! Kafka: `ReplicaManager.appendRecords`, `UnifiedLog.append`.
 
 pub(crate) mod batch;
+mod entries;
+pub(crate) mod transaction;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use codec::ErrorCode;
-use codec::records::BatchError;
-use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended};
+use codec::records::{BatchError, BatchHeader};
+use storage::{Acks, AppendEntry, AppendError, Appended};
 
-use self::batch::{ProduceError, ProduceRules, ProducerFormats, check, compressed_bytes};
+use self::batch::{ProduceError, ProduceRules, ProducerFormats, RequestFacts, check, transactional_producer};
+use self::entries::Entries;
+use self::transaction::InTransaction;
 use crate::clock::{self, Clock};
 use crate::io::ShardIo;
 use crate::services::disk_reserve::DiskReserve;
@@ -88,41 +92,46 @@ impl Appender {
 
     /// Appends the batches that pass the checks, and returns the outcomes by topic and partition, in their order.
     ///
-    /// `formats` is what a producer of that age may send. A batch that is sound meets the refusal in `acks`, if there is
-    /// one: as in Kafka, only a request that is sound so far is blamed for its acks.
+    /// `formats` is what a producer of that age may send, `transaction` the one that its transactional batches belong to. A
+    /// batch that is sound meets the refusal in `acks`, if there is one: as in Kafka, only a request that is sound so far is
+    /// blamed for its acks.
     pub(crate) async fn append(
         &self,
         topics: Vec<TopicBatches>,
         acks: Result<Acks, ProduceError>,
         formats: ProducerFormats,
+        transaction: InTransaction<'_>,
     ) -> Vec<Vec<PartitionOutcome>> {
-        let mut entries = Vec::new();
-        let is_long = compressed_bytes_of(&topics) >= LONG_FROM_BYTES;
+        let facts = facts_of(&topics);
+        let transaction = match transaction.of(&facts.producers) {
+            Ok(transaction) => transaction,
+            Err(refused) => return refuse(&topics, &refused),
+        };
+        let mut entries = Entries::new(transaction);
+        let is_long = facts.compressed_bytes >= LONG_FROM_BYTES;
         let checked: Vec<CheckedTopic> = in_place(is_long, || {
             topics.into_iter().map(|topic| self.check_topic(topic, &acks, formats, &mut entries)).collect()
         });
-        let appended = match acks {
-            Ok(acks) if !entries.is_empty() => self.append_if_there_is_space(entries, acks).await,
+        let mut results = match acks {
+            Ok(acks) => self.append_if_there_is_space(entries, acks).await,
             // No entry was made, so no batch will look for a result.
-            _ => Ok(Vec::new()),
-        };
-        let mut results = Results(appended.map(Vec::into_iter));
+            Err(_) => Vec::new(),
+        }
+        .into_iter();
         checked.into_iter().map(|topic| topic.outcomes(&mut results)).collect()
     }
 
     async fn append_if_there_is_space(
         &self,
-        entries: Vec<AppendEntry>,
+        entries: Entries<'_>,
         acks: Acks,
-    ) -> Result<Vec<AppendResult>, ProduceError> {
-        let bytes = entries.iter().map(|entry| entry.batch.bytes().len() as u64).sum();
+    ) -> Vec<Result<Appended, ProduceError>> {
         // Held until the append ends: until then the free space of the disk may not show these bytes.
-        let Some(_on_its_way) = self.reserve.admit(bytes, clock::now()) else {
-            return Err(ProduceError::DiskFull);
+        let Some(_on_its_way) = self.reserve.admit(entries.bytes(), clock::now()) else {
+            return vec![Err(ProduceError::DiskFull); entries.len()];
         };
         // Nothing has waited so far: this call takes the batches' places in the order of the log (ADR 6).
-        let request = AppendRequest { entries, acks, coordinator: None };
-        self.shard.append(request).await.map_err(|_| ProduceError::Storage)
+        entries.append(&self.shard, acks).await
     }
 
     /// Looks a topic up and checks its batches; those that pass are added to `entries`.
@@ -131,7 +140,7 @@ impl Appender {
         TopicBatches { topic, partitions }: TopicBatches,
         acks: &Result<Acks, ProduceError>,
         formats: ProducerFormats,
-        entries: &mut Vec<AppendEntry>,
+        entries: &mut Entries<'_>,
     ) -> CheckedTopic {
         let state = self.topics.topic_for_writing(&topic);
         // Worked out once for all partitions of the topic.
@@ -142,14 +151,19 @@ impl Appender {
             let entry =
                 known.as_ref().map_err(|error| ProduceError::from(*error)).and_then(|(state, rules)| {
                     let partition = state.partition(index)?.partition;
+                    // Before the checks: in Kafka a batch begins its transaction before the log refuses it.
+                    if records.as_ref().is_some_and(is_transactional) {
+                        entries.join(&state.topic, index);
+                    }
                     let batch = check(records, rules, formats, self.clock.now_ms())?;
                     acks.clone()?;
-                    let log_append_time = rules.log_append_time;
+                    let unknown_producer_begins_at_zero =
+                        entries.announces() && transactional_producer(batch.header()).is_some();
                     Ok(AppendEntry {
                         partition,
                         batch,
-                        log_append_time,
-                        unknown_producer_begins_at_zero: false,
+                        log_append_time: rules.log_append_time,
+                        unknown_producer_begins_at_zero,
                     })
                 });
             let records = entry.map(|entry| {
@@ -166,31 +180,36 @@ impl Appender {
     }
 }
 
-/// The bytes that have to be decompressed before the batches take their places in the log.
-fn compressed_bytes_of(topics: &[TopicBatches]) -> usize {
+/// The facts in the headers of a request's batches.
+fn facts_of(topics: &[TopicBatches]) -> RequestFacts {
+    let mut facts = RequestFacts::default();
     let partitions = topics.iter().flat_map(|topic| &topic.partitions);
-    partitions.filter_map(|partition| partition.records.as_ref()).map(compressed_bytes).sum()
+    partitions.filter_map(|partition| partition.records.as_ref()).for_each(|records| facts.add(records));
+    facts
 }
 
-/// Storage's answers, in the order of the entries; or why none of them was appended.
-struct Results(Result<std::vec::IntoIter<AppendResult>, ProduceError>);
+/// True for a batch that its header calls transactional.
+fn is_transactional(records: &Bytes) -> bool {
+    BatchHeader::parse(records).is_ok_and(|header| transactional_producer(&header).is_some())
+}
 
-impl Results {
-    fn next(&mut self) -> Result<Appended, ProduceError> {
-        match &mut self.0 {
-            Ok(results) => results.next().ok_or(ProduceError::Storage)?.map_err(ProduceError::from),
-            Err(error) => Err(error.clone()),
-        }
-    }
+/// The same refusal for every partition.
+fn refuse(topics: &[TopicBatches], error: &ProduceError) -> Vec<Vec<PartitionOutcome>> {
+    let one =
+        |partition: &PartitionBatch| PartitionOutcome { index: partition.index, result: Err(error.clone()) };
+    topics.iter().map(|topic| topic.partitions.iter().map(one).collect()).collect()
 }
 
 impl CheckedTopic {
-    /// Takes storage's result for each batch that it was given, and counts.
-    fn outcomes(self, results: &mut Results) -> Vec<PartitionOutcome> {
+    /// Takes the result of each batch that became an entry, and counts.
+    fn outcomes(
+        self,
+        results: &mut impl Iterator<Item = Result<Appended, ProduceError>>,
+    ) -> Vec<PartitionOutcome> {
         let Self { state, partitions } = self;
         let outcome = |CheckedPartition { index, bytes, records }: CheckedPartition| {
             let (records, result) = match records {
-                Ok(records) => (records, results.next()),
+                Ok(records) => (records, results.next().unwrap_or(Err(ProduceError::Storage))),
                 Err(refused) => (0, Err(refused)),
             };
             if let Ok(state) = &state {
@@ -223,7 +242,6 @@ fn count(state: &TopicState, bytes: u64, records: u32, result: &Result<Appended,
 fn is_failure(error: &ProduceError) -> bool {
     match error {
         ProduceError::ControlBatch
-        | ProduceError::Transactional
         | ProduceError::InvalidTimestamp(_)
         | ProduceError::InvalidRecords { .. }
         | ProduceError::Append(
@@ -239,6 +257,8 @@ fn is_failure(error: &ProduceError) -> bool {
         ProduceError::ZstdTooEarly
         | ProduceError::TooLarge { .. }
         | ProduceError::Partition(_)
+        | ProduceError::Transaction(_)
+        | ProduceError::NoTransactionalId
         | ProduceError::Append(
             AppendError::PartitionDeleted
             | AppendError::NotLeader

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! join_group … delete_groups ──────► group (requests of groups) ──► Shell ──► coordinator::group (pure)
+//! end_txn … list_transactions ─► transaction (of transactional ids) ─► Shell ──► coordinator::transaction (pure)
 //!                                                                    │ hosted      one machine under its lock
+//!                                                                    │ together    several machines, one write
 //!                                                                    │ alarms      wakes machines at their deadlines
 //!                                                                    │ waiting     requests that wait for a reply
 //!                                                                    │ durability  holds replies back until records are durable
@@ -27,4 +29,6 @@ mod kind;
 mod load;
 mod log;
 mod shell;
+mod together;
+pub(crate) mod transaction;
 mod waiting;

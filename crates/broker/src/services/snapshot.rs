@@ -19,6 +19,7 @@ fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
         partition: partition.index(),
         log_start_offset: partition.log_start_offset(),
         high_watermark: partition.high_watermark(),
+        last_stable_offset: partition.last_stable_offset(),
         log_end_offset: partition.log_end_offset(),
         size_bytes: Some(partition.size_bytes()),
         // Only those that are led here are listed; this node has their only replicas.

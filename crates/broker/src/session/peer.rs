@@ -1,11 +1,14 @@
 //! One connection, and the software at its other end.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One connection, as handlers see it.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    /// Of two connections the one that was accepted later has the greater number. From 1.
+    pub(crate) number: u64,
     /// The other end.
     pub(crate) address: SocketAddr,
     /// Our end: the address that this client could reach.
@@ -50,7 +53,10 @@ impl std::fmt::Display for Software {
 impl Peer {
     /// A connection that was just accepted.
     pub(crate) fn new(address: SocketAddr, local_address: SocketAddr, listener: Arc<str>) -> Self {
-        Self { address, local_address, listener, software: OnceLock::new() }
+        static ACCEPTED: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: one variable, whose changes have one order.
+        let number = ACCEPTED.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { number, address, local_address, listener, software: OnceLock::new() }
     }
 
     /// The client's name and version; `None` until it has sent them.

@@ -65,6 +65,8 @@ fn other_value(key: &Key) -> String {
         ("group.streams.session.timeout.ms", ..) => "46000",
         ("group.streams.min.session.timeout.ms", ..) => "44000",
         ("group.streams.max.session.timeout.ms", ..) => "61000",
+        // It has no other: `true` stops the start.
+        ("transaction.two.phase.commit.enable", ..) => "false",
         (_, ConfigType::Boolean, _) if key.default == Some("true") => "false",
         (_, ConfigType::Boolean, _) => "true",
         (_, _, Check::OneOf(names) | Check::EachOf(names)) => {
@@ -78,6 +80,13 @@ fn other_value(key: &Key) -> String {
         _ => "x",
     };
     value.to_owned()
+}
+
+#[test]
+fn transactions_in_two_phases_stop_the_start() {
+    let text = error(&[("transaction.two.phase.commit.enable", "true")]);
+    assert!(text.contains("transaction.two.phase.commit.enable: ") && text.contains("KIP-939"), "{text}");
+    assert!(BrokerConfig::from_pairs(&[("transaction.two.phase.commit.enable", "false")]).is_ok());
 }
 
 #[test]
@@ -100,7 +109,8 @@ fn every_key_is_set_read_back_and_described() {
         let entries = describe_broker(&config);
         let entry = entries.iter().find(|entry| entry.name == key.name).expect(key.name);
         assert_eq!((entry.value.as_deref(), entry.source.code()), (Some(value.as_str()), 4), "{}", key.name);
-        if key.name != "default.replication.factor" {
+        let has_one_value = ["default.replication.factor", "transaction.two.phase.commit.enable"];
+        if !has_one_value.contains(&key.name) {
             let defaults = BrokerConfig::from_pairs(&[]).unwrap();
             assert_ne!(
                 format!("{:?}", config.keys),

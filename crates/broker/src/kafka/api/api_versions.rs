@@ -12,11 +12,11 @@
 //! the client can come back with one that is served (KIP-511).
 //!
 //! Features: `metadata.version` at the level of Kafka 4.3, because consoles tell from it which requests a
-//! broker knows, `group.version` 1, the consumer protocol (KIP-848), and `streams.version` 1, the streams
-//! protocol (KIP-1071). `share.version` and
-//! `transaction.version` are off (level 0, so absent) until what they promise is here (KIP-932, KIP-890).
-//! The last two are supported from level 0, which readers before version 4 would stumble over
-//! (KAFKA-17011): they are told of their levels only.
+//! broker knows, `group.version` 1, the consumer protocol (KIP-848), `streams.version` 1, the streams protocol (KIP-1071),
+//! and `transaction.version` 2, with which producers announce
+//! their partitions by writing to them (KIP-890). `share.version` is off (level 0, so absent) until what it promises is
+//! here (KIP-932). Features that are supported from level 0 would make readers before version 4 stumble (KAFKA-17011): they are told of
+//! their levels only. UpdateFeatures can lower `transaction.version`; running producers then go on with the older protocol.
 
 use std::ops::RangeInclusive;
 
@@ -26,6 +26,7 @@ use codec::messages::{ApiVersionsRequest, ApiVersionsResponse, StrBytes};
 
 use crate::kafka::api::{Answer, Api, Entry, Phase, REGISTRY, Reply};
 use crate::kafka::context::Context;
+use crate::services::features::Features;
 use crate::session::peer::Software;
 
 /// See the file's header.
@@ -56,7 +57,11 @@ impl Api for ApiVersions {
         let advertised = REGISTRY.iter().filter(|entry| (entry.is_advertised)(cx));
         let response = ApiVersionsResponse::default().with_api_keys(advertised.map(advertise).collect());
         let version = cx.api_version();
-        Ok(Reply::Response(if version >= 3 { with_features(response, version) } else { response }))
+        Ok(Reply::Response(if version >= 3 {
+            with_features(response, version, &cx.features())
+        } else {
+            response
+        }))
     }
 
     fn first_error(response: &ApiVersionsResponse) -> i16 {
@@ -78,66 +83,28 @@ fn refusal(code: ErrorCode) -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_error_code(code.code())
 }
 
-/// `MetadataVersion.MINIMUM_VERSION` (3.3-IV3) and `IBP_4_3_IV0` of Kafka 4.3.
-const METADATA_VERSION: RangeInclusive<i16> = 7..=30;
-
-/// `GroupVersion.GV_1` of Kafka 4.3.
-const GROUP_VERSION: RangeInclusive<i16> = 0..=1;
-
-/// `StreamsVersion.SV_1` of Kafka 4.3.
-const STREAMS_VERSION: RangeInclusive<i16> = 0..=1;
-
 /// Adds the features as a client of that version may read them.
-/// The epoch counts changes of the finalized features: as yet there is none.
-fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
-    let features = [
-        ("metadata.version", METADATA_VERSION),
-        ("group.version", GROUP_VERSION),
-        ("streams.version", STREAMS_VERSION),
-    ];
+fn with_features(response: ApiVersionsResponse, version: i16, features: &Features) -> ApiVersionsResponse {
     // KIP-1022: clients that ask below version 4 may refuse an answer in which a range begins with 0.
-    let supported = features.iter().filter(|(_, levels)| version >= 4 || *levels.start() > 0);
-    let supported = supported.map(|(name, levels)| {
-        SupportedFeatureKey::default()
-            .with_name(StrBytes::from_static_str(name))
-            .with_min_version(*levels.start())
-            .with_max_version(*levels.end())
-    });
-    let finalized = features.iter().map(|(name, levels)| {
+    let supported =
+        features.all.iter().filter(|feature| version >= 4 || *feature.supported.start() > 0).map(|feature| {
+            SupportedFeatureKey::default()
+                .with_name(StrBytes::from_static_str(feature.name))
+                .with_min_version(*feature.supported.start())
+                .with_max_version(*feature.supported.end())
+        });
+    // Level 0 is that of a feature which is not finalized.
+    let finalized = features.all.iter().filter(|feature| feature.level > 0).map(|feature| {
         FinalizedFeatureKey::default()
-            .with_name(StrBytes::from_static_str(name))
+            .with_name(StrBytes::from_static_str(feature.name))
             // KIP-584 has a range, but Kafka finalizes one level and tells it as both ends.
-            .with_min_version_level(*levels.end())
-            .with_max_version_level(*levels.end())
+            .with_min_version_level(feature.level)
+            .with_max_version_level(feature.level)
     });
     response
         .with_supported_features(supported.collect())
         .with_finalized_features(finalized.collect())
-        .with_finalized_features_epoch(0)
-}
-
-/// A feature as ApiVersions tells of it.
-pub(super) struct Feature {
-    /// Such as `metadata.version`.
-    pub(super) name: StrBytes,
-    /// Least and greatest level that this program knows.
-    pub(super) supported: (i16, i16),
-    /// The level that is in effect.
-    pub(super) level: i16,
-}
-
-/// All features.
-pub(super) fn features() -> Vec<Feature> {
-    let told = with_features(ApiVersionsResponse::default(), i16::MAX);
-    let finalized = told.finalized_features.into_iter().filter_map(|finalized| {
-        let supported = told.supported_features.iter().find(|supported| supported.name == finalized.name)?;
-        Some(Feature {
-            name: finalized.name,
-            supported: (supported.min_version, supported.max_version),
-            level: finalized.max_version_level,
-        })
-    });
-    finalized.collect()
+        .with_finalized_features_epoch(features.epoch)
 }
 
 /// The range that clients choose a version from: the one that is served, not what the codec could read.
@@ -158,6 +125,7 @@ fn is_software_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::features::Feature;
 
     #[test]
     fn software_names_follow_kafkas_pattern() {
@@ -169,17 +137,22 @@ mod tests {
         }
     }
 
+    fn feature(name: &'static str, supported: RangeInclusive<i16>, level: i16) -> Feature {
+        Feature { name, supported, level, changes: true }
+    }
+
     #[test]
     fn features_from_level_zero_are_supported_for_those_who_can_read_it() {
-        for (version, supported) in
-            [(3, vec!["metadata.version"]), (4, vec!["metadata.version", "group.version", "streams.version"])]
-        {
-            let answer = with_features(ApiVersionsResponse::default(), version);
+        let all = vec![feature("old", 7..=30, 30), feature("new", 0..=2, 1), feature("off", 0..=1, 0)];
+        let features = Features { epoch: 4, all };
+        for (version, supported) in [(3, vec!["old"]), (4, vec!["old", "new", "off"])] {
+            let answer = with_features(ApiVersionsResponse::default(), version, &features);
             let names: Vec<&str> = answer.supported_features.iter().map(|feature| &*feature.name).collect();
             assert_eq!(names, supported, "version {version}");
             let levels = answer.finalized_features.iter();
             let levels: Vec<_> = levels.map(|feature| (&*feature.name, feature.max_version_level)).collect();
-            assert_eq!(levels, [("metadata.version", 30), ("group.version", 1), ("streams.version", 1)]);
+            assert_eq!(levels, [("old", 30), ("new", 1)]);
+            assert_eq!(answer.finalized_features_epoch, 4);
         }
     }
 

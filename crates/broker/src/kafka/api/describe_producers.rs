@@ -1,8 +1,9 @@
 //! DescribeProducers, key 61: who writes to a partition, with epochs and sequences (KIP-664).
 //!
 //! Version 0. A producer is told of until `producer.id.expiration.ms` has passed since its last batch; its
-//! timestamp is when that came, by the broker's clock. Only idempotent producers have an id, so only they are
-//! listed. A partition that is named twice is INVALID_REQUEST the second time, which keeps answers as short
+//! timestamp is when that came, by the broker's clock. Only idempotent and transactional producers have an id, so only they
+//! are listed, the latter with the epoch of the coordinator that ended their last transaction (-1: none), and with the first
+//! offset of the one that is open (-1: none). A partition that is named twice is INVALID_REQUEST the second time, which keeps answers as short
 //! as the state that exists.
 
 use std::collections::HashSet;

@@ -1,5 +1,5 @@
-//! FindCoordinator, key 10: which broker coordinates a group. With one broker, the answer is this one, or
-//! COORDINATOR_NOT_AVAILABLE while it does not lead the shard of the groups.
+//! FindCoordinator, key 10: which broker coordinates a group or a transactional id. With one broker, the answer is this one, or
+//! COORDINATOR_NOT_AVAILABLE while it does not lead the shard of their records.
 //!
 //! Versions 0–6:
 //! - v1: key type, throttle time, error message.
@@ -9,9 +9,8 @@
 //! - v5: TRANSACTION_ABORTABLE is understood (KIP-890).
 //! - v6: share groups (KIP-932).
 //!
-//! Gaps: only groups have a coordinator as yet. A transactional id (key type 1) or a share group (key type 2)
-//! is refused with INVALID_REQUEST and a message that says so, on which clients fail at once instead of
-//! asking for ever.
+//! Gaps: a share group (key type 2) is refused with INVALID_REQUEST and a message that says so, on which clients fail at once
+//! instead of asking for ever.
 
 use std::ops::RangeInclusive;
 
@@ -58,7 +57,7 @@ impl Api for FindCoordinator {
 /// node.
 fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
     let answer = Coordinator::default().with_key(key);
-    let here = cx.groups().is_here();
+    let here = if kind == TRANSACTION { cx.transactions().is_here() } else { cx.groups().is_here() };
     let refused = match check(kind) {
         Err(why) => Some((ErrorCode::InvalidRequest, why)),
         // As Kafka while the partition of the group's records has no leader. Clients ask again.
@@ -90,8 +89,7 @@ fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
 /// No such coordinator is here; the text is for the user.
 fn check(kind: i8) -> Result<(), &'static str> {
     match kind {
-        GROUP => Ok(()),
-        TRANSACTION => Err("Transactions are not available on this broker yet."),
+        GROUP | TRANSACTION => Ok(()),
         SHARE => Err("Share groups are not available on this broker yet."),
         _ => Err("Unknown coordinator key type."),
     }

@@ -1,31 +1,37 @@
-//! InitProducerId, key 22: the id and epoch with which an idempotent producer numbers its batches.
+//! InitProducerId, key 22: the id and epoch with which an idempotent or transactional producer numbers its batches.
 //!
 //! Versions 0–5:
 //! - v1: as v0 (KIP-219).
 //! - v2: flexible.
 //! - v3: producer id and epoch (KIP-360).
-//! - v4: the error PRODUCER_FENCED (KIP-588).
+//! - v4: the error PRODUCER_FENCED (KIP-588); before, INVALID_PRODUCER_EPOCH.
 //! - v5: the error TRANSACTION_ABORTABLE (KIP-890), which does not occur here.
 //!
 //! Without a transactional id the answer is a new id at epoch 0, whatever the producer had before, as in
 //! Kafka (`TransactionCoordinator.handleInitProducerId`): since KIP-360 such producers raise their epochs
 //! themselves. An id is never given twice, not even by a broker that crashed.
 //!
-//! Gaps: with a transactional id the answer is UNSUPPORTED_VERSION, which clients report as a final error.
+//! With one, the producer becomes its owner: the epoch rises, and what an earlier owner has open is aborted before the
+//! answer. Deliberate differences: Kafka answers CONCURRENT_TRANSACTIONS first and has the client ask again; and a producer
+//! that names an old epoch changes nothing here, where Kafka aborts the transaction of the owner.
 
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
 use codec::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+use coordinator::transaction::{self, ProducerIdAndEpoch, TransactionError, TransactionalId};
 
 use super::{Answer, Api, Reply};
 use crate::clock;
 use crate::kafka::context::Context;
+use crate::kafka::error::{TransactionCodes, transaction_error_code};
 use crate::services::disk_reserve::Write;
 use crate::telemetry::line_limit::FAULTS;
 
 /// `RecordBatch.NO_PRODUCER_ID`: in a request, the producer has none yet; in an answer, it gets none.
 const NO_PRODUCER_ID: i64 = -1;
+/// From this version on clients know PRODUCER_FENCED.
+const FENCED_FROM: i16 = 4;
 /// `RecordBatch.NO_PRODUCER_EPOCH`: goes with no producer id.
 const NO_PRODUCER_EPOCH: i16 = -1;
 
@@ -37,24 +43,15 @@ impl Api for InitProducerId {
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn handle(cx: &Context, request: InitProducerIdRequest) -> Answer<Self> {
-        let refused = refusal(&request);
-        let allocated = match refused {
-            Some(code) => Err(code),
-            // Its producer asks again, and could send no record before there is space.
-            None if !cx.disk().has_room(Write::Commits, clock::now()) => {
-                Err(ErrorCode::CoordinatorLoadInProgress)
-            }
-            None => cx.io().cluster().allocate_producer_id().await.map_err(|error| {
-                // Retriable: a client asks again, and finds the broker once it runs again.
-                if let Some(suppressed) = FAULTS.take("producer id") {
-                    tracing::error!(%error, suppressed, "no producer id could be allocated");
-                }
-                ErrorCode::CoordinatorNotAvailable
-            }),
+        let allocated = match request.transactional_id {
+            Some(_) => init_transactional(cx, &request).await,
+            None => allocate(cx, &request).await,
         };
         let response = InitProducerIdResponse::default();
         Ok(Reply::Response(match allocated {
-            Ok(id) => response.with_producer_id(ProducerId(id)).with_producer_epoch(0),
+            Ok(producer) => {
+                response.with_producer_id(ProducerId(producer.id.0)).with_producer_epoch(producer.epoch)
+            }
             Err(code) => response
                 .with_error_code(code.code())
                 .with_producer_id(ProducerId(NO_PRODUCER_ID))
@@ -67,41 +64,79 @@ impl Api for InitProducerId {
     }
 }
 
-/// The reason to allocate no id, if there is one.
-fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
-    let has_id = request.producer_id.0 != NO_PRODUCER_ID;
-    let has_epoch = request.producer_epoch != NO_PRODUCER_EPOCH;
-    // KIP-360: a producer that wants its epoch raised names both.
-    if has_id != has_epoch {
-        return Some(ErrorCode::InvalidRequest);
+/// A new id for a producer without a transactional id.
+async fn allocate(cx: &Context, request: &InitProducerIdRequest) -> Result<ProducerIdAndEpoch, ErrorCode> {
+    named(request).map_err(|_| ErrorCode::InvalidRequest)?;
+    // Its producer asks again, and could send no record before there is space.
+    if !cx.disk().has_room(Write::Commits, clock::now()) {
+        return Err(ErrorCode::CoordinatorLoadInProgress);
     }
-    request.transactional_id.as_ref().map(|_| ErrorCode::UnsupportedVersion)
+    let allocated = cx.io().cluster().allocate_producer_id().await;
+    allocated.map(|id| ProducerIdAndEpoch { id: transaction::ProducerId(id), epoch: 0 }).map_err(|error| {
+        // Retriable: a client asks again, and finds the broker once it runs again.
+        if let Some(suppressed) = FAULTS.take("producer id") {
+            tracing::error!(%error, suppressed, "no producer id could be allocated");
+        }
+        ErrorCode::CoordinatorNotAvailable
+    })
+}
+
+/// The id and epoch of a transactional id's next owner.
+async fn init_transactional(
+    cx: &Context,
+    request: &InitProducerIdRequest,
+) -> Result<ProducerIdAndEpoch, ErrorCode> {
+    let known =
+        TransactionCodes { fenced: cx.api_version() >= FENCED_FROM, abortable: cx.api_version() >= 5 };
+    let id = TransactionalId::from(request.transactional_id.as_deref().map_or("", |id| id.as_str()));
+    let initialized = match named(request) {
+        Ok(producer) => {
+            let timeout_ms = request.transaction_timeout_ms;
+            cx.transactions().init_producer_id(&id, timeout_ms, producer).await
+        }
+        Err(error) => Err(error),
+    };
+    initialized.map_err(|error| {
+        if error == TransactionError::InvalidTransactionTimeout {
+            note_timeout(
+                &id,
+                request.transaction_timeout_ms,
+                cx.config().transaction_max_timeout_ms.as_u32(),
+            );
+        }
+        transaction_error_code(error, known)
+    })
+}
+
+/// The producer that goes on, if the request names one (KIP-360).
+fn named(request: &InitProducerIdRequest) -> Result<Option<ProducerIdAndEpoch>, TransactionError> {
+    ProducerIdAndEpoch::expected(*request.producer_id, request.producer_epoch)
+}
+
+/// Flink asks for an hour unless it is told otherwise, which is above the default of every broker.
+fn note_timeout(id: &TransactionalId, asked_ms: i32, longest_ms: u32) {
+    if let Some(suppressed) = FAULTS.take("transaction timeout") {
+        tracing::warn!(
+            %id, asked_ms, longest_ms, suppressed,
+            "a producer is refused, as its transaction.timeout.ms is above transaction.max.timeout.ms of this broker: raise this or \
+             lower that"
+        );
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use codec::messages::{StrBytes, TransactionalId};
 
     #[test]
     fn id_and_epoch_come_together_or_not_at_all() {
         let request = |id, epoch| {
-            InitProducerIdRequest::default()
-                .with_transactional_id(None)
-                .with_producer_id(ProducerId(id))
-                .with_producer_epoch(epoch)
+            InitProducerIdRequest::default().with_producer_id(ProducerId(id)).with_producer_epoch(epoch)
         };
-        assert_eq!(refusal(&request(-1, -1)), None);
-        assert_eq!(refusal(&request(5, 0)), None);
-        assert_eq!(refusal(&request(5, -1)), Some(ErrorCode::InvalidRequest));
-        assert_eq!(refusal(&request(-1, 0)), Some(ErrorCode::InvalidRequest));
-    }
-
-    #[test]
-    fn transactional_ids_are_refused_for_good() {
-        let id = TransactionalId(StrBytes::from_static_str("payments"));
-        let code = refusal(&InitProducerIdRequest::default().with_transactional_id(Some(id)));
-        assert_eq!(code, Some(ErrorCode::UnsupportedVersion));
-        assert!(!code.unwrap().retriable());
+        assert_eq!(named(&request(-1, -1)), Ok(None));
+        assert!(named(&request(5, 0)).is_ok_and(|named| named.is_some()));
+        for (id, epoch) in [(5, -1), (-1, 0), (-2, -2), (5, -2)] {
+            assert_eq!(named(&request(id, epoch)), Err(TransactionError::InvalidRequest), "{id} {epoch}");
+        }
     }
 }

@@ -12,7 +12,7 @@
 //! - v8: the records at fault (KIP-467).
 //! - v9: flexible.
 //! - v10: a hint at the new leader (KIP-951).
-//! - v11: the error TRANSACTION_ABORTABLE (KIP-890), which does not occur here.
+//! - v11: the error TRANSACTION_ABORTABLE (KIP-890); before, INVALID_TXN_STATE.
 //! - v12: a partition joins a transaction by the request itself (KIP-890).
 //! - v13: topic ids (KIP-516).
 //!
@@ -22,8 +22,9 @@
 //! taken before the first await; what is wrong with a partition is answered for that partition. With acks=0
 //! there is no answer, and an error closes the connection, as in Kafka.
 //!
-//! Gaps: transactional batches are refused (INVALID_TXN_STATE); `timeout_ms` is not looked at, since an
-//! append waits for nothing but the disk; there is no other leader to hint at.
+//! Transactional batches are answered when they are on the disk, whatever acks they ask for.
+//!
+//! Gaps: `timeout_ms` is not looked at, since an append waits for nothing but the disk; there is no other leader to hint at.
 
 use std::ops::RangeInclusive;
 
@@ -33,12 +34,14 @@ use codec::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use codec::messages::{ProduceRequest, ProduceResponse};
+use coordinator::transaction::Protocol;
 use storage::Acks;
 
 use super::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, known_to_client};
 use crate::services::append::batch::{ProduceError, ProducerFormats};
+use crate::services::append::transaction::InTransaction;
 use crate::services::append::{PartitionBatch, PartitionOutcome, TopicBatches};
 use crate::topics::names::TopicRef;
 
@@ -46,6 +49,10 @@ use crate::topics::names::TopicRef;
 const BATCHES_FROM: i16 = 3;
 /// From here on consumers can be expected to know zstd (KIP-110).
 const ZSTD_FROM: i16 = 7;
+/// From here on producers know TRANSACTION_ABORTABLE (KIP-890).
+const ABORTABLE_FROM: i16 = 11;
+/// From here on a batch makes its partition a part of its transaction (KIP-890).
+const ANNOUNCES_FROM: i16 = 12;
 /// From here on topics are named by id alone (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
 /// From here on an answer has a text, and the records at fault (KIP-467).
@@ -70,7 +77,14 @@ impl Api for Produce {
         let (answers, batches): (Vec<_>, Vec<_>) =
             request.topic_data.into_iter().map(|topic| wanted(topic, version)).unzip();
         let formats = ProducerFormats { message_sets: version < BATCHES_FROM, zstd: version >= ZSTD_FROM };
-        let outcomes = cx.appender().append(batches, required_acks(request.acks), formats).await;
+        let transaction = InTransaction {
+            coordinator: cx.transactions(),
+            id: request.transactional_id.as_deref().map(|id| id.as_str()),
+            protocol: if version >= ANNOUNCES_FROM { Protocol::V2 } else { Protocol::V1 },
+            verifies: cx.broker_config().transaction_partition_verification_enable,
+            connection: cx.peer().number,
+        };
+        let outcomes = cx.appender().append(batches, required_acks(request.acks), formats, transaction).await;
         if !is_answered {
             // A client that awaits no answer learns of an error only by a closed connection, on which it
             // refreshes its metadata (`KafkaApis.handleProduceRequest`).
@@ -136,7 +150,10 @@ fn partition_answer(outcome: &PartitionOutcome, version: i16) -> PartitionProduc
         }
         Err(error) => error,
     };
-    let code = known_to_client(ErrorCode::from(error), version, STORAGE_ERROR_FROM);
+    let code = match known_to_client(ErrorCode::from(error), version, STORAGE_ERROR_FROM) {
+        ErrorCode::TransactionAbortable if version < ABORTABLE_FROM => ErrorCode::InvalidTxnState,
+        code => code,
+    };
     let answer = answer
         .with_error_code(code.code())
         .with_base_offset(NONE)

@@ -4,12 +4,12 @@
 //! - v1: kinds of downgrade, validation alone.
 //! - v2: no results any more (KIP-1022).
 //!
-//! Errors are told for all at every version. Every feature stays at the level that this program finalized:
-//! asking for that level changes nothing and succeeds; any other is refused as Kafka's
-//! `FeatureControlManager` refuses what a controller does not support. As nothing changes, validation alone
-//! needs no special path.
+//! Errors are told for all at every version. `transaction.version` can be moved between 0 and 2 while clients run. Every other
+//! feature stays at the level that this program finalized: asking for that level changes nothing and succeeds; any
+//! other is refused as Kafka's `FeatureControlManager` refuses what a controller does not support. A change is on the disk, and
+//! the features' epoch has risen, when it is answered.
 //!
-//! Gaps: no feature can be lowered.
+//! Gaps: no feature but `transaction.version` can be lowered.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -19,10 +19,11 @@ use codec::messages::update_features_request::FeatureUpdateKey;
 use codec::messages::update_features_response::UpdatableFeatureResult;
 use codec::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
-use super::api_versions::{Feature, features};
+use crate::config::runtime::ChangeError;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
+use crate::services::features::{Feature, Features};
 
 /// See the file's header.
 pub(crate) struct UpdateFeatures;
@@ -38,13 +39,13 @@ impl Api for UpdateFeatures {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
-        let outcome = check(&request.feature_updates, cx.node_id(), version);
+        let outcome = update(cx, &request).await;
         let response = UpdateFeaturesResponse::default();
         Ok(Reply::Response(match outcome {
             Ok(()) if version >= 2 => response.with_error_message(None),
             Ok(()) => response.with_error_message(None).with_results(results(&request)),
             // At every version, as `ControllerApis`: clients look at the top first.
-            Err((code, text)) => {
+            Err(Refused(code, text)) => {
                 let text = format!(
                     "The update failed for all features since the following feature had an error: {text}"
                 );
@@ -58,7 +59,34 @@ impl Api for UpdateFeatures {
     }
 }
 
-/// All are changed or none: here all, to what they are.
+/// Why no feature is changed: the code and the text, for the whole request.
+struct Refused(ErrorCode, String);
+
+impl From<ChangeError> for Refused {
+    fn from(error: ChangeError) -> Refused {
+        Refused(ErrorCode::FeatureUpdateFailed, error.to_string())
+    }
+}
+
+/// Changes the levels, unless the request is to be validated alone.
+async fn update(cx: &Context, request: &UpdateFeaturesRequest) -> Result<(), Refused> {
+    let (version, node_id) = (cx.api_version(), cx.node_id());
+    Features::change(cx.configs(), cx.io().cluster(), |known| {
+        check(&request.feature_updates, &known.all, node_id, version)?;
+        // Since version 1.
+        if request.validate_only && version >= 1 {
+            return Ok(Vec::new());
+        }
+        let wanted = |update: &FeatureUpdateKey| {
+            let feature = known.all.iter().find(|feature| feature.name == &*update.feature)?;
+            Some((feature.name, update.max_version_level))
+        };
+        Ok(request.feature_updates.iter().filter_map(wanted).collect())
+    })
+    .await
+}
+
+/// All are changed or none: here all.
 fn results(request: &UpdateFeaturesRequest) -> Vec<UpdatableFeatureResult> {
     let one = |update: &FeatureUpdateKey| {
         // Null and not `NONE`, which is Kafka's text here: the protocol has null for no error.
@@ -71,15 +99,15 @@ fn results(request: &UpdateFeaturesRequest) -> Vec<UpdatableFeatureResult> {
 ///
 /// # Errors
 /// The code and text of that one, for the whole request.
-fn check(updates: &[FeatureUpdateKey], node_id: i32, version: i16) -> Result<(), (ErrorCode, String)> {
+fn check(updates: &[FeatureUpdateKey], known: &[Feature], node_id: i32, version: i16) -> Result<(), Refused> {
     let mut seen = HashSet::new();
-    let known = features();
     for update in updates {
         if !seen.insert(&update.feature) {
-            return Err((ErrorCode::InvalidRequest, format!("Feature {} is named twice.", update.feature)));
+            let text = format!("Feature {} is named twice.", update.feature);
+            return Err(Refused(ErrorCode::InvalidRequest, text));
         }
-        check_one(update, &known, node_id, version)
-            .map_err(|reason| (ErrorCode::InvalidUpdateVersion, refusal(update, &reason)))?;
+        check_one(update, known, node_id, version)
+            .map_err(|reason| Refused(ErrorCode::InvalidUpdateVersion, refusal(update, &reason)))?;
     }
     Ok(())
 }
@@ -104,10 +132,10 @@ fn check_one(update: &FeatureUpdateKey, known: &[Feature], node_id: i32, version
     if wanted < 0 {
         return Err("A feature version cannot be less than 0.".to_owned());
     }
-    let Some(feature) = known.iter().find(|feature| *feature.name == *update.feature) else {
+    let Some(feature) = known.iter().find(|feature| feature.name == &*update.feature) else {
         return Err(format!("Local controller {node_id} does not support this feature."));
     };
-    let (least, greatest) = feature.supported;
+    let (least, greatest) = (*feature.supported.start(), *feature.supported.end());
     match wanted {
         _ if wanted == feature.level => Ok(()),
         _ if wanted < least || wanted > greatest => {
@@ -118,6 +146,7 @@ fn check_one(update: &FeatureUpdateKey, known: &[Feature], node_id: i32, version
              unsafe downgrade."
                 .to_owned(),
         ),
+        _ if feature.changes => Ok(()),
         _ => Err(format!("Here the level is always {}.", feature.level)),
     }
 }

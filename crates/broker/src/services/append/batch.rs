@@ -18,6 +18,7 @@ use codec::message_set::{MessageSet, is_message_set};
 use codec::records::{
     BatchError, BatchHeader, Compression, RecordBatch, RecordFacts, TimestampType, validate_records,
 };
+use coordinator::transaction::{ProducerId, ProducerIdAndEpoch, TransactionError};
 use storage::AppendError;
 use thiserror::Error;
 
@@ -61,9 +62,12 @@ pub(crate) enum ProduceError {
     /// Only coordinators write control batches.
     #[error("Clients are not allowed to write control records")]
     ControlBatch,
-    /// Transactions are not served yet.
-    #[error("Transactional writes are not supported")]
-    Transactional,
+    /// The transaction does not take the batch.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// Transactional batches in a request without a transactional id.
+    #[error("the request has transactional records and names no transactional id")]
+    NoTransactionalId,
     /// Some timestamps are too far from the broker's time, or not the producer's to set.
     #[error("One or more records have been rejected due to invalid timestamp")]
     InvalidTimestamp(Vec<RecordError>),
@@ -198,9 +202,6 @@ pub(crate) fn check(
     if header.attributes.is_control() {
         return Err(ProduceError::ControlBatch);
     }
-    if header.attributes.is_transactional() {
-        return Err(ProduceError::Transactional);
-    }
     // Only now the records: nothing is decompressed for a batch that its header refuses.
     let max_timestamp = check_records(&batch, rules, now_ms)?;
     let batch = match rules.compression {
@@ -218,10 +219,31 @@ pub(crate) fn check(
     Ok(batch.with_max_timestamp(TimestampType::CreateTime, max_timestamp))
 }
 
-/// The bytes of a partition's records that [`check`] will decompress, by what their header says; 0 for most clients.
-pub(super) fn compressed_bytes(records: &Bytes) -> usize {
-    let codec = BatchHeader::parse(records).and_then(|header| header.attributes.compression());
-    if codec.is_ok_and(|codec| codec != Compression::None) { records.len() } else { 0 }
+/// The facts in the headers of a request's batches, before the batches are checked.
+#[derive(Debug, Default)]
+pub(super) struct RequestFacts {
+    /// The bytes that [`check`] will decompress; 0 for most clients.
+    pub(super) compressed_bytes: usize,
+    /// The producers of transactional batches, each once.
+    pub(super) producers: Vec<ProducerIdAndEpoch>,
+}
+
+impl RequestFacts {
+    /// Takes in the batch of one partition. One that cannot be read is left to [`check`].
+    pub(super) fn add(&mut self, records: &Bytes) {
+        let Ok(header) = BatchHeader::parse(records) else { return };
+        if header.attributes.compression().is_ok_and(|codec| codec != Compression::None) {
+            self.compressed_bytes += records.len();
+        }
+        let producer = transactional_producer(&header);
+        self.producers.extend(producer.filter(|producer| !self.producers.contains(producer)));
+    }
+}
+
+/// The producer of a transactional batch.
+pub(super) fn transactional_producer(header: &BatchHeader) -> Option<ProducerIdAndEpoch> {
+    (header.attributes.is_transactional() && header.producer_id >= 0)
+        .then_some(ProducerIdAndEpoch { id: ProducerId(header.producer_id), epoch: header.producer_epoch })
 }
 
 /// The batch in the topic's codec, where producers need not choose it. As in Kafka the topic's limit holds for what is

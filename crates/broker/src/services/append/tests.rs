@@ -1,8 +1,10 @@
 //! Appends without any protocol; what Produce adds is tested in `kafka/api/produce/tests.rs`.
 
 use codec::records::BatchBuilder;
+use coordinator::transaction::Protocol;
 
 use super::*;
+use crate::services::Services;
 use crate::services::admin::wanted::WantedTopic;
 use crate::testing::Running;
 
@@ -16,6 +18,12 @@ fn shown(outcomes: Vec<Vec<PartitionOutcome>>) -> Vec<Vec<Result<i64, String>>> 
         outcome.result.map(|appended| appended.base_offset).map_err(|error| error.to_string())
     };
     outcomes.into_iter().map(|topic| topic.into_iter().map(one).collect()).collect()
+}
+
+/// Of a request without a transactional id.
+fn none(services: &Services) -> InTransaction<'_> {
+    let coordinator = &services.transactions;
+    InTransaction { coordinator, id: None, protocol: Protocol::V1, verifies: true, connection: 1 }
 }
 
 async fn broker() -> (Running, TopicRef) {
@@ -34,7 +42,8 @@ async fn every_partition_has_its_outcome_and_is_counted() {
         TopicBatches { topic: by_id, partitions: vec![batch(0, 3), batch(0, 1)] },
     ];
     let bytes: usize = [2, 3, 1].iter().filter_map(|count| Some(batch(0, *count).records?.len())).sum();
-    let outcomes = shown(services.appender.append(topics, Ok(Acks::All), ProducerFormats::NEWEST).await);
+    let outcomes =
+        shown(services.appender.append(topics, Ok(Acks::All), ProducerFormats::NEWEST, none(services)).await);
     let unknown = || Err(PartitionError::UnknownTopicOrPartition.to_string());
     assert_eq!(outcomes, [vec![Ok(0), unknown()], vec![unknown()], vec![Ok(2), Ok(5)]]);
 
@@ -51,13 +60,20 @@ async fn only_sound_batches_meet_the_refusal_of_their_acks() {
     let topics = vec![TopicBatches { topic: topic.clone(), partitions: vec![batch(0, 1), corrupt] }];
     let refused = Err(ProduceError::RequiredAcks(2));
     let appender = &running.broker.services.appender;
-    let outcomes = appender.append(topics, refused, ProducerFormats::NEWEST).await.remove(0);
+    let outcomes = appender
+        .append(topics, refused, ProducerFormats::NEWEST, none(&running.broker.services))
+        .await
+        .remove(0);
     assert!(matches!(outcomes[0].result, Err(ProduceError::RequiredAcks(2))), "{outcomes:?}");
     assert!(matches!(outcomes[1].result, Err(ProduceError::Batch(_))), "{outcomes:?}");
 
     let topics = vec![TopicBatches { topic, partitions: vec![batch(0, 1)] }];
     assert_eq!(
-        shown(appender.append(topics, Ok(Acks::Leader), ProducerFormats::NEWEST).await),
+        shown(
+            appender
+                .append(topics, Ok(Acks::Leader), ProducerFormats::NEWEST, none(&running.broker.services))
+                .await
+        ),
         [[Ok(0)]],
         "nothing was stored before"
     );

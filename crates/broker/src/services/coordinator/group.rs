@@ -5,6 +5,7 @@ mod leading;
 mod looks;
 mod requests;
 mod topics;
+mod transactions;
 
 #[cfg(test)]
 mod leading_tests;
@@ -221,8 +222,6 @@ pub(crate) async fn open(
     for (id, timeouts) in configured {
         service.configure(&id, Some(timeouts));
     }
-    // Before the load: a change during it is not missed.
-    leading::follow(&service, storage);
     let term = service.shell.term()?;
     service.load(term, storage).await?;
     service.start();

@@ -7,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::durability::{Durability, Ticket};
 use super::kind::{Id, Kind};
+use super::log::Written;
 
 /// A machine with its surroundings.
 pub(super) struct Hosted<K: Kind> {
@@ -44,6 +45,13 @@ impl<K: Kind> Hosted<K> {
     /// Held for one step or one look, never over an await.
     pub(super) fn lock(&self) -> MutexGuard<'_, Slot<K>> {
         self.slot.lock()
+    }
+
+    /// Takes the outcome of the write at that place.
+    /// A write may end on any thread, also on one that holds the machine's lock: so this takes no lock of the machine.
+    pub(super) fn ended(&self, place: u64) -> Written {
+        let durability = Arc::clone(&self.durability);
+        Box::new(move |outcome| durability.ended(place, outcome))
     }
 
     /// Everything that the machine has begun to write by now.

@@ -1,8 +1,9 @@
 //! A kind of coordinator, as the shell has to know it besides its state machine.
 
-use coordinator::state_machine::{Now, Outcome, StateMachine};
+use coordinator::state_machine::{Now, Outcome, Record, StateMachine};
 
 use super::durability::Delivery;
+use super::log::{RecordLog, Written};
 
 /// A kind of coordinator: what the shell has to know of it besides its state machine.
 pub(crate) trait Kind: Send + Sync + Sized + 'static {
@@ -20,6 +21,31 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
 
     /// The delivery of a reply. `None`: no request waits for it any more.
     fn deliver(waiting: &mut Self::Waiting, reply: ReplyOf<Self>) -> Option<Delivery>;
+
+    /// Begins the write of a step. Called under the machine's lock: the write has its place in the log when this returns.
+    /// A kind whose steps have effects writes them in the same group as the records.
+    fn write(&self, log: &dyn RecordLog, step: StepWrite<Self>) {
+        log.write(step.term, step.records, step.written);
+    }
+}
+
+/// The part of a step's outcome that is to be written, all of it or nothing.
+pub(crate) struct StepWrite<K: Kind> {
+    /// That of the machine.
+    pub(crate) term: u32,
+    /// The machine's own records.
+    pub(crate) records: Vec<Record>,
+    /// All else that the step changes.
+    pub(crate) effects: Vec<EffectOf<K>>,
+    /// Is called when all of it is durable, or was not written.
+    pub(crate) written: Written,
+}
+
+impl<K: Kind> StepWrite<K> {
+    /// True if nothing is to be written. `written` then does nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.effects.is_empty()
+    }
 }
 
 /// The id of a kind's machines.

@@ -64,7 +64,7 @@ impl<K: Kind> Shell<K> {
             let hosted = Arc::new(Hosted::new(machine, term));
             let mut slot = hosted.lock();
             alarms.extend(note_alarm(&mut slot, &out));
-            self.write_and_reply(&hosted, &mut slot, out);
+            self.write_step(self.take_place(&hosted, &mut slot, out));
             drop(slot);
             by_id.insert(id, hosted);
         }

@@ -39,6 +39,9 @@ pub(crate) trait RecordLog: Send + Sync {
     /// Makes records durable, together, if `term` is the present one. A write takes its place in the order when this is called,
     /// also if it is not waited for.
     fn write(&self, term: u32, records: Vec<Record>, written: Written);
+
+    /// The time during which the log was open, in ms: it never goes back, not even with a restart.
+    fn open_ms(&self) -> u64;
 }
 
 /// The log in the shard. Its terms are the epochs of its leader.
@@ -58,16 +61,28 @@ impl RecordLog for Stored {
     }
 
     fn write(&self, term: u32, records: Vec<Record>, written: Written) {
-        let records = records.into_iter().map(|Record { key, value }| CoordinatorRecord { key, value });
-        let done = move |outcome: Result<(), StorageError>| {
-            written(outcome.map_err(|error| match error {
-                StorageError::NotLeader | StorageError::Unavailable => NotWritten::NotLed,
-                error => {
-                    tracing::error!(%error, "a coordinator's records were not written");
-                    NotWritten::Failed
-                }
-            }));
-        };
-        self.0.write_coordinator(term, records.collect(), Box::new(done));
+        let done = move |outcome: Result<(), StorageError>| written(outcome.map_err(not_written));
+        self.0.write_coordinator(term, stored_form(records), Box::new(done));
+    }
+
+    fn open_ms(&self) -> u64 {
+        self.0.open_ms()
+    }
+}
+
+/// Records as storage takes them.
+pub(super) fn stored_form(records: Vec<Record>) -> Vec<CoordinatorRecord> {
+    records.into_iter().map(|Record { key, value }| CoordinatorRecord { key, value }).collect()
+}
+
+/// The reason for which storage did not write.
+/// A failure is logged here.
+pub(super) fn not_written(error: StorageError) -> NotWritten {
+    match error {
+        StorageError::NotLeader | StorageError::Unavailable => NotWritten::NotLed,
+        error => {
+            tracing::error!(%error, "a coordinator's records were not written");
+            NotWritten::Failed
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::alarms::{Alarm, Alarms};
 use super::durability::Ticket;
 use super::hosted::{Hosted, Slot};
-use super::kind::{EnvOf, Id, Kind, OutcomeOf};
+use super::kind::{EnvOf, Id, Kind, OutcomeOf, StepWrite};
 use super::log::{NotLed, RecordLog};
 use crate::{clock::Clock, tasks::Tasks};
 
@@ -149,6 +149,24 @@ impl<K: Kind> Shell<K> {
         self.step_in_slot(find, |slot, env, out| act(&mut slot.machine, env, out))
     }
 
+    /// As [`Shell::step`], of a step that `write` writes together with something else. `write` gets the step's result, and
+    /// is called under the machine's lock.
+    ///
+    /// # Errors
+    /// As [`Shell::step`].
+    pub(crate) fn step_and_write<T, W>(
+        &self,
+        id: &Id<K>,
+        act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
+        write: impl FnOnce(T, StepWrite<K>) -> W,
+    ) -> Result<(W, Ticket), Missing> {
+        self.step_in_slot_and_write(
+            || self.find(id),
+            |slot, env, out| act(&mut slot.machine, env, out),
+            |hosted, slot, result, out| write(result, self.begin_write(hosted, slot, out)),
+        )
+    }
+
     /// As [`Shell::step`] of a machine that exists, by its id in any form.
     ///
     /// # Errors
@@ -204,13 +222,26 @@ impl<K: Kind> Shell<K> {
         hosted.iter().filter_map(look).collect()
     }
 
-    /// The step itself, under the machine's lock. The loop ends: a machine that was removed is out of the
-    /// map.
+    /// The step itself, with its write. See [`Shell::step_in_slot_and_write`].
     pub(super) fn step_in_slot<T>(
         &self,
         find: impl Fn() -> Result<Arc<Hosted<K>>, Missing>,
         act: impl FnOnce(&mut Slot<K>, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
     ) -> Result<(T, Ticket), Missing> {
+        self.step_in_slot_and_write(find, act, |hosted, slot, result, out| {
+            self.carry_out(hosted, slot, out);
+            result
+        })
+    }
+
+    /// The step itself and then its write, under the machine's lock: writes have to be queued in the order of the steps.
+    /// The loop ends: a machine that was removed is out of the map.
+    fn step_in_slot_and_write<T, W>(
+        &self,
+        find: impl Fn() -> Result<Arc<Hosted<K>>, Missing>,
+        act: impl FnOnce(&mut Slot<K>, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
+        write: impl FnOnce(&Hosted<K>, &mut Slot<K>, T, OutcomeOf<K>) -> W,
+    ) -> Result<(W, Ticket), Missing> {
         loop {
             let hosted = find()?;
             let mut slot = hosted.lock();
@@ -224,21 +255,25 @@ impl<K: Kind> Shell<K> {
                 self.set_aside(&hosted.id, &mut slot, too_long);
                 return Err(Missing::Unreadable);
             }
-            // Under the machine's lock: its writes have to be queued in the order of its steps.
-            self.carry_out(&hosted, &mut slot, out);
-            if slot.machine.is_forgettable() {
-                // Under the machine's lock, so that a caller who finds it removed does not find it in the map.
-                slot.removed = true;
-                self.machines.write().by_id.remove(&hosted.id);
-            }
+            let result = write(&hosted, &mut slot, result, out);
+            self.remove_if_forgettable(&hosted, &mut slot);
             let ticket = hosted.ticket(&slot);
             return Ok((result, ticket));
         }
     }
 
+    /// Drops a machine that a later request may begin anew.
+    /// Under the machine's lock, so that a caller who finds it removed does not find it in the map.
+    pub(super) fn remove_if_forgettable(&self, hosted: &Hosted<K>, slot: &mut Slot<K>) {
+        if slot.machine.is_forgettable() {
+            slot.removed = true;
+            self.machines.write().by_id.remove(&hosted.id);
+        }
+    }
+
     /// Takes a machine out whose step cannot be written: what is stored is older than what it says. Requests for it are
     /// refused until the next start, which finds it as it was before the step. Those that wait lose their reply.
-    fn set_aside(&self, id: &Id<K>, slot: &mut Slot<K>, too_long: TooLong) {
+    pub(super) fn set_aside(&self, id: &Id<K>, slot: &mut Slot<K>, too_long: TooLong) {
         tracing::error!(%id, kind = K::NAME, %too_long, "a step cannot be written; requests are refused until the next start");
         // Known as unreadable before it is missing, so that no new one is created in between.
         self.unreadable.write().insert(id.clone(), Vec::new());
@@ -250,41 +285,60 @@ impl<K: Kind> Shell<K> {
     /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.
     /// Called under the machine's lock.
     pub(super) fn carry_out(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
+        self.write_step(self.begin_write(hosted, slot, out));
+    }
+
+    /// Begins the write of a step, if it has anything to write. Called under the machine's lock.
+    pub(super) fn write_step(&self, step: StepWrite<K>) {
+        if !step.is_empty() {
+            self.kind.write(&*self.log, step);
+        }
+    }
+
+    /// Sets the alarm of a step and takes the place of its write, which the caller begins before it gives up the machine's
+    /// lock. Its replies are sent once everything so far is durable.
+    pub(super) fn begin_write(
+        &self,
+        hosted: &Hosted<K>,
+        slot: &mut Slot<K>,
+        out: OutcomeOf<K>,
+    ) -> StepWrite<K> {
         if let Some(alarm) = note_alarm(slot, &out) {
             self.alarms.set(alarm);
         }
-        self.write_and_reply(hosted, slot, out);
+        self.take_place(hosted, slot, out)
     }
 
-    /// Begins the write of a step, and has its replies sent once everything so far is durable.
-    /// Called under the machine's lock.
-    pub(super) fn write_and_reply(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
-        // A step without records is told once those before it are durable: a reply must not show what a crash could take back.
-        slot.written += u64::from(!out.records.is_empty());
-        for reply in out.replies {
+    /// As [`Shell::begin_write`], without the alarm.
+    pub(super) fn take_place(
+        &self,
+        hosted: &Hosted<K>,
+        slot: &mut Slot<K>,
+        out: OutcomeOf<K>,
+    ) -> StepWrite<K> {
+        let Outcome { records, effects, replies, .. } = out;
+        let writes = !records.is_empty() || !effects.is_empty();
+        // A step without a write is told once those before it are durable: a reply must not show what a crash could take back.
+        slot.written += u64::from(writes);
+        let place = slot.written;
+        for reply in replies {
             if let Some(delivery) = K::deliver(&mut slot.waiting, reply) {
-                hosted.durability.deliver(slot.written, delivery);
+                hosted.durability.deliver(place, delivery);
             }
         }
-        if !out.records.is_empty() {
-            self.write(hosted, slot.written, out.records);
-        }
+        let written = if writes { hosted.ended(place) } else { Box::new(|_| {}) };
+        StepWrite { term: hosted.term, records, effects, written }
     }
 
-    /// Begins a write at a place that the caller has taken under the machine's lock, which keeps the order.
+    /// Begins a write of records at a place that the caller has taken under the machine's lock, which keeps the order.
     pub(super) fn write(&self, hosted: &Hosted<K>, place: u64, records: Vec<Record>) {
-        // A write may end on any thread (`Written`), also on this one, under the machine's lock: `ended` must
-        // not take that lock.
-        let durability = Arc::clone(&hosted.durability);
-        let ended = move |outcome| durability.ended(place, outcome);
-        self.log.write(hosted.term, records, Box::new(ended));
+        self.log.write(hosted.term, records, hosted.ended(place));
     }
 
     pub(super) fn now(&self) -> Now {
         let monotonic_ms = u64::try_from(self.clock.monotonic().as_millis())
             .expect("a process does not run for 600 million years");
-        // The storage has no open clock yet. Until then nothing that is stored may depend on it: no machine here does.
-        Now { monotonic_ms, unix_ms: self.clock.now_ms(), open_ms: monotonic_ms }
+        Now { monotonic_ms, unix_ms: self.clock.now_ms(), open_ms: self.log.open_ms() }
     }
 }
 

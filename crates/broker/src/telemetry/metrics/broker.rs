@@ -47,6 +47,14 @@ pub(super) fn log_families(snapshot: &Snapshot, out: &mut Families) {
         all,
         each(|partition| partition.log_end_offset as f64),
     );
+    let help = "Visible records that readers of committed records do not get yet.";
+    out.bounded_gauge(
+        "kafka_cluster_partition_laststableoffsetlag",
+        help,
+        all,
+        // Never below 0, though the two are read one after the other.
+        each(|partition| partition.high_watermark.saturating_sub(partition.last_stable_offset).max(0) as f64),
+    );
     let sized = snapshot.partitions().filter(|partition| partition.size_bytes.is_some()).count();
     out.bounded_gauge("kafka_log_log_size", "Bytes of the partition's batches.", sized, |family| {
         for topic in &snapshot.topics {

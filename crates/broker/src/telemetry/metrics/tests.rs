@@ -19,6 +19,7 @@ fn partition(partition: i32, log_start_offset: i64, high_watermark: i64) -> Part
         partition,
         log_start_offset,
         high_watermark,
+        last_stable_offset: high_watermark,
         log_end_offset: high_watermark + 1,
         size_bytes: Some(77),
         leader: Some(1),
@@ -251,7 +252,7 @@ fn families_beyond_the_limit_are_left_out_whole() {
     assert_eq!(count("kafka_topic_partition_oldest_offset"), 500);
     assert_eq!(count("kafka_topic_partition_leader"), 0);
     assert_eq!(count("kafka_topic_partitions"), 1);
-    assert_value(&text, "ottla_metrics_series_dropped", 8.0 * 500.0);
+    assert_value(&text, "ottla_metrics_series_dropped", 9.0 * 500.0);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfi
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
 use codec::messages::{
     CreateTopicsRequest, FetchRequest, InitProducerIdRequest, MetadataRequest, ProducerId, TopicName,
-    TransactionalId,
 };
 use codec::records::{BatchBuilder, Compression, RecordBatch};
+use coordinator::transaction::TransactionError;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use uuid::Uuid;
@@ -380,16 +380,15 @@ async fn a_repeated_batch_is_answered_with_its_first_offset_gaps_and_old_epochs_
 }
 
 #[tokio::test]
-async fn transactions_are_refused_clearly() {
+async fn transactional_batches_need_a_transactional_id() {
     let running = broker_with(&[("orders", &[])]).await;
     let mut client = running.client().await;
-    let id = Some(TransactionalId(StrBytes::from_static_str("payments")));
-    let answer = client.call(4, &InitProducerIdRequest::default().with_transactional_id(id)).await;
-    assert_eq!((answer.error_code, answer.producer_id, answer.producer_epoch), (35, ProducerId(-1), -1));
     let transactional =
         BatchBuilder::new().producer(1, 0, 0).transactional().record(1, None, Some(b"v")).build();
-    assert!(RecordBatch::parse(transactional.clone()).is_ok());
-    assert_eq!(code(&mut client, ("orders", 0, transactional)).await, 48);
+    let parts = [("orders", 0, transactional), ("orders", 1, batch("v")), ("missing", 0, batch("v"))];
+    let answers = produce(&mut client, 9, &parts).await;
+    let codes: Vec<i16> = answers.iter().map(|answer| answer.error_code).collect();
+    assert_eq!(codes, [53, 53, 53], "for all of the request, as in Kafka");
 }
 
 #[tokio::test]
@@ -429,5 +428,14 @@ fn a_storage_error_is_one_that_old_producers_send_again_after() {
     };
     assert_eq!(codes(|| ProduceError::Storage), [6, 6, 56, 56]);
     assert_eq!(codes(|| ProduceError::DiskFull), [6, 6, 56, 56]);
-    assert_eq!(codes(|| ProduceError::Transactional), [48, 48, 48, 48]);
+    assert_eq!(codes(|| ProduceError::NoTransactionalId), [53, 53, 53, 53]);
+}
+
+/// Producers before 4.0 do not know TRANSACTION_ABORTABLE.
+#[test]
+fn a_partition_that_was_not_announced_is_refused_by_the_code_of_the_version() {
+    let error = || ProduceError::Transaction(TransactionError::NotInTransaction);
+    let code =
+        |version| partition_answer(&PartitionOutcome { index: 0, result: Err(error()) }, version).error_code;
+    assert_eq!([3, 10, 11].map(code), [48, 48, 120]);
 }

@@ -20,7 +20,7 @@ fn request(updates: &[FeatureUpdateKey]) -> UpdateFeaturesRequest {
 async fn the_level_in_effect_is_the_only_one() {
     let running = Running::start(&[]).await.unwrap();
     let mut client = running.client().await;
-    let level = features().iter().find(|feature| &*feature.name == "metadata.version").unwrap().level;
+    let level = 30;
     let (same, other) = (update("metadata.version", level, 1), update("no.such.feature", 1, 1));
     let cases = [
         (same.clone(), ""),
@@ -63,4 +63,38 @@ async fn version_zero_says_by_a_flag_that_it_lowers() {
         assert_eq!((response.error_code, response.results.len()), (95, 0));
         assert!(response.error_message.as_deref().unwrap().contains(text));
     }
+}
+
+/// The finalized level of a feature (0: none), and the features' epoch, as a client is told.
+async fn told(client: &mut crate::testing::Client<tokio::net::TcpStream>, name: &str) -> (i16, i64) {
+    let request = codec::messages::ApiVersionsRequest::default()
+        .with_client_software_name(StrBytes::from_static_str("test"))
+        .with_client_software_version(StrBytes::from_static_str("1"));
+    let answer = client.call(4, &request).await;
+    let level = answer.finalized_features.iter().find(|feature| &*feature.name == name);
+    (level.map_or(0, |feature| feature.max_version_level), answer.finalized_features_epoch)
+}
+
+#[tokio::test]
+async fn the_version_of_transactions_moves_and_the_epoch_with_it() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let name = "transaction.version";
+    assert_eq!(told(&mut client, name).await, (2, 1));
+    let same = client.call(2, &request(&[update(name, 2, 1)])).await;
+    assert_eq!((same.error_code, told(&mut client, name).await), (0, (2, 1)), "nothing has changed");
+    let upgrade = client.call(2, &request(&[update(name, 1, 1)])).await;
+    assert_eq!(upgrade.error_code, 95, "a downgrade has to be called so");
+    let alone = request(&[update(name, 1, 2)]).with_validate_only(true);
+    assert_eq!((client.call(2, &alone).await.error_code, told(&mut client, name).await), (0, (2, 1)));
+    for (level, epoch) in [(1, 2), (0, 3)] {
+        assert_eq!(client.call(2, &request(&[update(name, level, 2)])).await.error_code, 0);
+        assert_eq!(told(&mut client, name).await, (level, epoch));
+    }
+    assert_eq!(client.call(2, &request(&[update(name, 3, 1)])).await.error_code, 95);
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    assert_eq!(told(&mut client, name).await, (0, 3), "it is kept");
+    assert_eq!(client.call(2, &request(&[update(name, 2, 1)])).await.error_code, 0);
+    assert_eq!(told(&mut client, name).await, (2, 4));
 }

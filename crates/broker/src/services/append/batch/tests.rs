@@ -42,9 +42,23 @@ fn only_compressed_batches_are_long_work() {
     for compression in Compression::ALL {
         let bytes = batch().compression(compression).build();
         let expected = if compression == Compression::None { 0 } else { bytes.len() };
-        assert_eq!(compressed_bytes(&bytes), expected, "{compression}");
+        let mut facts = RequestFacts::default();
+        facts.add(&bytes);
+        assert_eq!(facts.compressed_bytes, expected, "{compression}");
+        facts.add(&Bytes::new());
+        assert_eq!((facts.compressed_bytes, facts.producers), (expected, vec![]), "{compression}");
     }
-    assert_eq!(compressed_bytes(&Bytes::new()), 0);
+}
+
+#[test]
+fn the_producers_of_transactional_batches_are_known_before_the_checks() {
+    let mut facts = RequestFacts::default();
+    let producer = |id, epoch| ProducerIdAndEpoch { id: ProducerId(id), epoch };
+    for (id, epoch) in [(1, 0), (1, 0), (1, 1)] {
+        facts.add(&batch().producer(id, epoch, 0).transactional().build());
+        facts.add(&batch().producer(7, 0, 0).build());
+    }
+    assert_eq!(facts.producers, [producer(1, 0), producer(1, 1)]);
 }
 
 #[test]
@@ -139,11 +153,11 @@ fn zstd_needs_a_producer_that_knows_it() {
 }
 
 #[test]
-fn clients_write_no_control_and_as_yet_no_transactional_batches() {
+fn clients_write_no_control_batches() {
     let control = batch().producer(1, 0, 0).control();
     assert!(matches!(check_with(control, &RULES), Err(ProduceError::ControlBatch)));
     let transactional = batch().producer(1, 0, 0).transactional();
-    assert!(matches!(check_with(transactional, &RULES), Err(ProduceError::Transactional)));
+    assert!(check_with(transactional.record(NOW_MS, None, Some(b"v")), &RULES).is_ok());
 }
 
 #[test]

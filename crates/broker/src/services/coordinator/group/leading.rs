@@ -1,43 +1,18 @@
-//! Groups follow the shard that holds their records: unloaded when it is given up, loaded again when it was taken over.
+//! Groups follow the shard that holds their records: unloaded when it is given up, loaded again when it was taken over. The task
+//! that does so is that of all coordinators (`transaction/leading.rs`).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use storage::{Storage, StorageError, UnreadableTopic};
-use tokio::sync::Notify;
 
 use super::{GroupService, OpenError};
-
-/// Time between two attempts to load groups after a take-over. Clients ask again meanwhile.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
-
-/// Starts the task that unloads and loads. It ends when the broker's tasks are told to.
-pub(super) fn follow(service: &Arc<GroupService>, storage: &Storage) {
-    let changed = Arc::new(Notify::new());
-    let tell = Arc::clone(&changed);
-    // Not lost if the task is at work: `notify_one` leaves a permit for its next wait.
-    storage.shard().watch_lead(Arc::new(move || tell.notify_one()));
-    let (service, storage) = (Arc::clone(service), storage.clone());
-    let tasks = service.shell.tasks().clone();
-    let stop = tasks.token().clone();
-    tasks.spawn("groups-shard", async move {
-        while stop.run_until_cancelled(changed.notified()).await.is_some() {
-            // Another attempt, unless the shard has changed again.
-            while let Err(error) = service.catch_up(&storage).await {
-                tracing::error!(%error, "the groups cannot be loaded; their requests are refused meanwhile");
-                if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
-                    return;
-                }
-            }
-        }
-    });
-}
 
 impl GroupService {
     /// Unloads groups of an earlier term of the shard, and loads those of the present one if this broker leads it.
     ///
     /// # Errors
     /// It leads it, and they cannot be loaded.
-    async fn catch_up(self: &Arc<Self>, storage: &Storage) -> Result<(), OpenError> {
+    pub(in super::super) async fn catch_up(self: &Arc<Self>, storage: &Storage) -> Result<(), OpenError> {
         let term = self.shell.term();
         if term.is_ok_and(|term| self.shell.is_loaded_in(term)) {
             return Ok(());

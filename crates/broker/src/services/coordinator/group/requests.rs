@@ -318,6 +318,6 @@ impl From<NotWritten> for GroupError {
 }
 
 /// The empty group id is for commits without a group only, which Kafka allows for old clients' sake.
-fn not_empty(group_id: &str) -> Result<(), GroupError> {
+pub(super) fn not_empty(group_id: &str) -> Result<(), GroupError> {
     if group_id.is_empty() { Err(GroupError::InvalidGroupId) } else { Ok(()) }
 }

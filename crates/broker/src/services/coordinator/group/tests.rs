@@ -89,6 +89,10 @@ impl RecordLog for Arc<TestLog> {
             self.finish_all();
         }
     }
+
+    fn open_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// No topics.

@@ -436,7 +436,7 @@ async fn the_coordinator_of_groups_is_here_and_of_nothing_else() {
         assert_eq!(ports, vec![i32::from(running.address.port()); if version >= 4 { 2 } else { 1 }]);
         assert_eq!(found.error_code, 0);
     }
-    for (key_type, version) in [(1, 1), (1, 3), (1, 4), (2, 6), (3, 6)] {
+    for (key_type, version) in [(2, 1), (2, 4), (2, 6), (3, 6)] {
         let request = FindCoordinatorRequest::default().with_key_type(key_type);
         let request = if version >= 4 {
             request.with_coordinator_keys(vec![text("x")])

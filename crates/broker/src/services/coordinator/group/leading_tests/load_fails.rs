@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::super::super::transaction::RETRY;
 use super::super::OpenError;
-use super::super::leading::RETRY;
 use super::*;
 
 /// Bytes of metadata beside an offset, so that records fill more than the one block that a start leaves in memory.

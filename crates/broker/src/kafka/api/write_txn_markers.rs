@@ -1,0 +1,84 @@
+//! WriteTxnMarkers, key 27: ends transactions in partitions by hand, as `kafka-transactions.sh abort` does (KIP-664).
+//!
+//! Versions 1–2:
+//! - v2: the level of `transaction.version` (KIP-1228): with 2 a marker has to raise the producer's epoch, unless nothing is open.
+//!
+//! The coordinator here writes its markers itself. One by hand is for a transaction of which no coordinator knows. Deliberate
+//! difference: an abort of a transaction that the coordinator has open ends all of it, and a commit of one is INVALID_TXN_STATE;
+//! Kafka ends the named partitions alone, and so tears the transaction.
+
+use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
+use codec::messages::write_txn_markers_request::WritableTxnMarker;
+use codec::messages::write_txn_markers_response::{
+    WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
+};
+use codec::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use coordinator::transaction::{ProducerId, ProducerIdAndEpoch};
+
+use crate::kafka::api::{Answer, Api, Reply};
+use crate::kafka::context::Context;
+use crate::services::coordinator::transaction::{MarkerRefused, WantedMarkers};
+use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
+
+/// See the file's header.
+pub(crate) struct WriteTxnMarkers;
+
+impl Api for WriteTxnMarkers {
+    type Request = WriteTxnMarkersRequest;
+    const VERSIONS: RangeInclusive<i16> = 1..=2;
+
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let mut markers = Vec::with_capacity(request.markers.len());
+        for marker in &request.markers {
+            let results = cx.transactions().write_markers(wanted(cx, marker)).await;
+            markers.push(answer(marker, results));
+        }
+        Ok(Reply::Response(WriteTxnMarkersResponse::default().with_markers(markers)))
+    }
+
+    fn first_error(response: &WriteTxnMarkersResponse) -> i16 {
+        let topics = response.markers.iter().flat_map(|marker| &marker.topics);
+        super::first_code(topics.flat_map(|topic| &topic.partitions).map(|partition| partition.error_code))
+    }
+}
+
+/// The partitions of a marker, each if it is here.
+fn wanted(cx: &Context, marker: &WritableTxnMarker) -> WantedMarkers {
+    let mut partitions = Vec::new();
+    for asked in &marker.topics {
+        let topic = TopicRef::named(&asked.name);
+        let find = |index: &i32| {
+            cx.topics().find(&topic, *index).map_err(|error| match error {
+                PartitionError::NotLeader => MarkerRefused::NotLeader,
+                _ => MarkerRefused::UnknownPartition,
+            })
+        };
+        partitions.extend(asked.partition_indexes.iter().map(find));
+    }
+    WantedMarkers {
+        producer: ProducerIdAndEpoch { id: ProducerId(*marker.producer_id), epoch: marker.producer_epoch },
+        commit: marker.transaction_result,
+        coordinator_epoch: marker.coordinator_epoch,
+        // `TransactionVersion.TV_2`.
+        raises_epoch: marker.transaction_version >= 2,
+        partitions,
+    }
+}
+
+fn answer(marker: &WritableTxnMarker, results: Vec<Result<(), MarkerRefused>>) -> WritableTxnMarkerResult {
+    let mut results = results.into_iter();
+    let mut one = |index: &i32| {
+        let refused = results.next().and_then(Result::err);
+        let code = refused.map_or(ErrorCode::None, |refused| ErrorCode::from(&refused));
+        WritableTxnMarkerPartitionResult::default().with_partition_index(*index).with_error_code(code.code())
+    };
+    let topics = marker.topics.iter().map(|topic| {
+        WritableTxnMarkerTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_partitions(topic.partition_indexes.iter().map(&mut one).collect())
+    });
+    WritableTxnMarkerResult::default().with_producer_id(marker.producer_id).with_topics(topics.collect())
+}

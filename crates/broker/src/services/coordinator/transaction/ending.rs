@@ -1,0 +1,123 @@
+//! The ends of transactions: each is one write group, with a marker for every partition, the offsets of every group, and the
+//! records of the id.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coordinator::transaction::{EndCause, Ending};
+use storage::{CoordinatorWrite, MarkerError, StorageError, TransactionEnd, TransactionMarker};
+
+use super::super::kind::StepWrite;
+use super::super::log::{not_written, stored_form};
+use super::Transactions;
+use crate::config::TimestampType;
+use crate::telemetry::line_limit::FAULTS;
+use crate::topics::names::TopicRef;
+use crate::topics::{FoundPartition, Topics};
+
+/// How many transactions have ended, by outcome; and for how long they were open.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) commits: AtomicU64,
+    pub(super) aborts: AtomicU64,
+    pub(super) timeouts: AtomicU64,
+    pub(super) fencings: AtomicU64,
+    pub(super) by_admins: AtomicU64,
+    pub(super) open_ms: AtomicU64,
+}
+
+impl Counters {
+    /// The counter of an outcome.
+    fn of(&self, ending: &Ending) -> &AtomicU64 {
+        match ending.cause {
+            EndCause::Producer if ending.commit => &self.commits,
+            EndCause::Producer => &self.aborts,
+            EndCause::Timeout => &self.timeouts,
+            EndCause::Fenced => &self.fencings,
+            EndCause::Admin => &self.by_admins,
+        }
+    }
+
+    fn count(&self, ending: &Ending) {
+        // Relaxed: numbers for people to look at.
+        self.of(ending).fetch_add(1, Ordering::Relaxed);
+        self.open_ms.fetch_add(ending.duration_ms, Ordering::Relaxed);
+    }
+}
+
+impl Transactions {
+    /// Begins the write of a step that ends a transaction. Called under the lock of its id.
+    pub(super) fn end(&self, step: StepWrite<Transactions>) {
+        let StepWrite { term, mut records, effects, written } = step;
+        for ending in &effects {
+            self.counters.count(ending);
+            note(ending);
+        }
+        self.groups.end_transactions(&effects, |group_records, groups_written| {
+            records.extend(group_records);
+            let markers = effects.iter().flat_map(|ending| markers(&self.topics, ending, term)).collect();
+            let coordinator = CoordinatorWrite { epoch: term, records: stored_form(records) };
+            let done = move |outcome: Result<Vec<Result<i64, MarkerError>>, StorageError>| {
+                let outcome = outcome.map(note_refused).map_err(not_written);
+                written(outcome);
+                groups_written(outcome);
+            };
+            self.shard.end_transaction(TransactionEnd { coordinator, markers }, Box::new(done));
+        });
+    }
+}
+
+/// The markers of one end. A partition that is gone needs none.
+fn markers<'a>(
+    topics: &'a Topics,
+    ending: &'a Ending,
+    term: u32,
+) -> impl Iterator<Item = TransactionMarker> + 'a {
+    ending.partitions.iter().filter_map(move |joined| {
+        let found = topics.find(&TopicRef::Id(joined.topic_id), joined.partition).ok()?;
+        Some(TransactionMarker {
+            log_append_time: has_log_append_time(&found),
+            partition: found.partition,
+            producer_id: ending.producer_id.0,
+            producer_epoch: ending.marker_epoch,
+            // The node's: it rises with each unclean start.
+            coordinator_epoch: i32::try_from(term).unwrap_or(i32::MAX),
+            commit: ending.commit,
+            // With the older protocol an end keeps the epoch; the coordinator has checked it.
+            raises_epoch: false,
+        })
+    })
+}
+
+/// The broker sets the time of the topic's records.
+pub(super) fn has_log_append_time(found: &FoundPartition) -> bool {
+    found.topic.config.message_timestamp_type == TimestampType::LogAppendTime
+}
+
+/// Looks at the results of an end's markers. A marker that the log refuses leaves its partition as it was: a marker by hand has
+/// ended the transaction in it already.
+fn note_refused(results: Vec<Result<i64, MarkerError>>) {
+    for error in results.into_iter().filter_map(Result::err) {
+        if error == MarkerError::PartitionDeleted {
+            continue;
+        }
+        if let Some(suppressed) = FAULTS.take("marker") {
+            tracing::error!(%error, suppressed, "a partition takes no marker of a transaction that ends");
+        }
+    }
+}
+
+/// One line for what no client asked for.
+fn note(ending: &Ending) {
+    let Ending { producer_id, marker_epoch, duration_ms, partitions, groups, .. } = ending;
+    let (partitions, groups) = (partitions.len(), groups.len());
+    let cause = match ending.cause {
+        EndCause::Producer | EndCause::Admin => return,
+        EndCause::Timeout => "its timeout is over",
+        EndCause::Fenced => "a producer has begun anew with its transactional id",
+    };
+    if let Some(suppressed) = FAULTS.take("aborted transaction") {
+        tracing::info!(
+            %producer_id, marker_epoch, duration_ms, partitions, groups, suppressed, "a transaction is aborted: {cause}"
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! Transactions over restarts of the broker.
+
+use std::time::Duration;
+
+use super::offsets::{fetch, stage};
+use super::*;
+
+#[tokio::test]
+async fn an_open_transaction_goes_on_after_a_restart() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let mut new = init(&mut client, "new", true).await;
+    let mut old = init(&mut client, "old", false).await;
+    new.write(&mut client, "t", 0, "a").await;
+    old.write(&mut client, "t", 0, "b").await;
+    assert_eq!(stage(&mut client, 5, &new, "g", 5).await, 0);
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    let seen = read(&mut client, "t", true).await;
+    assert_eq!(seen, Seen { values: vec![], last_stable_offset: 0, high_watermark: 2 });
+    assert_eq!(fetch(&mut client, "g", true).await, (88, -1));
+    assert_eq!(new.send(&mut client, ("t", 0), 1, "c").await.0, 0);
+    assert_eq!(new.end(&mut client, true).await, 0);
+    assert_eq!(fetch(&mut client, "g", true).await, (0, 5));
+    assert_eq!(old.end(&mut client, false).await, 0);
+    assert_eq!(committed(&mut client, "t").await, ["a", "c"]);
+}
+
+#[tokio::test]
+async fn an_end_is_answered_the_same_after_a_restart() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let before = init(&mut client, "new", true).await;
+    let mut producer = before;
+    producer.write(&mut client, "t", 0, "a").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    assert_eq!(before.end_at(&mut client, 5, true).await, (0, producer.id, producer.epoch));
+    assert_eq!(before.end_at(&mut client, 5, false).await.0, 48);
+    assert_eq!(before.send(&mut client, ("t", 0), 1, "late").await.0, 47);
+    producer.write(&mut client, "t", 0, "b").await;
+    assert_eq!(producer.end(&mut client, false).await, 0);
+    assert_eq!(committed(&mut client, "t").await, ["a"]);
+    let next = init(&mut client, "new", true).await;
+    assert_eq!((next.id, next.epoch), (producer.id, producer.epoch + 1));
+}
+
+#[tokio::test]
+async fn a_timeout_counts_on_after_a_restart() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let (_, id, epoch) = init_as(&mut client, "slow", 1_000, (-1, -1)).await;
+    let producer = Producer { name: "slow", id, epoch, v2: true };
+    producer.write(&mut client, "t", 0, "v").await;
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    let ended = async {
+        while latest(&mut client, "t", true).await < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), ended).await.expect("the last stable offset moves");
+    assert_eq!(committed(&mut client, "t").await, Vec::<String>::new());
+}

@@ -1,0 +1,104 @@
+//! The requests of `kafka-transactions.sh`: lists, descriptions, markers by hand.
+
+use codec::messages::describe_producers_request::TopicRequest;
+use codec::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
+
+use super::*;
+
+async fn list(client: &mut Client, request: ListTransactionsRequest) -> (i16, Vec<(String, String)>) {
+    let answer = client.call(2, &request).await;
+    let listed = answer.transaction_states.iter();
+    let listed =
+        listed.map(|state| (state.transactional_id.to_string(), state.transaction_state.to_string()));
+    (answer.error_code, listed.collect())
+}
+
+/// The code of a marker by hand for partition 0.
+async fn mark(client: &mut Client, topic: &str, producer: (i64, i16), commit: bool) -> i16 {
+    let topic =
+        WritableTxnMarkerTopic::default().with_name(topic_name(topic)).with_partition_indexes(vec![0]);
+    let marker = WritableTxnMarker::default()
+        .with_producer_id(ProducerId(producer.0))
+        .with_producer_epoch(producer.1)
+        .with_transaction_result(commit)
+        .with_topics(vec![topic]);
+    let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
+    client.call(1, &request).await.markers[0].topics[0].partitions[0].error_code
+}
+
+#[tokio::test]
+async fn transactions_are_listed_and_described() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let open = init(&mut client, "open", true).await;
+    open.write(&mut client, "t", 0, "v").await;
+    let mut ended = init(&mut client, "ended", false).await;
+    ended.write(&mut client, "t", 0, "v").await;
+    assert_eq!(ended.end(&mut client, true).await, 0);
+    let row = |id: &str, state: &str| (id.to_owned(), state.to_owned());
+    let both = vec![row("ended", "CompleteCommit"), row("open", "Ongoing")];
+    let all = ListTransactionsRequest::default();
+    assert_eq!(list(&mut client, all.clone()).await, (0, both.clone()));
+    let ongoing = all.clone().with_state_filters(vec![text("Ongoing"), text("Nonsense")]);
+    assert_eq!(client.call(2, &ongoing).await.unknown_state_filters, [text("Nonsense")]);
+    assert_eq!(list(&mut client, ongoing).await.1, both[1..]);
+    let by_id = all.clone().with_producer_id_filters(vec![ProducerId(ended.id)]);
+    assert_eq!(list(&mut client, by_id).await.1, both[..1]);
+    let matching = |pattern: &str| all.clone().with_transactional_id_pattern(Some(text(pattern)));
+    assert_eq!(list(&mut client, matching("o.*")).await.1, both[1..]);
+    assert_eq!(list(&mut client, matching("pen")).await.1, []);
+    assert_eq!(list(&mut client, matching("(")).await, (128, vec![]));
+
+    let ids = ["open", "nobody", ""].map(transactional_id);
+    let described =
+        client.call(0, &DescribeTransactionsRequest::default().with_transactional_ids(ids.into())).await;
+    let codes: Vec<i16> = described.transaction_states.iter().map(|state| state.error_code).collect();
+    assert_eq!(codes, [0, 105, 42]);
+    let state = &described.transaction_states[0];
+    assert_eq!((&*state.transaction_state, state.transaction_timeout_ms), ("Ongoing", 60_000));
+    assert_eq!((state.producer_id.0, state.producer_epoch), (open.id, open.epoch));
+    assert_eq!((&**state.topics[0].topic, &*state.topics[0].partitions), ("t", &[0][..]));
+
+    let topic = TopicRequest::default().with_name(topic_name("t")).with_partition_indexes(vec![0]);
+    let producers = client.call(0, &DescribeProducersRequest::default().with_topics(vec![topic])).await;
+    let mut producers: Vec<_> = producers.topics[0].partitions[0]
+        .active_producers
+        .iter()
+        .map(|one| (one.producer_id.0, one.current_txn_start_offset, one.coordinator_epoch >= 0))
+        .collect();
+    producers.sort_unstable();
+    assert_eq!(producers, [(open.id, 0, false), (ended.id, -1, true)]);
+}
+
+#[tokio::test]
+async fn an_abort_by_hand_ends_all_of_an_open_transaction() {
+    let running = broker_with(&["t", "u"], &[]).await;
+    let mut client = running.client().await;
+    let producer = init(&mut client, "open", true).await;
+    producer.write(&mut client, "t", 0, "v").await;
+    producer.write(&mut client, "u", 0, "v").await;
+    let named = (producer.id, producer.epoch);
+    assert_eq!(mark(&mut client, "missing", named, true).await, 3);
+    assert_eq!(mark(&mut client, "t", named, true).await, 48, "a commit would tear it");
+    assert_eq!(mark(&mut client, "t", named, false).await, 0);
+    for topic in ["t", "u"] {
+        assert_eq!(
+            (committed(&mut client, topic).await, latest(&mut client, topic, true).await),
+            (vec![], 2)
+        );
+    }
+    assert_eq!(producer.send(&mut client, ("t", 0), 1, "late").await.0, 47);
+}
+
+#[tokio::test]
+async fn a_hanging_transaction_is_ended_by_hand() {
+    let pairs = [("transaction.partition.verification.enable", "false")];
+    let running = broker_with(&["t"], &pairs).await;
+    let mut client = running.client().await;
+    let producer = init(&mut client, "hanging", false).await;
+    assert_eq!(producer.send(&mut client, ("t", 0), 0, "v").await.0, 0);
+    assert_eq!(latest(&mut client, "t", true).await, 0);
+    assert_eq!(mark(&mut client, "t", (producer.id, producer.epoch), false).await, 0);
+    assert_eq!((committed(&mut client, "t").await, latest(&mut client, "t", true).await), (vec![], 2));
+    assert_eq!(mark(&mut client, "t", (producer.id, -1), false).await, 47);
+}

@@ -1,0 +1,263 @@
+//! kill -9 in the midst of transactions, again and again: each is there as a whole or not at all, in two topics and a group, and
+//! as it was answered. `OTTLA_TRANSACTION_KILLS` makes it a longer campaign.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use codec::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use codec::messages::fetch_request::{FetchPartition, FetchTopic};
+use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use codec::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
+use codec::messages::*;
+use codec::records::{BatchBuilder, RecordBatch, batches};
+use ottla_tests::admin::{committed, create_topic, group_id, text, topic_name};
+use ottla_tests::broker::Options;
+use ottla_tests::client::Client;
+use ottla_tests::process;
+
+const TOPICS: [&str; 2] = ["left", "right"];
+const GROUP: &str = "copier";
+
+fn kills() -> Result<u64> {
+    env::var("OTTLA_TRANSACTION_KILLS")
+        .map_or(Ok(20), |kills| kills.parse().context("OTTLA_TRANSACTION_KILLS"))
+}
+
+/// The answer to the end of a transaction; `None`: there was none.
+type Outcome = Option<bool>;
+
+/// A producer that writes the number of each transaction to both topics and to the group's offset.
+struct Producer {
+    name: &'static str,
+    /// KIP-890's protocol.
+    v2: bool,
+    id: i64,
+    epoch: i16,
+    sequence: i32,
+}
+
+impl Producer {
+    fn begin_anew(&mut self, client: &mut Client) -> Result<()> {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(Some(TransactionalId(text(self.name))))
+            .with_transaction_timeout_ms(60_000)
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1);
+        let answer = client.call(4, &request)?;
+        ensure!(answer.error_code == 0, "InitProducerId: {}", answer.error_code);
+        (self.id, self.epoch, self.sequence) = (answer.producer_id.0, answer.producer_epoch, 0);
+        Ok(())
+    }
+
+    fn transact(&mut self, client: &mut Client, number: u64, commit: bool) -> Result<()> {
+        if !self.v2 {
+            self.announce(client)?;
+        }
+        for topic in TOPICS {
+            self.produce(client, topic, number)?;
+        }
+        self.stage(client, number)?;
+        self.end(client, commit)?;
+        Ok(())
+    }
+
+    fn announce(&self, client: &mut Client) -> Result<()> {
+        let topics = TOPICS.map(|topic| {
+            AddPartitionsToTxnTopic::default().with_name(topic_name(topic)).with_partitions(vec![0])
+        });
+        let request = AddPartitionsToTxnRequest::default()
+            .with_v3_and_below_transactional_id(TransactionalId(text(self.name)))
+            .with_v3_and_below_producer_id(ProducerId(self.id))
+            .with_v3_and_below_producer_epoch(self.epoch)
+            .with_v3_and_below_topics(topics.into());
+        let answer = client.call(3, &request)?;
+        let results =
+            answer.results_by_topic_v3_and_below.iter().flat_map(|topic| &topic.results_by_partition);
+        ensure!(
+            results.clone().all(|result| result.partition_error_code == 0),
+            "AddPartitionsToTxn: {answer:?}"
+        );
+        let request = AddOffsetsToTxnRequest::default()
+            .with_transactional_id(TransactionalId(text(self.name)))
+            .with_producer_id(ProducerId(self.id))
+            .with_producer_epoch(self.epoch)
+            .with_group_id(group_id(GROUP));
+        let code = client.call(3, &request)?.error_code;
+        ensure!(code == 0, "AddOffsetsToTxn: {code}");
+        Ok(())
+    }
+
+    fn produce(&self, client: &mut Client, topic: &str, number: u64) -> Result<()> {
+        let records = BatchBuilder::new()
+            .producer(self.id, self.epoch, self.sequence)
+            .transactional()
+            .record(1, None, Some(number.to_string().as_bytes()))
+            .build();
+        let data = PartitionProduceData::default().with_records(Some(records));
+        let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
+        let request = ProduceRequest::default()
+            .with_transactional_id(Some(TransactionalId(text(self.name))))
+            .with_acks(-1)
+            .with_timeout_ms(10_000)
+            .with_topic_data(vec![topic]);
+        let answer = client.call(if self.v2 { 12 } else { 9 }, &request)?;
+        let code = answer.responses[0].partition_responses[0].error_code;
+        ensure!(code == 0, "Produce: {code}");
+        Ok(())
+    }
+
+    fn stage(&self, client: &mut Client, number: u64) -> Result<()> {
+        let partition =
+            TxnOffsetCommitRequestPartition::default().with_committed_offset(i64::try_from(number)?);
+        let topic = TxnOffsetCommitRequestTopic::default()
+            .with_name(topic_name(TOPICS[0]))
+            .with_partitions(vec![partition]);
+        let request = TxnOffsetCommitRequest::default()
+            .with_transactional_id(TransactionalId(text(self.name)))
+            .with_group_id(group_id(GROUP))
+            .with_producer_id(ProducerId(self.id))
+            .with_producer_epoch(self.epoch)
+            .with_topics(vec![topic]);
+        let answer = client.call(if self.v2 { 5 } else { 3 }, &request)?;
+        let code = answer.topics[0].partitions[0].error_code;
+        ensure!(code == 0, "TxnOffsetCommit: {code}");
+        Ok(())
+    }
+
+    fn end(&mut self, client: &mut Client, commit: bool) -> Result<()> {
+        let request = EndTxnRequest::default()
+            .with_transactional_id(TransactionalId(text(self.name)))
+            .with_producer_id(ProducerId(self.id))
+            .with_producer_epoch(self.epoch)
+            .with_committed(commit);
+        let answer = client.call(if self.v2 { 5 } else { 3 }, &request)?;
+        ensure!(answer.error_code == 0, "EndTxn: {}", answer.error_code);
+        if self.v2 {
+            (self.id, self.epoch, self.sequence) = (answer.producer_id.0, answer.producer_epoch, 0);
+        } else {
+            self.sequence += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Transactions until the broker is killed; the first number that was not used.
+fn run(
+    address: SocketAddr,
+    producer: &mut Producer,
+    mut number: u64,
+    outcomes: &mut BTreeMap<u64, Outcome>,
+) -> Result<u64> {
+    let mut client = Client::connect(address)?;
+    producer.begin_anew(&mut client)?;
+    loop {
+        let commit = number % 3 != 2;
+        outcomes.insert(number, None);
+        number += 1;
+        match producer.transact(&mut client, number - 1, commit) {
+            Ok(()) => outcomes.insert(number - 1, Some(commit)),
+            // The broker was killed. A refusal would be an error of its own, which has no source.
+            Err(error) if error.chain().any(|cause| cause.is::<std::io::Error>()) => return Ok(number),
+            Err(error) => return Err(error),
+        };
+    }
+}
+
+/// The numbers that a read_committed consumer sees, and the last stable offset beside the high watermark.
+fn read(client: &mut Client, topic: &str) -> Result<(Vec<u64>, (i64, i64))> {
+    let (mut offset, mut numbers) = (0, Vec::new());
+    loop {
+        let partition = FetchPartition::default()
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(1 << 20)
+            .with_current_leader_epoch(-1);
+        let asked = FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![partition]);
+        let request =
+            FetchRequest::default().with_max_bytes(1 << 20).with_isolation_level(1).with_topics(vec![asked]);
+        let answer = client.call(11, &request)?;
+        let partition = &answer.message.responses[0].partitions[0];
+        ensure!(partition.error_code == 0, "Fetch: {}", partition.error_code);
+        let ends = (partition.last_stable_offset, partition.high_watermark);
+        let records = partition.records.clone().unwrap_or_default();
+        if records.is_empty() {
+            return Ok((numbers, ends));
+        }
+        let mut aborted: Vec<(i64, i64)> = partition
+            .aborted_transactions
+            .iter()
+            .flatten()
+            .map(|one| (one.first_offset, one.producer_id.0))
+            .collect();
+        ensure!(aborted.is_sorted(), "{aborted:?}");
+        let mut dropped: Vec<i64> = Vec::new();
+        for batch in batches(&records) {
+            let batch = RecordBatch::parse_stored(batch?.1)?;
+            let header = *batch.header();
+            offset = header.last_offset() + 1;
+            dropped.extend(aborted.extract_if(.., |(first, _)| *first < offset).map(|(_, id)| id));
+            if header.attributes.is_control() {
+                dropped.retain(|id| *id != header.producer_id);
+            } else if !dropped.contains(&header.producer_id) {
+                for record in batch.records()? {
+                    let value: Bytes = record?.value.context("a value")?;
+                    numbers.push(std::str::from_utf8(&value)?.parse()?);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn kill_9_tears_no_transaction() -> Result<()> {
+    let mut broker = Options::default().start()?;
+    let mut client = Client::connect(broker.address())?;
+    for topic in TOPICS {
+        create_topic(&mut client, topic, 1)?;
+    }
+    let mut producers = [("new", true), ("old", false)].map(|(name, v2)| Producer {
+        name,
+        v2,
+        id: -1,
+        epoch: -1,
+        sequence: 0,
+    });
+    let (mut number, mut outcomes) = (1, BTreeMap::new());
+    for kill in 0..kills()? {
+        let (pid, after) = (broker.pid()?, Duration::from_millis(3 + kill * 37 % 120));
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(after);
+            process::signal(pid, "KILL")
+        });
+        let producer = &mut producers[usize::try_from(kill % 2)?];
+        number =
+            run(broker.address(), producer, number, &mut outcomes).with_context(|| format!("kill {kill}"))?;
+        killer.join().expect("the killer does not panic")?;
+        broker.kill_9()?;
+        broker.start()?;
+    }
+    let mut client = Client::connect(broker.address())?;
+    for producer in &mut producers {
+        producer.begin_anew(&mut client)?;
+    }
+    let (left, ends) = read(&mut client, TOPICS[0])?;
+    let (right, _) = read(&mut client, TOPICS[1])?;
+    ensure!(ends.0 == ends.1, "a transaction hangs: {ends:?}");
+    ensure!(left == right, "torn:\n{left:?}\n{right:?}");
+    ensure!(left.is_sorted_by(|one, other| one < other), "twice, or out of order: {left:?}");
+    for (number, outcome) in &outcomes {
+        let is_there = left.binary_search(number).is_ok();
+        ensure!(outcome.is_none_or(|commit| commit == is_there), "{number} was answered {outcome:?}");
+    }
+    let last = left.last().map_or(-1, |last| i64::try_from(*last).unwrap_or(-1));
+    ensure!(committed(&mut client, GROUP, TOPICS[0], 0)?.0 == last, "the offset is not that of {last}");
+    let answered = outcomes.values().flatten().count();
+    eprintln!("{} transactions, {answered} answered, {} committed", outcomes.len(), left.len());
+    ensure!(answered > outcomes.len() / 2, "too few were answered: {answered}");
+    Ok(())
+}
