@@ -94,6 +94,10 @@ HAS_CALL = {
     "client_instance_id": {*JAVA[3:]},
     "replica_log_dir": {*JAVA[1:]},
     "end_of_epoch": {_FRANZ},
+    "init_transactions": {*KAFKA_PYTHON[2:], _CONFLUENT, *JAVA, _FRANZ},
+    # franz-go commits offsets by its own session of a group alone.
+    "send_offsets": {*KAFKA_PYTHON[2:], _CONFLUENT, *JAVA},
+    "copy": {_FRANZ},
 }
 
 AGAINST_KAFKA = os.environ.get("BROKER") == "kafka"

@@ -77,6 +77,11 @@ type Request struct {
 	Type       string            `json:"type"`
 	Feature    string            `json:"feature"`
 	Level      int16             `json:"level"`
+	ID         string            `json:"id"`
+	TimeoutMs  int               `json:"timeout_ms"`
+	Values     []string          `json:"values"`
+	Isolation  string            `json:"isolation"`
+	Target     string            `json:"target"`
 }
 
 // Left counts the records of each partition that are still to be read.

@@ -12,10 +12,11 @@ from confluent_kafka.admin import (
     AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource,
     NewPartitions, NewTopic, OffsetSpec, ResourcePatternType, ResourceType)
 
+from confluent_transactions import Transactions
 from lines import emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 
-class Operations:
+class Operations(Transactions):
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
         self._admin = None

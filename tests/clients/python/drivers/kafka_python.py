@@ -9,10 +9,11 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 
 from kafka_python_admin import VERSION, Maintenance, offset_and_metadata
+from kafka_python_transactions import Transactions
 from lines import SETTLE, emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 
-class Operations(Maintenance):
+class Operations(Maintenance, Transactions):
     def __init__(self, bootstrap, api_version=None):
         """`api_version`: the release of Kafka to take the broker for, as programs of its time pin it; None asks it."""
         self.bootstrap = bootstrap

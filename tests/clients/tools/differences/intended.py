@@ -71,8 +71,7 @@ _CONFIGS = [
 
 _CLUSTER = [
     Lines("kafka-features describe",
-          kafka=("Feature: eligible.leader.replicas.version*", "Feature: kraft.version*", "Feature: share.version*",
-                 "Feature: transaction.version*"),
+          kafka=("Feature: eligible.leader.replicas.version*", "Feature: kraft.version*", "Feature: share.version*"),
           reason="A feature exists once its function is served; kraft and eligible leader replicas are for several nodes."),
     Lines("kafka-features upgrade --release-version 4.3 --dry-run",
           kafka=("*.version can be upgraded to *.", "[exit status 0]"),

@@ -43,6 +43,7 @@ public class Driver {
         operations.put("versions", request -> Map.of("library", libraryVersion(), "java", System.getProperty("java.version")));
         new Records(bootstrap).offer(operations);
         new Topics(bootstrap).offer(operations);
+        new Transactions(bootstrap).offer(operations);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             JsonNode request = JSON.readTree(line);
