@@ -20,6 +20,7 @@ mod client;
 mod log;
 mod model;
 mod requests;
+mod strangers;
 mod world;
 
 use super::testing::{FIRST_ID, producer};
@@ -38,5 +39,13 @@ fn random_histories_keep_every_promise() {
         let mut history = client::History::new(random, begins_at);
         history.play();
         history.calm_down();
+    });
+}
+
+/// Requests that no client sends: of all producers, in all states, of all protocols.
+#[test]
+fn random_requests_get_the_answers_of_the_model() {
+    play_all("TRANSACTION", count("TRANSACTION").unwrap_or(HISTORIES), |seed| {
+        strangers::play(Random(seed));
     });
 }

@@ -76,6 +76,10 @@ impl Model {
         self.generations.last().map(|generation| generation.producer)
     }
 
+    pub(super) fn producers(&self) -> Vec<ProducerIdAndEpoch> {
+        self.generations.iter().rev().take(3).map(|generation| generation.producer).collect()
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.state == "Ongoing"
     }
@@ -159,6 +163,7 @@ impl Model {
             }
             self.fence(EndCause::Fenced, now_ms);
         }
+        let before = self.generations.clone();
         self.replace_spent(fresh);
         let last = self.generations.len() - 1;
         let current = self.generations[last];
@@ -167,7 +172,10 @@ impl Model {
             None => Some(self.following(fresh, false)),
             Some(named) if named == current.producer => Some(self.following(fresh, true)),
             Some(named) if repeats(named) => None,
-            Some(_) => return fenced,
+            Some(_) => {
+                self.generations = before;
+                return fenced;
+            }
         };
         self.generations.extend(next);
         self.change("Empty", now_ms);

@@ -70,11 +70,35 @@ impl World {
 
     /// Lets time pass.
     pub(super) fn pass(&mut self, ms: u64) {
+        self.pass_alone(ms);
+        self.take_endings(None);
+        self.check();
+    }
+
+    fn pass_alone(&mut self, ms: u64) {
         self.bench.pass(ms);
         let expiration_ms = self.bench.config.id_expiration_ms;
         self.kept.model.pass(self.now_ms(), expiration_ms);
-        self.take_endings(None);
+    }
+
+    /// Lets time pass, for [`World::compare`].
+    pub(super) fn compare_pass(&mut self, ms: u64) {
+        self.pass_alone(ms);
+        self.compare_endings();
+    }
+
+    fn compare_endings(&mut self) {
+        let endings = std::mem::take(&mut self.bench.endings);
+        let expected = std::mem::take(&mut self.kept.model.endings);
+        assert_eq!(endings.iter().map(plain).collect::<Vec<_>>(), expected);
         self.check();
+    }
+
+    /// The broker is killed and started again, for [`World::compare`].
+    pub(super) fn compare_restart(&mut self) {
+        self.bench.restart();
+        self.kept.model.forget_connections();
+        self.compare_pass(0);
     }
 
     /// The broker is killed and started again.
@@ -129,6 +153,21 @@ impl World {
         self.follow(sent, &answer);
         self.check();
         answer
+    }
+
+    /// Has any request served, from any sender, and compares it with the model alone.
+    pub(super) fn compare(&mut self, sent: &Sent) {
+        let (now_ms, fresh) = (self.now_ms(), self.bench.next_id);
+        let before = self.kept.model.clone();
+        let expected = self.kept.model.answer(sent, fresh, now_ms);
+        let answer = serve(&mut self.bench, sent);
+        assert_eq!(answer, expected, "{sent:?} in {before:?}");
+        self.compare_endings();
+    }
+
+    /// The current producer and the one before it, if there are any.
+    pub(super) fn producers(&self) -> Vec<ProducerIdAndEpoch> {
+        self.kept.model.producers()
     }
 
     /// T7 and T9: who may change anything, and which transaction.
