@@ -8,6 +8,7 @@ mod message_sets;
 mod records;
 mod requests;
 mod storage;
+mod transactions;
 
 use crate::Target;
 
@@ -24,6 +25,7 @@ pub static TARGETS: &[Target] = &[
     message_sets::DOWNGRADE,
     groups::RECORD,
     groups::PROTOCOL,
+    transactions::RECORD,
     storage::STORAGE,
 ];
 
