@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Breaks the storage on purpose, one fault at a time, and sees that its tests notice.
+"""Breaks the storage and the coordinators on purpose, one fault at a time, and sees that their tests notice.
 
-    tools/mutants.py [NAME...]     those whose name contains one of the words; without words all
+    tools/mutants.py [NAME...]     those whose name contains one of the words, or whose crate is one; without words all
     tools/mutants.py --check       only sees that the sources still have what each mutant replaces: no build
     tools/mutants.py --write       also rewrites the table in docs/mutants.md
 
-Each mutant replaces a piece of text that crates/storage/src holds exactly once. Its own tests are run first, then random walks of
-the model (OTTLA_SEEDS, 150 unless it says otherwise). Files are restored at the end, also after an interrupt.
+Each mutant replaces a piece of text that the sources of its crate hold exactly once. Its own tests are run first, then random walks of
+the storage's model (OTTLA_SEEDS, 150 unless it says otherwise) or random histories of a transactional id. Files are restored at the end, also after an interrupt.
 CARGO names another cargo, PROFILE=--release the profile.
 """
 
@@ -18,16 +18,24 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SOURCES = ROOT / "crates/storage/src"
 DOCS = ROOT / "docs/mutants.md"
-CARGO = [*shlex.split(os.environ.get("CARGO", "cargo")), "test", "-q", "--locked", *shlex.split(os.environ.get("PROFILE", "")),
-         "-p", "ottla-storage", "--features", "fault"]
+CARGO = [*shlex.split(os.environ.get("CARGO", "cargo")), "test", "-q", "--locked", *shlex.split(os.environ.get("PROFILE", ""))]
 # Longer than any test takes: what hangs is noticed too.
 SECONDS = int(os.environ.get("OTTLA_MUTANT_SECONDS", "180"))
-MODEL = ["--test", "model", "random_walks"]
 
+
+class Part(typing.NamedTuple):
+    """A crate: its sources, what makes Cargo test it, and the tests that each of its mutants must not pass."""
+    sources: pathlib.Path
+    package: list
+    model: list
+
+
+STORAGE = Part(ROOT / "crates/storage/src", ["-p", "ottla-storage", "--features", "fault"], ["--test", "model", "random_walks"])
+COORDINATOR = Part(ROOT / "crates/coordinator/src", ["-p", "ottla-coordinator"], ["--lib", "transaction::history_tests"])
 
 SLOW = ["--test", "slow_flush"]
 
@@ -45,7 +53,7 @@ def whole(name):
 
 
 # Name, what it breaks, edits (text, replacement), tests that must notice.
-MUTANTS = [
+STORAGE_MUTANTS = [
     ("no durable mark", "records do not tell what was on the disk when they were written",
      [("durable: self.progress.lock().durable,", "durable: JournalPosition::START,")],
      [unit("engine::journal::replay::tests")]),
@@ -195,18 +203,67 @@ MUTANTS = [
 ]
 
 
-def find(text):
+TABLES = [unit("transaction::table_tests")]
+COORDINATOR_MUTANTS = [
+    ("end without a higher epoch", "what was sent before an end counts after it",
+     [("let next = identity.raised(request.fresh)?;", "let next = identity;")], []),
+    ("EndTxn executed again", "an end that is sent again ends the next transaction",
+     [("if identity.is_last(request.sender.producer) {", "if false {"),
+      ("identity.check(request.sender.producer)?;", "identity.check(request.sender.producer).or(if identity.is_last(request.sender.producer) { Ok(()) } else { Err(TransactionError::ProducerFenced) })?;")], []),
+    ("repeated EndTxn refused", "a producer whose answer was lost is fenced",
+     [("if identity.is_last(request.sender.producer) {", "if false {")], []),
+    ("commit of nothing accepted", "a commit after the timeout is told that it succeeded",
+     [("if state != TransactionState::Ongoing && request.commit {", "if false {")], []),
+    ("timeout not set at start", "a transaction stays open for ever after a restart",
+     [("fn start(&mut self, env: Env<'_>, out: &mut Outcome) {\n        self.wake(env, out);", "fn start(&mut self, _: Env<'_>, _: &mut Outcome) {")], []),
+    ("timeout without a higher epoch", "the producer of an aborted transaction goes on as if it were open",
+     [("transaction.identity = transaction.identity.fenced();", "")], []),
+    ("fence by the old epoch", "batches of the fenced producer are accepted after its marker",
+     [("let marker_epoch = transaction.identity.marker_epoch();", "let marker_epoch = transaction.identity.current.epoch;")], []),
+    ("open transaction expired", "a transaction that is open is forgotten",
+     [("if is_over(transaction) && transaction.is_ongoing() =>", "if is_over(transaction) && !transaction.is_ongoing() =>")], []),
+    ("begin keeps an old time", "a transaction is aborted when it has just begun",
+     [("transaction.since_open_ms = env.now.open_ms;", "")], []),
+    ("announcement not checked", "a late batch follows the marker of its transaction",
+     [("if takes_part { Ok(()) }", "if takes_part || partition.partition >= 0 { Ok(()) }")], TABLES),
+    ("offsets not announced", "offsets are staged that no end takes",
+     [("Protocol::V1 if !transaction.participants.has_group(&group.group) => {", "Protocol::V1 if false => {")], TABLES),
+    ("partition joins without a record", "a restart forgets where markers belong",
+     [("out.write(records::value(&key, records::encode_partition(partition)));", "let _ = key;")], []),
+    ("end leaves one partition out", "readers of that partition stand still",
+     [("partitions: participants.partitions()", "partitions: participants.partitions().skip(1)")], []),
+    ("end leaves the groups out", "offsets stay pending, apart from their records",
+     [("groups: participants.groups()", "groups: participants.groups().skip(1)")], []),
+    ("InitProducerId leaves open what is open", "a producer that died holds readers up",
+     [("self.abort_open(env, EndCause::Fenced, out);", "")], []),
+    ("old epoch in InitProducerId accepted", "an earlier owner takes the id back",
+     [("Some(_) => Err(TransactionError::ProducerFenced),", "Some(_) => now.raised(fresh),")], []),
+    ("repeated InitProducerId refused", "a producer whose answer was lost is fenced",
+     [("Some(expected) if now.is_last(expected) => Ok(now),", "")], []),
+    ("new owner remembers the one before", "an earlier owner is told the id and epoch of the new one",
+     [("None => Ok(ProducerIdentity { last: None, ..now.raised(fresh)? }),", "None => now.raised(fresh),")], []),
+    ("last epoch not stored", "a producer whose answer was lost is fenced after a restart",
+     [("out.flag(transaction.identity.last.is_some());\n    if let Some(last) = transaction.identity.last {", "out.flag(false);\n    if let Some(last) = None {")], []),
+    ("epoch beyond the last one", "a producer has an epoch that cannot be fenced",
+     [("if self.current.epoch < LAST_EPOCH {", "if self.current.epoch < i16::MAX {")], []),
+    ("stale connection accepted", "an end that waited in an abandoned connection ends the next transaction",
+     [("if sender.connection < *newest {", "if false {")], []),
+]
+PARTS = [(STORAGE, STORAGE_MUTANTS), (COORDINATOR, COORDINATOR_MUTANTS)]
+
+
+def find(part, text):
     """The only file that holds the text once."""
-    found = [path for path in sorted(SOURCES.rglob("*.rs")) if text in path.read_text()]
+    found = [path for path in sorted(part.sources.rglob("*.rs")) if text in path.read_text()]
     if len(found) != 1 or found[0].read_text().count(text) != 1:
-        sys.exit(f"error: not exactly once in {SOURCES}: {text!r} ({', '.join(path.name for path in found) or 'nowhere'})")
+        sys.exit(f"error: not exactly once in {part.sources}: {text!r} ({', '.join(path.name for path in found) or 'nowhere'})")
     return found[0]
 
 
-def run(tests):
+def run(part, tests):
     """The outcome of some tests: green, or how they failed."""
     env = {"OTTLA_SEEDS": "150", **os.environ}
-    with subprocess.Popen([*CARGO, *tests], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    with subprocess.Popen([*CARGO, *part.package, *tests], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
         try:
             output, _ = process.communicate(timeout=SECONDS)
@@ -225,20 +282,20 @@ def run(tests):
     # Cargo says so of every test program that failed, also of one that was aborted.
     if "error: test failed" not in output:
         sys.exit(f"error: cargo failed before any test:\n{output[-3000:]}")
-    seeds = re.search(r"seeds (\[[^]]*\]) failed", output)
+    seeds = re.search(r"seeds? (\[[^]]*\]|\d+)(?: failed|:)", output)
     return f"red: seeds {seeds[1]}" if seeds else "red"
 
 
-def judge(edits, tests):
+def judge(part, edits, tests):
     """Applies the edits, runs the tests until one fails, and restores the files."""
     before = {}
     try:
         for text, replacement in edits:
-            path = find(text)
+            path = find(part, text)
             before.setdefault(path, path.read_text())
             path.write_text(path.read_text().replace(text, replacement))
         for test in tests:
-            outcome = run(test)
+            outcome = run(part, test)
             if outcome != "green":
                 return f"`{shlex.join(test)}`", outcome
         return "", "GREEN"
@@ -251,17 +308,18 @@ def main():
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # All of them first: the sources may have moved on.
-    for _, _, edits, _ in MUTANTS:
+    mutants = [(part, *mutant) for part, all_of_it in PARTS for mutant in all_of_it]
+    for part, _, _, edits, _ in mutants:
         for text, _ in edits:
-            find(text)
+            find(part, text)
     if "--check" in sys.argv:
         return
     rows, missed = [], []
-    for name, why, edits, tests in MUTANTS:
-        if words and not any(word in name for word in words):
+    for part, name, why, edits, tests in mutants:
+        if words and not any(word in name or word == part.sources.parent.name for word in words):
             continue
         started = time.monotonic()
-        noticed_by, outcome = judge(edits, [*tests, MODEL])
+        noticed_by, outcome = judge(part, edits, [*tests, part.model])
         print(f"{name}: {outcome} {noticed_by} ({time.monotonic() - started:.0f} s)", flush=True)
         rows.append(f"| {name} | {why} | {noticed_by} |")
         if outcome == "GREEN":
