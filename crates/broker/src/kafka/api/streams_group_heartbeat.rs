@@ -53,8 +53,7 @@ impl Api for StreamsGroupHeartbeat {
             }
             Err(refused) => StreamsGroupHeartbeatResponse::default()
                 .with_error_code(group_error_code(refused.error).code())
-                .with_error_message(Some(error_text(refused.message)))
-                .with_status(None),
+                .with_error_message(Some(error_text(refused.message))),
         }))
     }
 

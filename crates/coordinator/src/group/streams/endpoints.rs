@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::super::Env;
+use super::super::{Env, MemberId};
 use super::StreamsGroup;
 use super::member::Endpoint;
 use super::tasks::Tasks;
@@ -25,9 +25,11 @@ pub struct EndpointPartitions {
 }
 
 impl StreamsGroup {
-    /// All members with an endpoint, with what they have been assigned.
-    pub(super) fn endpoints(&self, env: Env<'_>) -> Vec<EndpointPartitions> {
-        let described = self.members.values().filter_map(|member| {
+    /// All members with an endpoint, with what they have been assigned; the one that asks comes last, as in
+    /// Kafka.
+    pub(super) fn endpoints(&self, env: Env<'_>, asking: &MemberId) -> Vec<EndpointPartitions> {
+        let others = self.members.iter().filter(|(id, _)| *id != asking).map(|(_, member)| member);
+        let described = others.chain(self.members.get(asking)).filter_map(|member| {
             let endpoint = member.metadata.user_endpoint.clone()?;
             let tasks = member.current.assigned.without_epochs();
             Some(EndpointPartitions {

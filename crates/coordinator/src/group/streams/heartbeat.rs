@@ -43,7 +43,6 @@ impl StreamsGroup {
         let Findings { new_topology, hash, version, configured, mut statuses } = self.look(env, request)?;
         check_owned(&configured, owned.as_ref())?;
 
-        // Of a group that this step creates, the endpoints' epoch is not kept: as in Kafka.
         let is_new_group = self.topology.is_none();
         if let Some(topology) = new_topology {
             tracing::info!(group = %self.id, member = %id, epoch = topology.epoch, "the group has a topology");
@@ -63,12 +62,8 @@ impl StreamsGroup {
         self.reconcile(env, id, &target, owned.as_ref(), out);
         let member = self.members.get_mut(id).expect("it was taken in");
         member.restart_session(env.now, env.config.streams.session_timeout_ms, out);
-        if request.shutdown_application && self.shutdown_by.is_none() {
-            tracing::warn!(group = %self.id, member = %id, "a member asks the whole application to shut down");
-            self.shutdown_by = Some(id.clone());
-        }
         statuses.extend(configured.problem.clone());
-        statuses.extend(self.shutdown_by.as_ref().map(Status::shutdown));
+        statuses.extend(self.shutdown_status(request, is_new_group));
         Ok(self.reply(env, request, before.as_ref(), is_new_group, statuses))
     }
 
@@ -269,20 +264,36 @@ impl StreamsGroup {
         // only when it joins, so that tasks whose answer was lost are run by no member until this one is
         // fenced.
         let told = request.is_full() || before != Some(&current.assigned);
-        if told && has_endpoint && !is_new_group {
-            self.endpoint_epoch = self.endpoint_epoch.wrapping_add(1);
+        let mut now = self.endpoint_epoch;
+        if told && has_endpoint {
+            now = now.wrapping_add(1);
         }
-        let is_known =
-            if is_new_group && has_endpoint { false } else { self.endpoint_epoch == request.endpoint_epoch };
+        // Of a step that creates the group the epoch is not kept: as in Kafka.
+        if !is_new_group {
+            self.endpoint_epoch = now;
+        }
+        let is_known = now == request.endpoint_epoch;
         HeartbeatReply {
             member_id: request.member_id.clone(),
             member_epoch: current.epoch,
             statuses,
             tasks: told.then(|| current.assigned.without_epochs()),
             endpoint_epoch: self.endpoint_epoch,
-            endpoints: (!is_known).then(|| self.endpoints(env)),
+            endpoints: (!is_known).then(|| self.endpoints(env, &request.member_id)),
             missing_topics: self.missing_topics(),
         }
+    }
+
+    /// Tells that the application shuts down, and keeps in mind which member asked for it. Of a step that
+    /// creates the group that is not kept, as in Kafka.
+    fn shutdown_status(&mut self, request: &HeartbeatRequest, is_new_group: bool) -> Option<Status> {
+        let id = &request.member_id;
+        if !request.shutdown_application || self.shutdown_by.is_some() {
+            return self.shutdown_by.as_ref().map(Status::shutdown);
+        }
+        tracing::warn!(group = %self.id, member = %id, "a member asks the whole application to shut down");
+        self.shutdown_by = Some(id.clone()).filter(|_| !is_new_group);
+        Some(Status::shutdown(id))
     }
 
     fn missing_topics(&self) -> Vec<super::InternalTopic> {

@@ -358,6 +358,13 @@ fn endpoints_are_told_when_tasks_have_changed() {
     assert_eq!(asked.endpoints, Some(vec![expected.clone()]));
     assert_eq!(bench.stream("b", 3, |_| {}).unwrap().endpoints, Some(vec![expected]));
     assert_eq!(bench.stream("b", 3, |request| request.endpoint_epoch = 1).unwrap().endpoints, None);
+    // The one that asks comes last.
+    let other = |request: &mut HeartbeatRequest| {
+        request.user_endpoint = Some(Endpoint { host: "other".into(), port: 2 });
+    };
+    let told = bench.stream("0", 0, other).unwrap();
+    let hosts: Vec<_> = told.endpoints.iter().flatten().map(|one| one.endpoint.host.to_string()).collect();
+    assert_eq!((hosts, told.endpoint_epoch), (vec!["h".to_owned(), "other".to_owned()], 2));
 }
 
 #[test]

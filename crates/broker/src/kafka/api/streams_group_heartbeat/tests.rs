@@ -176,6 +176,7 @@ async fn refusals_have_codes_and_words_and_create_no_group() {
     let refused = client.call(0, &join("compact").with_instance_id(Some(text("i")))).await;
     assert_eq!(refused.error_code, ErrorCode::InvalidRequest.code());
     assert_eq!(refused.error_message.as_deref(), Some("Static membership is not yet supported."));
+    assert_eq!(refused.status, Some(Vec::new()), "as Kafka: a list without entries, not null");
     let mut fixed = join("compact");
     let topology = fixed.topology.as_mut().unwrap();
     topology.subtopologies[0].state_changelog_topics[0].partitions = 3;

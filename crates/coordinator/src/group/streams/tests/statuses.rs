@@ -150,6 +150,14 @@ fn a_shutdown_is_passed_on_to_all_until_the_group_is_empty() {
 }
 
 #[test]
+fn a_shutdown_with_the_first_heartbeat_of_a_group_is_forgotten() {
+    let mut bench = bench(eager(), 1);
+    let reply = bench.stream("a", 0, |request| request.shutdown_application = true).unwrap();
+    assert_eq!(codes(&reply), [4]);
+    assert_eq!(codes(&bench.stream("a", 2, |_| {}).unwrap()), [], "as Kafka, of which the rig says so");
+}
+
+#[test]
 fn an_older_topology_is_told_that_it_is_stale() {
     let mut bench = bench(eager(), 1);
     let of_epoch = |epoch| {
