@@ -45,9 +45,9 @@ jar cf "$lab/kafka/libs/telemetry.jar" -C "$lab/classes" Telemetry.class
 # The same configuration for both: partitions of topics made on first use, no delay before a group's first rebalance. Kafka never
 # cleans the segment that is being written, here the whole topic, so Ottla must not clean either.
 tools/kafka/start.sh "$lab/kafka" "$port" num.partitions=2 metric.reporters=Telemetry offsets.topic.num.partitions=1 \
-    transaction.state.log.num.partitions=1 share.coordinator.state.topic.num.partitions=1 >&2
+    transaction.state.log.num.partitions=1 share.coordinator.state.topic.num.partitions=1 group.streams.initial.rebalance.delay.ms=0 >&2
 "$OTTLA_BINARY" serve --data "$lab/ottla" --listen "127.0.0.1:$((port + 2))" --http "127.0.0.1:$((port + 3))" \
-    --override node.id=1 --override num.partitions=2 --override group.initial.rebalance.delay.ms=0 \
+    --override node.id=1 --override num.partitions=2 --override group.initial.rebalance.delay.ms=0 --override group.streams.initial.rebalance.delay.ms=0 \
     --override log.cleaner.enable=false >"$lab/ottla.log" 2>&1 &
 ottla=$!
 until (: <"/dev/tcp/127.0.0.1/$((port + 2))") 2>/dev/null; do

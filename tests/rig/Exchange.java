@@ -206,7 +206,7 @@ public class Exchange {
     private void learn(Step step) {
         if (!(step.answers[0] instanceof Map<?, ?> answer) || !(step.tree.get("group_id") instanceof String group)) return;
         if (step.type.name.equals("JoinGroup") && answer.get("generation_id") instanceof Integer generation && generation > 0) world.generations.put(group, generation);
-        if (step.type.name.equals("ConsumerGroupHeartbeat") && answer.get("member_epoch") instanceof Integer epoch && epoch > 0) {
+        if (step.type.name.matches("(Consumer|Streams)GroupHeartbeat") && answer.get("member_epoch") instanceof Integer epoch && epoch > 0) {
             world.generations.put(group, epoch);
             if (step.tree.get("member_id") instanceof String member && !member.isEmpty()) world.member(group, member);
         }

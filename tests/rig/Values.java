@@ -136,6 +136,7 @@ public class Values {
 
     private String group() {
         if (api.startsWith("ConsumerGroup") && world.chance(70)) return world.groups.get(3);
+        if (api.startsWith("StreamsGroup") && world.chance(75)) return world.fresh + "streams";
         return world.chance(85) ? world.one(world.groups) : world.one(world.fresh + "group", world.fresh + "group", world.fresh + "absent", "");
     }
 
@@ -148,7 +149,7 @@ public class Values {
         List<Object> known = world.members.getOrDefault(groupOf(above), List.of());
         int real = api.equals("JoinGroup") ? 50 : 80;
         if (!known.isEmpty() && world.chance(real)) return known.get(known.size() - 1 - world.random.nextInt(Math.min(3, known.size())));
-        return api.equals("ConsumerGroupHeartbeat") ? world.one("member-a", "member-a", "member-b", "") : world.one("", "", "", "stranger");
+        return api.matches("(Consumer|Streams)GroupHeartbeat") ? world.one("member-a", "member-a", "member-b", "") : world.one("", "", "", "stranger");
     }
 
     private Object generation(List<Map<String, Object>> above) {
@@ -216,6 +217,7 @@ public class Values {
         if (tree.containsKey("assignments") && tree.containsKey("num_partitions") && world.chance(75)) tree.put("assignments", List.of());
         if (tree.containsKey("assignments") && tree.containsKey("count") && world.chance(60)) tree.put("assignments", null);
         if (tree.containsKey("num_partitions") && world.chance(50)) tree.put("configs", List.of());
+        if (api.equals("StreamsGroupHeartbeat") && path.isEmpty()) mendStreams(tree);
         if (api.equals("ListGroups") && world.chance(50)) tree.computeIfPresent("types_filter", (key, any) -> List.of());
         // Features outlive the seed as well; before version 1 a request cannot be one that only asks.
         if (tree.get("feature_updates") instanceof List<?> updates && tree.replace("validate_only", true) == null)
@@ -223,6 +225,39 @@ public class Values {
         // The broker's own keys outlive the seed, so they are never really changed.
         if (tree.get("resources") instanceof List<?> resources && tree.containsKey("validate_only") && !resources.stream().allMatch(resource -> ofTopic(resource) || ofGroup(resource)))
             tree.put("validate_only", true);
+    }
+
+    /** Most heartbeats of streams groups are such as could be served: random fields alone hardly ever are. */
+    private void mendStreams(Map<String, Object> tree) {
+        if (world.chance(10)) return;
+        for (String refused : List.of("instance_id", "task_offsets", "task_end_offsets")) tree.put(refused, null);
+        boolean joins = Integer.valueOf(0).equals(tree.get("member_epoch"));
+        tree.put("process_id", joins || world.chance(10) ? world.one("p", "p", "q") : null);
+        tree.put("shutdown_application", world.chance(5));
+        if (world.chance(80)) for (String unchanged : List.of("rack_id", "client_tags", "user_endpoint")) tree.put(unchanged, null);
+        // With a tag that is named twice Kafka fails, and the seed ends.
+        if (tree.get("client_tags") instanceof List<?> tags && tags.size() > 1) tree.put("client_tags", List.of(tags.get(0)));
+        if (joins) {
+            tree.put("rebalance_timeout_ms", 60_000);
+            tree.put("topology", topology());
+            for (String list : List.of("active_tasks", "standby_tasks", "warmup_tasks")) tree.put(list, List.of());
+            return;
+        }
+        tree.put("rebalance_timeout_ms", -1);
+        tree.put("topology", null);
+        List<Integer> some = new ArrayList<>();
+        for (int task = 0; task < 3; task++) if (world.chance(50)) some.add(task);
+        boolean says = world.chance(60);
+        tree.put("active_tasks", !says ? null : some.isEmpty() ? List.of() : List.of(new LinkedHashMap<>(Map.of("subtopology_id", "0", "partitions", some))));
+        for (String list : List.of("standby_tasks", "warmup_tasks")) tree.put(list, says ? List.of() : null);
+    }
+
+    /** One subtopology without internal topics, so that nothing depends on when a broker has created them. */
+    private Map<String, Object> topology() {
+        String source = world.chance(90) ? world.topics.get(1) : world.topics.get(0);
+        Map<String, Object> parts = new LinkedHashMap<>(Map.of("subtopology_id", "0", "source_topics", List.of(world.chance(95) ? source : topic())));
+        for (String list : List.of("source_topic_regex", "state_changelog_topics", "repartition_sink_topics", "repartition_source_topics", "copartition_groups")) parts.put(list, List.of());
+        return new LinkedHashMap<>(Map.of("epoch", world.one(0, 0, 0, 0, 0, 0, 0, 1), "subtopologies", List.of(parts)));
     }
 
     private static Map<String, Object> renamed(Map<?, ?> update) {
