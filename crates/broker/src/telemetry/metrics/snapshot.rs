@@ -57,7 +57,7 @@ pub struct PartitionSnapshot {
     pub high_watermark: i64,
     /// End of the log.
     pub log_end_offset: i64,
-    /// Where readers of committed records stop: at most the high watermark.
+    /// The offset at which readers of committed records stop: at most the high watermark.
     pub last_stable_offset: i64,
     /// Bytes of its batches, where known.
     pub size_bytes: Option<u64>,
