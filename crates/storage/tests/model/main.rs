@@ -13,10 +13,12 @@
 
 mod appends;
 mod bad_sector;
+mod checks;
 #[path = "../storage/common.rs"]
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 mod common;
 mod crash;
+mod endings;
 mod failure;
 mod log;
 mod look;
@@ -41,15 +43,13 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use storage::{
-    CoordinatorRecord, DiskSpace, Faults, LogPolicy, Partition, ReadError, Storage, StorageOptions,
-};
+use storage::{CoordinatorRecord, DiskSpace, Faults, LogPolicy, Partition, Storage, StorageOptions};
 
 use crate::{
-    common::{UNLIMITED, wait},
+    common::wait,
     crash::LogName,
-    log::{Log, Topic, stored_records},
-    transactions::{Producers, check_committed},
+    log::{Log, Topic},
+    transactions::Producers,
 };
 
 const STEPS: u64 = 50;
@@ -319,39 +319,6 @@ impl Walk {
             }
             while self.faults.tasks_left() > 0 {
                 thread::sleep(Duration::from_micros(50));
-            }
-        }
-    }
-
-    fn check_positions(&self) {
-        let found: Vec<String> =
-            self.storage().cluster().catalog().topics().map(|topic| topic.name.clone()).collect();
-        assert!(found.iter().eq(self.topics.keys()), "{}: topics {found:?}", self.context);
-        for (name, index) in self.log_names() {
-            let (partition, log) = (self.partition(&name, index), &self.topics[&name].logs[index]);
-            let context = format!("{} {name}-{index}", self.context);
-            let found = (partition.log_start_offset(), partition.high_watermark());
-            assert_eq!(found, (log.start, log.end), "{context}");
-            let stable = self.last_stable_offset(&(name.clone(), index));
-            assert_eq!(partition.last_stable_offset(), stable, "{context}");
-            log.check_size(&partition, &context);
-        }
-    }
-
-    fn check_records(&self) {
-        self.check_positions();
-        for (name, index) in self.log_names() {
-            let (partition, log) = (self.partition(&name, index), &self.topics[&name].logs[index]);
-            let context = format!("{} {name}-{index}", self.context);
-            let found = stored_records(self.storage(), &partition, log.start);
-            assert_eq!(found, log.records_from(log.start), "{context}");
-            self.producers.check(&(name.clone(), index), &partition, &context);
-            for max_bytes in [3_000, usize::MAX] {
-                check_committed(self.storage(), &partition, log, (log.start, max_bytes), &context);
-            }
-            if log.start > 0 {
-                let below = self.storage().shard().read(&partition, log.start - 1, UNLIMITED);
-                assert!(matches!(below, Err(ReadError::OffsetOutOfRange { .. })), "{context}");
             }
         }
     }
