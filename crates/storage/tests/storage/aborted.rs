@@ -197,3 +197,32 @@ fn a_deleted_topic_leaves_no_entries() {
     assert_eq!(report.partitions.len(), 1);
     assert_eq!(report.partitions[0].aborted_transactions, 1);
 }
+
+/// Users saw: a compacted log was not compacted any more after a restart, as the record or the marker with its greatest timestamp had been
+/// removed.
+#[test]
+fn a_log_is_cleaned_after_a_restart_though_its_greatest_timestamp_was_cleaned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, now) = compacting(folder.path());
+    let record = |timestamp| {
+        let record = BatchBuilder::new().record(timestamp, Some(b"k"), Some(b"v"));
+        RecordBatch::parse(record.build()).unwrap()
+    };
+    let tend = |storage: &Storage| {
+        now.fetch_add(1, Ordering::SeqCst);
+        storage.tend_logs().unwrap();
+    };
+    for (base_offset, timestamps) in [(0, [1_000, 1]), (2, [1, 1])] {
+        let storage = Storage::open(options.clone()).unwrap();
+        if base_offset == 0 {
+            create(&storage, "t", 1);
+        }
+        let partition = &storage.cluster().catalog().topic("t").unwrap().partitions()[0];
+        for timestamp in timestamps {
+            append(&storage, partition, record(timestamp), Acks::All).unwrap();
+        }
+        tend(&storage);
+        assert_eq!(committed(&storage, partition).0, [base_offset + 1]);
+        storage.close().unwrap();
+    }
+}
