@@ -200,6 +200,67 @@ STORAGE_MUTANTS = [
     ("batches before a bad sector copied with each sweep", "a disk that fails is written to for ever",
      [("if !self.can_be_read(number, catalog) {", "if false {")],
      [faulty("bad_sector")]),
+    ("last stable offset is the high watermark", "read_committed shows transactions that are open",
+     [("progress.unstable.stable(visible);", "{ let _ = &mut progress.unstable; visible };")],
+     [unit("partition::watermarks::tests"), whole("transactions")]),
+    ("last stable offset passes an unsynced marker", "read_committed shows what a power failure takes back",
+     [("pop_front_if(|(marker, _)| *marker < high_watermark)", "pop_front_if(|_| true)")],
+     [unit("partition::unstable::tests"), unit("partition::watermarks::tests")]),
+    ("aborted list empty", "read_committed shows aborted records",
+     [("if first_offset < self.until {", "if false {")],
+     [whole("transactions")]),
+    ("aborted list unsorted", "a client takes up an aborted transaction too late",
+     [("self.found.sort_unstable_by_key(|transaction| transaction.first_offset);", "let _ = &mut self.found;")],
+     [unit("log::transaction::tests"), whole("transactions")]),
+    ("aborted list missing from the tail", "read_committed shows aborted records to consumers that keep up",
+     [("tail.push_aborted(entry);", "let _ = entry;")],
+     [whole("transactions")]),
+    ("aborted index written after the last stable offset moved", "after a crash read_committed shows aborted records",
+     [("group.put_state(keys::aborted(partition.number(), offset), entry.encode());",
+       "LATE.with_borrow_mut(|late| late.push((keys::aborted(partition.number(), offset), entry.encode())));"),
+      ("fn moment(group: &WriteGroup<'_>) -> Moment {",
+       "thread_local! { pub(super) static LATE: std::cell::RefCell<Vec<([u8; 17], [u8; 25])>> = const { std::cell::RefCell::new(Vec::new()) }; }\n"
+       "fn moment(group: &WriteGroup<'_>) -> Moment {"),
+      ("let partitions = self.publish(written);",
+       "let partitions = self.publish(written);\n"
+       "        let late = crate::write::append::LATE.take();\n"
+       "        if !late.is_empty() {\n"
+       "            let mut batch = rocksdb::WriteBatch::default();\n"
+       "            for (key, value) in late { batch.put_cf(&engine.state()?, key, value); }\n"
+       "            engine.write(batch, &[])?;\n"
+       "        }")],
+     []),
+    ("aborted records in the offset map", "an aborted value removes the committed one before it",
+     [("header.filter(|header| transactions.meets(header))", "header.filter(|header| transactions.meets(header) && false)")],
+     [whole("aborted")]),
+    ("commit marker cleaned before its data", "its transaction counts as never ended",
+     [("None => !self.ongoing_committed.remove(&producer_id),", "None => self.ongoing_committed.remove(&producer_id) || true,")],
+     [unit("compaction::transactions::tests")]),
+    ("abort marker cleaned before its data", "its transaction counts as never ended",
+     [("Some(met) => !met,", "Some(_) => true,")],
+     [unit("compaction::transactions::tests")]),
+    ("one marker in a group of its own", "a crash leaves a transaction that is half ended",
+     [("        let results: Vec<_> =\n            markers.iter().map(|marker| append::append_marker(group, marker, awaits)).collect();",
+       "        let mut markers = markers;\n"
+       "        let apart = if markers.len() > 1 { markers.pop() } else { None };\n"
+       "        let mut results: Vec<_> = markers.iter().map(|marker| append::append_marker(group, marker, awaits)).collect();\n"
+       "        if let Some(marker) = apart {\n"
+       "            results.push(Ok(marker.partition.append.lock().next_offset()));\n"
+       "            let coordinator = CoordinatorWrite { epoch, records: Vec::new() };\n"
+       "            let end = TransactionEnd { coordinator, markers: vec![marker] };\n"
+       "            self.shared.commands.send(ShardCommand::EndTransaction(end, Box::new(|_| {})));\n"
+       "        }")],
+     [faulty("endings")]),
+    ("coordinators' records apart from markers", "a crash leaves a transaction that has ended in its partitions and not in its coordinator",
+     [("        put_records(group, records);\n        let awaits = (self", 
+       "        self.shared.commands.send(ShardCommand::Coordinator { epoch, records, done: Box::new(|_| {}) });\n        let awaits = (self")],
+     [faulty("endings")]),
+    ("producer with an open transaction expired", "its marker ends nothing, and read_committed stands still",
+     [("self.last_open_ms < before_open_ms && self.current_txn_start_offset.is_none()", "self.last_open_ms < before_open_ms")],
+     [whole("log::producers_are_forgotten")]),
+    ("clock not stored while a transaction is open", "a killed broker gives an abandoned transaction its whole timeout again",
+     [("            commands.send(WriteCommand::KeepTime);\n", "            let _ = commands;\n")],
+     [whole("transactions::the_folders_clock")]),
 ]
 
 
