@@ -108,7 +108,7 @@ pub struct Violations {
 }
 
 impl Violations {
-    fn add(&mut self, kind: &'static str, line: impl FnOnce() -> String) {
+    pub(crate) fn add(&mut self, kind: &'static str, line: impl FnOnce() -> String) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
         if *count <= 5 {
@@ -119,6 +119,11 @@ impl Violations {
     /// Number of violations of this kind.
     pub fn count(&self, kind: &str) -> usize {
         self.counts.get(kind).copied().unwrap_or(0)
+    }
+
+    /// The kinds that were found, in the order of their names.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        self.counts.keys().copied().collect()
     }
 
     /// True if none was found.

@@ -15,6 +15,7 @@
 //! honest    a well-behaved client that notices errors and delays
 //! disk      Disk: an ext4 of its own whose power can be cut
 //! samples   a filled request of every API
+//! transactions  what producers did in transactions, what readers saw, and the checker of the two
 //! ```
 //!
 //! Everything blocks and runs on threads: a test reads top to bottom. Nothing sleeps in the
@@ -34,6 +35,7 @@ pub mod process;
 pub mod producer;
 pub mod records;
 pub mod samples;
+pub mod transactions;
 
 /// Waits until the expression is true (or `Some`, giving its value), looking every 5 ms.
 /// `eventually!(seconds, expression, "what was awaited {}", args…)`; panics after the deadline.
