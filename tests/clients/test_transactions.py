@@ -12,6 +12,8 @@ from harness.process import eventually
 
 TRANSACTIONAL = [client for client in CLIENTS if can(client, "init_transactions")]
 WITH_OFFSETS = [client for client in CLIENTS if can(client, "send_offsets")]
+# Its producer sends nothing more in a transaction during which the broker was away, against Kafka neither (FINDINGS.md).
+STAYS_AWAY = {"kafka-python-2.3.3"}
 FENCED = "(?i)fenced|newer producer|newer transactional|invalid.?producer.?epoch|older epoch"
 
 
@@ -92,6 +94,8 @@ def test_a_copy_is_the_original(driver, broker, name, client):
 @pytest.mark.parametrize("client", TRANSACTIONAL)
 def test_a_transaction_goes_on_after_a_kill_of_the_broker(client, name):
     """The broker is killed between any two steps; the client comes back by itself."""
+    if client in STAYS_AWAY:
+        pytest.skip(f"{client} does not come back in the midst of a transaction")
     broker = new_broker()
     try:
         broker.start()
