@@ -35,6 +35,7 @@ use crate::history::Violations;
 
 pub mod feed;
 mod groups;
+pub mod load;
 mod log;
 mod polls;
 
