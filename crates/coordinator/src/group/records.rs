@@ -1,6 +1,6 @@
 //! The bytes that groups leave in storage: keys and values, format version 0.
 //!
-//! The forms of numbers, strings and lists are those of [`record_bytes`](crate::record_bytes).
+//! The forms of numbers, strings and lists are those of `record_bytes`.
 //!
 //! | record | key | value |
 //! | --- | --- | --- |
