@@ -22,12 +22,33 @@ pub(crate) fn aborted(
     from: i64,
     until: i64,
 ) -> Result<Vec<AbortedTransaction>, StorageError> {
-    if !partition.has_aborted() || from >= until {
-        return Ok(Vec::new());
-    }
+    Ok(scanned(engine, partition, from, until)?.finish())
+}
+
+/// The same as the index has them.
+///
+/// # Errors
+/// As [`aborted`].
+pub(crate) fn entries(
+    engine: &Engine,
+    partition: &Partition,
+    from: i64,
+    until: i64,
+) -> Result<Vec<AbortedEntry>, StorageError> {
+    Ok(scanned(engine, partition, from, until)?.entries())
+}
+
+fn scanned(
+    engine: &Engine,
+    partition: &Partition,
+    from: i64,
+    until: i64,
+) -> Result<AbortedScan, StorageError> {
     let mut scan = AbortedScan::new(until);
-    each(engine, partition.number(), from, |entry| scan.add(entry))?;
-    Ok(scan.finish())
+    if partition.has_aborted() && from < until {
+        each(engine, partition.number(), from, |entry| scan.add(entry))?;
+    }
+    Ok(scan)
 }
 
 /// The same without waiting for the disk. `None`: it must be asked.

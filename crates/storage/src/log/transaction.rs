@@ -80,7 +80,7 @@ pub(crate) struct AbortedEntry {
 pub(crate) struct AbortedScan {
     /// The offset after the read.
     until: i64,
-    found: Vec<AbortedTransaction>,
+    found: Vec<AbortedEntry>,
 }
 
 impl AbortedScan {
@@ -91,16 +91,24 @@ impl AbortedScan {
 
     /// Takes the next entry; true if no later one can belong to the read.
     pub(crate) fn add(&mut self, entry: &AbortedEntry) -> bool {
-        let AbortedEntry { producer_id, first_offset, last_stable_offset, .. } = *entry;
-        if first_offset < self.until {
-            self.found.push(AbortedTransaction { producer_id, first_offset });
+        if entry.first_offset < self.until {
+            self.found.push(*entry);
         }
-        last_stable_offset >= self.until
+        entry.last_stable_offset >= self.until
     }
 
     /// All of them, by first offset: clients take them up in this order.
-    pub(crate) fn finish(mut self) -> Vec<AbortedTransaction> {
-        self.found.sort_unstable_by_key(|transaction| transaction.first_offset);
+    pub(crate) fn finish(self) -> Vec<AbortedTransaction> {
+        let transaction = |entry: AbortedEntry| AbortedTransaction {
+            producer_id: entry.producer_id,
+            first_offset: entry.first_offset,
+        };
+        self.entries().into_iter().map(transaction).collect()
+    }
+
+    /// The same as the index has them.
+    pub(crate) fn entries(mut self) -> Vec<AbortedEntry> {
+        self.found.sort_unstable_by_key(|entry| entry.first_offset);
         self.found
     }
 }

@@ -103,7 +103,7 @@ impl LogCleaning {
             delete_retention_ms: rules.delete_retention_ms,
             retain_empty: &|header: &BatchHeader| header.next_offset() >= log_end_offset,
         };
-        let aborted = aborted::aborted(engine, &self.partition, log_start.offset, cleaned.offset)?;
+        let aborted = aborted::entries(engine, &self.partition, log_start.offset, cleaned.offset)?;
         let mut forgets = !aborted.is_empty();
         let mut transactions = LogTransactions::new(aborted);
         let mut new_index = NewIndex::new(log_start.offset, std::mem::take(&mut self.intervals));
@@ -170,7 +170,7 @@ impl LogCleaning {
         // The clean part counts as looked at: it has each of its keys once.
         map.advance(self.first_dirty - 1);
         let dirty = self.intervals.partition_point(|(_, record)| record.end_offset <= self.first_dirty);
-        let aborted = aborted::aborted(engine, &self.partition, self.first_dirty, end_offset)?;
+        let aborted = aborted::entries(engine, &self.partition, self.first_dirty, end_offset)?;
         let mut transactions = LogTransactions::new(aborted);
         let mut cursor = BatchCursor::new(engine, &self.partition, self.first_dirty, end_offset);
         let mut interval = dirty;

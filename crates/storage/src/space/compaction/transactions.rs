@@ -1,7 +1,8 @@
 //! The transactions that a walk over a log meets (Kafka's `CleanedTransactionMetadata`, KIP-534).
 //!
 //! Batches of an aborted transaction go whatever their keys, and take part in nothing: a value that was aborted must not remove the committed
-//! one before it. A marker stays while data of its transaction does, as that alone says if it was committed.
+//! one before it. A marker stays while data of its transaction does, as that alone says if it was committed. An aborted transaction ends
+//! where its entry in the index says, also if its marker is damaged or gone: its producer may have written others since.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,21 +12,21 @@ use std::{
 
 use codec::records::BatchHeader;
 
-use crate::AbortedTransaction;
+use crate::log::AbortedEntry;
 
 /// They, up to the last batch that was met.
 pub(crate) struct LogTransactions {
     /// Aborted ones of which nothing was met yet, by first offset.
-    aborted: Peekable<IntoIter<AbortedTransaction>>,
-    /// By producer: the aborted transaction whose marker is next, and if a batch of it was met that has records.
-    ongoing_aborted: HashMap<i64, bool>,
+    aborted: Peekable<IntoIter<AbortedEntry>>,
+    /// By producer: the offset of the marker of its last aborted transaction that began.
+    ongoing_aborted: HashMap<i64, i64>,
     /// Producers of which batches with records were met, in a transaction that was not aborted, and no marker since.
     ongoing_committed: HashSet<i64>,
 }
 
 impl LogTransactions {
     /// `aborted`: by first offset, all that overlap the walk.
-    pub(crate) fn new(aborted: Vec<AbortedTransaction>) -> Self {
+    pub(crate) fn new(aborted: Vec<AbortedEntry>) -> Self {
         Self {
             aborted: aborted.into_iter().peekable(),
             ongoing_aborted: HashMap::new(),
@@ -34,33 +35,25 @@ impl LogTransactions {
     }
 
     /// Takes the next batch, in order of offsets. True for one of an aborted transaction, and for a marker of whose transaction no data
-    /// was met.
+    /// was met and which has no entry in the index: that goes first.
     pub(crate) fn meets(&mut self, header: &BatchHeader) -> bool {
         while let Some(begun) = self.aborted.next_if(|next| next.first_offset <= header.last_offset()) {
-            self.ongoing_aborted.insert(begun.producer_id, false);
+            self.ongoing_aborted.insert(begun.producer_id, begun.marker_offset);
         }
-        let (producer_id, has_records) = (header.producer_id, header.records_count > 0);
+        let producer_id = header.producer_id;
+        let aborted =
+            self.ongoing_aborted.get(&producer_id).is_some_and(|marker| *marker >= header.base_offset);
         if header.attributes.is_control() {
-            return match self.ongoing_aborted.remove(&producer_id) {
-                Some(met) => !met,
-                None => !self.ongoing_committed.remove(&producer_id),
-            };
+            let committed = self.ongoing_committed.remove(&producer_id);
+            return !aborted && !committed;
         }
         if !header.attributes.is_transactional() {
             return false;
         }
-        match self.ongoing_aborted.get_mut(&producer_id) {
-            Some(met) => {
-                *met |= has_records;
-                true
-            }
-            None => {
-                if has_records {
-                    self.ongoing_committed.insert(producer_id);
-                }
-                false
-            }
+        if !aborted && header.records_count > 0 {
+            self.ongoing_committed.insert(producer_id);
         }
+        aborted
     }
 }
 
@@ -82,17 +75,20 @@ mod tests {
         BatchHeader { base_offset, ..header }
     }
 
-    fn aborted(transactions: &[(i64, i64)]) -> LogTransactions {
-        let one = |(producer_id, first_offset): &(i64, i64)| AbortedTransaction {
+    /// Of these producers, by first offset and that of the marker.
+    fn aborted(transactions: &[(i64, i64, i64)]) -> LogTransactions {
+        let one = |(producer_id, first_offset, marker_offset): &(i64, i64, i64)| AbortedEntry {
             producer_id: *producer_id,
             first_offset: *first_offset,
+            marker_offset: *marker_offset,
+            last_stable_offset: marker_offset + 1,
         };
         LogTransactions::new(transactions.iter().map(one).collect())
     }
 
     #[test]
     fn batches_of_an_aborted_transaction_go_and_those_of_the_next_one_stay() {
-        let mut met = aborted(&[(1, 2)]);
+        let mut met = aborted(&[(1, 2, 4)]);
         assert!(!met.meets(&data(0, 1)));
         assert!(!met.meets(&marker(1, 1, ControlType::Commit)), "its data is there");
         assert!(met.meets(&data(2, 1)));
@@ -104,8 +100,8 @@ mod tests {
 
     #[test]
     fn a_marker_without_data_may_go() {
-        let mut met = aborted(&[(1, 0)]);
-        assert!(met.meets(&marker(3, 1, ControlType::Abort)));
+        let mut met = aborted(&[(1, 0, 3)]);
+        assert!(!met.meets(&marker(3, 1, ControlType::Abort)), "its entry goes first");
         assert!(met.meets(&marker(4, 1, ControlType::Abort)), "nor has it an entry");
         assert!(met.meets(&marker(5, 2, ControlType::Commit)));
         let emptied = BatchHeader { records_count: 0, ..data(6, 3) };
@@ -114,8 +110,16 @@ mod tests {
     }
 
     #[test]
+    fn a_transaction_after_an_aborted_one_whose_marker_is_missing_is_not_aborted() {
+        let mut met = aborted(&[(1, 0, 3)]);
+        assert!(met.meets(&data(0, 1)));
+        assert!(!met.meets(&data(4, 1)), "it was committed");
+        assert!(!met.meets(&marker(5, 1, ControlType::Commit)), "its data is there");
+    }
+
+    #[test]
     fn batches_outside_transactions_stay() {
-        let mut met = aborted(&[(1, 0)]);
+        let mut met = aborted(&[(1, 0, 3)]);
         let plain = BatchBuilder::new().producer(1, 0, 0).record(1, None, None).build();
         assert!(!met.meets(&BatchHeader::parse(&plain).unwrap()));
     }

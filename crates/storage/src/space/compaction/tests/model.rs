@@ -6,7 +6,7 @@ use codec::records::{TimestampType, set_base_offset, set_log_append_time};
 use proptest::prelude::*;
 
 use super::*;
-use crate::AbortedTransaction;
+use crate::log::AbortedEntry;
 
 /// Key (null, or one of a few), whether it has a value, its timestamp.
 type Content = (Option<u8>, bool, i64);
@@ -17,7 +17,10 @@ enum Step {
         records: Vec<Content>,
         compression: Compression,
         log_append_time: bool,
+        producer_id: i64,
         transaction: Option<ControlType>,
+        /// The marker is damaged.
+        damaged: bool,
     },
     Clean {
         slots: usize,
@@ -36,16 +39,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         proptest::collection::vec(content, 1..6),
         proptest::sample::select(&Compression::ALL[..]),
         proptest::bool::weighted(0.2),
+        0i64..5,
         transaction,
+        proptest::bool::weighted(0.05),
     )
-        .prop_map(|(records, compression, log_append_time, transaction)| Step::Append {
-            records,
-            compression,
-            log_append_time,
-            transaction,
+        .prop_map(|(records, compression, log_append_time, producer_id, transaction, damaged)| {
+            Step::Append { records, compression, log_append_time, producer_id, transaction, damaged }
         });
     let clean = (0usize..12, 0..RETENTION).prop_map(|(slots, after_ms)| Step::Clean { slots, after_ms });
     proptest::collection::vec(prop_oneof![3 => append, 2 => clean], 1..40)
+}
+
+#[derive(Clone, Copy)]
+struct Transaction {
+    producer_id: i64,
+    marker_offset: i64,
 }
 
 /// A log, and all that was ever written to it.
@@ -58,8 +66,10 @@ struct Log {
     written: BTreeMap<i64, Record>,
     /// Offsets of records in aborted transactions.
     aborted: BTreeSet<i64>,
-    /// Producer id → offset of its marker; each transaction has a producer of its own.
-    markers: BTreeMap<i64, i64>,
+    /// Those that ended, by first offset; a producer has many, one after the other.
+    transactions: BTreeMap<i64, Transaction>,
+    /// Offsets of markers that are damaged: they stay, and so do all entries of the aborted index.
+    damaged: BTreeSet<i64>,
     /// Entries of the aborted index below this offset were removed, as their batches were cleaned away.
     forgotten_below: i64,
     /// Of tombstones and markers: when the first cleaning was over that could have set their horizon.
@@ -84,8 +94,8 @@ impl Log {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Append { records, compression, log_append_time, transaction } => {
-                let producer_id = self.end_offset;
+            Step::Append { records, compression, log_append_time, producer_id, transaction, damaged } => {
+                let first_offset = self.end_offset;
                 let mut builder = BatchBuilder::new().compression(compression).producer(producer_id, 0, 0);
                 if transaction.is_some() {
                     builder = builder.transactional();
@@ -104,9 +114,13 @@ impl Log {
                 self.append(&builder.build(), self.end_offset, log_append_time);
                 if let Some(control_type) = transaction {
                     if control_type == ControlType::Abort {
-                        self.aborted.extend(producer_id..self.end_offset);
+                        self.aborted.extend(first_offset..self.end_offset);
                     }
-                    self.markers.insert(producer_id, self.end_offset);
+                    let marker_offset = self.end_offset;
+                    self.transactions.insert(first_offset, Transaction { producer_id, marker_offset });
+                    if damaged {
+                        self.damaged.insert(marker_offset);
+                    }
                     let marker = EndTransactionMarker { control_type, coordinator_epoch: 0 };
                     self.append(&marker.batch(producer_id, 0, 5), self.end_offset, false);
                 }
@@ -121,21 +135,27 @@ impl Log {
     /// As the aborted index tells of them to a walk from this offset.
     fn transactions(&self, from: i64) -> LogTransactions {
         let from = from.max(self.forgotten_below);
-        let aborted =
-            self.markers.iter().filter(|(first, marker)| self.aborted.contains(first) && **marker >= from);
-        let one = |(first, _): (&i64, &i64)| AbortedTransaction { producer_id: *first, first_offset: *first };
-        LogTransactions::new(aborted.map(one).collect())
+        let aborted = self
+            .transactions
+            .iter()
+            .filter(|(first, one)| self.aborted.contains(first) && one.marker_offset >= from);
+        let entry = |(first_offset, one): (&i64, &Transaction)| AbortedEntry {
+            producer_id: one.producer_id,
+            first_offset: *first_offset,
+            marker_offset: one.marker_offset,
+            last_stable_offset: one.marker_offset + 1,
+        };
+        LogTransactions::new(aborted.map(entry).collect())
     }
 
     fn is_aborted(&self, header: &BatchHeader) -> bool {
         self.aborted.contains(&header.base_offset)
     }
 
-    fn has_data_of(&self, producer_id: i64) -> bool {
-        let has = |header: BatchHeader| {
-            header.producer_id == producer_id && !header.attributes.is_control() && header.records_count > 0
-        };
-        self.headers().into_iter().any(has)
+    fn has_data(&self, offsets: std::ops::Range<i64>) -> bool {
+        self.headers()
+            .into_iter()
+            .any(|header| offsets.contains(&header.base_offset) && header.records_count > 0)
     }
 
     fn headers(&self) -> Vec<BatchHeader> {
@@ -159,6 +179,10 @@ impl Log {
             if header.last_offset() < self.first_dirty_offset {
                 continue;
             }
+            if self.damaged.contains(&header.base_offset) {
+                map.advance(header.last_offset());
+                continue;
+            }
             let discardable = met.meets(&header);
             if !header.attributes.is_control() {
                 assert_eq!(discardable, self.is_aborted(&header), "{header:?}");
@@ -177,6 +201,9 @@ impl Log {
         let mut met = self.transactions(0);
         for (base_offset, bytes) in self.batches.clone() {
             let header = BatchHeader::parse(&bytes).unwrap();
+            if self.damaged.contains(&base_offset) {
+                continue;
+            }
             let discardable = met.meets(&header);
             match clean(&bytes, &map, &rules(self.now_ms, &retain_empty), discardable).unwrap() {
                 Cleaned::Keep => {}
@@ -203,7 +230,9 @@ impl Log {
             }
         }
         self.first_dirty_offset = latest_offset + 1;
-        self.forgotten_below = self.first_dirty_offset;
+        if self.damaged.range(..self.first_dirty_offset).next().is_none() {
+            self.forgotten_below = self.first_dirty_offset;
+        }
         self.check();
     }
 
@@ -258,11 +287,12 @@ impl Log {
     fn check_headers(&self) {
         let headers = self.headers();
         assert_eq!(headers.last().map(BatchHeader::next_offset), Some(self.end_offset));
-        for (producer_id, marker_offset) in &self.markers {
+        for (first_offset, Transaction { marker_offset, .. }) in &self.transactions {
             let has =
                 |header: &&BatchHeader| header.base_offset == *marker_offset && header.records_count > 0;
             let has_marker = headers.iter().any(|header| has(&header));
-            assert!(has_marker || !self.has_data_of(*producer_id), "data of {producer_id} lost its marker");
+            let has_data = self.has_data(*first_offset..*marker_offset);
+            assert!(has_marker || !has_data, "data at {first_offset} lost its marker");
             assert!(has_marker || self.may_be_gone(*marker_offset), "the marker at {marker_offset}");
         }
     }
