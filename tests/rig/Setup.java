@@ -26,13 +26,16 @@ public class Setup {
         return steps;
     }
 
-    /** Waits until both have what they make on first use: producer ids, the coordinator of groups. */
+    /** Waits until both have what they make on first use: producer ids, the coordinators of groups and of transactions. */
     static void warm(Exchange exchange, World world) throws Exception {
         List<Exchange.Step> all = steps(world);
-        for (Exchange.Step step : List.of(all.get(0), all.get(2), all.get(3), all.get(all.size() - 1))) {
+        Exchange.Step transactions = step(ApiMessageType.INIT_PRODUCER_ID, 4,
+            Map.of("transactional_id", world.fresh + "txn", "transaction_timeout_ms", 60_000, "producer_id", -1L, "producer_epoch", (short) -1));
+        Exchange.Step find = step(ApiMessageType.FIND_COORDINATOR, 2, Map.of("key", world.fresh + "txn", "key_type", (byte) 1));
+        for (Exchange.Step step : List.of(all.get(0), all.get(2), all.get(3), find, transactions, all.get(all.size() - 1))) {
             for (int again = 0; again < 100; again++) {
                 exchange.send(step);
-                if (!(step.answers[0].toString() + step.answers[1]).matches(".*(COORDINATOR_|UNKNOWN_TOPIC).*")) break;
+                if (!(step.answers[0].toString() + step.answers[1]).matches(".*(COORDINATOR|UNKNOWN_TOPIC).*")) break;
                 Thread.sleep(200);
             }
         }

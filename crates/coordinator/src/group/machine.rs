@@ -197,7 +197,7 @@ impl GroupMachine {
             Members::Classic(group) => group.join(env.now, env.config, request, waiter, out),
             Members::Consumer(group) => group.classic_join(env, request, waiter, out),
             Members::Streams(_) => {
-                let reply = JoinReply::refused(request.member_id, GroupError::UnknownMemberId);
+                let reply = JoinReply::refused(MemberId::none(), GroupError::InconsistentGroupProtocol);
                 out.replies.push(Reply::Join(waiter, reply));
             }
         }

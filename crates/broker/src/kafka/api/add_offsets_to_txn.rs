@@ -6,7 +6,8 @@
 //! - v3: flexible.
 //! - v4: the error TRANSACTION_ABORTABLE (KIP-890), which does not occur here.
 //!
-//! The group need not exist. A producer that TxnOffsetCommit 5 serves sends none of these.
+//! The group need not exist, and its id may be empty, as in Kafka: TxnOffsetCommit refuses that. A producer that
+//! TxnOffsetCommit 5 serves sends none of these.
 
 use std::ops::RangeInclusive;
 
@@ -43,9 +44,6 @@ async fn add(cx: &Context, request: &AddOffsetsToTxnRequest) -> Result<(), Error
     let code = |error| {
         transaction_error_code(error, TransactionCodes { fenced: version >= 2, abortable: version >= 4 })
     };
-    if request.group_id.is_empty() {
-        return Err(ErrorCode::InvalidGroupId);
-    }
     if request.transactional_id.is_empty() {
         return Err(code(TransactionError::InvalidRequest));
     }

@@ -7,7 +7,7 @@
 //! - v4: several transactions, for brokers; a partition may be verified alone (KIP-890).
 //! - v5: the error TRANSACTION_ABORTABLE (KIP-890).
 //!
-//! If a partition is unknown, none is added: the others are OPERATION_NOT_ATTEMPTED. A producer that Produce 12 serves sends
+//! If a partition is unknown, none is added: the others are OPERATION_NOT_ATTEMPTED, whatever else is wrong. A producer that Produce 12 serves sends
 //! none of these.
 
 use std::ops::RangeInclusive;
@@ -83,9 +83,6 @@ async fn add(
     let producer =
         ProducerIdAndEpoch { id: ProducerId(*transaction.producer_id), epoch: transaction.producer_epoch };
     let sender = Sender { producer, connection: cx.peer().number };
-    if id.as_str().is_empty() {
-        return results(&transaction.topics, |_| code(TransactionError::InvalidRequest));
-    }
     // Each partition is there or not, whatever becomes of the others.
     let found = found(cx, &transaction.topics);
     if found.iter().any(Option::is_none) {
@@ -94,6 +91,9 @@ async fn add(
             None => ErrorCode::UnknownTopicOrPartition,
         };
         return results(&transaction.topics, of);
+    }
+    if id.as_str().is_empty() {
+        return results(&transaction.topics, |_| code(TransactionError::InvalidRequest));
     }
     let partitions: Vec<TopicPartitionRef> = found.into_iter().flatten().collect();
     let transactions = cx.transactions();

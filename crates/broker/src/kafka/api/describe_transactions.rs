@@ -19,9 +19,6 @@ use crate::kafka::error::{TransactionCodes, transaction_error_code};
 /// See the file's header.
 pub(crate) struct DescribeTransactions;
 
-/// In an answer: no producer id, and no epoch.
-const NONE: i16 = -1;
-
 impl Api for DescribeTransactions {
     type Request = DescribeTransactionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
@@ -34,11 +31,8 @@ impl Api for DescribeTransactions {
                 Ok(description) => state(description),
                 Err(error) => {
                     let known = TransactionCodes { fenced: true, abortable: true };
-                    TransactionState::default()
-                        .with_error_code(transaction_error_code(error, known).code())
-                        .with_producer_id(ProducerId(NONE.into()))
-                        .with_producer_epoch(NONE)
-                        .with_transaction_start_time_ms(NONE.into())
+                    // The rest is 0 then, not -1: so Kafka answers.
+                    TransactionState::default().with_error_code(transaction_error_code(error, known).code())
                 }
             };
             states.push(answer.with_transactional_id(asked));

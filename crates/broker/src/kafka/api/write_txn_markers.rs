@@ -6,6 +6,9 @@
 //! The coordinator here writes its markers itself. One by hand is for a transaction of which no coordinator knows. Deliberate
 //! difference: an abort of a transaction that the coordinator has open ends all of it, and a commit of one is INVALID_TXN_STATE;
 //! Kafka ends the named partitions alone, and so tears the transaction.
+//!
+//! A marker that no batch can hold, because its producer id or epoch is below 0, fails the whole request as in Kafka, before
+//! anything is written. A marker without partitions is left out of the answer.
 
 use std::ops::RangeInclusive;
 
@@ -31,10 +34,18 @@ impl Api for WriteTxnMarkers {
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let asked = || request.markers.iter().filter(|marker| !is_empty(marker));
+        if asked().any(|marker| cannot_be_written(cx, marker)) {
+            let markers = asked().map(|marker| answer(marker, |_| ErrorCode::UnknownServerError)).collect();
+            return Ok(Reply::Response(WriteTxnMarkersResponse::default().with_markers(markers)));
+        }
         let mut markers = Vec::with_capacity(request.markers.len());
-        for marker in &request.markers {
+        for marker in asked() {
             let results = cx.transactions().write_markers(wanted(cx, marker)).await;
-            markers.push(answer(marker, results));
+            markers.push(answer(marker, |position| match results.get(position) {
+                Some(Err(refused)) => ErrorCode::from(refused),
+                _ => ErrorCode::None,
+            }));
         }
         Ok(Reply::Response(WriteTxnMarkersResponse::default().with_markers(markers)))
     }
@@ -43,6 +54,17 @@ impl Api for WriteTxnMarkers {
         let topics = response.markers.iter().flat_map(|marker| &marker.topics);
         super::first_code(topics.flat_map(|topic| &topic.partitions).map(|partition| partition.error_code))
     }
+}
+
+/// True if the marker names no partition.
+fn is_empty(marker: &WritableTxnMarker) -> bool {
+    marker.topics.iter().all(|topic| topic.partition_indexes.is_empty())
+}
+
+/// True if the marker would be written, as a partition of it is here, and no batch can hold it.
+fn cannot_be_written(cx: &Context, marker: &WritableTxnMarker) -> bool {
+    (*marker.producer_id < 0 || marker.producer_epoch < 0)
+        && wanted(cx, marker).partitions.iter().any(Result::is_ok)
 }
 
 /// The partitions of a marker, each if it is here.
@@ -68,12 +90,13 @@ fn wanted(cx: &Context, marker: &WritableTxnMarker) -> WantedMarkers {
     }
 }
 
-fn answer(marker: &WritableTxnMarker, results: Vec<Result<(), MarkerRefused>>) -> WritableTxnMarkerResult {
-    let mut results = results.into_iter();
+/// The answer; `code` gets the position of a partition in the marker.
+fn answer(marker: &WritableTxnMarker, code: impl Fn(usize) -> ErrorCode) -> WritableTxnMarkerResult {
+    let mut position = 0;
     let mut one = |index: &i32| {
-        let refused = results.next().and_then(Result::err);
-        let code = refused.map_or(ErrorCode::None, |refused| ErrorCode::from(&refused));
-        WritableTxnMarkerPartitionResult::default().with_partition_index(*index).with_error_code(code.code())
+        let code = code(position).code();
+        position += 1;
+        WritableTxnMarkerPartitionResult::default().with_partition_index(*index).with_error_code(code)
     };
     let topics = marker.topics.iter().map(|topic| {
         WritableTxnMarkerTopicResult::default()

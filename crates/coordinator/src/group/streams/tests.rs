@@ -407,7 +407,7 @@ fn an_empty_classic_group_becomes_a_streams_group_and_back() {
     // A classic member cannot join it while it has members, and can when it has none.
     let request = bench.request("", None, &["range"]);
     let waiter = bench.send_join(request);
-    assert_eq!(bench.join_error(waiter), GroupError::UnknownMemberId);
+    assert_eq!(bench.join_error(waiter), GroupError::InconsistentGroupProtocol);
     bench.stream("a", -1, |_| {}).unwrap();
     let (_, waiter) = bench.join_new();
     bench.pass(6_000);

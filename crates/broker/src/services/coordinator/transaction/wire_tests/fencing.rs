@@ -56,6 +56,10 @@ async fn requests_that_contradict_themselves_are_refused() {
     assert_eq!(unknown.send(&mut client, ("t", 0), 0, "v").await.0, 49);
     assert_eq!(unknown.end_at(&mut client, 5, true).await, (49, -1, -1));
     assert_eq!(unknown.add(&mut client, "t", &[0]).await, [49]);
+    // Partitions are looked for before the id is judged.
+    let nameless = Producer { name: "", ..unknown };
+    assert_eq!(nameless.add(&mut client, "t", &[0]).await, [42]);
+    assert_eq!(nameless.add(&mut client, "t", &[0, 9]).await, [55, 3]);
 }
 
 /// An EndTxn that waits in an abandoned connection ended the next transaction of its producer (KAFKA-17754).

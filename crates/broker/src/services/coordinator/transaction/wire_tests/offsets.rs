@@ -112,7 +112,9 @@ async fn groups_have_to_be_announced_before_version_5() {
     let mut producer = init(&mut client, "old", false).await;
     assert_eq!(stage(&mut client, 3, &producer, "g", 1).await, 48);
     assert_eq!(stage(&mut client, 4, &producer, "g", 1).await, 120);
-    assert_eq!(add(&mut client, &producer, "").await, 24);
+    // AddOffsetsToTxn has no check of the group's id, as in Kafka.
+    assert_eq!(add(&mut client, &Producer { id: producer.id + 1, ..producer }, "").await, 49);
+    assert_eq!(add(&mut client, &producer, "").await, 0);
     assert_eq!(stage(&mut client, 3, &producer, "", 1).await, 24);
     assert_eq!(add(&mut client, &producer, "g").await, 0);
     assert_eq!(stage(&mut client, 3, &producer, "g", 1).await, 0);

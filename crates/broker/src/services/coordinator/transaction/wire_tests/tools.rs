@@ -2,6 +2,7 @@
 
 use codec::messages::describe_producers_request::TopicRequest;
 use codec::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
+use codec::messages::write_txn_markers_response::WritableTxnMarkerResult;
 
 use super::*;
 
@@ -13,17 +14,28 @@ async fn list(client: &mut Client, request: ListTransactionsRequest) -> (i16, Ve
     (answer.error_code, listed.collect())
 }
 
-/// The code of a marker by hand for partition 0.
-async fn mark(client: &mut Client, topic: &str, producer: (i64, i16), commit: bool) -> i16 {
-    let topic =
-        WritableTxnMarkerTopic::default().with_name(topic_name(topic)).with_partition_indexes(vec![0]);
-    let marker = WritableTxnMarker::default()
+fn marker(topic: &str, partitions: &[i32], producer: (i64, i16), commit: bool) -> WritableTxnMarker {
+    let topic = WritableTxnMarkerTopic::default()
+        .with_name(topic_name(topic))
+        .with_partition_indexes(partitions.to_vec());
+    WritableTxnMarker::default()
         .with_producer_id(ProducerId(producer.0))
         .with_producer_epoch(producer.1)
         .with_transaction_result(commit)
-        .with_topics(vec![topic]);
-    let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
-    client.call(1, &request).await.markers[0].topics[0].partitions[0].error_code
+        .with_topics(vec![topic])
+}
+
+/// The code of each marker by hand that is in the answer, with its producer id; each marker has one partition at most.
+async fn mark_all(client: &mut Client, markers: Vec<WritableTxnMarker>) -> Vec<(i64, i16)> {
+    let answer = client.call(1, &WriteTxnMarkersRequest::default().with_markers(markers)).await;
+    let one =
+        |marker: &WritableTxnMarkerResult| (marker.producer_id.0, marker.topics[0].partitions[0].error_code);
+    answer.markers.iter().map(one).collect()
+}
+
+/// The code of a marker by hand for partition 0.
+async fn mark(client: &mut Client, topic: &str, producer: (i64, i16), commit: bool) -> i16 {
+    mark_all(client, vec![marker(topic, &[0], producer, commit)]).await[0].1
 }
 
 #[tokio::test]
@@ -54,6 +66,9 @@ async fn transactions_are_listed_and_described() {
         client.call(0, &DescribeTransactionsRequest::default().with_transactional_ids(ids.into())).await;
     let codes: Vec<i16> = described.transaction_states.iter().map(|state| state.error_code).collect();
     assert_eq!(codes, [0, 105, 42]);
+    let missing = &described.transaction_states[1];
+    let filled = (missing.producer_id.0, missing.producer_epoch, missing.transaction_start_time_ms);
+    assert_eq!(filled, (0, 0, 0));
     let state = &described.transaction_states[0];
     assert_eq!((&*state.transaction_state, state.transaction_timeout_ms), ("Ongoing", 60_000));
     assert_eq!((state.producer_id.0, state.producer_epoch), (open.id, open.epoch));
@@ -100,5 +115,14 @@ async fn a_hanging_transaction_is_ended_by_hand() {
     assert_eq!(latest(&mut client, "t", true).await, 0);
     assert_eq!(mark(&mut client, "t", (producer.id, producer.epoch), false).await, 0);
     assert_eq!((committed(&mut client, "t").await, latest(&mut client, "t", true).await), (vec![], 2));
-    assert_eq!(mark(&mut client, "t", (producer.id, -1), false).await, 47);
+    // One that no batch can hold fails the request as a whole, unless its partition is missing.
+    assert_eq!(mark(&mut client, "t", (producer.id, -1), false).await, -1);
+    assert_eq!(mark(&mut client, "t", (-1, 0), false).await, -1);
+    assert_eq!(mark(&mut client, "missing", (producer.id, -1), false).await, 3);
+    let both = vec![marker("t", &[0], (77, 0), false), marker("t", &[0], (78, -1), false)];
+    assert_eq!(mark_all(&mut client, both).await, [(77, -1), (78, -1)]);
+    assert_eq!(latest(&mut client, "t", true).await, 2, "nothing is written");
+    // One without partitions is not in the answer.
+    let mixed = vec![marker("t", &[], (78, 0), false), marker("missing", &[0], (77, 0), false)];
+    assert_eq!(mark_all(&mut client, mixed).await, [(77, 3)]);
 }
