@@ -38,6 +38,7 @@ mod groups;
 pub mod load;
 mod log;
 mod polls;
+pub mod producer;
 
 /// Nanoseconds on one clock that all clients of a history share and that never goes back.
 pub type Time = u64;

@@ -15,6 +15,7 @@ use ottla_tests::client::Client;
 use ottla_tests::consumer::read_all;
 use ottla_tests::producer::{PRODUCE_VERSION, only_partition, produce, request};
 use ottla_tests::records::{Content, batch};
+use ottla_tests::transactions::producer::Producer;
 
 const TOPIC: &str = "measured";
 
@@ -84,6 +85,15 @@ fn documented() -> Result<Vec<String>> {
     Ok(names.filter_map(begin).collect())
 }
 
+/// One that is committed, and one that stays open.
+fn transactions(client: &mut Client) -> Result<()> {
+    let (name, topics, group) = ("copier", &[TOPIC][..], "group");
+    let mut producer = Producer { name, v2: true, topics, group, id: -1, epoch: -1, sequence: 0 };
+    producer.begin_anew(client)?;
+    producer.transact(client, 1, true)?;
+    producer.write(client, 2)
+}
+
 /// Everything that is counted happens at least once.
 fn work(broker: &TestBroker) -> Result<()> {
     let mut client = Client::connect(broker.address())?;
@@ -117,6 +127,7 @@ fn work(broker: &TestBroker) -> Result<()> {
         ensure!(only_partition(client.receive::<ProduceRequest>()?)?.error_code != 0, "it is refused");
     }
     commit(&mut client, "group", TOPIC, 0, 5, "")?;
+    transactions(&mut client)?;
     Client::connect(broker.address())?.send_raw(b"GET / HTTP/1.1\r\n\r\n")?;
     Ok(())
 }

@@ -8,20 +8,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use codec::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
-use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use codec::messages::txn_offset_commit_request::{
-    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
-};
 use codec::messages::*;
-use codec::records::{BatchBuilder, RecordBatch, batches};
-use ottla_tests::admin::{committed, create_topic, group_id, text, topic_name};
+use codec::records::{RecordBatch, batches};
+use ottla_tests::admin::{committed, create_topic, topic_name};
 use ottla_tests::broker::Options;
 use ottla_tests::client::Client;
 use ottla_tests::process;
+use ottla_tests::transactions::producer::Producer;
 
-const TOPICS: [&str; 2] = ["left", "right"];
+static TOPICS: [&str; 2] = ["left", "right"];
 const GROUP: &str = "copier";
 
 fn kills() -> Result<u64> {
@@ -31,121 +27,6 @@ fn kills() -> Result<u64> {
 
 /// The answer to the end of a transaction; `None`: there was none.
 type Outcome = Option<bool>;
-
-/// A producer that writes the number of each transaction to both topics and to the group's offset.
-struct Producer {
-    name: &'static str,
-    /// KIP-890's protocol.
-    v2: bool,
-    id: i64,
-    epoch: i16,
-    sequence: i32,
-}
-
-impl Producer {
-    fn begin_anew(&mut self, client: &mut Client) -> Result<()> {
-        let request = InitProducerIdRequest::default()
-            .with_transactional_id(Some(TransactionalId(text(self.name))))
-            .with_transaction_timeout_ms(60_000)
-            .with_producer_id(ProducerId(-1))
-            .with_producer_epoch(-1);
-        let answer = client.call(4, &request)?;
-        ensure!(answer.error_code == 0, "InitProducerId: {}", answer.error_code);
-        (self.id, self.epoch, self.sequence) = (answer.producer_id.0, answer.producer_epoch, 0);
-        Ok(())
-    }
-
-    fn transact(&mut self, client: &mut Client, number: u64, commit: bool) -> Result<()> {
-        if !self.v2 {
-            self.announce(client)?;
-        }
-        for topic in TOPICS {
-            self.produce(client, topic, number)?;
-        }
-        self.stage(client, number)?;
-        self.end(client, commit)?;
-        Ok(())
-    }
-
-    fn announce(&self, client: &mut Client) -> Result<()> {
-        let topics = TOPICS.map(|topic| {
-            AddPartitionsToTxnTopic::default().with_name(topic_name(topic)).with_partitions(vec![0])
-        });
-        let request = AddPartitionsToTxnRequest::default()
-            .with_v3_and_below_transactional_id(TransactionalId(text(self.name)))
-            .with_v3_and_below_producer_id(ProducerId(self.id))
-            .with_v3_and_below_producer_epoch(self.epoch)
-            .with_v3_and_below_topics(topics.into());
-        let answer = client.call(3, &request)?;
-        let results =
-            answer.results_by_topic_v3_and_below.iter().flat_map(|topic| &topic.results_by_partition);
-        ensure!(
-            results.clone().all(|result| result.partition_error_code == 0),
-            "AddPartitionsToTxn: {answer:?}"
-        );
-        let request = AddOffsetsToTxnRequest::default()
-            .with_transactional_id(TransactionalId(text(self.name)))
-            .with_producer_id(ProducerId(self.id))
-            .with_producer_epoch(self.epoch)
-            .with_group_id(group_id(GROUP));
-        let code = client.call(3, &request)?.error_code;
-        ensure!(code == 0, "AddOffsetsToTxn: {code}");
-        Ok(())
-    }
-
-    fn produce(&self, client: &mut Client, topic: &str, number: u64) -> Result<()> {
-        let records = BatchBuilder::new()
-            .producer(self.id, self.epoch, self.sequence)
-            .transactional()
-            .record(1, None, Some(number.to_string().as_bytes()))
-            .build();
-        let data = PartitionProduceData::default().with_records(Some(records));
-        let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
-            .with_transactional_id(Some(TransactionalId(text(self.name))))
-            .with_acks(-1)
-            .with_timeout_ms(10_000)
-            .with_topic_data(vec![topic]);
-        let answer = client.call(if self.v2 { 12 } else { 9 }, &request)?;
-        let code = answer.responses[0].partition_responses[0].error_code;
-        ensure!(code == 0, "Produce: {code}");
-        Ok(())
-    }
-
-    fn stage(&self, client: &mut Client, number: u64) -> Result<()> {
-        let partition =
-            TxnOffsetCommitRequestPartition::default().with_committed_offset(i64::try_from(number)?);
-        let topic = TxnOffsetCommitRequestTopic::default()
-            .with_name(topic_name(TOPICS[0]))
-            .with_partitions(vec![partition]);
-        let request = TxnOffsetCommitRequest::default()
-            .with_transactional_id(TransactionalId(text(self.name)))
-            .with_group_id(group_id(GROUP))
-            .with_producer_id(ProducerId(self.id))
-            .with_producer_epoch(self.epoch)
-            .with_topics(vec![topic]);
-        let answer = client.call(if self.v2 { 5 } else { 3 }, &request)?;
-        let code = answer.topics[0].partitions[0].error_code;
-        ensure!(code == 0, "TxnOffsetCommit: {code}");
-        Ok(())
-    }
-
-    fn end(&mut self, client: &mut Client, commit: bool) -> Result<()> {
-        let request = EndTxnRequest::default()
-            .with_transactional_id(TransactionalId(text(self.name)))
-            .with_producer_id(ProducerId(self.id))
-            .with_producer_epoch(self.epoch)
-            .with_committed(commit);
-        let answer = client.call(if self.v2 { 5 } else { 3 }, &request)?;
-        ensure!(answer.error_code == 0, "EndTxn: {}", answer.error_code);
-        if self.v2 {
-            (self.id, self.epoch, self.sequence) = (answer.producer_id.0, answer.producer_epoch, 0);
-        } else {
-            self.sequence += 1;
-        }
-        Ok(())
-    }
-}
 
 /// Transactions until the broker is killed. `number` is the next one that was not used.
 fn run(
@@ -224,6 +105,8 @@ fn kill_9_tears_no_transaction() -> Result<()> {
     let mut producers = [("new", true), ("old", false)].map(|(name, v2)| Producer {
         name,
         v2,
+        topics: &TOPICS,
+        group: GROUP,
         id: -1,
         epoch: -1,
         sequence: 0,

@@ -4,8 +4,8 @@ use codec::records::BatchBuilder;
 use coordinator::transaction::Protocol;
 
 use super::*;
-use crate::services::Services;
 use crate::services::admin::wanted::WantedTopic;
+use crate::services::coordinator::transaction::TransactionService;
 use crate::testing::Running;
 
 fn batch(index: i32, records: usize) -> PartitionBatch {
@@ -21,8 +21,7 @@ fn shown(outcomes: Vec<Vec<PartitionOutcome>>) -> Vec<Vec<Result<i64, String>>> 
 }
 
 /// Of a request without a transactional id.
-fn none(services: &Services) -> InTransaction<'_> {
-    let coordinator = &services.transactions;
+fn none(coordinator: &TransactionService) -> InTransaction<'_> {
     InTransaction { coordinator, id: None, protocol: Protocol::V1, verifies: true, connection: 1 }
 }
 
@@ -42,8 +41,12 @@ async fn every_partition_has_its_outcome_and_is_counted() {
         TopicBatches { topic: by_id, partitions: vec![batch(0, 3), batch(0, 1)] },
     ];
     let bytes: usize = [2, 3, 1].iter().filter_map(|count| Some(batch(0, *count).records?.len())).sum();
-    let outcomes =
-        shown(services.appender.append(topics, Ok(Acks::All), ProducerFormats::NEWEST, none(services)).await);
+    let outcomes = shown(
+        services
+            .appender
+            .append(topics, Ok(Acks::All), ProducerFormats::NEWEST, none(&services.transactions))
+            .await,
+    );
     let unknown = || Err(PartitionError::UnknownTopicOrPartition.to_string());
     assert_eq!(outcomes, [vec![Ok(0), unknown()], vec![unknown()], vec![Ok(2), Ok(5)]]);
 
