@@ -64,7 +64,7 @@ async fn only_sound_batches_meet_the_refusal_of_their_acks() {
     let refused = Err(ProduceError::RequiredAcks(2));
     let appender = &running.broker.services.appender;
     let outcomes = appender
-        .append(topics, refused, ProducerFormats::NEWEST, none(&running.broker.services))
+        .append(topics, refused, ProducerFormats::NEWEST, none(&running.broker.services.transactions))
         .await
         .remove(0);
     assert!(matches!(outcomes[0].result, Err(ProduceError::RequiredAcks(2))), "{outcomes:?}");
@@ -74,7 +74,12 @@ async fn only_sound_batches_meet_the_refusal_of_their_acks() {
     assert_eq!(
         shown(
             appender
-                .append(topics, Ok(Acks::Leader), ProducerFormats::NEWEST, none(&running.broker.services))
+                .append(
+                    topics,
+                    Ok(Acks::Leader),
+                    ProducerFormats::NEWEST,
+                    none(&running.broker.services.transactions)
+                )
                 .await
         ),
         [[Ok(0)]],
