@@ -20,6 +20,8 @@ pub(super) struct Progress {
     /// Those of them that are below the last stable offset.
     stable_bytes: u64,
     unstable: Unstable,
+    /// Where the log ended when it was recovered: the bytes below are of earlier processes, and are not counted.
+    recovered_end: i64,
     /// The open end of the time index, as readers see it.
     interval: IndexInterval,
 }
@@ -32,6 +34,7 @@ impl Progress {
             visible_bytes: 0,
             stable_bytes: 0,
             unstable: Unstable::default(),
+            recovered_end: 0,
             interval,
         }
     }
@@ -118,6 +121,7 @@ impl Partition {
     pub(super) fn recover_stable(&self, first_offsets: impl Iterator<Item = i64>) {
         let mut progress = self.progress.lock();
         progress.unstable = Unstable::recovered(first_offsets);
+        progress.recovered_end = self.log_end_offset();
         self.advance(&mut progress);
     }
 
@@ -142,12 +146,14 @@ impl Partition {
             self.high_watermark.store(visible.0, Ordering::SeqCst);
         }
         // After it, as it is never above. A log start may have passed a transaction that is open.
-        self.last_stable_offset.fetch_max(stable_offset, Ordering::SeqCst);
+        let before = self.last_stable_offset.fetch_max(stable_offset, Ordering::SeqCst);
+        // How many of the bytes that a start found are stable now is not known: enough for every reader.
+        let frees_recovered = before < progress.recovered_end && stable_offset > before;
         // Watchers are woken after the watermarks have moved, else they would look and find nothing.
-        if gained > 0 || freed > 0 {
+        if gained > 0 || freed > 0 || frees_recovered {
             progress.visible_bytes = visible.1;
             progress.stable_bytes += freed;
-            self.wake(gained, freed);
+            self.wake(gained, if frees_recovered { u64::MAX } else { freed });
         }
     }
 }
@@ -219,6 +225,25 @@ mod tests {
         partition.synced(7);
         assert_eq!((partition.last_stable_offset(), partition.high_watermark()), (4, 4));
         assert_eq!(stable_bytes(), 16, "all that the marker has freed, not the marker alone");
+    }
+
+    #[test]
+    fn the_end_of_a_recovered_transaction_wakes_readers_though_no_byte_is_counted() {
+        let partition = partition();
+        partition.log_end_offset.store(9, Ordering::SeqCst);
+        partition.high_watermark.store(9, Ordering::SeqCst);
+        partition.recover_stable([3, 7].into_iter());
+        let counter = Arc::new(Counter::default());
+        partition.subscribe(&(Arc::clone(&counter) as _));
+        let stable_bytes = || counter.1.swap(0, Ordering::SeqCst);
+        partition.publish(marker(9, 3, Some(1)));
+        assert_eq!((partition.last_stable_offset(), stable_bytes()), (3, 0));
+        partition.synced(1);
+        assert_eq!((partition.last_stable_offset(), stable_bytes()), (7, u64::MAX));
+        partition.publish(marker(10, 7, None));
+        assert_eq!((partition.last_stable_offset(), stable_bytes()), (11, u64::MAX));
+        partition.publish(written(11, None));
+        assert_eq!(stable_bytes(), 4, "from here on they are counted");
     }
 
     #[test]
