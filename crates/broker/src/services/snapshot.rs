@@ -17,9 +17,10 @@ fn topic(topic: &Topic, node_id: i32) -> TopicSnapshot {
 fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
     PartitionSnapshot {
         partition: partition.index(),
+        // In this order, as each of them only rises: none is above the next.
         log_start_offset: partition.log_start_offset(),
-        high_watermark: partition.high_watermark(),
         last_stable_offset: partition.last_stable_offset(),
+        high_watermark: partition.high_watermark(),
         log_end_offset: partition.log_end_offset(),
         size_bytes: Some(partition.size_bytes()),
         // Only those that are led here are listed; this node has their only replicas.

@@ -137,12 +137,16 @@ pub(crate) fn found(
     batches: Vec<Bytes>,
     aborted: Vec<AbortedTransaction>,
 ) -> ReadBatches {
+    // In this order, as each of them only rises: none is above the next in the answer.
+    let log_start_offset = partition.log_start_offset();
+    let last_stable_offset = partition.last_stable_offset();
+    let high_watermark = partition.high_watermark();
     ReadBatches {
         bytes: batches.iter().map(Bytes::len).sum(),
         batches,
-        high_watermark: partition.high_watermark(),
-        last_stable_offset: partition.last_stable_offset(),
-        log_start_offset: partition.log_start_offset(),
+        high_watermark,
+        last_stable_offset,
+        log_start_offset,
         aborted,
     }
 }
