@@ -56,7 +56,7 @@ pub struct AppendRequest {
     /// When to answer.
     pub acks: Acks,
     /// Records that are written in the same group, also if a batch is refused. Where their epoch is not the one in which the shard
-    /// is led, every batch is refused and nothing is written.
+    /// is led, nothing is written and the request is refused as a whole.
     pub coordinator: Option<CoordinatorWrite>,
 }
 

@@ -31,7 +31,7 @@ impl Shard {
     /// flush holds up writes.
     ///
     /// `done` gets one result for each entry, in their order. An error in their place: a write or a sync has
-    /// failed, or the storage is closed.
+    /// failed, the storage is closed, or the shard is not led in the epoch of the request's [`AppendRequest::coordinator`].
     pub fn append(&self, request: AppendRequest, done: Done<Vec<AppendResult>>) {
         self.folder.send(ShardCommand::Append(request.into(), done));
     }

@@ -52,6 +52,8 @@ pub(crate) struct WriteGroup<'e> {
     named_file: Option<SettledNumber>,
     /// Partitions whose interval was completed by its age.
     pub(crate) intervals: Vec<Arc<Partition>>,
+    /// It has records of coordinators, or may have: the folder's clock is stored with them.
+    pub(crate) has_coordinator_records: bool,
     /// The writer's catalog is to be published.
     pub(crate) catalog_changed: bool,
     /// Called in this order once the operating system has the group, or with the error of the write.
@@ -97,6 +99,7 @@ impl<'e> WriteGroup<'e> {
             extents_removed: Vec::new(),
             named_file: None,
             intervals: Vec::new(),
+            has_coordinator_records: false,
             catalog_changed: false,
             after_write: Vec::new(),
             after_sync: Vec::new(),

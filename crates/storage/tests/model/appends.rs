@@ -38,16 +38,22 @@ enum Call {
 impl Call {
     fn send(self, storage: &Storage, answered: impl FnOnce(Offsets) + Send + 'static) {
         match self {
-            Self::Append(request) => storage.shard().append(
-                request,
-                Box::new(move |answer| {
-                    let offset = |one: &AppendResult| match one {
-                        refused if is_refused(refused) => None,
-                        one => Some(one.as_ref().unwrap().base_offset),
-                    };
-                    answered(answer.map(|answer| answer.iter().map(offset).collect()));
-                }),
-            ),
+            Self::Append(request) => {
+                let batches = request.entries.len();
+                let offset = |one: &AppendResult| match one {
+                    refused if is_refused(refused) => None,
+                    one => Some(one.as_ref().unwrap().base_offset),
+                };
+                let answer = move |answer| match answer {
+                    Err(StorageError::NotLeader) => answered(Ok(vec![None; batches])),
+                    Err(error) => answered(Err(error)),
+                    Ok(results) => {
+                        let results: Vec<AppendResult> = results;
+                        answered(Ok(results.iter().map(offset).collect()));
+                    }
+                };
+                storage.shard().append(request, Box::new(answer));
+            }
             Self::End(end) => {
                 let markers = end.markers.len();
                 let answer = move |answer| match answer {

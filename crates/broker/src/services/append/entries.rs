@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use coordinator::transaction::{Protocol, ShardId, TopicPartitionRef};
-use storage::{Acks, AppendEntry, AppendRequest, AppendResult, Appended, StorageError, Topic};
+use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, StorageError, Topic};
 
 use super::batch::{ProduceError, transactional_producer};
 use super::transaction::Transaction;
@@ -87,13 +87,20 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Puts the results of an append at their places. An error of all leaves each at its error.
+/// Puts the results of an append at their places. A failure of all leaves each at its error.
 fn fill(
     results: &mut [Result<Appended, ProduceError>],
     places: Vec<usize>,
     outcome: Result<Vec<AppendResult>, StorageError>,
 ) {
-    for (place, result) in places.into_iter().zip(outcome.into_iter().flatten()) {
+    let of_all = |refusal: AppendError| vec![Err(refusal); places.len()];
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(StorageError::NotLeader) => of_all(AppendError::NotLeader),
+        Err(StorageError::Unavailable) => of_all(AppendError::Unavailable),
+        Err(_) => return,
+    };
+    for (place, result) in places.into_iter().zip(outcome) {
         results[place] = result.map_err(ProduceError::from);
     }
 }
@@ -140,5 +147,25 @@ fn begin(
             all.into_iter().for_each(|place| results[place] = Err(error.into()));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_that_is_refused_as_a_whole_refuses_each_batch_so() {
+        let filled = |outcome| {
+            let mut results = vec![Err(ProduceError::Storage); 2];
+            fill(&mut results, vec![1], outcome);
+            assert!(matches!(results[0], Err(ProduceError::Storage)), "not one of them");
+            results.remove(1)
+        };
+        let not_led = filled(Err(StorageError::NotLeader));
+        assert!(matches!(not_led, Err(ProduceError::Append(AppendError::NotLeader))));
+        let taken_over = filled(Err(StorageError::Unavailable));
+        assert!(matches!(taken_over, Err(ProduceError::Append(AppendError::Unavailable))));
+        assert!(matches!(filled(Err(StorageError::Stopped)), Err(ProduceError::Storage)));
     }
 }

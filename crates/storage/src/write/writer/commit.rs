@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use super::Writer;
 use crate::{
     FlushPolicy, Partition, StorageError, clock,
-    engine::{Engine, keys},
+    engine::{Engine, NodeKey, keys},
     log::{TransactionStep, Written},
     metrics::Purpose,
     write::{
@@ -20,9 +20,14 @@ use crate::{
 impl Writer {
     /// Writes the group and makes it known.
     ///
-    /// In this order: states of producers, generations that are given up, the write, log ends, the syncer,
+    /// In this order: the clock, states of producers, generations that are given up, the write, log ends, the syncer,
     /// answers. An error is final: every caller of the group gets it.
     pub(super) fn commit(&mut self, engine: &Engine, mut group: WriteGroup<'_>) -> Result<(), StorageError> {
+        if group.has_coordinator_records {
+            // The deadlines of transactions are counted by this clock: it does not go back behind what a record says.
+            group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
+            group.count_bytes(Purpose::Coordinator);
+        }
         // Once for each producer, however many of its batches are in the group.
         for ((number, producer_id), partition) in std::mem::take(&mut group.producers) {
             if let Some(state) = partition.append.lock().producer(producer_id) {
@@ -86,10 +91,12 @@ impl Writer {
                 awaiting.push(Arc::clone(&partition));
             }
             let bytes = written.bytes.len();
-            if written.step == TransactionStep::Begins {
+            let begins = written.step == TransactionStep::Begins;
+            partition.publish(written);
+            // After it: a look of the maintenance in between would find no open transaction, and end the keeping of the time.
+            if begins {
                 self.keep_time();
             }
-            partition.publish(written);
             // After the batch joined the tail: the budget may evict it at once, if it is larger than the
             // budget.
             self.tail.added(&partition, bytes);

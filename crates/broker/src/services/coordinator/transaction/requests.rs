@@ -4,10 +4,10 @@ use coordinator::transaction::{
     EndRequest, Env, GroupRef, InitRequest, Outcome, ProducerId, ProducerIdAndEpoch, Protocol, Sender,
     TopicPartitionRef, TransactionError, TransactionMachine, TransactionalId,
 };
-use storage::{AppendError, AppendResult, CoordinatorWrite, StorageError};
+use storage::{AppendResult, CoordinatorWrite, StorageError};
 
 use super::super::kind::StepWrite;
-use super::super::log::{NotWritten, Written, not_written, stored_form};
+use super::super::log::{Written, not_written, stored_form};
 use super::{TransactionService, Transactions, refusal, unwritten};
 use crate::telemetry::line_limit::FAULTS;
 
@@ -32,13 +32,8 @@ impl CoordinatorPart {
 
     /// Takes the outcome of the append.
     pub(crate) fn ended(written: Written, outcome: &Result<Vec<AppendResult>, StorageError>) {
-        let is_not_led = |result: &AppendResult| matches!(result, Err(AppendError::NotLeader));
-        written(match outcome {
-            // With a wrong epoch nothing is written, and every batch is refused so.
-            Ok(results) if results.iter().any(is_not_led) => Err(NotWritten::NotLed),
-            Ok(_) => Ok(()),
-            Err(error) => Err(not_written(error.clone())),
-        });
+        // The records are written also if batches are refused.
+        written(outcome.as_ref().map(|_| ()).map_err(|error| not_written(error.clone())));
     }
 
     /// The two parts: what is to be written, and what wants to hear of it.

@@ -38,19 +38,19 @@ impl Writer {
         let OwnedRequest { entries, acks, coordinator } = request;
         let syncs = acks == Acks::All && self.shared.options.flush_policy == FlushPolicy::Sync;
         let awaits = syncs.then_some(self.group);
+        // Also if a batch is refused: a refused batch has begun its transaction all the same.
+        if let Some(CoordinatorWrite { epoch, records }) = coordinator {
+            if let Err(error) = self.led_in(epoch) {
+                // Of the request as a whole: its records are not written either.
+                return self.after_durable(group, Box::new(move |durable| done(durable.and(Err(error)))));
+            }
+            put_records(group, records);
+        }
         // Asked here too: a partition that was created while the shard was being given up may not know of it yet.
-        let led = match &coordinator {
-            Some(coordinator) => self.led_in(coordinator.epoch),
-            None => self.shared.shard.led_epoch().map(|_| ()),
-        };
-        let refusal = led.err().map(|error| match error {
+        let refusal = self.shared.shard.led_epoch().err().map(|error| match error {
             StorageError::Unavailable => AppendError::Unavailable,
             _ => AppendError::NotLeader,
         });
-        // Also if a batch is refused: a refused batch has begun its transaction all the same.
-        if let Some(CoordinatorWrite { records, .. }) = coordinator.filter(|_| refusal.is_none()) {
-            put_records(group, records);
-        }
         let append = |entry: OwnedEntry| match &refusal {
             Some(refusal) if !entry.partition.is_deleted() => Err(refusal.clone()),
             _ => append::append(group, entry, awaits),
@@ -157,8 +157,7 @@ impl Writer {
 }
 
 fn put_records(group: &mut WriteGroup<'_>, records: Vec<CoordinatorRecord>) {
-    // The deadlines of transactions are counted by this clock: it does not go back behind what a record says.
-    group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
+    group.has_coordinator_records = true;
     for CoordinatorRecord { key, value } in records {
         match value {
             Some(value) => group.put_state(keys::coordinator(&key), value),
