@@ -224,7 +224,7 @@ pub(crate) fn check(
 pub(super) struct RequestFacts {
     /// The bytes that [`check`] will decompress; 0 for most clients.
     pub(super) compressed_bytes: usize,
-    /// The producers of transactional batches, each once.
+    /// The first two producers of transactional batches: a request may have one only.
     pub(super) producers: Vec<ProducerIdAndEpoch>,
 }
 
@@ -235,8 +235,11 @@ impl RequestFacts {
         if header.attributes.compression().is_ok_and(|codec| codec != Compression::None) {
             self.compressed_bytes += records.len();
         }
-        let producer = transactional_producer(&header);
-        self.producers.extend(producer.filter(|producer| !self.producers.contains(producer)));
+        // No more: a request may have more than a million batches, and is refused with two producers as with all.
+        if self.producers.len() < 2 {
+            let producer = transactional_producer(&header);
+            self.producers.extend(producer.filter(|producer| !self.producers.contains(producer)));
+        }
     }
 }
 

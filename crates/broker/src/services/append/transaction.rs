@@ -32,7 +32,8 @@ pub(super) struct Transaction<'a> {
 }
 
 impl<'a> InTransaction<'a> {
-    /// The transaction; `None` if no batch is transactional. `producers` are those of the transactional batches.
+    /// The transaction; `None` if no batch is transactional. `producers` are those of the transactional batches, the
+    /// first two at least.
     ///
     /// # Errors
     /// For all batches of the request: it names no transactional id, or its batches are of several producers

@@ -62,6 +62,13 @@ fn the_producers_of_transactional_batches_are_known_before_the_checks() {
 }
 
 #[test]
+fn no_more_producers_are_remembered_than_tell_one_from_several() {
+    let mut facts = RequestFacts::default();
+    (0..5).for_each(|id| facts.add(&batch().producer(id, 0, 0).transactional().build()));
+    assert_eq!(facts.producers.len(), 2);
+}
+
+#[test]
 fn no_records_and_two_batches_are_invalid() {
     for records in [None, Some(Bytes::new()), Some([batch().build(), batch().build()].concat().into())] {
         let Err(ProduceError::Batch(error)) = check(records, &RULES, NEWEST, NOW_MS) else { panic!() };
