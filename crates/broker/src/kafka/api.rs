@@ -64,7 +64,9 @@ mod unregister_broker;
 mod update_features;
 mod write_txn_markers;
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::hash::Hash;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 
@@ -121,6 +123,12 @@ pub(crate) type Answer<A> = Result<Reply<<<A as Api>::Request as Request>::Respo
 /// The first error among the codes of an answer; 0, which is Kafka's code for no error, if there is none.
 fn first_code(codes: impl IntoIterator<Item = i16>) -> i16 {
     codes.into_iter().find(|code| *code != ErrorCode::None.code()).unwrap_or(ErrorCode::None.code())
+}
+
+/// The names in a request, each where it comes first: an answer is not to outgrow the state that exists.
+fn each_once<T: Clone + Eq + Hash>(names: Vec<T>) -> impl Iterator<Item = T> {
+    let mut told = HashSet::new();
+    names.into_iter().filter(move |name| told.insert(name.clone()))
 }
 
 /// A handler's reply.

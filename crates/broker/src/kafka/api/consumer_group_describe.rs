@@ -54,7 +54,7 @@ impl Api for ConsumerGroupDescribe {
             group.with_group_id(name)
         };
         // Together, as each may wait for a sync.
-        let groups = join_all(request.group_ids.into_iter().map(describe)).await;
+        let groups = join_all(super::each_once(request.group_ids).map(describe)).await;
         Ok(Reply::Response(ConsumerGroupDescribeResponse::default().with_groups(groups)))
     }
 

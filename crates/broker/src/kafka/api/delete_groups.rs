@@ -10,7 +10,6 @@
 //! refused does not hold up the others. A group that is named twice has one result, as in Kafka
 //! (`KafkaApis.handleDeleteGroupsRequest`).
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
@@ -31,8 +30,7 @@ impl Api for DeleteGroups {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut results = Vec::with_capacity(request.groups_names.len());
-        let mut told = HashSet::new();
-        for name in request.groups_names.into_iter().filter(|name| told.insert(name.clone())) {
+        for name in super::each_once(request.groups_names) {
             let outcome = cx.groups().delete(&GroupId::from(name.as_str())).await;
             let code = outcome.err().map_or(ErrorCode::None, group_error_code);
             results.push(DeletableGroupResult::default().with_group_id(name).with_error_code(code.code()));

@@ -9,7 +9,8 @@
 //! - v6: a group that does not exist, or is not classic, is GROUP_ID_NOT_FOUND with a message (KIP-1043);
 //!   before, it is a group in state Dead.
 //!
-//! Subscriptions and assignments are the members' own bytes, shown while the group is stable.
+//! Subscriptions and assignments are the members' own bytes, shown while the group is stable. A group that is named
+//! twice is described once.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Api for DescribeGroups {
             }
         };
         // Together, as each may wait for a sync.
-        let groups = join_all(request.groups.into_iter().map(describe)).await;
+        let groups = join_all(super::each_once(request.groups).map(describe)).await;
         Ok(Reply::Response(DescribeGroupsResponse::default().with_groups(groups)))
     }
 
@@ -99,8 +100,27 @@ fn text(text: &Arc<str>) -> StrBytes {
 
 #[cfg(test)]
 mod tests {
+    use codec::messages::{ConsumerGroupDescribeRequest, StreamsGroupDescribeRequest};
+
     use super::*;
     use crate::testing::Running;
+
+    #[tokio::test]
+    async fn a_group_that_is_named_twice_is_described_once() {
+        let running = Running::start(&[]).await.unwrap();
+        let mut client = running.client().await;
+        let names = ["a", "b", "a"].map(|name| GroupId(StrBytes::from_static_str(name))).to_vec();
+        let expected = &names[..2];
+        let classic = DescribeGroupsRequest::default().with_groups(names.clone());
+        let told = client.call(6, &classic).await.groups;
+        assert_eq!(told.into_iter().map(|group| group.group_id).collect::<Vec<_>>(), expected);
+        let consumer = ConsumerGroupDescribeRequest::default().with_group_ids(names.clone());
+        let told = client.call(1, &consumer).await.groups;
+        assert_eq!(told.into_iter().map(|group| group.group_id).collect::<Vec<_>>(), expected);
+        let streams = StreamsGroupDescribeRequest::default().with_group_ids(names.clone());
+        let told = client.call(0, &streams).await.groups;
+        assert_eq!(told.into_iter().map(|group| group.group_id).collect::<Vec<_>>(), expected);
+    }
 
     #[tokio::test]
     async fn operations_are_told_of_a_dead_group_and_not_of_an_error() {

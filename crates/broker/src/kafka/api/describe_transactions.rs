@@ -1,6 +1,7 @@
 //! DescribeTransactions, key 65: the state of transactional ids (KIP-664).
 //!
-//! Version 0. An id that is unknown is TRANSACTIONAL_ID_NOT_FOUND, an empty one INVALID_REQUEST. Partitions are those of the
+//! Version 0. An id that is unknown is TRANSACTIONAL_ID_NOT_FOUND, an empty one INVALID_REQUEST. An
+//! id that is named twice is described once. Partitions are those of the
 //! open transaction; Kafka lists those of `__consumer_offsets`, too, when groups take part.
 
 use std::ops::RangeInclusive;
@@ -24,8 +25,8 @@ impl Api for DescribeTransactions {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let mut states = Vec::with_capacity(request.transactional_ids.len());
-        for asked in request.transactional_ids {
+        let mut states = Vec::new();
+        for asked in super::each_once(request.transactional_ids) {
             let described = cx.transactions().describe(&TransactionalId::from(asked.as_str())).await;
             let answer = match described {
                 Ok(description) => state(description),

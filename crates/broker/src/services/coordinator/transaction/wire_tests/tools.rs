@@ -61,11 +61,11 @@ async fn transactions_are_listed_and_described() {
     assert_eq!(list(&mut client, matching("pen")).await.1, []);
     assert_eq!(list(&mut client, matching("(")).await, (128, vec![]));
 
-    let ids = ["open", "nobody", ""].map(transactional_id);
+    let ids = ["open", "nobody", "open", "", "nobody"].map(transactional_id);
     let described =
         client.call(0, &DescribeTransactionsRequest::default().with_transactional_ids(ids.into())).await;
     let codes: Vec<i16> = described.transaction_states.iter().map(|state| state.error_code).collect();
-    assert_eq!(codes, [0, 105, 42]);
+    assert_eq!(codes, [0, 105, 42], "each once");
     let missing = &described.transaction_states[1];
     let filled = (missing.producer_id.0, missing.producer_epoch, missing.transaction_start_time_ms);
     assert_eq!(filled, (0, 0, 0));
