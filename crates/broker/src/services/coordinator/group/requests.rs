@@ -22,9 +22,19 @@ pub(crate) struct CommitTerms {
     pub(crate) who: CommitIdentity,
     /// The retention time that versions 2–4 may name, milliseconds.
     pub(crate) retention_ms: Option<i64>,
-    /// Version 9 and later: the client knows the consumer protocol. A member's group that is unknown is
+    /// OffsetCommit 9, TxnOffsetCommit 6 and later: the client knows the consumer protocol. A member's group that is unknown is
     /// GROUP_ID_NOT_FOUND, before that ILLEGAL_GENERATION.
     pub(crate) knows_member_epochs: bool,
+}
+
+impl CommitTerms {
+    /// The refusal of a member's commit to a group that does not exist.
+    pub(super) fn refusal_of_absent(&self) -> GroupError {
+        match self.knows_member_epochs {
+            true => GroupError::GroupIdNotFound,
+            false => GroupError::IllegalGeneration,
+        }
+    }
 }
 
 impl GroupService {
@@ -141,12 +151,7 @@ impl GroupService {
             let CommitTerms { who, retention_ms, knows_member_epochs } = terms;
             machine.commit_offsets(env, who, *retention_ms, *knows_member_epochs, commits, out)
         });
-        let unknown = if terms.knows_member_epochs {
-            GroupError::GroupIdNotFound
-        } else {
-            GroupError::IllegalGeneration
-        };
-        let (result, ticket) = step.map_err(|missing| refusal(missing, unknown))?;
+        let (result, ticket) = step.map_err(|missing| refusal(missing, terms.refusal_of_absent()))?;
         ticket.durable().await?;
         result
     }

@@ -55,7 +55,7 @@ impl GroupService {
         );
         room?;
         let result = results.into_iter().next().unwrap_or(Err(Missing::Absent));
-        result.map_err(|missing| refusal(missing, GroupError::IllegalGeneration))
+        result.map_err(|missing| refusal(missing, terms.refusal_of_absent()))
     }
 
     /// Ends transactions in the groups that have offsets of them. `write` is called in any case.

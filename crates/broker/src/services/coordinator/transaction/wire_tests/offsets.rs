@@ -7,6 +7,7 @@ use codec::messages::txn_offset_commit_request::{
 };
 
 use super::*;
+use crate::topics::names::TopicRef;
 
 /// The code of AddOffsetsToTxn.
 async fn add(client: &mut Client, producer: &Producer, group: &str) -> i16 {
@@ -48,6 +49,29 @@ async fn stage_as(
         .with_generation_id_or_member_epoch(generation)
         .with_topics(vec![topic]);
     client.call(version, &request).await.topics[0].partitions[0].error_code
+}
+
+/// The code of a TxnOffsetCommit 6 of `t` 0, which names topics by id.
+async fn stage_with_epoch(
+    running: &Running,
+    client: &mut Client,
+    producer: &Producer,
+    group: &str,
+    member_epoch: i32,
+) -> i16 {
+    let topic = running.broker.services.topics.topic(&TopicRef::named("t")).unwrap();
+    let topic = TxnOffsetCommitRequestTopic::default()
+        .with_topic_id(topic.topic.id)
+        .with_partitions(vec![TxnOffsetCommitRequestPartition::default()]);
+    let request = TxnOffsetCommitRequest::default()
+        .with_transactional_id(transactional_id(producer.name))
+        .with_group_id(GroupId(text(group)))
+        .with_producer_id(ProducerId(producer.id))
+        .with_producer_epoch(producer.epoch)
+        .with_member_id(text("m"))
+        .with_generation_id_or_member_epoch(member_epoch)
+        .with_topics(vec![topic]);
+    client.call(6, &request).await.topics[0].partitions[0].error_code
 }
 
 /// The code of an OffsetCommit of `t` 0 by a sender that is no member.
@@ -131,6 +155,7 @@ async fn what_the_group_refuses_has_begun_the_transaction() {
     let mut client = running.client().await;
     let mut producer = init(&mut client, "new", true).await;
     assert_eq!(stage_as(&mut client, 5, &producer, "g", 1, 7).await, 22, "no group with generations");
+    assert_eq!(stage_with_epoch(&running, &mut client, &producer, "g", 7).await, 69, "nor with epochs");
     assert_eq!(producer.end(&mut client, true).await, 0, "an end of nothing would be 48");
     assert_eq!(fetch(&mut client, "g", true).await, (0, -1));
 }
