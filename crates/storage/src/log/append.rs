@@ -238,9 +238,11 @@ impl AppendState {
         }
     }
 
-    /// Decides if the marker may be written.
-    pub(crate) fn check_marker(&self, marker: &TransactionMarker) -> Result<(), MarkerError> {
-        producer_state::check_marker(self.producers.get(&marker.producer_id), marker)
+    /// Decides if the marker may be written; the coordinator's epoch in it.
+    pub(crate) fn check_marker(&self, marker: &TransactionMarker) -> Result<i32, MarkerError> {
+        let known = self.producers.get(&marker.producer_id);
+        producer_state::check_marker(known, marker)?;
+        Ok(producer_state::epoch_of_coordinator(known, marker))
     }
 
     /// The batch was appended at `base_offset`; the next one goes to `next_offset`.

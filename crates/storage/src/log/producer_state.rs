@@ -149,10 +149,15 @@ pub(crate) fn check_marker(
         return Err(MarkerError::InvalidProducerEpoch { current, found });
     }
     let (current, found) = (state.coordinator_epoch, marker.coordinator_epoch);
-    match found < current {
+    match found < current && !marker.by_coordinator {
         true => Err(MarkerError::TransactionCoordinatorFenced { current, found }),
         false => Ok(()),
     }
+}
+
+/// The coordinator's epoch in a marker that passed [`check_marker`]: it never falls. A marker by hand may have named any.
+pub(crate) fn epoch_of_coordinator(known: Option<&ProducerState>, marker: &TransactionMarker) -> i32 {
+    known.map_or(NO_COORDINATOR, |state| state.coordinator_epoch).max(marker.coordinator_epoch)
 }
 
 /// The state after a marker.
@@ -161,6 +166,7 @@ pub(crate) fn ended(
     marker: &TransactionMarker,
     moment: Moment,
 ) -> ProducerState {
+    let coordinator_epoch = epoch_of_coordinator(known.as_ref(), marker);
     // Sequences go on in the same epoch, and begin anew in a greater one.
     let batches =
         known.filter(|state| state.producer_epoch == marker.producer_epoch).map(|state| state.batches);
@@ -169,7 +175,7 @@ pub(crate) fn ended(
         last_timestamp_ms: moment.now_ms,
         last_open_ms: moment.open_ms,
         current_txn_start_offset: None,
-        coordinator_epoch: marker.coordinator_epoch,
+        coordinator_epoch,
         batches: batches.unwrap_or_default(),
     }
 }

@@ -18,6 +18,9 @@ pub struct TransactionMarker {
     pub producer_epoch: i16,
     /// The epoch of the coordinator that decided.
     pub coordinator_epoch: i32,
+    /// The coordinator of this folder has decided, and no one by hand: no greater epoch in the partition refuses the marker. It is
+    /// written with the greater of the two.
+    pub by_coordinator: bool,
     /// Commit, or abort.
     pub commit: bool,
     /// The marker has to raise the producer's epoch (KIP-890, KIP-1228). An equal one is then accepted only where no

@@ -66,16 +66,16 @@ pub(crate) fn append_marker(
     marker: &TransactionMarker,
     awaits: Option<u64>,
 ) -> Result<i64, MarkerError> {
-    let TransactionMarker { partition, producer_id, producer_epoch, coordinator_epoch, commit, .. } = marker;
+    let TransactionMarker { partition, producer_id, producer_epoch, commit, .. } = marker;
     let mut state = partition.append.lock();
     if partition.is_deleted() {
         return Err(MarkerError::PartitionDeleted);
     }
-    state.check_marker(marker)?;
+    let coordinator_epoch = state.check_marker(marker)?;
     let offset = state.next_offset();
     let next_offset = offset.checked_add(1).ok_or(MarkerError::OffsetsExhausted)?;
     let control_type = if *commit { ControlType::Commit } else { ControlType::Abort };
-    let record = EndTransactionMarker { control_type, coordinator_epoch: *coordinator_epoch };
+    let record = EndTransactionMarker { control_type, coordinator_epoch };
     let bytes = record.batch(*producer_id, *producer_epoch, group.now_ms);
     let header = BatchHeader::parse(&bytes).expect("a batch that was just built");
     let bytes = BytesMut::from(bytes.as_ref());

@@ -55,6 +55,7 @@ fn end(storage: &Storage, commit: bool) -> bool {
         producer_id: PRODUCER_ID,
         producer_epoch: 1,
         coordinator_epoch: 0,
+        by_coordinator: false,
         commit,
         raises_epoch: true,
         log_append_time: false,

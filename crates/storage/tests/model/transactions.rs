@@ -144,6 +144,7 @@ impl Walk {
                 producer_id,
                 producer_epoch: epoch,
                 coordinator_epoch: 1,
+                by_coordinator: false,
                 commit,
                 raises_epoch,
                 log_append_time: false,

@@ -47,6 +47,7 @@ fn end(storage: &Storage, partition: &Arc<Partition>, producer_id: i64, commit: 
         producer_id,
         producer_epoch: 0,
         coordinator_epoch: 0,
+        by_coordinator: false,
         commit,
         raises_epoch: false,
         log_append_time: false,

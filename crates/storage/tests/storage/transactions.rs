@@ -29,6 +29,7 @@ fn marker(partition: &Arc<Partition>, producer_id: i64, epoch: i16, commit: bool
         producer_id,
         producer_epoch: epoch,
         coordinator_epoch: 3,
+        by_coordinator: false,
         commit,
         raises_epoch: false,
         log_append_time: false,

@@ -73,6 +73,7 @@ fn marker(producer_epoch: i16, coordinator_epoch: i32, raises_epoch: bool) -> Tr
         producer_id: 1,
         producer_epoch,
         coordinator_epoch,
+        by_coordinator: false,
         commit: true,
         raises_epoch,
         log_append_time: false,
@@ -134,5 +135,8 @@ fn markers_of_old_epochs_are_refused() {
     assert_eq!(check_marker(Some(&closed), &marker(4, 8, true)), Ok(()), "a repeat (KAFKA-19999)");
     let fenced = MarkerError::TransactionCoordinatorFenced { current: 8, found: 7 };
     assert_eq!(check_marker(Some(&closed), &marker(5, 7, true)), Err(fenced));
+    let own = TransactionMarker { by_coordinator: true, ..marker(5, 7, true) };
+    assert_eq!(check_marker(Some(&closed), &own), Ok(()), "the coordinator's own");
+    assert_eq!(ended(Some(closed), &own, NOW).coordinator_epoch, 8, "the greater one stays");
     assert_eq!(check_marker(None, &marker(0, 0, true)), Ok(()), "nothing is known of it");
 }

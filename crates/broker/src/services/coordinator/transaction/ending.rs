@@ -81,6 +81,8 @@ fn markers<'a>(
             producer_epoch: ending.marker_epoch,
             // The node's: it rises with each unclean start.
             coordinator_epoch: i32::try_from(term).unwrap_or(i32::MAX),
+            // A refusal would leave the partition's transaction open for ever.
+            by_coordinator: true,
             commit: ending.commit,
             // With the older protocol an end keeps the epoch; the coordinator has checked it.
             raises_epoch: false,

@@ -100,6 +100,7 @@ impl TransactionService {
             producer_id: producer.id.0,
             producer_epoch: producer.epoch,
             coordinator_epoch,
+            by_coordinator: false,
             commit,
             raises_epoch,
             log_append_time: has_log_append_time(found),

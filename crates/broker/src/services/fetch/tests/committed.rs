@@ -33,6 +33,7 @@ impl Broker {
             producer_id: PRODUCER_ID,
             producer_epoch: 0,
             coordinator_epoch: 0,
+            by_coordinator: false,
             commit,
             raises_epoch: false,
             log_append_time: false,

@@ -38,6 +38,22 @@ async fn mark(client: &mut Client, topic: &str, producer: (i64, i16), commit: bo
     mark_all(client, vec![marker(topic, &[0], producer, commit)]).await[0].1
 }
 
+/// The codes of a marker by hand for partition 0 of each topic, by a coordinator of that epoch.
+async fn mark_as(
+    client: &mut Client,
+    coordinator_epoch: i32,
+    topics: &[&str],
+    producer: (i64, i16),
+    commit: bool,
+) -> Vec<i16> {
+    let one = |topic: &&str| marker(topic, &[0], producer, commit).topics.remove(0);
+    let marker = marker("", &[], producer, commit)
+        .with_coordinator_epoch(coordinator_epoch)
+        .with_topics(topics.iter().map(one).collect());
+    let answer = client.call(1, &WriteTxnMarkersRequest::default().with_markers(vec![marker])).await;
+    answer.markers[0].topics.iter().map(|topic| topic.partitions[0].error_code).collect()
+}
+
 #[tokio::test]
 async fn transactions_are_listed_and_described() {
     let running = broker_with(&["t"], &[]).await;
@@ -125,4 +141,21 @@ async fn a_hanging_transaction_is_ended_by_hand() {
     // One without partitions is not in the answer.
     let mixed = vec![marker("t", &[], (78, 0), false), marker("missing", &[0], (77, 0), false)];
     assert_eq!(mark_all(&mut client, mixed).await, [(77, 3)]);
+}
+
+#[tokio::test]
+async fn a_marker_by_hand_does_not_fence_the_coordinator() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    producer.write(&mut client, "t", 0, "a").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    let named = (producer.id, producer.epoch);
+    assert_eq!(mark_as(&mut client, 1000, &["t"], named, false).await, [0]);
+    assert_eq!(mark_as(&mut client, 999, &["t"], named, false).await, [52], "another hand is fenced");
+    producer.write(&mut client, "t", 1, "b").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    assert_eq!(latest(&mut client, "t", true).await, latest(&mut client, "t", false).await);
+    assert_eq!(committed(&mut client, "t").await, ["a", "b"]);
+    assert_eq!(mark_as(&mut client, 999, &["t"], named, false).await, [52], "the greater epoch stays");
 }
