@@ -1,8 +1,9 @@
 //! The times at which machines want to be woken: one queue for all machines of a kind, for the one task that waits.
 //!
-//! An alarm is never taken back. A machine that no longer needs one ignores it.
+//! A machine has one alarm at most: an earlier one replaces it, and it goes with its machine. A machine that no longer needs
+//! its alarm ignores it.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -19,12 +20,19 @@ pub(super) struct Alarm<I> {
     pub(super) id: I,
 }
 
-/// The alarms of all machines of a kind. Its lock is held for one push or pop, and taken under a machine's
+/// An alarm that a machine sets in place of the one that it had.
+#[derive(Debug)]
+pub(super) struct NewAlarm<I> {
+    pub(super) alarm: Alarm<I>,
+    pub(super) replaced: Option<Alarm<I>>,
+}
+
+/// The alarms of all machines of a kind. Its lock is held for one change, and taken under a machine's
 /// lock.
 #[derive(Debug)]
 pub(super) struct Alarms<I> {
-    /// The earliest on top. Alarms that no machine waits for any more stay until their time.
-    queue: Mutex<BinaryHeap<Reverse<Alarm<I>>>>,
+    /// By time, and by id where these are equal.
+    queue: Mutex<BTreeSet<Alarm<I>>>,
     /// The earliest alarm has become an earlier one.
     earlier: Notify,
 }
@@ -36,17 +44,31 @@ impl<I: Ord> Default for Alarms<I> {
 }
 
 impl<I: Ord> Alarms<I> {
-    /// Wakes the task if this alarm is now the earliest.
-    pub(super) fn set(&self, alarm: Alarm<I>) {
+    /// Wakes the task if this alarm is now the earliest of all.
+    pub(super) fn set(&self, NewAlarm { alarm, replaced }: NewAlarm<I>) {
         let mut queue = self.queue.lock();
-        let is_earliest = queue.peek().is_none_or(|Reverse(earliest)| alarm.at < earliest.at);
-        queue.push(Reverse(alarm));
+        if let Some(replaced) = replaced {
+            queue.remove(&replaced);
+        }
+        let is_earliest = queue.first().is_none_or(|earliest| alarm.at < earliest.at);
+        queue.insert(alarm);
         drop(queue);
         if is_earliest {
             // Not lost if the task is between its look and its wait: `notify_one` leaves a permit for the
             // next wait.
             self.earlier.notify_one();
         }
+    }
+
+    /// Forgets the alarm of a machine that is dropped.
+    pub(super) fn remove(&self, alarm: &Alarm<I>) {
+        self.queue.lock().remove(alarm);
+    }
+
+    /// How many are set.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.queue.lock().len()
     }
 
     /// Forgets all alarms.
@@ -79,11 +101,11 @@ impl<I: Ord> Alarms<I> {
     /// The earliest alarm if it is due, or how long to wait for it (`None`: there is none).
     fn due(&self, clock: &Clock) -> Result<Alarm<I>, Option<Duration>> {
         let mut queue = self.queue.lock();
-        let Some(Reverse(earliest)) = queue.peek() else { return Err(None) };
+        let Some(earliest) = queue.first() else { return Err(None) };
         let wait = Duration::from_millis(earliest.at).saturating_sub(clock.monotonic());
         if !wait.is_zero() {
             return Err(Some(wait));
         }
-        queue.pop().map(|Reverse(alarm)| alarm).ok_or(None)
+        queue.pop_first().ok_or(None)
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use coordinator::state_machine::StateMachine as _;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::alarms::{Alarm, NewAlarm};
 use super::durability::{Durability, Ticket};
-use super::kind::{Id, Kind};
+use super::kind::{Id, Kind, OutcomeOf};
 use super::log::Written;
 
 /// A machine with its surroundings.
@@ -25,14 +26,29 @@ pub(super) struct Slot<K: Kind> {
     pub(super) machine: K::Machine,
     /// Dropped with the machine, which ends these requests without a reply.
     pub(super) waiting: K::Waiting,
-    /// The earliest alarm that is set for this machine.
-    /// Monotonic milliseconds. Entries of the queue with another time are ignored.
+    /// The alarm that is set for this machine, the only one: monotonic milliseconds. One that went off with another time is
+    /// ignored.
     pub(super) alarm: Option<u64>,
     /// No longer in the map: a caller that still holds it looks again.
     pub(super) removed: bool,
     /// Writes begun so far: the place of the last one.
     /// 0: none, so nothing needs to be awaited.
     pub(super) written: u64,
+}
+
+impl<K: Kind> Slot<K> {
+    /// Notes the alarm of a step, if it is the machine's earliest; the caller sets it.
+    pub(super) fn note_alarm(&mut self, out: &OutcomeOf<K>) -> Option<NewAlarm<Id<K>>> {
+        let at = out.wake_at.filter(|at| self.alarm.is_none_or(|alarm| *at < alarm))?;
+        let replaced = self.take_alarm();
+        self.alarm = Some(at);
+        Some(NewAlarm { alarm: Alarm { at, id: self.machine.id().clone() }, replaced })
+    }
+
+    /// The alarm that is set for the machine, which has none from now on.
+    pub(super) fn take_alarm(&mut self) -> Option<Alarm<Id<K>>> {
+        self.alarm.take().map(|at| Alarm { at, id: self.machine.id().clone() })
+    }
 }
 
 impl<K: Kind> Hosted<K> {

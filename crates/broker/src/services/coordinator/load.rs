@@ -14,7 +14,7 @@ use coordinator::state_machine::{Now, Outcome, Record, RecordError, StateMachine
 use super::durability::Ticket;
 use super::hosted::Hosted;
 use super::kind::{Id, Kind, OutcomeOf};
-use super::shell::{Machines, Shell, note_alarm};
+use super::shell::{Machines, Shell};
 
 /// Machines in the course of loading.
 struct Loading<K: Kind> {
@@ -63,7 +63,7 @@ impl<K: Kind> Shell<K> {
             self.kind.in_env(&id, now, |env| machine.start(env, &mut out));
             let hosted = Arc::new(Hosted::new(machine, term));
             let mut slot = hosted.lock();
-            alarms.extend(note_alarm(&mut slot, &out));
+            alarms.extend(slot.note_alarm(&out));
             self.write_step(self.take_place(&hosted, &mut slot, out));
             drop(slot);
             by_id.insert(id, hosted);

@@ -117,7 +117,7 @@ impl<K: Kind> Shell<K> {
         });
     }
 
-    /// A machine's alarm has gone off. One that the machine has replaced by an earlier one is ignored.
+    /// A machine's alarm has gone off. One that the machine has replaced meanwhile is ignored.
     fn ring(&self, alarm: &Alarm<Id<K>>) {
         let woken = self.step_in_slot(
             || self.find(&alarm.id),
@@ -266,8 +266,7 @@ impl<K: Kind> Shell<K> {
     /// Under the machine's lock, so that a caller who finds it removed does not find it in the map.
     pub(super) fn remove_if_forgettable(&self, hosted: &Hosted<K>, slot: &mut Slot<K>) {
         if slot.machine.is_forgettable() {
-            slot.removed = true;
-            self.machines.write().by_id.remove(&hosted.id);
+            self.remove(&hosted.id, slot);
         }
     }
 
@@ -277,9 +276,17 @@ impl<K: Kind> Shell<K> {
         tracing::error!(%id, kind = K::NAME, %too_long, "a step cannot be written; requests are refused until the next start");
         // Known as unreadable before it is missing, so that no new one is created in between.
         self.unreadable.write().insert(id.clone(), Vec::new());
-        slot.removed = true;
         slot.waiting = K::Waiting::default();
+        self.remove(id, slot);
+    }
+
+    /// Under the machine's lock.
+    fn remove(&self, id: &Id<K>, slot: &mut Slot<K>) {
+        slot.removed = true;
         self.machines.write().by_id.remove(id);
+        if let Some(alarm) = slot.take_alarm() {
+            self.alarms.remove(&alarm);
+        }
     }
 
     /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.
@@ -303,7 +310,7 @@ impl<K: Kind> Shell<K> {
         slot: &mut Slot<K>,
         out: OutcomeOf<K>,
     ) -> StepWrite<K> {
-        if let Some(alarm) = note_alarm(slot, &out) {
+        if let Some(alarm) = slot.note_alarm(&out) {
             self.alarms.set(alarm);
         }
         self.take_place(hosted, slot, out)
@@ -340,11 +347,4 @@ impl<K: Kind> Shell<K> {
             .expect("a process does not run for 600 million years");
         Now { monotonic_ms, unix_ms: self.clock.now_ms(), open_ms: self.log.open_ms() }
     }
-}
-
-/// Notes the alarm of a step, if it is the machine's earliest; the caller sets it.
-pub(super) fn note_alarm<K: Kind>(slot: &mut Slot<K>, out: &OutcomeOf<K>) -> Option<Alarm<Id<K>>> {
-    let at = out.wake_at.filter(|at| slot.alarm.is_none_or(|alarm| *at < alarm))?;
-    slot.alarm = Some(at);
-    Some(Alarm { at, id: slot.machine.id().clone() })
 }

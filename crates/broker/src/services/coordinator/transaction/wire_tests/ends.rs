@@ -150,3 +150,15 @@ async fn a_topic_that_is_deleted_does_not_hold_up_the_end() {
     assert_eq!(producer.end(&mut client, true).await, 0);
     assert_eq!(committed(&mut client, "t").await, ["v"]);
 }
+
+#[tokio::test]
+async fn an_id_has_one_alarm_however_often_it_begins() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "new", true).await;
+    for _ in 0..3 {
+        producer.write(&mut client, "t", 0, "v").await;
+        assert_eq!(producer.end(&mut client, true).await, 0);
+    }
+    assert_eq!(running.broker.services.transactions.shell.alarms.len(), 1);
+}
