@@ -45,7 +45,7 @@ impl TransactionMachine {
     ) -> Result<PartitionResults, TransactionError> {
         let transaction = self.checked(sender)?;
         let verify = |partition: &TopicPartitionRef| {
-            let takes_part = transaction.participants.has_partition(partition);
+            let takes_part = transaction.participants.has_partition(partition.topic_id, partition.partition);
             if takes_part { Ok(()) } else { Err(TransactionError::NotInTransaction) }
         };
         Ok(partitions.iter().map(verify).collect())
@@ -123,7 +123,7 @@ impl TransactionMachine {
         let id = self.id().clone();
         let Some(transaction) = &mut self.transaction else { return };
         for partition in partitions {
-            if !transaction.participants.has_partition(partition) {
+            if !transaction.participants.has_partition(partition.topic_id, partition.partition) {
                 let key = Key::partition(&id, partition);
                 out.write(records::value(&key, records::encode_partition(partition)));
                 transaction.participants.add_partition(partition.clone());

@@ -16,8 +16,8 @@ pub(super) struct Participants {
 }
 
 impl Participants {
-    pub(super) fn has_partition(&self, partition: &TopicPartitionRef) -> bool {
-        self.partitions.contains_key(&(partition.topic_id, partition.partition))
+    pub(super) fn has_partition(&self, topic_id: Uuid, partition: i32) -> bool {
+        self.partitions.contains_key(&(topic_id, partition))
     }
 
     pub(super) fn has_group(&self, group: &GroupId) -> bool {

@@ -1,6 +1,7 @@
 //! Descriptions of a transactional id: DescribeTransactions and ListTransactions.
 
 use regex::Regex;
+use uuid::Uuid;
 
 use super::{
     TransactionError, TransactionMachine, TransactionalId,
@@ -61,6 +62,20 @@ impl TransactionMachine {
             producer_id: transaction.identity.current.id,
             started_at_ms: transaction.started_at_ms,
         })
+    }
+}
+
+impl TransactionMachine {
+    /// The producer of the transaction that is open; `None`: none is.
+    pub fn open_producer(&self) -> Option<ProducerIdAndEpoch> {
+        let open = self.transaction.as_ref().filter(|transaction| transaction.is_ongoing());
+        open.map(|transaction| transaction.identity.current)
+    }
+
+    /// True if the partition takes part in the transaction that is open.
+    pub fn takes_part(&self, topic_id: Uuid, partition: i32) -> bool {
+        let transaction = self.transaction.as_ref();
+        transaction.is_some_and(|transaction| transaction.participants.has_partition(topic_id, partition))
     }
 }
 

@@ -4,8 +4,8 @@
 //! - v2: the level of `transaction.version` (KIP-1228): with 2 a marker has to raise the producer's epoch, unless nothing is open.
 //!
 //! The coordinator here writes its markers itself. One by hand is for a transaction of which no coordinator knows. Deliberate
-//! difference: an abort of a transaction that the coordinator has open ends all of it, and a commit of one is INVALID_TXN_STATE;
-//! Kafka ends the named partitions alone, and so tears the transaction.
+//! difference: an abort in a partition of a transaction that the coordinator has open ends all of it, and a commit in one is
+//! INVALID_TXN_STATE; Kafka ends the named partitions alone, and so tears the transaction.
 //!
 //! A marker that no batch can hold, because its producer id or epoch is below 0, fails the whole request as in Kafka, before
 //! anything is written. A marker without partitions is left out of the answer.

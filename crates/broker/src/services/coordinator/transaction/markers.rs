@@ -1,17 +1,17 @@
 //! WriteTxnMarkers: ends by hand, for transactions of which no coordinator knows.
 //!
 //! An abort of a transaction that is open here ends all of it, where Kafka would tear it (ADR 14). A commit of one is refused.
+//! Both hold for partitions that take part in it; others get their marker as it was asked for.
 
 use std::sync::Arc;
 
 use coordinator::state_machine::{Record, StateMachine as _};
-use coordinator::transaction::{
-    Description, ProducerIdAndEpoch, TransactionError, TransactionMachine, TransactionState,
-};
+use coordinator::transaction::{ProducerIdAndEpoch, TransactionError, TransactionMachine, TransactionalId};
 use storage::{CoordinatorWrite, MarkerError, TransactionEnd, TransactionMarker};
 use tokio::sync::oneshot;
 
 use super::super::log::stored_form;
+use super::super::shell::Missing;
 use super::ending::has_log_append_time;
 use super::{TransactionService, refusal, unwritten};
 use crate::topics::FoundPartition;
@@ -50,42 +50,77 @@ pub(crate) struct WantedMarkers {
 impl TransactionService {
     /// Writes the markers of one producer: the result of each partition, in their order. Durable when it returns.
     pub(crate) async fn write_markers(&self, wanted: WantedMarkers) -> Vec<Result<(), MarkerRefused>> {
-        match self.end_if_open(&wanted).await {
-            Ok(false) => self.write_markers_by_hand(wanted).await,
-            Ok(true) => wanted.partitions.into_iter().map(|found| found.map(drop)).collect(),
-            Err(error) => wanted.partitions.into_iter().map(|found| found.and(Err(error.into()))).collect(),
+        let (takes_part, ended) = self.end_if_open(&wanted).await;
+        // Others get their marker by hand: the end of the transaction does not reach them.
+        let mut by_hand = WantedMarkers { partitions: Vec::new(), ..wanted };
+        let mut outcomes = Vec::with_capacity(wanted.partitions.len());
+        for (found, takes_part) in wanted.partitions.into_iter().zip(takes_part) {
+            match takes_part {
+                true => outcomes.push(Some(ended.map_err(MarkerRefused::from))),
+                false => {
+                    by_hand.partitions.push(found);
+                    outcomes.push(None);
+                }
+            }
+        }
+        let mut by_hand = self.write_markers_by_hand(by_hand).await.into_iter();
+        let storage_failed = Err(TransactionError::StorageFailed.into());
+        outcomes.into_iter().map(|ended| ended.or_else(|| by_hand.next()).unwrap_or(storage_failed)).collect()
+    }
+
+    /// Aborts the transaction of that producer if the coordinator has it open and one of the partitions takes part in it. Returns
+    /// which of them do, and the outcome for these.
+    async fn end_if_open(&self, wanted: &WantedMarkers) -> (Vec<bool>, Result<(), TransactionError>) {
+        let none = || vec![false; wanted.partitions.len()];
+        let Some((id, producer)) = self.open_transaction(wanted.producer) else { return (none(), Ok(())) };
+        let step = self.shell.step(&id, false, |machine, env, out| {
+            let takes_part = |found: &Result<FoundPartition, MarkerRefused>| {
+                found.as_ref().is_ok_and(|FoundPartition { partition, .. }| {
+                    machine.takes_part(partition.topic_id(), partition.index())
+                })
+            };
+            // None if it has ended meanwhile: the markers are written as they were asked for.
+            let is_open = machine.open_producer() == Some(producer);
+            let takes_part: Vec<bool> =
+                wanted.partitions.iter().map(|found| is_open && takes_part(found)).collect();
+            let ended = match takes_part.contains(&true) {
+                false => Ok(()),
+                true if wanted.commit => Err(TransactionError::InvalidTxnState),
+                true => machine.abort_by_admin(env, producer, out),
+            };
+            (takes_part, ended)
+        });
+        let ((takes_part, ended), ticket) = match step {
+            Ok(step) => step,
+            Err(Missing::Absent) => return (none(), Ok(())),
+            Err(missing) => {
+                let found = wanted.partitions.iter().map(Result::is_ok).collect();
+                return (found, Err(refusal(missing, TransactionError::InvalidTxnState)));
+            }
+        };
+        match ticket.durable().await {
+            Ok(()) => (takes_part, ended),
+            Err(error) => (takes_part, Err(unwritten(error))),
         }
     }
 
-    /// Aborts the transaction of that producer if the coordinator has it open; false if it has not.
-    ///
-    /// # Errors
-    /// INVALID_TXN_STATE for a commit of one that is open.
-    async fn end_if_open(&self, wanted: &WantedMarkers) -> Result<bool, TransactionError> {
-        let marked = wanted.producer;
-        let is_open = |machine: &TransactionMachine| {
-            let Description { state, producer, .. } = machine.describe().ok()?;
+    /// The id and the producer of the open transaction that a marker of `marked` would end.
+    fn open_transaction(&self, marked: ProducerIdAndEpoch) -> Option<(TransactionalId, ProducerIdAndEpoch)> {
+        let open = |machine: &TransactionMachine| {
             // An older epoch is for the log to refuse.
-            let is_marked = producer.id == marked.id && producer.epoch <= marked.epoch;
-            (state == TransactionState::Ongoing && is_marked).then(|| (machine.id().clone(), producer))
+            let is_marked = |open: &ProducerIdAndEpoch| open.id == marked.id && open.epoch <= marked.epoch;
+            let open = machine.open_producer().filter(is_marked)?;
+            Some((machine.id().clone(), open))
         };
-        let Some((id, producer)) = self.shell.view_all(is_open).into_iter().find_map(|(open, _)| open) else {
-            return Ok(false);
-        };
-        if wanted.commit {
-            return Err(TransactionError::InvalidTxnState);
-        }
-        let step =
-            self.shell.step(&id, false, |machine, env, out| machine.abort_by_admin(env, producer, out));
-        let (result, ticket) = step.map_err(|missing| refusal(missing, TransactionError::InvalidTxnState))?;
-        ticket.durable().await.map_err(unwritten)?;
-        // Ended meanwhile: the marker is written as it was asked for.
-        Ok(result.is_ok())
+        self.shell.view_all(open).into_iter().find_map(|(open, _)| open)
     }
 
     /// Writes markers of which no transactional id knows, each in its partition alone.
     async fn write_markers_by_hand(&self, wanted: WantedMarkers) -> Vec<Result<(), MarkerRefused>> {
         let WantedMarkers { producer, commit, coordinator_epoch, raises_epoch, partitions } = wanted;
+        if partitions.iter().all(Result::is_err) {
+            return partitions.into_iter().map(|found| found.map(drop)).collect();
+        }
         let term = match self.shell.term() {
             Ok(term) => term,
             Err(_) => {

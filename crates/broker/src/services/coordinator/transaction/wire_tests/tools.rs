@@ -159,3 +159,28 @@ async fn a_marker_by_hand_does_not_fence_the_coordinator() {
     assert_eq!(committed(&mut client, "t").await, ["a", "b"]);
     assert_eq!(mark_as(&mut client, 999, &["t"], named, false).await, [52], "the greater epoch stays");
 }
+
+#[tokio::test]
+async fn a_marker_by_hand_ends_an_open_transaction_only_where_that_takes_part() {
+    let pairs = [("transaction.partition.verification.enable", "false")];
+    let running = broker_with(&["t", "u"], &pairs).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    assert_eq!(producer.send(&mut client, ("u", 0), 0, "hangs").await.0, 0);
+    producer.write(&mut client, "t", 0, "v").await;
+    let named = (producer.id, producer.epoch);
+    assert_eq!(mark_as(&mut client, 0, &["u", "missing"], named, false).await, [0, 3]);
+    assert_eq!((committed(&mut client, "u").await, latest(&mut client, "u", true).await), (vec![], 2));
+    assert_eq!(latest(&mut client, "t", true).await, 0, "still open");
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    assert_eq!(committed(&mut client, "t").await, ["v"]);
+
+    producer.write(&mut client, "t", 1, "w").await;
+    assert_eq!(producer.send(&mut client, ("u", 0), 1, "hangs").await.0, 0);
+    assert_eq!(mark_as(&mut client, 0, &["t"], named, true).await, [48], "a commit would tear it");
+    assert_eq!(mark_as(&mut client, 0, &["u", "t"], named, false).await, [0, 0]);
+    for (topic, values, end) in [("t", vec!["v".to_owned()], 4), ("u", vec![], 4)] {
+        let seen = (committed(&mut client, topic).await, latest(&mut client, topic, true).await);
+        assert_eq!(seen, (values, end), "{topic}");
+    }
+}
