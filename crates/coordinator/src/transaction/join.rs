@@ -7,11 +7,21 @@
 use super::{
     Env, GroupRef, Outcome, Protocol, Sender, TopicPartitionRef, TransactionError, TransactionMachine,
     connections::RequestKind,
+    machine::Transaction,
     records::{self, Key},
     state::TransactionState,
 };
 use crate::limits::check_string;
 use crate::state_machine::StateMachine;
+
+/// The groups of one transaction. Each may have many offsets, and all are written with its end.
+pub(super) const MAX_GROUPS: usize = 1_000;
+/// The part of an end that its partitions make, bytes. The whole end is one group of the journal, which holds 4 GiB: far more
+/// than a transaction needs, and this is far from it.
+pub(super) const MAX_END_BYTES: usize = 256 << 20;
+/// About the bytes of one partition in an end, beside the transactional id: the rest of its key, the marker, the producer's
+/// state and the entry of the aborted index.
+pub(super) const END_BYTES: usize = 512;
 
 /// The result for each partition of a request, in its order.
 pub type PartitionResults = Vec<Result<(), TransactionError>>;
@@ -20,7 +30,8 @@ impl TransactionMachine {
     /// Handles AddPartitionsToTxn of a client.
     ///
     /// # Errors
-    /// INVALID_PRODUCER_ID_MAPPING or PRODUCER_FENCED, for all partitions.
+    /// INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, or INVALID_REQUEST for a transaction that would become too large; for all
+    /// partitions.
     pub fn add_partitions(
         &mut self,
         env: Env<'_>,
@@ -30,8 +41,7 @@ impl TransactionMachine {
     ) -> Result<(), TransactionError> {
         self.checked(sender)?;
         self.connections.admit(RequestKind::Coordinator, sender)?;
-        self.join_partitions(env, partitions, out);
-        Ok(())
+        self.join_partitions(env, partitions, out)
     }
 
     /// Handles AddPartitionsToTxn with `verifyOnly`: nothing changes.
@@ -54,7 +64,8 @@ impl TransactionMachine {
     /// Handles AddOffsetsToTxn.
     ///
     /// # Errors
-    /// As [`TransactionMachine::add_partitions`]; INVALID_REQUEST for a group id that no record can hold.
+    /// As [`TransactionMachine::add_partitions`]; INVALID_REQUEST for a group id that no record can hold,
+    /// and for one group more than a transaction can have.
     pub fn add_offsets(
         &mut self,
         env: Env<'_>,
@@ -89,7 +100,7 @@ impl TransactionMachine {
             }
             Protocol::V2 => {
                 self.checked(sender)?;
-                self.join_partitions(env, partitions, out);
+                self.join_partitions(env, partitions, out)?;
                 Ok(vec![Ok(()); partitions.len()])
             }
         }
@@ -118,10 +129,18 @@ impl TransactionMachine {
         }
     }
 
-    fn join_partitions(&mut self, env: Env<'_>, partitions: &[TopicPartitionRef], out: &mut Outcome) {
+    fn join_partitions(
+        &mut self,
+        env: Env<'_>,
+        partitions: &[TopicPartitionRef],
+        out: &mut Outcome,
+    ) -> Result<(), TransactionError> {
+        if !self.has_room_for(partitions) {
+            return Err(TransactionError::InvalidRequest);
+        }
         self.begin(env, out);
         let id = self.id().clone();
-        let Some(transaction) = &mut self.transaction else { return };
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
         for partition in partitions {
             if !transaction.participants.has_partition(partition.topic_id, partition.partition) {
                 let key = Key::partition(&id, partition);
@@ -129,6 +148,20 @@ impl TransactionMachine {
                 transaction.participants.add_partition(partition.clone());
             }
         }
+        Ok(())
+    }
+
+    /// True if the end of the transaction can be written with these partitions, too.
+    fn has_room_for(&self, partitions: &[TopicPartitionRef]) -> bool {
+        let Some(transaction) = &self.transaction else { return true };
+        let participants = &transaction.participants;
+        let is_new = |partition: &&TopicPartitionRef| {
+            !participants.has_partition(partition.topic_id, partition.partition)
+        };
+        let joining = partitions.iter().filter(is_new).count();
+        let at_end = participants.partition_count().saturating_add(joining);
+        // What takes part already may go on, also where it joined under another limit.
+        joining == 0 || at_end.saturating_mul(self.id().as_str().len() + END_BYTES) <= MAX_END_BYTES
     }
 
     fn join_group(
@@ -138,6 +171,13 @@ impl TransactionMachine {
         out: &mut Outcome,
     ) -> Result<(), TransactionError> {
         if check_string("the group id", group.group.as_str()).is_err() {
+            return Err(TransactionError::InvalidRequest);
+        }
+        let is_full = |transaction: &Transaction| {
+            let participants = &transaction.participants;
+            participants.group_count() >= MAX_GROUPS && !participants.has_group(&group.group)
+        };
+        if self.transaction.as_ref().is_some_and(is_full) {
             return Err(TransactionError::InvalidRequest);
         }
         self.begin(env, out);

@@ -20,6 +20,14 @@ impl Participants {
         self.partitions.contains_key(&(topic_id, partition))
     }
 
+    pub(super) fn partition_count(&self) -> usize {
+        self.partitions.len()
+    }
+
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(super) fn has_group(&self, group: &GroupId) -> bool {
         self.groups.contains_key(group)
     }

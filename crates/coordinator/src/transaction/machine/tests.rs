@@ -1,5 +1,6 @@
 //! Deadlines over restarts, the cost of joining, connections, and requests that no record can hold.
 
+use super::super::join::{END_BYTES, MAX_END_BYTES, MAX_GROUPS};
 use super::super::testing::{Bench, FIRST_ID, TIMEOUT_MS, group, partition, producer, sender};
 use super::super::{
     EndCause, InitRequest, ProducerIdAndEpoch,
@@ -189,4 +190,40 @@ fn what_takes_part_without_an_open_transaction_is_damage() {
         let damaged = machine.replay(bench.now(), key, &bench.stored[key], &mut out);
         assert_eq!(damaged, Err(RecordError::Damaged("belongs to no open transaction")));
     }
+}
+
+#[test]
+fn a_transaction_has_a_thousand_groups_at_most() {
+    let (mut bench, owner) = open();
+    for number in 0..MAX_GROUPS {
+        bench.add_offsets(sender(owner), &group(&number.to_string())).unwrap();
+    }
+    let more = group("more");
+    assert_eq!(bench.add_offsets(sender(owner), &more), Err(TransactionError::InvalidRequest));
+    assert_eq!(bench.txn_offset_commit(sender(owner), &more, V2), Err(TransactionError::InvalidRequest));
+    assert_eq!(bench.txn_offset_commit(sender(owner), &group("7"), V2), Ok(()), "it takes part already");
+    bench.end(sender(owner), V2, true).unwrap();
+    assert_eq!(bench.ending().groups.len(), MAX_GROUPS);
+}
+
+/// With an id of 32 KiB about 8 000 partitions fill an end; with a short one it takes half a million.
+#[test]
+fn the_partitions_of_a_transaction_are_bounded_by_the_size_of_its_end() {
+    let id = "i".repeat(MAX_STRING_BYTES);
+    let most = i32::try_from(MAX_END_BYTES / (id.len() + END_BYTES)).unwrap();
+    let mut bench = Bench::new();
+    bench.machine = TransactionMachine::new(TransactionalId::from(id.as_str()), bench.now());
+    let owner = bench.init(None).unwrap();
+    let stored = bench.stored.clone();
+    let too_many: Vec<_> = (0..=most).map(partition).collect();
+    assert_eq!(bench.produce(sender(owner), &too_many, V2), Err(TransactionError::InvalidRequest));
+    assert_eq!(bench.add_partitions(sender(owner), &too_many), Err(TransactionError::InvalidRequest));
+    assert_eq!(bench.stored, stored, "nothing has begun");
+    bench.add_partitions(sender(owner), &too_many[..100]).unwrap();
+    let rest = &too_many[100..];
+    assert_eq!(bench.add_partitions(sender(owner), rest), Err(TransactionError::InvalidRequest), "together");
+
+    let mut bench = Bench::new();
+    let owner = bench.init(None).unwrap();
+    bench.add_partitions(sender(owner), &too_many).unwrap();
 }
