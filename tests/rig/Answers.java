@@ -49,7 +49,7 @@ public class Answers {
         return switch (field) {
             case "throttle_time_ms", "host", "port", "client_host", "log_dir", "total_bytes", "usable_bytes", "cluster_id", "finalized_features_epoch" -> value.equals(-1L) ? value : "*";
             case "partition_size" -> ((Long) value) > 0 ? "*" : value;
-            case "timestamp", "log_append_time_ms", "last_timestamp" -> time((Long) value);
+            case "timestamp", "log_append_time_ms", "last_timestamp", "transaction_start_time_ms" -> time((Long) value);
             default -> value;
         };
     }

@@ -198,7 +198,7 @@ public class Exchange {
 
     private boolean foreign(Object item) {
         if (!(item instanceof Map<?, ?> map)) return false;
-        for (String key : List.of("name", "topic", "topic_name", "group_id", "resource_name"))
+        for (String key : List.of("name", "topic", "topic_name", "group_id", "resource_name", "transactional_id"))
             if (map.get(key) instanceof String name && name.matches("rig[0-9a-z]{6,9}-.*") && !name.startsWith(world.prefix)) return true;
         return false;
     }

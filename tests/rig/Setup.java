@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.message.ApiMessageType;
 
-/** Start of every seed: four topics with records in them, a group with committed offsets, a producer id. */
+/** Start of every seed: four topics with records in them, a group with committed offsets, a producer id, one with a transactional id. */
 public class Setup {
     static List<Exchange.Step> steps(World world) {
         List<Exchange.Step> steps = new ArrayList<>();
@@ -15,6 +15,7 @@ public class Setup {
         steps.add(step(ApiMessageType.METADATA, 12, Map.of("topics", world.topics.stream().map(name -> Map.of("name", name)).toList())));
         steps.add(step(ApiMessageType.FIND_COORDINATOR, 2, Map.of("key", world.groups.get(0), "key_type", (byte) 0)));
         steps.add(step(ApiMessageType.INIT_PRODUCER_ID, 4, Map.of("transaction_timeout_ms", 60_000, "producer_id", -1L, "producer_epoch", (short) -1)));
+        steps.add(step(ApiMessageType.INIT_PRODUCER_ID, 4, Map.of("transactional_id", world.fresh + "txn", "transaction_timeout_ms", 60_000, "producer_id", -1L, "producer_epoch", (short) -1)));
         for (int round = 0; round < 3; round++) {
             List<Object> data = new ArrayList<>();
             for (int n = 0; n < 4; n++) data.add(Map.of("name", world.topics.get(n), "partition_data", List.of(Map.of("index", 0, "records", Batch.good(2 + round)))));
@@ -29,10 +30,8 @@ public class Setup {
     /** Waits until both have what they make on first use: producer ids, the coordinators of groups and of transactions. */
     static void warm(Exchange exchange, World world) throws Exception {
         List<Exchange.Step> all = steps(world);
-        Exchange.Step transactions = step(ApiMessageType.INIT_PRODUCER_ID, 4,
-            Map.of("transactional_id", world.fresh + "txn", "transaction_timeout_ms", 60_000, "producer_id", -1L, "producer_epoch", (short) -1));
         Exchange.Step find = step(ApiMessageType.FIND_COORDINATOR, 2, Map.of("key", world.fresh + "txn", "key_type", (byte) 1));
-        for (Exchange.Step step : List.of(all.get(0), all.get(2), all.get(3), find, transactions, all.get(all.size() - 1))) {
+        for (Exchange.Step step : List.of(all.get(0), all.get(2), all.get(3), find, all.get(4), all.get(all.size() - 1))) {
             for (int again = 0; again < 100; again++) {
                 exchange.send(step);
                 if (!(step.answers[0].toString() + step.answers[1]).matches(".*(COORDINATOR|UNKNOWN_TOPIC).*")) break;

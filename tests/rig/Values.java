@@ -26,7 +26,8 @@ public class Values {
 
     Object of(Type type, String path, List<Map<String, Object>> above) {
         String field = path.substring(path.lastIndexOf('.') + 1);
-        Object value = named(field, path, above);
+        // Old versions of AddPartitionsToTxn have one transaction, in the request itself.
+        Object value = named(field.replace("v3_and_below_", ""), path.replace("v3_and_below_", ""), above);
         if (value == null) value = byType(type);
         if (value == NULL || (type.isNullable() && world.chance(nullShare(field)))) value = type.isNullable() ? null : byType(type);
         return fit(type, value);
@@ -45,6 +46,11 @@ public class Values {
         };
     }
 
+    /** True in requests that mean something only with the id and the epoch of a producer. */
+    private boolean transactional() {
+        return api.contains("Txn");
+    }
+
     private Object named(String field, String path, List<Map<String, Object>> above) {
         boolean ofTopic = path.startsWith("topic") || path.startsWith("forgotten") || path.startsWith("dirs.topics") || path.contains(".topics");
         return switch (field) {
@@ -58,10 +64,10 @@ public class Values {
             case "current_leader_epoch", "last_fetched_epoch", "leader_epoch", "committed_leader_epoch" -> world.one(-1, -1, -1, -1, 0, 0, 0, 1, 5, -2);
             case "acks" -> world.one(-1, -1, -1, 1, 1, 0, 2, -2);
             case "timeout_ms" -> world.one(5_000, 5_000, 30_000);
-            case "transactional_id", "transactional_ids" -> world.fresh + "txn";
+            case "transactional_id", "transactional_ids" -> world.fresh + world.one("txn", "txn", "txn", "txn2");
             case "transaction_timeout_ms" -> world.one(60_000, 60_000, 0, -1, Integer.MAX_VALUE);
-            case "producer_id" -> world.producers.isEmpty() || world.chance(40) ? world.one(-1L, -1L, 12345L) : world.one(world.producers);
-            case "producer_epoch" -> world.one(-1, -1, 0, 0, 1);
+            case "producer_id", "producer_id_filters" -> world.producers.isEmpty() || world.chance(transactional() ? 15 : 40) ? world.one(-1L, -1L, 12345L) : world.one(world.producers);
+            case "producer_epoch" -> transactional() ? world.one(-1, 0, 0, 0, 0, 1) : world.one(-1, -1, 0, 0, 1);
             case "records" -> Batch.random(world.random, world.producers.isEmpty() ? null : world.one(world.producers));
             case "max_wait_ms" -> world.one(0, 0, 0, 10, 100, -1);
             case "min_bytes" -> world.one(0, 1, 1, 100, 1_000_000, -1);

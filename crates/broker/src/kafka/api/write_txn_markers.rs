@@ -7,8 +7,9 @@
 //! difference: an abort in a partition of a transaction that the coordinator has open ends all of it, and a commit in one is
 //! INVALID_TXN_STATE; Kafka ends the named partitions alone, and so tears the transaction.
 //!
-//! A marker that no batch can hold, because its producer id or epoch is below 0, fails the whole request as in Kafka, before
-//! anything is written. A marker without partitions is left out of the answer.
+//! A marker that no batch can hold, because its producer id or epoch is below 0, or of a level of `transaction.version` that
+//! does not exist, fails the whole request as in Kafka, before anything is written. A marker without partitions is left out of
+//! the answer.
 
 use std::ops::RangeInclusive;
 
@@ -28,6 +29,9 @@ use crate::topics::names::TopicRef;
 
 /// See the file's header.
 pub(crate) struct WriteTxnMarkers;
+
+/// The levels of `transaction.version`.
+const TRANSACTION_VERSIONS: RangeInclusive<i8> = 0..=2;
 
 impl Api for WriteTxnMarkers {
     type Request = WriteTxnMarkersRequest;
@@ -61,9 +65,10 @@ fn is_empty(marker: &WritableTxnMarker) -> bool {
     marker.topics.iter().all(|topic| topic.partition_indexes.is_empty())
 }
 
-/// True if the marker would be written, as a partition of it is here, and no batch can hold it.
+/// True if the marker would be written, as a partition of it is here, and cannot be.
 fn cannot_be_written(cx: &Context, marker: &WritableTxnMarker) -> bool {
-    (*marker.producer_id < 0 || marker.producer_epoch < 0)
+    let is_known = TRANSACTION_VERSIONS.contains(&marker.transaction_version);
+    (*marker.producer_id < 0 || marker.producer_epoch < 0 || !is_known)
         && wanted(cx, marker).partitions.iter().any(Result::is_ok)
 }
 
