@@ -11,6 +11,9 @@ use crate::{
     log::{AbortedEntry, AbortedScan},
 };
 
+/// Most entries that a look-up without waiting walks over.
+const ENTRIES_NOW: usize = 1_000;
+
 /// The aborted transactions that overlap the offsets from `from` to before `until`, by first offset. All of these offsets are below the last
 /// stable one, so that the index has every transaction that was aborted among them.
 ///
@@ -51,7 +54,8 @@ fn scanned(
     Ok(scan)
 }
 
-/// The same without waiting for the disk. `None`: it must be asked.
+/// The same without waiting for the disk. `None`: it must be asked, or there are so many entries that the caller's thread is not to
+/// walk over them.
 ///
 /// # Errors
 /// As [`aborted`].
@@ -64,12 +68,16 @@ pub(crate) fn aborted_now(
     if !partition.has_aborted() || from >= until {
         return Ok(Some(Vec::new()));
     }
-    let mut scan = AbortedScan::new(until);
+    let (mut scan, mut left, mut complete) = (AbortedScan::new(until), ENTRIES_NOW, true);
     let (first, to) = range(partition.number(), from);
     let mut cursor = engine.cursor_in_memory(&engine.state()?, &first, &to);
-    walk(&mut cursor, |entry| scan.add(entry))?;
+    walk(&mut cursor, |entry| {
+        complete = left > 0;
+        left = left.saturating_sub(1);
+        !complete || scan.add(entry)
+    })?;
     match cursor.status() {
-        Ok(()) => Ok(Some(scan.finish())),
+        Ok(()) => Ok(complete.then(|| scan.finish())),
         // It has met a block that is not in memory.
         Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
         Err(error) => Err(error.into()),
@@ -87,7 +95,8 @@ pub(crate) fn each(
     until: impl FnMut(&AbortedEntry) -> bool,
 ) -> Result<(), StorageError> {
     let (first, to) = range(partition, from);
-    let mut cursor = engine.cursor(&engine.state()?, &first, &to);
+    // The next read of this consumer, or of another one, finds them in memory.
+    let mut cursor = engine.caching_cursor(&engine.state()?, &first, &to);
     walk(&mut cursor, until)?;
     Ok(cursor.status()?)
 }

@@ -57,6 +57,11 @@ pub(crate) fn read_now(
         Ok(_) => return None,
         Err(error) => return Some(Err(error)),
     };
+    // Before the batches are read: without it they would be read in vain.
+    let aborted = match gathered.aborted(limits, |until| aborted_now(engine, partition, from, until)) {
+        Ok(aborted) => aborted?,
+        Err(error) => return Some(Err(error.into())),
+    };
     match gathered.load(OnMiss::Leave) {
         Ok(Loaded::FromPageCache) => {}
         // The system was told of them by now.
@@ -66,10 +71,6 @@ pub(crate) fn read_now(
     if let Some(next_offset) = next_offset {
         kept.keep(cursor.into_resumable(next_offset));
     }
-    let aborted = match gathered.aborted(limits, |until| aborted_now(engine, partition, from, until)) {
-        Ok(aborted) => aborted?,
-        Err(error) => return Some(Err(error.into())),
-    };
     gathered.answer(partition, from, limits, aborted, forgotten).transpose()
 }
 

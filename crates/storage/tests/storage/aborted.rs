@@ -41,7 +41,7 @@ fn keyed(producer_id: i64, sequence: i32, key: &str, value: &str) -> RecordBatch
     RecordBatch::parse(builder.build()).unwrap()
 }
 
-fn end(storage: &Storage, partition: &Arc<Partition>, producer_id: i64, commit: bool) -> i64 {
+pub(crate) fn end(storage: &Storage, partition: &Arc<Partition>, producer_id: i64, commit: bool) -> i64 {
     let marker = TransactionMarker {
         partition: Arc::clone(partition),
         producer_id,

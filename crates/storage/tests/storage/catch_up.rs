@@ -5,10 +5,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use codec::records::RecordBatch;
 use storage::{
-    Acks, DeleteBelow, Isolation, Partition, ReadBatches, ReadError, ReadLimits, Storage, StorageOptions,
+    Acks, DeleteBelow, FlushPolicy, Isolation, Partition, ReadBatches, ReadError, ReadLimits, Storage,
+    StorageOptions,
 };
 
-use crate::common::{Partitions, append, batch, batches, create, delete, values};
+use crate::{
+    aborted::end,
+    common::{Partitions, append, batch, batches, create, delete, in_transaction, values},
+};
 
 /// One batch at a time, as a consumer with a small `max.partition.fetch.bytes`.
 const ONE: ReadLimits =
@@ -155,5 +159,30 @@ fn it_needs_no_disk_for_what_the_page_cache_has() {
     assert!(storage.shard().read_now(partition, 2, large).is_none(), "too much for the caller's thread");
     assert_eq!(ends(storage.shard().read_now(partition, 2, limits).unwrap().unwrap()), 4);
     assert_eq!(ends(storage.shard().read_now(partition, 4, limits).unwrap().unwrap()), 6);
+    storage.close().unwrap();
+}
+
+#[test]
+fn it_is_told_of_aborted_transactions_without_the_disk_once_one_read_has_asked_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        StorageOptions { tail_bytes: 0, flush_policy: FlushPolicy::Os, ..StorageOptions::new(folder.path()) };
+    let storage = Storage::open(options.clone()).unwrap();
+    let topic = create(&storage, "t", 1);
+    let partition = &topic.partitions()[0];
+    // The index has many blocks: one that no other look-up brings into memory is among them.
+    for sequence in 0..3_000 {
+        append(&storage, partition, in_transaction(1, 0, sequence, 1), Acks::All).unwrap();
+        end(&storage, partition, 1, false);
+    }
+    storage.close().unwrap();
+    drop((storage, topic));
+    // The index lies in a file now, and nothing of it in memory.
+    let storage = Storage::open(options).unwrap();
+    let partition = &storage.cluster().catalog().topic("t").unwrap().partitions()[0];
+    let limits = ReadLimits { isolation: Isolation::ReadCommitted, ..ONE };
+    assert_eq!(storage.shard().read(partition, 3_000, limits).unwrap().aborted.len(), 1);
+    let found = storage.shard().read_now(partition, 3_001, limits).expect("no need of the disk").unwrap();
+    assert_eq!(batches(found).len(), 1);
     storage.close().unwrap();
 }

@@ -13,7 +13,7 @@ const WRITE_BUFFER_BYTES: usize = 1 << 30;
 /// Memtables of a family, flushed ones that are being written included.
 /// RocksDB stops writes when all of them are in use.
 const WRITE_BUFFERS: i32 = 4;
-/// Blocks of the state family that look-ups of one key read; cursors leave none in it.
+/// Blocks of the state family that look-ups of one key read, and of the aborted index; other cursors leave none in it.
 const BLOCK_CACHE_BYTES: usize = 8 << 20;
 const NEVER: i32 = i32::MAX;
 

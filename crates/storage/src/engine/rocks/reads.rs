@@ -33,6 +33,13 @@ impl Engine {
         self.db.raw_iterator_cf_opt(family, range(from, to))
     }
 
+    /// The same for values that many read: the blocks stay in memory.
+    pub(crate) fn caching_cursor<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
+        let mut options = range(from, to);
+        options.fill_cache(true);
+        self.db.raw_iterator_cf_opt(family, options)
+    }
+
     /// The same over what memory has. It ends with an error of the kind `Incomplete` where the disk would have to be read.
     pub(crate) fn cursor_in_memory<'a>(&'a self, family: &Family<'_>, from: &[u8], to: &[u8]) -> Cursor<'a> {
         let mut options = range(from, to);
