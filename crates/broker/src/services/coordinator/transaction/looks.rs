@@ -75,7 +75,6 @@ impl TransactionService {
                 (labels, count.load(Ordering::Relaxed) as f64)
             })
             .into();
-        let total: f64 = ended.iter().map(|(_, count)| count).sum();
         let alone = |value: f64| vec![(Vec::new(), value)];
         let family = |name: &str, help: &str, kind, series| ExtraFamily {
             name: name.to_owned().into(),
@@ -106,16 +105,10 @@ impl TransactionService {
                 ended,
             ),
             family(
-                "ottla_transactions_duration_seconds_sum",
-                "Time for which the ended transactions were open.",
+                "ottla_transactions_open_seconds_total",
+                "Time for which the ended transactions were open, added up.",
                 counter,
                 alone(open_s),
-            ),
-            family(
-                "ottla_transactions_duration_seconds_count",
-                "Transactions that have ended.",
-                counter,
-                alone(total),
             ),
         ]
     }
