@@ -54,8 +54,7 @@ fn scanned(
     Ok(scan)
 }
 
-/// The same without waiting for the disk. `None`: it must be asked, or there are so many entries that the caller's thread is not to
-/// walk over them.
+/// The same without waiting for the disk. `None`: it must be asked, or there are too many entries for the caller's thread.
 ///
 /// # Errors
 /// As [`aborted`].

@@ -20,7 +20,7 @@ pub(super) struct Progress {
     /// Those of them that are below the last stable offset.
     stable_bytes: u64,
     unstable: Unstable,
-    /// Where the log ended when it was recovered: the bytes below are of earlier processes, and are not counted.
+    /// The log end when it was recovered: bytes below it are of earlier processes, and are not counted.
     recovered_end: i64,
     /// The open end of the time index, as readers see it.
     interval: IndexInterval,
