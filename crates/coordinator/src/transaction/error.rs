@@ -27,9 +27,8 @@ pub enum TransactionError {
     /// Also of a transactional id that is unknown.
     #[error("the producer id is not that of the transactional id")]
     InvalidProducerIdMapping,
-    /// An older epoch than that of the id's owner. On the wire PRODUCER_FENCED, but INVALID_PRODUCER_EPOCH
-    /// where the version of the request is older than that code, and of Produce and TxnOffsetCommit in all
-    /// versions.
+    /// An older epoch than that of the id's owner. On the wire it is PRODUCER_FENCED. Produce and
+    /// TxnOffsetCommit answer INVALID_PRODUCER_EPOCH in all versions, other requests in versions before that code.
     #[error("a newer producer has the transactional id")]
     ProducerFenced,
     /// An end that does not fit the state.

@@ -57,7 +57,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
 /// Gives the marker an offset, and adds it to the group with the state of its producer and, if it aborts a transaction, an entry of the
 /// aborted index. Returns the offset. `awaits`: as for [`append`].
 ///
-/// Whether the shard is led the caller has asked, once for all markers of an end: none may be refused alone.
+/// The caller has checked that the shard is led, once for all markers of an end: none may be refused alone for that.
 ///
 /// # Errors
 /// The marker is refused, and nothing of it is in the group or in the state of the partition.

@@ -8,9 +8,8 @@
 //! - v5: the group joins the transaction by the request itself (KIP-890).
 //! - v6: topics by id; a member's group that does not exist is GROUP_ID_NOT_FOUND (KIP-1319).
 //!
-//! Until the transaction ends the offsets are pending: OffsetFetch shows the ones before, or UNSTABLE_OFFSET_COMMIT to those
-//! who ask for stable ones. A request that the group refuses has made the group a part of the transaction all the same, as
-//! in Kafka.
+//! Until the transaction ends the offsets are pending: OffsetFetch shows the ones before, or UNSTABLE_OFFSET_COMMIT to
+//! clients that ask for stable ones. The group joins the transaction even if it refuses the request, as in Kafka.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
