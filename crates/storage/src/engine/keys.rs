@@ -131,15 +131,25 @@ pub(crate) fn node(key: NodeKey) -> [u8; 2] {
 }
 
 pub(crate) fn generation(number: GenerationNumber) -> [u8; 5] {
-    let mut key = [Tag::Generation as u8; 5];
-    key[1..].copy_from_slice(&number.0.to_be_bytes());
-    key
+    numbered(Tag::Generation, number.0)
 }
 
 pub(crate) fn settled_file(number: SettledNumber) -> [u8; 5] {
-    let mut key = [Tag::SettledFile as u8; 5];
-    key[1..].copy_from_slice(&number.0.to_be_bytes());
+    numbered(Tag::SettledFile, number.0)
+}
+
+fn numbered(tag: Tag, number: u32) -> [u8; 5] {
+    let mut key = [tag as u8; 5];
+    key[1..].copy_from_slice(&number.to_be_bytes());
     key
+}
+
+/// The number in the key of a generation or a settled file.
+pub(crate) fn parse_number(what: &'static str, key: &[u8]) -> Result<u32, StorageError> {
+    read(what, key, |from| {
+        from.u8("tag")?;
+        from.u32("number")
+    })
 }
 
 pub(crate) fn topic(id: Uuid) -> [u8; 17] {

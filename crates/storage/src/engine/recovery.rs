@@ -205,10 +205,8 @@ pub(crate) fn named_generations(
 ) -> Result<Vec<(GenerationNumber, GenerationRecord)>, StorageError> {
     let mut named = Vec::new();
     engine.scan_state(&[Tag::Generation as u8], |key, value| {
-        let what = "generation key";
-        let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
-        let number = number.ok_or_else(|| StorageError::corrupt(what, "not four bytes"))?;
-        named.push((GenerationNumber(number), GenerationRecord::decode(value)?));
+        let number = GenerationNumber(keys::parse_number("generation key", key)?);
+        named.push((number, GenerationRecord::decode(value)?));
         Ok(())
     })?;
     Ok(named)

@@ -97,9 +97,7 @@ impl Engine {
     pub(crate) fn named_settled_files(&self) -> Result<BTreeSet<SettledNumber>, StorageError> {
         let mut named = BTreeSet::new();
         self.scan_state(&[Tag::SettledFile as u8], |key, _| {
-            let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
-            let number = number.ok_or_else(|| StorageError::corrupt("settled file key", "not four bytes"))?;
-            named.insert(SettledNumber(number));
+            named.insert(SettledNumber(keys::parse_number("settled file key", key)?));
             Ok(())
         })?;
         Ok(named)
