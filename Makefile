@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients test-clients model mutants rig words figures help
+.PHONY: run test check bench binary generate clients test-clients test-processors model mutants rig words figures help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -19,9 +19,13 @@ test:
 check:
 	@exec tools/check.sh
 
-## make clients    stock clients against the release binary (ONLY="python java c go node streams connect": of these alone)
+## make clients    stock clients against the release binary (ONLY="python java c go node streams connect processors": of these alone)
 clients test-clients:
 	@exec tools/clients.sh $(addprefix --only=,$(ONLY))
+
+## make test-processors  stream processors exactly once, in full, the broker and they killed (ARGS="processors/test_copy.py" for some)
+test-processors:
+	@exec tools/processors.sh $(ARGS)
 
 ## make model      2 000 random walks of the storage against a model, with crashes (OTTLA_SEEDS=10000, OTTLA_SEED=7 for one)
 model:

@@ -13,9 +13,6 @@ tools=$OTTLA_CACHE/kafka-tools
 go_drivers=$OTTLA_CACHE/go-drivers
 node_drivers=$OTTLA_CACHE/node-drivers
 
-# fresh FOLDER WHAT: true if FOLDER was made from exactly WHAT.
-fresh() { [[ -f $1/.stamp && $(cat "$1/.stamp") == "$2" ]]; }
-
 # The first Python found that can run a client: kafka-python before 2.1 carries a copy of `six` that Python 3.12 cannot import.
 python_for() {
     local candidates=(python3 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8) limit=99 python minor
@@ -42,14 +39,6 @@ for requirements in "$suites"/python/requirements/*.txt; do
     "$venvs/$name/bin/pip" --quiet --disable-pip-version-check install --only-binary :all: -r "$requirements" >&2
     echo "$stamp" >"$venvs/$name/.stamp"
 done
-
-# maven_jars FOLDER POM [OPTION...]: the jars that POM names, and theirs, in FOLDER.
-maven_jars() {
-    local folder=$1 pom=$2
-    shift 2
-    cp "$pom" "$folder/pom.xml"
-    (cd "$folder" && mvn --quiet --batch-mode dependency:copy-dependencies "$@" >&2)
-}
 
 stamp=$(sha256sum <"$suites/java/pom.xml")
 if ! fresh "$jars" "$stamp"; then

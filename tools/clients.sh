@@ -11,10 +11,12 @@ if [[ ${BROKER:-ottla} == ottla && -z ${OTTLA_BINARY:-} ]]; then
     export OTTLA_BINARY
 fi
 "$root/tools/client-envs.sh"
+"$root/tools/processor-envs.sh" --short
 
 export OTTLA_VENVS=$OTTLA_CACHE/venvs OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs OTTLA_JAVA_CLIENTS=$OTTLA_CACHE/java-clients OTTLA_KAFKA_TOOLS=$OTTLA_CACHE/kafka-tools
 export OTTLA_GO_DRIVERS=$OTTLA_CACHE/go-drivers OTTLA_NODE_DRIVERS=$OTTLA_CACHE/node-drivers
 export OTTLA_STREAMS=$OTTLA_CACHE/kafka-streams-4.3.0 OTTLA_CONNECT=$OTTLA_CACHE/kafka-connect-4.3.0
+export OTTLA_PROCESSORS=$OTTLA_CACHE/processors
 export PYTHONDONTWRITEBYTECODE=1
 cd "$root/tests/clients"
 # A broker per worker; most of a test's time is waiting, so more workers than cores.

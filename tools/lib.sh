@@ -28,6 +28,17 @@ announce_rocksdb() {
     say "RocksDB is compiled now, once, into $CARGO_TARGET_DIR: about 20 minutes on 2 cores"
 }
 
+# fresh FOLDER WHAT: true if FOLDER was made from exactly WHAT.
+fresh() { [[ -f $1/.stamp && $(cat "$1/.stamp") == "$2" ]]; }
+
+# maven_jars FOLDER POM [OPTION...]: the jars that POM names, and theirs, in FOLDER.
+maven_jars() {
+    local folder=$1 pom=$2
+    shift 2
+    cp "$pom" "$folder/pom.xml"
+    (cd "$folder" && mvn --quiet --batch-mode dependency:copy-dependencies "$@" >&2)
+}
+
 # run NAME COMMAND...: runs a stage, notes how long it took, remembers it if it failed.
 failed=() summary=()
 stage() {

@@ -17,6 +17,7 @@ _numbers = itertools.count()
 
 def pytest_addoption(parser):
     parser.addoption("--only", action="append", default=[], choices=ECOSYSTEMS, help="an ecosystem: its clients, and its folder's tests")
+    parser.addoption("--processors", action="store_true", help="all tests of processors/, not the short ones alone")
 
 
 def pytest_configure(config):
@@ -30,15 +31,21 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "driver" in item.fixturenames:  # a client's calls are made in one worker, by one process of it
             item.add_marker(pytest.mark.xdist_group(client_of(item)))
+    if not config.option.processors:
+        deselect(config, items, lambda item: not item.nodeid.startswith("processors/") or item.get_closest_marker("short"))
     # Tests that take long in one worker begin first, so that the others do not wait for it at the end.
-    long = ("tools/", "streams/", "connect/", "test_round_trip.py")
+    long = ("processors/", "tools/", "streams/", "connect/", "test_round_trip.py")
     items.sort(key=lambda item: not item.nodeid.startswith(long))
     only = config.option.only
     if only:
         clients = {client for ecosystem in only for client in ECOSYSTEMS[ecosystem]}
-        wanted = [item for item in items if client_of(item) in clients or item.nodeid.split("/")[0] in only]
-        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
-        items[:] = wanted
+        deselect(config, items, lambda item: client_of(item) in clients or item.nodeid.split("/")[0] in only)
+
+
+def deselect(config, items, wanted):
+    """Leaves the items that are wanted, and reports the others as deselected."""
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -32,7 +32,7 @@ NODE = ["kafkajs-2.2.4", "kafka-javascript-1.10.1"]
 JAVA = ["java-0.11.0.3", "java-1.1.1", "java-2.8.2", "java-3.9.2", "java-4.3.0", "java-4.4.0"]
 CLIENTS = [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0", *JAVA, "kcat", *GO, *NODE]
 ECOSYSTEMS = {"python": [*KAFKA_PYTHON, "confluent-kafka-2.16.1", "aiokafka-0.14.0"], "java": JAVA, "c": ["kcat"], "go": GO, "node": NODE,
-              "streams": [], "connect": [], "tools": []}
+              "streams": [], "connect": [], "tools": [], "processors": []}
 
 # What a library offers no call for, by the names of the drivers' operations.
 NO_CALL = {

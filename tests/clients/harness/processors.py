@@ -1,0 +1,66 @@
+"""Stream processors: their environments, a broker that is killed under them, and a reader of what they committed."""
+
+import os
+import pathlib
+import random
+import time
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+_ENVIRONMENTS = pathlib.Path(os.environ.get("OTTLA_PROCESSORS", "~/.cache/ottla/processors")).expanduser()
+
+
+def environment(name):
+    """The folder that tools/processor-envs.sh made; the test is skipped, with the reason, if it could not make it."""
+    folder = _ENVIRONMENTS / name
+    if not (folder / ".stamp").exists():
+        missing = folder / ".missing"
+        pytest.skip(f"{name} is missing: {missing.read_text().strip() if missing.exists() else 'tools/processor-envs.sh makes it'}")
+    return folder
+
+
+def java(heap_mb, classpath, main, *arguments):
+    """The command of a JVM with a heap of that many megabytes (at most 1536), its log on stderr."""
+    assert heap_mb <= 1536
+    return ["java", "-XX:TieredStopAtLevel=1", f"-Xmx{heap_mb}m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp", classpath, main, *map(str, arguments)]
+
+
+def kill_in_midst(broker, times, pause, at_work, seed=None):
+    """Kills the broker (-9) and starts it again that many times, while `at_work()` is true: a kill after the work shows nothing.
+
+    `pause` are the least and the greatest time in seconds before each kill. The broker lives as long as the calling thread.
+    """
+    dice = random.Random(seed)
+    for kill in range(times):
+        time.sleep(dice.uniform(*pause))
+        assert at_work(), f"the work was done after {kill} of {times} kills"
+        broker.kill()
+        broker.start()
+
+
+def committed(bootstrap, topic, partitions, seconds=60):
+    """Every record that a read_committed reader sees, as (key, value), by partition, in order; up to the end as it is now.
+
+    A transaction that is still open hides what comes after its first record: end it, or wait for its timeout, before.
+    """
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "isolation.level": "read_committed",
+                         "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 0})
+    try:
+        consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+        found, ended = {p: [] for p in range(partitions)}, set()
+        deadline = time.monotonic() + seconds
+        while len(ended) < partitions:
+            assert time.monotonic() < deadline, f"{topic} cannot be read to its end in {seconds} s"
+            for message in consumer.consume(10_000, 0.5):
+                error = message.error()
+                if error is None:
+                    found[message.partition()].append((message.key(), message.value()))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+                elif not error.retriable() and error.fatal():
+                    raise KafkaException(error)
+        return found
+    finally:
+        consumer.close()
