@@ -150,9 +150,7 @@ pub(crate) fn recover_interval(
     index.status().map_err(StorageError::from)?;
     let LogStart { offset, position } = log_start;
     let mut end = IntervalRecord { end_offset: offset, end_position: position, appended_ms: now_ms };
-    // A cleaning may have removed what had the greatest timestamp. It must not fall all the same: a later cleaning looks for what
-    // was appended since by it.
-    let mut max_timestamp = partition.cleaned().max_timestamp.max(-1);
+    let mut max_timestamp = partition.interval().max_timestamp;
     if let Some((last_timestamp, last)) = last {
         max_timestamp = max_timestamp.max(last_timestamp);
         // Otherwise the log start lies in what was the open interval, after the last entry.

@@ -123,7 +123,9 @@ impl Partition {
     ) -> Self {
         let LogStart { offset: start, position } = found.log_start;
         let end = IntervalRecord { end_offset: start, end_position: position, appended_ms: 0 };
-        let interval = IndexInterval::new(end, -1);
+        // A cleaning may have removed what had the greatest timestamp. It must not fall all the same: a later cleaning looks for what
+        // was appended since by it.
+        let interval = IndexInterval::new(end, found.cleaned.max_timestamp.max(-1));
         let mut epochs = found.epochs;
         let epoch_recorded = epochs.last().is_some_and(|last| last.leader_epoch >= leader_epoch);
         if !epoch_recorded {

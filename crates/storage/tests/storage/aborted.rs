@@ -200,30 +200,36 @@ fn a_deleted_topic_leaves_no_entries() {
 }
 
 /// Users saw: a compacted log was not compacted any more after a restart, as the record or the marker with its greatest timestamp had been
-/// removed.
+/// removed, by a cleaning or by a deletion of all records.
 #[test]
-fn a_log_is_cleaned_after_a_restart_though_its_greatest_timestamp_was_cleaned_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let (options, now) = compacting(folder.path());
-    let record = |timestamp| {
-        let record = BatchBuilder::new().record(timestamp, Some(b"k"), Some(b"v"));
-        RecordBatch::parse(record.build()).unwrap()
-    };
-    let tend = |storage: &Storage| {
-        now.fetch_add(1, Ordering::SeqCst);
-        storage.tend_logs().unwrap();
-    };
-    for (base_offset, timestamps) in [(0, [1_000, 1]), (2, [1, 1])] {
-        let storage = Storage::open(options.clone()).unwrap();
-        if base_offset == 0 {
-            create(&storage, "t", 1);
+fn a_log_is_cleaned_after_a_restart_though_its_greatest_timestamp_was_removed() {
+    for emptied in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (options, now) = compacting(folder.path());
+        let record = |timestamp| {
+            let record = BatchBuilder::new().record(timestamp, Some(b"k"), Some(b"v"));
+            RecordBatch::parse(record.build()).unwrap()
+        };
+        let tend = |storage: &Storage| {
+            now.fetch_add(1, Ordering::SeqCst);
+            storage.tend_logs().unwrap();
+        };
+        for (base_offset, timestamps) in [(0, [1_000, 1]), (2, [1, 1])] {
+            let storage = Storage::open(options.clone()).unwrap();
+            if base_offset == 0 {
+                create(&storage, "t", 1);
+            }
+            let partition = &storage.cluster().catalog().topic("t").unwrap().partitions()[0];
+            for timestamp in timestamps {
+                append(&storage, partition, record(timestamp), Acks::All).unwrap();
+            }
+            tend(&storage);
+            assert_eq!(committed(&storage, partition).0, [base_offset + 1], "emptied: {emptied}");
+            if emptied {
+                let all = [(Arc::clone(partition), DeleteBelow::Offset(base_offset + 2))];
+                storage.shard().delete_records(&all).unwrap().remove(0).unwrap();
+            }
+            storage.close().unwrap();
         }
-        let partition = &storage.cluster().catalog().topic("t").unwrap().partitions()[0];
-        for timestamp in timestamps {
-            append(&storage, partition, record(timestamp), Acks::All).unwrap();
-        }
-        tend(&storage);
-        assert_eq!(committed(&storage, partition).0, [base_offset + 1]);
-        storage.close().unwrap();
     }
 }
