@@ -210,12 +210,13 @@ impl Disk {
                     let mut inode = inode.lock();
                     let changed = inode.cut_power(|which| keeps(&text, which))?;
                     if changed || !kept {
-                        // Where the name is lost it leads to another file now, or to none.
+                        // Where the name is lost it leads to another file now, or to none. That file is left as it is: the disk may
+                        // know it under another name.
+                        remove(&path)?;
                         fs::write(&path, inode.content()?)?;
                     }
                 }
-                None if path.exists() => fs::remove_file(&path)?,
-                None => {}
+                None => remove(&path)?,
             }
         }
         Ok(())
@@ -228,6 +229,13 @@ impl Disk {
             Name { now: inode.clone(), synced: inode }
         });
         found.now.clone()
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -314,5 +322,35 @@ impl Inode {
         let mut content = vec![0; self.file.metadata()?.len() as usize];
         self.file.read_exact_at(&mut content, 0)?;
         Ok(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        StorageOptions,
+        engine::{
+            fault::{CrashPoint, EngineFaults, Faults, Operation},
+            guard::write_synced,
+        },
+    };
+
+    /// A walk saw: a FENCE file with the length of another one. A crash had left `FENCE.new`; the next process wrote and renamed it, and
+    /// the power was cut before the sync of the folder, so that the disk still knew the new file under its first name.
+    #[test]
+    fn a_name_that_is_lost_leaves_the_file_of_another_name_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: FileName| folder.path().join(name.to_string());
+        let (name, next) = (FileName::Small("FENCE"), FileName::Next("FENCE"));
+        fs::write(path(name), "old and long").unwrap();
+        fs::write(path(next), "left").unwrap();
+        let faults = Faults::default();
+        faults.crash_at(Some(CrashPoint { operation: Operation::SyncFolder, number: 1, after: false }));
+        let options = StorageOptions { faults: faults.clone(), ..StorageOptions::new(folder.path()) };
+        write_synced(folder.path(), "FENCE", b"new", &EngineFaults::of(&options)).unwrap_err();
+        faults.cut_power(folder.path(), |_, what| what != Unsynced::Name).unwrap();
+        assert_eq!(fs::read_to_string(path(name)).unwrap(), "old and long");
+        assert_eq!(fs::read_to_string(path(next)).unwrap(), "new");
     }
 }
