@@ -50,6 +50,8 @@ pub(crate) struct Log {
     pub(crate) leader_epoch: i32,
     /// Bytes that a cleaning which was cut short has freed, at most: they are still counted, all or some of them.
     pub(crate) uncounted: u64,
+    /// Bytes by which such a cleaning has made batches longer, at most: they are not counted yet, all or some of them.
+    pub(crate) grown: u64,
 }
 
 #[derive(Debug)]
@@ -119,8 +121,8 @@ impl Log {
 
     /// The storage counts the bytes of the log right.
     pub(crate) fn check_size(&self, partition: &Partition, context: &str) {
-        let (found, least) = (partition.size_bytes(), self.bytes());
-        let most = least + self.uncounted;
+        let (found, bytes) = (partition.size_bytes(), self.bytes());
+        let (least, most) = (bytes - self.grown, bytes + self.uncounted);
         assert!((least..=most).contains(&found), "{context}: {found} bytes, not {least} to {most}");
     }
 
@@ -148,12 +150,13 @@ impl Log {
         let counted = self.bytes() + self.uncounted;
         for batch in &mut self.batches {
             let left = found.iter().find(|left| left.base_offset == batch.base_offset);
+            self.grown += left.map_or(0, |left| left.bytes.saturating_sub(batch.bytes));
             (batch.records, batch.bytes) =
                 left.map_or((Vec::new(), 0), |left| (left.records.clone(), left.bytes));
         }
         self.uncounted = counted.saturating_sub(self.bytes());
         if rules.cleaned || partition.size_bytes() == self.bytes() {
-            self.uncounted = 0;
+            (self.uncounted, self.grown) = (0, 0);
         }
     }
 
