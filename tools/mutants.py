@@ -240,7 +240,7 @@ STORAGE_MUTANTS = [
      [("return !aborted && !committed;", "return !committed;")],
      [unit("compaction::transactions::tests")]),
     ("greatest timestamp of a log falls at a start", "what is appended after it is never cleaned",
-     [("partition.cleaned().max_timestamp.max(-1)", "-1_i64")],
+     [("found.cleaned.max_timestamp.max(-1)", "-1_i64")],
      [whole("aborted::a_log_is_cleaned")]),
     ("one marker in a group of its own", "a crash leaves a transaction that is half ended",
      [("        let results: Vec<_> =\n            markers.iter().map(|marker| append::append_marker(group, marker, awaits)).collect();",
