@@ -2,7 +2,9 @@
 //! Java client does.
 //!
 //! No batch may be missing: each must begin where the one before it ended, and have the size that was
-//! produced.
+//! produced. Of committed records, each pass over a partition must bring exactly those that were committed.
+
+mod committed;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,9 +12,10 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 
+use self::committed::Aborts;
 use crate::connection::Connection;
 use crate::frames::{self, FetchTerms};
-use crate::responses;
+use crate::responses::{self, Aborted};
 use crate::tally::{Counts, Tally};
 
 /// As Java's `fetch.max.wait.ms`.
@@ -31,6 +34,10 @@ pub(crate) struct Reading<'a> {
     pub(crate) ends: Vec<i64>,
     /// Starts again from offset 0; false for a load that reads everything once.
     pub(crate) again: bool,
+    /// Leaves out what was aborted, and receives nothing of an open transaction.
+    pub(crate) read_committed: bool,
+    /// Records that a reader of each partition sees from its beginning to its end; empty: not checked.
+    pub(crate) visible: Vec<u64>,
 }
 
 /// How far the consumer has read in one partition.
@@ -39,8 +46,10 @@ struct Position {
     index: u32,
     /// The next offset to ask for.
     offset: i64,
-    /// The number of batches before it.
+    /// The number of batches before it, without those that end transactions.
     batches: usize,
+    /// The number of records before it that were delivered.
+    records: u64,
     /// The broker's session does not know this offset yet.
     changed: bool,
 }
@@ -65,8 +74,9 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// Connects; it reads these partitions from their beginning.
     pub(crate) fn connect(address: SocketAddr, partitions: impl Iterator<Item = u32>) -> Result<Consumer> {
-        let positions: Vec<_> =
-            partitions.map(|index| Position { index, offset: 0, batches: 0, changed: true }).collect();
+        let positions: Vec<_> = partitions
+            .map(|index| Position { index, offset: 0, batches: 0, records: 0, changed: true })
+            .collect();
         let by_index =
             positions.iter().enumerate().map(|(at, position)| (position.index.cast_signed(), at)).collect();
         Ok(Consumer {
@@ -87,6 +97,7 @@ impl Consumer {
             session_epoch: self.session_epoch,
             max_bytes: reading.fetch_bytes,
             max_wait_ms: MAX_WAIT_MS,
+            read_committed: reading.read_committed,
         };
         self.correlation = self.correlation.wrapping_add(1);
         // KIP-227: a fetch that opens a session names every partition, the next ones only those that changed.
@@ -114,10 +125,10 @@ impl Consumer {
         let mut counts = Counts { requests: 1, ..Counts::default() };
         let positions = &mut self.positions;
         let by_index = &self.by_index;
-        let answer = responses::fetched(self.connection.frame(range), |index, records| {
+        let answer = responses::fetched(self.connection.frame(range), |index, aborted, records| {
             let at = by_index.get(&index).context("a partition that was not asked for")?;
             let position = positions.get_mut(*at).context("a partition that was not asked for")?;
-            position.take(records, now, reading, tally, &mut counts)
+            position.take(aborted, records, now, reading, tally, &mut counts)
         })?;
         ensure!(
             answer.correlation == self.correlation,
@@ -149,18 +160,23 @@ impl Position {
     /// Takes the batches of one answer for this partition, and measures how late each is after it was due.
     ///
     /// # Errors
-    /// A batch is missing, comes twice, or has another size.
+    /// A batch is missing, comes twice, comes before its transaction was ended, or has another size; or a pass over the
+    /// partition did not bring the records that it should.
     fn take(
         &mut self,
+        aborted: Vec<Aborted>,
         records: &[u8],
         now: u64,
         reading: &Reading,
         tally: &mut Tally,
         counts: &mut Counts,
     ) -> Result<()> {
-        responses::whole_batches(records, |header| {
+        let mut aborts = Aborts::new(aborted);
+        responses::whole_batches(records, |header, batch| {
+            let control = header.attributes.is_control();
             ensure!(
-                header.base_offset == self.offset && reading.batch_sizes.contains(&header.size_bytes()),
+                header.base_offset == self.offset
+                    && (control || reading.batch_sizes.contains(&header.size_bytes())),
                 "partition {}: a batch of {} bytes at offset {}, expected one of {:?} bytes at {}",
                 self.index,
                 header.size_bytes(),
@@ -168,21 +184,29 @@ impl Position {
                 reading.batch_sizes,
                 self.offset
             );
-            counts.records += u64::from(header.records_count.unsigned_abs());
+            let left_out = aborts.leave_out(header, batch)?;
             counts.bytes += header.size_bytes() as u64;
-            // Only tailing consumers have due times.
-            if let Some(dues) = tally.due.get(self.index as usize) {
-                tally.delivery(*dues.get(self.batches).context("a batch that was not sent")?, now);
-            }
             self.offset = header.next_offset();
-            self.batches += 1;
             self.changed = true;
+            if control {
+                return Ok(());
+            }
+            if !left_out || !reading.read_committed {
+                let records = u64::from(header.records_count.unsigned_abs());
+                counts.records += records;
+                self.records += records;
+                tally.deliver(self.index, self.batches, now)?;
+            }
+            self.batches += 1;
             Ok(())
         })?;
-        if reading.again && reading.ends.get(self.index as usize).is_some_and(|end| self.offset >= *end) {
-            self.offset = 0;
-            self.batches = 0;
-            self.changed = true;
+        let at = self.index as usize;
+        if reading.again && reading.ends.get(at).is_some_and(|end| self.offset >= *end) {
+            if let Some(visible) = reading.visible.get(at) {
+                let (index, seen) = (self.index, self.records);
+                ensure!(seen == *visible, "partition {index}: {seen} records to be read, {visible} expected");
+            }
+            *self = Position { index: self.index, offset: 0, batches: 0, records: 0, changed: true };
         }
         Ok(())
     }

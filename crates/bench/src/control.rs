@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use codec::frame::{self, RequestHeader};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -39,11 +39,8 @@ impl Control {
     /// The connection fails, or the answer cannot be read at this version. An error code in the answer is the
     /// caller's.
     pub(crate) fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
-        let mut body = BytesMut::new();
-        request.encode(version, &mut body)?;
-        let mut answer = self.0.exchange(&framed(R::KEY, version, 1, &body)?)?;
-        frame::parse_response_header(&mut answer, R::KEY, version)?;
-        Ok(R::Response::decode(answer, version)?)
+        let answer = self.0.exchange(&encoded(version, 1, request)?)?;
+        decoded::<R>(answer, version)
     }
 
     /// Creates a topic and waits until every partition answers. With `retention_mib` a partition keeps no more than
@@ -109,13 +106,41 @@ impl Control {
         bail!("no coordinator of group {group}: error {error}")
     }
 
+    /// Waits until the broker coordinates a transactional id. Apache Kafka creates the topic of transactions when it is asked for
+    /// the first coordinator.
+    ///
+    /// # Errors
+    /// It does not within a minute.
+    pub(crate) fn find_transaction_coordinator(&mut self, id: &str) -> Result<()> {
+        let key = StrBytes::from_string(id.to_owned());
+        // 1 is a transactional id (`FindCoordinatorRequest.CoordinatorType`).
+        let find = FindCoordinatorRequest::default().with_key(key).with_key_type(1);
+        let mut error = 0;
+        for _ in 0..1200 {
+            error = self.call(2, &find)?.error_code;
+            if error == 0 {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        bail!("no coordinator of transactional id {id}: error {error}")
+    }
+
     /// The next offset of every partition.
     ///
     /// # Errors
     /// A partition is refused.
     pub(crate) fn end_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
         // -1 asks for the end of the log (`ListOffsetsRequest.LATEST_TIMESTAMP`).
-        self.offsets(name, partitions, -1)
+        self.offsets(name, partitions, -1, false)
+    }
+
+    /// The last stable offset of every partition: the end of what readers of committed records see.
+    ///
+    /// # Errors
+    /// A partition is refused.
+    pub(crate) fn stable_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
+        self.offsets(name, partitions, -1, true)
     }
 
     /// The first offset of every partition.
@@ -124,11 +149,17 @@ impl Control {
     /// A partition is refused.
     pub(crate) fn first_offsets(&mut self, name: &str, partitions: u32) -> Result<Vec<i64>> {
         // -2 asks for the start of the log (`ListOffsetsRequest.EARLIEST_TIMESTAMP`).
-        self.offsets(name, partitions, -2)
+        self.offsets(name, partitions, -2, false)
     }
 
     /// ListOffsets of every partition.
-    fn offsets(&mut self, name: &str, partitions: u32, timestamp: i64) -> Result<Vec<i64>> {
+    fn offsets(
+        &mut self,
+        name: &str,
+        partitions: u32,
+        timestamp: i64,
+        read_committed: bool,
+    ) -> Result<Vec<i64>> {
         let mut ends = vec![0; partitions as usize];
         let indexes: Vec<i32> = (0..i32::try_from(partitions)?).collect();
         for some in indexes.chunks(PARTITIONS) {
@@ -142,7 +173,10 @@ impl Control {
             let topic = ListOffsetsTopic::default()
                 .with_name(topic_name(name))
                 .with_partitions(some.iter().map(asked).collect());
-            let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+            let request = ListOffsetsRequest::default()
+                .with_replica_id((-1).into())
+                .with_isolation_level(i8::from(read_committed))
+                .with_topics(vec![topic]);
             let response = self.call(6, &request)?;
             for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
                 let index = partition.partition_index;
@@ -184,4 +218,17 @@ pub(crate) fn framed(api_key: i16, api_version: i16, correlation_id: i32, body: 
     let len = i32::try_from(frame.len() - 4)?;
     frame[..4].copy_from_slice(&len.to_be_bytes());
     Ok(frame)
+}
+
+/// A whole frame of a request.
+pub(crate) fn encoded<R: Request>(version: i16, correlation_id: i32, request: &R) -> Result<BytesMut> {
+    let mut body = BytesMut::new();
+    request.encode(version, &mut body)?;
+    framed(R::KEY, version, correlation_id, &body)
+}
+
+/// The body of an answer at a version.
+pub(crate) fn decoded<R: Request>(mut answer: Bytes, version: i16) -> Result<R::Response> {
+    frame::parse_response_header(&mut answer, R::KEY, version)?;
+    Ok(R::Response::decode(answer, version)?)
 }

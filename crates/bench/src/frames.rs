@@ -20,7 +20,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
 use crate::clock::wall_ms;
 use crate::control::{framed, topic_name};
-use crate::loads::Load;
+use crate::loads::{Load, ProducerKind};
 use crate::tally::Counts;
 
 /// The last version that names topics by name; its fields mean the same as in newer ones.
@@ -28,19 +28,19 @@ pub(crate) const PRODUCE_VERSION: i16 = 12;
 /// As for produce; it has fetch sessions (KIP-227).
 pub(crate) const FETCH_VERSION: i16 = 12;
 /// Different batches per load.
-const BATCHES: usize = 8;
+pub(crate) const BATCHES: usize = 8;
 /// Of a load of mixed sizes: enough that no size is left out; an odd number, so that partitions get each of them.
 const MIXED_BATCHES: usize = 127;
 /// The smallest and the greatest size of a record, and of a batch without its header.
 const MIXED_BYTES: (u32, u32) = (100, 100 << 10);
 /// Of the content of records: any number, but always the same.
-const SEED: u64 = 11;
+pub(crate) const SEED: u64 = 11;
 /// The tag sections of partition, topic and request.
-const TAIL: [u8; 3] = [0, 0, 0];
+pub(crate) const TAIL: [u8; 3] = [0, 0, 0];
 /// Position of the correlation id in a frame: after length, key and version.
 pub(crate) const CORRELATION_AT: usize = 8;
 /// How long the broker may wait for its replicas, in ms.
-const TIMEOUT_MS: i32 = 30_000;
+pub(crate) const TIMEOUT_MS: i32 = 30_000;
 
 /// The produce requests of one load.
 #[derive(Debug)]
@@ -135,10 +135,17 @@ fn drawn(load: &Load, random: &mut StdRng) -> Load {
 }
 
 /// A batch of the load: all records without a key, with values of one size.
-fn batch(load: &Load, random: &mut StdRng) -> Bytes {
+pub(crate) fn batch(load: &Load, random: &mut StdRng) -> Bytes {
     // All records of one time: old ones would be deleted by retention.
     let now = wall_ms();
     let mut builder = BatchBuilder::new().compression(load.compression);
+    if load.producer != ProducerKind::Plain {
+        // The first numbers there are: each request that sends the batch has its own.
+        builder = builder.producer(0, 0, 0);
+    }
+    if load.producer.is_transactional() {
+        builder = builder.transactional();
+    }
     let mut value = vec![0; load.record_bytes as usize];
     for _ in 0..load.records {
         match load.compression {
@@ -176,7 +183,7 @@ fn produce_frame(topic: &str, acks: i16, batch: Bytes) -> Result<BytesMut> {
 }
 
 /// Bytes of a number in the variable-length form of compact lengths: seven bits in each.
-fn uvarint_bytes(value: usize) -> usize {
+pub(crate) fn uvarint_bytes(value: usize) -> usize {
     let bits = usize::BITS - value.leading_zeros();
     bits.div_ceil(7).max(1) as usize
 }
@@ -192,6 +199,8 @@ pub(crate) struct FetchTerms {
     pub(crate) max_bytes: u32,
     /// How long the broker waits for the first byte, in ms.
     pub(crate) max_wait_ms: u32,
+    /// Nothing of a transaction that is open, and the list of aborted ones.
+    pub(crate) read_committed: bool,
 }
 
 /// A fetch request for partitions from offsets on: a whole frame.
@@ -223,6 +232,7 @@ pub(crate) fn fetch(
         // As Java's `fetch.min.bytes`.
         .with_min_bytes(1)
         .with_max_bytes(max_bytes)
+        .with_isolation_level(i8::from(terms.read_committed))
         .with_session_id(terms.session_id)
         .with_session_epoch(terms.session_epoch)
         .with_topics(topics);

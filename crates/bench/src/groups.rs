@@ -8,18 +8,16 @@ use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Bytes, BytesMut};
-use codec::frame;
 use codec::messages::join_group_request::JoinGroupRequestProtocol;
 use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use codec::messages::sync_group_request::SyncGroupRequestAssignment;
 use codec::messages::{
     GroupId, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, StrBytes, SyncGroupRequest,
 };
-use codec::{Request, Response as _};
 
 use crate::clock::{Clock, SECOND};
 use crate::connection::Connection;
-use crate::control::{Control, framed, topic_name};
+use crate::control::{Control, decoded, encoded, topic_name};
 use crate::frames::CORRELATION_AT;
 use crate::loads::{Load, LoadKind};
 use crate::poller::Poller;
@@ -147,12 +145,6 @@ impl Member {
     }
 }
 
-/// The body of an answer at a version.
-fn decoded<R: Request>(mut answer: Bytes, version: i16) -> Result<R::Response> {
-    frame::parse_response_header(&mut answer, R::KEY, version)?;
-    Ok(R::Response::decode(answer, version)?)
-}
-
 /// All members, joined: at the same time, since the first rebalance of a group takes a few seconds.
 fn join_all(address: SocketAddr, load: &Load, topic: &str) -> Result<Vec<Member>> {
     thread::scope(|scope| {
@@ -170,10 +162,50 @@ fn join_all(address: SocketAddr, load: &Load, topic: &str) -> Result<Vec<Member>
 /// # Errors
 /// JoinGroup or SyncGroup is refused.
 fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Member> {
-    let group = format!("{topic}-{number}");
+    let joined = join_group(address, &format!("{topic}-{number}"))?;
+    let request = match load.kind {
+        LoadKind::Heartbeat => {
+            let request = HeartbeatRequest::default()
+                .with_group_id(joined.group)
+                .with_generation_id(joined.generation_id)
+                .with_member_id(joined.member_id);
+            encoded(HEARTBEAT_VERSION, 0, &request)?
+        }
+        _ => {
+            let partition = OffsetCommitRequestPartition::default()
+                .with_committed_offset(1)
+                .with_committed_metadata(Some(StrBytes::default()));
+            let topic = OffsetCommitRequestTopic::default()
+                .with_name(topic_name(topic))
+                .with_partitions(vec![partition]);
+            let request = OffsetCommitRequest::default()
+                .with_group_id(joined.group)
+                .with_generation_id_or_member_epoch(joined.generation_id)
+                .with_member_id(joined.member_id)
+                .with_topics(vec![topic]);
+            encoded(COMMIT_VERSION, 0, &request)?
+        }
+    };
+    // A member is known by its id and generation, not by the connection that it joined over.
+    let connection = Connection::open(address)?;
+    Ok(Member { connection, request, correlation: 0, unanswered: std::collections::VecDeque::new() })
+}
+
+/// A member of a group, by which it may commit.
+pub(crate) struct Membership {
+    pub(crate) group: GroupId,
+    pub(crate) generation_id: i32,
+    pub(crate) member_id: StrBytes,
+}
+
+/// Joins a group as its only member, over a connection that is closed then.
+///
+/// # Errors
+/// JoinGroup or SyncGroup is refused.
+pub(crate) fn join_group(address: SocketAddr, group: &str) -> Result<Membership> {
     let mut control = Control::connect(address)?;
-    control.find_coordinator(&group)?;
-    let group = GroupId(StrBytes::from_string(group));
+    control.find_coordinator(group)?;
+    let group = GroupId(StrBytes::from_string(group.to_owned()));
     let range = StrBytes::from_static_str("range");
     let request = JoinGroupRequest::default()
         .with_group_id(group.clone())
@@ -193,37 +225,5 @@ fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Me
         .with_assignments(vec![assignment]);
     let synced = control.call(SYNC_VERSION, &request)?;
     ensure!(synced.error_code == 0, "SyncGroup: error {}", synced.error_code);
-    let request = match load.kind {
-        LoadKind::Heartbeat => {
-            let request = HeartbeatRequest::default()
-                .with_group_id(group)
-                .with_generation_id(joined.generation_id)
-                .with_member_id(joined.member_id);
-            encoded(HEARTBEAT_VERSION, &request)?
-        }
-        _ => {
-            let partition = OffsetCommitRequestPartition::default()
-                .with_committed_offset(1)
-                .with_committed_metadata(Some(StrBytes::default()));
-            let topic = OffsetCommitRequestTopic::default()
-                .with_name(topic_name(topic))
-                .with_partitions(vec![partition]);
-            let request = OffsetCommitRequest::default()
-                .with_group_id(group)
-                .with_generation_id_or_member_epoch(joined.generation_id)
-                .with_member_id(joined.member_id)
-                .with_topics(vec![topic]);
-            encoded(COMMIT_VERSION, &request)?
-        }
-    };
-    // A member is known by its id and generation, not by the connection that it joined over.
-    let connection = Connection::open(address)?;
-    Ok(Member { connection, request, correlation: 0, unanswered: std::collections::VecDeque::new() })
-}
-
-/// A whole frame of a request, with correlation id 0.
-fn encoded<R: Request>(version: i16, request: &R) -> Result<BytesMut> {
-    let mut body = BytesMut::new();
-    request.encode(version, &mut body)?;
-    framed(R::KEY, version, 0, &body)
+    Ok(Membership { group, generation_id: joined.generation_id, member_id: joined.member_id })
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! loads ─► run ─► stream ─► producer, consumer ─► connection ─► poller
 //!          │      tally     frames, responses
+//!          ├─► transactions ─► batches, calls, copier    producers with an id, in transactions or not
 //!          ├─► groups                             commits and heartbeats of members
 //!          ├─► soak                               consumers and commits beside an hour of producing
 //!          └─► meter, process, report       compare   both brokers in turn, and the ratios
@@ -35,6 +36,7 @@ mod run;
 mod soak;
 mod stream;
 mod tally;
+mod transactions;
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -67,7 +69,7 @@ enum Command {
     /// Runs loads against a broker that is running.
     Run(Run),
     /// Starts Ottla and Apache Kafka in turn, with the same loads, and prints the ratios.
-    Compare(Compare),
+    Compare(Box<Compare>),
     /// Measures a program that only receives and writes, and one that only reads and sends: the machine's limit.
     Reference(Reference),
 }

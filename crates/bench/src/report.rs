@@ -46,6 +46,20 @@ pub(crate) struct Figures {
     pub(crate) produced: Counts,
     /// Records produced before a load that only reads.
     pub(crate) filled_records: Option<u64>,
+    /// Ends of transactions in all partitions, of the whole load.
+    pub(crate) markers: u64,
+    /// Transactions that ended in the window, with their records.
+    pub(crate) transactions: Counts,
+    /// Requests that were refused and sent again after a back-off, of the whole load.
+    pub(crate) repeated: u64,
+    /// From the begin of a transaction to the answer to its end.
+    pub(crate) transaction: Option<Latency>,
+    /// From the request for the end to its answer.
+    pub(crate) end: Option<Latency>,
+    /// From the request for the end to its effect.
+    pub(crate) visible: Option<Latency>,
+    /// Of a producer beside it, while an end was under way.
+    pub(crate) beside_end: Option<Latency>,
     /// From due to acknowledged.
     pub(crate) ack: Option<Latency>,
     /// From due to fetched, or of a fetch if there are no producers.
@@ -78,6 +92,13 @@ impl Figures {
             fetched: tally.fetched.measured,
             produced: tally.acked.total,
             filled_records: None,
+            markers: 0,
+            transactions: tally.transactions.ended.measured,
+            repeated: tally.transactions.repeated,
+            transaction: Latency::of(&tally.transactions.ended.latency),
+            end: Latency::of(&tally.transactions.end),
+            visible: Latency::of(&tally.transactions.visible),
+            beside_end: Latency::of(&tally.transactions.beside_end),
             ack: Latency::of(&tally.acked.latency),
             delivery: Latency::of(&tally.fetched.latency),
             cpu_s: None,
@@ -106,6 +127,7 @@ impl Figures {
         latencies(self.ack, ["ack_p50_us", "ack_p99_us", "ack_p999_us", "ack_max_us"], &mut all);
         let names = ["delivery_p50_us", "delivery_p99_us", "delivery_p999_us", "delivery_max_us"];
         latencies(self.delivery, names, &mut all);
+        self.transaction_metrics(&mut all);
         if let Some(cpu_s) = self.cpu_s {
             all.push(("cpu_percent", 100.0 * cpu_s / self.seconds));
             // Requests of groups carry no batches.
@@ -134,7 +156,28 @@ impl Figures {
             );
         }
         all.extend(self.filled_records.map(|records| ("filled_records", records as f64)));
+        if self.markers > 0 {
+            all.push(("markers", self.markers as f64));
+        }
         all
+    }
+
+    /// Adds the figures of transactions, if there were any.
+    fn transaction_metrics(&self, all: &mut Vec<Metric>) {
+        let names = ["visible_p50_us", "visible_p99_us", "visible_p999_us", "visible_max_us"];
+        latencies(self.visible, names, all);
+        let ended = self.transactions.requests as f64;
+        if ended == 0.0 {
+            return;
+        }
+        all.push(("transactions_per_s", ended / self.seconds));
+        all.push(("repeated_requests", self.repeated as f64));
+        all.extend(self.cpu_s.map(|cpu_s| ("cpu_us_per_transaction", cpu_s * 1e6 / ended)));
+        let names = ["transaction_p50_us", "transaction_p99_us", "transaction_p999_us", "transaction_max_us"];
+        latencies(self.transaction, names, all);
+        latencies(self.end, ["end_p50_us", "end_p99_us", "end_p999_us", "end_max_us"], all);
+        let names = ["beside_end_p50_us", "beside_end_p99_us", "beside_end_p999_us", "beside_end_max_us"];
+        latencies(self.beside_end, names, all);
     }
 
     /// Adds bytes (10^6), records and requests per second, unless nothing was counted.
@@ -159,6 +202,9 @@ impl Figures {
         put("requests_per_s", 0, "requests/s,");
         put("cpu_s_per_gb", 2, "cpu s/GB,");
         put("cpu_us_per_request", 1, "cpu µs/request,");
+        put("transactions_per_s", 0, "transactions/s,");
+        put("cpu_us_per_transaction", 1, "cpu µs/transaction,");
+        put("repeated_requests", 0, "repeated,");
         put("fetched_mb_per_s", 1, "MB/s fetched,");
         put("rss_mib", 0, "MiB resident,");
         put("peak_mib", 0, "peak,");
@@ -168,7 +214,14 @@ impl Figures {
         put("cpu_percent", 0, "% cpu");
         put("driver_cpu_percent", 0, "+ driver");
         put("other_cpu_percent", 0, "+ others");
-        for (name, latency) in [("ack", self.ack), ("delivery", self.delivery)] {
+        for (name, latency) in [
+            ("ack", self.ack),
+            ("delivery", self.delivery),
+            ("transaction", self.transaction),
+            ("end", self.end),
+            ("visible", self.visible),
+            ("ack beside ends", self.beside_end),
+        ] {
             if let Some(Latency { p50, p99, p999, max }) = latency {
                 let [p50, p99, p999, max] = [p50, p99, p999, max].map(|us| us / 1000.0);
                 let _ = write!(line, "; {name} p50 {p50:.3} p99 {p99:.3} p99.9 {p999:.3} max {max:.3} ms");

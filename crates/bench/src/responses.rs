@@ -42,6 +42,33 @@ pub(crate) fn produced(frame: &[u8]) -> Result<i32> {
     Ok(correlation)
 }
 
+/// A produce answer of one topic: its correlation id, and the first error code that is not 0.
+///
+/// # Errors
+/// It does not have that many partitions.
+pub(crate) fn produced_all(frame: &[u8], partitions: usize) -> Result<(i32, i16)> {
+    let mut from = Cursor::new(frame);
+    let correlation = header(&mut from)?;
+    ensure!(count(&mut from, "topics")? == 1, "a produce answer without the topic");
+    from.bytes(Prefix::Compact, "topic")?;
+    ensure!(count(&mut from, "partitions")? == partitions, "a produce answer without all partitions");
+    let mut error = 0;
+    for _ in 0..partitions {
+        from.i32("partition")?;
+        let code = from.i16("error code")?;
+        error = if error == 0 { code } else { error };
+        from.take(8 + 8 + 8, "base offset, log append time, log start offset")?;
+        for _ in 0..count(&mut from, "record errors")? {
+            from.i32("record")?;
+            from.nullable_bytes(Prefix::Compact, "message of a record")?;
+            from.skip_tagged_fields()?;
+        }
+        from.nullable_bytes(Prefix::Compact, "message")?;
+        from.skip_tagged_fields()?;
+    }
+    Ok((correlation, error))
+}
+
 /// A fetch answer without its partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fetched {
@@ -50,11 +77,21 @@ pub(crate) struct Fetched {
     pub(crate) session_id: i32,
 }
 
-/// Walks a fetch answer: `each` gets every partition's index and records.
+/// An aborted transaction of a fetch answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Aborted {
+    pub(crate) producer_id: i64,
+    pub(crate) first_offset: i64,
+}
+
+/// Walks a fetch answer: `each` gets every partition's index, aborted transactions and records.
 ///
 /// # Errors
 /// If the request or a partition was refused.
-pub(crate) fn fetched(frame: &[u8], mut each: impl FnMut(i32, &[u8]) -> Result<()>) -> Result<Fetched> {
+pub(crate) fn fetched(
+    frame: &[u8],
+    mut each: impl FnMut(i32, Vec<Aborted>, &[u8]) -> Result<()>,
+) -> Result<Fetched> {
     let mut from = Cursor::new(frame);
     let correlation = header(&mut from)?;
     from.i32("throttle time")?;
@@ -66,8 +103,11 @@ pub(crate) fn fetched(frame: &[u8], mut each: impl FnMut(i32, &[u8]) -> Result<(
             let index = from.i32("partition")?;
             let error_code = from.i16("error code")?;
             from.take(8 + 8 + 8, "high watermark, last stable offset, log start offset")?;
+            // Allocates nothing where none was aborted.
+            let mut aborted = Vec::new();
             for _ in 0..count(&mut from, "aborted transactions")? {
-                from.take(8 + 8, "aborted transaction")?;
+                let producer_id = from.i64("producer id")?;
+                aborted.push(Aborted { producer_id, first_offset: from.i64("first offset")? });
                 from.skip_tagged_fields()?;
             }
             from.i32("preferred read replica")?;
@@ -75,7 +115,7 @@ pub(crate) fn fetched(frame: &[u8], mut each: impl FnMut(i32, &[u8]) -> Result<(
             from.skip_tagged_fields()?;
             ensure_none(error_code, "Fetch of a partition")?;
             // A partition without records may say so by null.
-            each(index, records.unwrap_or_default())?;
+            each(index, aborted, records.unwrap_or_default())?;
         }
         from.skip_tagged_fields()?;
     }
@@ -85,13 +125,13 @@ pub(crate) fn fetched(frame: &[u8], mut each: impl FnMut(i32, &[u8]) -> Result<(
 /// The whole batches in fetched records; a last one that was cut is left out.
 pub(crate) fn whole_batches(
     mut records: &[u8],
-    mut each: impl FnMut(&BatchHeader) -> Result<()>,
+    mut each: impl FnMut(&BatchHeader, &[u8]) -> Result<()>,
 ) -> Result<()> {
     while records.len() >= BatchHeader::LEN {
         let header = BatchHeader::parse(records)?;
         // A broker may cut the last batch where the limit of bytes is reached.
-        let Some(rest) = records.get(header.size_bytes()..) else { break };
-        each(&header)?;
+        let Some((batch, rest)) = records.split_at_checked(header.size_bytes()) else { break };
+        each(&header, batch)?;
         records = rest;
     }
     Ok(())
@@ -151,8 +191,8 @@ mod tests {
     fn reads_what_the_codec_writes() {
         assert_eq!(produced(&produce_answer(0)).unwrap(), 77);
         let mut seen = Vec::new();
-        let fetched = fetched(&fetch_answer(0), |index, records| {
-            whole_batches(records, |header| {
+        let fetched = fetched(&fetch_answer(0), |index, _, records| {
+            whole_batches(records, |header, _| {
                 seen.push((index, header.base_offset, header.records_count));
                 Ok(())
             })
@@ -164,7 +204,7 @@ mod tests {
     #[test]
     fn a_refusal_is_an_error() {
         assert!(produced(&produce_answer(3)).is_err());
-        assert!(fetched(&fetch_answer(1), |_, _| Ok(())).is_err());
+        assert!(fetched(&fetch_answer(1), |_, _, _| Ok(())).is_err());
     }
 
     #[test]
@@ -176,7 +216,7 @@ mod tests {
         }
         // The last byte is the count of tags, which is not read.
         for cut in 0..fetch.len() - 1 {
-            assert!(fetched(&fetch[..cut], |_, _| Ok(())).is_err(), "cut at {cut}");
+            assert!(fetched(&fetch[..cut], |_, _, _| Ok(())).is_err(), "cut at {cut}");
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Each run has a topic of its own, so that every record in it is one of this run. A run fails rather than
 //! report figures of a load in which something was refused, lost or left unanswered.
 
+mod transactional;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +19,7 @@ use crate::consumer::Reading;
 use crate::control::{self, Control};
 use crate::frames::ProduceFrames;
 use crate::groups;
-use crate::loads::{Load, LoadKind, Spec};
+use crate::loads::{Load, LoadKind, ProducerKind, Spec};
 use crate::meter::Meter;
 use crate::process;
 use crate::report::Figures;
@@ -45,6 +47,7 @@ pub(crate) struct Target {
 pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
     let figures = match spec.load.kind {
         LoadKind::Stream => stream(&spec.load, target),
+        LoadKind::Transactions | LoadKind::Copy => transactional::produce(&spec.load, target),
         LoadKind::CatchUp => catch_up(&spec.load, target),
         LoadKind::Commit | LoadKind::Heartbeat => members(&spec.load, target),
         LoadKind::Soak => soak(&spec.load, target),
@@ -154,6 +157,8 @@ fn reading<'a>(topic: &'a str, load: &Load, batch_sizes: Vec<usize>, ends: Vec<i
         ends,
         // What was read once is in the page cache.
         again: !load.cold,
+        read_committed: load.read_committed,
+        visible: Vec::new(),
     }
 }
 
@@ -170,9 +175,17 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
         read_partitions: 0,
         ..*load
     };
-    let filled =
-        produce(&fill, target, &topic, volume(u64::from(load.volume_mib) << 20), &mut Meter::start(target)?)?;
-    let ends = stored(&mut control, &topic, load, &filled)?;
+    let bytes = volume(u64::from(load.volume_mib) << 20);
+    let (filled, visible) = match load.producer {
+        ProducerKind::Plain => {
+            (produce(&fill, target, &topic, bytes, &mut Meter::start(target)?)?, Vec::new())
+        }
+        _ => transactional::fill(&fill, target, &topic, bytes)?,
+    };
+    let ends = match load.producer {
+        ProducerKind::Plain => stored(&mut control, &topic, load, &filled)?,
+        _ => transactional::stored(&mut control, &topic, load, &filled)?,
+    };
     // Flushes of the filling would otherwise take time from the reads that are measured.
     Meter::start(target)?.settle(Some(quiet(target)))?;
     let mut warmup = nanos(target.warmup);
@@ -183,7 +196,7 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     }
     let span = timed(warmup, target);
     let frames = ProduceFrames::build(&topic, load)?;
-    let reading = reading(&topic, load, frames.sizes(), ends);
+    let reading = Reading { visible, ..reading(&topic, load, frames.sizes(), ends) };
     let mut meter = Meter::start(target)?;
     let tally =
         Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())?;
@@ -191,7 +204,8 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     ensure!(!load.cold || read <= filled.acked.total.records, "read more than there is");
     ensure!(read > 0, "nothing was read");
     let figures = meter.figures(&tally);
-    Ok(Figures { filled_records: Some(filled.acked.total.records), ..figures })
+    let markers = filled.transactions.markers.iter().sum::<u64>();
+    Ok(Figures { filled_records: Some(filled.acked.total.records), markers, ..figures })
 }
 
 /// Offset commits or heartbeats. The topic is named in commits, and gives the groups their names.

@@ -179,7 +179,13 @@ fn catch_up(load: &Load, target: &Target, topic: &str, stop: &AtomicBool) -> Res
     let mut control = Control::connect(target.address)?;
     let mut connection = Connection::open(target.address)?;
     // A session epoch of -1: no session (KIP-227).
-    let terms = FetchTerms { session_id: 0, session_epoch: -1, max_bytes: load.fetch_bytes, max_wait_ms: 0 };
+    let terms = FetchTerms {
+        session_id: 0,
+        session_epoch: -1,
+        max_bytes: load.fetch_bytes,
+        max_wait_ms: 0,
+        read_committed: false,
+    };
     loop {
         let ends = control.end_offsets(topic, load.partitions)?;
         let mut offsets = control.first_offsets(topic, load.partitions)?;
@@ -192,8 +198,8 @@ fn catch_up(load: &Load, target: &Target, topic: &str, stop: &AtomicBool) -> Res
                 }
                 let frame = frames::fetch(topic, 1, terms, iter::once((index, *offset)))?;
                 let answer = connection.exchange(&frame)?;
-                let fetched = responses::fetched(&answer, |_, records| {
-                    responses::whole_batches(records, |header| {
+                let fetched = responses::fetched(&answer, |_, _, records| {
+                    responses::whole_batches(records, |header, _| {
                         *offset = header.next_offset();
                         Ok(())
                     })

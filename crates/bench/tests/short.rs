@@ -39,6 +39,18 @@ const LOADS: &[&str] = &[
     "one-of-many:volume-mib=8,partitions=50",
     "produce-lz4",
     "produce-zstd",
+    "idempotent-1k",
+    "txn-one",
+    "txn-16:connections=3",
+    "txn-v1-16:connections=3",
+    "txn-copy:connections=2,partitions=2",
+    "txn-wide:touched=20,partitions=20,pause-ms=10",
+    "txn-full:commit-ms=20",
+    "txn-full:commit-ms=20,producer=v1,aborted-percent=30",
+    "txn-tail:rate=200,commit-ms=20",
+    "catch-up-committed:volume-mib=8",
+    "catch-up-aborted:volume-mib=8,commit-ms=2",
+    "catch-up-aborted:volume-mib=8,commit-ms=2,read-committed=false",
 ];
 
 struct Run {
@@ -96,7 +108,14 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
         let value =
             |name: &str| report.get(name).copied().unwrap_or_else(|| panic!("{load}: no {name}: {report:?}"));
         assert!(value("rss_mib") > 1.0 && value("peak_mib") >= value("rss_mib"), "{load}: {report:?}");
+        acked += report.get("markers").copied().unwrap_or_default();
         match load.split(':').next().unwrap() {
+            "catch-up-committed" | "catch-up-aborted" => {
+                acked += value("filled_records");
+                assert!(value("mb_per_s") > 0.0 && value("markers") > 0.0, "{load}: {report:?}");
+                continue;
+            }
+            name if name.starts_with("txn-") => transactional(name, load, report),
             "idle" => continue,
             "offset-commit" | "heartbeat" => {
                 assert!(value("requests_per_s") > 0.0 && value("ack_p50_us") > 0.0, "{load}: {report:?}");
@@ -146,6 +165,29 @@ fn every_load_runs_and_reports_what_the_broker_holds() {
     let (samples, lines): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with(' '));
     assert_eq!(lines.len(), LOADS.len(), "a line for people each: {text}");
     assert!(samples.len() > 3 && samples[0].contains("descriptors"), "{text}");
+}
+
+/// The figures that only transactions have.
+fn transactional(name: &str, load: &str, report: &HashMap<String, f64>) {
+    let at_least_one = |names: &[&str]| {
+        for name in names {
+            assert!(report.get(*name).is_some_and(|value| *value > 0.0), "{load}: {name}: {report:?}");
+        }
+    };
+    at_least_one(&[
+        "transactions_per_s",
+        "markers",
+        "cpu_us_per_transaction",
+        "transaction_p50_us",
+        "end_p50_us",
+    ]);
+    match name {
+        "txn-tail" => at_least_one(&["delivery_p50_us", "visible_p50_us", "fetched_records_per_s"]),
+        "txn-wide" => at_least_one(&["visible_p50_us", "beside_end_p99_us"]),
+        _ => {}
+    }
+    let [begun, ended] = ["transaction_p50_us", "end_p50_us"].map(|name| report[name]);
+    assert!(ended <= begun, "{load}: an end is a part of its transaction: {report:?}");
 }
 
 /// Without this, a broker that stalls looks as if it had received no requests meanwhile.
