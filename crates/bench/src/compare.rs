@@ -1,4 +1,5 @@
-//! Compares Ottla with Apache Kafka: the same load on one, then on the other, A B A B, each time on a fresh folder.
+//! Compares Ottla with Apache Kafka: the same load on one, then on the other, A B A B, each time on a fresh folder. Instead of
+//! Kafka it may be another binary of Ottla (`--other-ottla`), or the same binary with another load (`--against`).
 //!
 //! A machine that slows down slows both of a pair, so the ratio within a pair counts; the medians are
 //! of those ratios. A load that fails on one broker is reported, and the others go on.
@@ -11,12 +12,14 @@ mod machine;
 mod ratios;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use self::broker::{BrokerKind, Lab};
+use self::ratios::Side;
 use crate::loads::{self, Spec};
 use crate::report::{self, Metric};
 use crate::run::{self, Target};
@@ -45,6 +48,12 @@ pub(crate) struct Compare {
     /// Ottla's binary.
     #[arg(long, value_name = "FILE")]
     ottla: PathBuf,
+    /// A load with which Ottla is compared instead of Kafka: what does the difference between the loads cost?
+    #[arg(long, value_name = "LOAD", value_parser = Spec::from_str, conflicts_with = "other_ottla")]
+    against: Option<Spec>,
+    /// Another binary of Ottla, with which it is compared instead of Kafka.
+    #[arg(long, value_name = "FILE")]
+    other_ottla: Option<PathBuf>,
     /// Sets one key of Ottla; may be given several times.
     #[arg(long = "ottla-override", value_name = "KEY=VALUE")]
     ottla_overrides: Vec<String>,
@@ -73,7 +82,6 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
     ensure!(arguments.folder.is_dir(), "no folder {}", arguments.folder.display());
     let lab = Lab {
         folder: arguments.folder.canonicalize()?,
-        ottla: arguments.ottla.clone(),
         ottla_overrides: arguments.ottla_overrides.clone(),
         kafka: arguments.kafka.canonicalize()?,
         kafka_libs: arguments.kafka_libs.canonicalize()?,
@@ -89,33 +97,70 @@ pub(crate) fn compare(arguments: &Compare) -> Result<()> {
     let (mut failures, mut summary) = (0, String::new());
     for spec in &loads {
         print(&format!("\n== {}\n", spec.text))?;
+        let sides = sides(arguments, spec);
         let mut pairs = Vec::new();
         for number in 1..=arguments.pairs {
             let mut pair = Vec::new();
-            for kind in &arguments.brokers {
+            for run in &sides {
                 // The script that starts Kafka empties its folder.
-                if *kind == BrokerKind::Kafka && spec.load.kind == loads::LoadKind::Restart {
+                if run.kind == BrokerKind::Kafka && spec.load.kind == loads::LoadKind::Restart {
                     continue;
                 }
-                match one(&lab, *kind, spec, number, common) {
-                    Ok(metrics) => pair.push((*kind, metrics)),
+                match one(&lab, run, number, common) {
+                    Ok(metrics) => pair.push((run.side, metrics)),
                     Err(error) => {
                         failures += 1;
-                        print(&format!("pair {number}: {kind:?} failed: {error:#}\n"))?;
+                        print(&format!("pair {number}: {} failed: {error:#}\n", run.name))?;
                     }
                 }
             }
             pairs.push(pair);
         }
-        let table = ratios::table(&pairs);
+        let reference = sides.iter().find(|run| run.side == Side::Reference);
+        let table = ratios::table(&pairs, reference.map_or("kafka", |run| run.name.as_str()));
         print(&table.text)?;
         summary.push_str(&table.summary(&spec.text));
     }
-    print(&format!("\n== medians of ottla / kafka\n{summary}"))?;
+    print(&format!("\n== medians\n{summary}"))?;
     if failures > 0 {
         bail!("{failures} runs failed");
     }
     Ok(())
+}
+
+/// One broker with one load.
+#[derive(Debug)]
+struct OneRun<'a> {
+    side: Side,
+    kind: BrokerKind,
+    /// Of the broker in the output, or of the load with which another one is compared.
+    name: String,
+    binary: &'a Path,
+    spec: &'a Spec,
+}
+
+/// The runs of each pair, in their order.
+fn sides<'a>(arguments: &'a Compare, spec: &'a Spec) -> Vec<OneRun<'a>> {
+    let run = |kind: BrokerKind, side: Side, name: &str, binary: &'a Path, spec: &'a Spec| OneRun {
+        side,
+        kind,
+        name: name.to_owned(),
+        binary,
+        spec,
+    };
+    let (kind, binary) = (BrokerKind::Ottla, arguments.ottla.as_path());
+    let ottla = run(kind, Side::Subject, kind.name(), binary, spec);
+    if let Some(against) = &arguments.against {
+        return vec![run(kind, Side::Reference, &against.text, binary, against), ottla];
+    }
+    if let Some(other) = &arguments.other_ottla {
+        return vec![run(kind, Side::Reference, "other", other, spec), ottla];
+    }
+    let each = arguments.brokers.iter().map(|kind| {
+        let side = if *kind == BrokerKind::Ottla { Side::Subject } else { Side::Reference };
+        run(*kind, side, kind.name(), binary, spec)
+    });
+    each.collect()
 }
 
 /// The figures, if there are any of a broker that lived. A load that fails since its broker ended is explained by the
@@ -135,10 +180,11 @@ fn outcome<T>(figures: Result<T>, stopped: Result<()>) -> Result<T> {
 ///
 /// # Errors
 /// The broker does not start, the load fails, or the broker ended by itself during it.
-fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> Result<Vec<Metric>> {
+fn one(lab: &Lab, run: &OneRun<'_>, pair: u32, common: &Common) -> Result<Vec<Metric>> {
+    let OneRun { spec, name, .. } = run;
     // Before the broker is started, which is a load of its own.
     let load_average = machine::load_average();
-    let mut broker = lab.start(kind, &spec.load)?;
+    let mut broker = lab.start(run.kind, run.binary, &spec.load)?;
     let target = Target {
         address: broker.address,
         pid: Some(broker.pid),
@@ -155,13 +201,13 @@ fn one(lab: &Lab, kind: BrokerKind, spec: &Spec, pair: u32, common: &Common) -> 
     };
     let figures = outcome(figures, broker.stop())?;
     let pair = pair.to_string();
-    let mut line = figures.line(&format!("pair {pair}"), kind.name());
+    let mut line = figures.line(&format!("pair {pair}"), name);
     for (name, value) in &more {
         let _ = write!(line, "; {name} {value:.2}");
     }
     print(&format!("{line}\n"))?;
     let metrics = [figures.metrics(), more].concat();
-    let labels = [("load", spec.text.as_str()), ("broker", kind.name()), ("pair", &pair)];
+    let labels = [("load", spec.text.as_str()), ("broker", name), ("pair", &pair)];
     write_json(common, &report::json(&labels, &metrics))?;
     Ok(metrics)
 }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ const UNLIMITED: [&str; 2] = ["max.connections=2147483647", "max.connections.per
 pub(crate) enum BrokerKind {
     /// Apache Kafka by its start script, with stock settings except those that a load asks for.
     Kafka,
-    /// The binary of `--ottla`, with its limits of connections lifted.
+    /// The binary of `--ottla` (or `--other-ottla`), with its limits of connections lifted.
     Ottla,
 }
 
@@ -49,8 +49,6 @@ impl BrokerKind {
 pub(crate) struct Lab {
     /// For data, logs and pid files; absolute.
     pub(crate) folder: PathBuf,
-    /// The binary.
-    pub(crate) ottla: PathBuf,
     /// `KEY=VALUE`, after those that lift the limits of connections.
     pub(crate) ottla_overrides: Vec<String>,
     /// The start script; see [`Lab::start`] for what it is given.
@@ -74,6 +72,8 @@ pub(crate) struct Running {
     pid_file: PathBuf,
     /// Kafka's script leaves it to run on its own.
     child: Option<Child>,
+    /// Ottla's.
+    binary: PathBuf,
     /// `KEY=VALUE` that the load asks for.
     settings: Vec<String>,
 }
@@ -84,7 +84,7 @@ impl Lab {
     ///
     /// # Errors
     /// No port is free, or the broker does not answer within two minutes.
-    pub(crate) fn start(&self, kind: BrokerKind, load: &Load) -> Result<Running> {
+    pub(crate) fn start(&self, kind: BrokerKind, ottla: &Path, load: &Load) -> Result<Running> {
         let home = self.folder.join(kind.name());
         // Of a run that was killed, if there is any.
         let _ = fs::remove_dir_all(&home);
@@ -100,6 +100,7 @@ impl Lab {
             home,
             pid_file: self.folder.join(format!("{}.pid", kind.name())),
             child: None,
+            binary: ottla.to_owned(),
             settings: Vec::new(),
         };
         if load.kind == LoadKind::Soak {
@@ -121,7 +122,7 @@ impl Lab {
     fn start_ottla(&self, running: &mut Running) -> Result<()> {
         let log = fs::File::create(running.home.join("log"))?;
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, running.address.port() + 1));
-        let mut command = Command::new(&self.ottla);
+        let mut command = Command::new(&running.binary);
         command.arg("serve").arg("--data").arg(running.home.join("data"));
         command.arg("--listen").arg(running.address.to_string()).arg("--http").arg(http.to_string());
         let more = running.settings.iter().chain(&self.ottla_overrides).map(String::as_str);
@@ -130,7 +131,7 @@ impl Lab {
         }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let began = Instant::now();
-        let child = command.spawn().with_context(|| self.ottla.display().to_string())?;
+        let child = command.spawn().with_context(|| running.binary.display().to_string())?;
         running.pid = child.id();
         // The script that started this program kills the process by it, however this program ends.
         fs::write(&running.pid_file, running.pid.to_string())?;

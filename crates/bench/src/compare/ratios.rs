@@ -1,12 +1,11 @@
 //! Ratios within pairs, and their medians.
 //!
-//! A ratio is Ottla's value divided by Kafka's, so below 1 is better for latency, processor time, memory and
-//! disk, above 1 for throughput. A pair of which one run is missing, or in which Kafka's value is 0, has no
-//! ratio.
+//! A ratio is Ottla's value divided by Kafka's (or by that of Ottla's other binary, or other load), so below 1 is better for
+//! latency, processor time, memory and disk, above 1 for throughput. A pair of which one run is missing, or in which the
+//! divisor is 0, has no ratio.
 
-use std::fmt::{self, Display, Formatter, Write as _};
+use std::fmt::Write as _;
 
-use super::broker::BrokerKind;
 use crate::report::Metric;
 
 /// Metrics with a useful ratio, in the order in which they are printed.
@@ -16,6 +15,8 @@ const COMPARED: &[&str] = &[
     "fetched_mb_per_s",
     "cpu_s_per_gb",
     "cpu_us_per_request",
+    "transactions_per_s",
+    "cpu_us_per_transaction",
     "cpu_percent",
     "ack_p50_us",
     "ack_p99_us",
@@ -25,6 +26,15 @@ const COMPARED: &[&str] = &[
     "delivery_p99_us",
     "delivery_p999_us",
     "delivery_max_us",
+    "transaction_p50_us",
+    "transaction_p99_us",
+    "end_p50_us",
+    "end_p99_us",
+    "end_max_us",
+    "visible_p50_us",
+    "visible_p99_us",
+    "visible_max_us",
+    "beside_end_p99_us",
     "rss_mib",
     "peak_mib",
     "disk_per_byte",
@@ -38,6 +48,8 @@ const SUMMARY: &[&str] = &[
     "requests_per_s",
     "cpu_s_per_gb",
     "cpu_us_per_request",
+    "transactions_per_s",
+    "cpu_us_per_transaction",
     "cpu_percent",
     "ack_p50_us",
     "ack_p99_us",
@@ -45,14 +57,30 @@ const SUMMARY: &[&str] = &[
     "delivery_p50_us",
     "delivery_p99_us",
     "delivery_p999_us",
+    "transaction_p50_us",
+    "transaction_p99_us",
+    "end_p50_us",
+    "end_p99_us",
+    "visible_p50_us",
+    "visible_p99_us",
+    "beside_end_p99_us",
     "peak_mib",
     "disk_per_byte",
     "disk_read_per_byte",
     "ready_after_kill_ms",
 ];
 
+/// The two runs that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Ottla.
+    Subject,
+    /// By whose values Ottla's are divided.
+    Reference,
+}
+
 /// The runs of one pair; one is missing if it failed or was not asked for.
-pub(crate) type Pair = Vec<(BrokerKind, Vec<Metric>)>;
+pub(crate) type Pair = Vec<(Side, Vec<Metric>)>;
 
 /// The medians of one metric.
 #[derive(Debug, PartialEq)]
@@ -60,8 +88,8 @@ struct Medians {
     name: &'static str,
     /// Of the ratios; `None` if no pair has one.
     ratio: Option<f64>,
-    ottla: Option<f64>,
-    kafka: Option<f64>,
+    subject: Option<f64>,
+    reference: Option<f64>,
 }
 
 /// Ratios of one load.
@@ -71,38 +99,40 @@ pub(crate) struct Table {
     pub(crate) text: String,
     /// By metric.
     medians: Vec<Medians>,
+    /// The name of the reference.
+    reference: String,
 }
 
-/// Compares the pairs of one load.
-pub(crate) fn table(pairs: &[Pair]) -> Table {
-    let mut table = Table { text: String::new(), medians: Vec::new() };
+/// Compares the pairs of one load; `reference` names the other side.
+pub(crate) fn table(pairs: &[Pair], reference: &str) -> Table {
+    let mut table = Table { text: String::new(), medians: Vec::new(), reference: reference.to_owned() };
     for name in COMPARED {
-        let find = |pair: &Pair, kind: BrokerKind| {
-            let (_, metrics) = pair.iter().find(|(of, _)| *of == kind)?;
+        let find = |pair: &Pair, side: Side| {
+            let (_, metrics) = pair.iter().find(|(of, _)| *of == side)?;
             metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
         };
-        let both = |pair: &Pair| find(pair, BrokerKind::Ottla).zip(find(pair, BrokerKind::Kafka));
+        let both = |pair: &Pair| find(pair, Side::Subject).zip(find(pair, Side::Reference));
         // A ratio to 0 would be infinite.
         let values: Vec<(f64, f64)> =
-            pairs.iter().filter_map(both).filter(|(_, kafka)| *kafka > 0.0).collect();
-        let ratios: Vec<f64> = values.iter().map(|(ottla, kafka)| ottla / kafka).collect();
-        let of = |kind| median(pairs.iter().filter_map(|pair| find(pair, kind)).collect());
+            pairs.iter().filter_map(both).filter(|(_, reference)| *reference > 0.0).collect();
+        let ratios: Vec<f64> = values.iter().map(|(subject, reference)| subject / reference).collect();
+        let of = |side| median(pairs.iter().filter_map(|pair| find(pair, side)).collect());
         let medians = match median(ratios.clone()) {
-            // Of pairs without a ratio: one broker may have been left out, or Kafka's value is 0.
-            None => Medians { name, ratio: None, ottla: of(BrokerKind::Ottla), kafka: of(BrokerKind::Kafka) },
+            // Of pairs without a ratio: one side may have been left out, or the reference's value is 0.
+            None => Medians { name, ratio: None, subject: of(Side::Subject), reference: of(Side::Reference) },
             ratio => Medians {
                 name,
                 ratio,
-                ottla: median(values.iter().map(|(ottla, _)| *ottla).collect()),
-                kafka: median(values.iter().map(|(_, kafka)| *kafka).collect()),
+                subject: median(values.iter().map(|(subject, _)| *subject).collect()),
+                reference: median(values.iter().map(|(_, reference)| *reference).collect()),
             },
         };
-        if medians.ottla.is_none() && medians.kafka.is_none() {
+        if medians.subject.is_none() && medians.reference.is_none() {
             continue;
         }
         let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         let pairs = if each.is_empty() { String::new() } else { format!("   pairs {}", each.join(" ")) };
-        let _ = writeln!(table.text, "{medians}{pairs}");
+        let _ = writeln!(table.text, "{}{pairs}", medians.line(reference));
         table.medians.push(medians);
     }
     table
@@ -112,16 +142,16 @@ impl Table {
     /// The medians that count most, each in a line.
     pub(crate) fn summary(&self, load: &str) -> String {
         let some = self.medians.iter().filter(|medians| SUMMARY.contains(&medians.name));
-        some.map(|medians| format!("{load:24} {medians}\n")).collect()
+        some.map(|medians| format!("{load:24} {}\n", medians.line(&self.reference))).collect()
     }
 }
 
-impl Display for Medians {
-    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+impl Medians {
+    fn line(&self, reference: &str) -> String {
         let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-        let Medians { name, ratio, ottla, kafka } = self;
-        let (ratio, ottla, kafka) = (text(*ratio), text(*ottla), text(*kafka));
-        write!(to, "{name:20} ottla / kafka {ratio:>6}   medians {ottla:>12} {kafka:>12}")
+        let Medians { name, ratio, .. } = self;
+        let [ratio, ottla, other] = [*ratio, self.subject, self.reference].map(text);
+        format!("{name:22} ottla / {reference} {ratio:>6}   medians {ottla:>12} {other:>12}")
     }
 }
 
@@ -145,22 +175,22 @@ mod tests {
     fn ratios_are_taken_within_pairs() {
         let run = |kind, value| (kind, vec![("mb_per_s", value)]);
         let pairs = [
-            vec![run(BrokerKind::Kafka, 100.0), run(BrokerKind::Ottla, 150.0)],
-            vec![run(BrokerKind::Kafka, 10.0), run(BrokerKind::Ottla, 40.0)],
-            vec![run(BrokerKind::Kafka, 50.0), run(BrokerKind::Ottla, 100.0)],
-            vec![run(BrokerKind::Ottla, 1.0)],
+            vec![run(Side::Reference, 100.0), run(Side::Subject, 150.0)],
+            vec![run(Side::Reference, 10.0), run(Side::Subject, 40.0)],
+            vec![run(Side::Reference, 50.0), run(Side::Subject, 100.0)],
+            vec![run(Side::Subject, 1.0)],
         ];
-        let table = table(&pairs);
-        let medians = Medians { name: "mb_per_s", ratio: Some(2.0), ottla: Some(100.0), kafka: Some(50.0) };
+        let table = table(&pairs, "kafka");
+        let medians =
+            Medians { name: "mb_per_s", ratio: Some(2.0), subject: Some(100.0), reference: Some(50.0) };
         assert_eq!(table.medians, [medians]);
         assert!(table.text.contains("pairs 1.50 4.00 2.00\n"), "{}", table.text);
     }
 
     #[test]
     fn one_broker_alone_has_medians_and_no_ratio() {
-        let run =
-            |ready| vec![(BrokerKind::Ottla, vec![("ready_after_kill_ms", ready), ("peak_mib", 150.0)])];
-        let summary = table(&[run(700.0), run(900.0), run(800.0)]).summary("restart");
+        let run = |ready| vec![(Side::Subject, vec![("ready_after_kill_ms", ready), ("peak_mib", 150.0)])];
+        let summary = table(&[run(700.0), run(900.0), run(800.0)], "kafka").summary("restart");
         let lines: Vec<Vec<&str>> = summary.lines().map(|line| line.split_whitespace().collect()).collect();
         let expected = |name, value| vec!["restart", name, "ottla", "/", "kafka", "-", "medians", value, "-"];
         assert_eq!(lines, [expected("peak_mib", "150.00"), expected("ready_after_kill_ms", "800.00")]);
