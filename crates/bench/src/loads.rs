@@ -38,7 +38,7 @@ pub(crate) enum LoadKind {
     Restart,
 }
 
-/// What producers ask of the broker besides storing their batches.
+/// Kinds of producers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProducerKind {
     /// Nothing.
@@ -108,7 +108,7 @@ pub(crate) struct Load {
     pub(crate) cold: bool,
     /// `compare` starts Kafka with `log.flush.interval.messages=1`.
     pub(crate) kafka_syncs: bool,
-    /// What the producers are. Anything else than plain ones asks for acks=all, whatever `acks` says.
+    /// The kind of the producers. All except plain ones ask for acks=all, whatever `acks` says.
     pub(crate) producer: ProducerKind,
     /// Milliseconds from the first batch of a transaction to its end; 0: a transaction has one batch for each of its
     /// partitions.
@@ -119,8 +119,8 @@ pub(crate) struct Load {
     pub(crate) aborted_percent: u32,
     /// Consumers read committed records only.
     pub(crate) read_committed: bool,
-    /// After the answer to its end a transaction is described until its state is complete, then there is a pause of so many
-    /// milliseconds; 0: neither.
+    /// Milliseconds from the time at which a transaction is complete to the begin of the next one. After the answer to its end it is
+    /// described until its state says so. 0: neither the pause nor the question.
     pub(crate) pause_ms: u32,
     /// Requests per second of a plain producer with acks=all beside the transactions, one record each, to a topic of its own.
     pub(crate) beside: u32,

@@ -329,7 +329,7 @@ impl Running<'_> {
             && self.tally.fetched.total.records >= self.records_to_fetch()
     }
 
-    /// What has arrived, for a message.
+    /// Records that were sent, are to be fetched, and were fetched, for a message.
     fn missing(&self) -> (u64, u64, u64) {
         (self.tally.sent.records, self.records_to_fetch(), self.tally.fetched.total.records)
     }

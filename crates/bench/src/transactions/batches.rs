@@ -98,7 +98,7 @@ impl Requests {
         self.0[number % self.0.len()].slots.len()
     }
 
-    /// What a request counts as.
+    /// The counts of one request.
     pub(super) fn counts(&self, number: usize) -> Counts {
         self.0[number % self.0.len()].counts
     }

@@ -224,7 +224,7 @@ impl Producer {
 
     fn begin_transaction(&mut self, now: u64, tally: &mut Tally) -> Result<()> {
         let percent = u64::from(self.load.aborted_percent);
-        // Spread evenly: of a hundred in a row exactly so many.
+        // Spread evenly: of a hundred in a row exactly that percentage.
         let committed = (self.count + 1) * percent / 100 == self.count * percent / 100;
         self.count += 1;
         self.transaction = Transaction { began: now, committed, ..Transaction::default() };
