@@ -10,12 +10,18 @@
     % until RE                 about the next command: run again until it prints this (at most 30 s)
     % background NAME RE       about the next command: it runs on once it has printed this ...
     % stop NAME                ... until it is stopped as by Ctrl-C; then what it printed is compared
+    % transaction ID TOPIC     a program begins a transaction, writes a record, and leaves it open
+    % hanging ID TOPIC         a program writes a record in a transaction that its coordinator is not told of
+    % streams ID TOPIC         a program of Kafka Streams counts the words of the topic: it runs on ...
+    % close ID                 ... until it is closed
 """
 
 import dataclasses
 import re
 import shlex
 import time
+
+import programs
 
 # Subcommands of argparse take the address after their name, other tools in any place.
 _ADDRESS_LAST = {"kafka-cluster"}
@@ -31,6 +37,7 @@ class Step:
     background: str = None
     stop: str = None
     file: str = None
+    program: str = None  # what it does, and with what
 
     @property
     def only_looks(self):
@@ -67,6 +74,10 @@ def parse(text):
             elif word == "background":
                 name, _, pattern = rest.partition(" ")
                 coming.update(background=name, until=re.compile(pattern))
+            elif word in ("transaction", "hanging", "streams", "close"):
+                last = None
+                steps.append(Step(line[2:], **coming, program=f"{word} {rest}"))
+                coming = {}
             else:
                 raise ValueError(line)
     assert not coming, f"nothing follows {coming}"
@@ -88,6 +99,9 @@ class Stage:
         if step.file:
             (self.folder / step.file).write_text(step.input)
             return None
+        if step.program:
+            self._run(*step.program.split())
+            return None
         if step.stop:
             return self.jvm.stop(self._running.pop(step.stop))
         tool, arguments = self._command(step.text)
@@ -102,6 +116,17 @@ class Stage:
             if step.until is None or step.until.search(printed) or time.monotonic() > deadline:
                 return status, printed
             time.sleep(0.05)
+
+    def _run(self, what, identity, topic=None):
+        """Runs a program beside the tools. One with the id of another takes its place."""
+        if what == "transaction":
+            self._running[identity] = programs.open_transaction(self.broker, identity, topic)
+        elif what == "hanging":
+            programs.hang(self.broker, identity, topic)
+        elif what == "streams":
+            self._running[identity] = programs.count_words(self.broker, identity, topic, self.folder)
+        else:
+            programs.close(self._running.pop(identity))
 
     def _command(self, text):
         tool, *words = shlex.split(text)

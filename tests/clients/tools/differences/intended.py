@@ -92,4 +92,10 @@ _CLUSTER = [
           "The node does not support REMOVE_RAFT_VOTER", reason="Controllers of one node cannot be added or removed."),
 ]
 
-INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER]
+_TRANSACTIONS = [
+    Lines("kafka-transactions describe-producers --topic open --partition 0", kafka=("PID*0*0*0*TIME*None",), ottla=("PID*1*0*-1*TIME*None",),
+          reason="After an abort by the tool: Ottla ends the whole transaction and fences its producer with the next epoch, as forceTerminateTransaction does. "
+                 "Kafka writes a marker into this one partition and leaves the transaction open everywhere else."),
+]
+
+INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER, *_TRANSACTIONS]
