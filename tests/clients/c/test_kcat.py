@@ -74,3 +74,15 @@ def test_it_waits_for_records_to_come(broker, name):
     finally:
         reader.kill()
         reader.wait()
+
+
+def test_all_lines_are_one_transaction(broker, name):
+    """They are committed when standard input ends."""
+    hand = Hand(broker.bootstrap)
+    hand.create_topic(name)
+    read = ["-C", "-t", name, "-o", "beginning", "-e", "-q", "-X"]
+    for lines in b"one\ntwo\n", b"three\n":
+        kcat(broker, "-P", "-t", name, "-p", "0", "-X", f"transactional.id={name}", data=lines)
+    assert kcat(broker, *read, "isolation.level=read_committed") == b"one\ntwo\nthree\n"
+    # A marker after the records of each.
+    assert hand.ends(name) == (0, 5)

@@ -94,9 +94,10 @@ HAS_CALL = {
     "client_instance_id": {*JAVA[3:]},
     "replica_log_dir": {*JAVA[1:]},
     "end_of_epoch": {_FRANZ},
-    "init_transactions": {*KAFKA_PYTHON[2:], _CONFLUENT, *JAVA, _FRANZ},
+    # kafka-go has the requests alone, no producer that keeps a transaction; Kafka 0.10.2 had none.
+    "init_transactions": {*KAFKA_PYTHON[2:], _CONFLUENT, _AIO, *JAVA, _FRANZ, *_SARAMA[1:], *NODE},
     # franz-go commits offsets by its own session of a group alone.
-    "send_offsets": {*KAFKA_PYTHON[2:], _CONFLUENT, *JAVA},
+    "send_offsets": {*KAFKA_PYTHON[2:], _CONFLUENT, _AIO, *JAVA, *_SARAMA[1:], *NODE},
     "copy": {_FRANZ},
 }
 

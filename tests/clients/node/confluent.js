@@ -4,19 +4,18 @@
 
 const { promisify } = require('node:util')
 const RdKafka = require('@confluentinc/kafka-javascript')
-const { SETTLE, emit, say, pack, unpack, headersIn, sleep, main } = require('./lines')
+const transactions = require('./confluent_transactions')
+const { SETTLE, emit, say, logger, pack, unpack, headersIn, sleep, main } = require('./lines')
 
 const { Kafka } = RdKafka.KafkaJS
 const TIMEOUT = 10_000
 const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS
-const logger = {
-  info: () => {}, debug: () => {}, warn: say, error: say, setLogLevel: () => {}, namespace: () => logger,
-}
 
 // `use` is handed a consumer that owns these partitions, from their beginning on, without being a member of its group.
-async function assigned(bootstrap, partitions, use, { group = 'assigned', reset = 'earliest' } = {}) {
+async function assigned(bootstrap, partitions, use, { group = 'assigned', reset = 'earliest', isolation = 'read_committed' } = {}) {
   const consumer = new RdKafka.KafkaConsumer({
     'bootstrap.servers': bootstrap, 'group.id': group, 'enable.auto.commit': false, 'fetch.wait.max.ms': 50,
+    'isolation.level': isolation, 'enable.partition.eof': true,
   }, { 'auto.offset.reset': reset })
   consumer.setDefaultConsumeTimeout(200)
   await promisify(consumer.connect).call(consumer, {})
@@ -43,6 +42,8 @@ function calls(bootstrap) {
     return connected
   }
   return {
+    ...transactions(kafka, (partitions, use, settings) => assigned(bootstrap, partitions, use, settings)),
+
     versions: () => ({ library: require('@confluentinc/kafka-javascript/package.json').version, librdkafka: RdKafka.librdkafkaVersion, node: process.version }),
 
     async produce({ topic, partition, codec, acks, records, idempotent = false, bears_ms: bearsMs = 30_000 }) {

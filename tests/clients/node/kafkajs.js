@@ -7,6 +7,7 @@ const {
 } = require('kafkajs')
 const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
+const transactions = require('./kafkajs_transactions')
 const { SETTLE, emit, say, pack, unpack, headersIn, sleep, main } = require('./lines')
 
 // KafkaJS has gzip; the others are left to its users.
@@ -34,8 +35,8 @@ let groups = 0
 
 class Reading {
   // Joins a group of its own and hands every record to `take`.
-  constructor(kafka, topic, take, more = {}) {
-    this.consumer = kafka.consumer({ groupId: `kafkajs-${process.pid}-${Date.now()}-${groups++}`, maxWaitTimeInMs: 50 })
+  constructor(kafka, topic, take, more = {}, settings = {}) {
+    this.consumer = kafka.consumer({ groupId: `kafkajs-${process.pid}-${Date.now()}-${groups++}`, maxWaitTimeInMs: 50, ...settings })
     this.topic = topic
     this.take = take
     this.more = more
@@ -96,6 +97,8 @@ function calls(bootstrap) {
     }
   }
   return {
+    ...transactions(kafka, Reading),
+
     versions: () => ({ library: require('kafkajs/package.json').version, node: process.version }),
 
     async produce({ topic, partition, codec, acks, records, idempotent = false }) {

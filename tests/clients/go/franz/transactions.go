@@ -117,8 +117,7 @@ func (t *transactions) readValues(r line.Request) (any, error) {
 	defer cancel()
 	values := []string{}
 	for {
-		// Long enough for an answer, and short enough to see that none comes any more.
-		quiet, stop := context.WithTimeout(ctx, time.Second)
+		quiet, stop := context.WithTimeout(ctx, line.Quiet)
 		fetches := client.PollFetches(quiet)
 		stop()
 		if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {

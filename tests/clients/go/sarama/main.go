@@ -27,6 +27,7 @@ func main() {
 			"alter_config": d.alterConfig, "delete_records": d.deleteRecords, "log_dirs": d.logDirs, "describe_cluster": d.describeCluster, "elect_leaders": d.electLeaders, "delete_offsets": d.deleteOffsets, "reassignments": d.reassignments, "acls": d.acls,
 		}
 		maps.Copy(operations, d.maintenance())
+		maps.Copy(operations, (&transactions{driver: d}).operations())
 		return operations
 	}, member)
 }

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import OffsetAndMetadata
 
+from aio_transactions import Transactions
 from lines import SETTLE, emit, is_read, leaves_at_end_of_input, packed_record, serve, unpack, unpack_headers, wanted
 
 
@@ -22,7 +23,7 @@ def refused(answer):
             raise aiokafka.errors.for_code(code)(*message)
 
 
-class Operations:
+class Operations(Transactions):
     """Each operation is a coroutine of its own loop run; `serve` sees plain functions."""
 
     def __init__(self, bootstrap):

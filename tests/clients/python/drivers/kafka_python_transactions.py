@@ -6,6 +6,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from kafka_python_admin import offset_and_metadata
 
+SECONDS = 20
+
 
 class Transactions:
     """Calls of one producer; `init_transactions` makes it."""
@@ -19,9 +21,9 @@ class Transactions:
 
     def send_in_transaction(self, topic, values, partition=0):
         futures = [self._producer.send(topic, value.encode(), partition=partition) for value in values]
-        self._producer.flush(30)
+        self._producer.flush(SECONDS)
         for future in futures:
-            future.get(30)
+            future.get(SECONDS)
 
     def send_offsets(self, group, topic, offset):
         """Of partition 0, for a group with which only this producer has to do."""
