@@ -9,8 +9,8 @@ suites=$root/tests/clients/processors
 processors=$OTTLA_CACHE/processors
 
 # Suites with a short test, which every run of the clients includes.
-short=(mirror)
-all=(mirror)
+short=(mirror flink)
+all=(mirror flink flink-1.20)
 
 # sources PATH...: a checksum of these files and folders, for a stamp.
 sources() { find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum; }
@@ -38,15 +38,21 @@ made() {
     rm -f "$log"
 }
 
-# jvm FOLDER: the jars that FOLDER/pom.xml names in libs, and classes compiled from FOLDER's Java sources, if it has any.
+# jvm FOLDER [SOURCE...]: the jars that FOLDER/pom.xml names in libs, and classes compiled from these and FOLDER's Java sources, if any.
 jvm() {
     maven_jars "$PWD" "$1/pom.xml" -DoutputDirectory=libs
     compgen -G "$1/*.java" >/dev/null || return 0
-    javac -nowarn -XDsuppressNotes -cp "libs/*" -d classes "$1"/*.java
+    javac -nowarn -XDsuppressNotes -cp "libs/*" -d classes "$1"/*.java "${@:2}"
 }
 
 # One function a suite. MirrorMaker 2 comes with the worker that it runs on.
 mirror() { made mirror-4.3.0 "$(sources "$suites/mirror")" jvm "$suites/mirror"; }
+flink_of() {
+    local count=$suites/flink/WordCount.java
+    made "flink-$1" "$(sources "$count" "$suites/flink/$1")" jvm "$suites/flink/$1" "$count"
+}
+flink() { flink_of 2.2; }
+flink-1.20() { flink_of 1.20; }
 
 case ${1:-} in
 --short) wanted=("${short[@]}") ;;

@@ -45,7 +45,12 @@ def committed(bootstrap, topic, partitions, seconds=60):
 
     A transaction that is still open hides what comes after its first record: end it, or wait for its timeout, before.
     """
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "isolation.level": "read_committed",
+    return records(bootstrap, topic, partitions, "read_committed", seconds)
+
+
+def records(bootstrap, topic, partitions, isolation, seconds=60):
+    """Every record that a reader with that isolation level sees, as `committed` returns them."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "isolation.level": isolation,
                          "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 0})
     try:
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])

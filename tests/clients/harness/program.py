@@ -10,6 +10,13 @@ from .drivers import python_of
 from .process import spawn
 
 
+def reader_of(process):
+    """The lines of a process's standard output, as they come."""
+    lines = queue.Queue()
+    threading.Thread(target=lambda: [lines.put(line.rstrip("\n")) for line in process.stdout], daemon=True).start()
+    return lines
+
+
 class Program:
     """One run of a program; its output line by line as it comes. Use it as a context manager: it is killed in the end."""
 
