@@ -36,7 +36,8 @@ pub(crate) struct Features {
 const METADATA_VERSION: RangeInclusive<i16> = 7..=30;
 /// `GroupVersion.GV_1` of Kafka 4.3.
 const GROUP_VERSION: RangeInclusive<i16> = 0..=1;
-/// `StreamsVersion.SV_1` of Kafka 4.3.
+const STREAMS: &str = "streams.version";
+/// `StreamsVersion.SV_1` of Kafka 4.3: with 1 there are streams groups (KIP-1071).
 const STREAMS_VERSION: RangeInclusive<i16> = 0..=1;
 /// `TransactionVersion.TV_2` of Kafka 4.3: with 2 producers announce partitions by writing to them (KIP-890).
 const TRANSACTION_VERSION: RangeInclusive<i16> = 0..=2;
@@ -52,6 +53,11 @@ impl Features {
         Features::kept(&configs.given(FEATURES, ""))
     }
 
+    /// True if streams groups are served.
+    pub(crate) fn have_streams_groups(&self) -> bool {
+        self.all.iter().any(|feature| feature.name == STREAMS && feature.level >= 1)
+    }
+
     fn kept(kept: &Overrides) -> Features {
         // A level that this program does not know any more is as if it was never given.
         let level = |name: &str, supported: &RangeInclusive<i16>| {
@@ -65,7 +71,7 @@ impl Features {
         let all = [
             ("metadata.version", METADATA_VERSION, false),
             ("group.version", GROUP_VERSION, false),
-            ("streams.version", STREAMS_VERSION, false),
+            (STREAMS, STREAMS_VERSION, true),
             ("transaction.version", TRANSACTION_VERSION, true),
         ];
         let epoch = kept.get(EPOCH).and_then(|epoch| epoch.parse().ok()).unwrap_or(FIRST_EPOCH);

@@ -4,11 +4,13 @@
 //!
 //! A group that does not exist, or is of another kind, is GROUP_ID_NOT_FOUND with a message. Counts of internal
 //! topics are those that were decided, if the group is ready; else as the members sent them, 0 for most.
-//! Tasks that a member is giving up are not among its assigned ones.
+//! Tasks that a member is giving up are not among its assigned ones. Every group is UNSUPPORTED_VERSION while
+//! `streams.version` is 0.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use codec::ErrorCode;
 use codec::messages::streams_group_describe_response::{
     Assignment, DescribedGroup, Endpoint, KeyValue, Member, Subtopology, TopicInfo, Topology,
 };
@@ -24,6 +26,7 @@ use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
 use crate::services::admin::authorized_operations;
+use crate::services::features::Features;
 
 /// See the file's header.
 pub(crate) struct StreamsGroupDescribe;
@@ -33,7 +36,12 @@ impl Api for StreamsGroupDescribe {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let are_served = Features::now(cx.configs()).have_streams_groups();
         let describe = |name: codec::messages::GroupId| async move {
+            if !are_served {
+                let code = ErrorCode::UnsupportedVersion.code();
+                return DescribedGroup::default().with_group_id(name).with_error_code(code);
+            }
             let found = cx.groups().describe_streams(&GroupId::from(name.as_str())).await;
             let group = match found {
                 Ok(group) => described(group),

@@ -7,6 +7,8 @@
 //! sent; members get their tasks with the next heartbeat. If one cannot be created, the status says why, with
 //! each heartbeat that tries again.
 //!
+//! UNSUPPORTED_VERSION while `streams.version` is 0.
+//!
 //! Gaps, as in Kafka 4.3: static members, patterns of source topics, warm-up tasks, offsets of tasks and changes
 //! of the topology are refused. A member that sends everything again, since it has not got an answer, is told
 //! its tasks again; Kafka 4.3 tells them once.
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use codec::ErrorCode;
 use codec::messages::streams_group_heartbeat_request::{
     CopartitionGroup, KeyValue, Subtopology, TaskIds, TopicInfo, Topology,
 };
@@ -34,6 +37,7 @@ use crate::kafka::error::{error_text, group_error_code};
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
+use crate::services::features::Features;
 
 /// See the file's header.
 pub(crate) struct StreamsGroupHeartbeat;
@@ -43,6 +47,11 @@ impl Api for StreamsGroupHeartbeat {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        // As `KafkaApis`: without a text.
+        if !Features::now(cx.configs()).have_streams_groups() {
+            let code = ErrorCode::UnsupportedVersion.code();
+            return Ok(Reply::Response(StreamsGroupHeartbeatResponse::default().with_error_code(code)));
+        }
         let group_id = GroupId::from(request.group_id.as_str());
         let wanted = wanted(cx, &request);
         let result = cx.groups().streams_heartbeat(&group_id, &wanted).await;

@@ -4,12 +4,12 @@
 //! - v1: kinds of downgrade, validation alone.
 //! - v2: no results any more (KIP-1022).
 //!
-//! Errors are told for all at every version. `transaction.version` can be moved between 0 and 2 while clients run. Every other
+//! Errors are told for all at every version. `transaction.version` can be moved between 0 and 2, and `streams.version` between 0 and 1, while clients run. Every other
 //! feature stays at the level that this program finalized: asking for that level changes nothing and succeeds; any
 //! other is refused as Kafka's `FeatureControlManager` refuses what a controller does not support. A change is on the disk, and
 //! the features' epoch has risen, when it is answered.
 //!
-//! Gaps: no feature but `transaction.version` can be lowered.
+//! Gaps: `metadata.version` and `group.version` cannot be lowered.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;

@@ -6,9 +6,10 @@ use codec::ErrorCode;
 use codec::messages::create_topics_request::CreatableTopic;
 use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use codec::messages::streams_group_describe_response::DescribedGroup;
+use codec::messages::update_features_request::FeatureUpdateKey;
 use codec::messages::{
     CreateTopicsRequest, DeleteGroupsRequest, GroupId, ListGroupsRequest, MetadataRequest,
-    OffsetCommitRequest, StreamsGroupDescribeRequest,
+    OffsetCommitRequest, StreamsGroupDescribeRequest, UpdateFeaturesRequest,
 };
 use tokio::net::TcpStream;
 
@@ -73,6 +74,31 @@ fn beat(epoch: i32) -> StreamsGroupHeartbeatRequest {
 
 fn codes(answer: &StreamsGroupHeartbeatResponse) -> Vec<i8> {
     answer.status.iter().flatten().map(|status| status.status_code).collect()
+}
+
+/// Moves `streams.version`; a downgrade is called safe.
+async fn set_streams_version(client: &mut Client, level: i16) {
+    let update = FeatureUpdateKey::default()
+        .with_feature(text("streams.version"))
+        .with_max_version_level(level)
+        .with_upgrade_type(if level == 0 { 2 } else { 1 });
+    let request = UpdateFeaturesRequest::default().with_feature_updates(vec![update]);
+    assert_eq!(client.call(2, &request).await.error_code, 0);
+}
+
+#[tokio::test]
+async fn streams_groups_are_served_while_their_version_is_one() {
+    let (_running, mut client) = start(&[EAGER]).await;
+    let member = client.call(0, &join("compact")).await;
+    assert_eq!(member.error_code, 0);
+    set_streams_version(&mut client, 0).await;
+    let refused = ErrorCode::UnsupportedVersion.code();
+    let beaten = client.call(0, &beat(member.member_epoch)).await;
+    assert_eq!((beaten.error_code, beaten.error_message), (refused, None));
+    assert_eq!(describe(&mut client).await.error_code, refused);
+    set_streams_version(&mut client, 1).await;
+    assert_eq!(client.call(0, &beat(member.member_epoch)).await.error_code, 0, "the group is as it was");
+    assert_eq!(describe(&mut client).await.error_code, 0);
 }
 
 async fn describe(client: &mut Client) -> DescribedGroup {
