@@ -113,12 +113,33 @@ pub fn leader_epochs(client: &mut Client, name: &str) -> Result<Vec<i32>> {
 /// # Errors
 /// If it is refused.
 pub fn list_offset(client: &mut Client, name: &str, partition: i32, timestamp: i64) -> Result<i64> {
+    listed_offset(client, name, partition, timestamp, 0)
+}
+
+/// The last stable offset of a partition.
+///
+/// # Errors
+/// If it is refused.
+pub fn last_stable_offset(client: &mut Client, name: &str, partition: i32) -> Result<i64> {
+    listed_offset(client, name, partition, -1, 1)
+}
+
+fn listed_offset(
+    client: &mut Client,
+    name: &str,
+    partition: i32,
+    timestamp: i64,
+    isolation_level: i8,
+) -> Result<i64> {
     let asked = ListOffsetsPartition::default()
         .with_partition_index(partition)
         .with_timestamp(timestamp)
         .with_current_leader_epoch(-1);
     let topic = ListOffsetsTopic::default().with_name(topic_name(name)).with_partitions(vec![asked]);
-    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+    let request = ListOffsetsRequest::default()
+        .with_replica_id((-1).into())
+        .with_isolation_level(isolation_level)
+        .with_topics(vec![topic]);
     let response = client.call(6, &request)?;
     let answer = response
         .topics

@@ -7,6 +7,7 @@
 //! process   /proc: resident memory, and signals
 //! client    Client: typed calls, pipelined sends, raw bytes
 //! admin     create topics, metadata, offsets: the calls that every test needs
+//! proxy     Proxy: between a client and a broker, delivers requests late, drops answers
 //! producer  Producer: idempotent or not, several batches in flight, retried until answered
 //! consumer  reads of one partition, batch by batch
 //! load      Load: producers and consumers on threads, writing a History
@@ -33,6 +34,7 @@ pub mod member;
 pub mod ports;
 pub mod process;
 pub mod producer;
+pub mod proxy;
 pub mod records;
 pub mod samples;
 pub mod transactions;

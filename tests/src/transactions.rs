@@ -18,7 +18,8 @@
 //! * **poll back**: a reader's position went back, or a poll was not in the order of offsets;
 //! * **stale end**: the last stable offset of a partition goes back;
 //! * **group offset**: a group's committed offset is not the newest of those that count;
-//! * **unstable offset**: a reader of stable offsets was told one while a transaction with another was open.
+//! * **unstable offset**: a reader of stable offsets was told one while a transaction with another was open;
+//! * **unsorted list**: the aborted transactions of a fetch were not sorted by their first offsets.
 //!
 //! An end whose answer was lost (`Unknown`) may be either, but the same everywhere: what the log shows of it
 //! decides.
@@ -39,6 +40,7 @@ pub mod load;
 mod log;
 mod polls;
 pub mod producer;
+pub mod requests;
 
 /// Nanoseconds on one clock that all clients of a history share and that never goes back.
 pub type Time = u64;
@@ -169,6 +171,8 @@ pub struct History {
     pub transactions: Vec<Transaction>,
     /// In any order between readers; of one reader in the order in which it polled.
     pub polls: Vec<Poll>,
+    /// Fetches whose list of aborted transactions was not sorted: Java's consumer sorts it, others trust the broker.
+    pub unsorted_lists: u64,
     /// In any order.
     pub stable_ends: Vec<StableEnd>,
     /// Commits outside of transactions, except for those that were refused. In any order.
@@ -205,6 +209,9 @@ impl History {
         log::check(&index, &mut found);
         polls::check(&index, &mut found);
         groups::check(&index, &mut found);
+        if self.unsorted_lists > 0 {
+            found.add("unsorted list", || format!("in {} fetches", self.unsorted_lists));
+        }
         found
     }
 

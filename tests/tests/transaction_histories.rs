@@ -9,11 +9,11 @@ use ottla_tests::admin::create_topic;
 use ottla_tests::broker::Options;
 use ottla_tests::client::Client;
 use ottla_tests::transactions::Outcome;
-use ottla_tests::transactions::load::Load;
+use ottla_tests::transactions::load::{Again, Load, Writing};
+use ottla_tests::transactions::requests::Protocol;
 
 const TOPIC: &str = "transactions";
 const PARTITIONS: i32 = 4;
-const WRITERS: usize = 4;
 
 fn cycles() -> Result<u64> {
     env::var("OTTLA_CRASH_CYCLES").map_or(Ok(10), |cycles| cycles.parse().context("OTTLA_CRASH_CYCLES"))
@@ -24,8 +24,10 @@ fn no_transaction_is_torn_or_lost_by_kill_9() -> Result<()> {
     let mut broker = Options::default().start()?;
     create_topic(&mut Client::connect(broker.address())?, TOPIC, PARTITIONS)?;
     let mut load = Load::new(broker.address(), TOPIC, PARTITIONS);
-    for _ in 0..WRITERS {
-        load.write()?;
+    for protocol in [Protocol::V1, Protocol::V2] {
+        for again in [Again::Never, Again::Mostly] {
+            load.write_as(Writing { again, ..Writing::new(protocol) })?;
+        }
     }
     for partition in 0..PARTITIONS {
         load.read(partition, partition > 0)?;

@@ -8,12 +8,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use parking_lot::Mutex;
 
-use super::{GroupPartition, History, Partition, Time};
+use super::{GroupPartition, History, Partition, Time, Transaction};
 use crate::client::Client;
 
+mod link;
 mod reader;
 mod writer;
+
+pub use link::{Lost, Refused};
+pub use writer::{Again, Refusal, Writer, Writing};
 
 /// The time of a history.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +45,9 @@ struct Shared {
     next_offset: AtomicU64,
     /// Transactions of which the commit was answered.
     committed: AtomicU64,
+    refusals: Arc<Mutex<Vec<Refusal>>>,
+    /// Seed of the writers' random numbers.
+    seed: u64,
 }
 
 impl Shared {
@@ -66,11 +74,17 @@ pub struct Load {
     threads: Vec<JoinHandle<Result<History>>>,
     writers: u32,
     readers: u32,
+    added: Vec<Transaction>,
 }
 
 impl Load {
     /// An empty load. The topic exists, and is empty.
     pub fn new(address: SocketAddr, topic: &str, partitions: i32) -> Load {
+        Load::seeded(address, topic, partitions, rand::random())
+    }
+
+    /// The same with a seed: writers of two runs with one seed decide alike.
+    pub fn seeded(address: SocketAddr, topic: &str, partitions: i32, seed: u64) -> Load {
         let shared = Shared {
             address,
             topic: topic.to_owned(),
@@ -81,8 +95,10 @@ impl Load {
             next: AtomicU64::default(),
             next_offset: AtomicU64::default(),
             committed: AtomicU64::default(),
+            refusals: Arc::default(),
+            seed,
         };
-        Load { shared: Arc::new(shared), threads: Vec::new(), writers: 0, readers: 0 }
+        Load { shared: Arc::new(shared), threads: Vec::new(), writers: 0, readers: 0, added: Vec::new() }
     }
 
     fn spawn(
@@ -95,14 +111,36 @@ impl Load {
         Ok(())
     }
 
-    /// Adds a producer with a transactional id of its own, of the protocol since KIP-890.
+    /// Adds a producer that writes in this way, with a transactional id of its own.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn write(&mut self) -> Result<()> {
+    pub fn write_as(&mut self, writing: Writing) -> Result<()> {
         let number = self.writers;
         self.writers += 1;
-        self.spawn("writer", move |shared| writer::Writer::new(shared, number).run())
+        self.spawn("writer", move |shared| Writer::new(shared, number, writing).run())
+    }
+
+    /// A producer that the caller drives, request by request. Its transactions are given to [`Load::add`].
+    pub fn writer(&mut self, writing: Writing) -> Writer<'_> {
+        let number = self.writers;
+        self.writers += 1;
+        Writer::new(&self.shared, number, writing)
+    }
+
+    /// Adds transactions of a [`Writer`] to the history.
+    pub fn add(&mut self, transactions: Vec<Transaction>) {
+        self.added.extend(transactions);
+    }
+
+    /// Every answer with which a producer had to begin anew; it fills while the load runs.
+    pub fn refusals(&self) -> Arc<Mutex<Vec<Refusal>>> {
+        Arc::clone(&self.shared.refusals)
+    }
+
+    /// Transactions of which the commit was answered.
+    pub fn committed(&self) -> u64 {
+        self.shared.committed.load(Ordering::Relaxed)
     }
 
     /// Adds a reader of a partition, from its start.
@@ -128,9 +166,8 @@ impl Load {
     /// # Errors
     /// If none is for 30 s.
     pub fn moves(&self, transactions: u64) -> Result<()> {
-        let count = || self.shared.committed.load(Ordering::Relaxed);
-        let (since, before) = (Instant::now(), count());
-        while count() < before + transactions {
+        let (since, before) = (Instant::now(), self.committed());
+        while self.committed() < before + transactions {
             ensure!(since.elapsed() < Duration::from_secs(30), "no transaction is committed");
             thread::sleep(Duration::from_millis(2));
         }
@@ -148,18 +185,20 @@ impl Load {
         let mut history = History { partitions: names.collect(), ..History::default() };
         let groups = history.partitions.iter().map(|name| format!("{}/{name}", shared.group));
         history.group_partitions = groups.collect();
+        history.transactions = self.added;
         for thread in self.threads {
             let name = thread.thread().name().unwrap_or_default().to_owned();
             let part = thread.join().map_err(|_| anyhow!("the {name} panicked"))?.context(name)?;
             history.transactions.extend(part.transactions);
             history.polls.extend(part.polls);
+            history.unsorted_lists += part.unsorted_lists;
             history.stable_ends.extend(part.stable_ends);
             history.offset_reads.extend(part.offset_reads);
         }
-        let mut client = Client::connect(shared.address)?;
         for number in 0..self.writers {
-            writer::init(&mut client, number).context("ending what is open")?;
+            writer::end_open(shared.address, number).context("ending what is open")?;
         }
+        let mut client = Client::connect(shared.address)?;
         for partition in 0..shared.partitions {
             let log = reader::read_all(shared, &mut client, partition)?;
             history.log.insert(Partition(u32::try_from(partition)?), log);

@@ -98,6 +98,7 @@ fn log(history: &mut History) -> &mut Vec<(i64, Option<Name>)> {
 #[test]
 fn each_anomaly_has_its_own_name() {
     assert_eq!(found(|_| ()), Vec::<&str>::new());
+    assert_eq!(found(|history| history.unsorted_lists = 1), ["unsorted list"]);
     let lost = |history: &mut History| {
         log(history).pop();
         history.polls.clear();

@@ -31,6 +31,8 @@ struct Given {
     to: i64,
     last_stable_offset: i64,
     high_watermark: i64,
+    /// The list of aborted transactions came sorted.
+    sorted: bool,
 }
 
 fn fetch(
@@ -53,11 +55,10 @@ fn fetch(
 /// Walks the batches as Kafka's clients do.
 fn given(mut data: PartitionData, from: i64, committed_only: bool) -> Result<Given> {
     let mut bytes = data.records.take().unwrap_or_default();
-    let list = data.aborted_transactions.take().unwrap_or_default();
-    ensure!(
-        list.is_sorted_by_key(|aborted| aborted.first_offset),
-        "the list of aborted transactions is not sorted"
-    );
+    let mut list = data.aborted_transactions.take().unwrap_or_default();
+    let sorted = list.is_sorted_by_key(|aborted| aborted.first_offset);
+    // As Java's consumer does. Others trust the broker.
+    list.sort_by_key(|aborted| aborted.first_offset);
     let mut list = list.into_iter().peekable();
     let mut aborted: HashSet<i64> = HashSet::new();
     let (mut records, mut to) = (Vec::new(), from);
@@ -85,7 +86,7 @@ fn given(mut data: PartitionData, from: i64, committed_only: bool) -> Result<Giv
         records.extend(names(batch)?.into_iter().filter(|(offset, _)| *offset >= from));
     }
     let (last_stable_offset, high_watermark) = (data.last_stable_offset, data.high_watermark);
-    Ok(Given { records, to, last_stable_offset, high_watermark })
+    Ok(Given { records, to, last_stable_offset, high_watermark, sorted })
 }
 
 fn names(batch: Bytes) -> Result<Vec<(i64, Option<Name>)>> {
@@ -106,6 +107,7 @@ pub(super) fn follow(shared: &Shared, reader: u32, index: i32, committed_only: b
             continue;
         };
         let answered = shared.clock.now();
+        history.unsorted_lists += u64::from(!given.sorted);
         // The checker knows no record of this name.
         let unknown = Name { transaction: u64::MAX, number: u32::MAX };
         let records = given.records.into_iter().map(|(offset, name)| (offset, name.unwrap_or(unknown)));
