@@ -59,10 +59,11 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the one reader of the wall clock in this crate")]
     pub fn now_ms(&self) -> i64 {
         let Source::Manual(manual) = &self.source else {
-            return match SystemTime::now().duration_since(UNIX_EPOCH) {
+            let now_ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
                 Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
                 Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
             };
+            return now_ms.saturating_add(stepped_by_ms());
         };
         manual.wall_origin_ms.load(Ordering::SeqCst).saturating_add(manual.elapsed_ms())
     }
@@ -95,6 +96,21 @@ impl Clock {
             manual.wall_origin_ms.store(wall_ms.saturating_sub(manual.elapsed_ms()), Ordering::SeqCst);
         }
     }
+}
+
+/// Milliseconds by which a test has stepped the wall clock of this process: the number in the file that `OTTLA_CLOCK_FILE` names.
+#[cfg(feature = "fault")]
+fn stepped_by_ms() -> i64 {
+    static FILE: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("OTTLA_CLOCK_FILE").map(Into::into)).as_ref();
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// No test steps the clock of a broker for users.
+#[cfg(not(feature = "fault"))]
+fn stepped_by_ms() -> i64 {
+    0
 }
 
 /// The machine's monotonic clock, for measuring how long something takes. Code that decides by it gets it as an argument.

@@ -9,7 +9,8 @@
 //! its faults from `OTTLA_FAULT`:
 //! - `skip-sync`: syncs report success and do nothing, so a power cut must lose acknowledged records;
 //! - `fail-sync=N`: the N-th sync and all later ones fail;
-//! - `fail-write=N`: the N-th write and all later ones fail.
+//! - `fail-write=N`: the N-th write and all later ones fail;
+//! - `die-by-order=FILE`: a number N written into that file while the process runs kills it at the N-th step from then (`fault/order.rs`).
 
 use crate::engine::file_name::FileName;
 
@@ -17,6 +18,8 @@ use crate::engine::file_name::FileName;
 mod database;
 #[cfg(feature = "fault")]
 mod disk;
+#[cfg(feature = "fault")]
+mod order;
 #[cfg(feature = "fault")]
 mod switch;
 

@@ -15,6 +15,7 @@ use super::{
     FileStep, Operation,
     database::Database,
     disk::{Disk, Unsynced},
+    order::Order,
 };
 use crate::{StorageError, StorageOptions, engine::file_name::FileName};
 
@@ -70,6 +71,8 @@ struct Plan {
     /// Steps of the kind that fails.
     passed: u64,
     tasks_left: u64,
+    /// The process dies where a test orders it.
+    order: Option<Order>,
     /// File and offset of bytes that cannot be read.
     bad_sectors: BTreeSet<(String, u64)>,
 }
@@ -86,6 +89,7 @@ impl Faults {
         };
         let mut plan = faults.plan.lock();
         plan.failing = failing;
+        plan.order = text.strip_prefix("die-by-order=").map(Order::of);
         plan.untracked = true;
         drop(plan);
         faults.skip_syncs(text == "skip-sync");
@@ -299,6 +303,9 @@ impl Plan {
     fn arrive(&mut self, operation: Operation) -> Option<Arrival> {
         if self.stopped {
             return None;
+        }
+        if let Some(order) = &mut self.order {
+            order.arrive();
         }
         if let Some((_, number)) = self.failing.filter(|(failing, _)| *failing == operation) {
             self.passed += 1;
