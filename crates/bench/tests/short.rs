@@ -47,7 +47,7 @@ const LOADS: &[&str] = &[
     "txn-wide:touched=20,partitions=20,pause-ms=10",
     "txn-full:commit-ms=20",
     "txn-full:commit-ms=20,producer=v1,aborted-percent=30",
-    "txn-tail:rate=200,commit-ms=20",
+    "txn-tail:rate=100,commit-ms=20",
     "catch-up-committed:volume-mib=8",
     "catch-up-aborted:volume-mib=8,commit-ms=2",
     "catch-up-aborted:volume-mib=8,commit-ms=2,read-committed=false",

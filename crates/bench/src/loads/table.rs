@@ -66,6 +66,17 @@ const TXN_ONE: Load = Load {
 const TXN_V1: Load = Load { producer: ProducerKind::V1, touched: 4, ..TXN_ONE };
 /// Many partitions in a transaction, and another producer whose latency is measured.
 const TXN_WIDE: Load = Load { touched: 100, partitions: 100, pause_ms: 100, beside: 500, ..TXN_ONE };
+/// 2 000 records a second in batches of 10, as Java's client makes them of that rate (`linger.ms=5`), and a consumer at the end of
+/// what is committed.
+const TXN_TAIL: Load = Load {
+    records: 10,
+    rate: 200,
+    commit_ms: 100,
+    consumers: 1,
+    partitions: 1,
+    read_committed: true,
+    ..TXN_ONE
+};
 /// Reads of 1 GiB that was produced in transactions of 20 ms.
 const CATCH_UP_TXN: Load =
     Load { producer: ProducerKind::V2, commit_ms: 20, acks: -1, read_committed: true, ..CATCH_UP };
@@ -104,7 +115,7 @@ pub(super) const TABLE: &[(&str, Load, &str)] = &[
     ("txn-wide",        TXN_WIDE,                                                 "a record in each of 100 partitions a transaction, and a producer beside it"),
     ("txn-wide-10000",  Load { touched: 10_000, partitions: 10_000, ..TXN_WIDE }, "the same over 10 000 partitions"),
     ("txn-full",        TRANSACTIONS_1K,                                          "as idempotent-1k, a commit every 100 ms"),
-    ("txn-tail",        Load { commit_ms: 100, consumers: 1, rate: 2000, partitions: 1, read_committed: true, ..TXN_ONE }, "2 000 records a second, a commit every 100 ms, to a tailing consumer of committed records"),
+    ("txn-tail",        TXN_TAIL,                                                 "2 000 records a second, a commit every 100 ms, to a tailing consumer of committed records"),
     ("catch-up-committed", CATCH_UP_TXN,                                          "catch-up of committed records, produced in transactions"),
     ("catch-up-aborted", Load { aborted_percent: 10, ..CATCH_UP_TXN },            "the same with a tenth of the transactions aborted"),
     ("soak",            SOAK,                                                     "an hour of mixed batches with retention, consumers and commits; a sample a minute; fails if memory or disk grow"),
