@@ -92,7 +92,8 @@ pub(crate) trait Api: Sized {
     /// True if its requests carry data and may be as long as `socket.request.max.bytes`.
     const CARRIES_RECORDS: bool = false;
 
-    /// True if requests of this API may run side by side on one connection. All others wait until everything that was
+    /// True if requests of this API may run side by side on one connection, with each other and with those of the other such
+    /// APIs: each takes its place in the log before its first wait. All others wait until everything that was
     /// sent before them is done, so that a client which does not wait for answers (a commit, then a fetch of the
     /// commit) still sees what it did itself, as it does in Kafka, which runs one request of a connection at a time.
     const OVERLAPS: bool = false;
@@ -393,6 +394,13 @@ mod tests {
         for unknown in [-1, 4, 5, 6, 7, 1000, i16::MIN, i16::MAX] {
             assert!(entry(unknown).is_none(), "{unknown}");
         }
+    }
+
+    #[test]
+    fn only_requests_that_are_ordered_by_the_log_overlap() {
+        let overlap: Vec<_> =
+            REGISTRY.iter().filter(|entry| entry.overlaps).map(|entry| entry.name).collect();
+        assert_eq!(overlap, ["Produce", "TxnOffsetCommit"]);
     }
 
     #[test]

@@ -45,9 +45,9 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Returns the key of its API, if requests of that API may run side by side.
-    pub(super) fn overlaps(&self) -> Option<i16> {
-        self.entry.filter(|entry| entry.overlaps).map(|entry| entry.key)
+    /// Returns true if it may run beside others of a connection that may.
+    pub(super) fn overlaps(&self) -> bool {
+        self.entry.is_some_and(|entry| entry.overlaps)
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) struct InFlight {
 /// One request, and when things happened to it; see [`Ready`].
 struct Slot {
     state: State,
-    /// Its API key, if requests of that API may run side by side; `None` waits for all before it.
-    overlaps: Option<i16>,
+    /// It may run beside others that may. One that may not waits for all before it, and holds up all after it.
+    overlaps: bool,
     arrived: Instant,
     started: Instant,
     paused: Instant,
@@ -77,12 +77,12 @@ impl InFlight {
         self.slots.iter().any(|slot| matches!(slot.state, State::Answered(Err(_))))
     }
 
-    /// Returns true if a request may start now: everything before it is done, or is of the same API, whose requests may overlap.
-    pub(super) fn admits(&self, overlaps: Option<i16>) -> bool {
+    /// Returns true if a request may start now: everything before it is done, or both may overlap.
+    pub(super) fn admits(&self, overlaps: bool) -> bool {
         // What is answered holds up no request, even while its answer waits for its turn.
         let mut running = self.slots.iter().filter(|slot| matches!(slot.state, State::Running(..)));
         // When all APIs overlapped, a CreateTopics after a DeleteTopics found that the topic existed (ADR 6).
-        running.all(|slot| overlaps.is_some() && slot.overlaps == overlaps)
+        running.all(|slot| overlaps && slot.overlaps)
     }
 
     /// Adds a request that is started now and runs it up to its first wait, so that what a handler does before it is done in
@@ -90,7 +90,7 @@ impl InFlight {
     pub(super) async fn start(
         &mut self,
         request: Running,
-        overlaps: Option<i16>,
+        overlaps: bool,
         arrived: Instant,
         now: Instant,
         grant: Grant,
@@ -184,7 +184,7 @@ mod tests {
         F: Future<Output = Result<Answered, Disconnect>> + Send + 'static,
     {
         let now = clock::now();
-        in_flight.start(Box::pin(request), Some(0), now, now, Grant::default()).await;
+        in_flight.start(Box::pin(request), true, now, now, Grant::default()).await;
     }
 
     fn poll_oldest(in_flight: &mut InFlight, cx: &mut Context<'_>) -> Poll<Result<Ready, Disconnect>> {
@@ -242,15 +242,18 @@ mod tests {
     #[tokio::test]
     async fn requests_join_only_their_like() {
         let mut in_flight = InFlight::default();
-        assert!(in_flight.admits(None) && in_flight.admits(Some(0)));
+        assert!(in_flight.admits(false) && in_flight.admits(true));
         start(&mut in_flight, async { Ok(answered("done")) }).await;
-        assert!(in_flight.admits(None), "what is done holds up nobody, even if its answer was not taken yet");
+        assert!(
+            in_flight.admits(false),
+            "what is done holds up nobody, even if its answer was not taken yet"
+        );
         start(&mut in_flight, std::future::pending()).await;
-        assert!(in_flight.admits(Some(0)) && !in_flight.admits(Some(1)) && !in_flight.admits(None));
+        assert!(in_flight.admits(true) && !in_flight.admits(false));
         let mut alone = InFlight::default();
         let now = clock::now();
-        alone.start(Box::pin(std::future::pending()), None, now, now, Grant::default()).await;
-        assert!(!alone.admits(None) && !alone.admits(Some(0)));
+        alone.start(Box::pin(std::future::pending()), false, now, now, Grant::default()).await;
+        assert!(!alone.admits(false) && !alone.admits(true));
     }
 
     #[tokio::test]

@@ -45,6 +45,9 @@ const TOPIC_IDS_FROM: i16 = 6;
 impl Api for TxnOffsetCommit {
     type Request = TxnOffsetCommitRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=6;
+    // Each takes its place in the log before its first wait, under the lock of its transactional id. Java's client sends it while
+    // the batches of the transaction are on their way: one sync then covers both.
+    const OVERLAPS: bool = true;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();

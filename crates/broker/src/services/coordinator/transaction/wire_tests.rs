@@ -104,19 +104,22 @@ impl Producer {
         &self,
         client: &mut Client,
         version: i16,
-        (topic, index): (&str, i32),
+        part: (&str, i32),
         records: Bytes,
     ) -> (i16, i64) {
+        let answer = client.call(version, &self.produce(part, records)).await;
+        let one = &answer.responses[0].partition_responses[0];
+        (one.error_code, one.base_offset)
+    }
+
+    fn produce(&self, (topic, index): (&str, i32), records: Bytes) -> ProduceRequest {
         let data = PartitionProduceData::default().with_index(index).with_records(Some(records));
         let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
+        ProduceRequest::default()
             .with_transactional_id(Some(transactional_id(self.name)))
             .with_acks(-1)
             .with_timeout_ms(10_000)
-            .with_topic_data(vec![topic]);
-        let answer = client.call(version, &request).await;
-        let one = &answer.responses[0].partition_responses[0];
-        (one.error_code, one.base_offset)
+            .with_topic_data(vec![topic])
     }
 
     /// Announces partition 0 of a topic if the protocol asks for it, and writes one record.

@@ -6,7 +6,10 @@ use codec::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 
+use tokio::io::AsyncWriteExt as _;
+
 use super::*;
+use crate::testing::frame;
 use crate::topics::names::TopicRef;
 
 /// The code of AddOffsetsToTxn.
@@ -38,17 +41,22 @@ async fn stage_as(
     offset: i64,
     generation: i32,
 ) -> i16 {
+    let request = staging(producer, group, offset).with_generation_id_or_member_epoch(generation);
+    client.call(version, &request).await.topics[0].partitions[0].error_code
+}
+
+/// The request of a sender that is no member.
+fn staging(producer: &Producer, group: &str, offset: i64) -> TxnOffsetCommitRequest {
     let partition = TxnOffsetCommitRequestPartition::default().with_committed_offset(offset);
     let topic =
         TxnOffsetCommitRequestTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
-    let request = TxnOffsetCommitRequest::default()
+    TxnOffsetCommitRequest::default()
         .with_transactional_id(transactional_id(producer.name))
         .with_group_id(GroupId(text(group)))
         .with_producer_id(ProducerId(producer.id))
         .with_producer_epoch(producer.epoch)
-        .with_generation_id_or_member_epoch(generation)
-        .with_topics(vec![topic]);
-    client.call(version, &request).await.topics[0].partitions[0].error_code
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic])
 }
 
 /// The code of a TxnOffsetCommit 6 of `t` 0, which names topics by id.
@@ -127,6 +135,27 @@ async fn records_and_offsets_of_a_transaction_come_together() {
         (committed(&mut client, "t").await, fetch(&mut client, "g", true).await),
         (vec!["a".to_owned()], (0, 1))
     );
+}
+
+/// As Java's client sends them: the offsets while the batch is on its way, the end once both are answered.
+#[tokio::test]
+async fn offsets_that_do_not_wait_for_their_batch_are_answered_after_it() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "copy", true).await;
+    for number in 0..20 {
+        let produce = producer.produce(("t", 0), producer.batch(0, &number.to_string()));
+        let mut frames = frame(&produce, 12, 2 * number);
+        frames.extend_from_slice(&frame(&staging(&producer, "g", number.into()), 5, 2 * number + 1));
+        client.stream.write_all(&frames).await.unwrap();
+        let (correlation_id, answer) = client.receive::<ProduceRequest>(12).await;
+        assert_eq!((correlation_id, answer.responses[0].partition_responses[0].error_code), (2 * number, 0));
+        let (correlation_id, answer) = client.receive::<TxnOffsetCommitRequest>(5).await;
+        assert_eq!((correlation_id, answer.topics[0].partitions[0].error_code), (2 * number + 1, 0));
+        assert_eq!(producer.end(&mut client, true).await, 0);
+    }
+    assert_eq!(committed(&mut client, "t").await.len(), 20);
+    assert_eq!(fetch(&mut client, "g", true).await, (0, 19));
 }
 
 #[tokio::test]
