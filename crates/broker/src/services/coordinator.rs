@@ -21,6 +21,7 @@
 //! and how it looks on the wire, in `kafka::api`.
 
 mod alarms;
+mod announcing;
 mod durability;
 mod finding;
 pub(crate) mod group;

@@ -9,7 +9,7 @@ use crate::{
     ReadBatches, ReadError, ReadLimits, StorageError, TimestampedOffset, TransactionEnd,
     engine::{self, coordinator_log, index},
     space::Lifecycle,
-    write::{ShardCommand, Shared},
+    write::{Answer, ShardCommand, Shared},
 };
 
 /// The shard of an open folder. Clones share it, and hold the folder against other processes as [`crate::Storage`] does.
@@ -106,7 +106,14 @@ impl Shard {
     /// the coordinator was loaded: in any other the records are refused with `NotLeader`, as they follow from a state that may
     /// be older than the disk's.
     pub fn write_coordinator(&self, epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()>) {
-        self.folder.send(ShardCommand::Coordinator { epoch, records, done });
+        self.folder.send(ShardCommand::Coordinator { epoch, records, answer: Answer::Synced, done });
+    }
+
+    /// As [`Shard::write_coordinator`], for records that mean nothing until something else is written after them: `done` once the operating
+    /// system has them. `kill -9` takes nothing of them back, a power cut may. They are on the disk before anything that is
+    /// written later is answered as durable, and at the latest after the flush interval.
+    pub fn announce_coordinator(&self, epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()>) {
+        self.folder.send(ShardCommand::Coordinator { epoch, records, answer: Answer::Written, done });
     }
 
     /// Ends a transaction: a marker in each of its partitions and the coordinators' records, all or nothing. Durable before `done`, and

@@ -50,7 +50,13 @@ pub(crate) enum ShardCommand {
     /// Append batches: one result each, in their order, once they are as safe as the request asks.
     Append(OwnedRequest, Done<Vec<AppendResult>>),
     /// Write records of coordinators that were loaded in `epoch`, all in one group.
-    Coordinator { epoch: u32, records: Vec<CoordinatorRecord>, done: Done<()> },
+    Coordinator {
+        epoch: u32,
+        records: Vec<CoordinatorRecord>,
+        /// When it is answered.
+        answer: Answer,
+        done: Done<()>,
+    },
     /// End a transaction in all its partitions, all in one group.
     EndTransaction(TransactionEnd, Done<Vec<Result<i64, MarkerError>>>),
     /// Lead the shard, in a new epoch, or stop to. Answered once that is so.
@@ -136,7 +142,7 @@ pub(crate) struct LogChange {
     pub(crate) apply: Box<dyn FnOnce(&mut WriteGroup<'_>) + Send>,
 }
 
-/// When a change is answered.
+/// When a change, or a write of coordinators' records, is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The operating system has it.

@@ -4,7 +4,8 @@ use std::{sync::Arc, thread, time::Duration};
 
 use codec::records::{BatchBuilder, RecordBatch};
 use storage::{
-    Acks, Compaction, CoordinatorRecord, LogPolicy, Purpose, ResourceConfigs, Storage, StorageOptions, Topic,
+    Acks, Compaction, CoordinatorRecord, LogPolicy, Purpose, ResourceConfigs, Storage, StorageError,
+    StorageOptions, Topic,
 };
 
 use crate::common::{Partitions, append, batch, create, delete, wait};
@@ -72,5 +73,30 @@ fn every_number_moves_with_what_it_counts() {
     assert!(bytes(&storage, Purpose::Compaction) > 0, "{found:?}");
     assert!(bytes(&storage, Purpose::Maintenance) > 0, "{found:?}");
     assert!(found.settled_bytes > Some(0) && found.oldest_generation_seconds > 0.0, "{found:?}");
+    storage.close().unwrap();
+}
+
+/// Users saw: a transaction of an older client took one sync more than its batches and its end need.
+#[test]
+fn an_announcement_takes_no_sync_and_a_later_write_covers_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        StorageOptions { flush_interval: Duration::from_secs(3600), ..StorageOptions::new(folder.path()) };
+    let storage = Storage::open(options).unwrap();
+    let epoch = storage.shard().led_epoch().unwrap();
+    let record = |key: &'static str| vec![CoordinatorRecord { key: key.into(), value: Some("v".into()) }];
+    let syncs = || storage.metrics().syncs.count;
+    wait(|done| storage.shard().write_coordinator(epoch, record("before"), done)).unwrap();
+    let before = syncs();
+    for key in ["a", "b", "c"] {
+        wait(|done| storage.shard().announce_coordinator(epoch, record(key), done)).unwrap();
+    }
+    // A sync that had begun would be over by then.
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(syncs(), before);
+    wait(|done| storage.shard().write_coordinator(epoch, record("after"), done)).unwrap();
+    assert!(syncs() > before);
+    let stale = wait(|done| storage.shard().announce_coordinator(epoch + 1, record("d"), done));
+    assert!(matches!(stale, Err(StorageError::NotLeader)), "{stale:?}");
     storage.close().unwrap();
 }

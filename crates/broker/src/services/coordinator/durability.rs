@@ -74,6 +74,17 @@ impl Durability {
         self.0.lock().failed.unwrap_or(NotWritten::Failed)
     }
 
+    /// Waits until everything up to `place` has ended.
+    ///
+    /// # Errors
+    /// As [`Durability::wait`].
+    async fn reached(&self, place: u64) -> Result<(), NotWritten> {
+        match self.wait(place)? {
+            None => Ok(()),
+            Some(written) => written.await.map_err(|_| self.failure()),
+        }
+    }
+
     /// A receiver that hears when everything up to `place` is durable; `None` if it is already.
     ///
     /// # Errors
@@ -101,27 +112,35 @@ impl Durability {
 pub(crate) struct Ticket {
     durability: Arc<Durability>,
     place: u64,
+    /// The same of announcements, which only the operating system has to have; `None`: there was none.
+    announced: Option<(Arc<Durability>, u64)>,
     /// The term of the machine.
     term: u32,
 }
 
 impl Ticket {
-    pub(super) fn new(durability: &Arc<Durability>, place: u64, term: u32) -> Ticket {
-        Ticket { durability: Arc::clone(durability), place, term }
+    pub(super) fn new(
+        durability: &Arc<Durability>,
+        place: u64,
+        announced: Option<(Arc<Durability>, u64)>,
+        term: u32,
+    ) -> Ticket {
+        Ticket { durability: Arc::clone(durability), place, announced, term }
     }
 
     pub(super) fn term(&self) -> u32 {
         self.term
     }
 
-    /// Waits until everything up to this place is durable.
+    /// Waits until everything up to this place is durable, and the operating system has the announcements.
     ///
     /// # Errors
     /// If something that the machine wrote could not be written: nothing after it may be promised.
     pub(crate) async fn durable(self) -> Result<(), NotWritten> {
-        match self.durability.wait(self.place)? {
+        self.durability.reached(self.place).await?;
+        match self.announced {
             None => Ok(()),
-            Some(written) => written.await.map_err(|_| self.durability.failure()),
+            Some((announcements, place)) => announcements.reached(place).await,
         }
     }
 }

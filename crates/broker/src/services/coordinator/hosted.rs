@@ -19,6 +19,8 @@ pub(super) struct Hosted<K: Kind> {
     pub(super) term: u32,
     /// Outside the lock, since a write ends on a thread that may hold it already.
     pub(super) durability: Arc<Durability>,
+    /// Of announcements, which have places of their own: they end before older writes that wait for a sync.
+    announcements: Arc<Durability>,
 }
 
 /// The data that a machine's lock protects.
@@ -34,6 +36,8 @@ pub(super) struct Slot<K: Kind> {
     /// Writes begun so far: the place of the last one.
     /// 0: none, so nothing needs to be awaited.
     pub(super) written: u64,
+    /// Announcements begun so far: the place of the last one.
+    announced: u64,
 }
 
 impl<K: Kind> Slot<K> {
@@ -54,8 +58,8 @@ impl<K: Kind> Slot<K> {
 impl<K: Kind> Hosted<K> {
     pub(super) fn new(machine: K::Machine, term: u32) -> Hosted<K> {
         let (id, waiting) = (machine.id().clone(), K::Waiting::default());
-        let slot = Slot { machine, waiting, alarm: None, removed: false, written: 0 };
-        Hosted { id, slot: Mutex::new(slot), term, durability: Arc::default() }
+        let slot = Slot { machine, waiting, alarm: None, removed: false, written: 0, announced: 0 };
+        Hosted { id, slot: Mutex::new(slot), term, durability: Arc::default(), announcements: Arc::default() }
     }
 
     /// Held for one step or one look, never over an await.
@@ -70,8 +74,16 @@ impl<K: Kind> Hosted<K> {
         Box::new(move |outcome| durability.ended(place, outcome))
     }
 
+    /// Takes the place of an announcement, and its outcome.
+    pub(super) fn announced(&self, slot: &mut Slot<K>) -> Written {
+        slot.announced += 1;
+        let (announcements, place) = (Arc::clone(&self.announcements), slot.announced);
+        Box::new(move |outcome| announcements.ended(place, outcome))
+    }
+
     /// Everything that the machine has begun to write by now.
     pub(super) fn ticket(&self, slot: &Slot<K>) -> Ticket {
-        Ticket::new(&self.durability, slot.written, self.term)
+        let announced = (slot.announced > 0).then(|| (Arc::clone(&self.announcements), slot.announced));
+        Ticket::new(&self.durability, slot.written, announced, self.term)
     }
 }

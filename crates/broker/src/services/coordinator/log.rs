@@ -40,6 +40,12 @@ pub(crate) trait RecordLog: Send + Sync {
     /// also if it is not waited for.
     fn write(&self, term: u32, records: Vec<Record>, written: Written);
 
+    /// As [`RecordLog::write`], for records that mean nothing until something else of their machine is written after them: called
+    /// once the operating system has them, without a sync of their own.
+    fn announce(&self, term: u32, records: Vec<Record>, written: Written) {
+        self.write(term, records, written);
+    }
+
     /// The time during which the log was open, in ms: it never goes back, not even with a restart.
     fn open_ms(&self) -> u64;
 }
@@ -63,6 +69,11 @@ impl RecordLog for Stored {
     fn write(&self, term: u32, records: Vec<Record>, written: Written) {
         let done = move |outcome: Result<(), StorageError>| written(outcome.map_err(not_written));
         self.0.write_coordinator(term, stored_form(records), Box::new(done));
+    }
+
+    fn announce(&self, term: u32, records: Vec<Record>, written: Written) {
+        let done = move |outcome: Result<(), StorageError>| written(outcome.map_err(not_written));
+        self.0.announce_coordinator(term, stored_form(records), Box::new(done));
     }
 
     fn open_ms(&self) -> u64 {

@@ -236,7 +236,7 @@ impl<K: Kind> Shell<K> {
 
     /// The step itself and then its write, under the machine's lock: writes have to be queued in the order of the steps.
     /// The loop ends: a machine that was removed is out of the map.
-    fn step_in_slot_and_write<T, W>(
+    pub(super) fn step_in_slot_and_write<T, W>(
         &self,
         find: impl Fn() -> Result<Arc<Hosted<K>>, Missing>,
         act: impl FnOnce(&mut Slot<K>, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,

@@ -128,7 +128,7 @@ impl TransactionService {
         partitions: &[TopicPartitionRef],
     ) -> Result<(), TransactionError> {
         let room = self.ensure_room();
-        self.step(id, |machine, env, out| {
+        self.announce(id, |machine, env, out| {
             room?;
             machine.add_partitions(env, sender, partitions, out)
         })
@@ -159,11 +159,25 @@ impl TransactionService {
         group: &GroupRef,
     ) -> Result<(), TransactionError> {
         let room = self.ensure_room();
-        self.step(id, |machine, env, out| {
+        self.announce(id, |machine, env, out| {
             room?;
             machine.add_offsets(env, sender, group, out)
         })
         .await
+    }
+
+    /// A step that announces what will be written in a transaction. Its result once the operating system has the announcement: the
+    /// sync of what is written then covers it (ADR 13).
+    async fn announce(
+        &self,
+        id: &TransactionalId,
+        act: impl FnOnce(&mut TransactionMachine, Env<'_>, &mut Outcome) -> Result<(), TransactionError>,
+    ) -> Result<(), TransactionError> {
+        let step = self.shell.step_announcing(id, act);
+        let (result, ticket) =
+            step.map_err(|missing| refusal(missing, TransactionError::InvalidProducerIdMapping))?;
+        ticket.durable().await.map_err(unwritten)?;
+        result
     }
 
     /// A step of an id that is known; its result once everything so far is durable.

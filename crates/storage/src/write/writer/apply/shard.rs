@@ -20,8 +20,8 @@ impl Writer {
     pub(super) fn apply_to_shard(&mut self, group: &mut WriteGroup<'_>, command: ShardCommand) {
         match command {
             ShardCommand::Append(request, done) => self.append(group, request, done),
-            ShardCommand::Coordinator { epoch, records, done } => {
-                self.write_coordinator(group, epoch, records, done);
+            ShardCommand::Coordinator { epoch, records, answer, done } => {
+                self.write_coordinator(group, epoch, records, answer, done);
             }
             ShardCommand::EndTransaction(end, done) => self.end_transaction(group, end, done),
             ShardCommand::Lead { lead, call, done } => self.lead(group, lead, call, done),
@@ -89,6 +89,7 @@ impl Writer {
         group: &mut WriteGroup<'_>,
         epoch: u32,
         records: Vec<CoordinatorRecord>,
+        answer: Answer,
         done: Done<()>,
     ) {
         let led = self.led_in(epoch);
@@ -97,7 +98,10 @@ impl Writer {
             return self.after_durable(group, Box::new(move |durable| done(durable.and(led))));
         }
         put_records(group, records);
-        self.after_durable(group, done);
+        match answer {
+            Answer::Written => group.after_write.push(done),
+            Answer::Synced => self.after_durable(group, done),
+        }
     }
 
     /// The shard is led, in the epoch in which a coordinator was loaded.

@@ -63,3 +63,31 @@ async fn a_timeout_counts_on_after_a_restart() {
     tokio::time::timeout(Duration::from_secs(2), ended).await.expect("the last stable offset moves");
     assert_eq!(committed(&mut client, "t").await, Vec::<String>::new());
 }
+
+/// Syncs of the disk so far.
+fn syncs(running: &Running) -> f64 {
+    let metrics = running.broker.services.metrics.scrape().unwrap();
+    let name = "ottla_storage_sync_duration_seconds_count ";
+    metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+}
+
+/// Users saw: clients before KIP-890 needed three syncs for a transaction.
+#[tokio::test]
+async fn an_announcement_waits_for_no_sync_and_is_there_after_a_restart() {
+    let running = broker_with(&["t"], &[("log.flush.interval.ms", "3600000")]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    producer.write(&mut client, "t", 0, "a").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    let before = syncs(&running);
+    assert_eq!(producer.add(&mut client, "t", &[0, 1]).await, [0, 0]);
+    assert_eq!(producer.add(&mut client, "t", &[0]).await, [0]);
+    // A sync that had begun would be over by then.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(syncs(&running), before);
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    assert_eq!(producer.send(&mut client, ("t", 1), 0, "b").await.0, 0);
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    assert_eq!(latest(&mut client, "t", true).await, 3, "a, its marker, and one of the second transaction");
+}
