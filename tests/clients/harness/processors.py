@@ -2,11 +2,12 @@
 
 import os
 import pathlib
-import random
 import time
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from .hand import patiently
 
 _ENVIRONMENTS = pathlib.Path(os.environ.get("OTTLA_PROCESSORS", "~/.cache/ottla/processors")).expanduser()
 
@@ -27,17 +28,37 @@ def java(heap_mb, classpath, main, *arguments):
             "-cp", classpath, main, *map(str, arguments)]
 
 
-def kill_in_midst(broker, times, pause, at_work, seed=None):
-    """Kills the broker (-9) and starts it again that many times, while `at_work()` is true: a kill after the work shows nothing.
+class Progress:
+    """How many records of a topic a group has processed, by its committed offsets."""
 
-    `pause` are the least and the greatest time in seconds before each kill. The broker lives as long as the calling thread.
+    def __init__(self, bootstrap, group, topic, partitions):
+        # With read_committed, the default, the broker would not answer while a transaction has offsets of the group.
+        self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "isolation.level": "read_uncommitted", "log_level": 0})
+        self.partitions = [TopicPartition(topic, p) for p in range(partitions)]
+
+    def done(self):
+        return sum(max(one.offset, 0) for one in patiently(lambda: self.consumer.committed(self.partitions, timeout=5)))
+
+
+def in_midst(progress, total, acts, seconds, meanwhile=lambda: None):
+    """Calls each of `acts` once, spread evenly over the processing of `total` records; fails if it takes longer than that many seconds.
+
+    An act that kills what is at work finds it in the midst of it: after the last act there is more to do. `meanwhile` is called at each look.
     """
-    dice = random.Random(seed)
-    for kill in range(times):
-        time.sleep(dice.uniform(*pause))
-        assert at_work(), f"the work was done after {kill} of {times} kills"
-        broker.kill()
-        broker.start()
+    deadline = time.monotonic() + seconds
+    for number, act in enumerate(acts, 1):
+        while (done := progress.done()) < number * total / (len(acts) + 1):
+            assert time.monotonic() < deadline, f"{done} of {total} records after {seconds} s; {number - 1} of {len(acts)} acts"
+            meanwhile()
+            time.sleep(0.05)
+        assert done < total, f"all was done after {number - 1} of {len(acts)} acts"
+        act()
+
+
+def kill_and_start(broker):
+    """kill -9. The broker lives as long as the calling thread."""
+    broker.kill()
+    broker.start()
 
 
 def committed(bootstrap, topic, partitions, seconds=60):
