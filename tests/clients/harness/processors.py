@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import time
 
 import pytest
@@ -40,19 +41,16 @@ class Progress:
         return sum(max(one.offset, 0) for one in patiently(lambda: self.consumer.committed(self.partitions, timeout=5)))
 
 
-def in_midst(progress, total, acts, seconds, meanwhile=lambda: None):
-    """Calls each of `acts` once, spread evenly over the processing of `total` records; fails if it takes longer than that many seconds.
+def kill_in_midst(broker, times, pause, at_work, seed=None):
+    """Kills the broker (-9) and starts it again that many times, while `at_work()` is true: a kill after the work shows nothing.
 
-    An act that kills what is at work finds it in the midst of it: after the last act there is more to do. `meanwhile` is called at each look.
+    `pause` are the least and the greatest time in seconds before each kill.
     """
-    deadline = time.monotonic() + seconds
-    for number, act in enumerate(acts, 1):
-        while (done := progress.done()) < number * total / (len(acts) + 1):
-            assert time.monotonic() < deadline, f"{done} of {total} records after {seconds} s; {number - 1} of {len(acts)} acts"
-            meanwhile()
-            time.sleep(0.05)
-        assert done < total, f"all was done after {number - 1} of {len(acts)} acts"
-        act()
+    dice = random.Random(seed)
+    for kill in range(times):
+        time.sleep(dice.uniform(*pause))
+        assert at_work(), f"the work was done after {kill} of {times} kills"
+        kill_and_start(broker)
 
 
 def kill_and_start(broker):
