@@ -28,13 +28,14 @@ module.exports = function transactions(kafka, assigned) {
     return consumers[group]
   }
   return {
-    async init_transactions({ id, timeout_ms: transactionTimeout = 60_000 }) {
+    // One that failed to connect cannot be connected again.
+    init_transactions: ({ id, timeout_ms: transactionTimeout = 60_000 }) => patiently(async () => {
       producer = kafka.producer({
         kafkaJS: { transactionalId: id, transactionTimeout, idempotent: true, logger },
         'linger.ms': 5, 'reconnect.backoff.max.ms': 500, // by default up to 10 s, in which offsets that are sent fail for good
       })
       await producer.connect()
-    },
+    }),
 
     async begin_transaction() {
       open = await producer.transaction()
