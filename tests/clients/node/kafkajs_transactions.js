@@ -1,7 +1,9 @@
 // Transactions by KafkaJS: the calls of one producer, which `init_transactions` makes.
 'use strict'
 
-const { QUIET, sleep } = require('./lines')
+const { sleep } = require('./lines')
+
+const FETCHES = 5
 
 // `kafka` is its client; `Reading` joins a group of its own and hands over every record of a topic.
 module.exports = function transactions(kafka, Reading) {
@@ -31,22 +33,22 @@ module.exports = function transactions(kafka, Reading) {
     abort_transaction: () => open.abort(),
 
     // The values of partition 0 up to the end that a consumer of that isolation level knows. It is not told of markers and aborted
-    // records, so that nothing comes any more is all that it knows of the end.
+    // records: the end is where several fetches in a row bring nothing.
     async read_values({ topic, isolation, timeout }) {
       const values = []
-      let last
+      let empty = 0
       const take = (_, message) => {
-        last = Date.now()
+        empty = 0
         values.push(message.value.toString())
       }
       const reading = new Reading(kafka, topic, take, {}, { readUncommitted: isolation === 'read_uncommitted' })
       reading.only([0])
-      reading.consumer.on(reading.consumer.events.GROUP_JOIN, () => { last = Date.now() })
+      reading.consumer.on(reading.consumer.events.FETCH, () => { empty++ })
       try {
         await reading.start()
         for (const deadline = Date.now() + timeout * 1000; Date.now() < deadline; await sleep(20)) {
           if (reading.crash) throw reading.crash
-          if (last && Date.now() - last > QUIET) return values
+          if (empty >= FETCHES) return values
         }
         throw new Error('the end was not reached')
       } finally {

@@ -5,8 +5,6 @@ const readline = require('node:readline')
 
 // With acks=0 a client closes without an answer to wait for, and some close the socket on bytes not yet sent.
 const SETTLE = 300
-// How long nothing has to come until a reader takes that for the end, where its library tells it nothing better.
-const QUIET = 1000
 
 const emit = message => process.stdout.write(JSON.stringify(message) + '\n')
 const say = text => process.stderr.write(text + '\n')
@@ -58,4 +56,4 @@ const logger = {
   info: () => {}, debug: () => {}, warn: say, error: say, setLogLevel: () => {}, namespace: () => logger,
 }
 
-module.exports = { SETTLE, QUIET, emit, say, logger, pack, unpack, headersIn, sleep, main }
+module.exports = { SETTLE, emit, say, logger, pack, unpack, headersIn, sleep, main }

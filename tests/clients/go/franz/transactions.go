@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"ottla/tests/clients/go/line"
@@ -107,6 +107,7 @@ func (t *transactions) readValues(r line.Request) (any, error) {
 	if r.Isolation == "read_committed" {
 		level = kgo.ReadCommitted()
 	}
+	// Markers are kept, as they are at the end of most logs.
 	client, err := t.driver.client(kgo.FetchIsolationLevel(level), kgo.FetchMaxWait(50*time.Millisecond), kgo.KeepControlRecords(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.Topic: {0: kgo.NewOffset().AtStart()}}))
 	if err != nil {
@@ -115,21 +116,37 @@ func (t *transactions) readValues(r line.Request) (any, error) {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), r.Patience())
 	defer cancel()
-	values := []string{}
-	for {
-		quiet, stop := context.WithTimeout(ctx, line.Quiet)
-		fetches := client.PollFetches(quiet)
-		stop()
-		if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	end, err := endOf(ctx, client, r)
+	if err != nil {
+		return nil, err
+	}
+	values, next := []string{}, int64(0)
+	for next < end {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
 			return nil, err
 		}
-		if fetches.NumRecords() == 0 {
-			return values, nil
-		}
 		fetches.EachRecord(func(one *kgo.Record) {
+			next = one.Offset + 1
 			if !one.Attrs.IsControl() {
 				values = append(values, string(one.Value))
 			}
 		})
 	}
+	return values, nil
+}
+
+// endOf is the end of partition 0 as readers of that isolation level see it.
+func endOf(ctx context.Context, client *kgo.Client, r line.Request) (int64, error) {
+	admin := kadm.NewClient(client)
+	list := admin.ListEndOffsets
+	if r.Isolation == "read_committed" {
+		list = admin.ListCommittedOffsets
+	}
+	found, err := list(ctx, r.Topic)
+	if err != nil {
+		return 0, err
+	}
+	one, _ := found.Lookup(r.Topic, 0)
+	return one.Offset, one.Err
 }

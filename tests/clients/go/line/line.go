@@ -18,10 +18,6 @@ import (
 // Settle is how long a producer without acknowledgements stays before it closes: some close the socket on bytes not yet sent.
 const Settle = 300 * time.Millisecond
 
-// Quiet is how long nothing has to come until a reader takes that for the end: a consumer that is not told of markers and aborted
-// records cannot tell it by their offsets.
-const Quiet = time.Second
-
 // ErrNoCall is answered where a library has no call for what was asked.
 var ErrNoCall = errors.New("this library has no call for it")
 
