@@ -18,10 +18,12 @@
 //! `OffsetMetadataManager`.
 
 pub mod assignor;
+mod changes;
 pub mod classic;
 pub mod config;
 pub mod consumer;
 pub mod consumer_protocol;
+pub mod current;
 pub mod error;
 pub mod ids;
 pub mod machine;

@@ -45,8 +45,8 @@ pub use offsets::CommitRule;
 pub(super) use subscription::metadata_hash;
 pub use view::{ConsumerGroupDescription, ConsumerMemberDescription};
 
+use super::changes::Changes;
 use member::StaticMembers;
-use persist::Dirty;
 use subscription::Resolved;
 
 /// The epoch of a heartbeat that leaves the group.
@@ -113,7 +113,7 @@ pub struct ConsumerGroup {
     holders: BTreeMap<(Uuid, i32), MemberId>,
     /// The topics that the regular expressions of the members match.
     resolved: Resolved,
-    dirty: Dirty,
+    changes: Changes,
 }
 
 impl ConsumerGroup {
@@ -132,7 +132,7 @@ impl ConsumerGroup {
             static_members: StaticMembers::new(),
             holders: BTreeMap::new(),
             resolved: Resolved::default(),
-            dirty: Dirty::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -223,7 +223,7 @@ impl ConsumerGroup {
         let member = self.members.remove(id)?;
         self.static_members.retain(|_, holder| holder != id);
         self.target.remove(id);
-        self.dirty.removed(id);
+        self.changes.removed(id);
         Some(member)
     }
 

@@ -81,6 +81,14 @@ pub struct CommitIdentity {
     pub generation: GenerationId,
 }
 
+impl CommitIdentity {
+    /// True for a sender that names neither generation nor member nor instance: so do clients before KIP-447 in a
+    /// transaction, and tools.
+    pub fn is_anonymous(&self) -> bool {
+        self.generation == GenerationId::NONE && self.member_id.is_none() && self.group_instance_id.is_none()
+    }
+}
+
 impl JoinRequest {
     /// The id of a new member: what the client calls itself, and the random part.
     /// The same with every call. As Kafka's `ClassicGroup.generateMemberId`; it can be 37 bytes longer than

@@ -1,5 +1,5 @@
-//! A streams group (KIP-1071): the coordinator knows the topology of an application, computes which member
-//! should run which task, and every member walks there by itself.
+//! A streams group (KIP-1071): the coordinator knows the topology of an application and computes which member
+//! should run which task. Each member moves to that assignment on its own, with its heartbeats.
 //!
 //! ```text
 //!   members, topology, topics ──► group epoch ──► target assignment (assignment epoch) ──► members, each at its own epoch
@@ -7,12 +7,15 @@
 //!      expiry, configure            any changes      epoch is ahead and no delay holds        then take what is free
 //! ```
 //!
-//! Guarantees: an active task is run by one member at a time, over all restarts; a process has a task once;
-//! what a member is told is recorded before it is told; an epoch never goes back. `topology` is what members
-//! say of the application, `configure` what follows from the topics that exist, `heartbeat` and `leave` the
-//! requests, `target` and `assignor` the assignment, `reconcile` the walk of one member, `endpoints` who
-//! answers interactive queries, `timers` the deadlines, `persist` and `records` what is stored. Kafka's
-//! `StreamsGroup` and the streams part of `GroupMetadataManager`.
+//! Guarantees: one member at a time runs an active task, over all restarts; no two members of a process have the same task;
+//! an assignment is stored before a member is told; an epoch never decreases.
+//!
+//! - `topology`: the members' description of the application; `configure`: partition counts and missing topics
+//! - `heartbeat`, `leave`: the requests
+//! - `target`, `assignor`: the assignment of the whole group; `reconcile`: the steps of one member towards it
+//! - `endpoints`: addresses for interactive queries; `timers`: the deadlines; `persist`, `records`: the stored form
+//!
+//! Kafka's `StreamsGroup` and the streams part of `GroupMetadataManager`.
 //!
 //! As Kafka 4.3, it refuses static members, patterns of source topics, warm-up tasks and changes of the
 //! topology.
@@ -60,14 +63,14 @@ pub use tasks::{HeldTasks, TaskLists, Tasks};
 pub use topology::{Configs, CopartitionGroup, InternalTopic, SentTopology, Subtopology, Topology};
 pub use view::{StreamsGroupDescription, StreamsMemberDescription, SubtopologyDescription};
 
+use super::changes::Changes;
 use configure::ConfiguredTopology;
-use persist::Dirty;
 use tasks::TaskId;
 
 /// `protocol_type` of streams groups.
 pub const PROTOCOL_TYPE: &str = "streams";
 
-/// The group epoch before the first member, and the epoch of the empty target of then.
+/// The group epoch before the first member. The empty target has the same epoch.
 const FIRST_EPOCH: i32 = 1;
 /// No topology has been found valid.
 const NOT_VALIDATED: i32 = -1;
@@ -81,9 +84,9 @@ pub enum StreamsState {
     NotReady,
     /// The target assignment is older than the group.
     Assigning,
-    /// Members are on their way to the target assignment.
+    /// Some members do not have their target assignment yet.
     Reconciling,
-    /// Everybody has what the target gives.
+    /// Every member has its target assignment.
     Stable,
     /// Deleted.
     Dead,
@@ -107,52 +110,54 @@ impl StreamsState {
 #[derive(Debug)]
 pub struct StreamsGroup {
     id: GroupId,
-    /// The group epoch: [`FIRST_EPOCH`] before the first member, one more with every change that asks for a
-    /// new target.
+    /// The group epoch: [`FIRST_EPOCH`] before the first member. Every change that needs a new target raises it
+    /// by one.
     epoch: i32,
     /// The epoch of the group for which the target was computed.
     /// Never above the group epoch.
     assignment_epoch: i32,
     /// Wall clock, milliseconds: when the target was computed. 0: never.
     assigned_at_ms: i64,
-    /// A hash of the topics of the topology. A difference raises the group epoch.
+    /// A hash of the topology's topics. A change of it raises the group epoch.
     metadata_hash: u64,
     /// The epoch of the topology whose topics were found to be right; [`NOT_VALIDATED`] while they are not.
     validated_topology_epoch: i32,
-    /// The number of standby tasks that the group epoch stands for; a change of the configuration raises it.
+    /// The number of standby tasks at the time of the group epoch. A change of the configured number raises the epoch.
     standby_replicas: Option<u32>,
-    /// Wall clock, milliseconds: since when the group has no members.
+    /// Wall clock, milliseconds: the time at which the group lost its last member.
     empty_since_ms: i64,
     /// `None` only before the first member.
     topology: Option<Topology>,
     /// In the order of their ids, by which the assignor breaks ties.
     members: BTreeMap<MemberId, StreamsMember>,
-    /// The target assignment by member. A member that came later than the target has none yet.
+    /// The target assignment by member. A member that joined after the target was computed has none yet.
     target: BTreeMap<MemberId, TaskLists>,
     /// True once every record of the group has its tombstone.
     is_dead: bool,
 
-    // What follows from the above.
-    /// The member that holds each active task, be it assigned or being revoked.
+    // Derived from the above.
+    /// The member that holds each active task, assigned or being revoked.
     active_holders: BTreeMap<TaskId, MemberId>,
     /// The members that hold each standby task.
     standby_holders: BTreeMap<TaskId, BTreeSet<MemberId>>,
-    dirty: Dirty,
+    changes: Changes,
+    /// True if the step set the topology, whose record is then written with the changes.
+    has_new_topology: bool,
 
-    // What a restart forgets, as in Kafka.
-    /// The topology with its counts, and the version of the topics that it was computed from.
+    // Not stored: a restart loses it, as in Kafka.
+    /// The version of the topics, and the topology with the partition counts computed from them.
     configured: Option<(u64, Arc<ConfiguredTopology>)>,
-    /// No target is computed before, so that a group which starts up does not rebalance with every member.
+    /// No target is computed before this time, so that a starting group does not rebalance with every member.
     /// On the monotonic clock.
     initial_delay_until: Option<u64>,
-    /// Rises when a member with an endpoint gets other tasks.
+    /// Raised when the tasks of a member with an endpoint change.
     endpoint_epoch: i32,
     /// The member that asked all others to shut down.
     shutdown_by: Option<MemberId>,
 }
 
 impl StreamsGroup {
-    /// A group without members, of which nothing is stored before the first step that changes it.
+    /// A group without members. It is not stored until a step changes it.
     pub fn new(id: GroupId, now: Now) -> StreamsGroup {
         StreamsGroup {
             id,
@@ -169,7 +174,8 @@ impl StreamsGroup {
             is_dead: false,
             active_holders: BTreeMap::new(),
             standby_holders: BTreeMap::new(),
-            dirty: Dirty::default(),
+            changes: Changes::default(),
+            has_new_topology: false,
             configured: None,
             initial_delay_until: None,
             endpoint_epoch: 0,
@@ -181,7 +187,7 @@ impl StreamsGroup {
         &self.id
     }
 
-    /// The group epoch. A member at a lower one has a step to take.
+    /// The group epoch. A member at a lower epoch is not up to date.
     pub fn epoch(&self) -> i32 {
         self.epoch
     }
@@ -190,7 +196,7 @@ impl StreamsGroup {
         &self.members
     }
 
-    /// The group's state, which no field holds: looks at every member.
+    /// The group's state, computed from every member.
     pub fn state(&self) -> StreamsState {
         let is_valid =
             self.topology.as_ref().is_some_and(|known| known.epoch == self.validated_topology_epoch);
@@ -209,21 +215,21 @@ impl StreamsGroup {
         }
     }
 
-    /// True if no other member holds the task as an active one, and none of the same process as a standby
-    /// one.
+    /// True if no other member has the task as an active one, and no other member of the same process has it as
+    /// a standby one.
     fn is_free_active(&self, id: &MemberId, task: &TaskId) -> bool {
         let is_active = self.active_holders.get(task).is_some_and(|holder| holder != id);
         !is_active && !self.has_standby_in_process_of(id, task)
     }
 
-    /// True if no other member of the same process holds the task.
+    /// True if no other member of the same process has the task.
     fn is_free_standby(&self, id: &MemberId, task: &TaskId) -> bool {
         let active = self.active_holders.get(task).filter(|holder| *holder != id);
         let is_active = active.is_some_and(|holder| self.is_same_process(id, holder));
         !is_active && !self.has_standby_in_process_of(id, task)
     }
 
-    /// True if another member of the process holds the task as a standby one.
+    /// True if another member of the process has the task as a standby one.
     fn has_standby_in_process_of(&self, id: &MemberId, task: &TaskId) -> bool {
         let mut holders = self.standby_holders.get(task).into_iter().flatten();
         holders.any(|holder| holder != id && self.is_same_process(id, holder))
@@ -234,9 +240,9 @@ impl StreamsGroup {
         process(one) == process(other)
     }
 
-    /// Puts a member in, or another state of it: the only way in which what it holds changes.
+    /// Adds a member, or replaces its state. Only here, and in `take_out`, the holders change.
     fn put(&mut self, id: &MemberId, member: StreamsMember) {
-        // First, so that tasks which the member no longer holds become free for others.
+        // First, so that tasks that the member no longer has become free for others.
         self.release(id);
         for task in member.held_active() {
             self.active_holders.insert(task, id.clone());
@@ -247,8 +253,8 @@ impl StreamsGroup {
         self.members.insert(id.clone(), member);
     }
 
-    /// Forgets what a member holds.
-    /// Only `put` and `take_out` call it: between the two halves of a change nothing holds the tasks.
+    /// Removes a member from the holders of its tasks.
+    /// Only `put` and `take_out` call it: until they end, its tasks have no holder.
     fn release(&mut self, id: &MemberId) {
         let Some(member) = self.members.get(id) else { return };
         for task in member.held_active() {
@@ -266,19 +272,19 @@ impl StreamsGroup {
         }
     }
 
-    /// Takes a member out with all that belongs to it. The caller sees to the group epoch.
-    /// False: it is no member. Tasks that it held are free from here on.
+    /// Removes a member with its target and records. The caller raises the group epoch.
+    /// False: it is no member. Its tasks are free from now on.
     fn take_out(&mut self, id: &MemberId) -> bool {
         self.release(id);
         if self.members.remove(id).is_none() {
             return false;
         }
         self.target.remove(id);
-        self.dirty.removed(id);
+        self.changes.removed(id);
         true
     }
 
-    /// The target of a member. Nothing for one that came after it was computed.
+    /// The target of a member; empty for a member that joined after it was computed.
     fn target_of(&self, id: &MemberId) -> TaskLists {
         self.target.get(id).cloned().unwrap_or_default()
     }

@@ -200,7 +200,7 @@ impl ConsumerGroup {
         }
         // Kafka's `throwIfRebalanceInProgress`: a member with partitions to give up has joined again already
         // and must finish that first; the answer to this SyncGroup names what is left to it.
-        if self.epoch > member.current.epoch && member.current.state != MemberState::UnrevokedPartitions {
+        if self.epoch > member.current.epoch && member.current.state != MemberState::Unrevoked {
             self.await_join(env, id, out);
             return Err(GroupError::RebalanceInProgress);
         }
@@ -237,8 +237,8 @@ impl ConsumerGroup {
         // partitions to give up, or that all awaited partitions have become free.
         let has_a_step = match member.current.state {
             _ if member.current.epoch < self.epoch => true,
-            MemberState::UnrevokedPartitions => true,
-            MemberState::UnreleasedPartitions => self.has_all_free(id),
+            MemberState::Unrevoked => true,
+            MemberState::Unreleased => self.has_all_free(id),
             MemberState::Stable => false,
         };
         if !has_a_step {

@@ -299,9 +299,9 @@ impl ConsumerGroup {
         member.current = Current { assigned, ..Current::default() };
         self.put(new_id, member);
         self.target.insert(new_id.clone(), target);
-        self.dirty.member(new_id);
-        self.dirty.current(new_id);
-        self.dirty.target(new_id);
+        self.changes.member(new_id);
+        self.changes.current(new_id);
+        self.changes.target(new_id);
     }
 
     /// Takes over what a member says of itself. True: its subscription has changed.
@@ -335,11 +335,11 @@ impl ConsumerGroup {
         let mut member = self.members.get(id).cloned().unwrap_or_default();
         member.subscription = after;
         self.put(id, member);
-        self.dirty.member(id);
+        self.changes.member(id);
         // Each member has this record, even if `reconcile` changes nothing: the records must equal the state
         // (ADR 5).
         if is_new {
-            self.dirty.current(id);
+            self.changes.current(id);
         }
         changed
     }
@@ -376,7 +376,7 @@ impl ConsumerGroup {
         let mut member = member.clone();
         // The deadline must not move while the same partitions are due: a member that sends heartbeats but
         // never gives them up would keep them for ever.
-        let goes_on_revoking = next.state == MemberState::UnrevokedPartitions
+        let goes_on_revoking = next.state == MemberState::Unrevoked
             && next.revoking == member.current.revoking
             && member.revocation_deadline.is_some();
         member.current = next;
@@ -384,7 +384,7 @@ impl ConsumerGroup {
             member.watch_revocation(env.now, out);
         }
         self.put(id, member);
-        self.dirty.current(id);
+        self.changes.current(id);
     }
 }
 

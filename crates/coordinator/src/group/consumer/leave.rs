@@ -50,7 +50,7 @@ impl ConsumerGroup {
         member.revocation_deadline = None;
         // No `refresh`: the group epoch stays, so a process that restarts in time causes no new target.
         self.put(id, member);
-        self.dirty.current(id);
+        self.changes.current(id);
     }
 
     /// Takes members out and raises the group epoch, so that others get what they had (`consumerGroupFenceMembers`).

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+pub use super::super::current::MemberState;
 use super::super::{GroupInstanceId, MemberId, Outcome, requests::Protocol};
 use crate::state_machine::Now;
 use uuid::Uuid;
@@ -12,43 +13,8 @@ use uuid::Uuid;
 /// Partitions by topic id, each with the member epoch in which it was assigned (KIP-1251).
 pub type EpochPartitions = BTreeMap<Uuid, BTreeMap<i32, i32>>;
 
-/// Kafka's `MemberState`: how far a member is on its way to the target assignment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MemberState {
-    /// Has all that the target of its epoch gives it.
-    #[default]
-    Stable,
-    /// Has been asked to give up partitions and has not said yet that it did.
-    UnrevokedPartitions,
-    /// Waits for partitions that others have not given up yet.
-    UnreleasedPartitions,
-}
-
-impl MemberState {
-    /// The state's name, for logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stable => "Stable",
-            Self::UnrevokedPartitions => "UnrevokedPartitions",
-            Self::UnreleasedPartitions => "UnreleasedPartitions",
-        }
-    }
-}
-
-/// The assignment that a member is told. Persisted whenever it changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Current {
-    pub state: MemberState,
-    /// 0 before the first assignment, [`super::LEAVE_STATIC_EPOCH`] while a static member is away.
-    pub epoch: i32,
-    /// The epoch before: accepted once more, should the answer that named the new one have been lost.
-    pub previous_epoch: i32,
-    /// The member is told these and may use them.
-    pub assigned: EpochPartitions,
-    /// Taken away, but perhaps still in use by the member.
-    /// No other member gets them before it says that it gave them up, or is removed.
-    pub revoking: EpochPartitions,
-}
+/// The partitions that a member holds now, and those that it gives up.
+pub type Current = super::super::current::Current<EpochPartitions>;
 
 /// The classic part of a member that still speaks the classic protocol while the group migrates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +101,7 @@ impl ConsumerMember {
     /// changed, and after a restart. Called again while the same partitions are due, it would prolong the
     /// time.
     pub fn watch_revocation(&mut self, now: Now, out: &mut Outcome) {
-        self.revocation_deadline = (self.current.state == MemberState::UnrevokedPartitions)
+        self.revocation_deadline = (self.current.state == MemberState::Unrevoked)
             .then(|| wake(now, self.subscription.rebalance_timeout_ms, out));
     }
 

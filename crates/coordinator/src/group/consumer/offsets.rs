@@ -3,8 +3,7 @@
 use uuid::Uuid;
 
 use super::super::{
-    Env, GenerationId, GroupError, MemberId, offsets::Retention, requests::CommitIdentity,
-    streams::TasksHeldSince,
+    Env, GroupError, MemberId, offsets::Retention, requests::CommitIdentity, streams::TasksHeldSince,
 };
 use super::{ConsumerGroup, ConsumerMember, ConsumerState};
 
@@ -88,10 +87,7 @@ impl ConsumerGroup {
     /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH for an epoch that the group has not given yet,
     /// ILLEGAL_GENERATION for a classic member of another epoch.
     pub fn validate_txn_offset_commit(&self, who: &CommitIdentity) -> Result<CommitRule<'_>, GroupError> {
-        let is_anonymous = who.generation == GenerationId::NONE
-            && who.member_id.is_none()
-            && who.group_instance_id.is_none();
-        if is_anonymous {
+        if who.is_anonymous() {
             return Ok(CommitRule::All);
         }
         // Members of the consumer protocol may use any version of TxnOffsetCommit.

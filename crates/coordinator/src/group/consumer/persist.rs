@@ -1,49 +1,41 @@
-//! Records of a consumer group: written by a step, read by a restart.
-//!
-//! A step marks what it changes; when it ends, the records of all that is marked are written together. So a record
-//! always says what the group is like after a whole step.
+//! Records of a consumer group: written at the end of a step (`group/changes.rs`), read by a restart.
 
-use std::collections::BTreeSet;
-
+use super::super::changes::{Recorded, restore_target, write_tombstones};
 use super::super::{MemberId, Outcome, assignor::TopicPartitions, records::Key};
 use super::records::ConsumerGroupEpochs;
 use super::{ConsumerGroup, Current, Subscription};
-use crate::state_machine::{Record, RecordError};
+use crate::state_machine::{Record, RecordError, TooLong};
 
-/// The changes since the last records were written.
-#[derive(Debug, Default)]
-pub(super) struct Dirty {
-    /// The epochs, the hash or the time since when the group is empty.
-    group: bool,
-    /// Members whose subscriptions changed.
-    members: BTreeSet<MemberId>,
-    /// Members whose targets changed.
-    targets: BTreeSet<MemberId>,
-    /// Members whose current assignments changed.
-    currents: BTreeSet<MemberId>,
-    /// Members that were taken out, all three of whose records go.
-    removed: BTreeSet<MemberId>,
-}
-
-impl Dirty {
-    pub(super) fn group(&mut self) {
-        self.group = true;
+impl Recorded for ConsumerGroup {
+    fn group_record(&self) -> Result<Record, TooLong> {
+        let epochs = ConsumerGroupEpochs {
+            epoch: self.epoch,
+            assignment_epoch: self.assignment_epoch,
+            metadata_hash: self.metadata_hash,
+            empty_since_ms: self.empty_since_ms,
+        };
+        Record::consumer_group(&self.id, &epochs)
     }
 
-    pub(super) fn member(&mut self, id: &MemberId) {
-        self.members.insert(id.clone());
+    fn member_record(&self, id: &MemberId) -> Option<Result<Record, TooLong>> {
+        self.members.get(id).map(|member| Record::consumer_member(&self.id, id, &member.subscription))
     }
 
-    pub(super) fn target(&mut self, id: &MemberId) {
-        self.targets.insert(id.clone());
+    fn target_record(&self, id: &MemberId) -> Option<Result<Record, TooLong>> {
+        self.target.get(id).map(|target| Record::target_assignment(&self.id, id, target))
     }
 
-    pub(super) fn current(&mut self, id: &MemberId) {
-        self.currents.insert(id.clone());
+    fn current_record(&self, id: &MemberId) -> Option<Result<Record, TooLong>> {
+        self.members.get(id).map(|member| Record::current_assignment(&self.id, id, &member.current))
     }
 
-    pub(super) fn removed(&mut self, id: &MemberId) {
-        self.removed.insert(id.clone());
+    fn keys_of_member(&self, id: &MemberId) -> [Key; 3] {
+        let (group, member) = (self.id.clone(), id.clone());
+        [
+            Key::ConsumerMember { group: group.clone(), member: member.clone() },
+            Key::TargetAssignment { group: group.clone(), member: member.clone() },
+            Key::CurrentAssignment { group, member },
+        ]
     }
 }
 
@@ -51,47 +43,15 @@ impl ConsumerGroup {
     /// Writes what the step has changed.
     /// Called at the end of every step that can change members, also if it refuses.
     pub fn flush(&mut self, out: &mut Outcome) {
-        let dirty = std::mem::take(&mut self.dirty);
-        if dirty.group {
-            let epochs = ConsumerGroupEpochs {
-                epoch: self.epoch,
-                assignment_epoch: self.assignment_epoch,
-                metadata_hash: self.metadata_hash,
-                empty_since_ms: self.empty_since_ms,
-            };
-            out.write(Record::consumer_group(&self.id, &epochs));
-        }
-        // Tombstones before values: a static member that comes back under the id it had is taken out and put
-        // in again in one step, and its new records must win.
-        for id in &dirty.removed {
-            self.write_tombstones(id, out);
-        }
-        // A member that was marked and then removed in the same step has its tombstones only.
-        for (id, member) in dirty.members.iter().filter_map(|id| Some((id, self.members.get(id)?))) {
-            out.write(Record::consumer_member(&self.id, id, &member.subscription));
-        }
-        for (id, target) in dirty.targets.iter().filter_map(|id| Some((id, self.target.get(id)?))) {
-            out.write(Record::target_assignment(&self.id, id, target));
-        }
-        for (id, member) in dirty.currents.iter().filter_map(|id| Some((id, self.members.get(id)?))) {
-            out.write(Record::current_assignment(&self.id, id, &member.current));
-        }
-    }
-
-    /// Tombstones of all three records of a member, whether it has them or not.
-    fn write_tombstones(&self, id: &MemberId, out: &mut Outcome) {
-        let (group, member) = (self.id.clone(), id.clone());
-        out.write(Record::tombstone(&Key::ConsumerMember { group: group.clone(), member: member.clone() }));
-        out.write(Record::tombstone(&Key::TargetAssignment { group: group.clone(), member: member.clone() }));
-        out.write(Record::tombstone(&Key::CurrentAssignment { group, member }));
+        std::mem::take(&mut self.changes).write(self, out);
     }
 
     /// Marks everything, for a group that has just been made from another kind.
     pub fn mark_all(&mut self) {
-        self.dirty.group = true;
-        self.dirty.members.extend(self.members.keys().cloned());
-        self.dirty.targets.extend(self.target.keys().cloned());
-        self.dirty.currents.extend(self.members.keys().cloned());
+        self.changes.group();
+        self.members.keys().for_each(|id| self.changes.member(id));
+        self.target.keys().for_each(|id| self.changes.target(id));
+        self.members.keys().for_each(|id| self.changes.current(id));
     }
 
     /// Removes every record of the group: it is deleted, or becomes one of another kind.
@@ -99,7 +59,7 @@ impl ConsumerGroup {
         // Members that left in this step are no longer in `members`; only this writes their tombstones.
         self.flush(out);
         for id in self.members.keys() {
-            self.write_tombstones(id, out);
+            write_tombstones(self, id, out);
         }
         out.write(Record::tombstone(&Key::ConsumerGroup { group: self.id.clone() }));
         self.members.clear();
@@ -129,11 +89,7 @@ impl ConsumerGroup {
     /// # Errors
     /// If there is no such member.
     pub fn restore_target(&mut self, id: &MemberId, target: TopicPartitions) -> Result<(), RecordError> {
-        if !self.members.contains_key(id) {
-            return Err(RecordError::Damaged("is the target assignment of no member"));
-        }
-        self.target.insert(id.clone(), target);
-        Ok(())
+        restore_target(&self.members, &mut self.target, id, target)
     }
 
     /// From the record of a current assignment. Deadlines start later (`start_clocks`).

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //!              target moved on, must give something up                 says it has given it up
-//!   Stable ─────────────────────────────────► UnrevokedPartitions ─────────────────────┐
+//!   Stable ─────────────────────────────────► Unrevoked ───────────────────────────────┐
 //!     ▲  │                                                                             ▼
 //!     │  └── target moved on, nothing to give up ─────► (assigned whatever is free, in the target's epoch)
 //!     │                                                          │ all of it          │ some is still in use
 //!     └──────────────────────────────────────────────────────────┘                    ▼
-//!     ▲                                 others have released it            UnreleasedPartitions
+//!     ▲                                 others have released it            Unreleased
 //!     └───────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -41,12 +41,8 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
     pub(super) fn next(&self, current: &Current) -> Current {
         match current.state {
             MemberState::Stable if current.epoch == self.target_epoch => self.drop_unsubscribed(current),
-            MemberState::UnrevokedPartitions if self.owns_any(&current.revoking) => {
-                self.drop_unsubscribed(current)
-            }
-            MemberState::Stable | MemberState::UnrevokedPartitions | MemberState::UnreleasedPartitions => {
-                self.advance(current)
-            }
+            MemberState::Unrevoked if self.owns_any(&current.revoking) => self.drop_unsubscribed(current),
+            MemberState::Stable | MemberState::Unrevoked | MemberState::Unreleased => self.advance(current),
         }
     }
 
@@ -77,7 +73,7 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
             }
         }
         if self.owns_any(&next.revoking) {
-            next.state = MemberState::UnrevokedPartitions;
+            next.state = MemberState::Unrevoked;
             // As in `advance`: no heartbeat of an earlier epoch may pass for the revocation.
             next.previous_epoch = next.epoch;
         } else {
@@ -98,7 +94,7 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
             }
         }
         if !next.revoking.is_empty() && self.owns_any(&next.revoking) {
-            next.state = MemberState::UnrevokedPartitions;
+            next.state = MemberState::Unrevoked;
             // An answer to an earlier epoch can no longer count: it could pass for the revocation.
             (next.epoch, next.previous_epoch) = (current.epoch, current.epoch);
             return next;
@@ -114,7 +110,7 @@ impl<F: Fn(Uuid, i32) -> bool> Reconciler<'_, F> {
                 if (self.is_free)(topic, partition) {
                     next.assigned.entry(topic).or_default().insert(partition, self.target_epoch);
                 } else {
-                    next.state = MemberState::UnreleasedPartitions;
+                    next.state = MemberState::Unreleased;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::member::{ClassicMember, Current, EpochPartitions, MemberState, Subscription};
+use super::member::{ClassicMember, Current, EpochPartitions, Subscription};
 use crate::group::assignor::TopicPartitions;
 use crate::group::records::{Key, Reader, Writer};
 use crate::group::requests::Protocol;
@@ -72,18 +72,8 @@ impl Record {
         member: &MemberId,
         current: &Current,
     ) -> Result<Record, TooLong> {
-        let mut out = Writer::value();
-        out.u8(match current.state {
-            MemberState::Stable => 0,
-            MemberState::UnrevokedPartitions => 1,
-            MemberState::UnreleasedPartitions => 2,
-        });
-        out.i32(current.epoch);
-        out.i32(current.previous_epoch);
-        put_partitions(&mut out, &current.assigned);
-        put_partitions(&mut out, &current.revoking);
         let key = Key::CurrentAssignment { group: group.clone(), member: member.clone() };
-        Record::value(&key, out)
+        Record::value(&key, current.encode(put_partitions))
     }
 }
 
@@ -180,23 +170,7 @@ pub fn decode_target(value: &[u8]) -> Result<TopicPartitions, RecordError> {
 /// # Errors
 /// If it is of a newer version, or does not parse to its last byte.
 pub fn decode_current(value: &[u8]) -> Result<Current, RecordError> {
-    let mut from = Reader::new(value);
-    from.version()?;
-    let state = match from.u8()? {
-        0 => MemberState::Stable,
-        1 => MemberState::UnrevokedPartitions,
-        2 => MemberState::UnreleasedPartitions,
-        _ => return Err(RecordError::Damaged("has a member in an unknown state")),
-    };
-    let current = Current {
-        state,
-        epoch: from.i32()?,
-        previous_epoch: from.i32()?,
-        assigned: partitions(&mut from)?,
-        revoking: partitions(&mut from)?,
-    };
-    from.end()?;
-    Ok(current)
+    Current::decode(value, partitions)
 }
 
 fn put_partitions(out: &mut Writer, topics: &EpochPartitions) {

@@ -63,7 +63,7 @@ impl ConsumerGroup {
         if bump || hash != self.metadata_hash {
             self.epoch = self.epoch.saturating_add(1);
             self.metadata_hash = hash;
-            self.dirty.group();
+            self.changes.group();
             tracing::info!(group = %self.id, epoch = self.epoch, members = self.members.len(), "group epoch raised");
         }
     }

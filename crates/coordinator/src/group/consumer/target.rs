@@ -19,12 +19,12 @@ impl ConsumerGroup {
         for (id, target) in assignor.assign(&self.spec(env)) {
             // Assignors return every member, also one that gets nothing, so no old target stays.
             if self.target.get(&id) != Some(&target) {
-                self.dirty.target(&id);
+                self.changes.target(&id);
                 self.target.insert(id, target);
             }
         }
         self.assignment_epoch = self.epoch;
-        self.dirty.group();
+        self.changes.group();
         tracing::info!(
             group = %self.id, epoch = self.assignment_epoch, assignor = assignor.name(), "target assignment computed"
         );

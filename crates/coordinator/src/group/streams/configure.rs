@@ -93,7 +93,7 @@ pub fn configure(topology: &Topology, image: &dyn MetadataImage) -> Result<Confi
     Ok(compare(subtopologies, image))
 }
 
-/// Compares the internal topics that there must be with those that exist.
+/// Compares the required internal topics with those that exist.
 fn compare(
     subtopologies: BTreeMap<Arc<str>, ConfiguredSubtopology>,
     image: &dyn MetadataImage,

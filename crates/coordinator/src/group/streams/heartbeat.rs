@@ -47,7 +47,7 @@ impl StreamsGroup {
         if let Some(topology) = new_topology {
             tracing::info!(group = %self.id, member = %id, epoch = topology.epoch, "the group has a topology");
             self.topology = Some(topology);
-            self.dirty.topology();
+            self.has_new_topology = true;
         }
         let was_empty = self.members.is_empty();
         let before = self.members.get(id).map(|member| member.current.assigned.clone());
@@ -170,11 +170,11 @@ impl StreamsGroup {
         }
         member.metadata = after;
         self.put(id, member);
-        self.dirty.member(id);
+        self.changes.member(id);
         // Each member has this record, even if `reconcile` changes nothing: the records must equal the state
         // (ADR 5).
         if is_new {
-            self.dirty.current(id);
+            self.changes.current(id);
         }
         true
     }
@@ -199,7 +199,7 @@ impl StreamsGroup {
     /// One more, with its record.
     pub(super) fn raise_epoch(&mut self) {
         self.epoch = self.epoch.saturating_add(1);
-        self.dirty.group();
+        self.changes.group();
         tracing::info!(group = %self.id, epoch = self.epoch, members = self.members.len(), "group epoch raised");
     }
 
@@ -247,7 +247,7 @@ impl StreamsGroup {
         member.current = next;
         member.watch_revocation(env.now, out);
         self.put(id, member);
-        self.dirty.current(id);
+        self.changes.current(id);
     }
 
     fn reply(

@@ -3,31 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::super::Outcome;
+pub use super::super::current::MemberState;
 use super::tasks::{HeldTasks, TaskId, each, each_with_epoch};
 use crate::state_machine::Now;
-
-/// Kafka's `MemberState` of streams groups: how far a member is on its way to the target assignment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MemberState {
-    /// Has all that the target of its epoch gives it.
-    #[default]
-    Stable,
-    /// Has been asked to give up tasks and has not said yet that it did.
-    UnrevokedTasks,
-    /// Waits for tasks that others, or other members of its process, have not given up yet.
-    UnreleasedTasks,
-}
-
-impl MemberState {
-    /// The state's name, for logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stable => "Stable",
-            Self::UnrevokedTasks => "UnrevokedTasks",
-            Self::UnreleasedTasks => "UnreleasedTasks",
-        }
-    }
-}
 
 /// The address at which a process answers interactive queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +32,8 @@ pub struct Metadata {
     pub client_tags: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// The assignment that a member is told. Persisted whenever it changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Current {
-    pub state: MemberState,
-    /// 0 before the first assignment.
-    pub epoch: i32,
-    /// The epoch before: accepted once more, should the answer that named the new one have been lost.
-    pub previous_epoch: i32,
-    /// The member is told these and may run them.
-    pub assigned: HeldTasks,
-    /// Taken away, but perhaps still run by the member.
-    /// No other member gets them before it says that it gave them up, or is removed.
-    pub revoking: HeldTasks,
-}
+/// The tasks that a member holds now, and those that it gives up.
+pub type Current = super::super::current::Current<HeldTasks>;
 
 /// A member. The deadlines live in memory only, and start anew after a restart.
 #[derive(Clone, Debug, Default)]
@@ -114,7 +80,7 @@ impl StreamsMember {
     /// Starts the clock for giving up tasks, from now, or stops it: after the current assignment changed, and
     /// after a restart. Called again while the same tasks are due, it would prolong the time.
     pub fn watch_revocation(&mut self, now: Now, out: &mut Outcome) {
-        self.revocation_deadline = (self.current.state == MemberState::UnrevokedTasks)
+        self.revocation_deadline = (self.current.state == MemberState::Unrevoked)
             .then(|| wake(now, self.metadata.rebalance_timeout_ms, out));
     }
 

@@ -2,8 +2,7 @@
 //! `…OffsetFetch`).
 
 use super::super::{
-    Env, GenerationId, GroupError, MemberId, consumer::CommitRule, offsets::Retention,
-    requests::CommitIdentity,
+    Env, GroupError, MemberId, consumer::CommitRule, offsets::Retention, requests::CommitIdentity,
 };
 use super::{StreamsGroup, StreamsMember, StreamsState, Topology};
 
@@ -95,10 +94,7 @@ impl StreamsGroup {
     /// # Errors
     /// UNKNOWN_MEMBER_ID, or STALE_MEMBER_EPOCH for an epoch that the member has not been given yet.
     pub fn validate_txn_offset_commit(&self, who: &CommitIdentity) -> Result<CommitRule<'_>, GroupError> {
-        let is_anonymous = who.generation == GenerationId::NONE
-            && who.member_id.is_none()
-            && who.group_instance_id.is_none();
-        if is_anonymous {
+        if who.is_anonymous() {
             return Ok(CommitRule::All);
         }
         self.validate_offset_commit(who, true)

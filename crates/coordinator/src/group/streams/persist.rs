@@ -1,54 +1,35 @@
-//! Records of a streams group: written by a step, read by a restart.
-//!
-//! A step marks what it changes; when it ends, the records of all that is marked are written together. So a
-//! record always says what the group is like after a whole step.
+//! Records of a streams group: written at the end of a step (`group/changes.rs`), read by a restart.
 
-use std::collections::BTreeSet;
-
+use super::super::changes::{Recorded, restore_target, write_tombstones};
 use super::super::{MemberId, Outcome, records::Key};
 use super::records::StreamsGroupEpochs;
 use super::{Current, Metadata, StreamsGroup, TaskLists, Topology};
-use crate::state_machine::{Record, RecordError};
+use crate::state_machine::{Record, RecordError, TooLong};
 
-/// The changes since the last records were written.
-#[derive(Debug, Default)]
-pub(super) struct Dirty {
-    /// The epochs, the hash or the time since when the group is empty.
-    group: bool,
-    topology: bool,
-    /// Members whose metadata changed.
-    members: BTreeSet<MemberId>,
-    /// Members whose targets changed.
-    targets: BTreeSet<MemberId>,
-    /// Members whose current assignments changed.
-    currents: BTreeSet<MemberId>,
-    /// Members that were taken out, all three of whose records go.
-    removed: BTreeSet<MemberId>,
-}
-
-impl Dirty {
-    pub(super) fn group(&mut self) {
-        self.group = true;
+impl Recorded for StreamsGroup {
+    fn group_record(&self) -> Result<Record, TooLong> {
+        Record::streams_group(&self.id, &self.epochs())
     }
 
-    pub(super) fn topology(&mut self) {
-        self.topology = true;
+    fn member_record(&self, id: &MemberId) -> Option<Result<Record, TooLong>> {
+        self.members.get(id).map(|member| Record::streams_member(&self.id, id, &member.metadata))
     }
 
-    pub(super) fn member(&mut self, id: &MemberId) {
-        self.members.insert(id.clone());
+    fn target_record(&self, id: &MemberId) -> Option<Result<Record, TooLong>> {
+        self.target.get(id).map(|target| Record::streams_target(&self.id, id, target))
     }
 
-    pub(super) fn target(&mut self, id: &MemberId) {
-        self.targets.insert(id.clone());
+    fn current_record(&self, id: &MemberId) -> Option<Result<Record, TooLong>> {
+        self.members.get(id).map(|member| Record::streams_current(&self.id, id, &member.current))
     }
 
-    pub(super) fn current(&mut self, id: &MemberId) {
-        self.currents.insert(id.clone());
-    }
-
-    pub(super) fn removed(&mut self, id: &MemberId) {
-        self.removed.insert(id.clone());
+    fn keys_of_member(&self, id: &MemberId) -> [Key; 3] {
+        let (group, member) = (self.id.clone(), id.clone());
+        [
+            Key::StreamsMember { group: group.clone(), member: member.clone() },
+            Key::StreamsTarget { group: group.clone(), member: member.clone() },
+            Key::StreamsCurrent { group, member },
+        ]
     }
 }
 
@@ -56,26 +37,12 @@ impl StreamsGroup {
     /// Writes what the step has changed.
     /// Called at the end of every step that can change the group.
     pub fn flush(&mut self, out: &mut Outcome) {
-        let dirty = std::mem::take(&mut self.dirty);
-        if dirty.group {
-            out.write(Record::streams_group(&self.id, &self.epochs()));
-        }
-        if let Some(topology) = self.topology.as_ref().filter(|_| dirty.topology) {
+        if std::mem::take(&mut self.has_new_topology)
+            && let Some(topology) = &self.topology
+        {
             out.write(Record::streams_topology(&self.id, topology));
         }
-        for id in &dirty.removed {
-            self.write_tombstones(id, out);
-        }
-        // A member that was marked and then removed in the same step has its tombstones only.
-        for (id, member) in dirty.members.iter().filter_map(|id| Some((id, self.members.get(id)?))) {
-            out.write(Record::streams_member(&self.id, id, &member.metadata));
-        }
-        for (id, target) in dirty.targets.iter().filter_map(|id| Some((id, self.target.get(id)?))) {
-            out.write(Record::streams_target(&self.id, id, target));
-        }
-        for (id, member) in dirty.currents.iter().filter_map(|id| Some((id, self.members.get(id)?))) {
-            out.write(Record::streams_current(&self.id, id, &member.current));
-        }
+        std::mem::take(&mut self.changes).write(self, out);
     }
 
     /// The content of the record of the group.
@@ -91,20 +58,12 @@ impl StreamsGroup {
         }
     }
 
-    /// Tombstones of all three records of a member, whether it has them or not.
-    fn write_tombstones(&self, id: &MemberId, out: &mut Outcome) {
-        let (group, member) = (self.id.clone(), id.clone());
-        out.write(Record::tombstone(&Key::StreamsMember { group: group.clone(), member: member.clone() }));
-        out.write(Record::tombstone(&Key::StreamsTarget { group: group.clone(), member: member.clone() }));
-        out.write(Record::tombstone(&Key::StreamsCurrent { group, member }));
-    }
-
     /// Removes every record of the group: it is deleted, or becomes one of another kind.
     pub fn bury(&mut self, out: &mut Outcome) {
         // Members that left in this step are no longer in `members`; only this writes their tombstones.
         self.flush(out);
         for id in self.members.keys() {
-            self.write_tombstones(id, out);
+            write_tombstones(self, id, out);
         }
         out.write(Record::tombstone(&Key::StreamsTopology { group: self.id.clone() }));
         out.write(Record::tombstone(&Key::StreamsGroup { group: self.id.clone() }));
@@ -144,11 +103,7 @@ impl StreamsGroup {
     /// # Errors
     /// If there is no such member.
     pub fn restore_target(&mut self, id: &MemberId, target: TaskLists) -> Result<(), RecordError> {
-        if !self.members.contains_key(id) {
-            return Err(RecordError::Damaged("is the target assignment of no member"));
-        }
-        self.target.insert(id.clone(), target);
-        Ok(())
+        restore_target(&self.members, &mut self.target, id, target)
     }
 
     /// From the record of a current assignment. Deadlines start later (`start_clocks`).

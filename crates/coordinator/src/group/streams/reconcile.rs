@@ -4,12 +4,12 @@
 //!
 //! ```text
 //!              target moved on, must give something up                 says it has given it up
-//!   Stable ─────────────────────────────────► UnrevokedTasks ──────────────────────────┐
+//!   Stable ─────────────────────────────────► Unrevoked ───────────────────────────────┐
 //!     ▲  │                                                                             ▼
 //!     │  └── target moved on, nothing to give up ─────► (assigned whatever is free, in the target's epoch)
 //!     │                                                          │ all of it          │ some is still in use
 //!     └──────────────────────────────────────────────────────────┘                    ▼
-//!     ▲                                 others have released it               UnreleasedTasks
+//!     ▲                                 others have released it               Unreleased
 //!     └───────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -52,12 +52,12 @@ where
     pub(super) fn next(&self, current: &Current) -> Current {
         match current.state {
             MemberState::Stable if current.epoch == self.target_epoch => current.clone(),
-            MemberState::UnrevokedTasks if self.may_run_any(&current.revoking) => current.clone(),
+            MemberState::Unrevoked if self.may_run_any(&current.revoking) => current.clone(),
             // It has answered the revocation: one epoch more, so that no heartbeat from before passes for an
             // answer to the next one. Never above the target's, which has moved on since the member's last
             // epoch.
-            MemberState::UnrevokedTasks => self.advance(current, current.epoch.saturating_add(1)),
-            MemberState::Stable | MemberState::UnreleasedTasks => self.advance(current, current.epoch),
+            MemberState::Unrevoked => self.advance(current, current.epoch.saturating_add(1)),
+            MemberState::Stable | MemberState::Unreleased => self.advance(current, current.epoch),
         }
     }
 
@@ -73,7 +73,7 @@ where
             // An answer to an earlier epoch can no longer count: it could pass for the revocation.
             let previous_epoch = current.epoch;
             return Current {
-                state: MemberState::UnrevokedTasks,
+                state: MemberState::Unrevoked,
                 epoch,
                 previous_epoch,
                 assigned: kept,
@@ -83,7 +83,7 @@ where
         let mut next = Current { assigned: kept, ..Current::default() };
         // At once, even if others are awaited: no task waits for the slowest member.
         if self.take_free(&mut next.assigned) {
-            next.state = MemberState::UnreleasedTasks;
+            next.state = MemberState::Unreleased;
         }
         next.epoch = self.target_epoch;
         let moved_on = current.epoch != self.target_epoch;

@@ -22,19 +22,19 @@
 //! repartition_sink_topics ‖ list(internal topic) state_changelog_topics ‖ list(list(i32) source_topics ‖
 //! list(i32) repartition_source_topics) copartition_groups`, and an *internal topic* `string name ‖
 //! partitions: i32 ‖ replication_factor: i32 ‖ list(string key ‖ string value) configs`. Numbers in a
-//! copartition group are places in the lists of the subtopology.
+//! copartition group are indexes into the lists of the subtopology.
 //!
 //! *Streams target assignment*: `version: u8 = 0 ‖ tasks active ‖ tasks standby`, where *tasks* is
 //! `list(string subtopology ‖ list(partition: i32))`.
 //!
 //! *Streams current assignment*: `version: u8 = 0 ‖ state: u8 ‖ member_epoch: i32 ‖ previous_epoch: i32 ‖
 //! held assigned ‖ held revoking`, where *held* is `list(string subtopology ‖ list(partition: i32 ‖
-//! assignment_epoch: i32)) active ‖ tasks standby`. The *state* is 0 when the member has all that it is to
-//! have in its epoch, 1 while it has to give tasks up, 2 while it waits for some that others have.
+//! assignment_epoch: i32)) active ‖ tasks standby`. The *state* is 0 if the member has all tasks of its
+//! epoch's target, 1 while it has to give tasks up, 2 while it waits for tasks that other members still have.
 
 use std::sync::Arc;
 
-use super::member::{Current, Endpoint, MemberState, Metadata};
+use super::member::{Current, Endpoint, Metadata};
 use super::tasks::{EpochTasks, HeldTasks, TaskLists, Tasks};
 use super::topology::{Configs, CopartitionGroup, InternalTopic, Subtopology, Topology};
 use crate::group::records::{Key, Reader, Writer};
@@ -130,25 +130,8 @@ impl Record {
         member: &MemberId,
         current: &Current,
     ) -> Result<Record, TooLong> {
-        let mut out = Writer::value();
-        out.u8(match current.state {
-            MemberState::Stable => 0,
-            MemberState::UnrevokedTasks => 1,
-            MemberState::UnreleasedTasks => 2,
-        });
-        out.i32(current.epoch);
-        out.i32(current.previous_epoch);
-        for held in [&current.assigned, &current.revoking] {
-            out.list(held.active.iter(), |out, (subtopology, tasks)| {
-                out.string(subtopology);
-                out.list(tasks.iter(), |out, (partition, epoch)| {
-                    out.i32(*partition);
-                    out.i32(*epoch);
-                });
-            });
-            put_tasks(&mut out, &held.standby);
-        }
-        Record::value(&Key::StreamsCurrent { group: group.clone(), member: member.clone() }, out)
+        let key = Key::StreamsCurrent { group: group.clone(), member: member.clone() };
+        Record::value(&key, current.encode(put_held))
     }
 }
 
@@ -218,7 +201,7 @@ pub fn decode_topology(value: &[u8]) -> Result<Topology, RecordError> {
             })?,
         };
         if parts.copartition_groups.iter().any(|group| parts.copartitioned(group).is_none()) {
-            return Err(RecordError::Damaged("has a copartition group with a topic that there is not"));
+            return Err(RecordError::Damaged("has a copartition group with a missing topic"));
         }
         topology.subtopologies.insert(id, parts);
     }
@@ -243,23 +226,7 @@ pub fn decode_target(value: &[u8]) -> Result<TaskLists, RecordError> {
 /// # Errors
 /// As [`decode_epochs`].
 pub fn decode_current(value: &[u8]) -> Result<Current, RecordError> {
-    let mut from = Reader::new(value);
-    from.version()?;
-    let state = match from.u8()? {
-        0 => MemberState::Stable,
-        1 => MemberState::UnrevokedTasks,
-        2 => MemberState::UnreleasedTasks,
-        _ => return Err(RecordError::Damaged("has a member in an unknown state")),
-    };
-    let current = Current {
-        state,
-        epoch: from.i32()?,
-        previous_epoch: from.i32()?,
-        assigned: held(&mut from)?,
-        revoking: held(&mut from)?,
-    };
-    from.end()?;
-    Ok(current)
+    Current::decode(value, held)
 }
 
 fn put_tasks(out: &mut Writer, tasks: &Tasks) {
@@ -267,6 +234,17 @@ fn put_tasks(out: &mut Writer, tasks: &Tasks) {
         out.string(subtopology);
         out.list(partitions.iter(), |out, partition| out.i32(*partition));
     });
+}
+
+fn put_held(out: &mut Writer, held: &HeldTasks) {
+    out.list(held.active.iter(), |out, (subtopology, tasks)| {
+        out.string(subtopology);
+        out.list(tasks.iter(), |out, (partition, epoch)| {
+            out.i32(*partition);
+            out.i32(*epoch);
+        });
+    });
+    put_tasks(out, &held.standby);
 }
 
 fn put_pairs<'a>(out: &mut Writer, pairs: impl ExactSizeIterator<Item = (&'a Arc<str>, &'a Arc<str>)>) {

@@ -46,13 +46,13 @@ impl StreamsGroup {
         for (id, target) in self.compute() {
             // Every member is in it, also one that gets nothing, so no old target stays.
             if self.target.get(&id) != Some(&target) {
-                self.dirty.target(&id);
+                self.changes.target(&id);
                 self.target.insert(id, target);
             }
         }
         self.assignment_epoch = self.epoch;
         self.assigned_at_ms = env.now.unix_ms;
-        self.dirty.group();
+        self.changes.group();
         tracing::info!(group = %self.id, epoch = self.assignment_epoch, "target assignment computed");
     }
 

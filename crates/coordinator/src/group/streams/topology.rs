@@ -1,6 +1,6 @@
-//! The topology of an application as its members describe it: subtopologies with the topics that they read,
-//! write and keep their state in. The first member of a group brings it, and it is stored; `configure` adds
-//! what follows from the topics that exist.
+//! The topology of an application as its members describe it: subtopologies with the topics that they read and
+//! write, and the changelogs of their state. The first member of a group sends it, and it is stored. `configure`
+//! computes partition counts from the topics that exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,10 +25,10 @@ pub struct Topology {
     pub subtopologies: BTreeMap<Arc<str>, Subtopology>,
 }
 
-/// A part of a topology: each of its tasks has one partition of all topics that it reads.
+/// A part of a topology. Each of its tasks reads one partition of every topic of the part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subtopology {
-    /// Topics of the user that it reads.
+    /// The user's topics that it reads.
     pub source_topics: Vec<Arc<str>>,
     /// Repartition topics that it reads. The broker creates them.
     pub repartition_source_topics: Vec<InternalTopic>,
@@ -48,7 +48,7 @@ pub type Configs = Vec<(Arc<str>, Arc<str>)>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalTopic {
     pub name: Arc<str>,
-    /// 0: follows from other topics.
+    /// 0: computed from other topics.
     pub partitions: i32,
     /// 0, or -1 as Kafka Streams sends it: the broker's default.
     pub replication_factor: i16,
@@ -56,22 +56,22 @@ pub struct InternalTopic {
     pub configs: Configs,
 }
 
-/// Topics of a subtopology that must have the same number of partitions, by their places in its lists.
+/// Topics of a subtopology that must have the same number of partitions, as indexes into its lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopartitionGroup {
-    /// Places in `source_topics`.
+    /// Indexes into `source_topics`.
     pub source_topics: Vec<i16>,
-    /// Places in `repartition_source_topics`.
+    /// Indexes into `repartition_source_topics`.
     pub repartition_source_topics: Vec<i16>,
 }
 
-/// A topology as a member sent it: nothing of it has been checked.
+/// A topology as a member sent it. It has not been checked.
 #[derive(Clone, Debug, Default)]
 pub struct SentTopology {
     pub epoch: i32,
-    /// With their ids, which may repeat.
+    /// With their ids. An id may come twice.
     pub subtopologies: Vec<(Arc<str>, Subtopology)>,
-    /// Some subtopology has patterns of source topics, which Kafka 4.3 refuses.
+    /// True if a subtopology has patterns of source topics, which Kafka 4.3 refuses.
     pub has_source_patterns: bool,
 }
 
@@ -101,7 +101,7 @@ impl SentTopology {
         Ok(())
     }
 
-    /// A changelog has as many partitions as its subtopology has tasks: a member may not fix that count.
+    /// Checks that no member sets the partition count of a changelog: it has one partition for each task of its subtopology.
     ///
     /// # Errors
     /// STREAMS_INVALID_TOPOLOGY.
@@ -179,7 +179,7 @@ impl SentTopology {
 }
 
 impl Topology {
-    /// Every topic that must exist before tasks are given out.
+    /// Every topic that must exist before tasks are assigned.
     /// In the order of their names.
     pub fn required_topics(&self) -> BTreeSet<Arc<str>> {
         self.subtopologies.values().flat_map(Subtopology::required_topics).map(Arc::from).collect()
@@ -207,7 +207,7 @@ impl Subtopology {
         self.input().chain(self.state_changelog_topics.iter().map(|topic| &*topic.name))
     }
 
-    /// The names of the topics of a copartition group. `None`: it names one that does not exist.
+    /// The names of the topics of a copartition group. `None`: an index is outside its list.
     pub fn copartitioned(&self, group: &CopartitionGroup) -> Option<BTreeSet<Arc<str>>> {
         let place = |index: &i16| usize::try_from(*index).ok();
         let source = group.source_topics.iter().map(|index| self.source_topics.get(place(index)?).cloned());
@@ -217,7 +217,7 @@ impl Subtopology {
         source.chain(repartition).collect()
     }
 
-    /// Completes "the subtopology …", if something is wrong with it.
+    /// The fault of the subtopology, as the end of a sentence that begins "the subtopology". `None`: it is sound.
     fn fault(&self) -> Option<&'static str> {
         let mut internal = self.repartition_source_topics.iter().chain(&self.state_changelog_topics);
         if self.input().next().is_none() {

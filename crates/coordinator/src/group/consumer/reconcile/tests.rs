@@ -48,7 +48,7 @@ fn takes_what_is_free_in_the_epoch_of_the_target() {
 #[test]
 fn keeps_its_epoch_until_it_says_that_it_has_given_up() {
     let revoking = next(&stable(3, &[0, 1]), (5, &[0, 2]), None, &[]);
-    assert_eq!((revoking.state, revoking.epoch), (MemberState::UnrevokedPartitions, 3));
+    assert_eq!((revoking.state, revoking.epoch), (MemberState::Unrevoked, 3));
     assert_eq!((&revoking.assigned, &revoking.revoking), (&held(&[0], 3), &held(&[1], 3)));
     for owned in [None, Some(&[0, 1][..]), Some(&[1][..])] {
         assert_eq!(next(&revoking, (5, &[0, 2]), owned, &[]), revoking, "{owned:?}");
@@ -68,7 +68,7 @@ fn an_answer_to_an_earlier_epoch_does_not_count_as_a_revocation() {
 #[test]
 fn waits_for_what_others_still_have() {
     let waiting = next(&stable(3, &[0]), (5, &[0, 1, 2]), None, &[2]);
-    assert_eq!((waiting.state, waiting.epoch), (MemberState::UnreleasedPartitions, 5));
+    assert_eq!((waiting.state, waiting.epoch), (MemberState::Unreleased, 5));
     assert_eq!(waiting.assigned, BTreeMap::from([(T, BTreeMap::from([(0, 3), (1, 5)]))]));
     assert_eq!(next(&waiting, (5, &[0, 1, 2]), Some(&[0, 1]), &[2]), waiting);
     let after = next(&waiting, (5, &[0, 1, 2]), Some(&[0, 1]), &[]);
@@ -94,5 +94,5 @@ fn topics_that_are_no_longer_subscribed_go_at_once() {
         is_free: |_, _| true,
     };
     let after = reconciler.next(&stable(3, &[0]));
-    assert_eq!((after.state, after.revoking), (MemberState::UnrevokedPartitions, held(&[0], 3)));
+    assert_eq!((after.state, after.revoking), (MemberState::Unrevoked, held(&[0], 3)));
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::*;
+use crate::group::current::MemberState;
 
 fn group() -> GroupId {
     GroupId::from("g")
@@ -55,7 +56,7 @@ fn subscription() -> Subscription {
 
 fn current() -> Current {
     Current {
-        state: MemberState::UnrevokedPartitions,
+        state: MemberState::Unrevoked,
         epoch: 5,
         previous_epoch: 4,
         assigned: BTreeMap::from([(TOPIC, BTreeMap::from([(2, 3)]))]),

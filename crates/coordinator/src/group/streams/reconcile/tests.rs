@@ -41,7 +41,7 @@ fn assigned(current: &Current) -> (MemberState, i32, TaskLists) {
 #[test]
 fn takes_what_is_free_and_waits_for_the_rest() {
     let next = step(&has(&[0], &[]), &lists(&[0, 1, 2], &[3, 4]), None, &[2, 4]);
-    assert_eq!(assigned(&next), (MemberState::UnreleasedTasks, 5, lists(&[0, 1], &[3])));
+    assert_eq!(assigned(&next), (MemberState::Unreleased, 5, lists(&[0, 1], &[3])));
     assert_eq!(next.assigned.active["0"], BTreeMap::from([(0, 2), (1, 5)]), "each with its epoch");
     assert_eq!(next.previous_epoch, 3);
     let then = step(&next, &lists(&[0, 1, 2], &[3, 4]), None, &[]);
@@ -54,7 +54,7 @@ fn gives_up_first_and_stays_in_its_epoch_until_it_says_so() {
     let target = lists(&[0, 5], &[]);
     let before = has(&[0, 1], &[2]);
     let asked = step(&before, &target, None, &[]);
-    assert_eq!(assigned(&asked), (MemberState::UnrevokedTasks, 3, lists(&[0], &[])));
+    assert_eq!(assigned(&asked), (MemberState::Unrevoked, 3, lists(&[0], &[])));
     assert_eq!(asked.revoking.without_epochs(), lists(&[1], &[2]));
     // Says nothing, or still has one of the two: nothing moves.
     assert_eq!(step(&asked, &target, None, &[]), asked);
@@ -76,7 +76,7 @@ fn a_second_revocation_in_a_row_has_an_epoch_of_its_own() {
     let asked = step(&has(&[0, 1], &[]), &lists(&[0], &[]), None, &[]);
     // Gives up 1; meanwhile the target has taken 0 away, too.
     let again = step(&asked, &lists(&[], &[]), Some(&lists(&[0], &[])), &[]);
-    assert_eq!(assigned(&again), (MemberState::UnrevokedTasks, 4, lists(&[], &[])));
+    assert_eq!(assigned(&again), (MemberState::Unrevoked, 4, lists(&[], &[])));
     assert_eq!(again.revoking.without_epochs(), lists(&[0], &[]));
     assert_eq!(again.previous_epoch, 3);
 }
@@ -85,7 +85,7 @@ fn a_second_revocation_in_a_row_has_an_epoch_of_its_own() {
 fn a_standby_task_becomes_active_after_it_was_given_up() {
     let target = lists(&[1], &[]);
     let asked = step(&has(&[], &[1]), &target, None, &[]);
-    assert_eq!(assigned(&asked), (MemberState::UnrevokedTasks, 3, lists(&[], &[])));
+    assert_eq!(assigned(&asked), (MemberState::Unrevoked, 3, lists(&[], &[])));
     let done = step(&asked, &target, Some(&lists(&[], &[])), &[]);
     assert_eq!(assigned(&done), (MemberState::Stable, 5, lists(&[1], &[])));
 }

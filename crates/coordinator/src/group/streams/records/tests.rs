@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::group::current::MemberState;
 
 const EPOCHS_V0: &[u8] = b"\x00\x00\x00\x00\x05\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x07\
     \x01\x02\x03\x04\x05\x06\x07\x08\xff\xff\xff\xff\x01\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x09";
@@ -83,7 +84,7 @@ fn target() -> TaskLists {
 fn current() -> Current {
     let active = EpochTasks::from([("0".into(), BTreeMap::from([(2, 3)]))]);
     Current {
-        state: MemberState::UnrevokedTasks,
+        state: MemberState::Unrevoked,
         epoch: 5,
         previous_epoch: 4,
         assigned: HeldTasks { active, standby: Tasks::new() },
