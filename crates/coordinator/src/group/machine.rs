@@ -1,27 +1,27 @@
-//! One group as a whole: its members, of the classic, the consumer or the streams protocol, and its committed offsets. Requests of
-//! either protocol come in here, and those that concern offsets.
+//! One group as a whole: its members, of the classic, the consumer or the streams protocol, and its committed offsets: replay,
+//! ticks and deletion. `members` has the requests of members, `offsets` and `transactions` those that concern offsets.
 //!
 //! Pure. The shell calls one method per request, deadline or stored record, and carries out the [`Outcome`].
 
 use std::{convert::Infallible, sync::Arc};
 
 use super::{
-    Env, GenerationId, GroupError, GroupId, GroupInstanceId, MemberId, Outcome, Refused, Reply,
+    Env, GroupError, GroupId, GroupInstanceId, MemberId, Outcome, Reply,
     classic::{ClassicGroup, State, records::GroupMetadata},
-    consumer::{CommitRule, ConsumerGroup, ConsumerState, HeartbeatReply, HeartbeatRequest, records},
-    offsets::{CommittedOffset, OffsetCommit, Offsets, pending::PendingOffset},
+    consumer::{ConsumerGroup, ConsumerState, records},
+    offsets::{CommittedOffset, Offsets, pending::PendingOffset},
     records::{KINDS, Key},
-    reply::{JoinReply, JoinWaiter, LeaveReply, SyncWaiter},
-    requests::{CommitIdentity, JoinRequest, LeavingMember, SyncRequest},
     streams::{self, StreamsGroup, StreamsState},
 };
-use crate::limits::MAX_BYTES;
 use crate::record_kinds::RecordKind;
-use crate::state_machine::{Now, Record, RecordError, StateMachine, TooLong};
+use crate::state_machine::{Now, Record, RecordError, StateMachine};
 
+mod members;
+mod offsets;
 mod transactions;
 
-use transactions::overtake;
+pub use members::not_a_consumer_group;
+pub(super) use members::refuse_length;
 
 /// The members of a group, by the protocol that the group speaks.
 #[derive(Debug)]
@@ -183,183 +183,6 @@ impl GroupMachine {
         &self.offsets
     }
 
-    /// Handles JoinGroup. The answer to `waiter` comes with this outcome or a later one.
-    pub fn join(&mut self, env: Env<'_>, request: JoinRequest, waiter: JoinWaiter, out: &mut Outcome) {
-        // Before anything changes: with such a member the record of its group could never be written.
-        if let Err(too_long) = request.check_lengths() {
-            let error = refuse_length(self.id(), too_long);
-            out.replies.push(Reply::Join(waiter, JoinReply::refused(MemberId::none(), error)));
-            return;
-        }
-        // In JoinGroup alone: an empty group has no members that could send the other requests.
-        self.become_classic_if_empty(env, out);
-        match &mut self.members {
-            Members::Classic(group) => group.join(env.now, env.config, request, waiter, out),
-            Members::Consumer(group) => group.classic_join(env, request, waiter, out),
-            Members::Streams(_) => {
-                let reply = JoinReply::refused(MemberId::none(), GroupError::InconsistentGroupProtocol);
-                out.replies.push(Reply::Join(waiter, reply));
-            }
-        }
-        self.settle(env, out);
-    }
-
-    /// Handles SyncGroup. The answer to `waiter` comes with this outcome or a later one.
-    pub fn sync(&mut self, env: Env<'_>, request: SyncRequest, waiter: SyncWaiter, out: &mut Outcome) {
-        if let Err(too_long) = request.check_lengths() {
-            // Taken over, such an assignment could not be written, and the shell would refuse the whole group
-            // until the next start.
-            let error = refuse_length(self.id(), too_long);
-            out.replies.push(Reply::Sync(waiter, Err(error)));
-            return;
-        }
-        match &mut self.members {
-            Members::Classic(group) => group.sync(env.now, request, waiter, out),
-            Members::Consumer(group) => group.classic_sync(env, &request, waiter, out),
-            Members::Streams(_) => {
-                out.replies.push(Reply::Sync(waiter, Err(GroupError::UnknownMemberId)));
-            }
-        }
-        self.settle(env, out);
-    }
-
-    /// Handles Heartbeat. The ids are as they came: nothing of them is kept.
-    ///
-    /// # Errors
-    /// REBALANCE_IN_PROGRESS asks the member to join again; its session has begun anew all the same.
-    /// Otherwise the sender is unknown, fenced or of another generation.
-    pub fn heartbeat(
-        &mut self,
-        env: Env<'_>,
-        id: &str,
-        instance_id: Option<&str>,
-        generation: GenerationId,
-        out: &mut Outcome,
-    ) -> Result<(), GroupError> {
-        // No lengths to check: nothing that a Heartbeat brings is stored.
-        let result = match &mut self.members {
-            Members::Classic(group) => group.heartbeat(env.now, id, instance_id, generation, out),
-            Members::Consumer(group) => {
-                let (id, instance_id) = (MemberId::from(id), instance_id.map(GroupInstanceId::from));
-                group.classic_heartbeat(env, &id, instance_id.as_ref(), generation, out)
-            }
-            Members::Streams(_) => Err(GroupError::UnknownMemberId),
-        };
-        self.settle(env, out);
-        result
-    }
-
-    /// Handles LeaveGroup.
-    /// One rebalance, or one new group epoch, for all of them together.
-    ///
-    /// # Errors
-    /// Only of a group that is deleted; each member has its own result.
-    pub fn leave(
-        &mut self,
-        env: Env<'_>,
-        leaving: &[LeavingMember],
-        out: &mut Outcome,
-    ) -> Result<LeaveReply, GroupError> {
-        let result = match &mut self.members {
-            Members::Classic(group) => group.leave(env.now, env.config, leaving, out),
-            Members::Consumer(group) => Ok(group.classic_leave(env, leaving)),
-            Members::Streams(_) => Err(GroupError::UnknownMemberId),
-        };
-        self.settle(env, out);
-        result
-    }
-
-    /// Handles ConsumerGroupHeartbeat, which may turn a classic group into one of the consumer protocol.
-    ///
-    /// # Errors
-    /// As [`ConsumerGroup::heartbeat`] and [`ConsumerGroup::leave`]; or the group is classic and cannot be
-    /// upgraded. The group may have changed its protocol all the same.
-    pub fn consumer_heartbeat(
-        &mut self,
-        env: Env<'_>,
-        request: &HeartbeatRequest,
-        out: &mut Outcome,
-    ) -> Result<HeartbeatReply, Refused> {
-        if let Err(too_long) = request.check_lengths() {
-            return Err(Refused::new(refuse_length(self.id(), too_long), format!("{too_long}.")));
-        }
-        // Only a member that joins may convert a group, as only such a heartbeat creates one in Kafka.
-        if request.member_epoch == 0 {
-            self.become_consumer(env, request, out)?;
-        }
-        let result = match &mut self.members {
-            Members::Consumer(group) if request.is_leaving() => group.leave(env, request),
-            Members::Consumer(group) => group.heartbeat(env, request, out),
-            // With an epoch other than 0 the member was in a consumer group that is gone.
-            Members::Classic(group) => Err(not_a_consumer_group(group.id())),
-            Members::Streams(group) => Err(not_a_consumer_group(group.id())),
-        };
-        // Also after a refusal: the group may have been converted, and its state must not be ahead of its
-        // records (ADR 5).
-        self.settle(env, out);
-        result
-    }
-
-    /// Handles OffsetCommit (`commitOffset`): all partitions are refused, or each gets its own result.
-    /// `retention_ms` is what versions 2–4 may ask for instead of the broker's retention; `knows_member_epochs` is true
-    /// for version 9 and later.
-    ///
-    /// # Errors
-    /// If the sender may not commit at all: it is unknown, of another generation, in the middle of a
-    /// rebalance, or its version knows no member epochs.
-    pub fn commit_offsets(
-        &mut self,
-        env: Env<'_>,
-        who: &CommitIdentity,
-        retention_ms: Option<i64>,
-        knows_member_epochs: bool,
-        commits: Vec<OffsetCommit>,
-        out: &mut Outcome,
-    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        let group_id = self.id().clone();
-        let rule = match &mut self.members {
-            Members::Classic(group) => {
-                group.validate_offset_commit(env.now, who, out)?;
-                CommitRule::All
-            }
-            Members::Consumer(group) => group.validate_offset_commit(who, knows_member_epochs)?,
-            Members::Streams(group) => group.validate_offset_commit(who, knows_member_epochs)?,
-        };
-        // Saturating: a client may send any 64-bit number. Version 5 removed the field (KIP-211).
-        let expires_at_ms = retention_ms.map(|retention_ms| env.now.unix_ms.saturating_add(retention_ms));
-        let mut results = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let welcome = rule
-                .judge(&commit.topic, commit.topic_id, commit.partition)
-                .and_then(|()| check_metadata(env, &commit.metadata));
-            results.push(welcome);
-            if welcome.is_err() {
-                // As in Kafka's `commitOffset` the other partitions are stored all the same.
-                continue;
-            }
-            let (topic, partition) = (Arc::clone(&commit.topic), commit.partition);
-            let offset = committed(env, commit, expires_at_ms);
-            out.write(offset.record(&group_id, &topic, partition));
-            // What transactions have sent so far for the partition came before this commit.
-            overtake(&mut self.offsets, &group_id, (&topic, partition), u64::MAX, out);
-            self.offsets.commit(topic, partition, offset);
-        }
-        Ok(results)
-    }
-
-    /// Checks that a member may fetch offsets under this identity (OffsetFetch 9 and later).
-    ///
-    /// # Errors
-    /// Only of a consumer group: the member is unknown, or its epoch is not the current one.
-    pub fn validate_offset_fetch(&self, member_id: Option<&MemberId>, epoch: i32) -> Result<(), GroupError> {
-        match &self.members {
-            // As Kafka: the offsets of a classic group are for everybody.
-            Members::Classic(_) => Ok(()),
-            Members::Consumer(group) => group.validate_offset_fetch(member_id, epoch),
-            Members::Streams(group) => group.validate_offset_fetch(member_id, epoch),
-        }
-    }
-
     /// Checks that the group may be deleted.
     fn validate_delete(&self) -> Result<(), GroupError> {
         match &self.members {
@@ -391,87 +214,6 @@ impl GroupMachine {
         Ok(())
     }
 
-    /// Handles OffsetDelete (KIP-496): one result for each partition, or one for all. Offsets of topics that members
-    /// subscribe to stay. The pending offsets of a partition go with its committed one.
-    ///
-    /// # Errors
-    /// GROUP_ID_NOT_FOUND if the group is deleted, NON_EMPTY_GROUP if its members are not consumers.
-    pub fn delete_offsets(
-        &mut self,
-        env: Env<'_>,
-        wanted: &[(Arc<str>, i32)],
-        out: &mut Outcome,
-    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        let kept = match &mut self.members {
-            Members::Classic(group) => group.topics_to_keep()?,
-            Members::Consumer(group) => {
-                let names = group.all_subscribed_names(env);
-                Some(names.iter().map(ToString::to_string).collect())
-            }
-            Members::Streams(group) => Some(group.subscribed_topics()),
-        };
-        let mut results = Vec::with_capacity(wanted.len());
-        let mut gone = Vec::new();
-        for (topic, partition) in wanted {
-            // Without known subscriptions any topic may be in use.
-            if kept.as_ref().is_none_or(|kept| kept.contains(&**topic)) {
-                results.push(Err(GroupError::GroupSubscribedToTopic));
-                continue;
-            }
-            results.push(Ok(()));
-            if self.offsets.committed(topic, *partition).is_some() {
-                gone.push((Arc::clone(topic), *partition));
-            }
-            self.drop_pending_of(topic, *partition, out);
-        }
-        self.remove_offsets(&gone, out);
-        Ok(results)
-    }
-
-    /// Forgets the offsets of topics that no longer exist: deleted, or another topic under the same name.
-    /// Pending ones, too.
-    pub fn forget_offsets(&mut self, is_gone: impl Fn(&str, &CommittedOffset) -> bool, out: &mut Outcome) {
-        let gone: Vec<(Arc<str>, i32)> = self
-            .offsets
-            .iter()
-            .filter(|(topic, _, offset)| is_gone(topic, offset))
-            .map(|(topic, partition, _)| (Arc::clone(topic), partition))
-            .collect();
-        self.remove_offsets(&gone, out);
-        self.drop_pending(|topic, pending| is_gone(topic, &pending.offset), out);
-    }
-
-    /// Forgets offsets past their retention, and the group itself when it is empty and nothing is left of it
-    /// (`cleanupExpiredOffsets`, `maybeDeleteGroup`).
-    /// Looks at every offset of the group: call it rarely.
-    pub fn expire_offsets(&mut self, env: Env<'_>, out: &mut Outcome) {
-        let retention = match &mut self.members {
-            Members::Classic(group) => group.retention(env.config.offsets_retention_ms),
-            Members::Consumer(group) => group.retention(env),
-            Members::Streams(group) => group.retention(env),
-        };
-        if let Some(retention) = retention {
-            let expired = self.offsets.expired(env.now.unix_ms, &retention);
-            self.remove_offsets(&expired, out);
-        }
-        // Deleting the group would also forget the ids that clients were given and are about to join with.
-        let awaits_somebody = matches!(&self.members, Members::Classic(group) if group.has_pending_members());
-        // After the offsets (Kafka's `cleanupGroupMetadata`): they may have been all that kept the group.
-        if self.validate_delete().is_ok() && self.offsets.is_empty() && !awaits_somebody {
-            self.bury(env.now, out);
-        }
-    }
-
-    /// Forgets these committed offsets, with a tombstone for each.
-    fn remove_offsets(&mut self, offsets: &[(Arc<str>, i32)], out: &mut Outcome) {
-        for (topic, partition) in offsets {
-            self.offsets.remove(topic, *partition);
-            let (group, topic) = (self.id().clone(), Arc::clone(topic));
-            let key = Key::CommittedOffset { group, topic, partition: *partition };
-            out.write(Record::tombstone(&key));
-        }
-    }
-
     /// Removes what is stored of the group except its offsets, and leaves it dead: the shell drops it after
     /// this step.
     fn bury(&mut self, now: Now, out: &mut Outcome) {
@@ -489,38 +231,3 @@ impl GroupMachine {
         }
     }
 }
-
-/// The offset that a commit is stored as.
-fn committed(env: Env<'_>, commit: OffsetCommit, expires_at_ms: Option<i64>) -> CommittedOffset {
-    CommittedOffset {
-        offset: commit.offset,
-        leader_epoch: commit.leader_epoch,
-        metadata: commit.metadata,
-        committed_at_ms: env.now.unix_ms,
-        expires_at_ms,
-        topic_id: commit.topic_id,
-    }
-}
-
-/// OFFSET_METADATA_TOO_LARGE if the client's note cannot be stored.
-fn check_metadata(env: Env<'_>, metadata: &str) -> Result<(), GroupError> {
-    // Kafka counts the characters of a Java string.
-    let length = metadata.encode_utf16().count();
-    // The second limit is that of the record: an operator may configure more than it can hold.
-    let fits = length <= env.config.offset_metadata_max_bytes && metadata.len() <= MAX_BYTES;
-    if fits { Ok(()) } else { Err(GroupError::OffsetMetadataTooLarge) }
-}
-
-/// The refusal of a request of which a record could not hold a part.
-pub(super) fn refuse_length(group: &GroupId, too_long: TooLong) -> GroupError {
-    tracing::info!(%group, %too_long, "a request is refused");
-    GroupError::InvalidRequest
-}
-
-/// Kafka's answer to requests of the consumer protocol for a group of another kind.
-pub fn not_a_consumer_group(id: &GroupId) -> Refused {
-    Refused::new(GroupError::GroupIdNotFound, format!("Group {id} is not a consumer group."))
-}
-
-#[cfg(test)]
-mod tests;

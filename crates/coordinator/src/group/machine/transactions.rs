@@ -13,7 +13,8 @@ use super::super::{
     records::Key,
     requests::CommitIdentity,
 };
-use super::{GroupMachine, Members, check_metadata, committed};
+use super::offsets::{check_metadata, committed};
+use super::{GroupMachine, Members};
 use crate::state_machine::{Record, StateMachine as _};
 
 impl GroupMachine {

@@ -1,13 +1,13 @@
 //! Committed offsets: who may commit, what is kept, when it goes.
 
-use super::super::{
-    GenerationId, GroupConfig, MemberId,
+use super::*;
+use crate::group::{
+    GenerationId, GroupConfig,
     classic::State,
     consumer_protocol,
     requests::Protocol,
     testing::{Bench, commit},
 };
-use super::*;
 use crate::limits::MAX_STRING_BYTES;
 
 fn nobody() -> CommitIdentity {
