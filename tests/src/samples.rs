@@ -3,41 +3,33 @@
 //! Filled: every array has an element and every string a letter, so that each length and count can
 //! be falsified. An advertised API without a sample fails the registry test.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
-
-use anyhow::{Context, Result, ensure};
-use bytes::{Bytes, BytesMut};
-use codec::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
-use codec::messages::create_topics_request::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
-};
-use codec::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use codec::messages::delete_topics_request::DeleteTopicState;
-use codec::messages::describe_configs_request::DescribeConfigsResource;
-use codec::messages::describe_log_dirs_request::DescribableLogDirTopic;
-use codec::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
-use codec::messages::join_group_request::JoinGroupRequestProtocol;
-use codec::messages::leave_group_request::MemberIdentity;
-use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use codec::messages::metadata_request::MetadataRequestTopic;
-use codec::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use codec::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
-use codec::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-};
-use codec::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
-use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use codec::messages::streams_group_heartbeat_request::{Subtopology, Topology};
-use codec::messages::sync_group_request::SyncGroupRequestAssignment;
-use codec::messages::*;
-use codec::{Request, Response, frame};
-use uuid::Uuid;
-
 use crate::admin::{group_id, text, topic_name};
 use crate::client::Client;
 use crate::history::Id;
 use crate::records::{Content, batch};
+use anyhow::{Context, Result, ensure};
+use bytes::{Bytes, BytesMut};
+use codec::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use codec::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use codec::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use codec::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use codec::messages::metadata_request::MetadataRequestTopic;
+use codec::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+use codec::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
+use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use codec::messages::*;
+use codec::{Request, Response, frame};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use uuid::Uuid;
+
+mod admin;
+mod groups;
+mod transactions;
+
+use admin::*;
+use groups::*;
+use transactions::*;
 
 /// The topic in the samples. It may exist or not.
 pub const TOPIC: &str = "samples";
@@ -189,30 +181,6 @@ pub fn one_record() -> Bytes {
     batch(&[Content::of(Id { producer: 0, sequence: 7 })], None).freeze()
 }
 
-fn consumer_group_heartbeat(version: i16) -> ConsumerGroupHeartbeatRequest {
-    let request = ConsumerGroupHeartbeatRequest::default()
-        .with_group_id(group_id("modern"))
-        .with_member_id(text("m"))
-        .with_rebalance_timeout_ms(1_000)
-        .with_topic_partitions(Some(Vec::new()))
-        .with_subscribed_topic_names(Some(vec![topic_name(TOPIC)]));
-    if version >= 1 { request.with_subscribed_topic_regex(Some(text("s.*"))) } else { request }
-}
-
-fn streams_group_heartbeat() -> StreamsGroupHeartbeatRequest {
-    let parts =
-        Subtopology::default().with_subtopology_id(text("0")).with_source_topics(vec![topic_name(TOPIC)]);
-    StreamsGroupHeartbeatRequest::default()
-        .with_group_id(group_id("streams"))
-        .with_member_id(text("m"))
-        .with_rebalance_timeout_ms(1_000)
-        .with_topology(Some(Topology::default().with_subtopologies(vec![parts])))
-        .with_active_tasks(Some(Vec::new()))
-        .with_standby_tasks(Some(Vec::new()))
-        .with_warmup_tasks(Some(Vec::new()))
-        .with_process_id(Some(text("p")))
-}
-
 fn produce(version: i16) -> ProduceRequest {
     let partition = PartitionProduceData::default().with_index(0).with_records(Some(one_record()));
     let mut topic = TopicProduceData::default().with_partition_data(vec![partition]);
@@ -258,84 +226,6 @@ fn metadata(_: i16) -> MetadataRequest {
     MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true)
 }
 
-fn offset_commit(_: i16) -> OffsetCommitRequest {
-    let partition = OffsetCommitRequestPartition::default()
-        .with_committed_offset(1)
-        .with_committed_leader_epoch(-1)
-        .with_committed_metadata(Some(text("m")));
-    let topic =
-        OffsetCommitRequestTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
-    OffsetCommitRequest::default()
-        .with_group_id(group_id("g"))
-        .with_generation_id_or_member_epoch(-1)
-        .with_topics(vec![topic])
-}
-
-fn offset_fetch(version: i16) -> OffsetFetchRequest {
-    if version >= 8 {
-        let topic =
-            OffsetFetchRequestTopics::default().with_name(topic_name(TOPIC)).with_partition_indexes(vec![0]);
-        let group =
-            OffsetFetchRequestGroup::default().with_group_id(group_id("g")).with_topics(Some(vec![topic]));
-        return OffsetFetchRequest::default().with_groups(vec![group]);
-    }
-    let topic =
-        OffsetFetchRequestTopic::default().with_name(topic_name(TOPIC)).with_partition_indexes(vec![0]);
-    OffsetFetchRequest::default().with_group_id(group_id("g")).with_topics(Some(vec![topic]))
-}
-
-fn find_coordinator(version: i16) -> FindCoordinatorRequest {
-    if version >= 4 {
-        return FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g")]);
-    }
-    FindCoordinatorRequest::default().with_key(text("g"))
-}
-
-/// A group of its own for each version, so that no request waits for another member.
-fn join_group(version: i16) -> JoinGroupRequest {
-    let protocol =
-        JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(Bytes::from_static(b"m"));
-    JoinGroupRequest::default()
-        .with_group_id(group_id(&format!("join-{version}")))
-        .with_session_timeout_ms(10_000)
-        .with_rebalance_timeout_ms(if version >= 1 { 100 } else { -1 })
-        .with_protocol_type(text("consumer"))
-        .with_protocols(vec![protocol])
-}
-
-fn heartbeat(_: i16) -> HeartbeatRequest {
-    HeartbeatRequest::default().with_group_id(group_id("g")).with_generation_id(1).with_member_id(text("m"))
-}
-
-fn leave_group(version: i16) -> LeaveGroupRequest {
-    let request = LeaveGroupRequest::default().with_group_id(group_id("g"));
-    if version >= 3 {
-        return request.with_members(vec![MemberIdentity::default().with_member_id(text("m"))]);
-    }
-    request.with_member_id(text("m"))
-}
-
-fn sync_group(version: i16) -> SyncGroupRequest {
-    let assignment = SyncGroupRequestAssignment::default()
-        .with_member_id(text("m"))
-        .with_assignment(Bytes::from_static(b"a"));
-    let request = SyncGroupRequest::default()
-        .with_group_id(group_id("g"))
-        .with_generation_id(1)
-        .with_member_id(text("m"))
-        .with_assignments(vec![assignment]);
-    if version >= 5 {
-        return request.with_protocol_type(Some(text("consumer"))).with_protocol_name(Some(text("range")));
-    }
-    request
-}
-
-fn list_groups(version: i16) -> ListGroupsRequest {
-    let request = ListGroupsRequest::default();
-    let request = if version >= 4 { request.with_states_filter(vec![text("Stable")]) } else { request };
-    if version >= 5 { request.with_types_filter(vec![text("classic")]) } else { request }
-}
-
 fn api_versions(version: i16) -> ApiVersionsRequest {
     if version < 3 {
         return ApiVersionsRequest::default();
@@ -345,91 +235,10 @@ fn api_versions(version: i16) -> ApiVersionsRequest {
         .with_client_software_version(text("1.0"))
 }
 
-/// The assignment contradicts the partition count: refused, so that no topic is made.
-fn create_topics(_: i16) -> CreateTopicsRequest {
-    let assignment = CreatableReplicaAssignment::default().with_broker_ids(vec![BrokerId(0)]);
-    let config =
-        CreatableTopicConfig::default().with_name(text("retention.ms")).with_value(Some(text("1000")));
-    let topic = CreatableTopic::default()
-        .with_name(topic_name("created"))
-        .with_num_partitions(1)
-        .with_replication_factor(1)
-        .with_assignments(vec![assignment])
-        .with_configs(vec![config]);
-    CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
-}
-
-fn delete_topics(version: i16) -> DeleteTopicsRequest {
-    let request = DeleteTopicsRequest::default().with_timeout_ms(1000);
-    if version >= 6 {
-        return request.with_topics(vec![DeleteTopicState::default().with_name(Some(topic_name("deleted")))]);
-    }
-    request.with_topic_names(vec![topic_name("deleted")])
-}
-
 fn delete_records(_: i16) -> DeleteRecordsRequest {
     let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(0);
     let topic = DeleteRecordsTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
     DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
-}
-
-fn transactional_id() -> TransactionalId {
-    TransactionalId(text("payments"))
-}
-
-fn add_partitions_to_txn(version: i16) -> AddPartitionsToTxnRequest {
-    let topic = add_partitions_to_txn_request::AddPartitionsToTxnTopic::default()
-        .with_name(topic_name(TOPIC))
-        .with_partitions(vec![0]);
-    if version >= 4 {
-        let transaction = add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
-            .with_transactional_id(transactional_id())
-            .with_topics(vec![topic]);
-        return AddPartitionsToTxnRequest::default().with_transactions(vec![transaction]);
-    }
-    AddPartitionsToTxnRequest::default()
-        .with_v3_and_below_transactional_id(transactional_id())
-        .with_v3_and_below_topics(vec![topic])
-}
-
-fn write_txn_markers(version: i16) -> WriteTxnMarkersRequest {
-    let topic = write_txn_markers_request::WritableTxnMarkerTopic::default()
-        .with_name(topic_name("missing"))
-        .with_partition_indexes(vec![0]);
-    let marker = write_txn_markers_request::WritableTxnMarker::default()
-        .with_producer_id(ProducerId(1))
-        .with_transaction_version(if version >= 2 { 2 } else { 0 })
-        .with_topics(vec![topic]);
-    WriteTxnMarkersRequest::default().with_markers(vec![marker])
-}
-
-fn txn_offset_commit(version: i16) -> TxnOffsetCommitRequest {
-    let partition = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default()
-        .with_committed_metadata(Some(text("note")));
-    let topic = txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
-        .with_name(topic_name(if version >= 6 { "" } else { TOPIC }))
-        .with_partitions(vec![partition]);
-    let request = TxnOffsetCommitRequest::default()
-        .with_transactional_id(transactional_id())
-        .with_group_id(group_id("g"))
-        .with_topics(vec![topic]);
-    if version >= 3 {
-        request.with_member_id(text("m")).with_group_instance_id(Some(text("i")))
-    } else {
-        request
-    }
-}
-
-fn list_transactions(version: i16) -> ListTransactionsRequest {
-    ListTransactionsRequest::default()
-        .with_state_filters(vec![text("Ongoing")])
-        .with_producer_id_filters(vec![ProducerId(1)])
-        .with_duration_filter(if version >= 1 { 1 } else { -1 })
-        .with_transactional_id_pattern((version >= 2).then(|| text("p.*")))
-}
-
-fn init_producer_id(_: i16) -> InitProducerIdRequest {
-    InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(1000)
 }
 
 fn offset_for_leader_epoch(_: i16) -> OffsetForLeaderEpochRequest {
@@ -437,130 +246,6 @@ fn offset_for_leader_epoch(_: i16) -> OffsetForLeaderEpochRequest {
     let topic =
         OffsetForLeaderTopic::default().with_topic(topic_name(TOPIC)).with_partitions(vec![partition]);
     OffsetForLeaderEpochRequest::default().with_replica_id((-1).into()).with_topics(vec![topic])
-}
-
-fn describe_configs(_: i16) -> DescribeConfigsRequest {
-    let resource = DescribeConfigsResource::default()
-        .with_resource_type(2)
-        .with_resource_name(text(TOPIC))
-        .with_configuration_keys(Some(vec![text("retention.ms")]));
-    DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true)
-}
-
-fn alter_configs(_: i16) -> AlterConfigsRequest {
-    let config = alter_configs_request::AlterableConfig::default()
-        .with_name(text("retention.ms"))
-        .with_value(Some(text("1")));
-    let resource = alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(2)
-        .with_resource_name(text(TOPIC))
-        .with_configs(vec![config]);
-    AlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(true)
-}
-
-fn incremental_alter_configs(_: i16) -> IncrementalAlterConfigsRequest {
-    let config = incremental_alter_configs_request::AlterableConfig::default()
-        .with_name(text("retention.ms"))
-        .with_value(Some(text("1")));
-    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(2)
-        .with_resource_name(text(TOPIC))
-        .with_configs(vec![config]);
-    IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(true)
-}
-
-fn create_partitions(_: i16) -> CreatePartitionsRequest {
-    let assignment = CreatePartitionsAssignment::default().with_broker_ids(vec![BrokerId(0)]);
-    let topic = CreatePartitionsTopic::default()
-        .with_name(topic_name("widened"))
-        .with_count(2)
-        .with_assignments(Some(vec![assignment]));
-    CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
-}
-
-fn elect_leaders(version: i16) -> ElectLeadersRequest {
-    let topic = elect_leaders_request::TopicPartitions::default()
-        .with_topic(topic_name(TOPIC))
-        .with_partitions(vec![0]);
-    ElectLeadersRequest::default()
-        .with_election_type(i8::from(version >= 1))
-        .with_topic_partitions(Some(vec![topic]))
-}
-
-fn alter_partition_reassignments(_: i16) -> AlterPartitionReassignmentsRequest {
-    use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
-    let partition = ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1)]));
-    let topic = ReassignableTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
-    AlterPartitionReassignmentsRequest::default().with_topics(vec![topic])
-}
-
-fn describe_acls(_: i16) -> DescribeAclsRequest {
-    DescribeAclsRequest::default()
-        .with_resource_type_filter(2)
-        .with_resource_name_filter(Some(text("t")))
-        .with_principal_filter(Some(text("User:p")))
-        .with_host_filter(Some(text("*")))
-        .with_operation(3)
-        .with_permission_type(3)
-}
-
-fn create_acls(_: i16) -> CreateAclsRequest {
-    let creation = create_acls_request::AclCreation::default()
-        .with_resource_type(2)
-        .with_resource_name(text("t"))
-        .with_principal(text("User:p"))
-        .with_host(text("*"))
-        .with_operation(3)
-        .with_permission_type(3);
-    CreateAclsRequest::default().with_creations(vec![creation])
-}
-
-fn delete_acls(_: i16) -> DeleteAclsRequest {
-    let filter = delete_acls_request::DeleteAclsFilter::default()
-        .with_resource_type_filter(2)
-        .with_resource_name_filter(Some(text("t")))
-        .with_principal_filter(Some(text("User:p")))
-        .with_host_filter(Some(text("*")))
-        .with_operation(3)
-        .with_permission_type(3);
-    DeleteAclsRequest::default().with_filters(vec![filter])
-}
-
-fn list_partition_reassignments(_: i16) -> ListPartitionReassignmentsRequest {
-    let topic = list_partition_reassignments_request::ListPartitionReassignmentsTopics::default()
-        .with_name(topic_name(TOPIC))
-        .with_partition_indexes(vec![0]);
-    ListPartitionReassignmentsRequest::default().with_topics(Some(vec![topic]))
-}
-
-fn describe_quorum(_: i16) -> DescribeQuorumRequest {
-    use describe_quorum_request::{PartitionData, TopicData};
-    let topic = TopicData::default()
-        .with_topic_name(topic_name("__cluster_metadata"))
-        .with_partitions(vec![PartitionData::default()]);
-    DescribeQuorumRequest::default().with_topics(vec![topic])
-}
-
-fn update_features(_: i16) -> UpdateFeaturesRequest {
-    let update = update_features_request::FeatureUpdateKey::default()
-        .with_feature(text("metadata.version"))
-        .with_max_version_level(30);
-    UpdateFeaturesRequest::default().with_feature_updates(vec![update])
-}
-
-fn describe_producers(_: i16) -> DescribeProducersRequest {
-    let topic = describe_producers_request::TopicRequest::default()
-        .with_name(topic_name(TOPIC))
-        .with_partition_indexes(vec![0]);
-    DescribeProducersRequest::default().with_topics(vec![topic])
-}
-
-fn describe_topic_partitions(_: i16) -> DescribeTopicPartitionsRequest {
-    use describe_topic_partitions_request::{Cursor, TopicRequest};
-    DescribeTopicPartitionsRequest::default()
-        .with_topics(vec![TopicRequest::default().with_name(topic_name(TOPIC))])
-        .with_response_partition_limit(2000)
-        .with_cursor(Some(Cursor::default().with_topic_name(topic_name(TOPIC))))
 }
 
 #[cfg(test)]
