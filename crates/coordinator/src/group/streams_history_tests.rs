@@ -1,14 +1,13 @@
 //! Thousands of random lives of a streams group, each from a seed: members join, leave, hang, die and come
 //! back, several of them in one process; answers are lost, topics appear, grow and go, the number of standby
 //! tasks changes, the broker is killed and started again, after a step or before its records are durable. The
-//! checks know only what the clients were told, and what is stored. What must hold, after every step:
+//! checks know only what the clients were told, and what is stored. After every step:
 //!
-//! 1. No two members run a task as an active one at the same time, so a task moves only after its owner
-//!    released it; no process has a task twice.
-//! 2. A task is given to one member for each epoch, over all restarts.
+//! 1. No two members run a task as an active one at the same time; no process has a task twice.
+//! 2. A task is assigned to one member for each epoch, over all restarts, and only after its former owner released it.
 //! 3. What is stored is the group: started again from it, nothing is different (`Bench::carry_out` looks).
-//! 4. No client starves: once things calm down the group is stable, all tasks are run once, their numbers
-//!    differ by one at most, and each task with state has its standby tasks as far as there are processes.
+//! 4. Once no more faults occur, the group becomes stable: every task is run once, the members' numbers of tasks differ
+//!    by one at most, and each task with state has its standby tasks, on as many processes as there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -173,11 +172,15 @@ impl History {
                 assert!(other.is_none(), "{task:?} is twice in a process: {client:?} and {other:?}");
             }
         }
+        let owners: BTreeMap<TaskId, MemberId> =
+            owners.into_iter().map(|(task, client)| (task, client.id.clone())).collect();
         let Members::Streams(group) = self.bench.machine.members() else { return };
         for (id, member) in group.members() {
             for (subtopology, tasks) in &member.current.assigned.active {
                 for (&partition, &epoch) in tasks {
                     let task = (Arc::clone(subtopology), partition);
+                    let runs = owners.get(&task).filter(|owner| *owner != id);
+                    assert!(runs.is_none(), "{task:?} moved to {id} before {runs:?} released it");
                     let first = self.given.entry((task.clone(), epoch)).or_insert_with(|| id.clone());
                     assert_eq!(first, id, "{task:?} was given twice in epoch {epoch}");
                 }
@@ -211,7 +214,7 @@ impl History {
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(most - least <= 1, "{counts:?}");
         let tasks = usize::try_from(self.partitions).unwrap() * 2;
-        assert_eq!(counts.iter().sum::<usize>(), tasks, "tasks that there are not");
+        assert_eq!(counts.iter().sum::<usize>(), tasks, "tasks of the topology");
     }
 
     fn start(&mut self, number: usize) {
