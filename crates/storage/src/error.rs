@@ -18,7 +18,7 @@ pub enum StorageError {
         /// The operating system's error.
         source: Arc<std::io::Error>,
     },
-    /// Bytes on the disk are not what was written.
+    /// Bytes on the disk differ from those written.
     #[error("storage: corrupt {what}: {detail}")]
     Corrupt {
         /// Which record.
@@ -26,7 +26,7 @@ pub enum StorageError {
         /// The fault of the record.
         detail: Arc<str>,
     },
-    /// A record batch is not as it was written. Only that batch is lost.
+    /// A record batch differs from the one written. Only that batch is lost.
     #[error("storage: {0}")]
     DamagedBatch(Arc<DamagedBatch>),
     /// One of the storage's threads panicked.
@@ -35,25 +35,25 @@ pub enum StorageError {
         /// Its name.
         thread: &'static str,
     },
-    /// Only the reserve of the disk is free: what can wait was not written.
+    /// Only the reserve of the disk is free. Writes that can wait are refused.
     #[error("storage: the disk is almost full")]
     DiskFull,
-    /// This process does not lead the shard that was to be written: nothing was done.
+    /// This process does not lead the shard to be written. Nothing was written.
     #[error("storage: the shard is not led here")]
     NotLeader,
-    /// This process is taking the shard over, and leads it once its new epoch is durable: nothing was done.
+    /// This process is taking the shard over, and leads it once its new epoch is durable. Nothing was written.
     #[error("storage: the shard is being taken over")]
     Unavailable,
-    /// An earlier write or sync failed, or the storage is closed: nothing was done.
+    /// An earlier write or sync failed, or the storage is closed. Nothing was written.
     #[error("storage is stopped")]
     Stopped,
 }
 
-/// A record batch that is not as it was written.
+/// A record batch that differs from the one written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the batch at offset {base_offset} is damaged: {detail} (in {file}{})", at(*.position))]
 pub struct DamagedBatch {
-    /// Its first offset, as its key has it.
+    /// Its first offset, from its key.
     pub base_offset: i64,
     /// Name of the journal file, or of RocksDB's column family, that holds it.
     pub file: String,
@@ -86,7 +86,7 @@ impl StorageError {
 
     /// RocksDB found one of its files damaged.
     pub(crate) fn is_damaged_index(&self) -> bool {
-        // Its bindings keep the text only; this is how it begins for that kind of error.
+        // RocksDB's bindings keep only the text of an error. The text of this kind begins so.
         matches!(self, Self::Engine(text) if text.starts_with("Corruption"))
     }
 
@@ -157,7 +157,7 @@ pub enum OpenError {
         /// The only format this release reads.
         supported: u32,
     },
-    /// The folder holds something else.
+    /// The folder holds files of another program.
     #[error(
         "data folder {path} is not empty and holds no Ottla data: choose another with --data, or empty it"
     )]
@@ -165,7 +165,7 @@ pub enum OpenError {
         /// The data folder.
         path: PathBuf,
     },
-    /// Records that were synced are gone.
+    /// Synced records are missing.
     #[error(
         "data folder {path} lost records that were on the disk (its journal ends at {recovered} and was synced up to {synced}): \
          restore it from a backup, or start with --accept-data-loss to go on without them"
@@ -173,9 +173,9 @@ pub enum OpenError {
     DataLoss {
         /// The data folder.
         path: PathBuf,
-        /// The end of what can be read.
+        /// The end of the readable part, as the text shows it.
         recovered: String,
-        /// The end of what was synced.
+        /// The end of the synced part.
         synced: String,
     },
     /// A topic's record cannot be read, not even its name: a client could create another topic of that name.
@@ -223,13 +223,13 @@ pub enum InspectError {
         /// The operating system's error.
         source: std::io::Error,
     },
-    /// It holds something else, or nothing.
+    /// It is empty, or holds files of another program.
     #[error("{path} holds no Ottla data: it has neither a file FORMAT nor ottla.lock")]
     Foreign {
         /// The folder.
         path: PathBuf,
     },
-    /// A broker refuses it as well, for the same reason.
+    /// A broker would refuse it for the same reason.
     #[error(transparent)]
     Refused(#[from] OpenError),
     /// The operations that RocksDB has not flushed are read through a file outside the data folder, which cannot be written.
@@ -240,7 +240,7 @@ pub enum InspectError {
         /// The operating system's error.
         source: std::io::Error,
     },
-    /// There is no such topic or partition.
+    /// The topic or partition is missing.
     #[error("the data folder has no partition {partition} of a topic {topic}")]
     UnknownPartition {
         /// The topic asked for.
@@ -248,7 +248,7 @@ pub enum InspectError {
         /// The partition asked for.
         partition: i32,
     },
-    /// There is no such journal file.
+    /// The journal file is missing.
     #[error("the data folder has no file {name}")]
     UnknownJournal {
         /// Its name.

@@ -1,8 +1,9 @@
-//! The transactions that a walk over a log meets (Kafka's `CleanedTransactionMetadata`, KIP-534).
+//! The transactions of a log, followed batch by batch while it is cleaned (Kafka's `CleanedTransactionMetadata`, KIP-534).
 //!
-//! Batches of an aborted transaction go whatever their keys, and take part in nothing: a value that was aborted must not remove the committed
-//! one before it. A marker stays while data of its transaction does, as that alone says if it was committed. An aborted transaction ends
-//! where its entry in the index says, also if its marker is damaged or gone: its producer may have written others since.
+//! Batches of an aborted transaction are removed whatever their keys, and no key of theirs enters the offset map: an aborted value must
+//! not remove the committed one before it. A marker stays as long as data of its transaction, because only the marker says that the
+//! transaction was committed. The entry of the index says where an aborted transaction ends, also if its marker is damaged or missing:
+//! its producer may have written other transactions since.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,18 +15,18 @@ use codec::records::BatchHeader;
 
 use crate::log::AbortedEntry;
 
-/// They, up to the last batch that was met.
+/// The transactions open at the last batch that was read.
 pub(crate) struct LogTransactions {
-    /// Aborted ones of which nothing was met yet, by first offset.
+    /// Aborted transactions whose first offset has not been reached, in the order of these offsets.
     aborted: Peekable<IntoIter<AbortedEntry>>,
-    /// By producer: the offset of the marker of its last aborted transaction that began.
+    /// By producer: the offset of the marker of the aborted transaction that it began last.
     ongoing_aborted: HashMap<i64, i64>,
-    /// Producers of which batches with records were met, in a transaction that was not aborted, and no marker since.
+    /// Producers with records in a committed or open transaction whose marker has not been reached.
     ongoing_committed: HashSet<i64>,
 }
 
 impl LogTransactions {
-    /// `aborted`: by first offset, all that overlap the walk.
+    /// `aborted`: all aborted transactions with a batch in the part to be cleaned, in the order of their first offsets.
     pub(crate) fn new(aborted: Vec<AbortedEntry>) -> Self {
         Self {
             aborted: aborted.into_iter().peekable(),
@@ -34,8 +35,8 @@ impl LogTransactions {
         }
     }
 
-    /// Takes the next batch, in order of offsets. True for one of an aborted transaction, and for a marker of whose transaction no data
-    /// was met and which has no entry in the index: that goes first.
+    /// Takes the next batch, in the order of offsets. True if it may be removed: a batch of an aborted transaction, or a marker
+    /// whose transaction has no data left and no entry in the index. (The entry is removed first.)
     pub(crate) fn meets(&mut self, header: &BatchHeader) -> bool {
         while let Some(begun) = self.aborted.next_if(|next| next.first_offset <= header.last_offset()) {
             self.ongoing_aborted.insert(begun.producer_id, begun.marker_offset);
@@ -75,7 +76,7 @@ mod tests {
         BatchHeader { base_offset, ..header }
     }
 
-    /// Of these producers, by first offset and that of the marker.
+    /// Aborted transactions: producer id, first offset, offset of the marker.
     fn aborted(transactions: &[(i64, i64, i64)]) -> LogTransactions {
         let one = |(producer_id, first_offset, marker_offset): &(i64, i64, i64)| AbortedEntry {
             producer_id: *producer_id,
