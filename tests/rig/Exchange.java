@@ -31,6 +31,8 @@ public class Exchange {
         final Map<String, Object> tree;
         final Damage damage;
         final int salt;
+        /** A fact about the state in which the step was sent, for the list of differences. */
+        String note = "";
         final Object[] answers = new Object[2];
         final Side.Line[] lines = new Side.Line[2];
 
@@ -56,7 +58,7 @@ public class Exchange {
 
         @Override
         public String toString() {
-            return type.name + " v" + version + " " + show(tree) + (Requests.repeats(tree) ? " named twice" : "") + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
+            return type.name + " v" + version + " " + show(tree) + (Requests.repeats(tree) ? " named twice" : "") + note + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
         }
 
         private static String show(Object value) {
@@ -82,12 +84,19 @@ public class Exchange {
 
     private final Side[] sides;
     private final World world;
+    private final boolean together;
     private final List<Step> waiting = new ArrayList<>();
     private int correlation;
 
     Exchange(Side kafka, Side ottla, World world) {
+        this(kafka, ottla, world, false);
+    }
+
+    /** `together`: both sides work on a request at the same time, which takes half as long. */
+    Exchange(Side kafka, Side ottla, World world, boolean together) {
         this.sides = new Side[] {kafka, ottla};
         this.world = world;
+        this.together = together;
     }
 
     /** Sends to both; false if neither has answered yet and the step stands in line for `late`. */
@@ -99,15 +108,75 @@ public class Exchange {
             step.answers[side] = null;
             put(step, side);
             // One after the other: the time between them is then at most one answer long.
-            if (!waits) step.answers[side] = await(step, side, Side.PATIENCE);
-            // A late answer must not be taken for that to the next request.
-            if (isSilent(step.answers[side])) step.lines[side].close();
+            if (!waits && !together) finish(step, side);
         }
+        for (int side = 0; side < 2; side++) if (!waits && together) finish(step, side);
+        if (step.damage == Damage.NONE && step.tree.get("transactional_id") instanceof String id) conclude(step, id);
         List<Object> made = made(step);
         if (SETTLES.contains(step.type.name) || !made.isEmpty()) settle(made);
         if (!waits || take(step, 250)) return true;
         waiting.add(step);
         return false;
+    }
+
+    private void finish(Step step, int side) throws IOException {
+        step.answers[side] = await(step, side, Side.PATIENCE);
+        // A late answer must not be taken for that to the next request.
+        if (isSilent(step.answers[side])) step.lines[side].close();
+    }
+
+    /**
+     * Waits until Kafka has written the markers of a transaction whose end it has begun. Where it tells InitProducerId to come
+     * again, and Ottla has done it, Kafka is asked again, as its clients do (ADR 14).
+     */
+    private void conclude(Step step, String id) throws Exception {
+        String code = code(step.answers[0]);
+        boolean ends = step.type == ApiMessageType.END_TXN && code.equals("NONE") || code.equals("CONCURRENT_TRANSACTIONS");
+        for (int again = 0; ends && again < 500 && state(id).startsWith("Prepare"); again++) Thread.sleep(2);
+        if (step.type != ApiMessageType.INIT_PRODUCER_ID || !code.equals("CONCURRENT_TRANSACTIONS") || !code(step.answers[1]).equals("NONE")) return;
+        step.answers[0] = null;
+        put(step, 0);
+        step.answers[0] = await(step, 0, Side.PATIENCE);
+    }
+
+    private static String code(Object answer) {
+        return answer instanceof Map<?, ?> map ? String.valueOf(map.get("error_code")) : "";
+    }
+
+    /** State of a transactional id by Kafka; empty if it does not know the id. */
+    String state(String id) throws Exception {
+        Object answer = ask(ApiMessageType.DESCRIBE_TRANSACTIONS, 0, Map.of("transactional_ids", List.of(id)));
+        if (!(answer instanceof Map<?, ?> map) || !(map.get("transaction_states") instanceof List<?> states) || states.isEmpty()) return "";
+        return String.valueOf(((Map<?, ?>) states.get(0)).get("transaction_state"));
+    }
+
+    /** Waits until both brokers advertise a feature at a level; 0 is a feature that is off. */
+    void levels(String feature, int level) throws Exception {
+        for (int side = 0; side < 2; side++) {
+            for (int again = 0; again < 500 && level(side, feature) != level; again++) Thread.sleep(5);
+        }
+    }
+
+    private int level(int side, String feature) throws Exception {
+        Step step = new Step(ApiMessageType.API_VERSIONS, 3, Map.of("client_software_name", "rig", "client_software_version", "1"), Damage.NONE, 0);
+        step.lines[side] = sides[side].main();
+        put(step, side);
+        if (!(await(step, side, Side.PATIENCE) instanceof Map<?, ?> answer) || !(answer.get("finalized_features") instanceof List<?> features)) return 0;
+        for (Object one : features)
+            if (one instanceof Map<?, ?> map && feature.equals(map.get("name"))) return (Short) map.get("max_version_level");
+        return 0;
+    }
+
+    /** The symbol for Kafka's id of a producer; the id itself if there is none. */
+    Object producer(long id) {
+        Symbol symbol = sides[0].symbolOf(Symbol.Kind.PRODUCER, id);
+        return symbol == null ? (Object) id : symbol;
+    }
+
+    /** The symbol for Kafka's id of a topic; the argument itself if there is none. */
+    Object topic(Object id) {
+        Symbol symbol = sides[0].symbolOf(Symbol.Kind.TOPIC, id);
+        return symbol == null ? id : symbol;
     }
 
     /** The topics that Kafka has begun to make. */

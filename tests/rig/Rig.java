@@ -13,7 +13,9 @@ import org.apache.kafka.common.message.ApiMessageType;
 /**
  * Sends the same generated requests to Kafka and to Ottla and compares the decoded answers.
  *
- * <pre>java Rig KAFKA-HOST:PORT OTTLA-HOST:PORT differences.yaml served.yaml [--seeds N] [--seed S] [--steps N] [--apis A,B] [--all]</pre>
+ * <pre>java Rig KAFKA-HOST:PORT OTTLA-HOST:PORT differences.yaml served.yaml [--seeds N] [--seed S] [--steps N] [--apis A,B] [--all]
+ *      [--transactions] [--seconds N]</pre>
+ * With --transactions the requests of a seed are those of {@link Transactions}; --seconds begins no further seed after that time.
  * Exits with 0 if every difference is in the lists and every version was sent, 1 if not (or, over many seeds, if the
  * list has entries that no answer matched).
  */
@@ -29,6 +31,8 @@ public class Rig {
     private final Map<String, String> options = new HashMap<>();
     private final Served served;
     private final int steps;
+    private final boolean transactional;
+    private int sequences;
     private final Map<String, Integer> unexplained = new TreeMap<>();
     private final Map<String, String> messages = new TreeMap<>();
     private final Map<String, Integer> sent = new TreeMap<>();
@@ -44,6 +48,7 @@ public class Rig {
         Exchange.subscribe(ottla);
         served = new Served(kafka, ottla, new File(arguments[3]), options.containsKey("apis") ? Set.of(options.get("apis").split(",")) : null);
         steps = number("steps", STEPS);
+        transactional = options.containsKey("transactions");
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -60,8 +65,42 @@ public class Rig {
         Setup.warm(new Exchange(kafka, ottla, warm), warm);
         int first = number("seed", number("from", 1));
         int seeds = number("seeds", 1);
-        for (int seed = first; seed < first + seeds; seed++) seed(run, seed);
-        return report(seeds);
+        long end = System.nanoTime() + number("seconds", Integer.MAX_VALUE) * 1_000_000_000L;
+        int done = 0;
+        for (; done < seeds && System.nanoTime() < end; done++) {
+            if (transactional) transactions(run, first + done);
+            else seed(run, first + done);
+        }
+        if (done < seeds) System.out.println("\ntime is up after seed " + (first + done - 1));
+        return report(done);
+    }
+
+    private void transactions(String run, int seed) throws Exception {
+        Random random = World.random(seed);
+        for (int begun = 0, part = 0; begun < Transactions.SEQUENCES; part++) begun = sequences(new World(run, seed, part, random), seed, begun);
+        sequences += Transactions.SEQUENCES;
+    }
+
+    /** Sends sequences until the seed has had all, or the two are no longer in the same state; how many the seed has had. */
+    private int sequences(World world, int seed, int begun) throws Exception {
+        kafka.forget();
+        ottla.forget();
+        world.topics.subList(2, world.topics.size()).clear();
+        Exchange exchange = new Exchange(kafka, ottla, world, true);
+        Transactions source = new Transactions(world, exchange, served, begun);
+        try {
+            int number = 0;
+            for (Exchange.Step step : Setup.transactions(world)) if (judge(exchange, step, seed, number)) return begun + 1;
+            exchange.levels("transaction.version", 2);
+            for (Exchange.Step step = source.next(); step != null; step = source.next()) {
+                // Both are evaluated: what the answers say is learned, too, where the brokers differ.
+                if (judge(exchange, step, seed, ++number) | source.learn(step)) return source.begun();
+                for (Exchange.Step late : exchange.late(false)) if (compare(exchange, late, seed, number)) return source.begun();
+            }
+            return source.begun();
+        } finally {
+            exchange.end();
+        }
     }
 
     private void seed(String run, int seed) throws Exception {
@@ -161,7 +200,7 @@ public class Rig {
         for (Compare.Difference one : left)
             System.out.println("  " + one.where() + "\n      Kafka " + brief(one.kafka()) + "\n      Ottla " + brief(one.ottla()));
         System.out.println("  Kafka answers " + cut(String.valueOf(step.answers[0])) + "\n  Ottla answers " + cut(String.valueOf(step.answers[1])));
-        System.out.println("  again: make rig ARGS=\"--seed " + seed + " --steps " + Math.max(number, 1) + (options.containsKey("apis") ? " --apis " + options.get("apis") : "") + " --trace\"");
+        System.out.println("  again: make rig ARGS=\"--seed " + seed + (transactional ? " --transactions" : " --steps " + Math.max(number, 1)) + (options.containsKey("apis") ? " --apis " + options.get("apis") : "") + " --trace\"");
     }
 
     private static String cut(String text) {
@@ -170,12 +209,12 @@ public class Rig {
 
     private boolean report(int seeds) {
         int requests = sent.values().stream().mapToInt(n -> n).sum();
-        System.out.println("\n" + requests + " requests, " + sent.size() + " versions of " + served.apis.size() + " APIs");
+        System.out.println("\n" + (transactional ? sequences + " sequences, " : "") + requests + " requests, " + sent.size() + " versions of " + served.apis.size() + " APIs");
         if (options.containsKey("messages")) messages.forEach((left, right) -> System.out.println("  Kafka: " + left + "\n  Ottla: " + right));
         System.out.println("intended differences met:");
         boolean stale = false;
         for (Differences.Entry entry : list.entries) {
-            boolean missed = entry.met == 0 && seeds >= number("stale", 50) && !entry.node.path("rare").asBoolean();
+            boolean missed = entry.met == 0 && !transactional && seeds >= number("stale", 50) && !entry.node.path("rare").asBoolean();
             stale |= missed;
             System.out.printf("  %6d  %s %s%s%n", entry.met, entry.node.path("api").asText("any"), entry.node.path("path").asText(""), missed ? "  STALE: remove it" : "");
         }
@@ -184,8 +223,8 @@ public class Rig {
         unexplained.forEach((what, count) -> System.out.printf("  %6d  %s%n", count, what));
         served.unlisted.forEach(line -> System.out.println("SERVED OTHERWISE THAN LISTED: " + line));
         // Fewer seeds or steps than that cannot send all.
-        boolean whole = steps >= STEPS && seeds * STEPS / 2 >= served.versions.size();
-        List<String> missing = whole ? served.missing(sent) : List.of();
+        boolean whole = transactional ? seeds >= number("stale", 50) : steps >= STEPS && seeds * STEPS / 2 >= served.versions.size();
+        List<String> missing = !whole ? List.of() : transactional ? served.missing(sent, Transactions.APIS) : served.missing(sent, null);
         if (!missing.isEmpty()) System.out.println("NEVER SENT: " + String.join(", ", missing));
         return unexplained.isEmpty() && !stale && missing.isEmpty() && served.unlisted.isEmpty();
     }

@@ -67,8 +67,8 @@ public class Served {
         return versions == null ? "none" : versions[0] == versions[1] ? "" + versions[0] : versions[0] + "-" + versions[1];
     }
 
-    /** The versions that were not among those sent. */
-    List<String> missing(Map<String, Integer> sent) {
-        return versions.stream().map(Version::toString).filter(version -> !sent.containsKey(version)).sorted().toList();
+    /** The versions that were not among those sent, of these APIs; null stands for all. */
+    List<String> missing(Map<String, Integer> sent, Set<ApiMessageType> only) {
+        return versions.stream().filter(version -> only == null || only.contains(version.type())).map(Version::toString).filter(version -> !sent.containsKey(version)).sorted().toList();
     }
 }

@@ -5,6 +5,8 @@ import java.util.Map;
 import org.apache.kafka.clients.consumer.ConsumerPartitionAssignor.Subscription;
 import org.apache.kafka.clients.consumer.internals.ConsumerProtocol;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.protocol.types.BoundField;
+import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.protocol.types.Type;
 import org.apache.kafka.common.utils.Utils;
 
@@ -224,6 +226,12 @@ public class Values {
         if (tree.containsKey("assignments") && tree.containsKey("count") && world.chance(60)) tree.put("assignments", null);
         if (tree.containsKey("num_partitions") && world.chance(50)) tree.put("configs", List.of());
         if (api.equals("StreamsGroupHeartbeat") && path.isEmpty()) mendStreams(tree);
+        // The key of a share group is a group, a topic and a partition; anything else is refused by both.
+        if (api.equals("FindCoordinator") && Byte.valueOf((byte) 2).equals(tree.get("key_type"))) {
+            String key = group() + ":" + STRANGER + ":0";
+            tree.computeIfPresent("key", (name, any) -> key);
+            tree.computeIfPresent("coordinator_keys", (name, any) -> List.of(key));
+        }
         if (api.equals("ListGroups") && world.chance(50)) tree.computeIfPresent("types_filter", (key, any) -> List.of());
         // Features outlive the seed as well; before version 1 a request cannot be one that only asks.
         if (tree.get("feature_updates") instanceof List<?> updates && tree.replace("validate_only", true) == null)
@@ -307,6 +315,20 @@ public class Values {
             case "FLOAT64" -> number.doubleValue();
             default -> value;
         };
+    }
+
+    /** The fields of a tree that a schema has, with numbers of its types. */
+    static Map<String, Object> fitted(Schema schema, Map<?, ?> tree) {
+        Map<String, Object> fitted = new LinkedHashMap<>();
+        for (BoundField field : schema.fields()) if (tree.containsKey(field.def.name)) fitted.put(field.def.name, fitted(field.def.type, tree.get(field.def.name)));
+        return fitted;
+    }
+
+    private static Object fitted(Type type, Object value) {
+        if (value == null) return zero(type);
+        if (value instanceof Map<?, ?> map) return fitted((Schema) type, map);
+        if (value instanceof List<?> list) return list.stream().map(item -> fitted(type.arrayElementType().orElseThrow(), item)).toList();
+        return fit(type, value);
     }
 
     static Object zero(Type type) {

@@ -1,0 +1,199 @@
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.kafka.common.message.ApiMessageType;
+
+/**
+ * Sequences of requests about transactions. Each has one or two transactional ids and two groups of its own. It begins the way
+ * clients do, goes on with 3 to 12 requests of which most are right, and ends with requests that show what readers see. Clients of the
+ * older protocol, of the newer one, and mixtures of both take turns. A seed has {@link #SEQUENCES}, on the same two topics.
+ */
+final class Transactions {
+    /** Sequences of a seed. */
+    static final int SEQUENCES = 25;
+    private static final Map<ApiMessageType, Integer> WEIGHTS = new LinkedHashMap<>();
+
+    static {
+        WEIGHTS.put(ApiMessageType.PRODUCE, 30);
+        WEIGHTS.put(ApiMessageType.END_TXN, 18);
+        WEIGHTS.put(ApiMessageType.TXN_OFFSET_COMMIT, 14);
+        WEIGHTS.put(ApiMessageType.ADD_PARTITIONS_TO_TXN, 12);
+        WEIGHTS.put(ApiMessageType.ADD_OFFSETS_TO_TXN, 7);
+        WEIGHTS.put(ApiMessageType.INIT_PRODUCER_ID, 7);
+        WEIGHTS.put(ApiMessageType.FETCH, 4);
+        WEIGHTS.put(ApiMessageType.OFFSET_FETCH, 4);
+        WEIGHTS.put(ApiMessageType.LIST_OFFSETS, 3);
+        WEIGHTS.put(ApiMessageType.OFFSET_COMMIT, 3);
+        WEIGHTS.put(ApiMessageType.DESCRIBE_PRODUCERS, 2);
+        WEIGHTS.put(ApiMessageType.DESCRIBE_TRANSACTIONS, 2);
+        WEIGHTS.put(ApiMessageType.LIST_TRANSACTIONS, 2);
+        WEIGHTS.put(ApiMessageType.WRITE_TXN_MARKERS, 2);
+        WEIGHTS.put(ApiMessageType.UPDATE_FEATURES, 1);
+        WEIGHTS.put(ApiMessageType.DELETE_GROUPS, 1);
+        WEIGHTS.put(ApiMessageType.OFFSET_DELETE, 1);
+        WEIGHTS.put(ApiMessageType.FIND_COORDINATOR, 1);
+    }
+
+    /** Every version of these is sent within some fifty seeds. */
+    static final Set<ApiMessageType> APIS = WEIGHTS.keySet();
+
+    private final World world;
+    private final Exchange exchange;
+    private final Map<ApiMessageType, Served.Api> served = new LinkedHashMap<>();
+    private final Deque<Exchange.Step> planned = new ArrayDeque<>();
+    private final Map<String, Long> ends = new LinkedHashMap<>();
+    private List<TransactionRequests.Producer> producers = List.of();
+    private TransactionRequests requests;
+    private int left;
+    /** Sequences begun, in all parts of the seed. */
+    private int begun;
+    private boolean torn;
+    /** The level of transaction.version. */
+    private int level = 2;
+
+    /** `begun` sequences of the seed were in its earlier parts. */
+    Transactions(World world, Exchange exchange, Served served, int begun) {
+        this.world = world;
+        this.exchange = exchange;
+        this.begun = begun;
+        served.apis.forEach(api -> this.served.put(api.type(), api));
+    }
+
+    int begun() {
+        return begun;
+    }
+
+    /** The next request, or null after the last sequence of the seed. */
+    Exchange.Step next() throws Exception {
+        while (planned.isEmpty()) {
+            if (left > 0) {
+                left--;
+                planned.add(random());
+            } else if (requests != null) {
+                close();
+            } else if (begun < SEQUENCES) {
+                begin();
+            } else {
+                return null;
+            }
+        }
+        Exchange.Step step = planned.poll();
+        if (level < 2) step.note = " at transaction.version " + level;
+        torn = step.type() == ApiMessageType.WRITE_TXN_MARKERS && meetsOpen(step);
+        return step;
+    }
+
+    private void begin() {
+        begun++;
+        boolean two = world.chance(25);
+        int protocol = world.one(1, 1, 2, 2, 2, 0);
+        String name = world.fresh + "-" + begun;
+        producers = new ArrayList<>(List.of(new TransactionRequests.Producer(name + "-txn")));
+        if (two) producers.add(new TransactionRequests.Producer(name + "-txn2"));
+        requests = new TransactionRequests(world, producers, name, protocol, served, ends);
+        left = 3 + world.random.nextInt(10);
+        if (world.chance(6)) planned.add(requests.step(ApiMessageType.UPDATE_FEATURES));
+        for (TransactionRequests.Producer producer : producers) if (world.chance(96)) planned.add(requests.first(producer));
+        int group = world.random.nextInt(100);
+        if (group < 20) planned.add(requests.consumer());
+        else if (group < 38) planned.add(requests.join());
+    }
+
+    private Exchange.Step random() {
+        int at = world.random.nextInt(WEIGHTS.values().stream().mapToInt(n -> n).sum());
+        for (Map.Entry<ApiMessageType, Integer> one : WEIGHTS.entrySet()) {
+            at -= one.getValue();
+            if (at < 0 && served.containsKey(one.getKey())) return requests.step(one.getKey());
+        }
+        return requests.step(ApiMessageType.PRODUCE);
+    }
+
+    /** Ends what is still open, most of the time, so that the sequences after this one move the last stable offset; then looks. */
+    private void close() throws Exception {
+        for (TransactionRequests.Producer producer : producers)
+            if (exchange.state(producer.id).equals("Ongoing") && world.chance(92)) planned.add(requests.last(producer));
+        planned.addAll(requests.views());
+        requests = null;
+    }
+
+    /** True if a marker of this request names a producer whose transaction is open: Kafka tears that transaction (ADR 14). */
+    private boolean meetsOpen(Exchange.Step step) throws Exception {
+        for (Object marker : (List<?>) step.tree.get("markers"))
+            for (TransactionRequests.Producer producer : producers)
+                if (producer.had(((Map<?, ?>) marker).get("producer_id")) && exchange.state(producer.id).equals("Ongoing")) return true;
+        return false;
+    }
+
+    /** Takes the answers to a step; true if the two brokers are not in the same state any more. */
+    boolean learn(Exchange.Step step) throws Exception {
+        if (step.type() == ApiMessageType.JOIN_GROUP && planned.isEmpty()) planned.add(requests.sync());
+        // A marker by hand may refuse the coordinator's own in Kafka, which then never ends the next transaction.
+        if (step.type() == ApiMessageType.WRITE_TXN_MARKERS) left = 0;
+        if (torn) return true;
+        if (!(step.answers[0] instanceof Map<?, ?> answer)) return false;
+        if (step.type() == ApiMessageType.UPDATE_FEATURES) moved(step, answer);
+        switch (step.type()) {
+            case INIT_PRODUCER_ID, END_TXN -> identity(step, answer);
+            case PRODUCE -> sequences(step, answer);
+            case FETCH -> positions(answer);
+            default -> { }
+        }
+        return false;
+    }
+
+    /** Waits until the brokers do as the new level says. */
+    private void moved(Exchange.Step step, Map<?, ?> answer) throws Exception {
+        if (!"NONE".equals(answer.get("error_code")) || answer.toString().contains("results=[{") && !answer.toString().matches(".*results=.*error_code=NONE.*")) return;
+        Map<?, ?> update = (Map<?, ?>) ((List<?>) step.tree.get("feature_updates")).get(0);
+        if (Boolean.TRUE.equals(step.tree.get("validate_only"))) return;
+        int now = (Short) update.get("max_version_level");
+        exchange.levels((String) update.get("feature"), now);
+        if ("transaction.version".equals(update.get("feature"))) level = now;
+    }
+
+    private void identity(Exchange.Step step, Map<?, ?> answer) {
+        if (!"NONE".equals(answer.get("error_code")) || !(answer.get("producer_id") instanceof Long id) || id < 0) return;
+        for (TransactionRequests.Producer producer : producers)
+            if (producer.id.equals(step.tree.get("transactional_id"))) producer.is(exchange.producer(id), (Short) answer.get("producer_epoch"));
+    }
+
+    private void sequences(Exchange.Step step, Map<?, ?> answer) {
+        for (Object topic : (List<?>) step.tree.get("topic_data"))
+            for (Object partition : (List<?>) ((Map<?, ?>) topic).get("partition_data")) {
+                Object index = ((Map<?, ?>) partition).get("index");
+                if (!(((Map<?, ?>) partition).get("records") instanceof Batch batch)) continue;
+                if (!taken(answer, (Map<?, ?>) topic, index)) continue;
+                for (TransactionRequests.Producer producer : producers) producer.wrote(name((Map<?, ?>) topic) + "/" + index, batch);
+            }
+    }
+
+    private boolean taken(Map<?, ?> answer, Map<?, ?> sent, Object index) {
+        for (Object topic : (List<?>) answer.get("responses")) {
+            Map<?, ?> one = (Map<?, ?>) topic;
+            if (!name(one).equals(name(sent))) continue;
+            for (Object partition : (List<?>) one.get("partition_responses"))
+                if (((Map<?, ?>) partition).get("index").equals(index)) return "NONE".equals(((Map<?, ?>) partition).get("error_code"));
+        }
+        return false;
+    }
+
+    private void positions(Map<?, ?> answer) {
+        for (Object topic : (List<?>) answer.get("responses"))
+            for (Object partition : (List<?>) ((Map<?, ?>) topic).get("partitions")) {
+                Map<?, ?> one = (Map<?, ?>) partition;
+                String name = name((Map<?, ?>) topic);
+                if ("NONE".equals(one.get("error_code")) && !name.isEmpty()) ends.put(name + "/" + one.get("partition_index"), (Long) one.get("high_watermark"));
+            }
+    }
+
+    /** Name of a topic of a request or of Kafka's answer, by name or by id; empty for any that is not of this seed. */
+    private String name(Map<?, ?> topic) {
+        for (String field : List.of("name", "topic")) if (topic.get(field) instanceof String name && !name.isEmpty()) return name;
+        Object id = exchange.topic(topic.get("topic_id"));
+        return world.topicIds.entrySet().stream().filter(one -> one.getValue().equals(id)).map(Map.Entry::getKey).findFirst().orElse("");
+    }
+}
