@@ -36,7 +36,7 @@ impl<'a> InTransaction<'a> {
     /// first two at least.
     ///
     /// # Errors
-    /// For all batches of the request: it names no transactional id, or its batches are of several producers
+    /// For all batches of the request: it names no transactional id or an empty one, or its batches are of several producers
     /// (`KafkaApis.handleProduceRequest`, `ReplicaManager.handleProduceAppend`).
     pub(super) fn of(
         self,
@@ -47,12 +47,17 @@ impl<'a> InTransaction<'a> {
         if producers.len() > 1 {
             return Err(TransactionError::InvalidProducerIdMapping.into());
         }
+        let verifies = self.verifies || self.protocol == Protocol::V2;
+        // The coordinator has no such id. Without it Kafka does not look at the id either.
+        if verifies && id.is_empty() {
+            return Err(TransactionError::InvalidRequest.into());
+        }
         Ok(Some(Transaction {
             coordinator: self.coordinator,
             id: TransactionalId::from(id),
             sender: Sender { producer: *producer, connection: self.connection },
             protocol: self.protocol,
-            verifies: self.verifies || self.protocol == Protocol::V2,
+            verifies,
         }))
     }
 }

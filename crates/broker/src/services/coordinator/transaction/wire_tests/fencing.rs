@@ -60,6 +60,10 @@ async fn requests_that_contradict_themselves_are_refused() {
     let nameless = Producer { name: "", ..unknown };
     assert_eq!(nameless.add(&mut client, "t", &[0]).await, [42]);
     assert_eq!(nameless.add(&mut client, "t", &[0, 9]).await, [55, 3]);
+    for v2 in [false, true] {
+        let nameless = Producer { v2, ..nameless };
+        assert_eq!(nameless.send(&mut client, ("t", 0), 0, "v").await, (42, -1), "{v2}");
+    }
 }
 
 /// An EndTxn that waits in an abandoned connection ended the next transaction of its producer (KAFKA-17754).
