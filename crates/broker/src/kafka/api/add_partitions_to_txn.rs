@@ -5,7 +5,7 @@
 //! - v2: the error PRODUCER_FENCED (KIP-588); before, INVALID_PRODUCER_EPOCH.
 //! - v3: flexible.
 //! - v4: several transactions, for brokers; a partition may be verified alone (KIP-890).
-//! - v5: the error TRANSACTION_ABORTABLE (KIP-890).
+//! - v5: clients know the error TRANSACTION_ABORTABLE (KIP-890). Version 4 is for brokers, and Kafka 4.3 sends it that error too.
 //!
 //! If a partition is unknown, none is added: the others are OPERATION_NOT_ATTEMPTED, whatever else is wrong. A producer that Produce 12 serves sends
 //! none of these.
@@ -77,7 +77,10 @@ async fn add(
 ) -> Vec<AddPartitionsToTxnTopicResult> {
     let version = cx.api_version();
     let code = |error| {
-        transaction_error_code(error, TransactionCodes { fenced: version >= 2, abortable: version >= 5 })
+        transaction_error_code(
+            error,
+            TransactionCodes { fenced: version >= 2, abortable: version >= SEVERAL_FROM },
+        )
     };
     let id = TransactionalId::from(transaction.transactional_id.as_str());
     let producer =

@@ -65,6 +65,29 @@ async fn partitions_have_to_be_announced_in_the_older_protocol() {
     assert_eq!(producer.send(&mut client, ("t", 1), 0, "v").await.0, 48, "another partition");
 }
 
+/// AddPartitionsToTxn that only verifies is a broker's question; the codes are those of a running Kafka 4.3.
+#[tokio::test]
+async fn a_partition_that_is_verified_and_takes_no_part_is_abortable() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let producer = init(&mut client, "old", false).await;
+    assert_eq!(producer.add(&mut client, "t", &[0]).await, [0]);
+    for version in [4, 5] {
+        let topic = AddPartitionsToTxnTopic::default().with_name(topic_name("t")).with_partitions(vec![0, 1]);
+        let transaction = add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
+            .with_transactional_id(transactional_id("old"))
+            .with_producer_id(ProducerId(producer.id))
+            .with_producer_epoch(producer.epoch)
+            .with_verify_only(true)
+            .with_topics(vec![topic]);
+        let request = AddPartitionsToTxnRequest::default().with_transactions(vec![transaction]);
+        let answer = client.call(version, &request).await;
+        let topic = &answer.results_by_transaction[0].topic_results[0];
+        let codes: Vec<i16> = topic.results_by_partition.iter().map(|one| one.partition_error_code).collect();
+        assert_eq!(codes, [0, 120], "{version}");
+    }
+}
+
 #[tokio::test]
 async fn without_verification_an_unannounced_partition_is_taken_as_in_kafka() {
     let pairs = [("transaction.partition.verification.enable", "false")];
