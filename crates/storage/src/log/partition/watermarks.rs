@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::{
         PartitionNumber, Watcher,
-        log::{index::IntervalRecord, partition::Recovered},
+        log::{index::IntervalRecord, partition::Recovered, read::found},
     };
 
     /// Visible and stable bytes.
@@ -225,6 +225,21 @@ mod tests {
         partition.synced(7);
         assert_eq!((partition.last_stable_offset(), partition.high_watermark()), (4, 4));
         assert_eq!(stable_bytes(), 16, "all that the marker has freed, not the marker alone");
+    }
+
+    /// A consumer saw a last stable offset above the high watermark: the one rose between two looks.
+    #[test]
+    fn no_watermark_of_an_answer_is_above_the_next_while_all_of_them_rise() {
+        let partition = partition();
+        std::thread::scope(|scope| {
+            let appends =
+                scope.spawn(|| (0..20_000).for_each(|offset| partition.publish(written(offset, None))));
+            while !appends.is_finished() {
+                let read = found(&partition, Vec::new(), Vec::new());
+                let seen = (read.log_start_offset, read.last_stable_offset, read.high_watermark);
+                assert!(seen.0 <= seen.1 && seen.1 <= seen.2, "{seen:?}");
+            }
+        });
     }
 
     #[test]

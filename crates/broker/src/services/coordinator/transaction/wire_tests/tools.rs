@@ -188,3 +188,24 @@ async fn a_marker_by_hand_ends_an_open_transaction_only_where_that_takes_part() 
         assert_eq!(seen, (values, end), "{topic}");
     }
 }
+
+/// The partition that takes part stays as it is; the other one gets its marker.
+#[tokio::test]
+async fn a_commit_by_hand_of_a_participant_and_another_is_refused_for_the_participant_alone() {
+    let pairs = [("transaction.partition.verification.enable", "false")];
+    let running = broker_with(&["t", "u"], &pairs).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    assert_eq!(producer.send(&mut client, ("u", 0), 0, "hangs").await.0, 0);
+    producer.write(&mut client, "t", 0, "v").await;
+    let named = (producer.id, producer.epoch);
+    assert_eq!(mark_as(&mut client, 0, &["u", "t", "missing"], named, true).await, [0, 48, 3]);
+    assert_eq!(committed(&mut client, "u").await, ["hangs"]);
+    assert_eq!(
+        (latest(&mut client, "t", true).await, latest(&mut client, "t", false).await),
+        (0, 1),
+        "still open"
+    );
+    assert_eq!(producer.end(&mut client, false).await, 0);
+    assert_eq!((committed(&mut client, "t").await, latest(&mut client, "t", true).await), (vec![], 2));
+}
