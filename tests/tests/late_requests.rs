@@ -61,8 +61,13 @@ fn run(broker: SocketAddr, topic: &str, deliveries: u64, plan: Plan) -> Result<R
     load.audit()?;
     let since = Instant::now();
     let patience = Duration::from_secs(60 + deliveries / 5) + plan.longest;
+    let mut told = since;
     while proxy.counts().deliveries() < deliveries {
         ensure!(since.elapsed() < patience, "after {patience:?}: {}", proxy.counts().report());
+        if told.elapsed() > Duration::from_secs(30) {
+            eprintln!("{}", proxy.counts().report());
+            told = Instant::now();
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
     proxy.calm()?;
