@@ -30,7 +30,17 @@ public class Answers {
                 tree.put(field.def.name, plain(field.def.name, struct.get(field)));
             }
         }
+        tree.computeIfPresent("aborted_transactions", (name, aborted) -> aborted instanceof List<?> list ? needed(list, tree.get("records")) : aborted);
         return tree;
+    }
+
+    /** The aborted transactions with a record in the answer. Kafka lists those up to its next index entry, which no reader looks at. */
+    private static List<Object> needed(List<?> aborted, Object records) {
+        long last = -1;
+        if (records instanceof List<?> batches) for (Object batch : batches) last = Math.max(last, (Long) ((Map<?, ?>) batch).get("last_offset"));
+        List<Object> needed = new ArrayList<>();
+        for (Object one : aborted) if ((Long) ((Map<?, ?>) one).get("first_offset") <= last) needed.add(one);
+        return needed;
     }
 
     private static Object plain(String field, Object value) {

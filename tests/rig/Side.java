@@ -12,7 +12,7 @@ import java.util.Map;
 /** One of the two brokers: how to reach it and what its own values are for the symbols both share. */
 public class Side {
     /** How long an answer may be awaited before the broker counts as silent, in ms. */
-    static final int PATIENCE = 5_000;
+    static final int PATIENCE = Integer.getInteger("rig.patience", 5_000);
 
     final String name;
     private final InetSocketAddress address;
