@@ -211,15 +211,18 @@ STORAGE_MUTANTS = [
      [whole("transactions")]),
     ("aborted list unsorted", "a client takes up an aborted transaction too late",
      [("self.found.sort_unstable_by_key(|entry| entry.first_offset);", "let _ = &mut self.found;")],
-     [unit("log::transaction::tests"), whole("transactions")]),
+     [unit("log::aborted::tests"), whole("transactions")]),
+    ("scan of the aborted index ends too early", "read_committed shows aborted records of long transactions",
+     [("self.markers_end.min(class.markers_end(self.until))", "self.markers_end.min(self.until)")],
+     [unit("aborted::tests")]),
     ("aborted list missing from the tail", "read_committed shows aborted records to consumers that keep up",
      [("tail.push_aborted(entry);", "let _ = entry;")],
      [whole("transactions")]),
     ("aborted index written after the last stable offset moved", "after a crash read_committed shows aborted records",
-     [("group.put_state(keys::aborted(partition.number(), offset), entry.encode());",
-       "LATE.with_borrow_mut(|late| late.push((keys::aborted(partition.number(), offset), entry.encode())));"),
+     [("group.put_state(keys::aborted_by_span(partition.number(), class, offset), entry.encode());",
+       "LATE.with_borrow_mut(|late| late.push((keys::aborted_by_span(partition.number(), class, offset), entry.encode())));"),
       ("fn moment(group: &WriteGroup<'_>) -> Moment {",
-       "thread_local! { pub(super) static LATE: std::cell::RefCell<Vec<([u8; 17], [u8; 25])>> = const { std::cell::RefCell::new(Vec::new()) }; }\n"
+       "thread_local! { pub(super) static LATE: std::cell::RefCell<Vec<([u8; 18], [u8; 25])>> = const { std::cell::RefCell::new(Vec::new()) }; }\n"
        "fn moment(group: &WriteGroup<'_>) -> Moment {"),
       ("let partitions = self.publish(written);",
        "let partitions = self.publish(written);\n"

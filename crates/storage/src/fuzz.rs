@@ -73,6 +73,14 @@ const LAYOUTS: &[Layout] = &[
         },
     },
     Layout {
+        name: "aborted transaction key",
+        read: |bytes| {
+            let (partition, class, offset) = keys::parse_aborted_by_span(bytes)?;
+            key(&bytes[1..], &keys::aborted_by_span(partition, class, offset)[1..]);
+            Ok(())
+        },
+    },
+    Layout {
         name: "key of a partition",
         read: |bytes| {
             let (partition, number) = keys::parse_of_partition("key of a partition", bytes)?;

@@ -16,6 +16,7 @@
 //! | `leadership.rs` `shard.rs` | if a partition, and with it its shard, is led here, and in which epoch |
 //! | `policy.rs` | rules for old records |
 
+mod aborted;
 mod append;
 mod catalog;
 mod coordinator;
@@ -30,18 +31,8 @@ mod shard;
 mod tail;
 mod transaction;
 
-pub use {
-    append::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended},
-    catalog::{Catalog, CatalogError, ConfigsChange, Located, NewTopic, Topic, UnreadableTopic},
-    coordinator::{CoordinatorRecord, CoordinatorWrite},
-    index::{EpochEndOffset, TimestampedOffset},
-    partition::{Partition, PartitionNumber, Watcher},
-    policy::{Compaction, LogPolicy, Retention},
-    producer_state::ProducerState,
-    read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits},
-    transaction::{MarkerError, TransactionEnd, TransactionMarker},
-};
 pub(crate) use {
+    aborted::{AbortedEntry, AbortedScan, SpanClass, SpanClasses},
     append::{AppendState, OwnedEntry, OwnedRequest},
     catalog::{MAX_PARTITIONS, leader_epoch},
     extent::{BatchFamily, Extent, GenerationNumber, LivingExtents},
@@ -54,5 +45,16 @@ pub(crate) use {
     read::{checked_range, found, read_tail, readable_range},
     shard::{ShardLeadership, ShardTerm},
     tail::{Room, TailBudget},
-    transaction::{AbortedEntry, AbortedScan, TransactionStep},
+    transaction::TransactionStep,
+};
+pub use {
+    append::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended},
+    catalog::{Catalog, CatalogError, ConfigsChange, Located, NewTopic, Topic, UnreadableTopic},
+    coordinator::{CoordinatorRecord, CoordinatorWrite},
+    index::{EpochEndOffset, TimestampedOffset},
+    partition::{Partition, PartitionNumber, Watcher},
+    policy::{Compaction, LogPolicy, Retention},
+    producer_state::ProducerState,
+    read::{AbortedTransaction, Isolation, ReadBatches, ReadError, ReadLimits},
+    transaction::{MarkerError, TransactionEnd, TransactionMarker},
 };

@@ -1,4 +1,9 @@
 //! The index of aborted transactions: which of them a read of the disk needs to be told of.
+//!
+//! A look-up walks over the entries of each class of spans that the partition has (`log/aborted.rs`), and over those that were written
+//! before there were classes.
+
+use std::collections::HashMap;
 
 use rocksdb::ErrorKind;
 
@@ -8,7 +13,7 @@ use super::{
 };
 use crate::{
     AbortedTransaction, Partition, PartitionNumber, StorageError,
-    log::{AbortedEntry, AbortedScan},
+    log::{AbortedEntry, AbortedScan, SpanClass, SpanClasses},
 };
 
 /// Most entries that a look-up without waiting walks over.
@@ -49,7 +54,9 @@ fn scanned(
 ) -> Result<AbortedScan, StorageError> {
     let mut scan = AbortedScan::new(until);
     if partition.has_aborted() && from < until {
-        each(engine, partition.number(), from, |entry| scan.add(entry))?;
+        // The next read of this consumer, or of another one, finds them in memory.
+        let open = |(first, to): &KeyRange| Ok(engine.caching_cursor(&engine.state()?, first, to));
+        scan_all(partition, from, &mut scan, usize::MAX, open)?;
     }
     Ok(scan)
 }
@@ -67,71 +74,161 @@ pub(crate) fn aborted_now(
     if !partition.has_aborted() || from >= until {
         return Ok(Some(Vec::new()));
     }
-    let (mut scan, mut left, mut complete) = (AbortedScan::new(until), ENTRIES_NOW, true);
-    let (first, to) = range(partition.number(), from);
-    let mut cursor = engine.cursor_in_memory(&engine.state()?, &first, &to);
-    walk(&mut cursor, |entry| {
-        complete = left > 0;
-        left = left.saturating_sub(1);
-        !complete || scan.add(entry)
-    })?;
-    match cursor.status() {
-        Ok(()) => Ok(complete.then(|| scan.finish())),
+    let mut scan = AbortedScan::new(until);
+    let open = |(first, to): &KeyRange| Ok(engine.cursor_in_memory(&engine.state()?, first, to));
+    match scan_all(partition, from, &mut scan, ENTRIES_NOW, open) {
+        Ok(()) => Ok((scan.met() <= ENTRIES_NOW).then(|| scan.finish())),
         // It has met a block that is not in memory.
-        Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
+        Err(Walk::Disk(error)) if error.kind() == ErrorKind::Incomplete => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Calls `until` with each entry whose marker is at or above `from`, in the order of the markers, until it returns true.
+/// First key, and the key after the last.
+type KeyRange = (Vec<u8>, Vec<u8>);
+
+/// The reason for which a walk over entries ended early.
+#[derive(Debug)]
+enum Walk {
+    Disk(rocksdb::Error),
+    Damaged(StorageError),
+}
+
+impl From<Walk> for StorageError {
+    fn from(error: Walk) -> Self {
+        match error {
+            Walk::Disk(error) => error.into(),
+            Walk::Damaged(error) => error,
+        }
+    }
+}
+
+impl From<StorageError> for Walk {
+    fn from(error: StorageError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+/// Gives the scan the entries of all classes whose markers are at or above `from`, as far as it needs them; ends after one more than
+/// `most`.
+fn scan_all<'e>(
+    partition: &Partition,
+    from: i64,
+    scan: &mut AbortedScan,
+    most: usize,
+    open: impl Fn(&KeyRange) -> Result<Cursor<'e>, StorageError>,
+) -> Result<(), Walk> {
+    let (number, classes) = (partition.number(), partition.aborted_classes());
+    let take = |range: KeyRange, scan: &mut AbortedScan| {
+        walk(&mut open(&range)?, |entry| scan.add(entry) || scan.met() > most)
+    };
+    for class in classes.iter() {
+        let end = keys::aborted_by_span(number, class, scan.markers_end(class));
+        take((keys::aborted_by_span(number, class, from).to_vec(), end.to_vec()), scan)?;
+    }
+    match classes.has_unclassed() {
+        true => take(unclassed(number, from), scan),
+        false => Ok(()),
+    }
+}
+
+/// Calls `each` with every entry, class by class in the order of the markers.
 ///
 /// # Errors
 /// As [`aborted`].
 pub(crate) fn each(
     engine: &Engine,
     partition: PartitionNumber,
-    from: i64,
-    until: impl FnMut(&AbortedEntry) -> bool,
+    mut each: impl FnMut(&AbortedEntry),
 ) -> Result<(), StorageError> {
-    let (first, to) = range(partition, from);
-    // The next read of this consumer, or of another one, finds them in memory.
-    let mut cursor = engine.caching_cursor(&engine.state()?, &first, &to);
-    walk(&mut cursor, until)?;
-    Ok(cursor.status()?)
-}
-
-/// The keys of the entries whose marker is at or above `from`.
-fn range(partition: PartitionNumber, from: i64) -> ([u8; 17], Vec<u8>) {
-    (keys::aborted(partition, from), keys::after_prefix(&keys::prefix(Tag::Aborted, partition)))
-}
-
-/// An iterator that met an error looks like one at its end: the caller asks.
-fn walk(cursor: &mut Cursor<'_>, mut until: impl FnMut(&AbortedEntry) -> bool) -> Result<(), StorageError> {
-    cursor.seek_to_first();
-    while let Some((key, value)) = cursor.item() {
-        let (_, marker_offset) = keys::parse_of_partition("aborted transaction key", key)?;
-        if until(&AbortedEntry::decode(marker_offset, value)?) {
-            break;
-        }
-        cursor.next();
+    let prefix = keys::prefix(Tag::AbortedBySpan, partition);
+    let by_span = (prefix.to_vec(), keys::after_prefix(&prefix));
+    for (first, to) in [by_span, unclassed(partition, 0)] {
+        let mut each = |entry: &AbortedEntry| {
+            each(entry);
+            false
+        };
+        walk(&mut engine.cursor(&engine.state()?, &first, &to), &mut each)?;
     }
     Ok(())
 }
 
-/// The partitions of which the index has entries. Costs one look-up for each, however many entries there are.
+/// The keys of the entries without class whose marker is at or above `from`.
+fn unclassed(partition: PartitionNumber, from: i64) -> KeyRange {
+    let end = keys::after_prefix(&keys::prefix(Tag::Aborted, partition));
+    (keys::aborted(partition, from).to_vec(), end)
+}
+
+/// The keys of all entries whose markers are below an offset, as ranges.
+pub(crate) fn below(partition: &Partition, offset: i64) -> Vec<KeyRange> {
+    let (number, classes) = (partition.number(), partition.aborted_classes());
+    let of_class = |class: SpanClass| {
+        let end = keys::aborted_by_span(number, class, offset);
+        (keys::aborted_class(number, class).to_vec(), end.to_vec())
+    };
+    let unclassed = (keys::prefix(Tag::Aborted, number).to_vec(), keys::aborted(number, offset).to_vec());
+    classes.iter().map(of_class).chain(classes.has_unclassed().then_some(unclassed)).collect()
+}
+
+/// An iterator that met an error looks like one at its end: it is asked.
+fn walk(cursor: &mut Cursor<'_>, mut until: impl FnMut(&AbortedEntry) -> bool) -> Result<(), Walk> {
+    cursor.seek_to_first();
+    while let Some((key, value)) = cursor.item() {
+        if until(&entry(key, value)?) {
+            break;
+        }
+        cursor.next();
+    }
+    cursor.status().map_err(Walk::Disk)
+}
+
+fn entry(key: &[u8], value: &[u8]) -> Result<AbortedEntry, StorageError> {
+    let marker_offset = match key.first() {
+        Some(tag) if *tag == Tag::AbortedBySpan as u8 => keys::parse_aborted_by_span(key)?.2,
+        _ => keys::parse_of_partition("aborted transaction key", key)?.1,
+    };
+    AbortedEntry::decode(marker_offset, value)
+}
+
+/// The partitions of which the index has entries, with their classes. Costs one look-up for each class of each of them, however many
+/// entries there are.
 ///
 /// # Errors
 /// RocksDB cannot read the state.
-pub(crate) fn partitions(engine: &Engine) -> Result<Vec<PartitionNumber>, StorageError> {
-    let prefix = [Tag::Aborted as u8];
-    let mut cursor = engine.cursor(&engine.state()?, &prefix, &keys::after_prefix(&prefix));
-    cursor.seek_to_first();
-    let mut found = Vec::new();
-    while let Some(key) = cursor.key() {
+pub(crate) fn partitions(engine: &Engine) -> Result<HashMap<PartitionNumber, SpanClasses>, StorageError> {
+    let mut found = HashMap::<_, SpanClasses>::new();
+    let mut note = |partition, classes: SpanClasses| {
+        let known = found.entry(partition).or_default();
+        *known = known.with(classes);
+    };
+    skip_through(engine, Tag::Aborted, |key| {
         let (partition, _) = keys::parse_of_partition("aborted transaction key", key)?;
-        found.push(partition);
-        cursor.seek(keys::after_prefix(&keys::prefix(Tag::Aborted, partition)));
-    }
-    cursor.status()?;
+        note(partition, SpanClasses::UNCLASSED);
+        Ok(keys::prefix(Tag::Aborted, partition).to_vec())
+    })?;
+    skip_through(engine, Tag::AbortedBySpan, |key| {
+        let (partition, class, _) = keys::parse_aborted_by_span(key)?;
+        note(partition, class.into());
+        Ok(keys::aborted_class(partition, class).to_vec())
+    })?;
     Ok(found)
 }
+
+/// Calls `group` with the first key of the tag, and with the first key after all that begin with what it returned last.
+fn skip_through(
+    engine: &Engine,
+    tag: Tag,
+    mut group: impl FnMut(&[u8]) -> Result<Vec<u8>, StorageError>,
+) -> Result<(), StorageError> {
+    let prefix = [tag as u8];
+    let mut cursor = engine.cursor(&engine.state()?, &prefix, &keys::after_prefix(&prefix));
+    cursor.seek_to_first();
+    while let Some(key) = cursor.key() {
+        let prefix = group(key)?;
+        cursor.seek(keys::after_prefix(&prefix));
+    }
+    Ok(cursor.status()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,12 @@
 //! Integers are big-endian, so that keys sort as their numbers do. Every read is
 //! bounds-checked, since bytes on a disk may be damaged.
 
+mod by_span;
+
 use codec::cursor::{Cursor, ReadError};
 use uuid::Uuid;
+
+pub(crate) use by_span::{aborted_by_span, aborted_class, parse_aborted_by_span};
 
 use super::file_name::SettledNumber;
 use crate::{
@@ -40,7 +44,7 @@ pub(crate) enum Tag {
     Producer = 8,
     /// An interval of the time index, by partition, timestamp and start offset.
     TimeIndex = 9,
-    /// An aborted transaction, by partition and the offset of its marker.
+    /// An aborted transaction, by partition and the offset of its marker. Not written any more: [`Tag::AbortedBySpan`].
     Aborted = 10,
     /// A record of a coordinator, which owns the rest of the key.
     Coordinator = 11,
@@ -51,6 +55,8 @@ pub(crate) enum Tag {
     /// A settled file that may have living batches, by its number. A file without such a record is deleted at the
     /// start.
     SettledFile = 14,
+    /// An aborted transaction, by partition, class of its span, and the offset of its marker.
+    AbortedBySpan = 15,
 }
 
 /// Facts about this node, one key each.

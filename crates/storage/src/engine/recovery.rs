@@ -308,8 +308,8 @@ impl Partitions {
             all.producers.entry(partition).or_default().push((producer_id, state));
             Ok(())
         })?;
-        for partition in aborted::partitions(engine)? {
-            all.found.entry(partition).or_default().aborted = true;
+        for (partition, classes) in aborted::partitions(engine)? {
+            all.found.entry(partition).or_default().aborted = classes;
         }
         all.note_settled(engine.settled_partitions());
         Ok(all)

@@ -17,10 +17,7 @@ impl Inspector {
         };
         let mut aborted_transactions = 0;
         if let Some(engine) = &self.found.engine {
-            aborted::each(engine, partition.number(), 0, |_| {
-                aborted_transactions += 1;
-                false
-            })?;
+            aborted::each(engine, partition.number(), |_| aborted_transactions += 1)?;
         }
         Ok(PartitionReport {
             topic: topic.name.clone(),

@@ -4,11 +4,7 @@
 //! the journal and the tail in memory alike; the request's own buffer is freed. The caller's thread makes
 //! the copy, since all callers wait for the writer's thread.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::BytesMut;
 use codec::records::{BatchHeader, RecordBatch};
@@ -17,10 +13,11 @@ use thiserror::Error;
 use crate::{
     CoordinatorWrite, MarkerError, Partition, ProducerState, TransactionMarker,
     log::{
+        aborted::AbortedEntry,
         extent::BatchFamily,
         index::{IndexInterval, LogStart},
         producer_state::{self, Moment, Verdict},
-        transaction::{AbortedEntry, TransactionStep},
+        transaction::TransactionStep,
     },
 };
 
@@ -161,8 +158,8 @@ pub(crate) struct AppendState {
     next_offset: i64,
     /// By producer id; batches without one leave nothing here.
     producers: BTreeMap<i64, ProducerState>,
-    /// First offsets of the transactions that are open.
-    open_transactions: BTreeSet<i64>,
+    /// The transactions that are open: first offset, and the time of its append, Unix ms.
+    open_transactions: BTreeMap<i64, i64>,
     /// Ahead of the one that readers see while a group is built.
     pub(crate) interval: IndexInterval,
     /// Family of its newest extent; `None` if the log is empty.
@@ -184,7 +181,7 @@ impl AppendState {
     ) -> Self {
         // A log that holds batches gets its true end from `recover`.
         let next_offset = log_start.offset;
-        let (producers, open_transactions) = (BTreeMap::new(), BTreeSet::new());
+        let (producers, open_transactions) = (BTreeMap::new(), BTreeMap::new());
         Self {
             next_offset,
             producers,
@@ -206,8 +203,9 @@ impl AppendState {
     pub(crate) fn recover(&mut self, next_offset: i64, producers: Vec<(i64, ProducerState)>) {
         self.next_offset = next_offset;
         self.producers = producers.into_iter().collect();
-        let open = self.producers.values().filter_map(|state| state.current_txn_start_offset);
-        self.open_transactions = open.collect();
+        // Their begin is not stored: the last append is the earliest time that is known.
+        let open = |state: &ProducerState| Some((state.current_txn_start_offset?, state.last_timestamp_ms));
+        self.open_transactions = self.producers.values().filter_map(open).collect();
     }
 
     /// At most `most` producers with greater ids than `after`, by id.
@@ -226,7 +224,17 @@ impl AppendState {
 
     /// First offsets of the transactions that are open, in order.
     pub(crate) fn open_transactions(&self) -> impl Iterator<Item = i64> {
-        self.open_transactions.iter().copied()
+        self.open_transactions.keys().copied()
+    }
+
+    /// Producers that are remembered.
+    pub(crate) fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// The time at which the oldest transaction that is open began, Unix ms; `None`: none is.
+    pub(crate) fn oldest_transaction_ms(&self) -> Option<i64> {
+        self.open_transactions.first_key_value().map(|(_, began_ms)| *began_ms)
     }
 
     /// Decides if the batch may be appended, as far as its producer is concerned.
@@ -267,7 +275,7 @@ impl AppendState {
         if was_open || !header.attributes.is_transactional() {
             return TransactionStep::None;
         }
-        self.open_transactions.insert(base_offset);
+        self.open_transactions.insert(base_offset, moment.now_ms);
         TransactionStep::Begins
     }
 
@@ -289,7 +297,7 @@ impl AppendState {
             producer_id: marker.producer_id,
             first_offset,
             marker_offset: offset,
-            last_stable_offset: self.open_transactions.first().copied().unwrap_or(offset + 1),
+            last_stable_offset: self.open_transactions().next().unwrap_or(offset + 1),
         };
         TransactionStep::Ends { first_offset, aborted: (!marker.commit).then_some(entry) }
     }

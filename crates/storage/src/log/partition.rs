@@ -19,7 +19,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -29,6 +29,7 @@ use uuid::Uuid;
 use crate::{
     EpochEndOffset, ProducerState,
     log::{
+        aborted::SpanClasses,
         append::AppendState,
         extent::Extent,
         index::{self, CleanedRecord, EpochStart, IndexInterval, IntervalRecord, LogStart},
@@ -71,8 +72,8 @@ pub struct Partition {
     extents: RwLock<Vec<Extent>>,
     /// Batches of it may lie in the settled family, also such that no extent leads to yet.
     settled: AtomicBool,
-    /// The index of aborted transactions may have entries of it.
-    aborted: AtomicBool,
+    /// Classes of which the index of aborted transactions may have entries of it: [`SpanClasses`].
+    aborted: AtomicU64,
     /// How often entries of that index were removed because their batches were cleaned away.
     forgotten: AtomicU64,
     /// The end of the part that was compacted.
@@ -82,9 +83,16 @@ pub struct Partition {
     /// Tells if `watchers` holds any, so that an append without waiting readers takes no lock for them.
     watched: AtomicBool,
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
+    /// Producers that `append` remembers, for metrics, which must not wait for its lock.
+    producer_count: AtomicUsize,
+    /// The time at which the oldest open transaction began, Unix ms; [`NO_TRANSACTION`]: none is open. Also for metrics.
+    oldest_transaction_ms: AtomicI64,
     /// Changed by the writer only.
     pub(crate) append: Mutex<AppendState>,
 }
+
+/// No transaction is open.
+const NO_TRANSACTION: i64 = i64::MAX;
 
 /// State of a partition as recovery found it.
 #[derive(Debug)]
@@ -95,8 +103,8 @@ pub(crate) struct Recovered {
     pub(crate) cleaned: CleanedRecord,
     /// The settled family has batches of it.
     pub(crate) settled: bool,
-    /// The index of aborted transactions has entries of it.
-    pub(crate) aborted: bool,
+    /// The classes of which the index of aborted transactions has entries of it.
+    pub(crate) aborted: SpanClasses,
 }
 
 impl Default for Recovered {
@@ -108,7 +116,7 @@ impl Default for Recovered {
             epochs,
             cleaned: CleanedRecord::NOTHING,
             settled: false,
-            aborted: false,
+            aborted: SpanClasses::default(),
         }
     }
 }
@@ -147,12 +155,14 @@ impl Partition {
             tail: Mutex::default(),
             extents: RwLock::new(found.extents),
             settled: found.settled.into(),
-            aborted: found.aborted.into(),
+            aborted: found.aborted.0.into(),
             forgotten: 0.into(),
             cleaned: Mutex::new(found.cleaned),
             epochs: RwLock::new(epochs),
             watched: false.into(),
             watchers: Mutex::default(),
+            producer_count: 0.into(),
+            oldest_transaction_ms: NO_TRANSACTION.into(),
             append: Mutex::new(AppendState::new(found.log_start, interval, family, epoch_recorded)),
         }
     }
@@ -223,6 +233,7 @@ impl Partition {
         let mut append = self.append.lock();
         append.recover(log_end_offset, producers);
         self.recover_stable(append.open_transactions());
+        self.note_producers(&append);
         if !append.epoch_recorded
             && let Some(current) = self.epochs.write().last_mut()
         {

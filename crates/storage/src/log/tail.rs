@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     AbortedTransaction, Isolation, Partition, ReadLimits,
-    log::transaction::{AbortedEntry, AbortedScan},
+    log::aborted::{AbortedEntry, RecentAborted},
 };
 
 /// A batch in memory: its offsets are `base_offset..next_offset`.
@@ -24,8 +24,8 @@ struct TailBatch {
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<TailBatch>,
-    /// The aborted transactions whose markers are among the batches, in the order of the markers.
-    aborted: VecDeque<AbortedEntry>,
+    /// The aborted transactions whose markers are among the batches.
+    aborted: RecentAborted,
     /// Batches that were purged and are still to be popped.
     purged: usize,
 }
@@ -44,7 +44,7 @@ impl Tail {
 
     /// The newest batch is the marker of this aborted transaction.
     pub(crate) fn push_aborted(&mut self, entry: AbortedEntry) {
-        self.aborted.push_back(entry);
+        self.aborted.push(entry);
     }
 
     /// Removes the oldest batch. Called once for each that was added, in their order, also for those that
@@ -65,10 +65,10 @@ impl Tail {
     /// Forgets the aborted transactions of which the tail has no batch any more.
     fn forget_aborted(&mut self) {
         let Some(first) = self.batches.front().map(|batch| batch.base_offset) else {
-            self.aborted = VecDeque::new();
+            self.aborted = RecentAborted::default();
             return;
         };
-        while self.aborted.pop_front_if(|entry| entry.marker_offset < first).is_some() {}
+        self.aborted.forget_below(first);
     }
 
     /// Drops the batches that lie wholly below `offset`: they were deleted or rewritten.
@@ -95,21 +95,9 @@ impl Tail {
         }
         let aborted = match limits.isolation {
             Isolation::ReadUncommitted => Vec::new(),
-            Isolation::ReadCommitted => self.aborted(from, until),
+            Isolation::ReadCommitted => self.aborted.overlapping(from, until).finish(),
         };
         Some(TailRead { batches, aborted })
-    }
-
-    /// The aborted transactions that a read from `from` to before `until` needs.
-    fn aborted(&self, from: i64, until: i64) -> Vec<AbortedTransaction> {
-        let mut scan = AbortedScan::new(until);
-        let first = self.aborted.partition_point(|entry| entry.marker_offset < from);
-        for entry in self.aborted.range(first..) {
-            if scan.add(entry) {
-                break;
-            }
-        }
-        scan.finish()
     }
 }
 
@@ -252,6 +240,6 @@ mod tests {
         (0..5).for_each(|_| tail.pop());
         assert_eq!(tail.aborted.len(), 2, "the marker at 14 has left the tail");
         tail.purge(100);
-        assert!(tail.aborted.is_empty());
+        assert_eq!(tail.aborted.len(), 0);
     }
 }

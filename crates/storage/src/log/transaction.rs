@@ -1,11 +1,11 @@
-//! The end of a transaction as callers ask for it, and aborted transactions as readers are told of them.
+//! The end of a transaction as callers ask for it, and its effect on the last stable offset.
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::coordinator::CoordinatorWrite;
-use crate::{AbortedTransaction, Partition};
+use crate::{Partition, log::AbortedEntry};
 
 /// A marker that ends the transaction of a producer in one partition.
 #[derive(Clone, Debug)]
@@ -66,56 +66,6 @@ pub enum MarkerError {
     OffsetsExhausted,
 }
 
-/// An aborted transaction of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AbortedEntry {
-    pub(crate) producer_id: i64,
-    pub(crate) first_offset: i64,
-    /// Offset of the marker that ended it.
-    pub(crate) marker_offset: i64,
-    /// The first offset of the oldest transaction that was open right after the marker, or the offset after the marker:
-    /// transactions that end later begin at or above it.
-    pub(crate) last_stable_offset: i64,
-}
-
-/// Collects the aborted transactions of a read. It is given entries in the order of their markers, from the first whose marker
-/// is at or above the offset at which the read begins.
-pub(crate) struct AbortedScan {
-    /// The offset after the read.
-    until: i64,
-    found: Vec<AbortedEntry>,
-}
-
-impl AbortedScan {
-    /// Of a read that ends before `until`.
-    pub(crate) fn new(until: i64) -> Self {
-        Self { until, found: Vec::new() }
-    }
-
-    /// Takes the next entry; true if no later one can belong to the read.
-    pub(crate) fn add(&mut self, entry: &AbortedEntry) -> bool {
-        if entry.first_offset < self.until {
-            self.found.push(*entry);
-        }
-        entry.last_stable_offset >= self.until
-    }
-
-    /// All of them, by first offset: clients take them up in this order.
-    pub(crate) fn finish(self) -> Vec<AbortedTransaction> {
-        let transaction = |entry: AbortedEntry| AbortedTransaction {
-            producer_id: entry.producer_id,
-            first_offset: entry.first_offset,
-        };
-        self.entries().into_iter().map(transaction).collect()
-    }
-
-    /// The same as the index has them.
-    pub(crate) fn entries(mut self) -> Vec<AbortedEntry> {
-        self.found.sort_unstable_by_key(|entry| entry.first_offset);
-        self.found
-    }
-}
-
 /// The effect of a batch on the last stable offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum TransactionStep {
@@ -126,25 +76,4 @@ pub(crate) enum TransactionStep {
     Begins,
     /// It is the marker of the transaction that began at `first_offset`.
     Ends { first_offset: i64, aborted: Option<AbortedEntry> },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(producer_id: i64, first_offset: i64, last_stable_offset: i64) -> AbortedEntry {
-        AbortedEntry { producer_id, first_offset, marker_offset: 0, last_stable_offset }
-    }
-
-    #[test]
-    fn a_scan_ends_where_no_later_transaction_can_begin_before_the_end_of_the_read() {
-        let mut scan = AbortedScan::new(50);
-        // The one of producer 3 was open until the last marker.
-        assert!(!scan.add(&entry(1, 40, 10)));
-        assert!(!scan.add(&entry(2, 60, 10)));
-        assert!(scan.add(&entry(3, 10, 90)));
-        let found: Vec<_> =
-            scan.finish().iter().map(|found| (found.producer_id, found.first_offset)).collect();
-        assert_eq!(found, [(3, 10), (1, 40)], "by first offset");
-    }
 }

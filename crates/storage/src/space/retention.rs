@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::{
     Partition, ReadError, Retention, StorageError,
-    engine::{BatchCursor, Engine, NodeKey, Tag, keys},
+    engine::{BatchCursor, Engine, NodeKey, Tag, aborted, keys},
     log::{AppendState, CleanedRecord, IntervalRecord, LogStart},
     write::WriteGroup,
 };
@@ -188,8 +188,9 @@ fn forget_aborted(group: &mut WriteGroup<'_>, partition: &Partition, state: &mut
     let start = partition.log_start_offset();
     if partition.has_aborted() && state.aborted_from < start {
         state.aborted_from = start;
-        let number = partition.number();
-        group.delete_state_range(&keys::prefix(Tag::Aborted, number), &keys::aborted(number, start));
+        for (from, to) in aborted::below(partition, start) {
+            group.delete_state_range(&from, &to);
+        }
     }
 }
 

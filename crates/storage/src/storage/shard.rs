@@ -147,6 +147,29 @@ impl Shard {
         coordinator_log::scan(&self.folder.shared.engine, prefix, each)
     }
 
+    /// As [`Self::scan_coordinator`], from the first key that is not below `from`, until `each` returns false.
+    ///
+    /// # Errors
+    /// As [`Self::scan_coordinator`].
+    pub fn scan_coordinator_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StorageError> {
+        self.led_epoch()?;
+        coordinator_log::scan_from(&self.folder.shared.engine, prefix, from, each)
+    }
+
+    /// The value of one coordinator record; `None`: there is none. Reads one block of RocksDB from memory, the page cache or the disk.
+    ///
+    /// # Errors
+    /// As [`Self::scan_coordinator`].
+    pub fn coordinator_record(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.led_epoch()?;
+        coordinator_log::value(&self.folder.shared.engine, key)
+    }
+
     /// Takes over the shard in a new leader epoch that is durable before `done`, or resigns from it. After it has
     /// resigned, nothing is read from its partitions or its coordinators' records, or written to them, what was queued included;
     /// watchers are told before this returns, and what was written is on the disk before `done`. A shard that is resigned is

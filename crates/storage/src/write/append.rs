@@ -46,6 +46,7 @@ pub(crate) fn append(group: &mut WriteGroup<'_>, entry: OwnedEntry, awaits: Opti
     if header.has_producer_id() {
         // Its state is written once, at the end of the group.
         group.producers.insert((partition.number(), header.producer_id), Arc::clone(&partition));
+        partition.note_producers(&state);
     }
     group.records += u64::try_from(header.records_count).expect("a parsed batch has no negative count");
     let interval = state.interval;
@@ -82,10 +83,12 @@ pub(crate) fn append_marker(
     let bytes = add_batch(group, partition, &mut state, &header, next_offset, bytes, marker.log_append_time);
     let step = state.ended(marker, offset, moment(group));
     if let TransactionStep::Ends { aborted: Some(entry), .. } = step {
-        partition.note_aborted();
-        group.put_state(keys::aborted(partition.number(), offset), entry.encode());
+        let class = entry.class();
+        partition.note_aborted(class);
+        group.put_state(keys::aborted_by_span(partition.number(), class, offset), entry.encode());
     }
     group.producers.insert((partition.number(), *producer_id), Arc::clone(partition));
+    partition.note_producers(&state);
     let interval = state.interval;
     drop(state);
     let written = Written { base_offset: offset, next_offset, bytes, interval, awaits, step };

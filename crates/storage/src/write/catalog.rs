@@ -181,6 +181,7 @@ impl CatalogWriter {
                 Tag::Producer,
                 Tag::TimeIndex,
                 Tag::Aborted,
+                Tag::AbortedBySpan,
                 Tag::Cleaned,
             ] {
                 group.delete_state_prefix(&keys::prefix(tag, partition.number()));

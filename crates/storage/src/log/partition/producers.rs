@@ -2,8 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Partition;
-use crate::{ProducerState, ReadLimits, log::tail::TailRead};
+use super::{NO_TRANSACTION, Partition};
+use crate::{
+    ProducerState, ReadLimits,
+    log::{
+        aborted::{SpanClass, SpanClasses},
+        append::AppendState,
+        tail::TailRead,
+    },
+};
 
 /// Producers that are looked at while appends wait.
 const AT_ONCE: usize = 500;
@@ -14,6 +21,26 @@ impl Partition {
         let mut producers = Vec::new();
         self.each_producer(|id, state| producers.push((id, state.clone())));
         producers
+    }
+
+    /// How many are remembered. Takes no lock.
+    pub fn producer_count(&self) -> usize {
+        self.producer_count.load(Ordering::Relaxed)
+    }
+
+    /// The time at which the oldest open transaction began, Unix ms by the broker's clock; after a start, the time of its last append
+    /// before it. `None`: none is open. Takes no lock.
+    pub fn oldest_transaction_ms(&self) -> Option<i64> {
+        Some(self.oldest_transaction_ms.load(Ordering::Relaxed))
+            .filter(|began_ms| *began_ms != NO_TRANSACTION)
+    }
+
+    /// The writer has changed them.
+    pub(crate) fn note_producers(&self, append: &AppendState) {
+        // Relaxed: numbers for people to look at.
+        self.producer_count.store(append.producer_count(), Ordering::Relaxed);
+        let oldest_ms = append.oldest_transaction_ms().unwrap_or(NO_TRANSACTION);
+        self.oldest_transaction_ms.store(oldest_ms, Ordering::Relaxed);
     }
 
     /// Those that last wrote before this time of the folder's clock and have no transaction open.
@@ -40,12 +67,17 @@ impl Partition {
 
     /// The index of aborted transactions may have entries of it.
     pub(crate) fn has_aborted(&self) -> bool {
-        self.aborted.load(Ordering::Acquire)
+        !self.aborted_classes().is_empty()
     }
 
-    /// The writer adds an entry to that index.
-    pub(crate) fn note_aborted(&self) {
-        self.aborted.store(true, Ordering::Release);
+    /// The classes of which it may have some.
+    pub(crate) fn aborted_classes(&self) -> SpanClasses {
+        SpanClasses(self.aborted.load(Ordering::Acquire))
+    }
+
+    /// The writer adds an entry of the class to that index.
+    pub(crate) fn note_aborted(&self, class: SpanClass) {
+        self.aborted.fetch_or(SpanClasses::from(class).0, Ordering::Release);
     }
 
     /// How often entries were removed because their batches were cleaned away. A reader that has batches from before such a removal,

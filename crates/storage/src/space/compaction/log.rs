@@ -266,8 +266,9 @@ pub(crate) fn forget_aborted(group: &mut WriteGroup<'_>, partition: &Partition, 
         return;
     }
     partition.forget_aborted();
-    let number = partition.number();
-    group.delete_state_range(&keys::prefix(Tag::Aborted, number), &keys::aborted(number, cleaned.offset));
+    for (from, to) in aborted::below(partition, cleaned.offset) {
+        group.delete_state_range(&from, &to);
+    }
 }
 
 impl Finish {

@@ -157,6 +157,7 @@ impl Writer {
             group.producers.remove(&(number, producer_id));
             group.delete_state(keys::producer(number, producer_id));
         }
+        partition.note_producers(&state);
     }
 }
 
