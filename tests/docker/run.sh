@@ -203,7 +203,7 @@ expect "the classic builder makes the same image" test "$(owner ottla:classic)" 
 # --- compose -----------------------------------------------------------------------------------------------------------
 compose_file=$root/docker/compose.yaml
 if have promtool; then
-    expect "promtool accepts prometheus.yml" quietly promtool check config "$root/docker/prometheus.yml"
+    expect "promtool accepts prometheus.yml and its alerts" quietly promtool check config "$root/docker/prometheus.yml"
 fi
 if ! have docker-compose; then
     say "no docker-compose: compose.yaml is not tried"

@@ -41,6 +41,7 @@ const ZERO: &[(&str, &str)] = &[
     ("kafka_topic_partition_under_replicated_partition", "there is one replica"),
     ("kafka_topic_partition_oldest_offset", "nothing was deleted"),
     ("kafka_log_log_logstartoffset", "nothing was deleted"),
+    ("ottla_transactions_overdue_seconds", "the broker keeps the timeouts"),
     ("kafka_consumergroup_members", "the offsets were committed without a member"),
 ];
 
@@ -85,13 +86,28 @@ fn documented() -> Result<Vec<String>> {
     Ok(names.filter_map(begin).collect())
 }
 
-/// One that is committed, and one that stays open.
+/// One that is committed, one that stays open, and a batch of the older protocol that was not announced.
 fn transactions(client: &mut Client) -> Result<()> {
     let (name, topics, group) = ("copier", &[TOPIC][..], "group");
     let mut producer = Producer { name, v2: true, topics, group, id: -1, epoch: -1, sequence: 0 };
     producer.begin_anew(client)?;
     producer.transact(client, 1, true)?;
-    producer.write(client, 2)
+    producer.write(client, 2)?;
+    let mut older = Producer { name: "older", v2: false, ..producer };
+    older.begin_anew(client)?;
+    ensure!(older.produce(client, TOPIC, 1).is_err(), "no transaction has the partition");
+    Ok(())
+}
+
+/// Names in the expressions of the alerts that are made for this broker.
+fn in_alerts() -> Result<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/alerts.yml");
+    let text = std::fs::read_to_string(path)?;
+    let expressions: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    ensure!(!expressions.is_empty(), "alerts");
+    let words = expressions.iter().flat_map(|one| one.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let is_ours = |word: &&str| word.starts_with("ottla_") || word.starts_with("kafka_");
+    Ok(words.filter(is_ours).map(str::to_owned).collect())
 }
 
 /// Everything that is counted happens at least once.
@@ -152,6 +168,9 @@ fn every_documented_metric_counts() -> Result<()> {
     drop(held);
     let families = families(&text);
     let listed = |list: &[(&str, &str)], name: &str| list.iter().any(|(begin, _)| name.starts_with(begin));
+    for name in in_alerts()? {
+        ensure!(families.contains_key(&name), "an alert asks for {name}");
+    }
     let missing: Vec<String> = documented()?
         .into_iter()
         .filter(|begin| {

@@ -82,10 +82,16 @@ pub(crate) struct Services {
     pub(crate) shutdown: Shutdown,
 }
 
+/// A transaction that is open for the longest timeout and this is late: no coordinator ends it any more
+/// (`ReplicaManager.LateTransactionBufferMs`).
+const LATE_TRANSACTION_MS: i64 = 300_000;
+
 impl Services {
     /// The broker's state as a scrape of its metrics sees it. Takes no lock that a request waits for, and time in proportion
     /// to topics, partitions and groups.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        let longest_ms = i64::from(self.config.transaction_max_timeout_ms.as_u32());
+        let late_ms = self.clock.now_ms().saturating_sub(longest_ms + LATE_TRANSACTION_MS);
         Snapshot {
             broker: BrokerSnapshot {
                 node_id: self.config.node_id,
@@ -101,15 +107,15 @@ impl Services {
                 task_panics: self.tasks.panics(),
             },
             storage: Some(self.io.storage().metrics()),
-            topics: snapshot::topics(&self.io.cluster().catalog(), self.config.node_id),
+            topics: snapshot::topics(&self.io.cluster().catalog(), self.config.node_id, late_ms),
             extra: [
                 self.disk.families(clock::now()),
                 self.fetcher.families(),
                 self.client_metrics.families(self.clock.now_ms()),
-                self.transactions.families(self.clock.now_ms()),
             ]
             .concat(),
             groups: self.groups.snapshot(),
+            transactions: self.transactions.snapshot(),
         }
     }
 }

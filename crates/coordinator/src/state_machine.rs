@@ -190,6 +190,9 @@ pub trait StateMachine: Sized + Send + 'static {
 
     /// The records that machines of this kind write, in the order in which they are replayed.
     const RECORDS: &'static [RecordKind];
+    /// Machines of this kind rest: the shell drops one that no request needs, and builds it from its records when it is asked
+    /// for. Its records then have to say all of it, except what [`rests_after_ms`](Self::rests_after_ms) waits for.
+    const RESTS: bool = false;
 
     /// A machine of which nothing is stored yet.
     /// It has no deadline yet.
@@ -228,4 +231,15 @@ pub trait StateMachine: Sized + Send + 'static {
     /// True if nothing is lost when the machine is dropped: no record and no client depends on it.
     /// Asked after every step; the shell then drops the machine, and a later request begins with a new one.
     fn is_forgettable(&self) -> bool;
+
+    /// The time without a step after which the machine may rest, ms; `None`: it stays in memory in its present state.
+    fn rests_after_ms(&self) -> Option<u32> {
+        None
+    }
+
+    /// The beginnings of the keys of its records, in the order in which they are replayed. The first is the whole key of the record
+    /// without which there are no others; a machine that may rest has no others either. None for an id of which no record can exist.
+    fn keys(_: &Self::Id) -> Vec<Bytes> {
+        Vec::new()
+    }
 }

@@ -8,6 +8,7 @@
 //!   ├─ view      descriptions and lists
 //!   │    identity     producer ids and epochs: who is current, who comes next
 //!   │    connections  requests of the older protocol that come too late
+//!   ├─ resting   ids that are on the disk only: when, and what their records say
 //!   └─ records   bytes that make a transaction survive a restart
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod machine;
 mod participants;
 pub mod records;
 pub mod requests;
+pub mod resting;
 pub mod state;
 pub mod view;
 

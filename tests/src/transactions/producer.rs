@@ -78,7 +78,11 @@ impl Producer {
         ask(client, ANNOUNCE_VERSION, &request, |answer| answer.error_code).map(drop)
     }
 
-    fn produce(&self, client: &mut Client, topic: &str, number: u64) -> Result<()> {
+    /// The batch of one topic. With the older protocol it has to be announced before.
+    ///
+    /// # Errors
+    /// As [`Producer::transact`].
+    pub fn produce(&self, client: &mut Client, topic: &str, number: u64) -> Result<()> {
         let request = self.owner().produce(topic, 0, self.sequence, &[content(number.to_string())]);
         ask(client, self.protocol().produce(), &request, produce_code).map(drop)
     }

@@ -4,6 +4,7 @@
 //! join_group … delete_groups ──────► group (requests of groups) ──► Shell ──► coordinator::group (pure)
 //! end_txn … list_transactions ─► transaction (of transactional ids) ─► Shell ──► coordinator::transaction (pure)
 //!                                                                    │ hosted      one machine under its lock
+//!                                                                    │ resting     machines that are on the disk only
 //!                                                                    │ together    several machines, one write
 //!                                                                    │ alarms      wakes machines at their deadlines
 //!                                                                    │ waiting     requests that wait for a reply
@@ -29,6 +30,7 @@ mod hosted;
 mod kind;
 mod load;
 mod log;
+mod resting;
 mod shell;
 mod together;
 pub(crate) mod transaction;

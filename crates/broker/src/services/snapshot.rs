@@ -4,17 +4,17 @@ use storage::{Catalog, Partition, Topic};
 
 use crate::telemetry::metrics::{PartitionSnapshot, TopicSnapshot};
 
-/// Every topic.
-pub(super) fn topics(catalog: &Catalog, node_id: i32) -> Vec<TopicSnapshot> {
-    catalog.topics().map(|one| topic(one, node_id)).collect()
+/// Every topic. A transaction that began before `late_ms`, Unix ms, is late.
+pub(super) fn topics(catalog: &Catalog, node_id: i32, late_ms: i64) -> Vec<TopicSnapshot> {
+    catalog.topics().map(|one| topic(one, node_id, late_ms)).collect()
 }
 
-fn topic(topic: &Topic, node_id: i32) -> TopicSnapshot {
-    let partitions = topic.led_here().map(|one| partition(one, node_id)).collect();
+fn topic(topic: &Topic, node_id: i32, late_ms: i64) -> TopicSnapshot {
+    let partitions = topic.led_here().map(|one| partition(one, node_id, late_ms)).collect();
     TopicSnapshot { name: topic.name.clone(), partitions }
 }
 
-fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
+fn partition(partition: &Partition, node_id: i32, late_ms: i64) -> PartitionSnapshot {
     PartitionSnapshot {
         partition: partition.index(),
         // In this order, as each of them only rises: none is above the next.
@@ -27,5 +27,7 @@ fn partition(partition: &Partition, node_id: i32) -> PartitionSnapshot {
         leader: Some(node_id),
         replicas: vec![node_id],
         in_sync_replicas: vec![node_id],
+        producers: partition.producer_count(),
+        has_late_transaction: partition.oldest_transaction_ms().is_some_and(|began_ms| began_ms < late_ms),
     }
 }

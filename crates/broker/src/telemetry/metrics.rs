@@ -16,6 +16,7 @@ mod native;
 mod requests;
 mod snapshot;
 mod storage;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +29,8 @@ use prometheus::{Registry, TextEncoder};
 
 pub use requests::{RequestMetrics, RequestTimes};
 pub use snapshot::{
-    BrokerSnapshot, BrokerState, ExtraFamily, ExtraKind, GroupOffset, GroupSnapshot, PartitionSnapshot,
-    Snapshot, TopicSnapshot,
+    BrokerSnapshot, BrokerState, Buckets, ExtraFamily, ExtraKind, GroupOffset, GroupSnapshot,
+    PartitionSnapshot, Snapshot, TopicSnapshot, TransactionsSnapshot,
 };
 
 use families::Families;
@@ -239,6 +240,7 @@ impl Collector for Broker {
         if let Some(metrics) = &snapshot.storage {
             storage::families(metrics, &mut families);
         }
+        transactions::families(&snapshot, &mut families);
         broker::families(&self.0, &snapshot, &mut families);
         exporter::families(&snapshot, &mut families);
         broker::log_families(&snapshot, &mut families);

@@ -30,6 +30,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    /// A request of this producer may come too late by one of them.
+    pub(super) fn count_for(&self, producer: ProducerIdAndEpoch) -> bool {
+        self.producer == Some(producer)
+    }
+
     /// Notes the connection of a request by the current owner.
     ///
     /// # Errors

@@ -46,3 +46,22 @@ pub enum TransactionError {
     #[error("the request needs a new producer id")]
     ProducerIdNeeded,
 }
+
+impl TransactionError {
+    /// Every refusal.
+    pub const ALL: [TransactionError; 13] = [
+        TransactionError::CoordinatorNotAvailable,
+        TransactionError::NotCoordinator,
+        TransactionError::CoordinatorLoadInProgress,
+        TransactionError::StorageFailed,
+        TransactionError::DiskFull,
+        TransactionError::InvalidRequest,
+        TransactionError::InvalidTransactionTimeout,
+        TransactionError::InvalidProducerIdMapping,
+        TransactionError::ProducerFenced,
+        TransactionError::InvalidTxnState,
+        TransactionError::NotInTransaction,
+        TransactionError::TransactionalIdNotFound,
+        TransactionError::ProducerIdNeeded,
+    ];
+}

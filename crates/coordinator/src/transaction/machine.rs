@@ -5,6 +5,8 @@
 
 use std::convert::Infallible;
 
+use bytes::Bytes;
+
 use super::{
     Ending, Env, Outcome, TransactionError, TransactionalId,
     connections::Connections,
@@ -12,6 +14,7 @@ use super::{
     participants::Participants,
     records::{self, KINDS, Key},
     requests::Sender,
+    resting,
     state::TransactionState,
 };
 use crate::record_kinds::RecordKind;
@@ -67,6 +70,7 @@ impl StateMachine for TransactionMachine {
     type Effect = Ending;
 
     const RECORDS: &'static [RecordKind] = KINDS;
+    const RESTS: bool = true;
 
     /// An id that no producer has asked for yet.
     fn new(id: TransactionalId, _now: Now) -> TransactionMachine {
@@ -120,6 +124,14 @@ impl StateMachine for TransactionMachine {
 
     fn is_forgettable(&self) -> bool {
         self.transaction.is_none()
+    }
+
+    fn rests_after_ms(&self) -> Option<u32> {
+        resting::after_ms(self)
+    }
+
+    fn keys(id: &TransactionalId) -> Vec<Bytes> {
+        records::keys(id)
     }
 }
 

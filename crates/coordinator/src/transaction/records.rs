@@ -21,6 +21,7 @@
 //! A value of a newer version, or one that does not parse to its last byte, is an error. What a record may
 //! hold at most is in [`limits`](crate::limits).
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
@@ -100,6 +101,17 @@ impl Key {
     pub fn owner(key: &[u8]) -> Result<TransactionalId, RecordError> {
         Ok(kind_and_id(&mut Reader::new(key))?.1)
     }
+}
+
+/// The beginnings of the keys of an id's records, the whole key of the id's own first. None for an id that is too long for a key.
+pub(super) fn keys(id: &TransactionalId) -> Vec<Bytes> {
+    let key = |kind: &RecordKind| {
+        let mut out = Writer::empty();
+        out.u8(kind.number());
+        out.string(id.as_str());
+        out.finish()
+    };
+    KINDS.iter().map(key).collect::<Result<_, TooLong>>().unwrap_or_default()
 }
 
 fn kind_and_id(from: &mut Reader<'_>) -> Result<(RecordKind, TransactionalId), RecordError> {

@@ -36,6 +36,17 @@ pub struct Overview {
     pub started_at_ms: i64,
 }
 
+/// An open transaction, as metrics tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// No other open transaction has it.
+    pub producer_id: ProducerId,
+    /// Its begin, by the open clock.
+    pub since_open_ms: u64,
+    /// The time at which it is aborted, by the open clock.
+    pub deadline_open_ms: u64,
+}
+
 impl TransactionMachine {
     /// The id as it is now.
     ///
@@ -70,6 +81,19 @@ impl TransactionMachine {
     pub fn open_producer(&self) -> Option<ProducerIdAndEpoch> {
         let open = self.transaction.as_ref().filter(|transaction| transaction.is_ongoing());
         open.map(|transaction| transaction.identity.current)
+    }
+
+    /// The transaction that is open, as metrics tell of it.
+    pub fn open(&self) -> Option<OpenTransaction> {
+        let open = self.transaction.as_ref().filter(|transaction| transaction.is_ongoing())?;
+        let deadline_open_ms = open.since_open_ms.saturating_add(open.timeout_ms.into());
+        let producer_id = open.identity.current.id;
+        Some(OpenTransaction { producer_id, since_open_ms: open.since_open_ms, deadline_open_ms })
+    }
+
+    /// A producer has the id.
+    pub fn is_known(&self) -> bool {
+        self.transaction.is_some()
     }
 
     /// True if the partition takes part in the transaction that is open.

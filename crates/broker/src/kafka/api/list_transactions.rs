@@ -38,7 +38,7 @@ impl Api for ListTransactions {
             let code = ErrorCode::InvalidRegularExpression.code();
             return Ok(Reply::Response(ListTransactionsResponse::default().with_error_code(code)));
         };
-        Ok(Reply::Response(match cx.transactions().list(&filter, cx.clock().now_ms()).await {
+        Ok(Reply::Response(match cx.transactions().list(filter, cx.clock().now_ms()).await {
             Ok(list) => response.with_transaction_states(list.into_iter().map(listed).collect()),
             Err(error) => {
                 let known = TransactionCodes { fenced: true, abortable: true };

@@ -21,7 +21,7 @@ impl<K: Kind> Shell<K> {
     ) -> Result<(T, Ticket), Missing> {
         self.step_in_slot_and_write(
             || self.find(id),
-            |slot, env, out| act(&mut slot.machine, env, out),
+            |slot, env, out| act(slot.used(), env, out),
             |hosted, slot, result, out| {
                 self.announce(hosted, slot, out);
                 result
@@ -34,6 +34,8 @@ impl<K: Kind> Shell<K> {
         if !out.effects.is_empty() || !out.replies.is_empty() {
             return self.carry_out(hosted, slot, out);
         }
+        self.kind.account(&mut slot.account, &slot.machine);
+        self.wake_to_rest(slot, &mut out);
         if let Some(alarm) = slot.note_alarm(&out) {
             self.alarms.set(alarm);
         }

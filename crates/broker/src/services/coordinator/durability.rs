@@ -69,6 +69,12 @@ impl Durability {
         }
     }
 
+    /// Everything up to `place` is durable, and nothing failed.
+    pub(super) fn is_settled(&self, place: u64) -> bool {
+        let progress = self.0.lock();
+        progress.failed.is_none() && progress.durable >= place
+    }
+
     /// The first failure; a write that ends without any has failed all the same.
     fn failure(&self) -> NotWritten {
         self.0.lock().failed.unwrap_or(NotWritten::Failed)

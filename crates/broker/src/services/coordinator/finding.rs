@@ -12,8 +12,13 @@ use super::log::NotLed;
 use super::shell::{Missing, Shell};
 
 impl<K: Kind> Shell<K> {
-    /// The machine of that id, in any form of it.
-    pub(super) fn find<Q>(&self, id: &Q) -> Result<Arc<Hosted<K>>, Missing>
+    /// The machine of that id.
+    pub(super) fn find(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
+        if K::Machine::RESTS { self.find_at_rest(id, false) } else { self.find_loaded(id) }
+    }
+
+    /// The machine in memory of that id, in any form of it.
+    pub(super) fn find_loaded<Q>(&self, id: &Q) -> Result<Arc<Hosted<K>>, Missing>
     where
         Id<K>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -55,7 +60,10 @@ impl<K: Kind> Shell<K> {
 
     /// The machine, or a new one that is in the map from now on.
     pub(super) fn find_or_create(&self, id: &Id<K>) -> Result<Arc<Hosted<K>>, Missing> {
-        match self.find(id) {
+        if K::Machine::RESTS {
+            return self.find_at_rest(id, true);
+        }
+        match self.find_loaded(id) {
             Err(Missing::Absent) => {}
             found => return found,
         }

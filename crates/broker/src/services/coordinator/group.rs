@@ -77,6 +77,7 @@ struct GroupWaiting {
 impl Kind for Groups {
     type Machine = GroupMachine;
     type Waiting = GroupWaiting;
+    type Account = ();
 
     const NAME: &'static str = "groups";
 

@@ -38,6 +38,11 @@ pub(super) struct Slot<K: Kind> {
     pub(super) written: u64,
     /// Announcements begun so far: the place of the last one.
     announced: u64,
+    /// A request has taken a step since the alarm went off last. Of kinds whose machines rest.
+    pub(super) used: bool,
+    /// For how long none has, as the alarms tell, ms.
+    pub(super) idle_ms: u32,
+    pub(super) account: K::Account,
 }
 
 impl<K: Kind> Slot<K> {
@@ -49,6 +54,12 @@ impl<K: Kind> Slot<K> {
         Some(NewAlarm { alarm: Alarm { at, id: self.machine.id().clone() }, replaced })
     }
 
+    /// The machine, for a step of a request.
+    pub(super) fn used(&mut self) -> &mut K::Machine {
+        self.used = true;
+        &mut self.machine
+    }
+
     /// The alarm that is set for the machine, which has none from now on.
     pub(super) fn take_alarm(&mut self) -> Option<Alarm<Id<K>>> {
         self.alarm.take().map(|at| Alarm { at, id: self.machine.id().clone() })
@@ -58,7 +69,17 @@ impl<K: Kind> Slot<K> {
 impl<K: Kind> Hosted<K> {
     pub(super) fn new(machine: K::Machine, term: u32) -> Hosted<K> {
         let (id, waiting) = (machine.id().clone(), K::Waiting::default());
-        let slot = Slot { machine, waiting, alarm: None, removed: false, written: 0, announced: 0 };
+        let slot = Slot {
+            machine,
+            waiting,
+            alarm: None,
+            removed: false,
+            written: 0,
+            announced: 0,
+            used: false,
+            idle_ms: 0,
+            account: K::Account::default(),
+        };
         Hosted { id, slot: Mutex::new(slot), term, durability: Arc::default(), announcements: Arc::default() }
     }
 
@@ -79,6 +100,11 @@ impl<K: Kind> Hosted<K> {
         slot.announced += 1;
         let (announcements, place) = (Arc::clone(&self.announcements), slot.announced);
         Box::new(move |outcome| announcements.ended(place, outcome))
+    }
+
+    /// All that the machine wrote and announced has ended well.
+    pub(super) fn is_settled(&self, slot: &Slot<K>) -> bool {
+        self.durability.is_settled(slot.written) && self.announcements.is_settled(slot.announced)
     }
 
     /// Everything that the machine has begun to write by now.

@@ -12,6 +12,9 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// The requests that wait: one [`Waiting`](super::waiting::Waiting) for each type of reply.
     type Waiting: Default + Send;
 
+    /// Facts about a machine that metrics count.
+    type Account: Default + Send;
+
     /// The name of the kind, for the log and for tasks.
     const NAME: &'static str;
 
@@ -21,6 +24,17 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
 
     /// The delivery of a reply. `None`: no request waits for it any more.
     fn deliver(waiting: &mut Self::Waiting, reply: ReplyOf<Self>) -> Option<Delivery>;
+
+    /// Takes a step into account: the machine is as it is after it. Called under the machine's lock: it must be quick.
+    fn account(&self, _: &mut Self::Account, _: &Self::Machine) {}
+
+    /// The account of a machine that was built from its records.
+    fn account_of_stored(&self, _: &Self::Machine) -> Self::Account {
+        Self::Account::default()
+    }
+
+    /// The records of a term are read: this is the number of its machines, resting ones included. Or, 0, they are unloaded.
+    fn counted(&self, _: usize) {}
 
     /// Begins the write of a step. Called under the machine's lock: the write has its place in the log when this returns.
     /// A kind whose steps have effects writes them in the same group as the records.

@@ -24,6 +24,8 @@ struct Loading<K: Kind> {
     machines: HashMap<Id<K>, (K::Machine, OutcomeOf<K>)>,
     /// The keys of all its records, also of those that can be read: deleting it removes them all.
     unreadable: HashMap<Id<K>, Vec<Bytes>>,
+    /// Machines that rest: their records can be read, and they are not kept.
+    resting: usize,
 }
 
 impl<K: Kind> Shell<K> {
@@ -39,7 +41,7 @@ impl<K: Kind> Shell<K> {
         scan: impl Fn(&[u8], &mut dyn FnMut(&[u8], &[u8])) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut loading: Loading<K> =
-            Loading { now: self.now(), machines: HashMap::new(), unreadable: HashMap::new() };
+            Loading { now: self.now(), machines: HashMap::new(), unreadable: HashMap::new(), resting: 0 };
         for kind in K::Machine::RECORDS {
             scan(&[kind.number()], &mut |key, value| loading.take(*kind, key, value))?;
         }
@@ -49,26 +51,30 @@ impl<K: Kind> Shell<K> {
                 scan(&[kind.number()], &mut |key, _| loading.note_unreadable(key))?;
             }
         }
-        let Loading { now, machines, unreadable } = loading;
+        let Loading { now, machines, unreadable, resting } = loading;
         tracing::info!(
             loaded = machines.len(),
+            resting,
             unreadable = unreadable.len(),
             kind = K::NAME,
             "coordinator loaded"
         );
         *self.unreadable.write() = unreadable;
+        self.kind.counted(machines.len() + resting);
         let (mut by_id, mut alarms) = (HashMap::new(), Vec::new());
         for (id, (mut machine, mut out)) in machines {
             // Sessions begin now: the time for which no broker led them counts against no member.
             self.kind.in_env(&id, now, |env| machine.start(env, &mut out));
             let hosted = Arc::new(Hosted::new(machine, term));
             let mut slot = hosted.lock();
+            slot.account = self.kind.account_of_stored(&slot.machine);
             alarms.extend(slot.note_alarm(&out));
             self.write_step(self.take_place(&hosted, &mut slot, out));
             drop(slot);
             by_id.insert(id, hosted);
         }
-        *self.machines.write() = Machines { term: Some(term), by_id };
+        let removals = self.machines.read().removals;
+        *self.machines.write() = Machines { term: Some(term), by_id, removals };
         // Only now: an alarm that goes off before its machine is there is lost.
         alarms.into_iter().for_each(|alarm| self.alarms.set(alarm));
         Ok(())
@@ -76,13 +82,19 @@ impl<K: Kind> Shell<K> {
 
     /// Drops all machines, and with them the senders of replies: requests that wait get none. Those that come are refused until machines are loaded again.
     pub(crate) fn unload(&self) {
-        let machines = std::mem::take(&mut *self.machines.write());
+        let machines = {
+            let mut machines = self.machines.write();
+            let removals = machines.removals + 1;
+            std::mem::replace(&mut *machines, Machines { removals, ..Machines::default() })
+        };
         self.unreadable.write().clear();
         self.alarms.clear();
         for hosted in machines.by_id.values() {
             // Waits for a step under way: one that has found the machine before sees that it was removed.
             hosted.lock().removed = true;
         }
+        // After the last step of each.
+        self.kind.counted(0);
         if machines.term.is_some() {
             tracing::info!(unloaded = machines.by_id.len(), kind = K::NAME, "coordinator unloaded");
         }
@@ -129,6 +141,9 @@ impl<K: Kind> Loading<K> {
             self.machines.remove(&id);
             // Its keys are collected in a second pass: some were replayed already, and are not kept.
             self.unreadable.insert(id, Vec::new());
+        } else if K::Machine::RESTS && machine.rests_after_ms().is_some() {
+            self.machines.remove(&id);
+            self.resting += 1;
         }
     }
 

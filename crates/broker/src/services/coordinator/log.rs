@@ -28,6 +28,9 @@ pub(crate) enum NotLed {
 /// holds.
 pub(crate) type Written = Box<dyn FnOnce(Result<(), NotWritten>) + Send>;
 
+/// Takes the key and the value of a record; true to go on.
+pub(crate) type EachRecord<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> bool;
+
 /// Makes records durable, in terms: in each of them one broker writes.
 pub(crate) trait RecordLog: Send + Sync {
     /// The present term. It is over for good when this broker stops to lead the log.
@@ -45,6 +48,19 @@ pub(crate) trait RecordLog: Send + Sync {
     fn announce(&self, term: u32, records: Vec<Record>, written: Written) {
         self.write(term, records, written);
     }
+
+    /// The record under a key, from memory or the disk: one that was durable when this is called, or a later one.
+    ///
+    /// # Errors
+    /// This broker does not lead the log, or the disk failed.
+    fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// Calls `each` with the records whose keys begin with `prefix`, from the first that is not below `from`, in key order, until it
+    /// returns false. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`RecordLog::record`].
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRecord<'_>) -> Result<(), StorageError>;
 
     /// The time during which the log was open, in ms: it never goes back, not even with a restart.
     fn open_ms(&self) -> u64;
@@ -74,6 +90,14 @@ impl RecordLog for Stored {
     fn announce(&self, term: u32, records: Vec<Record>, written: Written) {
         let done = move |outcome: Result<(), StorageError>| written(outcome.map_err(not_written));
         self.0.announce_coordinator(term, stored_form(records), Box::new(done));
+    }
+
+    fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.0.coordinator_record(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRecord<'_>) -> Result<(), StorageError> {
+        self.0.scan_coordinator_from(prefix, from, each)
     }
 
     fn open_ms(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use coordinator::state_machine::{Now, Outcome, Record, StateMachine, TooLong};
+use coordinator::state_machine::{Now, Outcome, Record, StateMachine};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -48,11 +48,13 @@ pub(super) struct Machines<K: Kind> {
     /// The term of the log in which they were loaded; `None`: they are not.
     pub(super) term: Option<u32>,
     pub(super) by_id: HashMap<Id<K>, Arc<Hosted<K>>>,
+    /// Machines that left the map so far: one that was looked for on the disk meanwhile may be older than what is there now.
+    pub(super) removals: u64,
 }
 
 impl<K: Kind> Default for Machines<K> {
     fn default() -> Machines<K> {
-        Machines { term: None, by_id: HashMap::new() }
+        Machines { term: None, by_id: HashMap::new(), removals: 0 }
     }
 }
 
@@ -119,17 +121,21 @@ impl<K: Kind> Shell<K> {
 
     /// A machine's alarm has gone off. One that the machine has replaced meanwhile is ignored.
     fn ring(&self, alarm: &Alarm<Id<K>>) {
-        let woken = self.step_in_slot(
-            || self.find(&alarm.id),
+        let rung = self.step_in_slot(
+            || self.find_loaded(&alarm.id),
             |slot, env, out| {
-                if slot.alarm == Some(alarm.at) {
+                let is_set = slot.alarm == Some(alarm.at);
+                if is_set {
                     slot.alarm = None;
                     slot.machine.tick(env, out);
                 }
+                is_set
             },
         );
         // A machine that is gone has no deadlines.
-        drop(woken);
+        if matches!(rung, Ok((true, _))) {
+            self.rest_if_idle(&alarm.id);
+        }
     }
 
     /// One step of one machine, with all that follows from it: the step's result, and what must be durable before it is
@@ -146,7 +152,7 @@ impl<K: Kind> Shell<K> {
         act: impl FnOnce(&mut K::Machine, EnvOf<'_, K>, &mut OutcomeOf<K>) -> T,
     ) -> Result<(T, Ticket), Missing> {
         let find = || if create { self.find_or_create(id) } else { self.find(id) };
-        self.step_in_slot(find, |slot, env, out| act(&mut slot.machine, env, out))
+        self.step_in_slot(find, |slot, env, out| act(slot.used(), env, out))
     }
 
     /// As [`Shell::step`], of a step that `write` writes together with something else. `write` gets the step's result, and
@@ -162,12 +168,12 @@ impl<K: Kind> Shell<K> {
     ) -> Result<(W, Ticket), Missing> {
         self.step_in_slot_and_write(
             || self.find(id),
-            |slot, env, out| act(&mut slot.machine, env, out),
+            |slot, env, out| act(slot.used(), env, out),
             |hosted, slot, result, out| write(result, self.begin_write(hosted, slot, out)),
         )
     }
 
-    /// As [`Shell::step`] of a machine that exists, by its id in any form.
+    /// As [`Shell::step`] of a machine that exists, by its id in any form. Of kinds whose machines do not rest.
     ///
     /// # Errors
     /// As [`Shell::step`].
@@ -180,7 +186,7 @@ impl<K: Kind> Shell<K> {
         Id<K>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.step_in_slot(|| self.find(id), |slot, env, out| act(&mut slot.machine, env, out))
+        self.step_in_slot(|| self.find_loaded(id), |slot, env, out| act(&mut slot.machine, env, out))
     }
 
     /// A step on every machine.
@@ -210,7 +216,7 @@ impl<K: Kind> Shell<K> {
         if slot.removed { Err(Missing::Absent) } else { Ok((look(&slot.machine), hosted.ticket(&slot))) }
     }
 
-    /// Looks at every machine, in no order, as [`Shell::view`].
+    /// Looks at every machine that is in memory, in no order, as [`Shell::view`].
     /// Each under its own lock: together they are no snapshot of one moment.
     pub(crate) fn view_all<T>(&self, look: impl Fn(&K::Machine) -> T) -> Vec<(T, Ticket)> {
         // The map's lock ends here, see `step_all`.
@@ -262,33 +268,6 @@ impl<K: Kind> Shell<K> {
         }
     }
 
-    /// Drops a machine that a later request may begin anew.
-    /// Under the machine's lock, so that a caller who finds it removed does not find it in the map.
-    pub(super) fn remove_if_forgettable(&self, hosted: &Hosted<K>, slot: &mut Slot<K>) {
-        if slot.machine.is_forgettable() {
-            self.remove(&hosted.id, slot);
-        }
-    }
-
-    /// Takes a machine out whose step cannot be written: what is stored is older than what it says. Requests for it are
-    /// refused until the next start, which finds it as it was before the step. Those that wait lose their reply.
-    pub(super) fn set_aside(&self, id: &Id<K>, slot: &mut Slot<K>, too_long: TooLong) {
-        tracing::error!(%id, kind = K::NAME, %too_long, "a step cannot be written; requests are refused until the next start");
-        // Known as unreadable before it is missing, so that no new one is created in between.
-        self.unreadable.write().insert(id.clone(), Vec::new());
-        slot.waiting = K::Waiting::default();
-        self.remove(id, slot);
-    }
-
-    /// Under the machine's lock.
-    fn remove(&self, id: &Id<K>, slot: &mut Slot<K>) {
-        slot.removed = true;
-        self.machines.write().by_id.remove(id);
-        if let Some(alarm) = slot.take_alarm() {
-            self.alarms.remove(&alarm);
-        }
-    }
-
     /// Sets the alarm of a step, begins its write, and has its replies sent once everything so far is durable.
     /// Called under the machine's lock.
     pub(super) fn carry_out(&self, hosted: &Hosted<K>, slot: &mut Slot<K>, out: OutcomeOf<K>) {
@@ -308,8 +287,9 @@ impl<K: Kind> Shell<K> {
         &self,
         hosted: &Hosted<K>,
         slot: &mut Slot<K>,
-        out: OutcomeOf<K>,
+        mut out: OutcomeOf<K>,
     ) -> StepWrite<K> {
+        self.wake_to_rest(slot, &mut out);
         if let Some(alarm) = slot.note_alarm(&out) {
             self.alarms.set(alarm);
         }
@@ -324,6 +304,7 @@ impl<K: Kind> Shell<K> {
         out: OutcomeOf<K>,
     ) -> StepWrite<K> {
         let Outcome { records, effects, replies, .. } = out;
+        self.kind.account(&mut slot.account, &slot.machine);
         let writes = !records.is_empty() || !effects.is_empty();
         // A step without a write is told once those before it are durable: a reply must not show what a crash could take back.
         slot.written += u64::from(writes);

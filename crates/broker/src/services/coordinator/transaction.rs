@@ -5,7 +5,9 @@
 //! 13). The lock of an id is held until what it decided has its place in the log, so that no batch of a transaction comes
 //! after its marker. Locks are taken in this order: that of an id, then those of the groups in it, in the order of their names.
 
+mod counters;
 mod ending;
+mod expiry;
 mod leading;
 mod looks;
 mod markers;
@@ -22,9 +24,10 @@ use coordinator::transaction::{
     Env, TransactionConfig, TransactionError, TransactionMachine, TransactionalId,
 };
 use storage::{Shard, Storage};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::ending::Counters;
+use self::counters::{Account, Counters};
 use super::durability::Delivery;
 use super::group::GroupService;
 use super::kind::{Kind, StepWrite};
@@ -51,6 +54,8 @@ pub(crate) struct TransactionService {
     cluster: ClusterIo,
     /// Admits what begins or joins a transaction.
     disk: Arc<DiskReserve>,
+    /// Has one permit: a list of all ids takes memory.
+    listing: Semaphore,
 }
 
 /// The surroundings of transactional ids, and where their ends are written.
@@ -66,6 +71,7 @@ struct Transactions {
 impl Kind for Transactions {
     type Machine = TransactionMachine;
     type Waiting = ();
+    type Account = Account;
 
     const NAME: &'static str = "transactions";
 
@@ -75,6 +81,18 @@ impl Kind for Transactions {
 
     fn deliver((): &mut (), reply: Infallible) -> Option<Delivery> {
         match reply {}
+    }
+
+    fn account(&self, account: &mut Account, machine: &TransactionMachine) {
+        self.counters.account(account, machine);
+    }
+
+    fn account_of_stored(&self, machine: &TransactionMachine) -> Account {
+        Account::of_stored(machine)
+    }
+
+    fn counted(&self, known: usize) {
+        self.counters.begin(known);
     }
 
     fn write(&self, log: &dyn RecordLog, step: StepWrite<Self>) {
@@ -160,9 +178,11 @@ pub(crate) async fn open(
         shell: Arc::new(shell),
         cluster: cluster.clone(),
         disk: Arc::clone(disk),
+        listing: Semaphore::new(1),
     });
     let term = service.shell.term()?;
     service.load(term, storage).await?;
     service.shell.start();
+    expiry::start(&service);
     Ok(service)
 }

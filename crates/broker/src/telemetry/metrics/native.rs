@@ -16,9 +16,6 @@ pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families)
     let panics = snapshot.broker.task_panics as f64;
     let help = "Panics caught in background tasks.";
     out.counter("ottla_task_panics_total", help, |family| family.push(&[], panics));
-    let pending = snapshot.groups.iter().map(|group| group.pending_offsets).sum::<usize>() as f64;
-    let help = "Offsets that groups commit in transactions that are open.";
-    out.gauge("ottla_offsets_pending", help, |family| family.push(&[], pending));
     requests(shared, out);
     connections(shared, out);
     for extra in &snapshot.extra {

@@ -67,6 +67,10 @@ pub struct PartitionSnapshot {
     pub replicas: Vec<i32>,
     /// Node ids of the replicas in sync.
     pub in_sync_replicas: Vec<i32>,
+    /// Producers whose sequences are remembered.
+    pub producers: usize,
+    /// A transaction is open that is older than any can be which the coordinator knows.
+    pub has_late_transaction: bool,
 }
 
 impl PartitionSnapshot {
@@ -105,6 +109,38 @@ pub struct GroupOffset {
     pub committed_offset: i64,
 }
 
+/// The transactions of a broker.
+#[derive(Debug, Clone, Default)]
+pub struct TransactionsSnapshot {
+    /// Transactional ids that a producer has.
+    pub known: i64,
+    /// Transactions that are open.
+    pub open: usize,
+    /// Age of the oldest of them; 0 if none is.
+    pub oldest_open_seconds: f64,
+    /// Time for which one of them has outlived its timeout, the most of all; 0 if none has.
+    pub overdue_seconds: f64,
+    /// How many have ended, by outcome.
+    pub ended: Vec<(&'static str, u64)>,
+    /// Requests that were refused, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Partitions of Produce requests of the older protocol that no transaction had.
+    pub unverified: u64,
+    /// For how long those that have ended were open.
+    pub durations: Buckets,
+}
+
+/// A histogram, in seconds.
+#[derive(Debug, Clone, Default)]
+pub struct Buckets {
+    /// Upper bounds, inclusive, with the number of values in each bucket alone.
+    pub buckets: Vec<(f64, u64)>,
+    /// Number of all values.
+    pub count: u64,
+    /// All values added up.
+    pub sum: f64,
+}
+
 /// The kind of an [`ExtraFamily`]: one that only grows, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExtraKind {
@@ -139,6 +175,8 @@ pub struct Snapshot {
     pub topics: Vec<TopicSnapshot>,
     /// All groups that have members or offsets.
     pub groups: Vec<GroupSnapshot>,
+    /// All transactions.
+    pub transactions: TransactionsSnapshot,
     /// Numbers of other parts.
     pub extra: Vec<ExtraFamily>,
 }

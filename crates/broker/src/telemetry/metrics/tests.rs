@@ -25,6 +25,8 @@ fn partition(partition: i32, log_start_offset: i64, high_watermark: i64) -> Part
         leader: Some(1),
         replicas: vec![1],
         in_sync_replicas: vec![1],
+        producers: 4,
+        has_late_transaction: partition == 0,
     }
 }
 
@@ -92,6 +94,16 @@ fn snapshot() -> Snapshot {
             kind: ExtraKind::Counter,
             series: vec![(vec![("kind".into(), "wal".to_owned())], 12.0)],
         }],
+        transactions: TransactionsSnapshot {
+            known: 9,
+            open: 2,
+            oldest_open_seconds: 3.5,
+            overdue_seconds: 0.25,
+            ended: vec![("commit", 6), ("abort", 1)],
+            refused: vec![("producer_fenced", 8)],
+            unverified: 5,
+            durations: Buckets { buckets: vec![(0.5, 4), (1.0, 2)], count: 7, sum: 12.5 },
+        },
     }
 }
 
@@ -223,7 +235,7 @@ fn request_times_have_jmx_exporters_labels_and_a_native_histogram() {
     assert_value(&text, r#"ottla_request_duration_seconds_bucket{api="Fetch",le="0.005"}"#, 0.0);
     assert_value(&text, r#"ottla_request_duration_seconds_bucket{api="Fetch",le="0.025"}"#, 2.0);
     assert_value(&text, r#"ottla_request_duration_seconds_bucket{api="Fetch",le="+Inf"}"#, 2.0);
-    assert!(!text.contains("Produce"), "an API nobody called has no series");
+    assert!(!text.contains("\"Produce\""), "an API nobody called has no series");
 }
 
 #[test]
@@ -274,5 +286,27 @@ fn every_family_has_one_type_and_no_series_twice() {
     for line in text.lines().filter(|line| !line.starts_with("# HELP")) {
         let series = if line.starts_with('#') { line } else { line.rsplit_once(' ').unwrap().0 };
         assert!(seen.insert(series), "twice: {series}");
+    }
+}
+
+#[test]
+fn transactions_are_shown_without_a_look_at_any_of_them() {
+    let text = with_snapshot(DEFAULT_MAX_SERIES).scrape().unwrap();
+    for (series, wanted) in [
+        ("ottla_transactional_ids", 9.0),
+        ("ottla_producer_ids", 8.0),
+        ("kafka_server_replicamanager_produceridcount", 8.0),
+        ("kafka_server_replicamanager_partitionswithlatetransactionscount", 1.0),
+        ("ottla_offsets_pending", 7.0),
+        ("ottla_transactions_open", 2.0),
+        ("ottla_transactions_oldest_open_seconds", 3.5),
+        ("ottla_transactions_overdue_seconds", 0.25),
+        ("ottla_transactions_ended_total{outcome=\"commit\"}", 6.0),
+        ("ottla_transactions_refused_total{reason=\"producer_fenced\"}", 8.0),
+        ("kafka_server_addpartitionstotxnmanager_verificationfailurerate_count", 5.0),
+        ("ottla_transactions_duration_seconds_bucket{le=\"1\"}", 6.0),
+        ("ottla_transactions_duration_seconds_count", 7.0),
+    ] {
+        assert_value(&text, series, wanted);
     }
 }

@@ -21,7 +21,7 @@ use coordinator::state_machine::Record;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::super::log::{NotLed, NotWritten, Written};
+use super::super::log::{EachRecord, NotLed, NotWritten, Written};
 use super::*;
 
 mod setup;
@@ -291,7 +291,7 @@ fn setup_with_long_retention() -> Setup {
         Box::new(no_topics),
         Arc::new(DiskReserve::unknown()),
     );
-    service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
+    service.shell.load(0, |prefix, each| log.scan_all(prefix, each)).unwrap();
     Setup { service: Arc::new(service), log, waiting }
 }
 

@@ -1,8 +1,6 @@
 //! The ends of transactions: each is one write group, with a marker for every partition, the offsets of every group, and the
 //! records of the id.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use coordinator::transaction::{EndCause, Ending};
 use storage::{CoordinatorWrite, MarkerError, StorageError, TransactionEnd, TransactionMarker};
 
@@ -14,42 +12,12 @@ use crate::telemetry::line_limit::FAULTS;
 use crate::topics::names::TopicRef;
 use crate::topics::{FoundPartition, Topics};
 
-/// How many transactions have ended, by outcome; and for how long they were open.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) commits: AtomicU64,
-    pub(super) aborts: AtomicU64,
-    pub(super) timeouts: AtomicU64,
-    pub(super) fencings: AtomicU64,
-    pub(super) by_admins: AtomicU64,
-    pub(super) open_ms: AtomicU64,
-}
-
-impl Counters {
-    /// The counter of an outcome.
-    fn of(&self, ending: &Ending) -> &AtomicU64 {
-        match ending.cause {
-            EndCause::Producer if ending.commit => &self.commits,
-            EndCause::Producer => &self.aborts,
-            EndCause::Timeout => &self.timeouts,
-            EndCause::Fenced => &self.fencings,
-            EndCause::Admin => &self.by_admins,
-        }
-    }
-
-    fn count(&self, ending: &Ending) {
-        // Relaxed: numbers for people to look at.
-        self.of(ending).fetch_add(1, Ordering::Relaxed);
-        self.open_ms.fetch_add(ending.duration_ms, Ordering::Relaxed);
-    }
-}
-
 impl Transactions {
     /// Begins the write of a step that ends a transaction. Called under the lock of its id.
     pub(super) fn end(&self, step: StepWrite<Transactions>) {
         let StepWrite { term, mut records, effects, written } = step;
         for ending in &effects {
-            self.counters.count(ending);
+            self.counters.ended(ending);
             note(ending);
         }
         self.groups.end_transactions(&effects, |group_records, groups_written| {

@@ -1,13 +1,18 @@
 //! Transactions as others see them: lists, descriptions and metrics. Nothing here changes one.
 
-use std::sync::atomic::Ordering;
+use std::collections::HashSet;
+use std::sync::Arc;
 
+use coordinator::record_kinds::RecordKind;
+use coordinator::state_machine::StateMachine as _;
 use coordinator::transaction::view::Filter;
-use coordinator::transaction::{Description, Overview, TransactionError, TransactionState, TransactionalId};
+use coordinator::transaction::{Description, Overview, TransactionError, TransactionalId, resting};
+use storage::StorageError;
 
 use super::super::shell::Missing;
 use super::{TransactionService, refusal, unwritten};
-use crate::telemetry::metrics::{ExtraFamily, ExtraKind};
+use crate::telemetry::line_limit::FAULTS;
+use crate::telemetry::metrics::TransactionsSnapshot;
 
 impl TransactionService {
     /// This broker coordinates transactional ids, now or once they are loaded.
@@ -30,86 +35,83 @@ impl TransactionService {
         description
     }
 
-    /// ListTransactions: the ids that the filter admits, in their order.
+    /// ListTransactions: the ids that the filter admits, in their order; told once what it tells is durable. One list is made at a time: its
+    /// memory is that of the ids admitted.
     ///
     /// # Errors
-    /// The coordinator is not here, or not loaded yet.
-    pub(crate) async fn list(&self, filter: &Filter, now_ms: i64) -> Result<Vec<Overview>, TransactionError> {
-        self.shell
-            .ensure_loaded()
-            .map_err(|missing| refusal(missing, TransactionError::CoordinatorNotAvailable))?;
-        let admitted = |overview: &Overview| filter.admits(overview, now_ms);
-        let viewed = self.shell.view_all(|machine| machine.overview().filter(admitted));
-        let mut list = Vec::new();
-        for (overview, ticket) in viewed {
-            if let Some(overview) = overview {
-                ticket.durable().await.map_err(unwritten)?;
-                list.push(overview);
-            }
+    /// The coordinator is not here, or not loaded yet, or the records cannot be read.
+    pub(crate) async fn list(&self, filter: Filter, now_ms: i64) -> Result<Vec<Overview>, TransactionError> {
+        self.ensure_loaded()?;
+        let Ok(_alone) = self.listing.acquire().await else {
+            return Err(TransactionError::CoordinatorNotAvailable);
+        };
+        // Those in memory first: one that comes to rest meanwhile is in its record when that is read.
+        let viewed = self.shell.view_all(|machine| (machine.id().clone(), machine.overview()));
+        let (mut seen, mut list) = (HashSet::new(), Vec::new());
+        for ((id, overview), ticket) in viewed {
+            ticket.durable().await.map_err(unwritten)?;
+            list.extend(overview.filter(|overview| filter.admits(overview, now_ms)));
+            seen.insert(id);
         }
+        list.extend(self.list_resting(filter, now_ms, seen).await?);
+        // A record may be of a step that was taken after the first look.
+        for ((), ticket) in self.shell.view_all(|_| ()) {
+            ticket.durable().await.map_err(unwritten)?;
+        }
+        // Given up meanwhile: the records may be of another broker's making.
+        self.ensure_loaded()?;
         list.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(list)
     }
 
-    /// The metrics; looks at every id.
-    pub(crate) fn families(&self, now_ms: i64) -> Vec<ExtraFamily> {
-        let overviews = self.shell.view_all(|machine| machine.overview());
-        let known = overviews.len();
-        let open: Vec<Overview> = overviews
-            .into_iter()
-            .filter_map(|(overview, _)| overview)
-            .filter(|overview| overview.state == TransactionState::Ongoing)
-            .collect();
-        let oldest_ms = open.iter().map(|overview| now_ms.saturating_sub(overview.started_at_ms)).max();
-        let counters = &self.shell.kind().counters;
-        let ended = [
-            ("commit", &counters.commits),
-            ("abort", &counters.aborts),
-            ("timeout", &counters.timeouts),
-            ("fenced", &counters.fencings),
-            ("admin", &counters.by_admins),
-        ];
-        let ended: Vec<_> = ended
-            .map(|(outcome, count)| {
-                let labels = vec![("outcome".into(), outcome.to_owned())];
-                (labels, count.load(Ordering::Relaxed) as f64)
-            })
-            .into();
-        let alone = |value: f64| vec![(Vec::new(), value)];
-        let family = |name: &str, help: &str, kind, series| ExtraFamily {
-            name: name.to_owned().into(),
-            help: help.to_owned().into(),
-            kind,
-            series,
+    fn ensure_loaded(&self) -> Result<(), TransactionError> {
+        let loaded = self.shell.ensure_loaded();
+        loaded.map_err(|missing| refusal(missing, TransactionError::CoordinatorNotAvailable))
+    }
+
+    /// Those of them that rest, without those that were seen in memory. A record that cannot be read is left out: requests for its id are
+    /// refused.
+    async fn list_resting(
+        &self,
+        filter: Filter,
+        now_ms: i64,
+        seen: HashSet<TransactionalId>,
+    ) -> Result<Vec<Overview>, TransactionError> {
+        let shell = Arc::clone(&self.shell);
+        let scan = move || -> Result<Vec<Overview>, StorageError> {
+            let (mut list, prefix) = (Vec::new(), [RecordKind::Transaction.number()]);
+            shell.log.scan(&prefix, &prefix, &mut |key, value| {
+                let overview = resting::overview(key, value).ok().flatten();
+                let is_wanted =
+                    |overview: &Overview| filter.admits(overview, now_ms) && !seen.contains(&overview.id);
+                list.extend(overview.filter(is_wanted));
+                true
+            })?;
+            Ok(list)
         };
-        let (counter, gauge) = (ExtraKind::Counter, ExtraKind::Gauge);
-        let open_s = counters.open_ms.load(Ordering::Relaxed) as f64 / 1000.0;
-        vec![
-            family(
-                "ottla_transactional_ids",
-                "Transactional ids that are known.",
-                gauge,
-                alone(known as f64),
-            ),
-            family("ottla_transactions_open", "Transactions that are open.", gauge, alone(open.len() as f64)),
-            family(
-                "ottla_transactions_oldest_open_seconds",
-                "Age of the oldest open transaction; 0 if none is open.",
-                gauge,
-                alone(oldest_ms.unwrap_or(0).max(0) as f64 / 1000.0),
-            ),
-            family(
-                "ottla_transactions_ended_total",
-                "Transactions that have ended, by outcome.",
-                counter,
-                ended,
-            ),
-            family(
-                "ottla_transactions_open_seconds_total",
-                "Time for which the ended transactions were open, added up.",
-                counter,
-                alone(open_s),
-            ),
-        ]
+        match self.shell.tasks().blocking("list-transactional-ids", scan).await {
+            Some(Ok(list)) => Ok(list),
+            Some(Err(StorageError::NotLeader | StorageError::Unavailable)) => {
+                Err(TransactionError::NotCoordinator)
+            }
+            Some(Err(error)) => {
+                if let Some(suppressed) = FAULTS.take("list of transactional ids") {
+                    tracing::error!(%error, suppressed, "transactional ids cannot be read");
+                }
+                Err(TransactionError::CoordinatorNotAvailable)
+            }
+            None => Err(TransactionError::CoordinatorNotAvailable),
+        }
+    }
+
+    /// Ids that are in memory.
+    #[cfg(test)]
+    pub(crate) fn in_memory(&self) -> usize {
+        self.shell.view_all(|_| ()).len()
+    }
+
+    /// The numbers that metrics show. Looks at no id.
+    pub(crate) fn snapshot(&self) -> TransactionsSnapshot {
+        self.shell.kind().counters.snapshot(self.shell.log.open_ms())
     }
 }

@@ -6,7 +6,7 @@ use coordinator::transaction::{GroupRef, Protocol, Sender, ShardId, TransactionE
 
 use super::super::group::CommitTerms;
 use super::super::kind::StepWrite;
-use super::{TransactionService, refusal, unwritten};
+use super::{TransactionService, unwritten};
 
 /// Why offsets did not become part of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ impl TransactionService {
             |joined, step| {
                 if let Err(error) = joined {
                     self.shell.write_step(step);
-                    return Err(error);
+                    return Err(self.refused(error));
                 }
                 let producer_id = sender.producer.id;
                 Ok(kind.groups.stage_offsets(
@@ -64,8 +64,7 @@ impl TransactionService {
                 ))
             },
         );
-        let (staged, ticket) =
-            step.map_err(|missing| refusal(missing, TransactionError::InvalidProducerIdMapping))?;
+        let (staged, ticket) = step.map_err(|missing| self.missing(missing))?;
         ticket.durable().await.map_err(unwritten)?;
         let (result, ticket) = staged??;
         ticket.durable().await.map_err(GroupError::from)?;

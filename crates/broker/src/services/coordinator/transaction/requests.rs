@@ -8,6 +8,7 @@ use storage::{AppendResult, CoordinatorWrite, StorageError};
 
 use super::super::kind::StepWrite;
 use super::super::log::{Written, not_written, stored_form};
+use super::super::shell::Missing;
 use super::{TransactionService, Transactions, refusal, unwritten};
 use crate::telemetry::line_limit::FAULTS;
 
@@ -93,15 +94,14 @@ impl TransactionService {
         let mut fresh = None;
         loop {
             let step = self.shell.step(id, create, |machine, env, out| act(machine, env, fresh, out));
-            let (result, ticket) =
-                step.map_err(|missing| refusal(missing, TransactionError::InvalidProducerIdMapping))?;
+            let (result, ticket) = step.map_err(|missing| self.missing(missing))?;
             // Before a refusal too: it may tell of a step whose records a crash could still take back.
             ticket.durable().await.map_err(unwritten)?;
             match result {
                 Err(TransactionError::ProducerIdNeeded) if fresh.is_none() => {
                     fresh = Some(self.draw().await?)
                 }
-                result => return result,
+                result => return result.map_err(|error| self.refused(error)),
             }
         }
     }
@@ -174,10 +174,9 @@ impl TransactionService {
         act: impl FnOnce(&mut TransactionMachine, Env<'_>, &mut Outcome) -> Result<(), TransactionError>,
     ) -> Result<(), TransactionError> {
         let step = self.shell.step_announcing(id, act);
-        let (result, ticket) =
-            step.map_err(|missing| refusal(missing, TransactionError::InvalidProducerIdMapping))?;
+        let (result, ticket) = step.map_err(|missing| self.missing(missing))?;
         ticket.durable().await.map_err(unwritten)?;
-        result
+        result.map_err(|error| self.refused(error))
     }
 
     /// A step of an id that is known; its result once everything so far is durable.
@@ -187,10 +186,19 @@ impl TransactionService {
         act: impl FnOnce(&mut TransactionMachine, Env<'_>, &mut Outcome) -> Result<T, TransactionError>,
     ) -> Result<T, TransactionError> {
         let step = self.shell.step(id, false, act);
-        let (result, ticket) =
-            step.map_err(|missing| refusal(missing, TransactionError::InvalidProducerIdMapping))?;
+        let (result, ticket) = step.map_err(|missing| self.missing(missing))?;
         ticket.durable().await.map_err(unwritten)?;
-        result
+        result.map_err(|error| self.refused(error))
+    }
+
+    /// Counts a refusal.
+    pub(super) fn refused(&self, error: TransactionError) -> TransactionError {
+        self.shell.kind().counters.refused(error)
+    }
+
+    /// The refusal of a producer's request for an id that cannot take a step, counted.
+    pub(super) fn missing(&self, missing: Missing) -> TransactionError {
+        self.refused(refusal(missing, TransactionError::InvalidProducerIdMapping))
     }
 
     /// The transactional batches of a Produce: `append` is called with the result of each partition, under the lock of the id,
@@ -210,15 +218,17 @@ impl TransactionService {
             id,
             |machine, env, out| machine.produce(env, sender, partitions, protocol, out),
             |results, step| match results {
-                Ok(results) => Ok(append(&results, CoordinatorPart::of(step))),
+                Ok(results) => {
+                    self.shell.kind().counters.verified(&results);
+                    Ok(append(&results, CoordinatorPart::of(step)))
+                }
                 Err(error) => {
                     self.shell.write_step(step);
-                    Err(error)
+                    Err(self.refused(error))
                 }
             },
         );
-        let (appended, _) =
-            step.map_err(|missing| refusal(missing, TransactionError::InvalidProducerIdMapping))?;
+        let (appended, _) = step.map_err(|missing| self.missing(missing))?;
         appended
     }
 }

@@ -4,6 +4,7 @@ mod ends;
 mod fencing;
 mod offsets;
 mod restarts;
+mod resting;
 mod tools;
 
 use bytes::Bytes;

@@ -45,7 +45,11 @@ impl TestLog {
         self.open.lock().pop_front()
     }
 
-    pub(super) fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Infallible> {
+    pub(super) fn scan_all(
+        &self,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), Infallible> {
         for (key, value) in self.stored.lock().iter().filter(|(key, _)| key.starts_with(prefix)) {
             each(key, value);
         }
@@ -66,6 +70,17 @@ impl RecordLog for Arc<TestLog> {
         if !self.held.load(Ordering::SeqCst) {
             self.finish_all();
         }
+    }
+
+    fn record(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.stored.lock().get(key).map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRecord<'_>) -> Result<(), StorageError> {
+        let stored = self.stored.lock().clone();
+        let from = stored.range(Bytes::copy_from_slice(from)..).filter(|(key, _)| key.starts_with(prefix));
+        let _ = from.take_while(|(key, value)| each(key, value)).count();
+        Ok(())
     }
 
     fn open_ms(&self) -> u64 {
@@ -139,7 +154,7 @@ pub(super) fn service_with(log: Arc<TestLog>, topics: TopicSource) -> Setup {
         topics,
         Arc::new(DiskReserve::unknown()),
     );
-    service.shell.load(0, |prefix, each| log.scan(prefix, each)).unwrap();
+    service.shell.load(0, |prefix, each| log.scan_all(prefix, each)).unwrap();
     let service = Arc::new(service);
     service.start();
     Setup { service, log, waiting }

@@ -34,7 +34,7 @@ async fn what_a_group_began_in_an_earlier_term_is_not_answered_in_the_next() {
     setup.service.shell.unload();
     assert_eq!(newcomer.await.result.err(), Some(GroupError::NotCoordinator));
     assert_eq!(setup.commit(&id, 1, 6).await, Err(GroupError::CoordinatorLoadInProgress));
-    setup.service.shell.load(1, |prefix, each| setup.log.scan(prefix, each)).unwrap();
+    setup.service.shell.load(1, |prefix, each| setup.log.scan_all(prefix, each)).unwrap();
     assert_eq!(setup.committed().await, Some(5));
     assert_eq!(setup.heartbeat(&id, 1).await, Ok(()));
     assert_eq!(setup.commit(&id, 1, 6).await, Ok(()));
@@ -61,6 +61,6 @@ async fn alarms_that_are_set_by_a_load_wake_their_machines() {
     setup.stable().await;
     setup.service.shell.unload();
     setup.log.term.store(1, Ordering::SeqCst);
-    setup.service.shell.load(1, |prefix, each| setup.log.scan(prefix, each)).unwrap();
+    setup.service.shell.load(1, |prefix, each| setup.log.scan_all(prefix, each)).unwrap();
     eventually(async || setup.service.list().await.unwrap().iter().all(|group| group.state == "Empty")).await;
 }
