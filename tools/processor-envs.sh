@@ -10,7 +10,7 @@ processors=$OTTLA_CACHE/processors
 
 # Suites with a short test, which every run of the clients includes.
 short=(mirror flink)
-all=(mirror flink flink-1.20)
+all=(mirror flink flink-1.20 pyflink spark storm)
 
 # sources PATH...: a checksum of these files and folders, for a stamp.
 sources() { find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum; }
@@ -45,6 +45,13 @@ jvm() {
     javac -nowarn -XDsuppressNotes -cp "libs/*" -d classes "$1"/*.java "${@:2}"
 }
 
+# python_env FOLDER: an environment with FOLDER/requirements.txt in venv, and the jars that FOLDER/pom.xml names in libs.
+python_env() {
+    python3 -m venv venv
+    venv/bin/pip --quiet --disable-pip-version-check install -r "$1/requirements.txt"
+    maven_jars "$PWD" "$1/pom.xml" -DoutputDirectory=libs
+}
+
 # One function a suite. MirrorMaker 2 comes with the worker that it runs on.
 mirror() { made mirror-4.3.0 "$(sources "$suites/mirror")" jvm "$suites/mirror"; }
 flink_of() {
@@ -53,6 +60,9 @@ flink_of() {
 }
 flink() { flink_of 2.2; }
 flink-1.20() { flink_of 1.20; }
+pyflink() { made pyflink-2.2 "$(python3 --version) $(sources "$suites/flink/python")" python_env "$suites/flink/python"; }
+spark() { made spark-4.2 "$(sources "$suites/spark")" jvm "$suites/spark"; }
+storm() { made storm-2.8 "$(sources "$suites/storm")" jvm "$suites/storm"; }
 
 case ${1:-} in
 --short) wanted=("${short[@]}") ;;

@@ -23,7 +23,8 @@ class Feeder:
         self.topic, self.pause, self.words = topic, 20 / a_second, words
         self.sent = []
         self._number = 0
-        self._producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"{topic}-feeder", "linger.ms": 1, "log_level": 0})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"{topic}-feeder", "linger.ms": 1,
+                                   "transaction.timeout.ms": 300_000, "log_level": 0})
         self._stop, self._fault = threading.Event(), None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

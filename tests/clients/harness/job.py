@@ -41,7 +41,10 @@ class Job:
             self.runs()
 
     def runs(self, seconds=240):
-        assert self.answer(seconds) == "running", self.tail()
+        """Waits until it says so; what a processor prints before goes to the log."""
+        while (line := self.answer(seconds)) != "running":
+            with open(self.log, "a", encoding="utf-8") as log:
+                log.write(f"{line}\n")
 
     def ask(self, command):
         self.process.stdin.write(f"{command}\n")

@@ -5,6 +5,7 @@ that was killed between the two is started from the checkpoint, and commits for 
 been initialised takes over the predecessor's id and epoch by reflection.
 """
 
+import pathlib
 import re
 import time
 import urllib.request
@@ -18,12 +19,16 @@ from harness.gate import Gate
 from harness.hand import Hand
 from harness.job import jvm
 from harness.process import eventually
+from harness.processors import environment
 
 # Most of it is the start of JVMs, which takes long where others work beside it.
 pytestmark = pytest.mark.timeout(900)
 
 PARTITIONS = 3
-VARIANTS = ["flink-2.2-INCREMENTING", "flink-2.2-POOLING", "flink-1.20-INCREMENTING"]
+VARIANTS = [
+    "flink-2.2-INCREMENTING", "flink-2.2-POOLING", "flink-1.20-INCREMENTING",
+    pytest.param("pyflink-2.2-INCREMENTING", marks=pytest.mark.skip(reason="written, but not yet run to its end: take this mark away and run it first")),
+]
 
 
 @pytest.fixture
@@ -52,12 +57,14 @@ class Scene:
         self.broker, self.gate = broker, gate
         self.lines, self.counts = f"{name}-lines", f"{name}-counts"
         flink, naming = variant.rsplit("-", 1)
-        self.partitions = PARTITIONS
+        python = flink.startswith("pyflink")
+        # Python's records have no key that would keep the counts of a word in one partition.
+        self.partitions = 1 if python else PARTITIONS
         hand = Hand(gate.bootstrap)
         hand.create_topic(self.lines, PARTITIONS)
         hand.create_topic(self.counts, self.partitions)
-        command = jvm(flink, "WordCount", heap_mb=640)
-        self.program = WordCount(command, folder, gate.bootstrap, self.lines, self.counts, naming)
+        command, more = pyflink(flink) if python else (jvm(flink, "WordCount", heap_mb=640), {})
+        self.program = WordCount(command, folder, gate.bootstrap, self.lines, self.counts, naming, **more)
         self.feeder = None
 
     def begin(self):
@@ -131,6 +138,15 @@ class Scene:
         within = "AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "Produce"
         fenced = "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"
         assert not [one for one in answered if one[0] in within and one[1] in fenced], answered
+
+
+def pyflink(name):
+    """The command of its word count, and the settings that it alone needs."""
+    at = environment(name)
+    (jar,) = (at / "libs").glob("*.jar")
+    command = ["env", "JAVA_TOOL_OPTIONS=-Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+               f"{at}/venv/bin/python", "-u", str(pathlib.Path(__file__).parent / "flink" / "word_count.py")]
+    return command, {"program.jars": jar.as_uri(), "flink.python.fn-execution.bundle.time": 100}
 
 
 @pytest.fixture
