@@ -38,15 +38,15 @@ plugin.discovery=service_load
 
 
 class Worker:
-    """One worker, with its group and internal topics named after it; what it keeps is in the broker alone."""
+    """One worker, with its group and internal topics named after it; what it keeps is in the broker alone. `more` are properties."""
 
-    def __init__(self, broker, name, folder):
+    def __init__(self, broker, name, folder, more=""):
         self.port = free_port()
         self.id = f"127.0.0.1:{self.port}"
         self.log = folder / f"worker-{self.port}.log"
         self.properties = folder / f"worker-{self.port}.properties"
         self.properties.write_text(_PROPERTIES.format(
-            bootstrap=broker.bootstrap, name=name, port=self.port, plugins=_CONNECT / "plugins"))
+            bootstrap=broker.bootstrap, name=name, port=self.port, plugins=_CONNECT / "plugins") + more)
         self.process = None
 
     def start(self, wait=True):
@@ -59,7 +59,7 @@ class Worker:
             self.ready()
 
     def ready(self):
-        eventually("the worker is ready", self._ready, seconds=90)
+        eventually("the worker is ready", self._ready, seconds=300)
 
     def _ready(self):
         assert self.process.poll() is None, f"the worker ended\n{self.tail()}"

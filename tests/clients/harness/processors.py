@@ -12,6 +12,9 @@ from .hand import patiently
 
 _ENVIRONMENTS = pathlib.Path(os.environ.get("OTTLA_PROCESSORS", "~/.cache/ottla/processors")).expanduser()
 
+# A processor starts, or begins again after a kill, within this many seconds, on a machine that others use too.
+PATIENCE = 300
+
 
 def environment(name):
     """The folder that tools/processor-envs.sh made; the test is skipped, with the reason, if it could not make it."""

@@ -15,7 +15,7 @@ from harness.broker import new_broker
 from harness.drivers import Driver
 from harness.hand import Hand
 from harness.process import eventually
-from harness.processors import Progress, committed, kill_and_start
+from harness.processors import PATIENCE, Progress, committed, kill_and_start
 
 PARTITIONS, INSTANCES = 3, 3
 CONFIG = {
@@ -87,7 +87,7 @@ class Instances:
         """The state of each instance; one that ended in an error is noted, with it, and started again."""
         found = {}
         for number, one in list(self.running.items()):
-            state = one.call("state", patience=240)
+            state = one.call("state", PATIENCE)
             if state["fatal"] or state["state"] == "ERROR":
                 self.ended.append(f"{state['fatal']}\n{one.diagnosis()}")
                 self.kill(number)
@@ -136,7 +136,7 @@ def in_midst(instances, lines, act):
     for _ in range(10):
         before = instances.progress.done()
         instances.feed(lines)
-        eventually("they count", lambda: instances.progress.done() > before, seconds=120, every=0.02)
+        eventually("they count", lambda: instances.progress.done() > before, seconds=PATIENCE, every=0.02)
         if instances.progress.done() < instances.total():
             act()
             return
@@ -151,26 +151,25 @@ def run(instances, own_broker, lines, kills):
 
     for number in range(INSTANCES):
         instances.start(number)
-    eventually("they run", instances.all_run, seconds=240)
+    eventually("they run", instances.all_run, seconds=PATIENCE)
     acts = [lambda: kill_and_start(own_broker)] * kills
     acts.insert(kills // 2, replace_an_instance)
     for act in acts:
         in_midst(instances, lines, act)
-    instances.counts_are_exact(seconds=180)
+    instances.counts_are_exact(PATIENCE)
     assert not instances.ended, instances.ended[0]
 
 
-@pytest.mark.short
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("instances", PROTOCOLS, indirect=True)
+@pytest.mark.timeout(1_500)
+@pytest.mark.parametrize("instances", ["classic", pytest.param("streams", marks=pytest.mark.short)], indirect=True)
 def test_each_word_is_counted_once_though_broker_and_instance_are_killed(instances, own_broker):
     run(instances, own_broker, lines=1_000, kills=3)
-    eventually("the new instance runs", instances.all_run, seconds=60)
+    eventually("the new instance runs", instances.all_run, seconds=PATIENCE)
     restored = sum(state["restored"] for state in instances.states().values())
     assert restored > 0, "no instance has restored anything"
 
 
-@pytest.mark.timeout(1_500)
+@pytest.mark.timeout(3_000)
 @pytest.mark.parametrize("instances", PROTOCOLS, indirect=True)
 def test_each_word_is_counted_once_over_many_kills(instances, own_broker):
     run(instances, own_broker, lines=3_000, kills=20)

@@ -1,0 +1,168 @@
+"""MirrorMaker 2, dedicated, exactly once: a topic of one cluster in another one, each record once, in order; a group's offsets translated.
+
+The target broker is killed (-9) three times and MirrorMaker once, each in the midst of records.
+"""
+
+import random
+import subprocess
+import time
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from harness.broker import Kafka, new_broker
+from harness.hand import Hand
+from harness.process import eventually, free_port, spawn
+from harness.processors import PATIENCE, committed, environment, java, kill_and_start
+
+PARTITIONS = 3
+_PROPERTIES = """\
+clusters=source,target
+source.bootstrap.servers={source}
+target.bootstrap.servers={target}
+source->target.enabled=true
+source->target.topics={name}
+source->target.groups={name}
+target.exactly.once.source.support=enabled
+source.consumer.isolation.level=read_committed
+dedicated.mode.enable.internal.rest=true
+listeners=http://127.0.0.1:{port}
+emit.heartbeats.enabled=false
+emit.checkpoints.interval.seconds=1
+sync.group.offsets.enabled=true
+sync.group.offsets.interval.seconds=1
+refresh.topics.interval.seconds=5
+refresh.groups.interval.seconds=1
+sync.topic.acls.enabled=false
+offset.lag.max=0
+offset.flush.interval.ms=500
+replication.factor=1
+checkpoints.topic.replication.factor=1
+offset-syncs.topic.replication.factor=1
+offset.storage.replication.factor=1
+config.storage.replication.factor=1
+status.storage.replication.factor=1
+session.timeout.ms=6000
+heartbeat.interval.ms=1000
+"""
+
+
+# On the busy machine where this was written the worker copied nothing within 300 s, so no run has shown what the test does.
+NOT_SEEN = "not seen to pass yet, against Ottla or Kafka"
+
+
+class Mirror:
+    """The two brokers, MirrorMaker between them, and the values of each partition."""
+
+    def __init__(self, source, target, name, folder):
+        self.source, self.target, self.name = source, target, name
+        self.topic = f"source.{name}"
+        self.hand = Hand(source.bootstrap)
+        self.hand.create_topic(name, PARTITIONS)
+        self.properties, self.log = folder / "mm2.properties", folder / "log"
+        self.properties.write_text(_PROPERTIES.format(source=source.bootstrap, target=target.bootstrap, name=name, port=free_port()))
+        self.libs = environment("mirror-4.3.0") / "libs"
+        self.values = {p: [] for p in range(PARTITIONS)}
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = spawn(java(512, f"{self.libs}/*", "org.apache.kafka.connect.mirror.MirrorMaker", self.properties),
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def feed(self, count):
+        for partition, values in self.values.items():
+            added = [f"{len(values) + number}".encode() for number in range(count)]
+            self.hand.produce(self.name, added, partition)
+            values += added
+
+    def arrived(self):
+        """The values of each partition of the target; none while there is no topic."""
+        if Hand(self.target.bootstrap).ends(self.topic) is None:
+            return {p: [] for p in range(PARTITIONS)}
+        return {p: [value for _, value in records] for p, records in committed(self.target.bootstrap, self.topic, PARTITIONS).items()}
+
+    def missing(self):
+        assert self.process.poll() is None, f"MirrorMaker ended\n{self.tail()}"
+        return sum(map(len, self.values.values())) - sum(map(len, self.arrived().values()))
+
+    def in_midst(self, count, act):
+        """Feeds that many records to each partition, and acts when some of them have arrived and others have not."""
+        for _ in range(10):
+            self.feed(count)
+            fed = PARTITIONS * count
+            eventually("some arrive", lambda: self.missing() < fed, seconds=PATIENCE, every=0.01)
+            if self.missing() > 0:
+                act()
+                return
+        raise AssertionError(f"{count} records were mirrored before MirrorMaker could be disturbed")
+
+    def all_arrive(self, seconds=PATIENCE):
+        try:
+            eventually("all records arrive", lambda: self.missing() <= 0, seconds, every=0.5)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.missing()} are missing\n{self.tail()}") from None
+        assert self.arrived() == self.values
+
+    def translated(self, offset):
+        """The number of the first record that the group would read in the target, once it has offsets there; the source's group is at `offset`."""
+        self.hand.commit(self.name, self.name, 0, offset)
+        hand = Hand(self.target.bootstrap)
+        there = eventually("offsets are translated", lambda: max(hand.committed(self.name, self.topic, 1)[0], 0), seconds=PATIENCE)
+        reader = Consumer({"bootstrap.servers": self.target.bootstrap, "group.id": "reader", "enable.auto.commit": False, "log_level": 0})
+        try:
+            reader.assign([TopicPartition(self.topic, 0, there)])
+            message = eventually("the record is read", lambda: reader.poll(1), seconds=20)
+            return int(message.value())
+        finally:
+            reader.close()
+
+    def tail(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
+
+@pytest.fixture
+def mirror(request, name, tmp_path):
+    environment("mirror-4.3.0")
+    source, target = Kafka() if request.param == "kafka" else new_broker(), new_broker()
+    one = None
+    try:
+        source.start()
+        target.start()
+        one = Mirror(source, target, name, tmp_path)
+        yield one
+    finally:
+        if one:
+            one.kill()
+        source.remove()
+        target.remove()
+
+
+@pytest.mark.skip(reason=NOT_SEEN)
+@pytest.mark.timeout(1_500)
+@pytest.mark.parametrize("mirror", ["same", "kafka"], indirect=True, ids=["from-its-kind", "from-kafka"])
+def test_each_record_is_mirrored_once_though_mirrormaker_and_target_are_killed(mirror):
+    dice = random.Random()
+
+    def kill_target():
+        time.sleep(dice.uniform(0, 0.1))
+        kill_and_start(mirror.target)
+
+    mirror.start()
+    mirror.feed(100)
+    mirror.all_arrive()
+    for act in kill_target, kill_target, mirror.restart, kill_target:
+        mirror.in_midst(5_000, act)
+        mirror.all_arrive()
+    # Every record has a sync of its own (offset.lag.max=0), of which MirrorMaker keeps fewer the older they are: it may be earlier, not later.
+    at = len(mirror.values[0]) - 10
+    assert at - 5_000 <= mirror.translated(at) <= at
