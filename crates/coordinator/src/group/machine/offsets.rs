@@ -22,7 +22,8 @@ impl GroupMachine {
     ///
     /// # Errors
     /// If the sender may not commit at all: it is unknown, of another generation, in the middle of a
-    /// rebalance, or its version knows no member epochs.
+    /// rebalance, or its version knows no member epochs. Also if it names an earlier epoch of its own, and got one of the
+    /// partitions later: then none is stored.
     pub fn commit_offsets(
         &mut self,
         env: Env<'_>,
@@ -41,18 +42,10 @@ impl GroupMachine {
             Members::Consumer(group) => group.validate_offset_commit(who, knows_member_epochs)?,
             Members::Streams(group) => group.validate_offset_commit(who, knows_member_epochs)?,
         };
+        let results = judged(env, rule, &commits, |stale| stale)?;
         // Saturating: a client may send any 64-bit number. Version 5 removed the field (KIP-211).
         let expires_at_ms = retention_ms.map(|retention_ms| env.now.unix_ms.saturating_add(retention_ms));
-        let mut results = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let welcome = rule
-                .judge(&commit.topic, commit.topic_id, commit.partition)
-                .and_then(|()| check_metadata(env, &commit.metadata));
-            results.push(welcome);
-            if welcome.is_err() {
-                // As in Kafka's `commitOffset` the other partitions are stored all the same.
-                continue;
-            }
+        for commit in welcome(commits, &results) {
             let (topic, partition) = (Arc::clone(&commit.topic), commit.partition);
             let offset = committed(env, commit, expires_at_ms);
             out.write(offset.record(&group_id, &topic, partition));
@@ -158,6 +151,36 @@ impl GroupMachine {
     }
 }
 
+/// The result of each commit, in their order. One partition that the member may not commit refuses them all, as in Kafka
+/// (`CommitPartitionValidator`); one whose note is too long is not judged. `told` makes of a refusal the one that the client
+/// knows.
+///
+/// # Errors
+/// A partition is refused by the rule.
+pub(super) fn judged(
+    env: Env<'_>,
+    rule: CommitRule<'_>,
+    commits: &[OffsetCommit],
+    told: impl Fn(GroupError) -> GroupError,
+) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+    let judge = |commit: &OffsetCommit| {
+        let result = check_metadata(env, &commit.metadata);
+        if result.is_ok() {
+            rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(&told)?;
+        }
+        Ok(result)
+    };
+    commits.iter().map(judge).collect()
+}
+
+/// The commits that are to be stored.
+pub(super) fn welcome(
+    commits: Vec<OffsetCommit>,
+    results: &[Result<(), GroupError>],
+) -> impl Iterator<Item = OffsetCommit> {
+    commits.into_iter().zip(results).filter(|(_, result)| result.is_ok()).map(|(commit, _)| commit)
+}
+
 /// The offset that a commit is stored as.
 pub(super) fn committed(env: Env<'_>, commit: OffsetCommit, expires_at_ms: Option<i64>) -> CommittedOffset {
     CommittedOffset {
@@ -171,7 +194,7 @@ pub(super) fn committed(env: Env<'_>, commit: OffsetCommit, expires_at_ms: Optio
 }
 
 /// OFFSET_METADATA_TOO_LARGE if the client's note cannot be stored.
-pub(super) fn check_metadata(env: Env<'_>, metadata: &str) -> Result<(), GroupError> {
+fn check_metadata(env: Env<'_>, metadata: &str) -> Result<(), GroupError> {
     // Kafka counts the characters of a Java string.
     let length = metadata.encode_utf16().count();
     // The second limit is that of the record: an operator may configure more than it can hold.

@@ -13,7 +13,7 @@ use super::super::{
     records::Key,
     requests::CommitIdentity,
 };
-use super::offsets::{check_metadata, committed};
+use super::offsets::{committed, judged, welcome};
 use super::{GroupMachine, Members};
 use crate::state_machine::{Record, StateMachine as _};
 
@@ -48,19 +48,8 @@ impl GroupMachine {
             Members::Consumer(group) => group.validate_txn_offset_commit(who).map_err(told)?,
             Members::Streams(group) => group.validate_txn_offset_commit(who).map_err(told)?,
         };
-        let judge = |commit: &OffsetCommit| {
-            let result = check_metadata(env, &commit.metadata);
-            // As in Kafka's `commitTransactionalOffset`: one partition that the member may not commit refuses
-            // them all, and one that is refused for its note is not judged.
-            if result.is_ok() {
-                rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(told)?;
-            }
-            Ok(result)
-        };
-        let results: Vec<Result<(), GroupError>> =
-            commits.iter().map(judge).collect::<Result<_, GroupError>>()?;
-        let welcome = commits.into_iter().zip(&results).filter(|(_, result)| result.is_ok());
-        for (commit, _) in welcome {
+        let results = judged(env, rule, &commits, told)?;
+        for commit in welcome(commits, &results) {
             let (topic, partition) = (Arc::clone(&commit.topic), commit.partition);
             // KIP-211: the broker's retention, which begins at the TxnOffsetCommit.
             let offset = committed(env, commit, None);

@@ -1,6 +1,7 @@
 //! Offsets of a consumer group, and its deletion.
 
 use super::*;
+use crate::group::offsets::OffsetCommit;
 
 impl Bench {
     pub(super) fn commit_in(&mut self, id: &str, epoch: i32, partition: i32) -> Result<(), GroupError> {
@@ -10,7 +11,7 @@ impl Bench {
             group_instance_id: None,
             generation: GenerationId(epoch),
         };
-        let commit = crate::group::offsets::OffsetCommit { topic_id, ..commit("t", partition, 7) };
+        let commit = OffsetCommit { topic_id, ..commit("t", partition, 7) };
         self.commit_as(&who, None, vec![commit])?.remove(0)
     }
 }
@@ -37,6 +38,23 @@ fn commits_are_judged_by_member_epoch_and_by_when_a_partition_was_assigned() {
         bench.beat(id, LEAVE_EPOCH, |_| {}).unwrap();
     }
     assert_eq!(bench.commit_in("", -1, 0), Ok(()));
+}
+
+/// One partition that the member got later refuses the whole OffsetCommit (`CommitPartitionValidator`): the others were
+/// stored before.
+#[test]
+fn a_commit_with_one_stale_partition_stores_none() {
+    let mut bench = two();
+    let topic_id = bench.topics.image.topic("t").unwrap().0;
+    let who = CommitIdentity { member_id: "a".into(), group_instance_id: None, generation: GenerationId(2) };
+    let sent = |partition| OffsetCommit { topic_id, ..commit("t", partition, 7) };
+    assert_eq!(bench.commit_as(&who, None, vec![sent(0), sent(2)]), Err(GroupError::StaleMemberEpoch));
+    assert_eq!(bench.committed("t", 0), None, "all or none");
+    // A note that is too long concerns its partition alone, and is looked at first.
+    let noted = OffsetCommit { metadata: "x".repeat(5000).into(), ..sent(2) };
+    let results = bench.commit_as(&who, None, vec![sent(0), noted]);
+    assert_eq!(results, Ok(vec![Ok(()), Err(GroupError::OffsetMetadataTooLarge)]));
+    assert_eq!(bench.committed("t", 0), Some(7));
 }
 
 #[test]
