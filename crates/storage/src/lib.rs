@@ -66,3 +66,4 @@ pub use options::{DiskProbe, FlushPolicy, StorageOptions};
 pub use random::random_id;
 pub use space::DeleteBelow;
 pub use storage::{Cluster, Shard, Storage};
+pub use write::KeptTime;

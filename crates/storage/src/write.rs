@@ -7,6 +7,7 @@
 //! | `group.rs` | one record of the journal while it is built |
 //! | `shared.rs` | what callers and all threads share |
 //! | `generations.rs` `maintenance.rs` | which generation takes appends; work that would hold up the writer |
+//! | `time.rs` | why the folder's clock is stored again and again |
 //! | `sync.rs` | the thread that syncs, and what happens after a sync |
 
 mod append;
@@ -18,7 +19,10 @@ mod maintenance;
 mod queue;
 mod shared;
 pub(crate) mod sync;
+mod time;
 pub(crate) mod writer;
+
+pub use time::KeptTime;
 
 pub(crate) use {
     catalog::CatalogChange,

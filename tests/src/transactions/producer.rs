@@ -31,7 +31,15 @@ impl Producer {
     /// # Errors
     /// It is refused, or the connection fails.
     pub fn begin_anew(&mut self, client: &mut Client) -> Result<()> {
-        let request = Owner::new(self.name).init(60_000, true);
+        self.begin_with_timeout(client, 60_000)
+    }
+
+    /// As [`Producer::begin_anew`], with this `transaction.timeout.ms`.
+    ///
+    /// # Errors
+    /// As [`Producer::begin_anew`].
+    pub fn begin_with_timeout(&mut self, client: &mut Client, timeout_ms: i32) -> Result<()> {
+        let request = Owner::new(self.name).init(timeout_ms, true);
         let version = self.protocol().init_producer_id();
         let answer = ask(client, version, &request, |answer| answer.error_code)?;
         (self.id, self.epoch, self.sequence) = (answer.producer_id.0, answer.producer_epoch, 0);
@@ -70,10 +78,27 @@ impl Producer {
     }
 
     fn announce(&self, client: &mut Client) -> Result<()> {
+        self.announce_topics(client)?;
+        self.announce_group(client)
+    }
+
+    /// AddPartitionsToTxn.
+    ///
+    /// # Errors
+    /// As [`Producer::transact`].
+    pub fn announce_topics(&self, client: &mut Client) -> Result<()> {
         for topic in self.topics {
             let request = self.owner().announce(topic, vec![0]);
             ask(client, ANNOUNCE_VERSION, &request, announce_code)?;
         }
+        Ok(())
+    }
+
+    /// AddOffsetsToTxn.
+    ///
+    /// # Errors
+    /// As [`Producer::transact`].
+    pub fn announce_group(&self, client: &mut Client) -> Result<()> {
         let request = self.owner().announce_group(self.group);
         ask(client, ANNOUNCE_VERSION, &request, |answer| answer.error_code).map(drop)
     }
@@ -87,7 +112,11 @@ impl Producer {
         ask(client, self.protocol().produce(), &request, produce_code).map(drop)
     }
 
-    fn stage(&self, client: &mut Client, number: u64) -> Result<()> {
+    /// TxnOffsetCommit of this offset.
+    ///
+    /// # Errors
+    /// As [`Producer::transact`].
+    pub fn stage(&self, client: &mut Client, number: u64) -> Result<()> {
         let request = self.owner().stage(self.group, self.topics[0], 0, i64::try_from(number)?);
         ask(client, self.protocol().txn_offset_commit(), &request, stage_code).map(drop)
     }

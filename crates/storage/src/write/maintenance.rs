@@ -3,10 +3,7 @@
 //!
 //! The thread may wait for room in the writer's queue, so the writer never waits for the thread.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -21,8 +18,9 @@ use crate::{
     },
 };
 
-/// How often the folder's clock is stored while a transaction is open: a crash makes its timeout later by no more than that.
-const KEEP_TIME: Duration = Duration::from_millis(500);
+/// How often the folder's clock is stored while a transaction is open: each crash makes its timeout later by
+/// no more than that, so that three in a row leave it exact to a second.
+const KEEP_TIME: Duration = Duration::from_millis(250);
 /// Producers that the writer forgets in one command: appends wait for it.
 const EXPIRED_AT_ONCE: usize = 500;
 
@@ -35,7 +33,7 @@ pub(crate) enum MaintenanceTask {
     Drop(GenerationNumber),
     /// Wait for the flush that the writer began.
     FinishFlush,
-    /// Store the folder's clock from now on, as long as a transaction is open.
+    /// Store the folder's clock from now on, as long as a transaction is open or a caller holds it.
     KeepTime,
 }
 
@@ -68,11 +66,11 @@ impl Maintenance {
             self.shared.options.producer_id_expiration_check_interval.max(Duration::from_millis(10));
         let mut tick = clock::now() + interval;
         // Also for transactions that the start found open.
-        self.shared.keeps_time.store(true, Ordering::SeqCst);
+        self.shared.time_keeping.set(true);
         self.keep_time();
         loop {
-            let keeps_time = self.shared.keeps_time.load(Ordering::SeqCst);
-            let next = if keeps_time { tick.min(clock::now() + KEEP_TIME) } else { tick };
+            let next =
+                if self.shared.time_keeping.is_on() { tick.min(clock::now() + KEEP_TIME) } else { tick };
             match self.tasks.recv_deadline(next) {
                 Ok(task) => self.run_task(task),
                 Err(RecvTimeoutError::Timeout) if clock::now() < tick => self.keep_time(),
@@ -85,16 +83,17 @@ impl Maintenance {
         }
     }
 
-    /// Has the writer store the folder's clock, if a transaction is open; otherwise the next one that begins asks for it.
+    /// Has the writer store the folder's clock, if a transaction is open or a caller holds it; otherwise the next one asks for it.
     fn keep_time(&self) {
-        let Shared { keeps_time, catalog, commands, engine, .. } = &self.shared;
+        let Shared { time_keeping, catalog, commands, engine, .. } = &self.shared;
         // Before the look: one that begins after it is not overlooked.
-        keeps_time.store(false, Ordering::SeqCst);
+        time_keeping.set(false);
         let catalog = catalog.load();
         let mut partitions = catalog.topics().flat_map(|topic| &topic.partitions);
         // Walks of the model say themselves what is written.
-        if partitions.any(|partition| partition.is_unstable()) && !engine.faults.tends_when_asked() {
-            keeps_time.store(true, Ordering::SeqCst);
+        let is_open = time_keeping.is_held() || partitions.any(|partition| partition.is_unstable());
+        if is_open && !engine.faults.tends_when_asked() {
+            time_keeping.set(true);
             commands.send(WriteCommand::KeepTime);
         }
     }

@@ -1,14 +1,12 @@
 //! State that callers and the threads of an open folder share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32},
-};
+use std::sync::{Arc, atomic::AtomicU32};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::queue::CommandQueue;
+use super::time::TimeKeeping;
 use crate::{
     Catalog, DamagedBatch, Partition, StorageError, StorageOptions,
     engine::{Engine, Opened, ResumableReads},
@@ -38,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     /// The clock of retention (ADR 3).
     pub(crate) open_clock: Arc<OpenClock>,
-    /// The maintenance thread stores that clock again and again, as a transaction is open.
-    pub(crate) keeps_time: Arc<AtomicBool>,
+    /// Why the maintenance thread stores that clock again and again: a transaction is open.
+    pub(crate) time_keeping: Arc<TimeKeeping>,
     /// The generation that takes appends; those below it take no more.
     pub(crate) current: Arc<AtomicU32>,
     /// Generations to drop for which the maintenance thread had no room: it drops them after its next task.
@@ -78,7 +76,7 @@ impl Shared {
             failure: Arc::new(Failure::new(Arc::clone(&options.on_fatal))),
             counters,
             open_clock: Arc::new(OpenClock::new(opened.open_ms, &options)),
-            keeps_time: Arc::default(),
+            time_keeping: Arc::default(),
             current: Arc::new(AtomicU32::new(opened.generations.current.0)),
             drops: Arc::default(),
             options,

@@ -7,6 +7,7 @@
 
 mod aborted;
 mod catch_up;
+mod clock;
 mod common;
 mod damage;
 mod folder;

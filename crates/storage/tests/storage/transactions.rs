@@ -204,54 +204,6 @@ fn records_of_coordinators_are_written_with_batches_also_with_refused_ones() {
 }
 
 #[test]
-fn the_folders_clock_does_not_go_back_behind_a_coordinators_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let uptime = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let clock = Arc::clone(&uptime);
-    let options = |folder: &Path| {
-        let clock = Arc::clone(&clock);
-        let uptime =
-            move || std::time::Duration::from_millis(clock.load(std::sync::atomic::Ordering::SeqCst));
-        StorageOptions { uptime: Arc::new(uptime), ..StorageOptions::new(folder) }
-    };
-    let storage = Storage::open(options(folder.path())).unwrap();
-    uptime.store(5_000, std::sync::atomic::Ordering::SeqCst);
-    end(&storage, Vec::new());
-    let copy = copy_of(folder.path());
-    storage.close().unwrap();
-    let crashed = Storage::open(options(copy.path())).unwrap();
-    assert_eq!(crashed.shard().open_ms(), 5_000);
-    crashed.close().unwrap();
-}
-
-/// A transaction whose owner is gone ends when its timeout has passed by this clock, however often the broker is killed.
-#[test]
-fn the_folders_clock_is_stored_while_a_transaction_is_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let uptime = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let clock = Arc::clone(&uptime);
-    let uptime_now =
-        move || std::time::Duration::from_millis(clock.load(std::sync::atomic::Ordering::SeqCst));
-    let options = StorageOptions { uptime: Arc::new(uptime_now), ..StorageOptions::new(folder.path()) };
-    let storage = Storage::open(options).unwrap();
-    let topic = create(&storage, "t", 1);
-    append(&storage, &topic.partitions()[0], in_transaction(7, 0, 0, 1), Acks::All).unwrap();
-    uptime.store(9_000, std::sync::atomic::Ordering::SeqCst);
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    loop {
-        let killed = copy_of(folder.path());
-        let found = open(killed.path());
-        let open_ms = found.shard().open_ms();
-        found.close().unwrap();
-        if open_ms >= 9_000 {
-            break;
-        }
-        assert!(std::time::Instant::now() < until, "the clock is at {open_ms} ms after a crash");
-    }
-    storage.close().unwrap();
-}
-
-#[test]
 fn look_ups_by_time_end_at_the_last_stable_offset() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(folder.path());

@@ -85,6 +85,8 @@ impl Kind for Transactions {
 
     fn account(&self, account: &mut Account, machine: &TransactionMachine) {
         self.counters.account(account, machine);
+        // The timeout of an open transaction is counted by the folder's clock, also over a crash.
+        account.keep_time(|| self.shard.keep_time());
     }
 
     fn account_of_stored(&self, machine: &TransactionMachine) -> Account {

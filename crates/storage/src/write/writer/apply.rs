@@ -29,6 +29,8 @@ impl Writer {
             WriteCommand::Flush => {}
             WriteCommand::KeepTime => {
                 group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
+                // Where a caller has asked for it, and not the maintenance thread.
+                self.keep_time();
             }
             WriteCommand::GenerationReady(number) => {
                 let record = GenerationRecord { created_ms: group.now_ms };

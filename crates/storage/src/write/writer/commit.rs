@@ -1,6 +1,6 @@
 //! A group's write, and its effects in their order: log ends, the syncer, answers.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use super::Writer;
 use crate::{
@@ -27,6 +27,9 @@ impl Writer {
             // The deadlines of transactions are counted by this clock: it does not go back behind what a record says.
             group.put_state(keys::node(NodeKey::OpenFor), group.open_ms.to_be_bytes());
             group.count_bytes(Purpose::Coordinator);
+            if self.shared.time_keeping.is_held() {
+                self.keep_time();
+            }
         }
         // Once for each producer, however many of its batches are in the group.
         for ((number, producer_id), partition) in std::mem::take(&mut group.producers) {
@@ -105,14 +108,12 @@ impl Writer {
         awaiting
     }
 
-    /// A transaction began: its timeout is counted by the folder's clock, which is stored from now on while one is open.
-    fn keep_time(&self) {
-        let Shared { keeps_time, engine, .. } = &self.shared;
-        if !keeps_time.swap(true, Ordering::SeqCst)
-            && !maintenance::ask(&self.tasks, engine, MaintenanceTask::KeepTime)
-        {
+    /// A transaction is open: its timeout is counted by the folder's clock, which is stored from now on while one is open.
+    pub(super) fn keep_time(&self) {
+        let Shared { time_keeping, engine, .. } = &self.shared;
+        if !time_keeping.set(true) && !maintenance::ask(&self.tasks, engine, MaintenanceTask::KeepTime) {
             // The next one asks again.
-            keeps_time.store(false, Ordering::SeqCst);
+            time_keeping.set(false);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use coordinator::transaction::view::OpenTransaction;
 use coordinator::transaction::{EndCause, Ending, TransactionError, TransactionMachine};
 use parking_lot::Mutex;
+use storage::KeptTime;
 
 use crate::telemetry::metrics::{Buckets, TransactionsSnapshot};
 
@@ -99,12 +100,24 @@ struct Open {
 pub(super) struct Account {
     known: bool,
     open: Option<OpenTransaction>,
+    /// While a transaction is open.
+    kept: Option<KeptTime>,
 }
 
 impl Account {
     /// Of an id that is among the known ones, and has no open transaction among the open ones yet.
     pub(super) fn of_stored(machine: &TransactionMachine) -> Account {
-        Account { known: machine.is_known(), open: None }
+        Account { known: machine.is_known(), ..Account::default() }
+    }
+
+    /// Holds the folder's clock from `keep` while a transaction is open.
+    pub(super) fn keep_time(&mut self, keep: impl FnOnce() -> KeptTime) {
+        match self.open {
+            Some(_) => {
+                self.kept.get_or_insert_with(keep);
+            }
+            None => self.kept = None,
+        }
     }
 }
 
