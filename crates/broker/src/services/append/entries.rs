@@ -139,7 +139,7 @@ fn begin(
             }
         }
         // Also without a batch: the records begin the transaction.
-        (!taken.is_empty() || part.write.is_some()).then(|| (places, append(taken, part)))
+        (!taken.is_empty() || part.has_records()).then(|| (places, append(taken, part)))
     });
     match begun {
         Ok(appending) => appending,

@@ -14,16 +14,21 @@ use crate::telemetry::line_limit::FAULTS;
 
 /// The records of a transaction that an append writes with its batches.
 pub(crate) struct CoordinatorPart {
-    /// `None`: there are none.
-    pub(crate) write: Option<CoordinatorWrite>,
+    /// With the term of the coordinator, in which alone the batches may be appended. `None`: it was not asked.
+    write: Option<CoordinatorWrite>,
     written: Written,
 }
 
 impl CoordinatorPart {
     fn of(step: StepWrite<Transactions>) -> CoordinatorPart {
-        let write = (!step.is_empty())
-            .then(|| CoordinatorWrite { epoch: step.term, records: stored_form(step.records) });
+        // Also without records: what the coordinator has decided holds in its term alone.
+        let write = Some(CoordinatorWrite { epoch: step.term, records: stored_form(step.records) });
         CoordinatorPart { write, written: step.written }
+    }
+
+    /// True if the append has to be made also without a batch: its records begin the transaction or join it.
+    pub(crate) fn has_records(&self) -> bool {
+        self.write.as_ref().is_some_and(|write| !write.records.is_empty())
     }
 
     /// That of an append which no transactional id knows of.

@@ -44,7 +44,10 @@ impl Writer {
                 // Of the request as a whole: its records are not written either.
                 return self.after_durable(group, Box::new(move |durable| done(durable.and(Err(error)))));
             }
-            put_records(group, records);
+            // An append of a transaction that is open already has none, and need not store the clock.
+            if !records.is_empty() {
+                put_records(group, records);
+            }
         }
         // Asked here too: a partition that was created while the shard was being given up may not know of it yet.
         let refusal = self.shared.shard.led_epoch().err().map(|error| match error {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coordinator::transaction::{ProducerId as OwnerId, ProducerIdAndEpoch, Protocol, Sender};
+
 use super::offsets::{fetch, stage};
 use super::*;
 
@@ -90,4 +92,22 @@ async fn an_announcement_waits_for_no_sync_and_is_there_after_a_restart() {
     assert_eq!(producer.send(&mut client, ("t", 1), 0, "b").await.0, 0);
     assert_eq!(producer.end(&mut client, true).await, 0);
     assert_eq!(latest(&mut client, "t", true).await, 3, "a, its marker, and one of the second transaction");
+}
+
+/// A batch of a transaction that is open already has no records of the coordinator with it. After a take-over between the decision and
+/// the append it was in a log that knew of no announcement: nothing ended it.
+#[tokio::test]
+async fn a_batch_is_appended_only_in_the_term_of_its_coordinator() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let producer = init(&mut client, "old", false).await;
+    assert_eq!(producer.add(&mut client, "t", &[0]).await, [0]);
+    let producer = ProducerIdAndEpoch { id: OwnerId(producer.id), epoch: producer.epoch };
+    let sender = Sender { producer, connection: u64::MAX };
+    let services = &running.broker.services;
+    let decided = services.transactions.produce(&"old".into(), sender, &[], Protocol::V1, |_, part| part);
+    let (write, _) = decided.unwrap().into_parts();
+    let write = write.expect("with the term, if without records");
+    let term = services.io.storage().shard().led_epoch().unwrap();
+    assert_eq!((write.epoch, write.records), (term, vec![]));
 }
