@@ -73,3 +73,29 @@ fn a_timeout_is_exact_to_a_second_over_kill_9() -> Result<()> {
     }
     Ok(())
 }
+
+/// The line named no transactional id, so that its program could not be told.
+#[test]
+fn an_abort_without_the_producer_is_logged_with_its_transactional_id() -> Result<()> {
+    let broker = Options::default().start()?;
+    let mut client = Client::connect(broker.address())?;
+    create_topic(&mut client, TOPICS[0], 1)?;
+    let mut slow = producer("slow", true);
+    slow.begin_with_timeout(&mut client, 200)?;
+    slow.write(&mut client, 7)?;
+    let mut fenced = producer("restarted", true);
+    fenced.begin_anew(&mut client)?;
+    fenced.write(&mut client, 8)?;
+    fenced.begin_anew(&mut client)?;
+    for (cause, name) in [("its timeout is over", "slow"), ("has begun anew", "restarted")] {
+        let lines = broker.awaited_lines_with(cause);
+        let [line] = &lines[..] else { anyhow::bail!("{} lines for {cause:?}", lines.len()) };
+        let line: serde_json::Value = serde_json::from_str(line)?;
+        let fields = line.get("fields").unwrap_or(&line);
+        ensure!(fields["transactional_id"] == name, "{line}");
+        ensure!(fields["partitions"] == "t-0" && fields["groups"] == "g", "{line}");
+        ensure!(fields["producer_epoch"] == 0 && fields["producer_id"].is_string(), "{line}");
+        ensure!(fields["duration_ms"].as_u64().is_some_and(|open_ms| open_ms < 20_000), "{line}");
+    }
+    Ok(())
+}

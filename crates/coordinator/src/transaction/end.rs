@@ -173,6 +173,7 @@ impl TransactionMachine {
         let Some(transaction) = &mut self.transaction else { return };
         let participants = std::mem::take(&mut transaction.participants);
         let ending = Ending {
+            transactional_id: id.clone(),
             producer_id: transaction.identity.current.id,
             marker_epoch,
             raises_epoch: marker_epoch > transaction.identity.current.epoch,

@@ -1,10 +1,12 @@
 //! The end of a transaction, as it is to be written.
 
-use super::ids::{GroupRef, ProducerId, TopicPartitionRef};
+use super::ids::{GroupRef, ProducerId, TopicPartitionRef, TransactionalId};
 
 /// The effect of a step that ends a transaction: written in one group with the step's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
+    /// The id whose transaction it is.
+    pub transactional_id: TransactionalId,
     pub producer_id: ProducerId,
     /// The epoch of the markers, and of the producer in each partition after them.
     pub marker_epoch: i16,

@@ -43,6 +43,7 @@ fn bench_of(state: TransactionState, current: ProducerIdAndEpoch, last: Option<P
 /// An end of what `bench_of` has open.
 fn ending(marker_epoch: i16, commit: bool, cause: EndCause) -> Ending {
     Ending {
+        transactional_id: "x".into(),
         producer_id: owner().id,
         marker_epoch,
         raises_epoch: true,

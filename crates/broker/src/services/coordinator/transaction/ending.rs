@@ -76,18 +76,49 @@ fn note_refused(results: Vec<Result<i64, MarkerError>>) {
     }
 }
 
-/// One line for what no client asked for.
+/// One line for an end that its producer has not asked for: whose transaction it was, its age, and what it touched.
 fn note(ending: &Ending) {
-    let Ending { producer_id, marker_epoch, duration_ms, partitions, groups, .. } = ending;
-    let (partitions, groups) = (partitions.len(), groups.len());
-    let cause = match ending.cause {
-        EndCause::Producer | EndCause::Admin => return,
-        EndCause::Timeout => "its timeout is over",
-        EndCause::Fenced => "a producer has begun anew with its transactional id",
+    let Ending { transactional_id, producer_id, duration_ms, .. } = ending;
+    let (key, cause) = match ending.cause {
+        EndCause::Producer => return,
+        EndCause::Timeout => ("timed out", "its timeout is over"),
+        EndCause::Fenced => ("fenced", "a producer has begun anew with its transactional id"),
+        EndCause::Admin => ("aborted by an administrator", "an administrator has asked for it"),
     };
-    if let Some(suppressed) = FAULTS.take("aborted transaction") {
+    if let Some(suppressed) = FAULTS.take(key) {
+        // That of the batches: the markers have the next one.
+        let producer_epoch = ending.marker_epoch.saturating_sub(i16::from(ending.raises_epoch));
+        let partitions =
+            first_of(ending.partitions.iter().map(|one| format!("{}-{}", one.topic, one.partition)));
+        let groups = first_of(ending.groups.iter().map(|one| one.group.to_string()));
         tracing::info!(
-            %producer_id, marker_epoch, duration_ms, partitions, groups, suppressed, "a transaction is aborted: {cause}"
+            %transactional_id, %producer_id, producer_epoch, duration_ms, partitions, groups, suppressed,
+            "a transaction is aborted: {cause}"
         );
+    }
+}
+
+/// The first names of a list, and how many more there are.
+fn first_of(names: impl ExactSizeIterator<Item = String>) -> String {
+    const NAMED: usize = 5;
+    let more = names.len().saturating_sub(NAMED);
+    let first: Vec<String> = names.take(NAMED).collect();
+    match more {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_five_and_counts_the_others() {
+        let names = |count: usize| first_of((0..count).map(|number| format!("t-{number}")));
+        assert_eq!(names(0), "");
+        assert_eq!(names(2), "t-0, t-1");
+        assert_eq!(names(5), "t-0, t-1, t-2, t-3, t-4");
+        assert_eq!(names(105), "t-0, t-1, t-2, t-3, t-4 and 100 more");
     }
 }
