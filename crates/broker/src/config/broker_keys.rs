@@ -237,8 +237,6 @@ broker_keys! {
     /// How often expired offsets are looked for.
     offsets_retention_check_interval_ms: Millis<i64> =
         "offsets.retention.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
-    /// How long the sequence numbers of an idempotent producer are remembered after its last batch.
-    producer_id_expiration_ms: Millis<i32> = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced;
     /// How often expired producers are looked for.
     producer_id_expiration_check_interval_ms: Millis<i32> =
         "producer.id.expiration.check.interval.ms", Some("600000"), AtLeast(1), Enforced;
@@ -303,6 +301,8 @@ broker_keys! {
     compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), Enforced;
 
     // ---- transactions
+    /// How long the sequence numbers of an idempotent producer are remembered after its last batch.
+    producer_id_expiration_ms: Millis<i32> = "producer.id.expiration.ms", Some("86400000"), AtLeast(1), Enforced;
     /// If false, a producer from before Kafka 4.0 may write to partitions that it has not announced, and such a transaction
     /// may never end.
     transaction_partition_verification_enable: bool =

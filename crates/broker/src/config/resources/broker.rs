@@ -156,7 +156,7 @@ mod tests {
             ("log.cleanup.policy", long, "exceeds the maximum value size"),
             ("node.id", ConfigOp::Set("3"), "Cannot update these configs dynamically: [node.id]."),
             ("no.such.key", ConfigOp::Delete, "Cannot update these configs dynamically: [no.such.key]."),
-            ("producer.id.expiration.ms", ConfigOp::Set("3"), "Cannot update these configs dynamically"),
+            ("log.flush.interval.ms", ConfigOp::Set("3"), "Cannot update these configs dynamically"),
         ] {
             let refused = change(&[(name, op)]).unwrap_err();
             assert!(refused.contains(text), "{refused}");

@@ -74,6 +74,8 @@ fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConf
 #[cfg(test)]
 mod broker_tests;
 #[cfg(test)]
+mod expiration_tests;
+#[cfg(test)]
 mod group_tests;
 #[cfg(test)]
 mod size_tests;
