@@ -209,3 +209,47 @@ async fn a_commit_by_hand_of_a_participant_and_another_is_refused_for_the_partic
     assert_eq!(producer.end(&mut client, false).await, 0);
     assert_eq!((committed(&mut client, "t").await, latest(&mut client, "t", true).await), (vec![], 2));
 }
+
+/// 32767 is the greatest epoch that a marker can have: nothing raises it, and it fences every producer of that id in its partition alone.
+#[tokio::test]
+async fn a_marker_by_hand_of_the_last_epoch_fences_its_partition() {
+    let pairs = [("transaction.partition.verification.enable", "false")];
+    let running = broker_with(&["t", "u"], &pairs).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    producer.write(&mut client, "t", 0, "a").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    let last = (producer.id, i16::MAX);
+    let raising = async |client: &mut Client| {
+        let marker = marker("t", &[0], last, false).with_coordinator_epoch(1000).with_transaction_version(2);
+        let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
+        client.call(2, &request).await.markers[0].topics[0].partitions[0].error_code
+    };
+    assert_eq!(raising(&mut client).await, 0);
+    assert_eq!(raising(&mut client).await, 0, "a repeat, as nothing is open");
+    assert_eq!(producer.add(&mut client, "t", &[0]).await, [0]);
+    assert_eq!(producer.send(&mut client, ("t", 0), 1, "b").await.0, 47);
+    producer.write(&mut client, "u", 0, "b").await;
+    assert_eq!(
+        producer.end(&mut client, true).await,
+        0,
+        "the marker that its partition refuses undoes no other"
+    );
+    assert_eq!(
+        (committed(&mut client, "t").await, committed(&mut client, "u").await),
+        (vec!["a".into()], vec!["b".into()])
+    );
+    assert_eq!(
+        latest(&mut client, "t", true).await,
+        latest(&mut client, "t", false).await,
+        "nothing is open"
+    );
+
+    // A batch of that epoch, which no coordinator has given out: a marker that has to raise it cannot.
+    let zombie = Producer { epoch: i16::MAX, ..producer };
+    assert_eq!(zombie.send(&mut client, ("t", 0), 0, "hangs").await.0, 0);
+    assert_eq!(raising(&mut client).await, 47);
+    assert_eq!(mark_as(&mut client, 1000, &["t"], last, false).await, [0]);
+    assert_eq!(committed(&mut client, "t").await, ["a"]);
+    assert_eq!(init(&mut client, "old", false).await.epoch, producer.epoch + 1, "the id goes on");
+}
