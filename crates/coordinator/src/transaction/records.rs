@@ -169,6 +169,15 @@ pub(super) fn decode_transaction(value: &[u8]) -> Result<Transaction, RecordErro
     Ok(transaction)
 }
 
+/// The producer whose transaction the record of an id, a value as stored, says to be open. `None`: none is.
+///
+/// # Errors
+/// As for the value of an id: a newer version, or damaged.
+pub fn open_producer(value: &[u8]) -> Result<Option<ProducerId>, RecordError> {
+    let transaction = decode_transaction(value)?;
+    Ok(transaction.is_ongoing().then_some(transaction.identity.current.id))
+}
+
 pub(super) fn encode_partition(partition: &TopicPartitionRef) -> Writer {
     let mut out = Writer::value();
     out.u32(partition.shard.0);

@@ -96,6 +96,16 @@ impl TransactionMachine {
         self.transaction.is_some()
     }
 
+    /// The partitions of the transaction that is open, in the order of topic id and number.
+    pub fn partitions(&self) -> impl Iterator<Item = TopicPartitionRef> {
+        self.transaction.iter().flat_map(|transaction| transaction.participants.partitions())
+    }
+
+    /// The groups whose offsets are part of the transaction that is open, in their order.
+    pub fn groups(&self) -> impl Iterator<Item = GroupRef> {
+        self.transaction.iter().flat_map(|transaction| transaction.participants.groups())
+    }
+
     /// True if the partition takes part in the transaction that is open.
     pub fn takes_part(&self, topic_id: Uuid, partition: i32) -> bool {
         let transaction = self.transaction.as_ref();

@@ -50,12 +50,26 @@ impl<K: Kind> Shell<K> {
         self.log.term()
     }
 
+    /// True if records of that machine cannot be read.
+    pub(super) fn is_unreadable<Q>(&self, id: &Q) -> bool
+    where
+        Id<K>: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.unreadable.read().contains_key(id)
+    }
+
+    /// True if there is a machine whose records cannot be read.
+    pub(super) fn has_unreadable(&self) -> bool {
+        !self.unreadable.read().is_empty()
+    }
+
     fn missing<Q>(&self, id: &Q) -> Missing
     where
         Id<K>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if self.unreadable.read().contains_key(id) { Missing::Unreadable } else { Missing::Absent }
+        if self.is_unreadable(id) { Missing::Unreadable } else { Missing::Absent }
     }
 
     /// The machine, or a new one that is in the map from now on.
@@ -79,7 +93,7 @@ impl<K: Kind> Shell<K> {
         }
         // Again, under the map's lock: a machine that is set aside is unreadable before it leaves the map. A new one
         // beside its records would answer as if they did not exist.
-        if self.unreadable.read().contains_key(id) {
+        if self.is_unreadable(id) {
             return Err(Missing::Unreadable);
         }
         let new = || Arc::new(Hosted::new(K::Machine::new(id.clone(), self.now()), term));

@@ -14,6 +14,7 @@ use coordinator::state_machine::{Now, Outcome, Record, RecordError, StateMachine
 use super::durability::Ticket;
 use super::hosted::Hosted;
 use super::kind::{Id, Kind, OutcomeOf};
+use super::log::Written;
 use super::shell::{Machines, Shell};
 
 /// Machines in the course of loading.
@@ -102,6 +103,16 @@ impl<K: Kind> Shell<K> {
 
     /// Deletes the records of a machine that could not be read. `None`: there is none to be deleted.
     pub(crate) fn discard(&self, id: &Id<K>) -> Option<Ticket> {
+        self.discard_and_write(id, |term, records, written| self.log.write(term, records, written))
+    }
+
+    /// As [`Shell::discard`]. `write` gets the term and the removals, which it writes before it returns. It must not take the lock
+    /// of a machine of this kind: one may wait for this one's.
+    pub(super) fn discard_and_write(
+        &self,
+        id: &Id<K>,
+        write: impl FnOnce(u32, Vec<Record>, Written),
+    ) -> Option<Ticket> {
         let term = self.term().ok()?;
         // The lock is held until the write has its place: a new machine of that id writes after it.
         let mut unreadable = self.unreadable.write();
@@ -114,10 +125,31 @@ impl<K: Kind> Shell<K> {
         let hosted = Hosted::<K>::new(K::Machine::new(id.clone(), self.now()), term);
         let mut slot = hosted.lock();
         slot.written += 1;
-        let tombstones = keys.into_iter().map(|key| Record { key, value: None });
-        self.write(&hosted, slot.written, tombstones.collect());
+        write(term, keys.into_iter().map(removal).collect(), hosted.ended(slot.written));
         Some(hosted.ticket(&slot))
     }
+
+    /// The keys of machines that could not be read.
+    pub(super) fn unreadable_keys(&self, is_meant: impl Fn(&Id<K>) -> bool) -> Vec<Bytes> {
+        let unreadable = self.unreadable.read();
+        unreadable.iter().filter(|(id, _)| is_meant(id)).flat_map(|(_, keys)| keys.iter().cloned()).collect()
+    }
+
+    /// The removals of some records of a machine that could not be read; the caller writes them.
+    pub(super) fn remove_unreadable(&self, id: &Id<K>, is_meant: impl Fn(&[u8]) -> bool) -> Vec<Record> {
+        let mut unreadable = self.unreadable.write();
+        let Some(keys) = unreadable.get_mut(id).filter(|keys| !keys.is_empty()) else { return Vec::new() };
+        let removed: Vec<Bytes> = keys.extract_if(.., |key| is_meant(key)).collect();
+        // Nothing of it is left, so nothing of it cannot be read.
+        if keys.is_empty() {
+            unreadable.remove(id);
+        }
+        removed.into_iter().map(removal).collect()
+    }
+}
+
+fn removal(key: Bytes) -> Record {
+    Record { key, value: None }
 }
 
 impl<K: Kind> Loading<K> {

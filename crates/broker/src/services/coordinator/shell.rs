@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use coordinator::state_machine::{Now, Outcome, Record, StateMachine};
+use coordinator::state_machine::{Now, Outcome, StateMachine};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -316,11 +316,6 @@ impl<K: Kind> Shell<K> {
         }
         let written = if writes { hosted.ended(place) } else { Box::new(|_| {}) };
         StepWrite { term: hosted.term, records, effects, written }
-    }
-
-    /// Begins a write of records at a place that the caller has taken under the machine's lock, which keeps the order.
-    pub(super) fn write(&self, hosted: &Hosted<K>, place: u64, records: Vec<Record>) {
-        self.log.write(hosted.term, records, hosted.ended(place));
     }
 
     pub(super) fn now(&self) -> Now {

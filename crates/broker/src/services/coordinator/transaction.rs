@@ -13,6 +13,7 @@ mod looks;
 mod markers;
 mod offsets;
 mod requests;
+mod unreadable;
 #[cfg(test)]
 mod wire_tests;
 

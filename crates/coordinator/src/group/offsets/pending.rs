@@ -90,6 +90,11 @@ impl PendingOffsets {
         self.producers.values().map(BTreeSet::len).sum()
     }
 
+    /// The producers with a pending offset, in their order.
+    pub fn producers(&self) -> impl Iterator<Item = i64> {
+        self.producers.keys().copied()
+    }
+
     /// True if a transaction that is open has an offset of that partition.
     pub fn is_pending(&self, topic: &str, partition: i32) -> bool {
         self.of_partition(topic, partition).is_some()

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use coordinator::group::{GenerationId, GroupError, GroupId, offsets::OffsetCommit};
+use bytes::Bytes;
+use coordinator::group::{
+    GenerationId, GroupError, GroupId, machine::GroupMachine, offsets::OffsetCommit, records::Key,
+};
 use coordinator::state_machine::{Record, StateMachine as _};
-use coordinator::transaction::{Ending, ProducerId};
+use coordinator::transaction::{Ending, GroupRef, ProducerId};
 
 use super::super::durability::Ticket;
 use super::super::log::Written;
@@ -58,28 +61,94 @@ impl GroupService {
         result.map_err(|missing| refusal(missing, terms.refusal_of_absent()))
     }
 
-    /// Ends transactions in the groups that have offsets of them. `write` is called in any case.
+    /// Ends transactions in the groups that have offsets of them. `write` is called in any case. An abort removes its offsets also from
+    /// a group that cannot be read.
     pub(crate) fn end_transactions(&self, endings: &[Ending], write: impl FnOnce(Vec<Record>, Written)) {
         let groups: BTreeSet<GroupId> =
             endings.iter().flat_map(|ending| ending.groups.iter().map(|group| group.group.clone())).collect();
+        let unreached = self.aborted_unreadable(endings);
         let results = self.shell.step_together(
             &groups,
             false,
             |machine, _, out| {
                 let id = machine.id().clone();
-                let is_in = |ending: &&Ending| ending.groups.iter().any(|group| group.group == id);
-                for Ending { producer_id, commit, .. } in endings.iter().filter(is_in) {
+                for Ending { producer_id, commit, .. } in
+                    endings.iter().filter(|ending| has_group(ending, &id))
+                {
                     machine.end_transaction(producer_id.0, *commit, out);
                 }
             },
-            write,
+            |mut records, written| {
+                records.extend(unreached);
+                write(records, written);
+            },
         );
         for (group, result) in groups.iter().zip(results) {
-            // A group that was deleted has lost its pending offsets with it.
-            if let Err(missing @ (Missing::Unreadable | Missing::Loading | Missing::NotCoordinator)) = result
-            {
-                tracing::error!(%group, ?missing, "a transaction ends without the offsets of a group that cannot be read");
+            let commits = || endings.iter().any(|ending| ending.commit && has_group(ending, group));
+            // The caller refuses a commit as long as a group cannot be read: it was set aside since that look. A group that was
+            // deleted has lost its pending offsets with it.
+            if matches!(result, Err(Missing::Unreadable)) && commits() {
+                tracing::error!(%group, "a transaction is committed without the offsets of a group that cannot be read: its consumers go on from earlier ones");
             }
         }
     }
+
+    /// The removals of offsets that aborted transactions have pending in groups that cannot be read.
+    fn aborted_unreadable(&self, endings: &[Ending]) -> Vec<Record> {
+        if !self.shell.has_unreadable() {
+            return Vec::new();
+        }
+        let removals = |ending: &Ending| {
+            let is_pending = |key: &[u8]| matches!(Key::decode(key), Ok(Key::PendingOffset { producer_id, .. }) if producer_id == ending.producer_id.0);
+            let remove = |group: &GroupRef| self.shell.remove_unreadable(&group.group, is_pending);
+            ending.groups.iter().flat_map(remove).collect::<Vec<_>>()
+        };
+        endings.iter().filter(|ending| !ending.commit).flat_map(removals).collect()
+    }
+
+    /// True if records of the group cannot be read.
+    pub(crate) fn is_unreadable(&self, group_id: &GroupId) -> bool {
+        self.shell.is_unreadable(group_id)
+    }
+
+    /// True if there is such a group.
+    pub(crate) fn has_unreadable(&self) -> bool {
+        self.shell.has_unreadable()
+    }
+
+    /// The producers with pending offsets, in any group that can be read.
+    pub(crate) fn pending_producers(&self) -> BTreeSet<i64> {
+        let pending =
+            self.shell.view_all(|machine| machine.offsets().pending().producers().collect::<Vec<_>>());
+        pending.into_iter().flat_map(|(producers, _)| producers).collect()
+    }
+
+    /// The producers with pending offsets in one group, also in one that cannot be read.
+    pub(crate) fn pending_in(&self, group_id: &GroupId) -> BTreeSet<i64> {
+        let pending = |machine: &GroupMachine| machine.offsets().pending().producers().collect();
+        self.shell.view(group_id, pending).map_or_else(
+            |_| {
+                let keys = self.shell.unreadable_keys(|id| id == group_id);
+                let producer = |key: &Bytes| match Key::decode(key) {
+                    Ok(Key::PendingOffset { producer_id, .. }) => Some(producer_id),
+                    _ => None,
+                };
+                keys.iter().filter_map(producer).collect()
+            },
+            |(pending, _)| pending,
+        )
+    }
+
+    /// Drops all pending offsets of these producers, as their aborts would.
+    pub(crate) fn drop_pending(&self, producers: &BTreeSet<i64>) {
+        self.shell.step_all(|machine, _, out| {
+            for producer_id in producers {
+                machine.end_transaction(*producer_id, false, out);
+            }
+        });
+    }
+}
+
+fn has_group(ending: &Ending, group_id: &GroupId) -> bool {
+    ending.groups.iter().any(|group| group.group == *group_id)
 }

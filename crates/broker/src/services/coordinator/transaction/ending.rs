@@ -19,6 +19,7 @@ impl Transactions {
         for ending in &effects {
             self.counters.ended(ending);
             note(ending);
+            self.note_left(ending);
         }
         self.groups.end_transactions(&effects, |group_records, groups_written| {
             records.extend(group_records);

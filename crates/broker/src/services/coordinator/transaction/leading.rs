@@ -66,7 +66,10 @@ impl TransactionService {
     /// The records cannot be read.
     pub(super) async fn load(self: &Arc<Self>, term: u32, storage: &Storage) -> Result<(), OpenError> {
         let (loading, reader) = (Arc::clone(self), storage.shard().clone());
-        let load = move || loading.shell.load(term, |prefix, each| reader.scan_coordinator(prefix, each));
+        let load = move || {
+            loading.drop_ended_offsets(&reader)?;
+            loading.shell.load(term, |prefix, each| reader.scan_coordinator(prefix, each))
+        };
         let loaded = self.shell.tasks().blocking("load-transactions", load).await;
         Ok(loaded.ok_or(OpenError::Interrupted)??)
     }

@@ -49,7 +49,7 @@ impl CoordinatorPart {
 }
 
 impl TransactionService {
-    /// InitProducerId with a transactional id. A transaction that is open has ended when it returns.
+    /// InitProducerId with a transactional id. A transaction that is open has ended when it returns, also if the id cannot be read.
     ///
     /// # Errors
     /// See `TransactionMachine::init_producer_id`.
@@ -60,6 +60,9 @@ impl TransactionService {
         producer: Option<ProducerIdAndEpoch>,
     ) -> Result<ProducerIdAndEpoch, TransactionError> {
         let room = self.ensure_room();
+        if room.is_ok() {
+            self.begin_anew(id).await?;
+        }
         self.with_fresh_id(id, true, |machine, env, fresh, out| {
             room?;
             machine.init_producer_id(env, InitRequest { timeout_ms, producer, fresh }, out)
@@ -70,7 +73,7 @@ impl TransactionService {
     /// EndTxn: the producer id and epoch to go on with. All of the transaction is durable and visible when it returns.
     ///
     /// # Errors
-    /// See `TransactionMachine::end`.
+    /// See `TransactionMachine::end`; COORDINATOR_NOT_AVAILABLE for a commit of which a part cannot be read.
     pub(crate) async fn end(
         &self,
         id: &TransactionalId,
@@ -79,6 +82,9 @@ impl TransactionService {
         protocol: Protocol,
     ) -> Result<ProducerIdAndEpoch, TransactionError> {
         self.with_fresh_id(id, false, |machine, env, fresh, out| {
+            if commit {
+                self.shell.kind().ensure_readable(machine, sender)?;
+            }
             machine.end(env, EndRequest { sender, commit, protocol, fresh }, out)
         })
         .await

@@ -6,6 +6,7 @@ mod offsets;
 mod restarts;
 mod resting;
 mod tools;
+mod unreadable;
 
 use bytes::Bytes;
 use codec::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;

@@ -83,7 +83,7 @@ async fn stage_with_epoch(
 }
 
 /// The code of an OffsetCommit of `t` 0 by a sender that is no member.
-async fn commit_plainly(client: &mut Client, group: &str, offset: i64) -> i16 {
+pub(super) async fn commit_plainly(client: &mut Client, group: &str, offset: i64) -> i16 {
     let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
     let topic =
         OffsetCommitRequestTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
