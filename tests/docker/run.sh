@@ -123,7 +123,7 @@ context_is_a_workspace() {
     docker build -q -f "$work/context.Dockerfile" -t context "$root" >/dev/null || return
     docker create --name context context none >/dev/null && mkdir -p "$work/context"
     docker export context | tar -x -C "$work/context" && docker rm context >/dev/null || return
-    (cd "$work/context" && test -x docker/rootfs.sh && cargo metadata --locked --offline --format-version 1 >/dev/null)
+    (cd "$work/context" && test -x docker/rootfs.sh && cargo metadata --locked --format-version 1 >/dev/null)
 }
 expect "the build's context holds all that cargo and the build stage need" context_is_a_workspace
 
