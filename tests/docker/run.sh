@@ -30,6 +30,8 @@ if [[ ${OTTLA_INSIDE:-} != yes ]]; then
         "$venv/bin/pip" -q --disable-pip-version-check install kafka-python==3.0.12
         touch "$venv/ready"
     }
+    # Those of other platforms too, which no build here has downloaded, and `cargo metadata` asks for.
+    cargo fetch --quiet --locked
     unshare --net --mount --pid --fork true || skip "this machine gives no namespaces of its own"
     OTTLA_WORK=$(mktemp -d /tmp/ottla-docker.XXXXXX)
     export OTTLA_INSIDE=yes OTTLA_WORK
@@ -123,7 +125,7 @@ context_is_a_workspace() {
     docker build -q -f "$work/context.Dockerfile" -t context "$root" >/dev/null || return
     docker create --name context context none >/dev/null && mkdir -p "$work/context"
     docker export context | tar -x -C "$work/context" && docker rm context >/dev/null || return
-    (cd "$work/context" && test -x docker/rootfs.sh && cargo metadata --locked --format-version 1 >/dev/null)
+    (cd "$work/context" && test -x docker/rootfs.sh && cargo metadata --locked --offline --format-version 1 >/dev/null)
 }
 expect "the build's context holds all that cargo and the build stage need" context_is_a_workspace
 
