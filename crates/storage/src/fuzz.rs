@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     PartitionNumber, ProducerState, StorageError, TooLarge,
     engine::{ConfigRecord, ExtentRecord, GenerationRecord, TopicRecord, keys},
-    log::{AbortedEntry, BatchFamily, CleanedRecord, GenerationNumber, IntervalRecord, LogStart},
+    log::{AbortedEntry, BatchFamily, CleanedRecord, GenerationNumber, IntervalRecord, LogStart, SpanClass},
 };
 
 /// One layout.
@@ -156,6 +156,7 @@ pub fn samples() -> Vec<Vec<u8>> {
         "producer" => producer.clone(),
         // Version, producer, first offset, last stable offset.
         "aborted transaction" => [&[1][..], &[0; 24]].concat(),
+        "aborted transaction key" => keys::aborted_by_span(partition, SpanClass(3), 9).to_vec(),
         "log start" => LogStart::default().encode().to_vec(),
         "extent" => {
             ExtentRecord { family: BatchFamily::Generation(generation), position: 1 }.encode().to_vec()
