@@ -66,8 +66,8 @@ const TXN_ONE: Load = Load {
 const TXN_V1: Load = Load { producer: ProducerKind::V1, touched: 4, ..TXN_ONE };
 /// Many partitions in a transaction, and another producer whose latency is measured.
 const TXN_WIDE: Load = Load { touched: 100, partitions: 100, pause_ms: 100, beside: 500, ..TXN_ONE };
-/// 2 000 records a second in batches of 10, as Java's client makes them of that rate (`linger.ms=5`), and a consumer at the end of
-/// what is committed.
+/// 2 000 records a second in batches of 10, as Java's client makes them of that rate (`linger.ms=5`), and a consumer that
+/// waits for the next committed one.
 const TXN_TAIL: Load = Load {
     records: 10,
     rate: 200,

@@ -1,7 +1,7 @@
 //! The changes of a step to a consumer or streams group, and the records that they need.
 //!
-//! A step marks what it changes; when it ends, the records of all that is marked are written together. So a record always says
-//! what the group is like after a whole step.
+//! A step marks what it changes; when it ends, the records of all that is marked are written together. So a record always has
+//! the state of the group after a whole step.
 
 use std::collections::{BTreeMap, BTreeSet};
 

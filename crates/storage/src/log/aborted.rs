@@ -86,8 +86,8 @@ impl AbortedEntry {
     }
 }
 
-/// Collects the aborted transactions of a read. It is given the entries of each class in the order of their markers, from the first
-/// whose marker is at or above the offset at which the read begins.
+/// Collects the aborted transactions of a read. It gets the entries of each class in the order of their markers. The
+/// first one has a marker at or above the offset at which the read begins.
 pub(crate) struct AbortedScan {
     /// The offset after the read.
     until: i64,

@@ -35,8 +35,8 @@ impl LogTransactions {
         }
     }
 
-    /// Takes the next batch, in the order of offsets. True if it may be removed: a batch of an aborted transaction, or a marker
-    /// whose transaction has no data left and no entry in the index. (The entry is removed first.)
+    /// Takes the next batch, in the order of offsets. True if it may be removed. That is a batch of an aborted transaction, or a marker
+    /// of a transaction without data and without an entry in the index, which goes before the marker.
     pub(crate) fn meets(&mut self, header: &BatchHeader) -> bool {
         while let Some(begun) = self.aborted.next_if(|next| next.first_offset <= header.last_offset()) {
             self.ongoing_aborted.insert(begun.producer_id, begun.marker_offset);
