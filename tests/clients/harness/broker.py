@@ -35,7 +35,7 @@ class Broker:
     def argv(self):
         raise NotImplementedError
 
-    def start(self, timeout=60, every=0.005):
+    def start(self, timeout=180, every=0.005):
         """Starts it and waits for ApiVersions; returns the seconds from exec to the answer."""
         argv = self.argv()
         with open(self.log, "ab") as log:

@@ -32,8 +32,13 @@ def free_port():
                 continue
 
 
+# A busy machine, or one whose memory its host has yet to fetch, takes three times as long. Only a failure waits for that.
+SLOWEST = 3
+
+
 def eventually(what, check, seconds=20, every=0.1):
-    """The first true value of check(); fails, naming what was awaited, after that many seconds."""
+    """The first true value of check(); fails, naming what was awaited, after that many seconds, times SLOWEST."""
+    seconds *= SLOWEST
     deadline = time.monotonic() + seconds
     while True:
         value = check()
