@@ -24,7 +24,8 @@ const PARTITIONS: i32 = 2;
 const MOST: u64 = 60;
 /// An order that is never carried out.
 const NEVER: u64 = u64::MAX;
-const TIMEOUT_MS: i32 = 1500;
+/// Long enough for the requests before it on a busy machine; the campaign waits for it at each step.
+const TIMEOUT_MS: i32 = 600;
 
 /// The part of a transaction in which the broker dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +219,11 @@ fn all_parts(protocol: Protocol, again: Again) -> Result<()> {
 
 #[test]
 fn every_step_of_a_transaction_can_be_the_last_before_the_request_is_sent_again() -> Result<()> {
-    all_parts(Protocol::V2, Again::Always)?;
+    all_parts(Protocol::V2, Again::Always)
+}
+
+#[test]
+fn every_step_of_a_transaction_of_the_older_protocol_can_be_the_last() -> Result<()> {
     all_parts(Protocol::V1, Again::Always)
 }
 
