@@ -184,6 +184,9 @@ pub struct History {
     pub log: BTreeMap<Partition, Vec<(i64, Option<Name>)>>,
     /// After the last answer of reading the log had arrived.
     pub log_read: Time,
+    /// A request may come again until its transaction ends. An offset that came again is newer than one that another transaction
+    /// sent meanwhile, in Kafka as well.
+    pub comes_again: bool,
 }
 
 /// The end of a transaction, as far as the history tells it.

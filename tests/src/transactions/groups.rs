@@ -12,6 +12,8 @@ struct Commit {
     /// The request that brought the offset; its answer, or the end of time.
     sent: Time,
     answered: Time,
+    /// The request has not come again after this.
+    last: Time,
     /// It cannot count before this. `None`: never.
     counts_from: Option<Time>,
     /// It counts after this for certain. `None`: perhaps never.
@@ -21,6 +23,20 @@ struct Commit {
     open_until: Option<Time>,
     /// It is of a transaction of unknown outcome whose records do not count.
     is_torn_off: bool,
+    /// The transaction, with its outcome. `None`: it has none.
+    of: Option<(u64, Outcome)>,
+}
+
+impl std::fmt::Display for Commit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.of {
+            Some((id, outcome)) => {
+                write!(f, "transaction {id} ({outcome:?}, end sent at {:?})", self.counts_from)?
+            }
+            None => f.write_str("a plain commit")?,
+        }
+        write!(f, " sent it at {}, answered at {}", self.sent, self.answered)
+    }
 }
 
 /// All commits for one partition of a group.
@@ -69,10 +85,12 @@ fn commits(index: &Index<'_>) -> BTreeMap<GroupPartition, Commits> {
             offset: plain.offset,
             sent: plain.sent,
             answered: plain.answered.unwrap_or(Time::MAX),
+            last: plain.answered.unwrap_or(Time::MAX),
             counts_from: Some(plain.sent),
             counts_by: plain.answered,
             open_until: None,
             is_torn_off: false,
+            of: None,
         });
     }
     for (transaction, fate) in index.transactions.values() {
@@ -83,16 +101,23 @@ fn commits(index: &Index<'_>) -> BTreeMap<GroupPartition, Commits> {
             _ => None,
         };
         let is_committed = matches!(transaction.outcome, Outcome::Committed { .. });
+        let ended = match transaction.outcome {
+            Outcome::Committed { at } => at,
+            _ => Time::MAX,
+        };
         for staged in &transaction.offsets {
+            let answered = staged.answered.unwrap_or(Time::MAX);
             by_partition.entry(staged.partition).or_default().all.push(Commit {
                 offset: staged.offset,
                 sent: staged.sent,
-                answered: staged.answered.unwrap_or(Time::MAX),
+                answered,
+                last: if index.history.comes_again { ended.max(answered) } else { answered },
                 counts_from: transaction.commit_sent.filter(|_| *fate != Fate::Aborted),
                 counts_by,
                 // Any other may have been ended by its timeout.
                 open_until: transaction.commit_sent.filter(|_| is_committed),
                 is_torn_off: *fate == Fate::Aborted && transaction.outcome == Outcome::Unknown,
+                of: Some((transaction.id, transaction.outcome)),
             });
         }
     }
@@ -106,7 +131,7 @@ fn commits(index: &Index<'_>) -> BTreeMap<GroupPartition, Commits> {
 
 impl Commits {
     fn judge(&self, index: &Index<'_>, read: &OffsetRead, found: &mut Violations) {
-        // Every commit that was answered before this was sent is no longer what counts.
+        // Every commit that came for the last time before this was sent is no longer what counts.
         let newest = before(&self.newest, read.asked);
         let told = || {
             let at = index.group_partition(read.partition);
@@ -121,12 +146,18 @@ impl Commits {
             let same = || self.all.iter().skip(start).take_while(|commit| commit.offset == read.offset);
             let may_count = |commit: &Commit| {
                 commit.counts_from.is_some_and(|from| from <= read.answered)
-                    && newest.is_none_or(|newest| commit.answered >= newest)
+                    && newest.is_none_or(|newest| commit.last >= newest)
             };
             if !same().any(may_count) {
                 let kind =
                     if same().any(|commit| commit.is_torn_off) { "torn transaction" } else { "group offset" };
-                found.add(kind, told);
+                found.add(kind, || {
+                    let newer = newest.and_then(|sent| self.all.iter().find(|commit| commit.sent == sent));
+                    let newer = newer
+                        .map_or_else(String::new, |commit| format!("; newer: {}, {commit}", commit.offset));
+                    let by = same().map(|commit| format!("; {commit}")).collect::<String>();
+                    format!("{}{by}{newer}", told())
+                });
             }
         }
         if read.stable && before(&self.pending, read.asked).is_some_and(|until| until > read.answered) {

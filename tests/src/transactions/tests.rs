@@ -165,3 +165,25 @@ fn offsets_of_a_transaction_whose_records_do_not_count_are_torn_off() {
     };
     assert_eq!(found(torn), ["torn transaction"]);
 }
+
+/// Two transactions commit an offset of one partition, the first one's ends first; a reader is told the first one's.
+fn told_the_older(second_sent: Time, comes_again: bool) -> Vec<&'static str> {
+    let offset =
+        |offset, sent| StagedOffset { partition: GroupPartition(0), offset, sent, answered: Some(sent + 1) };
+    found(|history| {
+        history.group_partitions = vec!["g/t-0".to_owned()];
+        history.transactions[0].offsets = vec![offset(7, 1)];
+        history.transactions[1].offsets = vec![offset(8, second_sent)];
+        let (partition, stable) = (GroupPartition(0), true);
+        history.offset_reads = vec![OffsetRead { partition, stable, asked: 30, answered: 31, offset: 7 }];
+        history.comes_again = comes_again;
+    })
+}
+
+#[test]
+fn an_offset_that_came_again_before_its_end_is_newer_than_those_sent_meanwhile() {
+    // The first transaction ends at 15.
+    assert_eq!(told_the_older(10, true), Vec::<&str>::new());
+    assert_eq!(told_the_older(10, false), ["group offset"]);
+    assert_eq!(told_the_older(16, true), ["group offset"]);
+}
