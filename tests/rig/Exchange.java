@@ -9,13 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
-import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.message.ApiMessageType;
-import org.apache.kafka.common.message.IncrementalAlterConfigsRequestData;
-import org.apache.kafka.common.message.IncrementalAlterConfigsResponseData;
-import org.apache.kafka.common.protocol.ByteBufferAccessor;
-import org.apache.kafka.common.protocol.MessageUtil;
 import org.apache.kafka.common.protocol.types.SchemaException;
 import org.apache.kafka.common.utils.ByteUtils;
 
@@ -331,43 +325,6 @@ public class Exchange {
         } catch (SchemaException | IllegalArgumentException | java.nio.BufferUnderflowException wrong) {
             return "not decodable: " + wrong.getMessage();
         }
-    }
-
-    /** Asks every client for its metrics: Ottla advertises the APIs of KIP-714 only while it has a subscription. */
-    static void subscribe(Side side) throws IOException {
-        var configs = new IncrementalAlterConfigsRequestData.AlterableConfigCollection();
-        Map.of("interval.ms", "60000", "metrics", "org.apache.kafka.consumer.").forEach((name, value) ->
-            configs.add(new IncrementalAlterConfigsRequestData.AlterableConfig().setName(name).setValue(value)));
-        var request = new IncrementalAlterConfigsRequestData();
-        request.resources().add(new IncrementalAlterConfigsRequestData.AlterConfigsResource()
-            .setResourceType(ConfigResource.Type.CLIENT_METRICS.id()).setResourceName("rig").setConfigs(configs));
-        Side.Line line = side.open();
-        ByteBuffer body = MessageUtil.toByteBufferAccessor(request, (short) 0).buffer();
-        byte[] bytes = new byte[body.remaining()];
-        body.get(bytes);
-        line.send(ApiMessageType.INCREMENTAL_ALTER_CONFIGS.apiKey(), (short) 0, 1, 1, bytes);
-        ByteBuffer frame = line.receive(Side.PATIENCE);
-        line.close();
-        if (frame == null) throw new IOException(side.name + " does not answer IncrementalAlterConfigs");
-        frame.getInt();
-        var answer = new IncrementalAlterConfigsResponseData(new ByteBufferAccessor(frame), (short) 0).responses().get(0);
-        if (answer.errorCode() != 0) throw new IOException(side.name + " refuses a subscription: " + answer);
-    }
-
-    /** Key → oldest and newest version that a broker advertises. */
-    static Map<Short, short[]> versions(Side side) throws IOException {
-        Side.Line line = side.open();
-        line.send((short) 18, (short) 0, 1, 1, new byte[0]);
-        ByteBuffer frame = line.receive(Side.PATIENCE);
-        line.close();
-        if (frame == null) throw new IOException(side.name + " does not answer ApiVersions");
-        frame.getInt();
-        Map<Short, short[]> versions = new TreeMap<>();
-        for (Object one : ApiMessageType.API_VERSIONS.responseSchemas()[0].read(frame).getArray("api_keys")) {
-            var entry = (org.apache.kafka.common.protocol.types.Struct) one;
-            versions.put(entry.getShort("api_key"), new short[] {entry.getShort("min_version"), entry.getShort("max_version")});
-        }
-        return versions;
     }
 
     /** Takes the seed's topics away, so that the brokers stay small. */

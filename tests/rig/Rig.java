@@ -44,8 +44,8 @@ public class Rig {
         list = new Differences(new File(arguments[2]));
         for (int n = 4; n < arguments.length; n++)
             options.put(arguments[n].substring(2), n + 1 < arguments.length && !arguments[n + 1].startsWith("--") ? arguments[++n] : "");
-        Exchange.subscribe(kafka);
-        Exchange.subscribe(ottla);
+        kafka.subscribe();
+        ottla.subscribe();
         served = new Served(kafka, ottla, new File(arguments[3]), options.containsKey("apis") ? Set.of(options.get("apis").split(",")) : null);
         steps = number("steps", STEPS);
         transactional = options.containsKey("transactions");

@@ -35,8 +35,8 @@ public class Served {
     final Set<String> unlisted = new TreeSet<>();
 
     Served(Side kafka, Side ottla, File listed, Set<String> only) throws IOException {
-        Map<Short, short[]> left = Exchange.versions(kafka);
-        Map<Short, short[]> right = Exchange.versions(ottla);
+        Map<Short, short[]> left = kafka.versions();
+        Map<Short, short[]> right = ottla.versions();
         Set<Short> keys = new TreeSet<>(left.keySet());
         keys.addAll(right.keySet());
         Set<String> expected = new TreeSet<>();

@@ -8,6 +8,14 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.TreeMap;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.IncrementalAlterConfigsRequestData;
+import org.apache.kafka.common.message.IncrementalAlterConfigsResponseData;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.MessageUtil;
+import org.apache.kafka.common.protocol.types.Struct;
 
 /** One of the two brokers: how to reach it and what its own values are for the symbols both share. */
 public class Side {
@@ -54,6 +62,44 @@ public class Side {
 
     Line open() throws IOException {
         return new Line();
+    }
+
+    /** Asks every client for its metrics: Ottla advertises the APIs of KIP-714 only while it has a subscription. */
+    void subscribe() throws IOException {
+        var configs = new IncrementalAlterConfigsRequestData.AlterableConfigCollection();
+        Map.of("interval.ms", "60000", "metrics", "org.apache.kafka.consumer.").forEach((key, value) ->
+            configs.add(new IncrementalAlterConfigsRequestData.AlterableConfig().setName(key).setValue(value)));
+        var request = new IncrementalAlterConfigsRequestData();
+        request.resources().add(new IncrementalAlterConfigsRequestData.AlterConfigsResource()
+            .setResourceType(ConfigResource.Type.CLIENT_METRICS.id()).setResourceName("rig").setConfigs(configs));
+        ByteBuffer body = MessageUtil.toByteBufferAccessor(request, (short) 0).buffer();
+        byte[] bytes = new byte[body.remaining()];
+        body.get(bytes);
+        ByteBuffer frame = once(ApiMessageType.INCREMENTAL_ALTER_CONFIGS, bytes);
+        var answer = new IncrementalAlterConfigsResponseData(new ByteBufferAccessor(frame), (short) 0).responses().get(0);
+        if (answer.errorCode() != 0) throw new IOException(name + " refuses a subscription: " + answer);
+    }
+
+    /** Key → oldest and newest version that it advertises. */
+    Map<Short, short[]> versions() throws IOException {
+        ByteBuffer frame = once(ApiMessageType.API_VERSIONS, new byte[0]);
+        Map<Short, short[]> versions = new TreeMap<>();
+        for (Object one : ApiMessageType.API_VERSIONS.responseSchemas()[0].read(frame).getArray("api_keys")) {
+            var entry = (Struct) one;
+            versions.put(entry.getShort("api_key"), new short[] {entry.getShort("min_version"), entry.getShort("max_version")});
+        }
+        return versions;
+    }
+
+    /** The answer to a request of version 0 by a connection of its own, without the header. */
+    private ByteBuffer once(ApiMessageType type, byte[] body) throws IOException {
+        Line line = open();
+        line.send(type.apiKey(), (short) 0, 1, 1, body);
+        ByteBuffer frame = line.receive(PATIENCE);
+        line.close();
+        if (frame == null) throw new IOException(name + " does not answer " + type.name);
+        frame.getInt();
+        return frame;
     }
 
     /** A connection, with at most one request under way. */

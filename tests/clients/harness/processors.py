@@ -56,9 +56,10 @@ def kill_in_midst(broker, times, pause, at_work, seed=None):
         kill_and_start(broker)
 
 
-def kill_and_start(broker):
-    """kill -9. The broker lives as long as the calling thread."""
+def kill_and_start(broker, away=0):
+    """kill -9, and a start that many seconds later. The broker lives as long as the calling thread."""
     broker.kill()
+    time.sleep(away)
     broker.start()
 
 

@@ -5,7 +5,6 @@ transactions: it may write a record twice when Spark was killed, and never loses
 """
 
 import collections
-import time
 
 import pytest
 
@@ -13,7 +12,7 @@ from harness.counting import Feeder, words_of
 from harness.hand import Hand
 from harness.job import Job, jvm
 from harness.process import eventually
-from harness.processors import committed
+from harness.processors import committed, kill_and_start
 
 # Most of it is the start of JVMs, which takes long where others work beside it.
 pytestmark = pytest.mark.timeout(900)
@@ -61,9 +60,7 @@ class Streams:
         return collections.Counter((key.decode(), value.decode()) for partition in found.values() for key, value in partition)
 
     def kill_broker(self, away):
-        self.broker.kill()
-        time.sleep(away)
-        self.broker.start()
+        kill_and_start(self.broker, away)
         self.progress()
 
 

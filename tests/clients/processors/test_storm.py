@@ -1,13 +1,12 @@
 """Storm's Kafka spout, reading committed records, while the broker and Storm itself are killed: at least once, nothing aborted."""
 
-import time
-
 import pytest
 
 from harness.counting import Feeder
 from harness.hand import Hand
 from harness.job import Job, jvm
 from harness.process import eventually
+from harness.processors import kill_and_start
 
 # Most of it is the start of JVMs, which takes long where others work beside it.
 pytestmark = pytest.mark.timeout(900)
@@ -36,9 +35,7 @@ class Topology:
         eventually("tuples come", lambda: len(self.received()) >= before + tuples, seconds=240)
 
     def kill_broker(self, away):
-        self.broker.kill()
-        time.sleep(away)
-        self.broker.start()
+        kill_and_start(self.broker, away)
         self.progress()
 
     def committed(self):

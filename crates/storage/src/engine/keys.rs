@@ -4,25 +4,19 @@
 //! bounds-checked, since bytes on a disk may be damaged.
 
 mod by_span;
+mod families;
 
 use codec::cursor::{Cursor, ReadError};
 use uuid::Uuid;
 
 pub(crate) use by_span::{aborted_by_span, aborted_class, parse_aborted_by_span};
+pub(crate) use families::{SETTLED_FAMILY, STATE_FAMILY};
 
 use super::file_name::SettledNumber;
-use crate::{
-    PartitionNumber, StorageError, TooLarge,
-    log::{BatchFamily, GenerationNumber},
-};
+use crate::{PartitionNumber, StorageError, TooLarge, log::GenerationNumber};
 
 /// The layouts of this file and of the files beside RocksDB. Raise it when an older release could misread something.
 pub(crate) const FORMAT: u32 = 2;
-
-/// Name of the column family that holds everything but batches.
-pub(crate) const STATE_FAMILY: &str = "state";
-/// Name of the column family of [`BatchFamily::Settled`].
-pub(crate) const SETTLED_FAMILY: &str = "settled";
 
 /// First byte of a key in the state family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,44 +71,6 @@ pub(crate) enum NodeKey {
     OpenFor = b'o',
     /// Position of the record of the last write group: where a replay begins.
     Journal = b'j',
-}
-
-/// Its column family is named after it.
-impl GenerationNumber {
-    pub(crate) fn family(self) -> String {
-        format!("gen-{:08x}", self.0)
-    }
-
-    pub(crate) fn of_family(name: &str) -> Option<Self> {
-        // Other families are no generations: `default`, which RocksDB insists on, `state` and `settled`.
-        let digits = name.strip_prefix("gen-").filter(|digits| digits.len() == 8)?;
-        let number = Self(u32::from_str_radix(digits, 16).ok()?);
-        // No other way of writing the same number.
-        (number.family() == name).then_some(number)
-    }
-}
-
-impl BatchFamily {
-    pub(crate) fn family(self) -> String {
-        match self {
-            Self::Settled => SETTLED_FAMILY.into(),
-            Self::Generation(number) => number.family(),
-        }
-    }
-
-    pub(crate) fn number(self) -> u32 {
-        match self {
-            Self::Settled => 0,
-            Self::Generation(number) => number.0,
-        }
-    }
-
-    pub(crate) fn of_number(number: u32) -> Self {
-        match number {
-            0 => Self::Settled,
-            number => Self::Generation(GenerationNumber(number)),
-        }
-    }
 }
 
 /// Key of a batch in a generation: partition ‖ base offset.
@@ -338,16 +294,6 @@ mod tests {
     fn the_first_key_after_a_prefix_is_greater_than_all_that_have_it() {
         assert_eq!(after_prefix(&[1, 2]), [1, 3]);
         assert_eq!(after_prefix(&[1, 0xff]), [2]);
-    }
-
-    #[test]
-    fn a_family_name_leads_back_to_its_generation() {
-        let number = GenerationNumber(0xabc);
-        assert_eq!(number.family(), "gen-00000abc");
-        assert_eq!(GenerationNumber::of_family("gen-00000abc"), Some(number));
-        for other in ["state", "gen-+0000abc", "gen-00000ABC"] {
-            assert_eq!(GenerationNumber::of_family(other), None);
-        }
     }
 
     #[test]
