@@ -132,7 +132,7 @@ async fn services(
     // Before any client is served: after a short restart members go on with their generation and offsets,
     // without a rebalance.
     let groups = services::coordinator::group::open(
-        &config,
+        &configs.broker(),
         &clock,
         &tasks,
         &shutdown.waiting,

@@ -230,6 +230,12 @@ broker_keys! {
     /// How long the first member of an empty streams group waits for further members.
     group_streams_initial_rebalance_delay_ms: Millis<i32> =
         "group.streams.initial.rebalance.delay.ms", Some("3000"), AtLeast(0), Enforced;
+    /// The shortest `group.streams.assignment.interval.ms` that is accepted.
+    group_streams_min_assignment_interval_ms: Millis<i32> =
+        "group.streams.min.assignment.interval.ms", Some("0"), AtLeast(0), Enforced;
+    /// The longest `group.streams.assignment.interval.ms` that is accepted.
+    group_streams_max_assignment_interval_ms: Millis<i32> =
+        "group.streams.max.assignment.interval.ms", Some("15000"), AtLeast(0), Enforced;
     /// The longest metadata text that may be committed with an offset.
     offset_metadata_max_bytes: Bytes<i32> = "offset.metadata.max.bytes", Some("4096"), AtLeast(0), Enforced;
     /// How long offsets outlive the last member of their group, or the last commit where there are no members.
@@ -299,6 +305,11 @@ broker_keys! {
     compression_lz4_level: i32 = "compression.lz4.level", Some("9"), Between(1, 17), Inert;
     /// The level for `compression.type=zstd`.
     compression_zstd_level: i32 = "compression.zstd.level", Some("3"), Between(-131_072, 22), Enforced;
+
+    // ---- groups
+    /// The least time between two assignments of a streams group's tasks; changes that come sooner are assigned together.
+    group_streams_assignment_interval_ms: Millis<i32> =
+        "group.streams.assignment.interval.ms", Some("1000"), AtLeast(0), Enforced;
 
     // ---- transactions
     /// How long the sequence numbers of an idempotent producer are remembered after its last batch.

@@ -166,15 +166,6 @@ static GROUPS: &[Group] = &[
     },
     Group {
         effect: Effect::Inert,
-        doc: "The tasks of a streams group are assigned at most once a second.",
-        names: &[
-            "group.streams.assignment.interval.ms",
-            "group.streams.max.assignment.interval.ms",
-            "group.streams.min.assignment.interval.ms",
-        ],
-    },
-    Group {
-        effect: Effect::Inert,
         doc: "There are no delegation tokens in Ottla.",
         names: &["delegation.*"],
     },

@@ -200,9 +200,13 @@ impl Rules<'_> {
         let beats =
             keys.group_streams_min_heartbeat_interval_ms..=keys.group_streams_max_heartbeat_interval_ms;
         let sessions = keys.group_streams_min_session_timeout_ms..=keys.group_streams_max_session_timeout_ms;
+        let interval = keys.group_streams_assignment_interval_ms;
+        let intervals =
+            keys.group_streams_min_assignment_interval_ms..=keys.group_streams_max_assignment_interval_ms;
         for (key, bounds, value, allowed) in [
             ("group.streams.heartbeat.interval.ms", "heartbeat.interval.ms", beat, beats),
             ("group.streams.session.timeout.ms", "session.timeout.ms", session, sessions),
+            ("group.streams.assignment.interval.ms", "assignment.interval.ms", interval, intervals),
         ] {
             if !allowed.contains(&value) {
                 let reason = format!(

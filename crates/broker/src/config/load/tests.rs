@@ -65,6 +65,7 @@ fn other_value(key: &Key) -> String {
         ("group.streams.session.timeout.ms", ..) => "46000",
         ("group.streams.min.session.timeout.ms", ..) => "44000",
         ("group.streams.max.session.timeout.ms", ..) => "61000",
+        ("group.streams.max.assignment.interval.ms", ..) => "16000",
         // It has no other: `true` stops the start.
         ("transaction.two.phase.commit.enable", ..) => "false",
         (_, ConfigType::Boolean, _) if key.default == Some("true") => "false",

@@ -1,168 +1,17 @@
-//! The keys of a group: what one consumer or streams group may be given instead of the broker's own (Kafka's
-//! `GroupConfig`, KIP-848, KIP-1071).
+//! The settings of a group: what one consumer or streams group may be given instead of the broker's own (Kafka's
+//! `GroupConfig`, KIP-848, KIP-1071). Its keys are in `group/keys.rs`.
 //!
-//! [`GroupTimeouts`] is what a group's own settings and the broker's make together. Bounds are the broker's
-//! `group.consumer.min.…` and `group.consumer.max.…`, and those of `group.streams.…`. Kafka's other keys of groups are known by name and refused:
-//! nothing would act on them.
+//! [`GroupTimeouts`] is what a group's own settings and the broker's make together.
+
+mod keys;
 
 use super::super::broker_config::BrokerConfig;
 use super::super::changes::{Change, KeyRules, apply};
-use super::super::key::Check::AtLeast;
-use super::super::key::Effect::Enforced;
-use super::super::key::{ConfigType, Key, Units};
+use super::super::key::Units;
 use super::super::overrides::{ConfigRefusal, Overrides};
 
-/// A group's key and the broker key that it falls back to.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::config) struct GroupConfigKey {
-    pub(in crate::config) key: Key,
-    pub(in crate::config) broker_key: &'static str,
-    /// The key's value if the group does not set it.
-    pub(in crate::config) fallback: fn(&BrokerConfig) -> i32,
-    /// The least and the most that it may be.
-    bounds: fn(&BrokerConfig) -> [Bound; 2],
-}
-
-/// A broker key that bounds a group's, with its value.
-type Bound = (&'static str, i32);
-
-const SESSION: &str = "consumer.session.timeout.ms";
-const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
-const STREAMS_SESSION: &str = "streams.session.timeout.ms";
-const STREAMS_HEARTBEAT: &str = "streams.heartbeat.interval.ms";
-
-/// In the order of their names.
-pub(in crate::config) const GROUP_KEYS: [GroupConfigKey; 6] = [
-    GroupConfigKey {
-        key: int(
-            HEARTBEAT,
-            1,
-            "How often the members of the group, if they speak the consumer protocol, are told to send heartbeats, in \
-             milliseconds.",
-        ),
-        broker_key: "group.consumer.heartbeat.interval.ms",
-        fallback: |broker| broker.group_consumer_heartbeat_interval_ms.as_i32(),
-        bounds: |broker| {
-            let (least, most) = (
-                broker.group_consumer_min_heartbeat_interval_ms.as_i32(),
-                broker.group_consumer_max_heartbeat_interval_ms.as_i32(),
-            );
-            [
-                ("group.consumer.min.heartbeat.interval.ms", least),
-                ("group.consumer.max.heartbeat.interval.ms", most),
-            ]
-        },
-    },
-    GroupConfigKey {
-        key: int(
-            SESSION,
-            1,
-            "When a member of the group, if it speaks the consumer protocol, is removed because it is not heard, in \
-             milliseconds.",
-        ),
-        broker_key: "group.consumer.session.timeout.ms",
-        fallback: |broker| broker.group_consumer_session_timeout_ms.as_i32(),
-        bounds: |broker| {
-            let (least, most) = (
-                broker.group_consumer_min_session_timeout_ms.as_i32(),
-                broker.group_consumer_max_session_timeout_ms.as_i32(),
-            );
-            [
-                ("group.consumer.min.session.timeout.ms", least),
-                ("group.consumer.max.session.timeout.ms", most),
-            ]
-        },
-    },
-    GroupConfigKey {
-        key: int(
-            STREAMS_HEARTBEAT,
-            1,
-            "How often the members of the group, if it is a streams group, are told to send heartbeats, in milliseconds.",
-        ),
-        broker_key: "group.streams.heartbeat.interval.ms",
-        fallback: |broker| broker.group_streams_heartbeat_interval_ms.as_i32(),
-        bounds: |broker| {
-            let (least, most) = (
-                broker.group_streams_min_heartbeat_interval_ms.as_i32(),
-                broker.group_streams_max_heartbeat_interval_ms.as_i32(),
-            );
-            [
-                ("group.streams.min.heartbeat.interval.ms", least),
-                ("group.streams.max.heartbeat.interval.ms", most),
-            ]
-        },
-    },
-    GroupConfigKey {
-        key: int(
-            "streams.initial.rebalance.delay.ms",
-            0,
-            "How long the first member of the group, if it is a streams group, waits for further members, in milliseconds.",
-        ),
-        broker_key: "group.streams.initial.rebalance.delay.ms",
-        fallback: |broker| broker.group_streams_initial_rebalance_delay_ms.as_i32(),
-        bounds: |_| NO_BOUNDS,
-    },
-    GroupConfigKey {
-        key: int(
-            "streams.num.standby.replicas",
-            0,
-            "The standby tasks of each task with state, if the group is a streams group.",
-        ),
-        broker_key: "group.streams.num.standby.replicas",
-        fallback: |broker| count(broker.group_streams_num_standby_replicas),
-        bounds: |broker| {
-            [
-                NO_BOUNDS[0],
-                ("group.streams.max.standby.replicas", count(broker.group_streams_max_standby_replicas)),
-            ]
-        },
-    },
-    GroupConfigKey {
-        key: int(
-            STREAMS_SESSION,
-            1,
-            "When a member of the group, if it is a streams group, is removed because it is not heard, in milliseconds.",
-        ),
-        broker_key: "group.streams.session.timeout.ms",
-        fallback: |broker| broker.group_streams_session_timeout_ms.as_i32(),
-        bounds: |broker| {
-            let (least, most) = (
-                broker.group_streams_min_session_timeout_ms.as_i32(),
-                broker.group_streams_max_session_timeout_ms.as_i32(),
-            );
-            [("group.streams.min.session.timeout.ms", least), ("group.streams.max.session.timeout.ms", most)]
-        },
-    },
-];
-
-/// Of a key that only its own check bounds.
-const NO_BOUNDS: [Bound; 2] = [("0", i32::MIN), ("2147483647", i32::MAX)];
-
-/// The same number: Kafka's keys of this kind are INTs.
-fn count(number: usize) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-/// Kafka's other keys, by their beginnings, and why they are refused.
-const OTHERS: [(&str, &str); 3] = [
-    ("consumer.assignment.interval.ms", "assignments are computed at once here"),
-    ("share.", "share groups are not served yet"),
-    ("streams.", "no streams group has a configuration of its own for that"),
-];
-
-/// A number of at least `least`. Its other bounds are the broker's.
-const fn int(name: &'static str, least: i64, doc: &'static str) -> Key {
-    Key {
-        name,
-        kind: ConfigType::Int,
-        // Without a value of its own a group goes by the broker's (`fallback`).
-        default: None,
-        check: AtLeast(least),
-        effect: Enforced,
-        dynamic: true,
-        doc,
-    }
-}
+pub(in crate::config) use self::keys::{GROUP_KEYS, GroupConfigKey};
+use self::keys::{HEARTBEAT, OTHERS, SESSION, STREAMS_HEARTBEAT, STREAMS_SESSION};
 
 /// How the members of one group keep in touch, by the protocol that the group speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +31,8 @@ pub struct StreamsTimeouts {
     pub heartbeat_interval_ms: u32,
     /// When one that is not heard is removed. More than the interval.
     pub session_timeout_ms: u32,
+    /// The least time between two targets; 0: none.
+    pub assignment_interval_ms: u32,
     /// How long the first member waits for others.
     pub initial_rebalance_delay_ms: u32,
     /// The standby tasks of each task with state.
@@ -197,11 +48,12 @@ impl GroupTimeouts {
         if let Some(name) = set.keys().find(|name| group_key(name).is_none()) {
             return Err(unknown(name));
         }
-        let [heartbeat, session, streams_heartbeat, delay, replicas, streams_session] = &GROUP_KEYS;
+        let [heartbeat, session, interval, streams_heartbeat, delay, replicas, streams_session] = &GROUP_KEYS;
         let value = |key: &GroupConfigKey| Ok(key.value(set, broker)?.unsigned_abs());
         let streams = StreamsTimeouts {
             heartbeat_interval_ms: value(streams_heartbeat)?,
             session_timeout_ms: value(streams_session)?,
+            assignment_interval_ms: value(interval)?,
             initial_rebalance_delay_ms: value(delay)?,
             num_standby_replicas: value(replicas)?,
         };
@@ -315,6 +167,7 @@ mod tests {
         let streams = StreamsTimeouts {
             heartbeat_interval_ms: 5_000,
             session_timeout_ms: 45_000,
+            assignment_interval_ms: 1_000,
             initial_rebalance_delay_ms: 3_000,
             num_standby_replicas: 0,
         };
@@ -323,6 +176,12 @@ mod tests {
         let replicas = "streams.num.standby.replicas";
         let more = changed(&[(replicas, ConfigOp::Set("2"))]).unwrap();
         assert_eq!(GroupTimeouts::effective(&more, &broker).unwrap().streams.num_standby_replicas, 2);
+        let interval = "streams.assignment.interval.ms";
+        let slower = changed(&[(interval, ConfigOp::Set("15000"))]).unwrap();
+        assert_eq!(
+            GroupTimeouts::effective(&slower, &broker).unwrap().streams.assignment_interval_ms,
+            15_000
+        );
         let none = GroupTimeouts::changed(&set, [(SESSION, ConfigOp::Delete)], &broker);
         assert_eq!(none, Ok(Overrides::new()));
     }
@@ -338,6 +197,11 @@ mod tests {
                 STREAMS_SESSION,
                 "44999",
                 "must be greater than or equal to group.streams.min.session.timeout.ms",
+            ),
+            (
+                "streams.assignment.interval.ms",
+                "15001",
+                "must be less than or equal to group.streams.max.assignment.interval.ms",
             ),
             (
                 "streams.num.standby.replicas",

@@ -72,7 +72,7 @@ fn answer(wanted: WantedConfigs, outcome: Result<(), ConfigsError>) -> AlterConf
 }
 
 #[cfg(test)]
-mod broker_tests;
+pub(super) mod broker_tests;
 #[cfg(test)]
 mod expiration_tests;
 #[cfg(test)]

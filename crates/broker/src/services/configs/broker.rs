@@ -1,5 +1,6 @@
 //! This broker, and all brokers, as config resources (KIP-226). What may change is in `config/resources/broker.rs`.
 
+use super::group;
 use super::kind::{ConfigResources, ConfigsError, Kept, Record, ResourceKind};
 use crate::config::resources::resource_type::BROKER;
 use crate::config::{BrokerConfig, ConfigEntry, describe_broker, describe_brokers};
@@ -14,8 +15,11 @@ pub(super) static KIND: ResourceKind = ResourceKind {
         changed: BrokerConfig::changed,
         // This broker, and all of them.
         most: 2,
-        // Topics inherit from the broker's keys.
-        after: |resources, _| resources.topics.forget_configs(),
+        // Topics and groups inherit from the broker's keys.
+        after: |resources, _| {
+            resources.topics.forget_configs();
+            resources.groups.reconfigure(&resources.configs.broker(), group::all(&resources.configs));
+        },
     }),
 };
 

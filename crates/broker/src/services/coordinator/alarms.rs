@@ -99,7 +99,7 @@ impl<I: Ord> Alarms<I> {
     }
 
     /// The earliest alarm if it is due, or how long to wait for it (`None`: there is none).
-    fn due(&self, clock: &Clock) -> Result<Alarm<I>, Option<Duration>> {
+    pub(super) fn due(&self, clock: &Clock) -> Result<Alarm<I>, Option<Duration>> {
         let mut queue = self.queue.lock();
         let Some(earliest) = queue.first() else { return Err(None) };
         let wait = Duration::from_millis(earliest.at).saturating_sub(clock.monotonic());

@@ -16,7 +16,7 @@ mod tests;
 #[cfg(test)]
 mod wire_tests;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use coordinator::group::{
@@ -38,10 +38,11 @@ use super::shell::Shell;
 use super::waiting::Waiting;
 use crate::{
     clock::Clock,
-    config::{GroupTimeouts, StartConfig},
+    config::{BrokerConfig, GroupTimeouts},
     services::disk_reserve::{DiskReserve, Write},
     tasks::Tasks,
 };
+use config::GroupConfigs;
 use topics::TopicSource;
 
 pub(crate) use looks::GroupOverview;
@@ -56,11 +57,9 @@ pub(crate) struct GroupService {
 
 /// The surroundings of groups: configuration and topics.
 struct Groups {
-    /// That of every group without one of its own; fixed at the start.
-    config: GroupConfig,
-    /// The configuration of groups that were given one of their own.
-    /// Read at every step, by all threads and without a lock; replaced whole when an operator changes the configuration of one.
-    own_configs: ArcSwap<HashMap<GroupId, Arc<GroupConfig>>>,
+    /// Read at every step, by all threads and without a lock; replaced whole when an operator changes the configuration of a group, or
+    /// that of the broker.
+    configs: ArcSwap<GroupConfigs>,
     /// Asked once for each step that looks at topics.
     topics: TopicSource,
 }
@@ -99,15 +98,19 @@ impl Kind for Groups {
 impl Groups {
     /// Hands the configuration that holds for a group to `read`.
     fn with_config<T>(&self, id: &GroupId, read: impl FnOnce(&GroupConfig) -> T) -> T {
-        let own = self.own_configs.load();
-        read(own.get(id).map_or(&self.config, |own| own))
+        read(self.configs.load().of(id))
+    }
+
+    /// The configuration of groups without one of their own.
+    fn config(&self) -> Arc<GroupConfig> {
+        Arc::clone(&self.configs.load().common)
     }
 }
 
 impl GroupService {
     /// A coordinator without groups. Waiting ends when `stop_waiting` is cancelled.
     fn new(
-        config: GroupConfig,
+        configs: GroupConfigs,
         clock: Clock,
         tasks: Tasks,
         stop_waiting: CancellationToken,
@@ -115,7 +118,7 @@ impl GroupService {
         topics: TopicSource,
         disk: Arc<DiskReserve>,
     ) -> GroupService {
-        let groups = Groups { config, own_configs: ArcSwap::default(), topics };
+        let groups = Groups { configs: ArcSwap::from_pointee(configs), topics };
         GroupService { shell: Arc::new(Shell::new(groups, clock, tasks, stop_waiting, log)), disk }
     }
 
@@ -132,17 +135,18 @@ impl GroupService {
 
     /// Gives a group timeouts of its own from its next step on, or takes them back. The group need not exist.
     pub(crate) fn configure(&self, id: &GroupId, timeouts: Option<GroupTimeouts>) {
-        let groups = self.shell.kind();
-        let own = timeouts.map(|timeouts| Arc::new(config::with_timeouts(&groups.config, timeouts)));
         // Of two calls at a time, for two groups, neither is lost: the second begins again.
-        groups.own_configs.rcu(|own_configs| {
-            let mut own_configs = HashMap::clone(own_configs);
-            match &own {
-                Some(own) => own_configs.insert(id.clone(), Arc::clone(own)),
-                None => own_configs.remove(id),
-            };
-            own_configs
+        self.shell.kind().configs.rcu(|configs| {
+            let mut configs = GroupConfigs::clone(configs);
+            configs.set(id, timeouts);
+            configs
         });
+    }
+
+    /// Takes the broker's configuration of now, from the next step of each group on. `given` are the groups with timeouts of their own:
+    /// some of these may follow the broker's.
+    pub(crate) fn reconfigure(&self, broker: &BrokerConfig, given: Vec<(GroupId, GroupTimeouts)>) {
+        self.shell.kind().configs.store(Arc::new(GroupConfigs::new(broker.into(), given)));
     }
 
     /// Starts the tasks that time needs. They end when the broker's tasks are told to.
@@ -151,7 +155,7 @@ impl GroupService {
         let tasks = self.shell.tasks();
         let (service, stop) = (Arc::clone(self), tasks.token().clone());
         tasks.spawn("offset-expiry", async move {
-            let check_ms = service.shell.kind().config.offsets_retention_check_interval_ms;
+            let check_ms = service.shell.kind().config().offsets_retention_check_interval_ms;
             // `interval_at` panics if the period is zero.
             let period = Duration::from_millis(check_ms.max(1));
             let mut ticks = tokio::time::interval_at(crate::clock::timer_now() + period, period);
@@ -202,7 +206,7 @@ impl From<NotLed> for OpenError {
 /// If the records cannot be read from storage. A record that cannot be understood concerns its group only.
 /// Reads all records, so it takes time in proportion to groups and offsets.
 pub(crate) async fn open(
-    config: &StartConfig,
+    config: &BrokerConfig,
     clock: &Clock,
     tasks: &Tasks,
     stop_waiting: &CancellationToken,
@@ -211,7 +215,8 @@ pub(crate) async fn open(
     configured: Vec<(GroupId, GroupTimeouts)>,
 ) -> Result<Arc<GroupService>, OpenError> {
     let service = Arc::new(GroupService::new(
-        config.into(),
+        // Before the load: it starts the machines, which set their timers by these timeouts.
+        GroupConfigs::new(config.into(), configured),
         clock.clone(),
         tasks.clone(),
         stop_waiting.clone(),
@@ -219,10 +224,6 @@ pub(crate) async fn open(
         topics::source(storage.cluster().clone()),
         Arc::clone(disk),
     ));
-    // Before the load: it starts the machines, which set their timers by these timeouts.
-    for (id, timeouts) in configured {
-        service.configure(&id, Some(timeouts));
-    }
     let term = service.shell.term()?;
     service.load(term, storage).await?;
     service.start();

@@ -25,7 +25,7 @@ async fn alter(client: &mut Client<TcpStream>, broker: &str, change: (&str, Opti
 }
 
 /// Sets one key of a resource, or deletes it; the error code, and the text.
-pub(super) async fn alter_one(
+pub(in crate::kafka::api) async fn alter_one(
     client: &mut Client<TcpStream>,
     (kind, name): (i8, &str),
     (key, value): (&str, Option<&str>),

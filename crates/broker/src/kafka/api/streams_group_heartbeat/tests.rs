@@ -13,7 +13,9 @@ use codec::messages::{
 };
 use tokio::net::TcpStream;
 
+use super::super::incremental_alter_configs::broker_tests::alter_one;
 use super::*;
+use crate::config::resources::resource_type::{BROKER, GROUP};
 use crate::testing::{Running, SOON};
 
 type Client = crate::testing::Client<TcpStream>;
@@ -118,6 +120,34 @@ async fn until_it_has_tasks(client: &mut Client) -> StreamsGroupHeartbeatRespons
         }
     };
     tokio::time::timeout(SOON, told).await.expect("the target is computed")
+}
+
+/// A target after the first one waits for the interval: `app`'s own, or else the broker's of now. Both are changed in turn; an hour
+/// passes in no test.
+#[tokio::test]
+async fn the_assignment_interval_is_the_one_of_now() {
+    const HOUR: &str = "3600000";
+    const KEY: &str = "group.streams.assignment.interval.ms";
+    let most = ("group.streams.max.assignment.interval.ms", HOUR);
+    let (running, mut client) = start(&[EAGER, most, (KEY, HOUR)]).await;
+    assert_eq!(codes(&client.call(0, &join("compact")).await), [3], "the first target has no tasks");
+    assert_eq!(codes(&client.call(0, &beat(2)).await), [5]);
+    // A longer one of its own does not end the wait, and a shorter one of the broker does not hold for it.
+    let own = |value| ("streams.assignment.interval.ms", value);
+    assert_eq!(alter_one(&mut client, (GROUP, "app"), own(Some("3599999"))).await.0, 0);
+    assert_eq!(alter_one(&mut client, (BROKER, ""), (KEY, Some("0"))).await.0, 0);
+    assert_eq!(codes(&client.call(0, &beat(2)).await), [5]);
+    let running = running.restart(&[EAGER, most, (KEY, HOUR)]).await;
+    client = running.client().await;
+    assert_eq!(codes(&client.call(0, &beat(2)).await), [5], "also after a restart");
+    assert_eq!(alter_one(&mut client, (GROUP, "app"), own(None)).await.0, 0);
+    let told = client.call(0, &beat(2)).await;
+    assert_eq!((codes(&told), told.active_tasks.map(|tasks| tasks.len())), (vec![], Some(1)));
+
+    let refused = alter_one(&mut client, (BROKER, ""), (KEY, Some("3600001"))).await;
+    assert_eq!(refused.0, ErrorCode::InvalidRequest.code(), "{}", refused.1);
+    let refused = alter_one(&mut client, (GROUP, "app"), own(Some("3600001"))).await;
+    assert_eq!(refused.0, ErrorCode::InvalidConfig.code(), "{}", refused.1);
 }
 
 async fn partitions_of(client: &mut Client, topic: &str) -> usize {

@@ -1,11 +1,49 @@
-//! From the broker's configuration to that of its groups.
+//! From the broker's configuration to that of its groups: what holds for all of them, and what single ones were given.
 
-use coordinator::group::{ConsumerGroupConfig, GroupConfig, StreamsGroupConfig};
+use std::{collections::HashMap, sync::Arc};
 
-use crate::config::{GroupTimeouts, StartConfig};
+use coordinator::group::{ConsumerGroupConfig, GroupConfig, GroupId, StreamsGroupConfig};
 
-impl From<&StartConfig> for GroupConfig {
-    fn from(config: &StartConfig) -> GroupConfig {
+use crate::config::{BrokerConfig, GroupTimeouts};
+
+/// The configuration of all groups, as of one moment.
+#[derive(Clone, Debug)]
+pub(super) struct GroupConfigs {
+    /// That of every group without one of its own.
+    pub(super) common: Arc<GroupConfig>,
+    /// Those of the groups that were given one of their own.
+    own: HashMap<GroupId, Arc<GroupConfig>>,
+}
+
+impl GroupConfigs {
+    /// `given` are the groups with timeouts of their own.
+    pub(super) fn new(
+        common: GroupConfig,
+        given: impl IntoIterator<Item = (GroupId, GroupTimeouts)>,
+    ) -> GroupConfigs {
+        let own = given.into_iter().map(|(id, timeouts)| (id, Arc::new(with_timeouts(&common, timeouts))));
+        let own = own.collect();
+        GroupConfigs { common: Arc::new(common), own }
+    }
+
+    /// That of one group.
+    pub(super) fn of(&self, id: &GroupId) -> &GroupConfig {
+        self.own.get(id).unwrap_or(&self.common)
+    }
+
+    /// Gives a group timeouts of its own, or takes them back.
+    pub(super) fn set(&mut self, id: &GroupId, timeouts: Option<GroupTimeouts>) {
+        match timeouts {
+            Some(timeouts) => {
+                self.own.insert(id.clone(), Arc::new(with_timeouts(&self.common, timeouts)));
+            }
+            None => drop(self.own.remove(id)),
+        }
+    }
+}
+
+impl From<&BrokerConfig> for GroupConfig {
+    fn from(config: &BrokerConfig) -> GroupConfig {
         GroupConfig {
             min_session_timeout_ms: config.group_min_session_timeout_ms.as_u32(),
             max_session_timeout_ms: config.group_max_session_timeout_ms.as_u32(),
@@ -21,7 +59,7 @@ impl From<&StartConfig> for GroupConfig {
     }
 }
 
-fn consumer(config: &StartConfig) -> ConsumerGroupConfig {
+fn consumer(config: &BrokerConfig) -> ConsumerGroupConfig {
     ConsumerGroupConfig {
         heartbeat_interval_ms: config.group_consumer_heartbeat_interval_ms.as_u32(),
         session_timeout_ms: config.group_consumer_session_timeout_ms.as_u32(),
@@ -31,19 +69,19 @@ fn consumer(config: &StartConfig) -> ConsumerGroupConfig {
     }
 }
 
-fn streams(config: &StartConfig) -> StreamsGroupConfig {
+fn streams(config: &BrokerConfig) -> StreamsGroupConfig {
     StreamsGroupConfig {
         heartbeat_interval_ms: config.group_streams_heartbeat_interval_ms.as_u32(),
         session_timeout_ms: config.group_streams_session_timeout_ms.as_u32(),
         max_size: config.group_streams_max_size,
         num_standby_replicas: u32::try_from(config.group_streams_num_standby_replicas).unwrap_or(u32::MAX),
         initial_rebalance_delay_ms: config.group_streams_initial_rebalance_delay_ms.as_u32(),
-        ..StreamsGroupConfig::default()
+        assignment_interval_ms: config.group_streams_assignment_interval_ms.as_u32(),
     }
 }
 
 /// The same configuration with these timeouts for the consumer and the streams protocol.
-pub(super) fn with_timeouts(config: &GroupConfig, timeouts: GroupTimeouts) -> GroupConfig {
+fn with_timeouts(config: &GroupConfig, timeouts: GroupTimeouts) -> GroupConfig {
     let consumer = ConsumerGroupConfig {
         heartbeat_interval_ms: timeouts.heartbeat_interval_ms,
         session_timeout_ms: timeouts.session_timeout_ms,
@@ -54,6 +92,7 @@ pub(super) fn with_timeouts(config: &GroupConfig, timeouts: GroupTimeouts) -> Gr
         session_timeout_ms: timeouts.streams.session_timeout_ms,
         initial_rebalance_delay_ms: timeouts.streams.initial_rebalance_delay_ms,
         num_standby_replicas: timeouts.streams.num_standby_replicas,
+        assignment_interval_ms: timeouts.streams.assignment_interval_ms,
         ..config.streams.clone()
     };
     GroupConfig { consumer, streams, ..config.clone() }

@@ -100,7 +100,7 @@ impl GroupService {
             return Err(Refused::new(GroupError::InvalidGroupId, "The group id must not be empty."));
         }
         let look = |machine: &GroupMachine| match machine.members() {
-            Members::Consumer(group) => Ok(group.describe(&self.shell.kind().config)),
+            Members::Consumer(group) => Ok(group.describe(&self.shell.kind().config())),
             Members::Classic(_) | Members::Streams(_) => Err(not_a_consumer_group(group_id)),
         };
         self.view(group_id, look).await

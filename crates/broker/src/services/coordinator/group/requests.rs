@@ -54,7 +54,7 @@ impl GroupService {
     ) -> Result<JoinReply, GroupError> {
         not_empty(group_id.as_str())?;
         // Whether there is such a group or not, as Kafka's `GroupCoordinatorService.joinGroup`.
-        if !self.shell.kind().config.allows_session_of(request.session_timeout_ms) {
+        if !self.shell.kind().config().allows_session_of(request.session_timeout_ms) {
             return Err(GroupError::InvalidSessionTimeout);
         }
         let room = self.ensure_room();

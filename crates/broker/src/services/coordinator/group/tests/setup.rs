@@ -128,9 +128,18 @@ pub(super) struct Setup {
     pub(super) service: Arc<GroupService>,
     pub(super) log: Arc<TestLog>,
     pub(super) waiting: CancellationToken,
+    pub(super) clock: Clock,
 }
 
 pub(super) const SESSION_MS: u32 = 150;
+pub(super) const RETENTION_MS: u32 = 40;
+/// The wall clock at the start of each test, Unix ms.
+const STARTED_MS: i64 = 1_700_000_000_000;
+
+/// A clock that stands still, so that no session ends and no offset expires because the machine is slow.
+pub(super) fn clock() -> Clock {
+    Clock::manual(STARTED_MS)
+}
 
 pub(super) fn service_on(log: Arc<TestLog>) -> Setup {
     service_with(log, Box::new(no_topics))
@@ -140,14 +149,14 @@ pub(super) fn service_with(log: Arc<TestLog>, topics: TopicSource) -> Setup {
     let config = GroupConfig {
         min_session_timeout_ms: 1,
         initial_rebalance_delay_ms: 0,
-        offsets_retention_ms: 40,
+        offsets_retention_ms: RETENTION_MS.into(),
         offsets_retention_check_interval_ms: 10,
         ..GroupConfig::default()
     };
-    let (tasks, waiting) = (Tasks::new(), CancellationToken::new());
+    let (tasks, waiting, clock) = (Tasks::new(), CancellationToken::new(), clock());
     let service = GroupService::new(
-        config,
-        Clock::system(),
+        GroupConfigs::new(config, []),
+        clock.clone(),
         tasks,
         waiting.clone(),
         log.log(),
@@ -157,7 +166,7 @@ pub(super) fn service_with(log: Arc<TestLog>, topics: TopicSource) -> Setup {
     service.shell.load(0, |prefix, each| log.scan_all(prefix, each)).unwrap();
     let service = Arc::new(service);
     service.start();
-    Setup { service, log, waiting }
+    Setup { service, log, waiting, clock }
 }
 
 pub(super) fn setup() -> Setup {
@@ -186,6 +195,11 @@ pub(super) fn group() -> GroupId {
 }
 
 impl Setup {
+    /// Lets that time pass. The timer task notices when its own wait ends, which is a real one.
+    pub(super) fn pass(&self, ms: u32) {
+        self.clock.advance(Duration::from_millis(ms.into()));
+    }
+
     pub(super) async fn join(&self, id: &MemberId) -> JoinReply {
         self.service.join(&group(), request(id)).await
     }

@@ -62,5 +62,6 @@ async fn alarms_that_are_set_by_a_load_wake_their_machines() {
     setup.service.shell.unload();
     setup.log.term.store(1, Ordering::SeqCst);
     setup.service.shell.load(1, |prefix, each| setup.log.scan_all(prefix, each)).unwrap();
+    setup.pass(SESSION_MS);
     eventually(async || setup.service.list().await.unwrap().iter().all(|group| group.state == "Empty")).await;
 }
