@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks the storage and the coordinators on purpose, one fault at a time, and sees that their tests notice.
+"""Breaks the storage, the coordinators and the broker around them on purpose, one fault at a time, and sees that their tests notice.
 
     tools/mutants.py [NAME...]     those whose name contains one of the words, or whose crate is one; without words all
     tools/mutants.py --check       only sees that the sources still have what each mutant replaces: no build
@@ -35,6 +35,7 @@ class Part(typing.NamedTuple):
 
 
 STORAGE = Part(ROOT / "crates/storage/src", ["-p", "ottla-storage", "--features", "fault"], ["--test", "model", "random_walks"])
+BROKER = Part(ROOT / "crates/broker/src", ["-p", "ottla-broker"], ["--lib", "services::coordinator"])
 COORDINATOR = Part(ROOT / "crates/coordinator/src", ["-p", "ottla-coordinator"], ["--lib", "transaction::history_tests"])
 
 SLOW = ["--test", "slow_flush"]
@@ -264,6 +265,10 @@ STORAGE_MUTANTS = [
     ("producer with an open transaction expired", "its marker ends nothing, and read_committed stands still",
      [("self.last_open_ms < before_open_ms && self.current_txn_start_offset.is_none()", "self.last_open_ms < before_open_ms")],
      [whole("log::producers_are_forgotten")]),
+    ("batch appended in any term", "a batch is appended that no end reaches",
+     [("if let Err(error) = self.led_in(epoch) {\n                // Of the request as a whole",
+       "if let Err(error) = if records.is_empty() { Ok(()) } else { self.led_in(epoch) } {\n                // Of the request as a whole")],
+     [whole("transactions::records_of_coordinators")]),
     ("clock not stored while a transaction is open", "a killed broker gives an abandoned transaction its whole timeout again",
      [("            commands.send(WriteCommand::KeepTime);\n", "            let _ = commands;\n")],
      [whole("transactions::the_folders_clock")]),
@@ -313,10 +318,56 @@ COORDINATOR_MUTANTS = [
      [("out.flag(transaction.identity.last.is_some());\n    if let Some(last) = transaction.identity.last {", "out.flag(false);\n    if let Some(last) = None {")], []),
     ("epoch beyond the last one", "a producer has an epoch that cannot be fenced",
      [("if self.current.epoch < LAST_EPOCH {", "if self.current.epoch < i16::MAX {")], []),
+    ("stale partition refused alone", "a member stores a part of a commit that Kafka refuses",
+     [("rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(&told)?;",
+       "return Ok(rule.judge(&commit.topic, commit.topic_id, commit.partition).map_err(&told));")],
+     [unit("group::consumer::tests::offsets")]),
     ("stale connection accepted", "an end that waited in an abandoned connection ends the next transaction",
      [("if sender.connection < *newest {", "if false {")], []),
 ]
-PARTS = [(STORAGE, STORAGE_MUTANTS), (COORDINATOR, COORDINATOR_MUTANTS)]
+
+UNREADABLE = [unit("transaction::wire_tests::unreadable")]
+RESTING = [unit("coordinator::resting::tests")]
+BROKER_MUTANTS = [
+    ("machine taken from an old look at the disk", "a request meets an older state of a transactional id",
+     [("if machines.removals != removals || machines.by_id.contains_key(id) {", "let _ = removals;\n            if machines.by_id.contains_key(id) {")], RESTING),
+    ("machine rests before its records are durable", "a request meets an older state of a transactional id",
+     [("(slot.idle_ms >= after_ms || is_crowded()) && hosted.is_settled(&slot)", "slot.idle_ms >= after_ms || is_crowded()")], RESTING),
+    ("machine forgotten before its removal is durable", "a transactional id that has expired comes back",
+     [("let is_gone = || !K::Machine::RESTS || hosted.is_settled(slot);", "let is_gone = || hosted.is_settled(slot) || slot.removed == slot.removed;")], RESTING),
+    ("batch of an open transaction without the term", "a batch is appended that no end reaches",
+     [("let write = Some(CoordinatorWrite { epoch: step.term, records: stored_form(step.records) });",
+       "let write = Some(CoordinatorWrite { epoch: step.term, records: stored_form(step.records) }).filter(|write| !write.records.is_empty());")],
+     [unit("transaction::wire_tests::restarts")]),
+    ("commit with a group that cannot be read", "records are committed and the offsets with them are lost",
+     [("machine.groups().find(|part| self.groups.is_unreadable(&part.group));", "machine.groups().find(|_| false);")], UNREADABLE),
+    ("commit with a topic that cannot be read", "one part of a transaction is committed and another is not",
+     [("machine.partitions().find(|part| is_unreadable(catalog.unreadable(), part.topic_id));", "machine.partitions().find(|_| false);")], UNREADABLE),
+    ("abort leaves offsets in a group that cannot be read", "readers of stable offsets wait for ever",
+     [("records.extend(unreached);", "drop(unreached);")], UNREADABLE),
+    ("offsets of ended transactions kept at a start", "readers of stable offsets wait for ever",
+     [("groups.drop_pending(&pending);", "")], UNREADABLE),
+    ("unreadable id leaves open what is open", "readers of committed records stand still for ever",
+     [("let effects = self.open_of(id, &parts(&own), &parts(&others));", "let effects = self.open_of(id, &parts(&[]), &parts(&others));")], UNREADABLE),
+    ("unreadable id ends what others have open", "a producer's transaction is aborted under it",
+     [("open.into_iter().filter(|(producer_id, _)| !owned.contains(producer_id)).map(ending).collect()",
+       "drop(owned);\n        open.into_iter().map(ending).collect()")], UNREADABLE),
+    ("refused InitProducerId deletes an unreadable id", "a request with a wrong timeout aborts a transaction",
+     [("if !self.accepts_timeout(timeout_ms) {", "if false {")], UNREADABLE),
+    ("empty transactional id looked up", "its producer gets another code than from Kafka",
+     [("if verifies && id.is_empty() {", "if false {")], [unit("transaction::wire_tests::fencing")]),
+    ("TRANSACTION_ABORTABLE from version 5 on", "a broker that asks by version 4 gets another code than from Kafka",
+     [("abortable: version >= SEVERAL_FROM", "abortable: version > SEVERAL_FROM")], [unit("transaction::wire_tests::ends")]),
+    ("owner of an open transaction not found", "a marker by hand tears a transaction",
+     [("all.owners.insert(producer_id.0, machine.id().clone());", "")], [unit("transaction::wire_tests::tools")]),
+    ("timeout that is too long explained each time", "a job that begins again and again floods the log",
+     [("if !is_too_long || !self.too_long.note(id.as_str()) {", "if !is_too_long {")], [unit("transaction::wire_tests::timeouts")]),
+    ("earlier alarm does not wake", "a session ends only when a longer one would",
+     [("if is_earliest {\n            // Not lost", "if false && is_earliest {\n            // Not lost")], [unit("group::tests")]),
+    ("groups keep the interval of the start", "a key that was changed has no effect",
+     [("resources.groups.reconfigure(&resources.configs.broker(), group::all(&resources.configs));", "")], [unit("streams_group_heartbeat::tests")]),
+]
+PARTS = [(STORAGE, STORAGE_MUTANTS), (COORDINATOR, COORDINATOR_MUTANTS), (BROKER, BROKER_MUTANTS)]
 
 
 def find(part, text):
@@ -327,25 +378,35 @@ def find(part, text):
     return found[0]
 
 
-def run(part, tests):
-    """The outcome of some tests: green, or how they failed."""
+def cargo(arguments, seconds=None):
+    """Exit code and output of `cargo test`; no code if it has to be ended after that many seconds."""
     env = {"OTTLA_SEEDS": "150", **os.environ}
-    with subprocess.Popen([*CARGO, *part.package, *tests], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    with subprocess.Popen([*CARGO, *arguments], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
         try:
-            output, _ = process.communicate(timeout=SECONDS)
+            output, _ = process.communicate(timeout=seconds)
         except BaseException as ended:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             if isinstance(ended, subprocess.TimeoutExpired):
-                return "red: hangs"
+                return None, ""
             raise
-    if process.returncode == 0:
+    return process.returncode, output
+
+
+def run(part, tests):
+    """The outcome of some tests: green, or how they failed."""
+    # Apart: a slow build is no test that hangs.
+    code, output = cargo([*part.package, *tests, "--no-run"])
+    if code != 0:
+        sys.exit(f"error: it does not compile:\n{output[-3000:]}")
+    code, output = cargo([*part.package, *tests], SECONDS)
+    if code is None:
+        return "red: hangs"
+    if code == 0:
         if not re.search(r"ok\. [1-9]\d* passed", output):
             sys.exit(f"error: no test is called {tests[-1]}")
         return "green"
-    if "error: could not compile" in output:
-        sys.exit(f"error: it does not compile:\n{output[-3000:]}")
     # Cargo says so of every test program that failed, also of one that was aborted.
     if "error: test failed" not in output:
         sys.exit(f"error: cargo failed before any test:\n{output[-3000:]}")

@@ -7,3 +7,4 @@ pub(crate) mod line_limit;
 pub mod loggers;
 pub mod logging;
 pub mod metrics;
+pub(crate) mod named_once;

@@ -1,16 +1,20 @@
-//! For tests of this crate: a broker on a folder of its own, and a client that speaks frames.
+//! For tests of this crate: a broker on a folder of its own, a client that speaks frames, and the lines that are logged.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use codec::frame::{RequestHeader, parse_response_header};
 use codec::messages::StrBytes;
 use codec::{Request, Response};
+use parking_lot::Mutex;
 use storage::DiskProbe;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tracing::subscriber::DefaultGuard;
 
 use crate::config::BrokerConfig;
 use crate::services::admin::topics::{self, CreatedTopic};
@@ -63,7 +67,13 @@ impl Running {
 
     /// Stops it and starts it anew on the same folder.
     pub(crate) async fn restart(self, pairs: &[(&str, &str)]) -> Self {
+        self.restart_on(pairs, |_| {}).await
+    }
+
+    /// As [`Running::restart`], on the folder as `change` leaves it.
+    pub(crate) async fn restart_on(self, pairs: &[(&str, &str)], change: impl FnOnce(&Path)) -> Self {
         self.broker.shutdown(SOON).await;
+        change(self.folder.path());
         Self::start_in(self.folder, pairs, StartOptions::default()).await.unwrap()
     }
 
@@ -139,4 +149,48 @@ pub(crate) fn frame<R: Request>(request: &R, version: i16, correlation_id: i32) 
     frame.put_u32(u32::try_from(body.len()).unwrap());
     frame.extend_from_slice(&body);
     frame
+}
+
+/// Text that is written, for a test to look at. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// All of it so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).unwrap()
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that this thread logs, from INFO on, until this goes. Requests are served on the thread of their test.
+pub(crate) struct Logged {
+    written: Written,
+    _guard: DefaultGuard,
+}
+
+impl Logged {
+    /// Those from now on.
+    pub(crate) fn by_this_thread() -> Self {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        Self { written, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// Those that have this in them.
+    pub(crate) fn lines(&self, needle: &str) -> Vec<String> {
+        self.written.text().lines().filter(|line| line.contains(needle)).map(str::to_owned).collect()
+    }
 }

@@ -203,23 +203,8 @@ pub(crate) fn without_control(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use parking_lot::Mutex;
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testing::Written;
 
     const OBEYED: [char; 15] = [
         '\u{80}',
@@ -240,22 +225,21 @@ mod tests {
     ];
 
     fn logged(json: bool, directives: &str) -> String {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
+        let written = Written::default();
+        let writer = written.clone();
         let (subscriber, _) = subscriber(json, false, directives.to_owned(), move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(peer = "10.0.0.1:5", reason = "bad \"frame\"", "closed a connection");
             tracing::debug!("details");
         });
-        let bytes = buffer.0.lock().clone();
-        String::from_utf8(bytes).unwrap()
+        written.text()
     }
 
     /// A client that joined and left in a loop filled the disk with lines.
     #[test]
     fn a_flood_of_lines_about_groups_is_cut_and_no_other() {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
+        let written = Written::default();
+        let writer = written.clone();
         let (subscriber, _) = subscriber(true, false, "debug".to_owned(), move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             for member in 0..1_000 {
@@ -265,7 +249,7 @@ mod tests {
             }
             tracing::info!(target: "coordinator", "of another kind");
         });
-        let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+        let text = written.text();
         let lines = |message: &str| text.lines().filter(|line| line.contains(message)).count();
         assert!((200..230).contains(&lines("member leaves")), "{} lines", lines("member leaves"));
         let others = ["reconciled", "of another crate", "of another kind"].map(lines);
@@ -291,8 +275,8 @@ mod tests {
         let hostile = format!("{hostile}{}", OBEYED.iter().collect::<String>());
         let hostile = hostile.as_str();
         for (json, colour) in [(false, false), (false, true), (true, false)] {
-            let buffer = Buffer::default();
-            let writer = buffer.clone();
+            let written = Written::default();
+            let writer = written.clone();
             let (subscriber, _) =
                 subscriber(json, colour, "info".to_owned(), move || writer.clone()).unwrap();
             tracing::subscriber::with_default(subscriber, || {
@@ -300,7 +284,7 @@ mod tests {
                 tracing::warn!(error = %io::Error::other(hostile), "failed");
                 tracing::warn!("in the message: {hostile}");
             });
-            let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+            let text = written.text();
             assert_eq!(text.lines().count(), 3, "{text}");
             assert!(text.contains("forged"), "nothing is left out: {text}");
             let forged = |line: &str| line.starts_with("2026-01-01") || line.contains('\r');
@@ -322,12 +306,12 @@ mod tests {
     #[test]
     fn no_value_looks_like_further_fields() {
         for hostile in ["g state=Dead", "\"g\" state=\"Dead\"", "\"g\\\" state=Dead", "g\u{2028}\u{202e}x"] {
-            let buffer = Buffer::default();
-            let writer = buffer.clone();
+            let written = Written::default();
+            let writer = written.clone();
             let (subscriber, _) =
                 subscriber(false, false, "info".to_owned(), move || writer.clone()).unwrap();
             tracing::subscriber::with_default(subscriber, || tracing::info!(group = %hostile, "named"));
-            let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+            let text = written.text();
             let value = text.split_once("group=").unwrap().1.trim_end();
             assert!(is_quoted(value) || !value.contains([' ', '"']), "{text}");
             assert!(!value.contains(['\u{2028}', '\u{202e}']), "{text}");
@@ -354,11 +338,10 @@ mod tests {
 
     #[test]
     fn levels_change_while_lines_are_logged() {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
+        let written = Written::default();
+        let writer = written.clone();
         let (subscriber, loggers) =
             subscriber(false, false, "info".to_owned(), move || writer.clone()).unwrap();
-        let text = || String::from_utf8(buffer.0.lock().clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(target: "broker::net", "before");
             loggers.change(&[("broker.net", Some(LogLevel::Debug))]);
@@ -367,9 +350,10 @@ mod tests {
             loggers.change(&[("broker.net", None)]);
             tracing::debug!(target: "broker::net", "after");
         });
-        assert!(text().contains("while"), "{}", text());
+        let text = written.text();
+        assert!(text.contains("while"), "{text}");
         for absent in ["before", "elsewhere", "after"] {
-            assert!(!text().contains(absent), "{}", text());
+            assert!(!text.contains(absent), "{text}");
         }
     }
 

@@ -7,6 +7,7 @@
 //! - v4: several transactions, for brokers; a partition may be verified alone (KIP-890).
 //! - v5: clients know the error TRANSACTION_ABORTABLE (KIP-890). Version 4 is for brokers, and Kafka 4.3 sends it that error too.
 //!
+//! A request without partitions begins the transaction all the same, as in Kafka.
 //! If a partition is unknown, none is added: the others are OPERATION_NOT_ATTEMPTED, whatever else is wrong. A producer that Produce 12 serves sends
 //! none of these.
 
@@ -146,5 +147,6 @@ fn results(
             .with_name(topic.name.clone())
             .with_results_by_partition(topic.partitions.iter().map(&mut one).collect())
     };
-    topics.iter().map(topic).collect()
+    // One without partitions is left out, as in Kafka.
+    topics.iter().filter(|topic| !topic.partitions.is_empty()).map(topic).collect()
 }

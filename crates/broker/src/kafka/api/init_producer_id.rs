@@ -19,14 +19,13 @@ use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
 use codec::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
-use coordinator::transaction::{self, ProducerIdAndEpoch, TransactionError, TransactionalId};
+use coordinator::transaction::{ProducerIdAndEpoch, TransactionError, TransactionalId};
 
 use super::{Answer, Api, Reply};
 use crate::clock;
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
 use crate::services::disk_reserve::Write;
-use crate::telemetry::line_limit::FAULTS;
 
 /// `RecordBatch.NO_PRODUCER_ID`: in a request, the producer has none yet; in an answer, it gets none.
 const NO_PRODUCER_ID: i64 = -1;
@@ -71,14 +70,9 @@ async fn allocate(cx: &Context, request: &InitProducerIdRequest) -> Result<Produ
     if !cx.disk().has_room(Write::Commits, clock::now()) {
         return Err(ErrorCode::CoordinatorLoadInProgress);
     }
-    let allocated = cx.io().cluster().allocate_producer_id().await;
-    allocated.map(|id| ProducerIdAndEpoch { id: transaction::ProducerId(id), epoch: 0 }).map_err(|error| {
-        // Retriable: a client asks again, and finds the broker once it runs again.
-        if let Some(suppressed) = FAULTS.take("producer id") {
-            tracing::error!(%error, suppressed, "no producer id could be allocated");
-        }
-        ErrorCode::CoordinatorNotAvailable
-    })
+    let drawn = cx.transactions().draw().await;
+    // Retriable: a client asks again, and finds the broker once it runs again.
+    drawn.map(|id| ProducerIdAndEpoch { id, epoch: 0 }).map_err(|_| ErrorCode::CoordinatorNotAvailable)
 }
 
 /// The id and epoch of a transactional id's next owner.
@@ -96,32 +90,12 @@ async fn init_transactional(
         }
         Err(error) => Err(error),
     };
-    initialized.map_err(|error| {
-        if error == TransactionError::InvalidTransactionTimeout {
-            note_timeout(
-                &id,
-                request.transaction_timeout_ms,
-                cx.config().transaction_max_timeout_ms.as_u32(),
-            );
-        }
-        transaction_error_code(error, known)
-    })
+    initialized.map_err(|error| transaction_error_code(error, known))
 }
 
 /// The producer that goes on, if the request names one (KIP-360).
 fn named(request: &InitProducerIdRequest) -> Result<Option<ProducerIdAndEpoch>, TransactionError> {
     ProducerIdAndEpoch::expected(*request.producer_id, request.producer_epoch)
-}
-
-/// Flink asks for an hour unless it is told otherwise, which is above the default of every broker.
-fn note_timeout(id: &TransactionalId, asked_ms: i32, longest_ms: u32) {
-    if let Some(suppressed) = FAULTS.take("transaction timeout") {
-        tracing::warn!(
-            %id, asked_ms, longest_ms, suppressed,
-            "a producer is refused, as its transaction.timeout.ms is above transaction.max.timeout.ms of this broker: raise this or \
-             lower that"
-        );
-    }
 }
 
 #[cfg(test)]

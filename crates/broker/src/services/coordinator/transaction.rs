@@ -13,6 +13,7 @@ mod looks;
 mod markers;
 mod offsets;
 mod requests;
+mod timeouts;
 mod unreadable;
 #[cfg(test)]
 mod wire_tests;
@@ -39,6 +40,7 @@ use crate::config::StartConfig;
 use crate::io::ClusterIo;
 use crate::services::disk_reserve::{DiskReserve, Write};
 use crate::tasks::Tasks;
+use crate::telemetry::named_once::NamedOnce;
 use crate::topics::Topics;
 
 #[cfg(test)]
@@ -57,6 +59,8 @@ pub(crate) struct TransactionService {
     disk: Arc<DiskReserve>,
     /// Has one permit: a list of all ids takes memory.
     listing: Semaphore,
+    /// Transactional ids whose producers asked for too long a timeout.
+    too_long: NamedOnce,
 }
 
 /// The surroundings of transactional ids, and where their ends are written.
@@ -182,6 +186,7 @@ pub(crate) async fn open(
         cluster: cluster.clone(),
         disk: Arc::clone(disk),
         listing: Semaphore::new(1),
+        too_long: NamedOnce::default(),
     });
     let term = service.shell.term()?;
     service.load(term, storage).await?;

@@ -1,11 +1,14 @@
 //! Numbers of transactions for metrics: counted when something happens, so that a scrape looks at no transactional id.
 
 use std::array;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use coordinator::state_machine::StateMachine as _;
 use coordinator::transaction::view::OpenTransaction;
-use coordinator::transaction::{EndCause, Ending, TransactionError, TransactionMachine};
+use coordinator::transaction::{
+    EndCause, Ending, ProducerId, TransactionError, TransactionMachine, TransactionalId,
+};
 use parking_lot::Mutex;
 use storage::KeptTime;
 
@@ -93,6 +96,8 @@ struct Open {
     begins: BTreeSet<(u64, i64)>,
     /// By the time at which they are aborted.
     deadlines: BTreeSet<(u64, i64)>,
+    /// The transactional id, by producer id.
+    owners: HashMap<i64, TransactionalId>,
 }
 
 /// The part of one id in these numbers.
@@ -156,13 +161,20 @@ impl Counters {
             if let Some(OpenTransaction { producer_id, since_open_ms, deadline_open_ms }) = account.open {
                 all.begins.remove(&(since_open_ms, producer_id.0));
                 all.deadlines.remove(&(deadline_open_ms, producer_id.0));
+                all.owners.remove(&producer_id.0);
             }
             if let Some(OpenTransaction { producer_id, since_open_ms, deadline_open_ms }) = open {
                 all.begins.insert((since_open_ms, producer_id.0));
                 all.deadlines.insert((deadline_open_ms, producer_id.0));
+                all.owners.insert(producer_id.0, machine.id().clone());
             }
             account.open = open;
         }
+    }
+
+    /// The transactional id that has a transaction of this producer open, as of a moment ago.
+    pub(super) fn owner(&self, producer_id: ProducerId) -> Option<TransactionalId> {
+        self.open.lock().owners.get(&producer_id.0).cloned()
     }
 
     /// That many ids are known, and no transaction is counted as open.
@@ -216,8 +228,6 @@ impl Durations {
 
 #[cfg(test)]
 mod tests {
-    use coordinator::transaction::ProducerId;
-
     use super::*;
 
     #[test]

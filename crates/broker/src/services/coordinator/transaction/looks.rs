@@ -8,6 +8,7 @@ use coordinator::state_machine::StateMachine as _;
 use coordinator::transaction::view::Filter;
 use coordinator::transaction::{Description, Overview, TransactionError, TransactionalId, resting};
 use storage::StorageError;
+use tokio::task::consume_budget;
 
 use super::super::shell::Missing;
 use super::{TransactionService, refusal, unwritten};
@@ -28,6 +29,8 @@ impl TransactionService {
         if id.as_str().is_empty() {
             return Err(TransactionError::InvalidRequest);
         }
+        // One that rests is read from the disk, and a request may name any number of them.
+        consume_budget().await;
         let viewed = self.shell.view(id, |machine| machine.describe());
         let (description, ticket) =
             viewed.map_err(|missing| refusal(missing, TransactionError::TransactionalIdNotFound))?;

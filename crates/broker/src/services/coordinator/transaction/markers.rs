@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use coordinator::state_machine::{Record, StateMachine as _};
-use coordinator::transaction::{ProducerIdAndEpoch, TransactionError, TransactionMachine, TransactionalId};
+use coordinator::state_machine::Record;
+use coordinator::transaction::{ProducerIdAndEpoch, TransactionError};
 use storage::{CoordinatorWrite, MarkerError, TransactionEnd, TransactionMarker};
 use tokio::sync::oneshot;
 
@@ -72,21 +72,24 @@ impl TransactionService {
     /// which of them do, and the outcome for these.
     async fn end_if_open(&self, wanted: &WantedMarkers) -> (Vec<bool>, Result<(), TransactionError>) {
         let none = || vec![false; wanted.partitions.len()];
-        let Some((id, producer)) = self.open_transaction(wanted.producer) else { return (none(), Ok(())) };
+        let marked = wanted.producer;
+        let Some(id) = self.shell.kind().counters.owner(marked.id) else { return (none(), Ok(())) };
         let step = self.shell.step(&id, false, |machine, env, out| {
             let takes_part = |found: &Result<FoundPartition, MarkerRefused>| {
                 found.as_ref().is_ok_and(|FoundPartition { partition, .. }| {
                     machine.takes_part(partition.topic_id(), partition.index())
                 })
             };
-            // None if it has ended meanwhile: the markers are written as they were asked for.
-            let is_open = machine.open_producer() == Some(producer);
+            // An older epoch is for the log to refuse. None also if it has ended meanwhile: the markers are written as they were
+            // asked for.
+            let is_marked = |open: &ProducerIdAndEpoch| open.id == marked.id && open.epoch <= marked.epoch;
+            let open = machine.open_producer().filter(is_marked);
             let takes_part: Vec<bool> =
-                wanted.partitions.iter().map(|found| is_open && takes_part(found)).collect();
-            let ended = match takes_part.contains(&true) {
-                false => Ok(()),
-                true if wanted.commit => Err(TransactionError::InvalidTxnState),
-                true => machine.abort_by_admin(env, producer, out),
+                wanted.partitions.iter().map(|found| open.is_some() && takes_part(found)).collect();
+            let ended = match open.filter(|_| takes_part.contains(&true)) {
+                None => Ok(()),
+                Some(_) if wanted.commit => Err(TransactionError::InvalidTxnState),
+                Some(producer) => machine.abort_by_admin(env, producer, out),
             };
             (takes_part, ended)
         });
@@ -102,17 +105,6 @@ impl TransactionService {
             Ok(()) => (takes_part, ended),
             Err(error) => (takes_part, Err(unwritten(error))),
         }
-    }
-
-    /// The id and the producer of the open transaction that a marker of `marked` would end.
-    fn open_transaction(&self, marked: ProducerIdAndEpoch) -> Option<(TransactionalId, ProducerIdAndEpoch)> {
-        let open = |machine: &TransactionMachine| {
-            // An older epoch is for the log to refuse.
-            let is_marked = |open: &ProducerIdAndEpoch| open.id == marked.id && open.epoch <= marked.epoch;
-            let open = machine.open_producer().filter(is_marked)?;
-            Some((machine.id().clone(), open))
-        };
-        self.shell.view_all(open).into_iter().find_map(|(open, _)| open)
     }
 
     /// Writes markers of which no transactional id knows, each in its partition alone.

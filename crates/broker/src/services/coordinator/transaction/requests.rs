@@ -5,6 +5,7 @@ use coordinator::transaction::{
     TopicPartitionRef, TransactionError, TransactionMachine, TransactionalId,
 };
 use storage::{AppendResult, CoordinatorWrite, StorageError};
+use tokio::task::consume_budget;
 
 use super::super::kind::StepWrite;
 use super::super::log::{Written, not_written, stored_form};
@@ -59,8 +60,25 @@ impl TransactionService {
         timeout_ms: i32,
         producer: Option<ProducerIdAndEpoch>,
     ) -> Result<ProducerIdAndEpoch, TransactionError> {
+        let initialized = self.initialize(id, timeout_ms, producer).await;
+        if initialized == Err(TransactionError::InvalidTransactionTimeout) {
+            self.note_timeout(id, timeout_ms);
+        }
+        initialized
+    }
+
+    async fn initialize(
+        &self,
+        id: &TransactionalId,
+        timeout_ms: i32,
+        producer: Option<ProducerIdAndEpoch>,
+    ) -> Result<ProducerIdAndEpoch, TransactionError> {
         let room = self.ensure_room();
-        if room.is_ok() {
+        if self.shell.is_unreadable(id) && room.is_ok() {
+            // As of an id that can be read: a request that is refused deletes nothing.
+            if !self.accepts_timeout(timeout_ms) {
+                return Err(self.refused(TransactionError::InvalidTransactionTimeout));
+            }
             self.begin_anew(id).await?;
         }
         self.with_fresh_id(id, true, |machine, env, fresh, out| {
@@ -117,8 +135,11 @@ impl TransactionService {
         }
     }
 
-    /// A producer id that was never given out.
-    async fn draw(&self) -> Result<ProducerId, TransactionError> {
+    /// A producer id that was never given out, also for a producer without a transactional id.
+    ///
+    /// # Errors
+    /// COORDINATOR_NOT_AVAILABLE, which clients retry, if it could not be stored that it is given out.
+    pub(crate) async fn draw(&self) -> Result<ProducerId, TransactionError> {
         let drawn = self.cluster.allocate_producer_id().await;
         drawn.map(ProducerId).map_err(|error| {
             if let Some(suppressed) = FAULTS.take("producer id") {
@@ -184,6 +205,8 @@ impl TransactionService {
         id: &TransactionalId,
         act: impl FnOnce(&mut TransactionMachine, Env<'_>, &mut Outcome) -> Result<(), TransactionError>,
     ) -> Result<(), TransactionError> {
+        // As in `describe`: a request may name many transactions.
+        consume_budget().await;
         let step = self.shell.step_announcing(id, act);
         let (result, ticket) = step.map_err(|missing| self.missing(missing))?;
         ticket.durable().await.map_err(unwritten)?;
@@ -196,6 +219,7 @@ impl TransactionService {
         id: &TransactionalId,
         act: impl FnOnce(&mut TransactionMachine, Env<'_>, &mut Outcome) -> Result<T, TransactionError>,
     ) -> Result<T, TransactionError> {
+        consume_budget().await;
         let step = self.shell.step(id, false, act);
         let (result, ticket) = step.map_err(|missing| self.missing(missing))?;
         ticket.durable().await.map_err(unwritten)?;

@@ -5,6 +5,7 @@ mod fencing;
 mod offsets;
 mod restarts;
 mod resting;
+mod timeouts;
 mod tools;
 mod unreadable;
 
@@ -83,17 +84,21 @@ impl Producer {
 
     /// The code of AddPartitionsToTxn 3, for each partition.
     async fn add(&self, client: &mut Client, topic: &str, partitions: &[i32]) -> Vec<i16> {
+        let answer = client.call(3, &self.announcement(topic, partitions)).await;
+        let topics = answer.results_by_topic_v3_and_below.iter();
+        topics.flat_map(|topic| &topic.results_by_partition).map(|one| one.partition_error_code).collect()
+    }
+
+    /// AddPartitionsToTxn up to version 3.
+    fn announcement(&self, topic: &str, partitions: &[i32]) -> AddPartitionsToTxnRequest {
         let topic = AddPartitionsToTxnTopic::default()
             .with_name(topic_name(topic))
             .with_partitions(partitions.to_vec());
-        let request = AddPartitionsToTxnRequest::default()
+        AddPartitionsToTxnRequest::default()
             .with_v3_and_below_transactional_id(transactional_id(self.name))
             .with_v3_and_below_producer_id(ProducerId(self.id))
             .with_v3_and_below_producer_epoch(self.epoch)
-            .with_v3_and_below_topics(vec![topic]);
-        let answer = client.call(3, &request).await;
-        let topics = answer.results_by_topic_v3_and_below.iter();
-        topics.flat_map(|topic| &topic.results_by_partition).map(|one| one.partition_error_code).collect()
+            .with_v3_and_below_topics(vec![topic])
     }
 
     /// The code and the offset of a Produce of one record, 12 or 9 by the protocol.

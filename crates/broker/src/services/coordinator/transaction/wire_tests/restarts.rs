@@ -6,6 +6,7 @@ use coordinator::transaction::{ProducerId as OwnerId, ProducerIdAndEpoch, Protoc
 
 use super::offsets::{fetch, stage};
 use super::*;
+use crate::testing::SOON;
 
 #[tokio::test]
 async fn an_open_transaction_goes_on_after_a_restart() {
@@ -64,6 +65,45 @@ async fn a_timeout_counts_on_after_a_restart() {
     };
     tokio::time::timeout(Duration::from_secs(2), ended).await.expect("the last stable offset moves");
     assert_eq!(committed(&mut client, "t").await, Vec::<String>::new());
+}
+
+/// State and begin of a transactional id, as DescribeTransactions tells them.
+async fn described(client: &mut Client, name: &str) -> (String, i64) {
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![transactional_id(name)]);
+    let state = client.call(0, &request).await.transaction_states.remove(0);
+    assert_eq!(state.error_code, 0);
+    (state.transaction_state.to_string(), state.transaction_start_time_ms)
+}
+
+/// AddPartitionsToTxn may name no partition. As in Kafka 4.3 it begins the transaction all the same, which has no record of a part.
+#[tokio::test]
+async fn a_transaction_without_parts_goes_on_after_a_restart() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    let (_, id, epoch) = init_as(&mut client, "slow", 1_000, (-1, -1)).await;
+    let slow = Producer { name: "slow", id, epoch, v2: false };
+    for producer in [producer, slow] {
+        let answer = client.call(0, &producer.announcement("t", &[])).await;
+        assert!(answer.results_by_topic_v3_and_below.is_empty(), "as Kafka: {answer:?}");
+    }
+    let before = described(&mut client, "old").await;
+    assert_eq!((&*before.0, before.1 > 0), ("Ongoing", true));
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    assert_eq!(described(&mut client, "old").await, before);
+    let ended = async {
+        while described(&mut client, "slow").await.0 != "CompleteAbort" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, ended).await.expect("its timeout aborts it");
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    assert_eq!(described(&mut client, "old").await.0, "CompleteCommit");
+    assert_eq!(latest(&mut client, "t", false).await, 0, "a marker nowhere");
+    producer.write(&mut client, "t", 0, "v").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    assert_eq!(committed(&mut client, "t").await, ["v"]);
 }
 
 /// Syncs of the disk so far.

@@ -1,8 +1,14 @@
 //! Transactional ids on the disk only: what clients see of them, and how they expire.
 
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use coordinator::transaction::view::Filter;
+use coordinator::transaction::{
+    ProducerId as OwnerId, ProducerIdAndEpoch, Sender, TransactionalId as OwnedId,
+};
 
 use super::*;
 
@@ -66,6 +72,41 @@ async fn a_start_loads_the_open_ones_only_and_knows_all() {
     let snapshot = transactions.snapshot();
     assert_eq!((snapshot.known, snapshot.open), (4, 1));
     assert_eq!(names(&running).await, ["a", "b", "c", "open"]);
+}
+
+/// A request for very many ids kept the thread that served it from all other clients.
+#[tokio::test]
+async fn others_have_their_turn_while_many_ids_are_looked_up() {
+    let running = broker_with(&[], &[]).await;
+    let transactions = &running.broker.services.transactions;
+    let producer = ProducerIdAndEpoch { id: OwnerId(7), epoch: 0 };
+    let sender = Sender { producer, connection: 1 };
+    let ids: Vec<OwnedId> = (0..1_000).map(|number| format!("nobody-{number}").into()).collect();
+    let describing = async {
+        for id in &ids {
+            assert!(transactions.describe(id).await.is_err());
+        }
+    };
+    let verifying = async {
+        for id in &ids {
+            assert!(transactions.verify_partitions(id, sender, &[]).await.is_err());
+        }
+    };
+    let adding = async {
+        for id in &ids {
+            assert!(transactions.add_partitions(id, sender, &[]).await.is_err());
+        }
+    };
+    let (mut describing, mut verifying, mut adding) = (pin!(describing), pin!(verifying), pin!(adding));
+    for mut looking in
+        [describing.as_mut() as Pin<&mut dyn Future<Output = ()>>, verifying.as_mut(), adding.as_mut()]
+    {
+        // With a whole budget.
+        tokio::task::yield_now().await;
+        let waits = poll_fn(|cx| Poll::Ready(looking.as_mut().poll(cx).is_pending())).await;
+        assert!(waits, "all ids in one turn");
+        looking.await;
+    }
 }
 
 #[tokio::test]

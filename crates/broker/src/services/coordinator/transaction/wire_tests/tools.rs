@@ -34,7 +34,7 @@ async fn mark_all(client: &mut Client, markers: Vec<WritableTxnMarker>) -> Vec<(
 }
 
 /// The code of a marker by hand for partition 0.
-async fn mark(client: &mut Client, topic: &str, producer: (i64, i16), commit: bool) -> i16 {
+pub(super) async fn mark(client: &mut Client, topic: &str, producer: (i64, i16), commit: bool) -> i16 {
     mark_all(client, vec![marker(topic, &[0], producer, commit)]).await[0].1
 }
 
@@ -111,6 +111,10 @@ async fn an_abort_by_hand_ends_all_of_an_open_transaction() {
     let named = (producer.id, producer.epoch);
     assert_eq!(mark(&mut client, "missing", named, true).await, 3);
     assert_eq!(mark(&mut client, "t", named, true).await, 48, "a commit would tear it");
+    // The producer's transaction is found among those that were loaded, too.
+    let running = running.restart(&[]).await;
+    let mut client = running.client().await;
+    assert_eq!(mark(&mut client, "t", named, true).await, 48);
     assert_eq!(mark(&mut client, "t", named, false).await, 0);
     for topic in ["t", "u"] {
         assert_eq!(

@@ -1,12 +1,17 @@
 //! Transactions of which a record cannot be read: nothing of them is lost or stays open without a word.
 
+use std::path::Path;
+
 use coordinator::record_kinds::RecordKind;
 use coordinator::transaction::records::Key;
 use coordinator::{group, transaction};
 use storage::{CoordinatorRecord, Shard};
+use uuid::Uuid;
 
 use super::offsets::{commit_plainly, fetch, stage};
+use super::tools::mark;
 use super::*;
+use crate::testing::Logged;
 
 const NOT_AVAILABLE: i16 = 15;
 
@@ -107,6 +112,72 @@ async fn an_abort_removes_its_offsets_from_a_group_that_cannot_be_read() {
     assert_eq!(fetch(&mut client, "g", true).await, (0, 1));
 }
 
+/// Replaces the record of a topic while no broker runs. Returns the broker that is started after it, and the record before.
+async fn with_topic_record(
+    running: Running,
+    id: Uuid,
+    change: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> (Running, Vec<u8>) {
+    let mut old = Vec::new();
+    let replace = |folder: &Path| {
+        let options = rocksdb::Options::default();
+        let families = rocksdb::DB::list_cf(&options, folder).unwrap();
+        let database = rocksdb::DB::open_cf(&options, folder, families).unwrap();
+        // `docs/storage-format.md`: tag 4, the id.
+        let (state, key) = (database.cf_handle("state").unwrap(), [&[4_u8][..], id.as_bytes()].concat());
+        old = database.get_cf(state, &key).unwrap().unwrap();
+        database.put_cf(state, &key, change(&old)).unwrap();
+        database.flush_cf(state).unwrap();
+    };
+    (running.restart_on(&[], replace).await, old)
+}
+
+/// A broker with an open transaction of a record in each of `t` and `u`, of which `t` cannot be read; with the id and the record of `t`.
+async fn with_unreadable_topic() -> (Running, Producer, Uuid, Vec<u8>) {
+    let running = broker_with(&["t", "u"], &[]).await;
+    let mut client = running.client().await;
+    let producer = init(&mut client, "copy", true).await;
+    producer.write(&mut client, "t", 0, "a").await;
+    producer.write(&mut client, "u", 0, "a").await;
+    let id = running.broker.services.topics.catalog().topic("t").unwrap().id;
+    let (running, sound) = with_topic_record(running, id, |old| old[..old.len() - 1].to_vec()).await;
+    (running, producer, id, sound)
+}
+
+/// The commit was answered, and its records in that topic stayed invisible for ever.
+#[tokio::test]
+async fn a_commit_waits_until_its_topic_can_be_read() {
+    let (running, mut producer, id, sound) = with_unreadable_topic().await;
+    let mut client = running.client().await;
+    assert_eq!(producer.end(&mut client, true).await, NOT_AVAILABLE, "retriable");
+    assert_eq!(latest(&mut client, "u", true).await, 0, "still open");
+    let (running, _) = with_topic_record(running, id, |_| sound).await;
+    let mut client = running.client().await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    for topic in ["t", "u"] {
+        assert_eq!(committed(&mut client, topic).await, ["a"], "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn an_abort_ends_all_but_a_topic_that_cannot_be_read_and_says_so() {
+    let logged = Logged::by_this_thread();
+    let (running, mut producer, id, sound) = with_unreadable_topic().await;
+    let mut client = running.client().await;
+    assert_eq!(producer.end(&mut client, false).await, 0);
+    assert_eq!((committed(&mut client, "u").await, latest(&mut client, "u", true).await), (vec![], 2));
+    let lines = logged.lines("an aborted transaction stays open in topics that cannot be read");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["transactional_id=copy ", "topics=\"t\" "] {
+        assert!(lines[0].contains(part), "{}", lines[0]);
+    }
+    let (running, _) = with_topic_record(running, id, |_| sound).await;
+    let mut client = running.client().await;
+    assert_eq!(latest(&mut client, "t", true).await, 0, "it hangs");
+    assert_eq!(mark(&mut client, "t", (producer.id, producer.epoch), false).await, 0);
+    assert_eq!((committed(&mut client, "t").await, latest(&mut client, "t", true).await), (vec![], 2));
+}
+
 /// As an earlier release left it, or a group that was set aside.
 #[tokio::test]
 async fn pending_offsets_of_a_transaction_that_has_ended_are_dropped_at_the_start() {
@@ -142,6 +213,13 @@ async fn an_id_that_cannot_be_read_begins_anew() {
     let mut client = running.client().await;
     assert_eq!(lost.end(&mut client, true).await, NOT_AVAILABLE);
     assert_eq!(lost.send(&mut client, ("t", 0), 1, "late").await.0, 19, "Produce knows no coordinator");
+    assert_eq!(latest(&mut client, "t", true).await, 0);
+
+    // What is refused deletes and aborts nothing.
+    for timeout_ms in [0, i32::MAX] {
+        assert_eq!(init_as(&mut client, "lost", timeout_ms, (-1, -1)).await.0, 50);
+    }
+    assert_eq!(lost.end(&mut client, true).await, NOT_AVAILABLE);
     assert_eq!(latest(&mut client, "t", true).await, 0);
 
     let mut next = init(&mut client, "lost", true).await;
