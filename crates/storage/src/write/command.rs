@@ -67,7 +67,7 @@ pub(crate) enum ShardCommand {
         done: Done<()>,
     },
     /// Forget these producers of a partition, except those that have written since this time of the folder's clock.
-    ExpireProducers { partition: Arc<Partition>, producer_ids: Vec<i64>, before_open_ms: u64 },
+    ExpireProducers { partition: Arc<Partition>, producer_ids: Vec<i64>, before_open_ms: u64, done: Done<()> },
     /// A change of old records.
     Change(LogChange, Done<()>),
 }
@@ -168,13 +168,13 @@ pub(crate) fn refuse(command: WriteCommand) {
         | WriteCommand::Shard(
             ShardCommand::Coordinator { done, .. }
             | ShardCommand::Lead { done, .. }
+            | ShardCommand::ExpireProducers { done, .. }
             | ShardCommand::Change(_, done),
         )
         | WriteCommand::CompactSettled(_, done)
         | WriteCommand::Close(done) => done(Err(error)),
         // No caller waits for these.
-        WriteCommand::Shard(ShardCommand::ExpireProducers { .. })
-        | WriteCommand::SealSoon(_)
+        WriteCommand::SealSoon(_)
         | WriteCommand::Flush
         | WriteCommand::KeepTime
         | WriteCommand::GenerationReady(_) => {}

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::{
-    clock,
+    StorageError, clock,
     engine::Engine,
     log::GenerationNumber,
     options::saturating_ms,
@@ -139,17 +139,45 @@ impl Maintenance {
     }
 
     /// Has the writer forget producers that wrote nothing for `producer.id.expiration.ms`, by the folder's clock: a step of the wall
-    /// clock forgets none. They are looked for here, some at a time, and each command has few.
+    /// clock forgets none. They are looked for here, some at a time, and each command has few. Only one of these commands is in the
+    /// writer's queue at a time, so an append waits for one at most.
     fn expire_producers(&self) {
         let expiration = (self.shared.options.producer_id_expiration)();
         let expiration_ms = saturating_ms(expiration).cast_unsigned();
         let before_open_ms = self.shared.open_clock.now_ms().saturating_sub(expiration_ms);
         let catalog = self.shared.catalog.load_full();
+        let mut keep_time = clock::now() + KEEP_TIME;
         for partition in catalog.topics().flat_map(|topic| &topic.partitions) {
             for producer_ids in partition.expired_producers(before_open_ms).chunks(EXPIRED_AT_ONCE) {
                 let (partition, producer_ids) = (Arc::clone(partition), producer_ids.to_vec());
-                let command = ShardCommand::ExpireProducers { partition, producer_ids, before_open_ms };
-                self.shared.commands.send(command);
+                let (sender, written) = crossbeam_channel::bounded(1);
+                let done = Box::new(move |outcome| drop(sender.send(outcome)));
+                self.shared.commands.send(ShardCommand::ExpireProducers {
+                    partition,
+                    producer_ids,
+                    before_open_ms,
+                    done,
+                });
+                if !self.wait_for(&written) {
+                    return;
+                }
+                if clock::now() >= keep_time {
+                    self.keep_time();
+                    keep_time = clock::now() + KEEP_TIME;
+                }
+            }
+        }
+    }
+
+    /// Waits for the writer, and does meanwhile what it asks for; false if it has ended or failed.
+    fn wait_for(&self, written: &Receiver<Result<(), StorageError>>) -> bool {
+        loop {
+            crossbeam_channel::select_biased! {
+                recv(self.tasks) -> task => match task {
+                    Ok(task) => self.run_task(task),
+                    Err(_) => return false,
+                },
+                recv(written) -> outcome => return matches!(outcome, Ok(Ok(()))),
             }
         }
     }

@@ -71,15 +71,24 @@ pub(crate) fn append(
     batch: RecordBatch,
     acks: Acks,
 ) -> AppendResult {
-    let entry = AppendEntry {
+    append_all(storage, partition, vec![batch], acks).remove(0)
+}
+
+/// Appends batches in one request.
+pub(crate) fn append_all(
+    storage: &Storage,
+    partition: &Arc<Partition>,
+    batches: Vec<RecordBatch>,
+    acks: Acks,
+) -> Vec<AppendResult> {
+    let entry = |batch| AppendEntry {
         partition: Arc::clone(partition),
         batch,
         log_append_time: false,
         unknown_producer_begins_at_zero: false,
     };
-    wait(|done| storage.shard().append(AppendRequest { entries: vec![entry], acks, coordinator: None }, done))
-        .unwrap()
-        .remove(0)
+    let entries = batches.into_iter().map(entry).collect();
+    wait(|done| storage.shard().append(AppendRequest { entries, acks, coordinator: None }, done)).unwrap()
 }
 
 /// `(offset, value)` of every record from `from` on, in one read.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::common::{
-    Partitions, UNLIMITED, append, batch, batches, copy_of, create, in_transaction, open, sequenced, values,
-    wait,
+    Partitions, UNLIMITED, append, append_all, batch, batches, copy_of, create, in_transaction, open,
+    sequenced, values, wait,
 };
 use storage::{
     Acks, AppendEntry, AppendError, AppendRequest, AppendResult, EpochEndOffset, FlushPolicy, Isolation,
@@ -158,6 +158,38 @@ fn producers_are_forgotten_after_their_time() {
     let storage = Storage::open(options).unwrap();
     let producers = storage.cluster().catalog().topic("t").unwrap().partitions()[0].producers();
     assert_eq!(producers.len(), 1, "a transaction that is open keeps its producer: {producers:?}");
+    storage.close().unwrap();
+}
+
+#[test]
+fn appends_take_turns_with_the_expiry_of_many_producers() {
+    const PRODUCERS: i64 = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let uptime_ms = Arc::new(AtomicU64::new(0));
+    let uptime = Arc::clone(&uptime_ms);
+    let storage = Storage::open(StorageOptions {
+        producer_id_expiration_check_interval: Duration::from_millis(10),
+        uptime: Arc::new(move || Duration::from_millis(uptime.load(Ordering::SeqCst))),
+        ..StorageOptions::new(folder.path())
+    })
+    .unwrap();
+    let topic = create(&storage, "t", 2);
+    let partitions = topic.partitions();
+    let (crowded, other) = (&partitions[0], &partitions[1]);
+    for first in (0..PRODUCERS).step_by(1_000) {
+        let batches = (first..first + 1_000).map(|id| sequenced(id, 0, 0, 1)).collect();
+        append_all(&storage, crowded, batches, Acks::Leader);
+    }
+    uptime_ms.store(86_400_001, Ordering::SeqCst);
+    let mut between = 0;
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while crowded.producer_count() > 0 {
+        append(&storage, other, batch(&[(1, b"v")]), Acks::Leader).unwrap();
+        between += u32::from(crowded.producer_count() < PRODUCERS as usize);
+        assert!(std::time::Instant::now() < until, "still remembered");
+    }
+    // 40 commands: if all were queued at once, an append would wait for them all.
+    assert!(between > 8, "only {between} appends in the course of the expiry");
     storage.close().unwrap();
 }
 

@@ -25,8 +25,9 @@ impl Writer {
             }
             ShardCommand::EndTransaction(end, done) => self.end_transaction(group, end, done),
             ShardCommand::Lead { lead, call, done } => self.lead(group, lead, call, done),
-            ShardCommand::ExpireProducers { partition, producer_ids, before_open_ms } => {
+            ShardCommand::ExpireProducers { partition, producer_ids, before_open_ms, done } => {
                 self.expire_producers(group, &partition, producer_ids, before_open_ms);
+                group.after_write.push(done);
             }
             ShardCommand::Change(change, done) => self.change_log(group, change, done),
         }
