@@ -73,22 +73,37 @@ def committed(bootstrap, topic, partitions, seconds=60):
 
 def records(bootstrap, topic, partitions, isolation, seconds=60):
     """Every record that a reader with that isolation level sees, as `committed` returns them."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "isolation.level": isolation,
-                         "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 0})
+    reader = Reader(bootstrap, topic, partitions, isolation)
     try:
-        consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
-        found, ended = {p: [] for p in range(partitions)}, set()
         deadline = time.monotonic() + seconds
-        while len(ended) < partitions:
+        while len(reader.ended) < partitions:
             assert time.monotonic() < deadline, f"{topic} cannot be read to its end in {seconds} s"
-            for message in consumer.consume(10_000, 0.5):
-                error = message.error()
-                if error is None:
-                    found[message.partition()].append((message.key(), message.value()))
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
-                elif not error.retriable() and error.fatal():
-                    raise KafkaException(error)
-        return found
+            reader.read()
+        return reader.found
     finally:
-        consumer.close()
+        reader.close()
+
+
+class Reader:
+    """Reads a topic from its beginning and keeps what it has read: (key, value), by partition, in order."""
+
+    def __init__(self, bootstrap, topic, partitions, isolation="read_committed"):
+        self.found, self.ended = {p: [] for p in range(partitions)}, set()  # ended: partitions that were read to their end once
+        self.consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "isolation.level": isolation,
+                                  "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 0})
+        self.consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+
+    def read(self, seconds=0.5):
+        """Takes what comes within that many seconds, at most 10 000 records; returns how many it has in all."""
+        for message in self.consumer.consume(10_000, seconds):
+            error = message.error()
+            if error is None:
+                self.found[message.partition()].append((message.key(), message.value()))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self.ended.add(message.partition())
+            elif not error.retriable() and error.fatal():
+                raise KafkaException(error)
+        return sum(map(len, self.found.values()))
+
+    def close(self):
+        self.consumer.close()
