@@ -57,6 +57,8 @@ class Scene:
         python = flink.startswith("pyflink")
         # Python's records have no key that would keep the counts of a word in one partition.
         self.partitions = 1 if python else PARTITIONS
+        # Checkpoints wait for the lines before them, of which Python counts far fewer a second.
+        self.a_second = 50 if python else 500
         hand = Hand(gate.bootstrap)
         hand.create_topic(self.lines, PARTITIONS)
         hand.create_topic(self.counts, self.partitions)
@@ -66,7 +68,7 @@ class Scene:
 
     def begin(self):
         self.program.start(wait=False)
-        self.feeder = Feeder(self.gate.bootstrap, self.lines)
+        self.feeder = Feeder(self.gate.bootstrap, self.lines, self.a_second)
         self.program.runs()
         self.progress()
 
