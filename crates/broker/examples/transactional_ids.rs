@@ -74,7 +74,7 @@ fn create(storage: &Storage) -> Result<Arc<Partition>, Failure> {
 /// The steps of an id, up to the first batch of a transaction where a partition is given.
 fn id(storage: &Storage, number: usize, partition: Option<&Arc<Partition>>) -> Result<Outcome, Failure> {
     let now = Now { monotonic_ms: 0, unix_ms: 0, open_ms: storage.shard().open_ms() };
-    let env = Env { now, config: &TransactionConfig::default() };
+    let env = Env { now, config: &TransactionConfig::default(), shard: ShardId::default() };
     let mut machine =
         TransactionMachine::new(TransactionalId::from(format!("transactional-id-{number}")), now);
     let mut out = Outcome::default();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::limits::{self, MAX_BYTES, MAX_ENTRIES, MAX_RECORD_BYTES, MAX_STRING_BYTES};
 use crate::state_machine::{RecordError, TooLong};
 
-/// The format version of every value; keys have none.
+/// The first format version of a value, for most kinds the only one; keys have none.
 const VERSION: u8 = 0;
 
 /// Bytes in the course of being written. The first length that is too long makes the whole fail.
@@ -26,10 +26,15 @@ impl Writer {
         Writer { out: BytesMut::new(), too_long: None }
     }
 
-    /// A value of the current format version.
+    /// A value of the first format version.
     pub(crate) fn value() -> Writer {
+        Writer::value_of(VERSION)
+    }
+
+    /// A value of a later format version, which the record's kind has beside the first one.
+    pub(crate) fn value_of(version: u8) -> Writer {
         let mut out = Writer::empty();
-        out.u8(VERSION);
+        out.u8(version);
         out
     }
 
@@ -196,8 +201,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn version(&mut self) -> Result<(), RecordError> {
         match self.u8()? {
             VERSION => Ok(()),
-            // This is the first version, so every other number is of a newer broker.
+            // There is no earlier version, so every other number is of a newer broker.
             newer => Err(RecordError::NewerVersion(newer)),
+        }
+    }
+
+    /// As [`Reader::version`], of a kind that has later versions: the version, at most `last`.
+    pub(crate) fn version_up_to(&mut self, last: u8) -> Result<u8, RecordError> {
+        match self.u8()? {
+            newer if newer > last => Err(RecordError::NewerVersion(newer)),
+            version => Ok(version),
         }
     }
 

@@ -46,11 +46,14 @@ pub enum RecordKind {
     StreamsTargetAssignment = 14,
     /// The current assignment of a member of a streams group.
     StreamsCurrentAssignment = 15,
+    /// The last end of a transaction that a shard applied for a coordinator in another shard.
+    /// One for each transactional id. It tells the repeat of an end from the next one.
+    AppliedEnd = 16,
 }
 
 impl RecordKind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [RecordKind; 15] = [
+    pub const ALL: [RecordKind; 16] = [
         RecordKind::GroupMetadata,
         RecordKind::CommittedOffset,
         RecordKind::ConsumerGroup,
@@ -66,6 +69,7 @@ impl RecordKind {
         RecordKind::StreamsTopology,
         RecordKind::StreamsTargetAssignment,
         RecordKind::StreamsCurrentAssignment,
+        RecordKind::AppliedEnd,
     ];
 
     /// The first byte of the keys of this kind.
@@ -91,6 +95,7 @@ impl RecordKind {
             RecordKind::StreamsTopology => "streams topology",
             RecordKind::StreamsTargetAssignment => "streams target assignment",
             RecordKind::StreamsCurrentAssignment => "streams current assignment",
+            RecordKind::AppliedEnd => "applied end",
         }
     }
 

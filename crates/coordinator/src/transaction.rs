@@ -5,6 +5,7 @@
 //!   ├─ init      InitProducerId: the owner of the id, and the end of what an earlier one left open
 //!   ├─ join      partitions and groups join the transaction, announced or with the first write
 //!   ├─ end       EndTxn, the timeout, an administrator's abort
+//!   ├─ decision  from a decided end to a complete one, shard by shard
 //!   ├─ view      descriptions and lists
 //!   │    identity     producer ids and epochs: who is current, who comes next
 //!   │    connections  requests of the older protocol that come too late
@@ -12,16 +13,17 @@
 //!   └─ records   bytes that make a transaction survive a restart
 //! ```
 //!
-//! An end is one [`Ending`] beside the step's records: the shell writes the markers, the groups' offsets and
-//! the records in one group, so that no reader and no crash meets a part of it. So the states between,
-//! Kafka's PrepareCommit and PrepareAbort, are never entered, and CONCURRENT_TRANSACTIONS is never answered
-//! (ADR 13). That holds while everything that a transaction touches lies in one shard. Participants are
-//! stored with their shard, so that a transaction over several can be told from it.
+//! An end is one [`Ending`] in each shard in which something takes part. That of the coordinator's own shard is
+//! written in one group with the step's records, so that no reader and no crash meets a part of it. Where nothing takes
+//! part elsewhere, that is all: the states between, Kafka's PrepareCommit and PrepareAbort, are never stored, and
+//! CONCURRENT_TRANSACTIONS is never answered (ADR 13). Otherwise they are, until every shard has answered (ADR 15);
+//! `participant` is the part of such a shard.
 //!
 //! The reference is Kafka 4.3: `TransactionCoordinator`, `TransactionMetadata` and `TransactionStateManager`.
 
 pub mod config;
 mod connections;
+pub mod decision;
 mod end;
 pub mod ending;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod ids;
 mod init;
 mod join;
 pub mod machine;
+pub mod participant;
 mod participants;
 pub mod records;
 pub mod requests;

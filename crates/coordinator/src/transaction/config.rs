@@ -1,5 +1,6 @@
 //! The configuration of transactions, by Kafka's broker keys.
 
+use super::ids::ShardId;
 use crate::state_machine::Now;
 
 /// The configuration of all transactional ids. The names are Kafka's broker keys.
@@ -25,4 +26,6 @@ pub struct Env<'a> {
     /// Read once for the whole step.
     pub now: Now,
     pub config: &'a TransactionConfig,
+    /// The shard in which the records of the id lie.
+    pub shard: ShardId,
 }

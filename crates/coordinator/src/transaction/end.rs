@@ -1,24 +1,21 @@
 //! The ends of a transaction: EndTxn, the timeout, an administrator's abort, and InitProducerId.
 //!
 //! In the older protocol the epoch stays. In the newer one it is raised, so that nothing which was sent
-//! before the end counts after it; EndTxn sent again has the epoch before and gets the same answer.
+//! before the end counts after it; EndTxn sent again has the epoch before and gets the same answer. It is answered when
+//! the decision is durable: then all of the transaction has ended, unless a part of it lies in another shard
+//! (`decision.rs`).
 
 use super::{
-    EndCause, EndRequest, Ending, Env, Outcome, ProducerIdAndEpoch, Protocol, TransactionError,
-    TransactionMachine,
-    connections::RequestKind,
-    machine::Transaction,
-    records::{self, Key},
-    state::TransactionState,
+    EndCause, EndRequest, Env, Outcome, ProducerIdAndEpoch, Protocol, TransactionError, TransactionMachine,
+    connections::RequestKind, decision::Decided, machine::Transaction, state::TransactionState,
 };
-use crate::state_machine::StateMachine;
 
 impl TransactionMachine {
     /// Handles EndTxn: the producer id and epoch with which the producer goes on.
     ///
     /// # Errors
-    /// INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, or INVALID_TXN_STATE; or a fresh producer id is needed.
-    /// Nothing has changed then.
+    /// INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, INVALID_TXN_STATE, or CONCURRENT_TRANSACTIONS; or a fresh producer id is
+    /// needed. Nothing has changed then.
     pub fn end(
         &mut self,
         env: Env<'_>,
@@ -59,22 +56,19 @@ impl TransactionMachine {
 
     fn abort_without_owner(&mut self, env: Env<'_>, cause: EndCause, out: &mut Outcome) {
         self.abort_open(env, cause, out);
-        if let Some(transaction) = &mut self.transaction {
-            transaction.identity = transaction.identity.fenced();
-            transaction.complete(env, false);
-        }
         self.write(env, out);
     }
 
-    /// The end of what is open, if anything is, by markers that fence its producer. The caller sets the state
-    /// and the identity after it, and writes them.
+    /// Decides to abort what is open, if anything is, by markers that fence its producer. The caller writes the record
+    /// of the id.
     pub(super) fn abort_open(&mut self, env: Env<'_>, cause: EndCause, out: &mut Outcome) {
         let Some(transaction) = self.transaction.as_ref().filter(|transaction| transaction.is_ongoing())
         else {
             return;
         };
+        let next = transaction.identity.fenced();
         let marker_epoch = transaction.identity.marker_epoch();
-        self.end_open(env, false, marker_epoch, cause, out);
+        self.decide(env, Decided { commit: false, marker_epoch, cause }, next, out);
     }
 
     fn end_v1(
@@ -88,16 +82,16 @@ impl TransactionMachine {
             (transaction.state, transaction.identity)
         };
         self.connections.admit(RequestKind::Coordinator, request.sender)?;
-        if state == TransactionState::Ongoing {
-            self.end_open(env, request.commit, identity.current.epoch, EndCause::Producer, out);
-            if let Some(transaction) = &mut self.transaction {
-                transaction.complete(env, request.commit);
+        match state {
+            TransactionState::Ongoing => {
+                let (commit, marker_epoch) = (request.commit, identity.current.epoch);
+                let decided = Decided { commit, marker_epoch, cause: EndCause::Producer };
+                self.decide(env, decided, identity, out);
+                self.write(env, out);
+                Ok(identity.current)
             }
-            self.write(env, out);
-        } else if state != TransactionState::complete(request.commit) {
-            return Err(TransactionError::InvalidTxnState);
+            state => answer_again(state, request.commit).map(|()| identity.current),
         }
-        Ok(identity.current)
     }
 
     fn end_v2(
@@ -112,6 +106,10 @@ impl TransactionMachine {
             return self.end_again(env, request, out);
         }
         identity.check(request.sender.producer)?;
+        // It is for the transaction after the one that is still ending.
+        if state.is_prepared() {
+            return Err(TransactionError::ConcurrentTransactions);
+        }
         // An abort of nothing is a client's way to be safe, and raises the epoch; a commit of nothing is an
         // error.
         if state != TransactionState::Ongoing && request.commit {
@@ -119,14 +117,12 @@ impl TransactionMachine {
         }
         let next = identity.raised(request.fresh)?;
         if state == TransactionState::Ongoing {
-            self.end_open(env, request.commit, identity.marker_epoch(), EndCause::Producer, out);
-        }
-        if let Some(transaction) = &mut self.transaction {
+            let (commit, marker_epoch) = (request.commit, identity.marker_epoch());
+            self.decide(env, Decided { commit, marker_epoch, cause: EndCause::Producer }, next, out);
+        } else if let Some(transaction) = &mut self.transaction {
             transaction.identity = next;
-            if state != TransactionState::Ongoing {
-                transaction.started_at_ms = env.now.unix_ms;
-            }
-            transaction.complete(env, request.commit);
+            transaction.started_at_ms = env.now.unix_ms;
+            transaction.complete(env.now.open_ms.max(transaction.since_open_ms), false);
         }
         self.write(env, out);
         Ok(next.current)
@@ -146,10 +142,8 @@ impl TransactionMachine {
         match transaction.state {
             // The producer has gone on with what it was given: this was sent before.
             TransactionState::Empty | TransactionState::Ongoing => Err(TransactionError::ProducerFenced),
-            state if state != TransactionState::complete(request.commit) => {
-                Err(TransactionError::InvalidTxnState)
-            }
-            _ => {
+            state => {
+                answer_again(state, request.commit)?;
                 let usable = transaction.identity.usable(request.fresh)?;
                 if usable != transaction.identity {
                     transaction.identity = usable;
@@ -159,43 +153,17 @@ impl TransactionMachine {
             }
         }
     }
-
-    /// The end of what is open: markers and offsets as one effect, and the removal of what took part.
-    fn end_open(
-        &mut self,
-        env: Env<'_>,
-        commit: bool,
-        marker_epoch: i16,
-        cause: EndCause,
-        out: &mut Outcome,
-    ) {
-        let id = self.id().clone();
-        let Some(transaction) = &mut self.transaction else { return };
-        let participants = std::mem::take(&mut transaction.participants);
-        let ending = Ending {
-            transactional_id: id.clone(),
-            producer_id: transaction.identity.current.id,
-            marker_epoch,
-            raises_epoch: marker_epoch > transaction.identity.current.epoch,
-            commit,
-            partitions: participants.partitions().collect(),
-            groups: participants.groups().collect(),
-            cause,
-            duration_ms: env.now.open_ms.saturating_sub(transaction.since_open_ms),
-        };
-        for partition in &ending.partitions {
-            out.write(records::tombstone(&Key::partition(&id, partition)));
-        }
-        for group in &ending.groups {
-            out.write(records::tombstone(&Key::Group { id: id.clone(), group: group.group.clone() }));
-        }
-        out.effects.push(ending);
-    }
 }
 
-impl Transaction {
-    fn complete(&mut self, env: Env<'_>, commit: bool) {
-        self.state = TransactionState::complete(commit);
-        self.since_open_ms = env.now.open_ms;
+/// The answer to an end that is sent again when the last one is decided: to be told as before, or, while that is under
+/// way, to be sent once more.
+///
+/// # Errors
+/// CONCURRENT_TRANSACTIONS, or INVALID_TXN_STATE if the other end was decided, or nothing has ended.
+fn answer_again(state: TransactionState, commit: bool) -> Result<(), TransactionError> {
+    match state {
+        state if state == TransactionState::complete(commit) => Ok(()),
+        state if state == TransactionState::prepare(commit) => Err(TransactionError::ConcurrentTransactions),
+        _ => Err(TransactionError::InvalidTxnState),
     }
 }

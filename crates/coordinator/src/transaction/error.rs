@@ -31,6 +31,10 @@ pub enum TransactionError {
     /// TxnOffsetCommit answer INVALID_PRODUCER_EPOCH in all versions, other requests in versions before that code.
     #[error("a newer producer has the transactional id")]
     ProducerFenced,
+    /// The end of the last transaction is decided, and other shards have not written their part of it yet: the sender
+    /// tries again. Never where all of a transaction lies in the shard of its coordinator.
+    #[error("the end of the last transaction is still under way")]
+    ConcurrentTransactions,
     /// An end that does not fit the state.
     #[error("the transaction is not in a state that allows this")]
     InvalidTxnState,
@@ -49,7 +53,7 @@ pub enum TransactionError {
 
 impl TransactionError {
     /// Every refusal.
-    pub const ALL: [TransactionError; 13] = [
+    pub const ALL: [TransactionError; 14] = [
         TransactionError::CoordinatorNotAvailable,
         TransactionError::NotCoordinator,
         TransactionError::CoordinatorLoadInProgress,
@@ -59,6 +63,7 @@ impl TransactionError {
         TransactionError::InvalidTransactionTimeout,
         TransactionError::InvalidProducerIdMapping,
         TransactionError::ProducerFenced,
+        TransactionError::ConcurrentTransactions,
         TransactionError::InvalidTxnState,
         TransactionError::NotInTransaction,
         TransactionError::TransactionalIdNotFound,

@@ -1,7 +1,8 @@
 //! Thousands of random lives of a transactional id, each from a seed: producers of both protocols begin,
 //! write, commit and abort; requests and answers are lost, or come late and more than once; producers are
 //! replaced and come back; transactions time out, ids expire, epochs wrap; the broker is killed, before or
-//! after its last write. After each request the answer, the state and the ends are compared with a plain
+//! after its last write. In half of them partitions and groups lie in three shards (`network.rs`): an end reaches those
+//! that are not the id's own late, more than once, or after a loss only, over restarts too. After each request the answer, the state and the ends are compared with a plain
 //! model (`model.rs`), and what was stored with what a restart would build. What must hold besides (by the
 //! names of the reference):
 //!
@@ -12,6 +13,7 @@
 //! - T9: what was sent for one transaction neither ends nor joins another.
 //! - T10: no producer id and epoch is given to two owners.
 //! - T11: nothing stays open for longer than its timeout, over restarts too.
+//! - An end that is decided reaches every shard, and no id takes another one before that.
 //! - T16: a restart finds what was stored (`testing.rs`).
 //! - No producer is refused for ever unless another has taken the id, or its transaction was aborted without
 //!   it.
@@ -19,6 +21,7 @@
 mod client;
 mod log;
 mod model;
+mod network;
 mod requests;
 mod strangers;
 mod world;

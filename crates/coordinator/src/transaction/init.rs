@@ -14,7 +14,8 @@ impl TransactionMachine {
     /// # Errors
     /// INVALID_REQUEST for an id that is empty or too long, INVALID_TRANSACTION_TIMEOUT, PRODUCER_FENCED if
     /// the sender names a producer that does not own the id; or a fresh producer id is needed. Nothing has
-    /// changed then.
+    /// changed then. CONCURRENT_TRANSACTIONS while the end of the last transaction is under way in other shards: of
+    /// one that was open it is this request that has aborted it.
     pub fn init_producer_id(
         &mut self,
         env: Env<'_>,
@@ -29,13 +30,20 @@ impl TransactionMachine {
             .ok()
             .filter(|timeout_ms| (1..=env.config.max_timeout_ms).contains(timeout_ms))
             .ok_or(TransactionError::InvalidTransactionTimeout)?;
-        let identity = self.next_owner(request)?;
+        let identity = self.next_owner(env, request)?;
         self.abort_open(env, EndCause::Fenced, out);
+        let Some(identity) = identity else {
+            self.write(env, out);
+            return Err(TransactionError::ConcurrentTransactions);
+        };
+        // Not before the number of the last end, which may be ahead of the clock.
+        let since_open_ms = self.transaction.as_ref().map_or(0, |transaction| transaction.since_open_ms);
         self.transaction = Some(Transaction {
             identity,
             state: TransactionState::Empty,
+            decision: None,
             timeout_ms,
-            since_open_ms: env.now.open_ms,
+            since_open_ms: env.now.open_ms.max(since_open_ms),
             started_at_ms: -1,
             participants: Participants::default(),
         });
@@ -43,22 +51,33 @@ impl TransactionMachine {
         Ok(identity.current)
     }
 
-    fn next_owner(&self, request: InitRequest) -> Result<ProducerIdentity, TransactionError> {
+    /// The owner after the request. `None`: what is open has to end in other shards first, and the sender to come again.
+    fn next_owner(
+        &self,
+        env: Env<'_>,
+        request: InitRequest,
+    ) -> Result<Option<ProducerIdentity>, TransactionError> {
         let Some(transaction) = &self.transaction else {
             // As Kafka, whatever producer is named: the id may have expired under it. It may ask again, too.
             let fresh = request.fresh.ok_or(TransactionError::ProducerIdNeeded)?;
-            return Ok(ProducerIdentity { last: request.producer, ..ProducerIdentity::first(fresh) });
+            return Ok(Some(ProducerIdentity { last: request.producer, ..ProducerIdentity::first(fresh) }));
         };
         let identity = transaction.identity;
+        if transaction.is_prepared() {
+            return Err(TransactionError::ConcurrentTransactions);
+        }
         if !transaction.is_ongoing() {
-            return identity.initialized(request.producer, request.fresh);
+            return identity.initialized(request.producer, request.fresh).map(Some);
         }
         // Kafka does not look at the epoch here: an older one aborts the transaction of the live owner (ADR
         // 13).
         if request.producer.is_some_and(|producer| identity.check(producer).is_err()) {
             return Err(TransactionError::ProducerFenced);
         }
-        // Kafka's first try fences, its second one is answered.
-        identity.fenced().initialized(request.producer, request.fresh)
+        // Kafka's first try fences, its second one is answered. Both are one step if all of the end is.
+        if transaction.participants.are_elsewhere(env.shard) {
+            return Ok(None);
+        }
+        identity.fenced().initialized(request.producer, request.fresh).map(Some)
     }
 }

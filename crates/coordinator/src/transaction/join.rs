@@ -30,8 +30,8 @@ impl TransactionMachine {
     /// Handles AddPartitionsToTxn of a client.
     ///
     /// # Errors
-    /// INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, or INVALID_REQUEST for a transaction that would become too large; for all
-    /// partitions.
+    /// INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, CONCURRENT_TRANSACTIONS, or INVALID_REQUEST for a transaction that would become
+    /// too large; for all partitions.
     pub fn add_partitions(
         &mut self,
         env: Env<'_>,
@@ -39,7 +39,7 @@ impl TransactionMachine {
         partitions: &[TopicPartitionRef],
         out: &mut Outcome,
     ) -> Result<(), TransactionError> {
-        self.checked(sender)?;
+        self.joinable(sender)?;
         self.connections.admit(RequestKind::Coordinator, sender)?;
         self.join_partitions(env, partitions, out)
     }
@@ -53,7 +53,7 @@ impl TransactionMachine {
         sender: Sender,
         partitions: &[TopicPartitionRef],
     ) -> Result<PartitionResults, TransactionError> {
-        let transaction = self.checked(sender)?;
+        let transaction = self.joinable(sender)?;
         let verify = |partition: &TopicPartitionRef| {
             let takes_part = transaction.participants.has_partition(partition.topic_id, partition.partition);
             if takes_part { Ok(()) } else { Err(TransactionError::NotInTransaction) }
@@ -73,7 +73,7 @@ impl TransactionMachine {
         group: &GroupRef,
         out: &mut Outcome,
     ) -> Result<(), TransactionError> {
-        self.checked(sender)?;
+        self.joinable(sender)?;
         self.connections.admit(RequestKind::Coordinator, sender)?;
         self.join_group(env, group, out)
     }
@@ -99,7 +99,7 @@ impl TransactionMachine {
                 Ok(results)
             }
             Protocol::V2 => {
-                self.checked(sender)?;
+                self.joinable(sender)?;
                 self.join_partitions(env, partitions, out)?;
                 Ok(vec![Ok(()); partitions.len()])
             }
@@ -119,7 +119,7 @@ impl TransactionMachine {
         protocol: Protocol,
         out: &mut Outcome,
     ) -> Result<(), TransactionError> {
-        let transaction = self.checked(sender)?;
+        let transaction = self.joinable(sender)?;
         match protocol {
             Protocol::V1 if !transaction.participants.has_group(&group.group) => {
                 Err(TransactionError::NotInTransaction)
@@ -198,7 +198,8 @@ impl TransactionMachine {
             return;
         };
         transaction.state = TransactionState::Ongoing;
-        transaction.since_open_ms = env.now.open_ms;
+        // Not before the number of the last end, which may be ahead of the clock.
+        transaction.since_open_ms = env.now.open_ms.max(transaction.since_open_ms);
         transaction.started_at_ms = env.now.unix_ms;
         self.write(env, out);
     }

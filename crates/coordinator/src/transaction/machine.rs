@@ -1,15 +1,16 @@
 //! One transactional id as a whole: its producer and the state of its transaction.
 //!
 //! Pure. The shell calls one method per request, deadline or stored record, and carries out the [`Outcome`].
-//! The methods are in the files beside this one: `init.rs`, `join.rs`, `end.rs` and `view.rs`.
+//! The methods are in the files beside this one: `init.rs`, `join.rs`, `end.rs`, `decision.rs` and `view.rs`.
 
 use std::convert::Infallible;
 
 use bytes::Bytes;
 
 use super::{
-    Ending, Env, Outcome, TransactionError, TransactionalId,
+    Ending, Env, Outcome, ProducerIdAndEpoch, TransactionError, TransactionalId,
     connections::Connections,
+    decision::Decision,
     identity::ProducerIdentity,
     participants::Participants,
     records::{self, KINDS, Key},
@@ -27,6 +28,8 @@ pub struct TransactionMachine {
     /// `None` before the first InitProducerId, and once the id has expired.
     pub(super) transaction: Option<Transaction>,
     pub(super) connections: Connections,
+    /// The time at which a decided end is handed out again to the shards that have not answered, on the monotonic clock.
+    pub(super) again_at_ms: u64,
 }
 
 /// The part of a transactional id that is stored.
@@ -35,7 +38,9 @@ pub(super) struct Transaction {
     pub(super) identity: ProducerIdentity,
     pub(super) state: TransactionState,
     pub(super) timeout_ms: u32,
-    /// The time on the open clock at which the transaction began or, outside one, the id changed last.
+    /// The end that is decided and not complete: while the state is a prepared one.
+    pub(super) decision: Option<Decision>,
+    /// The time on the open clock at which the transaction that is open began or, outside one, the id changed last.
     pub(super) since_open_ms: u64,
     /// The time on the wall clock at which the last transaction began, for descriptions; -1: none since the
     /// last InitProducerId.
@@ -48,13 +53,30 @@ impl Transaction {
         self.state == TransactionState::Ongoing
     }
 
-    /// The time on the open clock at which a transaction is aborted or, outside one, the id is forgotten.
-    pub(super) fn deadline_open_ms(&self, env: Env<'_>) -> u64 {
+    /// Its end is decided, and other shards have not written their part of it yet.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.state.is_prepared()
+    }
+
+    /// The producer whose batches and offsets wait for an end. `None`: all have ended.
+    pub(super) fn open_producer(&self) -> Option<ProducerIdAndEpoch> {
+        match &self.decision {
+            Some(decision) => Some(decision.producer),
+            None => self.is_ongoing().then_some(self.identity.current),
+        }
+    }
+
+    /// The time on the open clock at which a transaction is aborted or, outside one, the id is forgotten. `None`: what
+    /// is decided is not given up.
+    pub(super) fn deadline_open_ms(&self, env: Env<'_>) -> Option<u64> {
         let after_ms = match self.state {
             TransactionState::Ongoing => u64::from(self.timeout_ms),
-            _ => env.config.id_expiration_ms,
+            TransactionState::PrepareCommit | TransactionState::PrepareAbort => return None,
+            TransactionState::Empty | TransactionState::CompleteCommit | TransactionState::CompleteAbort => {
+                env.config.id_expiration_ms
+            }
         };
-        self.since_open_ms.saturating_add(after_ms)
+        Some(self.since_open_ms.saturating_add(after_ms))
     }
 
     /// The record of the id itself; those of partitions and groups are apart.
@@ -74,7 +96,7 @@ impl StateMachine for TransactionMachine {
 
     /// An id that no producer has asked for yet.
     fn new(id: TransactionalId, _now: Now) -> TransactionMachine {
-        TransactionMachine { id, transaction: None, connections: Connections::default() }
+        TransactionMachine { id, transaction: None, connections: Connections::default(), again_at_ms: 0 }
     }
 
     fn id(&self) -> &TransactionalId {
@@ -91,8 +113,9 @@ impl StateMachine for TransactionMachine {
             self.transaction = Some(records::decode_transaction(value)?);
             return Ok(());
         }
-        // Written and removed together with the record of an open transaction.
-        let transaction = self.transaction.as_mut().filter(|transaction| transaction.is_ongoing());
+        // Written after the record of an open transaction, and removed by its end.
+        let takes_part = |transaction: &&mut Transaction| transaction.open_producer().is_some();
+        let transaction = self.transaction.as_mut().filter(takes_part);
         let transaction = transaction.ok_or(RecordError::Damaged("belongs to no open transaction"))?;
         match key {
             Key::Partition { topic_id, partition, .. } => {
@@ -107,14 +130,20 @@ impl StateMachine for TransactionMachine {
         Ok(())
     }
 
-    /// Deadlines go on from where they were: the open clock is stored.
+    /// Deadlines go on from where they were: the open clock is stored. So does a decided end.
     fn start(&mut self, env: Env<'_>, out: &mut Outcome) {
+        self.resume(env, out);
         self.wake(env, out);
     }
 
     fn tick(&mut self, env: Env<'_>, out: &mut Outcome) {
-        let is_over = |transaction: &Transaction| transaction.deadline_open_ms(env) <= env.now.open_ms;
+        let is_over = |transaction: &Transaction| {
+            transaction.deadline_open_ms(env).is_some_and(|deadline| deadline <= env.now.open_ms)
+        };
         match &self.transaction {
+            Some(transaction) if transaction.is_prepared() && self.again_at_ms <= env.now.monotonic_ms => {
+                self.hand_out(env, out);
+            }
             Some(transaction) if is_over(transaction) && transaction.is_ongoing() => self.time_out(env, out),
             Some(transaction) if is_over(transaction) => self.forget(out),
             _ => {}
@@ -136,6 +165,18 @@ impl StateMachine for TransactionMachine {
 }
 
 impl TransactionMachine {
+    /// The transaction of the current owner, for what joins it or is part of it.
+    ///
+    /// # Errors
+    /// As [`TransactionMachine::checked`]; CONCURRENT_TRANSACTIONS while the end of the last one is under way.
+    pub(super) fn joinable(&self, sender: Sender) -> Result<&Transaction, TransactionError> {
+        let transaction = self.checked(sender)?;
+        if transaction.is_prepared() {
+            return Err(TransactionError::ConcurrentTransactions);
+        }
+        Ok(transaction)
+    }
+
     /// The transaction of the current owner.
     ///
     /// # Errors
@@ -157,7 +198,8 @@ impl TransactionMachine {
     /// Asks to be woken at the deadline.
     fn wake(&self, env: Env<'_>, out: &mut Outcome) {
         if let Some(transaction) = &self.transaction {
-            out.wake(env.now.deadline_of_open(transaction.deadline_open_ms(env)));
+            let deadline = transaction.deadline_open_ms(env);
+            out.wake(deadline.map_or(self.again_at_ms, |open_ms| env.now.deadline_of_open(open_ms)));
         }
     }
 

@@ -1,6 +1,9 @@
 //! The participants of one transaction: partitions and groups, each with its shard.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -51,6 +54,37 @@ impl Participants {
             topic: Arc::clone(topic),
             partition: *partition,
         })
+    }
+
+    /// The shards in which anything takes part, in their order.
+    pub(super) fn shards(&self) -> BTreeSet<ShardId> {
+        self.partitions.values().map(|(shard, _)| *shard).chain(self.groups.values().copied()).collect()
+    }
+
+    /// True if anything takes part in another shard than `own`.
+    pub(super) fn are_elsewhere(&self, own: ShardId) -> bool {
+        self.partitions.values().any(|(shard, _)| *shard != own)
+            || self.groups.values().any(|shard| *shard != own)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.partitions.is_empty() && self.groups.is_empty()
+    }
+
+    /// Those of a shard take part no more.
+    pub(super) fn remove(&mut self, gone: ShardId) {
+        self.partitions.retain(|_, (shard, _)| *shard != gone);
+        self.groups.retain(|_, shard| *shard != gone);
+    }
+
+    /// As [`Participants::partitions`], of one shard.
+    pub(super) fn partitions_in(&self, shard: ShardId) -> impl Iterator<Item = TopicPartitionRef> {
+        self.partitions().filter(move |partition| partition.shard == shard)
+    }
+
+    /// As [`Participants::groups`], of one shard.
+    pub(super) fn groups_in(&self, shard: ShardId) -> impl Iterator<Item = GroupRef> {
+        self.groups().filter(move |group| group.shard == shard)
     }
 
     /// In the order of the ids.

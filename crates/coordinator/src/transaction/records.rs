@@ -1,4 +1,4 @@
-//! The bytes that transactional ids leave in storage: keys and values, format version 0.
+//! The bytes that transactional ids leave in storage: keys and values.
 //!
 //! The forms of numbers, strings and lists are those of `record_bytes`.
 //!
@@ -15,8 +15,13 @@
 //! the open clock, the begin of the transaction that is open, or else the last change. Written when a
 //! producer takes the id, when a transaction begins and when it ends.
 //!
-//! Partitions and groups have a record while the transaction is open: written when they join, all removed by
-//! the write that ends the transaction. The *shard* is 0 in a folder of one shard.
+//! *Transaction whose end is decided*: the same with `version: u8 = 1` and state 2 PrepareCommit or 3 PrepareAbort, then
+//! `producer_id: i64 ‖ producer_epoch: i16` of its batches ` ‖ marker_epoch: i16 ‖ cause: u8 (0 producer, 1 timeout,
+//! 2 fenced, 3 administrator) ‖ duration_ms: u64`. *since* is the number of the end. Written only while something that
+//! takes part lies in another shard than the id.
+//!
+//! Partitions and groups have a record while the transaction is open: written when they join, removed by
+//! the write that knows that the end is in their shard. The *shard* is 0 in a folder of one shard.
 //!
 //! A value of a newer version, or one that does not parse to its last byte, is an error. What a record may
 //! hold at most is in [`limits`](crate::limits).
@@ -25,6 +30,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
+    EndCause,
+    decision::Decision,
     identity::ProducerIdentity,
     ids::{GroupRef, ProducerId, ProducerIdAndEpoch, ShardId, TopicPartitionRef, TransactionalId},
     machine::Transaction,
@@ -39,6 +46,9 @@ use crate::state_machine::{Record, RecordError, TooLong};
 /// The records of transactional ids, in the order in which they are replayed: an id before what takes part.
 pub(super) const KINDS: &[RecordKind] =
     &[RecordKind::Transaction, RecordKind::TransactionPartition, RecordKind::TransactionGroup];
+
+/// The version of the value of an id whose end is decided; any other has version 0.
+const PREPARED: u8 = 1;
 
 /// The key of a record, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +146,7 @@ pub(super) fn tombstone(key: &Key) -> Result<Record, TooLong> {
 }
 
 pub(super) fn encode_transaction(transaction: &Transaction) -> Writer {
-    let mut out = Writer::value();
+    let mut out = Writer::value_of(if transaction.decision.is_some() { PREPARED } else { 0 });
     out.u8(transaction.state.number());
     put_producer(&mut out, transaction.identity.current);
     out.flag(transaction.identity.last.is_some());
@@ -146,6 +156,12 @@ pub(super) fn encode_transaction(transaction: &Transaction) -> Writer {
     out.u32(transaction.timeout_ms);
     out.u64(transaction.since_open_ms);
     out.i64(transaction.started_at_ms);
+    if let Some(Decision { producer, marker_epoch, cause, duration_ms }) = transaction.decision {
+        put_producer(&mut out, producer);
+        out.i16(marker_epoch);
+        out.u8(cause.number());
+        out.u64(duration_ms);
+    }
     out
 }
 
@@ -155,27 +171,39 @@ pub(super) fn encode_transaction(transaction: &Transaction) -> Writer {
 /// If the bytes are of a newer version or are not such a value, to the last byte.
 pub(super) fn decode_transaction(value: &[u8]) -> Result<Transaction, RecordError> {
     let mut from = Reader::new(value);
-    from.version()?;
-    let state = TransactionState::numbered(from.u8()?);
-    let transaction = Transaction {
+    let is_prepared = from.version_up_to(PREPARED)? == PREPARED;
+    let state = TransactionState::numbered(from.u8()?).filter(|state| state.is_prepared() == is_prepared);
+    let mut transaction = Transaction {
         state: state.ok_or(RecordError::Damaged("has an unknown state"))?,
+        decision: None,
         identity: ProducerIdentity { current: read_producer(&mut from)?, last: from.option(read_producer)? },
         timeout_ms: from.u32()?,
         since_open_ms: from.u64()?,
         started_at_ms: from.i64()?,
         participants: Participants::default(),
     };
+    if is_prepared {
+        transaction.decision = Some(read_decision(&mut from)?);
+    }
     from.end()?;
     Ok(transaction)
 }
 
-/// The producer whose transaction the record of an id, a value as stored, says to be open. `None`: none is.
+fn read_decision(from: &mut Reader<'_>) -> Result<Decision, RecordError> {
+    Ok(Decision {
+        producer: read_producer(from)?,
+        marker_epoch: from.i16()?,
+        cause: EndCause::numbered(from.u8()?).ok_or(RecordError::Damaged("has an unknown cause"))?,
+        duration_ms: from.u64()?,
+    })
+}
+
+/// The producer whose transaction the record of an id, a value as stored, says to be open or not completely ended. `None`: none is.
 ///
 /// # Errors
 /// As for the value of an id: a newer version, or damaged.
 pub fn open_producer(value: &[u8]) -> Result<Option<ProducerId>, RecordError> {
-    let transaction = decode_transaction(value)?;
-    Ok(transaction.is_ongoing().then_some(transaction.identity.current.id))
+    Ok(decode_transaction(value)?.open_producer().map(|producer| producer.id))
 }
 
 pub(super) fn encode_partition(partition: &TopicPartitionRef) -> Writer {

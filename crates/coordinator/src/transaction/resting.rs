@@ -18,8 +18,8 @@ const AFTER_CONNECTIONS_MS: u32 = 600_000;
 /// As [`StateMachine::rests_after_ms`](crate::state_machine::StateMachine::rests_after_ms).
 pub(super) fn after_ms(machine: &TransactionMachine) -> Option<u32> {
     match &machine.transaction {
-        // Its timeout needs a timer, and its end what takes part in it.
-        Some(transaction) if transaction.is_ongoing() => None,
+        // Its timeout or its end needs a timer, and the end what takes part in it.
+        Some(transaction) if transaction.open_producer().is_some() => None,
         Some(transaction) if machine.connections.count_for(transaction.identity.current) => {
             Some(AFTER_CONNECTIONS_MS)
         }
@@ -49,7 +49,8 @@ pub fn overview(key: &[u8], value: &[u8]) -> Result<Option<Overview>, RecordErro
 /// The record cannot be read.
 pub fn due(env: Env<'_>, key: &[u8], value: &[u8]) -> Result<Option<TransactionalId>, RecordError> {
     // The key is decoded last: almost no record is due.
-    let is_due = records::decode_transaction(value)?.deadline_open_ms(env) <= env.now.open_ms;
+    let deadline = records::decode_transaction(value)?.deadline_open_ms(env);
+    let is_due = deadline.is_some_and(|deadline| deadline <= env.now.open_ms);
     if is_due { Key::owner(key).map(Some) } else { Ok(None) }
 }
 

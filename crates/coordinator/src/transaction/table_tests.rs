@@ -3,17 +3,21 @@
 //! An id whose owner is at epoch 7 was at epoch 6 before; one that is at epoch 0 of producer id 1001 was at
 //! the last epoch of producer id 1000.
 
+mod prepared;
+
 use super::{
     EndCause, Ending, ProducerIdAndEpoch,
     Protocol::{self, V1, V2},
     TransactionError::{self, InvalidProducerIdMapping, InvalidTxnState, NotInTransaction, ProducerFenced},
     TransactionState::{self, CompleteAbort, CompleteCommit, Empty, Ongoing},
     identity::LAST_EPOCH,
-    testing::{Bench, FIRST_ID, TIMEOUT_MS, group, partition, producer, sender},
+    testing::{Bench, FIRST_ID, OWN, TIMEOUT_MS, group, partition, producer, sender},
 };
 use crate::state_machine::StateMachine;
 
 const STATES: [TransactionState; 4] = [Empty, Ongoing, CompleteCommit, CompleteAbort];
+/// The time on the open clock at which the transaction of a bench begins.
+const BEGUN_MS: u64 = 1_000;
 const COMMIT: bool = true;
 const ABORT: bool = false;
 
@@ -40,10 +44,12 @@ fn bench_of(state: TransactionState, current: ProducerIdAndEpoch, last: Option<P
     bench
 }
 
-/// An end of what `bench_of` has open.
+/// An end of what `bench_of` has open: all of it, in one shard.
 fn ending(marker_epoch: i16, commit: bool, cause: EndCause) -> Ending {
     Ending {
         transactional_id: "x".into(),
+        shard: OWN,
+        number: BEGUN_MS + 5,
         producer_id: owner().id,
         marker_epoch,
         raises_epoch: true,
@@ -266,7 +272,9 @@ fn the_timeout_ends_what_is_open_and_nothing_else() {
             assert_eq!((bench.state(), bench.current()), (Some(state), owner()));
             continue;
         }
-        let expected = Ending { duration_ms: u64::from(TIMEOUT_MS), ..ending(8, ABORT, EndCause::Timeout) };
+        let duration_ms = u64::from(TIMEOUT_MS);
+        let number = BEGUN_MS + duration_ms;
+        let expected = Ending { duration_ms, number, ..ending(8, ABORT, EndCause::Timeout) };
         assert_eq!(bench.ending(), expected);
         assert_eq!((bench.state(), bench.current()), (Some(CompleteAbort), producer(FIRST_ID, 8)));
         // Its producer's own end comes too late: the abort is a repeat, the commit is not.

@@ -31,18 +31,26 @@ pub(crate) fn sender(producer: ProducerIdAndEpoch) -> Sender {
     Sender { producer, connection: 1 }
 }
 
+/// The shard of the id in all tests.
+pub(crate) const OWN: ShardId = ShardId(0);
+
 /// Partition `number` of the only topic.
 pub(crate) fn partition(number: i32) -> TopicPartitionRef {
-    TopicPartitionRef {
-        shard: ShardId(0),
-        topic_id: Uuid::from_u128(7),
-        topic: "t".into(),
-        partition: number,
-    }
+    TopicPartitionRef { shard: OWN, topic_id: Uuid::from_u128(7), topic: "t".into(), partition: number }
 }
 
 pub(crate) fn group(id: &str) -> GroupRef {
-    GroupRef { shard: ShardId(0), group: id.into() }
+    GroupRef { shard: OWN, group: id.into() }
+}
+
+/// As [`partition`], in another shard.
+pub(crate) fn partition_in(shard: u32, number: i32) -> TopicPartitionRef {
+    TopicPartitionRef { shard: ShardId(shard), ..partition(number) }
+}
+
+/// As [`group`], in another shard.
+pub(crate) fn group_in(shard: u32, id: &str) -> GroupRef {
+    GroupRef { shard: ShardId(shard), ..group(id) }
 }
 
 /// One transactional id, driven by a test.
@@ -55,8 +63,10 @@ pub(crate) struct Bench {
     pub(crate) earlier_ms: u64,
     /// The records that storage holds.
     pub(crate) stored: BTreeMap<Bytes, Bytes>,
-    /// The ends so far that no test has taken.
+    /// The ends so far that no test has taken, as far as they lie in the shard of the id.
     pub(crate) endings: Vec<Ending>,
+    /// Those that were handed out to other shards, also again.
+    pub(crate) elsewhere: Vec<Ending>,
     /// The records of the last step.
     pub(crate) written: Vec<Record>,
     pub(crate) wake_at: Option<u64>,
@@ -74,6 +84,7 @@ impl Bench {
             earlier_ms: 0,
             stored: BTreeMap::new(),
             endings: Vec::new(),
+            elsewhere: Vec::new(),
             written: Vec::new(),
             wake_at: None,
             next_id: FIRST_ID,
@@ -94,7 +105,7 @@ impl Bench {
         act: impl FnOnce(&mut TransactionMachine, Env<'_>, &mut Outcome) -> T,
     ) -> T {
         let mut out = Outcome::default();
-        let env = Env { now: self.now(), config: &self.config };
+        let env = Env { now: self.now(), config: &self.config, shard: OWN };
         let result = act(&mut self.machine, env, &mut out);
         self.carry_out(out);
         result
@@ -102,7 +113,9 @@ impl Bench {
 
     fn carry_out(&mut self, out: Outcome) {
         assert_eq!(out.too_long, None);
-        assert!(out.effects.is_empty() || !out.records.is_empty(), "an end is written with records");
+        let (own, elsewhere): (Vec<_>, Vec<_>) =
+            out.effects.into_iter().partition(|ending| ending.shard == OWN);
+        assert!(own.is_empty() || !out.records.is_empty(), "an end is written with records");
         self.written.clone_from(&out.records);
         for record in out.records {
             match record.value {
@@ -110,7 +123,8 @@ impl Bench {
                 None => assert!(self.stored.remove(&record.key).is_some(), "removes what is not stored"),
             }
         }
-        self.endings.extend(out.effects);
+        self.endings.extend(own);
+        self.elsewhere.extend(elsewhere);
         if let Some(at) = out.wake_at {
             self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
         }
@@ -252,6 +266,16 @@ impl Bench {
         self.machine.transaction.as_ref().unwrap().identity.current
     }
 
+    /// Another shard has answered this end.
+    pub(crate) fn applied(&mut self, ending: &Ending) {
+        self.step(|machine, env, out| machine.applied(env, ending.shard, ending.number, out));
+    }
+
+    /// The ends that other shards were handed since the last look.
+    pub(crate) fn handed_out(&mut self) -> Vec<Ending> {
+        std::mem::take(&mut self.elsewhere)
+    }
+
     /// The only end since the last look.
     pub(crate) fn ending(&mut self) -> Ending {
         assert_eq!(self.endings.len(), 1);
@@ -269,6 +293,7 @@ impl Bench {
         self.machine.transaction = Some(Transaction {
             identity: ProducerIdentity { current, last },
             state,
+            decision: None,
             timeout_ms: TIMEOUT_MS,
             since_open_ms: now.open_ms,
             started_at_ms: if state == TransactionState::Empty { -1 } else { now.unix_ms },

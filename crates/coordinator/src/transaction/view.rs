@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     TransactionError, TransactionMachine, TransactionalId,
     ids::{GroupRef, ProducerId, ProducerIdAndEpoch, TopicPartitionRef},
+    machine::Transaction,
     state::TransactionState,
 };
 use crate::regular_expressions::whole_match;
@@ -20,7 +21,8 @@ pub struct Description {
     pub timeout_ms: u32,
     /// The begin of the last transaction, wall clock; -1: none since the last InitProducerId.
     pub started_at_ms: i64,
-    /// In the order of topic id and number. None outside a transaction.
+    /// In the order of topic id and number. None outside a transaction; of one that is prepared those that have no
+    /// marker yet.
     pub partitions: Vec<TopicPartitionRef>,
     /// Kafka lists the partitions of `__consumer_offsets` in which they lie.
     pub groups: Vec<GroupRef>,
@@ -77,13 +79,12 @@ impl TransactionMachine {
 }
 
 impl TransactionMachine {
-    /// The producer of the transaction that is open; `None`: none is.
+    /// The producer of the transaction that is open, or whose end has not reached every shard yet; `None`: none is.
     pub fn open_producer(&self) -> Option<ProducerIdAndEpoch> {
-        let open = self.transaction.as_ref().filter(|transaction| transaction.is_ongoing());
-        open.map(|transaction| transaction.identity.current)
+        self.transaction.as_ref().and_then(Transaction::open_producer)
     }
 
-    /// The transaction that is open, as metrics tell of it.
+    /// The transaction that is open, as metrics tell of it. One whose end is decided is not.
     pub fn open(&self) -> Option<OpenTransaction> {
         let open = self.transaction.as_ref().filter(|transaction| transaction.is_ongoing())?;
         let deadline_open_ms = open.since_open_ms.saturating_add(open.timeout_ms.into());

@@ -152,6 +152,7 @@ fn partition_answer(outcome: &PartitionOutcome, version: i16) -> PartitionProduc
     };
     let code = match known_to_client(ErrorCode::from(error), version, STORAGE_ERROR_FROM) {
         ErrorCode::TransactionAbortable if version < ABORTABLE_FROM => ErrorCode::InvalidTxnState,
+        ErrorCode::ConcurrentTransactions if version < ANNOUNCES_FROM => ErrorCode::NotEnoughReplicas,
         code => code,
     };
     let answer = answer

@@ -153,6 +153,8 @@ fn fill(
 fn known(code: ErrorCode, version: i16) -> ErrorCode {
     match code {
         ErrorCode::CoordinatorLoadInProgress if version < 2 => ErrorCode::CoordinatorNotAvailable,
+        // Clients that announce their groups do not expect it here.
+        ErrorCode::ConcurrentTransactions if version < ANNOUNCES_FROM => ErrorCode::CoordinatorNotAvailable,
         code => code,
     }
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use coordinator::state_machine::Now;
 use coordinator::transaction::{
-    Env, TransactionConfig, TransactionError, TransactionMachine, TransactionalId,
+    Env, ShardId, TransactionConfig, TransactionError, TransactionMachine, TransactionalId,
 };
 use storage::{Shard, Storage};
 use tokio::sync::Semaphore;
@@ -49,6 +49,9 @@ pub(crate) use self::leading::follow;
 pub(crate) use self::markers::{MarkerRefused, WantedMarkers};
 pub(crate) use self::offsets::NotStaged;
 pub(crate) use self::requests::CoordinatorPart;
+
+/// The shard of all that this broker has: its folder (ADR 11).
+const OWN_SHARD: ShardId = ShardId(0);
 
 /// The coordinator of all transactional ids. One per broker.
 pub(crate) struct TransactionService {
@@ -81,7 +84,7 @@ impl Kind for Transactions {
     const NAME: &'static str = "transactions";
 
     fn in_env<T>(&self, _: &TransactionalId, now: Now, step: impl FnOnce(Env<'_>) -> T) -> T {
-        step(Env { now, config: &self.config })
+        step(Env { now, config: &self.config, shard: OWN_SHARD })
     }
 
     fn deliver((): &mut (), reply: Infallible) -> Option<Delivery> {
@@ -102,7 +105,10 @@ impl Kind for Transactions {
         self.counters.begin(known);
     }
 
-    fn write(&self, log: &dyn RecordLog, step: StepWrite<Self>) {
+    fn write(&self, log: &dyn RecordLog, mut step: StepWrite<Self>) {
+        for ending in step.effects.extract_if(.., |ending| ending.shard != OWN_SHARD) {
+            ending::note_unreachable(&ending);
+        }
         if step.effects.is_empty() {
             log.write(step.term, step.records, step.written);
         } else {

@@ -5,15 +5,18 @@
 //! Two things that a client cannot survive in Kafka either are left out: an InitProducerId or, where the
 //! older EndTxn follows, a Produce 12 that comes late to an owner whose epoch has stayed.
 
+mod answers;
+
 use std::collections::BTreeSet;
 
 use super::super::{
     ProducerIdAndEpoch,
     Protocol::{self, V1, V2},
-    Sender, TransactionError,
+    Sender,
+    decision::AGAIN_AFTER_MS,
     testing::{TIMEOUT_MS, producer},
 };
-use super::requests::{Answer, Request, Sent};
+use super::requests::{Layout, Request, Sent};
 use super::world::World;
 use crate::histories::Random;
 
@@ -78,7 +81,8 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(mut random: Random, begins_at: Option<ProducerIdAndEpoch>) -> History {
-        let mut world = World::new(begins_at);
+        let shards = if random.one_in(2) { 1 } else { 3 };
+        let mut world = World::new(begins_at, Layout { shards });
         if random.one_in(3) {
             world.set_expiration(u64::from(TIMEOUT_MS) * 2);
         }
@@ -107,6 +111,8 @@ impl History {
                     self.world.crash_at_the_alarm();
                     self.lose_connections();
                 }
+                23..38 => self.world.step_network(&mut self.random),
+                38 => self.world.cut_network(&mut self.random),
                 _ => self.act(),
             }
         }
@@ -117,12 +123,15 @@ impl History {
         while !self.late.is_empty() {
             self.deliver_late();
         }
-        self.world.pass(u64::from(TIMEOUT_MS));
+        // A begin may be ahead of the clock, by one millisecond for each end that was decided in the same one.
+        self.world.pass(u64::from(TIMEOUT_MS) + STEPS as u64);
+        self.complete();
         assert!(!self.world.is_open());
         self.clients.clear();
         self.start();
         for _ in 0..200 {
             self.act();
+            self.complete();
             let client = &self.clients[0];
             let fate = self.world.fate(client.transaction);
             if client.phase == Phase::Ready && fate.is_some_and(|fate| fate.commit) {
@@ -131,6 +140,18 @@ impl History {
             assert_ne!(self.clients[0].phase, Phase::Gone, "the only producer is refused");
         }
         panic!("does not come to a commit");
+    }
+
+    /// A decided end reaches every shard: lost messages are sent again.
+    fn complete(&mut self) {
+        for _ in 0..100 {
+            self.world.drain_network(&mut self.random);
+            if !self.world.is_prepared() {
+                return;
+            }
+            self.world.pass(u64::from(AGAIN_AFTER_MS));
+        }
+        panic!("an end is never complete");
     }
 
     fn number(&mut self) -> u64 {
@@ -231,6 +252,9 @@ impl History {
             5 => {
                 let lost = self.random.one_in(2);
                 self.world.serve_and_crash(&sent, lost);
+                if self.random.one_in(2) {
+                    self.world.cut_network(&mut self.random);
+                }
                 return self.lose_connections();
             }
             _ => {
@@ -289,58 +313,6 @@ impl History {
             }
             2 => Request::AddOffsets(group),
             _ => Request::AddPartitions(partitions),
-        }
-    }
-
-    fn hear(&mut self, nth: usize, request: &Request, answer: Answer) {
-        let fate = self.world.fate(self.clients[nth].transaction);
-        let client = &mut self.clients[nth];
-        client.pending = None;
-        match (request, answer) {
-            (Request::Init { .. }, Answer::Producer(producer)) => {
-                (client.producer, client.phase) = (Some(producer), Phase::Ready);
-            }
-            (Request::End { commit, .. }, Answer::Producer(producer)) => {
-                // T6. An abort of nothing has no fate.
-                assert!(fate.is_none_or(|fate| fate.commit == *commit), "{client:?} was told a lie");
-                assert!(client.phase != Phase::Open || fate.is_some(), "{client:?} ended nothing");
-                (client.producer, client.phase) = (Some(producer), Phase::Ready);
-            }
-            (_, Answer::Refused(error)) => self.refused(nth, request, error),
-            (_, answer) => {
-                assert!(
-                    !matches!(&answer, Answer::Partitions(allowed) if allowed.contains(&false)),
-                    "{client:?}"
-                );
-                match request {
-                    Request::AddPartitions(partitions) => client.partitions.extend(partitions),
-                    Request::AddOffsets(group) => drop(client.groups.insert(group.clone())),
-                    _ => {}
-                }
-                client.phase = Phase::Open;
-            }
-        }
-    }
-
-    /// A refusal must have its reason, and ends the client unless it may go on.
-    fn refused(&mut self, nth: usize, request: &Request, error: TransactionError) {
-        let client = &mut self.clients[nth];
-        let fate = self.world.fate(client.transaction);
-        let is_mine = self.world.is_owner(client.number) && self.world.is_known();
-        let ended_without_it = fate.is_some_and(|fate| !fate.by_its_producer);
-        match error {
-            TransactionError::ProducerFenced | TransactionError::InvalidProducerIdMapping if !is_mine => {
-                client.phase = Phase::Gone;
-            }
-            TransactionError::ProducerFenced | TransactionError::InvalidProducerIdMapping
-                if ended_without_it =>
-            {
-                assert!(!matches!(request, Request::Init { .. }), "{client:?} cannot go on");
-                client.phase = Phase::Outside;
-            }
-            // A commit after the timeout.
-            TransactionError::InvalidTxnState if ended_without_it => client.phase = Phase::Outside,
-            error => panic!("{client:?} is refused: {request:?}: {error}"),
         }
     }
 }

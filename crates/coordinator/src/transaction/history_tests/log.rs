@@ -1,8 +1,13 @@
-//! The logs of the partitions and the offsets of the groups, as far as a transaction shows in them.
+//! The logs of the partitions and the offsets of the groups, as far as a transaction shows in them, in every shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Ending, ProducerId, ProducerIdAndEpoch};
+use bytes::Bytes;
+
+use super::super::{
+    Ending, ProducerId, ProducerIdAndEpoch,
+    participant::{self, Verdict},
+};
 
 /// An entry of a partition. `transaction` is the number that the history has given to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub(super) struct Logs {
     epochs: BTreeMap<(i32, ProducerId), i16>,
     /// Groups with pending offsets, and the transaction in which they were staged.
     pending: BTreeMap<String, u64>,
+    /// The record by which each shard knows the last end that it has applied for the id.
+    applied: BTreeMap<u32, Bytes>,
     pub(super) fates: BTreeMap<u64, Fate>,
 }
 
@@ -45,8 +52,31 @@ impl Logs {
         assert!(before.is_none_or(|before| before == transaction), "offsets of two transactions at once");
     }
 
-    /// Writes an end: a marker in each partition, and the groups' offsets, all at once.
-    pub(super) fn end(&mut self, ending: &Ending, transaction: u64, by_its_producer: bool) {
+    /// Takes in the decision, and writes the part of the id's own shard with it.
+    pub(super) fn decide(&mut self, own: &Ending, transaction: u64, by_its_producer: bool) {
+        let fate = Fate { commit: own.commit, by_its_producer };
+        assert_eq!(self.fates.insert(transaction, fate), None, "a transaction ended twice");
+        self.write(own, transaction);
+    }
+
+    /// An end of that transaction has come to another shard, perhaps not for the first time, from a coordinator of that
+    /// epoch. True if the shard answers.
+    pub(super) fn apply(&mut self, ending: &Ending, transaction: u64, coordinator_epoch: u32) -> bool {
+        let shard = ending.shard.0;
+        let stored = self.applied.get(&shard).map(AsRef::as_ref);
+        match participant::judge(stored, ending, coordinator_epoch).unwrap() {
+            Verdict::Apply(record) => {
+                self.applied.insert(shard, record.value.unwrap());
+                self.write(ending, transaction);
+                true
+            }
+            Verdict::Repeat => true,
+            Verdict::Fenced => false,
+        }
+    }
+
+    /// Writes the end in one shard: a marker in each partition, and the groups' offsets, all at once.
+    fn write(&mut self, ending: &Ending, transaction: u64) {
         for partition in &ending.partitions {
             let epoch = self.epochs.entry((partition.partition, ending.producer_id)).or_insert(0);
             assert!(*epoch <= ending.marker_epoch, "a marker that the log refuses");
@@ -58,14 +88,11 @@ impl Logs {
             let staged = self.pending.remove(group.group.as_str());
             assert!(staged.is_none_or(|staged| staged == transaction), "offsets of another transaction");
         }
-        assert_eq!(self.pending.len(), 0, "offsets that no end has taken");
-        let fate = Fate { commit: ending.commit, by_its_producer };
-        assert_eq!(self.fates.insert(transaction, fate), None, "a transaction ended twice");
     }
 
     /// In every partition that a transaction touched: exactly one marker, after all its batches; in no other
-    /// any.
-    pub(super) fn check(&self, open: Option<u64>) {
+    /// any. Offsets are pending as long. `unended`: the transaction that is open, or whose end is under way.
+    pub(super) fn check(&self, unended: Option<u64>) {
         for (partition, entries) in &self.partitions {
             let mut ended = BTreeSet::new();
             for entry in entries {
@@ -81,10 +108,13 @@ impl Logs {
             }
             for entry in entries {
                 if let Entry::Batch { transaction } = entry {
-                    let is_open = open == Some(*transaction);
-                    assert!(is_open || ended.contains(transaction), "{partition}: a batch without a marker");
+                    let has_marker = unended == Some(*transaction) || ended.contains(transaction);
+                    assert!(has_marker, "{partition}: a batch without a marker");
                 }
             }
+        }
+        for (group, transaction) in &self.pending {
+            assert_eq!(unended, Some(*transaction), "{group}: offsets that no end has taken");
         }
     }
 }

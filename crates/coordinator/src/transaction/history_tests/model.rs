@@ -6,35 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod ends;
+
+pub(super) use self::ends::{ModelEnding, plain};
 use super::super::{
-    EndCause, Ending, ProducerId, ProducerIdAndEpoch,
+    EndCause, ProducerId, ProducerIdAndEpoch,
     Protocol::{V1, V2},
     TransactionError,
     identity::LAST_EPOCH,
     testing::producer,
 };
-use super::requests::{Answer, Request, Sent};
+use super::requests::{Answer, Layout, Request, Sent};
 
-/// An end that the model expects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ModelEnding {
-    pub(super) producer: ProducerIdAndEpoch,
-    pub(super) commit: bool,
-    pub(super) partitions: BTreeSet<i32>,
-    pub(super) groups: BTreeSet<String>,
-    pub(super) cause: EndCause,
-}
-
-/// An end of the machine's in the model's form.
-pub(super) fn plain(ending: &Ending) -> ModelEnding {
-    ModelEnding {
-        producer: ProducerIdAndEpoch { id: ending.producer_id, epoch: ending.marker_epoch },
-        commit: ending.commit,
-        partitions: ending.partitions.iter().map(|partition| partition.partition).collect(),
-        groups: ending.groups.iter().map(|group| group.group.to_string()).collect(),
-        cause: ending.cause,
-    }
-}
+/// The answer while the end of the last transaction is under way in other shards.
+const WAITS: Answer = Answer::Refused(TransactionError::ConcurrentTransactions);
 
 /// A producer id and epoch that was valid once.
 #[derive(Clone, Copy, Debug)]
@@ -55,15 +40,20 @@ pub(super) struct Model {
     since_ms: u64,
     pub(super) partitions: BTreeSet<i32>,
     pub(super) groups: BTreeSet<String>,
+    pub(super) layout: Layout,
+    /// The ends that other shards have not answered, by shard: while the state is a prepared one.
+    pub(super) left: BTreeMap<u32, ModelEnding>,
     /// The newest connection by producer and kind of request.
     connections: BTreeMap<(i64, i16, &'static str), u64>,
+    /// Those of the id's own shard.
     pub(super) endings: Vec<ModelEnding>,
 }
 
 impl Model {
     /// An id in a state, as if its history had led there.
-    pub(super) fn at(producer: ProducerIdAndEpoch, timeout_ms: u32, now_ms: u64) -> Model {
+    pub(super) fn at(producer: ProducerIdAndEpoch, timeout_ms: u32, now_ms: u64, layout: Layout) -> Model {
         Model {
+            layout,
             generations: vec![Generation { producer, same_owner: false }],
             state: "Empty",
             timeout_ms: timeout_ms.into(),
@@ -93,8 +83,9 @@ impl Model {
             let at_ms = self.since_ms + self.timeout_ms;
             self.fence(EndCause::Timeout, at_ms);
         }
-        if !self.is_open() && now_ms >= self.since_ms + expiration_ms {
-            *self = Model { endings: std::mem::take(&mut self.endings), ..Model::default() };
+        if !self.is_open() && !self.is_prepared() && now_ms >= self.since_ms + expiration_ms {
+            let endings = std::mem::take(&mut self.endings);
+            *self = Model { endings, layout: self.layout, ..Model::default() };
         }
     }
 
@@ -119,6 +110,7 @@ impl Model {
             }
             Request::Produce(partitions, V1) => match self.known(sent) {
                 Err(error) => Answer::Refused(error),
+                Ok(()) if self.is_prepared() => WAITS,
                 Ok(()) if self.is_late(sent, "produce") => Answer::Refused(TransactionError::ProducerFenced),
                 Ok(()) => {
                     let announced = partitions.iter().map(|partition| self.partitions.contains(partition));
@@ -130,6 +122,7 @@ impl Model {
             }),
             Request::Offsets(group, V1) => match self.known(sent) {
                 Err(error) => Answer::Refused(error),
+                Ok(()) if self.is_prepared() => WAITS,
                 Ok(()) if !self.groups.contains(group) => Answer::Refused(TransactionError::NotInTransaction),
                 Ok(()) if self.is_late(sent, "offsets") => Answer::Refused(TransactionError::ProducerFenced),
                 Ok(()) => Answer::Done,
@@ -139,7 +132,7 @@ impl Model {
         }
     }
 
-    /// Kafka's two tries in one; refused for every producer but the owner.
+    /// Kafka's two tries, in one where all of a transaction is in one shard; refused for every producer but the owner.
     fn init(
         &mut self,
         timeout_ms: u32,
@@ -148,9 +141,12 @@ impl Model {
         now_ms: u64,
     ) -> Answer {
         let fenced = Answer::Refused(TransactionError::ProducerFenced);
+        if self.is_prepared() {
+            return WAITS;
+        }
         let Some(current) = self.generations.last().copied() else {
-            *self =
-                Model { endings: std::mem::take(&mut self.endings), ..Model::at(fresh, timeout_ms, now_ms) };
+            let endings = std::mem::take(&mut self.endings);
+            *self = Model { endings, ..Model::at(fresh, timeout_ms, now_ms, self.layout) };
             if let Some(named) = named {
                 self.generations[0].same_owner = true;
                 self.generations.insert(0, Generation { producer: named, same_owner: false });
@@ -162,6 +158,9 @@ impl Model {
                 return fenced;
             }
             self.fence(EndCause::Fenced, now_ms);
+            if self.is_prepared() {
+                return WAITS;
+            }
         }
         let before = self.generations.clone();
         self.replace_spent(fresh);
@@ -196,6 +195,7 @@ impl Model {
                 self.finish(marker, commit, EndCause::Producer, now_ms);
             }
             ("CompleteCommit", true) | ("CompleteAbort", false) => {}
+            ("PrepareCommit", true) | ("PrepareAbort", false) => return WAITS,
             _ => return Answer::Refused(TransactionError::InvalidTxnState),
         }
         Answer::Producer(sent.sender.producer)
@@ -209,9 +209,11 @@ impl Model {
         let cell = match (self.state, repeats, commit) {
             ("Empty" | "Ongoing", true, _) => Err(TransactionError::ProducerFenced),
             ("CompleteCommit", true, true) | ("CompleteAbort", true, false) => Ok("repeat"),
+            ("PrepareCommit", true, true) | ("PrepareAbort", true, false) => return WAITS,
             (_, true, _) => Err(TransactionError::InvalidTxnState),
             _ => match (self.known(sent), self.state, commit) {
                 (Err(error), ..) => Err(error),
+                (Ok(()), "PrepareCommit" | "PrepareAbort", _) => return WAITS,
                 (Ok(()), "Ongoing", _) => Ok("end"),
                 (Ok(()), _, false) => Ok("empty abort"),
                 (Ok(()), _, true) => Err(TransactionError::InvalidTxnState),
@@ -245,6 +247,9 @@ impl Model {
     ) -> Answer {
         if let Err(error) = self.known(sent) {
             return Answer::Refused(error);
+        }
+        if self.is_prepared() {
+            return WAITS;
         }
         if !kind.is_empty() && self.is_late(sent, kind) {
             return Answer::Refused(TransactionError::ProducerFenced);
@@ -280,15 +285,9 @@ impl Model {
         self.generations.push(Generation { producer: marker, same_owner: true });
     }
 
-    fn finish(&mut self, marker: ProducerIdAndEpoch, commit: bool, cause: EndCause, now_ms: u64) {
-        let (partitions, groups) = (std::mem::take(&mut self.partitions), std::mem::take(&mut self.groups));
-        self.endings.push(ModelEnding { producer: marker, commit, partitions, groups, cause });
-        self.change(if commit { "CompleteCommit" } else { "CompleteAbort" }, now_ms);
-    }
-
     fn change(&mut self, state: &'static str, now_ms: u64) {
         self.state = state;
-        self.since_ms = now_ms;
+        self.since_ms = now_ms.max(self.since_ms);
     }
 
     /// The generation after the current one.

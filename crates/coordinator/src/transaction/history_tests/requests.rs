@@ -2,7 +2,7 @@
 
 use super::super::{
     ProducerIdAndEpoch, Protocol, Sender, TransactionError,
-    testing::{Bench, group, partition},
+    testing::{Bench, group_in, partition_in},
 };
 
 #[derive(Clone, Debug)]
@@ -39,10 +39,30 @@ fn answer<T>(result: Result<T, TransactionError>, ok: impl FnOnce(T) -> Answer) 
     result.map_or_else(Answer::Refused, ok)
 }
 
+/// The shards over which the partitions and groups of a history are spread; the id is in the first one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Layout {
+    /// At least one.
+    pub(super) shards: u32,
+}
+
+impl Layout {
+    pub(super) fn of_partition(self, number: i32) -> u32 {
+        number.unsigned_abs() % self.shards.max(1)
+    }
+
+    /// Groups are called g0, g1 and so on.
+    pub(super) fn of_group(self, id: &str) -> u32 {
+        id.bytes().map(u32::from).sum::<u32>() % self.shards.max(1)
+    }
+}
+
 /// Has the machine serve a request.
-pub(super) fn serve(bench: &mut Bench, sent: &Sent) -> Answer {
+pub(super) fn serve(bench: &mut Bench, layout: Layout, sent: &Sent) -> Answer {
     let sender = sent.sender;
-    let refs = |numbers: &[i32]| numbers.iter().map(|number| partition(*number)).collect::<Vec<_>>();
+    let part = |number: &i32| partition_in(layout.of_partition(*number), *number);
+    let refs = |numbers: &[i32]| numbers.iter().map(part).collect::<Vec<_>>();
+    let group = |id: &str| group_in(layout.of_group(id), id);
     match &sent.request {
         Request::Init { timeout_ms, named } => answer(bench.init_with(*timeout_ms, *named), Answer::Producer),
         Request::AddPartitions(numbers) => {

@@ -3,10 +3,10 @@
 use super::super::{
     ProducerId, ProducerIdAndEpoch,
     Protocol::{V1, V2},
-    Sender,
+    Sender, ShardId,
     testing::{FIRST_ID, TIMEOUT_MS, producer},
 };
-use super::requests::{Request, Sent};
+use super::requests::{Layout, Request, Sent};
 use super::world::World;
 use crate::histories::Random;
 
@@ -14,7 +14,8 @@ const STEPS: usize = 100;
 
 pub(super) fn play(mut random: Random) {
     let epoch = random.one_in(2).then(|| i16::try_from(32_766 - random.below(4)).unwrap());
-    let mut world = World::new(epoch.map(|epoch| producer(FIRST_ID, epoch)));
+    let shards = if random.one_in(2) { 1 } else { 3 };
+    let mut world = World::new(epoch.map(|epoch| producer(FIRST_ID, epoch)), Layout { shards });
     if random.one_in(3) {
         world.set_expiration(u64::from(TIMEOUT_MS) * 2);
     }
@@ -22,6 +23,12 @@ pub(super) fn play(mut random: Random) {
         match random.below(40) {
             0 => world.compare_restart(),
             1..3 => world.compare_pass(random.below(u64::from(TIMEOUT_MS) * 3 / 2)),
+            3..10 => {
+                let shard = u32::try_from(random.below(4)).unwrap();
+                // That of the end under way, or another.
+                let number = world.number_of_end() - random.below(2);
+                world.compare_answer(ShardId(shard), number);
+            }
             _ => {
                 let sent = any_request(&mut random, &world.producers());
                 world.compare(&sent);

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    EndCause, ProducerIdAndEpoch, TransactionError,
+    EndCause, Ending, ProducerIdAndEpoch, ShardId, TransactionError,
     testing::{Bench, FIRST_ID, TIMEOUT_MS},
 };
 use super::log::Logs;
 use super::model::{Model, plain};
-use super::requests::{Answer, Request, Sent, serve};
+use super::network::Network;
+use super::requests::{Answer, Layout, Request, Sent, serve};
+use crate::state_machine::StateMachine as _;
 
 /// All that a crash keeps or takes back as a whole: what is stored, and what the history knows of it.
 #[derive(Clone, Default)]
@@ -18,8 +20,9 @@ struct Kept {
     logs: Logs,
     /// The client whose InitProducerId was served last.
     owner: Option<u64>,
-    /// The number of the transaction that is open.
+    /// The number of the transaction that is open, or whose end is under way in other shards.
     open: Option<u64>,
+    network: Network,
     /// The client to which each producer id and epoch was given.
     given: BTreeMap<(i64, i16), u64>,
     /// The answers to ends, by client, transaction and commit.
@@ -30,21 +33,26 @@ struct Kept {
 pub(super) struct World {
     bench: Bench,
     kept: Kept,
+    /// Rises with each start of the coordinator.
+    coordinator_epoch: u32,
 }
 
 impl World {
-    pub(super) fn new(begins_at: Option<ProducerIdAndEpoch>) -> World {
-        let mut world = World { bench: Bench::new(), kept: Kept::default() };
+    pub(super) fn new(begins_at: Option<ProducerIdAndEpoch>, layout: Layout) -> World {
+        let mut world = World { bench: Bench::new(), kept: Kept::default(), coordinator_epoch: 1 };
+        world.kept.model.layout = layout;
         if let Some(producer) = begins_at {
             world.bench.put(super::super::TransactionState::Empty, producer, None);
             world.bench.next_id = FIRST_ID + 1;
-            world.kept.model = Model::at(producer, TIMEOUT_MS, world.now_ms());
+            world.kept.model = Model::at(producer, TIMEOUT_MS, world.now_ms(), layout);
         }
         world
     }
 
     pub(super) fn set_expiration(&mut self, ms: u64) {
         self.bench.config.id_expiration_ms = ms;
+        // An id that is there already has an alarm for the time that held before.
+        self.bench.step(|machine, env, out| machine.tick(env, out));
     }
 
     fn now_ms(&self) -> u64 {
@@ -59,8 +67,65 @@ impl World {
         self.kept.owner == Some(client)
     }
 
+    /// A transaction is open, or its end under way.
     pub(super) fn is_open(&self) -> bool {
         self.kept.open.is_some()
+    }
+
+    pub(super) fn is_prepared(&self) -> bool {
+        self.kept.model.is_prepared()
+    }
+
+    pub(super) fn network(&mut self) -> &mut Network {
+        &mut self.kept.network
+    }
+
+    /// An end comes to another shard. True if that answers.
+    pub(super) fn apply(&mut self, ending: &Ending, transaction: u64, coordinator_epoch: u32) -> bool {
+        let answers = self.kept.logs.apply(ending, transaction, coordinator_epoch);
+        self.check();
+        answers
+    }
+
+    /// The answer of a shard comes to the id.
+    pub(super) fn answered(&mut self, shard: ShardId, number: u64) {
+        let now_ms = self.now_ms();
+        self.kept.model.applied(shard.0, number, now_ms);
+        self.bench.step(|machine, env, out| machine.applied(env, shard, number, out));
+        if !self.is_prepared() && !self.kept.model.is_open() {
+            self.kept.open = None;
+        }
+        self.check();
+    }
+
+    /// As [`World::answered`], of any answer, for [`World::compare`].
+    pub(super) fn compare_answer(&mut self, shard: ShardId, number: u64) {
+        let now_ms = self.now_ms();
+        self.kept.model.applied(shard.0, number, now_ms);
+        self.bench.step(|machine, env, out| machine.applied(env, shard, number, out));
+        self.compare_endings();
+    }
+
+    /// The number of the end that is under way, or one that no end has.
+    pub(super) fn number_of_end(&self) -> u64 {
+        self.kept.model.left.values().next().map_or(u64::MAX, |ending| ending.number)
+    }
+
+    /// Sends what was handed out to other shards: what the model expects.
+    fn send(&mut self) {
+        for ending in self.bench.handed_out() {
+            let expected = self.kept.model.left.get(&ending.shard.0);
+            assert_eq!(Some(&plain(&ending)), expected, "handed out to another shard");
+            if let Some(transaction) = self.kept.open {
+                self.kept.network.send(ending, self.coordinator_epoch, transaction);
+            }
+        }
+    }
+
+    /// After a start everything that is left has been handed out again.
+    fn check_handed_out(&self) {
+        let shards = self.bench.elsewhere.iter().map(|ending| ending.shard.0);
+        assert!(shards.eq(self.kept.model.left.keys().copied()), "not resumed after a restart");
     }
 
     /// True unless the id has expired.
@@ -91,22 +156,30 @@ impl World {
         let endings = std::mem::take(&mut self.bench.endings);
         let expected = std::mem::take(&mut self.kept.model.endings);
         assert_eq!(endings.iter().map(plain).collect::<Vec<_>>(), expected);
+        self.send();
         self.check();
     }
 
     /// The broker is killed and started again, for [`World::compare`].
     pub(super) fn compare_restart(&mut self) {
-        self.bench.restart();
-        self.kept.model.forget_connections();
+        self.start();
         self.compare_pass(0);
     }
 
     /// The broker is killed and started again.
     pub(super) fn restart(&mut self) {
+        self.start();
+        self.pass(0);
+    }
+
+    fn start(&mut self) {
+        // What had not been sent yet never will be.
+        self.bench.elsewhere.clear();
+        self.coordinator_epoch += 1;
         self.bench.restart();
+        self.check_handed_out();
         // What a connection has served is forgotten, and so is every connection.
         self.kept.model.forget_connections();
-        self.pass(0);
     }
 
     /// As [`World::serve`], but the broker is killed before the answer is told; `lost`: and before the write
@@ -145,7 +218,7 @@ impl World {
         let before = self.kept.model.clone();
         let expected = self.kept.model.answer(sent, fresh, now_ms);
         let stored = self.bench.stored.clone();
-        let answer = serve(&mut self.bench, sent);
+        let answer = serve(&mut self.bench, self.kept.model.layout, sent);
         assert_eq!(answer, expected, "{sent:?} in {before:?}");
         let changed = self.bench.stored != stored || !self.bench.endings.is_empty();
         self.check_sender(sent, &before, changed);
@@ -160,7 +233,7 @@ impl World {
         let (now_ms, fresh) = (self.now_ms(), self.bench.next_id);
         let before = self.kept.model.clone();
         let expected = self.kept.model.answer(sent, fresh, now_ms);
-        let answer = serve(&mut self.bench, sent);
+        let answer = serve(&mut self.bench, self.kept.model.layout, sent);
         assert_eq!(answer, expected, "{sent:?} in {before:?}");
         self.compare_endings();
     }
@@ -196,7 +269,7 @@ impl World {
     /// Draws the conclusions of an answer for the logs and for what the clients know.
     fn follow(&mut self, sent: &Sent, answer: &Answer) {
         let kept = &mut self.kept;
-        kept.open = match (kept.model.is_open(), kept.open) {
+        kept.open = match (kept.model.is_open() || kept.model.is_prepared(), kept.open) {
             (true, None) => Some(sent.transaction),
             (true, open) => open,
             (false, _) => None,
@@ -240,14 +313,18 @@ impl World {
         assert_eq!(endings.iter().map(plain).collect::<Vec<_>>(), expected);
         for ending in endings {
             let by_its_producer = ending.cause == EndCause::Producer;
-            let open = self.kept.open.take().expect("an end of nothing");
+            let open = self.kept.open.expect("an end of nothing");
             if by_its_producer {
                 let asked = sent.expect("ended by time alone");
                 assert_eq!(asked.transaction, open, "{asked:?} was sent for another transaction");
             }
             assert!(ending.duration_ms <= u64::from(TIMEOUT_MS), "open for too long");
-            self.kept.logs.end(&ending, open, by_its_producer);
+            self.kept.logs.decide(&ending, open, by_its_producer);
+            if !self.is_prepared() {
+                self.kept.open = None;
+            }
         }
+        self.send();
     }
 
     fn check(&self) {

@@ -14,6 +14,7 @@ fn transaction() -> Transaction {
     Transaction {
         identity: ProducerIdentity { current: producer(1_001, 0), last: Some(producer(1_000, 32_766)) },
         state: TransactionState::Ongoing,
+        decision: None,
         timeout_ms: 60_000,
         since_open_ms: 0x0102_0304_0506_0708,
         started_at_ms: 0x0203_0405_0607_0809,
@@ -35,6 +36,54 @@ const EMPTY_V0: &[u8] = b"\x00\x00\
     \x00\x00\x00\x00\x00\x00\x00\x07\
     \xff\xff\xff\xff\xff\xff\xff\xff";
 
+/// One whose end is decided.
+const PREPARED_V1: &[u8] = b"\x01\x02\
+    \x00\x00\x00\x00\x00\x00\x03\xe9\x00\x00\
+    \x01\x00\x00\x00\x00\x00\x00\x03\xe8\x7f\xfe\
+    \x00\x00\xea\x60\
+    \x01\x02\x03\x04\x05\x06\x07\x08\
+    \x02\x03\x04\x05\x06\x07\x08\x09\
+    \x00\x00\x00\x00\x00\x00\x03\xe8\x7f\xfe\
+    \x7f\xff\
+    \x00\
+    \x03\x04\x05\x06\x07\x08\x09\x0a";
+
+fn prepared() -> Transaction {
+    let decision = Decision {
+        producer: producer(1_000, 32_766),
+        marker_epoch: 32_767,
+        cause: EndCause::Producer,
+        duration_ms: 0x0304_0506_0708_090a,
+    };
+    Transaction { state: TransactionState::PrepareCommit, decision: Some(decision), ..transaction() }
+}
+
+#[test]
+fn a_decided_end_has_its_golden_bytes() {
+    assert_eq!(prepared().record(&id()).unwrap().value.as_deref(), Some(PREPARED_V1));
+    assert_eq!(decode_transaction(PREPARED_V1), Ok(prepared()));
+    let cause_at = PREPARED_V1.len() - 9;
+    for (number, cause) in
+        [(0, EndCause::Producer), (1, EndCause::Timeout), (2, EndCause::Fenced), (3, EndCause::Admin)]
+    {
+        let mut bytes = PREPARED_V1.to_vec();
+        (bytes[1], bytes[cause_at]) = (3, number);
+        let read = decode_transaction(&bytes).unwrap();
+        let decided = read.decision.unwrap();
+        assert_eq!((read.state, decided.cause), (TransactionState::PrepareAbort, cause));
+        assert_eq!(read.record(&id()).unwrap().value.as_deref(), Some(&bytes[..]));
+    }
+    let mut bytes = PREPARED_V1.to_vec();
+    bytes[cause_at] = 4;
+    assert_eq!(decode_transaction(&bytes), Err(RecordError::Damaged("has an unknown cause")));
+    // Only these two states have this version.
+    for state in [0, 1, 4, 5, 6] {
+        let mut bytes = PREPARED_V1.to_vec();
+        bytes[1] = state;
+        assert_eq!(decode_transaction(&bytes), Err(RecordError::Damaged("has an unknown state")));
+    }
+}
+
 #[test]
 fn a_transaction_has_its_golden_bytes() {
     let record = transaction().record(&id()).unwrap();
@@ -44,6 +93,7 @@ fn a_transaction_has_its_golden_bytes() {
     let empty = Transaction {
         identity: ProducerIdentity { current: producer(5, 3), last: None },
         state: TransactionState::Empty,
+        decision: None,
         timeout_ms: 1_000,
         since_open_ms: 7,
         started_at_ms: -1,
@@ -61,6 +111,7 @@ fn every_state_has_its_number() {
         (4, TransactionState::CompleteCommit),
         (5, TransactionState::CompleteAbort),
     ];
+    // Those of an end that is decided are in another version.
     for (number, state) in numbered {
         let mut bytes = TRANSACTION_V0.to_vec();
         bytes[1] = number;
@@ -103,9 +154,9 @@ fn a_group_has_its_golden_bytes() {
 #[test]
 fn refuses_newer_versions_every_truncation_and_bytes_left_over() {
     let mut newer = TRANSACTION_V0.to_vec();
-    newer[0] = 1;
-    assert_eq!(decode_transaction(&newer), Err(RecordError::NewerVersion(1)));
-    for whole in [TRANSACTION_V0, EMPTY_V0] {
+    newer[0] = 2;
+    assert_eq!(decode_transaction(&newer), Err(RecordError::NewerVersion(2)));
+    for whole in [TRANSACTION_V0, EMPTY_V0, PREPARED_V1] {
         for cut in 0..whole.len() {
             assert!(decode_transaction(&whole[..cut]).is_err(), "cut at {cut}");
         }

@@ -1,6 +1,6 @@
 //! When an id may rest, and what is read of one that does.
 
-use super::super::testing::{Bench, FIRST_ID, TIMEOUT_MS, group, partition, sender};
+use super::super::testing::{Bench, FIRST_ID, OWN, TIMEOUT_MS, group, partition, partition_in, sender};
 use super::super::{
     ProducerId,
     Protocol::{V1, V2},
@@ -32,6 +32,29 @@ fn an_id_rests_unless_its_transaction_is_open_or_a_late_request_is_told_by_its_c
     assert_eq!(bench.machine.rests_after_ms(), Some(AFTER_CONNECTIONS_MS));
     bench.init(None).unwrap();
     assert_eq!(bench.machine.rests_after_ms(), Some(AFTER_MS), "they are of an older epoch");
+}
+
+/// The timer for it is in memory only.
+#[test]
+fn an_id_with_an_end_under_way_neither_rests_nor_is_due() {
+    let mut bench = Bench::new();
+    bench.config.id_expiration_ms = 1_000;
+    let owner = bench.init(None).unwrap();
+    bench.produce(sender(owner), &[partition_in(1, 0)], V2).unwrap();
+    bench.end(sender(owner), V2, true).unwrap();
+    assert_eq!(bench.machine.rests_after_ms(), None);
+    bench.now_ms += 10 * u64::from(TIMEOUT_MS);
+    let env = Env { now: bench.now(), config: &bench.config, shard: OWN };
+    let (key, value) = bench.stored.first_key_value().unwrap();
+    assert_eq!(due(env, key, value), Ok(None));
+    let open = records::open_producer(value).unwrap();
+    assert_eq!(
+        (open, overview(key, value).unwrap().unwrap().state),
+        (Some(owner.id), TransactionState::PrepareCommit)
+    );
+    let ending = bench.handed_out().remove(0);
+    bench.applied(&ending);
+    assert_eq!(bench.machine.rests_after_ms(), Some(AFTER_MS));
 }
 
 #[test]
@@ -68,7 +91,7 @@ fn a_record_is_due_when_its_deadline_is_over() {
     bench.config.id_expiration_ms = 1_000;
     let owner = bench.init(None).unwrap();
     let due = |bench: &Bench| {
-        let env = Env { now: bench.now(), config: &bench.config };
+        let env = Env { now: bench.now(), config: &bench.config, shard: OWN };
         let (key, value) = bench.stored.first_key_value().unwrap();
         due(env, key, value).unwrap()
     };

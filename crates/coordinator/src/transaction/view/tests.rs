@@ -1,6 +1,6 @@
 //! Descriptions and lists.
 
-use super::super::testing::{Bench, FIRST_ID, TIMEOUT_MS, group, partition, producer, sender};
+use super::super::testing::{Bench, FIRST_ID, TIMEOUT_MS, group, partition, partition_in, producer, sender};
 use super::super::{Protocol, TransactionError, TransactionState};
 use super::*;
 
@@ -41,6 +41,20 @@ fn describes_what_takes_part_while_the_transaction_is_open() {
         ..open
     };
     assert_eq!(bench.machine.describe(), Ok(ended));
+}
+
+#[test]
+fn describes_what_has_no_marker_yet_while_the_end_is_under_way() {
+    let mut bench = Bench::new();
+    let owner = bench.init(None).unwrap();
+    bench.produce(sender(owner), &[partition(0), partition_in(1, 1)], Protocol::V2).unwrap();
+    let next = bench.end(sender(owner), Protocol::V2, false).unwrap();
+    let description = bench.machine.describe().unwrap();
+    assert_eq!((description.state, description.producer), (TransactionState::PrepareAbort, next));
+    assert_eq!(description.partitions, [partition_in(1, 1)]);
+    // A marker by hand must not meet it, and its offsets wait for it.
+    assert_eq!(bench.machine.open_producer(), Some(owner));
+    assert_eq!(bench.machine.open(), None, "no timeout is over it");
 }
 
 #[test]
@@ -108,5 +122,6 @@ fn kafkas_names_of_states_are_known() {
         assert!(TransactionState::is_known(name), "{name}");
     }
     assert!(!TransactionState::is_known("ongoing"));
-    assert_eq!(TransactionState::named("PrepareAbort"), None);
+    assert_eq!(TransactionState::named("PrepareAbort"), Some(TransactionState::PrepareAbort));
+    assert_eq!(TransactionState::named("Dead"), None);
 }

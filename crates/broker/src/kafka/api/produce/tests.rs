@@ -439,3 +439,12 @@ fn a_partition_that_was_not_announced_is_refused_by_the_code_of_the_version() {
         |version| partition_answer(&PartitionOutcome { index: 0, result: Err(error()) }, version).error_code;
     assert_eq!([3, 10, 11].map(code), [48, 48, 120]);
 }
+
+/// The same for CONCURRENT_TRANSACTIONS: they retry on this code.
+#[test]
+fn a_batch_that_comes_before_the_last_end_is_complete_is_refused_by_the_code_of_the_version() {
+    let error = || ProduceError::Transaction(TransactionError::ConcurrentTransactions);
+    let code =
+        |version| partition_answer(&PartitionOutcome { index: 0, result: Err(error()) }, version).error_code;
+    assert_eq!([3, 11, 12, 13].map(code), [19, 19, 51, 51]);
+}

@@ -35,7 +35,7 @@ pub(super) struct Counters {
 const OUTCOMES: [&str; 5] = ["commit", "abort", "timeout", "fenced", "admin"];
 
 /// Why requests are refused, as the label `reason`: [`reason`] has the order.
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 13] = [
     "coordinator_not_available",
     "not_coordinator",
     "coordinator_load_in_progress",
@@ -48,6 +48,7 @@ const REASONS: [&str; 12] = [
     "invalid_txn_state",
     "not_in_transaction",
     "transactional_id_not_found",
+    "concurrent_transactions",
 ];
 
 /// Place of an error in [`REASONS`]. `None`: it is no refusal.
@@ -65,6 +66,7 @@ fn reason(error: TransactionError) -> Option<usize> {
         TransactionError::InvalidTxnState => 9,
         TransactionError::NotInTransaction => 10,
         TransactionError::TransactionalIdNotFound => 11,
+        TransactionError::ConcurrentTransactions => 12,
         TransactionError::ProducerIdNeeded => return None,
     })
 }

@@ -35,6 +35,20 @@ impl Transactions {
     }
 }
 
+/// An end in another shard, which no way leads to yet (ADR 15). Its transaction stays prepared, and its id answers
+/// CONCURRENT_TRANSACTIONS. No partition or group of this broker has another shard than its own, so this is met only if the
+/// records of the id come from a broker that had several.
+pub(super) fn note_unreachable(ending: &Ending) {
+    if let Some(suppressed) = FAULTS.take("end in another shard") {
+        let Ending { transactional_id, producer_id, shard, commit, .. } = ending;
+        tracing::error!(
+            %transactional_id, %producer_id, shard = shard.0, commit, suppressed,
+            "the end of a transaction cannot reach another shard: this broker knows its own folder only. Start the release that \
+             has written these records"
+        );
+    }
+}
+
 /// The markers of one end. A partition that is gone needs none.
 fn markers<'a>(
     topics: &'a Topics,

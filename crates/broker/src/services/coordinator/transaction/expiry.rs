@@ -11,7 +11,7 @@ use coordinator::state_machine::StateMachine as _;
 use coordinator::transaction::{Env, TransactionalId, resting};
 use storage::StorageError;
 
-use super::TransactionService;
+use super::{OWN_SHARD, TransactionService};
 use crate::telemetry::line_limit::FAULTS;
 
 /// Records of a slice: some milliseconds of work.
@@ -75,7 +75,7 @@ impl TransactionService {
     }
 
     fn read_slice(&self, from: &[u8]) -> Result<Slice, StorageError> {
-        let env = Env { now: self.shell.now(), config: &self.shell.kind().config };
+        let env = Env { now: self.shell.now(), config: &self.shell.kind().config, shard: OWN_SHARD };
         let (mut slice, mut left) = (Slice::default(), SLICE);
         self.shell.log.scan(&[RecordKind::Transaction.number()], from, &mut |key, value| {
             if left == 0 {

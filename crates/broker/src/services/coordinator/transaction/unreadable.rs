@@ -11,15 +11,15 @@ use bytes::Bytes;
 use coordinator::record_kinds::RecordKind;
 use coordinator::transaction::records::{Key, open_producer};
 use coordinator::transaction::{
-    EndCause, Ending, GroupRef, ProducerId, Sender, ShardId, TopicPartitionRef, TransactionError,
-    TransactionMachine, TransactionalId,
+    EndCause, Ending, GroupRef, ProducerId, Sender, TopicPartitionRef, TransactionError, TransactionMachine,
+    TransactionalId,
 };
 use coordinator::{group::GroupId, state_machine::StateMachine as _};
 use storage::{Shard, StorageError, UnreadableTopic};
 use uuid::Uuid;
 
 use super::super::kind::StepWrite;
-use super::{TransactionService, Transactions, unwritten};
+use super::{OWN_SHARD, TransactionService, Transactions, unwritten};
 use crate::telemetry::line_limit::FAULTS;
 use crate::topics::names::TopicRef;
 
@@ -150,7 +150,7 @@ impl TransactionService {
                 }
                 let open = open.entry(producer_id).or_default();
                 open.epoch = open.epoch.max(state.producer_epoch);
-                let (shard, topic) = (ShardId::default(), found.topic.topic.name.as_str().into());
+                let (shard, topic) = (OWN_SHARD, found.topic.topic.name.as_str().into());
                 open.partitions.push(TopicPartitionRef {
                     shard,
                     topic_id: *topic_id,
@@ -161,7 +161,7 @@ impl TransactionService {
         }
         for group in parts.groups.difference(&shared.groups) {
             for producer_id in kind.groups.pending_in(group) {
-                let part = GroupRef { shard: ShardId::default(), group: group.clone() };
+                let part = GroupRef { shard: OWN_SHARD, group: group.clone() };
                 open.entry(producer_id).or_default().groups.push(part);
             }
         }
@@ -183,6 +183,9 @@ impl TransactionService {
             .collect();
         let ending = |(producer_id, open): (i64, Open)| Ending {
             transactional_id: id.clone(),
+            shard: OWN_SHARD,
+            // No other shard is told of it.
+            number: 0,
             producer_id: ProducerId(producer_id),
             marker_epoch: open.epoch.saturating_add(1),
             raises_epoch: true,

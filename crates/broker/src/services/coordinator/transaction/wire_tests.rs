@@ -1,5 +1,6 @@
 //! Transactions through a socket, in both protocols.
 
+mod elsewhere;
 mod ends;
 mod fencing;
 mod offsets;

@@ -20,7 +20,7 @@ fn shard(running: &Running) -> Shard {
 }
 
 /// The records of a kind, of one group or transactional id.
-fn records_of(running: &Running, kind: RecordKind, owner: &str) -> Vec<CoordinatorRecord> {
+pub(super) fn records_of(running: &Running, kind: RecordKind, owner: &str) -> Vec<CoordinatorRecord> {
     let mut found = Vec::new();
     let take = &mut |key: &[u8], value: &[u8]| {
         let of_group = group::records::Key::group(key).is_ok_and(|id| id.as_str() == owner);
@@ -55,7 +55,7 @@ async fn damaged(running: Running, records: &[CoordinatorRecord]) -> Running {
 }
 
 /// Writes these records, and starts the broker again.
-async fn restored(running: Running, records: Vec<CoordinatorRecord>) -> Running {
+pub(super) async fn restored(running: Running, records: Vec<CoordinatorRecord>) -> Running {
     write(&running, records).await;
     running.restart(&[]).await
 }
