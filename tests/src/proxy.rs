@@ -88,16 +88,37 @@ impl Counts {
 /// Late and repeated InitProducerId requests of new owners, by transactional id. Each fences the producer that has
 /// the id by then, with Kafka as well: no other refusal of a producer is to be expected.
 #[derive(Debug, Default)]
-pub struct Fences(Mutex<HashMap<String, u64>>);
+pub struct Fences(Mutex<HashMap<String, Deliveries>>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Deliveries {
+    begun: u64,
+    ended: u64,
+}
 
 impl Fences {
-    /// Number of them so far.
-    pub fn count(&self, id: &str) -> u64 {
-        self.0.lock().get(id).copied().unwrap_or(0)
+    /// Number of them that the broker may have had so far.
+    pub fn begun(&self, id: &str) -> u64 {
+        self.of(id).begun
     }
 
-    fn add(&self, id: &str) {
-        *self.0.lock().entry(id.to_owned()).or_default() += 1;
+    /// Number of them that it has certainly had: these fence no later owner.
+    pub fn ended(&self, id: &str) -> u64 {
+        self.of(id).ended
+    }
+
+    fn of(&self, id: &str) -> Deliveries {
+        self.0.lock().get(id).copied().unwrap_or_default()
+    }
+
+    /// Before the delivery.
+    fn begin(&self, id: &str) {
+        self.0.lock().entry(id.to_owned()).or_default().begun += 1;
+    }
+
+    /// After its answer.
+    fn end(&self, id: &str) {
+        self.0.lock().entry(id.to_owned()).or_default().ended += 1;
     }
 }
 

@@ -193,9 +193,7 @@ impl Requests {
         self.shared.counts.late.fetch_add(1, Ordering::Relaxed);
         self.awaited.expect(frame.correlation, None, false);
         self.broker.write_all(&frame.bytes)?;
-        if self.awaited.came(frame.correlation) {
-            self.shared.counts.answered.fetch_add(1, Ordering::Relaxed);
-        }
+        answered(&self.shared, part, self.awaited.came(frame.correlation));
         Ok(())
     }
 
@@ -209,12 +207,20 @@ impl Requests {
             let over = delay.wait(&shared, &borders, before);
             count(&shared, &part, over);
             shared.counts.repeated.fetch_add(1, Ordering::Relaxed);
-            if deliver_alone(&shared, &frame).is_ok() {
-                shared.counts.answered.fetch_add(1, Ordering::Relaxed);
-            }
+            answered(&shared, &part, deliver_alone(&shared, &frame).is_ok());
             shared.has_waited();
         })?;
         Ok(())
+    }
+}
+
+/// Counts a delivery after its answer. One that has none may still come.
+fn answered(shared: &Shared, part: &Part, came: bool) {
+    if came {
+        shared.counts.answered.fetch_add(1, Ordering::Relaxed);
+        if part.anew {
+            shared.fences.end(&part.id);
+        }
     }
 }
 
@@ -224,7 +230,7 @@ fn count(shared: &Shared, part: &Part, over: bool) {
         shared.counts.over_borders.fetch_add(1, Ordering::Relaxed);
     }
     if part.anew {
-        shared.fences.add(&part.id);
+        shared.fences.begin(&part.id);
     }
 }
 

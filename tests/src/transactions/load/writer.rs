@@ -103,7 +103,7 @@ pub struct Writer<'a> {
     owner: Owner,
     /// It owns its id, as far as it knows.
     owns: bool,
-    /// Fences of its id when it began.
+    /// Fences of its id that were over when it began.
     fences: u64,
     sequences: HashMap<i32, i32>,
     /// Partitions of the open transaction that were announced, and whether the group was.
@@ -163,7 +163,7 @@ impl<'a> Writer<'a> {
     /// A producer that sends again after a loss keeps its id, as Java's and franz-go do. Others begin anew.
     fn recover(&mut self, error: &anyhow::Error) {
         if let Some(refused) = error.downcast_ref::<Refused>() {
-            let fences = self.writing.fences.as_ref().map_or(0, |fences| fences.count(&self.owner.id));
+            let fences = self.writing.fences.as_ref().map_or(0, |fences| fences.begun(&self.owner.id));
             let (id, fenced) = (self.owner.id.clone(), fences > self.fences);
             self.shared.refusals.lock().push(Refusal { id, refused: *refused, fenced });
         }
@@ -190,7 +190,8 @@ impl<'a> Writer<'a> {
     /// It is refused, or the answer is lost and not asked for again.
     pub fn init(&mut self, anew: bool) -> Result<()> {
         if let Some(fences) = self.writing.fences.as_ref().filter(|_| anew) {
-            self.fences = fences.count(&self.owner.id);
+            // One that is under way may come after this.
+            self.fences = fences.ended(&self.owner.id);
         }
         let request = self.owner.init(self.writing.timeout_ms, anew);
         let (shared, again) = (self.shared, self.sends_again());
