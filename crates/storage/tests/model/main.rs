@@ -23,6 +23,7 @@ mod failure;
 mod log;
 mod look;
 mod settled;
+mod shards;
 mod steps;
 mod take_over;
 mod transactions;
