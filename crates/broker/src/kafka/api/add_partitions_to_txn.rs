@@ -147,6 +147,5 @@ fn results(
             .with_name(topic.name.clone())
             .with_results_by_partition(topic.partitions.iter().map(&mut one).collect())
     };
-    // One without partitions is left out, as in Kafka.
-    topics.iter().filter(|topic| !topic.partitions.is_empty()).map(topic).collect()
+    topics.iter().map(topic).collect()
 }

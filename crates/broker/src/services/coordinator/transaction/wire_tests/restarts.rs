@@ -85,7 +85,8 @@ async fn a_transaction_without_parts_goes_on_after_a_restart() {
     let slow = Producer { name: "slow", id, epoch, v2: false };
     for producer in [producer, slow] {
         let answer = client.call(0, &producer.announcement("t", &[])).await;
-        assert!(answer.results_by_topic_v3_and_below.is_empty(), "as Kafka: {answer:?}");
+        let [topic] = answer.results_by_topic_v3_and_below.as_slice() else { panic!("{answer:?}") };
+        assert_eq!((&**topic.name, topic.results_by_partition.len()), ("t", 0));
     }
     let before = described(&mut client, "old").await;
     assert_eq!((&*before.0, before.1 > 0), ("Ongoing", true));
