@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # tools/rig.sh [--seeds N] [--from S | --seed S] [--steps N] [--apis A,B] [--trace] [--messages]: sends the same generated requests
-# to Ottla and to Apache Kafka 4.3 and compares the decoded answers. tests/rig/differences.yaml lists the intended differences,
-# tests/rig/served.yaml the APIs that only one of them serves, with the reasons. A seed always makes the same requests.
-# OTTLA_BINARY names a broker to use instead of building one, OTTLA_RIG_LOGS a folder to which both brokers' logs are copied.
+# to Ottla and to Apache Kafka 4.3 and compares the decoded answers. With --transactions [--lanes N] [--seconds N] each seed is 25
+# sequences of requests about transactions, and N seeds (10) are under way at once; --seconds begins no further seed after that
+# time. tests/rig/differences.yaml lists the intended differences, tests/rig/served.yaml the APIs that only one of them serves, with
+# the reasons. A seed always makes the same requests. OTTLA_BINARY names a broker to use instead of building one, OTTLA_RIG_LOGS a
+# folder to which both brokers' logs are copied.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test

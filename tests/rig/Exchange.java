@@ -126,7 +126,7 @@ public class Exchange {
     private void conclude(Step step, String id) throws Exception {
         String code = code(step.answers[0]);
         boolean ends = step.type == ApiMessageType.END_TXN && code.equals("NONE") || code.equals("CONCURRENT_TRANSACTIONS");
-        for (int again = 0; ends && again < 500 && state(id).startsWith("Prepare"); again++) Thread.sleep(2);
+        for (int again = 0; ends && again < 500 && state(id).startsWith("Prepare"); again++) Thread.sleep(Math.min(2 + again, 10));
         if (step.type != ApiMessageType.INIT_PRODUCER_ID || !code.equals("CONCURRENT_TRANSACTIONS") || !code(step.answers[1]).equals("NONE")) return;
         step.answers[0] = null;
         put(step, 0);

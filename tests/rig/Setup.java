@@ -27,14 +27,17 @@ public class Setup {
         return steps;
     }
 
-    /** Start of a seed of transactions: two of the topics, and the features at the levels of a new Kafka. */
+    /** Start of a seed of transactions: two of the topics. */
     static List<Exchange.Step> transactions(World world) {
         List<Exchange.Step> steps = new ArrayList<>();
         steps.add(step(ApiMessageType.CREATE_TOPICS, 7, Map.of("timeout_ms", 10_000, "topics", List.of(topic(world.topics.get(0), 1, Map.of()), topic(world.topics.get(1), 3, Map.of())))));
         steps.add(step(ApiMessageType.METADATA, 12, Map.of("topics", world.topics.stream().map(name -> Map.of("name", name)).toList())));
-        steps.add(TransactionRequests.feature(1, "transaction.version", 2, 1, false));
-        steps.add(TransactionRequests.feature(1, "streams.version", 1, 1, false));
         return steps;
+    }
+
+    /** The levels that a new Kafka has. */
+    static List<Exchange.Step> features() {
+        return List.of(TransactionRequests.feature(1, "transaction.version", 2, 1, false), TransactionRequests.feature(1, "streams.version", 1, 1, false));
     }
 
     /** Waits until both have what they make on first use: producer ids, the coordinators of groups and of transactions. */

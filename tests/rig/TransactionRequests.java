@@ -1,8 +1,10 @@
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.message.ApiMessageType;
@@ -15,6 +17,8 @@ final class TransactionRequests {
         private final List<Object> ids = new ArrayList<>();
         private final Map<String, Integer> next = new HashMap<>();
         private final Map<String, Batch> written = new HashMap<>();
+        /** The groups of the transaction that is open. */
+        final Set<Object> groups = new HashSet<>();
         private short epoch = -1;
 
         Producer(String id) {
@@ -267,7 +271,7 @@ final class TransactionRequests {
 
     private short epoch(Producer producer) {
         int epoch = producer.epoch;
-        return (short) (int) (world.chance(92) ? epoch : world.one(epoch - 1, epoch - 1, epoch + 1, 0, -1));
+        return (short) (int) (world.chance(92) ? epoch : world.one(epoch - 1, epoch - 1, epoch - 1, epoch + 1, epoch + 1, 0, 0, world.one(0, 0, -1)));
     }
 
     private String group() {

@@ -10,11 +10,13 @@ import org.apache.kafka.common.message.ApiMessageType;
 /**
  * Sequences of requests about transactions. Each has one or two transactional ids and two groups of its own. It begins the way
  * clients do, goes on with 3 to 12 requests of which most are right, and ends with requests that show what readers see. Clients of the
- * older protocol, of the newer one, and mixtures of both take turns. A seed has {@link #SEQUENCES}, on the same two topics.
+ * older protocol, of the newer one, and mixtures of both take turns. A seed has {@link #SEQUENCES}, on the same two topics. One seed
+ * in {@link #MOVING} moves features up and down; the others count on the levels of a new Kafka.
  */
 final class Transactions {
     /** Sequences of a seed. */
     static final int SEQUENCES = 25;
+    private static final int MOVING = 16;
     private static final Map<ApiMessageType, Integer> WEIGHTS = new LinkedHashMap<>();
 
     static {
@@ -31,7 +33,7 @@ final class Transactions {
         WEIGHTS.put(ApiMessageType.DESCRIBE_PRODUCERS, 2);
         WEIGHTS.put(ApiMessageType.DESCRIBE_TRANSACTIONS, 2);
         WEIGHTS.put(ApiMessageType.LIST_TRANSACTIONS, 2);
-        WEIGHTS.put(ApiMessageType.WRITE_TXN_MARKERS, 2);
+        WEIGHTS.put(ApiMessageType.WRITE_TXN_MARKERS, 1);
         WEIGHTS.put(ApiMessageType.UPDATE_FEATURES, 1);
         WEIGHTS.put(ApiMessageType.DELETE_GROUPS, 1);
         WEIGHTS.put(ApiMessageType.OFFSET_DELETE, 1);
@@ -46,21 +48,30 @@ final class Transactions {
     private final Map<ApiMessageType, Served.Api> served = new LinkedHashMap<>();
     private final Deque<Exchange.Step> planned = new ArrayDeque<>();
     private final Map<String, Long> ends = new LinkedHashMap<>();
+    /** Producer and partition → what a batch that Kafka refused there left behind, since it last took one. */
+    private final Map<String, Remains> remains = new LinkedHashMap<>();
     private List<TransactionRequests.Producer> producers = List.of();
     private TransactionRequests requests;
     private int left;
     /** Sequences begun, in all parts of the seed. */
     private int begun;
     private boolean torn;
+    private final boolean moves;
     /** The level of transaction.version. */
     private int level = 2;
 
-    /** `begun` sequences of the seed were in its earlier parts. */
-    Transactions(World world, Exchange exchange, Served served, int begun) {
+    /** `begun` sequences of the seed were in its earlier parts; `moves`: they may move features. */
+    Transactions(World world, Exchange exchange, Served served, int begun, boolean moves) {
+        this.moves = moves;
         this.world = world;
         this.exchange = exchange;
         this.begun = begun;
         served.apis.forEach(api -> this.served.put(api.type(), api));
+    }
+
+    /** True if the seed moves features, which no other may be under way with. */
+    static boolean moves(int seed) {
+        return seed % MOVING == 0;
     }
 
     int begun() {
@@ -82,9 +93,39 @@ final class Transactions {
             }
         }
         Exchange.Step step = planned.poll();
-        if (level < 2) step.note = " at transaction.version " + level;
+        note(step);
         torn = step.type() == ApiMessageType.WRITE_TXN_MARKERS && meetsOpen(step);
         return step;
+    }
+
+    /** Adds facts about the state before this step, which the list of differences may ask for. */
+    private void note(Exchange.Step step) {
+        if (level < 2) step.note += " at transaction.version " + level;
+        Object id = step.tree.get("transactional_id");
+        if (step.type() == ApiMessageType.PRODUCE) each(step, (topic, partition, batch) -> {
+            Remains left = remains.get(batch.producer() + " " + partition);
+            if (left != null && left.older && batch.sequence() <= left.least) step.note += " after a refused batch of the older protocol";
+            if (left != null && left.least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
+            if (batch.transactional() && owner(batch.producer()) != null && !owner(batch.producer()).id.equals(id)) step.note += " with the producer of another id";
+        });
+        if (step.type() != ApiMessageType.TXN_OFFSET_COMMIT) return;
+        TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
+        Object group = step.tree.get("group_id");
+        if (owner != null && !owner.id.equals(id)) step.note += " with the producer of another id";
+        if (owner != null && !owner.groups.contains(group) && !owner.groups.isEmpty()) step.note += " while another group takes part";
+        if (!world.members.containsKey(group)) step.note += " of a group without members";
+    }
+
+    /** The memory of Kafka of a producer that it does not know yet in a partition (its VerificationStateEntry). */
+    private record Remains(boolean older, int least) {
+        Remains and(Remains later) {
+            return new Remains(older, Math.min(least, later.least));
+        }
+    }
+
+    /** The transactional id that this producer id belongs to; null if none of the sequence's. */
+    private TransactionRequests.Producer owner(Object pid) {
+        return producers.stream().filter(producer -> producer.had(pid)).findFirst().orElse(null);
     }
 
     private void begin() {
@@ -96,7 +137,7 @@ final class Transactions {
         if (two) producers.add(new TransactionRequests.Producer(name + "-txn2"));
         requests = new TransactionRequests(world, producers, name, protocol, served, ends);
         left = 3 + world.random.nextInt(10);
-        if (world.chance(6)) planned.add(requests.step(ApiMessageType.UPDATE_FEATURES));
+        if (moves && world.chance(50)) planned.add(requests.step(ApiMessageType.UPDATE_FEATURES));
         for (TransactionRequests.Producer producer : producers) if (world.chance(96)) planned.add(requests.first(producer));
         int group = world.random.nextInt(100);
         if (group < 20) planned.add(requests.consumer());
@@ -107,7 +148,7 @@ final class Transactions {
         int at = world.random.nextInt(WEIGHTS.values().stream().mapToInt(n -> n).sum());
         for (Map.Entry<ApiMessageType, Integer> one : WEIGHTS.entrySet()) {
             at -= one.getValue();
-            if (at < 0 && served.containsKey(one.getKey())) return requests.step(one.getKey());
+            if (at < 0 && served.containsKey(one.getKey()) && (moves || one.getKey() != ApiMessageType.UPDATE_FEATURES)) return requests.step(one.getKey());
         }
         return requests.step(ApiMessageType.PRODUCE);
     }
@@ -139,6 +180,7 @@ final class Transactions {
         switch (step.type()) {
             case INIT_PRODUCER_ID, END_TXN -> identity(step, answer);
             case PRODUCE -> sequences(step, answer);
+            case ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT -> joined(step, answer);
             case FETCH -> positions(answer);
             default -> { }
         }
@@ -158,25 +200,50 @@ final class Transactions {
     private void identity(Exchange.Step step, Map<?, ?> answer) {
         if (!"NONE".equals(answer.get("error_code")) || !(answer.get("producer_id") instanceof Long id) || id < 0) return;
         for (TransactionRequests.Producer producer : producers)
-            if (producer.id.equals(step.tree.get("transactional_id"))) producer.is(exchange.producer(id), (Short) answer.get("producer_epoch"));
+            if (producer.id.equals(step.tree.get("transactional_id"))) ended(producer, exchange.producer(id), (Short) answer.get("producer_epoch"));
+    }
+
+    private static void ended(TransactionRequests.Producer producer, Object pid, short epoch) {
+        producer.groups.clear();
+        producer.is(pid, epoch);
     }
 
     private void sequences(Exchange.Step step, Map<?, ?> answer) {
-        for (Object topic : (List<?>) step.tree.get("topic_data"))
-            for (Object partition : (List<?>) ((Map<?, ?>) topic).get("partition_data")) {
-                Object index = ((Map<?, ?>) partition).get("index");
-                if (!(((Map<?, ?>) partition).get("records") instanceof Batch batch)) continue;
-                if (!taken(answer, (Map<?, ?>) topic, index)) continue;
-                for (TransactionRequests.Producer producer : producers) producer.wrote(name((Map<?, ?>) topic) + "/" + index, batch);
+        each(step, (topic, partition, batch) -> {
+            String key = batch.producer() + " " + partition;
+            if (!taken(answer, topic, partition)) {
+                if (batch.transactional()) remains.merge(key, new Remains(step.version() <= 11, batch.sequence()), Remains::and);
+                return;
             }
+            remains.remove(key);
+            for (TransactionRequests.Producer producer : producers) producer.wrote(partition, batch);
+        });
     }
 
-    private boolean taken(Map<?, ?> answer, Map<?, ?> sent, Object index) {
+    /** The group takes part in the transaction, also where the newer protocol's commit was refused by the group. */
+    private void joined(Exchange.Step step, Map<?, ?> answer) {
+        TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
+        boolean begins = step.type() == ApiMessageType.TXN_OFFSET_COMMIT ? step.version() > 4 : "NONE".equals(answer.get("error_code"));
+        if (owner != null && begins) owner.groups.add(step.tree.get("group_id"));
+    }
+
+    private interface Sent {
+        void batch(Map<?, ?> topic, String partition, Batch batch);
+    }
+
+    /** Calls with every batch of a Produce request, and with the partition as `topic/index`. */
+    private void each(Exchange.Step step, Sent sent) {
+        for (Object topic : (List<?>) step.tree.get("topic_data"))
+            for (Object one : (List<?>) ((Map<?, ?>) topic).get("partition_data"))
+                if (((Map<?, ?>) one).get("records") instanceof Batch batch) sent.batch((Map<?, ?>) topic, name((Map<?, ?>) topic) + "/" + ((Map<?, ?>) one).get("index"), batch);
+    }
+
+    private boolean taken(Map<?, ?> answer, Map<?, ?> sent, String partition) {
         for (Object topic : (List<?>) answer.get("responses")) {
             Map<?, ?> one = (Map<?, ?>) topic;
             if (!name(one).equals(name(sent))) continue;
-            for (Object partition : (List<?>) one.get("partition_responses"))
-                if (((Map<?, ?>) partition).get("index").equals(index)) return "NONE".equals(((Map<?, ?>) partition).get("error_code"));
+            for (Object index : (List<?>) one.get("partition_responses"))
+                if (partition.endsWith("/" + ((Map<?, ?>) index).get("index"))) return "NONE".equals(((Map<?, ?>) index).get("error_code"));
         }
         return false;
     }
