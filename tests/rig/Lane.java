@@ -19,7 +19,7 @@ final class Lane {
     private final int steps;
     private final boolean among;
 
-    /** `run` begins all names; `steps` is how many steps a seed has that is not of transactions; `among`: this is one lane of many. */
+    /** `run` begins all names; `steps` is how many steps a seed has that is not of transactions; `among`: other lanes may send at the same time. */
     Lane(Side kafka, Side ottla, String run, Map<String, String> options, Served served, Tally tally, int steps, boolean among) {
         this.among = among;
         this.kafka = kafka;
@@ -119,7 +119,7 @@ final class Lane {
     /** Sends a step; true if the seed ends here, because the brokers are no longer in the same state. */
     private boolean judge(Exchange exchange, Exchange.Step step, int seed, int number) throws Exception {
         tally.sends(step);
-        if (among) step.note += " beside other clients";
+        if (among && !Transactions.moves(seed)) step.note += " beside other clients";
         if (options.containsKey("trace")) System.out.println("seed " + seed + " step " + number + ": " + step);
         return exchange.send(step) && compare(exchange, step, seed, number);
     }

@@ -89,7 +89,7 @@ public class Rig {
         int lanes = Math.min(order.size(), transactional ? number("lanes", LANES) : 1);
         AtomicInteger next = new AtomicInteger();
         Callable<Void> work = () -> {
-            Lane lane = new Lane(new Side("Kafka", arguments[0]), new Side("Ottla", arguments[1]), run, options, served, tally, steps, lanes > 1);
+            Lane lane = new Lane(new Side("Kafka", arguments[0]), new Side("Ottla", arguments[1]), run, options, served, tally, steps, transactional && number("lanes", LANES) > 1);
             while (System.nanoTime() < end) {
                 int at = next.getAndIncrement();
                 if (at >= order.size()) break;

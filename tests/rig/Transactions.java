@@ -94,13 +94,13 @@ final class Transactions {
         }
         Exchange.Step step = planned.poll();
         note(step);
+        if (level < 2) step.note += " at transaction.version " + level;
         torn = step.type() == ApiMessageType.WRITE_TXN_MARKERS && meetsOpen(step);
         return step;
     }
 
     /** Adds facts about the state before this step, which the list of differences may ask for. */
     private void note(Exchange.Step step) {
-        if (level < 2) step.note += " at transaction.version " + level;
         Object id = step.tree.get("transactional_id");
         if (step.type() == ApiMessageType.PRODUCE) each(step, (topic, partition, batch) -> {
             Remains left = remains.get(batch.producer() + " " + partition);
@@ -198,14 +198,13 @@ final class Transactions {
     }
 
     private void identity(Exchange.Step step, Map<?, ?> answer) {
-        if (!"NONE".equals(answer.get("error_code")) || !(answer.get("producer_id") instanceof Long id) || id < 0) return;
-        for (TransactionRequests.Producer producer : producers)
-            if (producer.id.equals(step.tree.get("transactional_id"))) ended(producer, exchange.producer(id), (Short) answer.get("producer_epoch"));
-    }
-
-    private static void ended(TransactionRequests.Producer producer, Object pid, short epoch) {
-        producer.groups.clear();
-        producer.is(pid, epoch);
+        if (!"NONE".equals(answer.get("error_code"))) return;
+        for (TransactionRequests.Producer producer : producers) {
+            if (!producer.id.equals(step.tree.get("transactional_id"))) continue;
+            producer.groups.clear();
+            // An EndTxn of the older protocol tells no producer.
+            if (answer.get("producer_id") instanceof Long id && id >= 0) producer.is(exchange.producer(id), (Short) answer.get("producer_epoch"));
+        }
     }
 
     private void sequences(Exchange.Step step, Map<?, ?> answer) {

@@ -233,6 +233,7 @@ impl From<&MarkerRefused> for ErrorCode {
             MarkerRefused::InvalidProducerEpoch => Self::InvalidProducerEpoch,
             MarkerRefused::CoordinatorFenced => Self::TransactionCoordinatorFenced,
             MarkerRefused::NotLeader => Self::NotLeaderOrFollower,
+            MarkerRefused::UnknownVersion => Self::UnknownServerError,
             MarkerRefused::Transaction(error) => {
                 transaction_error_code(*error, TransactionCodes { fenced: false, abortable: false })
             }
@@ -479,6 +480,7 @@ mod tests {
             (MarkerRefused::InvalidProducerEpoch, 47),
             (MarkerRefused::CoordinatorFenced, 52),
             (MarkerRefused::NotLeader, 6),
+            (MarkerRefused::UnknownVersion, -1),
             (MarkerRefused::Transaction(TransactionError::InvalidTxnState), 48),
         ] {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use codec::ErrorCode;
 use codec::records::{BatchError, BatchHeader};
+use coordinator::transaction::ProducerIdAndEpoch;
 use storage::{Acks, AppendEntry, AppendError, Appended};
 
 use self::batch::{ProduceError, ProduceRules, ProducerFormats, RequestFacts, check, transactional_producer};
@@ -103,7 +104,7 @@ impl Appender {
         transaction: InTransaction<'_>,
     ) -> Vec<Vec<PartitionOutcome>> {
         let facts = facts_of(&topics);
-        let transaction = match transaction.of(&facts.producers) {
+        let transaction = match transaction.of(facts.producers, || self.producers_of_existing(&topics)) {
             Ok(transaction) => transaction,
             Err(refused) => return refuse(&topics, &refused),
         };
@@ -119,6 +120,19 @@ impl Appender {
         }
         .into_iter();
         checked.into_iter().map(|topic| topic.outcomes(&mut results)).collect()
+    }
+
+    /// The producers of the transactional batches whose partitions exist, the first two at least: Kafka looks at no others.
+    fn producers_of_existing(&self, topics: &[TopicBatches]) -> Vec<ProducerIdAndEpoch> {
+        let mut facts = RequestFacts::default();
+        for TopicBatches { topic, partitions } in topics {
+            let Ok(state) = self.topics.topic_for_writing(topic) else { continue };
+            let existing = partitions.iter().filter(|partition| state.partition(partition.index).is_ok());
+            existing
+                .filter_map(|partition| partition.records.as_ref())
+                .for_each(|records| facts.add(records));
+        }
+        facts.producers
     }
 
     async fn append_if_there_is_space(

@@ -146,6 +146,10 @@ fn check_one(update: &FeatureUpdateKey, known: &[Feature], node_id: i32, version
              unsafe downgrade."
                 .to_owned(),
         ),
+        // Version 0 has no type for a downgrade: there the flag only allows it.
+        _ if wanted > feature.level && version >= 1 && !upgrades => {
+            Err("Can't downgrade to a newer version.".to_owned())
+        }
         _ if feature.changes => Ok(()),
         _ => Err(format!("Here the level is always {}.", feature.level)),
     }

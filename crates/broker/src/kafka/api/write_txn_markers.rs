@@ -7,9 +7,9 @@
 //! difference: an abort in a partition of a transaction that the coordinator has open ends all of it, and a commit in one is
 //! INVALID_TXN_STATE; Kafka ends the named partitions alone, and so tears the transaction.
 //!
-//! A marker that no batch can hold, because its producer id or epoch is below 0, or of a level of `transaction.version` that
-//! does not exist, fails the whole request as in Kafka, before anything is written. A marker without partitions is left out of
-//! the answer.
+//! A marker that no batch can hold, because its producer id or epoch is below 0, fails the whole request as in Kafka, before
+//! anything is written. One whose level of `transaction.version` is -1 (unknown) is refused in each partition; a level below 0
+//! counts as 0, one above 2 as 2. A marker without partitions is left out of the answer.
 
 use std::ops::RangeInclusive;
 
@@ -30,8 +30,8 @@ use crate::topics::names::TopicRef;
 /// See the file's header.
 pub(crate) struct WriteTxnMarkers;
 
-/// The levels of `transaction.version`.
-const TRANSACTION_VERSIONS: RangeInclusive<i8> = 0..=2;
+/// The level of `transaction.version` that says none (`TransactionVersion.TV_UNKNOWN`).
+const UNKNOWN_VERSION: i8 = -1;
 
 impl Api for WriteTxnMarkers {
     type Request = WriteTxnMarkersRequest;
@@ -67,8 +67,7 @@ fn is_empty(marker: &WritableTxnMarker) -> bool {
 
 /// True if the marker would be written, as a partition of it is here, and cannot be.
 fn cannot_be_written(cx: &Context, marker: &WritableTxnMarker) -> bool {
-    let is_known = TRANSACTION_VERSIONS.contains(&marker.transaction_version);
-    (*marker.producer_id < 0 || marker.producer_epoch < 0 || !is_known)
+    (*marker.producer_id < 0 || marker.producer_epoch < 0)
         && wanted(cx, marker).partitions.iter().any(Result::is_ok)
 }
 
@@ -78,10 +77,15 @@ fn wanted(cx: &Context, marker: &WritableTxnMarker) -> WantedMarkers {
     for asked in &marker.topics {
         let topic = TopicRef::named(&asked.name);
         let find = |index: &i32| {
-            cx.topics().find(&topic, *index).map_err(|error| match error {
+            let partition = cx.topics().find(&topic, *index).map_err(|error| match error {
                 PartitionError::NotLeader => MarkerRefused::NotLeader,
                 _ => MarkerRefused::UnknownPartition,
-            })
+            })?;
+            // Where the log would take it (`ProducerAppendInfo.appendEndTxnMarker`).
+            match marker.transaction_version {
+                UNKNOWN_VERSION => Err(MarkerRefused::UnknownVersion),
+                _ => Ok(partition),
+            }
         };
         partitions.extend(asked.partition_indexes.iter().map(find));
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use coordinator::transaction::{Protocol, ShardId, TopicPartitionRef};
+use coordinator::transaction::{Protocol, ShardId, TopicPartitionRef, TransactionError};
 use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, StorageError, Topic};
 
 use super::batch::{ProduceError, transactional_producer};
@@ -127,6 +127,11 @@ fn begin(
     }
     let Transaction { coordinator, id, sender, protocol, .. } = transaction;
     let all: Vec<usize> = entries.iter().map(|(place, ..)| *place).collect();
+    // No coordinator has such an id (`KafkaApis.handleAddPartitionsToTxnRequest`).
+    if id.as_str().is_empty() {
+        all.into_iter().for_each(|place| results[place] = Err(TransactionError::InvalidRequest.into()));
+        return None;
+    }
     let begun = coordinator.produce(id, *sender, joined, *protocol, |verdicts, part| {
         let (mut places, mut taken) = (Vec::new(), Vec::with_capacity(entries.len()));
         for (place, position, entry) in entries {

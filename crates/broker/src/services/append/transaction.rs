@@ -33,31 +33,32 @@ pub(super) struct Transaction<'a> {
 
 impl<'a> InTransaction<'a> {
     /// The transaction; `None` if no batch is transactional. `producers` are those of the transactional batches, the
-    /// first two at least.
+    /// first two at least; `existing` returns those of the batches whose partitions exist, and is called only where that matters.
     ///
     /// # Errors
-    /// For all batches of the request: it names no transactional id or an empty one, or its batches are of several producers
-    /// (`KafkaApis.handleProduceRequest`, `ReplicaManager.handleProduceAppend`).
+    /// For all batches of the request: it names no transactional id (`KafkaApis.handleProduceRequest`), or its batches for
+    /// partitions that exist are of several producers (`ReplicaManager.handleProduceAppend`).
     pub(super) fn of(
         self,
-        producers: &[ProducerIdAndEpoch],
+        mut producers: Vec<ProducerIdAndEpoch>,
+        existing: impl FnOnce() -> Vec<ProducerIdAndEpoch>,
     ) -> Result<Option<Transaction<'a>>, ProduceError> {
-        let Some(producer) = producers.first() else { return Ok(None) };
+        if producers.is_empty() {
+            return Ok(None);
+        }
         let id = self.id.ok_or(ProduceError::NoTransactionalId)?;
+        if producers.len() > 1 {
+            producers = existing();
+        }
         if producers.len() > 1 {
             return Err(TransactionError::InvalidProducerIdMapping.into());
         }
-        let verifies = self.verifies || self.protocol == Protocol::V2;
-        // The coordinator has no such id. Without it Kafka does not look at the id either.
-        if verifies && id.is_empty() {
-            return Err(TransactionError::InvalidRequest.into());
-        }
-        Ok(Some(Transaction {
+        Ok(producers.first().map(|producer| Transaction {
             coordinator: self.coordinator,
             id: TransactionalId::from(id),
             sender: Sender { producer: *producer, connection: self.connection },
             protocol: self.protocol,
-            verifies,
+            verifies: self.verifies || self.protocol == Protocol::V2,
         }))
     }
 }

@@ -391,6 +391,34 @@ async fn transactional_batches_need_a_transactional_id() {
     assert_eq!(codes, [53, 53, 53], "for all of the request, as in Kafka");
 }
 
+/// A request that is refused for its transaction told producers of missing topics the wrong reason, so that they did not
+/// refresh their metadata.
+#[tokio::test]
+async fn a_missing_partition_is_not_part_of_the_requests_transaction() {
+    let running = broker_with(&[("orders", &[])]).await;
+    let mut client = running.client().await;
+    let of = |producer| {
+        BatchBuilder::new().producer(producer, 0, 0).transactional().record(1, None, Some(b"v")).build()
+    };
+    let mut codes = async |id: &'static str, parts: &[Part<'_>]| -> Vec<i16> {
+        let request = request(-1, parts).with_transactional_id(Some(StrBytes::from_static_str(id).into()));
+        let response = client.call(12, &request).await;
+        response
+            .responses
+            .iter()
+            .flat_map(|topic| &topic.partition_responses)
+            .map(|answer| answer.error_code)
+            .collect()
+    };
+    let missing = ("missing", 0, of(2));
+    let empty = codes("", &[("orders", 0, of(1)), ("orders", 1, batch("v")), missing.clone()]).await;
+    assert_eq!(empty, [42, 0, 3], "an empty id is the fault of the transactional batch alone");
+    let two = codes("id", &[("orders", 0, of(1)), missing.clone(), ("orders", 1, of(3))]).await;
+    assert_eq!(two, [49, 49, 49], "several producers are a fault of the request");
+    let one = codes("id", &[missing, ("missing", 1, of(3)), ("orders", 0, batch("v"))]).await;
+    assert_eq!(one, [3, 3, 0]);
+}
+
 #[tokio::test]
 async fn traffic_is_counted_by_topic() {
     let running = broker_with(&[("orders", &[])]).await;

@@ -65,6 +65,25 @@ async fn version_zero_says_by_a_flag_that_it_lowers() {
     }
 }
 
+/// A tool that meant to lower a level raised it instead, where another one had lowered it further meanwhile.
+#[tokio::test]
+async fn a_downgrade_raises_no_level() {
+    let running = Running::start(&[]).await.unwrap();
+    let mut client = running.client().await;
+    let lowered = client.call(2, &request(&[update("transaction.version", 0, 2)])).await;
+    assert_eq!(lowered.error_code, 0);
+    for (version, kind) in [(1, 2), (1, 3), (2, 2), (2, 3)] {
+        let refused = client.call(version, &request(&[update("transaction.version", 1, kind)])).await;
+        assert_eq!(refused.error_code, 95);
+        assert!(refused.error_message.as_deref().unwrap().contains("Can't downgrade to a newer version."));
+    }
+    assert_eq!(told(&mut client, "transaction.version").await.0, 0);
+    // Version 0 has no type: its flag only allows a downgrade.
+    let raised =
+        client.call(0, &request(&[update("transaction.version", 1, 1).with_allow_downgrade(true)])).await;
+    assert_eq!((raised.error_code, told(&mut client, "transaction.version").await.0), (0, 1));
+}
+
 /// The finalized level of a feature (0: none), and the features' epoch, as a client is told.
 async fn told(client: &mut crate::testing::Client<tokio::net::TcpStream>, name: &str) -> (i16, i64) {
     let request = codec::messages::ApiVersionsRequest::default()

@@ -31,6 +31,9 @@ pub(crate) enum MarkerRefused {
     /// The partition is not led here.
     #[error("the partition is not led here")]
     NotLeader,
+    /// The marker names no level of `transaction.version`.
+    #[error("the marker names no level of transaction.version")]
+    UnknownVersion,
     /// The coordinator refuses.
     #[error(transparent)]
     Transaction(#[from] TransactionError),

@@ -141,11 +141,15 @@ async fn a_hanging_transaction_is_ended_by_hand() {
     assert_eq!(mark(&mut client, "missing", (producer.id, -1), false).await, 3);
     let both = vec![marker("t", &[0], (77, 0), false), marker("t", &[0], (78, -1), false)];
     assert_eq!(mark_all(&mut client, both).await, [(77, -1), (78, -1)]);
-    let of_no_level = marker("t", &[0], (77, 0), false).with_transaction_version(3);
-    let request = WriteTxnMarkersRequest::default().with_markers(vec![of_no_level]);
-    let answer = client.call(2, &request).await;
-    assert_eq!(answer.markers[0].topics[0].partitions[0].error_code, -1);
+    // One of no level of transaction.version fails where it would be written, one of a level to come is of the newest.
+    let leveled = |topic, level| marker(topic, &[0], (77, 0), false).with_transaction_version(level);
+    let markers = vec![leveled("t", -1), leveled("missing", -1)];
+    let answer = client.call(2, &WriteTxnMarkersRequest::default().with_markers(markers)).await;
+    let codes = answer.markers.iter().map(|marker| marker.topics[0].partitions[0].error_code);
+    assert_eq!(codes.collect::<Vec<_>>(), [-1, 3]);
     assert_eq!(latest(&mut client, "t", true).await, 2, "nothing is written");
+    let answer = client.call(2, &WriteTxnMarkersRequest::default().with_markers(vec![leveled("t", 5)])).await;
+    assert_eq!(answer.markers[0].topics[0].partitions[0].error_code, 0);
     // One without partitions is not in the answer.
     let mixed = vec![marker("t", &[], (78, 0), false), marker("missing", &[0], (77, 0), false)];
     assert_eq!(mark_all(&mut client, mixed).await, [(77, 3)]);
