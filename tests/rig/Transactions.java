@@ -108,6 +108,8 @@ final class Transactions {
             if (left != null && left.least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
             if (batch.transactional() && owner(batch.producer()) != null && !owner(batch.producer()).id.equals(id)) step.note += " with the producer of another id";
         });
+        if (step.type() == ApiMessageType.END_TXN && owner(step.tree.get("producer_id")) != null && (Short) step.tree.get("producer_epoch") == owner(step.tree.get("producer_id")).epoch - 1)
+            step.note += " of the epoch before the owner's";
         if (step.type() != ApiMessageType.TXN_OFFSET_COMMIT) return;
         TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
         Object group = step.tree.get("group_id");
@@ -223,7 +225,8 @@ final class Transactions {
     private void joined(Exchange.Step step, Map<?, ?> answer) {
         TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
         boolean begins = step.type() == ApiMessageType.TXN_OFFSET_COMMIT ? step.version() > 4 : "NONE".equals(answer.get("error_code"));
-        if (owner != null && begins) owner.groups.add(step.tree.get("group_id"));
+        boolean owns = owner != null && owner.id.equals(step.tree.get("transactional_id")) && (Short) step.tree.get("producer_epoch") == owner.epoch;
+        if (owns && begins) owner.groups.add(step.tree.get("group_id"));
     }
 
     private interface Sent {
