@@ -93,9 +93,10 @@ final class Transactions {
             }
         }
         Exchange.Step step = planned.poll();
+        torn = step.type() == ApiMessageType.WRITE_TXN_MARKERS && meetsOpen(step);
+        if (torn) step.note += " of an open transaction";
         note(step);
         if (level < 2) step.note += " at transaction.version " + level;
-        torn = step.type() == ApiMessageType.WRITE_TXN_MARKERS && meetsOpen(step);
         return step;
     }
 
