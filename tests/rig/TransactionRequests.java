@@ -48,6 +48,9 @@ final class TransactionRequests {
         }
     }
 
+    /** A producer id that no broker gave out. */
+    static final Long STRANGER = 987_654_321L;
+
     private final World world;
     private final List<Producer> producers;
     private final String name;
@@ -197,7 +200,7 @@ final class TransactionRequests {
     }
 
     private Exchange.Step markers(Producer producer) {
-        Map<String, Object> marker = tree("producer_id", world.chance(85) ? producer.pid() : 987_654_321L, "producer_epoch", world.chance(60) ? producer.epoch : world.one(producer.epoch + 1, producer.epoch - 1, 0, 5),
+        Map<String, Object> marker = tree("producer_id", world.chance(85) ? producer.pid() : STRANGER, "producer_epoch", world.chance(60) ? producer.epoch : world.one(producer.epoch + 1, producer.epoch - 1, 0, 5),
             "transaction_result", world.chance(30), "coordinator_epoch", world.one(0, 0, 0, 1, -1), "transaction_version", world.one(0, 1, 2),
             "topics", List.of(tree("name", topic(), "partition_indexes", List.of(world.one(0, 0, 0, 1, 9)))));
         return build(ApiMessageType.WRITE_TXN_MARKERS, any(ApiMessageType.WRITE_TXN_MARKERS), tree("markers", List.of(marker)));
@@ -266,7 +269,7 @@ final class TransactionRequests {
     }
 
     private Object pid(Producer producer) {
-        return world.chance(96) ? producer.pid() : world.one(world.one(producers).pid(), producer.ids.isEmpty() ? -1L : producer.ids.get(0), 987_654_321L, -1L);
+        return world.chance(96) ? producer.pid() : world.one(world.one(producers).pid(), producer.ids.isEmpty() ? -1L : producer.ids.get(0), STRANGER, -1L);
     }
 
     private short epoch(Producer producer) {

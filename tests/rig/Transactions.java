@@ -107,14 +107,14 @@ final class Transactions {
             Remains left = remains.get(batch.producer() + " " + partition);
             if (left != null && left.older && batch.sequence() <= left.least) step.note += " after a refused batch of the older protocol";
             if (left != null && left.least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
-            if (batch.transactional() && owner(batch.producer()) != null && !owner(batch.producer()).id.equals(id)) step.note += " with the producer of another id";
+            if (batch.transactional() && isOfAnother(batch.producer(), id)) step.note += " with the producer of another id";
         });
         if (step.type() == ApiMessageType.END_TXN && owner(step.tree.get("producer_id")) != null && (Short) step.tree.get("producer_epoch") == owner(step.tree.get("producer_id")).epoch - 1)
             step.note += " of the epoch before the owner's";
         if (step.type() != ApiMessageType.TXN_OFFSET_COMMIT) return;
         TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
         Object group = step.tree.get("group_id");
-        if (owner != null && !owner.id.equals(id)) step.note += " with the producer of another id";
+        if (isOfAnother(step.tree.get("producer_id"), id)) step.note += " with the producer of another id";
         if (owner != null && !owner.groups.contains(group) && !owner.groups.isEmpty()) step.note += " while another group takes part";
         if (!world.members.containsKey(group)) step.note += " of a group without members";
     }
@@ -124,6 +124,12 @@ final class Transactions {
         Remains and(Remains later) {
             return new Remains(older, Math.min(least, later.least));
         }
+    }
+
+    /** True for a producer id that is not of this transactional id. */
+    private boolean isOfAnother(Object pid, Object id) {
+        TransactionRequests.Producer owner = owner(pid);
+        return owner == null ? pid.equals(TransactionRequests.STRANGER) : !owner.id.equals(id);
     }
 
     /** The transactional id that this producer id belongs to; null if none of the sequence's. */
