@@ -228,10 +228,10 @@ final class Transactions {
         });
     }
 
-    /** The group takes part in the transaction, also where the newer protocol's commit was refused by the group. */
+    /** The group takes part in the transaction, also where the newer protocol's commit was refused by the group, but not for a missing partition. */
     private void joined(Exchange.Step step, Map<?, ?> answer) {
         TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
-        boolean begins = step.type() == ApiMessageType.TXN_OFFSET_COMMIT ? step.version() > 4 : "NONE".equals(answer.get("error_code"));
+        boolean begins = step.type() == ApiMessageType.TXN_OFFSET_COMMIT ? step.version() > 4 && !answer.toString().contains("UNKNOWN_TOPIC") : "NONE".equals(answer.get("error_code"));
         boolean owns = owner != null && owner.id.equals(step.tree.get("transactional_id")) && (Short) step.tree.get("producer_epoch") == owner.epoch;
         if (owns && begins) owner.groups.add(step.tree.get("group_id"));
     }
