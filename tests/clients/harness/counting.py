@@ -48,6 +48,8 @@ class Feeder:
             try:
                 for number, line in zip(numbers, lines):
                     self._producer.produce(self.topic, line, key=number)
+                if not commit:
+                    self._producer.flush(60)  # librdkafka drops on an abort what it has not sent yet
                 self._end(self._producer.commit_transaction if commit else self._producer.abort_transaction)
                 break
             except KafkaException as error:
