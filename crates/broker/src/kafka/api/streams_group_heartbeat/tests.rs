@@ -140,7 +140,11 @@ async fn the_assignment_interval_is_the_one_of_now() {
     let running = running.restart(&[EAGER, most, (KEY, HOUR)]).await;
     client = running.client().await;
     assert_eq!(codes(&client.call(0, &beat(2)).await), [5], "also after a restart");
+    // Without one of its own it follows the broker's, as that changes.
+    assert_eq!(alter_one(&mut client, (BROKER, ""), (KEY, Some(HOUR))).await.0, 0);
     assert_eq!(alter_one(&mut client, (GROUP, "app"), own(None)).await.0, 0);
+    assert_eq!(codes(&client.call(0, &beat(2)).await), [5]);
+    assert_eq!(alter_one(&mut client, (BROKER, ""), (KEY, Some("0"))).await.0, 0);
     let told = client.call(0, &beat(2)).await;
     assert_eq!((codes(&told), told.active_tasks.map(|tasks| tasks.len())), (vec![], Some(1)));
 
