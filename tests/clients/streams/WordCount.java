@@ -23,13 +23,16 @@ import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.processor.StandbyUpdateListener;
 import org.apache.kafka.streams.processor.StateRestoreListener;
+import org.apache.kafka.streams.processor.TaskId;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
 
 /** The word count of Kafka Streams' introduction: lines in, counts out; asked about itself by lines of JSON on stdin. */
 public class WordCount {
     private static final ObjectMapper JSON = new ObjectMapper();
+    /** Records read from changelogs, for active and standby tasks. */
     private final AtomicLong restored = new AtomicLong();
     private final AtomicReference<String> fatal = new AtomicReference<>("");
     private final KafkaStreams streams;
@@ -47,6 +50,15 @@ public class WordCount {
             public void onRestoreEnd(TopicPartition from, String store, long count) {
                 restored.addAndGet(count);
             }
+        });
+        streams.setStandbyUpdateListener(new StandbyUpdateListener() {
+            public void onUpdateStart(TopicPartition from, String store, long start) {}
+
+            public void onBatchLoaded(TopicPartition from, String store, TaskId task, long batchEnd, long count, long end) {
+                restored.addAndGet(count);
+            }
+
+            public void onUpdateSuspended(TopicPartition from, String store, long at, long end, SuspendReason reason) {}
         });
         streams.setUncaughtExceptionHandler(error -> {
             fatal.set(error.toString());
