@@ -223,8 +223,8 @@ mod tests {
                 if std::fs::read_to_string(path).unwrap().contains("tracing::") {
                     wanted.insert(name.to_owned());
                     let top: Vec<&str> = module.split('.').take(2).collect();
-                    // The crate's root logs under the crate's own name, the files of the binaries under theirs.
-                    if by_module && !["lib", "main", "signals", "faulty"].contains(&top[1]) {
+                    // The crate's root logs under the crate's own name, the files of the binaries under theirs, and tests nowhere.
+                    if by_module && !["lib", "main", "signals", "faulty", "testing"].contains(&top[1]) {
                         wanted.insert(top.join("."));
                     }
                 }

@@ -40,7 +40,7 @@ fn keys_come_back_as_they_were_and_unknown_kinds_are_refused() {
         );
         assert_eq!(Key::decode(&bytes), Ok(key));
     }
-    assert_eq!(Key::decode(b"\x10whatever"), Err(RecordError::Damaged("is of an unknown kind")));
+    assert_eq!(Key::decode(b"\xffwhatever"), Err(RecordError::Damaged("is of an unknown kind")));
 }
 
 #[test]
