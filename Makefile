@@ -31,7 +31,7 @@ test-processors:
 model:
 	@exec tools/model.sh
 
-## make mutants    breaks the storage on purpose, one way at a time, and sees that its tests notice each (ARGS="pointer fence" for some)
+## make mutants    breaks the storage, the coordinators and the broker on purpose, one way at a time: a test must notice each (ARGS="pointer fence" for some)
 mutants:
 	@exec tools/mutants.sh $(ARGS)
 
