@@ -148,7 +148,7 @@ def test_what_is_left_open_ends_by_its_timeout(driver, broker, name, client):
         driver.call("init_transactions", id=name)
         transact(driver, name, ["kept"])
         # Kafka looks for such transactions every ten seconds.
-        eventually("readers go on", lambda: committed(driver, name) == ["kept"], seconds=20)
+        eventually("readers go on", lambda: committed(driver, name) == ["kept"], seconds=20, slowest=1)
         with pytest.raises(DriverError, match=OVERSLEPT.get(client, FENCED)):
             late.call("commit_transaction")
     assert committed(driver, name) == ["kept"]

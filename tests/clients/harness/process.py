@@ -36,9 +36,9 @@ def free_port():
 SLOWEST = 3
 
 
-def eventually(what, check, seconds=20, every=0.1):
-    """The first true value of check(); fails, naming what was awaited, after that many seconds, times SLOWEST."""
-    seconds *= SLOWEST
+def eventually(what, check, seconds=20, every=0.1, slowest=SLOWEST):
+    """The first true value of check(); fails, naming what was awaited, after that many seconds, times `slowest`: 1 where the time is promised."""
+    seconds *= slowest
     deadline = time.monotonic() + seconds
     while True:
         value = check()
