@@ -448,7 +448,14 @@ def judge(part, edits, tests):
 
 
 def main():
-    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    # A misspelt option would build and run all of them for more than an hour.
+    if unknown := [word for word in sys.argv[1:] if word.startswith("-") and word not in ("--check", "--write")]:
+        sys.exit(f"error: no option {' '.join(unknown)}\n{__doc__.split('Each mutant')[0].strip()}")
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    names = [name for _, all_of_it in PARTS for name, *_ in all_of_it]
+    crates = {part.sources.parent.name for part, _ in PARTS}
+    if missing := [word for word in words if word not in crates and not any(word in name for name in names)]:
+        sys.exit(f"error: no mutant has {missing[0]!r} in its name")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # All of them first: the sources may have moved on.
     mutants = [(part, *mutant) for part, all_of_it in PARTS for mutant in all_of_it]
