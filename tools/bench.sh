@@ -23,7 +23,7 @@ if [[ ${1:-} == program ]]; then
     exit
 fi
 
-cargo build --release --locked -p ottla-bench >&2
+cargo build --release --locked --bin ottla-bench >&2
 lab=$(mktemp -d "${OTTLA_TMP:-/tmp}/ottla-bench-XXXXXX")
 driver=
 # Kafka runs in a session of its own: whatever ends this script, no broker outlives it.

@@ -20,6 +20,24 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Cargo can't tell two checkouts in one cache apart: it compares times only. So only one of them uses the cache at a time, as
+# often as it likes, and its files get the times at which the cache saw their contents (stamp.py). Held until the script ends.
+own_cache() {
+    [[ -z ${OTTLA_CACHE_OWNED:-} ]] || return 0
+    local owner=$CARGO_TARGET_DIR/.ottla-owner
+    mkdir -p "$CARGO_TARGET_DIR"
+    exec {cache_lock}>>"$CARGO_TARGET_DIR/.ottla-lock"
+    until flock --shared "$cache_lock" && [[ -f $owner && $(<"$owner") == "$root" ]]; do
+        flock --nonblock "$cache_lock" || {
+            say "waiting until $(cat "$owner" 2>/dev/null) is done with $CARGO_TARGET_DIR; OTTLA_CACHE names another folder"
+            flock "$cache_lock"
+        }
+        printf '%s\n' "$root" >"$owner"
+    done
+    [[ ! -e $root/.git ]] || flock "$CARGO_TARGET_DIR/.ottla-stamping" "$root/tools/stamp.py" "$CARGO_TARGET_DIR/.ottla-sources"
+    export OTTLA_CACHE_OWNED=yes
+}
+
 # Says once, before the first build, why it will take long. Every later build finds the compiled RocksDB in the cache.
 announce_rocksdb() {
     ! compgen -G "$CARGO_TARGET_DIR/release/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null || return 0
@@ -39,7 +57,36 @@ maven_jars() {
     (cd "$folder" && mvn --quiet --batch-mode dependency:copy-dependencies "$@" >&2)
 }
 
-# run NAME COMMAND...: runs a stage, notes how long it took, remembers it if it failed.
+# begin NAME COMMAND...: starts a command in the background, in a process group of its own, which ends at the latest with the script.
+# finish NAME: waits for it, shows what it wrote, and returns its status.
+declare -A begun=()
+begin() {
+    local log
+    log=$(mktemp)
+    setsid "${@:2}" >"$log" 2>&1 &
+    begun[$1]="$! $log"
+    trap end_begun EXIT
+}
+finish() {
+    local job log status=0
+    read -r job log <<<"${begun[$1]}"
+    wait "$job" || status=$?
+    cat "$log" >&2
+    rm "$log"
+    unset "begun[$1]"
+    return "$status"
+}
+# shellcheck disable=SC2317 # reached through the trap
+end_begun() {
+    local name job log
+    for name in "${!begun[@]}"; do
+        read -r job log <<<"${begun[$name]}"
+        kill -- -"$job" 2>/dev/null || true
+        rm -f "$log"
+    done
+}
+
+# stage NAME COMMAND...: runs a stage, notes how long it took, remembers it if it failed.
 failed=() summary=()
 stage() {
     local name=$1 started=$SECONDS status=0
@@ -57,3 +104,5 @@ conclude() {
     printf '   %s\n' "${summary[@]}" >&2
     [[ ${#failed[@]} == 0 ]] || fail "failed: ${failed[*]}"
 }
+
+own_cache

@@ -3,4 +3,6 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 binary=$("$root/tools/binary.sh")
+# A broker that runs keeps no other checkout from compiling.
+[[ -z ${cache_lock:-} ]] || exec {cache_lock}>&-
 exec "$binary" serve "$@"
