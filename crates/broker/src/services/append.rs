@@ -166,8 +166,8 @@ impl Appender {
                 known.as_ref().map_err(|error| ProduceError::from(*error)).and_then(|(state, rules)| {
                     let partition = state.partition(index)?.partition;
                     // Before the checks: in Kafka a batch begins its transaction before the log refuses it.
-                    if records.as_ref().is_some_and(is_transactional) {
-                        entries.join(&state.topic, index);
+                    if let Some(producer) = records.as_ref().and_then(producer_of_transaction) {
+                        entries.join(&state.topic, &partition, producer)?;
                     }
                     let batch = check(records, rules, formats, self.clock.now_ms())?;
                     acks.clone()?;
@@ -202,9 +202,9 @@ fn facts_of(topics: &[TopicBatches]) -> RequestFacts {
     facts
 }
 
-/// True for a batch that its header calls transactional.
-fn is_transactional(records: &Bytes) -> bool {
-    BatchHeader::parse(records).is_ok_and(|header| transactional_producer(&header).is_some())
+/// The producer of a batch that its header calls transactional.
+fn producer_of_transaction(records: &Bytes) -> Option<ProducerIdAndEpoch> {
+    BatchHeader::parse(records).ok().and_then(|header| transactional_producer(&header))
 }
 
 /// The same refusal for every partition.

@@ -5,7 +5,8 @@
 //!
 //! The coordinator here writes its markers itself. One by hand is for a transaction of which no coordinator knows. Deliberate
 //! difference: an abort in a partition of a transaction that the coordinator has open ends all of it, and a commit in one is
-//! INVALID_TXN_STATE; Kafka ends the named partitions alone, and so tears the transaction.
+//! INVALID_TXN_STATE; Kafka ends the named partitions alone, and so tears the transaction. An abort that has to raise the epoch of
+//! the open transaction, and does not, is INVALID_PRODUCER_EPOCH as in Kafka.
 //!
 //! A marker that no batch can hold, because its producer id or epoch is below 0, fails the whole request as in Kafka, before
 //! anything is written. One whose level of `transaction.version` is -1 (unknown) is refused in each partition; a level below 0

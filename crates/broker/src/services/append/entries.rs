@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use coordinator::transaction::{Protocol, ShardId, TopicPartitionRef, TransactionError};
-use storage::{Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, StorageError, Topic};
+use coordinator::transaction::{ProducerIdAndEpoch, Protocol, ShardId, TopicPartitionRef, TransactionError};
+use storage::{
+    Acks, AppendEntry, AppendError, AppendRequest, AppendResult, Appended, Partition, StorageError, Topic,
+};
 
 use super::batch::{ProduceError, transactional_producer};
 use super::transaction::Transaction;
@@ -32,14 +34,30 @@ impl<'a> Entries<'a> {
         self.transaction.as_ref().is_some_and(|transaction| transaction.protocol == Protocol::V2)
     }
 
-    /// A partition for which the request has a transactional batch.
-    pub(super) fn join(&mut self, topic: &Arc<Topic>, index: i32) {
+    /// A partition for which the request has a transactional batch of this producer.
+    ///
+    /// # Errors
+    /// The partition has seen a newer epoch of the producer. Then it does not take part: the coordinator is not asked at all, as
+    /// in Kafka (`UnifiedLog.maybeStartTransactionVerification`).
+    pub(super) fn join(
+        &mut self,
+        topic: &Topic,
+        partition: &Partition,
+        producer: ProducerIdAndEpoch,
+    ) -> Result<(), ProduceError> {
+        let verifying = self.transaction.as_ref().filter(|transaction| transaction.verifies);
+        if let Some(Transaction { coordinator, .. }) = verifying
+            && partition.producer_epoch(producer.id.0).is_some_and(|newest| newest > producer.epoch)
+        {
+            return Err(coordinator.refused(TransactionError::ProducerFenced).into());
+        }
         self.joined.push(TopicPartitionRef {
             shard: ShardId::default(),
             topic_id: topic.id,
             topic: Arc::from(topic.name.as_str()),
-            partition: index,
+            partition: partition.index(),
         });
+        Ok(())
     }
 
     /// A batch that passed its checks. A transactional one is of the partition that has just joined.

@@ -23,6 +23,12 @@ impl Partition {
         producers
     }
 
+    /// The epoch of a producer, also of batches whose write is under way; `None`: it is not remembered. An append waits
+    /// meanwhile.
+    pub fn producer_epoch(&self, producer_id: i64) -> Option<i16> {
+        self.append.lock().producer(producer_id).map(|state| state.producer_epoch)
+    }
+
     /// How many are remembered. Takes no lock.
     pub fn producer_count(&self) -> usize {
         self.producer_count.load(Ordering::Relaxed)

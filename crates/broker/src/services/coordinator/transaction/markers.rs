@@ -1,7 +1,8 @@
 //! WriteTxnMarkers: ends by hand, for transactions of which no coordinator knows.
 //!
 //! An abort of a transaction that is open here ends all of it, where Kafka would tear it (ADR 14). A commit of one is refused.
-//! Both hold for partitions that take part in it; others get their marker as it was asked for.
+//! Both hold for partitions that take part in it; others get their marker as it was asked for. An abort that has to raise the
+//! producer's epoch (KIP-1228), and does not, ends nothing: a partition with records of the transaction refuses it, as in Kafka.
 
 use std::sync::Arc;
 
@@ -50,6 +51,16 @@ pub(crate) struct WantedMarkers {
     pub(crate) partitions: Vec<Result<FoundPartition, MarkerRefused>>,
 }
 
+impl WantedMarkers {
+    /// True if the markers have an epoch that may end what this producer has open. Any other is for the log to refuse.
+    fn may_end(&self, open: ProducerIdAndEpoch) -> bool {
+        // A commit is refused in any case.
+        let raises_epoch = self.raises_epoch && !self.commit;
+        let epoch = self.producer.epoch;
+        open.id == self.producer.id && (open.epoch < epoch || open.epoch == epoch && !raises_epoch)
+    }
+}
+
 impl TransactionService {
     /// Writes the markers of one producer: the result of each partition, in their order. Durable when it returns.
     pub(crate) async fn write_markers(&self, wanted: WantedMarkers) -> Vec<Result<(), MarkerRefused>> {
@@ -75,18 +86,15 @@ impl TransactionService {
     /// which of them do, and the outcome for these.
     async fn end_if_open(&self, wanted: &WantedMarkers) -> (Vec<bool>, Result<(), TransactionError>) {
         let none = || vec![false; wanted.partitions.len()];
-        let marked = wanted.producer;
-        let Some(id) = self.shell.kind().counters.owner(marked.id) else { return (none(), Ok(())) };
+        let Some(id) = self.shell.kind().counters.owner(wanted.producer.id) else { return (none(), Ok(())) };
         let step = self.shell.step(&id, false, |machine, env, out| {
             let takes_part = |found: &Result<FoundPartition, MarkerRefused>| {
                 found.as_ref().is_ok_and(|FoundPartition { partition, .. }| {
                     machine.takes_part(partition.topic_id(), partition.index())
                 })
             };
-            // An older epoch is for the log to refuse. None also if it has ended meanwhile: the markers are written as they were
-            // asked for.
-            let is_marked = |open: &ProducerIdAndEpoch| open.id == marked.id && open.epoch <= marked.epoch;
-            let open = machine.open_producer().filter(is_marked);
+            // None also if it has ended meanwhile: the markers are written as they were asked for.
+            let open = machine.open_producer().filter(|open| wanted.may_end(*open));
             let takes_part: Vec<bool> =
                 wanted.partitions.iter().map(|found| open.is_some() && takes_part(found)).collect();
             let ended = match open.filter(|_| takes_part.contains(&true)) {

@@ -227,7 +227,7 @@ impl TransactionService {
     }
 
     /// Counts a refusal.
-    pub(super) fn refused(&self, error: TransactionError) -> TransactionError {
+    pub(crate) fn refused(&self, error: TransactionError) -> TransactionError {
         self.shell.kind().counters.refused(error)
     }
 

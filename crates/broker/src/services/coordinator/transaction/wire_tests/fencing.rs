@@ -82,3 +82,19 @@ async fn what_an_abandoned_connection_still_delivers_is_refused() {
     assert_eq!(producer.end(&mut client, true).await, 0);
     assert_eq!(committed(&mut client, "t").await, ["a", "b", "c"]);
 }
+
+/// A marker by hand has fenced the producer in the partition, and not in the coordinator. As in Kafka the partition is asked first.
+#[tokio::test]
+async fn a_batch_of_an_epoch_older_than_the_partition_has_seen_does_not_take_part() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    for (name, v2) in [("new", true), ("old", false)] {
+        let producer = init(&mut client, name, v2).await;
+        assert_eq!(tools::mark(&mut client, "t", (producer.id, producer.epoch + 1), false).await, 0);
+        assert_eq!(producer.send(&mut client, ("t", 0), 0, "v").await.0, 47, "{name}");
+        let request =
+            DescribeTransactionsRequest::default().with_transactional_ids(vec![transactional_id(name)]);
+        let described = client.call(0, &request).await;
+        assert_eq!(&*described.transaction_states[0].transaction_state, "Empty", "{name}");
+    }
+}

@@ -54,6 +54,20 @@ async fn mark_as(
     answer.markers[0].topics.iter().map(|topic| topic.partitions[0].error_code).collect()
 }
 
+/// The code of an abort by hand for partition 0 that has to raise the producer's epoch, by a coordinator of that epoch.
+async fn abort_raising(
+    client: &mut Client,
+    topic: &str,
+    coordinator_epoch: i32,
+    producer: (i64, i16),
+) -> i16 {
+    let marker = marker(topic, &[0], producer, false)
+        .with_coordinator_epoch(coordinator_epoch)
+        .with_transaction_version(2);
+    let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
+    client.call(2, &request).await.markers[0].topics[0].partitions[0].error_code
+}
+
 #[tokio::test]
 async fn transactions_are_listed_and_described() {
     let running = broker_with(&["t"], &[]).await;
@@ -123,6 +137,25 @@ async fn an_abort_by_hand_ends_all_of_an_open_transaction() {
         );
     }
     assert_eq!(producer.send(&mut client, ("t", 0), 1, "late").await.0, 47);
+}
+
+/// As in Kafka: the marker may be a late one, of the end before (KIP-1228).
+#[tokio::test]
+async fn an_abort_by_hand_that_has_to_raise_the_epoch_and_does_not_ends_nothing() {
+    let running = broker_with(&["t", "u"], &[]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "open", true).await;
+    producer.write(&mut client, "t", 0, "v").await;
+    producer.write(&mut client, "u", 0, "v").await;
+    assert_eq!(abort_raising(&mut client, "t", 0, (producer.id, producer.epoch)).await, 47);
+    assert_eq!(producer.end(&mut client, true).await, 0, "it is still open");
+    producer.write(&mut client, "t", 0, "w").await;
+    producer.write(&mut client, "u", 0, "w").await;
+    assert_eq!(abort_raising(&mut client, "t", 0, (producer.id, producer.epoch + 1)).await, 0);
+    for topic in ["t", "u"] {
+        assert_eq!(committed(&mut client, topic).await, ["v"]);
+        assert_eq!(latest(&mut client, topic, true).await, latest(&mut client, topic, false).await);
+    }
 }
 
 #[tokio::test]
@@ -228,11 +261,7 @@ async fn a_marker_by_hand_of_the_last_epoch_fences_its_partition() {
     producer.write(&mut client, "t", 0, "a").await;
     assert_eq!(producer.end(&mut client, true).await, 0);
     let last = (producer.id, i16::MAX);
-    let raising = async |client: &mut Client| {
-        let marker = marker("t", &[0], last, false).with_coordinator_epoch(1000).with_transaction_version(2);
-        let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
-        client.call(2, &request).await.markers[0].topics[0].partitions[0].error_code
-    };
+    let raising = async |client: &mut Client| abort_raising(client, "t", 1000, last).await;
     assert_eq!(raising(&mut client).await, 0);
     assert_eq!(raising(&mut client).await, 0, "a repeat, as nothing is open");
     assert_eq!(producer.add(&mut client, "t", &[0]).await, [0]);
