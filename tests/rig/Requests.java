@@ -57,7 +57,8 @@ public class Requests {
             List<Object> items = new ArrayList<>();
             boolean repeats = world.chance(2);
             for (int n = 0; n < count; n++) {
-                Object item = value(type.arrayElementType().get(), path, above);
+                Object fresh = value(type.arrayElementType().get(), path, above);
+                Object item = repeats && !items.isEmpty() && world.chance(50) ? items.get(0) : fresh;
                 if (repeats || items.stream().noneMatch(other -> named(other).equals(named(item)))) items.add(item);
             }
             return items;

@@ -105,8 +105,8 @@ final class Transactions {
         Object id = step.tree.get("transactional_id");
         if (step.type() == ApiMessageType.PRODUCE) each(step, (topic, partition, batch) -> {
             Remains left = remains.get(batch.producer() + " " + partition);
-            if (left != null && left.older && batch.sequence() <= left.least) step.note += " after a refused batch of the older protocol";
-            if (left != null && left.least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
+            if (left != null && left.older) step.note += " after a refused batch of the older protocol";
+            if (left != null && left.and(new Remains(left.older, batch.epoch(), batch.sequence())).least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
             if (batch.transactional() && isOfAnother(batch.producer(), id)) step.note += " with the producer of another id";
         });
         if (step.type() == ApiMessageType.END_TXN && owner(step.tree.get("producer_id")) != null && (Short) step.tree.get("producer_epoch") == owner(step.tree.get("producer_id")).epoch - 1)
@@ -119,10 +119,11 @@ final class Transactions {
         if (!world.members.containsKey(group)) step.note += " of a group without members";
     }
 
-    /** The memory of Kafka of a producer that it does not know yet in a partition (its VerificationStateEntry). */
-    private record Remains(boolean older, int least) {
+    /** Kafka's memory of the refused batches of a producer in a partition (VerificationStateEntry): of the first one's protocol, of the least sequence of the newest epoch. */
+    private record Remains(boolean older, short epoch, int least) {
         Remains and(Remains later) {
-            return new Remains(older, Math.min(least, later.least));
+            if (later.epoch > epoch) return new Remains(older, later.epoch, later.least);
+            return new Remains(older, epoch, later.epoch < epoch ? least : Math.min(least, later.least));
         }
     }
 
@@ -220,10 +221,11 @@ final class Transactions {
         each(step, (topic, partition, batch) -> {
             String key = batch.producer() + " " + partition;
             if (!taken(answer, topic, partition)) {
-                if (batch.transactional()) remains.merge(key, new Remains(step.version() <= 11, batch.sequence()), Remains::and);
+                if (batch.transactional()) remains.merge(key, new Remains(step.version() <= 11, batch.epoch(), batch.sequence()), Remains::and);
                 return;
             }
-            remains.remove(key);
+            // Kafka keeps it beside batches outside of transactions.
+            if (batch.transactional()) remains.remove(key);
             for (TransactionRequests.Producer producer : producers) producer.wrote(partition, batch);
         });
     }

@@ -232,6 +232,9 @@ public class Values {
             tree.computeIfPresent("key", (name, any) -> key);
             tree.computeIfPresent("coordinator_keys", (name, any) -> List.of(key));
         }
+        // Of the only quorum half the time: a random partition is refused.
+        if (api.equals("DescribeQuorum") && path.isEmpty() && world.chance(50))
+            tree.put("topics", List.of(Map.of("topic_name", "__cluster_metadata", "partitions", List.of(Map.of("partition_index", 0)))));
         if (api.equals("ListGroups") && world.chance(50)) tree.computeIfPresent("types_filter", (key, any) -> List.of());
         // Features outlive the seed as well; before version 1 a request cannot be one that only asks.
         if (tree.get("feature_updates") instanceof List<?> updates && tree.replace("validate_only", true) == null)
