@@ -48,6 +48,9 @@ final class TransactionRequests {
         }
     }
 
+    /** Longer than a seed takes on a busy machine: Ottla ends a transaction in time, Kafka up to ten seconds later. */
+    private static final int TIMEOUT_MS = 600_000;
+
     /** A producer id that no broker gave out. */
     static final Long STRANGER = 987_654_321L;
 
@@ -99,7 +102,7 @@ final class TransactionRequests {
     /** The request that a client begins with. */
     Exchange.Step first(Producer producer) {
         ApiMessageType type = ApiMessageType.INIT_PRODUCER_ID;
-        return build(type, any(type), tree("transactional_id", producer.id, "transaction_timeout_ms", 60_000, "producer_id", -1L, "producer_epoch", -1));
+        return build(type, any(type), tree("transactional_id", producer.id, "transaction_timeout_ms", TIMEOUT_MS, "producer_id", -1L, "producer_epoch", -1));
     }
 
     /** Ends what the producer has open: as its client, or as the next one with the same id. */
@@ -162,7 +165,7 @@ final class TransactionRequests {
         ApiMessageType type = ApiMessageType.INIT_PRODUCER_ID;
         boolean goesOn = world.chance(60);
         return build(type, any(type), tree("transactional_id", world.chance(95) ? producer.id : world.one("", null, name + "-other"),
-            "transaction_timeout_ms", world.chance(95) ? 60_000 : world.one(0, -1, 900_000, 900_001),
+            "transaction_timeout_ms", world.chance(95) ? TIMEOUT_MS : world.one(0, -1, 900_000, 900_001),
             "producer_id", goesOn ? pid(producer) : -1L, "producer_epoch", goesOn ? epoch(producer) : world.chance(96) ? -1 : 0));
     }
 
