@@ -3,18 +3,20 @@
 //! Guarantees that memory grows with the bytes received, never by the length announced; that a negative or oversized
 //! length and an unknown API are refused as soon as they are read; that a frame once begun keeps coming, at whatever
 //! speed, or ends its connection, and gives way when it comes slowest while others need the memory that it holds; and
-//! that a frame is a slice of what was received, not a copy. An idle connection holds no buffer. Which lengths an API
+//! that a frame is a slice of what was received, not a copy. The bytes of a frame that
+//! follows another large one go from the socket to their place at once. An idle connection holds no buffer. Which lengths an API
 //! may have is left to its registry entry, what a frame means to `dispatch.rs`.
+
+mod error;
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
-use codec::DecodeError;
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::clock;
@@ -23,14 +25,21 @@ use crate::kafka::budget::Grant;
 use crate::kafka::half_received::Receiving;
 use crate::kafka::limits::Shared;
 
+pub(crate) use self::error::FrameError;
+use self::error::mistaken;
+
 /// The first read of a frame goes through a buffer on the stack of this size: most frames are complete after it.
 const FIRST_READ_BYTES: usize = 16 << 10;
 
-/// A frame may reserve as much as its predecessor filled, up to this.
-const MAX_FORESIGHT_BYTES: usize = 1 << 20;
+/// A frame may reserve somewhat more than its predecessor filled, up to this: a producer's largest request by default
+/// (`max.request.size`, 1 MiB) and some room around it.
+const MAX_FORESIGHT_BYTES: usize = (1 << 20) + (64 << 10);
 
 /// Bytes of the length before each frame, which does not count itself.
 const PREFIX_BYTES: usize = 4;
+
+/// Bytes of the API key, which comes first in a frame.
+const KEY_BYTES: usize = 2;
 
 /// A request as it came: header and body, without the length prefix.
 pub(super) struct Frame {
@@ -60,73 +69,6 @@ struct Announced {
     entry: Option<&'static Entry>,
 }
 
-/// Why there is no next frame.
-#[derive(Debug, Error)]
-pub(crate) enum FrameError {
-    /// The length prefix is negative or beyond what this API may send.
-    #[error("{0}")]
-    Length(#[from] DecodeError),
-    /// The client speaks something else.
-    #[error("this listener speaks the Kafka protocol without TLS, and the client began {0}")]
-    Foreign(&'static str),
-    /// Refused before the rest of it is read.
-    #[error("unknown API key {0}")]
-    UnknownApi(i16),
-    /// The client began a frame and stopped sending.
-    #[error(
-        "a frame was begun, and nothing more of it came for {after:?}: {received} bytes came of {announced} announced"
-    )]
-    Unfinished {
-        /// How long nothing came.
-        after: Duration,
-        /// Bytes of it that came, prefix included.
-        received: usize,
-        /// Its length, prefix included, as far as known.
-        announced: usize,
-    },
-    /// Others need the memory.
-    #[error(
-        "memory for requests is short, and this frame came slowest: {received} bytes came of {announced} announced; see \
-         queued.max.request.bytes"
-    )]
-    GaveWay {
-        /// Bytes of it that came, prefix included.
-        received: usize,
-        /// Its length, prefix included, as far as known.
-        announced: usize,
-    },
-    /// The client closed its side within a frame.
-    #[error("the connection ended within a frame: {received} bytes came of {announced} announced")]
-    Cut {
-        /// Bytes of it that came, prefix included.
-        received: usize,
-        /// Its length, prefix included, as far as known.
-        announced: usize,
-    },
-    /// The socket failed.
-    #[error("reading failed: {0}")]
-    Io(#[from] std::io::Error),
-}
-
-impl FrameError {
-    /// Returns true if the client is gone, so that nothing can be answered any more.
-    pub(super) fn is_gone(&self) -> bool {
-        matches!(self, Self::Cut { .. } | Self::Io(_))
-    }
-}
-
-/// Names the other protocol that a client speaks by mistake, so that the log line says it.
-fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
-    match &prefix {
-        // A TLS record: handshake, version 3.x.
-        [0x16, 3, ..] => FrameError::Foreign("a TLS handshake"),
-        // Read as a length, `GET ` is 1195725856: without this arm the log would name that number only.
-        b"GET " | b"POST" | b"HEAD" | b"PUT " | b"OPTI" => FrameError::Foreign("an HTTP request"),
-        b"SSH-" => FrameError::Foreign("an SSH session"),
-        _ => error.into(),
-    }
-}
-
 /// Cuts what a socket delivers into frames.
 pub(super) struct Frames<R> {
     /// The half of the socket that is read.
@@ -136,7 +78,7 @@ pub(super) struct Frames<R> {
     buffer: BytesMut,
     /// The part of the budget that the frame at the front of the buffer holds.
     grant: Grant,
-    /// Length of the frame before, at most [`MAX_FORESIGHT_BYTES`]: what the next one may reserve at once.
+    /// Length of the frame before and an eighth of it, at most [`MAX_FORESIGHT_BYTES`]: what the next one may reserve at once.
     foresight: usize,
     /// Reads of half-received frames so far; see [`Frames::reads`].
     reads: Arc<AtomicU64>,
@@ -173,7 +115,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         if self.buffer.is_empty() && self.first_read().await? == 0 {
             return Ok(None);
         }
-        let announced = match self.announced()? {
+        let announced = self.announced()?;
+        if let Some(Announced { length, .. }) = announced
+            && length > self.buffer.len()
+        {
+            self.read_at_once(length).await?;
+        }
+        let announced = match announced {
             // A frame that came whole is not entered as half-received: that takes a lock of all connections.
             Some(announced) if self.buffer.len() >= announced.length => announced,
             begun => self.finish(begun).await?,
@@ -184,16 +132,46 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     /// Waits for the first bytes without holding a buffer for them.
     async fn first_read(&mut self) -> Result<usize, FrameError> {
         let (socket, buffer) = (&mut self.socket, &mut self.buffer);
+        // Large frames come one after the other: what is read here of one is copied, so it is only what tells its length.
+        let most =
+            if self.foresight > FIRST_READ_BYTES { PREFIX_BYTES + KEY_BYTES } else { FIRST_READ_BYTES };
         let read = std::future::poll_fn(|cx| {
             // A variable of the poll, not of the future: in the future, every idle connection would hold it.
             let mut room = [MaybeUninit::uninit(); FIRST_READ_BYTES];
-            let mut room = ReadBuf::uninit(&mut room);
+            let mut room = ReadBuf::uninit(&mut room[..most]);
             Pin::new(&mut *socket).poll_read(cx, &mut room).map_ok(|()| {
                 buffer.extend_from_slice(room.filled());
                 room.filled().len()
             })
         });
         Ok(read.await?)
+    }
+
+    /// Reads what is here of a frame into its place, without a wait and without an entry among the half-received ones. Errors and
+    /// the end of the client's side are left to [`Frames::finish`], which meets them again.
+    async fn read_at_once(&mut self, length: usize) -> Result<(), FrameError> {
+        let received = self.buffer.len();
+        let room = self.room(length - received);
+        if !self.shared.budget.try_raise(&mut self.grant, received + room, received, Some(length)) {
+            return Ok(());
+        }
+        self.buffer.reserve(room);
+        let mut place = (&mut self.buffer).limit(room);
+        let mut read = std::pin::pin!(self.socket.read_buf(&mut place));
+        let came = std::future::poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+        if let Poll::Ready(came) = came
+            && came? > 0
+        {
+            // Relaxed: only the idle timer of the same task reads it.
+            self.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Bytes for which a frame that misses this many may have room now: twice what came so far, or what the frame before really
+    /// had, never what is merely announced.
+    fn room(&self, missing: usize) -> usize {
+        missing.min(self.buffer.len().max(FIRST_READ_BYTES).max(self.foresight))
     }
 
     /// Returns what the frame at the front of the buffer announces, once it is known and was found allowed.
@@ -203,13 +181,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         let largest = self.shared.limits.max_request_bytes;
         let length =
             codec::frame::frame_length(*prefix, largest).map_err(|error| mistaken(*prefix, error))?;
-        let Some([.., high, low]) = self.buffer.first_chunk::<{ PREFIX_BYTES + 2 }>() else {
+        let Some([.., high, low]) = self.buffer.first_chunk::<{ PREFIX_BYTES + KEY_BYTES }>() else {
             // The key decides how long a frame may be. A frame too short to have one is complete here, and refused later.
             let whole = self.buffer.len() >= PREFIX_BYTES + length;
             return Ok(whole.then_some(Announced { length: PREFIX_BYTES + length, entry: None }));
         };
         // The two bytes after such a prefix belong to the next frame: they are no key of this one.
-        if length < 2 {
+        if length < KEY_BYTES {
             return Ok(Some(Announced { length: PREFIX_BYTES + length, entry: None }));
         }
         let key = i16::from_be_bytes([*high, *low]);
@@ -232,10 +210,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             let missing = match announced {
                 Some(announced) if self.buffer.len() >= announced.length => return Ok(announced),
                 Some(announced) => announced.length - self.buffer.len(),
-                None => PREFIX_BYTES + 2 - self.buffer.len(),
+                None => PREFIX_BYTES + KEY_BYTES - self.buffer.len(),
             };
-            // Twice what came so far, or what the frame before really had: never what is merely announced.
-            let mut room = missing.min(self.buffer.len().max(FIRST_READ_BYTES).max(self.foresight));
+            let mut room = self.room(missing);
             let (received, needed) = (self.buffer.len(), self.buffer.len() + room);
             let length = announced.map(|announced| announced.length);
             if !self.shared.budget.try_raise(&mut self.grant, needed, received, length) {
@@ -281,7 +258,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     async fn take(&mut self, Announced { length, entry }: Announced) -> Frame {
         // A frame that was whole in the buffer from the start has not been counted yet.
         self.shared.budget.raise(&mut self.grant, length, length, Some(length)).await;
-        self.foresight = length.min(MAX_FORESIGHT_BYTES);
+        // Frames of one client differ a little: a buffer that is short of a few bytes would be copied to a larger one.
+        self.foresight = (length + length / 8).min(MAX_FORESIGHT_BYTES);
         // A frame with nothing after it takes the buffer itself, so that an idle connection holds none.
         let frame = if self.buffer.len() == length {
             std::mem::take(&mut self.buffer)
@@ -335,96 +313,4 @@ async fn read_more<R: AsyncRead + Unpin>(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::Poll;
-
-    use tokio::io::{AsyncWriteExt, DuplexStream};
-
-    use super::*;
-    use crate::config::BrokerConfig;
-    use crate::kafka::limits::Limits;
-
-    /// The start of a Produce request of that many bytes.
-    fn begun(length: usize) -> Vec<u8> {
-        let mut frame = u32::try_from(length).unwrap().to_be_bytes().to_vec();
-        frame.resize(PREFIX_BYTES + length, 0);
-        frame
-    }
-
-    fn shared(config: &[(&str, &str)], frame_deadline: Duration) -> Arc<Shared> {
-        let limits = Limits::new(&BrokerConfig::from_pairs(config).unwrap());
-        Arc::new(Shared::new(Limits { frame_deadline, ..limits }))
-    }
-
-    fn connect(shared: &Arc<Shared>) -> (DuplexStream, Frames<DuplexStream>) {
-        let (near, far) = tokio::io::duplex(1 << 20);
-        (near, Frames::new(far, Arc::clone(shared)))
-    }
-
-    #[test]
-    fn other_protocols_are_named() {
-        let error =
-            |prefix| mistaken(prefix, codec::frame::frame_length(prefix, 100 << 20).unwrap_err()).to_string();
-        assert!(error([0x16, 3, 1, 2]).contains("TLS"));
-        assert!(error(*b"GET ").contains("HTTP"));
-        assert!(error([0xff; 4]).contains("-1"));
-    }
-
-    /// A producer on a slow line needed more than half a minute for a request, and was cut.
-    #[tokio::test]
-    async fn a_frame_that_keeps_coming_may_take_longer_than_a_pause_may() {
-        let (mut client, mut frames) = connect(&shared(&[], Duration::from_millis(200)));
-        let start = crate::clock::now();
-        let send = async {
-            for piece in begun(60_000).chunks(1_000) {
-                client.write_all(piece).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            client
-        };
-        let (_client, frame) = tokio::join!(send, frames.next());
-        assert_eq!(frame.unwrap().unwrap().bytes.len(), 60_000);
-        assert!(crate::clock::now() - start > Duration::from_millis(600));
-    }
-
-    #[tokio::test]
-    async fn a_frame_that_stops_coming_ends_its_connection() {
-        let (mut client, mut frames) = connect(&shared(&[], Duration::from_millis(50)));
-        client.write_all(&begun(450_000)[..1_000]).await.unwrap();
-        let error = frames.next().await.err().unwrap();
-        assert!(
-            matches!(error, FrameError::Unfinished { received: 1_000, announced: 450_004, .. }),
-            "{error}"
-        );
-    }
-
-    #[tokio::test]
-    async fn stalled_frames_give_way_to_one_that_needs_their_memory() {
-        let config = [("queued.max.request.bytes", "300000"), ("socket.request.max.bytes", "300000")];
-        let shared = shared(&config, Duration::from_secs(600));
-        let mut stalled = Vec::new();
-        for _ in 0..4 {
-            let (mut client, mut frames) = connect(&shared);
-            client.write_all(&begun(200_000)[..100_000]).await.unwrap();
-            stalled.push(Box::pin(async move { (frames.next().await.err(), client) }));
-        }
-        let (mut client, mut frames) = connect(&shared);
-        client.write_all(&begun(250_000)).await.unwrap();
-        let mut gone = Vec::new();
-        let next = frames.next();
-        tokio::pin!(next);
-        let frame = std::future::poll_fn(|cx| {
-            stalled.retain_mut(|receiving| match receiving.as_mut().poll(cx) {
-                Poll::Ready((error, _)) => {
-                    gone.extend(error);
-                    false
-                }
-                Poll::Pending => true,
-            });
-            next.as_mut().poll(cx)
-        });
-        let frame = tokio::time::timeout(Duration::from_secs(20), frame).await.unwrap();
-        assert_eq!(frame.unwrap().unwrap().bytes.len(), 250_000);
-        assert!(!gone.is_empty() && gone.iter().all(|error| matches!(error, FrameError::GaveWay { .. })));
-    }
-}
+mod tests;
