@@ -26,6 +26,7 @@ mod leadership;
 mod partition;
 mod policy;
 mod producer_state;
+mod producers;
 mod read;
 mod shard;
 mod tail;
@@ -41,7 +42,10 @@ pub(crate) use {
         LogStart,
     },
     partition::{Recovered, Written},
-    producer_state::{Moment, NO_COORDINATOR, REMEMBERED_BATCHES, RememberedBatch, Verdict},
+    producer_state::{
+        Moment, NO_COORDINATOR, REMEMBERED_BATCHES, RememberedBatch, RememberedBatches, Verdict,
+    },
+    producers::Producers,
     read::{checked_range, found, read_tail, readable_range},
     shard::{ShardLeadership, ShardTerm},
     tail::{Room, TailBudget},

@@ -29,7 +29,7 @@ use crate::{
     },
     log::{
         BatchFamily, Catalog, CleanedRecord, EpochStart, Extent, GenerationNumber, LivingExtents, LogStart,
-        Recovered, UnreadableTopic, leader_epoch,
+        Producers, Recovered, UnreadableTopic, leader_epoch,
     },
     random::{base64_url, random_id},
 };
@@ -267,8 +267,8 @@ fn load_generations(engine: &Engine, node: &Node, now_ms: i64) -> Result<FoundGe
 struct Partitions {
     /// By number. Those that no readable topic claims stay here.
     found: HashMap<PartitionNumber, Recovered>,
-    /// By number: producer id and state.
-    producers: HashMap<PartitionNumber, Vec<(i64, ProducerState)>>,
+    /// By number.
+    producers: HashMap<PartitionNumber, Producers>,
 }
 
 impl Partitions {
@@ -305,7 +305,7 @@ impl Partitions {
         engine.scan_state(&[Tag::Producer as u8], |key, value| {
             let (partition, producer_id) = keys::parse_of_partition("producer key", key)?;
             let state = ProducerState::decode(value, open_ms)?;
-            all.producers.entry(partition).or_default().push((producer_id, state));
+            all.producers.entry(partition).or_default().set(producer_id, &state);
             Ok(())
         })?;
         for (partition, classes) in aborted::partitions(engine)? {

@@ -4,7 +4,7 @@
 //! the journal and the tail in memory alike; the request's own buffer is freed. The caller's thread makes
 //! the copy, since all callers wait for the writer's thread.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::BytesMut;
 use codec::records::{BatchHeader, RecordBatch};
@@ -17,6 +17,7 @@ use crate::{
         extent::BatchFamily,
         index::{IndexInterval, LogStart},
         producer_state::{self, Moment, Verdict},
+        producers::Producers,
         transaction::TransactionStep,
     },
 };
@@ -90,9 +91,9 @@ impl From<AppendRequest> for OwnedRequest {
         let own = |entry: AppendEntry| OwnedEntry {
             partition: entry.partition,
             header: *entry.batch.header(),
-            bytes: BytesMut::from(entry.batch.bytes().as_ref()),
             log_append_time: entry.log_append_time,
             begins_at_zero: entry.unknown_producer_begins_at_zero,
+            bytes: BytesMut::from(entry.batch.bytes().as_ref()),
         };
         let AppendRequest { entries, acks, coordinator } = request;
         Self { entries: entries.into_iter().map(own).collect(), acks, coordinator }
@@ -157,7 +158,7 @@ pub(crate) struct AppendState {
     /// Offset of the next batch. Ahead of the log end while a group is built.
     next_offset: i64,
     /// By producer id; batches without one leave nothing here.
-    producers: BTreeMap<i64, ProducerState>,
+    producers: Producers,
     /// The transactions that are open: first offset, and the time of its append, Unix ms.
     open_transactions: BTreeMap<i64, i64>,
     /// Ahead of the one that readers see while a group is built.
@@ -181,7 +182,7 @@ impl AppendState {
     ) -> Self {
         // A log that holds batches gets its true end from `recover`.
         let next_offset = log_start.offset;
-        let (producers, open_transactions) = (BTreeMap::new(), BTreeMap::new());
+        let (producers, open_transactions) = (Producers::default(), BTreeMap::new());
         Self {
             next_offset,
             producers,
@@ -200,12 +201,14 @@ impl AppendState {
     }
 
     /// The state as a start found it; nothing was appended before.
-    pub(crate) fn recover(&mut self, next_offset: i64, producers: Vec<(i64, ProducerState)>) {
+    pub(crate) fn recover(&mut self, next_offset: i64, producers: Producers) {
         self.next_offset = next_offset;
-        self.producers = producers.into_iter().collect();
+        self.producers = producers;
         // Their begin is not stored: the last append is the earliest time that is known.
-        let open = |state: &ProducerState| Some((state.current_txn_start_offset?, state.last_timestamp_ms));
-        self.open_transactions = self.producers.values().filter_map(open).collect();
+        let open = |(_, state): (i64, ProducerState)| {
+            Some((state.current_txn_start_offset?, state.last_timestamp_ms))
+        };
+        self.open_transactions = self.producers.after(None).filter_map(open).collect();
     }
 
     /// At most `most` producers with greater ids than `after`, by id.
@@ -213,13 +216,12 @@ impl AppendState {
         &self,
         after: Option<i64>,
         most: usize,
-    ) -> impl Iterator<Item = (i64, &ProducerState)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.producers.range((from, Bound::Unbounded)).take(most).map(|(id, state)| (*id, state))
+    ) -> impl Iterator<Item = (i64, ProducerState)> {
+        self.producers.after(after).take(most)
     }
 
-    pub(crate) fn producer(&self, producer_id: i64) -> Option<&ProducerState> {
-        self.producers.get(&producer_id)
+    pub(crate) fn producer(&self, producer_id: i64) -> Option<ProducerState> {
+        self.producers.get(producer_id)
     }
 
     /// First offsets of the transactions that are open, in order.
@@ -241,16 +243,19 @@ impl AppendState {
     pub(crate) fn check(&self, header: &BatchHeader, begins_at_zero: bool) -> Result<Verdict, AppendError> {
         match header.has_producer_id() {
             // Batches of one group see each other: the state changes with each, before anything is written.
-            true => producer_state::check(self.producers.get(&header.producer_id), header, begins_at_zero),
+            true => {
+                let known = self.producers.get(header.producer_id);
+                producer_state::check(known.as_ref(), header, begins_at_zero)
+            }
             false => Ok(Verdict::Append),
         }
     }
 
     /// Decides if the marker may be written; the coordinator's epoch in it.
     pub(crate) fn check_marker(&self, marker: &TransactionMarker) -> Result<i32, MarkerError> {
-        let known = self.producers.get(&marker.producer_id);
-        producer_state::check_marker(known, marker)?;
-        Ok(producer_state::epoch_of_coordinator(known, marker))
+        let known = self.producers.get(marker.producer_id);
+        producer_state::check_marker(known.as_ref(), marker)?;
+        Ok(producer_state::epoch_of_coordinator(known.as_ref(), marker))
     }
 
     /// The batch was appended at `base_offset`; the next one goes to `next_offset`.
@@ -266,12 +271,10 @@ impl AppendState {
         if !header.has_producer_id() {
             return TransactionStep::None;
         }
-        let known = self.producers.get_mut(&header.producer_id);
+        let known = self.producers.get(header.producer_id);
         let was_open = known.as_ref().is_some_and(|state| state.current_txn_start_offset.is_some());
-        let new = producer_state::appended(known, header, base_offset, log_append_time_ms, moment);
-        if let Some(new) = new {
-            self.producers.insert(header.producer_id, new);
-        }
+        let state = producer_state::appended(known, header, base_offset, log_append_time_ms, moment);
+        self.producers.set(header.producer_id, &state);
         if was_open || !header.attributes.is_transactional() {
             return TransactionStep::None;
         }
@@ -287,9 +290,9 @@ impl AppendState {
         moment: Moment,
     ) -> TransactionStep {
         self.next_offset = offset + 1;
-        let known = self.producers.remove(&marker.producer_id);
+        let known = self.producers.get(marker.producer_id);
         let open = known.as_ref().and_then(|state| state.current_txn_start_offset);
-        self.producers.insert(marker.producer_id, producer_state::ended(known, marker, moment));
+        self.producers.set(marker.producer_id, &producer_state::ended(known, marker, moment));
         // A transaction that has written nothing here leaves no entry.
         let Some(first_offset) = open else { return TransactionStep::None };
         self.open_transactions.remove(&first_offset);
@@ -304,7 +307,7 @@ impl AppendState {
 
     /// Forgets a producer that last wrote before this time of the folder's clock and has no transaction open; false if it stays.
     pub(crate) fn expire(&mut self, producer_id: i64, before_open_ms: u64) -> bool {
-        let expired = self.producers.get(&producer_id).is_some_and(|state| state.is_expired(before_open_ms));
-        expired && self.producers.remove(&producer_id).is_some()
+        let expired = self.producers.get(producer_id).is_some_and(|state| state.is_expired(before_open_ms));
+        expired && self.producers.remove(producer_id)
     }
 }

@@ -27,13 +27,14 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use crate::{
-    EpochEndOffset, ProducerState,
+    EpochEndOffset,
     log::{
         aborted::SpanClasses,
         append::AppendState,
         extent::Extent,
         index::{self, CleanedRecord, EpochStart, IndexInterval, IntervalRecord, LogStart},
         leadership::Leadership,
+        producers::Producers,
         tail::Tail,
     },
 };
@@ -227,7 +228,7 @@ impl Partition {
     }
 
     /// Makes the log end here; recovery only, before anyone else sees the partition.
-    pub(crate) fn recover_end(&self, log_end_offset: i64, producers: Vec<(i64, ProducerState)>) {
+    pub(crate) fn recover_end(&self, log_end_offset: i64, producers: Producers) {
         self.log_end_offset.store(log_end_offset, Ordering::Release);
         self.high_watermark.store(log_end_offset, Ordering::Release);
         let mut append = self.append.lock();

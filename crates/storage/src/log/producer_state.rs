@@ -4,6 +4,8 @@
 //! at sequence 0, and an unknown (or forgotten) producer may start anywhere, unless its protocol lets it begin at 0 only
 //! (KIP-890). A transactional batch opens the producer's transaction in the partition, a marker ends it.
 
+use std::ops::Deref;
+
 use codec::records::BatchHeader;
 
 use crate::{AppendError, MarkerError, TransactionMarker};
@@ -24,8 +26,8 @@ pub struct ProducerState {
     pub current_txn_start_offset: Option<i64>,
     /// The epoch of the coordinator that wrote the last marker; -1: none has.
     pub coordinator_epoch: i32,
-    /// The last ones, oldest first, all of the current epoch; at most [`REMEMBERED_BATCHES`].
-    pub(crate) batches: Vec<RememberedBatch>,
+    /// The last ones, all of the current epoch.
+    pub(crate) batches: RememberedBatches,
 }
 
 /// No sequence is remembered.
@@ -42,7 +44,35 @@ pub(crate) struct Moment {
     pub(crate) open_ms: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The last batches of a producer, oldest first; at most [`REMEMBERED_BATCHES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RememberedBatches {
+    /// Those after the first `count` are the default, so that equal lists are equal here.
+    batches: [RememberedBatch; REMEMBERED_BATCHES],
+    count: usize,
+}
+
+impl RememberedBatches {
+    /// Adds the newest, and forgets the oldest if there are more than are remembered.
+    pub(crate) fn push(&mut self, batch: RememberedBatch) {
+        if self.count == REMEMBERED_BATCHES {
+            self.batches.rotate_left(1);
+            self.count -= 1;
+        }
+        self.batches[self.count] = batch;
+        self.count += 1;
+    }
+}
+
+impl Deref for RememberedBatches {
+    type Target = [RememberedBatch];
+
+    fn deref(&self) -> &[RememberedBatch] {
+        &self.batches[..self.count]
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RememberedBatch {
     /// Sequence number of its first record.
     pub(crate) first_sequence: i32,
@@ -180,47 +210,34 @@ pub(crate) fn ended(
     }
 }
 
-/// The batch was appended at `base_offset`. Changes the state of a known producer in place; returns that of a new one.
+/// The state after the batch was appended at `base_offset`.
 pub(crate) fn appended(
-    known: Option<&mut ProducerState>,
+    known: Option<ProducerState>,
     header: &BatchHeader,
     base_offset: i64,
     log_append_time_ms: i64,
     moment: Moment,
-) -> Option<ProducerState> {
+) -> ProducerState {
     let opens = header.attributes.is_transactional().then_some(base_offset);
-    let batch = RememberedBatch {
+    let coordinator_epoch = known.as_ref().map_or(NO_COORDINATOR, |state| state.coordinator_epoch);
+    // The first batch of a transaction opens it; later ones are part of it.
+    let open = known.as_ref().and_then(|state| state.current_txn_start_offset);
+    // Those of another epoch mean nothing in this one.
+    let same_epoch = known.filter(|state| state.producer_epoch == header.producer_epoch);
+    let mut batches = same_epoch.map(|state| state.batches).unwrap_or_default();
+    batches.push(RememberedBatch {
         first_sequence: header.base_sequence,
         last_sequence: header.last_sequence(),
         base_offset,
         log_append_time_ms,
-    };
-    match known {
-        None => Some(ProducerState {
-            producer_epoch: header.producer_epoch,
-            last_timestamp_ms: moment.now_ms,
-            last_open_ms: moment.open_ms,
-            current_txn_start_offset: opens,
-            coordinator_epoch: NO_COORDINATOR,
-            batches: vec![batch],
-        }),
-        Some(state) => {
-            if state.producer_epoch != header.producer_epoch {
-                state.producer_epoch = header.producer_epoch;
-                // Their sequences mean nothing in the new epoch.
-                state.batches.clear();
-            } else if state.batches.len() == REMEMBERED_BATCHES {
-                state.batches.remove(0);
-            }
-            // Producers may be many: none has more room than it needs.
-            state.batches.reserve_exact(1);
-            state.batches.push(batch);
-            state.last_timestamp_ms = moment.now_ms;
-            state.last_open_ms = moment.open_ms;
-            // The first batch of a transaction opens it; later ones are part of it.
-            state.current_txn_start_offset = state.current_txn_start_offset.or(opens);
-            None
-        }
+    });
+    ProducerState {
+        producer_epoch: header.producer_epoch,
+        last_timestamp_ms: moment.now_ms,
+        last_open_ms: moment.open_ms,
+        current_txn_start_offset: open.or(opens),
+        coordinator_epoch,
+        batches,
     }
 }
 

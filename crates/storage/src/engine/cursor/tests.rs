@@ -33,7 +33,7 @@ fn partition() -> Partition {
         0,
         Recovered { extents: vec![EXTENT], ..Recovered::default() },
     );
-    partition.recover_end(3, Vec::new());
+    partition.recover_end(3, Default::default());
     partition
 }
 

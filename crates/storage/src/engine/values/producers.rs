@@ -3,7 +3,7 @@
 use super::super::keys::{read, version_1};
 use crate::{
     ProducerState, StorageError,
-    log::{AbortedEntry, NO_COORDINATOR, REMEMBERED_BATCHES, RememberedBatch},
+    log::{AbortedEntry, NO_COORDINATOR, REMEMBERED_BATCHES, RememberedBatch, RememberedBatches},
 };
 
 /// On disk: no transaction is open.
@@ -20,10 +20,8 @@ impl ProducerState {
         out.extend_from_slice(&self.last_open_ms.to_be_bytes());
         out.extend_from_slice(&self.current_txn_start_offset.unwrap_or(NO_TRANSACTION).to_be_bytes());
         out.extend_from_slice(&self.coordinator_epoch.to_be_bytes());
-        // `appended` and `decode` keep no more than REMEMBERED_BATCHES.
-        let count = self.batches.len().min(REMEMBERED_BATCHES);
-        out.push(u8::try_from(count).expect("REMEMBERED_BATCHES fits in a byte"));
-        for batch in self.batches.iter().take(count) {
+        out.push(u8::try_from(self.batches.len()).expect("REMEMBERED_BATCHES fits in a byte"));
+        for batch in self.batches.iter() {
             out.extend_from_slice(&batch.first_sequence.to_be_bytes());
             out.extend_from_slice(&batch.last_sequence.to_be_bytes());
             out.extend_from_slice(&batch.base_offset.to_be_bytes());
@@ -52,7 +50,7 @@ impl ProducerState {
             if count > REMEMBERED_BATCHES {
                 return Err(too_many);
             }
-            let mut batches = Vec::with_capacity(count);
+            let mut batches = RememberedBatches::default();
             for _ in 0..count {
                 batches.push(RememberedBatch {
                     first_sequence: from.i32("first sequence")?,
@@ -103,13 +101,15 @@ mod tests {
     fn state() -> ProducerState {
         let (first_sequence, last_sequence) = (0, 1);
         let batch = RememberedBatch { first_sequence, last_sequence, base_offset: 0, log_append_time_ms: -1 };
+        let mut batches = RememberedBatches::default();
+        batches.push(batch);
         ProducerState {
             producer_epoch: 2,
             last_timestamp_ms: 5,
             last_open_ms: 6,
             current_txn_start_offset: Some(3),
             coordinator_epoch: 7,
-            batches: vec![batch],
+            batches,
         }
     }
 

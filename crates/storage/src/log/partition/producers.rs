@@ -19,7 +19,7 @@ impl Partition {
     /// The producers that are remembered, by id. Appends go on meanwhile: the states are not all of one moment.
     pub fn producers(&self) -> Vec<(i64, ProducerState)> {
         let mut producers = Vec::new();
-        self.each_producer(|id, state| producers.push((id, state.clone())));
+        self.each_producer(|id, state| producers.push((id, state)));
         producers
     }
 
@@ -57,7 +57,7 @@ impl Partition {
     }
 
     /// Calls `each` with every producer, by id; appends wait for a few of the calls at a time.
-    fn each_producer(&self, mut each: impl FnMut(i64, &ProducerState)) {
+    fn each_producer(&self, mut each: impl FnMut(i64, ProducerState)) {
         let mut last = None;
         loop {
             let (append, before) = (self.append.lock(), last);

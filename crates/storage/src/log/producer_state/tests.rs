@@ -14,8 +14,7 @@ fn header(epoch: i16, sequence: i32, records: usize) -> BatchHeader {
 fn after(epoch: i16, sequences: &[i32]) -> ProducerState {
     let mut state = None;
     for (offset, sequence) in (0..).zip(sequences) {
-        let new = appended(state.as_mut(), &header(epoch, *sequence, 2), offset * 2, -1, NOW);
-        state = state.or(new);
+        state = Some(appended(state, &header(epoch, *sequence, 2), offset * 2, -1, NOW));
     }
     state.unwrap()
 }
@@ -57,10 +56,10 @@ fn sequences_wrap_around() {
 
 #[test]
 fn a_new_epoch_starts_at_zero_and_fences_the_old_one() {
-    let mut state = after(4, &[0]);
+    let state = after(4, &[0]);
     assert!(check(Some(&state), &header(5, 1, 1), false).is_err());
     assert_eq!(check(Some(&state), &header(5, 0, 1), false), Ok(Verdict::Append));
-    assert!(appended(Some(&mut state), &header(5, 0, 1), 2, -1, NOW).is_none());
+    let state = appended(Some(state), &header(5, 0, 1), 2, -1, NOW);
     let fenced = check(Some(&state), &header(4, 2, 1), false).unwrap_err();
     assert_eq!(fenced, AppendError::InvalidProducerEpoch { current: 5, found: 4 });
 }
@@ -94,13 +93,13 @@ fn an_unknown_producer_of_the_newer_protocol_begins_at_zero() {
 
 #[test]
 fn an_open_transaction_takes_transactional_batches_only() {
-    let mut state = appended(None, &in_transaction(0, 0), 4, -1, NOW).unwrap();
+    let state = appended(None, &in_transaction(0, 0), 4, -1, NOW);
     assert_eq!(state.current_txn_start_offset, Some(4));
     assert_eq!(check(Some(&state), &header(0, 1, 1), false), Err(AppendError::InvalidTxnState));
     let gap = AppendError::OutOfOrderSequence { last: 0, found: 2 };
     assert_eq!(check(Some(&state), &header(0, 2, 1), false), Err(gap), "a gap is told of first");
     assert_eq!(check(Some(&state), &in_transaction(0, 1), false), Ok(Verdict::Append));
-    assert!(appended(Some(&mut state), &in_transaction(0, 1), 5, -1, NOW).is_none());
+    let state = appended(Some(state), &in_transaction(0, 1), 5, -1, NOW);
     assert_eq!(state.current_txn_start_offset, Some(4), "the first batch");
     let repeat = check(Some(&state), &header(0, 0, 1), false);
     assert!(matches!(repeat, Ok(Verdict::Duplicate(_))), "a repeat is answered as it was");
@@ -108,7 +107,7 @@ fn an_open_transaction_takes_transactional_batches_only() {
 
 #[test]
 fn a_marker_ends_the_transaction_and_sequences_begin_anew_in_a_greater_epoch() {
-    let open = appended(None, &in_transaction(3, 0), 4, -1, NOW).unwrap();
+    let open = appended(None, &in_transaction(3, 0), 4, -1, NOW);
     let same = ended(Some(open.clone()), &marker(3, 8, false), NOW);
     assert_eq!((same.current_txn_start_offset, same.coordinator_epoch), (None, 8));
     assert_eq!(check(Some(&same), &header(3, 1, 1), false), Ok(Verdict::Append));
@@ -124,7 +123,7 @@ fn a_marker_ends_the_transaction_and_sequences_begin_anew_in_a_greater_epoch() {
 
 #[test]
 fn markers_of_old_epochs_are_refused() {
-    let open = appended(None, &in_transaction(3, 0), 4, -1, NOW).unwrap();
+    let open = appended(None, &in_transaction(3, 0), 4, -1, NOW);
     let old = MarkerError::InvalidProducerEpoch { current: 3, found: 2 };
     assert_eq!(check_marker(Some(&open), &marker(2, 0, false)), Err(old));
     assert_eq!(check_marker(Some(&open), &marker(3, 0, false)), Ok(()));
