@@ -3,6 +3,8 @@
 //! A look-up walks over the entries of each class of spans that the partition has (`log/aborted.rs`), and over those that were written
 //! before there were classes.
 
+mod window;
+
 use std::collections::HashMap;
 
 use rocksdb::ErrorKind;
@@ -16,24 +18,86 @@ use crate::{
     log::{AbortedEntry, AbortedScan, SpanClass, SpanClasses},
 };
 
+pub(crate) use window::AbortedWindow;
+
 /// Most entries that a look-up without waiting walks over.
 const ENTRIES_NOW: usize = 1_000;
 
-/// The aborted transactions that overlap the offsets from `from` to before `until`, by first offset. All of these offsets are below the last
-/// stable one, so that the index has every transaction that was aborted among them.
+/// Offsets of a read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offsets {
+    /// The first.
+    pub(crate) from: i64,
+    /// The offset after the last batch.
+    pub(crate) until: i64,
+    /// The last stable offset when the read began.
+    pub(crate) end: i64,
+}
+
+/// The aborted transactions that overlap the offsets of a read, by first offset. All of these offsets are below the last stable one, so that
+/// the index has every transaction that was aborted among them. They come from the window if it has them; else there is a new one
+/// afterwards, or none where too many are near.
 ///
 /// # Errors
 /// RocksDB cannot read the state, or an entry is damaged.
 pub(crate) fn aborted(
     engine: &Engine,
     partition: &Partition,
-    from: i64,
-    until: i64,
+    window: &mut Option<AbortedWindow>,
+    offsets: Offsets,
 ) -> Result<Vec<AbortedTransaction>, StorageError> {
-    Ok(scanned(engine, partition, from, until)?.finish())
+    // The next read of this consumer, or of another one, finds them in memory.
+    let open = |(first, to): &KeyRange| Ok(engine.caching_cursor(&engine.state()?, first, to));
+    Ok(from_window(partition, window, offsets, usize::MAX, open)?.unwrap_or_default())
 }
 
-/// The same as the index has them.
+/// The same without waiting for the disk. `None`: it must be asked, or there are too many entries for the caller's thread.
+///
+/// # Errors
+/// As [`aborted`].
+pub(crate) fn aborted_now(
+    engine: &Engine,
+    partition: &Partition,
+    window: &mut Option<AbortedWindow>,
+    offsets: Offsets,
+) -> Result<Option<Vec<AbortedTransaction>>, StorageError> {
+    let open = |(first, to): &KeyRange| Ok(engine.cursor_in_memory(&engine.state()?, first, to));
+    match from_window(partition, window, offsets, ENTRIES_NOW, open) {
+        // It has met a block that is not in memory.
+        Err(Walk::Disk(error)) if error.kind() == ErrorKind::Incomplete => Ok(None),
+        found => Ok(found?),
+    }
+}
+
+/// See [`aborted`]. `None`: there are more than `most`.
+fn from_window<'e>(
+    partition: &Partition,
+    window: &mut Option<AbortedWindow>,
+    Offsets { from, until, end }: Offsets,
+    most: usize,
+    open: impl Fn(&KeyRange) -> Result<Cursor<'e>, StorageError>,
+) -> Result<Option<Vec<AbortedTransaction>>, Walk> {
+    if !partition.has_aborted() || from >= until {
+        return Ok(Some(Vec::new()));
+    }
+    // Before the index is read: entries that are removed while it is make the window useless.
+    let forgotten = partition.aborted_forgotten();
+    if let Some(known) = window.as_ref().and_then(|window| window.overlapping(from, until, forgotten)) {
+        return Ok(Some(known));
+    }
+    let window_end = AbortedWindow::end(from, until, end);
+    let mut scan = AbortedScan::new(window_end);
+    scan_all(partition, from, &mut scan, window::ENTRIES, &open)?;
+    *window = (scan.met() <= window::ENTRIES).then(|| AbortedWindow::new(from, window_end, scan, forgotten));
+    if let Some(window) = window {
+        return Ok(window.overlapping(from, until, forgotten));
+    }
+    let mut scan = AbortedScan::new(until);
+    scan_all(partition, from, &mut scan, most, &open)?;
+    Ok((scan.met() <= most).then(|| scan.finish()))
+}
+
+/// Those that overlap the offsets from `from` to before `until`, as the index has them.
 ///
 /// # Errors
 /// As [`aborted`].
@@ -54,34 +118,10 @@ fn scanned(
 ) -> Result<AbortedScan, StorageError> {
     let mut scan = AbortedScan::new(until);
     if partition.has_aborted() && from < until {
-        // The next read of this consumer, or of another one, finds them in memory.
         let open = |(first, to): &KeyRange| Ok(engine.caching_cursor(&engine.state()?, first, to));
         scan_all(partition, from, &mut scan, usize::MAX, open)?;
     }
     Ok(scan)
-}
-
-/// The same without waiting for the disk. `None`: it must be asked, or there are too many entries for the caller's thread.
-///
-/// # Errors
-/// As [`aborted`].
-pub(crate) fn aborted_now(
-    engine: &Engine,
-    partition: &Partition,
-    from: i64,
-    until: i64,
-) -> Result<Option<Vec<AbortedTransaction>>, StorageError> {
-    if !partition.has_aborted() || from >= until {
-        return Ok(Some(Vec::new()));
-    }
-    let mut scan = AbortedScan::new(until);
-    let open = |(first, to): &KeyRange| Ok(engine.cursor_in_memory(&engine.state()?, first, to));
-    match scan_all(partition, from, &mut scan, ENTRIES_NOW, open) {
-        Ok(()) => Ok((scan.met() <= ENTRIES_NOW).then(|| scan.finish())),
-        // It has met a block that is not in memory.
-        Err(Walk::Disk(error)) if error.kind() == ErrorKind::Incomplete => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// First key, and the key after the last.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use codec::records::BatchHeader;
 
 use super::{
+    aborted::AbortedWindow,
     keys,
     pointer::{BodyPlace, Pointer},
     resumable::ResumableRead,
@@ -102,8 +103,12 @@ impl<'a> BatchCursor<'a> {
     }
 
     /// The open iterator, for the next read from `next_offset`: the offset of the batch that it stands on.
-    pub(super) fn into_resumable(self, next_offset: i64) -> Option<ResumableRead> {
-        self.current.map(|open| open.read.at(next_offset))
+    pub(super) fn into_resumable(
+        self,
+        next_offset: i64,
+        aborted: Option<AbortedWindow>,
+    ) -> Option<ResumableRead> {
+        self.current.map(|open| open.read.at(next_offset, aborted))
     }
 
     /// The next batch; `None` at the end.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use codec::records::BatchHeader;
 
 use super::{
-    aborted::{aborted, aborted_now},
+    aborted::{Offsets, aborted, aborted_now},
     batch_file::BatchFile,
     buffers::{BUFFER_BYTES, ReadBuffer},
     cursor::BatchCursor,
@@ -42,7 +42,8 @@ pub(crate) fn read_now(
         return None;
     }
     let forgotten = partition.aborted_forgotten();
-    let resumed = kept.take(partition.number(), from)?;
+    let mut resumed = kept.take(partition.number(), from)?;
+    let mut window = resumed.aborted.take();
     let end = match checked_range(partition, from, limits.isolation) {
         Ok((_, end)) => end,
         Err(error) => return Some(Err(error)),
@@ -58,7 +59,8 @@ pub(crate) fn read_now(
         Err(error) => return Some(Err(error)),
     };
     // Before the batches are read: without it they would be read in vain.
-    let aborted = match gathered.aborted(limits, |until| aborted_now(engine, partition, from, until)) {
+    let look = |until| aborted_now(engine, partition, &mut window, Offsets { from, until, end });
+    let aborted = match gathered.aborted(limits, look) {
         Ok(aborted) => aborted?,
         Err(error) => return Some(Err(error.into())),
     };
@@ -69,7 +71,7 @@ pub(crate) fn read_now(
         Err(error) => return Some(Err(error.into())),
     }
     if let Some(next_offset) = next_offset {
-        kept.keep(cursor.into_resumable(next_offset));
+        kept.keep(cursor.into_resumable(next_offset, window));
     }
     gathered.answer(partition, from, limits, aborted, forgotten).transpose()
 }
@@ -111,13 +113,17 @@ fn read_stored(
     let (_, end) = checked_range(partition, from, limits.isolation)?;
     // The tail lacks the offset: its batches were evicted, purged, or written by an earlier process.
     let mut cursor = BatchCursor::new(engine, partition, from, end);
-    if let Some(found) = kept.take(partition.number(), from) {
-        cursor.resume(found);
+    let mut window = None;
+    if let Some(mut resumed) = kept.take(partition.number(), from) {
+        window = resumed.aborted.take();
+        cursor.resume(resumed);
     }
     let was_asked_for = kept.take_read_ahead(partition.number(), from);
     let mut gathered = Gathered::new(engine, limits);
     let next_offset = gathered.locate(&mut cursor, Room::new(limits))?;
     let loaded = gathered.load(OnMiss::Wait)?;
+    let look = |until| aborted(engine, partition, &mut window, Offsets { from, until, end }).map(Some);
+    let aborted = gathered.aborted(limits, look)?;
     match next_offset {
         // The iterator does not stand there any more after that; a read that waits for the disk can do without it.
         Some(next_offset) if loaded == Loaded::FromDisk || was_asked_for => {
@@ -125,10 +131,9 @@ fn read_stored(
                 kept.keep_read_ahead(partition.number(), until);
             }
         }
-        Some(next_offset) => kept.keep(cursor.into_resumable(next_offset)),
+        Some(next_offset) => kept.keep(cursor.into_resumable(next_offset, window)),
         None => {}
     }
-    let aborted = gathered.aborted(limits, |until| aborted(engine, partition, from, until).map(Some))?;
     gathered.answer(partition, from, limits, aborted.unwrap_or_default(), forgotten)
 }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::{
     PartitionNumber, clock,
-    engine::{batch_file::BatchFile, rocks::BatchIterator},
+    engine::{aborted::AbortedWindow, batch_file::BatchFile, rocks::BatchIterator},
     log::Extent,
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct ResumableRead {
     pub(crate) iterator: BatchIterator,
     /// [`Partition::aborted_forgotten`](crate::Partition::aborted_forgotten) before the iterator was opened.
     pub(crate) forgotten: u64,
+    /// Aborted transactions from there on, if they were looked up.
+    pub(crate) aborted: Option<AbortedWindow>,
     opened: Instant,
 }
 
@@ -45,12 +47,12 @@ impl ResumableRead {
         forgotten: u64,
     ) -> Self {
         let (next_offset, opened) = (extent.base_offset, clock::now());
-        Self { partition, next_offset, extent, file, iterator, forgotten, opened }
+        Self { partition, next_offset, extent, file, iterator, forgotten, aborted: None, opened }
     }
 
-    /// The same, standing at this offset.
-    pub(crate) fn at(self, next_offset: i64) -> Self {
-        Self { next_offset, ..self }
+    /// The same, standing at this offset, with aborted transactions from there on.
+    pub(crate) fn at(self, next_offset: i64, aborted: Option<AbortedWindow>) -> Self {
+        Self { next_offset, aborted, ..self }
     }
 
     fn is_old(&self) -> bool {

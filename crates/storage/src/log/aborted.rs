@@ -86,6 +86,12 @@ impl AbortedEntry {
     }
 }
 
+impl From<&AbortedEntry> for AbortedTransaction {
+    fn from(entry: &AbortedEntry) -> Self {
+        Self { producer_id: entry.producer_id, first_offset: entry.first_offset }
+    }
+}
+
 /// Collects the aborted transactions of a read. It gets the entries of each class in the order of their markers. The
 /// first one has a marker at or above the offset at which the read begins.
 pub(crate) struct AbortedScan {
@@ -130,11 +136,7 @@ impl AbortedScan {
 
     /// All of them, by first offset: clients take them up in this order.
     pub(crate) fn finish(self) -> Vec<AbortedTransaction> {
-        let transaction = |entry: AbortedEntry| AbortedTransaction {
-            producer_id: entry.producer_id,
-            first_offset: entry.first_offset,
-        };
-        self.entries().into_iter().map(transaction).collect()
+        self.entries().iter().map(AbortedTransaction::from).collect()
     }
 
     /// The same as the index has them.

@@ -72,7 +72,7 @@ fn a_late_reader_follows_batches_that_were_moved_and_whose_file_is_gone() {
     // It still holds the first file.
     assert_eq!(next(&mut cursor).unwrap(), Some(1));
     cursor.step().unwrap();
-    let mut read = cursor.into_resumable(2).unwrap();
+    let mut read = cursor.into_resumable(2, None).unwrap();
     read.file = None;
     let mut cursor = BatchCursor::new(&engine, &partition, 2, 3);
     cursor.resume(read);
