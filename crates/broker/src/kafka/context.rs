@@ -39,12 +39,13 @@ pub(crate) struct Context {
     // each request.
     connected: Arc<Connected>,
     request: RequestHeader,
+    frame_bytes: usize,
 }
 
 impl Context {
-    /// The context of the request with this header.
-    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader) -> Self {
-        Self { connected, request: header }
+    /// The context of the request with this header, whose frame has that many bytes.
+    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader, frame_bytes: usize) -> Self {
+        Self { connected, request: header, frame_bytes }
     }
 
     /// The connection the request came on.
@@ -60,6 +61,11 @@ impl Context {
     /// The version the request was written at, and the response will be.
     pub(crate) fn api_version(&self) -> i16 {
         self.request.api_version
+    }
+
+    /// Length of the request's frame, of which its strings and bytes are slices.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.frame_bytes
     }
 
     /// The client's name for itself, empty if it gave none.
