@@ -30,11 +30,13 @@ if [[ ${1:-} == --compile ]]; then
     exit
 fi
 
-# Coordinators are state machines without an async runtime, a clock or I/O.
+# Coordinators are state machines, and security is pure code: no async runtime, no clock, no I/O, no random source.
 pure() {
-    local tree
-    tree=$(cargo tree --locked -p ottla-coordinator -e normal --prefix none) || return
-    ! grep -E '^(tokio|mio|rand|rocksdb|ottla-(storage|broker)) ' <<<"$tree"
+    local tree part
+    for part in coordinator security; do
+        tree=$(cargo tree --locked -p "ottla-$part" -e normal --prefix none) || return
+        ! grep -E '^(tokio|mio|rand|getrandom|rocksdb|ottla-(storage|broker)) ' <<<"$tree" || return
+    done
 }
 
 announce_rocksdb
@@ -44,7 +46,7 @@ stage words "$root/tools/words.py" --check
 stage mutants "$root/tools/mutants.py" --check
 stage clippy lints
 stage doc docs
-stage coordinator pure
+stage pure pure
 stage deny "$root/tools/deny.sh"
 stage generated "$root/tools/generate.sh" --check
 # Tests mostly wait, walks only compute. Both are compiled before, or one would wait for the other's cargo.

@@ -50,6 +50,8 @@ const FOR_TESTS: &[&str] = &["testing", "Outcome"];
 /// From bottom to top: a crate depends on those before it, except on the ones named beside it.
 const CRATES: &[(&str, &[&str])] = &[
     ("codec", &[]),
+    // Libraries are all that it needs.
+    ("security", &["codec"]),
     ("coordinator", &[]),
     // Both are pieces of the broker that know nothing of each other.
     ("storage", &["coordinator"]),

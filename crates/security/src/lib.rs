@@ -1,0 +1,19 @@
+//! Identities of clients and what each may do, as pure code.
+//!
+//! Nothing here reads a clock, draws a random number, opens a file or a socket, or waits: time and random bytes are
+//! arguments. So a login that fails at its last message, or a permission that was revoked a moment ago, is a plain unit test.
+//! The broker crate holds the connections, the configuration and the stored records around it.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `secret` | the one type of passwords and keys |
+//! | `principal` | identities, such as `User:alice` |
+//!
+//! `tools/check.sh` keeps the crate free of runtimes and random sources.
+#![deny(missing_docs)]
+
+pub mod principal;
+pub mod secret;
+
+pub use principal::Principal;
+pub use secret::Secret;
