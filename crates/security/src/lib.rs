@@ -8,10 +8,12 @@
 //! | --- | --- |
 //! | `secret` | the one type of passwords and keys |
 //! | `principal` | identities, such as `User:alice` |
+//! | `acl` | access control lists and the decisions that follow from them |
 //!
 //! `tools/check.sh` keeps the crate free of runtimes and random sources.
 #![deny(missing_docs)]
 
+pub mod acl;
 pub mod principal;
 pub mod secret;
 
