@@ -15,10 +15,12 @@
 //! | `read.rs` `cursor.rs` `stored_batch.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
+//! | `acl_log.rs` | access control entries |
 //! | `unflushed.rs` | changes that RocksDB has in memory only, and the bound of a replay |
 //! | `fault.rs` | faults on purpose, test builds only |
 
 pub(crate) mod aborted;
+pub(crate) mod acl_log;
 pub(crate) mod batch_file;
 mod buffers;
 pub(crate) mod config_log;
@@ -48,6 +50,11 @@ pub(crate) mod values;
 pub use fault::{CrashPoint, Faults, Operation, Unsynced};
 #[cfg(feature = "fuzz")]
 pub(crate) use values::ConfigRecord;
+pub use {
+    acl_log::StoredAcl,
+    config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs},
+    recovery::Recovery,
+};
 pub(crate) use {
     config_log::KeyValue,
     cursor::BatchCursor,
@@ -66,8 +73,4 @@ pub(crate) use {
     stored_batch::{KeptBatch, StoredEntry, kept_settled},
     unflushed::Due,
     values::{ExtentRecord, GenerationRecord, TopicRecord},
-};
-pub use {
-    config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs},
-    recovery::Recovery,
 };

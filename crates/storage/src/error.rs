@@ -146,7 +146,7 @@ pub enum OpenError {
     },
     /// Written by an older release, in a format that this one does not read.
     #[error(
-        "data folder {path} has storage format {found}, this release reads format {supported} only: \
+        "data folder {path} has storage format {found}, this release reads none before {supported}: \
          start the release that wrote it, or give this one another folder with --data"
     )]
     OlderFormat {
@@ -154,7 +154,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The format found.
         found: u32,
-        /// The only format this release reads.
+        /// The oldest format this release reads.
         supported: u32,
     },
     /// The folder holds files of another program.

@@ -61,7 +61,7 @@ fn killed_folder_is_shown_checked_and_left_as_it_is() -> Result<()> {
     let folder = broker.data().to_owned();
     let before = content(&folder)?;
     let text = shown(&folder, &["--check"], 0)?;
-    has(&text, "format 2")?;
+    has(&text, "format 3")?;
     has(&text, "in use no")?;
     has(&text, "outcome starts")?;
     has(&text, "last stop unclean: leader epochs rise by one")?;
@@ -133,7 +133,7 @@ fn what_cannot_be_looked_at_is_refused_in_one_line() -> Result<()> {
     };
     refused("holds no Ottla data")?;
     fs::write(folder.path().join("FORMAT"), "1\n")?;
-    refused("has storage format 1, this release reads format 2 only")?;
+    refused("has storage format 1, this release reads none before 2")?;
     let usage = Command::new(binary()?).args(["inspect", "x", "--offset", "1"]).output()?;
     ensure!(usage.status.code() == Some(2), "an offset needs a partition");
     Ok(())

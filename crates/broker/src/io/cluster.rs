@@ -3,7 +3,8 @@
 use std::{future::Future, sync::Arc};
 
 use storage::{
-    Catalog, CatalogError, Cluster, ConfigsChange, NewTopic, ResourceConfigs, StorageError, TooLarge, Topic,
+    Catalog, CatalogError, Cluster, ConfigsChange, NewTopic, ResourceConfigs, StorageError, StoredAcl,
+    TooLarge, Topic,
 };
 use uuid::Uuid;
 
@@ -85,6 +86,18 @@ impl ClusterIo {
     ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
         let (done, answer) = answer();
         self.cluster.write_configs(configs, done);
+        answer
+    }
+
+    /// Adds access control entries and removes others, all or none.
+    /// On the disk when it resolves, under every flush policy.
+    pub(crate) fn change_acls(
+        &self,
+        added: &[StoredAcl],
+        removed: &[StoredAcl],
+    ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.cluster.change_acls(added, removed, done);
         answer
     }
 

@@ -1,7 +1,6 @@
 //! The files beside RocksDB that claim the folder: `FORMAT` (number of its layouts) and `ottla.lock` (one process at a time).
 
 use std::{
-    cmp::Ordering,
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::Path,
@@ -12,7 +11,7 @@ use crate::{
     engine::{
         fault::{EngineFaults, FileStep},
         file_name::FileName,
-        keys::FORMAT,
+        keys::{FORMAT, OLDEST_FORMAT},
     },
 };
 
@@ -64,17 +63,17 @@ fn is_foreign(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The format of the folder, which is the one that this release reads; `None` if no process has written it yet.
+/// The format of the folder, which is one that this release reads; `None` if no process has written it yet.
 fn known_format(path: &Path) -> Result<Option<u32>, OpenError> {
     match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(text) => {
             // A text that is not a number can only be from a later release.
             let found = text.trim().parse().unwrap_or(u32::MAX);
             let path = path.into();
-            match found.cmp(&FORMAT) {
-                Ordering::Equal => Ok(Some(found)),
-                Ordering::Greater => Err(OpenError::NewerFormat { path, found, supported: FORMAT }),
-                Ordering::Less => Err(OpenError::OlderFormat { path, found, supported: FORMAT }),
+            match found {
+                OLDEST_FORMAT..=FORMAT => Ok(Some(found)),
+                ..OLDEST_FORMAT => Err(OpenError::OlderFormat { path, found, supported: OLDEST_FORMAT }),
+                _ => Err(OpenError::NewerFormat { path, found, supported: FORMAT }),
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -82,10 +81,11 @@ fn known_format(path: &Path) -> Result<Option<u32>, OpenError> {
     }
 }
 
-/// Writes the format of a new folder; fails for a folder of another one.
+/// Writes the format of a new folder, and of one of an older format, which an older release must not open any more: it would
+/// ignore the access control entries in it. Fails for a folder of a format that is not read.
 fn check_format(path: &Path) -> Result<(), OpenError> {
-    if known_format(path)?.is_none() {
-        // The folder is new: no fault of a test is about it.
+    if known_format(path)? != Some(FORMAT) {
+        // No fault of a test is about it.
         write_synced(path, FORMAT_FILE, format!("{FORMAT}\n").as_bytes(), &EngineFaults::default())
             .map_err(|source| OpenError::NotWritable { path: path.into(), source })?;
     }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_newer_or_unreadable_format_is_refused() {
-        for text in ["3", "garbage"] {
+        for text in ["4", "garbage"] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(FORMAT_FILE), text).unwrap();
             assert!(matches!(Guard::acquire(folder.path()), Err(OpenError::NewerFormat { .. })), "{text}");
@@ -167,11 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_without_acls_gets_the_format_that_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FORMAT_FILE), "2\n").unwrap();
+        Guard::acquire(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(FORMAT_FILE)).unwrap(), "3\n");
+    }
+
+    #[test]
     fn an_older_format_is_refused_and_its_folder_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FORMAT_FILE), "1\n").unwrap();
         let refused = Guard::acquire(folder.path()).unwrap_err();
-        assert!(matches!(refused, OpenError::OlderFormat { found: 1, supported: FORMAT, .. }), "{refused}");
+        assert!(
+            matches!(refused, OpenError::OlderFormat { found: 1, supported: OLDEST_FORMAT, .. }),
+            "{refused}"
+        );
         assert_eq!(fs::read_to_string(folder.path().join(FORMAT_FILE)).unwrap(), "1\n");
     }
 

@@ -16,7 +16,10 @@ use super::file_name::SettledNumber;
 use crate::{PartitionNumber, StorageError, TooLarge, log::GenerationNumber};
 
 /// The layouts of this file and of the files beside RocksDB. Raise it when an older release could misread something.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
+
+/// The oldest format whose records this release reads: what came since are records of other tags.
+pub(crate) const OLDEST_FORMAT: u32 = 2;
 
 /// First byte of a key in the state family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub(crate) enum Tag {
     SettledFile = 14,
     /// An aborted transaction, by partition, class of its span, and the offset of its marker.
     AbortedBySpan = 15,
+    /// An access control entry, all of which is in the key.
+    Acl = 16,
 }
 
 /// Facts about this node, one key each.

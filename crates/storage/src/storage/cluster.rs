@@ -1,5 +1,5 @@
-//! The cluster: its id, its topics with their configurations, the configurations of other resources, and the
-//! blocks of producer ids. It is changed here whether the shard is led or not, as a folder is a cluster of its own.
+//! The cluster: its id, its topics with their configurations, the configurations of other resources, access control
+//! entries, and the blocks of producer ids. It is changed here whether the shard is led or not, as a folder is a cluster of its own.
 
 use std::{fmt, sync::Arc};
 
@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::folder::Folder;
 use crate::{
-    Catalog, CatalogError, ConfigsChange, Done, NewTopic, ResourceConfigs, StorageError, StoredConfigs,
-    TooLarge, Topic,
-    engine::config_log,
+    Catalog, CatalogError, ConfigsChange, Done, NewTopic, ResourceConfigs, StorageError, StoredAcl,
+    StoredConfigs, TooLarge, Topic,
+    engine::{acl_log, config_log},
     write::{CatalogChange, ClusterCommand},
 };
 
@@ -83,6 +83,27 @@ impl Cluster {
     /// The disk failed. A record that cannot be read is part of the answer.
     pub fn configs(&self) -> Result<StoredConfigs, StorageError> {
         config_log::all(&self.folder.shared.engine)
+    }
+
+    /// Adds access control entries and removes others, all or none; on the disk before `done`, under every flush policy, in
+    /// the order of the calls. What is too large to be stored is refused before anything is written.
+    pub fn change_acls(&self, added: &[StoredAcl], removed: &[StoredAcl], done: Done<Result<(), TooLarge>>) {
+        let added = added.iter().map(acl_log::added);
+        let records: Result<Vec<_>, TooLarge> = added.chain(removed.iter().map(acl_log::removed)).collect();
+        match records {
+            Ok(records) => {
+                self.folder.send(ClusterCommand::Acls(records, Box::new(|synced| done(synced.map(Ok)))));
+            }
+            Err(too_large) => done(Ok(Err(too_large))),
+        }
+    }
+
+    /// Every access control entry. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed, or an entry cannot be read.
+    pub fn acls(&self) -> Result<Vec<StoredAcl>, StorageError> {
+        acl_log::all(&self.folder.shared.engine)
     }
 
     /// A producer id that was never given before, not even by a process that crashed.

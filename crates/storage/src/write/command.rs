@@ -41,6 +41,8 @@ pub(crate) enum ClusterCommand {
     Catalog(CatalogChange),
     /// Write or remove the encoded configuration of a resource that is no topic.
     Configs(KeyValue, Done<()>),
+    /// Write or remove records of access control entries, all in one group.
+    Acls(Vec<KeyValue>, Done<()>),
     /// Give a producer id that was never given before.
     ProducerId(Done<i64>),
 }
@@ -102,7 +104,9 @@ impl WriteCommand {
     /// Purpose of the bytes that it adds to its group.
     pub(super) fn purpose(&self) -> Purpose {
         match self {
-            Self::Cluster(ClusterCommand::Catalog(_) | ClusterCommand::Configs(..)) => Purpose::Configs,
+            Self::Cluster(
+                ClusterCommand::Catalog(_) | ClusterCommand::Configs(..) | ClusterCommand::Acls(..),
+            ) => Purpose::Configs,
             Self::Shard(ShardCommand::Append(..)) => Purpose::Produce,
             Self::Shard(ShardCommand::Coordinator { .. } | ShardCommand::EndTransaction(..)) => {
                 Purpose::Coordinator
@@ -164,7 +168,7 @@ pub(crate) fn refuse(command: WriteCommand) {
         WriteCommand::Cluster(ClusterCommand::ProducerId(done)) => done(Err(error)),
         WriteCommand::Shard(ShardCommand::Append(_, done)) => done(Err(error)),
         WriteCommand::Shard(ShardCommand::EndTransaction(_, done)) => done(Err(error)),
-        WriteCommand::Cluster(ClusterCommand::Configs(_, done))
+        WriteCommand::Cluster(ClusterCommand::Configs(_, done) | ClusterCommand::Acls(_, done))
         | WriteCommand::Shard(
             ShardCommand::Coordinator { done, .. }
             | ShardCommand::Lead { done, .. }

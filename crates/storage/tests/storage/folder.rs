@@ -268,7 +268,7 @@ fn a_log_cut_short_before_the_fence_is_not_started_silently() {
 fn a_first_journal_without_a_header_is_made_anew() {
     for content in [b"".as_slice(), b"OTTLA"] {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("FORMAT"), "2\n").unwrap();
+        std::fs::write(folder.path().join("FORMAT"), "3\n").unwrap();
         std::fs::write(folder.path().join("journal-00000001"), content).unwrap();
         let storage = open(folder.path());
         let topic = create(&storage, "t", 1);

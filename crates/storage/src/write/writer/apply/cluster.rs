@@ -21,6 +21,16 @@ impl Writer {
                 }
                 self.after_durable(group, done);
             }
+            ClusterCommand::Acls(records, done) => {
+                for (key, value) in records {
+                    match value {
+                        Some(value) => group.put_state(key, value),
+                        None => group.delete_state(key),
+                    }
+                }
+                // Under every flush policy: a permission that was taken away must not come back.
+                group.after_sync.push(done);
+            }
             ClusterCommand::ProducerId(done) => {
                 let id = self.take_producer_id(group);
                 self.after_durable(group, Box::new(move |durable| done(durable.map(|()| id))));
