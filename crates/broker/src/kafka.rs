@@ -7,6 +7,7 @@
 //! ├── idle       time since something moved
 //! └── outgoing   answers ─► vectored writes
 //! dispatch     the path of a request: header, registry entry, version, decoding, call, encoding, counting
+//! access       the permissions that APIs declare
 //! api          what is served; one file per API
 //! answered     the outcome of a request
 //! context      all that a handler may touch
@@ -16,6 +17,7 @@
 //! ```
 //! Listening and accepting are left to `net/`, rules to `services/`.
 
+mod access;
 mod answered;
 pub(crate) mod api;
 mod budget;

@@ -122,6 +122,11 @@ pub enum StartError {
     /// The groups and offsets in the data folder cannot be read.
     #[error("the groups in the data folder cannot be read: {0}")]
     Groups(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The access control lists in the data folder cannot be read.
+    #[error(
+        "the ACLs in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"
+    )]
+    Acls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The configurations in the data folder cannot be read.
     #[error(
         "the configurations in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"

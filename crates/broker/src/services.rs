@@ -1,6 +1,7 @@
 //! The services of the broker: all that it does for clients, in domain types.
 //!
 //! ```text
+//! acls            access control lists: changed, kept
 //! append          look-up, checks and counters of an append
 //! fetch           sessions, limits, reading, waiting without polling
 //! coordinator     one shell for the state machines of coordinators; groups, transactions
@@ -16,6 +17,7 @@
 //! [`Services`] owns them all, and is handed to none of them: an operation that concerns several (a deleted topic takes its
 //! groups' offsets with it) is given those that it reaches.
 
+pub(crate) mod acls;
 pub(crate) mod admin;
 pub(crate) mod append;
 pub(crate) mod client_metrics;
@@ -42,6 +44,7 @@ use crate::config::StartConfig;
 use crate::config::runtime::RuntimeConfigs;
 use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
+use crate::session::authorizer::Authorizer;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::{BrokerSnapshot, BrokerState, Metrics, Snapshot};
 use crate::topics::Topics;
@@ -70,6 +73,8 @@ pub(crate) struct Services {
     pub(crate) groups: Arc<GroupService>,
     /// The coordinator of all transactional ids.
     pub(crate) transactions: Arc<TransactionService>,
+    /// Decides what clients may do; `None`: every client may do everything.
+    pub(crate) authorizer: Option<Arc<Authorizer>>,
     /// The addresses that clients are given for this broker.
     pub(crate) advertised: AdvertisedAddresses,
     /// The metrics.

@@ -14,6 +14,7 @@ use crate::io::Io;
 use crate::kafka::api;
 use crate::net::descriptors::Descriptors;
 use crate::net::listener::{BindError, Endpoint, Listener, SocketOptions};
+use crate::services::acls;
 use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
@@ -23,6 +24,7 @@ use crate::services::disk_reserve::DiskReserve;
 use crate::services::fetch::{Fetcher, FetcherOptions};
 use crate::services::{self, Services, Shutdown};
 use crate::session::advertised::AdvertisedAddresses;
+use crate::session::authorizer::Authorizer;
 use crate::tasks::Tasks;
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
@@ -90,6 +92,19 @@ impl Broker {
         let kept = tasks.blocking("load-configs", move || cluster.configs()).await;
         configs
             .load(kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Configs(error.into()))?);
+        // Before any client is served: what an entry denies is denied from the first request on.
+        let authorizer = match config.authorizer() {
+            None => None,
+            Some(policy) => {
+                let cluster = storage.cluster().clone();
+                let kept = tasks.blocking("load-acls", move || cluster.acls()).await;
+                let kept =
+                    kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Acls(error.into()))?;
+                let rules = acls::rules(kept).map_err(|error| StartError::Acls(error.into()))?;
+                tracing::info!(acls = rules.len(), "clients may do what ACLs allow");
+                Some(Arc::new(Authorizer::new(policy.clone(), rules)))
+            }
+        };
         let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.cluster().catalog());
         let topics = catalog.len();
         let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
@@ -100,7 +115,8 @@ impl Broker {
         // Only the keys that are fixed. Limits that clients had given were once read off the values of the
         // start: after a restart they held only from the next change on.
         let config = Arc::new(config.start().clone());
-        let services = services(config, configs, options.loggers, io, early, advertised).await?;
+        let services =
+            services(config, configs, options.loggers, io, early, (advertised, authorizer)).await?;
         let broker = Self {
             connections: services.tasks.child(),
             readiness,
@@ -121,7 +137,7 @@ async fn services(
     loggers: Loggers,
     io: Io,
     early: Early,
-    advertised: AdvertisedAddresses,
+    (advertised, authorizer): (AdvertisedAddresses, Option<Arc<Authorizer>>),
 ) -> Result<Arc<Services>, StartError> {
     let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
     let topics = Arc::new(Topics::new(io.storage().cluster().clone(), Arc::clone(&configs), metrics.clone()));
@@ -173,6 +189,7 @@ async fn services(
         appender,
         fetcher,
         topics,
+        authorizer,
         advertised,
         config,
         configs,

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use security::acl::Policy;
+
 use super::broker_keys::{BrokerKeys, StartKeys};
 use super::listener::{Listener, host_port};
 use super::overrides::Overrides;
@@ -66,6 +68,11 @@ impl BrokerConfig {
         self.start.http_listener()
     }
 
+    /// The authorizer's settings; `None`: every client may do everything.
+    pub fn authorizer(&self) -> Option<&Policy> {
+        self.start.authorizer()
+    }
+
     /// The folder that holds the data.
     pub fn data_dir(&self) -> &Path {
         self.start.data_dir()
@@ -95,6 +102,7 @@ pub struct StartConfig {
     pub(super) listeners: Vec<Listener>,
     pub(super) http_listener: Option<HttpListener>,
     pub(super) data_dir: PathBuf,
+    pub(super) authorizer: Option<Policy>,
 }
 
 impl StartConfig {
@@ -106,6 +114,11 @@ impl StartConfig {
     /// The address for HTTP; `None` if HTTP is turned off.
     pub fn http_listener(&self) -> Option<&HttpListener> {
         self.http_listener.as_ref()
+    }
+
+    /// The authorizer's settings; `None`: every client may do everything.
+    pub fn authorizer(&self) -> Option<&Policy> {
+        self.authorizer.as_ref()
     }
 
     /// The folder that holds the data.

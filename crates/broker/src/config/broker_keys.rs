@@ -96,6 +96,9 @@ broker_keys! {
     /// The protocol of each listener name. PLAINTEXT is the only one that is served so far.
     listener_security_protocol_map: String = "listener.security.protocol.map",
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Enforced;
+    /// The class that decides what clients may do. Kafka's own, of this and of earlier versions, all stand for Ottla's authorizer, which
+    /// decides as they do; any other class stops the start. Empty: every client may do everything.
+    authorizer_class_name: String = "authorizer.class.name", Some(""), Any, Enforced;
     /// Listeners named here belong to a KRaft controller in Kafka. There is none: they are left out, with a note.
     controller_listener_names: Vec<String> = "controller.listener.names", Some(""), Any, Enforced;
     /// The address of `/metrics`, `/livez` and `/readyz`, as HOST:PORT; empty turns HTTP off. A key of Ottla's own.

@@ -66,8 +66,8 @@ at start when they are set. Keys *without* an effect belong to what Ottla does n
 const OTHERS: &str = "
 ## Keys that are in no table of Kafka 4.3
 Keys of earlier versions of Kafka (from 0.8 on) are ignored, with a warning that says what to do instead. Keys of plug-ins are
-accepted, with a note. **A broker is never more open than its configuration says**: what asks for a login, for encryption or
-for permissions stops the start until Ottla has it.
+accepted, with a note. **A broker is never more open than its configuration says**: what asks for a login or for encryption
+stops the start until Ottla has it.
 
 ";
 

@@ -121,12 +121,6 @@ static GROUPS: &[Group] = &[
     },
     Group {
         effect: Effect::NotYet,
-        doc: "There is no authorizer yet, and every client may do everything. The start is refused where this key is set, \
-              unless `allow.everyone.if.no.acl.found=true` is set too.",
-        names: &["authorizer.class.name"],
-    },
-    Group {
-        effect: Effect::NotYet,
         doc: "Quotas are not enforced yet.",
         names: &[
             "client.quota.callback.class",

@@ -42,13 +42,14 @@ const REMOVED: &str = "Earlier versions of Kafka had these keys. Ignored.";
 pub(super) static OTHER_KEYS: &[OtherKeys] = &[
     OtherKeys {
         meaning: Meaning::Judged,
-        doc: "Read by Kafka's own authorizer. `true` is accepted, alone and with one of Kafka's authorizers: no ACL can be \
-              created yet, so every client may do everything, as that setting says. `false` stops the start.",
+        doc: "With an authorizer: `true` lets every client do everything to a resource that no ACL fits. Any other value is \
+              `false`, the default. Without an authorizer `false` stops the start, as every client could do everything.",
         names: &["allow.everyone.if.no.acl.found"],
     },
     OtherKeys {
-        meaning: Meaning::Inert,
-        doc: "Read by Kafka's own authorizer: the principals that need no ACL. Here no client needs one yet.",
+        meaning: Meaning::Judged,
+        doc: "With an authorizer: the principals that may do everything, as `Type:name`, separated by `;`. They are compared as they \
+              are, so `User:*` is no client. Without an authorizer it does nothing.",
         names: &["super.users"],
     },
     OtherKeys {

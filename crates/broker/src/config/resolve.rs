@@ -34,7 +34,7 @@ pub(super) fn resolve(
         keys.start.listeners = derived;
     }
     let listeners = rules.listeners(&keys);
-    security::check_authorizer(&settings, problems, notes);
+    let authorizer = security::authorizer(&settings, problems, notes);
     config_providers::check(&settings, problems, notes);
     if keys.flush_policy == FlushPolicy::Os {
         notes.push(Note::warn(
@@ -65,7 +65,7 @@ pub(super) fn resolve(
     }
     // Only now: every rule has had its say, so that all problems are reported at once.
     let (http_listener, data_dir) = (http_listener?, data_dir?);
-    let start = StartConfig { keys: keys.start.clone(), listeners, http_listener, data_dir };
+    let start = StartConfig { keys: keys.start.clone(), listeners, http_listener, data_dir, authorizer };
     Some(BrokerConfig { keys, start, settings, dynamic: DynamicConfigs::default() })
 }
 

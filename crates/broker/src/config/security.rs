@@ -1,9 +1,10 @@
 //! The rule that a broker is never more open than its configuration says.
 //!
-//! Ottla has no authorizer, no SASL and no TLS yet. A configuration that asks for one of them stops the start, with the
-//! reason and the way out, unless what it asks for is as open as this broker is. Listeners of SASL and SSL are refused in
-//! `listener.rs`; here are the authorizer and what is set for single listeners. Each decision is listed in
-//! `docs/configuration.md`.
+//! Ottla has no SASL and no TLS yet. A configuration that asks for one of them, or for an authorizer of others, stops the start, with
+//! the reason and the way out. Listeners of SASL and SSL are refused in `listener.rs`; here are the authorizer and what is set for
+//! single listeners. Each decision is listed in `docs/configuration.md`.
+
+use security::acl::Policy;
 
 use super::listener::Listener;
 use super::problem::{Note, Problem};
@@ -13,51 +14,74 @@ const AUTHORIZER: &str = "authorizer.class.name";
 const ALLOW_EVERYONE: &str = "allow.everyone.if.no.acl.found";
 const LISTENER_PREFIX: &str = "listener.name.";
 
-/// Kafka's own authorizers, of this and of earlier versions. They alone read [`ALLOW_EVERYONE`].
+const SUPER_USERS: &str = "super.users";
+
+/// Kafka's own authorizers, of this and of earlier versions. All of them stand for ours.
 const KAFKAS_AUTHORIZERS: [&str; 3] = [
     "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "kafka.security.authorizer.AclAuthorizer",
     "kafka.security.auth.SimpleAclAuthorizer",
 ];
 
-const WAY_OUT: &str = "Wait for a version with ACLs, and until then let only trusted hosts connect";
-
-/// Judges the authorizer that is asked for.
-pub(super) fn check_authorizer(settings: &Settings, problems: &mut Vec<Problem>, notes: &mut Vec<Note>) {
+/// Reads the authorizer's settings; `None` if there is to be none, or if a setting is wrong.
+pub(super) fn authorizer(
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+    notes: &mut Vec<Note>,
+) -> Option<Policy> {
     let text = |key| settings.get(key).map(|setting| setting.value.trim());
-    let class = text(AUTHORIZER).filter(|class| !class.is_empty());
-    // Kafka takes every text but "true" for false (`StandardAuthorizer.getConfiguredDefaultResult`).
-    let everyone = text(ALLOW_EVERYONE).map(|text| text.eq_ignore_ascii_case("true"));
-    let refused = match (class, everyone) {
-        (None, None | Some(true)) => None,
-        (None, Some(false)) => Some((
-            ALLOW_EVERYONE,
-            format!(
-                "it is not true, so that clients may do only what an ACL allows; Ottla has no ACLs yet, and every client \
-                 could do everything. {WAY_OUT}; where every client may do everything, set it to true or remove it"
-            ),
-        )),
-        (Some(class), Some(true)) if KAFKAS_AUTHORIZERS.contains(&class) => {
-            notes.push(Note::warn(format!(
-                "{AUTHORIZER}: no ACL can be created yet, so every client may do everything, as {ALLOW_EVERYONE}=true says"
-            )));
-            None
-        }
-        (Some(class), _) => {
-            let kafkas = KAFKAS_AUTHORIZERS.contains(&class);
-            let alone = if kafkas { format!("set {ALLOW_EVERYONE}=true, or ") } else { String::new() };
-            Some((
-                AUTHORIZER,
-                format!(
-                    "{class} is asked to decide what clients may do; Ottla has no authorizer yet, and every client could do \
-                     everything. {WAY_OUT}; where every client may do everything, {alone}remove the key"
-                ),
-            ))
-        }
-    };
-    if let Some((key, reason)) = refused {
+    let mut wrong = |key: &str, reason: String| {
         let origin = settings.get(key).map(|setting| setting.origin.clone());
         problems.push(Problem::Wrong { key: key.to_owned(), origin, reason });
+    };
+    // Kafka takes every text except "true" for false (`StandardAuthorizer.getConfiguredDefaultResult`).
+    let everyone = text(ALLOW_EVERYONE).map(|text| text.eq_ignore_ascii_case("true"));
+    let standard = KAFKAS_AUTHORIZERS[0];
+    match text(AUTHORIZER).filter(|class| !class.is_empty()) {
+        None => {
+            if everyone == Some(false) {
+                let reason = format!(
+                    "it is not true, so that clients may do only what an ACL allows; without an authorizer every client could \
+                     do everything. Set {AUTHORIZER}={standard}; where every client may do everything, set it to true or \
+                     remove it"
+                );
+                wrong(ALLOW_EVERYONE, reason);
+            } else if settings.contains_key(SUPER_USERS) {
+                notes.push(Note::warn(format!("{SUPER_USERS} does nothing without {AUTHORIZER}")));
+            }
+            None
+        }
+        Some(class) if !KAFKAS_AUTHORIZERS.contains(&class) => {
+            let reason = format!(
+                "{class} is asked to decide what clients may do; Ottla cannot load it. Set {AUTHORIZER}={standard} for Kafka's \
+                 ACLs; where every client may do everything, remove the key"
+            );
+            wrong(AUTHORIZER, reason);
+            None
+        }
+        Some(_) => match Policy::super_users(text(SUPER_USERS).unwrap_or_default()) {
+            Ok(super_users) => {
+                notes.extend(super_users.iter().filter_map(|user| warning(user)));
+                Some(Policy { super_users, allows_without_entry: everyone == Some(true) })
+            }
+            Err(reason) => {
+                wrong(SUPER_USERS, reason);
+                None
+            }
+        },
+    }
+}
+
+/// A super user that is hardly meant: some container images ship these.
+fn warning(user: &str) -> Option<Note> {
+    match user {
+        "User:*" => Some(Note::warn(format!(
+            "{SUPER_USERS}: {user} is compared as it is, so it makes no client a super user"
+        ))),
+        "User:ANONYMOUS" => {
+            Some(Note::warn(format!("{SUPER_USERS}: {user} lets every client without a login do everything")))
+        }
+        _ => None,
     }
 }
 
@@ -105,42 +129,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_authorizer_stops_the_start_until_there_is_one() {
-        let [standard, older, oldest] = KAFKAS_AUTHORIZERS;
-        for pairs in [
-            vec![(AUTHORIZER, standard)],
-            vec![(AUTHORIZER, older), (ALLOW_EVERYONE, "false")],
-            vec![(AUTHORIZER, oldest), (ALLOW_EVERYONE, "yes")],
-            vec![(AUTHORIZER, standard), ("super.users", "User:admin")],
-        ] {
-            let text = loaded(&pairs).unwrap_err();
-            assert!(
-                text.contains("authorizer.class.name: ") && text.contains("set allow.everyone"),
-                "{text}"
-            );
-        }
-        // A class of others does not read allow.everyone.if.no.acl.found.
-        let text = loaded(&[(AUTHORIZER, "com.example.Own"), (ALLOW_EVERYONE, "true")]).unwrap_err();
-        assert!(text.contains("com.example.Own is asked") && !text.contains("set allow.everyone"), "{text}");
+    fn policy(pairs: &[(&str, &str)]) -> Option<Policy> {
+        let overrides = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let loaded = load(&Sources { overrides, ..Sources::default() });
+        loaded.map(|loaded| loaded.config.authorizer().cloned()).map_err(|error| error.to_string()).unwrap()
     }
 
     #[test]
-    fn what_is_as_open_as_the_broker_is_accepted() {
+    fn every_authorizer_of_kafka_is_ours() {
         for class in KAFKAS_AUTHORIZERS {
-            let notes =
-                loaded(&[(AUTHORIZER, class), (ALLOW_EVERYONE, "TRUE"), ("super.users", "User:a")]).unwrap();
-            assert!(notes.contains("every client may do everything, as allow.everyone"), "{notes}");
-            assert!(notes.contains("without meaning in Ottla: super.users"), "{notes}");
+            assert_eq!(policy(&[(AUTHORIZER, class)]), Some(Policy::default()));
+            for (text, allows_without_entry) in [("TRUE", true), ("false", false), ("yes", false)] {
+                let pairs =
+                    [(AUTHORIZER, class), (ALLOW_EVERYONE, text), (SUPER_USERS, "User:a; User:CN=b,O=c")];
+                let super_users = ["User:a", "User:CN=b,O=c"].map(str::to_owned).into();
+                assert_eq!(policy(&pairs), Some(Policy { super_users, allows_without_entry }), "{text}");
+            }
         }
-        assert!(loaded(&[(AUTHORIZER, ""), (ALLOW_EVERYONE, "true")]).is_ok());
-        assert!(loaded(&[("super.users", "User:a")]).is_ok());
+        assert_eq!(policy(&[(AUTHORIZER, ""), (ALLOW_EVERYONE, "true")]), None);
+    }
+
+    #[test]
+    fn an_authorizer_of_others_stops_the_start() {
+        let text = loaded(&[(AUTHORIZER, "com.example.Own"), (ALLOW_EVERYONE, "true")]).unwrap_err();
+        assert!(text.contains("authorizer.class.name: com.example.Own is asked"), "{text}");
+    }
+
+    #[test]
+    fn super_users_are_checked() {
+        let with = |users| loaded(&[(AUTHORIZER, KAFKAS_AUTHORIZERS[0]), (SUPER_USERS, users)]);
+        assert!(with("User:a;b").unwrap_err().contains("super.users: b is no principal"));
+        assert!(with("User:*").unwrap().contains("makes no client a super user"));
+        assert!(with("User:ANONYMOUS").unwrap().contains("lets every client without a login"));
+        assert!(loaded(&[(SUPER_USERS, "User:a")]).unwrap().contains("does nothing without authorizer"));
     }
 
     #[test]
     fn clients_without_an_acl_must_be_welcome() {
         let text = loaded(&[(ALLOW_EVERYONE, "false")]).unwrap_err();
         assert!(text.contains("--override: allow.everyone.if.no.acl.found: it is not true"), "{text}");
+        assert!(loaded(&[(ALLOW_EVERYONE, "true")]).is_ok());
     }
 
     #[test]

@@ -75,6 +75,7 @@ use codec::frame::{self, RequestHeader};
 use codec::{Chain, DecodeError, EncodeError, ErrorCode, Request, Response};
 use thiserror::Error;
 
+use crate::kafka::access::Access;
 use crate::kafka::answered::{Answered, Receipt};
 use crate::kafka::context::Context;
 
@@ -85,6 +86,9 @@ pub(crate) trait Api: Sized {
 
     /// The versions that are implemented, not those that can be parsed; ApiVersions tells clients exactly this.
     const VERSIONS: RangeInclusive<i16>;
+
+    /// The permissions that it needs, or why it needs none. Without a default, so that no API is forgotten.
+    const ACCESS: Access;
 
     /// When in the life of a connection it may be called.
     const PHASE: Phase = Phase::Authenticated;
@@ -195,6 +199,12 @@ pub(crate) struct Entry {
     pub(crate) versions: (i16, i16),
     /// Returns true if ApiVersions lists the API now.
     pub(crate) is_advertised: fn(&Context) -> bool,
+    /// The permissions that it needs.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "read by tests, which make docs/protocol.md and compare")
+    )]
+    pub(crate) access: Access,
     /// When it may be called.
     pub(crate) phase: Phase,
     /// True if its frames may be as long as `socket.request.max.bytes`; see [`Entry::max_frame_bytes`].
@@ -224,6 +234,7 @@ impl Entry {
             name: <A::Request as Request>::NAME,
             versions,
             is_advertised: A::is_advertised,
+            access: A::ACCESS,
             phase: A::PHASE,
             carries_records: A::CARRIES_RECORDS,
             overlaps: A::OVERLAPS,
@@ -249,7 +260,12 @@ fn run<A: Api>(cx: Context, api: usize, body: Bytes) -> Running {
         let header = cx.header();
         let version = header.api_version;
         let request = A::Request::decode(body, version)?;
-        match A::handle(&cx, request).await? {
+        let reply = A::handle(&cx, request).await?;
+        #[cfg(test)]
+        if let Some(questions) = cx.questions() {
+            crate::kafka::access::compare(A::Request::NAME, A::ACCESS, &questions.asked());
+        }
+        match reply {
             Reply::Response(response) => {
                 let receipt = Receipt { api, version, error_code: A::first_error(&response) };
                 answer(header, version, &response, receipt)

@@ -1,11 +1,14 @@
 //! Everything that a handler may touch: the services of the broker, the connection it was called on, and the request's header.
 //!
-//! Guarantees that a clone is cheap (two reference counts) and that a handler needs nothing global. Sockets, tasks
+//! A service that gives out or changes something is reached with a [`Permit`] only, which a decision about the client makes: a handler
+//! that forgets to ask does not compile. Guarantees that a clone is cheap (two reference counts) and that a handler needs nothing global. Sockets, tasks
 //! and RocksDB are out of a handler's reach on purpose.
 
 use std::sync::Arc;
 
+use codec::ErrorCode;
 use codec::frame::RequestHeader;
+use security::acl::{CLUSTER_NAME, Operation, ResourceType};
 use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, StartConfig};
 use crate::io::Io;
+use crate::kafka::access::{CLUSTER, TOPIC, failed};
 use crate::services::Services;
 use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
@@ -22,9 +26,12 @@ use crate::services::coordinator::transaction::TransactionService;
 use crate::services::disk_reserve::DiskReserve;
 use crate::services::features::Features;
 use crate::services::fetch::Fetcher;
+use crate::session::authorizer::{Authorizer, Permit, Questions, all_operations};
 use crate::session::peer::Peer;
 use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
+use crate::topics::error::PartitionError;
+use crate::topics::names::TopicRef;
 
 /// The surroundings of all requests of one connection.
 pub(crate) struct Connected {
@@ -40,12 +47,19 @@ pub(crate) struct Context {
     connected: Arc<Connected>,
     request: RequestHeader,
     frame_bytes: usize,
+    /// `None` without an authorizer: every client may do everything, and nothing is asked.
+    questions: Option<Arc<Questions>>,
 }
 
 impl Context {
     /// The context of the request with this header, whose frame has that many bytes.
     pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader, frame_bytes: usize) -> Self {
-        Self { connected, request: header, frame_bytes }
+        let Connected { services, peer } = &*connected;
+        let ask = |authorizer: &Arc<Authorizer>| {
+            Arc::new(authorizer.questions(peer.principal(), peer.address.ip()))
+        };
+        let questions = services.authorizer.as_ref().map(ask);
+        Self { connected, request: header, frame_bytes, questions }
     }
 
     /// The connection the request came on.
@@ -79,14 +93,102 @@ impl Context {
         format!("/{}", self.connected.peer.address.ip().to_canonical())
     }
 
-    /// The topics that this session may see: all of them, as every listener is open to all as yet.
+    /// Asks whether the client may do an operation to a resource.
+    ///
+    /// # Errors
+    /// It may not: the code of the refusal.
+    pub(crate) fn authorize(
+        &self,
+        resource: ResourceType,
+        operation: Operation,
+        name: &str,
+    ) -> Result<Permit, ErrorCode> {
+        let permit = Permit::of(self.questions.as_deref(), |ask| ask.allows(resource, operation, name));
+        permit.ok_or(failed(resource))
+    }
+
+    /// As [`Self::authorize`], for the cluster.
+    ///
+    /// # Errors
+    /// CLUSTER_AUTHORIZATION_FAILED.
+    pub(crate) fn authorize_cluster(&self, operation: Operation) -> Result<Permit, ErrorCode> {
+        self.authorize(CLUSTER, operation, CLUSTER_NAME)
+    }
+
+    /// Asks whether the client may do an operation to some resource of a type.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`].
+    pub(crate) fn authorize_some(
+        &self,
+        resource: ResourceType,
+        operation: Operation,
+    ) -> Result<Permit, ErrorCode> {
+        let permit = Permit::of(self.questions.as_deref(), |ask| ask.allows_some(resource, operation));
+        permit.ok_or(failed(resource))
+    }
+
+    /// Asks about a topic that is named by name or by id.
+    ///
+    /// # Errors
+    /// `NotAuthorized`; `UnknownTopicId` for an id without a topic, which has no name to ask about.
+    pub(crate) fn authorize_topic(
+        &self,
+        operation: Operation,
+        topic: &TopicRef,
+    ) -> Result<Permit, PartitionError> {
+        let catalog;
+        let name = match topic {
+            TopicRef::Name(name) => &**name,
+            // Without an authorizer the look-up is left to the service.
+            TopicRef::Id(_) if self.questions.is_none() => "",
+            TopicRef::Id(id) => {
+                catalog = self.connected.services.topics.catalog();
+                catalog.topic_by_id(*id).map(|topic| &*topic.name).ok_or(PartitionError::UnknownTopicId)?
+            }
+        };
+        self.authorize(TOPIC, operation, name).map_err(|_| PartitionError::NotAuthorized)
+    }
+
+    /// A permit where nothing is asked, as there is no authorizer.
+    pub(crate) fn unrestricted(&self) -> Option<Permit> {
+        if self.questions.is_none() { Permit::of(None, |_| false) } else { None }
+    }
+
+    /// The client and its rules, for services that ask by themselves; `None` without an authorizer.
+    pub(crate) fn questions(&self) -> Option<&Arc<Questions>> {
+        self.questions.as_ref()
+    }
+
+    /// The operations that the client may do to a resource, as the bit field of KIP-430.
+    pub(crate) fn authorized_operations(&self, resource: ResourceType, name: &str) -> i32 {
+        match &self.questions {
+            None => all_operations(resource),
+            Some(questions) => questions.operations(resource, name),
+        }
+    }
+
+    /// The bit field for the cluster: empty for a client that may not describe it.
+    pub(crate) fn authorized_cluster_operations(&self) -> i32 {
+        match self.authorize_cluster(Operation::Describe) {
+            Ok(_) => self.authorized_operations(CLUSTER, CLUSTER_NAME),
+            Err(_) => 0,
+        }
+    }
+
+    /// The rules of the authorizer; `None` if there is none.
+    pub(crate) fn authorizer(&self, _: &Permit) -> Option<&Arc<Authorizer>> {
+        self.connected.services.authorizer.as_ref()
+    }
+
+    /// All topics, also those that the client may not see.
     /// A snapshot, which never changes: a handler that must see its own change asks anew.
-    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+    pub(crate) fn catalog(&self, _: &Permit) -> Arc<Catalog> {
         self.connected.services.topics.catalog()
     }
 
     /// Topics and partitions as clients name them.
-    pub(crate) fn topics(&self) -> &Topics {
+    pub(crate) fn topics(&self, _: &Permit) -> &Topics {
         &self.connected.services.topics
     }
 
@@ -96,12 +198,12 @@ impl Context {
     }
 
     /// Appends for clients.
-    pub(crate) fn appender(&self) -> &Appender {
+    pub(crate) fn appender(&self, _: &Permit) -> &Appender {
         &self.connected.services.appender
     }
 
     /// Reads for clients.
-    pub(crate) fn fetcher(&self) -> &Fetcher {
+    pub(crate) fn fetcher(&self, _: &Permit) -> &Fetcher {
         &self.connected.services.fetcher
     }
 
@@ -122,12 +224,12 @@ impl Context {
     }
 
     /// Every key's value as of now, and the way to change what is kept.
-    pub(crate) fn configs(&self) -> &Arc<RuntimeConfigs> {
+    pub(crate) fn configs(&self, _: &Permit) -> &Arc<RuntimeConfigs> {
         &self.connected.services.configs
     }
 
     /// The resources whose configuration clients can ask for and change.
-    pub(crate) fn resources(&self) -> &Arc<ConfigResources> {
+    pub(crate) fn resources(&self, _: &Permit) -> &Arc<ConfigResources> {
         &self.connected.services.resources
     }
 
@@ -142,18 +244,23 @@ impl Context {
         &self.connected.services.metrics
     }
 
+    /// The cluster's id, which every client may know.
+    pub(crate) fn cluster_id(&self) -> &str {
+        self.connected.services.io.cluster().id()
+    }
+
     /// The way to the storage.
-    pub(crate) fn io(&self) -> &Io {
+    pub(crate) fn io(&self, _: &Permit) -> &Io {
         &self.connected.services.io
     }
 
     /// The coordinator of all groups.
-    pub(crate) fn groups(&self) -> &Arc<GroupService> {
+    pub(crate) fn groups(&self, _: &Permit) -> &Arc<GroupService> {
         &self.connected.services.groups
     }
 
     /// The coordinator of all transactional ids.
-    pub(crate) fn transactions(&self) -> &Arc<TransactionService> {
+    pub(crate) fn transactions(&self, _: &Permit) -> &Arc<TransactionService> {
         &self.connected.services.transactions
     }
 

@@ -12,6 +12,8 @@ use coordinator::group::GroupError;
 use coordinator::transaction::TransactionError;
 use storage::AppendError;
 
+use crate::kafka::access::failed;
+use crate::services::acls::AclError;
 use crate::services::admin::error::TopicError;
 use crate::services::append::batch::ProduceError;
 use crate::services::client_metrics::ClientMetricsError;
@@ -79,6 +81,7 @@ impl From<&TopicError> for ErrorCode {
             TopicError::AlreadyExists(_) => Self::TopicAlreadyExists,
             TopicError::UnknownTopic => Self::UnknownTopicOrPartition,
             TopicError::UnknownTopicId => Self::UnknownTopicId,
+            TopicError::NotAuthorized => Self::TopicAuthorizationFailed,
             TopicError::InvalidPartitions(_) => Self::InvalidPartitions,
             TopicError::InvalidReplicationFactor(_) => Self::InvalidReplicationFactor,
             TopicError::InvalidAssignment(_) => Self::InvalidReplicaAssignment,
@@ -103,6 +106,8 @@ impl From<&PartitionError> for ErrorCode {
             PartitionError::UnknownTopicId => Self::UnknownTopicId,
             // KIP-516: the name belongs to another topic by now; the client refreshes its metadata.
             PartitionError::InconsistentTopicId => Self::InconsistentTopicId,
+            // Comes before any look at the name, and tells nothing about existence.
+            PartitionError::NotAuthorized => Self::TopicAuthorizationFailed,
             // As `ReplicaManager.appendToLocalLog`, which lets no client write to an internal topic.
             PartitionError::InternalTopic => Self::InvalidTopicException,
             // KIP-320: older than the leader's. The client refreshes its metadata.
@@ -241,10 +246,21 @@ impl From<&MarkerRefused> for ErrorCode {
     }
 }
 
+/// The codes of DescribeAcls, CreateAcls and DeleteAcls.
+impl From<&AclError> for ErrorCode {
+    fn from(error: &AclError) -> Self {
+        match error {
+            AclError::Invalid(_) | AclError::Code(_) | AclError::TooMany => Self::InvalidRequest,
+            AclError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
 /// The codes of DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 impl From<&ConfigsError> for ErrorCode {
     fn from(error: &ConfigsError) -> Self {
         match error {
+            ConfigsError::NotAuthorized(resource) => failed(*resource),
             ConfigsError::Topic(error) => Self::from(error),
             ConfigsError::UnknownTopic(_) => Self::UnknownTopicOrPartition,
             ConfigsError::InvalidConfig(_) => Self::InvalidConfig,
@@ -338,6 +354,7 @@ mod tests {
             (PartitionError::UnknownTopicOrPartition, 3),
             (PartitionError::UnknownTopicId, 100),
             (PartitionError::InconsistentTopicId, 103),
+            (PartitionError::NotAuthorized, 29),
             (PartitionError::InternalTopic, 17),
             (PartitionError::FencedLeaderEpoch, 74),
             (PartitionError::UnknownLeaderEpoch, 75),
@@ -404,6 +421,7 @@ mod tests {
             (TopicError::InvalidName(text()), 17),
             (TopicError::AlreadyExists(text()), 36),
             (TopicError::UnknownTopic, 3),
+            (TopicError::NotAuthorized, 29),
             (TopicError::UnknownTopicId, 100),
             (TopicError::InvalidPartitions(text()), 37),
             (TopicError::InvalidReplicationFactor(text()), 38),
@@ -426,8 +444,22 @@ mod tests {
         let pairs = [
             (ConfigsError::Topic(TopicError::UnknownTopic), 3),
             (ConfigsError::UnknownTopic(String::new()), 3),
+            (ConfigsError::NotAuthorized(security::acl::ResourceType::Group), 30),
             (ConfigsError::InvalidRequest(String::new()), 42),
             (ConfigsError::InvalidConfig(String::new()), 40),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn acl_errors_have_kafkas_codes() {
+        let pairs = [
+            (AclError::Invalid(security::acl::InvalidAcl::EmptyName), 42),
+            (AclError::Code("the operation"), 42),
+            (AclError::TooMany, 42),
+            (AclError::Storage, 56),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");

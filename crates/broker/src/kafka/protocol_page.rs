@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::kafka::access::{Access, Need, Pair, Refusal};
 use crate::kafka::api::{Entry, Phase, REGISTRY};
 
 /// The page up to the rows of its table.
@@ -18,18 +19,23 @@ UNSUPPORTED_VERSION, and the connection is closed on any other request. What is 
 API is for clients; those that brokers and controllers use among themselves are absent. What Kafka 4.3 serves and Ottla
 does not, with the reasons, is in [served.yaml](../tests/rig/served.yaml), which `make rig` holds to both brokers.
 
-| key | API | versions | before a login |
-| --- | --- | --- | --- |
+Where an authorizer is configured, a client needs the permissions in the last columns, asked for in this order. A refusal by a code is
+Kafka's authorization error of the resource: 29 of a topic, 30 of a group, 31 of the cluster, 53 of a transactional id. It
+comes before any look at names and existence, so that a missing resource is answered as an existing one.
+
+| key | API | versions | before a login | needs | without it |
+| --- | --- | --- | --- | --- | --- |
 ";
 
 /// The whole file; `sources` is the folder of the API files.
 fn markdown(sources: &Path) -> String {
     let mut page = String::from(HEAD);
     for entry in REGISTRY {
-        let Entry { key, name, versions, phase, .. } = entry;
+        let Entry { key, name, versions, phase, access, .. } = entry;
         let before_login = if *phase == Phase::Any { "yes" } else { "no" };
         let served = range(*versions);
-        let _ = writeln!(page, "| {key} | {name} | {served} | {before_login} |");
+        let (needs, refusals) = access_columns(access);
+        let _ = writeln!(page, "| {key} | {name} | {served} | {before_login} | {needs} | {refusals} |");
     }
     page.push_str("\n## Gaps\nWhat these versions have in Kafka 4.3 and not here.\n\n");
     for entry in REGISTRY {
@@ -38,6 +44,29 @@ fn markdown(sources: &Path) -> String {
         }
     }
     page
+}
+
+/// The permissions of an API and what a client without each gets, as two cells of the table.
+fn access_columns(access: &Access) -> (String, String) {
+    let needs = match access {
+        Access::Open(reason) => return ("nothing".to_owned(), (*reason).to_owned()),
+        Access::Needs(needs) => needs,
+    };
+    let permission = |need: &Need| {
+        let pair = |(resource, operation): Pair| format!("{}:{}", resource.name(), operation.name());
+        let or = need.or.map(|other| format!(" or {}", pair(other))).unwrap_or_default();
+        let when = if need.when.is_empty() { String::new() } else { format!(" ({})", need.when) };
+        format!("{}{or}{when}", pair(need.pair))
+    };
+    let refusal = |need: &Need| match need.refusal {
+        Refusal::Request(code) => format!("the request: {}", code.code()),
+        Refusal::Item(code) => format!("the item: {}", code.code()),
+        Refusal::ItemOrLeftOut(code) => format!("named: {}; all: left out", code.code()),
+        Refusal::LeftOut => "left out".to_owned(),
+        Refusal::Field => "the field is empty".to_owned(),
+    };
+    let cell = |one: &dyn Fn(&Need) -> String| needs.iter().map(one).collect::<Vec<_>>().join("<br>");
+    (cell(&permission), cell(&refusal))
 }
 
 /// Least and greatest version as a reader sees them: one number where they are equal.

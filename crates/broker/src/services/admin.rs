@@ -1,6 +1,5 @@
 //! Rules that several admin APIs share. Domain types in, domain types out; messages are left to `kafka/api/`.
 
-pub(crate) mod authorized_operations;
 pub(crate) mod deletion;
 pub(crate) mod error;
 pub(crate) mod partitions;

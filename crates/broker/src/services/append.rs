@@ -202,6 +202,14 @@ fn facts_of(topics: &[TopicBatches]) -> RequestFacts {
     facts
 }
 
+/// Returns true if a batch of these belongs to a transaction.
+pub(crate) fn are_transactional(topics: &[TopicBatches]) -> bool {
+    let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+    partitions
+        .filter_map(|partition| partition.records.as_ref())
+        .any(|records| producer_of_transaction(records).is_some())
+}
+
 /// The producer of a batch that its header calls transactional.
 fn producer_of_transaction(records: &Bytes) -> Option<ProducerIdAndEpoch> {
     BatchHeader::parse(records).ok().and_then(|header| transactional_producer(&header))

@@ -115,7 +115,7 @@ impl Fetcher {
         }
         let session = Arc::new(FetchSession::default());
         session.update(wanted, &[]);
-        Ok(OpenFetch { session, kind })
+        Ok(OpenFetch { session, kind, questions: None })
     }
 
     /// Goes on with a session. The request changes it here, before the fetch looks at anything.
@@ -140,7 +140,7 @@ impl Fetcher {
         let session = resumed.session?;
         // A session without partitions was closed by the cache: its answer carries id 0.
         let kind = if size == 0 { Kind::Sessionless } else { Kind::Incremental(id) };
-        Ok(OpenFetch { session, kind })
+        Ok(OpenFetch { session, kind, questions: None })
     }
 
     /// Answers the fetch once there is enough, or its time is over, or the broker stops.

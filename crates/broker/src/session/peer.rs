@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// One connection, as handlers see it.
 #[derive(Debug)]
@@ -57,6 +57,13 @@ impl Peer {
         // Relaxed: one variable, whose changes have one order.
         let number = ACCEPTED.fetch_add(1, Ordering::Relaxed) + 1;
         Self { number, address, local_address, listener, software: OnceLock::new() }
+    }
+
+    /// The client's identity: on a listener without logins the one of Kafka's `KafkaPrincipal.ANONYMOUS`.
+    pub(crate) fn principal(&self) -> Arc<str> {
+        // One text for all: it is asked for with each request.
+        static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("User:ANONYMOUS"));
+        Arc::clone(&ANONYMOUS)
     }
 
     /// The client's name and version; `None` until it has sent them.

@@ -16,6 +16,9 @@ pub(crate) enum PartitionError {
     /// The topic was deleted and one of the same name exists under another id.
     #[error("the topic's name now belongs to another topic id")]
     InconsistentTopicId,
+    /// The client may not do this to the topic.
+    #[error("not authorized for the topic")]
+    NotAuthorized,
     /// The name is one that only the broker may write to.
     #[error("the topic is internal")]
     InternalTopic,

@@ -44,6 +44,7 @@ fn other_value(key: &Key) -> String {
         _ => (1, 2),
     };
     let value = match (key.name, key.kind, key.check) {
+        ("authorizer.class.name", ..) => "kafka.security.authorizer.AclAuthorizer",
         ("listeners", ..) => "PLAINTEXT://:1234",
         ("advertised.listeners", ..) => "PLAINTEXT://elsewhere:1234",
         ("listener.security.protocol.map", ..) => "PLAINTEXT:PLAINTEXT",

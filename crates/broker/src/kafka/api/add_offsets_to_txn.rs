@@ -18,6 +18,7 @@ use coordinator::transaction::{
     GroupRef, ProducerId, ProducerIdAndEpoch, Sender, ShardId, TransactionError, TransactionalId,
 };
 
+use crate::kafka::access::{Access, GROUP, Operation, TRANSACTIONAL_ID, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
@@ -28,6 +29,8 @@ pub(crate) struct AddOffsetsToTxn;
 impl Api for AddOffsetsToTxn {
     type Request = AddOffsetsToTxnRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const ACCESS: Access =
+        Access::Needs(&[whole(TRANSACTIONAL_ID, Operation::Write), whole(GROUP, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let code = add(cx, &request).await.err().unwrap_or(ErrorCode::None);
@@ -41,6 +44,8 @@ impl Api for AddOffsetsToTxn {
 
 async fn add(cx: &Context, request: &AddOffsetsToTxnRequest) -> Result<(), ErrorCode> {
     let version = cx.api_version();
+    cx.authorize(TRANSACTIONAL_ID, Operation::Write, &request.transactional_id)?;
+    let permit = cx.authorize(GROUP, Operation::Read, &request.group_id)?;
     let code = |error| {
         transaction_error_code(error, TransactionCodes { fenced: version >= 2, abortable: version >= 4 })
     };
@@ -51,5 +56,5 @@ async fn add(cx: &Context, request: &AddOffsetsToTxnRequest) -> Result<(), Error
     let producer = ProducerIdAndEpoch { id: ProducerId(*request.producer_id), epoch: request.producer_epoch };
     let sender = Sender { producer, connection: cx.peer().number };
     let group = GroupRef { shard: ShardId::default(), group: GroupId::from(request.group_id.as_str()) };
-    cx.transactions().add_offsets(&id, sender, &group).await.map_err(code)
+    cx.transactions(&permit).add_offsets(&id, sender, &group).await.map_err(code)
 }

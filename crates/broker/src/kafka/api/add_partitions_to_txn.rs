@@ -26,9 +26,11 @@ use coordinator::transaction::{
     ProducerId, ProducerIdAndEpoch, Sender, ShardId, TopicPartitionRef, TransactionError, TransactionalId,
 };
 
+use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, TRANSACTIONAL_ID, each, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct AddPartitionsToTxn;
@@ -39,21 +41,38 @@ const SEVERAL_FROM: i16 = 4;
 impl Api for AddPartitionsToTxn {
     type Request = AddPartitionsToTxnRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Needs(&[
+        whole(TRANSACTIONAL_ID, Operation::Write).when("up to version 3"),
+        each(TOPIC, Operation::Write).when("up to version 3"),
+        whole(CLUSTER, Operation::ClusterAction).when("from version 4 on"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let response = AddPartitionsToTxnResponse::default();
         if cx.api_version() < SEVERAL_FROM {
+            let id = &request.v3_and_below_transactional_id;
+            let permit = match cx.authorize(TRANSACTIONAL_ID, Operation::Write, id) {
+                Ok(permit) => permit,
+                Err(code) => {
+                    let topics = results(&request.v3_and_below_topics, |_| code);
+                    return Ok(Reply::Response(response.with_results_by_topic_v3_and_below(topics)));
+                }
+            };
             let transaction = AddPartitionsToTxnTransaction::default()
                 .with_transactional_id(request.v3_and_below_transactional_id)
                 .with_producer_id(request.v3_and_below_producer_id)
                 .with_producer_epoch(request.v3_and_below_producer_epoch)
                 .with_topics(request.v3_and_below_topics);
-            let topics = add(cx, &transaction).await;
+            let topics = add(cx, &permit, &transaction).await;
             return Ok(Reply::Response(response.with_results_by_topic_v3_and_below(topics)));
         }
+        let permit = match cx.authorize_cluster(Operation::ClusterAction) {
+            Ok(permit) => permit,
+            Err(code) => return Ok(Reply::Response(response.with_error_code(code.code()))),
+        };
         let mut results = Vec::with_capacity(request.transactions.len());
         for transaction in &request.transactions {
-            let topics = add(cx, transaction).await;
+            let topics = add(cx, &permit, transaction).await;
             results.push(
                 AddPartitionsToTxnResult::default()
                     .with_transactional_id(transaction.transactional_id.clone())
@@ -67,13 +86,15 @@ impl Api for AddPartitionsToTxn {
         let several = response.results_by_transaction.iter().flat_map(|result| &result.topic_results);
         let topics = several.chain(&response.results_by_topic_v3_and_below);
         let partitions = topics.flat_map(|topic| &topic.results_by_partition);
-        super::first_code(partitions.map(|partition| partition.partition_error_code))
+        let codes = partitions.map(|partition| partition.partition_error_code);
+        super::first_code([response.error_code].into_iter().chain(codes))
     }
 }
 
 /// The results of one transaction's partitions.
 async fn add(
     cx: &Context,
+    permit: &Permit,
     transaction: &AddPartitionsToTxnTransaction,
 ) -> Vec<AddPartitionsToTxnTopicResult> {
     let version = cx.api_version();
@@ -88,11 +109,11 @@ async fn add(
         ProducerIdAndEpoch { id: ProducerId(*transaction.producer_id), epoch: transaction.producer_epoch };
     let sender = Sender { producer, connection: cx.peer().number };
     // Each partition is there or not, whatever becomes of the others.
-    let found = found(cx, &transaction.topics);
-    if found.iter().any(Option::is_none) {
+    let found = found(cx, permit, &transaction.topics);
+    if found.iter().any(Result::is_err) {
         let of = |index: usize| match &found[index] {
-            Some(_) => ErrorCode::OperationNotAttempted,
-            None => ErrorCode::UnknownTopicOrPartition,
+            Ok(_) => ErrorCode::OperationNotAttempted,
+            Err(code) => *code,
         };
         return results(&transaction.topics, of);
     }
@@ -100,7 +121,7 @@ async fn add(
         return results(&transaction.topics, |_| code(TransactionError::InvalidRequest));
     }
     let partitions: Vec<TopicPartitionRef> = found.into_iter().flatten().collect();
-    let transactions = cx.transactions();
+    let transactions = cx.transactions(permit);
     let outcome = if transaction.verify_only {
         transactions.verify_partitions(&id, sender, &partitions).await
     } else {
@@ -113,17 +134,30 @@ async fn add(
     })
 }
 
-/// The partitions of a request, in its order; `None` for one that does not exist.
-fn found(cx: &Context, topics: &[AddPartitionsToTxnTopic]) -> Vec<Option<TopicPartitionRef>> {
-    let catalog = cx.catalog();
+/// The partitions of a request, in its order; a code for one that the client may not write to, or that does not exist. Since version 4
+/// brokers alone ask, whose clients were asked about the topics (`KafkaApis.handleAddPartitionsToTxnRequest`).
+fn found(
+    cx: &Context,
+    permit: &Permit,
+    topics: &[AddPartitionsToTxnTopic],
+) -> Vec<Result<TopicPartitionRef, ErrorCode>> {
+    let catalog = cx.catalog(permit);
     let mut found = Vec::new();
     for asked in topics {
         let topic = catalog.topic(&asked.name);
         let name: Arc<str> = Arc::from(asked.name.as_str());
+        let denied = match cx.api_version() {
+            SEVERAL_FROM.. => None,
+            _ => cx.authorize(TOPIC, Operation::Write, &asked.name).err(),
+        };
         found.extend(asked.partitions.iter().map(|index| {
-            let topic = topic.filter(|topic| topic.partition(*index).is_some())?;
+            if let Some(code) = denied {
+                return Err(code);
+            }
+            let topic = topic.filter(|topic| topic.partition(*index).is_some());
+            let topic = topic.ok_or(ErrorCode::UnknownTopicOrPartition)?;
             let (topic_id, topic) = (topic.id, Arc::clone(&name));
-            Some(TopicPartitionRef { shard: ShardId::default(), topic_id, topic, partition: *index })
+            Ok(TopicPartitionRef { shard: ShardId::default(), topic_id, topic, partition: *index })
         }));
     }
     found

@@ -19,11 +19,15 @@ use codec::messages::alter_configs_request::AlterConfigsResource;
 use codec::messages::alter_configs_response::AlterConfigsResourceResponse;
 use codec::messages::{AlterConfigsRequest, AlterConfigsResponse, StrBytes};
 
+use super::describe_configs::authorize;
+use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, known_to_admin};
+use crate::services::admin::error::TopicError;
 use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
 use crate::services::configs::kind::ConfigsError;
+use crate::session::authorizer::Permit;
 
 /// From here on clients know KAFKA_STORAGE_ERROR (KIP-112): the first version after Kafka 1.0.
 const STORAGE_ERROR_FROM: i16 = 1;
@@ -34,10 +38,15 @@ pub(crate) struct AlterConfigs;
 impl Api for AlterConfigs {
     type Request = AlterConfigsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[
+        each(TOPIC, Operation::AlterConfigs),
+        each(GROUP, Operation::AlterConfigs),
+        each(CLUSTER, Operation::AlterConfigs).when("brokers, loggers, client metrics"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted: Vec<WantedConfigs> = request.resources.into_iter().map(wanted).collect();
-        let outcomes = changes::alter(cx.resources(), &wanted, request.validate_only).await;
+        let outcomes = alter_permitted(cx, &wanted, request.validate_only).await;
         let version = cx.api_version();
         let responses =
             wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome, version));
@@ -48,6 +57,29 @@ impl Api for AlterConfigs {
     fn first_error(response: &AlterConfigsResponse) -> i16 {
         super::first_code(response.responses.iter().map(|resource| resource.error_code))
     }
+}
+
+/// Changes the resources that the client may change; the outcomes of the others are refusals. In the order of `wanted`.
+pub(super) async fn alter_permitted(
+    cx: &Context,
+    wanted: &[WantedConfigs],
+    validate_only: bool,
+) -> Vec<Result<(), ConfigsError>> {
+    let ask =
+        |wanted: &WantedConfigs| authorize(cx, Operation::AlterConfigs, wanted.resource_type, &wanted.name);
+    let permits: Vec<Result<Permit, ConfigsError>> = wanted.iter().map(ask).collect();
+    let of_allowed = wanted.iter().zip(&permits).filter(|(_, permit)| permit.is_ok());
+    let allowed: Vec<WantedConfigs> = of_allowed.map(|(wanted, _)| wanted.clone()).collect();
+    let altered = match permits.iter().flatten().next() {
+        Some(permit) => changes::alter(cx.resources(permit), &allowed, validate_only).await,
+        None => Vec::new(),
+    };
+    let mut altered = altered.into_iter();
+    let one = |permit: Result<Permit, ConfigsError>| {
+        // One outcome for each that is allowed, in their order.
+        permit.and_then(|_| altered.next().unwrap_or(Err(TopicError::Storage.into())))
+    };
+    permits.into_iter().map(one).collect()
 }
 
 /// The change to make of one resource of the request. Every key is set, since this API has no other

@@ -15,9 +15,12 @@ use codec::messages::alter_partition_reassignments_request::{ReassignablePartiti
 use codec::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
-use codec::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId};
+use codec::messages::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId, StrBytes,
+};
 use storage::Catalog;
 
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
@@ -30,8 +33,17 @@ pub(crate) struct AlterPartitionReassignments;
 impl Api for AlterPartitionReassignments {
     type Request = AlterPartitionReassignmentsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Alter)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let permit = match cx.authorize_cluster(Operation::Alter) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let response = AlterPartitionReassignmentsResponse::default().with_error_code(code.code());
+                let text = StrBytes::from_static_str(code.message());
+                return Ok(Reply::Response(response.with_error_message(Some(text))));
+            }
+        };
         // As `QuorumController`, which does not look further; hence no echo and no null.
         if request.topics.is_empty() {
             return Ok(Reply::Response(AlterPartitionReassignmentsResponse::default()));
@@ -39,7 +51,7 @@ impl Api for AlterPartitionReassignments {
         // Each partition is answered with a text of its own: an answer is far longer than its request.
         per_partition::check_count(request.topics.iter().map(|topic| topic.partitions.len()))
             .map_err(Disconnect::Refused)?;
-        let (catalog, node_id) = (cx.catalog(), cx.node_id());
+        let (catalog, node_id) = (cx.catalog(&permit), cx.node_id());
         let responses = request.topics.into_iter().map(|topic| move_topic(&catalog, node_id, topic));
         let response = AlterPartitionReassignmentsResponse::default()
             .with_allow_replication_factor_change(request.allow_replication_factor_change)
@@ -49,6 +61,9 @@ impl Api for AlterPartitionReassignments {
     }
 
     fn first_error(response: &AlterPartitionReassignmentsResponse) -> i16 {
+        if response.error_code != ErrorCode::None.code() {
+            return response.error_code;
+        }
         let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
         super::first_code(partitions.map(|partition| partition.error_code))
     }

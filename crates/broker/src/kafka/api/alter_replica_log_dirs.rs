@@ -19,6 +19,7 @@ use codec::messages::alter_replica_log_dirs_response::{
 use codec::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, TopicName};
 
 use super::describe_log_dirs::log_dir;
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -28,17 +29,20 @@ pub(crate) struct AlterReplicaLogDirs;
 impl Api for AlterReplicaLogDirs {
     type Request = AlterReplicaLogDirsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Alter)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let (own, catalog) = (log_dir(cx), cx.catalog());
+        let permit = cx.authorize_cluster(Operation::Alter);
+        let (own, catalog) = (log_dir(cx), permit.map(|permit| cx.catalog(&permit)));
         // Of a partition that is named twice the last folder counts, as in Kafka.
         let mut results: BTreeMap<TopicName, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
         for dir in request.dirs {
             for topic in dir.topics {
-                let known = catalog.topic(topic.name.as_str());
+                let known = catalog.as_ref().map(|catalog| catalog.topic(topic.name.as_str()));
                 let error = |index: i32| match known {
-                    _ if dir.path.as_str() != own => ErrorCode::LogDirNotFound,
-                    Some(topic) if topic.partition(index).is_some() => ErrorCode::None,
+                    Err(code) => *code,
+                    Ok(_) if dir.path.as_str() != own => ErrorCode::LogDirNotFound,
+                    Ok(Some(topic)) if topic.partition(index).is_some() => ErrorCode::None,
                     _ => ErrorCode::UnknownTopicOrPartition,
                 };
                 for index in topic.partitions {

@@ -24,6 +24,7 @@ use codec::ErrorCode;
 use codec::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use codec::messages::{ApiVersionsRequest, ApiVersionsResponse, StrBytes};
 
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Entry, Phase, REGISTRY, Reply};
 use crate::kafka::context::Context;
 use crate::services::features::Features;
@@ -35,6 +36,7 @@ pub(crate) struct ApiVersions;
 impl Api for ApiVersions {
     type Request = ApiVersionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Open("A client asks for it before it logs in.");
     // Clients ask before a login, too: they choose the versions of all other requests by the answer.
     const PHASE: Phase = Phase::Any;
 
@@ -46,7 +48,7 @@ impl Api for ApiVersions {
             if half_an_address || !is_software_name(&name) || !is_software_name(&version) {
                 return Ok(Reply::Response(refusal(ErrorCode::InvalidRequest)));
             }
-            let own_cluster = cx.io().cluster().id();
+            let own_cluster = cx.cluster_id();
             let is_misrouted = |cluster: &str| cluster != own_cluster || request.node_id != cx.node_id();
             if request.cluster_id.as_deref().is_some_and(is_misrouted) {
                 return Ok(Reply::Response(refusal(ErrorCode::RebootstrapRequired)));

@@ -8,7 +8,10 @@
 //! clients ask DescribeGroups. A member's assignment shows what it holds, partitions included that it is
 //! giving up; topics that are gone are left out.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
+
+use codec::ErrorCode;
 
 use codec::messages::consumer_group_describe_response::{
     Assignment, DescribedGroup, Member, TopicPartitions,
@@ -19,10 +22,11 @@ use coordinator::group::{GroupId, assignor};
 use futures_util::future::join_all;
 use storage::Catalog;
 
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
-use crate::services::admin::authorized_operations;
+use crate::session::authorizer::{Internal, Permit};
 
 /// See the file's header.
 pub(crate) struct ConsumerGroupDescribe;
@@ -35,20 +39,34 @@ const CONSUMER: i8 = 1;
 impl Api for ConsumerGroupDescribe {
     type Request = ConsumerGroupDescribeRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const ACCESS: Access = Access::Needs(&[
+        each(GROUP, Operation::Describe),
+        each(TOPIC, Operation::Describe).when("a topic of the group; the group is refused"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = &cx.catalog();
+        let catalog = &cx.catalog(&Permit::internal(Internal::Names));
         let describe = |name: codec::messages::GroupId| async move {
-            let found = cx.groups().describe_consumer(&GroupId::from(name.as_str())).await;
+            let permit = match cx.authorize(GROUP, Operation::Describe, &name) {
+                Ok(permit) => permit,
+                Err(code) => {
+                    let text = StrBytes::from_static_str(code.message());
+                    return DescribedGroup::default()
+                        .with_group_id(name)
+                        .with_error_code(code.code())
+                        .with_error_message(Some(text));
+                }
+            };
+            let found = cx.groups(&permit).describe_consumer(&GroupId::from(name.as_str())).await;
             let group = match found {
-                Ok(group) => described(group, catalog, cx.api_version()),
+                Ok(group) => only_if_visible(cx, described(group, catalog, cx.api_version())),
                 Err(refused) => DescribedGroup::default()
                     .with_error_code(group_error_code(refused.error).code())
                     .with_error_message(Some(error_text(refused.message))),
             };
             // As `KafkaApis`: a group that is refused has no operations either.
             let group = match request.include_authorized_operations && group.error_code == 0 {
-                true => group.with_authorized_operations(authorized_operations::GROUP),
+                true => group.with_authorized_operations(cx.authorized_operations(GROUP, &name)),
                 false => group,
             };
             group.with_group_id(name)
@@ -61,6 +79,27 @@ impl Api for ConsumerGroupDescribe {
     fn first_error(response: &ConsumerGroupDescribeResponse) -> i16 {
         super::first_code(response.groups.iter().map(|group| group.error_code))
     }
+}
+
+/// The group, or its refusal if the client may not describe one of its topics (`KafkaApis.handleConsumerGroupDescribe`).
+fn only_if_visible(cx: &Context, group: DescribedGroup) -> DescribedGroup {
+    let assigned = |assignment: &Assignment| {
+        assignment.topic_partitions.iter().map(|topic| topic.topic_name.clone()).collect::<Vec<_>>()
+    };
+    let of_member = |member: &Member| {
+        let mut names = member.subscribed_topic_names.clone();
+        names.extend(assigned(&member.assignment));
+        names.extend(assigned(&member.target_assignment));
+        names
+    };
+    let names: HashSet<TopicName> = group.members.iter().flat_map(of_member).collect();
+    if names.iter().all(|name| cx.authorize(TOPIC, Operation::Describe, name).is_ok()) {
+        return group;
+    }
+    let text = "The group has described topic(s) that the client is not authorized to describe.";
+    DescribedGroup::default()
+        .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
+        .with_error_message(Some(StrBytes::from_static_str(text)))
 }
 
 /// A group that was found. `catalog` is the one of the request, so that all groups of an answer show the same

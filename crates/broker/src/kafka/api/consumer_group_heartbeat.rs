@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use codec::ErrorCode;
 use codec::messages::consumer_group_heartbeat_request::TopicPartitions as Owned;
 use codec::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
 use codec::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, StrBytes};
@@ -22,10 +23,12 @@ use coordinator::group::consumer::{HeartbeatReply, HeartbeatRequest};
 use coordinator::group::{GroupId, GroupInstanceId, MemberId, assignor};
 use uuid::Uuid;
 
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
 use crate::random;
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct ConsumerGroupHeartbeat;
@@ -33,13 +36,25 @@ pub(crate) struct ConsumerGroupHeartbeat;
 impl Api for ConsumerGroupHeartbeat {
     type Request = ConsumerGroupHeartbeatRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const ACCESS: Access = Access::Needs(&[
+        whole(GROUP, Operation::Read),
+        whole(TOPIC, Operation::Describe).when("topics are subscribed by name"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let permit = match permitted(cx, &request) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let response = ConsumerGroupHeartbeatResponse::default().with_error_code(code.code());
+                let text = StrBytes::from_static_str(code.message());
+                return Ok(Reply::Response(response.with_error_message(Some(text))));
+            }
+        };
         let group_id = GroupId::from(request.group_id.as_str());
         // Who is a member has an id in any version.
         let needs_member_id = cx.api_version() >= 1 || request.member_epoch != 0;
         let wanted = wanted(cx, &request);
-        let result = cx.groups().consumer_heartbeat(&group_id, &wanted, needs_member_id).await;
+        let result = cx.groups(&permit).consumer_heartbeat(&group_id, &wanted, needs_member_id).await;
         Ok(Reply::Response(match result {
             Ok((reply, interval_ms)) => told(reply, interval_ms),
             Err(refused) => ConsumerGroupHeartbeatResponse::default()
@@ -51,6 +66,18 @@ impl Api for ConsumerGroupHeartbeat {
     fn first_error(response: &ConsumerGroupHeartbeatResponse) -> i16 {
         response.error_code
     }
+}
+
+/// Asks about the group, then about each topic that is subscribed by its name.
+///
+/// # Errors
+/// The code for the whole request.
+fn permitted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> Result<Permit, ErrorCode> {
+    let permit = cx.authorize(GROUP, Operation::Read, &request.group_id)?;
+    for name in request.subscribed_topic_names.iter().flatten() {
+        cx.authorize(TOPIC, Operation::Describe, name)?;
+    }
+    Ok(permit)
 }
 
 /// The request, owned: a member lives longer than the frame it came in should.

@@ -16,6 +16,7 @@ use codec::ErrorCode;
 use codec::messages::{CreateDelegationTokenRequest, CreateDelegationTokenResponse, StrBytes};
 
 use super::describe_delegation_token::NEVER;
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -30,6 +31,7 @@ pub(crate) struct CreateDelegationToken;
 impl Api for CreateDelegationToken {
     type Request = CreateDelegationTokenRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=3;
+    const ACCESS: Access = Access::Open("No token is made yet: each request is refused.");
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let (user, nobody) = (StrBytes::from_static_str(USER), StrBytes::from_static_str(ANONYMOUS));

@@ -17,6 +17,7 @@ use codec::messages::create_partitions_request::CreatePartitionsTopic;
 use codec::messages::create_partitions_response::CreatePartitionsTopicResult;
 use codec::messages::{CreatePartitionsRequest, CreatePartitionsResponse, StrBytes, TopicName};
 
+use crate::kafka::access::{Access, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::code_and_text;
@@ -30,6 +31,7 @@ pub(crate) struct CreatePartitions;
 impl Api for CreatePartitions {
     type Request = CreatePartitionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=3;
+    const ACCESS: Access = Access::Needs(&[each(TOPIC, Operation::Alter)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut times: HashMap<TopicName, usize> = HashMap::new();
@@ -39,18 +41,30 @@ impl Api for CreatePartitions {
         }
         let (once, repeated): (Vec<_>, Vec<_>) =
             request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
-        let wanted: Vec<WantedPartitions> = once.into_iter().map(wanted).collect();
-        let outcomes =
-            partitions::create(cx.io().cluster(), cx.disk(), cx.node_id(), &wanted, request.validate_only)
-                .await;
-        let mut results: Vec<CreatePartitionsTopicResult> =
-            wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| result(wanted.name, outcome)).collect();
+        let ask = |topic: &CreatePartitionsTopic| cx.authorize(TOPIC, Operation::Alter, &topic.name);
+        let (allowed, denied): (Vec<_>, Vec<_>) =
+            once.into_iter().map(|topic| (ask(&topic), topic)).partition(|(permit, _)| permit.is_ok());
+        let permit = allowed.first().and_then(|(permit, _)| permit.ok());
+        let wanted: Vec<WantedPartitions> = allowed.into_iter().map(|(_, topic)| wanted(topic)).collect();
+        let mut results: Vec<CreatePartitionsTopicResult> = Vec::new();
+        // None of them without a permit: then nothing grows.
+        if let Some(permit) = permit {
+            let (cluster, node_id) = (cx.io(&permit).cluster(), cx.node_id());
+            let outcomes =
+                partitions::create(cluster, cx.disk(), node_id, &wanted, request.validate_only).await;
+            let each = wanted.into_iter().zip(outcomes);
+            results.extend(each.map(|(wanted, outcome)| result(wanted.name, outcome)));
+        }
         // One result for all mentions of a topic, as of Kafka's set of duplicates.
         let mut told = HashSet::new();
         for topic in repeated.into_iter().filter(|topic| told.insert(topic.name.clone())) {
             let error = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
             results.push(result(topic.name.to_string(), Err(error)));
         }
+        let refused = |(_, topic): (_, CreatePartitionsTopic)| {
+            result(topic.name.to_string(), Err(TopicError::NotAuthorized))
+        };
+        results.extend(denied.into_iter().map(refused));
         Ok(Reply::Response(CreatePartitionsResponse::default().with_results(results)))
     }
 

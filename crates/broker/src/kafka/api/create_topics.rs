@@ -24,12 +24,14 @@ use codec::messages::create_topics_response::{CreatableTopicConfigs, CreatableTo
 use codec::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, TopicName};
 
 use crate::config::{Overrides, describe_topic};
+use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each, field};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, known_to_admin};
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics::{self, CreatedTopic};
 use crate::services::admin::wanted::WantedTopic;
+use crate::session::authorizer::Permit;
 
 /// From here on clients know KAFKA_STORAGE_ERROR (KIP-112): the first version after Kafka 1.0.
 const STORAGE_ERROR_FROM: i16 = 3;
@@ -40,6 +42,10 @@ pub(crate) struct CreateTopics;
 impl Api for CreateTopics {
     type Request = CreateTopicsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=7;
+    const ACCESS: Access = Access::Needs(&[
+        each(TOPIC, Operation::Create).or(CLUSTER, Operation::Create),
+        field(TOPIC, Operation::DescribeConfigs).when("the answer has the topic's configuration"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut times: HashMap<TopicName, usize> = HashMap::new();
@@ -49,24 +55,53 @@ impl Api for CreateTopics {
         }
         let (once, repeated): (Vec<_>, Vec<_>) =
             request.topics.into_iter().partition(|topic| times.get(&topic.name) == Some(&1));
-        let wanted: Vec<WantedTopic> = once.into_iter().map(wanted).collect();
-        let outcomes =
-            topics::create(cx.io().cluster(), cx.disk(), &cx.broker_config(), &wanted, request.validate_only)
-                .await;
-        let mut results: Vec<CreatableTopicResult> =
-            wanted.iter().zip(outcomes).map(|(wanted, outcome)| result(cx, &wanted.name, outcome)).collect();
+        let (permits, wanted, denied) = permitted(cx, once);
+        let mut results: Vec<CreatableTopicResult> = Vec::new();
+        // None of them without a permit: then nothing is created.
+        if let Some(permit) = permits.first() {
+            let (cluster, config) = (cx.io(permit).cluster(), cx.broker_config());
+            let outcomes = topics::create(cluster, cx.disk(), &config, &wanted, request.validate_only).await;
+            let each = wanted.iter().zip(outcomes);
+            results.extend(each.map(|(wanted, outcome)| result(cx, &wanted.name, outcome)));
+        }
         // One result for all mentions of a topic, as of Kafka's set of duplicates.
         let mut told = std::collections::HashSet::new();
         for topic in repeated.into_iter().filter(|topic| told.insert(topic.name.clone())) {
             let error = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
             results.push(result(cx, &topic.name, Err(error)));
         }
+        results.extend(denied);
         Ok(Reply::Response(CreateTopicsResponse::default().with_topics(results)))
     }
 
     fn first_error(response: &CreateTopicsResponse) -> i16 {
         super::first_code(response.topics.iter().map(|topic| topic.error_code))
     }
+}
+
+/// The topics that the client may create, with their permits, and the refusals of the others.
+fn permitted(
+    cx: &Context,
+    topics: Vec<CreatableTopic>,
+) -> (Vec<Permit>, Vec<WantedTopic>, Vec<CreatableTopicResult>) {
+    let (mut permits, mut allowed, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+    // Asked once: it is enough for all topics.
+    let cluster = cx.authorize_cluster(Operation::Create);
+    for topic in topics {
+        match cluster.or_else(|_| cx.authorize(TOPIC, Operation::Create, &topic.name)) {
+            Ok(permit) => {
+                permits.push(permit);
+                allowed.push(wanted(topic));
+            }
+            Err(code) => denied.push(
+                CreatableTopicResult::default()
+                    .with_name(topic.name)
+                    .with_error_code(code.code())
+                    .with_error_message(Some(StrBytes::from_static_str(code.message()))),
+            ),
+        }
+    }
+    (permits, allowed, denied)
 }
 
 /// A topic of the request in the terms of the service; nothing is judged yet. A config with a null value is
@@ -92,9 +127,14 @@ fn wanted(topic: CreatableTopic) -> WantedTopic {
 
 /// The result of one topic. With `validate_only` its id is nil, as no topic has it.
 fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -> CreatableTopicResult {
-    let name = TopicName(StrBytes::from_string(name.to_owned()));
-    let result = CreatableTopicResult::default().with_name(name).with_error_message(None);
+    let wire_name = TopicName(StrBytes::from_string(name.to_owned()));
+    let result = CreatableTopicResult::default().with_name(wire_name).with_error_message(None);
     match outcome {
+        Ok(created) if cx.authorize(TOPIC, Operation::DescribeConfigs, name).is_err() => {
+            // As `ReplicationControlManager`: partitions and replicas keep their default, -1.
+            let code = ErrorCode::TopicAuthorizationFailed.code();
+            result.with_topic_id(created.id).with_topic_config_error_code(code)
+        }
         Ok(created) => result
             // Nil where it was only validated; Kafka invents an id there, which no topic ever has.
             .with_topic_id(created.id)

@@ -17,6 +17,7 @@ use codec::messages::delete_groups_response::DeletableGroupResult;
 use codec::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 use coordinator::group::GroupId;
 
+use crate::kafka::access::{Access, GROUP, Operation, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
@@ -27,12 +28,18 @@ pub(crate) struct DeleteGroups;
 impl Api for DeleteGroups {
     type Request = DeleteGroupsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[each(GROUP, Operation::Delete)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut results = Vec::with_capacity(request.groups_names.len());
         for name in super::each_once(request.groups_names) {
-            let outcome = cx.groups().delete(&GroupId::from(name.as_str())).await;
-            let code = outcome.err().map_or(ErrorCode::None, group_error_code);
+            let code = match cx.authorize(GROUP, Operation::Delete, &name) {
+                Ok(permit) => {
+                    let outcome = cx.groups(&permit).delete(&GroupId::from(name.as_str())).await;
+                    outcome.err().map_or(ErrorCode::None, group_error_code)
+                }
+                Err(code) => code,
+            };
             results.push(DeletableGroupResult::default().with_group_id(name).with_error_code(code.code()));
         }
         Ok(Reply::Response(DeleteGroupsResponse::default().with_results(results)))

@@ -21,7 +21,9 @@ use codec::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 use storage::{DeleteBelow, Partition};
 
 use super::{Answer, Api, Reply};
+use crate::kafka::access::{Access, Operation, TOPIC, each};
 use crate::kafka::context::Context;
+use crate::session::authorizer::Permit;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 
@@ -32,11 +34,12 @@ const HIGH_WATERMARK: i64 = -1;
 pub(super) struct DeleteRecords;
 
 /// A partition that was asked for, by its place in the request.
-type Found = Result<(Arc<Partition>, DeleteBelow), PartitionError>;
+type Found = Result<(Arc<Partition>, DeleteBelow, Permit), PartitionError>;
 
 impl Api for DeleteRecords {
     type Request = DeleteRecordsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[each(TOPIC, Operation::Delete)]);
 
     async fn handle(cx: &Context, request: DeleteRecordsRequest) -> Answer<Self> {
         let mut times: HashMap<(TopicName, i32), usize> = HashMap::new();
@@ -49,7 +52,13 @@ impl Api for DeleteRecords {
                 _ => Err(PartitionError::InvalidRequest),
             })
             .collect();
-        let deleted = cx.io().shard().delete_records(found.iter().flatten().cloned().collect()).await;
+        let permit = found.iter().flatten().map(|(_, _, permit)| *permit).next();
+        let wanted = found.iter().flatten().map(|(partition, below, _)| (Arc::clone(partition), *below));
+        let deleted = match &permit {
+            Some(permit) => cx.io(permit).shard().delete_records(wanted.collect()).await,
+            // Nothing was found, or nothing may be deleted.
+            None => Ok(Vec::new()),
+        };
         let mut starts = deleted.map(Vec::into_iter).map_err(PartitionError::from);
         let mut outcomes = found.into_iter().map(|found| match (found, &mut starts) {
             (Err(refused), _) => Err(refused),
@@ -79,9 +88,11 @@ fn all(request: &DeleteRecordsRequest) -> impl Iterator<Item = (&TopicName, &Del
 /// Finds a partition and what to delete of it.
 ///
 /// # Errors
-/// There is no such partition, or its topic's policy is only compaction.
+/// The client may not delete its records, there is no such partition, or its topic's policy is only compaction.
 fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found {
-    let found = cx.topics().find(&TopicRef::named(name), asked.partition_index)?;
+    let topic = TopicRef::named(name);
+    let permit = cx.authorize_topic(Operation::Delete, &topic)?;
+    let found = cx.topics(&permit).find(&topic, asked.partition_index)?;
     // As `Partition.deleteRecordsOnLeader`: compaction alone promises to keep the newest record of each key.
     let policy = found.topic.config.cleanup_policy;
     if policy.compact && !policy.delete {
@@ -91,7 +102,7 @@ fn find(cx: &Context, name: &TopicName, asked: &DeleteRecordsPartition) -> Found
         HIGH_WATERMARK => DeleteBelow::HighWatermark,
         offset => DeleteBelow::Offset(offset),
     };
-    Ok((found.partition, below))
+    Ok((found.partition, below, permit))
 }
 
 /// The answer of one partition: the first offset that is still served, -1 with an error.

@@ -18,12 +18,16 @@ use codec::ErrorCode;
 use codec::messages::delete_topics_request::DeleteTopicState;
 use codec::messages::delete_topics_response::DeletableTopicResult;
 use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes};
+use uuid::Uuid;
 
+use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
 use crate::services::admin::deletion::{self, Deleted, Reach};
 use crate::services::admin::error::TopicError;
+use crate::session::authorizer::Permit;
+use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 
 /// See the file's header.
@@ -32,6 +36,10 @@ pub(crate) struct DeleteTopics;
 impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=6;
+    const ACCESS: Access = Access::Needs(&[
+        each(TOPIC, Operation::Describe).when("it is named by id"),
+        each(TOPIC, Operation::Delete).or(CLUSTER, Operation::Delete),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let (mut wanted, mut outcomes): (Vec<TopicRef>, Vec<Deleted>) = (Vec::new(), Vec::new());
@@ -42,14 +50,18 @@ impl Api for DeleteTopics {
                 Err(refused) => outcomes.push(refused),
             }
         }
-        let reach = Reach {
-            cluster: cx.io().cluster().clone(),
-            groups: Arc::clone(cx.groups()),
-            metrics: cx.metrics().clone(),
-            tasks: cx.resources().tasks.clone(),
-            is_enabled: cx.config().delete_topic_enable,
-        };
-        outcomes.extend(deletion::delete(reach, wanted).await);
+        let (permits, wanted) = permitted(cx, wanted, &mut outcomes);
+        // None of them without a permit: then nothing is deleted.
+        if let Some(permit) = permits.first() {
+            let reach = Reach {
+                cluster: cx.io(permit).cluster().clone(),
+                groups: Arc::clone(cx.groups(permit)),
+                metrics: cx.metrics().clone(),
+                tasks: cx.resources(permit).tasks.clone(),
+                is_enabled: cx.config().delete_topic_enable,
+            };
+            outcomes.extend(deletion::delete(reach, wanted).await);
+        }
         let results = outcomes.into_iter().map(|deleted| result(deleted, cx.api_version())).collect();
         Ok(Reply::Response(DeleteTopicsResponse::default().with_responses(results)))
     }
@@ -57,6 +69,44 @@ impl Api for DeleteTopics {
     fn first_error(response: &DeleteTopicsResponse) -> i16 {
         super::first_code(response.responses.iter().map(|topic| topic.error_code))
     }
+}
+
+/// The topics that the client may delete, with their permits; the refusals of the others are added to `outcomes`.
+fn permitted(
+    cx: &Context,
+    topics: Vec<TopicRef>,
+    outcomes: &mut Vec<Deleted>,
+) -> (Vec<Permit>, Vec<TopicRef>) {
+    // Asked once: it is enough for all topics.
+    let cluster = cx.authorize_cluster(Operation::Delete);
+    let (mut permits, mut allowed) = (Vec::new(), Vec::new());
+    for topic in topics {
+        let permit = match cluster {
+            Ok(permit) => Ok(permit),
+            Err(_) => cx.authorize_topic(Operation::Delete, &topic),
+        };
+        match (permit, &topic) {
+            (Ok(permit), _) => {
+                permits.push(permit);
+                allowed.push(topic);
+            }
+            (Err(PartitionError::UnknownTopicId), TopicRef::Id(id)) => {
+                outcomes.push((None, *id, Err(TopicError::UnknownTopicId)));
+            }
+            (Err(_), TopicRef::Name(name)) => {
+                outcomes.push((Some(name.to_string()), Uuid::nil(), Err(TopicError::NotAuthorized)));
+            }
+            (Err(_), TopicRef::Id(id)) => {
+                // The name is told to those who may describe the topic (`ControllerApis.deleteTopics`).
+                let name = cx
+                    .authorize_topic(Operation::Describe, &topic)
+                    .ok()
+                    .and_then(|permit| cx.catalog(&permit).topic_by_id(*id).map(|topic| topic.name.clone()));
+                outcomes.push((name, *id, Err(TopicError::NotAuthorized)));
+            }
+        }
+    }
+    (permits, allowed)
 }
 
 /// Since version 6 a topic is named by exactly one of name and id.

@@ -13,9 +13,9 @@ use codec::ErrorCode;
 use codec::messages::describe_cluster_response::DescribeClusterBroker;
 use codec::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse, StrBytes};
 
+use crate::kafka::access::{Access, CLUSTER, Operation, field};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::admin::authorized_operations;
 
 /// See the file's header.
 pub(crate) struct DescribeCluster;
@@ -27,6 +27,9 @@ const CONTROLLERS: i8 = 2;
 impl Api for DescribeCluster {
     type Request = DescribeClusterRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[
+        field(CLUSTER, Operation::Describe).when("the cluster's authorized operations are asked for")
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         Ok(Reply::Response(match request.endpoint_type {
@@ -55,12 +58,12 @@ fn describe(cx: &Context, include_operations: bool) -> DescribeClusterResponse {
         .with_host(StrBytes::from_string(host))
         .with_port(i32::from(port));
     let response = DescribeClusterResponse::default()
-        .with_cluster_id(StrBytes::from_string(cx.io().cluster().id().to_owned()))
+        .with_cluster_id(StrBytes::from_string(cx.cluster_id().to_owned()))
         .with_controller_id(BrokerId(cx.node_id()))
         .with_brokers(vec![broker]);
     // KIP-430: where they are not asked for the field keeps its default, the smallest number.
     if include_operations {
-        return response.with_cluster_authorized_operations(authorized_operations::CLUSTER);
+        return response.with_cluster_authorized_operations(cx.authorized_cluster_operations());
     }
     response
 }

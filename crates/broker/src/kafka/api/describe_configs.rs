@@ -21,13 +21,17 @@ use codec::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use codec::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes};
+use security::acl::CLUSTER_NAME;
 
+use crate::config::resources::resource_type;
 use crate::config::{ConfigEntry, ConfigSynonym};
+use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
 use crate::services::configs::kind::ConfigsError;
 use crate::services::configs::table;
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct DescribeConfigs;
@@ -46,6 +50,11 @@ struct Wanted {
 impl Api for DescribeConfigs {
     type Request = DescribeConfigsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const ACCESS: Access = Access::Needs(&[
+        each(TOPIC, Operation::DescribeConfigs),
+        each(GROUP, Operation::DescribeConfigs),
+        each(CLUSTER, Operation::DescribeConfigs).when("brokers, loggers, client metrics"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let typed = cx.api_version() >= 3;
@@ -64,11 +73,13 @@ impl Api for DescribeConfigs {
         let result = |resource: DescribeConfigsResource| {
             let (kind, name) = (resource.resource_type, resource.resource_name.clone());
             // Kafka repeats itself. Here what exists bounds an answer, not what is asked.
-            let described = if seen.insert((kind, name.clone())) {
-                table::describe(cx.resources(), kind, &name)
-            } else {
+            let permit = authorize(cx, Operation::DescribeConfigs, kind, &name);
+            let described = permit.and_then(|permit| {
+                if seen.insert((kind, name.clone())) {
+                    return table::describe(cx.resources(&permit), kind, &name);
+                }
                 Err(ConfigsError::InvalidRequest(format!("Resource {name} is named twice in the request")))
-            };
+            });
             // Resource by resource: for one of an unknown type Kafka refuses all of the request.
             answer(resource, described, wanted)
         };
@@ -79,6 +90,24 @@ impl Api for DescribeConfigs {
     fn first_error(response: &DescribeConfigsResponse) -> i16 {
         super::first_code(response.results.iter().map(|result| result.error_code))
     }
+}
+
+/// Asks about a resource of configurations: a topic and a group by their names, all others as parts of the cluster.
+///
+/// # Errors
+/// The client may not do the operation to it.
+pub(super) fn authorize(
+    cx: &Context,
+    operation: Operation,
+    kind: i8,
+    name: &str,
+) -> Result<Permit, ConfigsError> {
+    let (resource, name) = match kind {
+        resource_type::TOPIC => (TOPIC, name),
+        resource_type::GROUP => (GROUP, name),
+        _ => (CLUSTER, CLUSTER_NAME),
+    };
+    cx.authorize(resource, operation, name).map_err(|_| ConfigsError::NotAuthorized(resource))
 }
 
 /// The result of one resource: the keys that were asked for, or a refusal with its text.

@@ -14,6 +14,7 @@ use std::ops::RangeInclusive;
 use codec::ErrorCode;
 use codec::messages::{DescribeDelegationTokenRequest, DescribeDelegationTokenResponse};
 
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -26,6 +27,7 @@ pub(crate) struct DescribeDelegationToken;
 impl Api for DescribeDelegationToken {
     type Request = DescribeDelegationTokenRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=3;
+    const ACCESS: Access = Access::Open("There are no tokens yet: each request is refused.");
 
     async fn handle(_: &Context, _: Self::Request) -> Answer<Self> {
         let code = ErrorCode::DelegationTokenRequestNotAllowed.code();

@@ -22,10 +22,10 @@ use coordinator::group::classic::{GroupDescription, MemberDescription, State};
 use coordinator::group::{self, GroupError, Refused};
 use futures_util::future::join_all;
 
+use crate::kafka::access::{Access, GROUP, Operation, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
-use crate::services::admin::authorized_operations;
 
 /// See the file's header.
 pub(crate) struct DescribeGroups;
@@ -33,23 +33,30 @@ pub(crate) struct DescribeGroups;
 impl Api for DescribeGroups {
     type Request = DescribeGroupsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=6;
+    const ACCESS: Access = Access::Needs(&[each(GROUP, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
         let describe = |name: GroupId| async move {
-            let found = cx.groups().describe(&group::GroupId::from(name.as_str())).await;
+            let permit = match cx.authorize(GROUP, Operation::Describe, &name) {
+                Ok(permit) => permit,
+                Err(code) => {
+                    return DescribedGroup::default().with_group_id(name).with_error_code(code.code());
+                }
+            };
+            let found = cx.groups(&permit).describe(&group::GroupId::from(name.as_str())).await;
             let described = match found {
                 Ok(found) => described(found, version),
                 Err(refused) => absent(refused, version),
             };
-            let described = described.with_group_id(name);
             // Before version 6 a missing group has operations too: it is described as dead, without an error.
             let tells =
                 request.include_authorized_operations && described.error_code == ErrorCode::None.code();
-            match tells {
-                true => described.with_authorized_operations(authorized_operations::GROUP),
+            let described = match tells {
+                true => described.with_authorized_operations(cx.authorized_operations(GROUP, &name)),
                 false => described,
-            }
+            };
+            described.with_group_id(name)
         };
         // Together, as each may wait for a sync.
         let groups = join_all(super::each_once(request.groups).map(describe)).await;
@@ -131,7 +138,7 @@ mod tests {
             let request =
                 DescribeGroupsRequest::default().with_groups(groups).with_include_authorized_operations(true);
             let response = client.call(version, &request).await;
-            let expected = if version < 6 { authorized_operations::GROUP } else { i32::MIN };
+            let expected = if version < 6 { 3400 } else { i32::MIN };
             assert_eq!(response.groups[0].authorized_operations, expected, "version {version}");
         }
     }

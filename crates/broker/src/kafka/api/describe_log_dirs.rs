@@ -21,6 +21,7 @@ use codec::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, StrBytes,
 use storage::{DiskSpace, Topic};
 
 use super::{Answer, Api, Reply};
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::context::Context;
 
 /// Unknown, for the sizes of the file system.
@@ -32,10 +33,20 @@ pub(super) struct DescribeLogDirs;
 impl Api for DescribeLogDirs {
     type Request = DescribeLogDirsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: DescribeLogDirsRequest) -> Answer<Self> {
+        let permit = match cx.authorize_cluster(Operation::Describe) {
+            Ok(permit) => permit,
+            // Before version 3 there is no place for a code: the answer is empty.
+            Err(_) if cx.api_version() < 3 => return Ok(Reply::Response(DescribeLogDirsResponse::default())),
+            Err(code) => {
+                let response = DescribeLogDirsResponse::default().with_error_code(code.code());
+                return Ok(Reply::Response(response));
+            }
+        };
         let folder = log_dir(cx);
-        let catalog = cx.catalog();
+        let catalog = cx.catalog(&permit);
         let topics = match &request.topics {
             None => catalog.topics().map(|topic| described(topic, |_| true)).collect(),
             Some(asked) => {

@@ -15,6 +15,7 @@ use codec::messages::describe_producers_response::{PartitionResponse, ProducerSt
 use codec::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId, StrBytes};
 use storage::{Catalog, Located, PartitionNumber};
 
+use crate::kafka::access::{Access, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::admin::topics;
@@ -29,11 +30,15 @@ const NONE: i64 = -1;
 impl Api for DescribeProducers {
     type Request = DescribeProducersRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[each(TOPIC, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.catalog();
         let mut seen = HashSet::new();
-        let topics = request.topics.into_iter().map(|topic| describe(&catalog, topic, &mut seen)).collect();
+        let describe = |topic: TopicRequest| match cx.authorize(TOPIC, Operation::Read, &topic.name) {
+            Ok(permit) => describe(&cx.catalog(&permit), topic, &mut seen),
+            Err(code) => refused(topic, code),
+        };
+        let topics = request.topics.into_iter().map(describe).collect();
         Ok(Reply::Response(DescribeProducersResponse::default().with_topics(topics)))
     }
 
@@ -41,6 +46,18 @@ impl Api for DescribeProducers {
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         super::first_code(partitions.map(|partition| partition.error_code))
     }
+}
+
+/// The refusal of each partition of a topic.
+fn refused(asked: TopicRequest, code: ErrorCode) -> TopicResponse {
+    let one = |index: &i32| {
+        PartitionResponse::default()
+            .with_partition_index(*index)
+            .with_error_code(code.code())
+            .with_error_message(Some(StrBytes::from_static_str(code.message())))
+    };
+    let partitions = asked.partition_indexes.iter().map(one).collect();
+    TopicResponse::default().with_name(asked.name).with_partitions(partitions)
 }
 
 /// Describes each partition once, so that the partitions which exist bound an answer, and not those a client asks for:

@@ -17,8 +17,10 @@ use codec::messages::describe_quorum_request::TopicData as AskedTopic;
 use codec::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
 use codec::messages::{BrokerId, DescribeQuorumRequest, DescribeQuorumResponse, StrBytes};
 
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct DescribeQuorum;
@@ -29,15 +31,22 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 impl Api for DescribeQuorum {
     type Request = DescribeQuorumRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let response = DescribeQuorumResponse::default();
+        let permit = match cx.authorize_cluster(Operation::Describe) {
+            Ok(permit) => permit,
+            Err(code) => return Ok(Reply::Response(response.with_error_code(code.code()))),
+        };
         if !is_the_one_partition(&request.topics) {
             let topics = request.topics.into_iter().map(unknown).collect();
             return Ok(Reply::Response(response.with_topics(topics)));
         }
         let topics = request.topics.into_iter().map(|topic| {
-            TopicData::default().with_topic_name(topic.topic_name).with_partitions(vec![partition(cx)])
+            TopicData::default()
+                .with_topic_name(topic.topic_name)
+                .with_partitions(vec![partition(cx, &permit)])
         });
         let response = response.with_topics(topics.collect());
         Ok(Reply::Response(if cx.api_version() >= 2 {
@@ -78,8 +87,8 @@ fn unknown(topic: AskedTopic) -> TopicData {
 
 /// The quorum: this node leads, votes, and has everything. Sequence number and clock are read once, so that
 /// the high watermark is the end of the log.
-fn partition(cx: &Context) -> PartitionData {
-    let (shard, now_ms) = (cx.io().storage().shard(), cx.clock().now_ms());
+fn partition(cx: &Context, permit: &Permit) -> PartitionData {
+    let (shard, now_ms) = (cx.io(permit).storage().shard(), cx.clock().now_ms());
     // A number of writes: an i64 has room for more than any disk survives.
     let (epoch, position) = shard.log_position();
     let position = i64::try_from(position).unwrap_or(i64::MAX);

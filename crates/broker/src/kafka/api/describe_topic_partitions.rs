@@ -22,9 +22,11 @@ use codec::messages::{
 };
 use storage::{Catalog, Located, Topic};
 
+use crate::kafka::access::{Access, Operation, TOPIC, each_or_left_out};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::services::admin::{authorized_operations, topics};
+use crate::services::admin::topics;
+use crate::session::authorizer::{Internal, Permit};
 use crate::topics::names::is_internal;
 
 /// See the file's header.
@@ -33,6 +35,7 @@ pub(crate) struct DescribeTopicPartitions;
 impl Api for DescribeTopicPartitions {
     type Request = DescribeTopicPartitionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[each_or_left_out(TOPIC, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         if request.cursor.as_ref().is_some_and(|cursor| points_nowhere(cursor, &request.topics)) {
@@ -41,15 +44,16 @@ impl Api for DescribeTopicPartitions {
         // At least 1, as in `DescribeTopicPartitionsRequestHandler`: an empty page would lead to itself.
         let limit = request.response_partition_limit.min(cx.config().max_request_partition_size_limit).max(1);
         let limit = usize::try_from(limit).expect("it is at least 1");
-        let catalog = cx.catalog();
-        let mut page = Page { node_id: cx.node_id(), left: limit, topics: Vec::new(), next: None };
+        let catalog = cx.catalog(&Permit::internal(Internal::Names));
+        let mut page = Page { cx, left: limit, topics: Vec::new(), next: None };
         let (from, cursor) = match &request.cursor {
             Some(cursor) => (cursor.topic_name.as_str(), Some(cursor)),
             None => ("", None),
         };
         if request.topics.is_empty() {
             // The cursor names the topic to go on with. If it was deleted since, the page begins after it.
-            let names = catalog.topics().map(|topic| topic.name.as_str());
+            let visible = |name: &&str| cx.authorize(TOPIC, Operation::Describe, name).is_ok();
+            let names = catalog.topics().map(|topic| topic.name.as_str()).filter(visible);
             page.fill(&catalog, names.skip_while(|name| *name < from), cursor, false);
         } else {
             let names: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
@@ -82,15 +86,12 @@ fn refuse_all(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartition
 
 /// A topic without partitions, for the reason in `code`.
 fn failed(name: TopicName, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
-    DescribeTopicPartitionsResponseTopic::default()
-        .with_name(Some(name))
-        .with_error_code(code.code())
-        .with_topic_authorized_operations(authorized_operations::TOPIC)
+    DescribeTopicPartitionsResponseTopic::default().with_name(Some(name)).with_error_code(code.code())
 }
 
 /// An answer being filled.
-struct Page {
-    node_id: i32,
+struct Page<'c> {
+    cx: &'c Context,
     /// Partitions that it has room for.
     left: usize,
     /// In the order of their names.
@@ -99,7 +100,7 @@ struct Page {
     next: Option<Cursor>,
 }
 
-impl Page {
+impl Page<'_> {
     /// Takes topics until there is no room; those that do not exist are told of if they were `named`.
     fn fill<'a>(
         &mut self,
@@ -115,11 +116,18 @@ impl Page {
             }
             let start = cursor.filter(|cursor| cursor.topic_name.as_str() == name);
             let start = start.map_or(0, |cursor| cursor.partition_index);
+            if named && let Err(code) = self.cx.authorize(TOPIC, Operation::Describe, name) {
+                // Before any look at existence: as a missing one, without operations.
+                self.topics.push(failed(at(name, 0).topic_name, code));
+                continue;
+            }
             match catalog.topic(name) {
                 // A negative index was refused before (`points_nowhere`).
                 Some(topic) => self.topic(topic, start.max(0)),
                 None if named => {
-                    self.topics.push(failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name))))
+                    let missing = failed(at(name, 0).topic_name, ErrorCode::from(&topics::absent(name)));
+                    let operations = self.cx.authorized_operations(TOPIC, name);
+                    self.topics.push(missing.with_topic_authorized_operations(operations));
                 }
                 // Cannot occur: names that the client did not send come from this very catalog.
                 None => {}
@@ -142,8 +150,8 @@ impl Page {
             .with_name(Some(at(&topic.name, 0).topic_name))
             .with_topic_id(topic.id)
             .with_is_internal(is_internal(&topic.name))
-            .with_partitions(taken.map(|index| partition(topic, index, self.node_id)).collect())
-            .with_topic_authorized_operations(authorized_operations::TOPIC);
+            .with_partitions(taken.map(|index| partition(topic, index, self.cx.node_id())).collect())
+            .with_topic_authorized_operations(self.cx.authorized_operations(TOPIC, &topic.name));
         self.topics.push(described);
     }
 }

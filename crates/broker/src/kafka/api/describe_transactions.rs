@@ -13,6 +13,7 @@ use codec::messages::{
 };
 use coordinator::transaction::{Description, TransactionalId};
 
+use crate::kafka::access::{Access, Operation, TOPIC, TRANSACTIONAL_ID, each, left_out};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
@@ -23,13 +24,27 @@ pub(crate) struct DescribeTransactions;
 impl Api for DescribeTransactions {
     type Request = DescribeTransactionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access =
+        Access::Needs(&[each(TRANSACTIONAL_ID, Operation::Describe), left_out(TOPIC, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let mut states = Vec::new();
         for asked in super::each_once(request.transactional_ids) {
-            let described = cx.transactions().describe(&TransactionalId::from(asked.as_str())).await;
+            let permit = match cx.authorize(TRANSACTIONAL_ID, Operation::Describe, &asked) {
+                Ok(permit) => permit,
+                Err(code) => {
+                    let refused = TransactionState::default().with_error_code(code.code());
+                    states.push(refused.with_transactional_id(asked));
+                    continue;
+                }
+            };
+            let described = cx.transactions(&permit).describe(&TransactionalId::from(asked.as_str())).await;
             let answer = match described {
-                Ok(description) => state(description),
+                Ok(mut description) => {
+                    let visible = |topic: &str| cx.authorize(TOPIC, Operation::Describe, topic).is_ok();
+                    description.partitions.retain(|partition| visible(&partition.topic));
+                    state(description)
+                }
                 Err(error) => {
                     let known = TransactionCodes { fenced: true, abortable: true };
                     // The rest is 0 then, not -1: so Kafka answers.

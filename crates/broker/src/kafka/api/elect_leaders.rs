@@ -17,6 +17,7 @@ use codec::messages::elect_leaders_response::{PartitionResult, ReplicaElectionRe
 use codec::messages::{ElectLeadersRequest, ElectLeadersResponse, StrBytes, TopicName};
 use storage::Topic;
 
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Disconnect, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
@@ -31,10 +32,21 @@ const ELECTION_TYPES: RangeInclusive<i8> = 0..=1;
 impl Api for ElectLeaders {
     type Request = ElectLeadersRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Alter)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.catalog();
         let response = ElectLeadersResponse::default();
+        let permit = match cx.authorize_cluster(Operation::Alter) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let refused = |_: &str, _| (code, code.message().to_owned());
+                let asked = request.topic_partitions.unwrap_or_default();
+                let results = asked.into_iter().map(|topic| result(topic, refused)).collect();
+                let response = response.with_error_code(code.code());
+                return Ok(Reply::Response(response.with_replica_election_results(results)));
+            }
+        };
+        let catalog = cx.catalog(&permit);
         let known_type = ELECTION_TYPES.contains(&request.election_type);
         let all = || catalog.topics().map(|topic| asked_for_none(&topic.name)).collect();
         let asked: Vec<TopicPartitions> = match request.topic_partitions {

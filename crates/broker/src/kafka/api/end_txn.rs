@@ -17,9 +17,11 @@ use coordinator::transaction::{
     ProducerId, ProducerIdAndEpoch, Protocol, Sender, TransactionError, TransactionalId,
 };
 
+use crate::kafka::access::{Access, Operation, TRANSACTIONAL_ID, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct EndTxn;
@@ -32,6 +34,7 @@ const NONE: i16 = -1;
 impl Api for EndTxn {
     type Request = EndTxnRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Needs(&[whole(TRANSACTIONAL_ID, Operation::Write)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
@@ -40,7 +43,13 @@ impl Api for EndTxn {
             let (id, epoch) = if version >= RAISES_FROM { (id, epoch) } else { (i64::from(NONE), NONE) };
             EndTxnResponse::default().with_producer_id(WireProducerId(id)).with_producer_epoch(epoch)
         };
-        Ok(Reply::Response(match end(cx, &request).await {
+        let permit = match cx.authorize(TRANSACTIONAL_ID, Operation::Write, &request.transactional_id) {
+            Ok(permit) => permit,
+            Err(code) => {
+                return Ok(Reply::Response(told(i64::from(NONE), NONE).with_error_code(code.code())));
+            }
+        };
+        Ok(Reply::Response(match end(cx, &permit, &request).await {
             Ok(producer) => told(producer.id.0, producer.epoch),
             Err(error) => {
                 let known = TransactionCodes { fenced: version >= 2, abortable: version >= 4 };
@@ -55,7 +64,11 @@ impl Api for EndTxn {
     }
 }
 
-async fn end(cx: &Context, request: &EndTxnRequest) -> Result<ProducerIdAndEpoch, TransactionError> {
+async fn end(
+    cx: &Context,
+    permit: &Permit,
+    request: &EndTxnRequest,
+) -> Result<ProducerIdAndEpoch, TransactionError> {
     if request.transactional_id.is_empty() {
         return Err(TransactionError::InvalidRequest);
     }
@@ -63,5 +76,5 @@ async fn end(cx: &Context, request: &EndTxnRequest) -> Result<ProducerIdAndEpoch
     let producer = ProducerIdAndEpoch { id: ProducerId(*request.producer_id), epoch: request.producer_epoch };
     let sender = Sender { producer, connection: cx.peer().number };
     let protocol = if cx.api_version() >= RAISES_FROM { Protocol::V2 } else { Protocol::V1 };
-    cx.transactions().end(&id, sender, request.committed, protocol).await
+    cx.transactions(permit).end(&id, sender, request.committed, protocol).await
 }

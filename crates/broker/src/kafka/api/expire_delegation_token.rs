@@ -12,6 +12,7 @@ use codec::ErrorCode;
 use codec::messages::{ExpireDelegationTokenRequest, ExpireDelegationTokenResponse};
 
 use super::describe_delegation_token::NEVER;
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -21,6 +22,7 @@ pub(crate) struct ExpireDelegationToken;
 impl Api for ExpireDelegationToken {
     type Request = ExpireDelegationTokenRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Open("There are no tokens yet: each request is refused.");
 
     async fn handle(_: &Context, _: Self::Request) -> Answer<Self> {
         let response = ExpireDelegationTokenResponse::default()

@@ -43,6 +43,7 @@ use codec::{ErrorCode, FetchResponse};
 use storage::Isolation;
 
 use super::{Answer, Api, Reply};
+use crate::kafka::access::{Access, Operation, TOPIC, each};
 use crate::kafka::context::Context;
 use crate::kafka::error::known_to_client;
 use crate::services::fetch::answer::{Fetched, PartitionAnswer, Served};
@@ -51,6 +52,7 @@ use crate::services::fetch::down_conversion::{FetchOffsets, down_convert, messag
 use crate::services::fetch::limits::bytes_from_wire;
 use crate::services::fetch::request::{self, FetchTerms};
 use crate::services::fetch::set::PartitionFetch;
+use crate::session::authorizer::{Internal, Permit};
 use crate::topics::names::TopicRef;
 
 /// From this version on topics are named by id alone (KIP-516).
@@ -70,6 +72,7 @@ impl Api for Fetch {
     type Request = FetchRequest;
     // Without `OVERLAPS`: a client has one Fetch of a connection on its way, so nothing is won (ADR 6).
     const VERSIONS: RangeInclusive<i16> = 0..=18;
+    const ACCESS: Access = Access::Needs(&[each(TOPIC, Operation::Read)]);
 
     async fn handle(cx: &Context, request: FetchRequest) -> Answer<Self> {
         let version = cx.api_version();
@@ -77,8 +80,9 @@ impl Api for Fetch {
         let asked = asked(request, version);
         // Read from the wishes before `begin` takes them.
         let conversion = message_format(version).map(|format| (format, FetchOffsets::of(&asked.wanted)));
-        let open = match cx.fetcher().begin(asked) {
-            Ok(open) => open,
+        let permit = &Permit::internal(Internal::AsksItself);
+        let open = match cx.fetcher(permit).begin(asked) {
+            Ok(open) => open.judged_by(cx.questions().cloned()),
             // KIP-227: the error of a session is one for the whole answer; the client begins a new session.
             Err(error) => {
                 let message =
@@ -86,7 +90,7 @@ impl Api for Fetch {
                 return Ok(Reply::Response(message.into()));
             }
         };
-        let mut fetched = cx.fetcher().run(open, terms, cx.shutdown()).await;
+        let mut fetched = cx.fetcher(permit).run(open, terms, cx.shutdown()).await;
         if let Some((format, offsets)) = conversion {
             down_convert(&mut fetched, format, &offsets).await;
         }

@@ -18,6 +18,7 @@ use codec::ErrorCode;
 use codec::messages::find_coordinator_response::Coordinator;
 use codec::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse, StrBytes};
 
+use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, TRANSACTIONAL_ID, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -26,7 +27,7 @@ pub(crate) struct FindCoordinator;
 
 /// Kafka's `FindCoordinatorRequest.CoordinatorType`: the key is a group id. Version 0 has no type and means
 /// this.
-const GROUP: i8 = 0;
+const GROUP_KEY: i8 = 0;
 /// The key is a transactional id.
 const TRANSACTION: i8 = 1;
 /// The key is a share group with topic id and partition, `group:topic:partition` (KIP-932).
@@ -35,6 +36,11 @@ const SHARE: i8 = 2;
 impl Api for FindCoordinator {
     type Request = FindCoordinatorRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=6;
+    const ACCESS: Access = Access::Needs(&[
+        each(GROUP, Operation::Describe).when("the key is a group"),
+        each(TRANSACTIONAL_ID, Operation::Describe).when("the key is a transactional id"),
+        each(CLUSTER, Operation::ClusterAction).when("the key is of a share group"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let kind = request.key_type;
@@ -57,15 +63,7 @@ impl Api for FindCoordinator {
 /// node.
 fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
     let answer = Coordinator::default().with_key(key);
-    let here = if kind == TRANSACTION { cx.transactions().is_here() } else { cx.groups().is_here() };
-    let refused = match check(kind) {
-        Err(why) => Some((ErrorCode::InvalidRequest, why)),
-        // As Kafka while the partition of the group's records has no leader. Clients ask again.
-        Ok(()) if !here => {
-            Some((ErrorCode::CoordinatorNotAvailable, ErrorCode::CoordinatorNotAvailable.message()))
-        }
-        Ok(()) => None,
-    };
+    let refused = refusal(cx, kind, &answer.key);
     if let Some((code, why)) = refused {
         return answer
             // Kafka's `Node.noNode`: no id, no host and no port.
@@ -83,13 +81,37 @@ fn coordinator(cx: &Context, kind: i8, key: StrBytes) -> Coordinator {
         .with_error_message(Some(StrBytes::from_static_str("")))
 }
 
+/// The code and the text for a key without an answer.
+fn refusal(cx: &Context, kind: i8, key: &str) -> Option<(ErrorCode, &'static str)> {
+    let told = |code: ErrorCode| (code, code.message());
+    let permit = match kind {
+        GROUP_KEY => cx.authorize(GROUP, Operation::Describe, key),
+        TRANSACTION => cx.authorize(TRANSACTIONAL_ID, Operation::Describe, key),
+        SHARE => cx.authorize_cluster(Operation::ClusterAction),
+        _ => return check(kind).err().map(|why| (ErrorCode::InvalidRequest, why)),
+    };
+    let permit = match permit {
+        Ok(permit) => permit,
+        Err(code) => return Some(told(code)),
+    };
+    if let Err(why) = check(kind) {
+        return Some((ErrorCode::InvalidRequest, why));
+    }
+    let here = match kind {
+        TRANSACTION => cx.transactions(&permit).is_here(),
+        _ => cx.groups(&permit).is_here(),
+    };
+    // As Kafka while the partition of the group's records has no leader. Clients ask again.
+    (!here).then(|| told(ErrorCode::CoordinatorNotAvailable))
+}
+
 /// Judges a type of key.
 ///
 /// # Errors
 /// No such coordinator is here; the text is for the user.
 fn check(kind: i8) -> Result<(), &'static str> {
     match kind {
-        GROUP | TRANSACTION => Ok(()),
+        GROUP_KEY | TRANSACTION => Ok(()),
         SHARE => Err("Share groups are not available on this broker yet."),
         _ => Err("Unknown coordinator key type."),
     }

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use codec::ErrorCode;
 use codec::messages::{GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse, StrBytes};
 
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::client_metrics::instances::ClientFacts;
@@ -19,6 +20,7 @@ pub(crate) struct GetTelemetrySubscriptions;
 impl Api for GetTelemetrySubscriptions {
     type Request = GetTelemetrySubscriptionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Open("A client gets what was subscribed for it.");
 
     /// librdkafka prints a line about telemetry at each start where it is offered and nothing is asked for.
     fn is_advertised(cx: &Context) -> bool {

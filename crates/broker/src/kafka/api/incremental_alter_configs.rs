@@ -17,10 +17,12 @@ use codec::messages::incremental_alter_configs_request::AlterConfigsResource;
 use codec::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use codec::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, StrBytes};
 
+use super::alter_configs::alter_permitted;
+use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::code_and_text;
-use crate::services::configs::changes::{self, KeyChange, WantedConfigs};
+use crate::services::configs::changes::{KeyChange, WantedConfigs};
 use crate::services::configs::kind::ConfigsError;
 
 /// See the file's header.
@@ -29,10 +31,15 @@ pub(crate) struct IncrementalAlterConfigs;
 impl Api for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const ACCESS: Access = Access::Needs(&[
+        each(TOPIC, Operation::AlterConfigs),
+        each(GROUP, Operation::AlterConfigs),
+        each(CLUSTER, Operation::AlterConfigs).when("brokers, loggers, client metrics"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted: Vec<WantedConfigs> = request.resources.into_iter().map(wanted).collect();
-        let outcomes = changes::alter(cx.resources(), &wanted, request.validate_only).await;
+        let outcomes = alter_permitted(cx, &wanted, request.validate_only).await;
         let responses = wanted.into_iter().zip(outcomes).map(|(wanted, outcome)| answer(wanted, outcome));
         let response = IncrementalAlterConfigsResponse::default().with_responses(responses.collect());
         Ok(Reply::Response(response))

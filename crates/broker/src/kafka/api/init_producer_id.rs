@@ -23,6 +23,7 @@ use coordinator::transaction::{ProducerIdAndEpoch, TransactionError, Transaction
 
 use super::{Answer, Api, Reply};
 use crate::clock;
+use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, TRANSACTIONAL_ID, whole};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
 use crate::services::disk_reserve::Write;
@@ -40,6 +41,12 @@ pub(super) struct InitProducerId;
 impl Api for InitProducerId {
     type Request = InitProducerIdRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Needs(&[
+        whole(TRANSACTIONAL_ID, Operation::Write).when("there is a transactional id"),
+        whole(CLUSTER, Operation::IdempotentWrite)
+            .or(TOPIC, Operation::Write)
+            .when("there is none; the topic may be any"),
+    ]);
 
     async fn handle(cx: &Context, request: InitProducerIdRequest) -> Answer<Self> {
         let allocated = match request.transactional_id {
@@ -65,12 +72,17 @@ impl Api for InitProducerId {
 
 /// A new id for a producer without a transactional id.
 async fn allocate(cx: &Context, request: &InitProducerIdRequest) -> Result<ProducerIdAndEpoch, ErrorCode> {
+    // A client that may do neither is told about the cluster (`KafkaApis.handleInitProducerIdRequest`).
+    let permit = match cx.authorize_cluster(Operation::IdempotentWrite) {
+        Ok(permit) => permit,
+        Err(code) => cx.authorize_some(TOPIC, Operation::Write).map_err(|_| code)?,
+    };
     named(request).map_err(|_| ErrorCode::InvalidRequest)?;
     // Its producer asks again, and could send no record before there is space.
     if !cx.disk().has_room(Write::Commits, clock::now()) {
         return Err(ErrorCode::CoordinatorLoadInProgress);
     }
-    let drawn = cx.transactions().draw().await;
+    let drawn = cx.transactions(&permit).draw().await;
     // Retriable: a client asks again, and finds the broker once it runs again.
     drawn.map(|id| ProducerIdAndEpoch { id, epoch: 0 }).map_err(|_| ErrorCode::CoordinatorNotAvailable)
 }
@@ -80,13 +92,15 @@ async fn init_transactional(
     cx: &Context,
     request: &InitProducerIdRequest,
 ) -> Result<ProducerIdAndEpoch, ErrorCode> {
+    let name = request.transactional_id.as_deref().map_or("", |id| id.as_str());
+    let permit = cx.authorize(TRANSACTIONAL_ID, Operation::Write, name)?;
     let known =
         TransactionCodes { fenced: cx.api_version() >= FENCED_FROM, abortable: cx.api_version() >= 5 };
-    let id = TransactionalId::from(request.transactional_id.as_deref().map_or("", |id| id.as_str()));
+    let id = TransactionalId::from(name);
     let initialized = match named(request) {
         Ok(producer) => {
             let timeout_ms = request.transaction_timeout_ms;
-            cx.transactions().init_producer_id(&id, timeout_ms, producer).await
+            cx.transactions(&permit).init_producer_id(&id, timeout_ms, producer).await
         }
         Err(error) => Err(error),
     };

@@ -19,6 +19,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use codec::ErrorCode;
 use codec::messages::join_group_response::JoinGroupResponseMember;
 use codec::messages::{JoinGroupRequest, JoinGroupResponse, StrBytes};
 use coordinator::group::reply::{JoinReply, JoinedGroup};
@@ -26,6 +27,7 @@ use coordinator::group::requests::JoinRequest;
 use coordinator::group::requests::Protocol;
 use coordinator::group::{GenerationId, GroupId, GroupInstanceId, MemberId};
 
+use crate::kafka::access::{Access, GROUP, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
@@ -37,10 +39,15 @@ pub(crate) struct JoinGroup;
 impl Api for JoinGroup {
     type Request = JoinGroupRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=9;
+    const ACCESS: Access = Access::Needs(&[whole(GROUP, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let permit = match cx.authorize(GROUP, Operation::Read, &request.group_id) {
+            Ok(permit) => permit,
+            Err(code) => return Ok(Reply::Response(refused(code, cx.api_version()))),
+        };
         let group_id = GroupId::from(request.group_id.as_str());
-        let reply = cx.groups().join(&group_id, wanted(cx, &request)).await;
+        let reply = cx.groups(&permit).join(&group_id, wanted(cx, &request)).await;
         Ok(Reply::Response(response(reply, cx.api_version())))
     }
 
@@ -82,6 +89,14 @@ fn wanted(cx: &Context, request: &JoinGroupRequest) -> JoinRequest {
         reason: request.reason.as_deref().map(str::to_owned),
         fresh: random::id(),
     }
+}
+
+/// The answer to a client that may not use the group.
+fn refused(code: ErrorCode, version: i16) -> JoinGroupResponse {
+    JoinGroupResponse::default()
+        .with_error_code(code.code())
+        .with_generation_id(GenerationId::NONE.0)
+        .with_protocol_name((version < 7).then(StrBytes::default))
 }
 
 /// The answer, with the member id also where it is a refusal: MEMBER_ID_REQUIRED carries the id to join with.

@@ -19,6 +19,7 @@ use codec::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use coordinator::group::requests::LeavingMember;
 use coordinator::group::{GroupError, GroupId, GroupInstanceId, MemberId};
 
+use crate::kafka::access::{Access, GROUP, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
@@ -29,8 +30,15 @@ pub(crate) struct LeaveGroup;
 impl Api for LeaveGroup {
     type Request = LeaveGroupRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Needs(&[whole(GROUP, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let permit = match cx.authorize(GROUP, Operation::Read, &request.group_id) {
+            Ok(permit) => permit,
+            Err(code) => {
+                return Ok(Reply::Response(LeaveGroupResponse::default().with_error_code(code.code())));
+            }
+        };
         let group_id = GroupId::from(request.group_id.as_str());
         let named = match cx.api_version() {
             // One member alone, whose result is the answer's own.
@@ -38,7 +46,7 @@ impl Api for LeaveGroup {
             _ => request.members,
         };
         let leaving: Vec<LeavingMember> = named.iter().map(leaving).collect();
-        let response = match cx.groups().leave(&group_id, &leaving).await {
+        let response = match cx.groups(&permit).leave(&group_id, &leaving).await {
             // Since version 3 members fail one by one, also where there is no group (Kafka's `GroupCoordinatorService`).
             Err(GroupError::UnknownMemberId) if cx.api_version() > 2 => {
                 let unknown = |member| answer(member, Err(GroupError::UnknownMemberId));

@@ -15,6 +15,7 @@ use codec::messages::list_config_resources_response::ConfigResource;
 use codec::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse, StrBytes};
 
 use crate::config::resources::resource_type::CLIENT_METRICS;
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::configs::kind::ResourceKind;
@@ -26,8 +27,16 @@ pub(crate) struct ListConfigResources;
 impl Api for ListConfigResources {
     type Request = ListConfigResourcesRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::DescribeConfigs)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let permit = match cx.authorize_cluster(Operation::DescribeConfigs) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let response = ListConfigResourcesResponse::default().with_error_code(code.code());
+                return Ok(Reply::Response(response));
+            }
+        };
         let asked: BTreeSet<i8> = match request.resource_types {
             // That version was ListClientMetricsResources (KIP-1000), which knew no other kind.
             _ if cx.api_version() == 0 => BTreeSet::from([CLIENT_METRICS]),
@@ -45,7 +54,7 @@ impl Api for ListConfigResources {
                     .with_resource_type(kind.code)
                     .with_resource_name(StrBytes::from_string(name))
             };
-            kind.names(cx.resources()).into_iter().map(one)
+            kind.names(cx.resources(&permit)).into_iter().map(one)
         });
         Ok(Reply::Response(response.with_config_resources(resources.collect())))
     }

@@ -15,10 +15,12 @@ use std::ops::RangeInclusive;
 use codec::messages::list_groups_response::ListedGroup;
 use codec::messages::{GroupId, ListGroupsRequest, ListGroupsResponse, StrBytes};
 
+use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, left_out};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
 use crate::services::coordinator::group::GroupOverview;
+use crate::session::authorizer::{Internal, Permit};
 
 /// See the file's header.
 pub(crate) struct ListGroups;
@@ -26,6 +28,8 @@ pub(crate) struct ListGroups;
 impl Api for ListGroups {
     type Request = ListGroupsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access =
+        Access::Needs(&[left_out(GROUP, Operation::Describe).or(CLUSTER, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let wanted = |group: &GroupOverview| {
@@ -35,9 +39,16 @@ impl Api for ListGroups {
             passes(&request.states_filter, states) && passes(&request.types_filter, types)
         };
         let version = cx.api_version();
-        let response = match cx.groups().list().await {
+        let permit = Permit::internal(Internal::Names);
+        // Asked once: it is enough for all of them.
+        let all = cx.authorize_cluster(Operation::Describe).is_ok();
+        let visible = |group: &GroupOverview| {
+            all || cx.authorize(GROUP, Operation::Describe, group.group_id.as_str()).is_ok()
+        };
+        let response = match cx.groups(&permit).list().await {
             Ok(groups) => {
-                let groups = groups.into_iter().filter(wanted).map(|group| listed(&group, version));
+                let groups =
+                    groups.into_iter().filter(wanted).filter(visible).map(|group| listed(&group, version));
                 ListGroupsResponse::default().with_groups(groups.collect())
             }
             Err(error) => ListGroupsResponse::default().with_error_code(group_error_code(error).code()),

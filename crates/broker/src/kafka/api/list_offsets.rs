@@ -31,7 +31,9 @@ use codec::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use storage::{Isolation, Partition, TimestampedOffset};
 
 use super::{Answer, Api, Reply};
+use crate::kafka::access::{Access, Operation, TOPIC, each};
 use crate::kafka::context::Context;
+use crate::session::authorizer::Permit;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 use crate::topics::position::{check_leader_epoch, epoch_from_wire};
@@ -53,6 +55,7 @@ pub(super) struct ListOffsets;
 impl Api for ListOffsets {
     type Request = ListOffsetsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=11;
+    const ACCESS: Access = Access::Needs(&[each(TOPIC, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: ListOffsetsRequest) -> Answer<Self> {
         let isolation = match request.isolation_level {
@@ -65,16 +68,24 @@ impl Api for ListOffsets {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let key = TopicRef::named(&topic.name);
+            let permit = cx.authorize_topic(Operation::Describe, &key);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in &topic.partitions {
                 let is_repeated = twice.contains(&(key.clone(), asked.partition_index));
                 partitions.push(if cx.api_version() == 0 {
-                    segments_response(asked.partition_index, segments(cx, &key, asked).await)
-                } else if is_repeated {
+                    let found = match &permit {
+                        Ok(permit) => segments(cx, permit, &key, asked).await,
+                        Err(error) => Err(*error),
+                    };
+                    segments_response(asked.partition_index, found)
+                } else if is_repeated && permit.is_ok() {
                     let refused = Err(PartitionError::InvalidRequest);
                     partition_response(asked.partition_index, &refused, cx.api_version())
                 } else {
-                    let found = look_up(cx, &key, asked, isolation).await;
+                    let found = match &permit {
+                        Ok(permit) => look_up(cx, permit, &key, asked, isolation).await,
+                        Err(error) => Err(*error),
+                    };
                     partition_response(asked.partition_index, &found, cx.api_version())
                 });
             }
@@ -164,12 +175,13 @@ fn named_twice(request: &ListOffsetsRequest) -> HashSet<(TopicRef, i32)> {
 /// what is asked for, or the disk failed.
 async fn look_up(
     cx: &Context,
+    permit: &Permit,
     topic: &TopicRef,
     asked: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Offset, PartitionError> {
     let what = Asked::of(asked.timestamp, cx.api_version())?;
-    let partition = cx.topics().find(topic, asked.partition_index)?.partition;
+    let partition = cx.topics(permit).find(topic, asked.partition_index)?.partition;
     check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
     let visible_end = match isolation {
         Isolation::ReadUncommitted => partition.high_watermark(),
@@ -185,9 +197,9 @@ async fn look_up(
         }
         // Nothing was ever moved away, nor is about to be.
         Asked::Tiered => return Ok(NOTHING),
-        Asked::MaxTimestamp => cx.io().shard().max_timestamp(&partition).await,
+        Asked::MaxTimestamp => cx.io(permit).shard().max_timestamp(&partition).await,
         Asked::AtOrAfter(timestamp) => {
-            cx.io().shard().offset_for_timestamp(&partition, timestamp, isolation).await
+            cx.io(permit).shard().offset_for_timestamp(&partition, timestamp, isolation).await
         }
     };
     let found = found?;
@@ -204,10 +216,11 @@ async fn look_up(
 /// asked for.
 async fn segments(
     cx: &Context,
+    permit: &Permit,
     topic: &TopicRef,
     asked: &ListOffsetsPartition,
 ) -> Result<Vec<i64>, PartitionError> {
-    let partition = cx.topics().find(topic, asked.partition_index)?.partition;
+    let partition = cx.topics(permit).find(topic, asked.partition_index)?.partition;
     let (start, end) = (partition.log_start_offset(), partition.high_watermark());
     let is_empty = start == end;
     let mut offsets = match asked.timestamp {
@@ -217,7 +230,7 @@ async fn segments(
         // The segment that is being written counts as changed now.
         time if time >= cx.clock().now_ms() && !is_empty => vec![end, start],
         time => {
-            let newest = cx.io().shard().max_timestamp(&partition).await?;
+            let newest = cx.io(permit).shard().max_timestamp(&partition).await?;
             let changed_before = newest.is_none_or(|newest| newest.timestamp_ms <= time);
             if changed_before && time >= 0 { vec![start] } else { Vec::new() }
         }

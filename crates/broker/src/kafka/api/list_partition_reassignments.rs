@@ -4,8 +4,9 @@
 
 use std::ops::RangeInclusive;
 
-use codec::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
+use codec::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, StrBytes};
 
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -15,10 +16,20 @@ pub(crate) struct ListPartitionReassignments;
 impl Api for ListPartitionReassignments {
     type Request = ListPartitionReassignmentsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Describe)]);
 
-    async fn handle(_: &Context, _: Self::Request) -> Answer<Self> {
+    async fn handle(cx: &Context, _: Self::Request) -> Answer<Self> {
         let response = ListPartitionReassignmentsResponse::default();
+        if let Err(code) = cx.authorize_cluster(Operation::Describe) {
+            let text = StrBytes::from_static_str(code.message());
+            let response = response.with_error_code(code.code()).with_error_message(Some(text));
+            return Ok(Reply::Response(response));
+        }
         // Null has to be said: the message's default is the empty string.
         Ok(Reply::Response(response.with_error_message(None)))
+    }
+
+    fn first_error(response: &ListPartitionReassignmentsResponse) -> i16 {
+        response.error_code
     }
 }

@@ -19,9 +19,11 @@ use codec::messages::{
 use coordinator::transaction::view::{Filter, pattern};
 use coordinator::transaction::{Overview, ProducerId, TransactionState};
 
+use crate::kafka::access::{Access, Operation, TRANSACTIONAL_ID, left_out};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, transaction_error_code};
+use crate::session::authorizer::{Internal, Permit};
 
 /// See the file's header.
 pub(crate) struct ListTransactions;
@@ -29,6 +31,7 @@ pub(crate) struct ListTransactions;
 impl Api for ListTransactions {
     type Request = ListTransactionsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[left_out(TRANSACTIONAL_ID, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let is_unknown = |name: &&StrBytes| !TransactionState::is_known(name);
@@ -38,8 +41,13 @@ impl Api for ListTransactions {
             let code = ErrorCode::InvalidRegularExpression.code();
             return Ok(Reply::Response(ListTransactionsResponse::default().with_error_code(code)));
         };
-        Ok(Reply::Response(match cx.transactions().list(filter, cx.clock().now_ms()).await {
-            Ok(list) => response.with_transaction_states(list.into_iter().map(listed).collect()),
+        let permit = Permit::internal(Internal::Names);
+        let visible =
+            |one: &Overview| cx.authorize(TRANSACTIONAL_ID, Operation::Describe, one.id.as_str()).is_ok();
+        Ok(Reply::Response(match cx.transactions(&permit).list(filter, cx.clock().now_ms()).await {
+            Ok(list) => {
+                response.with_transaction_states(list.into_iter().filter(visible).map(listed).collect())
+            }
             Err(error) => {
                 let known = TransactionCodes { fenced: true, abortable: true };
                 let code = transaction_error_code(error, known).code();

@@ -24,6 +24,7 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use codec::ErrorCode;
 use codec::messages::metadata_request::MetadataRequestTopic;
@@ -34,12 +35,13 @@ use codec::messages::{BrokerId, MetadataRequest, MetadataResponse, StrBytes, Top
 use storage::{Located, Topic};
 use uuid::Uuid;
 
+use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each, each_or_left_out, field};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::not_created;
-use crate::services::admin::authorized_operations;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
+use crate::session::authorizer::{Internal, Permit};
 use crate::topics::names::{is_internal, is_reserved};
 
 /// See the file's header.
@@ -48,10 +50,22 @@ pub(crate) struct Metadata;
 impl Api for Metadata {
     type Request = MetadataRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=13;
+    const ACCESS: Access = Access::Needs(&[
+        each_or_left_out(TOPIC, Operation::Describe),
+        each(TOPIC, Operation::Create)
+            .or(CLUSTER, Operation::Create)
+            .when("a missing topic is to be created"),
+        field(CLUSTER, Operation::Describe).when("the cluster's authorized operations are asked for"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let topics = match Asked::of(&request, cx.api_version()) {
-            Asked::All => cx.catalog().topics().map(|topic| describe(topic, cx.node_id())).collect(),
+            Asked::All => {
+                let catalog = cx.catalog(&Permit::internal(Internal::Names));
+                let visible =
+                    |topic: &&Arc<Topic>| cx.authorize(TOPIC, Operation::Describe, &topic.name).is_ok();
+                catalog.topics().filter(visible).map(|topic| describe(topic, cx.node_id())).collect()
+            }
             Asked::Ids(ids) => by_id(cx, &ids),
             Asked::Names { names, has_nameless } => {
                 let mut topics = by_name(cx, names, may_create(&request, cx)).await;
@@ -131,15 +145,18 @@ fn may_create(request: &MetadataRequest, cx: &Context) -> bool {
 
 /// Topics by id, in the order asked; nothing is created for an id that is unknown.
 fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
-    let catalog = cx.catalog();
+    let catalog = cx.catalog(&Permit::internal(Internal::Names));
     // Since version 12 a name in an answer may be null: the id alone tells the topic.
-    let unknown = |id| {
-        let code = ErrorCode::UnknownTopicId.code();
-        MetadataResponseTopic::default().with_error_code(code).with_name(None).with_topic_id(id)
+    let refused = |id, code: ErrorCode| {
+        MetadataResponseTopic::default().with_error_code(code.code()).with_name(None).with_topic_id(id)
     };
     let one = |id: &Uuid| match catalog.topic_by_id(*id) {
-        Some(topic) => describe(topic, cx.node_id()),
-        None => unknown(*id),
+        Some(topic) => match cx.authorize(TOPIC, Operation::Describe, &topic.name) {
+            Ok(_) => describe(topic, cx.node_id()),
+            // Without the name: the client has only the id.
+            Err(code) => refused(*id, code),
+        },
+        None => refused(*id, ErrorCode::UnknownTopicId),
     };
     ids.iter().map(one).collect()
 }
@@ -147,12 +164,24 @@ fn by_id(cx: &Context, ids: &[Uuid]) -> Vec<MetadataResponseTopic> {
 /// Topics by name, in the order asked, created before if `create` allows it. Waits for the sync of what it
 /// creates.
 async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<MetadataResponseTopic> {
-    let known = cx.catalog();
-    let missing: Vec<&TopicName> = names.iter().filter(|name| known.topic(name).is_none()).collect();
+    let permit = Permit::internal(Internal::Names);
+    let known = cx.catalog(&permit);
+    // Before any look at existence: a topic that is refused is answered as a missing one.
+    let denied: HashSet<TopicName> = names
+        .iter()
+        .filter(|name| cx.authorize(TOPIC, Operation::Describe, name).is_err())
+        .cloned()
+        .collect();
+    let is_missing = |name: &&TopicName| !denied.contains(*name) && known.topic(name).is_none();
+    let missing: Vec<&TopicName> = names.iter().filter(is_missing).collect();
     let refusals = if create { create_missing(cx, &missing).await } else { Vec::new() };
     // Looked up anew: what counts is that the topic exists, even if another client was the one to create it.
-    let now = cx.catalog();
+    let now = cx.catalog(&permit);
     let one = |name: TopicName| match now.topic(&name) {
+        _ if denied.contains(&name) => {
+            let code = ErrorCode::TopicAuthorizationFailed.code();
+            MetadataResponseTopic::default().with_error_code(code).with_name(Some(name))
+        }
         Some(topic) => describe(topic, cx.node_id()),
         None => {
             let refused =
@@ -166,18 +195,32 @@ async fn by_name(cx: &Context, names: Vec<TopicName>, create: bool) -> Vec<Metad
 
 /// Creates what does not exist, with the broker's defaults; returns the topics that could not be created.
 async fn create_missing(cx: &Context, missing: &[&TopicName]) -> Vec<(String, ErrorCode)> {
-    // A reserved name is not tried: as for any missing topic, the answer is UNKNOWN_TOPIC_OR_PARTITION.
-    let wanted: Vec<WantedTopic> = missing
-        .iter()
-        .filter(|name| !is_reserved(name))
-        .map(|name| WantedTopic::with_defaults(name.to_string()))
-        .collect();
-    let outcomes = topics::create(cx.io().cluster(), cx.disk(), &cx.broker_config(), &wanted, false).await;
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let (mut permits, mut wanted, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+    // Asked once: it is enough for all topics.
+    let cluster = cx.authorize_cluster(Operation::Create);
+    for name in missing {
+        match cluster.or_else(|_| cx.authorize(TOPIC, Operation::Create, name)) {
+            // A reserved name is not tried: as for any missing topic, the answer is UNKNOWN_TOPIC_OR_PARTITION.
+            Ok(_) if is_reserved(name) => {}
+            Ok(permit) => {
+                permits.push(permit);
+                wanted.push(WantedTopic::with_defaults(name.to_string()));
+            }
+            Err(code) => denied.push((name.to_string(), code)),
+        }
+    }
+    let Some(permit) = permits.first() else { return denied };
+    let cluster = cx.io(permit).cluster();
+    let outcomes = topics::create(cluster, cx.disk(), &cx.broker_config(), &wanted, false).await;
     let refused = |(wanted, outcome): (WantedTopic, Result<_, _>)| match outcome {
         Ok(_) => None,
         Err(error) => Some((wanted.name, not_created(&error))),
     };
-    wanted.into_iter().zip(outcomes).filter_map(refused).collect()
+    denied.extend(wanted.into_iter().zip(outcomes).filter_map(refused));
+    denied
 }
 
 /// The code for a missing topic: a name that no topic can have is INVALID_TOPIC_EXCEPTION.
@@ -192,7 +235,7 @@ fn absent(name: &str) -> ErrorCode {
 const NO_LEADER: BrokerId = BrokerId(-1);
 
 /// One topic; a partition is led here, by the only replica, or by none.
-fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopic {
+fn describe(topic: &Arc<Topic>, node_id: i32) -> MetadataResponseTopic {
     let partition = |index: i32| {
         let here = || vec![BrokerId(node_id)];
         let answer = MetadataResponsePartition::default()
@@ -216,7 +259,7 @@ fn describe(topic: &std::sync::Arc<Topic>, node_id: i32) -> MetadataResponseTopi
 }
 
 /// The whole answer: this broker at the address for this client, which is the controller as well. Authorized
-/// operations are those of a broker without an authorizer, and only where asked for.
+/// operations only where asked for.
 fn response(
     cx: &Context,
     mut topics: Vec<MetadataResponseTopic>,
@@ -225,7 +268,8 @@ fn response(
     // KIP-430: where they are not asked for, and on a topic that is refused, the field keeps its default.
     if request.include_topic_authorized_operations {
         for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
-            topic.topic_authorized_operations = authorized_operations::TOPIC;
+            let name = topic.name.as_deref().map_or("", |name| name.as_str());
+            topic.topic_authorized_operations = cx.authorized_operations(TOPIC, name);
         }
     }
     let (host, port) = cx.advertised_address();
@@ -235,11 +279,11 @@ fn response(
         .with_port(i32::from(port));
     let mut response = MetadataResponse::default()
         .with_brokers(vec![broker])
-        .with_cluster_id(Some(StrBytes::from_string(cx.io().cluster().id().to_owned())))
+        .with_cluster_id(Some(StrBytes::from_string(cx.cluster_id().to_owned())))
         .with_controller_id(BrokerId(cx.node_id()))
         .with_topics(topics);
     if request.include_cluster_authorized_operations {
-        response.cluster_authorized_operations = authorized_operations::CLUSTER;
+        response.cluster_authorized_operations = cx.authorized_cluster_operations();
     }
     response
 }

@@ -30,10 +30,12 @@ use coordinator::group::requests::CommitIdentity;
 use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 use storage::Topic;
 
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
 use crate::services::coordinator::group::CommitTerms;
+use crate::session::authorizer::{Internal, Permit};
 
 /// See the file's header.
 pub(crate) struct OffsetCommit;
@@ -46,13 +48,22 @@ const DEFAULT_RETENTION: i64 = -1;
 impl Api for OffsetCommit {
     type Request = OffsetCommitRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=10;
+    const ACCESS: Access = Access::Needs(&[whole(GROUP, Operation::Read), each(TOPIC, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let permit = match cx.authorize(GROUP, Operation::Read, &request.group_id) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+                return Ok(Reply::Response(response(&request, vec![Some(code); partitions])));
+            }
+        };
         let (commits, mut codes) = commits(cx, &request);
         let group_id = GroupId::from(request.group_id.as_str());
         // Nothing to store: nothing for the group to judge either, as in Kafka.
         if !commits.is_empty() {
-            let result = cx.groups().commit(&group_id, &terms(&request, cx.api_version()), commits).await;
+            let result =
+                cx.groups(&permit).commit(&group_id, &terms(&request, cx.api_version()), commits).await;
             fill(&mut codes, result);
         }
         Ok(Reply::Response(response(&request, codes)))
@@ -79,13 +90,21 @@ fn terms(request: &OffsetCommitRequest, version: i16) -> CommitTerms {
 /// Returns the commits to pass to the coordinator, and a code for every partition of the request in order: `None` where
 /// the coordinator will answer.
 fn commits(cx: &Context, request: &OffsetCommitRequest) -> (Vec<Commit>, Vec<Option<ErrorCode>>) {
-    let catalog = cx.catalog();
+    let catalog = cx.catalog(&Permit::internal(Internal::Names));
     let (mut commits, mut codes) = (Vec::new(), Vec::new());
     for asked in &request.topics {
         let by_id = cx.api_version() >= TOPIC_IDS_FROM;
         let topic = if by_id { catalog.topic_by_id(asked.topic_id) } else { catalog.topic(&asked.name) };
+        let known_name = topic.map_or(asked.name.as_str(), |topic| topic.name.as_str());
+        // An id without a topic has no name to ask about.
+        let denied = (!by_id || topic.is_some())
+            .then(|| cx.authorize(TOPIC, Operation::Read, known_name).err())
+            .flatten();
+        let topic = topic.filter(|_| denied.is_none());
         let name: Arc<str> = topic.map_or_else(Arc::default, |topic| Arc::from(topic.name.as_str()));
-        let unknown = if by_id && topic.is_none() {
+        let unknown = if let Some(code) = denied {
+            code
+        } else if by_id && topic.is_none() {
             ErrorCode::UnknownTopicId
         } else {
             ErrorCode::UnknownTopicOrPartition

@@ -5,6 +5,7 @@
 //! error, a partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. The offsets that open transactions
 //! have for a partition go, too, as in Kafka. Offsets are gone from the disk when it is answered.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use codec::messages::offset_delete_response::{OffsetDeleteResponsePartition, Off
 use codec::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 use coordinator::group::GroupId;
 
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
@@ -23,12 +25,28 @@ pub(crate) struct OffsetDelete;
 impl Api for OffsetDelete {
     type Request = OffsetDeleteRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[whole(GROUP, Operation::Delete), each(TOPIC, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let catalog = cx.catalog();
+        let permit = match cx.authorize(GROUP, Operation::Delete, &request.group_id) {
+            Ok(permit) => permit,
+            Err(code) => {
+                return Ok(Reply::Response(OffsetDeleteResponse::default().with_error_code(code.code())));
+            }
+        };
+        let denied: HashMap<String, ErrorCode> = request
+            .topics
+            .iter()
+            .filter_map(|topic| {
+                let code = cx.authorize(TOPIC, Operation::Read, &topic.name).err()?;
+                Some((topic.name.to_string(), code))
+            })
+            .collect();
+        let catalog = cx.catalog(&permit);
         // The same catalog for both uses: the results are matched with the partitions that existed at the first.
         let exists = |name: &str, index: i32| {
-            catalog.topic(name).is_some_and(|topic| topic.partition(index).is_some())
+            let allowed = !denied.contains_key(name);
+            allowed && catalog.topic(name).is_some_and(|topic| topic.partition(index).is_some())
         };
         let mut wanted: Vec<(Arc<str>, i32)> = Vec::new();
         for topic in &request.topics {
@@ -39,7 +57,7 @@ impl Api for OffsetDelete {
             );
         }
         let group_id = GroupId::from(request.group_id.as_str());
-        let results = match cx.groups().delete_offsets(&group_id, &wanted).await {
+        let results = match cx.groups(&permit).delete_offsets(&group_id, &wanted).await {
             Ok(results) => results,
             Err(error) => {
                 let code = group_error_code(error).code();
@@ -54,7 +72,7 @@ impl Api for OffsetDelete {
                     // The group was asked only for partitions that exist, in this order.
                     results.next().and_then(Result::err).map_or(ErrorCode::None, group_error_code)
                 } else {
-                    ErrorCode::UnknownTopicOrPartition
+                    denied.get(topic.name.as_str()).copied().unwrap_or(ErrorCode::UnknownTopicOrPartition)
                 };
                 OffsetDeleteResponsePartition::default()
                     .with_partition_index(index)

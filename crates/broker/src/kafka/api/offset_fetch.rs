@@ -38,6 +38,7 @@ use coordinator::group::offsets::{CommittedOffset, Offsets};
 use coordinator::group::{GroupError, GroupId, MemberId};
 use storage::Catalog;
 
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each, each_or_left_out};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
@@ -48,6 +49,8 @@ pub(crate) struct OffsetFetch;
 impl Api for OffsetFetch {
     type Request = OffsetFetchRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=10;
+    const ACCESS: Access =
+        Access::Needs(&[each(GROUP, Operation::Describe), each_or_left_out(TOPIC, Operation::Describe)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let require_stable = request.require_stable;
@@ -86,15 +89,19 @@ async fn fetch(
     asked: OffsetFetchRequestGroup,
     require_stable: bool,
 ) -> OffsetFetchResponseGroup {
+    let permit = match cx.authorize(GROUP, Operation::Describe, &asked.group_id) {
+        Ok(permit) => permit,
+        Err(code) => return refused(asked, code, cx.api_version()),
+    };
     let group_id = GroupId::from(asked.group_id.as_str());
     let topics = asked.topics.as_deref();
-    let catalog = cx.catalog();
+    let catalog = cx.catalog(&permit);
     let by_id = cx.api_version() >= TOPIC_IDS_FROM;
     let member_id = asked.member_id.as_deref().map(MemberId::from);
     // Before version 9 there is no member id, and every reader is welcome.
     let member = member_id.as_ref().map(|id| (id, asked.member_epoch));
     let read = |offsets: Option<&Offsets>| {
-        let view = View { offsets, catalog: &catalog, require_stable };
+        let view = View { cx, offsets, catalog: &catalog, require_stable };
         match topics {
             Some(topics) if by_id => topics.iter().map(|topic| view.chosen_by_id(topic)).collect(),
             Some(topics) => topics.iter().map(|topic| view.chosen(topic, topic.name.as_str())).collect(),
@@ -102,7 +109,7 @@ async fn fetch(
         }
     };
     let result: Result<Vec<OffsetFetchResponseTopics>, GroupError> =
-        cx.groups().read_offsets(&group_id, member, read).await;
+        cx.groups(&permit).read_offsets(&group_id, member, read).await;
     let answer = OffsetFetchResponseGroup::default().with_group_id(asked.group_id);
     match result {
         Ok(topics) => answer.with_topics(topics),
@@ -110,8 +117,23 @@ async fn fetch(
     }
 }
 
+/// The answer for a group that the client may not describe. Versions 0 and 1 have no error of the group: there it is on each
+/// partition.
+fn refused(asked: OffsetFetchRequestGroup, code: ErrorCode, version: i16) -> OffsetFetchResponseGroup {
+    let topics = asked.topics.filter(|_| version < 2).unwrap_or_default();
+    let topic = |topic: OffsetFetchRequestTopics| {
+        let partitions = topic.partition_indexes.iter().map(|index| partition(*index, None));
+        OffsetFetchResponseTopics::default().with_name(topic.name).with_partitions(partitions.collect())
+    };
+    OffsetFetchResponseGroup::default()
+        .with_group_id(asked.group_id)
+        .with_error_code(code.code())
+        .with_topics(topics.into_iter().map(topic).collect())
+}
+
 /// The offsets of a group as one request may see them.
 struct View<'a> {
+    cx: &'a Context,
     /// `None` if there is no such group: it has committed nothing.
     offsets: Option<&'a Offsets>,
     catalog: &'a Catalog,
@@ -125,13 +147,14 @@ impl View<'_> {
         if let Some(found) = self.catalog.topic_by_id(topic.topic_id) {
             return self.chosen(topic, &found.name);
         }
-        let refused = |index: &i32| partition(*index, None).with_error_code(ErrorCode::UnknownTopicId.code());
-        let partitions = topic.partition_indexes.iter().map(refused).collect();
-        OffsetFetchResponseTopics::default().with_topic_id(topic.topic_id).with_partitions(partitions)
+        all_refused(topic, ErrorCode::UnknownTopicId)
     }
 
     /// The partitions that were asked for of one topic, in their order, with -1 for what is not committed.
     fn chosen(&self, topic: &OffsetFetchRequestTopics, name: &str) -> OffsetFetchResponseTopics {
+        if let Err(code) = self.cx.authorize(TOPIC, Operation::Describe, name) {
+            return all_refused(topic, code);
+        }
         let committed = |index: i32| {
             let committed = self.offsets.and_then(|offsets| offsets.committed(name, index));
             committed.filter(|committed| is_current(committed, name, self.catalog))
@@ -148,9 +171,19 @@ impl View<'_> {
     fn all(&self) -> Vec<OffsetFetchResponseTopics> {
         let mut topics: Vec<(&Arc<str>, OffsetFetchResponseTopics)> = Vec::new();
         let offsets = self.offsets.into_iter().flat_map(Offsets::iter);
+        let mut asked: Option<(&Arc<str>, bool)> = None;
         for (topic, index, committed) in
             offsets.filter(|(topic, _, committed)| is_current(committed, topic, self.catalog))
         {
+            // Once a topic, as they come topic by topic.
+            let visible = match asked {
+                Some((last, visible)) if last == topic => visible,
+                _ => self.cx.authorize(TOPIC, Operation::Describe, topic).is_ok(),
+            };
+            asked = Some((topic, visible));
+            if !visible {
+                continue;
+            }
             let partition = self.partition(topic, index, Some(committed));
             // The offsets come topic by topic: the last one is the only one that can be the same.
             match topics.last_mut().filter(|(last, _)| *last == topic) {
@@ -180,6 +213,15 @@ impl View<'_> {
         }
         partition(index, committed)
     }
+}
+
+/// The refusal of each partition of a topic, named as the request named it.
+fn all_refused(topic: &OffsetFetchRequestTopics, code: ErrorCode) -> OffsetFetchResponseTopics {
+    let refused = |index: &i32| partition(*index, None).with_error_code(code.code());
+    OffsetFetchResponseTopics::default()
+        .with_name(topic.name.clone())
+        .with_topic_id(topic.topic_id)
+        .with_partitions(topic.partition_indexes.iter().map(refused).collect())
 }
 
 /// Returns true if the topic of that name is the one for which the offset was committed, neither deleted since nor

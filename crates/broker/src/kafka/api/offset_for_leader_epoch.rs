@@ -18,6 +18,7 @@ use codec::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetFo
 use codec::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
 use super::{Answer, Api, Reply};
+use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each};
 use crate::kafka::context::Context;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
@@ -29,6 +30,8 @@ pub(super) struct OffsetForLeaderEpoch;
 impl Api for OffsetForLeaderEpoch {
     type Request = OffsetForLeaderEpochRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const ACCESS: Access =
+        Access::Needs(&[each(TOPIC, Operation::Describe).or(CLUSTER, Operation::ClusterAction)]);
 
     async fn handle(cx: &Context, request: OffsetForLeaderEpochRequest) -> Answer<Self> {
         let topics = request.topics.into_iter().map(|topic| {
@@ -55,14 +58,16 @@ impl Api for OffsetForLeaderEpoch {
 /// The end of the epoch that is asked for, from memory.
 ///
 /// # Errors
-/// There is no such partition, or its leader epoch is not the one that the client believes
+/// The client may not describe the topic, there is no such partition, or its leader epoch is not the one that the client believes
 /// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH).
 fn look_up(
     cx: &Context,
     topic: &TopicRef,
     asked: &OffsetForLeaderPartition,
 ) -> Result<EpochEnd, PartitionError> {
-    let partition = cx.topics().find(topic, asked.partition)?.partition;
+    let permit = cx.authorize_topic(Operation::Describe, topic);
+    let permit = permit.or_else(|error| cx.authorize_cluster(Operation::ClusterAction).map_err(|_| error))?;
+    let partition = cx.topics(&permit).find(topic, asked.partition)?.partition;
     check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
     // An epoch that the log does not know has the end of the last one before it, so that the client can step back (KIP-320).
     let end = partition.epoch_end_offset(asked.leader_epoch);

@@ -41,11 +41,13 @@ use coordinator::transaction::Protocol;
 use storage::Acks;
 
 use super::{Answer, Api, Disconnect, Reply};
+use crate::kafka::access::{Access, Operation, TOPIC, TRANSACTIONAL_ID, each, whole};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, known_to_client};
 use crate::services::append::batch::{ProduceError, ProducerFormats};
 use crate::services::append::transaction::InTransaction;
-use crate::services::append::{PartitionBatch, PartitionOutcome, TopicBatches};
+use crate::services::append::{PartitionBatch, PartitionOutcome, TopicBatches, are_transactional};
+use crate::session::authorizer::{Internal, Permit};
 use crate::topics::names::TopicRef;
 
 /// From here on the records must be a batch (KIP-98).
@@ -71,6 +73,10 @@ pub(super) struct Produce;
 impl Api for Produce {
     type Request = ProduceRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=13;
+    const ACCESS: Access = Access::Needs(&[
+        whole(TRANSACTIONAL_ID, Operation::Write).when("a batch is transactional"),
+        each(TOPIC, Operation::Write),
+    ]);
     const CARRIES_RECORDS: bool = true;
     // Each takes its place in its partitions' order before its first wait.
     const OVERLAPS: bool = true;
@@ -82,14 +88,20 @@ impl Api for Produce {
         let (answers, batches): (Vec<_>, Vec<_>) =
             request.topic_data.into_iter().map(|topic| wanted(topic, version, frame_bytes)).unzip();
         let formats = ProducerFormats { message_sets: version < BATCHES_FROM, zstd: version >= ZSTD_FROM };
+        let permit = &Permit::internal(Internal::AsksItself);
         let transaction = InTransaction {
-            coordinator: cx.transactions(),
+            coordinator: cx.transactions(permit),
             id: request.transactional_id.as_deref().map(|id| id.as_str()),
             protocol: if version >= ANNOUNCES_FROM { Protocol::V2 } else { Protocol::V1 },
             verifies: cx.broker_config().transaction_partition_verification_enable,
             connection: cx.peer().number,
         };
-        let outcomes = cx.appender().append(batches, required_acks(request.acks), formats, transaction).await;
+        let outcomes = match cx.unrestricted() {
+            Some(permit) => {
+                cx.appender(&permit).append(batches, required_acks(request.acks), formats, transaction).await
+            }
+            None => append_permitted(cx, batches, required_acks(request.acks), formats, transaction).await,
+        };
         if !is_answered {
             // A client that awaits no answer learns of an error only by a closed connection, on which it
             // refreshes its metadata (`KafkaApis.handleProduceRequest`).
@@ -113,6 +125,56 @@ impl Api for Produce {
         let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         super::first_code(partitions.map(|partition| partition.error_code))
     }
+}
+
+/// Appends the batches of topics that the client may write to; the outcomes of the others are refusals. First of all it is
+/// asked about the transactional id, if there are batches of a transaction (`KafkaApis.handleProduceRequest`).
+async fn append_permitted(
+    cx: &Context,
+    batches: Vec<TopicBatches>,
+    acks: Result<Acks, ProduceError>,
+    formats: ProducerFormats,
+    transaction: InTransaction<'_>,
+) -> Vec<Vec<PartitionOutcome>> {
+    if are_transactional(&batches) {
+        // Without an id there is nothing that could be allowed (CVE-2018-17196).
+        let id = transaction.id.map(|id| cx.authorize(TRANSACTIONAL_ID, Operation::Write, id));
+        if id.is_none_or(|permit| permit.is_err()) {
+            return batches.iter().map(|topic| refused(topic, &ProduceError::NoTransactionalId)).collect();
+        }
+    }
+    let mut permits = Vec::new();
+    let asked = batches.into_iter().map(|topic| match cx.authorize_topic(Operation::Write, &topic.topic) {
+        Ok(permit) => {
+            permits.push(permit);
+            Ok(topic)
+        }
+        Err(error) => Err(refused(&topic, &ProduceError::Partition(error))),
+    });
+    let (mut allowed, mut outcomes) = (Vec::new(), Vec::new());
+    for one in asked.collect::<Vec<_>>() {
+        match one {
+            // Its outcomes come in this place.
+            Ok(topic) => {
+                allowed.push(topic);
+                outcomes.push(None);
+            }
+            Err(refused) => outcomes.push(Some(refused)),
+        }
+    }
+    let mut appended = match permits.first() {
+        Some(permit) => cx.appender(permit).append(allowed, acks, formats, transaction).await,
+        None => Vec::new(),
+    }
+    .into_iter();
+    outcomes.into_iter().map(|one| one.or_else(|| appended.next()).unwrap_or_default()).collect()
+}
+
+/// The outcomes of a topic that is refused.
+fn refused(topic: &TopicBatches, error: &ProduceError) -> Vec<PartitionOutcome> {
+    let outcome =
+        |batch: &PartitionBatch| PartitionOutcome { index: batch.index, result: Err(error.clone()) };
+    topic.partitions.iter().map(outcome).collect()
 }
 
 /// When to answer, by a request's `acks`.

@@ -10,6 +10,7 @@ use codec::ErrorCode;
 use codec::messages::{PushTelemetryRequest, PushTelemetryResponse};
 
 use super::get_telemetry_subscriptions::facts;
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::client_metrics::Push;
@@ -20,6 +21,7 @@ pub(crate) struct PushTelemetry;
 impl Api for PushTelemetry {
     type Request = PushTelemetryRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Open("A client pushes what was subscribed for it.");
 
     /// librdkafka prints a line about telemetry at each start where it is offered and nothing is asked for.
     fn is_advertised(cx: &Context) -> bool {

@@ -13,6 +13,7 @@ use codec::ErrorCode;
 use codec::messages::{RenewDelegationTokenRequest, RenewDelegationTokenResponse};
 
 use super::describe_delegation_token::NEVER;
+use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 
@@ -22,6 +23,7 @@ pub(crate) struct RenewDelegationToken;
 impl Api for RenewDelegationToken {
     type Request = RenewDelegationTokenRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Open("There are no tokens yet: each request is refused.");
 
     async fn handle(_: &Context, _: Self::Request) -> Answer<Self> {
         let response = RenewDelegationTokenResponse::default()

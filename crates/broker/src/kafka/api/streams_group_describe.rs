@@ -7,6 +7,7 @@
 //! Tasks that a member is giving up are not among its assigned ones. Every group is UNSUPPORTED_VERSION while
 //! `streams.version` is 0.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -22,11 +23,10 @@ use coordinator::group::streams::{
 use futures_util::future::join_all;
 
 use super::streams_group_heartbeat::task_ids;
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
-use crate::services::admin::authorized_operations;
-use crate::services::features::Features;
 
 /// See the file's header.
 pub(crate) struct StreamsGroupDescribe;
@@ -34,24 +34,38 @@ pub(crate) struct StreamsGroupDescribe;
 impl Api for StreamsGroupDescribe {
     type Request = StreamsGroupDescribeRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[
+        each(GROUP, Operation::Describe),
+        each(TOPIC, Operation::Describe).when("a topic of the group; the group is refused"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let are_served = Features::now(cx.configs()).have_streams_groups();
+        let are_served = cx.features().have_streams_groups();
         let describe = |name: codec::messages::GroupId| async move {
             if !are_served {
                 let code = ErrorCode::UnsupportedVersion.code();
                 return DescribedGroup::default().with_group_id(name).with_error_code(code);
             }
-            let found = cx.groups().describe_streams(&GroupId::from(name.as_str())).await;
+            let permit = match cx.authorize(GROUP, Operation::Describe, &name) {
+                Ok(permit) => permit,
+                Err(code) => {
+                    let text = StrBytes::from_static_str(code.message());
+                    return DescribedGroup::default()
+                        .with_group_id(name)
+                        .with_error_code(code.code())
+                        .with_error_message(Some(text));
+                }
+            };
+            let found = cx.groups(&permit).describe_streams(&GroupId::from(name.as_str())).await;
             let group = match found {
-                Ok(group) => described(group),
+                Ok(group) => only_if_visible(cx, described(group)),
                 Err(refused) => DescribedGroup::default()
                     .with_error_code(group_error_code(refused.error).code())
                     .with_error_message(Some(error_text(refused.message))),
             };
             // As `KafkaApis`: a group that is refused has no operations either.
             let group = match request.include_authorized_operations && group.error_code == 0 {
-                true => group.with_authorized_operations(authorized_operations::GROUP),
+                true => group.with_authorized_operations(cx.authorized_operations(GROUP, &name)),
                 false => group,
             };
             group.with_group_id(name)
@@ -64,6 +78,25 @@ impl Api for StreamsGroupDescribe {
     fn first_error(response: &StreamsGroupDescribeResponse) -> i16 {
         super::first_code(response.groups.iter().map(|group| group.error_code))
     }
+}
+
+/// The group, or its refusal if the client may not describe one of its topics (`KafkaApis.handleStreamsGroupDescribe`).
+fn only_if_visible(cx: &Context, group: DescribedGroup) -> DescribedGroup {
+    let subtopologies = group.topology.iter().flat_map(|topology| &topology.subtopologies).flatten();
+    let names = |parts: &Subtopology| {
+        let internal = parts.state_changelog_topics.iter().chain(&parts.repartition_source_topics);
+        let internal = internal.map(|topic| topic.name.clone());
+        let mut names: Vec<TopicName> = parts.source_topics.clone();
+        names.extend(parts.repartition_sink_topics.iter().cloned().chain(internal));
+        names
+    };
+    let names: HashSet<TopicName> = subtopologies.flat_map(names).collect();
+    if names.iter().all(|name| cx.authorize(TOPIC, Operation::Describe, name).is_ok()) {
+        return group;
+    }
+    DescribedGroup::default().with_error_code(ErrorCode::TopicAuthorizationFailed.code()).with_error_message(
+        Some(text("The described group uses topics that the client is not authorized to describe.")),
+    )
 }
 
 fn text(text: &str) -> StrBytes {

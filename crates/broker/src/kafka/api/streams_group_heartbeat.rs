@@ -31,13 +31,14 @@ use coordinator::group::streams::{
 };
 use coordinator::group::{GroupId, MemberId};
 
+use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, TOPIC, each, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
-use crate::services::features::Features;
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct StreamsGroupHeartbeat;
@@ -45,16 +46,31 @@ pub(crate) struct StreamsGroupHeartbeat;
 impl Api for StreamsGroupHeartbeat {
     type Request = StreamsGroupHeartbeatRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[
+        whole(GROUP, Operation::Read),
+        whole(TOPIC, Operation::Describe).when("topics of the topology"),
+        each(TOPIC, Operation::Create)
+            .or(CLUSTER, Operation::Create)
+            .when("an internal topic is missing; the answer's status says so"),
+    ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         // As `KafkaApis`: without a text.
-        if !Features::now(cx.configs()).have_streams_groups() {
+        if !cx.features().have_streams_groups() {
             let code = ErrorCode::UnsupportedVersion.code();
             return Ok(Reply::Response(StreamsGroupHeartbeatResponse::default().with_error_code(code)));
         }
+        let permit = match permitted(cx, &request) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let response = StreamsGroupHeartbeatResponse::default().with_error_code(code.code());
+                let text = StrBytes::from_static_str(code.message());
+                return Ok(Reply::Response(response.with_error_message(Some(text))));
+            }
+        };
         let group_id = GroupId::from(request.group_id.as_str());
         let wanted = wanted(cx, &request);
-        let result = cx.groups().streams_heartbeat(&group_id, &wanted).await;
+        let result = cx.groups(&permit).streams_heartbeat(&group_id, &wanted).await;
         Ok(Reply::Response(match result {
             Ok((mut reply, interval_ms)) => {
                 create_missing(cx, &mut reply).await;
@@ -69,6 +85,22 @@ impl Api for StreamsGroupHeartbeat {
     fn first_error(response: &StreamsGroupHeartbeatResponse) -> i16 {
         response.error_code
     }
+}
+
+/// Asks about the group, then about each topic that the topology names.
+///
+/// # Errors
+/// The code for the whole request.
+fn permitted(cx: &Context, request: &StreamsGroupHeartbeatRequest) -> Result<Permit, ErrorCode> {
+    let permit = cx.authorize(GROUP, Operation::Read, &request.group_id)?;
+    for parts in request.topology.iter().flat_map(|topology| &topology.subtopologies) {
+        let internal = parts.repartition_source_topics.iter().chain(&parts.state_changelog_topics);
+        let internal = internal.map(|topic| &topic.name);
+        for name in parts.source_topics.iter().chain(&parts.repartition_sink_topics).chain(internal) {
+            cx.authorize(TOPIC, Operation::Describe, name)?;
+        }
+    }
+    Ok(permit)
 }
 
 /// The request, owned: a member lives longer than the frame it came in should.
@@ -153,8 +185,17 @@ async fn create_missing(cx: &Context, reply: &mut HeartbeatReply) {
     if missing.is_empty() {
         return;
     }
+    // All of them or none, as in `KafkaApis`: an application without one of its topics does not run.
+    let permit = match creation(cx, &missing) {
+        Ok(permit) => permit,
+        Err(names) => {
+            add_to_missing(reply, &format!("; Unauthorized to CREATE on topics {}.", names.join(", ")));
+            return;
+        }
+    };
     let wanted: Vec<WantedTopic> = missing.iter().map(wanted_topic).collect();
-    let outcomes = topics::create(cx.io().cluster(), cx.disk(), &cx.broker_config(), &wanted, false).await;
+    let cluster = cx.io(&permit).cluster();
+    let outcomes = topics::create(cluster, cx.disk(), &cx.broker_config(), &wanted, false).await;
     let failures: Vec<String> = wanted
         .iter()
         .zip(outcomes)
@@ -164,10 +205,33 @@ async fn create_missing(cx: &Context, reply: &mut HeartbeatReply) {
             Err(error) => Some(format!("{} ({error})", wanted.name)),
         })
         .collect();
-    let status = reply.statuses.iter_mut().find(|status| status.code == StatusCode::MissingInternalTopics);
-    if let Some(status) = status.filter(|_| !failures.is_empty()) {
-        status.detail += &format!("; Creation failed: {}.", failures.join(", "));
+    if !failures.is_empty() {
+        add_to_missing(reply, &format!("; Creation failed: {}.", failures.join(", ")));
     }
+}
+
+/// Adds to the status that says which internal topics are missing.
+fn add_to_missing(reply: &mut HeartbeatReply, text: &str) {
+    let status = reply.statuses.iter_mut().find(|status| status.code == StatusCode::MissingInternalTopics);
+    if let Some(status) = status {
+        status.detail += text;
+    }
+}
+
+/// Asks whether the client may create these topics.
+///
+/// # Errors
+/// The names of those that it may not create.
+fn creation(cx: &Context, topics: &[InternalTopic]) -> Result<Permit, Vec<String>> {
+    if let Ok(permit) = cx.authorize_cluster(Operation::Create) {
+        return Ok(permit);
+    }
+    let asked = topics.iter().map(|topic| (topic, cx.authorize(TOPIC, Operation::Create, &topic.name)));
+    let (allowed, denied): (Vec<_>, Vec<_>) = asked.partition(|(_, permit)| permit.is_ok());
+    let permit = allowed.first().and_then(|(_, permit)| permit.ok());
+    permit
+        .filter(|_| denied.is_empty())
+        .ok_or_else(|| denied.iter().map(|(topic, _)| topic.name.to_string()).collect())
 }
 
 fn wanted_topic(topic: &InternalTopic) -> WantedTopic {

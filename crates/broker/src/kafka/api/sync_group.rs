@@ -19,9 +19,11 @@ use coordinator::group::reply::SyncedMember;
 use coordinator::group::requests::SyncRequest;
 use coordinator::group::{GenerationId, GroupError, GroupId, GroupInstanceId, MemberId};
 
+use crate::kafka::access::{Access, GROUP, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::group_error_code;
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct SyncGroup;
@@ -29,9 +31,16 @@ pub(crate) struct SyncGroup;
 impl Api for SyncGroup {
     type Request = SyncGroupRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=5;
+    const ACCESS: Access = Access::Needs(&[whole(GROUP, Operation::Read)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let reply = sync(cx, &request).await;
+        let permit = match cx.authorize(GROUP, Operation::Read, &request.group_id) {
+            Ok(permit) => permit,
+            Err(code) => {
+                return Ok(Reply::Response(SyncGroupResponse::default().with_error_code(code.code())));
+            }
+        };
+        let reply = sync(cx, &permit, &request).await;
         let response = match reply {
             Ok(synced) => assigned(synced, cx.api_version()),
             Err(error) => SyncGroupResponse::default().with_error_code(group_error_code(error).code()),
@@ -48,7 +57,7 @@ impl Api for SyncGroup {
 ///
 /// # Errors
 /// The group refuses the member or its generation, or v5 lacks the protocol's type or name.
-async fn sync(cx: &Context, request: &SyncGroupRequest) -> Result<SyncedMember, GroupError> {
+async fn sync(cx: &Context, permit: &Permit, request: &SyncGroupRequest) -> Result<SyncedMember, GroupError> {
     // The version promises both; Kafka refuses a request that breaks the promise.
     if cx.api_version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return Err(GroupError::InconsistentGroupProtocol);
@@ -65,7 +74,7 @@ async fn sync(cx: &Context, request: &SyncGroupRequest) -> Result<SyncedMember, 
         protocol: request.protocol_name.as_deref().map(Arc::from),
         assignments: assignments.collect(),
     };
-    cx.groups().sync(&GroupId::from(request.group_id.as_str()), wanted).await
+    cx.groups(permit).sync(&GroupId::from(request.group_id.as_str()), wanted).await
 }
 
 /// A member's own assignment, the bytes of the leader. Type and name of the protocol came with version 5.

@@ -28,11 +28,13 @@ use coordinator::transaction::{
 };
 use storage::Topic;
 
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, TRANSACTIONAL_ID, each, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{TransactionCodes, group_error_code, transaction_error_code};
 use crate::services::coordinator::group::CommitTerms;
 use crate::services::coordinator::transaction::NotStaged;
+use crate::session::authorizer::{Internal, Permit};
 
 /// See the file's header.
 pub(crate) struct TxnOffsetCommit;
@@ -45,16 +47,28 @@ const TOPIC_IDS_FROM: i16 = 6;
 impl Api for TxnOffsetCommit {
     type Request = TxnOffsetCommitRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=6;
+    const ACCESS: Access = Access::Needs(&[
+        whole(TRANSACTIONAL_ID, Operation::Write),
+        whole(GROUP, Operation::Read),
+        each(TOPIC, Operation::Read),
+    ]);
     // Each takes its place in the log before its first wait, under the lock of its transactional id. Java's client sends it while
     // the batches of the transaction are on their way: one sync then covers both.
     const OVERLAPS: bool = true;
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
+        let permits = match permitted(cx, &request) {
+            Ok(permits) => permits,
+            Err(code) => {
+                let partitions = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+                return Ok(Reply::Response(response(&request, vec![Some(code); partitions])));
+            }
+        };
         let (commits, mut codes) = commits(cx, &request);
         // Nothing to store: nothing to judge either, as in Kafka.
         if !commits.is_empty() {
-            let result = stage(cx, &request, commits).await;
+            let result = stage(cx, &permits, &request, commits).await;
             fill(&mut codes, &result, version);
         }
         Ok(Reply::Response(response(&request, codes)))
@@ -66,9 +80,19 @@ impl Api for TxnOffsetCommit {
     }
 }
 
+/// Asks about the transactional id, then about the group.
+///
+/// # Errors
+/// The code for the whole request.
+fn permitted(cx: &Context, request: &TxnOffsetCommitRequest) -> Result<Permit, ErrorCode> {
+    cx.authorize(TRANSACTIONAL_ID, Operation::Write, &request.transactional_id)?;
+    cx.authorize(GROUP, Operation::Read, &request.group_id)
+}
+
 /// Hands the commits to the transaction and the group.
 async fn stage(
     cx: &Context,
+    permit: &Permit,
     request: &TxnOffsetCommitRequest,
     commits: Vec<Commit>,
 ) -> Result<Vec<Result<(), GroupError>>, NotStaged> {
@@ -90,19 +114,27 @@ async fn stage(
     };
     let terms = CommitTerms { who, retention_ms: None, knows_member_epochs: version >= TOPIC_IDS_FROM };
     let group_id = GroupId::from(request.group_id.as_str());
-    cx.transactions().commit_offsets(&id, sender, protocol, &group_id, &terms, commits).await
+    cx.transactions(permit).commit_offsets(&id, sender, protocol, &group_id, &terms, commits).await
 }
 
 /// Returns the commits to pass on, and a code for every partition of the request in order: `None` where the group will
 /// answer.
 fn commits(cx: &Context, request: &TxnOffsetCommitRequest) -> (Vec<Commit>, Vec<Option<ErrorCode>>) {
-    let catalog = cx.catalog();
+    let catalog = cx.catalog(&Permit::internal(Internal::Names));
     let by_id = cx.api_version() >= TOPIC_IDS_FROM;
     let (mut commits, mut codes) = (Vec::new(), Vec::new());
     for asked in &request.topics {
         let topic = if by_id { catalog.topic_by_id(asked.topic_id) } else { catalog.topic(&asked.name) };
+        let known_name = topic.map_or(asked.name.as_str(), |topic| topic.name.as_str());
+        // An id without a topic has no name to ask about.
+        let denied = (!by_id || topic.is_some())
+            .then(|| cx.authorize(TOPIC, Operation::Read, known_name).err())
+            .flatten();
+        let topic = topic.filter(|_| denied.is_none());
         let name: Arc<str> = topic.map_or_else(Arc::default, |topic| Arc::from(topic.name.as_str()));
-        let unknown = if by_id && topic.is_none() {
+        let unknown = if let Some(code) = denied {
+            code
+        } else if by_id && topic.is_none() {
             ErrorCode::UnknownTopicId
         } else {
             ErrorCode::UnknownTopicOrPartition

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use codec::ErrorCode;
 use codec::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
@@ -20,10 +21,13 @@ pub(crate) struct UnregisterBroker;
 impl Api for UnregisterBroker {
     type Request = UnregisterBrokerRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Alter)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let asked = request.broker_id.0;
-        let (error, message) = if asked == cx.node_id() {
+        let (error, message) = if let Err(code) = cx.authorize_cluster(Operation::Alter) {
+            (code, code.message().to_owned())
+        } else if asked == cx.node_id() {
             let text = format!("Broker ID {asked} is this broker, which is running; there is no other.");
             (ErrorCode::InvalidRequest, text)
         } else {

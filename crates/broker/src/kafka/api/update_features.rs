@@ -20,10 +20,12 @@ use codec::messages::update_features_response::UpdatableFeatureResult;
 use codec::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use crate::config::runtime::ChangeError;
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
 use crate::services::features::{Feature, Features};
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct UpdateFeatures;
@@ -36,11 +38,20 @@ const UPGRADE_TYPES: RangeInclusive<i8> = 1..=3;
 impl Api for UpdateFeatures {
     type Request = UpdateFeaturesRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
+    const ACCESS: Access = Access::Needs(&[whole(CLUSTER, Operation::Alter)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let version = cx.api_version();
-        let outcome = update(cx, &request).await;
         let response = UpdateFeaturesResponse::default();
+        let permit = match cx.authorize_cluster(Operation::Alter) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let text = error_text(code.message().to_owned());
+                let response = response.with_error_code(code.code()).with_error_message(Some(text));
+                return Ok(Reply::Response(response));
+            }
+        };
+        let outcome = update(cx, &permit, &request).await;
         Ok(Reply::Response(match outcome {
             Ok(()) if version >= 2 => response.with_error_message(None),
             Ok(()) => response.with_error_message(None).with_results(results(&request)),
@@ -69,9 +80,9 @@ impl From<ChangeError> for Refused {
 }
 
 /// Changes the levels, unless the request is to be validated alone.
-async fn update(cx: &Context, request: &UpdateFeaturesRequest) -> Result<(), Refused> {
+async fn update(cx: &Context, permit: &Permit, request: &UpdateFeaturesRequest) -> Result<(), Refused> {
     let (version, node_id) = (cx.api_version(), cx.node_id());
-    Features::change(cx.configs(), cx.io().cluster(), |known| {
+    Features::change(cx.configs(permit), cx.io(permit).cluster(), |known| {
         check(&request.feature_updates, &known.all, node_id, version)?;
         // Since version 1.
         if request.validate_only && version >= 1 {

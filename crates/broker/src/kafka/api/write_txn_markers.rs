@@ -22,9 +22,11 @@ use codec::messages::write_txn_markers_response::{
 use codec::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use coordinator::transaction::{ProducerId, ProducerIdAndEpoch};
 
+use crate::kafka::access::{Access, CLUSTER, Operation, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::services::coordinator::transaction::{MarkerRefused, WantedMarkers};
+use crate::session::authorizer::Permit;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 
@@ -37,16 +39,26 @@ const UNKNOWN_VERSION: i8 = -1;
 impl Api for WriteTxnMarkers {
     type Request = WriteTxnMarkersRequest;
     const VERSIONS: RangeInclusive<i16> = 1..=2;
+    const ACCESS: Access =
+        Access::Needs(&[whole(CLUSTER, Operation::Alter).or(CLUSTER, Operation::ClusterAction)]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let asked = || request.markers.iter().filter(|marker| !is_empty(marker));
-        if asked().any(|marker| cannot_be_written(cx, marker)) {
+        let permit = cx.authorize_cluster(Operation::Alter);
+        let permit = match permit.or_else(|_| cx.authorize_cluster(Operation::ClusterAction)) {
+            Ok(permit) => permit,
+            Err(code) => {
+                let markers = request.markers.iter().map(|marker| answer(marker, |_| code)).collect();
+                return Ok(Reply::Response(WriteTxnMarkersResponse::default().with_markers(markers)));
+            }
+        };
+        if asked().any(|marker| cannot_be_written(cx, &permit, marker)) {
             let markers = asked().map(|marker| answer(marker, |_| ErrorCode::UnknownServerError)).collect();
             return Ok(Reply::Response(WriteTxnMarkersResponse::default().with_markers(markers)));
         }
         let mut markers = Vec::with_capacity(request.markers.len());
         for marker in asked() {
-            let results = cx.transactions().write_markers(wanted(cx, marker)).await;
+            let results = cx.transactions(&permit).write_markers(wanted(cx, &permit, marker)).await;
             markers.push(answer(marker, |position| match results.get(position) {
                 Some(Err(refused)) => ErrorCode::from(refused),
                 _ => ErrorCode::None,
@@ -67,18 +79,18 @@ fn is_empty(marker: &WritableTxnMarker) -> bool {
 }
 
 /// True if the marker would be written, as a partition of it is here, and cannot be.
-fn cannot_be_written(cx: &Context, marker: &WritableTxnMarker) -> bool {
+fn cannot_be_written(cx: &Context, permit: &Permit, marker: &WritableTxnMarker) -> bool {
     (*marker.producer_id < 0 || marker.producer_epoch < 0)
-        && wanted(cx, marker).partitions.iter().any(Result::is_ok)
+        && wanted(cx, permit, marker).partitions.iter().any(Result::is_ok)
 }
 
 /// The partitions of a marker, each if it is here.
-fn wanted(cx: &Context, marker: &WritableTxnMarker) -> WantedMarkers {
+fn wanted(cx: &Context, permit: &Permit, marker: &WritableTxnMarker) -> WantedMarkers {
     let mut partitions = Vec::new();
     for asked in &marker.topics {
         let topic = TopicRef::named(&asked.name);
         let find = |index: &i32| {
-            let partition = cx.topics().find(&topic, *index).map_err(|error| match error {
+            let partition = cx.topics(permit).find(&topic, *index).map_err(|error| match error {
                 PartitionError::NotLeader => MarkerRefused::NotLeader,
                 _ => MarkerRefused::UnknownPartition,
             })?;

@@ -10,6 +10,9 @@ use crate::config::ConfigRefusal;
 /// Why a topic is not created, changed or deleted. The text is shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum TopicError {
+    /// The client may not do this to the topic.
+    #[error("not authorized for the topic")]
+    NotAuthorized,
     /// The name is not one a topic can have, or too like another topic's.
     #[error("{0}")]
     InvalidName(String),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use security::acl::ResourceType;
 use thiserror::Error;
 
 use crate::config::runtime::RuntimeConfigs;
@@ -72,6 +73,9 @@ pub(super) struct Record {
 /// Why a configuration cannot be shown or changed. The text is shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ConfigsError {
+    /// The client may not do this to a resource of this type.
+    #[error("not authorized for a resource of the type {}", .0.name())]
+    NotAuthorized(ResourceType),
     /// There is no such topic.
     #[error(transparent)]
     Topic(#[from] TopicError),

@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use security::acl::{Operation, ResourceType};
 use storage::Isolation;
 
+use super::answer::PartitionAnswer;
 use super::delayed::Arrivals;
 use super::look::Log;
 use super::set::{FetchSet, PartitionFetch};
+use crate::session::authorizer::Questions;
+use crate::topics::Topics;
+use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
 
 /// A request for records, as part of a session or alone.
@@ -66,6 +71,33 @@ pub(super) enum Kind {
 pub(crate) struct OpenFetch {
     pub(super) session: Arc<FetchSession>,
     pub(super) kind: Kind,
+    /// Decides about each topic when its partitions are looked at; `None`: the client may read all.
+    pub(super) questions: Option<Arc<Questions>>,
+}
+
+impl OpenFetch {
+    /// The same, for a client that is asked about.
+    pub(crate) fn judged_by(self, questions: Option<Arc<Questions>>) -> Self {
+        Self { questions, ..self }
+    }
+
+    /// The answer for a partition that the client may not read. Asked at every look and by the rules as of then: a fetch that
+    /// waited through a revocation gets no record that came after it.
+    pub(super) fn refused(&self, topics: &Topics, wanted: &PartitionFetch) -> Option<PartitionAnswer> {
+        let questions = self.questions.as_ref()?;
+        let catalog = topics.catalog();
+        let name = match &wanted.topic {
+            TopicRef::Name(name) => &**name,
+            // An id that is unknown has no name to ask about; the look says so.
+            TopicRef::Id(id) => &*catalog.topic_by_id(*id)?.name,
+        };
+        (!questions.allows_now(ResourceType::Topic, Operation::Read, name)).then(|| PartitionAnswer {
+            topic: wanted.topic.clone(),
+            index: wanted.index,
+            outcome: Err(PartitionError::NotAuthorized),
+            metrics: None,
+        })
+    }
 }
 
 impl FetchSession {

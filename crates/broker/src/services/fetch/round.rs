@@ -204,7 +204,10 @@ impl<'a> Round<'a> {
     fn look_at(&mut self, set: &mut FetchSet<Log>, id: SlotId) -> Option<Looked> {
         let slot = set.slot_mut(id)?;
         let watch = self.watching.then_some((&self.fetch.session.arrivals, id));
-        let looked = look(self.topics, &slot.wanted, &mut slot.handle, watch, self.terms.isolation);
+        let looked = match self.fetch.refused(self.topics, &slot.wanted) {
+            Some(answer) => Looked::Missing(answer),
+            None => look(self.topics, &slot.wanted, &mut slot.handle, watch, self.terms.isolation),
+        };
         match &looked {
             Looked::Missing(_) => {
                 self.unknown += 1;
@@ -318,6 +321,7 @@ fn is_failure(error: PartitionError) -> bool {
         PartitionError::UnknownTopicOrPartition
         | PartitionError::UnknownTopicId
         | PartitionError::InconsistentTopicId
+        | PartitionError::NotAuthorized
         | PartitionError::InternalTopic
         | PartitionError::FencedLeaderEpoch
         | PartitionError::UnknownLeaderEpoch

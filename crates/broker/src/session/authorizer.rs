@@ -1,0 +1,153 @@
+//! Decisions about what a client may do, by one snapshot of the rules for each request.
+//!
+//! Guarantees that a change which was answered governs every request that begins after it, that a request is judged by one
+//! snapshot except where it waits, and that a [`Permit`] comes from a decision or names the reason why none was needed. The
+//! decision itself is in the security crate, the codes of refusals are left to `kafka/`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use security::acl::{Asker, Operation, Policy, ResourceType, Rules};
+
+/// The authorizer of a broker that has one.
+#[derive(Debug)]
+pub(crate) struct Authorizer {
+    policy: Policy,
+    rules: ArcSwap<Rules>,
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Authorizer {
+    /// An authorizer with the rules that the data folder holds.
+    pub(crate) fn new(policy: Policy, rules: Rules) -> Self {
+        Self { policy, rules: ArcSwap::from_pointee(rules), changing: tokio::sync::Mutex::default() }
+    }
+
+    /// The rules as of now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// The right to change the rules, from the first look at them until the change is in force.
+    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    /// Puts other rules in force.
+    pub(crate) fn replace(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// The questions of one request, judged by the rules as of now.
+    pub(crate) fn questions(self: &Arc<Self>, principal: Arc<str>, address: IpAddr) -> Questions {
+        Questions {
+            rules: self.rules(),
+            authorizer: Arc::clone(self),
+            principal,
+            // An IPv4 client on a socket of both families is known by its IPv4 address.
+            address: address.to_canonical(),
+            #[cfg(test)]
+            asked: parking_lot::Mutex::default(),
+        }
+    }
+}
+
+/// The client of one request, and the rules by which it is judged.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    authorizer: Arc<Authorizer>,
+    rules: Arc<Rules>,
+    principal: Arc<str>,
+    address: IpAddr,
+    /// Every pair that was asked for.
+    #[cfg(test)]
+    asked: parking_lot::Mutex<Vec<(ResourceType, Operation)>>,
+}
+
+impl Questions {
+    /// Returns true if the client may do this.
+    pub(crate) fn allows(&self, resource: ResourceType, operation: Operation, name: &str) -> bool {
+        self.record(resource, operation);
+        self.decides(&self.rules, resource, operation, name)
+    }
+
+    /// As [`Self::allows`], by the rules as of now: for requests that waited.
+    pub(crate) fn allows_now(&self, resource: ResourceType, operation: Operation, name: &str) -> bool {
+        self.record(resource, operation);
+        self.decides(&self.authorizer.rules(), resource, operation, name)
+    }
+
+    /// Returns true if the client may do this to some resource of the type.
+    pub(crate) fn allows_some(&self, resource: ResourceType, operation: Operation) -> bool {
+        self.record(resource, operation);
+        self.authorizer.policy.allows_by_type(&self.rules, self.asker(), operation, resource)
+    }
+
+    /// The operations that the client may do to a resource, each a bit at the place of its code (KIP-430). These decisions tell
+    /// the client about itself, and are no need of an API.
+    pub(crate) fn operations(&self, resource: ResourceType, name: &str) -> i32 {
+        let allowed = |operation: &&Operation| self.decides(&self.rules, resource, **operation, name);
+        bits(resource.operations().iter().filter(allowed))
+    }
+
+    fn decides(&self, rules: &Rules, resource: ResourceType, operation: Operation, name: &str) -> bool {
+        self.authorizer.policy.allows(rules, self.asker(), operation, resource, name)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { principal: &self.principal, address: self.address }
+    }
+
+    #[cfg(test)]
+    fn record(&self, resource: ResourceType, operation: Operation) {
+        self.asked.lock().push((resource, operation));
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "test builds note the question")]
+    fn record(&self, _: ResourceType, _: Operation) {}
+
+    /// Every pair that was asked for so far.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> Vec<(ResourceType, Operation)> {
+        self.asked.lock().clone()
+    }
+}
+
+/// All operations of a type of resource: what a broker without an authorizer answers.
+pub(crate) fn all_operations(resource: ResourceType) -> i32 {
+    bits(resource.operations().iter())
+}
+
+fn bits<'a>(operations: impl Iterator<Item = &'a Operation>) -> i32 {
+    operations.fold(0, |bits, operation| bits | 1 << operation.code())
+}
+
+/// The proof that a client was asked about, without which `Context` gives no handler a service. Only a decision makes
+/// one, or [`Permit::internal`], whose uses a test lists.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Permit {
+    _made_here: (),
+}
+
+/// A reason why a call needs no decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Internal {
+    /// The topics' names are needed to ask about each; those that are refused are not told.
+    Names,
+    /// The service asks by itself, for each part of the request.
+    AsksItself,
+}
+
+impl Permit {
+    /// A permit without a decision, for this reason.
+    pub(crate) fn internal(_reason: Internal) -> Self {
+        Self { _made_here: () }
+    }
+
+    /// A permit if the decision is yes. `None`: there is no authorizer, so every client may do everything.
+    pub(crate) fn of(questions: Option<&Questions>, decide: impl FnOnce(&Questions) -> bool) -> Option<Self> {
+        questions.is_none_or(decide).then_some(Self { _made_here: () })
+    }
+}
