@@ -220,7 +220,7 @@ public class Exchange {
         for (int side = 0; side < 2; side++) step.answers[side] = await(step, side, millis);
         if (isSilent(step.answers[0]) && isSilent(step.answers[1])) return false;
         for (int side = 0; side < 2; side++) {
-            if (isSilent(step.answers[side])) step.answers[side] = await(step, side, 4_000);
+            if (isSilent(step.answers[side])) step.answers[side] = await(step, side, Side.PATIENCE);
             step.lines[side].close();
         }
         return true;

@@ -106,7 +106,9 @@ final class Transactions {
         if (step.type() == ApiMessageType.PRODUCE) each(step, (topic, partition, batch) -> {
             Remains left = remains.get(batch.producer() + " " + partition);
             if (left != null && left.older) step.note += " after a refused batch of the older protocol";
-            if (left != null && left.and(new Remains(left.older, batch.epoch(), batch.sequence())).least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
+            // A transactional batch is noted before it is judged.
+            Remains now = left == null || !batch.transactional() ? left : left.and(new Remains(left.older, batch.epoch(), batch.sequence()));
+            if (now != null && now.least < batch.sequence()) step.note += " after a refused batch of a lesser sequence";
             if (batch.transactional() && isOfAnother(batch.producer(), id)) step.note += " with the producer of another id";
         });
         if (step.type() == ApiMessageType.END_TXN && owner(step.tree.get("producer_id")) != null && (Short) step.tree.get("producer_epoch") == owner(step.tree.get("producer_id")).epoch - 1)
