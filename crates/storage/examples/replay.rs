@@ -2,8 +2,8 @@
 //! `cargo run --release -p ottla-storage --example replay -- write FOLDER [OPERATIONS_MIB BODIES_MIB]`, then
 //! `cargo run --release -p ottla-storage --example replay -- open FOLDER`.
 //!
-//! - `write` appends batches of 64 KiB until the journal has that many MiB of bodies that RocksDB knows only in memory (256), and batches of
-//!   1 KiB until it has that many of operations (32). It ends as by `kill -9`.
+//! - `write` appends batches of 64 KiB until the journal has that many MiB of bodies that RocksDB knows only in memory (256; less than a
+//!   generation, 1 GiB), and batches of 1 KiB until it has that many of operations (32). It ends as by `kill -9`.
 //! - `open` prints what is to be replayed, by the count of `ottla inspect`, and the time of the opening. It ends as by `kill -9` too, so that
 //!   it can be repeated. A broker that starts with the folder replays the same.
 //!
