@@ -9,12 +9,17 @@
 //! | `secret` | the one type of passwords and keys |
 //! | `principal` | identities, such as `User:alice` |
 //! | `acl` | access control lists and the decisions that follow from them |
+//! | `jaas` | Java's texts about logins |
+//! | `sasl` | logins, message by message |
 //!
 //! `tools/check.sh` keeps the crate free of runtimes and random sources.
 #![deny(missing_docs)]
 
 pub mod acl;
+mod base64;
+pub mod jaas;
 pub mod principal;
+pub mod sasl;
 pub mod secret;
 
 pub use principal::Principal;

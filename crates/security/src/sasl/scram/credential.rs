@@ -1,0 +1,108 @@
+//! Stored credentials of SCRAM: salt, iterations and two keys, from which a password can only be guessed.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::secret::Secret;
+
+/// Fewest iterations, as in Kafka (`ScramMechanism`).
+pub const MIN_ITERATIONS: u32 = 4096;
+/// Most iterations, as in Kafka: a client computes them.
+pub const MAX_ITERATIONS: u32 = 16384;
+
+/// The hash of a mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hash {
+    /// Of SCRAM-SHA-256.
+    Sha256,
+    /// Of SCRAM-SHA-512.
+    Sha512,
+}
+
+impl Hash {
+    /// Bytes of a digest.
+    pub fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+
+    /// The digest of these bytes.
+    pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha512 => Sha512::digest(bytes).to_vec(),
+        }
+    }
+
+    /// The HMAC of these bytes.
+    pub(super) fn hmac(self, key: &[u8], bytes: &[u8]) -> Vec<u8> {
+        const ANY: &str = "HMAC takes keys of any length";
+        match self {
+            Self::Sha256 => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(key).expect(ANY);
+                mac.update(bytes);
+                mac.finalize().into_bytes().to_vec()
+            }
+            Self::Sha512 => {
+                let mut mac = Hmac::<Sha512>::new_from_slice(key).expect(ANY);
+                mac.update(bytes);
+                mac.finalize().into_bytes().to_vec()
+            }
+        }
+    }
+}
+
+/// One user's credential of one mechanism.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Told to every client that names the user.
+    pub salt: Vec<u8>,
+    /// Told to every client that names the user.
+    pub iterations: u32,
+    /// Digest of the client's key.
+    pub stored_key: Secret,
+    /// Key of the server's signature.
+    pub server_key: Secret,
+}
+
+impl Credential {
+    /// From a salted password, which is all that AlterUserScramCredentials carries (KIP-554).
+    pub fn from_salted_password(hash: Hash, salt: Vec<u8>, iterations: u32, salted: &Secret) -> Self {
+        let client_key = Secret::new(hash.hmac(salted.expose(), b"Client Key"));
+        let stored_key = Secret::new(hash.digest(client_key.expose()));
+        let server_key = Secret::new(hash.hmac(salted.expose(), b"Server Key"));
+        Self { salt, iterations, stored_key, server_key }
+    }
+
+    /// From a password. Takes some milliseconds of processor time.
+    pub fn from_password(hash: Hash, salt: Vec<u8>, iterations: u32, password: &Secret) -> Self {
+        let mut salted = vec![0; hash.length()];
+        match hash {
+            Hash::Sha256 => {
+                pbkdf2::pbkdf2_hmac::<Sha256>(password.expose(), &salt, iterations, &mut salted);
+            }
+            Hash::Sha512 => {
+                pbkdf2::pbkdf2_hmac::<Sha512>(password.expose(), &salt, iterations, &mut salted);
+            }
+        }
+        Self::from_salted_password(hash, salt, iterations, &Secret::new(salted))
+    }
+}
+
+/// Characters of a salt, as Kafka's tools make them (`ScramFormatter.secureRandomString`).
+const SALT_LENGTH: usize = 25;
+
+/// The credential that an unknown user appears to have: always the same for one name, and different in each data folder,
+/// whose `secret` it is made of. No password belongs to it.
+pub fn decoy(secret: &Secret, hash: Hash, user: &str, iterations: u32) -> Credential {
+    let made = |purpose: &str| {
+        let text = format!("{purpose}\0{}\0{user}", hash.length());
+        Secret::new(hash.hmac(secret.expose(), text.as_bytes()))
+    };
+    let letters = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let salt =
+        made("salt").expose().iter().take(SALT_LENGTH).map(|byte| letters[usize::from(*byte) % 36]).collect();
+    Credential { salt, iterations, stored_key: made("stored key"), server_key: made("server key") }
+}

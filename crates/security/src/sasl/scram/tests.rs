@@ -1,0 +1,255 @@
+//! Vectors of the RFCs, and messages that must not log in.
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::secret::Secret;
+
+/// RFC 7677, section 3.
+const FIRST: &str = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
+const SERVERS_PART: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+const SERVER_FIRST: &str =
+    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+const FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+
+/// Of the vector's user. Made once: 4096 iterations take long in a build for tests.
+fn credential(hash: Hash) -> Credential {
+    static BOTH: LazyLock<[Credential; 2]> = LazyLock::new(|| {
+        [Hash::Sha256, Hash::Sha512].map(|hash| {
+            let salt = base64::decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+            Credential::from_password(hash, salt, 4096, &Secret::new("pencil"))
+        })
+    });
+    let [of_256, of_512] = &*BOTH;
+    if hash == Hash::Sha256 { of_256.clone() } else { of_512.clone() }
+}
+
+/// The state after the vector's first two messages; its nonce is not one that is drawn here.
+fn vector() -> Challenged {
+    Challenged {
+        hash: Hash::Sha256,
+        credential: credential(Hash::Sha256),
+        is_known: true,
+        user: "user".to_owned(),
+        header: "n,,".to_owned(),
+        nonce: format!("rOprNGfwEbeRWgbNEkqO{SERVERS_PART}"),
+        messages: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,{SERVER_FIRST}"),
+    }
+}
+
+/// A client that knows the password, and may leave the protocol in any part of its final message.
+struct TestClient {
+    hash: Hash,
+    password: &'static str,
+    first: String,
+    channel_binding: &'static str,
+}
+
+impl TestClient {
+    fn new(hash: Hash) -> Self {
+        Self { hash, password: "pencil", first: "n,,n=user,r=abc".to_owned(), channel_binding: "biws" }
+    }
+
+    fn begin(&self) -> Option<(Challenged, String)> {
+        let find = |user: &str| match user {
+            "user" => (credential(self.hash), true),
+            _ => (decoy(&Secret::new("folder"), self.hash, user, 4096), false),
+        };
+        let (challenged, answer) = challenge(self.hash, self.first.as_bytes(), [9; NONCE_BYTES], find)?;
+        Some((challenged, String::from_utf8(answer).unwrap()))
+    }
+
+    /// The final message that answers the server's first one.
+    fn last(&self, server_first: &str) -> String {
+        let nonce = server_first.split(',').next().unwrap().strip_prefix("r=").unwrap();
+        self.last_with_nonce(server_first, nonce)
+    }
+
+    /// As [`TestClient::last`], with another nonce, for which the proof is right.
+    fn last_with_nonce(&self, server_first: &str, nonce: &str) -> String {
+        let part = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).unwrap();
+        let without_proof = format!("c={},r={nonce}", self.channel_binding);
+        let bare = self.first.splitn(3, ',').nth(2).unwrap();
+        let salt = base64::decode(part("s=")).unwrap();
+        let iterations = part("i=").parse().unwrap();
+        let mut salted = vec![0; self.hash.length()];
+        match self.hash {
+            Hash::Sha256 => {
+                pbkdf2::pbkdf2_hmac::<sha2::Sha256>(self.password.as_bytes(), &salt, iterations, &mut salted)
+            }
+            Hash::Sha512 => {
+                pbkdf2::pbkdf2_hmac::<sha2::Sha512>(self.password.as_bytes(), &salt, iterations, &mut salted)
+            }
+        }
+        let client_key = self.hash.hmac(&salted, b"Client Key");
+        let proved = format!("{bare},{server_first},{without_proof}");
+        let signature = self.hash.hmac(&self.hash.digest(&client_key), proved.as_bytes());
+        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(one, other)| one ^ other).collect();
+        format!("{without_proof},p={}", base64::encode(&proof))
+    }
+
+    fn logs_in(&self) -> bool {
+        self.begin()
+            .is_some_and(|(challenged, answer)| challenged.finish(self.last(&answer).as_bytes()).is_some())
+    }
+}
+
+#[test]
+fn the_vector_of_rfc_7677_logs_in() {
+    let first = ClientFirst::parse(FIRST.as_bytes()).unwrap();
+    assert_eq!((first.user.as_str(), first.nonce.as_str()), ("user", "rOprNGfwEbeRWgbNEkqO"));
+    let (user, last) = vector().finish(FINAL.as_bytes()).unwrap();
+    assert_eq!(user, "user");
+    assert_eq!(last, b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+    let stored = credential(Hash::Sha256).stored_key;
+    assert_eq!(base64::encode(stored.expose()), "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=");
+}
+
+#[test]
+fn both_hashes_log_in() {
+    for hash in [Hash::Sha256, Hash::Sha512] {
+        let client = TestClient::new(hash);
+        let (challenged, answer) = client.begin().unwrap();
+        assert!(
+            answer.starts_with("r=abc") && answer.ends_with(",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+            "{answer}"
+        );
+        let (user, last) = challenged.finish(client.last(&answer).as_bytes()).unwrap();
+        assert_eq!((user.as_str(), &last[..2]), ("user", &b"v="[..]));
+        assert!(!TestClient { password: "pencil ", ..client }.logs_in());
+    }
+}
+
+#[test]
+fn first_messages_of_other_forms_are_read_or_refused() {
+    let begins =
+        |first: &str| TestClient { first: first.to_owned(), ..TestClient::new(Hash::Sha256) }.begin();
+    let user_of = |first: &str| begins(first).map(|(challenged, _)| challenged.user);
+    for (first, user) in [
+        ("n,,n=a=2Cb=3Dc,r=x", "a,b=c"),
+        ("n,a=user,n=user,r=x", "user"),
+        ("n,,n=user,r=x,tokenauth=true", "user"),
+        ("n,,n=ü ,r=!", "ü "),
+    ] {
+        assert_eq!(user_of(first).as_deref(), Some(user), "{first}");
+    }
+    for first in [
+        "",
+        "n",
+        "n,",
+        "n,,",
+        "n,,n=user",
+        "n,,n=user,",
+        "n,,n=user,r=",
+        "n,,n=,r=x",
+        "y,,n=user,r=x",
+        "p=tls-unique,,n=user,r=x",
+        "n,a=other,n=user,r=x",
+        "n,a=,n=user,r=x",
+        "n,user,n=user,r=x",
+        "n,,m=x,n=user,r=x",
+        "n,,n=user,r=x,m=y",
+        "n,,n=a=2cb,r=x",
+        "n,,n=a=,r=x",
+        "n,,n=a=2,r=x",
+        "n,,n=user,r=a b",
+        "n,,n=user,r=ä",
+        "n,,r=x,n=user",
+        "n,,n=user,r=x,",
+        "n,,n=user,r=x,ext",
+        "N,,n=user,r=x",
+        "n,,n=us\0er,r=x",
+    ] {
+        assert!(begins(first).is_none(), "{first}");
+    }
+    assert!(challenge(Hash::Sha256, b"n,,n=\xff,r=x", [0; NONCE_BYTES], |_| unreachable!()).is_none());
+}
+
+/// CVE-2024-56128: the end of the nonce alone was compared. Redpanda 3015: it was not compared at all.
+#[test]
+fn another_nonce_fails() {
+    let client = TestClient::new(Hash::Sha256);
+    let (_, answer) = client.begin().unwrap();
+    let nonce = answer.split(',').next().unwrap().strip_prefix("r=").unwrap().to_owned();
+    for other in [
+        nonce.strip_prefix("abc").unwrap().to_owned(),
+        format!("xyz{}", nonce.strip_prefix("abc").unwrap()),
+        format!("x{nonce}"),
+        format!("{nonce}x"),
+        nonce[..nonce.len() - 1].to_owned(),
+        "abc".to_owned(),
+        nonce.chars().rev().collect(),
+    ] {
+        let (challenged, answer) = client.begin().unwrap();
+        let last = client.last_with_nonce(&answer, &other);
+        assert!(challenged.finish(last.as_bytes()).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn the_channel_binding_must_be_the_header() {
+    let fails = |first: &str, channel_binding| {
+        let client = TestClient { first: first.to_owned(), channel_binding, ..TestClient::new(Hash::Sha256) };
+        !client.logs_in()
+    };
+    // `n,,`, which some clients send after any header, and `n,a=user,`.
+    assert!(!fails("n,,n=user,r=abc", "biws") && !fails("n,a=user,n=user,r=abc", "biws"));
+    assert!(!fails("n,a=user,n=user,r=abc", "bixhPXVzZXIs"));
+    assert!(fails("n,,n=user,r=abc", "bixhPXVzZXIs"), "the header of another login");
+    assert!(
+        fails("n,,n=user,r=abc", "eSws") && fails("n,,n=user,r=abc", "") && fails("n,,n=user,r=abc", "biw=")
+    );
+}
+
+#[test]
+fn a_proof_is_good_for_its_own_login_alone() {
+    // Another server's part of the nonce: a replay of the vector.
+    let (challenged, _) = TestClient::new(Hash::Sha256).begin().unwrap();
+    assert!(challenged.finish(FINAL.as_bytes()).is_none());
+    // Of the other mechanism, and of another number of iterations.
+    let (challenged, answer) = TestClient::new(Hash::Sha256).begin().unwrap();
+    assert!(challenged.finish(TestClient::new(Hash::Sha512).last(&answer).as_bytes()).is_none());
+    let (challenged, answer) = TestClient::new(Hash::Sha256).begin().unwrap();
+    let last = TestClient::new(Hash::Sha256).last(&answer.replace("i=4096", "i=4097"));
+    assert!(challenged.finish(last.as_bytes()).is_none());
+    // An unknown user, whatever the password.
+    let unknown = TestClient { first: "n,,n=nobody,r=abc".to_owned(), ..TestClient::new(Hash::Sha256) };
+    assert!(unknown.begin().is_some() && !unknown.logs_in());
+}
+
+#[test]
+fn any_change_of_the_final_message_fails() {
+    for end in 0..FINAL.len() {
+        assert!(vector().finish(&FINAL.as_bytes()[..end]).is_none(), "cut at {end}");
+    }
+    for at in 0..FINAL.len() {
+        let mut changed = FINAL.as_bytes().to_vec();
+        changed[at] ^= 1;
+        assert!(vector().finish(&changed).is_none(), "changed at {at}");
+    }
+    for changed in [
+        FINAL.replace("c=biws,", ""),
+        FINAL.replace("c=biws,", "m=x,c=biws,"),
+        FINAL.replace(",p=", ",m=x,p="),
+        format!("{FINAL},x=y"),
+        format!("{FINAL}="),
+        FINAL.replace(",p=", ",P="),
+        "c=biws,r=x,p=".to_owned(),
+    ] {
+        assert!(vector().finish(changed.as_bytes()).is_none(), "{changed}");
+    }
+}
+
+#[test]
+fn a_decoy_looks_like_a_credential_and_stays_the_same() {
+    let of = |secret: &str, user| decoy(&Secret::new(secret), Hash::Sha512, user, 8192);
+    let one = of("a", "x");
+    assert_eq!(one.salt.len(), SALT_BYTES);
+    assert!(one.salt.iter().all(u8::is_ascii_alphanumeric));
+    assert_eq!((one.iterations, one.salt == of("a", "x").salt), (8192, true));
+    assert!(one.salt != of("a", "y").salt && one.salt != of("b", "x").salt);
+    let other = decoy(&Secret::new("a"), Hash::Sha256, "x", 8192);
+    assert!(other.salt != one.salt && other.stored_key.expose().len() == 32);
+}
+
+const SALT_BYTES: usize = 25;
