@@ -9,7 +9,7 @@
 //! key, kafka_keys, value, quantity, units  what a key is
 //! broker_keys, inert_keys, other_keys  the broker's keys        tables  looks them up
 //! properties, env, reader, load        from files, variables and flags to settings and values
-//! listener, security, config_providers, resolve   what several keys say together
+//! listener, listener_keys, logins, security, config_providers, resolve   what several keys say together
 //! broker_config                        the result
 //! changes, limits, resources/          what clients give to resources while the broker runs
 //! describe, docs, problem              what people are shown
@@ -30,7 +30,9 @@ mod kafka_keys;
 mod key;
 pub(crate) mod limits;
 mod listener;
+mod listener_keys;
 mod load;
+mod logins;
 mod other_keys;
 mod overrides;
 mod problem;
@@ -53,8 +55,9 @@ pub use describe::{describe_broker, describe_brokers, describe_group, describe_t
 pub use docs::markdown;
 pub use entry::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use key::{ConfigType, Units};
-pub use listener::{Advertised, Listener, host_port};
+pub use listener::{Advertised, Listener, Protocol, host_port};
 pub use load::{Loaded, Sources, load};
+pub use logins::{LoginSettings, MechanismSettings};
 pub use overrides::{ConfigRefusal, Overrides};
 pub use problem::{ConfigError, Note, Origin, Problem};
 pub use quantity::{Bytes, Millis};

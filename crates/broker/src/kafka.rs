@@ -6,6 +6,7 @@
 //! ├── in_flight  requests running, answers in arrival order
 //! ├── idle       time since something moved
 //! └── outgoing   answers ─► vectored writes
+//! login        the login of a connection, before all that; reauthentication: another one on the same connection
 //! dispatch     the path of a request: header, registry entry, version, decoding, call, encoding, counting
 //! access       the permissions that APIs declare
 //! api          what is served; one file per API
@@ -30,7 +31,9 @@ mod half_received;
 mod idle;
 mod in_flight;
 pub(crate) mod limits;
+pub(crate) mod login;
 pub(crate) mod notices;
 mod outgoing;
 #[cfg(test)]
 mod protocol_page;
+pub(crate) mod reauthentication;

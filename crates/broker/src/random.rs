@@ -14,3 +14,10 @@ pub(crate) fn id() -> Uuid {
 pub(crate) fn fetch_session_id() -> i32 {
     rand::random_range(1..=i32::MAX)
 }
+
+/// A key that no other process has.
+#[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws keys")]
+pub(crate) fn key() -> [u8; 32] {
+    // The generator of the thread is cryptographic, and seeded by the system.
+    rand::random()
+}

@@ -45,6 +45,7 @@ use crate::config::runtime::RuntimeConfigs;
 use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
 use crate::session::authorizer::Authorizer;
+use crate::session::logins::Logins;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::{BrokerSnapshot, BrokerState, Metrics, Snapshot};
 use crate::topics::Topics;
@@ -75,6 +76,8 @@ pub(crate) struct Services {
     pub(crate) transactions: Arc<TransactionService>,
     /// Decides what clients may do; `None`: every client may do everything.
     pub(crate) authorizer: Option<Arc<Authorizer>>,
+    /// How clients come in on each listener.
+    pub(crate) logins: Logins,
     /// The addresses that clients are given for this broker.
     pub(crate) advertised: AdvertisedAddresses,
     /// The metrics.

@@ -25,6 +25,7 @@ use crate::services::fetch::{Fetcher, FetcherOptions};
 use crate::services::{self, Services, Shutdown};
 use crate::session::advertised::AdvertisedAddresses;
 use crate::session::authorizer::Authorizer;
+use crate::session::logins::Logins;
 use crate::tasks::Tasks;
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
@@ -185,6 +186,7 @@ async fn services(
         tasks: tasks.clone(),
     });
     let services = Services {
+        logins: Logins::new(&config),
         disk,
         appender,
         fetcher,

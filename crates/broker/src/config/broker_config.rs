@@ -3,12 +3,15 @@
 //! A value of this type never changes. `resolve.rs` makes it of settings, `resources/broker.rs` makes another one of it and of what
 //! clients give while the broker runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use security::acl::Policy;
 
 use super::broker_keys::{BrokerKeys, StartKeys};
 use super::listener::{Listener, host_port};
+use super::logins::LoginSettings;
 use super::overrides::Overrides;
 use super::quantity::Millis;
 use super::setting::{Setting, Settings};
@@ -100,6 +103,7 @@ impl BrokerConfig {
 pub struct StartConfig {
     pub(super) keys: StartKeys,
     pub(super) listeners: Vec<Listener>,
+    pub(super) logins: BTreeMap<String, Arc<LoginSettings>>,
     pub(super) http_listener: Option<HttpListener>,
     pub(super) data_dir: PathBuf,
     pub(super) authorizer: Option<Policy>,
@@ -109,6 +113,11 @@ impl StartConfig {
     /// The listeners to open, in the order of the key `listeners`. Never empty.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// How clients log in on a listener of SASL; `None` for every other listener.
+    pub fn logins(&self, listener: &Listener) -> Option<&Arc<LoginSettings>> {
+        self.logins.get(&listener.name)
     }
 
     /// The address for HTTP; `None` if HTTP is turned off.

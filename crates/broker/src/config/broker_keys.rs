@@ -93,7 +93,7 @@ broker_keys! {
     /// The address that clients of each listener are told to connect to. Without it, and with a listener on every
     /// interface, each client is told an address that works for its connection.
     advertised_listeners: Option<Vec<String>> = "advertised.listeners", None, Any, Enforced;
-    /// The protocol of each listener name. PLAINTEXT is the only one that is served so far.
+    /// The protocol of each listener name. PLAINTEXT and SASL_PLAINTEXT are served; SSL and SASL_SSL stop the start.
     listener_security_protocol_map: String = "listener.security.protocol.map",
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Enforced;
     /// The class that decides what clients may do. Kafka's own, of this and of earlier versions, all stand for Ottla's authorizer, which
@@ -138,6 +138,21 @@ broker_keys! {
     /// How many incremental fetch sessions (KIP-227) are kept.
     max_incremental_fetch_session_cache_slots: usize =
         "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced;
+
+    // ---- logins, on listeners of SASL_PLAINTEXT
+    /// The mechanisms by which clients log in. PLAIN is served; any other stops the start where a listener asks for logins.
+    /// Also for one listener: `listener.name.<listener>.sasl.enabled.mechanisms`.
+    sasl_enabled_mechanisms: Vec<String> = "sasl.enabled.mechanisms", Some("GSSAPI"), Any, Enforced;
+    /// How long a login lasts: a client has to log in again on the same connection before that is over (KIP-368). 0: for as
+    /// long as the connection. Also for one listener, `listener.name.<listener>.connections.max.reauth.ms`, and for one of
+    /// its mechanisms, `listener.name.<listener>.<mechanism>.connections.max.reauth.ms`.
+    connections_max_reauth_ms: Millis<i64> = "connections.max.reauth.ms", Some("0"), AtLeast(0), Enforced;
+    /// The longest request before a login, in bytes. Also for one listener.
+    sasl_server_max_receive_size: Bytes<i32> = "sasl.server.max.receive.size", Some("16384"), AtLeast(1), Enforced;
+    /// How long the answer to a failed login is delayed. It doubles with each failure in a row from one address, up to 5 s or
+    /// this time, if that is longer. Also for one listener.
+    connection_failed_authentication_delay_ms: Millis<i32> =
+        "connection.failed.authentication.delay.ms", Some("100"), AtLeast(0), Enforced;
 
     // ---- topics
     /// The partitions of a topic whose creator leaves the number open.

@@ -22,6 +22,7 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("controller.listener.names", Some("none"), "there is no controller"),
     ("process.roles", Some("none"), "there is no controller"),
     ("log.dir", Some("/tmp/kafka-logs"), "data does not belong where a restart deletes it"),
+    ("sasl.server.max.receive.size", Some("524288"), "a stranger should not occupy that much memory"),
     ("log.flush.interval.ms", Some("null"), "what is written should not stay unsynced for long"),
     (
         "group.initial.rebalance.delay.ms",
@@ -66,8 +67,8 @@ at start when they are set. Keys *without* an effect belong to what Ottla does n
 const OTHERS: &str = "
 ## Keys that are in no table of Kafka 4.3
 Keys of earlier versions of Kafka (from 0.8 on) are ignored, with a warning that says what to do instead. Keys of plug-ins are
-accepted, with a note. **A broker is never more open than its configuration says**: what asks for a login or for encryption
-stops the start until Ottla has it.
+accepted, with a note. **A broker is never more open than its configuration says**: what asks for encryption, or for a login by a
+mechanism that is not served, stops the start until Ottla has it.
 
 ";
 

@@ -65,7 +65,8 @@ fn inert(group: &Group, key: KafkaKey) -> Key {
         check: Check::Any,
         effect: group.effect,
         // Keys that will have a meaning cannot be given at run time, or their client would believe that they have it.
-        dynamic: key.is_dynamic && group.effect == Effect::Inert,
+        // Nor do secrets come over the wire.
+        dynamic: key.is_dynamic && group.effect == Effect::Inert && key.kind != ConfigType::Password,
         doc: group.doc,
     }
 }
@@ -84,25 +85,31 @@ const DEFAULTS_HERE: &[(&str, &str)] = &[
 static GROUPS: &[Group] = &[
     Group {
         effect: Effect::NotYet,
-        doc: "TLS is not served yet; only PLAINTEXT listeners are.",
+        doc: "TLS is not served yet; a listener of SSL or SASL_SSL stops the start.",
         names: &["ssl.*"],
     },
     Group {
         effect: Effect::NotYet,
-        doc: "SASL is not served yet; clients connect without authentication.",
+        doc: "OAUTHBEARER is not served yet; a listener that names it stops the start.",
         names: &[
-            "connection.failed.authentication.delay.ms",
-            "connections.max.reauth.ms",
-            "principal.builder.class",
-            "sasl.enabled.mechanisms",
-            "sasl.jaas.config",
             "sasl.oauthbearer.clock.skew.seconds",
             "sasl.oauthbearer.expected.*",
             "sasl.oauthbearer.jwks.*",
             "sasl.oauthbearer.scope.claim.name",
             "sasl.oauthbearer.sub.claim.name",
-            "sasl.server.*",
         ],
+    },
+    Group {
+        effect: Effect::NotYet,
+        doc: "Java classes, which Ottla cannot load. Where a listener asks for logins, any but Kafka's default stops the start.",
+        names: &["principal.builder.class", "sasl.server.callback.handler.class"],
+    },
+    Group {
+        effect: Effect::Inert,
+        doc: "Counts with listener and mechanism alone, as in Kafka: \
+              `listener.name.<listener>.<mechanism>.sasl.jaas.config`. PLAIN takes its users from there: \
+              `user_NAME=\"password\"`.",
+        names: &["sasl.jaas.config"],
     },
     Group {
         effect: Effect::Inert,

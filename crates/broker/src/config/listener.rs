@@ -17,6 +17,15 @@ pub(super) struct Endpoint {
     pub port: u16,
 }
 
+/// The protocol of a listener, of those that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// No login, no encryption: every client is `User:ANONYMOUS`.
+    Plaintext,
+    /// A login by SASL, no encryption.
+    SaslPlaintext,
+}
+
 /// One listener and what it advertises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -26,6 +35,7 @@ pub struct Listener {
     pub host: Option<String>,
     /// 0 lets the system choose.
     pub port: u16,
+    pub protocol: Protocol,
     pub advertised: Advertised,
 }
 
@@ -81,15 +91,19 @@ pub(super) fn resolve(texts: &Texts<'_>) -> Result<Resolved, Vec<Wrong>> {
     let advertised: Vec<Endpoint> = advertised.into_iter().filter(is_broker).collect();
 
     // Endpoints that could not be read would be reported a second time, as missing.
+    let mut served = Vec::new();
     if wrong.is_empty() {
         check_bound(&bound, &mut wrong);
-        check_protocols(&bound, texts.protocol_map, &mut wrong);
+        served = protocols(&bound, texts.protocol_map, &mut wrong);
         check_advertised(&bound, &advertised, &mut wrong);
     }
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let listeners = bound.into_iter().map(|endpoint| Listener::new(endpoint, &advertised)).collect();
+    // Nothing is wrong, so each listener has its protocol.
+    let listeners = bound.into_iter().zip(served);
+    let listeners =
+        listeners.map(|(endpoint, protocol)| Listener::new(endpoint, protocol, &advertised)).collect();
     Ok(Resolved { listeners, controller_listeners: left.into_iter().map(|endpoint| endpoint.name).collect() })
 }
 
@@ -126,8 +140,8 @@ fn check_bound(bound: &[Endpoint], wrong: &mut Vec<Wrong>) {
     }
 }
 
-/// Every listener has a protocol, and one that is served.
-fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
+/// The protocol of every listener, in their order. One that has none, or one that is not served, is noted and left out.
+fn protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) -> Vec<Protocol> {
     const MAP: &str = "listener.security.protocol.map";
     let mut protocols = BTreeMap::new();
     for pair in map.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
@@ -139,21 +153,27 @@ fn check_protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) {
             None => wrong.push((MAP, format!("{pair} is not NAME:PROTOCOL, such as EXTERNAL:PLAINTEXT"))),
         }
     }
+    let mut served = Vec::new();
     for Endpoint { name, .. } in bound {
         match protocols.get(name).map(String::as_str) {
-            Some("PLAINTEXT") => {}
-            // Refused and not served as PLAINTEXT: a broker is never more open than its configuration says
+            Some("PLAINTEXT") => served.push(Protocol::Plaintext),
+            Some("SASL_PLAINTEXT") => served.push(Protocol::SaslPlaintext),
+            // Refused and not served without TLS: a broker is never more open than its configuration says
             // (`security.rs`).
-            Some(later @ ("SSL" | "SASL_PLAINTEXT" | "SASL_SSL")) => wrong.push((
+            Some(later @ ("SSL" | "SASL_SSL")) => wrong.push((
                 "listeners",
                 format!(
-                    "listener {name} asks for {later}, which Ottla does not speak yet; map it to PLAINTEXT"
+                    "listener {name} asks for {later}, and Ottla does not speak TLS yet; map it to PLAINTEXT or SASL_PLAINTEXT"
                 ),
             )),
-            Some(other) => wrong.push((MAP, format!("{name}:{other} names no protocol; PLAINTEXT is one"))),
+            Some(other) => wrong.push((
+                MAP,
+                format!("{name}:{other} names no protocol; PLAINTEXT and SASL_PLAINTEXT are served"),
+            )),
             None => wrong.push((MAP, format!("listener {name} has no protocol; add {name}:PLAINTEXT"))),
         }
     }
+    served
 }
 
 /// Every name is that of a listener, stands there once, and has a host.
@@ -177,7 +197,7 @@ fn check_advertised(bound: &[Endpoint], advertised: &[Endpoint], wrong: &mut Vec
 }
 
 impl Listener {
-    fn new(endpoint: Endpoint, advertised: &[Endpoint]) -> Self {
+    fn new(endpoint: Endpoint, protocol: Protocol, advertised: &[Endpoint]) -> Self {
         let Endpoint { name, host, port } = endpoint;
         let any_interface = matches!(host.as_str(), "" | "::");
         let advertised = match advertised.iter().find(|advertised| advertised.name == name) {
@@ -186,7 +206,14 @@ impl Listener {
             // Kafka advertises what it listens on where nothing else is said.
             None => Advertised::Fixed { host: host.clone(), port },
         };
-        Self { name, host: (!any_interface).then_some(host), port, advertised }
+        Self { name, host: (!any_interface).then_some(host), port, protocol, advertised }
+    }
+
+    /// Returns true if only clients on this machine can reach it.
+    pub(super) fn is_loopback(&self) -> bool {
+        let host = self.host.as_deref().unwrap_or_default();
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -10,6 +10,7 @@ use super::broker_config::BrokerConfig;
 use super::broker_keys::BrokerKeys;
 use super::env::{self, Variable};
 use super::key::Effect;
+use super::listener_keys::{LISTENER_PREFIX, endings, listener_key};
 use super::other_keys::{Meaning, meaning};
 use super::problem::{ConfigError, Note, Origin, Problem};
 use super::reader::SettingsReader;
@@ -137,11 +138,16 @@ impl Loader {
 
     /// Takes a setting if its key is known; a later one replaces an earlier one.
     fn set(&mut self, name: &str, value: &str, origin: Origin) {
-        let known = broker_key(name).is_some() || meaning(name).is_some();
+        let known = match name.strip_prefix(LISTENER_PREFIX) {
+            Some(rest) => listener_key(rest).is_some(),
+            None => broker_key(name).is_some() || meaning(name).is_some(),
+        };
         if !known && self.lenient {
             self.notes.push(Note::warn(format!("{origin}: unknown key {name:?} is ignored")));
         } else if !known {
-            return self.problems.push(Problem::Unknown { name: name.to_owned(), origin, hint: hint(name) });
+            let own = name.strip_prefix(LISTENER_PREFIX);
+            let hint = own.map_or_else(|| hint(name), |rest| endings(rest).find_map(hint));
+            return self.problems.push(Problem::Unknown { name: name.to_owned(), origin, hint });
         }
         // An unknown key too, if it is let in: DescribeConfigs lists what was set, without the value.
         self.settings.insert(name.to_owned(), Setting { value: value.to_owned(), origin });

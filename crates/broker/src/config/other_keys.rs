@@ -54,8 +54,10 @@ pub(super) static OTHER_KEYS: &[OtherKeys] = &[
     },
     OtherKeys {
         meaning: Meaning::Judged,
-        doc: "Settings of a single listener. A listener of SASL or SSL stops the start; every other one is PLAINTEXT, which \
-              has no such settings, and goes by the limits of all listeners.",
+        doc: "Settings of a single listener. On a listener of SASL_PLAINTEXT these count, the narrowest first: \
+              `sasl.enabled.mechanisms`, `<mechanism>.sasl.jaas.config`, `connections.max.reauth.ms`, \
+              `sasl.server.max.receive.size`, `connection.failed.authentication.delay.ms`. Other keys of the tables above are \
+              named in a warning; what is no key there stops the start.",
         names: &["listener.name.*"],
     },
     OtherKeys {

@@ -11,7 +11,7 @@ use super::listener::{self, Endpoint, Listener, Texts};
 use super::problem::{Note, Origin, Problem};
 use super::setting::{Setting, Settings};
 use super::value::FlushPolicy;
-use super::{config_providers, security};
+use super::{config_providers, listener_keys, logins, security};
 
 /// Makes the configuration of the keys' values; `None` where something is wrong, which is then among the problems.
 pub(super) fn resolve(
@@ -58,14 +58,16 @@ pub(super) fn resolve(
             http_listener = Some(None);
         }
     }
-    security::note_listener_settings(&settings, &listeners, notes);
+    listener_keys::note_ignored(&settings, &listeners, notes);
+    let logins = logins::resolve(&settings, &listeners, problems, notes);
     // As Kafka does, for those who ask for it under its older name.
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
         settings.insert("broker.id".to_owned(), node_id.clone());
     }
     // Only now: every rule has had its say, so that all problems are reported at once.
     let (http_listener, data_dir) = (http_listener?, data_dir?);
-    let start = StartConfig { keys: keys.start.clone(), listeners, http_listener, data_dir, authorizer };
+    let start =
+        StartConfig { keys: keys.start.clone(), listeners, logins, http_listener, data_dir, authorizer };
     Some(BrokerConfig { keys, start, settings, dynamic: DynamicConfigs::default() })
 }
 

@@ -1,18 +1,16 @@
 //! The rule that a broker is never more open than its configuration says.
 //!
-//! Ottla has no SASL and no TLS yet. A configuration that asks for one of them, or for an authorizer of others, stops the start, with
-//! the reason and the way out. Listeners of SASL and SSL are refused in `listener.rs`; here are the authorizer and what is set for
-//! single listeners. Each decision is listed in `docs/configuration.md`.
+//! Ottla has no TLS yet. A configuration that asks for it, or for an authorizer of others, stops the start, with
+//! the reason and the way out. Listeners of TLS are refused in `listener.rs`, logins that are not served in `logins.rs`;
+//! here is the authorizer. Each decision is listed in `docs/configuration.md`.
 
 use security::acl::Policy;
 
-use super::listener::Listener;
 use super::problem::{Note, Problem};
 use super::setting::Settings;
 
 const AUTHORIZER: &str = "authorizer.class.name";
 const ALLOW_EVERYONE: &str = "allow.everyone.if.no.acl.found";
-const LISTENER_PREFIX: &str = "listener.name.";
 
 const SUPER_USERS: &str = "super.users";
 
@@ -85,37 +83,6 @@ fn warning(user: &str) -> Option<Note> {
     }
 }
 
-/// Says which settings of single listeners do nothing. Every listener that is opened is PLAINTEXT, which has no login and
-/// no TLS in Kafka either.
-pub(super) fn note_listener_settings(settings: &Settings, listeners: &[Listener], notes: &mut Vec<Note>) {
-    let (mut opened, mut others) = (Vec::new(), Vec::new());
-    for key in settings.keys() {
-        let Some(rest) = key.strip_prefix(LISTENER_PREFIX) else { continue }; // a key of no single listener
-        let is_of = |listener: &Listener| {
-            // Checked: an operator may write any text here, and a length may end within a character of it.
-            let name = rest.split_at_checked(listener.name.len());
-            name.is_some_and(|(name, after)| {
-                // Kafka spells the name in lower case here (`ListenerName.configPrefix`).
-                name.eq_ignore_ascii_case(&listener.name) && after.starts_with('.')
-            })
-        };
-        if listeners.iter().any(is_of) { opened.push(key.as_str()) } else { others.push(key.as_str()) }
-    }
-    if !opened.is_empty() {
-        let keys = opened.join(", ");
-        let text = format!(
-            "ignored, as the listener is PLAINTEXT and goes by the settings of all listeners: {keys}"
-        );
-        notes.push(Note::warn(text));
-    }
-    if !others.is_empty() {
-        notes.push(Note::warn(format!(
-            "ignored, as no listener of that name is opened: {}",
-            others.join(", ")
-        )));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,24 +136,5 @@ mod tests {
         let text = loaded(&[(ALLOW_EVERYONE, "false")]).unwrap_err();
         assert!(text.contains("--override: allow.everyone.if.no.acl.found: it is not true"), "{text}");
         assert!(loaded(&[(ALLOW_EVERYONE, "true")]).is_ok());
-    }
-
-    #[test]
-    fn settings_of_single_listeners_are_named() {
-        let notes = loaded(&[
-            ("listeners", "INNER.A://:9092"),
-            ("listener.security.protocol.map", "INNER.A:PLAINTEXT"),
-            ("listener.name.inner.a.ssl.keystore.location", "/x"),
-            ("listener.name.outer.plain.sasl.jaas.config", "x"),
-        ]);
-        let notes = notes.unwrap();
-        assert!(notes.contains("all listeners: listener.name.inner.a.ssl.keystore.location\n"), "{notes}");
-        assert!(notes.contains("is opened: listener.name.outer.plain.sasl.jaas.config\n"), "{notes}");
-        let secured = [
-            ("listeners", "SAFE://:9093"),
-            ("listener.security.protocol.map", "SAFE:SASL_SSL"),
-            ("listener.name.safe.plain.sasl.jaas.config", "x"),
-        ];
-        assert!(loaded(&secured).unwrap_err().contains("listener SAFE asks for SASL_SSL"));
     }
 }

@@ -5,10 +5,17 @@ use std::collections::BTreeMap;
 use super::problem::Origin;
 
 /// A value that was set, and the source that set it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting {
     pub value: String,
     pub origin: Origin,
+}
+
+/// Without the value, which may be a password: a setting does not know its key.
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setting").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 /// Explicitly set keys, whatever table they are from.

@@ -56,6 +56,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
 mod renew_delegation_token;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod streams_group_describe;
 mod streams_group_heartbeat;
 mod sync_group;
@@ -148,9 +150,10 @@ pub(crate) enum Reply<R> {
 /// When in the life of a connection an API may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// At any time, before a login too.
-    /// ApiVersions is the only such API as yet.
+    /// At any time, once before a login too.
     Any,
+    /// Before a login, and after it where the client may log in again.
+    Login,
     /// Only after a login, where the listener asks for one.
     Authenticated,
 }
@@ -288,7 +291,7 @@ fn refuse_version<A: Api>(header: &RequestHeader, api: usize) -> Result<Answered
 }
 
 /// A whole answer: length prefix, header, and body at a version.
-fn answer<R: Response>(
+pub(crate) fn answer<R: Response>(
     header: &RequestHeader,
     version: i16,
     response: &R,
@@ -319,6 +322,7 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<sync_group::SyncGroup>(),
     Entry::of::<describe_groups::DescribeGroups>(),
     Entry::of::<list_groups::ListGroups>(),
+    Entry::of::<sasl_handshake::SaslHandshake>(),
     Entry::of::<api_versions::ApiVersions>(),
     Entry::of::<create_topics::CreateTopics>(),
     Entry::of::<delete_topics::DeleteTopics>(),
@@ -337,6 +341,7 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<alter_configs::AlterConfigs>(),
     Entry::of::<alter_replica_log_dirs::AlterReplicaLogDirs>(),
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
+    Entry::of::<sasl_authenticate::SaslAuthenticate>(),
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<create_delegation_token::CreateDelegationToken>(),
     Entry::of::<renew_delegation_token::RenewDelegationToken>(),

@@ -23,8 +23,6 @@ use crate::kafka::idle::Idle;
 use crate::kafka::in_flight::{InFlight, Ready};
 use crate::kafka::limits::{MAX_IN_FLIGHT, MAX_UNSENT_BYTES, Shared};
 use crate::kafka::outgoing::{Outgoing, Unsent};
-use crate::services::Services;
-use crate::session::peer::Peer;
 use crate::tasks::Quiet;
 use crate::telemetry::metrics::RequestTimes;
 
@@ -37,8 +35,7 @@ pub(crate) use closed::Closed;
 pub(crate) async fn serve<R, W>(
     reader: R,
     writer: W,
-    peer: Arc<Peer>,
-    services: Arc<Services>,
+    connected: Arc<Connected>,
     shared: Arc<Shared>,
 ) -> Closed
 where
@@ -50,7 +47,7 @@ where
     let idle = Idle::new(max_idle, frames.reads());
     let mut connection = Connection {
         writer,
-        connected: Arc::new(Connected { services, peer }),
+        connected,
         waiting: VecDeque::new(),
         in_flight: InFlight::default(),
         outgoing: Outgoing::default(),
@@ -109,6 +106,10 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 }
                 if let Some(end) = end.take_if(|_| self.waiting.is_empty()) {
                     return end;
+                }
+                // A failed re-authentication was answered: nothing of what follows it would be.
+                if self.connected.peer.is_cut_off() && self.in_flight.is_empty() && self.outgoing.is_empty() {
+                    return Closed::SessionEnded;
                 }
                 let reads = end.is_none() && self.may_read();
                 let reads_first = reads && came_together;
@@ -260,6 +261,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             Closed::ByClient
             | Closed::Idle(_)
             | Closed::NotReading { .. }
+            | Closed::SessionEnded
             | Closed::Frame(_)
             | Closed::Write(_) => {
                 return;

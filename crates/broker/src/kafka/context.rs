@@ -17,6 +17,7 @@ use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, StartConfig};
 use crate::io::Io;
 use crate::kafka::access::{CLUSTER, TOPIC, failed};
+use crate::kafka::reauthentication::Reauthentication;
 use crate::services::Services;
 use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
@@ -37,6 +38,8 @@ use crate::topics::names::TopicRef;
 pub(crate) struct Connected {
     pub(crate) services: Arc<Services>,
     pub(crate) peer: Arc<Peer>,
+    /// Logins after the first one.
+    pub(crate) reauthentication: Reauthentication,
 }
 
 /// The surroundings of one request.
@@ -54,9 +57,9 @@ pub(crate) struct Context {
 impl Context {
     /// The context of the request with this header, whose frame has that many bytes.
     pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader, frame_bytes: usize) -> Self {
-        let Connected { services, peer } = &*connected;
+        let Connected { services, peer, .. } = &*connected;
         let ask = |authorizer: &Arc<Authorizer>| {
-            Arc::new(authorizer.questions(peer.principal(), peer.address.ip()))
+            Arc::new(authorizer.questions(peer.principal_text(), peer.address.ip()))
         };
         let questions = services.authorizer.as_ref().map(ask);
         Self { connected, request: header, frame_bytes, questions }
@@ -65,6 +68,11 @@ impl Context {
     /// The connection the request came on.
     pub(crate) fn peer(&self) -> &Arc<Peer> {
         &self.connected.peer
+    }
+
+    /// Logins on this connection after the first one.
+    pub(crate) fn reauthentication(&self) -> &Reauthentication {
+        &self.connected.reauthentication
     }
 
     /// The request's header.

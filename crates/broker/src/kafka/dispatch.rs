@@ -39,13 +39,27 @@ fn begin(
         return Ok(Box::pin(std::future::ready(Ok(answered))));
     }
     // Before the body is read: who may not call an API cannot make the broker parse for it.
-    admit(entry)?;
+    admit(connected, entry)?;
     Ok((entry.run)(Context::new(Arc::clone(connected), header, frame_bytes), entry.index, body))
 }
 
-/// Checks that a connection may call that API now. Every listener is open to all as yet, so each connection may.
-fn admit(entry: &Entry) -> Result<(), Disconnect> {
+/// Checks that a connection may call that API now. After the end of its session it may only log in again, and between the two
+/// steps of that nothing else (KIP-368).
+fn admit(connected: &Connected, entry: &Entry) -> Result<(), Disconnect> {
+    let refused = |text: &str| Err(Disconnect::Refused(text.to_owned()));
+    let peer = &connected.peer;
+    if peer.is_cut_off() {
+        return refused("the session was ended");
+    }
     match entry.phase {
+        Phase::Login => Ok(()),
+        Phase::Any | Phase::Authenticated if connected.reauthentication.is_under_way() => {
+            refused("a request within a re-authentication")
+        }
+        Phase::Any | Phase::Authenticated if peer.is_session_over(&connected.services.clock) => {
+            connected.services.metrics.listener(&peer.listener).sessions_over.inc();
+            refused("the session is over, and the client did not log in again")
+        }
         Phase::Any | Phase::Authenticated => Ok(()),
     }
 }

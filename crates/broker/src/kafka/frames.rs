@@ -26,7 +26,7 @@ use crate::kafka::half_received::Receiving;
 use crate::kafka::limits::Shared;
 
 pub(crate) use self::error::FrameError;
-use self::error::mistaken;
+pub(super) use self::error::mistaken;
 
 /// The first read of a frame goes through a buffer on the stack of this size: most frames are complete after it.
 const FIRST_READ_BYTES: usize = 16 << 10;

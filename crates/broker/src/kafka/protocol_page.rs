@@ -32,7 +32,7 @@ fn markdown(sources: &Path) -> String {
     let mut page = String::from(HEAD);
     for entry in REGISTRY {
         let Entry { key, name, versions, phase, access, .. } = entry;
-        let before_login = if *phase == Phase::Any { "yes" } else { "no" };
+        let before_login = if *phase == Phase::Authenticated { "no" } else { "yes" };
         let served = range(*versions);
         let (needs, refusals) = access_columns(access);
         let _ = writeln!(page, "| {key} | {name} | {served} | {before_login} | {needs} | {refusals} |");

@@ -16,9 +16,13 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::BrokerConfig;
 use crate::kafka::connection;
+use crate::kafka::context::Connected;
 use crate::kafka::limits::{Limits, Shared};
+use crate::kafka::login::{NotLoggedIn, log_in};
+use crate::kafka::reauthentication::Reauthentication;
 use crate::net::admission::{Admission, Admitted};
 use crate::services::Services;
+use crate::session::logins::Entrance;
 use crate::session::peer::Peer;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::ListenerMetrics;
@@ -147,9 +151,23 @@ impl Acceptor {
             // Held to the end of the task, panics included.
             let _admitted = admitted;
             let _open = Open::new(Arc::clone(&metrics));
+            let login = match services.logins.entrance(&peer.listener) {
+                Entrance::Open => None,
+                Entrance::Login(login) => Some(login),
+            };
+            let reauthentication = Reauthentication::new(login.clone());
+            let connected = Arc::new(Connected { services, peer: Arc::clone(&peer), reauthentication });
+            if let Some(login) = login
+                && let Err(reason) = log_in(&mut stream, &connected, &login).await
+            {
+                metrics.logins_failed.add(u64::from(reason.is_failure()));
+                return not_logged_in(&peer, &reason, &shared);
+            }
+            if peer.mechanism().is_some() {
+                metrics.logged_in.inc();
+            }
             let (reader, writer) = stream.split();
-            let closed =
-                connection::serve(reader, writer, Arc::clone(&peer), services, Arc::clone(&shared)).await;
+            let closed = connection::serve(reader, writer, connected, Arc::clone(&shared)).await;
             if closed.is_notable() {
                 metrics.malformed.add(u64::from(closed.is_malformed()));
                 shared.notices.closed(&peer, closed.kind(), &closed);
@@ -158,6 +176,14 @@ impl Acceptor {
             }
         });
         Ok(())
+    }
+}
+
+/// Says why a connection ended before its login did.
+fn not_logged_in(peer: &Peer, reason: &NotLoggedIn, shared: &Shared) {
+    match reason.kind() {
+        Some(kind) => shared.notices.closed(peer, kind, reason),
+        None => tracing::debug!(peer = %peer.address, %reason, "connection ended before its login"),
     }
 }
 

@@ -1,8 +1,16 @@
-//! One connection, and the software at its other end.
+//! One connection: the identity that its client proved, and the software at its other end.
+//!
+//! Guarantees that the principal is set once, by the login, and never changes; only the end of its session does.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
+
+use security::Principal;
+use security::sasl::Mechanism;
+
+use crate::clock::Clock;
 
 /// One connection, as handlers see it.
 #[derive(Debug)]
@@ -16,7 +24,25 @@ pub(crate) struct Peer {
     /// Name of the listener it came through, such as `PLAINTEXT`.
     pub(crate) listener: Arc<str>,
     software: OnceLock<Software>,
+    login: OnceLock<Login>,
+    /// The end of the session in microseconds of the monotonic clock; [`ENDLESS`] for none, [`ENDED`] for one that is over.
+    session_end_us: AtomicU64,
 }
+
+/// The result of a login.
+#[derive(Debug)]
+struct Login {
+    principal: Principal,
+    /// The principal as text.
+    text: Arc<str>,
+    mechanism: Mechanism,
+}
+
+const ENDLESS: u64 = u64::MAX;
+const ENDED: u64 = 0;
+
+/// The principal of every connection without a login.
+static ANONYMOUS: LazyLock<Principal> = LazyLock::new(Principal::anonymous);
 
 /// The name and version that a client gives itself (KIP-511).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +82,69 @@ impl Peer {
         static ACCEPTED: AtomicU64 = AtomicU64::new(0);
         // Relaxed: one variable, whose changes have one order.
         let number = ACCEPTED.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { number, address, local_address, listener, software: OnceLock::new() }
+        Self {
+            number,
+            address,
+            local_address,
+            listener,
+            software: OnceLock::new(),
+            login: OnceLock::new(),
+            session_end_us: AtomicU64::new(ENDLESS),
+        }
     }
 
-    /// The client's identity: on a listener without logins the one of Kafka's `KafkaPrincipal.ANONYMOUS`.
-    pub(crate) fn principal(&self) -> Arc<str> {
-        // One text for all: it is asked for with each request.
-        static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("User:ANONYMOUS"));
-        Arc::clone(&ANONYMOUS)
+    /// The identity of the client: `User:ANONYMOUS` on a listener without logins.
+    pub(crate) fn principal(&self) -> &Principal {
+        self.login.get().map_or(&ANONYMOUS, |login| &login.principal)
+    }
+
+    /// The identity as text, such as `User:alice`.
+    pub(crate) fn principal_text(&self) -> Arc<str> {
+        // One text for all without a login: it is asked for with each request.
+        static TEXT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(ANONYMOUS.to_string()));
+        Arc::clone(self.login.get().map_or(&TEXT, |login| &login.text))
+    }
+
+    /// The mechanism of its login; `None` without one.
+    pub(crate) fn mechanism(&self) -> Option<Mechanism> {
+        self.login.get().map(|login| login.mechanism)
+    }
+
+    /// The client has logged in, until `end` on the monotonic clock if that is given. A second call changes nothing.
+    pub(crate) fn log_in(&self, principal: Principal, mechanism: Mechanism, end: Option<Duration>) {
+        let text = Arc::from(principal.to_string());
+        if self.login.set(Login { principal, text, mechanism }).is_ok() {
+            self.renew_session(end);
+        }
+    }
+
+    /// The client has logged in again, as the same principal.
+    pub(crate) fn renew_session(&self, end: Option<Duration>) {
+        // Relaxed, here and below: one variable, and requests of a connection are dispatched by one task.
+        self.session_end_us.store(end.map_or(ENDLESS, micros), Ordering::Relaxed);
+    }
+
+    /// Nothing more is served on this connection.
+    pub(crate) fn end_session(&self) {
+        self.session_end_us.store(ENDED, Ordering::Relaxed);
+    }
+
+    /// Returns true if the session ends at some time, so that the client may log in again.
+    pub(crate) fn session_ends(&self) -> bool {
+        !matches!(self.session_end_us.load(Ordering::Relaxed), ENDLESS | ENDED)
+    }
+
+    /// Returns true if the session was ended before its time.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.session_end_us.load(Ordering::Relaxed) == ENDED
+    }
+
+    /// Returns true if the session is over. Reads the clock only where the session has an end.
+    pub(crate) fn is_session_over(&self, clock: &Clock) -> bool {
+        match self.session_end_us.load(Ordering::Relaxed) {
+            ENDLESS => false,
+            end => micros(clock.monotonic()) >= end,
+        }
     }
 
     /// The client's name and version; `None` until it has sent them.
@@ -74,5 +155,48 @@ impl Peer {
     /// Remembers what the client said first; later claims on the same connection change nothing.
     pub(crate) fn set_software(&self, software: Software) {
         self.software.get_or_init(|| software);
+    }
+}
+
+/// Never [`ENDED`], and [`ENDLESS`] only after half a million years.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(ENDLESS).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> Peer {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        Peer::new(address, address, Arc::from("SAFE"))
+    }
+
+    /// S5: a second login on a connection took over what the first one had.
+    #[test]
+    fn the_principal_never_changes() {
+        let peer = peer();
+        assert!(peer.principal().is_anonymous() && peer.mechanism().is_none());
+        assert_eq!(&*peer.principal_text(), "User:ANONYMOUS");
+        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_secs(1)));
+        peer.log_in(Principal::user("bob"), Mechanism::Plain, None);
+        assert_eq!(peer.principal(), &Principal::user("alice"));
+        assert_eq!(&*peer.principal_text(), "User:alice");
+        assert!(peer.session_ends(), "nor does the end change");
+    }
+
+    #[test]
+    fn a_session_ends_at_its_time_or_before() {
+        let (peer, clock) = (peer(), Clock::manual(0));
+        assert!(!peer.is_session_over(&clock) && !peer.session_ends());
+        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_millis(10)));
+        clock.advance(Duration::from_millis(9));
+        assert!(!peer.is_session_over(&clock));
+        clock.advance(Duration::from_millis(1));
+        assert!(peer.is_session_over(&clock) && peer.session_ends() && !peer.is_cut_off());
+        peer.renew_session(Some(Duration::from_millis(20)));
+        assert!(!peer.is_session_over(&clock));
+        peer.end_session();
+        assert!(peer.is_session_over(&clock) && peer.is_cut_off() && !peer.session_ends());
     }
 }

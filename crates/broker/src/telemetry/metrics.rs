@@ -120,6 +120,16 @@ pub struct ListenerMetrics {
     pub refused: Counter,
     /// Connections closed because of bytes that are not a valid request.
     pub malformed: Counter,
+    /// Clients that logged in.
+    pub logged_in: Counter,
+    /// Logins that failed.
+    pub logins_failed: Counter,
+    /// Clients that logged in again on the same connection.
+    pub logged_in_again: Counter,
+    /// Further logins on a connection that failed.
+    pub further_logins_failed: Counter,
+    /// Connections closed because their login was over.
+    pub sessions_over: Counter,
 }
 
 /// The arguments of [`Metrics::new`].

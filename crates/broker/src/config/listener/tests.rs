@@ -97,7 +97,7 @@ fn each_contradiction_names_its_key_and_remedy() {
             "SSL://:9093",
             "",
             DEFAULT_MAP,
-            "listeners: listener SSL asks for SSL, which Ottla does not speak yet",
+            "listeners: listener SSL asks for SSL, and Ottla does not speak TLS yet",
         ),
         (
             "A://:1",

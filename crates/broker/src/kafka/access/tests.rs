@@ -18,6 +18,7 @@ const KAFKA: &str = "
 14 GROUP:Read W30
 15 GROUP:Describe I30
 16 GROUP:Describe|CLUSTER:Describe F
+17 -
 18 -
 19 TOPIC:Create|CLUSTER:Create I29 / TOPIC:DescribeConfigs E
 20 TOPIC:Describe I29 / TOPIC:Delete|CLUSTER:Delete I29
@@ -36,6 +37,7 @@ const KAFKA: &str = "
 33 TOPIC:AlterConfigs I29 / GROUP:AlterConfigs I30 / CLUSTER:AlterConfigs I31
 34 CLUSTER:Alter W31
 35 CLUSTER:Describe W31
+36 -
 37 TOPIC:Alter I29
 38 -
 39 -

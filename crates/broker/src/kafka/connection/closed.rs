@@ -33,6 +33,9 @@ pub(crate) enum Closed {
     /// A request could not be served.
     #[error("{0}")]
     Request(#[from] Disconnect),
+    /// A re-authentication failed, or the client may not go on.
+    #[error("the session was ended")]
+    SessionEnded,
     /// Answers could not be written.
     #[error("writing failed: {0}")]
     Write(std::io::Error),
@@ -44,7 +47,7 @@ impl Closed {
         match self {
             // Part of any day: Java clients close what is idle after 9 minutes (`connections.max.idle.ms`).
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => false,
-            Self::NotReading { .. } | Self::Request(_) => true,
+            Self::NotReading { .. } | Self::Request(_) | Self::SessionEnded => true,
             Self::Frame(error) => !matches!(error, FrameError::Io(_)),
         }
     }
@@ -54,6 +57,7 @@ impl Closed {
         match self {
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => "ended",
             Self::NotReading { .. } => "answers are not read",
+            Self::SessionEnded => "session ended",
             Self::Frame(error) => match error {
                 FrameError::Length(_) => "length of a frame",
                 FrameError::Foreign(_) => "another protocol",
@@ -79,9 +83,12 @@ impl Closed {
             Self::Frame(error) => !error.is_gone(),
             // `Unanswerable` is a fault of the broker, `Refused` a sound request that it will not serve.
             Self::Request(reason) => !matches!(reason, Disconnect::Unanswerable(_) | Disconnect::Refused(_)),
-            Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::NotReading { .. } | Self::Write(_) => {
-                false
-            }
+            Self::ByClient
+            | Self::Shutdown
+            | Self::Idle(_)
+            | Self::NotReading { .. }
+            | Self::SessionEnded
+            | Self::Write(_) => false,
         }
     }
 }

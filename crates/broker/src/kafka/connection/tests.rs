@@ -21,11 +21,21 @@ use super::*;
 use crate::Outcome;
 use crate::kafka::api;
 use crate::kafka::limits::Limits;
+use crate::kafka::reauthentication::Reauthentication;
 use crate::services::admin::wanted::WantedTopic;
+use crate::session::peer::Peer;
 use crate::testing::{Client, Running, SOON, frame};
 
 /// Long enough for a task to be run, short enough to wait for in vain.
 const MOMENT: Duration = Duration::from_millis(100);
+
+/// A connection without a login.
+fn connected(running: &Running) -> Arc<Connected> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 9));
+    let peer = Arc::new(Peer::new(address, address, "PLAINTEXT".into()));
+    let services = Arc::clone(&running.broker.services);
+    Arc::new(Connected { services, peer, reauthentication: Reauthentication::default() })
+}
 
 fn api_versions(version: i16, correlation_id: i32) -> BytesMut {
     let mut body = ApiVersionsRequest::default();
@@ -327,11 +337,8 @@ async fn requests_that_came_together_are_answered_by_one_write() {
     let (near, far) = tokio::io::duplex(1 << 20);
     let (reader, writer) = tokio::io::split(far);
     let writes = Arc::new(AtomicUsize::new(0));
-    let address = SocketAddr::from(([127, 0, 0, 1], 9));
-    let peer = Arc::new(Peer::new(address, address, "PLAINTEXT".into()));
-    let services = Arc::clone(&running.broker.services);
     let shared = Arc::new(Shared::new(limits(&running)));
-    let served = serve(reader, Counted(writer, Arc::clone(&writes)), peer, services, shared);
+    let served = serve(reader, Counted(writer, Arc::clone(&writes)), connected(&running), shared);
     let mut client = Client::new(near);
     let all: Vec<u8> = (0..5).flat_map(|number| api_versions(0, number)).collect();
     let exchange = async {
@@ -354,11 +361,8 @@ async fn piped(
     limits: Limits,
 ) -> (Client<DuplexStream>, impl Future<Output = Closed>) {
     let (near, far) = tokio::io::duplex(pipe);
-    let address = SocketAddr::from(([127, 0, 0, 1], 9));
-    let peer = Arc::new(Peer::new(address, address, "PLAINTEXT".into()));
     let (reader, writer) = tokio::io::split(far);
-    let services = Arc::clone(&running.broker.services);
-    let served = serve(reader, writer, peer, services, Arc::new(Shared::new(limits)));
+    let served = serve(reader, writer, connected(running), Arc::new(Shared::new(limits)));
     (Client::new(near), served)
 }
 

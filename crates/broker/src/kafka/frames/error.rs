@@ -61,7 +61,7 @@ impl FrameError {
 }
 
 /// Names the other protocol that a client speaks by mistake, so that the log line says it.
-pub(super) fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
+pub(in crate::kafka) fn mistaken(prefix: [u8; 4], error: DecodeError) -> FrameError {
     match &prefix {
         // A TLS record: handshake, version 3.x.
         [0x16, 3, ..] => FrameError::Foreign("a TLS handshake"),

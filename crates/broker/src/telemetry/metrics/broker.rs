@@ -9,7 +9,7 @@
 
 use super::families::{Families, Family};
 use super::requests::{Phase, QUANTILES, RequestMetrics};
-use super::{Counter, PartitionSnapshot, Shared, Snapshot, TopicMetrics};
+use super::{Counter, ListenerMetrics, PartitionSnapshot, Shared, Snapshot, TopicMetrics};
 
 /// Adds broker, controller, request and per-topic families.
 pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families) {
@@ -149,7 +149,7 @@ fn requests(shared: &Shared, out: &mut Families) {
     }
 }
 
-/// Open connections by listener; Kafka has them by network thread as well, of which there are none.
+/// Connections and logins by listener; Kafka has them by network thread as well, of which there are none.
 fn sockets(shared: &Shared, out: &mut Families) {
     // Held while it is written: only the first connection of a listener takes the lock for writing.
     let listeners = shared.listeners.read();
@@ -158,6 +158,29 @@ fn sockets(shared: &Shared, out: &mut Families) {
             family.push(&[("listener", name)], listener.open.value() as f64);
         }
     });
+    type Row = (&'static str, &'static str, fn(&ListenerMetrics) -> &Counter);
+    let rows: [Row; 5] = [
+        ("successful_authentication_total", "Clients that logged in.", |one| &one.logged_in),
+        ("failed_authentication_total", "Logins that failed.", |one| &one.logins_failed),
+        (
+            "successful_reauthentication_total",
+            "Clients that logged in again on the same connection.",
+            |one| &one.logged_in_again,
+        ),
+        ("failed_reauthentication_total", "Further logins on a connection that failed.", |one| {
+            &one.further_logins_failed
+        }),
+        ("expired_connections_killed_count", "Connections closed because their login was over.", |one| {
+            &one.sessions_over
+        }),
+    ];
+    for (name, help, counter) in rows {
+        out.counter(&format!("kafka_server_socket_server_metrics_{name}"), help, |family| {
+            for (name, listener) in listeners.iter() {
+                family.push(&[("listener", name)], counter(listener).value() as f64);
+            }
+        });
+    }
 }
 
 /// Traffic by topic since the start of the broker. Kafka also has a sum without `topic`, which would double

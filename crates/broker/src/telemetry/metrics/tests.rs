@@ -246,10 +246,16 @@ fn connections_are_shown_per_listener() {
     listener.open.add(5);
     listener.open.add(-2);
     listener.malformed.inc();
+    listener.logged_in.add(4);
+    listener.sessions_over.inc();
     let text = metrics.scrape().unwrap();
     assert_value(&text, r#"ottla_connections{listener="PLAINTEXT"}"#, 3.0);
     assert_value(&text, r#"kafka_server_socket_server_metrics_connection_count{listener="PLAINTEXT"}"#, 3.0);
     assert_value(&text, r#"ottla_connections_malformed_total{listener="PLAINTEXT"}"#, 1.0);
+    let logins = |name: &str| format!(r#"kafka_server_socket_server_metrics_{name}{{listener="PLAINTEXT"}}"#);
+    assert_value(&text, &logins("successful_authentication_total"), 4.0);
+    assert_value(&text, &logins("failed_authentication_total"), 0.0);
+    assert_value(&text, &logins("expired_connections_killed_count"), 1.0);
 }
 
 #[test]

@@ -1,0 +1,305 @@
+//! The login of a connection, before any request of it is served: a loop of its own, strictly one frame at a time.
+//!
+//! ```text
+//! connected                 ApiVersions once; SaslHandshake
+//! handshake v1 answered 0   SaslAuthenticate, answered with its codes
+//! handshake v0 answered 0   frames of length and token without a header, both ways
+//! handshake answered 33     nothing
+//! ```
+//! Any other request closes the connection without an answer, as in Kafka (`SaslServerAuthenticator`). Guarantees that no
+//! byte after the login is taken from the socket; that a stranger occupies a small buffer, some seconds and some requests,
+//! and no part of the budget of logged-in clients; and that a failed login is answered late.
+
+mod not_logged_in;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use codec::frame::RequestHeader;
+use codec::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, SaslAuthenticateRequest, SaslAuthenticateResponse,
+    SaslHandshakeRequest, SaslHandshakeResponse, StrBytes,
+};
+use codec::{ErrorCode, Request, Response};
+use security::Principal;
+use security::sasl::{Exchange, Step};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout_at;
+
+use crate::clock;
+use crate::kafka::answered::{Answered, Receipt};
+use crate::kafka::api;
+use crate::kafka::context::Connected;
+use crate::kafka::dispatch::dispatch;
+use crate::kafka::frames::mistaken;
+use crate::kafka::reauthentication::millis;
+use crate::session::logins::ListenerLogin;
+use crate::telemetry::metrics::RequestTimes;
+
+pub(crate) use not_logged_in::NotLoggedIn;
+
+/// From accepting the connection to the end of the login, without the delay of a failure.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Frames before the end of the login. The longest usual login has five.
+const MAX_REQUESTS: usize = 8;
+/// A frame's buffer begins with this, and doubles as bytes come.
+const FIRST_ROOM_BYTES: usize = 512;
+/// How long a refused client may take to read its answer, and how many of its bytes are dropped meanwhile.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 64 << 10;
+
+/// Lets the client log in; its principal is set when this returns `Ok`. What the client sent after its login is still in
+/// the socket.
+///
+/// # Errors
+/// The reason to close the connection; everything that had to be answered is answered.
+pub(crate) async fn log_in<S>(
+    stream: &mut S,
+    connected: &Arc<Connected>,
+    login: &ListenerLogin,
+) -> Result<(), NotLoggedIn>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let stop = connected.services.shutdown.reading.clone();
+    let state = State::Connected { has_asked: false };
+    let deadline = clock::timer_now() + DEADLINE;
+    let mut loop_ = Login { stream: &mut *stream, connected, login, state, deadline };
+    let outcome = stop.run_until_cancelled(loop_.run()).await.unwrap_or(Err(NotLoggedIn::Shutdown));
+    if outcome.as_ref().is_err_and(NotLoggedIn::is_failure) {
+        linger(stream).await;
+    }
+    outcome
+}
+
+/// Ends our side and waits for the client to end its own: closing a socket with unread bytes in it would destroy the answer on
+/// its way.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    let drain = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // However it ends, the connection is closed next.
+    let _ended = tokio::time::timeout(LINGER, drain).await;
+}
+
+struct Login<'a, S> {
+    stream: &'a mut S,
+    connected: &'a Arc<Connected>,
+    login: &'a ListenerLogin,
+    state: State,
+    deadline: tokio::time::Instant,
+}
+
+enum State {
+    /// No mechanism is chosen. ApiVersions is answered once.
+    Connected { has_asked: bool },
+    /// Messages come in SaslAuthenticate (handshake v1), or bare (v0).
+    Exchange { exchange: Exchange, bare: bool },
+}
+
+/// The effect of a frame.
+enum Taken {
+    GoOn,
+    LoggedIn,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
+    async fn run(&mut self) -> Result<(), NotLoggedIn> {
+        for _ in 0..MAX_REQUESTS {
+            let read = timeout_at(self.deadline, self.read_frame()).await;
+            let frame = read.map_err(|_| NotLoggedIn::TooLate)??;
+            if let Taken::LoggedIn = self.take(frame).await? {
+                return Ok(());
+            }
+        }
+        Err(NotLoggedIn::TooMany)
+    }
+
+    /// The next frame, without its length, and no byte beyond it.
+    async fn read_frame(&mut self) -> Result<Bytes, NotLoggedIn> {
+        let mut prefix = [0; 4];
+        self.stream.read_exact(&mut prefix).await?;
+        let most = self.login.max_message_bytes();
+        let length = codec::frame::frame_length(prefix, most)
+            .map_err(|error| NotLoggedIn::Frame(mistaken(prefix, error).to_string()))?;
+        if length == 0 {
+            return Err(NotLoggedIn::Frame("an empty frame".to_owned()));
+        }
+        // Memory grows with the bytes that came, not by the length announced.
+        let mut frame = BytesMut::with_capacity(length.min(FIRST_ROOM_BYTES));
+        while frame.len() < length {
+            let room = (length - frame.len()).min(frame.len().max(FIRST_ROOM_BYTES));
+            frame.reserve(room);
+            let room = u64::try_from(room).expect("a length of memory");
+            if (&mut *self.stream).take(room).read_buf(&mut frame).await? == 0 {
+                return Err(NotLoggedIn::ByClient);
+            }
+        }
+        Ok(frame.freeze())
+    }
+
+    async fn take(&mut self, frame: Bytes) -> Result<Taken, NotLoggedIn> {
+        if let State::Exchange { bare: true, .. } = self.state {
+            return self.bare_token(&frame).await;
+        }
+        let mut body = frame.clone();
+        let header = RequestHeader::parse(&mut body)?;
+        match (&self.state, header.api_key) {
+            (State::Connected { has_asked: false }, ApiVersionsRequest::KEY) => {
+                self.api_versions(frame).await
+            }
+            (State::Connected { .. }, SaslHandshakeRequest::KEY) => self.handshake(&header, body).await,
+            (State::Exchange { .. }, SaslAuthenticateRequest::KEY) => self.authenticate(&header, body).await,
+            (State::Exchange { .. }, ApiVersionsRequest::KEY) => {
+                let illegal = ErrorCode::IllegalSaslState.code();
+                let response = ApiVersionsResponse::default().with_error_code(illegal);
+                self.answer(&header, &response, illegal).await?;
+                Err(NotLoggedIn::Unexpected(header.api_key))
+            }
+            _ => Err(NotLoggedIn::Unexpected(header.api_key)),
+        }
+    }
+
+    /// Answers as after a login. A version that is not served is refused and may be followed by another try.
+    async fn api_versions(&mut self, frame: Bytes) -> Result<Taken, NotLoggedIn> {
+        let answered = dispatch(self.connected, api::entry(ApiVersionsRequest::KEY), frame).await?;
+        let has_asked = answered.receipt.error_code == ErrorCode::None.code();
+        self.state = State::Connected { has_asked };
+        self.send(answered).await?;
+        Ok(Taken::GoOn)
+    }
+
+    async fn handshake(&mut self, header: &RequestHeader, body: Bytes) -> Result<Taken, NotLoggedIn> {
+        let version = header.api_version;
+        let request = SaslHandshakeRequest::decode(body, version)?;
+        let exchange = self.login.begin(&request.mechanism);
+        let code = if exchange.is_some() { ErrorCode::None } else { ErrorCode::UnsupportedSaslMechanism };
+        let mechanisms = self.login.mechanisms().map(StrBytes::from_static_str).collect();
+        let response =
+            SaslHandshakeResponse::default().with_error_code(code.code()).with_mechanisms(mechanisms);
+        self.answer(header, &response, code.code()).await?;
+        match exchange {
+            Some(exchange) => {
+                self.state = State::Exchange { exchange, bare: version == 0 };
+                Ok(Taken::GoOn)
+            }
+            None => Err(NotLoggedIn::Mechanism(request.mechanism.chars().take(64).collect())),
+        }
+    }
+
+    async fn authenticate(&mut self, header: &RequestHeader, body: Bytes) -> Result<Taken, NotLoggedIn> {
+        let request = SaslAuthenticateRequest::decode(body, header.api_version)?;
+        let ok = ErrorCode::None.code();
+        let response = SaslAuthenticateResponse::default();
+        match self.step(&request.auth_bytes) {
+            Ok(Step::Challenge(challenge)) => {
+                let response = response.with_auth_bytes(challenge.into());
+                self.answer(header, &response, ok).await?;
+                Ok(Taken::GoOn)
+            }
+            Ok(Step::LoggedIn { user, last }) => {
+                let lifetime = self.logged_in(&user);
+                // Version 0 has no field for it.
+                let lifetime_ms = if header.api_version == 0 { 0 } else { millis(lifetime) };
+                let response = response.with_auth_bytes(last.into()).with_session_lifetime_ms(lifetime_ms);
+                self.answer(header, &response, ok).await?;
+                Ok(Taken::LoggedIn)
+            }
+            Err(failed) => {
+                self.delay().await;
+                let code = ErrorCode::SaslAuthenticationFailed.code();
+                let text = Some(StrBytes::from_string(failed.0.clone()));
+                let response = response.with_error_code(code).with_error_message(text);
+                self.answer(header, &response, code).await?;
+                Err(NotLoggedIn::Failed(failed.0))
+            }
+        }
+    }
+
+    /// A message without a header; so is its answer, and a failure has none.
+    async fn bare_token(&mut self, token: &[u8]) -> Result<Taken, NotLoggedIn> {
+        match self.step(token) {
+            Ok(Step::Challenge(challenge)) => {
+                self.send_bare(&challenge).await?;
+                Ok(Taken::GoOn)
+            }
+            Ok(Step::LoggedIn { user, last }) => {
+                self.logged_in(&user);
+                self.send_bare(&last).await?;
+                Ok(Taken::LoggedIn)
+            }
+            Err(failed) => {
+                self.delay().await;
+                Err(NotLoggedIn::Failed(failed.0))
+            }
+        }
+    }
+
+    fn step(&mut self, message: &[u8]) -> Result<Step, security::sasl::LoginFailed> {
+        match &mut self.state {
+            State::Exchange { exchange, .. } => self.login.step(exchange, message),
+            // `take` comes here in an exchange alone.
+            State::Connected { .. } => Err(security::sasl::LoginFailed("no mechanism is chosen".to_owned())),
+        }
+    }
+
+    /// Sets the connection's principal; returns how long the login lasts.
+    fn logged_in(&self, user: &str) -> Option<Duration> {
+        let State::Exchange { exchange, .. } = &self.state else { return None };
+        let (peer, mechanism) = (&self.connected.peer, exchange.mechanism());
+        let lifetime = self.login.max_session(mechanism);
+        let end = lifetime.map(|lifetime| self.connected.services.clock.monotonic() + lifetime);
+        peer.log_in(Principal::user(user), mechanism, end);
+        self.login.succeeded(peer.address.ip());
+        lifetime
+    }
+
+    /// Waits before a failure is told: the longer, the more logins from that address failed in a row.
+    async fn delay(&self) {
+        let delay = self.login.failed(self.connected.peer.address.ip(), clock::now());
+        tokio::time::sleep(delay).await;
+    }
+
+    async fn answer<R: Response>(
+        &mut self,
+        header: &RequestHeader,
+        response: &R,
+        error_code: i16,
+    ) -> Result<(), NotLoggedIn> {
+        let version = header.api_version;
+        let index = api::entry(header.api_key).map_or(usize::MAX, |entry| entry.index);
+        let receipt = Receipt { api: index, version, error_code };
+        self.send(api::answer(header, version, response, receipt)?).await
+    }
+
+    async fn send(&mut self, answered: Answered) -> Result<(), NotLoggedIn> {
+        for mut segment in answered.frame.into_iter().flatten() {
+            timeout_at(self.write_deadline(), self.stream.write_all_buf(&mut segment))
+                .await
+                .map_err(|_| NotLoggedIn::TooLate)??;
+        }
+        let receipt = answered.receipt;
+        if let Some(counted) = self.connected.services.metrics.request(receipt.api) {
+            counted.observe(receipt.version, receipt.error_code, &RequestTimes::default(), clock::now());
+        }
+        Ok(())
+    }
+
+    async fn send_bare(&mut self, token: &[u8]) -> Result<(), NotLoggedIn> {
+        let length = i32::try_from(token.len()).expect("messages of a login are short");
+        let frame = [&length.to_be_bytes()[..], token].concat();
+        let written = timeout_at(self.write_deadline(), self.stream.write_all(&frame)).await;
+        Ok(written.map_err(|_| NotLoggedIn::TooLate)??)
+    }
+
+    /// A client that does not read its answer is not waited for.
+    fn write_deadline(&self) -> tokio::time::Instant {
+        // The delay of a failure may have passed the deadline of the login.
+        self.deadline.max(clock::timer_now() + LINGER)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Logging in again on a connection whose login ends at some time (KIP-368).
+//!
+//! The requests are those of the first login, and come among others: `dispatch.rs` runs them as any that does not overlap.
+//! Guarantees that mechanism and principal stay those of the first login, and that no other request runs between the two
+//! steps. Follows `SaslServerAuthenticator.ReauthInfo`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use security::sasl::{Exchange, Step};
+
+use crate::session::logins::ListenerLogin;
+use crate::session::peer::Peer;
+
+/// The first time may come at any time, each further one this long after the last.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The state of one connection.
+#[derive(Default)]
+pub(crate) struct Reauthentication {
+    /// `None` where the listener has no logins.
+    login: Option<Arc<ListenerLogin>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    exchange: Option<Exchange>,
+    /// When the last one succeeded, on the monotonic clock.
+    last: Option<Duration>,
+}
+
+/// The answer to a handshake after the login.
+pub(crate) enum Handshake {
+    /// It may go on with one of these.
+    Accepted(Arc<ListenerLogin>),
+    /// None is due.
+    NotDue,
+    /// Another mechanism than that of the first login.
+    OtherMechanism,
+}
+
+/// The outcome of a message.
+pub(crate) enum Authenticated {
+    /// No handshake came before.
+    NotDue,
+    /// The client has to answer this.
+    Challenge(Vec<u8>),
+    /// Logged in for that long.
+    LoggedIn { last: Vec<u8>, lifetime: Option<Duration> },
+    /// The session has ended; the answer is to be delayed.
+    Failed { text: String, delay: Duration },
+}
+
+impl Reauthentication {
+    /// Of a connection that logged in by `login`, if its listener has logins.
+    pub(crate) fn new(login: Option<Arc<ListenerLogin>>) -> Self {
+        Self { login, state: Mutex::default() }
+    }
+
+    /// Returns true between the two steps.
+    pub(crate) fn is_under_way(&self) -> bool {
+        // A connection without logins takes no lock.
+        self.login.is_some() && self.state.lock().exchange.is_some()
+    }
+
+    /// Takes a handshake.
+    pub(crate) fn handshake(&self, peer: &Peer, version: i16, mechanism: &str, now: Duration) -> Handshake {
+        let Some(login) = &self.login else { return Handshake::NotDue };
+        let mut state = self.state.lock();
+        let is_early = state.last.is_some_and(|last| now.saturating_sub(last) < SHORTEST_INTERVAL);
+        // Version 0 is followed by frames without a header, which this loop cannot read.
+        if version < 1 || !peer.session_ends() || state.exchange.is_some() || is_early {
+            return Handshake::NotDue;
+        }
+        match login.begin(mechanism).filter(|exchange| Some(exchange.mechanism()) == peer.mechanism()) {
+            Some(exchange) => {
+                state.exchange = Some(exchange);
+                Handshake::Accepted(Arc::clone(login))
+            }
+            None => Handshake::OtherMechanism,
+        }
+    }
+
+    /// Takes the client's next message. `now` is on the monotonic clock, `at` is the same moment.
+    pub(crate) fn authenticate(
+        &self,
+        peer: &Peer,
+        message: &[u8],
+        now: Duration,
+        at: std::time::Instant,
+    ) -> Authenticated {
+        let Some(login) = &self.login else { return Authenticated::NotDue };
+        let mut state = self.state.lock();
+        let Some(mut exchange) = state.exchange.take() else { return Authenticated::NotDue };
+        let failed = |text: String| {
+            // Nothing more is served, whatever the old session had left.
+            peer.end_session();
+            Authenticated::Failed { text, delay: login.failed(peer.address.ip(), at) }
+        };
+        match login.step(&mut exchange, message) {
+            Ok(Step::Challenge(challenge)) => {
+                state.exchange = Some(exchange);
+                Authenticated::Challenge(challenge)
+            }
+            Ok(Step::LoggedIn { user, .. }) if user != peer.principal().name() => failed(
+                "Authentication failed during re-authentication: the principal is not that of the first login"
+                    .to_owned(),
+            ),
+            Ok(Step::LoggedIn { last, .. }) => {
+                login.succeeded(peer.address.ip());
+                state.last = Some(now);
+                let lifetime = login.max_session(exchange.mechanism());
+                peer.renew_session(lifetime.map(|lifetime| now + lifetime));
+                Authenticated::LoggedIn { last, lifetime }
+            }
+            Err(error) => failed(error.0),
+        }
+    }
+}
+
+/// A lifetime as answers have it: milliseconds, 0 for none.
+pub(crate) fn millis(lifetime: Option<Duration>) -> i64 {
+    lifetime.map_or(0, |lifetime| i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
+}
