@@ -43,21 +43,22 @@ pub struct Sample {
     /// The versions that the codec can write.
     pub versions: RangeInclusive<i16>,
     encode: Box<dyn Fn(i16) -> Result<Bytes> + Send + Sync>,
-    check: fn(i16, Bytes) -> Result<()>,
+    decode: fn(i16, Bytes) -> Result<String>,
 }
 
 impl Sample {
-    fn of<R: Request>(build: fn(i16) -> R) -> Sample {
+    fn of<R: Request<Response: std::fmt::Debug>>(build: fn(i16) -> R) -> Sample {
         let encode = move |version| {
             let mut out = BytesMut::new();
             build(version).encode(version, &mut out)?;
             Ok(out.freeze())
         };
-        let check = |version, mut frame: Bytes| {
+        let decode = |version, mut frame: Bytes| {
             frame::parse_response_header(&mut frame, R::KEY, version)?;
-            R::Response::decode(frame, version).map(|_| ()).context("decoding the answer")
+            let answer = R::Response::decode(frame, version).context("decoding the answer")?;
+            Ok(format!("{answer:?}"))
         };
-        Sample { key: R::KEY, name: R::NAME, versions: R::VERSIONS, encode: Box::new(encode), check }
+        Sample { key: R::KEY, name: R::NAME, versions: R::VERSIONS, encode: Box::new(encode), decode }
     }
 
     /// The body of the sample at this version.
@@ -73,11 +74,19 @@ impl Sample {
     /// # Errors
     /// If not.
     pub fn exchange(&self, client: &mut Client, version: i16) -> Result<()> {
+        self.answer(client, version).map(drop)
+    }
+
+    /// As [`Sample::exchange`]; the fields of the answer, as their `Debug` shows them.
+    ///
+    /// # Errors
+    /// If no answer comes that parses.
+    pub fn answer(&self, client: &mut Client, version: i16) -> Result<String> {
         client.send_body(self.key, version, &self.body(version)?)?;
         client.set_patience(Duration::from_secs(10))?;
         let frame = client.receive_frame().with_context(|| format!("{} v{version}: no answer", self.name))?;
         ensure!(frame.len() >= 4, "{} v{version}: an answer of {} bytes", self.name, frame.len());
-        (self.check)(version, frame).with_context(|| format!("{} v{version}", self.name))
+        (self.decode)(version, frame).with_context(|| format!("{} v{version}", self.name))
     }
 }
 

@@ -2,6 +2,7 @@
 //! run side by side, since most of their time is waiting. A test that measures how long clients wait is a program of its own,
 //! beside this folder.
 
+mod access;
 mod api_leader_epochs;
 mod bad_start;
 mod compacted;

@@ -42,7 +42,9 @@ impl Api for ElectLeaders {
                 let refused = |_: &str, _| (code, code.message().to_owned());
                 let asked = request.topic_partitions.unwrap_or_default();
                 let results = asked.into_iter().map(|topic| result(topic, refused)).collect();
-                let response = response.with_error_code(code.code());
+                // Version 0 has the code on each partition only.
+                let whole = if cx.api_version() >= 1 { code } else { ErrorCode::None };
+                let response = response.with_error_code(whole.code());
                 return Ok(Reply::Response(response.with_replica_election_results(results)));
             }
         };

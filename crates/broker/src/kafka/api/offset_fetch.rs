@@ -250,7 +250,10 @@ fn partition(index: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResp
 fn single(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse {
     let group_code = group.error_code;
     let partition = |partition: OffsetFetchResponsePartitions| {
-        let is_missing = group_code == 0 && partition.committed_offset == NOT_COMMITTED;
+        // A refusal has no offset either.
+        let is_missing = group_code == 0
+            && partition.error_code == ErrorCode::None.code()
+            && partition.committed_offset == NOT_COMMITTED;
         let error_code = match version {
             // What ZooKeeper did not have was an error; consumers of that age start anew on it.
             0 if is_missing => ErrorCode::UnknownTopicOrPartition.code(),
