@@ -21,8 +21,9 @@ PYTHON = {
     # They take the closed connection for a broker that is out of reach: 1.4.7 and 2.0.2 have no SaslAuthenticate.
     "kafka-python-1.4.7": "NoBrokersAvailable",
     "kafka-python-2.0.2": "NoBrokersAvailable",
-    "kafka-python-2.3.3": "SaslAuthenticationFailedError",
-    "kafka-python-3.0.12": "SaslAuthenticationFailedError",
+    # They log "SaslAuthenticationFailedError" and try again until their time is over, with Kafka 4.3 as well.
+    "kafka-python-2.3.3": "KafkaTimeoutError",
+    "kafka-python-3.0.12": "KafkaTimeoutError",
     "confluent-kafka-2.16.1": "_AUTHENTICATION",
     "aiokafka-0.14.0": "KafkaConnectionError",
 }

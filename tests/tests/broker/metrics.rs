@@ -42,6 +42,15 @@ const ZERO: &[(&str, &str)] = &[
     ("kafka_log_log_logstartoffset", "nothing was deleted"),
     ("ottla_transactions_overdue_seconds", "the broker keeps the timeouts"),
     ("kafka_consumergroup_members", "the offsets were committed without a member"),
+    (
+        "kafka_server_socket_server_metrics_successful_",
+        "no listener asks for logins: tests/clients/test_logins.py counts them",
+    ),
+    (
+        "kafka_server_socket_server_metrics_failed_",
+        "no listener asks for logins: tests/clients/test_logins.py counts them",
+    ),
+    ("kafka_server_socket_server_metrics_expired_", "no login has an end: tested in crates/broker"),
 ];
 
 /// Names in the documentation that such a run does not have.

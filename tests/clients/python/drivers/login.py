@@ -19,7 +19,7 @@ def kafka_python(bootstrap, mechanism, user, password, topic):
 
     login = dict(bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism=mechanism,
                  sasl_plain_username=user, sasl_plain_password=password)
-    producer = KafkaProducer(**login)
+    producer = KafkaProducer(max_block_ms=20_000, **login)  # a minute by default, which 2.x waits through after a wrong password
     for future in [producer.send(topic, record) for record in RECORDS]:
         future.get(SECONDS)
     producer.close()
