@@ -49,6 +49,8 @@ _CONFIGS = [
     Lines(_DESCRIBE, kafka=_keys("max.connection.creation.rate", "max.connections", "max.connections.per.ip", "queued.max.request.bytes"),
           ottla=_keys("max.connection.creation.rate", "max.connections", "max.connections.per.ip", "queued.max.request.bytes"),
           reason="Limited by default."),
+    Lines(_DESCRIBE, kafka=_keys("sasl.server.max.receive.size"), ottla=_keys("sasl.server.max.receive.size"),
+          reason="That much memory a stranger may take."),
     Lines(_DESCRIBE, kafka=_keys("socket.receive.buffer.bytes", "socket.send.buffer.bytes"),
           ottla=_keys("socket.receive.buffer.bytes", "socket.send.buffer.bytes"), reason="Left to the operating system, which sizes them better."),
     Words(_DESCRIBE, "STATIC_BROKER_CONFIG:node.id=1}", "STATIC_BROKER_CONFIG:node.id=1, DEFAULT_CONFIG:node.id=1}",
