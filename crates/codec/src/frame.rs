@@ -18,9 +18,6 @@ use crate::request::Request;
 use crate::shape;
 use crate::varint::put_uvarint;
 
-/// From this length on a frame is long: a copy of a name in it costs little beside the rest.
-const LONG_FRAME_BYTES: usize = 4 << 10;
-
 /// Reads the length prefix of a frame; a negative one or one above `limit` is refused.
 ///
 /// The length counts what follows the prefix, header and body. 0 passes here; the header is then
@@ -73,8 +70,7 @@ pub struct RequestHeader {
     /// Any number; clients count up.
     pub correlation_id: i32,
     /// The client's name for itself. Bytes that are not UTF-8 were replaced (U+FFFD).
-    /// `None` is null. A slice of the frame, unless bytes were replaced or the frame is long: then it is a copy, which does not keep the
-    /// frame in memory.
+    /// `None` is null. A slice of the frame, unless bytes were replaced.
     pub client_id: Option<StrBytes>,
 }
 
@@ -101,10 +97,8 @@ impl RequestHeader {
         }
         // Only now: an error leaves the frame as it was.
         let len = reader.position();
-        let is_long = frame.len() >= LONG_FRAME_BYTES;
         frame.advance(len);
-        let client_id = client_id.map(lossy).map(|id| if is_long { owned(&id) } else { id });
-        Ok(RequestHeader { api_key, api_version, correlation_id, client_id })
+        Ok(RequestHeader { api_key, api_version, correlation_id, client_id: client_id.map(lossy) })
     }
 
     /// Writes the header, as a client does.
@@ -133,11 +127,6 @@ impl RequestHeader {
         }
         Ok(())
     }
-}
-
-/// A copy that refers to no frame.
-fn owned(text: &StrBytes) -> StrBytes {
-    StrBytes::from_string(text.to_string())
 }
 
 /// As Java's decoder does: a client with a broken name is still a client.

@@ -49,20 +49,19 @@ pub(crate) struct Context {
     // each request.
     connected: Arc<Connected>,
     request: RequestHeader,
-    frame_bytes: usize,
     /// `None` without an authorizer: every client may do everything, and nothing is asked.
     questions: Option<Arc<Questions>>,
 }
 
 impl Context {
-    /// The context of the request with this header, whose frame has that many bytes.
-    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader, frame_bytes: usize) -> Self {
+    /// The context of the request with this header.
+    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader) -> Self {
         let Connected { services, peer, .. } = &*connected;
         let ask = |authorizer: &Arc<Authorizer>| {
             Arc::new(authorizer.questions(peer.principal_text(), peer.address.ip()))
         };
         let questions = services.authorizer.as_ref().map(ask);
-        Self { connected, request: header, frame_bytes, questions }
+        Self { connected, request: header, questions }
     }
 
     /// The connection the request came on.
@@ -83,11 +82,6 @@ impl Context {
     /// The version the request was written at, and the response will be.
     pub(crate) fn api_version(&self) -> i16 {
         self.request.api_version
-    }
-
-    /// Length of the request's frame, of which its strings and bytes are slices.
-    pub(crate) fn frame_bytes(&self) -> usize {
-        self.frame_bytes
     }
 
     /// The client's name for itself, empty if it gave none.

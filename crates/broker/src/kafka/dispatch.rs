@@ -28,7 +28,7 @@ fn begin(
     entry: Option<&'static Entry>,
     frame: Bytes,
 ) -> Result<Running, Disconnect> {
-    let (frame_bytes, mut body) = (frame.len(), frame);
+    let mut body = frame;
     // The header comes first: it holds what any refusal needs, and its layout depends on key and version only.
     let header = RequestHeader::parse(&mut body)?;
     // `parse` has refused the frames without an entry already: they are too short for a key.
@@ -40,7 +40,7 @@ fn begin(
     }
     // Before the body is read: who may not call an API cannot make the broker parse for it.
     admit(connected, entry)?;
-    Ok((entry.run)(Context::new(Arc::clone(connected), header, frame_bytes), entry.index, body))
+    Ok((entry.run)(Context::new(Arc::clone(connected), header), entry.index, body))
 }
 
 /// Checks that a connection may call that API now. After the end of its session it may only log in again, and between the two

@@ -1,12 +1,12 @@
 //! Appending: what callers ask for and are answered, and what decides if a batch may be appended.
 //!
-//! The batch stays opaque. Its base offset, leader epoch and (LogAppendTime) timestamp are patched in place, and the same bytes serve
-//! the journal and the tail in memory alike. They are a copy where the caller still has a reference to them; its thread makes
+//! The batch stays opaque. Its base offset, leader epoch and (LogAppendTime) timestamp are patched in one copy, which serves
+//! the journal and the tail in memory alike; the request's own buffer is freed. The caller's thread makes
 //! the copy, since all callers wait for the writer's thread.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use codec::records::{BatchHeader, RecordBatch};
 use thiserror::Error;
 
@@ -38,8 +38,7 @@ pub enum Acks {
 pub struct AppendEntry {
     /// The partition that it is appended to.
     pub partition: Arc<Partition>,
-    /// The batch, validated by the caller. Its bytes are taken over without a copy if this is the only reference to their buffer: the
-    /// caller sees to it that the buffer has little else in it, as it stays in memory as long as the batch.
+    /// The batch, validated by the caller.
     pub batch: RecordBatch,
     /// Put the broker's time into the batch (`message.timestamp.type=LogAppendTime`).
     pub log_append_time: bool,
@@ -59,7 +58,7 @@ pub struct AppendRequest {
     pub coordinator: Option<CoordinatorWrite>,
 }
 
-/// An [`AppendEntry`] on its way to the writer, with a batch whose head the writer can change.
+/// An [`AppendEntry`] on its way to the writer, with the copy of its batch.
 pub(crate) struct OwnedEntry {
     pub(crate) partition: Arc<Partition>,
     pub(crate) header: BatchHeader,
@@ -94,21 +93,10 @@ impl From<AppendRequest> for OwnedRequest {
             header: *entry.batch.header(),
             log_append_time: entry.log_append_time,
             begins_at_zero: entry.unknown_producer_begins_at_zero,
-            bytes: changeable(entry.batch.into_bytes()),
+            bytes: BytesMut::from(entry.batch.bytes().as_ref()),
         };
         let AppendRequest { entries, acks, coordinator } = request;
         Self { entries: entries.into_iter().map(own).collect(), acks, coordinator }
-    }
-}
-
-/// The bytes themselves if no other reference to their buffer is left, and it has little room behind them; else a copy.
-fn changeable(bytes: Bytes) -> BytesMut {
-    let copy = |bytes: &[u8]| BytesMut::from(bytes);
-    match bytes.try_into_mut() {
-        // The tail counts the length of a batch, and keeps its whole buffer.
-        Ok(own) if own.capacity() > own.len() + own.len() / 8 => copy(&own),
-        Ok(own) => own,
-        Err(shared) => copy(&shared),
     }
 }
 
@@ -323,6 +311,3 @@ impl AppendState {
         expired && self.producers.remove(producer_id)
     }
 }
-
-#[cfg(test)]
-mod tests;

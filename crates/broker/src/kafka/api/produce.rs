@@ -22,21 +22,18 @@
 //! taken before the first await; what is wrong with a partition is answered for that partition. With acks=0
 //! there is no answer, and an error closes the connection, as in Kafka.
 //!
-//! A batch that nearly fills its frame is stored in the buffer into which the frame was read; others are copied once.
-//!
 //! Transactional batches are answered when they are on the disk, whatever acks they ask for.
 //!
 //! Gaps: `timeout_ms` is not looked at, since an append waits for nothing but the disk; there is no other leader to hint at.
 
 use std::ops::RangeInclusive;
 
-use bytes::Bytes;
 use codec::ErrorCode;
 use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use codec::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
-use codec::messages::{ProduceRequest, ProduceResponse, StrBytes, TopicName, TransactionalId};
+use codec::messages::{ProduceRequest, ProduceResponse};
 use coordinator::transaction::Protocol;
 use storage::Acks;
 
@@ -83,10 +80,8 @@ impl Api for Produce {
 
     async fn handle(cx: &Context, request: ProduceRequest) -> Answer<Self> {
         let (version, is_answered) = (cx.api_version(), request.acks != 0);
-        let frame_bytes = cx.frame_bytes();
-        let request = without_frame(request, frame_bytes);
         let (answers, batches): (Vec<_>, Vec<_>) =
-            request.topic_data.into_iter().map(|topic| wanted(topic, version, frame_bytes)).unzip();
+            request.topic_data.into_iter().map(|topic| wanted(topic, version)).unzip();
         let formats = ProducerFormats { message_sets: version < BATCHES_FROM, zstd: version >= ZSTD_FROM };
         let permit = &Permit::internal(Internal::AsksItself);
         let transaction = InTransaction {
@@ -191,43 +186,13 @@ fn required_acks(acks: i16) -> Result<Acks, ProduceError> {
     }
 }
 
-/// True if nearly all of the frame is the batch.
-fn fills(batch: &Bytes, frame_bytes: usize) -> bool {
-    batch.len() >= frame_bytes - frame_bytes / 8
-}
-
-/// The request. If a batch fills its frame, names are no slices of the frame any more, so that only the batch is: the log takes over a
-/// batch to which there is no other reference, without a copy.
-fn without_frame(mut request: ProduceRequest, frame_bytes: usize) -> ProduceRequest {
-    let [topic] = request.topic_data.as_mut_slice() else { return request };
-    if let [PartitionProduceData { records: Some(batch), .. }] = topic.partition_data.as_slice()
-        && fills(batch, frame_bytes)
-    {
-        let owned = |text: &str| StrBytes::from_string(text.to_owned());
-        topic.name = TopicName(owned(&topic.name));
-        request.transactional_id = request.transactional_id.map(|id| TransactionalId(owned(&id)));
-        // Fields that no version has.
-        request.unknown_tagged_fields.clear();
-    }
-    request
-}
-
-/// The batch as it came if it fills its frame; else a copy, which does not keep the frame in memory for as long as the log keeps the
-/// batch.
-fn own_buffer(batch: Bytes, frame_bytes: usize) -> Bytes {
-    if fills(&batch, frame_bytes) { batch } else { Bytes::copy_from_slice(&batch) }
-}
-
 /// The batches for a topic of the request, and its answer, to be completed.
-fn wanted(topic: TopicProduceData, version: i16, frame_bytes: usize) -> (TopicProduceResponse, TopicBatches) {
+fn wanted(topic: TopicProduceData, version: i16) -> (TopicProduceResponse, TopicBatches) {
     let named = match version {
         TOPIC_IDS_FROM.. => TopicRef::Id(topic.topic_id),
         _ => TopicRef::named(&topic.name),
     };
-    let batch = |data: PartitionProduceData| PartitionBatch {
-        index: data.index,
-        records: data.records.map(|records| own_buffer(records, frame_bytes)),
-    };
+    let batch = |data: PartitionProduceData| PartitionBatch { index: data.index, records: data.records };
     let partitions = topic.partition_data.into_iter().map(batch).collect();
     // The version decides which of the two is written.
     let answer = TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.topic_id);

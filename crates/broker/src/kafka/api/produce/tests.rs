@@ -1,6 +1,6 @@
 //! `produce.rs` through a socket.
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use codec::message_set::{MessageFormat, downgrade};
 use codec::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use codec::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -17,46 +17,6 @@ use codec::messages::StrBytes;
 
 use super::*;
 use crate::testing::{Client, Running, frame};
-
-/// The records of a request's first partition, as they come to the appender, and the address of the frame.
-fn handed_on(request: &ProduceRequest, version: i16) -> (Bytes, std::ops::Range<usize>) {
-    let mut frame = frame(request, version, 1).freeze();
-    frame.advance(4);
-    let addresses = frame.as_ptr().addr()..frame.as_ptr().addr() + frame.len();
-    let (length, mut body) = (frame.len(), frame);
-    let header = codec::frame::RequestHeader::parse(&mut body).unwrap();
-    let request = <ProduceRequest as codec::Request>::decode(body, version).unwrap();
-    let request = without_frame(request, length);
-    let (answers, batches): (Vec<_>, Vec<_>) =
-        request.topic_data.into_iter().map(|topic| wanted(topic, version, length)).unzip();
-    let records = batches.into_iter().next().unwrap().partitions.remove(0).records.unwrap();
-    // All of these live until the batch is in the log.
-    assert!(records.is_unique(), "{header:?} {answers:?} {:?}", request.transactional_id);
-    (records, addresses)
-}
-
-fn request_of(records: Vec<Bytes>) -> ProduceRequest {
-    let data = |records| PartitionProduceData::default().with_records(Some(records));
-    let topic = TopicProduceData::default()
-        .with_name(topic_name("a topic"))
-        .with_partition_data(records.into_iter().map(data).collect());
-    ProduceRequest::default()
-        .with_transactional_id(Some(StrBytes::from_static_str("an id").into()))
-        .with_topic_data(vec![topic])
-}
-
-#[test]
-fn a_batch_that_fills_its_frame_is_handed_on_without_a_copy() {
-    let large = || BatchBuilder::new().record(1, None, Some(&[7; 10_000])).build();
-    for version in [3, 12] {
-        let (records, frame) = handed_on(&request_of(vec![large()]), version);
-        assert!(frame.contains(&records.as_ptr().addr()), "version {version}");
-        // The frame would stay in memory as long as each of them.
-        let (records, frame) = handed_on(&request_of(vec![large(), large()]), version);
-        assert!(!frame.contains(&records.as_ptr().addr()), "version {version}");
-        assert_eq!(records, large());
-    }
-}
 
 /// Topic, partition and records.
 pub(in crate::kafka::api) type Part<'a> = (&'a str, i32, Bytes);
