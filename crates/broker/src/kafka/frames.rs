@@ -3,9 +3,9 @@
 //! Guarantees that memory grows with the bytes received, never by the length announced; that a negative or oversized
 //! length and an unknown API are refused as soon as they are read; that a frame once begun keeps coming, at whatever
 //! speed, or ends its connection, and gives way when it comes slowest while others need the memory that it holds; and
-//! that a frame is a slice of what was received, not a copy. The bytes of a frame that
-//! follows another large one go from the socket to their place at once. An idle connection holds no buffer. Which lengths an API
-//! may have is left to its registry entry, what a frame means to `dispatch.rs`.
+//! that a frame is a slice of what was received, not a copy. After a large frame, the bytes of the next go from the socket
+//! straight to their place. An idle connection holds no buffer. Which lengths an API may have is left to its registry
+//! entry, what a frame means to `dispatch.rs`.
 
 mod error;
 

@@ -94,8 +94,8 @@ impl Credential {
 /// Characters of a salt, as Kafka's tools make them (`ScramFormatter.secureRandomString`).
 const SALT_LENGTH: usize = 25;
 
-/// The credential that an unknown user appears to have: always the same for one name, and different in each data folder,
-/// whose `secret` it is made of. No password belongs to it.
+/// The credential that an unknown user appears to have. It is made of the name and of the data folder's `secret`, so one name
+/// always gets the same one, and each folder another. No password fits it.
 pub fn decoy(secret: &Secret, hash: Hash, user: &str, iterations: u32) -> Credential {
     let made = |purpose: &str| {
         let text = format!("{purpose}\0{}\0{user}", hash.length());
