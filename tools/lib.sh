@@ -86,23 +86,39 @@ end_begun() {
     done
 }
 
-# stage NAME COMMAND...: runs a stage, notes how long it took, remembers it if it failed.
-failed=() summary=()
+# stage NAME COMMAND...: runs a stage, notes how long it took, and keeps what its log says of a failure.
+failed=() summary=() failures=()
 stage() {
-    local name=$1 started=$SECONDS status=0
+    local name=$1 started=$SECONDS status=0 log copy wait
     shift
     say "$name"
-    "$@" || status=$?
+    log=$(mktemp)
+    # Not a pipe: a stage may set variables of this shell.
+    exec {copy}> >(exec tee "$log" >&2)
+    local tee=$!
+    OTTLA_STAGE=$name "$@" >&"$copy" 2>&1 {copy}>&- || status=$?
+    exec {copy}>&-
+    # Not for long: a process that the stage left behind may hold the other end.
+    for ((wait = 0; wait < 50; wait++)); do
+        kill -0 "$tee" 2>/dev/null || break
+        sleep 0.1
+    done
     local line
     line=$(printf '%-12s %s in %d s' "$name" "$([[ $status == 0 ]] && echo ok || echo "FAILED ($status)")" $((SECONDS - started)))
     summary+=("$line")
-    [[ $status == 0 ]] || failed+=("$name")
+    if [[ $status != 0 ]]; then
+        failed+=("$name")
+        failures+=("$name"$'\n'"$(awk -f "$root/tools/failures.awk" "$log")")
+    fi
+    rm "$log"
 }
-# Prints what `stage` noted; the script's exit code is its own.
+# Prints what `stage` noted; the script's exit code is its own. What failed is said last, by the outermost script.
 conclude() {
     printf '\n' >&2
     printf '   %s\n' "${summary[@]}" >&2
-    [[ ${#failed[@]} == 0 ]] || fail "failed: ${failed[*]}"
+    [[ ${#failed[@]} != 0 ]] || return 0
+    [[ -n ${OTTLA_STAGE:-} ]] || printf '\n== what failed in %s\n' "${failures[@]}" >&2
+    fail "failed: ${failed[*]}"
 }
 
 own_cache
