@@ -135,9 +135,10 @@ fn beside_half_sent_frames(connections: usize) -> Result<Seen> {
 #[test]
 fn requests_do_not_wait_for_frames_that_are_not_sent() -> Result<()> {
     let seen = beside_half_sent_frames(80)?;
-    ensure!(seen.small.worst < Duration::from_secs(1), "a small request waited: {:?}", seen.small);
+    // Far more than they take, and far less than the 20 s that users saw: what is measured here is the whole machine.
+    ensure!(seen.small.worst < Duration::from_secs(4), "a small request waited: {:?}", seen.small);
     ensure!(
-        seen.worst_medium < Duration::from_secs(2),
+        seen.worst_medium < Duration::from_secs(6),
         "a request of 900 KB waited: {:?}",
         seen.worst_medium
     );

@@ -70,6 +70,10 @@ type Shared = Arc<Mutex<Inode>>;
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     names: BTreeMap<FileName, Name>,
+    /// Syncs of the folder that began.
+    folder_syncs: u64,
+    /// The last of them that ended, by the order in which they began.
+    folder_synced: u64,
 }
 
 /// State before a step that [`Disk::after`] needs.
@@ -77,7 +81,8 @@ pub(super) enum Before {
     Nothing,
     Write(Shared, BTreeMap<u64, Sector>),
     Sync(Shared),
-    Names(Vec<(FileName, Option<Shared>)>),
+    /// The number of a sync of the folder, and the names when it began.
+    Names(u64, Vec<(FileName, Option<Shared>)>),
 }
 
 impl Disk {
@@ -123,8 +128,9 @@ impl Disk {
                 Before::Nothing
             }
             FileStep::SyncFolder => {
-                // The names as they are when the sync begins.
-                Before::Names(self.names.iter().map(|(name, found)| (*name, found.now.clone())).collect())
+                self.folder_syncs += 1;
+                let names = self.names.iter().map(|(name, found)| (*name, found.now.clone())).collect();
+                Before::Names(self.folder_syncs, names)
             }
         }
     }
@@ -160,7 +166,9 @@ impl Disk {
             (FileStep::Remove(name), _) if !folder.join(name.to_string()).exists() => {
                 self.names.entry(name).or_default().now = None;
             }
-            (_, Before::Names(names)) if done => {
+            // One that began before another and ends after it makes nothing durable that the other did not.
+            (_, Before::Names(number, names)) if done && number > self.folder_synced => {
+                self.folder_synced = number;
                 for (name, inode) in names {
                     self.names.entry(name).or_default().synced = inode;
                 }
@@ -352,5 +360,23 @@ mod tests {
         faults.cut_power(folder.path(), |_, what| what != Unsynced::Name).unwrap();
         assert_eq!(fs::read_to_string(path(name)).unwrap(), "old and long");
         assert_eq!(fs::read_to_string(path(next)).unwrap(), "new");
+    }
+
+    /// CI saw records lost that were synced: the sync of the folder for the fence began before a journal was created, and ended
+    /// after the one of that creation.
+    #[test]
+    fn a_sync_of_the_folder_that_ends_late_takes_no_name_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (name, step) = (FileName::Small("FENCE"), FileStep::SyncFolder);
+        let mut disk = Disk::default();
+        let create = disk.before(folder.path(), FileStep::Create(name));
+        let early = disk.before(folder.path(), step);
+        fs::write(folder.path().join("FENCE"), "").unwrap();
+        disk.after(folder.path(), FileStep::Create(name), create, true);
+        let late = disk.before(folder.path(), step);
+        disk.after(folder.path(), step, late, true);
+        disk.after(folder.path(), step, early, true);
+        disk.cut_power(folder.path(), &mut |_, _| false).unwrap();
+        assert!(folder.path().join("FENCE").exists());
     }
 }
