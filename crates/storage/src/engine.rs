@@ -15,7 +15,7 @@
 //! | `read.rs` `cursor.rs` `stored_batch.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
-//! | `acl_log.rs` | access control entries |
+//! | `acl_log.rs` `credential_log.rs` | access control entries; credentials of users, secrets of the folder |
 //! | `unflushed.rs` | changes that RocksDB has in memory only, and the bound of a replay |
 //! | `fault.rs` | faults on purpose, test builds only |
 
@@ -25,6 +25,7 @@ pub(crate) mod batch_file;
 mod buffers;
 pub(crate) mod config_log;
 pub(crate) mod coordinator_log;
+pub(crate) mod credential_log;
 mod cursor;
 mod entry_log;
 mod fault;
@@ -53,6 +54,7 @@ pub(crate) use values::ConfigRecord;
 pub use {
     acl_log::StoredAcl,
     config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs},
+    credential_log::{CredentialId, SECRET_BYTES, StoredCredential},
     recovery::Recovery,
 };
 pub(crate) use {

@@ -51,7 +51,10 @@ mod write;
 pub use disk::DiskSpace;
 #[cfg(feature = "fault")]
 pub use engine::{CrashPoint, Faults, Operation, Unsynced};
-pub use engine::{Recovery, ResourceConfigs, StoredAcl, StoredConfigs, UnreadableConfigs};
+pub use engine::{
+    CredentialId, Recovery, ResourceConfigs, SECRET_BYTES, StoredAcl, StoredConfigs, StoredCredential,
+    UnreadableConfigs,
+};
 pub use error::{DamagedBatch, InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;
 pub use log::{

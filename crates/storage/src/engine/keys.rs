@@ -56,6 +56,10 @@ pub(crate) enum Tag {
     AbortedBySpan = 15,
     /// An access control entry, all of which is in the key.
     Acl = 16,
+    /// A user's credential, by mechanism and name.
+    Credential = 17,
+    /// Random bytes that are made once for the folder, by purpose.
+    Secret = 18,
 }
 
 /// Facts about this node, one key each.

@@ -1,5 +1,5 @@
 //! The cluster: its id, its topics with their configurations, the configurations of other resources, access control
-//! entries, and the blocks of producer ids. It is changed here whether the shard is led or not, as a folder is a cluster of its own.
+//! entries, credentials, and the blocks of producer ids. It is changed here whether the shard is led or not, as a folder is a cluster of its own.
 
 use std::{fmt, sync::Arc};
 
@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::folder::Folder;
 use crate::{
-    Catalog, CatalogError, ConfigsChange, Done, NewTopic, ResourceConfigs, StorageError, StoredAcl,
-    StoredConfigs, TooLarge, Topic,
-    engine::{acl_log, config_log},
+    Catalog, CatalogError, ConfigsChange, CredentialId, Done, NewTopic, ResourceConfigs, SECRET_BYTES,
+    StorageError, StoredAcl, StoredConfigs, StoredCredential, TooLarge, Topic,
+    engine::{KeyValue, acl_log, config_log, credential_log},
     write::{CatalogChange, ClusterCommand},
 };
 
@@ -89,13 +89,7 @@ impl Cluster {
     /// the order of the calls. What is too large to be stored is refused before anything is written.
     pub fn change_acls(&self, added: &[StoredAcl], removed: &[StoredAcl], done: Done<Result<(), TooLarge>>) {
         let added = added.iter().map(acl_log::added);
-        let records: Result<Vec<_>, TooLarge> = added.chain(removed.iter().map(acl_log::removed)).collect();
-        match records {
-            Ok(records) => {
-                self.folder.send(ClusterCommand::Acls(records, Box::new(|synced| done(synced.map(Ok)))));
-            }
-            Err(too_large) => done(Ok(Err(too_large))),
-        }
+        self.write_synced(added.chain(removed.iter().map(acl_log::removed)).collect(), done);
     }
 
     /// Every access control entry. Blocks on the disk.
@@ -106,10 +100,52 @@ impl Cluster {
         acl_log::all(&self.folder.shared.engine)
     }
 
+    /// Writes credentials and removes others, as [`Self::change_acls`] does entries.
+    pub fn change_credentials(
+        &self,
+        put: &[StoredCredential],
+        removed: &[CredentialId],
+        done: Done<Result<(), TooLarge>>,
+    ) {
+        let put = put.iter().map(credential_log::put);
+        self.write_synced(put.chain(removed.iter().map(credential_log::removed)).collect(), done);
+    }
+
+    /// Every credential. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed, or a record cannot be read.
+    pub fn credentials(&self) -> Result<Vec<StoredCredential>, StorageError> {
+        credential_log::all(&self.folder.shared.engine)
+    }
+
+    /// Keeps a secret for this purpose, in place of an earlier one; on the disk before `done`.
+    pub fn write_secret(&self, purpose: u8, secret: &[u8; SECRET_BYTES], done: Done<Result<(), TooLarge>>) {
+        self.write_synced(Ok(vec![credential_log::put_secret(purpose, secret)]), done);
+    }
+
+    /// The secret for this purpose; `None` if none was written. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed, or the record cannot be read.
+    pub fn secret(&self, purpose: u8) -> Result<Option<[u8; SECRET_BYTES]>, StorageError> {
+        credential_log::secret(&self.folder.shared.engine, purpose)
+    }
+
     /// A producer id that was never given before, not even by a process that crashed.
     /// Ids are reserved in blocks of 1 000; what is left of a block is lost at a stop.
     pub fn allocate_producer_id(&self, done: Done<i64>) {
         self.folder.send(ClusterCommand::ProducerId(done));
+    }
+
+    /// Writes and removes records in one group, on the disk before `done`, unless one of them was too large.
+    fn write_synced(&self, records: Result<Vec<KeyValue>, TooLarge>, done: Done<Result<(), TooLarge>>) {
+        match records {
+            Ok(records) => {
+                self.folder.send(ClusterCommand::Security(records, Box::new(|synced| done(synced.map(Ok)))));
+            }
+            Err(too_large) => done(Ok(Err(too_large))),
+        }
     }
 
     fn change_catalog(&self, change: CatalogChange) {

@@ -41,8 +41,8 @@ pub(crate) enum ClusterCommand {
     Catalog(CatalogChange),
     /// Write or remove the encoded configuration of a resource that is no topic.
     Configs(KeyValue, Done<()>),
-    /// Write or remove records of access control entries, all in one group.
-    Acls(Vec<KeyValue>, Done<()>),
+    /// Write or remove records of permissions and logins, all in one group, on the disk before the answer.
+    Security(Vec<KeyValue>, Done<()>),
     /// Give a producer id that was never given before.
     ProducerId(Done<i64>),
 }
@@ -105,7 +105,7 @@ impl WriteCommand {
     pub(super) fn purpose(&self) -> Purpose {
         match self {
             Self::Cluster(
-                ClusterCommand::Catalog(_) | ClusterCommand::Configs(..) | ClusterCommand::Acls(..),
+                ClusterCommand::Catalog(_) | ClusterCommand::Configs(..) | ClusterCommand::Security(..),
             ) => Purpose::Configs,
             Self::Shard(ShardCommand::Append(..)) => Purpose::Produce,
             Self::Shard(ShardCommand::Coordinator { .. } | ShardCommand::EndTransaction(..)) => {
@@ -168,7 +168,7 @@ pub(crate) fn refuse(command: WriteCommand) {
         WriteCommand::Cluster(ClusterCommand::ProducerId(done)) => done(Err(error)),
         WriteCommand::Shard(ShardCommand::Append(_, done)) => done(Err(error)),
         WriteCommand::Shard(ShardCommand::EndTransaction(_, done)) => done(Err(error)),
-        WriteCommand::Cluster(ClusterCommand::Configs(_, done) | ClusterCommand::Acls(_, done))
+        WriteCommand::Cluster(ClusterCommand::Configs(_, done) | ClusterCommand::Security(_, done))
         | WriteCommand::Shard(
             ShardCommand::Coordinator { done, .. }
             | ShardCommand::Lead { done, .. }

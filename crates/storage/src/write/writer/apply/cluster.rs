@@ -21,14 +21,14 @@ impl Writer {
                 }
                 self.after_durable(group, done);
             }
-            ClusterCommand::Acls(records, done) => {
+            ClusterCommand::Security(records, done) => {
                 for (key, value) in records {
                     match value {
                         Some(value) => group.put_state(key, value),
                         None => group.delete_state(key),
                     }
                 }
-                // Under every flush policy: a permission that was taken away must not come back.
+                // Under every flush policy: a permission or a login that was taken away must not come back.
                 group.after_sync.push(done);
             }
             ClusterCommand::ProducerId(done) => {
