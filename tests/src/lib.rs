@@ -30,6 +30,7 @@ pub mod disk;
 pub mod history;
 pub mod honest;
 pub mod load;
+pub mod login;
 pub mod member;
 pub mod ports;
 pub mod process;

@@ -167,6 +167,8 @@ pub fn all() -> Vec<Sample> {
         Sample::of(elect_leaders),
         Sample::of(alter_partition_reassignments),
         Sample::of(list_partition_reassignments),
+        Sample::of(describe_user_scram_credentials),
+        Sample::of(alter_user_scram_credentials),
         Sample::of(describe_quorum),
         Sample::of(update_features),
         Sample::of(describe_producers),

@@ -8,6 +8,9 @@ use broker::config::{BrokerConfig, ConfigError, HttpListener, Loaded, Sources, h
 use broker::telemetry::loggers::Loggers;
 use broker::{StartOptions, healthcheck};
 use clap::{Args, Parser, Subcommand};
+use security::Secret;
+
+use crate::new_users::{self, WrongUser};
 
 /// The configuration is wrong (EX_CONFIG of sysexits.h).
 pub(crate) const EXIT_CONFIG: u8 = 78;
@@ -68,6 +71,10 @@ pub(crate) struct Serve {
     /// Starts although records that were on the disk are missing, and goes on without them.
     #[arg(long)]
     accept_data_loss: bool,
+    /// Makes a user of SCRAM, as kafka-storage.sh does, unless it exists; may be given several times. Other users of the machine
+    /// can see it: OTTLA_BOOTSTRAP_USER_FILE names a file that holds name:password
+    #[arg(long = "add-scram", value_name = "MECHANISM=[name=…,password=…]", value_parser = new_users::secret)]
+    add_scram: Vec<Secret>,
 }
 
 /// Reads a data folder as the next start would, writes nothing to it, and exits with 1 if something is damaged.
@@ -114,8 +121,14 @@ pub(crate) enum ConfigCommand {
 
 impl Serve {
     /// The options that hold for one start and are no keys of the configuration.
-    pub(crate) fn options(&self, loggers: Loggers) -> StartOptions {
-        StartOptions { accept_data_loss: self.accept_data_loss, loggers, disk_space: None }
+    ///
+    /// # Errors
+    /// A user is not written as it must be; no part of the text is told.
+    pub(crate) fn options(&self, config: &BrokerConfig, loggers: Loggers) -> Result<StartOptions, WrongUser> {
+        let new_users = self.add_scram.iter().map(new_users::added).collect::<Result<_, _>>()?;
+        let accept_data_loss = self.accept_data_loss;
+        let bootstrap_user = new_users::bootstrap(config, |name| std::env::var_os(name).map(lossy))?;
+        Ok(StartOptions { accept_data_loss, new_users, bootstrap_user, loggers, disk_space: None })
     }
 
     /// The configuration that flags, environment and file make together.
@@ -273,6 +286,19 @@ mod tests {
     fn a_wrong_flag_is_named_in_the_error() {
         let error = serve(&["--listen", "9092"]).load().expect_err("refused").to_string();
         assert!(error.contains("--listen: listeners: PLAINTEXT://9092 is not NAME://HOST:PORT"), "{error}");
+    }
+
+    /// S18: clap repeats a value that it refuses.
+    #[test]
+    fn a_wrong_user_is_refused_without_its_text() {
+        let loggers = || broker::telemetry::loggers::Loggers::default();
+        let config = BrokerConfig::from_pairs(&[]).expect("valid");
+        let options = |text| serve(&["--add-scram", text]).options(&config, loggers());
+        let error = options("SCRAM-SHA-256=[name=a,pass=hunter2]").expect_err("refused").to_string();
+        assert!(error.contains("--add-scram") && !error.contains("hunter2"), "{error}");
+        assert!(!format!("{:?}", serve(&["--add-scram", "hunter2"])).contains("hunter2"));
+        let users = options("SCRAM-SHA-256=[name=a,password=hunter2]").expect("valid").new_users;
+        assert_eq!(users.len(), 1);
     }
 
     #[test]

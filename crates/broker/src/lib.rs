@@ -65,6 +65,7 @@ use crate::services::Services;
 use crate::start::Early;
 use crate::tasks::{Drained, Tasks};
 use crate::telemetry::loggers::Loggers;
+pub use security::sasl::scram::new_user::{NewUser, NewUserError};
 
 /// Time for background tasks to end once no client is left.
 const BACKGROUND_DEADLINE: Duration = Duration::from_secs(5);
@@ -95,6 +96,10 @@ pub struct StartOptions {
     pub accept_data_loss: bool,
     /// How the process logs.
     pub loggers: Loggers,
+    /// Users to be made, where they do not exist.
+    pub new_users: Vec<NewUser>,
+    /// As `new_users`; besides, a super user as long as it is given.
+    pub bootstrap_user: Option<NewUser>,
     /// Space of the disk, where it is not what the system tells.
     pub disk_space: Option<storage::DiskProbe>,
 }
@@ -127,6 +132,11 @@ pub enum StartError {
         "the ACLs in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"
     )]
     Acls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The credentials in the data folder cannot be read or kept.
+    #[error(
+        "the credentials in the data folder cannot be used: {0}; restore the folder, or start the version that wrote it"
+    )]
+    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The configurations in the data folder cannot be read.
     #[error(
         "the configurations in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"

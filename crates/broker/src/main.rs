@@ -7,6 +7,7 @@
 mod banner;
 mod cli;
 mod inspect;
+mod new_users;
 mod signals;
 
 use std::process::ExitCode;
@@ -66,7 +67,11 @@ fn serve(arguments: &Serve) -> ExitCode {
         Ok(loggers) => loggers,
         Err(error) => return cli::wrong_configuration(&error),
     };
-    let code = runtime.block_on(run(loaded, arguments.options(loggers), signals));
+    let options = match arguments.options(&loaded.config, loggers) {
+        Ok(options) => options,
+        Err(error) => return cli::wrong_configuration(&error),
+    };
+    let code = runtime.block_on(run(loaded, options, signals));
     // A read that blocks cannot be aborted; without a deadline tokio would wait for it.
     runtime.shutdown_timeout(RUNTIME_DEADLINE);
     code

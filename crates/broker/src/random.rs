@@ -1,5 +1,6 @@
 //! Randomness of this crate: the only place that draws. The state machines get what was drawn as an argument.
 
+use security::sasl::scram::{self, NONCE_BYTES};
 use uuid::Uuid;
 
 /// An id that no other client or member has.
@@ -13,6 +14,19 @@ pub(crate) fn id() -> Uuid {
 #[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws numbers")]
 pub(crate) fn fetch_session_id() -> i32 {
     rand::random_range(1..=i32::MAX)
+}
+
+/// The server's part of a nonce of SCRAM.
+#[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws nonces")]
+pub(crate) fn nonce() -> [u8; NONCE_BYTES] {
+    // As for keys.
+    rand::random()
+}
+
+/// A salt of SCRAM.
+#[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws salts")]
+pub(crate) fn salt() -> Vec<u8> {
+    scram::salt(rand::random())
 }
 
 /// A key that no other process has.

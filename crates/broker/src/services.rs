@@ -4,6 +4,7 @@
 //! acls            access control lists: changed, kept
 //! append          look-up, checks and counters of an append
 //! fetch           sessions, limits, reading, waiting without polling
+//! credentials     credentials of SCRAM: changed, kept
 //! coordinator     one shell for the state machines of coordinators; groups, transactions
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
 //! admin           topics and partitions: created, grown, deleted
@@ -23,6 +24,7 @@ pub(crate) mod append;
 pub(crate) mod client_metrics;
 pub(crate) mod configs;
 pub(crate) mod coordinator;
+pub(crate) mod credentials;
 pub(crate) mod disk_reserve;
 pub(crate) mod features;
 pub(crate) mod fetch;
@@ -45,6 +47,7 @@ use crate::config::runtime::RuntimeConfigs;
 use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
 use crate::session::authorizer::Authorizer;
+use crate::session::credentials::Credentials;
 use crate::session::logins::Logins;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::{BrokerSnapshot, BrokerState, Metrics, Snapshot};
@@ -76,6 +79,8 @@ pub(crate) struct Services {
     pub(crate) transactions: Arc<TransactionService>,
     /// Decides what clients may do; `None`: every client may do everything.
     pub(crate) authorizer: Option<Arc<Authorizer>>,
+    /// The credentials of users.
+    pub(crate) credentials: Arc<Credentials>,
     /// How clients come in on each listener.
     pub(crate) logins: Logins,
     /// The addresses that clients are given for this broker.

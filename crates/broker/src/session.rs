@@ -4,5 +4,6 @@
 
 pub(crate) mod advertised;
 pub(crate) mod authorizer;
+pub(crate) mod credentials;
 pub(crate) mod logins;
 pub(crate) mod peer;

@@ -1,9 +1,12 @@
 //! The start of a broker: sockets, the data folder, the services on it.
 
+mod credentials;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use codec::ErrorCode;
+use security::Principal;
 use storage::{Recovery, Storage, StorageOptions};
 
 use crate::clock::Clock;
@@ -25,6 +28,7 @@ use crate::services::fetch::{Fetcher, FetcherOptions};
 use crate::services::{self, Services, Shutdown};
 use crate::session::advertised::AdvertisedAddresses;
 use crate::session::authorizer::Authorizer;
+use crate::session::credentials::Credentials;
 use crate::session::logins::Logins;
 use crate::tasks::Tasks;
 use crate::telemetry::loggers::Loggers;
@@ -103,9 +107,20 @@ impl Broker {
                     kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Acls(error.into()))?;
                 let rules = acls::rules(kept).map_err(|error| StartError::Acls(error.into()))?;
                 tracing::info!(acls = rules.len(), "clients may do what ACLs allow");
-                Some(Arc::new(Authorizer::new(policy.clone(), rules)))
+                let mut policy = policy.clone();
+                if let Some(user) = &options.bootstrap_user {
+                    policy.super_users.insert(Principal::user(&user.name).to_string());
+                    tracing::warn!(
+                        user = user.name,
+                        "OTTLA_BOOTSTRAP_USER may do everything while it is set"
+                    );
+                }
+                Some(Arc::new(Authorizer::new(policy, rules)))
             }
         };
+        let StartOptions { new_users, bootstrap_user, loggers, .. } = options;
+        let new_users = new_users.into_iter().chain(bootstrap_user).collect();
+        let credentials = credentials::load(&config, storage.cluster(), new_users, &tasks).await?;
         let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.cluster().catalog());
         let topics = catalog.len();
         let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
@@ -117,7 +132,7 @@ impl Broker {
         // start: after a restart they held only from the next change on.
         let config = Arc::new(config.start().clone());
         let services =
-            services(config, configs, options.loggers, io, early, (advertised, authorizer)).await?;
+            services(config, configs, loggers, io, early, (advertised, authorizer, credentials)).await?;
         let broker = Self {
             connections: services.tasks.child(),
             readiness,
@@ -138,7 +153,7 @@ async fn services(
     loggers: Loggers,
     io: Io,
     early: Early,
-    (advertised, authorizer): (AdvertisedAddresses, Option<Arc<Authorizer>>),
+    (advertised, authorizer, credentials): (AdvertisedAddresses, Option<Arc<Authorizer>>, Arc<Credentials>),
 ) -> Result<Arc<Services>, StartError> {
     let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
     let topics = Arc::new(Topics::new(io.storage().cluster().clone(), Arc::clone(&configs), metrics.clone()));
@@ -186,7 +201,8 @@ async fn services(
         tasks: tasks.clone(),
     });
     let services = Services {
-        logins: Logins::new(&config),
+        logins: Logins::new(&config, &credentials),
+        credentials,
         disk,
         appender,
         fetcher,

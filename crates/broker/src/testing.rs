@@ -1,5 +1,7 @@
 //! For tests of this crate: a broker on a folder of its own, a client that speaks frames, and the lines that are logged.
 
+pub(crate) mod scram;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -42,6 +44,17 @@ impl Running {
     pub(crate) async fn start_on_disk(disk_space: DiskProbe) -> Self {
         let options = StartOptions { disk_space: Some(disk_space), ..StartOptions::default() };
         Self::start_in(tempfile::tempdir().unwrap(), &[], options).await.unwrap()
+    }
+
+    /// A broker as [`Running::start`] makes it, with other options.
+    pub(crate) async fn start_with(pairs: &[(&str, &str)], options: StartOptions) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), pairs, options).await.unwrap()
+    }
+
+    /// As [`Running::restart`], with other options.
+    pub(crate) async fn restart_with(self, pairs: &[(&str, &str)], options: StartOptions) -> Self {
+        self.broker.shutdown(SOON).await;
+        Self::start_in(self.folder, pairs, options).await.unwrap()
     }
 
     async fn start_in(
@@ -117,6 +130,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (correlation_id, response) = self.receive::<R>(version).await;
         assert_eq!(correlation_id, expected);
         response
+    }
+
+    /// Sends a request and reads nothing.
+    pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) {
+        self.next_correlation_id += 1;
+        self.stream.write_all(&frame(request, version, self.next_correlation_id)).await.unwrap();
     }
 
     /// The next answer and its correlation id.

@@ -147,3 +147,22 @@ pub(super) fn describe_topic_partitions(_: i16) -> DescribeTopicPartitionsReques
         .with_response_partition_limit(2000)
         .with_cursor(Some(Cursor::default().with_topic_name(topic_name(TOPIC))))
 }
+
+pub(super) fn describe_user_scram_credentials(_: i16) -> DescribeUserScramCredentialsRequest {
+    let user = describe_user_scram_credentials_request::UserName::default().with_name(text("alice"));
+    DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user]))
+}
+
+pub(super) fn alter_user_scram_credentials(_: i16) -> AlterUserScramCredentialsRequest {
+    use alter_user_scram_credentials_request::{ScramCredentialDeletion, ScramCredentialUpsertion};
+    let deletion = ScramCredentialDeletion::default().with_name(text("bob")).with_mechanism(1);
+    let upsertion = ScramCredentialUpsertion::default()
+        .with_name(text("alice"))
+        .with_mechanism(2)
+        .with_iterations(4096)
+        .with_salt(Bytes::from_static(b"salt"))
+        .with_salted_password(Bytes::from_static(&[7; 64]));
+    AlterUserScramCredentialsRequest::default()
+        .with_deletions(vec![deletion])
+        .with_upsertions(vec![upsertion])
+}

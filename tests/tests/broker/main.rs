@@ -7,6 +7,7 @@ mod api_leader_epochs;
 mod bad_start;
 mod compacted;
 mod crash;
+mod credentials;
 mod damage;
 mod descriptors;
 mod fairness;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use security::acl::Policy;
+use security::sasl::Mechanism;
+use security::sasl::scram::Hash;
 
 use super::broker_keys::{BrokerKeys, StartKeys};
 use super::listener::{Listener, host_port};
@@ -123,6 +125,24 @@ impl StartConfig {
     /// The address for HTTP; `None` if HTTP is turned off.
     pub fn http_listener(&self) -> Option<&HttpListener> {
         self.http_listener.as_ref()
+    /// Returns true if users can log in by SCRAM on some listener.
+    pub fn has_scram(&self) -> bool {
+        self.scram().next().is_some()
+    }
+
+    /// The mechanism of users that are named without one: the strongest that a listener has.
+    pub fn usual_scram(&self) -> Hash {
+        self.scram().max().unwrap_or(Hash::Sha512)
+    }
+
+    fn scram(&self) -> impl Iterator<Item = Hash> {
+        let mechanisms = self.logins.values().flat_map(|login| &login.mechanisms);
+        mechanisms.filter_map(|settings| match settings.mechanism {
+            Mechanism::Scram(hash) => Some(hash),
+            Mechanism::Plain => None,
+        })
+    }
+
     }
 
     /// The authorizer's settings; `None`: every client may do everything.

@@ -140,7 +140,8 @@ broker_keys! {
         "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced;
 
     // ---- logins, on listeners of SASL_PLAINTEXT
-    /// The mechanisms by which clients log in. PLAIN is served; any other stops the start where a listener asks for logins.
+    /// The mechanisms by which clients log in. PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are
+    /// served; any other stops the start where a listener asks for logins.
     /// Also for one listener: `listener.name.<listener>.sasl.enabled.mechanisms`.
     sasl_enabled_mechanisms: Vec<String> = "sasl.enabled.mechanisms", Some("GSSAPI"), Any, Enforced;
     /// How long a login lasts: a client has to log in again on the same connection before that is over (KIP-368). 0: for as

@@ -108,7 +108,7 @@ static GROUPS: &[Group] = &[
         effect: Effect::Inert,
         doc: "Counts with listener and mechanism alone, as in Kafka: \
               `listener.name.<listener>.<mechanism>.sasl.jaas.config`. PLAIN takes its users from there: \
-              `user_NAME=\"password\"`.",
+              `user_NAME=\"password\"`. SCRAM needs none: its users are in the data folder.",
         names: &["sasl.jaas.config"],
     },
     Group {

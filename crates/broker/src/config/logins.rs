@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use security::Secret;
-use security::jaas::{self, LoginModule, PLAIN_LOGIN_MODULE};
+use security::jaas::{self, LoginModule, PLAIN_LOGIN_MODULE, SCRAM_LOGIN_MODULE};
 use security::sasl::Mechanism;
 
 use super::key::Units;
@@ -153,11 +153,31 @@ impl Resolver<'_> {
         let max_session = Some(max_session_ms?).filter(|ms| *ms > 0).map(Duration::from_millis);
         Some(MechanismSettings { mechanism, max_session, users: users? })
     }
+            Mechanism::Scram(_) => self.check_scram_module(mechanism).then(Vec::new),
 
     /// The users of PLAIN, as Kafka's module has them: an option `user_NAME` each.
     fn plain_users(&mut self) -> Option<Vec<(String, Secret)>> {
         if !self.listener.is_loopback() {
             self.notes.push(Note::warn(format!(
+    /// Returns true unless another login module than Kafka's is named. It needs none, as users are not in the configuration; Kafka
+    /// demands the module, and takes from its options how a broker logs in to other brokers.
+    fn check_scram_module(&mut self, mechanism: Mechanism) -> bool {
+        const KEY: &str = "sasl.jaas.config";
+        if narrowest(self.settings, self.listeners, self.listener, Some(mechanism), KEY).is_none() {
+            return true;
+        }
+        let Some((key, module)) = self.login_module(mechanism) else { return false };
+        let is_kafkas = module.class == SCRAM_LOGIN_MODULE;
+        if !is_kafkas {
+            let name = mechanism.name();
+            self.wrong(
+                &key,
+                format!("the login module of {name} is {SCRAM_LOGIN_MODULE}; name that one, or none"),
+            );
+        }
+        is_kafkas
+    }
+
                 "listener {}: PLAIN without TLS sends passwords in the clear; let no one but trusted hosts reach it",
                 self.listener.name
             )));

@@ -3,8 +3,8 @@
 use std::{future::Future, sync::Arc};
 
 use storage::{
-    Catalog, CatalogError, Cluster, ConfigsChange, NewTopic, ResourceConfigs, StorageError, StoredAcl,
-    TooLarge, Topic,
+    Catalog, CatalogError, Cluster, ConfigsChange, CredentialId, NewTopic, ResourceConfigs, SECRET_BYTES,
+    StorageError, StoredAcl, StoredCredential, TooLarge, Topic,
 };
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub(crate) struct ClusterIo {
 }
 
 impl ClusterIo {
-    pub(super) fn new(cluster: Cluster) -> Self {
+    pub(crate) fn new(cluster: Cluster) -> Self {
         Self { cluster }
     }
 
@@ -98,6 +98,30 @@ impl ClusterIo {
     ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
         let (done, answer) = answer();
         self.cluster.change_acls(added, removed, done);
+        answer
+    }
+
+    /// Writes credentials and removes others, all or none.
+    /// On the disk when it resolves, under every flush policy.
+    pub(crate) fn change_credentials(
+        &self,
+        put: &[StoredCredential],
+        removed: &[CredentialId],
+    ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.cluster.change_credentials(put, removed, done);
+        answer
+    }
+
+    /// Keeps a secret of the data folder for this purpose.
+    /// On the disk when it resolves.
+    pub(crate) fn write_secret(
+        &self,
+        purpose: u8,
+        secret: &[u8; SECRET_BYTES],
+    ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.cluster.write_secret(purpose, secret, done);
         answer
     }
 

@@ -11,6 +11,7 @@ mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
@@ -32,6 +33,7 @@ mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod end_txn;
 mod expire_delegation_token;
@@ -371,6 +373,8 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
 ]);
 
 /// Tells each entry its position. Keys must ascend, so that no key occurs twice.
+    Entry::of::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
+    Entry::of::<alter_user_scram_credentials::AlterUserScramCredentials>(),
 const fn numbered<const N: usize>(mut entries: [Entry; N]) -> [Entry; N] {
     let mut at = 0;
     // A `const fn` cannot loop over an iterator.

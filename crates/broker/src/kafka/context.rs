@@ -28,6 +28,7 @@ use crate::services::disk_reserve::DiskReserve;
 use crate::services::features::Features;
 use crate::services::fetch::Fetcher;
 use crate::session::authorizer::{Authorizer, Permit, Questions, all_operations};
+use crate::session::credentials::Credentials;
 use crate::session::peer::Peer;
 use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
@@ -181,6 +182,11 @@ impl Context {
     /// The rules of the authorizer; `None` if there is none.
     pub(crate) fn authorizer(&self, _: &Permit) -> Option<&Arc<Authorizer>> {
         self.connected.services.authorizer.as_ref()
+    }
+
+    /// The credentials of users.
+    pub(crate) fn credentials(&self, _: &Permit) -> &Arc<Credentials> {
+        &self.connected.services.credentials
     }
 
     /// All topics, also those that the client may not see.

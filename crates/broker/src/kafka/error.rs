@@ -19,6 +19,7 @@ use crate::services::append::batch::ProduceError;
 use crate::services::client_metrics::ClientMetricsError;
 use crate::services::configs::kind::ConfigsError;
 use crate::services::coordinator::transaction::MarkerRefused;
+use crate::services::credentials::CredentialError;
 use crate::services::fetch::session::SessionError;
 use crate::topics::error::PartitionError;
 
@@ -256,6 +257,23 @@ impl From<&AclError> for ErrorCode {
     }
 }
 
+/// The codes of AlterUserScramCredentials (KIP-554).
+impl From<&CredentialError> for ErrorCode {
+    fn from(error: &CredentialError) -> Self {
+        match error {
+            CredentialError::Duplicate => Self::DuplicateResource,
+            CredentialError::EmptyName
+            | CredentialError::TooFewIterations
+            | CredentialError::TooManyIterations
+            | CredentialError::TooLong => Self::UnacceptableCredential,
+            CredentialError::UnknownMechanism => Self::UnsupportedSaslMechanism,
+            CredentialError::NotFound => Self::ResourceNotFound,
+            CredentialError::TooMany => Self::InvalidRequest,
+            CredentialError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
 /// The codes of DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 impl From<&ConfigsError> for ErrorCode {
     fn from(error: &ConfigsError) -> Self {
@@ -460,6 +478,24 @@ mod tests {
             (AclError::Code("the operation"), 42),
             (AclError::TooMany, 42),
             (AclError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn credential_errors_have_kafkas_codes() {
+        let pairs = [
+            (CredentialError::Duplicate, 92),
+            (CredentialError::EmptyName, 93),
+            (CredentialError::TooFewIterations, 93),
+            (CredentialError::TooManyIterations, 93),
+            (CredentialError::TooLong, 93),
+            (CredentialError::UnknownMechanism, 33),
+            (CredentialError::NotFound, 91),
+            (CredentialError::TooMany, 42),
+            (CredentialError::Storage, 56),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");

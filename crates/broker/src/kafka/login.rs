@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
         let (peer, mechanism) = (&self.connected.peer, exchange.mechanism());
         let lifetime = self.login.max_session(mechanism);
         let end = lifetime.map(|lifetime| self.connected.services.clock.monotonic() + lifetime);
-        peer.log_in(Principal::user(user), mechanism, end);
+        peer.log_in(Principal::user(user), mechanism, end, self.login.credential(mechanism, user));
         self.login.succeeded(peer.address.ip());
         lifetime
     }
@@ -303,3 +303,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod scram_tests;

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use security::sasl::plain::PlainUsers;
+use security::sasl::scram::{Credential, Hash};
 use security::sasl::{Exchange, LoginFailed, Mechanism, Step, Users};
 
 use crate::config::{Listener, LoginSettings, Protocol, StartConfig};
 use crate::random;
+use crate::session::credentials::{CredentialSession, Credentials};
 
 /// How clients come in on each listener.
 pub(crate) struct Logins {
@@ -33,18 +35,20 @@ pub(crate) enum Entrance {
 pub(crate) struct ListenerLogin {
     settings: Arc<LoginSettings>,
     plain: PlainUsers,
+    credentials: Arc<Credentials>,
     failures: Arc<Failures>,
 }
 
 impl Logins {
-    /// The entrances of the configuration's listeners.
-    pub(crate) fn new(config: &StartConfig) -> Self {
+    /// The entrances of the configuration's listeners. Those of SCRAM go by these credentials.
+    pub(crate) fn new(config: &StartConfig, credentials: &Arc<Credentials>) -> Self {
         let failures = Arc::<Failures>::default();
         let entrance = |listener: &Listener| match (config.logins(listener), listener.protocol) {
             (_, Protocol::Plaintext) => Entrance::Open,
             (settings, Protocol::SaslPlaintext) => {
                 let settings = settings.expect("the configuration has logins for every listener of SASL");
-                Entrance::Login(Arc::new(ListenerLogin::new(Arc::clone(settings), Arc::clone(&failures))))
+                let (settings, credentials) = (Arc::clone(settings), Arc::clone(credentials));
+                Entrance::Login(Arc::new(ListenerLogin::new(settings, credentials, Arc::clone(&failures))))
             }
         };
         let listeners = config.listeners().iter();
@@ -61,11 +65,11 @@ impl Logins {
 }
 
 impl ListenerLogin {
-    fn new(settings: Arc<LoginSettings>, failures: Arc<Failures>) -> Self {
+    fn new(settings: Arc<LoginSettings>, credentials: Arc<Credentials>, failures: Arc<Failures>) -> Self {
         let users = settings.mechanisms.iter().flat_map(|mechanism| &mechanism.users);
         let users = users.map(|(user, password)| (user.as_str(), password));
         let plain = PlainUsers::new(users, random::key());
-        Self { plain, settings, failures }
+        Self { plain, settings, credentials, failures }
     }
 
     /// Names of the mechanisms, in the configuration's order.
@@ -82,7 +86,7 @@ impl ListenerLogin {
     pub(crate) fn begin(&self, mechanism: &str) -> Option<Exchange> {
         self.mechanisms()
             .any(|name| name == mechanism)
-            .then(|| Mechanism::named(mechanism).map(Exchange::new))?
+            .then(|| Mechanism::named(mechanism).map(|named| Exchange::new(named, random::nonce())))?
     }
 
     /// Takes the client's next message.
@@ -91,6 +95,14 @@ impl ListenerLogin {
     /// The login failed.
     pub(crate) fn step(&self, exchange: &mut Exchange, message: &[u8]) -> Result<Step, LoginFailed> {
         exchange.step(message, self)
+    }
+
+    /// The end of the sessions of the credential by which that user logged in; `None` where it lasts as long as the process.
+    pub(crate) fn credential(&self, mechanism: Mechanism, user: &str) -> Option<CredentialSession> {
+        match mechanism {
+            Mechanism::Plain => None,
+            Mechanism::Scram(hash) => Some(self.credentials.session(hash, user)),
+        }
     }
 
     /// How long a login by that mechanism lasts; `None`: as long as the connection.
@@ -113,6 +125,10 @@ impl ListenerLogin {
 impl Users for ListenerLogin {
     fn plain(&self) -> &PlainUsers {
         &self.plain
+    }
+
+    fn scram(&self, hash: Hash, user: &str) -> (Credential, bool) {
+        self.credentials.find(hash, user)
     }
 }
 
@@ -207,7 +223,8 @@ mod tests {
                 "org.apache.kafka.common.security.plain.PlainLoginModule required user_a=\"b\";",
             ),
         ]);
-        let logins = Logins::new(config.unwrap().start());
+        let credentials = Arc::new(Credentials::new([], [0; 32]));
+        let logins = Logins::new(config.unwrap().start(), &credentials);
         assert!(matches!(logins.entrance("OPEN"), Entrance::Open));
         let Entrance::Login(login) = logins.entrance("SAFE") else { panic!("open") };
         assert!(login.begin("PLAIN").is_some());

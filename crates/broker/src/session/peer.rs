@@ -11,6 +11,7 @@ use security::Principal;
 use security::sasl::Mechanism;
 
 use crate::clock::Clock;
+use crate::session::credentials::CredentialSession;
 
 /// One connection, as handlers see it.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ struct Login {
     /// The principal as text.
     text: Arc<str>,
     mechanism: Mechanism,
+    /// The credential by which it logged in; `None` if that lasts as long as the process.
+    credential: Option<CredentialSession>,
 }
 
 const ENDLESS: u64 = u64::MAX;
@@ -111,9 +114,15 @@ impl Peer {
     }
 
     /// The client has logged in, until `end` on the monotonic clock if that is given. A second call changes nothing.
-    pub(crate) fn log_in(&self, principal: Principal, mechanism: Mechanism, end: Option<Duration>) {
+    pub(crate) fn log_in(
+        &self,
+        principal: Principal,
+        mechanism: Mechanism,
+        end: Option<Duration>,
+        credential: Option<CredentialSession>,
+    ) {
         let text = Arc::from(principal.to_string());
-        if self.login.set(Login { principal, text, mechanism }).is_ok() {
+        if self.login.set(Login { principal, text, mechanism, credential }).is_ok() {
             self.renew_session(end);
         }
     }
@@ -134,9 +143,11 @@ impl Peer {
         !matches!(self.session_end_us.load(Ordering::Relaxed), ENDLESS | ENDED)
     }
 
-    /// Returns true if the session was ended before its time.
+    /// Returns true if the session was ended before its time, or the credential of its login was deleted.
     pub(crate) fn is_cut_off(&self) -> bool {
+        let credential = self.login.get().and_then(|login| login.credential.as_ref());
         self.session_end_us.load(Ordering::Relaxed) == ENDED
+            || credential.is_some_and(CredentialSession::is_over)
     }
 
     /// Returns true if the session is over. Reads the clock only where the session has an end.
@@ -178,8 +189,8 @@ mod tests {
         let peer = peer();
         assert!(peer.principal().is_anonymous() && peer.mechanism().is_none());
         assert_eq!(&*peer.principal_text(), "User:ANONYMOUS");
-        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_secs(1)));
-        peer.log_in(Principal::user("bob"), Mechanism::Plain, None);
+        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_secs(1)), None);
+        peer.log_in(Principal::user("bob"), Mechanism::Plain, None, None);
         assert_eq!(peer.principal(), &Principal::user("alice"));
         assert_eq!(&*peer.principal_text(), "User:alice");
         assert!(peer.session_ends(), "nor does the end change");
@@ -189,7 +200,7 @@ mod tests {
     fn a_session_ends_at_its_time_or_before() {
         let (peer, clock) = (peer(), Clock::manual(0));
         assert!(!peer.is_session_over(&clock) && !peer.session_ends());
-        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_millis(10)));
+        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_millis(10)), None);
         clock.advance(Duration::from_millis(9));
         assert!(!peer.is_session_over(&clock));
         clock.advance(Duration::from_millis(1));

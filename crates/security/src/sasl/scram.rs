@@ -10,12 +10,14 @@
 //! user gets a salt and fails at the end, with the same text and after the same work as for a wrong password. Stricter than
 //! Kafka 4.3, as the RFC demands: a mandatory extension (`m=`) and a wrong `c=` are refused.
 
+pub mod client;
 mod credential;
 mod message;
+pub mod new_user;
 
 use subtle::ConstantTimeEq as _;
 
-pub use credential::{Credential, Hash, MAX_ITERATIONS, MIN_ITERATIONS, decoy};
+pub use credential::{Credential, Hash, MAX_ITERATIONS, MIN_ITERATIONS, SALT_BYTES, decoy, salt};
 use message::{ClientFinal, ClientFirst};
 
 use crate::base64;
@@ -63,8 +65,13 @@ pub fn challenge(
 }
 
 impl Challenged {
-    /// Takes the client's final message; returns the user and the last answer. `None`: the login failed.
-    pub fn finish(self, last: &[u8]) -> Option<(String, Vec<u8>)> {
+    /// Takes the client's final message; returns the user and the last answer. `find` is as in [`challenge`]: a credential
+    /// that was changed or deleted meanwhile logs in no more. `None`: the login failed.
+    pub fn finish(
+        self,
+        last: &[u8],
+        find: impl FnOnce(&str) -> (Credential, bool),
+    ) -> Option<(String, Vec<u8>)> {
         let Self { hash, credential, is_known, user, header, nonce, messages } = self;
         let ClientFinal { channel_binding, nonce: proved, without_proof, proof } = ClientFinal::parse(last)?;
         // Java and franz-go send `n,,` after a header with an authorization id, too.
@@ -78,8 +85,11 @@ impl Challenged {
         let client_key: Vec<u8> = proof.iter().zip(&signature).map(|(one, other)| one ^ other).collect();
         let is_right: bool = hash.digest(&client_key).ct_eq(credential.stored_key.expose()).into();
         let answer = hash.hmac(credential.server_key.expose(), proved.as_bytes());
+        let (now, is_known_now) = find(&user);
+        let is_current = is_known_now && now.stored_key.equals(credential.stored_key.expose());
         // After all of the work, so that an unknown user takes as long as a wrong password.
-        (is_right && is_known).then(|| (user, format!("v={}", base64::encode(&answer)).into_bytes()))
+        (is_right && is_known && is_current)
+            .then(|| (user, format!("v={}", base64::encode(&answer)).into_bytes()))
     }
 }
 

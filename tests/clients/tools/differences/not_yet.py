@@ -14,8 +14,8 @@ _QUOTAS = tuple(f"kafka-configs *{entity}*" for entity in ("--user", "--client "
 
 NOT_YET = [
     Lines(_QUOTAS, kafka=("Completed updating *config for *.", "Quota configs for *", "SCRAM credential configs for *", "[exit status 0]"),
-          ottla=(_refused("DESCRIBE_CLIENT_QUOTAS"), _refused("ALTER_USER_SCRAM_CREDENTIALS"), *_CONFIG_FAILED),
-          kind=_KIND, reason="Quotas and SCRAM users. The message is the client's own and clear."),
+          ottla=(_refused("DESCRIBE_CLIENT_QUOTAS"), *_CONFIG_FAILED),
+          kind=_KIND, reason="Quotas; the tool asks for them with users, too. The message is the client's own and clear."),
     Lines("kafka-share-groups --describe*", kafka=("*GroupIdNotFoundException: Group nobody not found.", "GROUP TOPIC PARTITION START-OFFSET LAG",
                                                    "sharing shared 0 ...", "Share group 'sharing' has no active members.",
                                                    "GROUP COORDINATOR (ID) STATE #MEMBERS", "sharing HOST:PORT (1) Empty 0"),

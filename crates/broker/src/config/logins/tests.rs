@@ -60,7 +60,9 @@ fn the_narrowest_layer_counts() {
 #[test]
 fn mechanisms_that_are_not_served_stop_the_start() {
     assert!(
-        error(&[]).contains("sasl.enabled.mechanisms: GSSAPI is not served; served is PLAIN"),
+        error(&[]).contains(
+            "sasl.enabled.mechanisms: GSSAPI is not served; served is PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"
+        ),
         "the default"
     );
     for (value, part) in [
@@ -70,6 +72,25 @@ fn mechanisms_that_are_not_served_stop_the_start() {
     ] {
         let text = error(&[(PLAIN.0, value), ALICE]);
         assert!(text.contains(part) && text.contains(PLAIN.0), "{text}");
+    }
+}
+
+/// Users of SCRAM are in the data folder; Kafka's module may be named, as its configurations do, and no other.
+#[test]
+fn scram_needs_no_users_here() {
+    let both = (PLAIN.0, "SCRAM-SHA-512,SCRAM-SHA-256");
+    let loaded = |more: &[(&str, &str)]| loaded(&[SAFE, &[both], more]);
+    let of_both = loaded(&[]).unwrap();
+    let names: Vec<&str> =
+        settings(&of_both).mechanisms.iter().map(|settings| settings.mechanism.name()).collect();
+    assert_eq!(names, ["SCRAM-SHA-512", "SCRAM-SHA-256"]);
+    let key = "listener.name.safe.scram-sha-256.sasl.jaas.config";
+    let module =
+        "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"a\" password=\"b\";";
+    assert!(loaded(&[(key, module)]).unwrap().notes.is_empty());
+    for wrong in [ALICE.1, "org.example.Scram required;", "x"] {
+        let text = loaded(&[(key, wrong)]).expect_err("must be refused").to_string();
+        assert!(text.contains(key) && !text.contains("hunter2"), "{text}");
     }
 }
 

@@ -49,6 +49,8 @@ const KAFKA: &str = "
 45 CLUSTER:Alter W31
 46 CLUSTER:Describe W31
 47 GROUP:Delete W30 / TOPIC:Read I29
+50 CLUSTER:Describe W31
+51 CLUSTER:Alter W31
 55 CLUSTER:Describe W31
 57 CLUSTER:Alter W31
 60 CLUSTER:Describe E

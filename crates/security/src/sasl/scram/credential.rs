@@ -20,12 +20,46 @@ pub enum Hash {
 }
 
 impl Hash {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+
+    /// Its code on the wire and on the disk (KIP-554).
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Sha256 => 1,
+            Self::Sha512 => 2,
+        }
+    }
+
+    /// The hash of that code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|hash| hash.code() == code)
+    }
+
+    /// Name of its mechanism.
+    pub fn mechanism(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SCRAM-SHA-256",
+            Self::Sha512 => "SCRAM-SHA-512",
+        }
+    }
+
     /// Bytes of a digest.
     pub fn length(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
         }
+    }
+
+    /// The salted password, from which all keys follow. Takes some milliseconds of processor time.
+    pub fn salted(self, password: &Secret, salt: &[u8], iterations: u32) -> Secret {
+        let mut salted = vec![0; self.length()];
+        match self {
+            Self::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password.expose(), salt, iterations, &mut salted),
+            Self::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password.expose(), salt, iterations, &mut salted),
+        }
+        Secret::new(salted)
     }
 
     /// The digest of these bytes.
@@ -78,21 +112,32 @@ impl Credential {
 
     /// From a password. Takes some milliseconds of processor time.
     pub fn from_password(hash: Hash, salt: Vec<u8>, iterations: u32, password: &Secret) -> Self {
-        let mut salted = vec![0; hash.length()];
-        match hash {
-            Hash::Sha256 => {
-                pbkdf2::pbkdf2_hmac::<Sha256>(password.expose(), &salt, iterations, &mut salted);
-            }
-            Hash::Sha512 => {
-                pbkdf2::pbkdf2_hmac::<Sha512>(password.expose(), &salt, iterations, &mut salted);
-            }
-        }
-        Self::from_salted_password(hash, salt, iterations, &Secret::new(salted))
+        let salted = hash.salted(password, &salt, iterations);
+        Self::from_salted_password(hash, salt, iterations, &salted)
     }
 }
 
-/// Characters of a salt, as Kafka's tools make them (`ScramFormatter.secureRandomString`).
-const SALT_LENGTH: usize = 25;
+/// Random bytes of which a salt is made.
+pub const SALT_BYTES: usize = 17;
+
+/// A salt as Kafka's tools make them: the text of a number of 130 bits in base 36, which has 25 or 26 digits, rarely fewer
+/// (`ScramFormatter.secureRandomString`).
+pub fn salt(mut random: [u8; SALT_BYTES]) -> Vec<u8> {
+    random[0] &= 3;
+    let mut digits = Vec::new();
+    while random.iter().any(|byte| *byte != 0) {
+        // Divides the number by 36, from its greatest byte on.
+        let mut rest = 0;
+        for byte in &mut random {
+            let part = rest << 8 | u32::from(*byte);
+            *byte = u8::try_from(part / 36).expect("the rest is below 36");
+            rest = part % 36;
+        }
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[rest as usize]);
+    }
+    digits.reverse();
+    digits
+}
 
 /// The credential that an unknown user appears to have. It is made of the name and of the data folder's `secret`, so one name
 /// always gets the same one, and each folder another. No password fits it.
@@ -101,8 +146,8 @@ pub fn decoy(secret: &Secret, hash: Hash, user: &str, iterations: u32) -> Creden
         let text = format!("{purpose}\0{}\0{user}", hash.length());
         Secret::new(hash.hmac(secret.expose(), text.as_bytes()))
     };
-    let letters = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let salt =
-        made("salt").expose().iter().take(SALT_LENGTH).map(|byte| letters[usize::from(*byte) % 36]).collect();
-    Credential { salt, iterations, stored_key: made("stored key"), server_key: made("server key") }
+    let mut random = [0; SALT_BYTES];
+    random.copy_from_slice(&made("salt").expose()[..SALT_BYTES]);
+    let (stored_key, server_key) = (made("stored key"), made("server key"));
+    Credential { salt: salt(random), iterations, stored_key, server_key }
 }

@@ -37,6 +37,22 @@ fn vector() -> Challenged {
     }
 }
 
+/// The store of a broker that has one user.
+fn find(hash: Hash) -> impl Fn(&str) -> (Credential, bool) {
+    move |user| match user {
+        "user" => (credential(hash), true),
+        _ => (decoy(&Secret::new("folder"), hash, user, 4096), false),
+    }
+}
+
+impl Challenged {
+    /// As [`Challenged::finish`], where no credential changed meanwhile.
+    fn end(self, last: &[u8]) -> Option<(String, Vec<u8>)> {
+        let hash = self.hash;
+        self.finish(last, find(hash))
+    }
+}
+
 /// A client that knows the password, and may leave the protocol in any part of its final message.
 struct TestClient {
     hash: Hash,
@@ -51,11 +67,8 @@ impl TestClient {
     }
 
     fn begin(&self) -> Option<(Challenged, String)> {
-        let find = |user: &str| match user {
-            "user" => (credential(self.hash), true),
-            _ => (decoy(&Secret::new("folder"), self.hash, user, 4096), false),
-        };
-        let (challenged, answer) = challenge(self.hash, self.first.as_bytes(), [9; NONCE_BYTES], find)?;
+        let (challenged, answer) =
+            challenge(self.hash, self.first.as_bytes(), [9; NONCE_BYTES], find(self.hash))?;
         Some((challenged, String::from_utf8(answer).unwrap()))
     }
 
@@ -90,7 +103,7 @@ impl TestClient {
 
     fn logs_in(&self) -> bool {
         self.begin()
-            .is_some_and(|(challenged, answer)| challenged.finish(self.last(&answer).as_bytes()).is_some())
+            .is_some_and(|(challenged, answer)| challenged.end(self.last(&answer).as_bytes()).is_some())
     }
 }
 
@@ -98,7 +111,7 @@ impl TestClient {
 fn the_vector_of_rfc_7677_logs_in() {
     let first = ClientFirst::parse(FIRST.as_bytes()).unwrap();
     assert_eq!((first.user.as_str(), first.nonce.as_str()), ("user", "rOprNGfwEbeRWgbNEkqO"));
-    let (user, last) = vector().finish(FINAL.as_bytes()).unwrap();
+    let (user, last) = vector().end(FINAL.as_bytes()).unwrap();
     assert_eq!(user, "user");
     assert_eq!(last, b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
     let stored = credential(Hash::Sha256).stored_key;
@@ -114,7 +127,7 @@ fn both_hashes_log_in() {
             answer.starts_with("r=abc") && answer.ends_with(",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
             "{answer}"
         );
-        let (user, last) = challenged.finish(client.last(&answer).as_bytes()).unwrap();
+        let (user, last) = challenged.end(client.last(&answer).as_bytes()).unwrap();
         assert_eq!((user.as_str(), &last[..2]), ("user", &b"v="[..]));
         assert!(!TestClient { password: "pencil ", ..client }.logs_in());
     }
@@ -182,7 +195,7 @@ fn another_nonce_fails() {
     ] {
         let (challenged, answer) = client.begin().unwrap();
         let last = client.last_with_nonce(&answer, &other);
-        assert!(challenged.finish(last.as_bytes()).is_none(), "{other}");
+        assert!(challenged.end(last.as_bytes()).is_none(), "{other}");
     }
 }
 
@@ -205,27 +218,54 @@ fn the_channel_binding_must_be_the_header() {
 fn a_proof_is_good_for_its_own_login_alone() {
     // Another server's part of the nonce: a replay of the vector.
     let (challenged, _) = TestClient::new(Hash::Sha256).begin().unwrap();
-    assert!(challenged.finish(FINAL.as_bytes()).is_none());
+    assert!(challenged.end(FINAL.as_bytes()).is_none());
     // Of the other mechanism, and of another number of iterations.
     let (challenged, answer) = TestClient::new(Hash::Sha256).begin().unwrap();
-    assert!(challenged.finish(TestClient::new(Hash::Sha512).last(&answer).as_bytes()).is_none());
+    assert!(challenged.end(TestClient::new(Hash::Sha512).last(&answer).as_bytes()).is_none());
     let (challenged, answer) = TestClient::new(Hash::Sha256).begin().unwrap();
     let last = TestClient::new(Hash::Sha256).last(&answer.replace("i=4096", "i=4097"));
-    assert!(challenged.finish(last.as_bytes()).is_none());
+    assert!(challenged.end(last.as_bytes()).is_none());
     // An unknown user, whatever the password.
     let unknown = TestClient { first: "n,,n=nobody,r=abc".to_owned(), ..TestClient::new(Hash::Sha256) };
     assert!(unknown.begin().is_some() && !unknown.logs_in());
 }
 
+/// A comparison of some bytes alone lets a client in that tries proofs: one of 256 has a digest that begins as the right one.
+#[test]
+fn no_other_proof_logs_in() {
+    let (without_proof, proof) = FINAL.rsplit_once(",p=").unwrap();
+    let proof = base64::decode(proof).unwrap();
+    for number in 1..=4000_u32 {
+        let mut other = proof.clone();
+        for (byte, change) in other.iter_mut().zip(number.to_be_bytes()) {
+            *byte ^= change;
+        }
+        let last = format!("{without_proof},p={}", base64::encode(&other));
+        assert!(vector().end(last.as_bytes()).is_none(), "{number}");
+    }
+}
+
+/// S7: a login that is under way while its user is deleted, or gets another password.
+#[test]
+fn a_credential_that_changed_meanwhile_fails() {
+    let client = TestClient::new(Hash::Sha256);
+    let other = Credential::from_salted_password(Hash::Sha256, vec![1], 4096, &Secret::new("other"));
+    for now in [(other, true), (credential(Hash::Sha256), false)] {
+        let (challenged, answer) = client.begin().unwrap();
+        let last = client.last(&answer);
+        assert!(challenged.finish(last.as_bytes(), |_| now).is_none());
+    }
+}
+
 #[test]
 fn any_change_of_the_final_message_fails() {
     for end in 0..FINAL.len() {
-        assert!(vector().finish(&FINAL.as_bytes()[..end]).is_none(), "cut at {end}");
+        assert!(vector().end(&FINAL.as_bytes()[..end]).is_none(), "cut at {end}");
     }
     for at in 0..FINAL.len() {
         let mut changed = FINAL.as_bytes().to_vec();
         changed[at] ^= 1;
-        assert!(vector().finish(&changed).is_none(), "changed at {at}");
+        assert!(vector().end(&changed).is_none(), "changed at {at}");
     }
     for changed in [
         FINAL.replace("c=biws,", ""),
@@ -236,20 +276,34 @@ fn any_change_of_the_final_message_fails() {
         FINAL.replace(",p=", ",P="),
         "c=biws,r=x,p=".to_owned(),
     ] {
-        assert!(vector().finish(changed.as_bytes()).is_none(), "{changed}");
+        assert!(vector().end(changed.as_bytes()).is_none(), "{changed}");
     }
 }
 
 #[test]
 fn a_decoy_looks_like_a_credential_and_stays_the_same() {
-    let of = |secret: &str, user| decoy(&Secret::new(secret), Hash::Sha512, user, 8192);
+    let of = |secret: &str, user: &str| decoy(&Secret::new(secret), Hash::Sha512, user, 8192);
     let one = of("a", "x");
-    assert_eq!(one.salt.len(), SALT_BYTES);
-    assert!(one.salt.iter().all(u8::is_ascii_alphanumeric));
     assert_eq!((one.iterations, one.salt == of("a", "x").salt), (8192, true));
     assert!(one.salt != of("a", "y").salt && one.salt != of("b", "x").salt);
     let other = decoy(&Secret::new("a"), Hash::Sha256, "x", 8192);
     assert!(other.salt != one.salt && other.stored_key.expose().len() == 32);
+    // As many digits as those of Kafka's tools, of which 4 in 10 have 26.
+    let lengths: Vec<usize> = (0..500).map(|user| of("a", &user.to_string()).salt.len()).collect();
+    let long = lengths.iter().filter(|length| **length == 26).count();
+    assert!((150..250).contains(&long) && lengths.iter().all(|length| (22..=26).contains(length)), "{long}");
 }
 
-const SALT_BYTES: usize = 25;
+#[test]
+fn a_salt_is_a_number_in_base_36() {
+    let salt_of = |number: u128| {
+        let mut bytes = [0; SALT_BYTES];
+        bytes[1..].copy_from_slice(&number.to_be_bytes());
+        String::from_utf8(salt(bytes)).unwrap()
+    };
+    for (number, text) in [(0, ""), (35, "z"), (36, "10"), (36 * 36 + 1, "101")] {
+        assert_eq!(salt_of(number), text);
+    }
+    // 2^130 - 1; the other bits of the first byte do not count.
+    assert_eq!(salt([0xff; SALT_BYTES]), b"1omfro7zwmumr3umxudzyj6scf");
+}
