@@ -26,6 +26,7 @@ mod docs;
 mod entry;
 mod env;
 mod inert_keys;
+mod jaas_file;
 mod kafka_keys;
 mod key;
 pub(crate) mod limits;

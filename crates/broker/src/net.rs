@@ -4,6 +4,7 @@
 //! listener    binds
 //! acceptor    accepts, admits ──► kafka/connection.rs
 //! admission   how many, from where
+//! strangers   how many that have not logged in
 //! descriptors how many there is room for
 //! ```
 //!
@@ -13,3 +14,4 @@ pub(crate) mod acceptor;
 mod admission;
 pub(crate) mod descriptors;
 pub(crate) mod listener;
+mod strangers;

@@ -9,6 +9,7 @@
 //! are only texts here. An error names a position and never the text, which holds passwords.
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
@@ -86,15 +87,17 @@ pub fn parse_file(text: &str) -> Result<Vec<Section>, JaasError> {
 
 #[derive(PartialEq, Eq)]
 enum Token {
-    Word(String),
-    /// A text in quotes; it is moved into a secret at once.
-    Quoted(String),
+    Word(Zeroizing<String>),
+    /// A text in quotes.
+    Quoted(Zeroizing<String>),
     /// One of `=;{}`.
     Symbol(char),
 }
 
 struct Reader<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
+    /// Bytes of the longest value that the text can have.
+    length: usize,
     /// Characters taken so far.
     taken: usize,
     /// The next token and where it begins, if it was looked at.
@@ -105,7 +108,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Self {
-        Self { rest: text.chars().peekable(), taken: 0, next: None, position: 1 }
+        Self { rest: text.chars().peekable(), length: text.len(), taken: 0, next: None, position: 1 }
+    }
+
+    /// A text to append to. It never grows, as growing would leave a copy in memory that is free.
+    fn empty(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::with_capacity(self.length))
     }
 
     fn fault(&self, reason: &'static str) -> JaasError {
@@ -125,7 +133,7 @@ impl<'a> Reader<'a> {
             let name = self.word("an option name=\"value\" or ; belongs here")?;
             self.symbol('=', "= belongs after the name of an option")?;
             let value = match self.take()? {
-                Some(Token::Word(value) | Token::Quoted(value)) => Secret::new(value),
+                Some(Token::Word(value) | Token::Quoted(value)) => Secret::new(value.as_bytes()),
                 _ => return Err(self.fault("a value in quotes belongs after =")),
             };
             options.push((name, value));
@@ -136,7 +144,7 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self, reason: &'static str) -> Result<String, JaasError> {
         match self.take()? {
-            Some(Token::Word(word)) => Ok(word),
+            Some(Token::Word(word)) => Ok(word.to_string()),
             _ => Err(self.fault(reason)),
         }
     }
@@ -180,7 +188,8 @@ impl<'a> Reader<'a> {
             '=' | ';' | '{' | '}' => Token::Symbol(first),
             '"' | '\'' => Token::Quoted(self.quoted(first, position)?),
             _ => {
-                let mut word = String::from(first);
+                let mut word = self.empty();
+                word.push(first);
                 while let Some(next) =
                     self.rest.next_if(|next| !next.is_whitespace() && !"=;{}\"'".contains(*next))
                 {
@@ -231,9 +240,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The text up to the closing quote, with the escapes of Java's `StreamTokenizer`.
-    fn quoted(&mut self, quote: char, position: usize) -> Result<String, JaasError> {
+    fn quoted(&mut self, quote: char, position: usize) -> Result<Zeroizing<String>, JaasError> {
         let unclosed = JaasError { position, reason: "the quote has no end" };
-        let mut text = String::new();
+        let mut text = self.empty();
         loop {
             match self.char().ok_or(unclosed)? {
                 '\\' => {

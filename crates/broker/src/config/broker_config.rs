@@ -12,6 +12,7 @@ use security::sasl::Mechanism;
 use security::sasl::scram::Hash;
 
 use super::broker_keys::{BrokerKeys, StartKeys};
+use super::jaas_file::JaasFile;
 use super::listener::{Listener, host_port};
 use super::logins::LoginSettings;
 use super::overrides::Overrides;
@@ -28,6 +29,8 @@ pub struct BrokerConfig {
     pub(super) start: StartConfig,
     /// Keys that the file, variables and flags set, normalised. What clients gave is in `dynamic` alone.
     pub(super) settings: Settings,
+    /// Read at the start; a change of other keys does not read it again.
+    pub(super) jaas: JaasFile,
     /// Values that clients gave while the broker ran; `keys` has them in already.
     pub(super) dynamic: DynamicConfigs,
 }
@@ -122,9 +125,6 @@ impl StartConfig {
         self.logins.get(&listener.name)
     }
 
-    /// The address for HTTP; `None` if HTTP is turned off.
-    pub fn http_listener(&self) -> Option<&HttpListener> {
-        self.http_listener.as_ref()
     /// Returns true if users can log in by SCRAM on some listener.
     pub fn has_scram(&self) -> bool {
         self.scram().next().is_some()
@@ -143,6 +143,9 @@ impl StartConfig {
         })
     }
 
+    /// The address for HTTP; `None` if HTTP is turned off.
+    pub fn http_listener(&self) -> Option<&HttpListener> {
+        self.http_listener.as_ref()
     }
 
     /// The authorizer's settings; `None`: every client may do everything.

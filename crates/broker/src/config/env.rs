@@ -4,10 +4,14 @@
 //! image's start script keeps for the JVM are set aside, and so are those that Kubernetes injects for a service
 //! that happens to be called `kafka`.
 
+use super::jaas_file;
+
 /// The meaning of one variable for the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Variable {
+pub(super) enum Variable<'v> {
     Key(String),
+    /// It names a JAAS file among options of a JVM; the others are set aside.
+    JaasFile(&'v str),
     /// Set aside, with the reason.
     Ignored(&'static str),
     /// Named as another image of Kafka names it; the name that counts here.
@@ -35,10 +39,13 @@ const JVM: &[&str] = &[
 ];
 
 /// Classifies the variable `name`, whose value is `value`.
-pub(super) fn classify(name: &str, value: &str) -> Variable {
+pub(super) fn classify<'v>(name: &str, value: &'v str) -> Variable<'v> {
     let Some(suffix) = name.strip_prefix("KAFKA_").filter(|suffix| !suffix.is_empty()) else {
         return Variable::Other;
     };
+    if let Some(path) = jaas_file::named_in(value).filter(|_| name == "KAFKA_OPTS") {
+        return Variable::JaasFile(path);
+    }
     // Kafka's image leaves such variables out too (`KafkaDockerWrapper`); as keys they would be unknown and
     // stop the start.
     if JVM.contains(&name) {

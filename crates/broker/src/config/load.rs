@@ -6,9 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use super::broker_config::BrokerConfig;
 use super::broker_keys::BrokerKeys;
 use super::env::{self, Variable};
+use super::jaas_file::{JAAS_FILE, JaasFile};
 use super::key::Effect;
 use super::listener_keys::{LISTENER_PREFIX, endings, listener_key};
 use super::other_keys::{Meaning, meaning};
@@ -94,11 +97,12 @@ impl Loader {
             Err(source) => return self.problems.push(Problem::File { path: path.to_owned(), source }),
         };
         let at = |line| Origin::File { path: path.to_owned(), line };
+        let bytes = Zeroizing::new(bytes);
         let (properties, bad_lines) = properties::parse(&bytes);
         for bad in bad_lines {
             self.problems.push(Problem::Line { origin: at(bad.line), reason: bad.reason });
         }
-        for property in properties {
+        for mut property in properties {
             if let Some(Setting { origin: earlier, .. }) = self.settings.get(&property.key) {
                 let text = format!(
                     "{}: {} is set at {earlier} already; this one counts",
@@ -109,6 +113,8 @@ impl Loader {
             }
             // As in java.util.Properties, the last one counts.
             self.set(&property.key, property.value.trim(), at(property.line));
+            // It may be a password.
+            property.value.zeroize();
         }
     }
 
@@ -118,6 +124,9 @@ impl Loader {
         for (name, value) in variables {
             match env::classify(name, value) {
                 Variable::Key(key) => self.set(&key, value.trim(), Origin::Environment(name.clone())),
+                Variable::JaasFile(path) => {
+                    self.set(JAAS_FILE, path, Origin::Environment(name.clone()));
+                }
                 Variable::Ignored(reason) => ignored.push(format!("{name} ({reason})")),
                 Variable::OfAnotherImage(ours) => {
                     let problem = Problem::OfAnotherImage { name: name.clone(), ours };
@@ -158,8 +167,10 @@ impl Loader {
         // After a problem as well: all that is wrong is reported in one go.
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut self.settings, &mut self.problems));
         self.note_keys_without_effect();
-        let config =
-            keys.and_then(|keys| resolve::resolve(keys, self.settings, &mut self.problems, &mut self.notes));
+        let jaas = JaasFile::read(&self.settings);
+        let config = keys.and_then(|keys| {
+            resolve::resolve(keys, self.settings, &jaas, &mut self.problems, &mut self.notes)
+        });
         match config {
             // Malformed values were replaced by defaults, so that the rules between keys could be checked: a
             // configuration with problems is not the operator's.

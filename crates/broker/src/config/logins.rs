@@ -1,5 +1,6 @@
 //! Logins of the listeners that ask for them: mechanisms, users, limits.
 //!
+//! Users of PLAIN are in the configuration or a JAAS file, those of SCRAM in the data folder.
 //! Guarantees that a listener of SASL has at least one mechanism that is served and, for each, what its users need; whatever
 //! is missing or not served stops the start, since a listener must not be more open than its configuration says. No text of
 //! a password reaches a problem or a note: they name the key, and the position in its value.
@@ -12,6 +13,7 @@ use security::Secret;
 use security::jaas::{self, LoginModule, PLAIN_LOGIN_MODULE, SCRAM_LOGIN_MODULE};
 use security::sasl::Mechanism;
 
+use super::jaas_file::{JAAS_FILE, JaasFile};
 use super::key::Units;
 use super::listener::{Listener, Protocol};
 use super::listener_keys::{LISTENER_PREFIX, narrowest};
@@ -53,6 +55,7 @@ const CLASSES: [(&str, Option<&str>); 2] = [
 pub(super) fn resolve(
     settings: &Settings,
     listeners: &[Listener],
+    jaas: &JaasFile,
     problems: &mut Vec<Problem>,
     notes: &mut Vec<Note>,
 ) -> BTreeMap<String, Arc<LoginSettings>> {
@@ -62,7 +65,7 @@ pub(super) fn resolve(
     }
     let mut resolved = BTreeMap::new();
     for listener in with_login() {
-        let mut resolver = Resolver { settings, listeners, listener, problems, notes };
+        let mut resolver = Resolver { settings, listeners, listener, jaas, problems, notes };
         if let Some(made) = resolver.login() {
             resolved.insert(listener.name.clone(), Arc::new(made));
         }
@@ -90,6 +93,7 @@ struct Resolver<'a> {
     settings: &'a Settings,
     listeners: &'a [Listener],
     listener: &'a Listener,
+    jaas: &'a JaasFile,
     problems: &'a mut Vec<Problem>,
     notes: &'a mut Vec<Note>,
 }
@@ -149,16 +153,12 @@ impl Resolver<'_> {
         let max_session_ms = self.number(Some(mechanism), "connections.max.reauth.ms");
         let users = match mechanism {
             Mechanism::Plain => self.plain_users(),
+            Mechanism::Scram(_) => self.check_scram_module(mechanism).then(Vec::new),
         };
         let max_session = Some(max_session_ms?).filter(|ms| *ms > 0).map(Duration::from_millis);
         Some(MechanismSettings { mechanism, max_session, users: users? })
     }
-            Mechanism::Scram(_) => self.check_scram_module(mechanism).then(Vec::new),
 
-    /// The users of PLAIN, as Kafka's module has them: an option `user_NAME` each.
-    fn plain_users(&mut self) -> Option<Vec<(String, Secret)>> {
-        if !self.listener.is_loopback() {
-            self.notes.push(Note::warn(format!(
     /// Returns true unless another login module than Kafka's is named. It needs none, as users are not in the configuration; Kafka
     /// demands the module, and takes from its options how a broker logs in to other brokers.
     fn check_scram_module(&mut self, mechanism: Mechanism) -> bool {
@@ -178,6 +178,10 @@ impl Resolver<'_> {
         is_kafkas
     }
 
+    /// The users of PLAIN, as Kafka's module has them: an option `user_NAME` each.
+    fn plain_users(&mut self) -> Option<Vec<(String, Secret)>> {
+        if !self.listener.is_loopback() {
+            self.notes.push(Note::warn(format!(
                 "listener {}: PLAIN without TLS sends passwords in the clear; let no one but trusted hosts reach it",
                 self.listener.name
             )));
@@ -224,6 +228,14 @@ impl Resolver<'_> {
         let Some((name, setting)) =
             narrowest(self.settings, self.listeners, self.listener, Some(mechanism), KEY)
         else {
+            match self.jaas.module(&self.listener.name, PLAIN_LOGIN_MODULE) {
+                Ok(Some(module)) => return Some((JAAS_FILE.to_owned(), module)),
+                Ok(None) => {}
+                Err(reason) => {
+                    self.wrong(JAAS_FILE, reason);
+                    return None;
+                }
+            }
             let name = format!(
                 "{LISTENER_PREFIX}{}.{}.{KEY}",
                 self.listener.name.to_ascii_lowercase(),

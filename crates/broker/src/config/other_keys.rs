@@ -54,6 +54,13 @@ pub(super) static OTHER_KEYS: &[OtherKeys] = &[
     },
     OtherKeys {
         meaning: Meaning::Judged,
+        doc: "A JAAS file, in Kafka a system property of the JVM: `-Djava.security.auth.login.config=FILE` in the variable `KAFKA_OPTS` counts \
+              as well. A listener without a `sasl.jaas.config` of its own takes the users of PLAIN from the section \
+              `<listener>.KafkaServer`, in lower case, or else `KafkaServer`.",
+        names: &["java.security.auth.login.config"],
+    },
+    OtherKeys {
+        meaning: Meaning::Judged,
         doc: "Settings of a single listener. On a listener of SASL_PLAINTEXT these count, the narrowest first: \
               `sasl.enabled.mechanisms`, `<mechanism>.sasl.jaas.config`, `connections.max.reauth.ms`, \
               `sasl.server.max.receive.size`, `connection.failed.authentication.delay.ms`. Other keys of the tables above are \

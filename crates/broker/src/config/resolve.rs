@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::broker_config::{BrokerConfig, DynamicConfigs, HttpListener, StartConfig};
 use super::broker_keys::BrokerKeys;
+use super::jaas_file::JaasFile;
 use super::listener::{self, Endpoint, Listener, Texts};
 use super::problem::{Note, Origin, Problem};
 use super::setting::{Setting, Settings};
@@ -17,6 +18,7 @@ use super::{config_providers, listener_keys, logins, security};
 pub(super) fn resolve(
     mut keys: BrokerKeys,
     mut settings: Settings,
+    jaas: &JaasFile,
     problems: &mut Vec<Problem>,
     notes: &mut Vec<Note>,
 ) -> Option<BrokerConfig> {
@@ -59,7 +61,7 @@ pub(super) fn resolve(
         }
     }
     listener_keys::note_ignored(&settings, &listeners, notes);
-    let logins = logins::resolve(&settings, &listeners, problems, notes);
+    let logins = logins::resolve(&settings, &listeners, jaas, problems, notes);
     // As Kafka does, for those who ask for it under its older name.
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
         settings.insert("broker.id".to_owned(), node_id.clone());
@@ -68,7 +70,7 @@ pub(super) fn resolve(
     let (http_listener, data_dir) = (http_listener?, data_dir?);
     let start =
         StartConfig { keys: keys.start.clone(), listeners, logins, http_listener, data_dir, authorizer };
-    Some(BrokerConfig { keys, start, settings, dynamic: DynamicConfigs::default() })
+    Some(BrokerConfig { keys, start, settings, jaas: jaas.clone(), dynamic: DynamicConfigs::default() })
 }
 
 /// Kafka's image listens where it advertises if it is not told where to listen; so does every file whose advertised

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroize as _;
+
 use super::problem::Origin;
 
 /// A value that was set, and the source that set it.
@@ -9,6 +11,13 @@ use super::problem::Origin;
 pub struct Setting {
     pub value: String,
     pub origin: Origin,
+}
+
+/// The value may be a password: it does not stay in memory that is free.
+impl Drop for Setting {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
 }
 
 /// Without the value, which may be a password: a setting does not know its key.

@@ -120,6 +120,11 @@ pub(crate) trait Api: Sized {
         0
     }
 
+    /// The answer between the two steps of a re-authentication, after which the connection is closed; `None` closes it at once.
+    fn illegal_sasl_state() -> Option<<Self::Request as Request>::Response> {
+        None
+    }
+
     /// The answer, written at version 0, to a version outside `VERSIONS`; `None` closes the connection.
     fn unsupported_version() -> Option<<Self::Request as Request>::Response> {
         None
@@ -220,6 +225,8 @@ pub(crate) struct Entry {
     pub(crate) run: Run,
     /// The answer to a version that is not served, if there is one.
     pub(crate) refuse_version: fn(&RequestHeader, usize) -> Result<Answered, Disconnect>,
+    /// The answer between the two steps of a re-authentication, if there is one.
+    pub(crate) refuse_state: fn(&RequestHeader, usize) -> Result<Answered, Disconnect>,
 }
 
 impl Entry {
@@ -245,6 +252,7 @@ impl Entry {
             overlaps: A::OVERLAPS,
             run: run::<A>,
             refuse_version: refuse_version::<A>,
+            refuse_state: refuse_state::<A>,
         }
     }
 
@@ -290,6 +298,16 @@ fn refuse_version<A: Api>(header: &RequestHeader, api: usize) -> Result<Answered
     let receipt = Receipt { api, version, error_code: A::first_error(&response) };
     // Version 0 is the layout that any client can read, whatever it asked for (KIP-511).
     answer(header, 0, &response, receipt)
+}
+
+/// The answer of `A` to a request between the two steps of a re-authentication, if it has one.
+fn refuse_state<A: Api>(header: &RequestHeader, api: usize) -> Result<Answered, Disconnect> {
+    let version = header.api_version;
+    let response = A::illegal_sasl_state();
+    let response =
+        response.ok_or_else(|| Disconnect::Refused("a request within a re-authentication".to_owned()))?;
+    let receipt = Receipt { api, version, error_code: A::first_error(&response) };
+    answer(header, version, &response, receipt)
 }
 
 /// A whole answer: length prefix, header, and body at a version.
@@ -355,6 +373,8 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<alter_partition_reassignments::AlterPartitionReassignments>(),
     Entry::of::<list_partition_reassignments::ListPartitionReassignments>(),
     Entry::of::<offset_delete::OffsetDelete>(),
+    Entry::of::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
+    Entry::of::<alter_user_scram_credentials::AlterUserScramCredentials>(),
     Entry::of::<describe_quorum::DescribeQuorum>(),
     Entry::of::<update_features::UpdateFeatures>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
@@ -373,8 +393,6 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
 ]);
 
 /// Tells each entry its position. Keys must ascend, so that no key occurs twice.
-    Entry::of::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
-    Entry::of::<alter_user_scram_credentials::AlterUserScramCredentials>(),
 const fn numbered<const N: usize>(mut entries: [Entry; N]) -> [Entry; N] {
     let mut at = 0;
     // A `const fn` cannot loop over an iterator.

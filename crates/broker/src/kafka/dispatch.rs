@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use codec::frame::RequestHeader;
 
+use crate::kafka::answered::Answered;
 use crate::kafka::api::{Disconnect, Entry, Phase, Running};
 use crate::kafka::context::{Connected, Context};
 
@@ -39,27 +40,35 @@ fn begin(
         return Ok(Box::pin(std::future::ready(Ok(answered))));
     }
     // Before the body is read: who may not call an API cannot make the broker parse for it.
-    admit(connected, entry)?;
+    if let Some(answered) = admit(connected, entry, &header)? {
+        return Ok(Box::pin(std::future::ready(Ok(answered))));
+    }
     Ok((entry.run)(Context::new(Arc::clone(connected), header), entry.index, body))
 }
 
 /// Checks that a connection may call that API now. After the end of its session it may only log in again, and between the two
-/// steps of that nothing else (KIP-368).
-fn admit(connected: &Connected, entry: &Entry) -> Result<(), Disconnect> {
+/// steps of that nothing else (KIP-368). An answer is the connection's last one.
+fn admit(
+    connected: &Connected,
+    entry: &Entry,
+    header: &RequestHeader,
+) -> Result<Option<Answered>, Disconnect> {
     let refused = |text: &str| Err(Disconnect::Refused(text.to_owned()));
     let peer = &connected.peer;
     if peer.is_cut_off() {
         return refused("the session was ended");
     }
     match entry.phase {
-        Phase::Login => Ok(()),
+        Phase::Login => Ok(None),
         Phase::Any | Phase::Authenticated if connected.reauthentication.is_under_way() => {
-            refused("a request within a re-authentication")
+            // Once the answer is written, the connection is closed.
+            peer.end_session();
+            (entry.refuse_state)(header, entry.index).map(Some)
         }
         Phase::Any | Phase::Authenticated if peer.is_session_over(&connected.services.clock) => {
             connected.services.metrics.listener(&peer.listener).sessions_over.inc();
             refused("the session is over, and the client did not log in again")
         }
-        Phase::Any | Phase::Authenticated => Ok(()),
+        Phase::Any | Phase::Authenticated => Ok(None),
     }
 }

@@ -26,6 +26,7 @@ use security::Principal;
 use security::sasl::{Exchange, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::kafka::answered::{Answered, Receipt};
@@ -50,7 +51,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 64 << 10;
 
 /// Lets the client log in; its principal is set when this returns `Ok`. What the client sent after its login is still in
-/// the socket.
+/// the socket. `must_leave` is cancelled when it has to make room for others.
 ///
 /// # Errors
 /// The reason to close the connection; everything that had to be answered is answered.
@@ -58,6 +59,7 @@ pub(crate) async fn log_in<S>(
     stream: &mut S,
     connected: &Arc<Connected>,
     login: &ListenerLogin,
+    must_leave: &CancellationToken,
 ) -> Result<(), NotLoggedIn>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -66,7 +68,12 @@ where
     let state = State::Connected { has_asked: false };
     let deadline = clock::timer_now() + DEADLINE;
     let mut loop_ = Login { stream: &mut *stream, connected, login, state, deadline };
-    let outcome = stop.run_until_cancelled(loop_.run()).await.unwrap_or(Err(NotLoggedIn::Shutdown));
+    let staying = must_leave.run_until_cancelled(loop_.run());
+    let outcome = match stop.run_until_cancelled(staying).await {
+        None => Err(NotLoggedIn::Shutdown),
+        Some(None) => Err(NotLoggedIn::MadeRoom),
+        Some(Some(outcome)) => outcome,
+    };
     if outcome.as_ref().is_err_and(NotLoggedIn::is_failure) {
         linger(stream).await;
     }
@@ -302,6 +309,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod scram_tests;
+#[cfg(test)]
+mod tests;

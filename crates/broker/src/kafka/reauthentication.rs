@@ -37,6 +37,8 @@ pub(crate) enum Handshake {
     Accepted(Arc<ListenerLogin>),
     /// None is due.
     NotDue,
+    /// One is under way; the session has ended.
+    UnderWay,
     /// Another mechanism than that of the first login.
     OtherMechanism,
 }
@@ -70,8 +72,13 @@ impl Reauthentication {
         let Some(login) = &self.login else { return Handshake::NotDue };
         let mut state = self.state.lock();
         let is_early = state.last.is_some_and(|last| now.saturating_sub(last) < SHORTEST_INTERVAL);
+        // As Kafka, which then closes the connection.
+        if state.exchange.is_some() {
+            peer.end_session();
+            return Handshake::UnderWay;
+        }
         // Version 0 is followed by frames without a header, which this loop cannot read.
-        if version < 1 || !peer.session_ends() || state.exchange.is_some() || is_early {
+        if version < 1 || !peer.session_ends() || is_early {
             return Handshake::NotDue;
         }
         match login.begin(mechanism).filter(|exchange| Some(exchange.mechanism()) == peer.mechanism()) {

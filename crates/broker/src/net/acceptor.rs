@@ -21,8 +21,9 @@ use crate::kafka::limits::{Limits, Shared};
 use crate::kafka::login::{NotLoggedIn, log_in};
 use crate::kafka::reauthentication::Reauthentication;
 use crate::net::admission::{Admission, Admitted};
+use crate::net::strangers::{Stranger, Strangers};
 use crate::services::Services;
-use crate::session::logins::Entrance;
+use crate::session::logins::{Entrance, ListenerLogin};
 use crate::session::peer::Peer;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::ListenerMetrics;
@@ -40,16 +41,19 @@ pub(crate) struct Acceptor {
     /// The limits and the budget of all connections.
     shared: Arc<Shared>,
     admission: Admission,
+    /// Connections that have not logged in.
+    strangers: Arc<Strangers>,
 }
 
 impl Acceptor {
     /// Open to as many as `limits` allow, and at most `most`; they are served as tasks of `connections`.
     pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits, most: usize) -> Arc<Self> {
         let admission = Admission::new(&limits, most);
+        let strangers = Strangers::new(admission.wanted());
         let shared = Arc::new(Shared::new(limits));
         let (tasks, stop) = (services.tasks.clone(), services.shutdown.accepting.clone());
         let configs = services.configs.watch();
-        let acceptor = Arc::new(Self { services, connections, shared, admission });
+        let acceptor = Arc::new(Self { services, connections, shared, admission, strangers });
         let adjusting = Arc::clone(&acceptor);
         tasks.spawn("connection-limits", async move {
             let _ended = stop.run_until_cancelled(adjusting.adjust(configs)).await;
@@ -63,6 +67,7 @@ impl Acceptor {
             // The borrow ends within this line: held longer, it would block the change of a configuration.
             let limits = Limits::new(&configs.borrow_and_update());
             self.admission.set(&limits);
+            self.strangers.set(self.admission.wanted());
         }
     }
 
@@ -114,13 +119,24 @@ impl Acceptor {
             self.services.metrics.listener(listener).refused.inc();
             return self.shared.notices.refused(address, listener, reason);
         };
+        let entrance = match self.services.logins.entrance(listener) {
+            Entrance::Open => None,
+            Entrance::Login(login) => {
+                let Some(stranger) = self.strangers.admit(address.ip()) else {
+                    let reason = "too many connections from this address have not logged in";
+                    self.services.metrics.listener(listener).refused.inc();
+                    return self.shared.notices.refused(address, listener, reason);
+                };
+                Some((login, stranger))
+            }
+        };
         let pause = self.admission.pause(clock::now());
         if !pause.is_zero() {
             // The listener waits, as Kafka's acceptor does (`ConnectionQuotas.waitForConnectionSlot`):
             // further clients stay in the backlog.
             tokio::time::sleep(pause).await;
         }
-        if let Err(error) = self.open(stream, address, listener, admitted) {
+        if let Err(error) = self.open(stream, address, listener, admitted, entrance) {
             tracing::debug!(peer = %address, %listener, %error, "the connection was gone before it began");
         }
     }
@@ -135,6 +151,7 @@ impl Acceptor {
         address: SocketAddr,
         listener: &Arc<str>,
         admitted: Admitted,
+        entrance: Option<(Arc<ListenerLogin>, Stranger)>,
     ) -> io::Result<()> {
         // Small answers go out at once: Nagle's algorithm and delayed ACKs would add 40 ms to each.
         stream.set_nodelay(true)?;
@@ -151,14 +168,12 @@ impl Acceptor {
             // Held to the end of the task, panics included.
             let _admitted = admitted;
             let _open = Open::new(Arc::clone(&metrics));
-            let login = match services.logins.entrance(&peer.listener) {
-                Entrance::Open => None,
-                Entrance::Login(login) => Some(login),
-            };
-            let reauthentication = Reauthentication::new(login.clone());
+            let reauthentication =
+                Reauthentication::new(entrance.as_ref().map(|(login, _)| Arc::clone(login)));
             let connected = Arc::new(Connected { services, peer: Arc::clone(&peer), reauthentication });
-            if let Some(login) = login
-                && let Err(reason) = log_in(&mut stream, &connected, &login).await
+            // The slot of one that has not logged in is free once it has.
+            if let Some((login, stranger)) = entrance
+                && let Err(reason) = log_in(&mut stream, &connected, &login, stranger.must_leave()).await
             {
                 metrics.logins_failed.add(u64::from(reason.is_failure()));
                 return not_logged_in(&peer, &reason, &shared);

@@ -86,6 +86,11 @@ impl Admission {
         size.wanted = wanted;
     }
 
+    /// How many connections there may be as of now.
+    pub(super) fn wanted(&self) -> usize {
+        self.size.lock().wanted
+    }
+
     /// Returns true if no further connection is admitted now.
     pub(super) fn is_full(&self) -> bool {
         self.all.available_permits() == 0

@@ -107,6 +107,34 @@ fn users_must_be_given_where_kafka_reads_them() {
     );
 }
 
+/// Kafka's official image demands such a file for a listener of SASL.
+#[test]
+fn a_jaas_file_has_users_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "KafkaServer {\n PLAIN required user_bob=\"hunter2\"; org.x.Other required; };";
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    std::fs::write(file.path(), text.replace("PLAIN", module)).unwrap();
+    let path = file.path().to_str().unwrap();
+    let options = format!("-Xmx1g -Djava.security.auth.login.config={path}");
+    let from_image = |more: &[(&str, &str)]| {
+        let overrides = [SAFE, &[PLAIN], more].concat();
+        let overrides = overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let env = vec![("KAFKA_OPTS".to_owned(), options.clone())];
+        load(&Sources { overrides, env, ..Sources::default() })
+    };
+    let of_file = from_image(&[]).unwrap();
+    let users = |loaded: &Loaded| settings(loaded).mechanisms[0].users[0].0.clone();
+    assert_eq!(users(&of_file), "bob");
+    assert!(!format!("{of_file:?}").contains("hunter2"));
+    assert_eq!(users(&from_image(&[ALICE]).unwrap()), "alice", "the key comes first");
+    let key = "java.security.auth.login.config";
+    assert_eq!(users(&loaded(&[SAFE, &[PLAIN, (key, path)]]).unwrap()), "bob");
+    std::fs::write(file.path(), "KafkaServer { hunter2").unwrap();
+    let text = error(&[PLAIN, (key, path)]);
+    assert!(text.contains(key) && text.contains("character") && !text.contains("hunter2"), "{text}");
+    assert!(loaded(&[&[(key, "/nowhere")]]).is_ok(), "no listener needs it");
+}
+
 #[test]
 fn faults_of_a_jaas_text_are_named_without_it() {
     for (text, part) in [

@@ -33,7 +33,8 @@ impl BrokerConfig {
         }
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut settings, &mut problems));
-        let made = keys.and_then(|keys| resolve::resolve(keys, settings, &mut problems, &mut notes));
+        let made =
+            keys.and_then(|keys| resolve::resolve(keys, settings, &self.jaas, &mut problems, &mut notes));
         match (made, problems.first()) {
             // The settings of the start, without what clients gave: DescribeConfigs tells the sources apart.
             (Some(made), None) => Ok(Self { dynamic, settings: self.settings.clone(), ..made }),

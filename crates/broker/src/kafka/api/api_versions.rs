@@ -70,6 +70,10 @@ impl Api for ApiVersions {
         response.error_code
     }
 
+    fn illegal_sasl_state() -> Option<ApiVersionsResponse> {
+        Some(ApiVersionsResponse::default().with_error_code(ErrorCode::IllegalSaslState.code()))
+    }
+
     fn unsupported_version() -> Option<ApiVersionsResponse> {
         // KIP-511: only the own range. A client that asked too high needs no more to ask again.
         let own = REGISTRY.iter().filter(|entry| entry.key == <ApiVersionsRequest as codec::Request>::KEY);

@@ -33,7 +33,7 @@ impl Api for SaslHandshake {
                 let mechanisms = login.mechanisms().map(StrBytes::from_static_str).collect();
                 Ok(Reply::Response(response.with_mechanisms(mechanisms)))
             }
-            Handshake::NotDue => {
+            Handshake::NotDue | Handshake::UnderWay => {
                 Ok(Reply::Response(response.with_error_code(ErrorCode::IllegalSaslState.code())))
             }
             Handshake::OtherMechanism => Err(Disconnect::Refused(

@@ -15,6 +15,9 @@ pub(crate) enum NotLoggedIn {
     /// The broker stops.
     #[error("the broker is shutting down")]
     Shutdown,
+    /// Another address had fewer such connections, and no slot was left.
+    #[error("it made room: too many connections had not logged in, and most of them were from this address")]
+    MadeRoom,
     /// It took too long.
     #[error("no login within {DEADLINE:?}")]
     TooLate,
@@ -48,6 +51,7 @@ impl NotLoggedIn {
     pub(crate) fn kind(&self) -> Option<&'static str> {
         match self {
             Self::ByClient | Self::Shutdown => None,
+            Self::MadeRoom => Some("made room before the login"),
             Self::TooLate => Some("no login in time"),
             Self::TooMany => Some("too many requests before the login"),
             Self::Frame(_) | Self::Malformed(_) => Some("malformed request before the login"),

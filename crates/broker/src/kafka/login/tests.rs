@@ -280,6 +280,18 @@ async fn a_re_authentication_keeps_principal_and_mechanism() {
     let mut client = logged_in(&running, GOOD).await;
     client.call(1, &handshake("PLAIN")).await;
     closes(&mut client, 9, &MetadataRequest::default()).await;
+    // As before the login, and then closed.
+    for by_api_versions in [true, false] {
+        let mut client = logged_in(&running, GOOD).await;
+        client.call(1, &handshake("PLAIN")).await;
+        let code = if by_api_versions {
+            client.call(0, &ApiVersionsRequest::default()).await.error_code
+        } else {
+            client.call(1, &handshake("PLAIN")).await.error_code
+        };
+        assert_eq!(code, ILLEGAL);
+        assert!(client.receive_frame().await.is_none());
+    }
 }
 
 /// S18: refused logins are logged, and what was sent in them is not.
