@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+import urllib.request
 
 import pytest
 
 from harness.broker import KAFKA_LIBS, Ottla
-from harness.drivers import AGAINST_KAFKA, JVM, KAFKA_PYTHON, python_of
+from harness.drivers import AGAINST_KAFKA, GO_DRIVERS, JVM, KAFKA_PYTHON, python_of
 from harness.hand import Hand
 from harness.process import eventually, free_port
 
@@ -28,24 +29,32 @@ PYTHON = {
     "aiokafka-0.14.0": "KafkaConnectionError",
 }
 assert set(KAFKA_PYTHON) < set(PYTHON)
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+# 1.4.7 has PLAIN alone.
+PYTHON_WITH_SCRAM = [client for client in PYTHON if client != "kafka-python-1.4.7"]
+_PASSWORD = "alice's, =secret"
+_LIFE_MS = 3000
+_AGAIN = os.path.join(os.path.dirname(_DRIVER), "login_again.py")
 
 
 class Secured(Ottla):
-    """Two listeners: one without logins for the tests' own hand, one that asks for PLAIN."""
+    """A listener without logins for the tests' own hand, one that asks for a login by any mechanism, and one whose logins last 3 s."""
 
     def __init__(self):
-        self.safe_port = free_port()
+        self.safe_port, self.short_port = free_port(), free_port()
         super().__init__(overrides=(
-            "listener.security.protocol.map=OPEN:PLAINTEXT,SAFE:SASL_PLAINTEXT",
-            "listener.name.safe.sasl.enabled.mechanisms=PLAIN",
-            f'listener.name.safe.plain.sasl.jaas.config={_MODULE} required user_alice="alice\'s, =secret";',
+            "listener.security.protocol.map=OPEN:PLAINTEXT,SAFE:SASL_PLAINTEXT,SHORT:SASL_PLAINTEXT",
+            "listener.name.short.sasl.enabled.mechanisms=SCRAM-SHA-256",
+            f"listener.name.short.connections.max.reauth.ms={_LIFE_MS}",
+            f"listener.name.safe.sasl.enabled.mechanisms=PLAIN,{','.join(SCRAM)}",
+            f'listener.name.safe.plain.sasl.jaas.config={_MODULE} required user_alice="{_PASSWORD}";',
         ))
 
     def argv(self):
         argv = super().argv()
         # `--listen` is for PLAINTEXT alone.
         at = argv.index("--listen")
-        return [*argv[:at], *argv[at + 2:], "--override", f"listeners=OPEN://127.0.0.1:{self.port},SAFE://127.0.0.1:{self.safe_port}"]
+        return [*argv[:at], *argv[at + 2:], "--override", f"listeners=OPEN://127.0.0.1:{self.port},SAFE://127.0.0.1:{self.safe_port},SHORT://127.0.0.1:{self.short_port}"]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,9 @@ def secured():
     broker = Secured()
     try:
         broker.start()
+        for mechanism in SCRAM:
+            done = _configs(broker, "--add-config", f"{mechanism}=[iterations=8192,password={_PASSWORD}]")
+            assert "Completed updating config for user alice." in done, done
         yield broker
         assert broker.stop() == 0, broker.tail()
         log = broker.log.read_text(errors="replace")
@@ -61,9 +73,23 @@ def secured():
         broker.remove()
 
 
-def _python(client, broker, password, topic):
+def _configs(broker, *arguments):
+    """kafka-configs.sh, on the listener without logins, for the user alice."""
+    argv = [*JVM, "-cp", f"{KAFKA_LIBS}/*", "kafka.admin.ConfigCommand", "--bootstrap-server", broker.bootstrap,
+            "--alter", "--entity-type", "users", "--entity-name", "alice", *arguments]
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, text=True, check=False).stdout
+
+
+def _python(client, broker, password, topic, mechanism="PLAIN"):
     library = client.rsplit("-", 1)[0]
-    argv = [python_of(client), _DRIVER, library, f"127.0.0.1:{broker.safe_port}", "PLAIN", "alice", password, topic]
+    return _run(python_of(client), _DRIVER, library, f"127.0.0.1:{broker.safe_port}", mechanism, "alice", password, topic)
+
+
+def _franz(broker, password, topic, mechanism):
+    return _run(str(GO_DRIVERS / "login"), f"127.0.0.1:{broker.safe_port}", mechanism, "alice", password, topic)
+
+
+def _run(*argv):
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180, text=True, check=False)
     lines = done.stdout.splitlines()
     assert lines, done.stderr
@@ -87,11 +113,44 @@ def test_a_wrong_password_is_the_librarys_own_error(secured, client):
     assert Hand(secured.bootstrap).ends(topic) == (0, 0)
 
 
-def _java(secured, tmp_path, password, program, *arguments, given=None):
+@pytest.mark.parametrize("mechanism", SCRAM)
+@pytest.mark.parametrize("client", PYTHON_WITH_SCRAM)
+def test_python_clients_log_in_by_scram(secured, client, mechanism):
+    topic = f"logins-{mechanism}-{client}"
+    Hand(secured.bootstrap).create_topic(topic)
+    assert _python(client, secured, _PASSWORD, topic, mechanism) == {"read": _RECORDS}
+
+
+@pytest.mark.parametrize("client", PYTHON_WITH_SCRAM)
+def test_a_wrong_password_of_scram_is_the_librarys_own_error(secured, client):
+    topic = f"refused-scram-{client}"
+    Hand(secured.bootstrap).create_topic(topic)
+    answer = _python(client, secured, "wrong", topic, "SCRAM-SHA-512")
+    assert PYTHON[client] in answer["error"], answer
+    assert answer["seconds"] < 60, answer
+    assert Hand(secured.bootstrap).ends(topic) == (0, 0)
+
+
+@pytest.mark.parametrize("mechanism", ("PLAIN", *SCRAM))
+def test_franz_go_logs_in(secured, mechanism):
+    topic = f"logins-{mechanism}-franz"
+    Hand(secured.bootstrap).create_topic(topic)
+    assert _franz(secured, _PASSWORD, topic, mechanism) == {"read": _RECORDS}
+    answer = _franz(secured, "wrong", topic, mechanism)
+    assert "SASL_AUTHENTICATION_FAILED" in answer["error"] and answer["seconds"] < 60, answer
+
+
+def _properties(tmp_path, password, mechanism, *more):
     properties = tmp_path / "client.properties"
+    module = _MODULE if mechanism == "PLAIN" else "org.apache.kafka.common.security.scram.ScramLoginModule"
     properties.write_text("\n".join([
-        "security.protocol=SASL_PLAINTEXT", "sasl.mechanism=PLAIN",
-        f'sasl.jaas.config={_MODULE} required username="alice" password="{password}";', ""]), encoding="utf-8")
+        "security.protocol=SASL_PLAINTEXT", f"sasl.mechanism={mechanism}",
+        f'sasl.jaas.config={module} required username="alice" password="{password}";', *more, ""]), encoding="utf-8")
+    return properties
+
+
+def _java(secured, tmp_path, password, program, *arguments, given=None, mechanism="PLAIN"):
+    properties = _properties(tmp_path, password, mechanism)
     argv = [*JVM, "-cp", f"{KAFKA_LIBS}/*", f"org.apache.kafka.tools.{program}", "--bootstrap-server", f"127.0.0.1:{secured.safe_port}",
             "--command-config", str(properties), *arguments]
     return subprocess.run(argv, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, text=True, check=False)
@@ -110,14 +169,79 @@ def test_javas_tools_name_a_wrong_password(secured, tmp_path):
     assert "Authentication failed: Invalid username or password" in done.stdout, done.stdout
 
 
-def test_failed_and_successful_logins_are_counted(secured):
-    import urllib.request
+@pytest.mark.parametrize("mechanism", SCRAM)
+def test_javas_tools_log_in_by_scram(secured, tmp_path, mechanism):
+    listed = _java(secured, tmp_path, _PASSWORD, "TopicCommand", "--create", "--topic", f"java-{mechanism}", mechanism=mechanism)
+    assert listed.returncode == 0, listed.stdout
+    refused = _java(secured, tmp_path, "wrong", "TopicCommand", "--list", mechanism=mechanism)
+    assert refused.returncode != 0
+    assert f"due to invalid credentials with SASL mechanism {mechanism}" in refused.stdout, refused.stdout
 
+
+def test_a_deleted_user_logs_in_no_more(tmp_path):
+    """Also after kill -9; and a broker without users says how to make one."""
+    broker = Secured()
+    try:
+        broker.start()
+        _configs(broker, "--add-config", f"SCRAM-SHA-256=[password={_PASSWORD}]")
+
+        def logs_in():
+            return _java(broker, tmp_path, _PASSWORD, "TopicCommand", "--list", mechanism="SCRAM-SHA-256").returncode == 0
+
+        assert logs_in()
+        broker.kill()
+        broker.start()
+        assert logs_in()
+        done = _configs(broker, "--delete-config", "SCRAM-SHA-256")
+        assert "Completed updating config for user alice." in done, done
+        broker.kill()
+        broker.start()
+        assert not logs_in()
+        assert broker.stop() == 0
+    finally:
+        broker.remove()
+
+
+def _counted(broker, listener, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{broker.http_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    found = [line for line in lines if line.startswith(f'kafka_server_socket_server_metrics_{name}{{listener="{listener}"}}')]
+    return float(found[0].rsplit(" ", 1)[1]) if found else 0
+
+
+def _logins_again(broker):
+    return _counted(broker, "SHORT", "successful_reauthentication_total")
+
+
+@pytest.mark.parametrize("client", ["confluent-kafka-2.16.1", "kafka-python-3.0.12"])
+def test_python_clients_log_in_again_without_an_error(secured, client):
+    """KIP-368: the application sees nothing of the end of a login."""
+    topic = f"again-{client}"
+    Hand(secured.bootstrap).create_topic(topic)
+    before = _logins_again(secured)
+    library = client.rsplit("-", 1)[0]
+    answer = _run(python_of(client), _AGAIN, library, f"127.0.0.1:{secured.short_port}", "alice", _PASSWORD, topic, str(4 * _LIFE_MS / 1000))
+    assert answer["errors"] == [] and answer["sent"] > 50, answer
+    assert Hand(secured.bootstrap).ends(topic) == (0, answer["sent"])
+    assert _logins_again(secured) > before, "it connected anew"
+
+
+def test_javas_producer_logs_in_again_without_an_error(secured, tmp_path):
+    topic, records = "again-java", 300
+    Hand(secured.bootstrap).create_topic(topic)
+    before = _logins_again(secured)
+    properties = _properties(tmp_path, _PASSWORD, "SCRAM-SHA-256", f"bootstrap.servers=127.0.0.1:{secured.short_port}", "acks=all")
+    argv = [*JVM, "-cp", f"{KAFKA_LIBS}/*", "org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--num-records", str(records),
+            "--record-size", "10", "--throughput", str(records * 1000 // (4 * _LIFE_MS)), "--producer.config", str(properties)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, text=True, check=False)
+    assert done.returncode == 0 and "Exception" not in done.stdout, done.stdout
+    assert Hand(secured.bootstrap).ends(topic) == (0, records)
+    assert _logins_again(secured) > before, "it connected anew"
+
+
+def test_failed_and_successful_logins_are_counted(secured):
     def counted(name):
-        with urllib.request.urlopen(f"http://127.0.0.1:{secured.http_port}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
-        found = [line for line in lines if line.startswith(f'kafka_server_socket_server_metrics_{name}{{listener="SAFE"}}')]
-        return float(found[0].rsplit(" ", 1)[1]) if found else 0
+        return _counted(secured, "SAFE", name)
 
     for password in ("alice's, =secret", "wrong"):
         _python("confluent-kafka-2.16.1", secured, password, "counted")

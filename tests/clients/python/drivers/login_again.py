@@ -1,0 +1,57 @@
+"""Writes a record every 50 ms with one library, longer than a login lasts; prints one line of JSON.
+
+    login_again.py LIBRARY BOOTSTRAP USER PASSWORD TOPIC SECONDS
+
+{"sent": ..., "errors": [...]}: records that the library acknowledged, and what it told the application of.
+"""
+
+import json
+import sys
+import time
+
+
+def kafka_python(bootstrap, user, password, topic, until):
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-256",
+                             sasl_plain_username=user, sasl_plain_password=password, acks="all")
+    sent, errors = 0, []
+    while time.monotonic() < until:
+        try:
+            producer.send(topic, b"record %d" % sent).get(20)
+            sent += 1
+        except Exception as error:
+            errors.append(repr(error))
+        time.sleep(0.05)
+    producer.close()
+    return sent, errors
+
+
+def confluent(bootstrap, user, password, topic, until):
+    from confluent_kafka import Producer
+
+    acknowledged, errors = [], []
+
+    def delivered(error, message):
+        if error is None:
+            acknowledged.append(message)
+        else:
+            errors.append(str(error))
+
+    producer = Producer({"bootstrap.servers": bootstrap, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
+                         "sasl.username": user, "sasl.password": password, "error_cb": lambda error: errors.append(str(error))})
+    while time.monotonic() < until:
+        producer.produce(topic, b"record", on_delivery=delivered)
+        producer.poll(0.05)
+    producer.flush(20)
+    return len(acknowledged), errors
+
+
+def main():
+    library, bootstrap, user, password, topic, seconds = sys.argv[1:]
+    run = {"kafka-python": kafka_python, "confluent-kafka": confluent}[library]
+    sent, errors = run(bootstrap, user, password, topic, time.monotonic() + float(seconds))
+    print(json.dumps({"sent": sent, "errors": errors}))
+
+
+main()
