@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks the storage, the coordinators and the broker around them on purpose, one fault at a time, and sees that their tests notice.
+"""Breaks the storage, the coordinators, logins and the broker around them on purpose, one fault at a time, and sees that their tests notice.
 
     tools/mutants.py [NAME...]     those whose name contains one of the words, or whose crate is one; without words all
     tools/mutants.py --check       only sees that the sources still have what each mutant replaces: no build
@@ -36,6 +36,8 @@ class Part(typing.NamedTuple):
 
 STORAGE = Part(ROOT / "crates/storage/src", ["-p", "ottla-storage", "--features", "fault"], ["--test", "model", "random_walks"])
 BROKER = Part(ROOT / "crates/broker/src", ["-p", "ottla-broker"], ["--lib", "services::coordinator"])
+LOGINS = Part(ROOT / "crates/broker/src", ["-p", "ottla-broker"], ["--lib", "kafka::login"])
+SECURITY = Part(ROOT / "crates/security/src", ["-p", "ottla-security"], ["--lib", "sasl"])
 COORDINATOR = Part(ROOT / "crates/coordinator/src", ["-p", "ottla-coordinator"], ["--lib", "transaction::history_tests"])
 
 SLOW = ["--test", "slow_flush"]
@@ -386,7 +388,49 @@ BROKER_MUTANTS = [
     ("groups keep the interval of the start", "a key that was changed has no effect",
      [("resources.groups.reconfigure(&resources.configs.broker(), group::all(&resources.configs));", "")], [unit("streams_group_heartbeat::tests")]),
 ]
-PARTS = [(STORAGE, STORAGE_MUTANTS), (COORDINATOR, COORDINATOR_MUTANTS), (BROKER, BROKER_MUTANTS)]
+SCRAM = [unit("sasl::scram::tests")]
+SECURITY_MUTANTS = [
+    ("end of the nonce compared", "a client replaces its own part of the nonce (CVE-2024-56128)",
+     [("proved != nonce ||", "!nonce.ends_with(proved.as_str()) ||")], SCRAM),
+    ("proof compared by its beginning", "a password is guessed byte by byte",
+     [("hash.digest(&client_key).ct_eq(credential.stored_key.expose()).into();",
+       "hash.digest(&client_key)[..1].ct_eq(&credential.stored_key.expose()[..1]).into();")], SCRAM),
+    ("unknown user fails early", "a stranger learns who has a login",
+     [("let (credential, is_known) = find(&user);", "let (credential, is_known) = find(&user);\n    if !is_known {\n        return None;\n    }")], SCRAM),
+    ("salt of unknown users is one", "a stranger learns who has a login",
+     [("let text = format!(\"{purpose}\\0{}\\0{user}\", hash.length());", "let text = format!(\"{purpose}\\0{}\\0\", hash.length() + user.len() * 0);")], SCRAM),
+    ("credential of the first message counts", "a user that was deleted meanwhile logs in",
+     [("(is_right && is_known && is_current)", "(is_right && is_known && (is_current || true))")], SCRAM),
+    ("mandatory extension ignored", "what a client demands is not done",
+     [("is_name && name != \"m\" && !value.is_empty()", "is_name && !value.is_empty()")], SCRAM),
+    ("channel binding not compared", "a login is passed on to another connection",
+     [("if !is_bound || proved", "if is_bound && false || proved")], SCRAM),
+    ("message after the end counts", "one exchange tries several passwords",
+     [("std::mem::replace(&mut self.state, State::Over)", "std::mem::replace(&mut self.state, State::Begun { nonce: [0; NONCE_BYTES] })")],
+     [unit("sasl::tests")]),
+]
+USERS = [unit("alter_user_scram_credentials::tests")]
+STRANGERS = [unit("net::strangers::tests")]
+LOGIN_MUTANTS = [
+    ("end of a session ignored", "a deleted user goes on",
+     [("|| credential.is_some_and(CredentialSession::is_over)", "|| credential.is_some_and(|session| session.is_over() && false)")], USERS),
+    ("new password ends sessions", "clients are closed while their password is changed",
+     [("let session = of.take(user).map(|known| known.session).unwrap_or_default();",
+       "let session = of.take(user).map(|known| known.session.end()).map(|()| CredentialSession::default()).unwrap_or_default();")], USERS),
+    ("cap before login missing", "strangers take every connection",
+     [("if own >= (most / 2).max(1) {", "if false {"), ("if waiting.count >= most && !waiting.make_room(own) {", "if false && waiting.count >= most && !waiting.make_room(own) {")],
+     STRANGERS),
+    ("newest address makes room", "strangers who hold all places keep users out",
+     [(".max_by_key(|(_, slots)| (slots.len(), std::cmp::Reverse(oldest(slots))));", ".min_by_key(|(_, slots)| (slots.len(), std::cmp::Reverse(oldest(slots))));")],
+     STRANGERS),
+    ("user that is named at a start is overwritten", "a start brings back an old password",
+     [("        if exists {\n", "        if false && exists {\n")], [unit("start::credentials::tests")]),
+    ("secret of the folder not kept", "a stranger learns who has a login by a restart",
+     [("written(cluster.write_secret(DECOYS, &secret).await)?;", "let _ = cluster.write_secret(DECOYS, &[0; 32]);")], USERS),
+    ("re-authentication changes the user", "a connection has two principals",
+     [("Ok(Step::LoggedIn { user, .. }) if user != peer.principal().name() => failed(", "Ok(Step::LoggedIn { user, .. }) if user.is_empty() => failed(")], []),
+]
+PARTS = [(STORAGE, STORAGE_MUTANTS), (COORDINATOR, COORDINATOR_MUTANTS), (BROKER, BROKER_MUTANTS), (SECURITY, SECURITY_MUTANTS), (LOGINS, LOGIN_MUTANTS)]
 
 
 def find(part, text):

@@ -15,7 +15,7 @@ public class Compare {
     record Difference(String where, String path, Object kafka, Object ottla) { }
 
     private static final List<String> KEYS = List.of("name", "topic", "topic_name", "topic_id", "group_id", "resource_type", "resource_name",
-        "partition_index", "partition", "index", "key", "base_offset", "member_id", "api_key", "node_id", "feature", "batch_index", "type", "transactional_id", "producer_id");
+        "partition_index", "partition", "index", "key", "base_offset", "member_id", "api_key", "node_id", "feature", "batch_index", "type", "transactional_id", "producer_id", "user", "mechanism");
     private final Side kafka;
     private final Side ottla;
     private final World world;
