@@ -273,7 +273,7 @@ impl History {
 
 #[test]
 fn random_histories_keep_every_promise() {
-    play_all(histories() / 6, |seed| {
+    play_all(histories(160), |seed| {
         let mut history = History::new(seed);
         history.play();
         history.calm_down();

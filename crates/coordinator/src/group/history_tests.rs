@@ -24,9 +24,9 @@ pub(super) use crate::histories::Random;
 const PARTITIONS: i32 = 6;
 const STEPS: usize = 120;
 
-/// How many histories a run plays; `OTTLA_GROUP_HISTORIES` asks for more.
-pub(super) fn histories() -> u64 {
-    crate::histories::count("GROUP").unwrap_or(1_000)
+/// The number of histories of a run of each test: `few`, or as many as `OTTLA_GROUP_HISTORIES` asks for.
+pub(super) fn histories(few: u64) -> u64 {
+    crate::histories::count("GROUP").unwrap_or(few)
 }
 
 /// Plays the history of every seed below `count`, or of the one that `OTTLA_GROUP_SEED` names.
@@ -401,7 +401,7 @@ impl History {
 
 #[test]
 fn random_histories_keep_every_promise() {
-    play_all(histories(), |seed| {
+    play_all(histories(1_000), |seed| {
         let mut history = History::new(seed);
         history.play();
         history.calm_down();

@@ -354,7 +354,7 @@ impl Client {
 
 #[test]
 fn random_histories_keep_every_promise() {
-    play_all(histories() / 5, |seed| {
+    play_all(histories(200), |seed| {
         let mut history = History::new(seed);
         history.play();
         history.calm_down();

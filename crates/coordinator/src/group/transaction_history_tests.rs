@@ -327,7 +327,7 @@ impl History {
 
 #[test]
 fn random_histories_of_offsets_in_transactions_follow_the_order_of_the_log() {
-    play_all(histories(), |seed| {
+    play_all(histories(1_000), |seed| {
         let mut history = History::new(seed);
         history.play();
         history.end_all();
