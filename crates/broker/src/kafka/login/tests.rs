@@ -9,7 +9,7 @@ use codec::messages::{
 };
 use codec::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::testing::{Client, Logged, Running, frame};
 
@@ -226,6 +226,35 @@ async fn only_so_long_and_so_many_requests_may_a_stranger_take() {
     assert!(silent.receive_frame().await.is_none());
     let waited = crate::clock::now() - start;
     assert!(waited >= super::DEADLINE && waited < super::DEADLINE * 2, "{waited:?}");
+}
+
+/// A connection from an address of this machine.
+async fn client_from(running: &Running, last: u8) -> Client<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    Client::new(socket.connect(running.address).await.unwrap())
+}
+
+/// S21: strangers took all connections, and no user got in. Four of 16 may be without a login, two of those from one address.
+#[tokio::test]
+async fn connections_without_a_login_are_limited_and_make_room() {
+    let running = broker(&[("max.connections", "16")]).await;
+    let mut oldest = client_from(&running, 1).await;
+    let mut logs_in = client_from(&running, 1).await;
+    assert!(client_from(&running, 1).await.receive_frame().await.is_none(), "a third from one address");
+    assert_eq!(logs_in.call(1, &handshake("PLAIN")).await.error_code, 0);
+    assert_eq!(logs_in.call(1, &message(GOOD)).await.error_code, 0);
+    // The slot of the one that logged in is free.
+    let mut third = client_from(&running, 1).await;
+    assert_eq!(third.call(1, &handshake("PLAIN")).await.error_code, 0);
+    let mut of_another = [client_from(&running, 2).await, client_from(&running, 2).await];
+    assert_eq!(of_another[1].call(1, &handshake("PLAIN")).await.error_code, 0);
+    let mut user = client_from(&running, 3).await;
+    assert_eq!(user.call(1, &handshake("PLAIN")).await.error_code, 0);
+    assert!(oldest.receive_frame().await.is_none(), "it made room");
+    assert_eq!(user.call(1, &message(GOOD)).await.error_code, 0);
+    assert_eq!(third.call(1, &message(GOOD)).await.error_code, 0, "the others stay");
+    logs_in.call(9, &MetadataRequest::default()).await;
 }
 
 #[tokio::test]
