@@ -44,10 +44,12 @@ mkdir -p "$lab/kafka/libs" "$lab/classes"
 ln -s "$jars"/*.jar "$lab/kafka/libs/"
 javac -nowarn -XDsuppressNotes -cp "$jars/*" -d "$lab/classes" tests/rig/*.java
 jar cf "$lab/kafka/libs/telemetry.jar" -C "$lab/classes" Telemetry.class
-# The same configuration for both: partitions of topics made on first use, no delay before a group's first rebalance. Kafka never
+# The same configuration for both: partitions of topics made on first use, no delay before a group's first rebalance, nor
+# between assignments (a consumer group of Ottla has none). Kafka never
 # cleans the segment that is being written, here the whole topic, so Ottla must not clean either.
 tools/kafka/start.sh "$lab/kafka" "$port" num.partitions=2 metric.reporters=Telemetry offsets.topic.num.partitions=1 \
-    transaction.state.log.num.partitions=1 share.coordinator.state.topic.num.partitions=1 group.streams.initial.rebalance.delay.ms=0 >&2
+    transaction.state.log.num.partitions=1 share.coordinator.state.topic.num.partitions=1 group.streams.initial.rebalance.delay.ms=0 \
+    group.consumer.assignment.interval.ms=0 >&2
 "$OTTLA_BINARY" serve --data "$lab/ottla" --listen "127.0.0.1:$((port + 2))" --http "127.0.0.1:$((port + 3))" \
     --override node.id=1 --override num.partitions=2 --override group.initial.rebalance.delay.ms=0 --override group.streams.initial.rebalance.delay.ms=0 \
     --override log.cleaner.enable=false >"$lab/ottla.log" 2>&1 &

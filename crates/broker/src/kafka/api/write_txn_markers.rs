@@ -81,7 +81,10 @@ fn is_empty(marker: &WritableTxnMarker) -> bool {
 /// True if the marker would be written, as a partition of it is here, and cannot be.
 fn cannot_be_written(cx: &Context, permit: &Permit, marker: &WritableTxnMarker) -> bool {
     (*marker.producer_id < 0 || marker.producer_epoch < 0)
-        && wanted(cx, permit, marker).partitions.iter().any(Result::is_ok)
+        && wanted(cx, permit, marker).partitions.iter().any(|partition| {
+            // Kafka makes the batch before the log looks at the level.
+            matches!(partition, Ok(_) | Err(MarkerRefused::UnknownVersion))
+        })
 }
 
 /// The partitions of a marker, each if it is here.

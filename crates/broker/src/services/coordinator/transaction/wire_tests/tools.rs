@@ -290,3 +290,15 @@ async fn a_marker_by_hand_of_the_last_epoch_fences_its_partition() {
     assert_eq!(committed(&mut client, "t").await, ["a"]);
     assert_eq!(init(&mut client, "old", false).await.epoch, producer.epoch + 1, "the id goes on");
 }
+
+/// The rig saw the partition that is unknown answered by its own code.
+#[tokio::test]
+async fn a_marker_that_no_batch_can_hold_fails_the_request_at_any_level() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let marker = marker("t", &[9, 0], (-1, -1), false).with_transaction_version(-1);
+    let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
+    let answer = client.call(2, &request).await;
+    let codes = answer.markers[0].topics[0].partitions.iter().map(|partition| partition.error_code);
+    assert_eq!(codes.collect::<Vec<_>>(), [-1, -1]);
+}
