@@ -1,5 +1,5 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients test-clients test-processors model mutants rig words figures help
+.PHONY: run test check bench binary generate clients test-clients test-processors model mutants rig acls words figures help
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -42,6 +42,10 @@ fuzz:
 ## make rig        the same generated requests to Ottla and to Apache Kafka, answers compared (ARGS="--seeds 100")
 rig:
 	@exec tools/rig.sh $(ARGS)
+
+## make acls       random ACLs and questions to Ottla's and to Apache Kafka's authorizer, decisions compared (OTTLA_ACL_SEEDS=5000)
+acls:
+	@exec tools/acls.sh
 
 ## make bench      loads on Ottla and Apache Kafka in turn, and the ratios (ARGS="--pairs 3 produce-1k end-to-end")
 bench:

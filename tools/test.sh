@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that CI runs: `make check`, every client suite, the rig, and the container test. Every stage runs; the summary names those that failed.
+# Everything that CI runs: `make check`, every client suite, the rig, decisions about ACLs beside Kafka's, and the container test. Every stage runs; the summary names those that failed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
@@ -19,6 +19,7 @@ stage readme "$root/tools/clients.sh" test_readme.py
 begin compile nice -n 19 "$root/tools/check.sh" --compile
 stage clients env PYTEST_ARGS="--ignore=test_readme.py ${PYTEST_ARGS:-}" "$root/tools/clients.sh"
 stage rig "$root/tools/rig.sh" --seeds "${OTTLA_RIG_SEEDS:-20}"
+stage acls "$root/tools/acls.sh"
 stage container "$root/tests/docker/run.sh" "$OTTLA_BINARY"
 finish compile 2>/dev/null || true # `check` does it again, and shows it
 stage check "$root/tools/check.sh"
