@@ -19,6 +19,9 @@ from listing import PAGE, page
 from scene import Stage, parse
 
 SCENES = sorted((pathlib.Path(__file__).parent / "scenes").glob("*.scene"))
+# On brokers with an authorizer, of which the tools' user is a super user.
+WITH_AUTHORIZER = sorted((pathlib.Path(__file__).parent / "scenes" / "authorizer").glob("*.scene"))
+AUTHORIZER = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS"]
 # What the harness sets for Kafka, so that the descriptions of the two can be compared.
 SET_FOR_BOTH = [
     "node.id=1", "num.partitions=1", "group.initial.rebalance.delay.ms=0", "offsets.topic.replication.factor=1",
@@ -33,10 +36,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def both():
+def _both(settings):
     """The JVM, a broker of each kind, and a thread for each."""
-    brokers = [Kafka(), Ottla(overrides=SET_FOR_BOTH)]
+    brokers = [Kafka(overrides=settings), Ottla(overrides=SET_FOR_BOTH + settings)]
     try:
         with concurrent.futures.ThreadPoolExecutor(2) as pool, Jvm() as jvm:
             list(pool.map(lambda one: one.start(), brokers))
@@ -46,8 +48,27 @@ def both():
             one.remove()
 
 
+@pytest.fixture(scope="module")
+def both():
+    yield from _both([])
+
+
+@pytest.fixture(scope="module")
+def both_with_authorizer():
+    yield from _both(AUTHORIZER)
+
+
 @pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)
 def test_tools_print_the_same(both, scene, tmp_path):
+    _play(both, scene, tmp_path)
+
+
+@pytest.mark.parametrize("scene", WITH_AUTHORIZER, ids=lambda path: path.stem)
+def test_tools_print_the_same_with_an_authorizer(both_with_authorizer, scene, tmp_path):
+    _play(both_with_authorizer, scene, tmp_path)
+
+
+def _play(both, scene, tmp_path):
     jvm, brokers, pool = both
     stages = [Stage(jvm, one, tmp_path / one.kind) for one in brokers]
     found = []
@@ -71,7 +92,7 @@ def test_tools_print_the_same(both, scene, tmp_path):
 
 
 def test_every_listed_difference_occurs():
-    if _played != set(SCENES):
+    if _played != {*SCENES, *WITH_AUTHORIZER}:
         pytest.skip("not all scenes were played to their end")
     never = [f"{one.command}: {line}" for one in DIFFERENCES for line in sorted(one.unmet)]
     assert not never, "never met:\n" + "\n".join(never)

@@ -100,4 +100,10 @@ _TRANSACTIONS = [
                  "Kafka writes a marker into this one partition and leaves the transaction open everywhere else."),
 ]
 
-INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER, *_TRANSACTIONS]
+_ACLS = [
+    Lines("kafka-acls --add --deny-principal User:eve --deny-host example.org *", kafka=("[exit status 0]",),
+          ottla=("*InvalidRequestException: The host of a DENY entry is an IP address or *; names and networks fit no client.", "[exit status 1]"),
+          reason="An entry that denies and can never fit would be taken for protection."),
+]
+
+INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER, *_TRANSACTIONS, *_ACLS]
