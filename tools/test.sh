@@ -19,9 +19,9 @@ stage readme "$root/tools/clients.sh" test_readme.py
 begin compile nice -n 19 "$root/tools/check.sh" --compile
 stage clients env PYTEST_ARGS="--ignore=test_readme.py ${PYTEST_ARGS:-}" "$root/tools/clients.sh"
 stage rig "$root/tools/rig.sh" --seeds "${OTTLA_RIG_SEEDS:-20}"
-stage acls "$root/tools/acls.sh"
 stage container "$root/tests/docker/run.sh" "$OTTLA_BINARY"
 finish compile 2>/dev/null || true # `check` does it again, and shows it
+stage acls "$root/tools/acls.sh"
 stage check "$root/tools/check.sh"
 conclude
 say "all passed"
