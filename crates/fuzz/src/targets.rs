@@ -4,6 +4,7 @@
 //! with it put right (`mended`): so both the check and the code after it are reached.
 
 mod groups;
+mod logins;
 mod message_sets;
 mod records;
 mod requests;
@@ -27,6 +28,7 @@ pub static TARGETS: &[Target] = &[
     groups::PROTOCOL,
     transactions::RECORD,
     storage::STORAGE,
+    logins::LOGIN,
 ];
 
 const MIB: usize = 1 << 20;
