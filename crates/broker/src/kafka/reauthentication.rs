@@ -122,7 +122,8 @@ impl Reauthentication {
                 peer.renew_session(lifetime.map(|lifetime| now + lifetime));
                 Authenticated::LoggedIn { last, lifetime }
             }
-            Err(error) => failed(error.0),
+            // In Kafka's words for both (`ReauthInfo.authenticationOrReauthenticationText`).
+            Err(error) => failed(error.0.replace("during authentication", "during re-authentication")),
         }
     }
 }

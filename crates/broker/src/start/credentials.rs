@@ -39,6 +39,9 @@ pub(super) async fn load(
     if is_new && config.start().has_scram() {
         written(cluster.write_secret(DECOYS, &secret).await)?;
     }
+    if !wanted.is_empty() && !config.start().has_scram() {
+        tracing::warn!("users were named at the start, but no listener has SCRAM in sasl.enabled.mechanisms");
+    }
     let missing = missing(wanted, &known);
     if !missing.is_empty() {
         // Off the runtime: each takes milliseconds of a processor.
@@ -139,6 +142,14 @@ mod tests {
         assert!(!TestUser::sha256("alice", "new").logs_in(&running).await);
         assert!(TestUser::sha512("alice", "new").logs_in(&running).await);
         assert!(logged.lines("password=").is_empty());
+    }
+
+    #[tokio::test]
+    async fn users_that_cannot_log_in_are_warned_of() {
+        let logged = Logged::by_this_thread();
+        let _running = Running::start_with(&[], options(&["SCRAM-SHA-256=[name=alice,password=pw]"])).await;
+        assert_eq!(logged.lines("no listener has SCRAM").len(), 1);
+        assert_eq!(logged.lines("a user was added").len(), 1);
     }
 
     #[tokio::test]

@@ -125,6 +125,12 @@ async fn a_re_authentication_keeps_its_user_and_ends_with_the_credential() {
     assert_eq!(again.prove().await.1.error_code, 0);
     again.client.call(9, &MetadataRequest::default()).await;
     let client = alice.logged_in(&running).await.unwrap();
+    let mut wrong = TestUser::sha256("alice", "no").begin_on(client).await;
+    let text = wrong.prove().await.1.error_message.unwrap();
+    let expected =
+        "failed during re-authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256";
+    assert!(text.contains(expected), "{text}");
+    let client = alice.logged_in(&running).await.unwrap();
     let mut as_bob = bob.begin_on(client).await;
     assert_eq!(as_bob.prove().await.1.error_code, FAILED);
     assert!(as_bob.client.receive_frame().await.is_none());
