@@ -33,6 +33,8 @@ use transactions::*;
 
 /// The topic in the samples. It may exist or not.
 pub const TOPIC: &str = "samples";
+/// The id of the topic, at versions that name topics by id: no topic has it. [`Sample::answer_about`] sends another.
+const TOPIC_ID: Uuid = Uuid::from_u128(0x7b1d_0c5e_94aa_4f3a_8e21_5c90_d3f7_11aa);
 
 /// One API's samples.
 pub struct Sample {
@@ -82,7 +84,24 @@ impl Sample {
     /// # Errors
     /// If no answer comes that parses.
     pub fn answer(&self, client: &mut Client, version: i16) -> Result<String> {
-        client.send_body(self.key, version, &self.body(version)?)?;
+        self.answer_about(client, version, TOPIC_ID)
+    }
+
+    /// As [`Sample::answer`], where the topic is named by this id at versions that have ids.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer_about(&self, client: &mut Client, version: i16, id: Uuid) -> Result<String> {
+        let mut body = self.body(version)?.to_vec();
+        // In place: an id has 16 bytes wherever it stands.
+        let places = 0..body.len().saturating_sub(TOPIC_ID.as_bytes().len() - 1);
+        for at in places {
+            let here = &mut body[at..at + TOPIC_ID.as_bytes().len()];
+            if here == TOPIC_ID.as_bytes() {
+                here.copy_from_slice(id.as_bytes());
+            }
+        }
+        client.send_body(self.key, version, &body)?;
         client.set_patience(Duration::from_secs(10))?;
         let frame = client.receive_frame().with_context(|| format!("{} v{version}: no answer", self.name))?;
         ensure!(frame.len() >= 4, "{} v{version}: an answer of {} bytes", self.name, frame.len());
@@ -196,7 +215,7 @@ fn produce(version: i16) -> ProduceRequest {
     let partition = PartitionProduceData::default().with_index(0).with_records(Some(one_record()));
     let mut topic = TopicProduceData::default().with_partition_data(vec![partition]);
     if version >= 13 {
-        topic.topic_id = Uuid::from_u128(1);
+        topic.topic_id = TOPIC_ID;
     } else {
         topic.name = topic_name(TOPIC);
     }
@@ -212,7 +231,7 @@ fn fetch(version: i16) -> FetchRequest {
     let mut topic = FetchTopic::default().with_partitions(vec![partition]);
     let mut forgotten = ForgottenTopic::default().with_partitions(vec![0]);
     if version >= 13 {
-        (topic.topic_id, forgotten.topic_id) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        (topic.topic_id, forgotten.topic_id) = (TOPIC_ID, Uuid::from_u128(2));
     } else {
         (topic.topic, forgotten.topic) = (topic_name(TOPIC), topic_name("forgotten"));
     }

@@ -12,6 +12,7 @@
 //! api          what is served; one file per API
 //! answered     the outcome of a request
 //! context      all that a handler may touch
+//! group_description  the questions that the descriptions of groups have in common
 //! error        domain errors ─► Kafka's codes
 //! limits       what connections may take, and what they share: budget (bytes in flight), half_received (which frame
 //!              gives way), notices (log lines)
@@ -27,6 +28,7 @@ pub(crate) mod context;
 mod dispatch;
 mod error;
 mod frames;
+mod group_description;
 mod half_received;
 mod idle;
 mod in_flight;

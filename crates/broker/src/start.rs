@@ -168,7 +168,7 @@ async fn services(
         &clock,
         &tasks,
         &shutdown.waiting,
-        io.storage(),
+        (io.storage(), authorizer.as_ref()),
         &disk,
         group_configs::all(&configs),
     )

@@ -35,13 +35,14 @@ pub(super) fn streams_group_heartbeat() -> StreamsGroupHeartbeatRequest {
         .with_process_id(Some(text("p")))
 }
 
-pub(super) fn offset_commit(_: i16) -> OffsetCommitRequest {
+pub(super) fn offset_commit(version: i16) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition::default()
         .with_committed_offset(1)
         .with_committed_leader_epoch(-1)
         .with_committed_metadata(Some(text("m")));
+    let topic = OffsetCommitRequestTopic::default().with_partitions(vec![partition]);
     let topic =
-        OffsetCommitRequestTopic::default().with_name(topic_name(TOPIC)).with_partitions(vec![partition]);
+        if version >= 10 { topic.with_topic_id(TOPIC_ID) } else { topic.with_name(topic_name(TOPIC)) };
     OffsetCommitRequest::default()
         .with_group_id(group_id("g"))
         .with_generation_id_or_member_epoch(-1)
@@ -50,8 +51,9 @@ pub(super) fn offset_commit(_: i16) -> OffsetCommitRequest {
 
 pub(super) fn offset_fetch(version: i16) -> OffsetFetchRequest {
     if version >= 8 {
+        let topic = OffsetFetchRequestTopics::default().with_partition_indexes(vec![0]);
         let topic =
-            OffsetFetchRequestTopics::default().with_name(topic_name(TOPIC)).with_partition_indexes(vec![0]);
+            if version >= 10 { topic.with_topic_id(TOPIC_ID) } else { topic.with_name(topic_name(TOPIC)) };
         let group =
             OffsetFetchRequestGroup::default().with_group_id(group_id("g")).with_topics(Some(vec![topic]));
         return OffsetFetchRequest::default().with_groups(vec![group]);

@@ -35,9 +35,9 @@ pub(super) fn write_txn_markers(version: i16) -> WriteTxnMarkersRequest {
 pub(super) fn txn_offset_commit(version: i16) -> TxnOffsetCommitRequest {
     let partition = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default()
         .with_committed_metadata(Some(text("note")));
-    let topic = txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
-        .with_name(topic_name(if version >= 6 { "" } else { TOPIC }))
-        .with_partitions(vec![partition]);
+    let topic =
+        txn_offset_commit_request::TxnOffsetCommitRequestTopic::default().with_partitions(vec![partition]);
+    let topic = if version >= 6 { topic.with_topic_id(TOPIC_ID) } else { topic.with_name(topic_name(TOPIC)) };
     let request = TxnOffsetCommitRequest::default()
         .with_transactional_id(transactional_id())
         .with_group_id(group_id("g"))

@@ -144,9 +144,10 @@ async fn change<T: Send + 'static>(
     // In a task: a client that leaves between the write and its effect must not leave memory behind the disk.
     let changed = async move {
         // Held until the change is in force: the next one is worked out from it.
-        let _changing = authorizer.changing().await;
-        let before = authorizer.rules();
-        let (answer, added, removed) = wanted(&before);
+        let changing = authorizer.changing().await;
+        let in_force = authorizer.in_force();
+        let before = &in_force.rules;
+        let (answer, added, removed) = wanted(before);
         if added.is_empty() && removed.is_empty() {
             return Ok(answer);
         }
@@ -159,7 +160,7 @@ async fn change<T: Send + 'static>(
                 tracing::warn!(%principal, %name, %host, "an ACL fits no client, as its host is no IP address");
             }
         }
-        authorizer.replace(before.changed(added, removed));
+        authorizer.replace(&changing, before.changed(added, removed));
         Ok(answer)
     };
     // It panicked, or the broker ends by force: the outcome is unknown, as after a failed write.

@@ -14,19 +14,33 @@ use security::acl::{Asker, Operation, Policy, ResourceType, Rules};
 #[derive(Debug)]
 pub(crate) struct Authorizer {
     policy: Policy,
-    rules: ArcSwap<Rules>,
+    in_force: ArcSwap<InForce>,
     changing: tokio::sync::Mutex<()>,
+}
+
+/// The rules as of one moment.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) rules: Rules,
+    /// One more with each change; from 1.
+    generation: u64,
 }
 
 impl Authorizer {
     /// An authorizer with the rules that the data folder holds.
     pub(crate) fn new(policy: Policy, rules: Rules) -> Self {
-        Self { policy, rules: ArcSwap::from_pointee(rules), changing: tokio::sync::Mutex::default() }
+        let in_force = ArcSwap::from_pointee(InForce { rules, generation: 1 });
+        Self { policy, in_force, changing: tokio::sync::Mutex::default() }
     }
 
     /// The rules as of now.
-    pub(crate) fn rules(&self) -> Arc<Rules> {
-        self.rules.load_full()
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
+    /// The number of the rules as of now: two times with the same number had the same rules.
+    pub(crate) fn generation(&self) -> u64 {
+        self.in_force.load().generation
     }
 
     /// The right to change the rules, from the first look at them until the change is in force.
@@ -34,15 +48,16 @@ impl Authorizer {
         self.changing.lock().await
     }
 
-    /// Puts other rules in force.
-    pub(crate) fn replace(&self, rules: Rules) {
-        self.rules.store(Arc::new(rules));
+    /// Puts other rules in force. `_changing` is the right to change them ([`Self::changing`]).
+    pub(crate) fn replace(&self, _changing: &tokio::sync::MutexGuard<'_, ()>, rules: Rules) {
+        let generation = self.generation() + 1;
+        self.in_force.store(Arc::new(InForce { rules, generation }));
     }
 
     /// The questions of one request, judged by the rules as of now.
     pub(crate) fn questions(self: &Arc<Self>, principal: Arc<str>, address: IpAddr) -> Questions {
         Questions {
-            rules: self.rules(),
+            in_force: self.in_force(),
             authorizer: Arc::clone(self),
             principal,
             // An IPv4 client on a socket of both families is known by its IPv4 address.
@@ -57,7 +72,7 @@ impl Authorizer {
 #[derive(Debug)]
 pub(crate) struct Questions {
     authorizer: Arc<Authorizer>,
-    rules: Arc<Rules>,
+    in_force: Arc<InForce>,
     principal: Arc<str>,
     address: IpAddr,
     /// Every pair that was asked for.
@@ -69,26 +84,36 @@ impl Questions {
     /// Returns true if the client may do this.
     pub(crate) fn allows(&self, resource: ResourceType, operation: Operation, name: &str) -> bool {
         self.record(resource, operation);
-        self.decides(&self.rules, resource, operation, name)
+        self.decides(&self.in_force.rules, resource, operation, name)
     }
 
     /// As [`Self::allows`], by the rules as of now: for requests that waited.
     pub(crate) fn allows_now(&self, resource: ResourceType, operation: Operation, name: &str) -> bool {
         self.record(resource, operation);
-        self.decides(&self.authorizer.rules(), resource, operation, name)
+        self.decides(&self.authorizer.in_force().rules, resource, operation, name)
     }
 
     /// Returns true if the client may do this to some resource of the type.
     pub(crate) fn allows_some(&self, resource: ResourceType, operation: Operation) -> bool {
         self.record(resource, operation);
-        self.authorizer.policy.allows_by_type(&self.rules, self.asker(), operation, resource)
+        self.authorizer.policy.allows_by_type(&self.in_force.rules, self.asker(), operation, resource)
     }
 
     /// The operations that the client may do to a resource, each a bit at the place of its code (KIP-430). These decisions tell
     /// the client about itself, and are no need of an API.
     pub(crate) fn operations(&self, resource: ResourceType, name: &str) -> i32 {
-        let allowed = |operation: &&Operation| self.decides(&self.rules, resource, **operation, name);
+        let allowed =
+            |operation: &&Operation| self.decides(&self.in_force.rules, resource, **operation, name);
         bits(resource.operations().iter().filter(allowed))
+    }
+
+    /// The client of this request, for questions that come later than its answer.
+    pub(crate) fn describes(&self) -> Describes {
+        Describes {
+            authorizer: Arc::clone(&self.authorizer),
+            principal: Arc::clone(&self.principal),
+            address: self.address,
+        }
     }
 
     fn decides(&self, rules: &Rules, resource: ResourceType, operation: Operation, name: &str) -> bool {
@@ -112,6 +137,29 @@ impl Questions {
     #[cfg(test)]
     pub(crate) fn asked(&self) -> Vec<(ResourceType, Operation)> {
         self.asked.lock().clone()
+    }
+}
+
+/// A client, and whether it may describe topics, by the rules as of the time of each question.
+#[derive(Debug)]
+pub(crate) struct Describes {
+    authorizer: Arc<Authorizer>,
+    principal: Arc<str>,
+    address: IpAddr,
+}
+
+impl Describes {
+    /// The same text for clients about which every question has the same answer.
+    pub(crate) fn client(&self) -> String {
+        format!("{} {}", self.address, self.principal)
+    }
+
+    /// Returns true if the client may describe the topic.
+    pub(crate) fn topic(&self, name: &str) -> bool {
+        let Self { authorizer, principal, address } = self;
+        let asker = Asker { principal, address: *address };
+        let rules = &authorizer.in_force.load().rules;
+        authorizer.policy.allows(rules, asker, Operation::Describe, ResourceType::Topic, name)
     }
 }
 

@@ -246,7 +246,7 @@ impl ConsumerGroup {
 
     /// Topics by id of what a member subscribes to, as far as they exist.
     fn ids(&self, env: Env<'_>, id: &MemberId) -> BTreeSet<Uuid> {
-        let names = self.subscribed_names(id);
+        let names = self.subscribed_names(env, id);
         names.iter().filter_map(|name| env.topics.image.topic(name)).map(|(id, _)| id).collect()
     }
 }

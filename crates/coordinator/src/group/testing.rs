@@ -45,7 +45,7 @@ impl MetadataImage for Image {
 
 /// No topics.
 pub(crate) fn no_topics() -> Topics {
-    Topics { version: 0, image: Arc::new(Image::default()) }
+    Topics { version: 0, are_restricted: false, image: Arc::new(Image::default()) }
 }
 
 impl GroupMachine {
@@ -236,7 +236,8 @@ impl Bench {
         if partitions == 0 {
             image.0.remove(name);
         }
-        self.topics = Topics { version: self.topics.version + 1, image: Arc::new(image) };
+        self.topics =
+            Topics { version: self.topics.version + 1, image: Arc::new(image), ..self.topics.clone() };
     }
 
     /// Lets time pass, waking the group exactly when it asked to be woken.

@@ -4,6 +4,7 @@
 //! regular expressions and subscriptions are not matched against all topics on every heartbeat.
 
 use std::cell::LazyCell;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -23,11 +24,21 @@ pub trait MetadataImage: Send + Sync {
     fn names(&self) -> Box<dyn Iterator<Item = &str> + '_>;
 }
 
+/// The client of a member, by the rules of an authorizer: the topics that the member's regular expression may find.
+pub trait Viewer: Debug + Send + Sync {
+    /// The name of the client. Those with the same name may describe the same topics.
+    fn name(&self) -> &Arc<str>;
+    /// True if the client may describe the topic, by the rules as of now.
+    fn may_describe(&self, topic: &str) -> bool;
+}
+
 /// All topics at one moment, with a number that differs whenever they do.
 #[derive(Clone)]
 pub struct Topics {
-    /// Compared for equality only.
+    /// Compared for equality only. Also another one when the rules of an authorizer change.
     pub version: u64,
+    /// There is an authorizer: a member's regular expression finds only topics that its [`Viewer`] may describe.
+    pub are_restricted: bool,
     /// Shared: to clone it copies no topic.
     pub image: Arc<dyn MetadataImage>,
 }

@@ -58,7 +58,7 @@ const KAFKA: &str = "
 64 CLUSTER:Alter W31
 65 TRANSACTIONAL_ID:Describe I53 / TOPIC:Describe F
 66 TRANSACTIONAL_ID:Describe F
-68 GROUP:Read W30 / TOPIC:Describe W29
+68 GROUP:Read W30 / TOPIC:Describe W29 / TOPIC:Describe F
 69 GROUP:Describe I30 / TOPIC:Describe I29
 71 -
 72 -

@@ -12,20 +12,18 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use codec::ErrorCode;
-
 use codec::messages::consumer_group_describe_response::{
     Assignment, DescribedGroup, Member, TopicPartitions,
 };
 use codec::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, StrBytes, TopicName};
 use coordinator::group::consumer::{ConsumerGroupDescription, ConsumerMemberDescription};
 use coordinator::group::{GroupId, assignor};
-use futures_util::future::join_all;
 use storage::Catalog;
 
 use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::{error_text, group_error_code};
+use crate::kafka::group_description::{self, Described};
 use crate::session::authorizer::{Internal, Permit};
 
 /// See the file's header.
@@ -46,33 +44,14 @@ impl Api for ConsumerGroupDescribe {
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
         let catalog = &cx.catalog(&Permit::internal(Internal::Names));
-        let describe = |name: codec::messages::GroupId| async move {
-            let permit = match cx.authorize(GROUP, Operation::Describe, &name) {
-                Ok(permit) => permit,
-                Err(code) => {
-                    let text = StrBytes::from_static_str(code.message());
-                    return DescribedGroup::default()
-                        .with_group_id(name)
-                        .with_error_code(code.code())
-                        .with_error_message(Some(text));
-                }
-            };
-            let found = cx.groups(&permit).describe_consumer(&GroupId::from(name.as_str())).await;
-            let group = match found {
-                Ok(group) => only_if_visible(cx, described(group, catalog, cx.api_version())),
-                Err(refused) => DescribedGroup::default()
-                    .with_error_code(group_error_code(refused.error).code())
-                    .with_error_message(Some(error_text(refused.message))),
-            };
-            // As `KafkaApis`: a group that is refused has no operations either.
-            let group = match request.include_authorized_operations && group.error_code == 0 {
-                true => group.with_authorized_operations(cx.authorized_operations(GROUP, &name)),
-                false => group,
-            };
-            group.with_group_id(name)
+        let version = cx.api_version();
+        let find = |permit: Permit, id: GroupId| async move {
+            let group = cx.groups(&permit).describe_consumer(&id).await?;
+            Ok(described(group, catalog, version))
         };
-        // Together, as each may wait for a sync.
-        let groups = join_all(super::each_once(request.group_ids).map(describe)).await;
+        let with_operations = request.include_authorized_operations;
+        let names = super::each_once(request.group_ids);
+        let groups = group_description::describe(cx, names, with_operations, find).await;
         Ok(Reply::Response(ConsumerGroupDescribeResponse::default().with_groups(groups)))
     }
 
@@ -81,25 +60,34 @@ impl Api for ConsumerGroupDescribe {
     }
 }
 
-/// The group, or its refusal if the client may not describe one of its topics (`KafkaApis.handleConsumerGroupDescribe`).
-fn only_if_visible(cx: &Context, group: DescribedGroup) -> DescribedGroup {
-    let assigned = |assignment: &Assignment| {
-        assignment.topic_partitions.iter().map(|topic| topic.topic_name.clone()).collect::<Vec<_>>()
-    };
-    let of_member = |member: &Member| {
-        let mut names = member.subscribed_topic_names.clone();
-        names.extend(assigned(&member.assignment));
-        names.extend(assigned(&member.target_assignment));
-        names
-    };
-    let names: HashSet<TopicName> = group.members.iter().flat_map(of_member).collect();
-    if names.iter().all(|name| cx.authorize(TOPIC, Operation::Describe, name).is_ok()) {
-        return group;
+impl Described for DescribedGroup {
+    const HAS_HIDDEN_TOPICS: &'static str =
+        "The group has described topic(s) that the client is not authorized to describe.";
+
+    fn topics(&self) -> HashSet<TopicName> {
+        let assigned = |assignment: &Assignment| {
+            assignment.topic_partitions.iter().map(|topic| topic.topic_name.clone()).collect::<Vec<_>>()
+        };
+        let of_member = |member: &Member| {
+            let mut names = member.subscribed_topic_names.clone();
+            names.extend(assigned(&member.assignment));
+            names.extend(assigned(&member.target_assignment));
+            names
+        };
+        self.members.iter().flat_map(of_member).collect()
     }
-    let text = "The group has described topic(s) that the client is not authorized to describe.";
-    DescribedGroup::default()
-        .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
-        .with_error_message(Some(StrBytes::from_static_str(text)))
+
+    fn of(self, id: codec::messages::GroupId) -> Self {
+        self.with_group_id(id)
+    }
+
+    fn with_operations(self, operations: i32) -> Self {
+        self.with_authorized_operations(operations)
+    }
+
+    fn refused(code: ErrorCode, text: StrBytes) -> Self {
+        Self::default().with_error_code(code.code()).with_error_message(Some(text))
+    }
 }
 
 /// A group that was found. `catalog` is the one of the request, so that all groups of an answer show the same

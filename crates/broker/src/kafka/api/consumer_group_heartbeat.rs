@@ -9,7 +9,9 @@
 //! Deliberate differences from Kafka 4.3: a regular expression is resolved in the heartbeat that brings it,
 //! and a new target is computed at once, without `group.consumer.assignment.interval.ms`. Regular expressions
 //! are those of Rust's `regex`, which like RE2J takes linear time and has neither look-around nor
-//! back-references.
+//! back-references. An expression finds the topics that the client of its member may describe by the ACLs as of now; Kafka
+//! resolves all expressions of a group by the permissions of one member, and notices changed ACLs after
+//! `group.consumer.regex.refresh.interval.ms`, 10 minutes.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -23,11 +25,12 @@ use coordinator::group::consumer::{HeartbeatReply, HeartbeatRequest};
 use coordinator::group::{GroupId, GroupInstanceId, MemberId, assignor};
 use uuid::Uuid;
 
-use crate::kafka::access::{Access, GROUP, Operation, TOPIC, whole};
+use crate::kafka::access::{Access, GROUP, Operation, TOPIC, left_out, whole};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
 use crate::random;
+use crate::services::coordinator::group::viewer;
 use crate::session::authorizer::Permit;
 
 /// See the file's header.
@@ -39,6 +42,7 @@ impl Api for ConsumerGroupHeartbeat {
     const ACCESS: Access = Access::Needs(&[
         whole(GROUP, Operation::Read),
         whole(TOPIC, Operation::Describe).when("topics are subscribed by name"),
+        left_out(TOPIC, Operation::Describe).when("the regular expression finds the topic"),
     ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
@@ -100,6 +104,7 @@ fn wanted(cx: &Context, request: &ConsumerGroupHeartbeatRequest) -> HeartbeatReq
         // An empty list differs from null: the member has given up everything.
         owned: request.topic_partitions.as_deref().map(owned),
         fresh: random::id(),
+        viewer: cx.questions().map(|questions| viewer(questions.describes())),
     }
 }
 

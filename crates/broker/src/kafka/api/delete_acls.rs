@@ -55,8 +55,8 @@ async fn delete(reach: Reach, filters: Vec<DeleteAclsFilter>) -> Vec<Result<Vec<
         Ok(found) => found.into_iter(),
         Err(error) => return filters.into_iter().map(|filter| filter.and(Err(error.clone()))).collect(),
     };
-    // One list for each filter that is sound, in their order.
-    filters.into_iter().map(|filter| filter.map(|_| removed.next().unwrap_or_default())).collect()
+    let mut next = || removed.next().expect("`remove` has one list for each filter that it was given");
+    filters.into_iter().map(|filter| filter.map(|_| next())).collect()
 }
 
 fn asked(asked: DeleteAclsFilter) -> Result<Filter, AclError> {

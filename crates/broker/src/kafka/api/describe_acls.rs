@@ -68,7 +68,7 @@ fn find(cx: &Context, request: DescribeAclsRequest) -> Result<Vec<Acl>, (ErrorCo
         permission: request.permission_type,
     });
     let filter = filter.map_err(|error| (ErrorCode::from(&error), error.to_string()))?;
-    Ok(authorizer.rules().find(&filter))
+    Ok(authorizer.in_force().rules.find(&filter))
 }
 
 /// A filter as requests have it.

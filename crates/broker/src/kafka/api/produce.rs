@@ -138,31 +138,25 @@ async fn append_permitted(
             return batches.iter().map(|topic| refused(topic, &ProduceError::NoTransactionalId)).collect();
         }
     }
-    let mut permits = Vec::new();
-    let asked = batches.into_iter().map(|topic| match cx.authorize_topic(Operation::Write, &topic.topic) {
-        Ok(permit) => {
-            permits.push(permit);
-            Ok(topic)
-        }
-        Err(error) => Err(refused(&topic, &ProduceError::Partition(error))),
-    });
-    let (mut allowed, mut outcomes) = (Vec::new(), Vec::new());
-    for one in asked.collect::<Vec<_>>() {
-        match one {
-            // Its outcomes come in this place.
-            Ok(topic) => {
+    let (mut permit, mut allowed, mut outcomes) = (None, Vec::new(), Vec::new());
+    for topic in batches {
+        match cx.authorize_topic(Operation::Write, &topic.topic) {
+            Ok(granted) => {
+                permit = Some(granted);
                 allowed.push(topic);
+                // Its outcomes come in this place.
                 outcomes.push(None);
             }
-            Err(refused) => outcomes.push(Some(refused)),
+            Err(error) => outcomes.push(Some(refused(&topic, &ProduceError::Partition(error)))),
         }
     }
-    let mut appended = match permits.first() {
-        Some(permit) => cx.appender(permit).append(allowed, acks, formats, transaction).await,
+    let appended = match permit {
+        Some(permit) => cx.appender(&permit).append(allowed, acks, formats, transaction).await,
         None => Vec::new(),
-    }
-    .into_iter();
-    outcomes.into_iter().map(|one| one.or_else(|| appended.next()).unwrap_or_default()).collect()
+    };
+    let mut appended = appended.into_iter();
+    let mut next = || appended.next().expect("`append` has outcomes for each topic that it was given");
+    outcomes.into_iter().map(|refused| refused.unwrap_or_else(&mut next)).collect()
 }
 
 /// The outcomes of a topic that is refused.

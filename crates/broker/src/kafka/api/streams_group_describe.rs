@@ -20,13 +20,13 @@ use coordinator::group::GroupId;
 use coordinator::group::streams::{
     InternalTopic, StreamsGroupDescription, StreamsMemberDescription, SubtopologyDescription, TaskLists,
 };
-use futures_util::future::join_all;
 
 use super::streams_group_heartbeat::task_ids;
 use crate::kafka::access::{Access, GROUP, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::error::{error_text, group_error_code};
+use crate::kafka::group_description::{self, Described};
+use crate::session::authorizer::Permit;
 
 /// See the file's header.
 pub(crate) struct StreamsGroupDescribe;
@@ -40,38 +40,18 @@ impl Api for StreamsGroupDescribe {
     ]);
 
     async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
-        let are_served = cx.features().have_streams_groups();
-        let describe = |name: codec::messages::GroupId| async move {
-            if !are_served {
-                let code = ErrorCode::UnsupportedVersion.code();
-                return DescribedGroup::default().with_group_id(name).with_error_code(code);
-            }
-            let permit = match cx.authorize(GROUP, Operation::Describe, &name) {
-                Ok(permit) => permit,
-                Err(code) => {
-                    let text = StrBytes::from_static_str(code.message());
-                    return DescribedGroup::default()
-                        .with_group_id(name)
-                        .with_error_code(code.code())
-                        .with_error_message(Some(text));
-                }
-            };
-            let found = cx.groups(&permit).describe_streams(&GroupId::from(name.as_str())).await;
-            let group = match found {
-                Ok(group) => only_if_visible(cx, described(group)),
-                Err(refused) => DescribedGroup::default()
-                    .with_error_code(group_error_code(refused.error).code())
-                    .with_error_message(Some(error_text(refused.message))),
-            };
-            // As `KafkaApis`: a group that is refused has no operations either.
-            let group = match request.include_authorized_operations && group.error_code == 0 {
-                true => group.with_authorized_operations(cx.authorized_operations(GROUP, &name)),
-                false => group,
-            };
-            group.with_group_id(name)
+        if !cx.features().have_streams_groups() {
+            let code = ErrorCode::UnsupportedVersion.code();
+            let refused = |name| DescribedGroup::default().with_group_id(name).with_error_code(code);
+            let groups = super::each_once(request.group_ids).map(refused).collect();
+            return Ok(Reply::Response(StreamsGroupDescribeResponse::default().with_groups(groups)));
+        }
+        let find = |permit: Permit, id: GroupId| async move {
+            cx.groups(&permit).describe_streams(&id).await.map(described)
         };
-        // Together, as each may wait for a sync.
-        let groups = join_all(super::each_once(request.group_ids).map(describe)).await;
+        let with_operations = request.include_authorized_operations;
+        let names = super::each_once(request.group_ids);
+        let groups = group_description::describe(cx, names, with_operations, find).await;
         Ok(Reply::Response(StreamsGroupDescribeResponse::default().with_groups(groups)))
     }
 
@@ -80,23 +60,33 @@ impl Api for StreamsGroupDescribe {
     }
 }
 
-/// The group, or its refusal if the client may not describe one of its topics (`KafkaApis.handleStreamsGroupDescribe`).
-fn only_if_visible(cx: &Context, group: DescribedGroup) -> DescribedGroup {
-    let subtopologies = group.topology.iter().flat_map(|topology| &topology.subtopologies).flatten();
-    let names = |parts: &Subtopology| {
-        let internal = parts.state_changelog_topics.iter().chain(&parts.repartition_source_topics);
-        let internal = internal.map(|topic| topic.name.clone());
-        let mut names: Vec<TopicName> = parts.source_topics.clone();
-        names.extend(parts.repartition_sink_topics.iter().cloned().chain(internal));
-        names
-    };
-    let names: HashSet<TopicName> = subtopologies.flat_map(names).collect();
-    if names.iter().all(|name| cx.authorize(TOPIC, Operation::Describe, name).is_ok()) {
-        return group;
+impl Described for DescribedGroup {
+    const HAS_HIDDEN_TOPICS: &'static str =
+        "The described group uses topics that the client is not authorized to describe.";
+
+    fn topics(&self) -> HashSet<TopicName> {
+        let subtopologies = self.topology.iter().flat_map(|topology| &topology.subtopologies).flatten();
+        let names = |parts: &Subtopology| {
+            let internal = parts.state_changelog_topics.iter().chain(&parts.repartition_source_topics);
+            let internal = internal.map(|topic| topic.name.clone());
+            let mut names: Vec<TopicName> = parts.source_topics.clone();
+            names.extend(parts.repartition_sink_topics.iter().cloned().chain(internal));
+            names
+        };
+        subtopologies.flat_map(names).collect()
     }
-    DescribedGroup::default().with_error_code(ErrorCode::TopicAuthorizationFailed.code()).with_error_message(
-        Some(text("The described group uses topics that the client is not authorized to describe.")),
-    )
+
+    fn of(self, id: codec::messages::GroupId) -> Self {
+        self.with_group_id(id)
+    }
+
+    fn with_operations(self, operations: i32) -> Self {
+        self.with_authorized_operations(operations)
+    }
+
+    fn refused(code: ErrorCode, text: StrBytes) -> Self {
+        Self::default().with_error_code(code.code()).with_error_message(Some(text))
+    }
 }
 
 fn text(text: &str) -> StrBytes {

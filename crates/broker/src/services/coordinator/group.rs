@@ -40,6 +40,7 @@ use crate::{
     clock::Clock,
     config::{BrokerConfig, GroupTimeouts},
     services::disk_reserve::{DiskReserve, Write},
+    session::authorizer::Authorizer,
     tasks::Tasks,
 };
 use config::GroupConfigs;
@@ -47,6 +48,7 @@ use topics::TopicSource;
 
 pub(crate) use looks::GroupOverview;
 pub(crate) use requests::CommitTerms;
+pub(crate) use topics::viewer;
 
 /// The coordinator of all groups. One per broker.
 pub(crate) struct GroupService {
@@ -210,7 +212,7 @@ pub(crate) async fn open(
     clock: &Clock,
     tasks: &Tasks,
     stop_waiting: &CancellationToken,
-    storage: &Storage,
+    (storage, authorizer): (&Storage, Option<&Arc<Authorizer>>),
     disk: &Arc<DiskReserve>,
     configured: Vec<(GroupId, GroupTimeouts)>,
 ) -> Result<Arc<GroupService>, OpenError> {
@@ -221,7 +223,7 @@ pub(crate) async fn open(
         tasks.clone(),
         stop_waiting.clone(),
         log::stored(storage.shard().clone()),
-        topics::source(storage.cluster().clone()),
+        topics::source(storage.cluster().clone(), authorizer.cloned()),
         Arc::clone(disk),
     ));
     let term = service.shell.term()?;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::super::{
     Env, GroupError, GroupInstanceId, MemberId, Outcome, Refused,
     assignor::{Assignor, TopicPartitions},
+    topics::Viewer,
 };
 use super::member::{ConsumerMember, Current, MemberState, Subscription};
 use super::reconcile::Reconciler;
@@ -43,6 +44,8 @@ pub struct HeartbeatRequest {
     pub owned: Option<TopicPartitions>,
     /// The id, should a new one be given out.
     pub fresh: Uuid,
+    /// The client that sends it; `None` without an authorizer.
+    pub viewer: Option<Arc<dyn Viewer>>,
 }
 
 /// The reply to a heartbeat.
@@ -196,9 +199,10 @@ impl ConsumerGroup {
         };
         // In this order: subscriptions decide the target, and the target decides what this member may own now.
         let changed = self.take_in(&id, request);
-        self.refresh(env, changed);
+        let sees_others = self.take_viewer(env, &id, request.viewer.as_ref());
+        self.refresh(env, changed || sees_others);
         self.update_target(env);
-        self.reconcile(env, &id, changed, request.owned.as_ref(), out);
+        self.reconcile(env, &id, changed || sees_others, request.owned.as_ref(), out);
         let member = self.members.get_mut(&id).expect("it was taken in");
         member.restart_session(env.now, env.config.consumer.session_timeout_ms, out);
         // An answer may have been lost: a member that says everything is told everything.

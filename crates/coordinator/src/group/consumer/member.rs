@@ -6,7 +6,7 @@ use std::{
 };
 
 pub use super::super::current::MemberState;
-use super::super::{GroupInstanceId, MemberId, Outcome, requests::Protocol};
+use super::super::{GroupInstanceId, MemberId, Outcome, requests::Protocol, topics::Viewer};
 use crate::state_machine::Now;
 use uuid::Uuid;
 
@@ -62,6 +62,9 @@ pub struct ConsumerMember {
     pub join_deadline: Option<u64>,
     /// Set when its JoinGroup is answered.
     pub sync_deadline: Option<u64>,
+    /// Decides about the topics that its regular expression finds. In memory only: `None` without an authorizer, and after a
+    /// restart until its next heartbeat.
+    pub viewer: Option<Arc<dyn Viewer>>,
 }
 
 impl ConsumerMember {

@@ -50,7 +50,7 @@ impl ConsumerGroup {
         for id in self.members.keys() {
             // The last target, not what the member has by now, as in Kafka's `TargetAssignmentBuilder`.
             let mut member = MemberSpec { previous: self.target_of(id), ..MemberSpec::default() };
-            for name in self.subscribed_names(id) {
+            for name in self.subscribed_names(env, id) {
                 // A topic that does not exist yet raises the epoch when it appears: see `refresh`.
                 if let Some((topic, partitions)) = env.topics.image.topic(&name) {
                     member.subscribed.insert(topic);

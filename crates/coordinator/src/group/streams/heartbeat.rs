@@ -102,7 +102,7 @@ impl StreamsGroup {
     /// INVALID_REQUEST for another topology than the group's, STREAMS_INVALID_TOPOLOGY.
     fn look(&self, env: Env<'_>, request: &HeartbeatRequest) -> Result<Findings, Refused> {
         let (new_topology, statuses) = self.compare_topology(request)?;
-        let Topics { version, image } = &**env.topics;
+        let Topics { version, image, .. } = &**env.topics;
         let (hash, configured) = match (&new_topology, &self.topology, &self.configured) {
             // Most heartbeats: nothing to compare.
             (None, Some(_), Some((seen, configured))) if seen == version => {

@@ -106,7 +106,7 @@ impl MetadataImage for NoTopics {
 }
 
 pub(super) fn no_topics() -> Topics {
-    Topics { version: 0, image: Arc::new(NoTopics) }
+    Topics { version: 0, are_restricted: false, image: Arc::new(NoTopics) }
 }
 
 pub(super) fn protocol(name: &str, metadata: &'static [u8]) -> Protocol {
