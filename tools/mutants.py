@@ -465,6 +465,24 @@ ACL_MUTANTS = [
     ("default in place of a refusal", "allow.everyone.if.no.acl.found opens resources that have entries",
      [("Decision::Denied | Decision::NotMentioned => false,", "Decision::Denied => false,\n                Decision::NotMentioned => self.allows_without_entry,")], []),
 ]
+BROKER_MUTANTS += [
+    ("authorizer always allows", "every client may do everything",
+     [("questions.is_none_or(decide).then_some(Self { _made_here: () })", "questions.is_none_or(|ask| decide(ask) || true).then_some(Self { _made_here: () })")],
+     [unit("describe_acls::tests")]),
+    ("check skipped in one handler", "a client deletes records of a topic that it may not change",
+     [("let permit = cx.authorize_topic(Operation::Delete, &topic)?;", "let permit = Permit::internal(crate::session::authorizer::Internal::Names);")],
+     [unit("kafka::access::tests")]),
+    ("remembered decision outlives its rules", "a permission that was taken away holds on connections that used it",
+     [("if granted.generation == generation { granted.names", "if granted.generation > 0 { granted.names")], [unit("describe_acls::tests")]),
+    ("waiting fetch keeps its decision", "a fetch that waited through a revocation gets records",
+     [("grant == Grant { connection: self.connection, generation: self.authorizer.generation() }", "grant.connection == self.connection")],
+     [unit("describe_acls::tests")]),
+    ("session lends its decisions", "a client reads by the permission of another that began the session",
+     [("grant == Grant { connection: self.connection, generation: self.authorizer.generation() }", "grant.generation == self.authorizer.generation()")],
+     [unit("describe_acls::tests")]),
+    ("late request remembers by old rules", "a permission that was taken away comes back",
+     [("if granted.generation > generation || name.len() > MAX_NAME_BYTES {", "if name.len() > MAX_NAME_BYTES {")], [unit("session::grants")]),
+]
 PARTS = [(STORAGE, STORAGE_MUTANTS), (COORDINATOR, COORDINATOR_MUTANTS), (BROKER, BROKER_MUTANTS), (SECURITY, SECURITY_MUTANTS), (LOGINS, LOGIN_MUTANTS),
          (ACLS, ACL_MUTANTS)]
 

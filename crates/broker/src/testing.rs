@@ -108,6 +108,13 @@ impl Running {
     pub(crate) async fn client(&self) -> Client<TcpStream> {
         Client::new(TcpStream::connect(self.address).await.unwrap())
     }
+
+    /// A new connection from another address of this machine.
+    pub(crate) async fn client_from(&self, address: [u8; 4]) -> Client<TcpStream> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((address, 0))).unwrap();
+        Client::new(socket.connect(self.address).await.unwrap())
+    }
 }
 
 /// One connection, as a client has it.

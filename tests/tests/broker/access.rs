@@ -20,6 +20,7 @@ use uuid::Uuid;
 mod by_id;
 mod listings;
 mod regular_expressions;
+mod waiting;
 
 const AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
 const ANONYMOUS: &str = "User:ANONYMOUS";

@@ -58,10 +58,7 @@ impl Context {
     /// The context of the request with this header.
     pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader) -> Self {
         let Connected { services, peer, .. } = &*connected;
-        let ask = |authorizer: &Arc<Authorizer>| {
-            Arc::new(authorizer.questions(peer.principal_text(), peer.address.ip()))
-        };
-        let questions = services.authorizer.as_ref().map(ask);
+        let questions = services.authorizer.as_ref().map(|one| Arc::new(one.questions(peer)));
         Self { connected, request: header, questions }
     }
 
@@ -107,6 +104,20 @@ impl Context {
         name: &str,
     ) -> Result<Permit, ErrorCode> {
         let permit = Permit::of(self.questions.as_deref(), |ask| ask.allows(resource, operation, name));
+        permit.ok_or(failed(resource))
+    }
+
+    /// As [`Self::authorize`], by the rules as of now: for a request that waited, before it is answered.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn authorize_again(
+        &self,
+        resource: ResourceType,
+        operation: Operation,
+        name: &str,
+    ) -> Result<Permit, ErrorCode> {
+        let permit = Permit::of(self.questions.as_deref(), |ask| ask.allows_now(resource, operation, name));
         permit.ok_or(failed(resource))
     }
 

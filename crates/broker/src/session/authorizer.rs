@@ -10,6 +10,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use security::acl::{Asker, Operation, Policy, ResourceType, Rules};
 
+use super::grants::Grants;
+use super::peer::Peer;
+
 /// The authorizer of a broker that has one.
 #[derive(Debug)]
 pub(crate) struct Authorizer {
@@ -55,17 +58,26 @@ impl Authorizer {
     }
 
     /// The questions of one request, judged by the rules as of now.
-    pub(crate) fn questions(self: &Arc<Self>, principal: Arc<str>, address: IpAddr) -> Questions {
+    pub(crate) fn questions(self: &Arc<Self>, peer: &Peer) -> Questions {
         Questions {
             in_force: self.in_force(),
             authorizer: Arc::clone(self),
-            principal,
+            principal: peer.principal_text(),
             // An IPv4 client on a socket of both families is known by its IPv4 address.
-            address: address.to_canonical(),
+            address: peer.address.ip().to_canonical(),
+            connection: peer.number,
+            grants: Arc::clone(&peer.grants),
             #[cfg(test)]
             asked: parking_lot::Mutex::default(),
         }
     }
+}
+
+/// A decision that said yes, for one kind of question about one resource that its holder knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grant {
+    connection: u64,
+    generation: u64,
 }
 
 /// The client of one request, and the rules by which it is judged.
@@ -75,6 +87,9 @@ pub(crate) struct Questions {
     in_force: Arc<InForce>,
     principal: Arc<str>,
     address: IpAddr,
+    /// The number of the connection: its principal and address never change.
+    connection: u64,
+    grants: Arc<Grants>,
     /// Every pair that was asked for.
     #[cfg(test)]
     asked: parking_lot::Mutex<Vec<(ResourceType, Operation)>>,
@@ -84,13 +99,47 @@ impl Questions {
     /// Returns true if the client may do this.
     pub(crate) fn allows(&self, resource: ResourceType, operation: Operation, name: &str) -> bool {
         self.record(resource, operation);
-        self.decides(&self.in_force.rules, resource, operation, name)
+        self.grants(&self.in_force, resource, operation, name)
     }
 
     /// As [`Self::allows`], by the rules as of now: for requests that waited.
     pub(crate) fn allows_now(&self, resource: ResourceType, operation: Operation, name: &str) -> bool {
+        self.grant_now(resource, operation, name).is_some()
+    }
+
+    /// A grant by the rules as of now, for callers that keep it; `None` if the client may not do this.
+    pub(crate) fn grant_now(
+        &self,
+        resource: ResourceType,
+        operation: Operation,
+        name: &str,
+    ) -> Option<Grant> {
         self.record(resource, operation);
-        self.decides(&self.authorizer.in_force().rules, resource, operation, name)
+        let in_force = self.authorizer.in_force.load();
+        let grant = Grant { connection: self.connection, generation: in_force.generation };
+        self.grants(&in_force, resource, operation, name).then_some(grant)
+    }
+
+    /// Returns true if a grant is this client's, and the rules have not changed since.
+    pub(crate) fn still_holds(&self, grant: Grant) -> bool {
+        grant == Grant { connection: self.connection, generation: self.authorizer.generation() }
+    }
+
+    /// The number of the rules as of now.
+    pub(crate) fn generation_now(&self) -> u64 {
+        self.authorizer.generation()
+    }
+
+    /// Decides by these rules, or remembers that they said yes before.
+    fn grants(&self, in_force: &InForce, resource: ResourceType, operation: Operation, name: &str) -> bool {
+        let generation = in_force.generation;
+        self.grants.hold(generation, resource, operation, name) || {
+            let allows = self.decides(&in_force.rules, resource, operation, name);
+            if allows {
+                self.grants.remember(generation, resource, operation, name);
+            }
+            allows
+        }
     }
 
     /// Returns true if the client may do this to some resource of the type.

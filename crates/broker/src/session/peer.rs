@@ -10,6 +10,7 @@ use std::time::Duration;
 use security::Principal;
 use security::sasl::Mechanism;
 
+use super::grants::Grants;
 use crate::clock::Clock;
 use crate::session::credentials::CredentialSession;
 
@@ -26,6 +27,8 @@ pub(crate) struct Peer {
     pub(crate) listener: Arc<str>,
     software: OnceLock<Software>,
     login: OnceLock<Login>,
+    /// Decisions of the authorizer about this client.
+    pub(super) grants: Arc<Grants>,
     /// The end of the session in microseconds of the monotonic clock; [`ENDLESS`] for none, [`ENDED`] for one that is over.
     session_end_us: AtomicU64,
 }
@@ -92,6 +95,7 @@ impl Peer {
             listener,
             software: OnceLock::new(),
             login: OnceLock::new(),
+            grants: Arc::default(),
             session_end_us: AtomicU64::new(ENDLESS),
         }
     }

@@ -48,6 +48,10 @@ impl Api for JoinGroup {
         };
         let group_id = GroupId::from(request.group_id.as_str());
         let reply = cx.groups(&permit).join(&group_id, wanted(cx, &request)).await;
+        // It may have waited for minutes, and a leader is told of all members.
+        if let Err(code) = cx.authorize_again(GROUP, Operation::Read, &request.group_id) {
+            return Ok(Reply::Response(refused(code, cx.api_version())));
+        }
         Ok(Reply::Response(response(reply, cx.api_version())))
     }
 

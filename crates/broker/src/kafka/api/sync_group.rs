@@ -41,6 +41,10 @@ impl Api for SyncGroup {
             }
         };
         let reply = sync(cx, &permit, &request).await;
+        // It may have waited for minutes.
+        if let Err(code) = cx.authorize_again(GROUP, Operation::Read, &request.group_id) {
+            return Ok(Reply::Response(SyncGroupResponse::default().with_error_code(code.code())));
+        }
         let response = match reply {
             Ok(synced) => assigned(synced, cx.api_version()),
             Err(error) => SyncGroupResponse::default().with_error_code(group_error_code(error).code()),

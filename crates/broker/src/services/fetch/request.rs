@@ -1,6 +1,7 @@
 //! A fetch as it is asked for, and the state it has taken its place in: its own, or that of its session.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use super::answer::PartitionAnswer;
 use super::delayed::Arrivals;
 use super::look::Log;
 use super::set::{FetchSet, PartitionFetch};
-use crate::session::authorizer::Questions;
+use crate::session::authorizer::{Grant, Questions};
 use crate::topics::Topics;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
@@ -50,6 +51,8 @@ pub(crate) struct FetchSession {
     /// Its lock comes after that of all sessions where both are held (`Fetcher::resume`).
     pub(super) set: Mutex<FetchSet<Log>>,
     pub(super) arrivals: Arc<Arrivals>,
+    /// The number of the rules by which its partitions were judged last; 0 before that.
+    judged: AtomicU64,
 }
 
 /// The session that a fetch belongs to.
@@ -81,17 +84,37 @@ impl OpenFetch {
         Self { questions, ..self }
     }
 
+    /// Queues every partition if the rules have changed since they were judged: a client learns of a permission that was taken away
+    /// or given though nothing was appended (`KafkaApis.handleFetchRequest` asks about the whole session each time).
+    pub(super) fn look_again_if_rules_changed(&self) {
+        let Some(questions) = &self.questions else { return };
+        let generation = questions.generation_now();
+        // Relaxed: the set's lock orders what follows from it.
+        if self.session.judged.swap(generation, Ordering::Relaxed) != generation {
+            self.session.set.lock().mark_all();
+        }
+    }
+
     /// The answer for a partition that the client may not read. Asked at every look and by the rules as of then: a fetch that
-    /// waited through a revocation gets no record that came after it.
-    pub(super) fn refused(&self, topics: &Topics, wanted: &PartitionFetch) -> Option<PartitionAnswer> {
+    /// waited through a revocation gets no record that came after it. `granted` is the last decision about the partition.
+    pub(super) fn refused(
+        &self,
+        topics: &Topics,
+        wanted: &PartitionFetch,
+        granted: &mut Option<Grant>,
+    ) -> Option<PartitionAnswer> {
         let questions = self.questions.as_ref()?;
+        if granted.is_some_and(|grant| questions.still_holds(grant)) {
+            return None;
+        }
         let catalog = topics.catalog();
         let name = match &wanted.topic {
             TopicRef::Name(name) => &**name,
             // An id that is unknown has no name to ask about; the look says so.
             TopicRef::Id(id) => &*catalog.topic_by_id(*id)?.name,
         };
-        (!questions.allows_now(ResourceType::Topic, Operation::Read, name)).then(|| PartitionAnswer {
+        *granted = questions.grant_now(ResourceType::Topic, Operation::Read, name);
+        granted.is_none().then(|| PartitionAnswer {
             topic: wanted.topic.clone(),
             index: wanted.index,
             outcome: Err(PartitionError::NotAuthorized),

@@ -127,6 +127,7 @@ impl<'a> Round<'a> {
     /// Looks at every partition that is queued, until the answer is full. Wants the listener only to see that there is
     /// one: an append after the look then wakes it, an append before is seen.
     pub(super) async fn look(&mut self, _listening: &Notified<'_>) {
+        self.fetch.look_again_if_rules_changed();
         // Marks are cleared before the logs are read: an append after that marks its partition again.
         self.queue_changed();
         self.looks += 1;
@@ -204,7 +205,7 @@ impl<'a> Round<'a> {
     fn look_at(&mut self, set: &mut FetchSet<Log>, id: SlotId) -> Option<Looked> {
         let slot = set.slot_mut(id)?;
         let watch = self.watching.then_some((&self.fetch.session.arrivals, id));
-        let looked = match self.fetch.refused(self.topics, &slot.wanted) {
+        let looked = match self.fetch.refused(self.topics, &slot.wanted, &mut slot.granted) {
             Some(answer) => Looked::Missing(answer),
             None => look(self.topics, &slot.wanted, &mut slot.handle, watch, self.terms.isolation),
         };

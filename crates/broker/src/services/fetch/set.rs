@@ -10,6 +10,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
+use crate::session::authorizer::Grant;
 use crate::topics::names::TopicRef;
 
 /// A client's wishes for one partition.
@@ -55,6 +56,8 @@ pub(crate) struct Slot<H> {
     pub(crate) wanted: PartitionFetch,
     /// Its log, once found.
     pub(crate) handle: Option<H>,
+    /// The last decision that a client may read it. Sessions outlive connections, and rules change: see `Grant`.
+    pub(crate) granted: Option<Grant>,
     queued: bool,
     /// High watermark and log start that the client knows; `None` before the first answer and after a refusal.
     known: Option<(i64, i64)>,
@@ -101,7 +104,8 @@ impl<H> FetchSet<H> {
                 self.next += 1;
                 vacant.insert(id);
                 // `known` is `None`: the next answer carries it even without records. Kafka begins with -1.
-                self.slots.insert(id, Slot { wanted, handle: None, queued: false, known: None });
+                self.slots
+                    .insert(id, Slot { wanted, handle: None, granted: None, queued: false, known: None });
                 self.untold += 1;
                 id
             }
@@ -140,6 +144,14 @@ impl<H> FetchSet<H> {
             slot.queued = true;
             self.pending.push_back(id);
         }
+    }
+
+    /// Queues every entry.
+    pub(crate) fn mark_all(&mut self) {
+        let mut ids: Vec<SlotId> = self.slots.keys().copied().collect();
+        // In the order of their arrival, so that answers have one.
+        ids.sort_unstable();
+        ids.into_iter().for_each(|id| self.mark(id));
     }
 
     /// Queues an entry before all others: its turn was not used.

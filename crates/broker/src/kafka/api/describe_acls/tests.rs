@@ -158,6 +158,38 @@ async fn a_change_governs_the_next_request_of_each_connection() {
     assert_eq!(metadata(&mut client).await, (29, i32::MIN));
 }
 
+/// A fetch of the topic `t` from its beginning.
+fn fetch(max_wait_ms: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_fetch_offset(0)
+        .with_partition_max_bytes(1 << 20)
+        .with_current_leader_epoch(-1);
+    let topic = FetchTopic::default().with_topic(TopicName(text("t"))).with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic])
+}
+
+/// A session is no right: another connection may go on with it, and gets what its own client may read.
+#[tokio::test]
+async fn a_session_lends_no_permission_to_another_connection() {
+    let running = Running::start(&[AUTHORIZER, SUPER_USER]).await.unwrap();
+    running.create_topic(WantedTopic::with_defaults("t".into())).await;
+    let running = running.restart(&[AUTHORIZER, ("allow.everyone.if.no.acl.found", "true")]).await;
+    let here = entry(Operation::All, 3).with_host(text("127.0.0.1"));
+    assert_eq!(create(&running, vec![here]).await, [(0, None)]);
+    let mut owner = running.client().await;
+    let begun = owner.call(11, &fetch(0)).await.message;
+    assert_eq!(begun.responses[0].partitions[0].error_code, 0);
+    produce(&mut owner, 9, &[("t", 0, batch("secret"))]).await;
+    let next = fetch(0).with_topics(Vec::new()).with_session_id(begun.session_id).with_session_epoch(1);
+    let mut other = running.client_from([127, 0, 0, 2]).await;
+    let answer = other.call(11, &next).await.message;
+    assert_eq!((answer.error_code, answer.responses[0].partitions[0].error_code), (0, 29));
+}
+
 /// S12: a fetch that waited through a revocation gets no record that was appended after it.
 #[tokio::test]
 async fn a_fetch_that_waits_is_judged_anew() {
@@ -165,16 +197,7 @@ async fn a_fetch_that_waits_is_judged_anew() {
     running.create_topic(WantedTopic::with_defaults("t".into())).await;
     let running = running.restart(&[AUTHORIZER, ("allow.everyone.if.no.acl.found", "true")]).await;
     assert_eq!(create(&running, vec![entry(Operation::All, 3)]).await, [(0, None)]);
-    let partition = FetchPartition::default()
-        .with_fetch_offset(0)
-        .with_partition_max_bytes(1 << 20)
-        .with_current_leader_epoch(-1);
-    let topic = FetchTopic::default().with_topic(TopicName(text("t"))).with_partitions(vec![partition]);
-    let fetch = FetchRequest::default()
-        .with_max_wait_ms(20_000)
-        .with_min_bytes(1)
-        .with_max_bytes(1 << 20)
-        .with_topics(vec![topic]);
+    let fetch = fetch(20_000);
     let mut waiting = running.client().await;
     let frame = crate::testing::frame(&fetch, 11, 1);
     tokio::io::AsyncWriteExt::write_all(&mut waiting.stream, &frame).await.unwrap();
