@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use codec::ErrorCode;
 use codec::frame::RequestHeader;
-use security::acl::{CLUSTER_NAME, Operation, ResourceType};
+use security::acl::{ANY, CLUSTER_NAME, Operation, ResourceType};
 use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
@@ -103,8 +103,28 @@ impl Context {
         operation: Operation,
         name: &str,
     ) -> Result<Permit, ErrorCode> {
+        self.may(resource, operation, name).inspect_err(|_| self.log_denial(resource, operation, name))
+    }
+
+    /// As [`Self::authorize`], without a line in the log: for what is left out silently, and where another permission is enough.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn may(
+        &self,
+        resource: ResourceType,
+        operation: Operation,
+        name: &str,
+    ) -> Result<Permit, ErrorCode> {
         let permit = Permit::of(self.questions.as_deref(), |ask| ask.allows(resource, operation, name));
         permit.ok_or(failed(resource))
+    }
+
+    fn log_denial(&self, resource: ResourceType, operation: Operation, name: &str) {
+        if let Some(questions) = &self.questions {
+            let api = codec::shape::api_name(self.request.api_key).unwrap_or_default();
+            questions.log_denial(api, self.client_id(), (resource, operation, name));
+        }
     }
 
     /// As [`Self::authorize`], by the rules as of now: for a request that waited, before it is answered.
@@ -129,6 +149,14 @@ impl Context {
         self.authorize(CLUSTER, operation, CLUSTER_NAME)
     }
 
+    /// As [`Self::may`], for the cluster.
+    ///
+    /// # Errors
+    /// CLUSTER_AUTHORIZATION_FAILED.
+    pub(crate) fn may_cluster(&self, operation: Operation) -> Result<Permit, ErrorCode> {
+        self.may(CLUSTER, operation, CLUSTER_NAME)
+    }
+
     /// Asks whether the client may do an operation to some resource of a type.
     ///
     /// # Errors
@@ -139,7 +167,10 @@ impl Context {
         operation: Operation,
     ) -> Result<Permit, ErrorCode> {
         let permit = Permit::of(self.questions.as_deref(), |ask| ask.allows_some(resource, operation));
-        permit.ok_or(failed(resource))
+        permit.ok_or_else(|| {
+            self.log_denial(resource, operation, ANY);
+            failed(resource)
+        })
     }
 
     /// Asks about a topic that is named by name or by id.
@@ -184,7 +215,7 @@ impl Context {
 
     /// The bit field for the cluster: empty for a client that may not describe it.
     pub(crate) fn authorized_cluster_operations(&self) -> i32 {
-        match self.authorize_cluster(Operation::Describe) {
+        match self.may_cluster(Operation::Describe) {
             Ok(_) => self.authorized_operations(CLUSTER, CLUSTER_NAME),
             Err(_) => 0,
         }

@@ -12,12 +12,17 @@ use security::acl::{Asker, Operation, Policy, ResourceType, Rules};
 
 use super::grants::Grants;
 use super::peer::Peer;
+use crate::telemetry::line_limit::LineLimit;
+
+/// The most characters that a line shows of a text of a client.
+const MAX_LOGGED_CHARACTERS: usize = 64;
 
 /// The authorizer of a broker that has one.
 #[derive(Debug)]
 pub(crate) struct Authorizer {
     policy: Policy,
     in_force: ArcSwap<InForce>,
+    denials: LineLimit,
     changing: tokio::sync::Mutex<()>,
 }
 
@@ -33,7 +38,7 @@ impl Authorizer {
     /// An authorizer with the rules that the data folder holds.
     pub(crate) fn new(policy: Policy, rules: Rules) -> Self {
         let in_force = ArcSwap::from_pointee(InForce { rules, generation: 1 });
-        Self { policy, in_force, changing: tokio::sync::Mutex::default() }
+        Self { policy, in_force, denials: LineLimit::new(), changing: tokio::sync::Mutex::default() }
     }
 
     /// The rules as of now.
@@ -125,6 +130,22 @@ impl Questions {
         grant == Grant { connection: self.connection, generation: self.authorizer.generation() }
     }
 
+    /// Writes a line about a refusal, unless there were many of its kind. Texts of the client are escaped and cut.
+    pub(crate) fn log_denial(
+        &self,
+        api: &'static str,
+        client_id: &str,
+        (resource, operation, name): (ResourceType, Operation, &str),
+    ) {
+        let (principal, address) = (cut(&self.principal), self.address);
+        if let Some(suppressed) = self.authorizer.denials.take(resource.name()) {
+            tracing::info!(
+                ?principal, %address, client_id = ?cut(client_id), api, operation = operation.name(),
+                resource = resource.name(), name = ?cut(name), suppressed, "denied"
+            );
+        }
+    }
+
     /// The number of the rules as of now.
     pub(crate) fn generation_now(&self) -> u64 {
         self.authorizer.generation()
@@ -210,6 +231,11 @@ impl Describes {
         let rules = &authorizer.in_force.load().rules;
         authorizer.policy.allows(rules, asker, Operation::Describe, ResourceType::Topic, name)
     }
+}
+
+/// The beginning of a text that a client chose.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MAX_LOGGED_CHARACTERS).map_or(text, |(end, _)| &text[..end])
 }
 
 /// All operations of a type of resource: what a broker without an authorizer answers.

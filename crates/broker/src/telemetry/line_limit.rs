@@ -17,6 +17,7 @@ const BURST: u32 = 20;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// See the module.
+#[derive(Debug)]
 pub(crate) struct LineLimit {
     /// Lines of one reason that may come at once.
     burst: u32,
@@ -25,6 +26,7 @@ pub(crate) struct LineLimit {
     lines: Mutex<BTreeMap<&'static str, Line>>,
 }
 
+#[derive(Debug)]
 struct Line {
     /// Lines that may be written at once, at most the burst.
     left: u32,

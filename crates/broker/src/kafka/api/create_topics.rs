@@ -86,7 +86,7 @@ fn permitted(
 ) -> (Vec<Permit>, Vec<WantedTopic>, Vec<CreatableTopicResult>) {
     let (mut permits, mut allowed, mut denied) = (Vec::new(), Vec::new(), Vec::new());
     // Asked once: it is enough for all topics.
-    let cluster = cx.authorize_cluster(Operation::Create);
+    let cluster = cx.may_cluster(Operation::Create);
     for topic in topics {
         match cluster.or_else(|_| cx.authorize(TOPIC, Operation::Create, &topic.name)) {
             Ok(permit) => {
@@ -130,7 +130,7 @@ fn result(cx: &Context, name: &str, outcome: Result<CreatedTopic, TopicError>) -
     let wire_name = TopicName(StrBytes::from_string(name.to_owned()));
     let result = CreatableTopicResult::default().with_name(wire_name).with_error_message(None);
     match outcome {
-        Ok(created) if cx.authorize(TOPIC, Operation::DescribeConfigs, name).is_err() => {
+        Ok(created) if cx.may(TOPIC, Operation::DescribeConfigs, name).is_err() => {
             // As `ReplicationControlManager`: partitions and replicas keep their default, -1.
             let code = ErrorCode::TopicAuthorizationFailed.code();
             result.with_topic_id(created.id).with_topic_config_error_code(code)

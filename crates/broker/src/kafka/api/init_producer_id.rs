@@ -73,7 +73,7 @@ impl Api for InitProducerId {
 /// A new id for a producer without a transactional id.
 async fn allocate(cx: &Context, request: &InitProducerIdRequest) -> Result<ProducerIdAndEpoch, ErrorCode> {
     // A client that may do neither is told about the cluster (`KafkaApis.handleInitProducerIdRequest`).
-    let permit = match cx.authorize_cluster(Operation::IdempotentWrite) {
+    let permit = match cx.may_cluster(Operation::IdempotentWrite) {
         Ok(permit) => permit,
         Err(code) => cx.authorize_some(TOPIC, Operation::Write).map_err(|_| code)?,
     };

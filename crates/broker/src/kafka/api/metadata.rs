@@ -62,8 +62,7 @@ impl Api for Metadata {
         let topics = match Asked::of(&request, cx.api_version()) {
             Asked::All => {
                 let catalog = cx.catalog(&Permit::internal(Internal::Names));
-                let visible =
-                    |topic: &&Arc<Topic>| cx.authorize(TOPIC, Operation::Describe, &topic.name).is_ok();
+                let visible = |topic: &&Arc<Topic>| cx.may(TOPIC, Operation::Describe, &topic.name).is_ok();
                 catalog.topics().filter(visible).map(|topic| describe(topic, cx.node_id())).collect()
             }
             Asked::Ids(ids) => by_id(cx, &ids),
@@ -200,7 +199,7 @@ async fn create_missing(cx: &Context, missing: &[&TopicName]) -> Vec<(String, Er
     }
     let (mut permits, mut wanted, mut denied) = (Vec::new(), Vec::new(), Vec::new());
     // Asked once: it is enough for all topics.
-    let cluster = cx.authorize_cluster(Operation::Create);
+    let cluster = cx.may_cluster(Operation::Create);
     for name in missing {
         match cluster.or_else(|_| cx.authorize(TOPIC, Operation::Create, name)) {
             // A reserved name is not tried: as for any missing topic, the answer is UNKNOWN_TOPIC_OR_PARTITION.

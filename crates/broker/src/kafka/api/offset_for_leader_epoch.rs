@@ -65,8 +65,8 @@ fn look_up(
     topic: &TopicRef,
     asked: &OffsetForLeaderPartition,
 ) -> Result<EpochEnd, PartitionError> {
-    let permit = cx.authorize_topic(Operation::Describe, topic);
-    let permit = permit.or_else(|error| cx.authorize_cluster(Operation::ClusterAction).map_err(|_| error))?;
+    let cluster = cx.may_cluster(Operation::ClusterAction);
+    let permit = cluster.or_else(|_| cx.authorize_topic(Operation::Describe, topic))?;
     let partition = cx.topics(&permit).find(topic, asked.partition)?.partition;
     check_leader_epoch(partition.leader_epoch(), epoch_from_wire(asked.current_leader_epoch))?;
     // An epoch that the log does not know has the end of the last one before it, so that the client can step back (KIP-320).

@@ -223,7 +223,7 @@ fn add_to_missing(reply: &mut HeartbeatReply, text: &str) {
 /// # Errors
 /// The names of those that it may not create.
 fn creation(cx: &Context, topics: &[InternalTopic]) -> Result<Permit, Vec<String>> {
-    if let Ok(permit) = cx.authorize_cluster(Operation::Create) {
+    if let Ok(permit) = cx.may_cluster(Operation::Create) {
         return Ok(permit);
     }
     let asked = topics.iter().map(|topic| (topic, cx.authorize(TOPIC, Operation::Create, &topic.name)));

@@ -181,7 +181,7 @@ async fn a_session_lends_no_permission_to_another_connection() {
     let here = entry(Operation::All, 3).with_host(text("127.0.0.1"));
     assert_eq!(create(&running, vec![here]).await, [(0, None)]);
     let mut owner = running.client().await;
-    let begun = owner.call(11, &fetch(0)).await.message;
+    let begun = owner.call(11, &fetch(0).with_session_epoch(0)).await.message;
     assert_eq!(begun.responses[0].partitions[0].error_code, 0);
     produce(&mut owner, 9, &[("t", 0, batch("secret"))]).await;
     let next = fetch(0).with_topics(Vec::new()).with_session_id(begun.session_id).with_session_epoch(1);
@@ -227,4 +227,25 @@ async fn cve_2018_17196_a_transactional_batch_needs_its_id() {
     let mut client = running.client().await;
     assert_eq!(produce(&mut client, 9, &[("t", 0, records)]).await[0].error_code, 53);
     assert_eq!(produce(&mut client, 9, &[("t", 0, batch("v"))]).await[0].error_code, 29);
+}
+
+/// A client cannot forge a line, fill the log, or hide what it may not see in it.
+#[tokio::test]
+async fn denials_are_logged_in_a_line_each_and_not_without_end() {
+    let running = Running::start(&[AUTHORIZER]).await.unwrap();
+    let logged = crate::testing::Logged::by_this_thread();
+    let mut client = running.client().await;
+    // Lists leave out silently.
+    client.call(9, &MetadataRequest::default().with_topics(None)).await;
+    assert_eq!(logged.lines("denied").len(), 0);
+    let name = format!("a\n2030-01-01 INFO denied principal=\"User:bob\" {}", "x".repeat(100));
+    for _ in 0..100 {
+        let topic = MetadataRequestTopic::default().with_name(Some(TopicName(text(&name))));
+        let request = MetadataRequest::default().with_topics(Some(vec![topic]));
+        assert_eq!(client.call(9, &request).await.topics[0].error_code, 29);
+    }
+    let lines = logged.lines("denied");
+    assert_eq!(lines.len(), 20, "{}", lines.join("\n"));
+    let expected = r#"denied principal="User:ANONYMOUS" address=127.0.0.1 client_id="test" api="Metadata" operation="Describe" resource="TOPIC" name="a\n2030-01-01 INFO denied principal=\"User:bob\" xxxx"#;
+    assert!(lines[0].contains(expected) && lines[0].len() < 300, "{}", lines[0]);
 }
