@@ -317,12 +317,13 @@ impl TestBroker {
         self.log.0.lock().iter().filter(|line| line.contains(needle)).cloned().collect()
     }
 
-    /// The same, once there is one: a line is read a moment after the broker has written it. None within five seconds: none.
-    pub fn awaited_lines_with(&self, needle: &str) -> Vec<String> {
+    /// The same, once there are that many: a line is read a moment after the broker has written it. After five seconds those that
+    /// have come.
+    pub fn awaited_lines_with(&self, needle: &str, count: usize) -> Vec<String> {
         let since = Instant::now();
         loop {
             let found = self.lines_with(needle);
-            if !found.is_empty() || since.elapsed() > Duration::from_secs(5) {
+            if found.len() >= count || since.elapsed() > Duration::from_secs(5) {
                 return found;
             }
             thread::sleep(Duration::from_millis(5));

@@ -89,7 +89,7 @@ fn a_damaged_batch_costs_itself() -> Result<()> {
         ensure!(read(&mut client, 4)? == (CORRUPT_MESSAGE, 0), "the batch itself");
     }
     ensure!(read(&mut client, 5)? == (0, 5), "what follows it");
-    let lines = broker.awaited_lines_with("a stored batch is damaged");
+    let lines = broker.awaited_lines_with("a stored batch is damaged", 1);
     ensure!(lines.len() == 1, "one line, not {lines:?}");
     for part in [TOPIC, "\"partition\":0", "\"offset\":4", "journal-00000001", "\"position\":"] {
         ensure!(lines[0].contains(part), "nothing of {part:?} in {}", lines[0]);

@@ -233,7 +233,7 @@ fn what_others_take_of_the_reserve_refuses_topics_and_then_commits() -> Result<(
         let committed = commit(&mut coordinator, "group", KEPT, 0, 1, "");
         ensure!(committed.is_ok() == takes_commits, "{share} of the reserve are left: {committed:?}");
     }
-    let lines = broker.awaited_lines_with("is almost full");
+    let lines = broker.awaited_lines_with("is almost full", 3);
     ensure!(lines.len() == 3, "a line for each step, not {lines:#?}");
     broker.kill_9()?;
     broker.start()?;

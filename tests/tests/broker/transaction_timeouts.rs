@@ -88,7 +88,7 @@ fn an_abort_without_the_producer_is_logged_with_its_transactional_id() -> Result
     fenced.write(&mut client, 8)?;
     fenced.begin_anew(&mut client)?;
     for (cause, name) in [("its timeout is over", "slow"), ("has begun anew", "restarted")] {
-        let lines = broker.awaited_lines_with(cause);
+        let lines = broker.awaited_lines_with(cause, 1);
         let [line] = &lines[..] else { anyhow::bail!("{} lines for {cause:?}", lines.len()) };
         let line: serde_json::Value = serde_json::from_str(line)?;
         let fields = line.get("fields").unwrap_or(&line);

@@ -19,7 +19,7 @@ use crate::config::LogLevel;
 pub(crate) const ROOT: &str = "root";
 
 /// Every logger, by name.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 21] = [
     "broker",
     "broker.config",
     "broker.http",
@@ -31,6 +31,7 @@ pub(crate) const NAMES: [&str; 20] = [
     "broker.services.client_metrics",
     "broker.services.coordinator",
     "broker.services.fetch",
+    "broker.session",
     "broker.start",
     "broker.tasks",
     "broker.telemetry",
