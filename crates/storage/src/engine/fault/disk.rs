@@ -255,7 +255,8 @@ fn open(folder: &Path, name: FileName, synced: u64) -> Option<Shared> {
 }
 
 impl Inode {
-    /// The bytes from `from` to `to` are about to change; returns what the disk has there.
+    /// The bytes from `from` to `to` are about to change; returns what the file has there, which is what the disk has once a sync
+    /// begins from now on.
     fn changes(&mut self, from: u64, to: u64) -> BTreeMap<u64, Sector> {
         let mut changed = BTreeMap::new();
         let end = match to {
@@ -263,10 +264,9 @@ impl Inode {
             to => to,
         };
         for number in from / SECTOR..end.div_ceil(SECTOR) {
-            let old = self.read(number);
-            let sector = self.sectors.entry(number).or_insert(Sector { old, clean: false });
-            sector.clean = false;
-            changed.insert(number, sector.clone());
+            let now = Sector { old: self.read(number), clean: false };
+            changed.insert(number, now.clone());
+            self.sectors.entry(number).or_insert(now).clean = false;
         }
         changed
     }
@@ -378,5 +378,26 @@ mod tests {
         disk.after(folder.path(), step, early, true);
         disk.cut_power(folder.path(), &mut |_, _| false).unwrap();
         assert!(folder.path().join("FENCE").exists());
+    }
+
+    /// A walk saw: an answered end of a transaction that a power cut took. The next write to its sector had begun before the sync
+    /// and ended after it.
+    #[test]
+    fn a_write_around_a_sync_does_not_take_back_what_was_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (name, path) = (FileName::Small("FENCE"), folder.path().join("FENCE"));
+        fs::write(&path, "").unwrap();
+        let (mut disk, sync) = (Disk::default(), FileStep::Sync(name));
+        let write = |offset| FileStep::Write { file: name, offset, length: 3 };
+        let first = disk.before(folder.path(), write(0));
+        fs::write(&path, "one").unwrap();
+        disk.after(folder.path(), write(0), first, true);
+        let second = disk.before(folder.path(), write(3));
+        let syncing = disk.before(folder.path(), sync);
+        disk.after(folder.path(), sync, syncing, true);
+        File::options().append(true).open(&path).unwrap().write_at(b"two", 3).unwrap();
+        disk.after(folder.path(), write(3), second, true);
+        disk.cut_power(folder.path(), &mut |_, _| false).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
     }
 }
