@@ -1,11 +1,11 @@
 # Everything a person or CI does with this checkout. The logic lives in tools/, one script per target.
-.PHONY: run test check bench binary generate clients test-clients test-processors model mutants rig acls words figures help
+.PHONY: run test check bench binary generate clients test-clients test-processors model mutants rig acls quotas words figures help
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make run        install what is missing, build, start the broker in the foreground (ARGS="--listen 127.0.0.1:9092")
+## make run        install what is missing, build, start the broker in the foreground (ARGS="--listen 127.0.0.1:9092"; SECURE=1 with TLS and logins)
 run:
-	@exec tools/run.sh $(ARGS)
+	@SECURE=$(SECURE) exec tools/run.sh $(ARGS)
 
 ## make -s binary  print the path of the release binary, built if need be
 binary:
@@ -46,6 +46,10 @@ rig:
 ## make acls       random ACLs and questions to Ottla's and to Apache Kafka's authorizer, decisions compared (OTTLA_ACL_SEEDS=5000)
 acls:
 	@exec tools/acls.sh
+
+## make quotas     random uses of quotas by Ottla's model and by Apache Kafka's managers, throttle times compared (OTTLA_QUOTA_SEEDS=2500)
+quotas:
+	@exec tools/quotas.sh
 
 ## make bench      loads on Ottla and Apache Kafka in turn, and the ratios (ARGS="--pairs 3 produce-1k end-to-end")
 bench:

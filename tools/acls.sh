@@ -6,4 +6,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$root/tools/install.sh" test
 "$root/tools/client-envs.sh"
 export OTTLA_KAFKA_LIBS=$OTTLA_CACHE/kafka-4.3.0/libs
-exec cargo test "${with_faults[@]}" --test oracle -- --ignored --nocapture
+exec cargo test "${with_faults[@]}" --test oracle acls -- --ignored --nocapture

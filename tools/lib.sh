@@ -10,7 +10,7 @@ cd "$root" || exit 1
 # Builds with faults select the whole workspace, as all others do: cargo then gives every dependency the same features, and
 # compiles no crate a second time except those that the feature changes.
 # shellcheck disable=SC2034 # for scripts that source this
-with_faults=(--release --locked --features "ottla-broker/fault,ottla-storage/fault")
+with_faults=(--release --locked --features "ottla/fault,ottla-storage/fault")
 
 # Progress goes to stderr: `make -s binary` prints nothing but a path on stdout.
 say() { printf '== %s\n' "$*" >&2; }

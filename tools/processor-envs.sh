@@ -9,7 +9,7 @@ suites=$root/tests/clients/processors
 processors=$OTTLA_CACHE/processors
 
 # Suites with a short test, which every run of the clients includes.
-short=(flink)
+short=(flink mirror)
 all=(mirror flink flink-1.20 pyflink spark storm)
 
 # sources PATH...: a checksum of these files and folders, for a stamp.

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.option.processors:
         deselect(config, items, lambda item: not item.nodeid.startswith("processors/") or item.get_closest_marker("short"))
     # Tests that take long in one worker begin first, so that the others do not wait for it at the end.
-    long = ("processors/", "tools/", "streams/", "connect/", "test_round_trip.py")
+    long = ("processors/", "tools/", "streams/", "connect/", "test_round_trip.py", "test_short_sessions.py")
     items.sort(key=lambda item: not item.nodeid.startswith(long))
     only = config.option.only
     if only:

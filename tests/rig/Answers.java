@@ -30,6 +30,8 @@ public class Answers {
                 tree.put(field.def.name, plain(field.def.name, struct.get(field)));
             }
         }
+        // The host of an entry of the authorizer is what a client wrote, not where a broker runs.
+        if (tree.containsKey("permission_type")) tree.put("host", struct.getString("host"));
         tree.computeIfPresent("aborted_transactions", (name, aborted) -> aborted instanceof List<?> list ? needed(list, tree.get("records")) : aborted);
         return tree;
     }

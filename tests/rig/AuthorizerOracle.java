@@ -33,7 +33,7 @@ import org.apache.kafka.server.authorizer.AuthorizationResult;
 
 /**
  * Kafka's StandardAuthorizer as a program: reads one command a line, its words separated by tabs, and answers the questions among
- * them, one line each. crates/security/tests/oracle.rs writes the commands and compares.
+ * them, one line each. crates/security/tests/oracle/acls.rs writes the commands and compares.
  *
  * <pre>new SUPER-USERS ALLOW-EVERYONE     begins anew, without entries
  * add TYPE PATTERN NAME PRINCIPAL HOST OPERATION PERMISSION      the codes of the protocol

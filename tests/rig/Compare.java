@@ -91,7 +91,7 @@ public class Compare {
         Map<String, Map<?, ?>> keyed = new TreeMap<>();
         for (Object item : list) {
             Map<?, ?> struct = (Map<?, ?>) item;
-            StringBuilder key = new StringBuilder();
+            StringBuilder key = new StringBuilder(entry(struct));
             for (String name : KEYS) {
                 if (!struct.containsKey(name)) continue;
                 if (name.equals("base_offset") && struct.containsKey("index") || name.equals("node_id") && struct.containsKey("key")) continue;
@@ -108,6 +108,11 @@ public class Compare {
             keyed.put(text, struct);
         }
         return keyed;
+    }
+
+    /** Name of an entry of the authorizer, which all its fields are; empty for all else. */
+    private static String entry(Map<?, ?> struct) {
+        return struct.containsKey("permission_type") || struct.containsKey("pattern_type") ? struct.entrySet().stream().filter(field -> !(field.getValue() instanceof List)).toList().toString() : "";
     }
 
     private static Symbol.Kind kind(String field) {

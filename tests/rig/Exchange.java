@@ -27,6 +27,8 @@ public class Exchange {
         final int salt;
         /** A fact about the state in which the step was sent, for the list of differences. */
         String note = "";
+        /** The user that sends it; null is the client without a login. */
+        Identity as;
         final Object[] answers = new Object[2];
         final Side.Line[] lines = new Side.Line[2];
 
@@ -52,7 +54,7 @@ public class Exchange {
 
         @Override
         public String toString() {
-            return type.name + " v" + version + " " + show(tree) + (Requests.repeats(tree) ? " named twice" : "") + note + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
+            return type.name + " v" + version + " " + show(tree) + (Requests.repeats(tree) ? " named twice" : "") + note + (as == null ? "" : " by " + as) + (damage == Damage.NONE ? "" : " damaged: " + damage + " " + salt);
         }
 
         private static String show(Object value) {
@@ -98,7 +100,7 @@ public class Exchange {
         correlation++;
         boolean waits = MAY_WAIT.contains(step.type.name);
         for (int side = 0; side < 2; side++) {
-            step.lines[side] = waits ? sides[side].open() : sides[side].main();
+            step.lines[side] = waits ? sides[side].open(step.as) : sides[side].main(step.as);
             step.answers[side] = null;
             put(step, side);
             // One after the other: the time between them is then at most one answer long.
@@ -108,6 +110,7 @@ public class Exchange {
         if (step.damage == Damage.NONE && step.tree.get("transactional_id") instanceof String id) conclude(step, id);
         List<Object> made = made(step);
         if (SETTLES.contains(step.type.name) || !made.isEmpty()) settle(made);
+        if (step.type.name.matches("(Create|Delete)Acls")) agree();
         if (!waits || take(step, 250)) return true;
         waiting.add(step);
         return false;
@@ -116,7 +119,7 @@ public class Exchange {
     private void finish(Step step, int side) throws IOException {
         step.answers[side] = await(step, side, Side.PATIENCE);
         // A late answer must not be taken for that to the next request.
-        if (isSilent(step.answers[side])) step.lines[side].close();
+        if ("silent".equals(step.answers[side])) step.lines[side].close();
     }
 
     /**
@@ -139,7 +142,7 @@ public class Exchange {
 
     /** State of a transactional id by Kafka; empty if it does not know the id. */
     String state(String id) throws Exception {
-        Object answer = ask(ApiMessageType.DESCRIBE_TRANSACTIONS, 0, Map.of("transactional_ids", List.of(id)));
+        Object answer = ask(0, new Step(ApiMessageType.DESCRIBE_TRANSACTIONS, 0, Map.of("transactional_ids", List.of(id)), Damage.NONE, 0));
         if (!(answer instanceof Map<?, ?> map) || !(map.get("transaction_states") instanceof List<?> states) || states.isEmpty()) return "";
         return String.valueOf(((Map<?, ?>) states.get(0)).get("transaction_state"));
     }
@@ -153,9 +156,7 @@ public class Exchange {
 
     private int level(int side, String feature) throws Exception {
         Step step = new Step(ApiMessageType.API_VERSIONS, 3, Map.of("client_software_name", "rig", "client_software_version", "1"), Damage.NONE, 0);
-        step.lines[side] = sides[side].main();
-        put(step, side);
-        if (!(await(step, side, Side.PATIENCE) instanceof Map<?, ?> answer) || !(answer.get("finalized_features") instanceof List<?> features)) return 0;
+        if (!(ask(side, step) instanceof Map<?, ?> answer) || !(answer.get("finalized_features") instanceof List<?> features)) return 0;
         for (Object one : features)
             if (one instanceof Map<?, ?> map && feature.equals(map.get("name"))) return (Short) map.get("max_version_level");
         return 0;
@@ -193,7 +194,7 @@ public class Exchange {
         // In other runs a topic may be refused after this, so that the wait is in vain.
         for (int again = 0; again < (together ? 500 : 60); again++) {
             if (again > 0) Thread.sleep(40);
-            Object known = ask(ApiMessageType.METADATA, 5, Map.of("topics", names.stream().map(name -> Map.of("name", name)).toList()));
+            Object known = ask(0, new Step(ApiMessageType.METADATA, 5, Map.of("topics", names.stream().map(name -> Map.of("name", name)).toList()), Damage.NONE, 0));
             if (!(known instanceof Map<?, ?>)) continue;
             List<Object> partitions = new ArrayList<>();
             Set<Object> unknown = new HashSet<>(made);
@@ -203,24 +204,33 @@ public class Exchange {
                 for (Object partition : (List<?>) one.get("partitions"))
                     partitions.add(Map.of("name", one.get("name"), "partitions", List.of(Map.of("partition_index", ((Map<?, ?>) partition).get("partition_index"), "timestamp", -1L))));
             }
-            Object ends = ask(ApiMessageType.LIST_OFFSETS, 1, Map.of("replica_id", -1, "topics", partitions));
+            Object ends = ask(0, new Step(ApiMessageType.LIST_OFFSETS, 1, Map.of("replica_id", -1, "topics", partitions), Damage.NONE, 0));
             if (unknown.isEmpty() && !(known + "" + ends).matches("(?s).*(LEADER|error_code=UNKNOWN_TOPIC_OR_PARTITION, timestamp).*")) return;
         }
     }
 
-    private Object ask(ApiMessageType type, int version, Map<String, Object> tree) throws Exception {
-        Step step = new Step(type, version, tree, Damage.NONE, 0);
-        step.lines[0] = sides[0].main();
-        put(step, 0);
-        return await(step, 0, Side.PATIENCE);
+    /** Waits until both decide by the same entries: Kafka's broker learns of a change after its controller has answered. */
+    private void agree() throws Exception {
+        for (int again = 0; again < 100; again++) {
+            if (again > 0) Thread.sleep(20);
+            Step step = Acls.describe();
+            if (Acls.entries(ask(0, step)).equals(Acls.entries(ask(1, step)))) return;
+        }
+    }
+
+    /** One side's answer to the client without a login. */
+    Object ask(int side, Step step) throws Exception {
+        step.lines[side] = sides[side].main();
+        put(step, side);
+        return await(step, side, Side.PATIENCE);
     }
 
     /** True if both have answered; waits that many ms for the first and longer for the second. */
     private boolean take(Step step, int millis) throws IOException {
         for (int side = 0; side < 2; side++) step.answers[side] = await(step, side, millis);
-        if (isSilent(step.answers[0]) && isSilent(step.answers[1])) return false;
+        if ("silent".equals(step.answers[0]) && "silent".equals(step.answers[1])) return false;
         for (int side = 0; side < 2; side++) {
-            if (isSilent(step.answers[side])) step.answers[side] = await(step, side, Side.PATIENCE);
+            if ("silent".equals(step.answers[side])) step.answers[side] = await(step, side, Side.PATIENCE);
             step.lines[side].close();
         }
         return true;
@@ -276,10 +286,6 @@ public class Exchange {
         }
     }
 
-    private static boolean isSilent(Object answer) {
-        return "silent".equals(answer);
-    }
-
     private void put(Step step, int side) {
         byte[] body = Requests.bytes(step.type.requestSchemas()[step.version], step.tree, sides[side]);
         short key = step.type.apiKey();
@@ -301,7 +307,7 @@ public class Exchange {
     }
 
     private Object await(Step step, int side, int millis) throws IOException {
-        if (step.answers[side] != null && !isSilent(step.answers[side])) return step.answers[side];
+        if (step.answers[side] != null && !"silent".equals(step.answers[side])) return step.answers[side];
         try {
             ByteBuffer frame = step.lines[side].receive(millis);
             if (frame == null) return "silent";

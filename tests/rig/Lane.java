@@ -18,6 +18,7 @@ final class Lane {
     private final Tally tally;
     private final int steps;
     private final boolean among;
+    private final boolean users;
 
     /** `run` begins all names; `steps` is how many steps a seed has that is not of transactions; `among`: other lanes may send at the same time. */
     Lane(Side kafka, Side ottla, String run, Map<String, String> options, Served served, Tally tally, int steps, boolean among) {
@@ -29,6 +30,7 @@ final class Lane {
         this.served = served;
         this.tally = tally;
         this.steps = steps;
+        users = options.containsKey("acls");
     }
 
     void transactions(int seed) throws Exception {
@@ -79,15 +81,22 @@ final class Lane {
         kafka.forget();
         ottla.forget();
         Exchange exchange = new Exchange(kafka, ottla, world);
+        Acls acls = users ? new Acls(world) : null;
         try {
             for (Exchange.Step step : Setup.steps(world)) if (judge(exchange, step, seed, last)) return steps;
+            if (users && judge(exchange, acls.begin(), seed, last)) return steps;
             for (int n = last + 1; n <= steps; n++) {
-                if (judge(exchange, next(world, seed, n), seed, n)) return n;
+                if (users && world.chance(12) && judge(exchange, acls.change(), seed, n)) return n;
+                Exchange.Step step = next(world, seed, n);
+                // Further logins are requests of their own kind, which this does not compare.
+                if (users && !step.type().name.startsWith("Sasl")) step.as = acls.someone();
+                if (judge(exchange, step, seed, n)) return n;
                 for (Exchange.Step late : exchange.late(false)) if (compare(exchange, late, seed, n)) return n;
             }
             for (Exchange.Step late : exchange.late(true)) if (compare(exchange, late, seed, steps)) return steps;
             return steps;
         } finally {
+            if (users) exchange.send(Acls.clear());
             exchange.end();
         }
     }
@@ -135,19 +144,20 @@ final class Lane {
         if (options.containsKey("trace")) System.out.println("    -> " + step.answers[0] + (result.differences.isEmpty() ? "" : "\n       " + step.answers[1]));
         Tally.Verdict verdict = tally.judge(step, result);
         if (!verdict.left().isEmpty()) {
-            if (verdict.fresh() || options.containsKey("all")) print(step, verdict.left(), seed, number);
+            if (verdict.fresh() || options.containsKey("all")) print(exchange, step, verdict.left(), seed, number);
             return !step.reads();
         }
         // What became of the sound partitions of a refused request without acks is not told, and may differ.
         return verdict.diverges() || step.type().name.equals("Produce") && "closed".equals(step.answers[0]);
     }
 
-    private void print(Exchange.Step step, List<Compare.Difference> left, int seed, int number) {
+    private void print(Exchange exchange, Exchange.Step step, List<Compare.Difference> left, int seed, int number) throws Exception {
         StringBuilder text = new StringBuilder("\nseed " + seed + " step " + number + ": " + cut(step.toString()) + "\n");
         for (Compare.Difference one : left)
             text.append("  " + one.where() + "\n      Kafka " + Tally.brief(one.kafka()) + "\n      Ottla " + Tally.brief(one.ottla()) + "\n");
         text.append("  Kafka answers " + cut(String.valueOf(step.answers[0])) + "\n  Ottla answers " + cut(String.valueOf(step.answers[1])) + "\n");
-        text.append("  again: make rig ARGS=\"--seed " + seed + (options.containsKey("transactions") ? " --transactions" : " --steps " + Math.max(number, 1)) + (options.containsKey("apis") ? " --apis " + options.get("apis") : "") + " --trace\"");
+        if (step.as != null) text.append("  entries of the user " + Acls.about(step.as, exchange.ask(0, Acls.describe())) + "\n");
+        text.append("  again: make rig ARGS=\"--seed " + seed + (options.containsKey("transactions") ? " --transactions" : (users ? " --acls" : "") + " --steps " + Math.max(number, 1)) + (options.containsKey("apis") ? " --apis " + options.get("apis") : "") + " --trace\"");
         // In one piece: other lanes print, too.
         System.out.println(text);
     }

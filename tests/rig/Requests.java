@@ -69,6 +69,8 @@ public class Requests {
     /** Name of the thing that an element of an array is about: two of the same name are a case of their own. */
     private static Object named(Object item) {
         if (!(item instanceof Map<?, ?> map)) return item instanceof byte[] ? item : String.valueOf(item);
+        // Of an entry of the authorizer every field is a part of its name.
+        if (map.containsKey("permission_type")) return item;
         if (map.containsKey("transactional_id")) return map.get("transactional_id");
         List<Object> names = new ArrayList<>();
         for (String key : List.of("name", "topic", "topic_name", "topic_id", "partition", "partition_index", "index", "group_id", "resource_type", "resource_name", "member_id", "group_instance_id", "feature", "producer_id"))

@@ -19,9 +19,10 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
  * Sends the same generated requests to Kafka and to Ottla and compares the decoded answers.
  *
  * <pre>java Rig KAFKA-HOST:PORT OTTLA-HOST:PORT differences.yaml served.yaml [--seeds N] [--seed S] [--steps N] [--apis A,B] [--all]
- *      [--transactions] [--lanes N] [--seconds N]</pre>
+ *      [--transactions] [--lanes N] [--seconds N] [--acls]</pre>
  * With --transactions the requests of a seed are those of {@link Transactions}, and that many seeds are under way at once: most of
- * the time of a seed is Kafka's waits. --seconds begins no further seed after that time.
+ * the time of a seed is Kafka's waits. --seconds begins no further seed after that time. With --acls users with random permissions
+ * ({@link Acls}) send the requests; each broker is then HOST:PORT,HOST:PORT, and users log in on the second.
  * Exits with 0 if every difference is in the lists and every version was sent, 1 if not (or, over many seeds, if the
  * list has entries that no answer matched).
  */
@@ -76,7 +77,7 @@ public class Rig {
         long begun = System.nanoTime();
         int done = lanes(run, order, begun + number("seconds", Integer.MAX_VALUE) * 1_000_000_000L);
         if (done < seeds) System.out.println("\ntime is up after " + done + " seeds from " + first);
-        tally.report(served, done, (System.nanoTime() - begun) / 1_000_000_000, transactional, number("stale", 50), options.containsKey("messages"));
+        tally.report(served, done, (System.nanoTime() - begun) / 1_000_000_000, transactional, number("stale", options.containsKey("acls") ? Integer.MAX_VALUE : 50), options.containsKey("messages"));
         // Fewer seeds or steps than that cannot send all.
         boolean whole = transactional ? seeds >= number("stale", 50) : steps >= STEPS && seeds * STEPS / 2 >= served.versions.size();
         List<String> missing = !whole ? List.of() : served.missing(tally.sent(), transactional ? Transactions.APIS : null);

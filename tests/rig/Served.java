@@ -14,6 +14,9 @@ import org.apache.kafka.common.message.ApiMessageType;
 
 /** Which APIs and versions both brokers serve, and so are compared; which only one does has to be listed in served.yaml. */
 public class Served {
+    /** Quotas would throttle the rig itself. They are compared by the scenes of kafka-configs (tests/clients/tools) and by make quotas. */
+    private static final Set<String> NOT_SENT = Set.of("AlterClientQuotas", "DescribeClientQuotas");
+
     /** An API in the versions that both serve. */
     record Api(ApiMessageType type, short low, short high) { }
 
@@ -56,6 +59,7 @@ public class Served {
             short low = (short) Math.max(Math.max(one[0], other[0]), type.lowestSupportedVersion());
             short high = (short) Math.min(one[1], other[1]);
             if (only != null && !only.contains(type.name) || NEVER.contains(type.name)) continue;
+            if (NOT_SENT.contains(type.name)) continue;
             apis.add(new Api(type, low, high));
             for (short number = low; number <= high; number++) versions.add(new Version(type, number));
         }

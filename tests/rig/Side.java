@@ -13,7 +13,10 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.message.ApiMessageType;
 import org.apache.kafka.common.message.IncrementalAlterConfigsRequestData;
 import org.apache.kafka.common.message.IncrementalAlterConfigsResponseData;
+import org.apache.kafka.common.message.SaslAuthenticateRequestData;
+import org.apache.kafka.common.message.SaslHandshakeRequestData;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageUtil;
 import org.apache.kafka.common.protocol.types.Struct;
 
@@ -24,14 +27,24 @@ public class Side {
 
     final String name;
     private final InetSocketAddress address;
+    /** The listener on which users log in; null if no user does. */
+    private final InetSocketAddress logins;
     private final Map<Symbol, Object> values = new HashMap<>();
     private final Map<Object, Symbol> symbols = new HashMap<>();
     private Line main;
+    private final Map<Identity, Line> users = new HashMap<>();
 
-    Side(String name, String address) {
+    /** `addresses`: HOST:PORT of the listener without logins, and after a comma of that for users. */
+    Side(String name, String addresses) {
         this.name = name;
-        int colon = address.lastIndexOf(':');
-        this.address = new InetSocketAddress(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1)));
+        String[] both = addresses.split(",");
+        address = address(both[0]);
+        logins = both.length > 1 ? address(both[1]) : null;
+    }
+
+    private static InetSocketAddress address(String text) {
+        int colon = text.lastIndexOf(':');
+        return new InetSocketAddress(text.substring(0, colon), Integer.parseInt(text.substring(colon + 1)));
     }
 
     void bind(Symbol symbol, Object value) {
@@ -52,6 +65,8 @@ public class Side {
         symbols.clear();
         if (main != null) main.close();
         main = null;
+        users.values().forEach(Line::close);
+        users.clear();
     }
 
     /** The connection that requests go over which are answered at once; opened anew after the broker closed it. */
@@ -61,7 +76,20 @@ public class Side {
     }
 
     Line open() throws IOException {
-        return new Line();
+        return new Line(null);
+    }
+
+    /** As {@link #main()}, of a user; null is the client without a login. */
+    Line main(Identity who) throws IOException {
+        if (who == null) return main();
+        Line line = users.get(who);
+        if (line == null || line.closed) users.put(who, line = open(who));
+        return line;
+    }
+
+    /** A connection of its own, of a user; null is the client without a login. */
+    Line open(Identity who) throws IOException {
+        return new Line(who);
     }
 
     /** Asks every client for its metrics: Ottla advertises the APIs of KIP-714 only while it has a subscription. */
@@ -72,12 +100,16 @@ public class Side {
         var request = new IncrementalAlterConfigsRequestData();
         request.resources().add(new IncrementalAlterConfigsRequestData.AlterConfigsResource()
             .setResourceType(ConfigResource.Type.CLIENT_METRICS.id()).setResourceName("rig").setConfigs(configs));
-        ByteBuffer body = MessageUtil.toByteBufferAccessor(request, (short) 0).buffer();
-        byte[] bytes = new byte[body.remaining()];
-        body.get(bytes);
-        ByteBuffer frame = once(ApiMessageType.INCREMENTAL_ALTER_CONFIGS, bytes);
+        ByteBuffer frame = once(ApiMessageType.INCREMENTAL_ALTER_CONFIGS, bytes(request, 0));
         var answer = new IncrementalAlterConfigsResponseData(new ByteBufferAccessor(frame), (short) 0).responses().get(0);
         if (answer.errorCode() != 0) throw new IOException(name + " refuses a subscription: " + answer);
+    }
+
+    private static byte[] bytes(Message request, int version) {
+        ByteBuffer body = MessageUtil.toByteBufferAccessor(request, (short) version).buffer();
+        byte[] bytes = new byte[body.remaining()];
+        body.get(bytes);
+        return bytes;
     }
 
     /** Key → oldest and newest version that it advertises. */
@@ -108,10 +140,22 @@ public class Side {
         private final DataInputStream in;
         boolean closed;
 
-        Line() throws IOException {
-            socket.connect(address, PATIENCE);
+        Line(Identity who) throws IOException {
+            if (who != null) socket.bind(new InetSocketAddress(who.host(), 0));
+            socket.connect(who == null ? address : logins, PATIENCE);
             socket.setTcpNoDelay(true);
             in = new DataInputStream(socket.getInputStream());
+            if (who != null) logIn(who);
+        }
+
+        /** Logs in by PLAIN. */
+        private void logIn(Identity who) throws IOException {
+            send(ApiMessageType.SASL_HANDSHAKE.apiKey(), (short) 1, 1, 1, bytes(new SaslHandshakeRequestData().setMechanism("PLAIN"), 1));
+            ByteBuffer answer = receive(PATIENCE);
+            byte[] token = ("\0" + who.user() + "\0" + who.password()).getBytes(StandardCharsets.UTF_8);
+            send(ApiMessageType.SASL_AUTHENTICATE.apiKey(), (short) 1, 1, 2, bytes(new SaslAuthenticateRequestData().setAuthBytes(token), 1));
+            ByteBuffer done = receive(PATIENCE);
+            if (answer == null || answer.getShort(4) != 0 || done == null || done.getShort(4) != 0) throw new IOException(name + " refuses the login of " + who);
         }
 
         /** Sends header and body; what the broker does to the connection meanwhile shows when the answer is read. */

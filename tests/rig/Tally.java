@@ -12,6 +12,8 @@ final class Tally {
     private final Map<String, String> messages = new TreeMap<>();
     private final Map<String, Integer> sent = new TreeMap<>();
     private int sequences;
+    private int byUsers;
+    private int refused;
     private boolean stale;
 
     Tally(Differences list) {
@@ -42,6 +44,8 @@ final class Tally {
     /** Counts the differences; `fresh` in the answer means that one of those left was not met before. */
     synchronized Verdict judge(Exchange.Step step, Compare result) {
         messages.putAll(result.messages);
+        if (step.as != null) byUsers++;
+        if (step.as != null && String.valueOf(step.answers[0]).contains("AUTHORIZATION_FAILED")) refused++;
         boolean diverges = false;
         boolean fresh = false;
         List<Compare.Difference> left = new ArrayList<>();
@@ -66,6 +70,7 @@ final class Tally {
     synchronized void report(Served served, int seeds, long seconds, boolean transactional, int enough, boolean all) {
         int requests = sent.values().stream().mapToInt(n -> n).sum();
         System.out.println("\n" + (transactional ? sequences + " sequences, " : "") + requests + " requests, " + sent.size() + " versions of " + served.apis.size() + " APIs in " + seconds + " s");
+        if (byUsers > 0) System.out.println(byUsers + " answers to users compared, " + refused + " of them with a refusal");
         if (all) messages.forEach((left, right) -> System.out.println("  Kafka: " + left + "\n  Ottla: " + right));
         System.out.println("intended differences met:");
         for (Differences.Entry entry : list.entries) {

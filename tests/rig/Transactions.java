@@ -57,6 +57,8 @@ final class Transactions {
     private int begun;
     private boolean torn;
     private final boolean moves;
+    /** Of this sequence: an InitProducerId named the epoch before the owner's. */
+    private boolean initializedLate;
     /** The level of transaction.version. */
     private int level = 2;
 
@@ -113,6 +115,9 @@ final class Transactions {
         });
         if (step.type() == ApiMessageType.END_TXN && owner(step.tree.get("producer_id")) != null && (Short) step.tree.get("producer_epoch") == owner(step.tree.get("producer_id")).epoch - 1)
             step.note += " of the epoch before the owner's";
+        if (step.type() == ApiMessageType.INIT_PRODUCER_ID && owner(step.tree.get("producer_id")) != null && (Short) step.tree.get("producer_epoch") == owner(step.tree.get("producer_id")).epoch - 1)
+            initializedLate = true;
+        if (initializedLate) step.note += " after an InitProducerId of the epoch before the owner's";
         if (step.type() != ApiMessageType.TXN_OFFSET_COMMIT) return;
         TransactionRequests.Producer owner = owner(step.tree.get("producer_id"));
         Object group = step.tree.get("group_id");
@@ -142,6 +147,7 @@ final class Transactions {
 
     private void begin() {
         begun++;
+        initializedLate = false;
         boolean two = world.chance(25);
         int protocol = world.one(1, 1, 2, 2, 2, 0);
         String name = world.fresh + "-" + begun;

@@ -105,7 +105,7 @@ impl Options {
 /// # Errors
 /// If there is none; the error says how to build it.
 pub fn binary() -> Result<PathBuf> {
-    named_binary("OTTLA_BINARY", "ottla", "cargo build --release -p ottla-broker")
+    named_binary("OTTLA_BINARY", "ottla", "cargo build --release -p ottla")
 }
 
 /// A binary by its variable or its name beside the running test.

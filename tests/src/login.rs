@@ -14,10 +14,24 @@ use crate::client::Client;
 /// # Errors
 /// The broker answers otherwise, or does not know the credential itself.
 pub fn log_in(client: &mut Client, hash: Hash, user: &str, password: &str) -> Result<bool> {
+    complete(client, hash, ScramClient::begin(hash, user, Secret::new(password), NONCE))
+}
+
+/// Logs in by a delegation token; returns false if the broker refuses it.
+///
+/// # Errors
+/// As [`log_in`].
+pub fn log_in_by_token(client: &mut Client, hash: Hash, id: &str, hmac: &[u8]) -> Result<bool> {
+    let password = security::delegation_token::password(&Secret::new(hmac));
+    complete(client, hash, ScramClient::begin_by_token(hash, id, password, NONCE))
+}
+
+const NONCE: &str = "3rfcNHYJY1ZVvWVs7j";
+
+fn complete(client: &mut Client, hash: Hash, (login, first): (ScramClient, Vec<u8>)) -> Result<bool> {
     let handshake = SaslHandshakeRequest::default().with_mechanism(text(hash.mechanism()));
     let answer = client.call(1, &handshake)?;
     ensure!(answer.error_code == 0, "{answer:?}");
-    let (login, first) = ScramClient::begin(hash, user, Secret::new(password), "3rfcNHYJY1ZVvWVs7j");
     let challenge = send(client, first)?;
     ensure!(challenge.error_code == 0, "{challenge:?}");
     let (proved, last) = login.prove(&challenge.auth_bytes).context("the server's first message")?;

@@ -187,6 +187,8 @@ pub fn all() -> Vec<Sample> {
         Sample::of(alter_partition_reassignments),
         Sample::of(list_partition_reassignments),
         Sample::of(describe_user_scram_credentials),
+        Sample::of(describe_client_quotas),
+        Sample::of(alter_client_quotas),
         Sample::of(alter_user_scram_credentials),
         Sample::of(describe_quorum),
         Sample::of(update_features),

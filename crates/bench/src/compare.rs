@@ -186,7 +186,7 @@ fn one(lab: &Lab, run: &OneRun<'_>, pair: u32, common: &Common) -> Result<Vec<Me
     let load_average = machine::load_average();
     let mut broker = lab.start(run.kind, run.binary, &spec.load)?;
     let target = Target {
-        address: broker.address,
+        endpoint: broker.endpoint,
         pid: Some(broker.pid),
         warmup: seconds(common.warmup)?,
         window: seconds(common.seconds)?,

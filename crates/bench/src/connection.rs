@@ -6,12 +6,19 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use codec::frame;
+use rustls::ClientConfig;
+
+use crate::endpoint::Endpoint;
+use crate::login;
+
+mod tls;
 
 /// A body of at least this size is not copied.
 const SHARED_FROM: usize = 4096;
@@ -45,6 +52,8 @@ impl Piece {
 pub(crate) struct Connection {
     /// Non-blocking, except during [`Connection::exchange`].
     stream: TcpStream,
+    /// `None`: in the clear.
+    session: Option<tls::Session>,
     /// In the order of the stream.
     outbox: VecDeque<Piece>,
     /// Bytes of the first piece that were written.
@@ -56,13 +65,27 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects, waiting for it, and makes the socket non-blocking.
-    pub(crate) fn open(address: SocketAddr) -> Result<Connection> {
-        let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+    /// Connects, waiting for it, shakes hands and logs in if the endpoint asks for it, and makes the socket non-blocking.
+    pub(crate) fn open(endpoint: Endpoint) -> Result<Connection> {
+        Connection::open_with(endpoint, endpoint.tls.map(|tls| tls.config()))
+    }
+
+    /// The same by other settings of TLS.
+    pub(crate) fn open_with(endpoint: Endpoint, config: Option<Arc<ClientConfig>>) -> Result<Connection> {
+        let address = endpoint.address;
+        let mut stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         // Without Nagle's algorithm, as Kafka's clients.
         stream.set_nodelay(true)?;
+        let session = config.map(|config| tls::Session::begin(&mut stream, config)).transpose()?;
         stream.set_nonblocking(true)?;
-        Ok(Connection { stream, outbox: VecDeque::new(), written: 0, inbox: Vec::new(), unread: 0..0 })
+        let (outbox, inbox) = (VecDeque::new(), Vec::new());
+        let connection = Connection { stream, session, outbox, written: 0, inbox, unread: 0..0 };
+        if endpoint.login { login::logged_in(connection) } else { Ok(connection) }
+    }
+
+    /// True if its TLS session went on with the keys of an earlier one.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.session.as_ref().is_some_and(tls::Session::is_resumed)
     }
 
     /// The socket, for the poller.
@@ -100,14 +123,31 @@ impl Connection {
                 *slice = IoSlice::new(&piece.bytes()[skip..]);
                 count += 1;
             }
-            match self.stream.write_vectored(&slices[..count]) {
+            let written = match &mut self.session {
+                None => self.stream.write_vectored(&slices[..count]),
+                Some(session) => session.encrypt(&slices[..count]),
+            };
+            match written {
+                // Its buffer is full.
+                Ok(0) if self.session.is_some() => {
+                    if !self.flush_encrypted()? {
+                        return Ok(false);
+                    }
+                }
                 Ok(wrote) => self.consume(wrote),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error).context("writing to the broker"),
             }
         }
-        Ok(true)
+        self.flush_encrypted()
+    }
+
+    fn flush_encrypted(&mut self) -> Result<bool> {
+        match &mut self.session {
+            None => Ok(true),
+            Some(session) => session.flush(&mut self.stream).context("writing to the broker"),
+        }
     }
 
     /// Takes bytes that were written off the front.
@@ -128,6 +168,24 @@ impl Connection {
     /// # Errors
     /// If the broker closed the connection.
     pub(crate) fn fill(&mut self) -> Result<()> {
+        let read = match self.session.take() {
+            None => self.fill_plain(),
+            Some(mut session) => {
+                let read = self.fill_decrypted(&mut session);
+                self.session = Some(session);
+                read
+            }
+        };
+        match read {
+            Ok(0) => anyhow::bail!("the broker closed the connection"),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Err(error).context("reading from the broker")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fill_plain(&mut self) -> io::Result<usize> {
         if self.unread.end == self.inbox.len() {
             self.make_room((self.unread.len() + 1).max(INBOX_BYTES));
         } else if self.unread.is_empty() {
@@ -135,13 +193,20 @@ impl Connection {
             self.unread = 0..0;
         }
         // Once per readiness: the poller reports the rest, and no connection starves the others.
-        match self.stream.read(&mut self.inbox[self.unread.end..]) {
-            Ok(0) => anyhow::bail!("the broker closed the connection"),
-            Ok(count) => self.unread.end += count,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error).context("reading from the broker"),
-        }
-        Ok(())
+        let count = self.stream.read(&mut self.inbox[self.unread.end..])?;
+        self.unread.end += count;
+        Ok(count)
+    }
+
+    fn fill_decrypted(&mut self, session: &mut tls::Session) -> io::Result<usize> {
+        let Connection { stream, inbox, unread, .. } = self;
+        session.read(stream, |piece| {
+            if inbox.len() - unread.end < piece.len() {
+                make_room(inbox, unread, (unread.len() + piece.len()).max(INBOX_BYTES));
+            }
+            inbox[unread.end..unread.end + piece.len()].copy_from_slice(piece);
+            unread.end += piece.len();
+        })
     }
 
     /// The next whole frame that was read, without its length; [`Connection::frame`] shows it.
@@ -165,14 +230,8 @@ impl Connection {
         Ok(None)
     }
 
-    /// Moves unread bytes to the front, and makes room for a frame of this size.
     fn make_room(&mut self, frame_bytes: usize) {
-        self.inbox.copy_within(self.unread.clone(), 0);
-        self.unread = 0..self.unread.len();
-        if self.inbox.len() < frame_bytes {
-            // Powers of two: frames that grow slowly must not reallocate each time.
-            self.inbox.resize(frame_bytes.next_power_of_two(), 0);
-        }
+        make_room(&mut self.inbox, &mut self.unread, frame_bytes);
     }
 
     /// The bytes of a frame.
@@ -185,6 +244,9 @@ impl Connection {
         self.inbox = Vec::new();
         self.unread = 0..0;
         self.outbox = VecDeque::new();
+        if let Some(session) = &mut self.session {
+            session.forget_buffers();
+        }
     }
 
     /// Waits for one answer and returns a copy of it: for calls before a load.
@@ -207,6 +269,16 @@ impl Connection {
     }
 }
 
+/// Moves unread bytes to the front, and makes room for a frame of this size.
+fn make_room(inbox: &mut Vec<u8>, unread: &mut Range<usize>, frame_bytes: usize) {
+    inbox.copy_within(unread.clone(), 0);
+    *unread = 0..unread.len();
+    if inbox.len() < frame_bytes {
+        // Powers of two: frames that grow slowly must not reallocate each time.
+        inbox.resize(frame_bytes.next_power_of_two(), 0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -216,7 +288,7 @@ mod tests {
 
     fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let connection = Connection::open(listener.local_addr().unwrap()).unwrap();
+        let connection = Connection::open(Endpoint::plain(listener.local_addr().unwrap())).unwrap();
         (connection, listener.accept().unwrap().0)
     }
 
@@ -269,12 +341,10 @@ mod tests {
         }
         assert_eq!(got, sizes);
         drop(writer.join().unwrap());
-        assert!(
-            (0..100).any(|_| {
-                thread::sleep(std::time::Duration::from_millis(1));
-                connection.fill().is_err()
-            }),
-            "the end of the stream is an error"
-        );
+        let ends = (0..100).any(|_| {
+            thread::sleep(std::time::Duration::from_millis(1));
+            connection.fill().is_err()
+        });
+        assert!(ends, "the end of the stream is an error");
     }
 }

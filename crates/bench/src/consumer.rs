@@ -6,8 +6,8 @@
 
 mod committed;
 
+use crate::endpoint::Endpoint;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -73,14 +73,14 @@ pub(crate) struct Consumer {
 
 impl Consumer {
     /// Connects; it reads these partitions from their beginning.
-    pub(crate) fn connect(address: SocketAddr, partitions: impl Iterator<Item = u32>) -> Result<Consumer> {
+    pub(crate) fn connect(endpoint: Endpoint, partitions: impl Iterator<Item = u32>) -> Result<Consumer> {
         let positions: Vec<_> = partitions
             .map(|index| Position { index, offset: 0, batches: 0, records: 0, changed: true })
             .collect();
         let by_index =
             positions.iter().enumerate().map(|(at, position)| (position.index.cast_signed(), at)).collect();
         Ok(Consumer {
-            connection: Connection::open(address)?,
+            connection: Connection::open(endpoint)?,
             positions,
             by_index,
             session_id: 0,

@@ -3,7 +3,7 @@
 //! One connection, one request at a time, through the codec's typed messages: what is not measured need not
 //! be fast.
 
-use std::net::SocketAddr;
+use crate::endpoint::Endpoint;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -29,8 +29,18 @@ pub(crate) struct Control(Connection);
 
 impl Control {
     /// Connects.
-    pub(crate) fn connect(address: SocketAddr) -> Result<Control> {
-        Ok(Control(Connection::open(address)?))
+    pub(crate) fn connect(endpoint: Endpoint) -> Result<Control> {
+        Ok(Control(Connection::open(endpoint)?))
+    }
+
+    /// Goes on with a connection.
+    pub(crate) fn over(connection: Connection) -> Control {
+        Control(connection)
+    }
+
+    /// Gives its connection back.
+    pub(crate) fn into_connection(self) -> Connection {
+        self.0
     }
 
     /// Sends a request and waits for its answer.

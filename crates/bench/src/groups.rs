@@ -3,7 +3,7 @@
 //! Each connection is the one member of a group of its own, so that no request waits for another group's, and joins
 //! before the load begins.
 
-use std::net::SocketAddr;
+use crate::endpoint::Endpoint;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -55,14 +55,14 @@ struct Member {
 /// # Errors
 /// If a member cannot join, or a request is refused.
 pub(crate) fn run(
-    address: SocketAddr,
+    endpoint: Endpoint,
     load: &Load,
     topic: &str,
     clock: Clock,
     span: Span,
     mut edge: impl FnMut() -> Result<()>,
 ) -> Result<Tally> {
-    let mut members = join_all(address, load, topic)?;
+    let mut members = join_all(endpoint, load, topic)?;
     let mut poller = Poller::new()?;
     for (token, member) in members.iter().enumerate() {
         poller.add(member.connection.stream(), token)?;
@@ -146,9 +146,9 @@ impl Member {
 }
 
 /// All members, joined: at the same time, since the first rebalance of a group takes a few seconds.
-fn join_all(address: SocketAddr, load: &Load, topic: &str) -> Result<Vec<Member>> {
+fn join_all(endpoint: Endpoint, load: &Load, topic: &str) -> Result<Vec<Member>> {
     thread::scope(|scope| {
-        let join = |number: u32| scope.spawn(move || join(address, load, topic, number));
+        let join = |number: u32| scope.spawn(move || join(endpoint, load, topic, number));
         let joining: Vec<_> = (0..load.connections).map(join).collect();
         let joined = joining.into_iter().map(|member| {
             member.join().map_err(|_| anyhow::anyhow!("the thread of a joining member panicked"))?
@@ -161,8 +161,8 @@ fn join_all(address: SocketAddr, load: &Load, topic: &str) -> Result<Vec<Member>
 ///
 /// # Errors
 /// JoinGroup or SyncGroup is refused.
-fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Member> {
-    let joined = join_group(address, &format!("{topic}-{number}"))?;
+fn join(endpoint: Endpoint, load: &Load, topic: &str, number: u32) -> Result<Member> {
+    let joined = join_group(endpoint, &format!("{topic}-{number}"))?;
     let request = match load.kind {
         LoadKind::Heartbeat => {
             let request = HeartbeatRequest::default()
@@ -187,7 +187,7 @@ fn join(address: SocketAddr, load: &Load, topic: &str, number: u32) -> Result<Me
         }
     };
     // A member is known by its id and generation, not by the connection that it joined over.
-    let connection = Connection::open(address)?;
+    let connection = Connection::open(endpoint)?;
     Ok(Member { connection, request, correlation: 0, unanswered: std::collections::VecDeque::new() })
 }
 
@@ -202,8 +202,8 @@ pub(crate) struct Membership {
 ///
 /// # Errors
 /// JoinGroup or SyncGroup is refused.
-pub(crate) fn join_group(address: SocketAddr, group: &str) -> Result<Membership> {
-    let mut control = Control::connect(address)?;
+pub(crate) fn join_group(endpoint: Endpoint, group: &str) -> Result<Membership> {
+    let mut control = Control::connect(endpoint)?;
     control.find_coordinator(group)?;
     let group = GroupId(StrBytes::from_string(group.to_owned()));
     let range = StrBytes::from_static_str("range");

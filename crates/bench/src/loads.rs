@@ -32,6 +32,12 @@ pub(crate) enum LoadKind {
     Heartbeat,
     /// Mixed producers beside consumers and commits, for `length_s`, on a topic with retention.
     Soak,
+    /// Connections that are made, used once and closed, by `connections` threads.
+    Handshake,
+    /// `connections` clients that connect at the same time, and produce a record each. Once, without a warm-up.
+    Arrivals,
+    /// Requests for all topics by a client that may see a hundredth of them; `partitions` topics of one partition.
+    Listing,
     /// Connections on which nothing happens.
     Idle,
     /// A broker that is killed when it holds `volume_mib`, and started again. Only in `compare`, only Ottla.
@@ -64,6 +70,26 @@ impl ProducerKind {
     pub(crate) fn is_transactional(self) -> bool {
         matches!(self, ProducerKind::V1 | ProducerKind::V2)
     }
+}
+
+/// How the connections of a load are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// In the clear.
+    Plain,
+    /// TLS 1.3.
+    Tls,
+    /// The same, with a client certificate.
+    TlsClientCertificate,
+}
+
+impl Security {
+    /// As on the command line.
+    pub(crate) const ALL: [(&str, Security); 3] = [
+        ("plain", Security::Plain),
+        ("tls", Security::Tls),
+        ("tls-client-certificate", Security::TlsClientCertificate),
+    ];
 }
 
 /// A load.
@@ -124,6 +150,16 @@ pub(crate) struct Load {
     pub(crate) pause_ms: u32,
     /// Requests per second of a plain producer with acks=all beside the transactions, one record each, to a topic of its own.
     pub(crate) beside: u32,
+    /// Other protection than none only in `compare`, which starts the brokers with such a listener.
+    pub(crate) security: Security,
+    /// Handshakes go on with the session of the one before.
+    pub(crate) resumed: bool,
+    /// Connections log in by SCRAM-SHA-512.
+    pub(crate) login: bool,
+    /// The broker has an authorizer, and this number of ACLs; 0: no authorizer.
+    pub(crate) acls: u32,
+    /// The broker has quotas for this number of users.
+    pub(crate) quotas: u32,
 }
 
 /// A load and its text on the command line.
@@ -154,6 +190,11 @@ impl FromStr for Spec {
 }
 
 impl Load {
+    /// True if it needs a listener that the broker has only when it is asked for.
+    pub(crate) fn needs_listener(&self) -> bool {
+        self.security != Security::Plain || self.login
+    }
+
     /// The number of partitions that consumers read.
     pub(crate) fn partitions_to_read(&self) -> u32 {
         if self.read_partitions == 0 { self.partitions } else { self.read_partitions }
@@ -183,6 +224,10 @@ mod tests {
                 "compression" => "zstd",
                 "cold" | "kafka-syncs" | "mixed" | "read-committed" => "true",
                 "producer" => "v1",
+                "security" => "tls",
+                // Not without a login or TLS.
+                "resumed" | "acls" | "quotas" => continue,
+                "login" => "true",
                 _ => "3",
             };
             let spec = Spec::from_str(&format!("{BASE}:{key}={value}")).unwrap();
@@ -216,6 +261,11 @@ mod tests {
             "txn-tail:aborted-percent=1",
             "txn-copy:producer=idempotent",
             "txn-copy:connections=4",
+            "produce-1k:security=ssl",
+            "produce-1k:acks=1,acls=10",
+            "produce-1k:quotas=10",
+            "produce-1k:login=true,acls=3",
+            "handshake:security=plain,resumed=true",
         ];
         for text in wrong {
             assert!(Spec::from_str(text).is_err(), "{text}");

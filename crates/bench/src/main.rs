@@ -5,6 +5,7 @@
 //!          │      tally     frames, responses
 //!          ├─► transactions ─► batches, calls, copier    producers with an id, in transactions or not
 //!          ├─► groups                             commits and heartbeats of members
+//!          ├─► handshakes                         connections that are made and closed
 //!          ├─► soak                               consumers and commits beside an hour of producing
 //!          └─► meter, process, report       compare   both brokers in turn, and the ratios
 //!                                     reference the same bytes moved by nothing but system calls
@@ -17,14 +18,19 @@
     reason = "a load driver measures, draws and starts threads as clients do; no test steps its time"
 )]
 
+mod arrivals;
 mod clock;
 mod compare;
 mod connection;
 mod consumer;
 mod control;
+mod endpoint;
 mod frames;
 mod groups;
+mod handshakes;
+mod listing;
 mod loads;
+mod login;
 mod meter;
 mod poller;
 mod process;
@@ -32,6 +38,7 @@ mod producer;
 mod reference;
 mod report;
 mod responses;
+mod rules;
 mod run;
 mod soak;
 mod stream;
@@ -50,6 +57,7 @@ use clap::{Args, Parser, Subcommand};
 use rustix::process::Resource;
 
 use crate::compare::Compare;
+use crate::endpoint::Endpoint;
 use crate::loads::Spec;
 use crate::reference::Reference;
 use crate::run::Target;
@@ -118,8 +126,12 @@ fn main() -> Result<()> {
 
 fn run_loads(Run { broker, pid, label, common }: &Run) -> Result<()> {
     ensure!(!common.loads.is_empty(), "which loads? `ottla-bench list` names them");
+    ensure!(
+        common.loads.iter().all(|spec| !spec.load.needs_listener()),
+        "only `compare` starts a broker with TLS or logins"
+    );
     let target = Target {
-        address: *broker,
+        endpoint: Endpoint::plain(*broker),
         pid: *pid,
         warmup: seconds(common.warmup)?,
         window: seconds(common.seconds)?,

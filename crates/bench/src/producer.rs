@@ -3,8 +3,8 @@
 //! Latency counts from the time at which a request was due. One that finds the limit reached waits here with
 //! that time, so that a stall of the broker counts for every request that it holds up, not for one alone.
 
+use crate::endpoint::Endpoint;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -36,10 +36,10 @@ pub(crate) struct Producer {
 impl Producer {
     /// Connects producer `number` of a load. If there are as many partitions as connections, each partition
     /// belongs to one of them.
-    pub(crate) fn connect(address: SocketAddr, load: &Load, number: u32) -> Result<Producer> {
+    pub(crate) fn connect(endpoint: Endpoint, load: &Load, number: u32) -> Result<Producer> {
         let first = number % load.partitions;
         Ok(Producer {
-            connection: Connection::open(address)?,
+            connection: Connection::open(endpoint)?,
             first,
             step: load.connections,
             end: load.partitions,

@@ -5,20 +5,23 @@
 
 mod transactional;
 
+use crate::endpoint::Endpoint;
 use std::fs;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
+use crate::arrivals;
 use crate::clock::SECOND;
 use crate::connection::Connection;
 use crate::consumer::Reading;
 use crate::control::{self, Control};
 use crate::frames::ProduceFrames;
 use crate::groups;
+use crate::handshakes;
+use crate::listing;
 use crate::loads::{Load, LoadKind, ProducerKind, Spec};
 use crate::meter::Meter;
 use crate::process;
@@ -27,11 +30,11 @@ use crate::soak;
 use crate::stream::{Span, Stream};
 use crate::tally::Tally;
 
-/// A broker's address, and the times of a run.
+/// A broker's endpoint, and the times of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
     /// The broker; all connections go there, whatever address it advertises.
-    pub(crate) address: SocketAddr,
+    pub(crate) endpoint: Endpoint,
     /// Its process, if it is on this machine: without it there are no figures about its cost.
     pub(crate) pid: Option<u32>,
     /// The same load before the measured window, not counted.
@@ -51,6 +54,9 @@ pub(crate) fn run(spec: &Spec, target: &Target) -> Result<Figures> {
         LoadKind::CatchUp => catch_up(&spec.load, target),
         LoadKind::Commit | LoadKind::Heartbeat => members(&spec.load, target),
         LoadKind::Soak => soak(&spec.load, target),
+        LoadKind::Handshake => handshakes(&spec.load, target),
+        LoadKind::Arrivals => arrivals(&spec.load, target),
+        LoadKind::Listing => listing(&spec.load, target),
         LoadKind::Idle => idle(&spec.load, target),
         LoadKind::Restart => Err(anyhow!("only `compare` can start a broker again")),
     };
@@ -69,7 +75,7 @@ pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Re
     let span = Span { abandon: true, ..volume(u64::from(load.volume_mib) << 20) };
     let frames = ProduceFrames::build(&topic, load)?;
     let reading = reading(&topic, load, frames.sizes(), Vec::new());
-    let stream = Stream::open(target.address, load, frames, reading, meter.clock)?;
+    let stream = Stream::open(target.endpoint, load, frames, reading, meter.clock)?;
     let (mut edges, mut restart) = (0, Some(restart));
     // At the second edge requests are under way: it is then that the broker dies.
     let tally = stream.run(span, || {
@@ -82,7 +88,7 @@ pub(crate) fn restart(load: &Load, target: &Target, restart: impl FnOnce() -> Re
         }
         Ok(())
     })?;
-    let ends = Control::connect(target.address)?.end_offsets(&topic, load.partitions)?;
+    let ends = Control::connect(target.endpoint)?.end_offsets(&topic, load.partitions)?;
     let stored = ends.iter().sum::<i64>().cast_unsigned();
     let (acked, sent) = (tally.acked.total.records, tally.sent.records);
     // What was under way may be there or not.
@@ -114,7 +120,7 @@ fn stream(load: &Load, target: &Target) -> Result<Figures> {
 fn produce(load: &Load, target: &Target, topic: &str, span: Span, meter: &mut Meter) -> Result<Tally> {
     let frames = ProduceFrames::build(topic, load)?;
     let reading = reading(topic, load, frames.sizes(), Vec::new());
-    Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())
+    Stream::open(target.endpoint, load, frames, reading, meter.clock)?.run(span, || meter.edge())
 }
 
 /// Produces for a long time, with everything that [`soak::beside`] puts beside it.
@@ -123,12 +129,12 @@ fn soak(load: &Load, target: &Target) -> Result<Figures> {
     let mut meter = Meter::start(target)?;
     let frames = ProduceFrames::build(&topic, load)?;
     let reading = reading(&topic, load, frames.sizes(), Vec::new());
-    let stream = Stream::open(target.address, load, frames, reading, meter.clock)?;
+    let stream = Stream::open(target.endpoint, load, frames, reading, meter.clock)?;
     let window = u64::from(load.length_s) * SECOND;
     let span = Span { warmup: 0, window, sent_bytes: u64::MAX, abandon: false };
     let tally = soak::beside(load, target, &topic, stream, |stream| stream.run(span, || meter.edge()))?;
     // A new connection: brokers close one that was idle for as long (connections.max.idle.ms).
-    let mut control = Control::connect(target.address)?;
+    let mut control = Control::connect(target.endpoint)?;
     stored(&mut control, &topic, load, &tally)?;
     soak::dropped(&control.first_offsets(&topic, load.partitions)?, &tally)?;
     meter.settle(None)?;
@@ -199,7 +205,7 @@ fn catch_up(load: &Load, target: &Target) -> Result<Figures> {
     let reading = Reading { visible, ..reading(&topic, load, frames.sizes(), ends) };
     let mut meter = Meter::start(target)?;
     let tally =
-        Stream::open(target.address, load, frames, reading, meter.clock)?.run(span, || meter.edge())?;
+        Stream::open(target.endpoint, load, frames, reading, meter.clock)?.run(span, || meter.edge())?;
     let read = tally.fetched.total.records;
     ensure!(!load.cold || read <= filled.acked.total.records, "read more than there is");
     ensure!(read > 0, "nothing was read");
@@ -215,7 +221,33 @@ fn members(load: &Load, target: &Target) -> Result<Figures> {
     let mut meter = Meter::start(target)?;
     let span = timed(nanos(target.warmup), target);
     let clock = meter.clock;
-    let tally = groups::run(target.address, load, &topic, clock, span, || meter.edge())?;
+    let tally = groups::run(target.endpoint, load, &topic, clock, span, || meter.edge())?;
+    Ok(meter.figures(&tally))
+}
+
+/// Connections that are made and closed.
+fn handshakes(load: &Load, target: &Target) -> Result<Figures> {
+    let mut meter = Meter::start(target)?;
+    let (clock, times) = (meter.clock, [target.warmup, target.window]);
+    let tally = handshakes::run(target.endpoint, load, clock, times, || meter.edge())?;
+    Ok(meter.figures(&tally))
+}
+
+/// Requests for all topics.
+fn listing(load: &Load, target: &Target) -> Result<Figures> {
+    listing::prepare(target.endpoint, load)?;
+    let mut meter = Meter::start(target)?;
+    let (clock, times) = (meter.clock, [target.warmup, target.window]);
+    let tally = listing::run(target.endpoint, load, clock, times, || meter.edge())?;
+    Ok(meter.figures(&tally))
+}
+
+/// Clients that come all at once.
+fn arrivals(load: &Load, target: &Target) -> Result<Figures> {
+    let (topic, mut control) = new_topic(load, target)?;
+    let mut meter = Meter::start(target)?;
+    let tally = arrivals::run(target.endpoint, load, &topic, meter.clock, || meter.edge())?;
+    stored(&mut control, &topic, load, &tally)?;
     Ok(meter.figures(&tally))
 }
 
@@ -225,7 +257,7 @@ fn idle(load: &Load, target: &Target) -> Result<Figures> {
     let request = control::api_versions()?;
     let mut connections = Vec::with_capacity(load.connections as usize);
     for _ in 0..load.connections {
-        let mut connection = Connection::open(target.address)?;
+        let mut connection = Connection::open(target.endpoint)?;
         // A connection that has spoken: what a broker allocates at the first request counts too.
         connection.exchange(&request)?;
         connection.forget_buffers();
@@ -249,7 +281,7 @@ fn new_topic(load: &Load, target: &Target) -> Result<(String, Control)> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     // Unique over runs against the same broker.
     let topic = format!("bench-{}-{number}", std::process::id());
-    let mut control = Control::connect(target.address)?;
+    let mut control = Control::connect(target.endpoint)?;
     control.create_topic(&topic, load.partitions, load.retention_mib)?;
     Ok((topic, control))
 }

@@ -176,8 +176,8 @@ fn sample(pid: u32) -> Result<Sample> {
 
 /// Reads every partition from its first offset to its end, again and again.
 fn catch_up(load: &Load, target: &Target, topic: &str, stop: &AtomicBool) -> Result<()> {
-    let mut control = Control::connect(target.address)?;
-    let mut connection = Connection::open(target.address)?;
+    let mut control = Control::connect(target.endpoint)?;
+    let mut connection = Connection::open(target.endpoint)?;
     // A session epoch of -1: no session (KIP-227).
     let terms = FetchTerms {
         session_id: 0,
@@ -226,7 +226,7 @@ fn catch_up(load: &Load, target: &Target, topic: &str, stop: &AtomicBool) -> Res
 
 /// Commits an offset of one of eight groups without members, as a consumer that assigns its partitions itself.
 fn commit(target: &Target, topic: &str, stop: &AtomicBool) -> Result<()> {
-    let mut control = Control::connect(target.address)?;
+    let mut control = Control::connect(target.endpoint)?;
     let group = |number: i64| format!("{topic}-{}", number % GROUPS);
     (0..GROUPS).try_for_each(|number| control.find_coordinator(&group(number)))?;
     for number in 0_i64.. {

@@ -7,7 +7,7 @@
 //! that time. After the window no request is begun, but all begun ones must be answered, and every acknowledged
 //! record must reach the consumers.
 
-use std::net::SocketAddr;
+use crate::endpoint::Endpoint;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -82,7 +82,7 @@ struct Each<'a> {
 impl<'a> Stream<'a> {
     /// Opens all connections.
     pub(crate) fn open(
-        address: SocketAddr,
+        endpoint: Endpoint,
         load: &Load,
         frames: ProduceFrames,
         reading: Reading<'a>,
@@ -90,13 +90,13 @@ impl<'a> Stream<'a> {
     ) -> Result<Stream<'a>> {
         let producing = if reading.ends.is_empty() { load.connections } else { 0 };
         let producers: Result<Vec<_>> =
-            (0..producing).map(|number| Producer::connect(address, load, number)).collect();
+            (0..producing).map(|number| Producer::connect(endpoint, load, number)).collect();
         let consuming = if producing == 0 { load.connections } else { load.consumers };
         let read = load.partitions_to_read();
         let consumers: Result<Vec<_>> = (0..consuming)
             .map(|number| {
                 let some = (number % read..read).step_by(consuming as usize);
-                Consumer::connect(address, some)
+                Consumer::connect(endpoint, some)
             })
             .collect();
         let mut stream = Stream {

@@ -13,7 +13,7 @@ mod calls;
 mod copier;
 mod producer;
 
-use std::net::SocketAddr;
+use crate::endpoint::Endpoint;
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -81,23 +81,23 @@ struct Running<'a> {
 /// # Errors
 /// A connection fails, a request is refused, or a record is not accounted for.
 pub(crate) fn run(
-    address: SocketAddr,
+    endpoint: Endpoint,
     load: &Load,
     topics: Topics<'_>,
     clock: Clock,
     span: Span,
     edge: impl FnMut() -> Result<()>,
 ) -> Result<(Tally, u64)> {
-    let producers = connect_all(address, load, topics)?;
+    let producers = connect_all(endpoint, load, topics)?;
     let consumers: Result<Vec<_>> = (0..load.consumers)
         .map(|number| {
             let some = (number % load.partitions..load.partitions).step_by(load.consumers as usize);
-            Consumer::connect(address, some)
+            Consumer::connect(endpoint, some)
         })
         .collect();
     let beside = topics
         .beside
-        .map(|(topic, partitions)| Beside::connect(address, load, topic, partitions, clock.now()));
+        .map(|(topic, partitions)| Beside::connect(endpoint, load, topic, partitions, clock.now()));
     let mut tally = Tally::new()?;
     let partitions = load.partitions as usize;
     tally.transactions.records = vec![0; partitions];
@@ -136,22 +136,22 @@ pub(crate) fn run(
     running.register()?;
     running.run(span, edge)?;
     for copier in running.producers.iter().filter_map(|producer| producer.copier.as_ref()) {
-        copier.check(address)?;
+        copier.check(endpoint)?;
     }
     Ok((running.tally, running.beside.map_or(0, |beside| beside.acked)))
 }
 
 /// Connects all producers, several at a time: a new cluster needs a while until it has a coordinator.
-fn connect_all(address: SocketAddr, load: &Load, topics: Topics<'_>) -> Result<Vec<Producer>> {
+fn connect_all(endpoint: Endpoint, load: &Load, topics: Topics<'_>) -> Result<Vec<Producer>> {
     let connect = |number: u32| -> Result<Producer> {
         let copier = match (load.kind, topics.input) {
             (LoadKind::Copy, Some((input, ends))) => {
                 let end = *ends.get(number as usize).context("a partition of the input")?;
-                Some(Copier::connect(address, input, number, end, load.records)?)
+                Some(Copier::connect(endpoint, input, number, end, load.records)?)
             }
             _ => None,
         };
-        Producer::connect(address, load, topics.topic, number, copier)
+        Producer::connect(endpoint, load, topics.topic, number, copier)
     };
     let numbers: Vec<u32> = (0..load.connections).collect();
     let mut producers = Vec::with_capacity(numbers.len());

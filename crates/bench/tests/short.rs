@@ -216,6 +216,44 @@ fn latency_counts_from_when_a_request_was_due() {
     assert_eq!(report["acked_records"], 600.0, "the rate was kept: {report:?}");
 }
 
+/// Only `compare` starts a broker with such listeners. Here Ottla alone: Kafka's part is that of any other load.
+#[test]
+fn loads_over_tls_and_with_logins_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, nothing) = (folder.path().join("json"), folder.path().to_str().unwrap());
+    let loads = [
+        "handshake",
+        "handshake-client",
+        "handshake-resumed",
+        "login",
+        "produce-1k:security=tls",
+        "catch-up:security=tls-client-certificate,login=true,volume-mib=8",
+        "idle:security=tls,login=true,connections=20",
+        "produce-one-acls:acls=1200",
+        "produce-one-quotas:security=tls,quotas=600",
+    ];
+    let output = Command::new(env!("CARGO_BIN_EXE_ottla-bench"))
+        .args(["compare", "--brokers", "ottla", "--pairs", "1", "--warmup", "0", "--seconds", "0.3"])
+        .args(["--kafka", nothing, "--kafka-libs", nothing, "--folder", nothing])
+        .arg("--ottla")
+        .arg(ottla_tests::broker::binary().unwrap())
+        .arg("--json")
+        .arg(&json)
+        .args(loads)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(json).unwrap();
+    let of = |load: &str| {
+        let line = text.lines().find(|line| line.contains(&format!("\"load\":\"{load}\""))).unwrap();
+        metrics(line)
+    };
+    for load in loads.iter().filter(|load| !load.starts_with("idle") && !load.starts_with("catch-up")) {
+        assert!(of(load)["requests_per_s"] > 0.0, "{load}: {text}");
+    }
+    assert!(of(loads[5])["mb_per_s"] > 0.0, "{text}");
+}
+
 /// As an hour with the default of ten minutes.
 #[test]
 fn a_soak_is_longer_than_connections_may_be_idle() {

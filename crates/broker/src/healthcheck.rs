@@ -3,9 +3,11 @@
 //!
 //! Guarantees to end within twice `TIMEOUT` per address and to read a bounded answer. Exit codes are left to the caller.
 
-use std::io::{self, Read as _, Write as _};
+mod tls;
+
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::telemetry::logging::without_control;
@@ -77,13 +79,25 @@ impl HealthcheckError {
     }
 }
 
-/// Asks the broker whose HTTP listener is at `address` (`HOST:PORT`) whether it is ready to serve.
+/// Encryption of what is asked.
+#[derive(Clone, Copy)]
+enum Scheme {
+    Plain,
+    Tls,
+}
+
+/// Asks the broker whose HTTP listener is at `address` (`HOST:PORT` or `https://HOST:PORT`) whether it is ready to serve.
 ///
 /// # Errors
 /// Nothing answers there, or what does is not ready.
 pub fn http(address: &str) -> Result<(), HealthcheckError> {
+    let (scheme, address) = match address.strip_prefix("https://") {
+        Some(address) => (Scheme::Tls, address),
+        None => (Scheme::Plain, address.strip_prefix("http://").unwrap_or(address)),
+    };
+    let address = address.trim_end_matches('/');
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    let answer = ask(address, request.as_bytes(), MAX_ANSWER_BYTES)?;
+    let answer = ask(address, scheme, request.as_bytes(), MAX_ANSWER_BYTES)?;
     verdict(address, &String::from_utf8_lossy(&answer))
 }
 
@@ -96,7 +110,7 @@ const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff
 /// Nothing answers there, or not as a broker.
 pub fn kafka(address: &str) -> Result<(), HealthcheckError> {
     // Length, correlation id and error code; the list of APIs after them is not needed.
-    let answer = ask(address, &API_VERSIONS, 10)?;
+    let answer = ask(address, Scheme::Plain, &API_VERSIONS, 10)?;
     match answer.get(4..10) {
         // The correlation id that was sent, and no error.
         Some([0, 0, 0, 7, 0, 0]) => Ok(()),
@@ -106,14 +120,14 @@ pub fn kafka(address: &str) -> Result<(), HealthcheckError> {
 
 /// Asks each address that the name resolves to, until one answers; returns at most `most` bytes of the
 /// answer.
-fn ask(address: &str, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckError> {
+fn ask(address: &str, scheme: Scheme, request: &[u8], most: u64) -> Result<Vec<u8>, HealthcheckError> {
     let named = || address.to_owned();
     let resolved =
         address.to_socket_addrs().map_err(|source| HealthcheckError::Resolve { address: named(), source })?;
     let (mut source, mut late) = (io::Error::from(io::ErrorKind::NotFound), None);
     // `localhost` may resolve to two addresses, of which the broker listens on one.
     for candidate in resolved {
-        match ask_at(candidate, request, most) {
+        match ask_at(candidate, scheme, request, most) {
             Ok(answer) => return Ok(answer),
             Err(Failure::Late(what)) => {
                 late = Some(HealthcheckError::Late { candidate, late: what, after: TIMEOUT });
@@ -142,29 +156,54 @@ fn failure(late: &'static str) -> impl Fn(io::Error) -> Failure {
 }
 
 /// Asks one address. The peer must close the connection, or send `most` bytes, within [`TIMEOUT`].
-fn ask_at(candidate: SocketAddr, request: &[u8], most: u64) -> Result<Vec<u8>, Failure> {
-    const NO_ANSWER: &str = "accepted a connection and did not answer";
-    let mut stream =
+fn ask_at(candidate: SocketAddr, scheme: Scheme, request: &[u8], most: u64) -> Result<Vec<u8>, Failure> {
+    let stream =
         TcpStream::connect_timeout(&candidate, TIMEOUT).map_err(failure("did not accept a connection"))?;
-    let deadline = clock::now() + TIMEOUT;
     stream.set_write_timeout(Some(TIMEOUT)).map_err(Failure::Io)?;
+    let stream = Timed { stream, deadline: clock::now() + TIMEOUT };
+    match scheme {
+        Scheme::Plain => exchange(stream, request, most),
+        Scheme::Tls => exchange(tls::client(candidate.ip(), stream).map_err(Failure::Io)?, request, most),
+    }
+}
+
+/// Sends the request and reads the answer.
+fn exchange<S: Read + Write>(mut stream: S, request: &[u8], most: u64) -> Result<Vec<u8>, Failure> {
     // One write, so that a peer which answers after its first read has seen all of it.
     stream.write_all(request).map_err(failure("did not take the request"))?;
     let mut answer = Vec::new();
     // A peer that never ends its answer must not fill the memory.
-    let mut stream = stream.take(most);
-    loop {
-        // A timeout holds for one read: a peer that answers byte by byte would never be late.
-        let left = deadline.saturating_duration_since(clock::now());
+    match stream.take(most).read_to_end(&mut answer) {
+        // Closed without the announcement of TLS; a cut answer is judged by its status as well.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(answer),
+        read => read.map(|_| answer).map_err(failure("accepted a connection and did not answer")),
+    }
+}
+
+/// A socket whose reads all end by one time: a timeout holds for one read, and a peer that answers byte by byte would never be late.
+struct Timed {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(clock::now());
         if left.is_zero() {
-            return Err(Failure::Late(NO_ANSWER));
+            return Err(io::ErrorKind::TimedOut.into());
         }
-        stream.get_ref().set_read_timeout(Some(left)).map_err(Failure::Io)?;
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer).map_err(failure(NO_ANSWER))? {
-            0 => return Ok(answer),
-            read => answer.extend(buffer.iter().take(read)),
-        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

@@ -11,6 +11,7 @@
 //! access       the permissions that APIs declare
 //! api          what is served; one file per API
 //! answered     the outcome of a request
+//! audit        the changes in requests of administrators
 //! context      all that a handler may touch
 //! group_description  the questions that the descriptions of groups have in common
 //! error        domain errors ─► Kafka's codes
@@ -22,6 +23,7 @@
 mod access;
 mod answered;
 pub(crate) mod api;
+pub(crate) mod audit;
 mod budget;
 pub(crate) mod connection;
 pub(crate) mod context;
@@ -34,8 +36,10 @@ mod idle;
 mod in_flight;
 pub(crate) mod limits;
 pub(crate) mod login;
+pub(crate) mod mute;
 pub(crate) mod notices;
 mod outgoing;
 #[cfg(test)]
 mod protocol_page;
 pub(crate) mod reauthentication;
+pub(crate) mod request_quota;

@@ -75,6 +75,12 @@ const STORAGE: &str = "storage";
 /// Passes when clients are accepted; fails at the first stage of a shutdown.
 const LISTENERS: &str = "listeners";
 
+/// Passes with a warning while new files of TLS cannot be used.
+const CERTIFICATES: &str = "certificates";
+
+/// Passes with a warning while the keys of an issuer of bearer tokens cannot be read.
+const ISSUER_KEYS: &str = "issuer keys";
+
 /// A running broker. Dropping it does not stop it; [`Broker::shutdown`] does.
 pub struct Broker {
     services: Arc<Services>,
@@ -137,6 +143,14 @@ pub enum StartError {
         "the credentials in the data folder cannot be used: {0}; restore the folder, or start the version that wrote it"
     )]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The audit log cannot be written.
+    #[error("{0}")]
+    Audit(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The quotas in the data folder cannot be read.
+    #[error(
+        "the quotas in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"
+    )]
+    Quotas(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The configurations in the data folder cannot be read.
     #[error(
         "the configurations in the data folder cannot be read: {0}; restore the folder, or start the version that wrote it"
@@ -175,10 +189,10 @@ impl Broker {
         let descriptors = Descriptors::raise()?;
         // Sockets first: a port that is taken is found before anything on the disk is touched.
         let (listeners, http) = start::bind(&config).await?;
-        let early = Early::new();
+        let early = Early::new(config.start())?;
         // Before the data folder: a supervisor that gets no answer from `/livez` would kill a broker whose recovery
         // takes long, and the next one after it.
-        let http = early.serve_http(http, descriptors.http());
+        let http = early.serve_http(http, config.start(), descriptors.http());
         let tasks = early.tasks.clone();
         let started = Self::open(config, options, early, listeners, http, descriptors).await;
         if started.is_err() {
@@ -221,6 +235,12 @@ impl Broker {
     pub async fn failed(&self) -> String {
         self.fatal.happened.cancelled().await;
         self.fatal.reason.get().cloned().expect("the reason is set before the token is cancelled")
+    }
+
+    /// Has the files of TLS read again soon, if there are any.
+    pub fn read_certificates_again(&self) {
+        tracing::info!("reading the files of TLS again");
+        self.services.certificates.ask();
     }
 
     /// Stops in stages, each logged: accept no more, read no more, end long polls, answer what was begun (until

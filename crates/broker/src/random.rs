@@ -10,6 +10,14 @@ pub(crate) fn id() -> Uuid {
     Uuid::new_v4()
 }
 
+/// The id of a delegation token: 22 characters, as Kafka's (`Uuid.toString`).
+#[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws ids")]
+pub(crate) fn token_id() -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let id: [u8; 22] = rand::random();
+    id.map(|byte| char::from(DIGITS[usize::from(byte & 63)])).iter().collect()
+}
+
 /// An id of a fetch session; positive, as 0 means no session.
 #[allow(clippy::disallowed_methods, reason = "the one place in this crate that draws numbers")]
 pub(crate) fn fetch_session_id() -> i32 {

@@ -4,9 +4,13 @@
 //! acls            access control lists: changed, kept
 //! append          look-up, checks and counters of an append
 //! fetch           sessions, limits, reading, waiting without polling
+//! certificates    certificates of listeners, read again
 //! credentials     credentials of SCRAM: changed, kept
+//! delegation_tokens  tokens for logins without a password: made, renewed, ended, kept
+//! issuer_keys     public keys of the issuers of bearer tokens, kept up to date
 //! coordinator     one shell for the state machines of coordinators; groups, transactions
 //! configs         configurations of topics, brokers, groups, loggers and client metrics
+//! quotas          client quotas: changed, kept
 //! admin           topics and partitions: created, grown, deleted
 //! features        levels of the cluster's features
 //! disk_reserve    space of the disk that clients' writes may not take
@@ -21,13 +25,17 @@
 pub(crate) mod acls;
 pub(crate) mod admin;
 pub(crate) mod append;
+pub(crate) mod certificates;
 pub(crate) mod client_metrics;
 pub(crate) mod configs;
 pub(crate) mod coordinator;
 pub(crate) mod credentials;
+pub(crate) mod delegation_tokens;
 pub(crate) mod disk_reserve;
 pub(crate) mod features;
 pub(crate) mod fetch;
+pub(crate) mod issuer_keys;
+pub(crate) mod quotas;
 mod snapshot;
 
 use std::sync::Arc;
@@ -35,12 +43,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use self::append::Appender;
+use self::certificates::Certificates;
 use self::client_metrics::ClientMetrics;
 use self::configs::kind::ConfigResources;
 use self::coordinator::group::GroupService;
 use self::coordinator::transaction::TransactionService;
 use self::disk_reserve::DiskReserve;
 use self::fetch::Fetcher;
+use self::issuer_keys::IssuerKeys;
 use crate::clock::{self, Clock};
 use crate::config::StartConfig;
 use crate::config::runtime::RuntimeConfigs;
@@ -48,8 +58,12 @@ use crate::io::Io;
 use crate::session::advertised::AdvertisedAddresses;
 use crate::session::authorizer::Authorizer;
 use crate::session::credentials::Credentials;
+use crate::session::delegation_tokens::DelegationTokens;
 use crate::session::logins::Logins;
+use crate::session::quotas::ClientQuotas;
+use crate::session::turns::Turns;
 use crate::tasks::Tasks;
+use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::{BrokerSnapshot, BrokerState, Metrics, Snapshot};
 use crate::topics::Topics;
 
@@ -81,10 +95,22 @@ pub(crate) struct Services {
     pub(crate) authorizer: Option<Arc<Authorizer>>,
     /// The credentials of users.
     pub(crate) credentials: Arc<Credentials>,
+    /// Delegation tokens; `None`: the configuration has no secret for them.
+    pub(crate) tokens: Option<Arc<DelegationTokens>>,
+    /// The quotas of clients, and what each has used.
+    pub(crate) quotas: Arc<ClientQuotas>,
     /// How clients come in on each listener.
     pub(crate) logins: Logins,
+    /// The order of handshakes and logins, those of HTTP included.
+    pub(crate) turns: Arc<Turns>,
+    /// The certificates of the listeners of TLS.
+    pub(crate) certificates: Arc<Certificates>,
+    /// The keys of the issuers of bearer tokens.
+    pub(crate) issuer_keys: Arc<IssuerKeys>,
     /// The addresses that clients are given for this broker.
     pub(crate) advertised: AdvertisedAddresses,
+    /// The audit log.
+    pub(crate) audit: Audit,
     /// The metrics.
     pub(crate) metrics: Metrics,
     /// The only source of time.
@@ -100,7 +126,17 @@ pub(crate) struct Services {
 const LATE_TRANSACTION_MS: i64 = 300_000;
 
 impl Services {
-    /// The broker's state as a scrape of its metrics sees it. Takes no lock that a request waits for, and time in proportion
+    /// The parts that a change of delegation tokens reaches; `None` if there are no tokens.
+    pub(crate) fn token_reach(&self) -> Option<delegation_tokens::Reach> {
+        Some(delegation_tokens::Reach {
+            tokens: Arc::clone(self.tokens.as_ref()?),
+            cluster: self.io.cluster().clone(),
+            tasks: self.tasks.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// The broker's state as a scrape of its metrics sees it. Takes no lock that a request waits for, except for a copy of at most 4 000 accounts of quotas, and time in proportion
     /// to topics, partitions and groups.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let longest_ms = i64::from(self.config.transaction_max_timeout_ms.as_u32());
@@ -123,8 +159,11 @@ impl Services {
             topics: snapshot::topics(&self.io.cluster().catalog(), self.config.node_id, late_ms),
             extra: [
                 self.disk.families(clock::now()),
+                self.certificates.families(),
+                self.issuer_keys.families(),
                 self.fetcher.families(),
                 self.client_metrics.families(self.clock.now_ms()),
+                self.quotas.families(),
             ]
             .concat(),
             groups: self.groups.snapshot(),

@@ -1,40 +1,51 @@
 //! The start of a broker: sockets, the data folder, the services on it.
 
 mod credentials;
+mod delegation_tokens;
+mod exposure;
+mod quotas;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use codec::ErrorCode;
 use security::Principal;
 use storage::{Recovery, Storage, StorageOptions};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::runtime::RuntimeConfigs;
-use crate::config::{BrokerConfig, Bytes, FlushPolicy, StartConfig, TopicConfig};
-use crate::http::{self, Endpoints, Readiness};
+use crate::config::{AuditLog, BrokerConfig, Bytes, FlushPolicy, StartConfig, TopicConfig};
+use crate::http::{self, Encryption, Endpoints, Readiness, ScramUsers};
 use crate::io::Io;
 use crate::kafka::api;
 use crate::net::descriptors::Descriptors;
 use crate::net::listener::{BindError, Endpoint, Listener, SocketOptions};
 use crate::services::acls;
 use crate::services::append::Appender;
+use crate::services::certificates::Certificates;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
 use crate::services::configs::{client_metrics as client_metrics_configs, group as group_configs};
 use crate::services::coordinator::transaction;
 use crate::services::disk_reserve::DiskReserve;
 use crate::services::fetch::{Fetcher, FetcherOptions};
+use crate::services::issuer_keys::IssuerKeys;
 use crate::services::{self, Services, Shutdown};
 use crate::session::advertised::AdvertisedAddresses;
 use crate::session::authorizer::Authorizer;
-use crate::session::credentials::Credentials;
-use crate::session::logins::Logins;
+use crate::session::logins::{CurrentTls, Logins, Stored};
+use crate::session::quotas::ClientQuotas;
+use crate::session::turns::Turns;
 use crate::tasks::Tasks;
+use crate::telemetry::audit::{Audit, AuditError, AuditTarget};
 use crate::telemetry::loggers::Loggers;
 use crate::telemetry::metrics::{DEFAULT_MAX_SERIES, Metrics, MetricsOptions};
 use crate::topics::Topics;
-use crate::{Broker, Fatal, LISTENERS, STORAGE, StartError, StartOptions};
+use crate::{Broker, CERTIFICATES, Fatal, ISSUER_KEYS, LISTENERS, STORAGE, StartError, StartOptions};
 
 /// Everything that is there before the data folder is open.
 pub(crate) struct Early {
@@ -42,22 +53,47 @@ pub(crate) struct Early {
     pub(crate) tasks: Tasks,
     metrics: Metrics,
     readiness: Readiness,
+    /// Users of SCRAM as clients of HTTP, once the data folder is open.
+    scram_users: ScramUsers,
+    audit: Audit,
+    shutdown: Shutdown,
+    /// `None`: HTTP is not encrypted.
+    http_tls: Option<CurrentTls>,
+    turns: Arc<Turns>,
 }
 
 impl Early {
-    pub(crate) fn new() -> Self {
-        let clock = Clock::system();
-        let metrics = metrics();
+    /// # Errors
+    /// The audit log cannot be opened; nothing is left running then.
+    pub(crate) fn new(config: &StartConfig) -> Result<Self, StartError> {
+        let (clock, tasks, metrics) = (Clock::system(), Tasks::new(), metrics());
         let readiness = Readiness::new(&[STORAGE, LISTENERS]);
         readiness.fail(STORAGE, "the data folder is being opened");
-        Self { clock, tasks: Tasks::new(), metrics, readiness }
+        let shutdown = Shutdown::default();
+        let audit = audit(config, &metrics, &clock, (shutdown.waiting.clone(), &tasks))
+            .map_err(|error| StartError::Audit(error.into()))?;
+        let http_tls = config.http_tls().map(|tls| Arc::new(ArcSwap::new(Arc::clone(tls))));
+        let scram_users = ScramUsers::default();
+        let turns = Turns::new(Handle::current().metrics().num_workers());
+        Ok(Self { clock, tasks, metrics, readiness, scram_users, audit, shutdown, http_tls, turns })
     }
 
     /// Serves HTTP from now on; returns its addresses, none if it is turned off. `/readyz` says no, and `/metrics` shows
     /// only what is counted here, until the broker is complete.
-    pub(crate) fn serve_http(&self, http: Option<Listener>, connections: usize) -> Vec<SocketAddr> {
+    pub(crate) fn serve_http(
+        &self,
+        http: Option<Listener>,
+        config: &StartConfig,
+        connections: usize,
+    ) -> Vec<SocketAddr> {
         let addresses = http.iter().flat_map(Listener::addresses).copied().collect();
-        let endpoints = Endpoints { metrics: self.metrics.clone(), readiness: self.readiness.clone() };
+        let endpoints = Endpoints {
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
+            access: config.http_access().clone(),
+            scram_users: self.scram_users.clone(),
+            audit: self.audit.clone(),
+        };
         // Not among the connections, which are drained first: `/readyz` has to say no for as long as they
         // are.
         http::serve(
@@ -65,6 +101,10 @@ impl Early {
             http.map(Listener::into_sockets).unwrap_or_default(),
             connections,
             endpoints,
+            self.http_tls.clone().map(|current| {
+                let (clock, turns) = (self.clock.clone(), Arc::clone(&self.turns));
+                Encryption { current, clock, turns }
+            }),
         );
         addresses
     }
@@ -89,6 +129,7 @@ impl Broker {
             ..storage_options(&config, &configs, &options, &early.clock, &fatal)
         };
         descriptors.log(&config);
+        exposure::tell(config.start(), &early.metrics, &readiness);
         // Off the runtime: opening replays the log and may take long.
         let opening = tasks.blocking("open-storage", move || Storage::open(storage_options));
         let storage = opening.await.ok_or(StartError::Interrupted)??;
@@ -102,10 +143,9 @@ impl Broker {
             None => None,
             Some(policy) => {
                 let cluster = storage.cluster().clone();
-                let kept = tasks.blocking("load-acls", move || cluster.acls()).await;
-                let kept =
-                    kept.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Acls(error.into()))?;
-                let rules = acls::rules(kept).map_err(|error| StartError::Acls(error.into()))?;
+                let rules = tasks.blocking("load-acls", move || acls::load(&cluster)).await;
+                let rules =
+                    rules.ok_or(StartError::Interrupted)?.map_err(|error| StartError::Acls(error.into()))?;
                 tracing::info!(acls = rules.len(), "clients may do what ACLs allow");
                 let mut policy = policy.clone();
                 if let Some(user) = &options.bootstrap_user {
@@ -118,9 +158,13 @@ impl Broker {
                 Some(Arc::new(Authorizer::new(policy, rules)))
             }
         };
+        let quotas = quotas::load(&config, storage.cluster(), (&tasks, &early.clock)).await?;
         let StartOptions { new_users, bootstrap_user, loggers, .. } = options;
         let new_users = new_users.into_iter().chain(bootstrap_user).collect();
         let credentials = credentials::load(&config, storage.cluster(), new_users, &tasks).await?;
+        early.scram_users.are(Arc::clone(&credentials));
+        let tokens = delegation_tokens::load(&config, storage.cluster(), &tasks).await?;
+        let stored = Stored { credentials, tokens };
         let (Recovery { new, unclean }, catalog) = (storage.recovery(), storage.cluster().catalog());
         let topics = catalog.len();
         let partitions: u32 = catalog.topics().map(|topic| topic.partition_count()).sum();
@@ -132,7 +176,9 @@ impl Broker {
         // start: after a restart they held only from the next change on.
         let config = Arc::new(config.start().clone());
         let services =
-            services(config, configs, loggers, io, early, (advertised, authorizer, credentials)).await?;
+            services(config, configs, loggers, io, early, (advertised, authorizer, stored, quotas)).await?;
+        warnings::follow(&services, &readiness, CERTIFICATES, services.certificates.problems());
+        warnings::follow(&services, &readiness, ISSUER_KEYS, services.issuer_keys.failing());
         let broker = Self {
             connections: services.tasks.child(),
             readiness,
@@ -146,6 +192,9 @@ impl Broker {
     }
 }
 
+/// The parts that know clients, before the first one comes.
+type Session = (AdvertisedAddresses, Option<Arc<Authorizer>>, Stored, Arc<ClientQuotas>);
+
 /// Everything between the sockets and the storage.
 async fn services(
     config: Arc<StartConfig>,
@@ -153,9 +202,9 @@ async fn services(
     loggers: Loggers,
     io: Io,
     early: Early,
-    (advertised, authorizer, credentials): (AdvertisedAddresses, Option<Arc<Authorizer>>, Arc<Credentials>),
+    (advertised, authorizer, stored, quotas): Session,
 ) -> Result<Arc<Services>, StartError> {
-    let (Early { clock, tasks, metrics, readiness: _ }, shutdown) = (early, Shutdown::default());
+    let Early { clock, tasks, metrics, audit, shutdown, http_tls, turns, .. } = early;
     let topics = Arc::new(Topics::new(io.storage().cluster().clone(), Arc::clone(&configs), metrics.clone()));
     let options = FetcherOptions::of(&config);
     let disk = Arc::new(DiskReserve::of(io.storage().clone()));
@@ -188,6 +237,13 @@ async fn services(
     let transactions =
         transaction::open(surroundings, &groups).await.map_err(|error| StartError::Groups(error.into()))?;
     transaction::follow(&groups, &transactions, io.storage());
+    let logins = Logins::new(&config, &stored, &clock);
+    let certificates = Certificates::new(
+        &configs.broker(),
+        (&logins, http_tls),
+        (clock.clone(), audit.clone()),
+        tasks.clone(),
+    );
     let client_metrics = Arc::<ClientMetrics>::default();
     client_metrics.subscribe(client_metrics_configs::all(&configs));
     let resources = Arc::new(ConfigResources {
@@ -198,11 +254,18 @@ async fn services(
         client_metrics: Arc::clone(&client_metrics),
         groups: Arc::clone(&groups),
         disk: Arc::clone(&disk),
+        certificates: Arc::clone(&certificates),
         tasks: tasks.clone(),
     });
     let services = Services {
-        logins: Logins::new(&config, &credentials),
-        credentials,
+        audit,
+        issuer_keys: IssuerKeys::new(logins.bearer_keys()),
+        logins,
+        turns,
+        certificates,
+        credentials: stored.credentials,
+        tokens: stored.tokens,
+        quotas,
         disk,
         appender,
         fetcher,
@@ -221,13 +284,42 @@ async fn services(
         tasks,
         shutdown,
     };
+    Ok(begin_own_work(services))
+}
+
+/// Begins the work that no client asks for: renewals, ends of tokens, and figures for scrapes.
+fn begin_own_work(services: Services) -> Arc<Services> {
     let services = Arc::new(services);
+    services.certificates.keep();
+    if let Some(reach) = services.token_reach() {
+        services::delegation_tokens::end_in_time(reach);
+    }
+    services.issuer_keys.keep(&services.tasks);
     // The services hold the metrics: a strong reference from there would keep both for ever.
     let weak = Arc::downgrade(&services);
     // A scrape during the end of the broker finds nothing to show.
     let source = move || weak.upgrade().map(|services| services.snapshot()).unwrap_or_default();
     services.metrics.set_source(Arc::new(source));
-    Ok(services)
+    services
+}
+
+/// The audit log, open for writing; one that does nothing if none is asked for.
+fn audit(
+    config: &StartConfig,
+    metrics: &Metrics,
+    clock: &Clock,
+    stop: (CancellationToken, &Tasks),
+) -> Result<Audit, AuditError> {
+    let target = match config.audit_log() {
+        None => return Ok(Audit::default()),
+        Some(AuditLog::Stdout) => AuditTarget::Stdout,
+        Some(AuditLog::File(path)) => {
+            let files = u32::try_from(config.audit_log_max_files).expect("from 0 to 1 000");
+            AuditTarget::file(path, config.audit_log_max_bytes.as_u64(), files)?
+        }
+    };
+    let dropped = metrics.audit_dropped();
+    Ok(Audit::new(target, config.audit_log_accepted_logins, dropped, clock.clone(), stop))
 }
 
 /// The storage's options, as far as they are configured.
@@ -297,7 +389,7 @@ pub(crate) async fn bind(config: &BrokerConfig) -> Result<(Vec<Listener>, Option
     }
     let http = match config.http_listener() {
         Some(http) => {
-            let host = http.host.clone().unwrap_or_default();
+            let host = http.host.clone().unwrap_or_default(); // as above
             let endpoint = Endpoint { name: "HTTP".into(), host, port: http.port, flag: "--http" };
             // The keys of buffers are Kafka's, for Kafka clients.
             let options = SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, ..options };

@@ -1,7 +1,8 @@
-//! Metrics and logs of the broker.
+//! Metrics, logs and the audit log of the broker.
 //!
 //! Nothing here decides anything; the rest of the broker counts and reports into it.
 
+pub(crate) mod audit;
 mod group_lines;
 pub(crate) mod line_limit;
 pub mod loggers;

@@ -1,11 +1,13 @@
 //! For tests of this crate: a broker on a folder of its own, a client that speaks frames, and the lines that are logged.
 
+pub(crate) mod bearer;
 pub(crate) mod scram;
+pub(crate) mod tls;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -16,7 +18,8 @@ use parking_lot::Mutex;
 use storage::DiskProbe;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use crate::config::BrokerConfig;
 use crate::services::admin::topics::{self, CreatedTopic};
@@ -25,6 +28,19 @@ use crate::{Broker, StartError, StartOptions};
 
 /// Longer than anything here takes.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Waits until this holds.
+///
+/// # Panics
+/// It does not within [`SOON`].
+pub(crate) async fn eventually(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, waiting).await.expect("it holds soon");
+}
 
 /// A broker, and its folder, which goes when this goes.
 pub(crate) struct Running {
@@ -99,6 +115,7 @@ impl Running {
             &services.configs.broker(),
             &[wanted],
             false,
+            &mut |_| Ok(()),
         )
         .await;
         created.into_iter().next().expect("one outcome a topic").unwrap()
@@ -199,6 +216,10 @@ impl io::Write for Written {
     }
 }
 
+/// A second subscriber beside that of a test. While there is only one, a line that another thread is the first to log is dropped for
+/// all threads: tracing then asks that thread alone whether anybody wants the line.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
 /// The lines that this thread logs, from INFO on, until this goes. Requests are served on the thread of their test.
 pub(crate) struct Logged {
     written: Written,
@@ -208,11 +229,22 @@ pub(crate) struct Logged {
 impl Logged {
     /// Those from now on.
     pub(crate) fn by_this_thread() -> Self {
+        Self::at(tracing::Level::INFO)
+    }
+
+    /// Those of this thread from now on, at that level and above.
+    pub(crate) fn at(level: tracing::Level) -> Self {
+        LazyLock::force(&SECOND);
         let written = Written::default();
         let writer = written.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(level);
+        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
         Self { written, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// All of them.
+    pub(crate) fn text(&self) -> String {
+        self.written.text()
     }
 
     /// Those that have this in them.

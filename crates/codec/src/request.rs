@@ -71,6 +71,20 @@ pub trait Response: Debug + Default + Sized + Send + Sync + 'static {
     /// # Errors
     /// If the bytes are not exactly one such response.
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError>;
+
+    /// Sets the milliseconds for which the client is throttled. A version without the field leaves it out; four answers have none
+    /// at any version, and stay as they are.
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32);
+}
+
+/// Sets the field of an answer that has it.
+macro_rules! set_throttle_time_ms {
+    ($response:expr, $ms:expr) => {
+        $response.throttle_time_ms = $ms
+    };
+    ($response:expr, $ms:expr, throttle) => {{
+        let _ = $ms;
+    }};
 }
 
 /// The versions of a message that kafka-protocol implements.
@@ -137,7 +151,7 @@ fn encode<M: Encodable>(
 
 /// Implements [`Request`] for APIs that kafka-protocol has at all versions.
 macro_rules! requests {
-    ($($name:literal $request:ident => $response:ident;)*) => {
+    ($($name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
         $(
             impl Request for $request {
                 const KEY: i16 = <$request as KafkaRequest>::KEY;
@@ -159,7 +173,7 @@ macro_rules! requests {
 
 /// Implements [`Response`] for them.
 macro_rules! responses {
-    ($($name:literal $request:ident => $response:ident;)*) => {
+    ($($name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
         $(
             impl Response for $response {
                 fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
@@ -171,6 +185,10 @@ macro_rules! responses {
                 fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
                     decode_response($name, body, version)
                 }
+
+                fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+                    set_throttle_time_ms!(self, throttle_time_ms $(, $field)?);
+                }
             }
         )*
     };
@@ -178,7 +196,7 @@ macro_rules! responses {
 
 /// Implements [`Request`] for APIs with versions that kafka-protocol lacks: see [`extended`].
 macro_rules! extended_requests {
-    ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
+    ($($key:literal $name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
         $(
             impl Request for $request {
                 // A literal: ListOffsets and ApiVersions are structs of our own, without kafka-protocol's
@@ -207,7 +225,7 @@ macro_rules! extended_requests {
 
 /// Implements [`Response`] for them.
 macro_rules! extended_responses {
-    ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
+    ($($key:literal $name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
         $(
             impl Response for $response {
                 fn encode(&self, version: i16, out: &mut Chain) -> Result<(), EncodeError> {
@@ -216,6 +234,10 @@ macro_rules! extended_responses {
 
                 fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
                     decode_extended($name, body, version)
+                }
+
+                fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+                    set_throttle_time_ms!(self, throttle_time_ms $(, $field)?);
                 }
             }
         )*
@@ -247,7 +269,7 @@ macro_rules! for_each_extended_api_except_fetch {
             19 "CreateTopics" CreateTopicsRequest => CreateTopicsResponse;
             20 "DeleteTopics" DeleteTopicsRequest => DeleteTopicsResponse;
             23 "OffsetForLeaderEpoch" OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
-            27 "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse;
+            27 "WriteTxnMarkers" WriteTxnMarkersRequest => WriteTxnMarkersResponse without throttle;
             28 "TxnOffsetCommit" TxnOffsetCommitRequest => TxnOffsetCommitResponse;
             29 "DescribeAcls" DescribeAclsRequest => DescribeAclsResponse;
             30 "CreateAcls" CreateAclsRequest => CreateAclsResponse;
@@ -277,14 +299,14 @@ macro_rules! for_each_plain_api {
             "SyncGroup" SyncGroupRequest => SyncGroupResponse;
             "DescribeGroups" DescribeGroupsRequest => DescribeGroupsResponse;
             "ListGroups" ListGroupsRequest => ListGroupsResponse;
-            "SaslHandshake" SaslHandshakeRequest => SaslHandshakeResponse;
+            "SaslHandshake" SaslHandshakeRequest => SaslHandshakeResponse without throttle;
             "DeleteRecords" DeleteRecordsRequest => DeleteRecordsResponse;
             "InitProducerId" InitProducerIdRequest => InitProducerIdResponse;
             "AddPartitionsToTxn" AddPartitionsToTxnRequest => AddPartitionsToTxnResponse;
             "AddOffsetsToTxn" AddOffsetsToTxnRequest => AddOffsetsToTxnResponse;
             "EndTxn" EndTxnRequest => EndTxnResponse;
             "AlterConfigs" AlterConfigsRequest => AlterConfigsResponse;
-            "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse;
+            "SaslAuthenticate" SaslAuthenticateRequest => SaslAuthenticateResponse without throttle;
             "CreatePartitions" CreatePartitionsRequest => CreatePartitionsResponse;
             "DeleteGroups" DeleteGroupsRequest => DeleteGroupsResponse;
             "ElectLeaders" ElectLeadersRequest => ElectLeadersResponse;
@@ -296,7 +318,7 @@ macro_rules! for_each_plain_api {
             "AlterClientQuotas" AlterClientQuotasRequest => AlterClientQuotasResponse;
             "DescribeUserScramCredentials" DescribeUserScramCredentialsRequest => DescribeUserScramCredentialsResponse;
             "AlterUserScramCredentials" AlterUserScramCredentialsRequest => AlterUserScramCredentialsResponse;
-            "DescribeQuorum" DescribeQuorumRequest => DescribeQuorumResponse;
+            "DescribeQuorum" DescribeQuorumRequest => DescribeQuorumResponse without throttle;
             "UpdateFeatures" UpdateFeaturesRequest => UpdateFeaturesResponse;
             "DescribeCluster" DescribeClusterRequest => DescribeClusterResponse;
             "DescribeProducers" DescribeProducersRequest => DescribeProducersResponse;
@@ -337,6 +359,10 @@ impl Response for FetchResponse {
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
         // A client reads the records from the message: `batches` is for writing alone.
         decode_extended::<crate::messages::FetchResponse>("Fetch", body, version).map(Self::from)
+    }
+
+    fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) {
+        self.message.throttle_time_ms = throttle_time_ms;
     }
 }
 
@@ -386,13 +412,13 @@ pub mod catalog {
     }
 
     macro_rules! plain {
-        ($($name:literal $request:ident => $response:ident;)*) => {
+        ($($name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
             vec![$(api::<$request>(),)*]
         };
     }
 
     macro_rules! extended {
-        ($($key:literal $name:literal $request:ident => $response:ident;)*) => {
+        ($($key:literal $name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
             [$(api::<$request>(),)*]
         };
     }
@@ -427,6 +453,37 @@ mod tests {
             ProduceRequest::decode(Bytes::new(), 99),
             Err(DecodeError::Version { api: "Produce", version: 99 })
         ));
+    }
+
+    /// The answer with a throttle time at each version, and the time that its reader finds.
+    fn throttled<R: Request>() -> Vec<i32> {
+        let read = |version| {
+            let mut response = R::Response::default();
+            response.set_throttle_time_ms(7);
+            let mut chain = Chain::new();
+            response.encode(version, &mut chain).unwrap();
+            let read = R::Response::decode(chain.into_bytes(), version).unwrap();
+            let text = format!("{read:?}");
+            let found = text.split("throttle_time_ms: ").nth(1).map(|rest| rest.starts_with('7'));
+            i32::from(found == Some(true))
+        };
+        R::VERSIONS.map(read).collect()
+    }
+
+    #[test]
+    fn a_throttle_time_is_left_out_where_a_version_has_no_field() {
+        assert_eq!(throttled::<ProduceRequest>(), [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(throttled::<FetchRequest>().iter().sum::<i32>(), 18);
+        assert_eq!(throttled::<ListOffsetsRequest>()[..4], [0, 0, 1, 1]);
+        assert_eq!(throttled::<ApiVersionsRequest>()[..2], [0, 1]);
+        assert_eq!(throttled::<AlterClientQuotasRequest>(), [1, 1]);
+        assert_eq!(throttled::<SaslHandshakeRequest>(), [0, 0]);
+        macro_rules! each {
+            ($($name:literal $request:ident => $response:ident $(without $field:ident)?;)*) => {
+                $(throttled::<$request>();)*
+            };
+        }
+        for_each_plain_api!(each);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub static TARGETS: &[Target] = &[
     transactions::RECORD,
     storage::STORAGE,
     logins::LOGIN,
+    logins::BEARER,
 ];
 
 const MIB: usize = 1 << 20;

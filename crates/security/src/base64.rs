@@ -1,4 +1,5 @@
-//! Base64 with padding (RFC 4648, section 4), as SCRAM writes salts, keys and proofs.
+//! Base64: with padding (RFC 4648, section 4), as SCRAM writes salts, keys and proofs; and for URLs without padding (section 5),
+//! as JSON Web Tokens are written.
 //!
 //! Reading is strict: one text has one value, so that no two messages mean the same.
 
@@ -39,6 +40,31 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     (encode(&bytes) == text).then_some(bytes)
 }
 
+/// The bytes of a text in the alphabet for URLs, without padding; `None` unless it is the one text of these bytes.
+pub(crate) fn decode_url(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let (mut group, mut bits) = (0_u32, 0_u32);
+    for digit in text.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        group = (group << 6 | u32::from(value)) & 0xfff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from((group >> bits) & 0xff).ok()?);
+        }
+    }
+    // A digit too many, or bits that belong to no byte.
+    let rest = group & ((1 << bits) - 1);
+    (bits < 6 && rest == 0).then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +100,23 @@ mod tests {
             "é===",
         ] {
             assert_eq!(decode(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_alphabet_for_urls_has_no_padding() {
+        for (text, bytes) in
+            [("", &b""[..]), ("Zg", b"f"), ("Zm8", b"fo"), ("Zm9v", b"foo"), ("-_-_", b"\xfb\xff\xbf")]
+        {
+            assert_eq!(decode_url(text).as_deref(), Some(bytes), "{text}");
+        }
+        for length in 0..=256 {
+            let bytes: Vec<u8> = (0..=255).cycle().skip(length * 7).take(length).collect();
+            let text = encode(&bytes).replace('+', "-").replace('/', "_");
+            assert_eq!(decode_url(text.trim_end_matches('=')), Some(bytes));
+        }
+        for text in ["Z", "Zg==", "Zh", "Zm9", "Zm+v", "Zm/v", "Zm9v ", "Zm9vZ", "é"] {
+            assert_eq!(decode_url(text), None, "{text}");
         }
     }
 }

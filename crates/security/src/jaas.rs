@@ -17,6 +17,9 @@ use crate::secret::Secret;
 pub const PLAIN_LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 /// Kafka's module for users of SCRAM.
 pub const SCRAM_LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+/// Kafka's login module of OAUTHBEARER.
+pub const OAUTHBEARER_LOGIN_MODULE: &str =
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
 
 /// One login module: a class and its options, in their order.
 #[derive(Clone, Debug)]

@@ -15,7 +15,8 @@
 //! | `read.rs` `cursor.rs` `stored_batch.rs` `index.rs` | batches by offset and by time |
 //! | `buffers.rs` `resumable.rs` | memory and iterators that are used again for the next read |
 //! | `config_log.rs` `coordinator_log.rs` | configurations of other resources than topics; records of coordinators |
-//! | `acl_log.rs` `credential_log.rs` | access control entries; credentials of users, secrets of the folder |
+//! | `acl_log.rs` `credential_log.rs` `quota_log.rs` | access control entries; credentials of users, secrets of the folder; quotas |
+//! | `token_log.rs` | delegation tokens |
 //! | `unflushed.rs` | changes that RocksDB has in memory only, and the bound of a replay |
 //! | `fault.rs` | faults on purpose, test builds only |
 
@@ -38,12 +39,14 @@ mod journal_end;
 pub(crate) mod keys;
 mod open_files;
 mod pointer;
+pub(crate) mod quota_log;
 mod read;
 pub(crate) mod recovery;
 mod resumable;
 mod rocks;
 mod settled;
 mod stored_batch;
+pub(crate) mod token_log;
 mod unflushed;
 pub(crate) mod values;
 
@@ -55,7 +58,9 @@ pub use {
     acl_log::StoredAcl,
     config_log::{ResourceConfigs, StoredConfigs, UnreadableConfigs},
     credential_log::{CredentialId, SECRET_BYTES, StoredCredential},
+    quota_log::{QuotaId, StoredQuota},
     recovery::Recovery,
+    token_log::StoredToken,
 };
 pub(crate) use {
     config_log::KeyValue,

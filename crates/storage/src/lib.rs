@@ -52,8 +52,8 @@ pub use disk::DiskSpace;
 #[cfg(feature = "fault")]
 pub use engine::{CrashPoint, Faults, Operation, Unsynced};
 pub use engine::{
-    CredentialId, Recovery, ResourceConfigs, SECRET_BYTES, StoredAcl, StoredConfigs, StoredCredential,
-    UnreadableConfigs,
+    CredentialId, QuotaId, Recovery, ResourceConfigs, SECRET_BYTES, StoredAcl, StoredConfigs,
+    StoredCredential, StoredQuota, StoredToken, UnreadableConfigs,
 };
 pub use error::{DamagedBatch, InspectError, OpenError, StorageError, TooLarge};
 pub use failure::Done;

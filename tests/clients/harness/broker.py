@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -22,11 +23,15 @@ class Broker:
 
     kind = None
 
-    def __init__(self, home=None):
+    def __init__(self, home=None, overrides=(), listeners=None):
+        """`listeners` are further ones beside that of PLAINTEXT: {NAME: (security protocol, host)}; `ports` has theirs."""
         self.home = pathlib.Path(home or tempfile.mkdtemp(prefix=f"{self.kind}-", dir=os.environ.get("OTTLA_TMP")))
         self.port = free_port()
         self.process = None
         self.log = self.home / "log"
+        self.overrides = overrides
+        self.listeners = listeners or {}
+        self.ports = {name: free_port() for name in self.listeners}
 
     @property
     def bootstrap(self):
@@ -81,16 +86,21 @@ class Broker:
 class Ottla(Broker):
     kind = "ottla"
 
-    def __init__(self, home=None, overrides=()):
-        super().__init__(home)
+    def __init__(self, home=None, **settings):
+        super().__init__(home, **settings)
         self.http_port = free_port()
-        self.overrides = overrides
 
     def argv(self):
         binary = os.environ.get("OTTLA_BINARY") or _usage("OTTLA_BINARY is not set: `make clients` sets it")
-        argv = [binary, "serve", "--data", str(self.home / "data"), "--listen", f"127.0.0.1:{self.port}",
-                "--http", f"127.0.0.1:{self.http_port}"]
-        for override in self.overrides:
+        argv = [binary, "serve", "--data", str(self.home / "data"), "--http", f"127.0.0.1:{self.http_port}"]
+        overrides = self.overrides
+        if self.listeners:
+            all_ = {"OPEN": ("PLAINTEXT", "127.0.0.1", self.port), **{name: (*one, self.ports[name]) for name, one in self.listeners.items()}}
+            overrides = ("listeners=" + ",".join(f"{name}://{host}:{port}" for name, (_, host, port) in all_.items()),
+                         "listener.security.protocol.map=" + ",".join(f"{name}:{protocol}" for name, (protocol, *_) in all_.items()), *overrides)
+        else:
+            argv += ["--listen", f"127.0.0.1:{self.port}"]
+        for override in overrides:
             argv += ["--override", override]
         return argv
 
@@ -98,18 +108,19 @@ class Ottla(Broker):
 class Kafka(Broker):
     kind = "kafka"
 
-    def __init__(self, home=None, overrides=()):
-        super().__init__(home)
-        self.overrides = overrides
-
     def argv(self):
         java = ["java", f"@{_KAFKA / 'jvm.options'}", "-cp", f"{KAFKA_LIBS}/*"]
         properties = self.home / "server.properties"
         if not properties.exists():
-            text = (_KAFKA / "server.properties").read_text(encoding="utf-8")
+            text = (_KAFKA / "server.properties").read_text(encoding="utf-8") + "".join(f"{override}\n" for override in self.overrides)
+            if self.listeners:
+                more = "".join(f",{name}://{host}:{self.ports[name]}" for name, (_, host) in self.listeners.items())
+                protocols = "".join(f",{name}:{protocol}" for name, (protocol, _) in self.listeners.items())
+                text = re.sub("(?m)^listeners=.*$", lambda found: found[0] + more, text)
+                text += f"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n"
             for key, value in {"CONTROLLER": free_port(), "PORT": self.port, "DATA": self.home / "data"}.items():
                 text = text.replace(f"@{key}@", str(value))
-            properties.write_text(text + "".join(f"{override}\n" for override in self.overrides), encoding="utf-8")
+            properties.write_text(text, encoding="utf-8")
             subprocess.run(["java", "-cp", f"{KAFKA_LIBS}/*", "kafka.tools.StorageTool", "format",
                             "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties)],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

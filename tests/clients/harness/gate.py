@@ -1,14 +1,13 @@
 """A gate before a broker: clients reach the broker through it alone. It notes requests that end transactions, and can hold them back.
 
-The broker advertises the gate's port, so that every connection of every client passes here. All bytes pass unchanged.
+All bytes pass unchanged.
 """
 
 import collections
-import socket
 import struct
 import threading
 
-from .process import free_port
+from .relay import Relay
 
 END_TXN = 26
 _FLEXIBLE_FROM = 3  # EndTxn's first version with compact strings and tagged fields
@@ -28,22 +27,12 @@ class End:
                 f"by connection {self.connection}: {self.error}")
 
 
-class Gate:
+class Gate(Relay):
     def __init__(self):
-        self.port = free_port()
         self.ends = []
-        self._broker = self._at_end = self._prefix = None
-        self._connections, self._waiting, self._lock = 0, {}, threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def bootstrap(self):
-        return f"localhost:{self.port}"
-
-    def lead_to(self, port):
-        """The broker's own port."""
-        self._broker = port
+        self._at_end = self._prefix = None
+        self._waiting, self._lock = {}, threading.Lock()
+        super().__init__()
 
     def at_next_commit(self, prefix, call):
         """Makes that call instead of passing on the next EndTxn that commits an id with that prefix; holds back all such until `open()`."""
@@ -53,27 +42,6 @@ class Gate:
     def open(self):
         with self._lock:
             self._at_end = None
-
-    def close(self):
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                broker = socket.create_connection(("127.0.0.1", self._broker), 5)
-            except OSError:
-                client.close()
-                continue
-            for one in client, broker:
-                one.settimeout(None)
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections += 1
-            for way in (self._requests, self._answers):
-                threading.Thread(target=_until_closed, args=(way, self._connections, client, broker), daemon=True).start()
 
     def _requests(self, number, client, broker):
         while True:
@@ -117,19 +85,6 @@ class Gate:
 
 def _nothing():
     pass
-
-
-def _until_closed(way, number, client, broker):
-    try:
-        way(number, client, broker)
-    except (OSError, EOFError):
-        pass
-    finally:
-        for one in client, broker:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 def _frame(peer):

@@ -1,6 +1,8 @@
 """Processes that cannot outlive the run, and ports that no other process gets meanwhile."""
 
 import ctypes
+import os
+import pathlib
 import random
 import signal
 import socket
@@ -18,6 +20,17 @@ def _die_with_parent():
 def spawn(argv, **options):
     """Popen whose process is killed when the thread that started it ends, however it ends."""
     return subprocess.Popen(argv, preexec_fn=_die_with_parent, **options)
+
+
+def resident_bytes(process):
+    """Bytes of memory that the process occupies."""
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) << 10
+
+
+def descriptors(process):
+    """Files and sockets that the process has open."""
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
 
 
 def free_port():

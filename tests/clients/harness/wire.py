@@ -11,15 +11,15 @@ def answers_api_versions(port, host="127.0.0.1", timeout=1.0):
         with socket.create_connection((host, port), timeout) as peer:
             peer.settimeout(timeout)
             peer.sendall(struct.pack(">i", len(body)) + body)
-            (length,) = struct.unpack(">i", _exactly(peer, 4))
-            answer = _exactly(peer, length)
+            (length,) = struct.unpack(">i", exactly(peer, 4))
+            answer = exactly(peer, length)
             correlation, error = struct.unpack(">ih", answer[:6])
             return correlation == 1 and error == 0
     except (OSError, EOFError):
         return False
 
 
-def _exactly(peer, count):
+def exactly(peer, count):
     data = b""
     while len(data) < count:
         chunk = peer.recv(count - len(data))

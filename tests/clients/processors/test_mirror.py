@@ -5,7 +5,6 @@ The target broker is killed (-9) three times and MirrorMaker once, each in the m
 
 import concurrent.futures
 import random
-import subprocess
 import time
 
 import pytest
@@ -13,41 +12,20 @@ from confluent_kafka import Consumer, TopicPartition
 
 from harness.broker import Kafka, new_broker
 from harness.hand import Hand
-from harness.process import eventually, free_port, spawn
-from harness.processors import PATIENCE, committed, environment, java, kill_and_start
+from harness.mirror import MirrorMaker
+from harness.process import eventually, free_port
+from harness.processors import PATIENCE, committed, environment, kill_and_start
 
 PARTITIONS = 3
 # Records that are to be mirrored in the midst of a kill are fed in that many parts.
 PARTS = 50
 _PROPERTIES = """\
-clusters=source,target
-source.bootstrap.servers={source}
-target.bootstrap.servers={target}
-source->target.enabled=true
-source->target.topics={name}
-source->target.groups={name}
 target.exactly.once.source.support=enabled
 source.consumer.isolation.level=read_committed
 dedicated.mode.enable.internal.rest=true
 listeners=http://127.0.0.1:{port}
-emit.heartbeats.enabled=false
-heartbeats.topic.replication.factor=1
-emit.checkpoints.interval.seconds=1
-sync.group.offsets.enabled=true
-sync.group.offsets.interval.seconds=1
 refresh.topics.interval.seconds=5
-refresh.groups.interval.seconds=1
 sync.topic.acls.enabled=false
-offset.lag.max=0
-offset.flush.interval.ms=500
-replication.factor=1
-checkpoints.topic.replication.factor=1
-offset-syncs.topic.replication.factor=1
-offset.storage.replication.factor=1
-config.storage.replication.factor=1
-status.storage.replication.factor=1
-session.timeout.ms=6000
-heartbeat.interval.ms=1000
 """
 
 
@@ -59,25 +37,12 @@ class Mirror:
         self.topic = f"source.{name}"
         self.hand = Hand(source.bootstrap)
         self.hand.create_topic(name, PARTITIONS)
-        self.properties, self.log = folder / "mm2.properties", folder / "log"
-        self.properties.write_text(_PROPERTIES.format(source=source.bootstrap, target=target.bootstrap, name=name, port=free_port()))
-        self.libs = environment("mirror-4.3.0") / "libs"
+        self.maker = MirrorMaker(source.bootstrap, target.bootstrap, name, folder, _PROPERTIES.format(port=free_port()))
         self.values = {p: [] for p in range(PARTITIONS)}
-        self.process = None
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = spawn(java(512, f"{self.libs}/*", "org.apache.kafka.connect.mirror.MirrorMaker", self.properties),
-                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def kill(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
 
     def restart(self):
-        self.kill()
-        self.start()
+        self.maker.kill()
+        self.maker.start()
 
     def feed(self, count):
         for partition, values in self.values.items():
@@ -92,7 +57,7 @@ class Mirror:
         return {p: [value for _, value in records] for p, records in committed(self.target.bootstrap, self.topic, PARTITIONS).items()}
 
     def missing(self):
-        assert self.process.poll() is None, f"MirrorMaker ended\n{self.tail()}"
+        self.maker.runs()
         return sum(map(len, self.values.values())) - sum(map(len, self.arrived().values()))
 
     def in_midst(self, count, act):
@@ -114,7 +79,7 @@ class Mirror:
         try:
             eventually("all records arrive", lambda: self.missing() <= 0, seconds, every=0.5)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {self.missing()} are missing\n{self.tail()}") from None
+            raise AssertionError(f"{error}: {self.missing()} are missing\n{self.maker.tail()}") from None
         assert self.arrived() == self.values
 
     def translated(self, offset):
@@ -130,9 +95,6 @@ class Mirror:
         finally:
             reader.close()
 
-    def tail(self):
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
-
 
 @pytest.fixture
 def mirror(request, name, tmp_path):
@@ -146,7 +108,7 @@ def mirror(request, name, tmp_path):
         yield one
     finally:
         if one:
-            one.kill()
+            one.maker.kill()
         source.remove()
         target.remove()
 
@@ -160,7 +122,7 @@ def test_each_record_is_mirrored_once_though_mirrormaker_and_target_are_killed(m
         time.sleep(dice.uniform(0, 0.1))
         kill_and_start(mirror.target)
 
-    mirror.start()
+    mirror.maker.start()
     mirror.feed(100)
     mirror.all_arrive()
     for act in kill_target, kill_target, mirror.restart, kill_target:

@@ -1,14 +1,24 @@
 """The output of a tool with two brokers: made comparable, compared line by line, differences looked up in the list."""
 
 import dataclasses
+import datetime
 import difflib
 import re
 
 _DROPPED = re.compile(r"SLF4J|\tat |\t\.\.\. \d+ more")
+
+def _from_now(found):
+    """A time of day without seconds, as hours from now: how long tokens live is compared, too."""
+    hours = (datetime.datetime.fromisoformat(f"{found[1]} {found[2]}") - datetime.datetime.now()).total_seconds() / 3600
+    return f"NOW{round(hours):+}h"
+
+
 # What is bound to differ between two runs of one and the same broker, and nothing else.
 _BOUND = [
     (re.compile(r"\b1[6-9]\d{11}\b"), "TIME"),
     (re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,:]\d+)?(Z|[+-]\d\d:?\d\d)?"), "TIME"),
+    (re.compile(r"\b(20\d\d-\d\d-\d\d)T(\d\d:\d\d)\b"), _from_now),
+    (re.compile(r"[A-Za-z0-9+/]{86}=="), "HMAC"),
     (re.compile(r"\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "UUID"),
     (re.compile(r"((?:Id|ID): )[\w-]{22}(?![\w-])"), r"\1ID"),
     (re.compile(r"(?<![\w.-])(?=\w)(?=[\w-]*[A-Z])([\w-]*[a-z])[\w-]*(?<=[\w-]{22})(?<![\w-]{23})(?![\w(-])|\bA{22}\b"), "ID"),
@@ -22,17 +32,22 @@ _BOUND = [
 def lines_of(status, printed, stage, step):
     """The output without the parts that differ by nature; the exit status is a line of its own."""
     broker = stage.broker
-    for pattern, by in [(re.compile(rf"\b(localhost|127\.0\.0\.1):{broker.port}\b"), "HOST:PORT"),
-                        (re.compile(rf"\b{broker.port}\b"), "PORT"),
+    port = "|".join(map(str, [broker.port, *broker.ports.values()]))
+    for pattern, by in [(re.compile(rf"\b(localhost|127\.0\.0\.1):({port})\b"), "HOST:PORT"),
+                        (re.compile(rf"\b({port})\b"), "PORT"),
                         (re.compile(rf"{re.escape(str(stage.folder))}/"), ""),
                         (re.compile(rf"{re.escape(str(broker.home))}/"), "HOME/"), *step.replace]:
         printed = pattern.sub(by, printed)
-    lines = []
+    lines, heading = [], ""
     for line in printed.splitlines():
         if not line.strip() or _DROPPED.match(line):
             continue
         for pattern, by in _BOUND:
             line = pattern.sub(by, line)
+        if not line[0].isspace():
+            heading = line.strip()
+        elif step.headed:
+            line = f"{heading} {line.strip()}"
         lines.append(line.strip())
     return (sorted(lines) if step.sort else lines) + [f"[exit status {status}]"]
 

@@ -4,13 +4,17 @@ import itertools
 import json
 import os
 import pathlib
+import pty
 import subprocess
+import termios
 import threading
 
 from harness.broker import KAFKA_LIBS
 from harness.process import eventually, spawn
 
 _COMPILED = pathlib.Path(os.environ.get("OTTLA_KAFKA_TOOLS", "~/.cache/ottla/kafka-tools")).expanduser()
+_JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx768m", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
+         "-cp", f"{_COMPILED}:{KAFKA_LIBS}/*"]
 # bin/*.sh of the distribution, and the class that each starts.
 _TOOLS = "org.apache.kafka.tools."
 CLASSES = {
@@ -46,6 +50,28 @@ CLASSES = {
 }
 
 
+def on_terminal(tool, arguments, typed, timeout=60):
+    """Exit status and all that was printed by a tool whose standard streams are a terminal."""
+    ours, its = pty.openpty()
+    modes = termios.tcgetattr(its)
+    modes[1] &= ~termios.OPOST
+    modes[3] &= ~termios.ECHO
+    termios.tcsetattr(its, termios.TCSANOW, modes)
+    process = spawn([*_JAVA, CLASSES[tool], *arguments], stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    os.write(ours, (typed + "\x04").encode())  # Ctrl-D: a tool that asks once more gets no answer, and ends.
+    with os.fdopen(ours, "rb", buffering=0) as end:
+        printed = b"".join(iter(lambda: _read_terminal(end), b""))
+    return process.wait(timeout), printed.decode()
+
+
+def _read_terminal(end):
+    try:
+        return end.read(1 << 16)
+    except OSError:  # All that had the terminal open have ended.
+        return b""
+
+
 class Jvm:
     """Use it as a context manager; any thread may run commands."""
 
@@ -55,8 +81,7 @@ class Jvm:
         self._ended = False
         self._arrived = threading.Condition()
         self._process = spawn(
-            ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx768m", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
-             "-cp", f"{_COMPILED}:{KAFKA_LIBS}/*", "Tools"],
+            [*_JAVA, "Tools"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -2,10 +2,16 @@
 
     # ...                      a comment
     $ kafka-topics --list      a command; what it prints is compared. `--bootstrap-server` is added unless the line
-                               names {bootstrap}; {name.json} is the path of a file of the scene
+                               names {bootstrap}, or {logins}, the address for users who log in; {name.json} is the
+                               path of a file of the scene
         text                   indented: the command's standard input, or what the file holds
     % file name.json           a file for the commands below
     % sorted                   about the next command: the order of its lines says nothing
+    % all sorted               the same about all commands below, but an indented line stays with the heading above it
+    % terminal                 about the next command: it runs on a terminal, in a JVM of its own, as tools that ask for a
+                               confirmation read the answer there
+    % as USER                  about the next command: run by this user, who logs in (logins.py)
+    % keep NAME RE             about the next command: what the group of RE finds in what it prints is {NAME} below
     % replace RE => TEXT       about the next command: replaced in what it prints
     % until RE                 about the next command: run again until it prints this (at most 30 s)
     % background NAME RE       about the next command: it runs on once it has printed this ...
@@ -21,7 +27,9 @@ import re
 import shlex
 import time
 
+import logins
 import programs
+from jvm import on_terminal
 
 # Subcommands of argparse take the address after their name, other tools in any place.
 _ADDRESS_LAST = {"kafka-cluster"}
@@ -31,7 +39,11 @@ _ADDRESS_LAST = {"kafka-cluster"}
 class Step:
     text: str  # the line as it is written
     input: str = ""
+    user: str = None
+    keep: tuple = None
+    terminal: bool = False
     sort: bool = False
+    headed: bool = False
     replace: list = dataclasses.field(default_factory=list)
     until: re.Pattern = None
     background: str = None
@@ -46,14 +58,14 @@ class Step:
 
 
 def parse(text):
-    steps, coming, last = [], {}, None
+    steps, coming, last, always = [], {}, None, {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             last = None
         elif line.startswith("    "):
             last.input += line[4:] + "\n"
         elif line.startswith("$ "):
-            last = Step(line[2:], **coming)
+            last = Step(line[2:], **{**always, **coming})
             steps.append(last)
             coming = {}
         else:
@@ -66,6 +78,15 @@ def parse(text):
                 coming = {}
             elif word == "sorted":
                 coming["sort"] = True
+            elif (word, rest) == ("all", "sorted"):
+                always = {"sort": True, "headed": True}
+            elif word == "terminal":
+                coming["terminal"] = True
+            elif word == "as":
+                coming["user"] = rest
+            elif word == "keep":
+                name, _, pattern = rest.partition(" ")
+                coming["keep"] = (name, re.compile(pattern))
             elif word == "replace":
                 pattern, _, by = rest.partition(" => ")
                 coming.setdefault("replace", []).append((re.compile(pattern), by))
@@ -93,6 +114,7 @@ class Stage:
         self.folder = folder
         folder.mkdir()
         self._running = {}
+        self._kept = {"bootstrap": broker.bootstrap, "logins": logins.address(broker)}
 
     def play(self, step):
         """Does a step; returns (exit status, printed), or None if there is nothing to compare."""
@@ -104,7 +126,9 @@ class Stage:
             return None
         if step.stop:
             return self.jvm.stop(self._running.pop(step.stop))
-        tool, arguments = self._command(step.text)
+        tool, arguments = self._command(step)
+        if step.terminal:
+            return on_terminal(tool, arguments, step.input)
         deadline = time.monotonic() + 30
         while True:
             number = self.jvm.start(tool, arguments, step.input)
@@ -114,6 +138,7 @@ class Stage:
                 return None
             status, printed = self.jvm.finish(number)
             if step.until is None or step.until.search(printed) or time.monotonic() > deadline:
+                self._keep(step, printed)
                 return status, printed
             time.sleep(0.05)
 
@@ -128,12 +153,21 @@ class Stage:
         else:
             programs.close(self._running.pop(identity))
 
-    def _command(self, text):
-        tool, *words = shlex.split(text)
-        if not any("{bootstrap}" in word for word in words):
+    def _keep(self, step, printed):
+        if step.keep:
+            name, pattern = step.keep
+            found = pattern.search(printed)
+            assert found, f"{pattern.pattern} is not in:\n{printed}"
+            self._kept[name] = found[1]
+
+    def _command(self, step):
+        tool, *words = shlex.split(step.text)
+        if step.user:
+            words = ["--bootstrap-server", logins.address(self.broker), "--command-config", logins.properties(self.folder, step.user), *words]
+        elif not any("{bootstrap}" in word or "{logins}" in word for word in words):
             address = ["--bootstrap-server", "{bootstrap}"]
             words = words + address if tool in _ADDRESS_LAST else address + words
         return tool, [re.sub(r"\{([\w.-]+)\}", self._named, word) for word in words]
 
     def _named(self, found):
-        return self.broker.bootstrap if found[1] == "bootstrap" else str(self.folder / found[1])
+        return self._kept.get(found[1]) or str(self.folder / found[1])

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import logins
 from compare import lines_of, unexplained
 from differences import DIFFERENCES
 from harness.broker import Kafka, Ottla
@@ -19,9 +20,10 @@ from listing import PAGE, page
 from scene import Stage, parse
 
 SCENES = sorted((pathlib.Path(__file__).parent / "scenes").glob("*.scene"))
-# On brokers with an authorizer, of which the tools' user is a super user.
+# On brokers with an authorizer and logins. Without a login the tools' user is a super user.
 WITH_AUTHORIZER = sorted((pathlib.Path(__file__).parent / "scenes" / "authorizer").glob("*.scene"))
-AUTHORIZER = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS"]
+AUTHORIZER = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS;User:root",
+              "delegation.token.secret.key=a secret of tokens", *logins.SETTINGS]
 # What the harness sets for Kafka, so that the descriptions of the two can be compared.
 SET_FOR_BOTH = [
     "node.id=1", "num.partitions=1", "group.initial.rebalance.delay.ms=0", "offsets.topic.replication.factor=1",
@@ -36,9 +38,9 @@ pytestmark = [
 ]
 
 
-def _both(settings):
+def _both(settings, listeners=None):
     """The JVM, a broker of each kind, and a thread for each."""
-    brokers = [Kafka(overrides=settings), Ottla(overrides=SET_FOR_BOTH + settings)]
+    brokers = [Kafka(overrides=settings, listeners=listeners), Ottla(overrides=SET_FOR_BOTH + settings, listeners=listeners)]
     try:
         with concurrent.futures.ThreadPoolExecutor(2) as pool, Jvm() as jvm:
             list(pool.map(lambda one: one.start(), brokers))
@@ -55,7 +57,7 @@ def both():
 
 @pytest.fixture(scope="module")
 def both_with_authorizer():
-    yield from _both(AUTHORIZER)
+    yield from _both(AUTHORIZER, logins.LISTENERS)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)

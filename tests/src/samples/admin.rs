@@ -166,3 +166,21 @@ pub(super) fn alter_user_scram_credentials(_: i16) -> AlterUserScramCredentialsR
         .with_deletions(vec![deletion])
         .with_upsertions(vec![upsertion])
 }
+
+pub(super) fn describe_client_quotas(_: i16) -> DescribeClientQuotasRequest {
+    let component = describe_client_quotas_request::ComponentData::default()
+        .with_entity_type(text("user"))
+        .with_match_type(0)
+        .with_match(Some(text("alice")));
+    DescribeClientQuotasRequest::default().with_components(vec![component])
+}
+
+/// Far more than any test uses.
+pub(super) fn alter_client_quotas(_: i16) -> AlterClientQuotasRequest {
+    use alter_client_quotas_request::{EntityData, EntryData, OpData};
+    let entity = EntityData::default().with_entity_type(text("user")).with_entity_name(Some(text("alice")));
+    let set = OpData::default().with_key(text("producer_byte_rate")).with_value(1e15);
+    let removal = OpData::default().with_key(text("consumer_byte_rate")).with_remove(true);
+    let entry = EntryData::default().with_entity(vec![entity]).with_ops(vec![set, removal]);
+    AlterClientQuotasRequest::default().with_entries(vec![entry])
+}

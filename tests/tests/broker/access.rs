@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 mod by_id;
 mod listings;
+mod many;
 mod regular_expressions;
 mod waiting;
 
@@ -113,7 +114,8 @@ fn needs(key: i16) -> Vec<Need> {
         65 => vec![need(TXN, "payments", DESCRIBE)],
         68 => vec![group("modern", READ), topic(DESCRIBE)],
         69 => vec![group("modern", DESCRIBE), also(topic(DESCRIBE))],
-        74 => cluster(DESCRIBE_CONFIGS),
+        48 | 74 => cluster(DESCRIBE_CONFIGS),
+        49 => cluster(ALTER_CONFIGS),
         88 => vec![group("streams", READ), topic(DESCRIBE)],
         89 => vec![group("streams", DESCRIBE), also(topic(DESCRIBE))],
         _ => Vec::new(),
@@ -143,6 +145,20 @@ fn create(client: &mut Client, acls: Vec<AclCreation>) -> Result<()> {
     let response = client.call(3, &CreateAclsRequest::default().with_creations(acls))?;
     ensure!(response.results.iter().all(|one| one.error_code == 0), "{response:?}");
     Ok(())
+}
+
+/// Asks for all entries.
+fn any_acl() -> DescribeAclsRequest {
+    // 1 is any (`ResourceType`, `PatternType`, `AclOperation`, `AclPermissionType`).
+    DescribeAclsRequest::default()
+        .with_resource_type_filter(1)
+        // The defaults are empty names, which nothing has.
+        .with_resource_name_filter(None)
+        .with_pattern_type_filter(1)
+        .with_principal_filter(None)
+        .with_host_filter(None)
+        .with_operation(1)
+        .with_permission_type(1)
 }
 
 /// A broker with an authorizer and these entries, and with one for an administrator at 127.0.0.1.
@@ -268,16 +284,7 @@ fn changes_of_acls_survive_a_kill_and_take_effect_at_once() -> Result<()> {
     let host = IpAddr::from(Ipv4Addr::new(127, 0, 0, 9));
     let found = |broker: &TestBroker| -> Result<i16> {
         let mut client = Client::connect_from(host, broker.address())?;
-        Ok(client
-            .call(
-                3,
-                &DescribeAclsRequest::default()
-                    .with_resource_type_filter(1)
-                    .with_pattern_type_filter(1)
-                    .with_operation(1)
-                    .with_permission_type(1),
-            )?
-            .error_code)
+        Ok(client.call(3, &any_acl())?.error_code)
     };
     for round in 0..6 {
         let mut administrator = Client::connect(broker.address())?;

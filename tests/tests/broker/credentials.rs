@@ -1,14 +1,18 @@
-//! Users of SCRAM in a real process: the first one comes from the environment, and every answered change survives kill -9.
+//! Users of SCRAM and delegation tokens in a real process: the first user comes from the environment, and every answered change
+//! survives kill -9.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use codec::messages::alter_user_scram_credentials_request::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
-use codec::messages::{AlterUserScramCredentialsRequest, DescribeAclsRequest, MetadataRequest};
+use codec::messages::{
+    AlterUserScramCredentialsRequest, CreateDelegationTokenRequest, CreateDelegationTokenResponse,
+    DescribeAclsRequest, ExpireDelegationTokenRequest, MetadataRequest,
+};
 use ottla_tests::admin::text;
 use ottla_tests::broker::{Options, TestBroker};
 use ottla_tests::client::Client;
-use ottla_tests::login::log_in;
+use ottla_tests::login::{log_in, log_in_by_token};
 use security::Secret;
 use security::sasl::scram::Hash;
 
@@ -108,5 +112,37 @@ fn a_deleted_users_connection_is_closed_at_its_next_request() -> Result<()> {
     alter(&mut admin, deletion("alice"))?;
     ensure!(alice.call(9, &MetadataRequest::default()).is_err(), "it was answered");
     ensure!(!logs_in(&broker, "alice", "pw")?);
+    Ok(())
+}
+
+/// S9: a token that was answered logs in after a kill; one that was ended does not come back.
+#[test]
+fn tokens_survive_a_kill_until_they_end() -> Result<()> {
+    let options = secured().set("delegation.token.secret.key", "a secret of tokens");
+    let mut broker = options.start()?;
+    let mut made: Option<CreateDelegationTokenResponse> = None;
+    for round in 0..4 {
+        let mut admin = administrator(&broker)?;
+        let is_made = round % 2 == 0;
+        if is_made {
+            let token = admin.call(3, &CreateDelegationTokenRequest::default())?;
+            ensure!(token.error_code == 0, "{}", token.error_code);
+            made = Some(token);
+        }
+        let token = made.clone().context("the first round makes one")?;
+        if !is_made {
+            let end = ExpireDelegationTokenRequest::default().with_hmac(token.hmac.clone());
+            let answer = admin.call(2, &end.with_expiry_time_period_ms(-1))?;
+            ensure!(answer.error_code == 0, "{answer:?}");
+        }
+        let logs_in = |broker: &TestBroker| {
+            let mut client = Client::connect(broker.address())?;
+            log_in_by_token(&mut client, HASH, &token.token_id, &token.hmac)
+        };
+        ensure!(logs_in(&broker)? == is_made, "round {round}, at once");
+        broker.kill_9()?;
+        broker.start()?;
+        ensure!(logs_in(&broker)? == is_made, "round {round}, after the kill");
+    }
     Ok(())
 }

@@ -23,7 +23,7 @@ const DISK_BYTES: u64 = 1 << 30;
 
 /// The same broker with `storage`'s feature `fault`, which obeys `OTTLA_FAULT`.
 fn faulty_binary() -> Result<PathBuf> {
-    let build = "cargo build --release -p ottla-broker --features fault --bin ottla-faulty";
+    let build = "cargo build --release -p ottla --features fault --bin ottla-faulty";
     named_binary("OTTLA_FAULTY_BINARY", "ottla-faulty", build)
 }
 

@@ -110,6 +110,42 @@ fn a_broker_under_nohup_outlives_its_terminal() -> Result<()> {
     broker.terminate().map(drop)
 }
 
+/// A renewal of certificates sends it. HTTP's alone are read again, too.
+#[test]
+fn a_broker_whose_only_tls_is_that_of_http_goes_on_after_a_hangup() -> Result<()> {
+    let (folder, port, http) = (TempDir::with_prefix("ottla-hangup-")?, Port::take()?, Port::take()?);
+    let tls = folder.path().join("tls");
+    let made = Command::new(binary()?).args(["tls", "dev"]).arg(&tls).stdout(Stdio::null()).status()?;
+    ensure!(made.success(), "tls dev: {made}");
+    // Under a launcher that leaves SIGHUP alone, as a service manager does.
+    let (_folder, script) = launched_by(ON_A_TERMINAL)?;
+    let address = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port.number()));
+    let mut command = Command::new(script);
+    command
+        .arg("serve")
+        .arg("--data")
+        .arg(folder.path().join("data"))
+        .arg("--listen")
+        .arg(address.to_string());
+    command.arg("--override").arg(format!("http.listener=https://127.0.0.1:{}", http.number()));
+    command.arg("--override").arg(format!("http.ssl.keystore.location={}", tls.join("server.pem").display()));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let since = Instant::now();
+    while !answers(address) {
+        ensure!(since.elapsed() < STOP && child.try_wait()?.is_none(), "it does not start");
+        thread::sleep(Duration::from_millis(10));
+    }
+    signal(child.id(), "HUP")?;
+    thread::sleep(Duration::from_secs(1));
+    let ended = child.try_wait()?;
+    let serves = ended.is_none() && answers(address);
+    let _ = child.kill();
+    child.wait()?;
+    ensure!(serves, "SIGHUP ended it: {ended:?}");
+    Ok(())
+}
+
 /// Standard error is a terminal that closed, or a pipe to a program that ended: each line of the log fails then.
 #[test]
 fn a_broker_whose_log_cannot_be_written_serves_and_stops_cleanly() -> Result<()> {

@@ -195,7 +195,7 @@ fn a_timeout_goes_on_over_restarts() -> Result<()> {
 
 #[test]
 fn steps_of_the_wall_clock_change_no_timeout() -> Result<()> {
-    let build = "cargo build --release -p ottla-broker --features fault --bin ottla-faulty";
+    let build = "cargo build --release -p ottla --features fault --bin ottla-faulty";
     let faulty = named_binary("OTTLA_FAULTY_BINARY", "ottla-faulty", build)?;
     let folder = tempfile::tempdir()?;
     let clock = folder.path().join("clock");

@@ -91,7 +91,7 @@ fn without_syncs_the_checker_finds_transactions_lost() -> Result<()> {
     if skipped("without_syncs_the_checker_finds_transactions_lost") {
         return Ok(());
     }
-    let build = "cargo build --release -p ottla-broker --features fault --bin ottla-faulty";
+    let build = "cargo build --release -p ottla --features fault --bin ottla-faulty";
     let faulty = named_binary("OTTLA_FAULTY_BINARY", "ottla-faulty", build)?;
     let mut disk = Disk::new(DISK_BYTES)?;
     let data = disk.path().join("data");

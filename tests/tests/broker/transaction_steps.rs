@@ -56,7 +56,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Scene> {
-        let build = "cargo build --release -p ottla-broker --features fault --bin ottla-faulty";
+        let build = "cargo build --release -p ottla --features fault --bin ottla-faulty";
         let binary = named_binary("OTTLA_FAULTY_BINARY", "ottla-faulty", build)?;
         let folder = tempfile::tempdir()?;
         let order = folder.path().join("order");

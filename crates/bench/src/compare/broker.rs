@@ -15,15 +15,22 @@ use clap::ValueEnum;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::connection::Connection;
-use crate::control;
-use crate::loads::{Load, LoadKind};
+use crate::control::{self, Control};
+use crate::endpoint::{Endpoint, Tls};
+use crate::loads::{Load, LoadKind, Security};
+use crate::login;
+use crate::rules;
 
 /// A broker gets this long to answer.
 const READY: Duration = Duration::from_secs(120);
 /// Ports below those that Linux gives to outgoing connections.
 const PORTS: std::ops::Range<u16> = 12_000..19_000;
 /// Ottla limits connections by default, Kafka does not.
-const UNLIMITED: [&str; 2] = ["max.connections=2147483647", "max.connections.per.ip=2147483647"];
+const UNLIMITED: [&str; 3] = [
+    "max.connections=2147483647",
+    "max.connections.per.ip=2147483647",
+    "max.connection.creation.rate=2147483647",
+];
 
 /// The kinds of brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,8 +67,10 @@ pub(crate) struct Lab {
 /// A broker that answers. Killed, and its folder removed, when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
-    /// On loopback; the port after it is taken too (HTTP, or the controller).
-    pub(crate) address: SocketAddr,
+    /// On loopback, in the clear; the port after it is taken too (HTTP, or the controller), and the next one for what the load asks for.
+    address: SocketAddr,
+    /// For the load.
+    pub(crate) endpoint: Endpoint,
     /// 0 until the process is known.
     pub(crate) pid: u32,
     /// From its start to its first answer.
@@ -95,6 +104,7 @@ impl Lab {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut running = Running {
             address,
+            endpoint: Endpoint::plain(address),
             pid: 0,
             ready_ms: 0.0,
             home,
@@ -111,10 +121,12 @@ impl Lab {
                 running.settings.push(format!("log.initial.task.delay.ms={interval_ms}"));
             }
         }
+        running.protect(kind, load)?;
         match kind {
             BrokerKind::Kafka => self.start_kafka(&mut running, load.kafka_syncs)?,
             BrokerKind::Ottla => self.start_ottla(&mut running)?,
         }
+        running.prepare(load)?;
         Ok(running)
     }
 
@@ -124,7 +136,11 @@ impl Lab {
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, running.address.port() + 1));
         let mut command = Command::new(&running.binary);
         command.arg("serve").arg("--data").arg(running.home.join("data"));
-        command.arg("--listen").arg(running.address.to_string()).arg("--http").arg(http.to_string());
+        command.arg("--http").arg(http.to_string());
+        // The settings have `listeners` otherwise.
+        if running.endpoint.address == running.address {
+            command.arg("--listen").arg(running.address.to_string());
+        }
         let more = running.settings.iter().chain(&self.ottla_overrides).map(String::as_str);
         for one in UNLIMITED.into_iter().chain(more) {
             command.arg("--override").arg(one);
@@ -180,6 +196,76 @@ impl Lab {
 }
 
 impl Running {
+    /// Asks for a listener as the load wants it, beside the one in the clear.
+    fn protect(&mut self, kind: BrokerKind, load: &Load) -> Result<()> {
+        if !load.needs_listener() {
+            return Ok(());
+        }
+        let port = self.address.port();
+        let protocol = match (load.security, load.login) {
+            (Security::Plain, _) => "SASL_PLAINTEXT",
+            (_, true) => "SASL_SSL",
+            (_, false) => "SSL",
+        };
+        let (controller, its_protocol) = match kind {
+            BrokerKind::Kafka => (format!("CONTROLLER://127.0.0.1:{},", port + 1), "CONTROLLER:PLAINTEXT,"),
+            BrokerKind::Ottla => (String::new(), ""),
+        };
+        self.settings.extend([
+            format!("listeners=PLAINTEXT://127.0.0.1:{port},{controller}BENCH://127.0.0.1:{}", port + 2),
+            format!("listener.security.protocol.map=PLAINTEXT:PLAINTEXT,{its_protocol}BENCH:{protocol}"),
+        ]);
+        if load.login {
+            let module = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+            self.settings.extend([
+                "listener.name.bench.sasl.enabled.mechanisms=SCRAM-SHA-512".to_owned(),
+                format!("listener.name.bench.scram-sha-512.sasl.jaas.config={module}"),
+            ]);
+        }
+        if load.acls > 0 {
+            // Who is not logged in prepares the load.
+            self.settings.extend([
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+                "super.users=User:ANONYMOUS".to_owned(),
+            ]);
+        }
+        self.endpoint = Endpoint::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, port + 2)));
+        self.endpoint.login = load.login;
+        if load.security != Security::Plain {
+            let tls = Tls::of_this_run()?;
+            let (keys, trusted) = tls.write_stores(&self.home)?;
+            self.settings.extend([
+                "ssl.keystore.type=PEM".to_owned(),
+                format!("ssl.keystore.location={}", keys.display()),
+            ]);
+            if load.security == Security::TlsClientCertificate {
+                self.settings.extend([
+                    "ssl.client.auth=required".to_owned(),
+                    "ssl.truststore.type=PEM".to_owned(),
+                    format!("ssl.truststore.location={}", trusted.display()),
+                ]);
+            }
+            self.endpoint.tls = Some(tls);
+        }
+        Ok(())
+    }
+
+    /// The user, the ACLs and the quotas of the load.
+    fn prepare(&self, load: &Load) -> Result<()> {
+        if !load.login {
+            return Ok(());
+        }
+        let mut control = Control::connect(Endpoint::plain(self.address))?;
+        login::add_user(&mut control)?;
+        if load.acls > 0 {
+            rules::add_acls(&mut control, load.acls)?;
+        }
+        if load.quotas > 0 {
+            rules::add_quotas(&mut control, load.quotas)?;
+        }
+        Ok(())
+    }
+
     /// kill -9, and a start on the same folder; returns the ms until it answered.
     ///
     /// # Errors
@@ -241,19 +327,19 @@ fn is_running(pid: u32) -> bool {
 
 /// Returns true if a broker answers ApiVersions at the address; an open port alone says less.
 fn answers(address: SocketAddr) -> bool {
-    let ask = || Connection::open(address)?.exchange(&control::api_versions()?);
+    let ask = || Connection::open(Endpoint::plain(address))?.exchange(&control::api_versions()?);
     ask().is_ok()
 }
 
-/// The first of two adjacent ports that are free.
+/// The first of three adjacent ports that are free.
 fn free_ports() -> Result<u16> {
     // Runs at the same time begin at different ports.
     let start = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
-    for step in (0..PORTS.end - PORTS.start).step_by(2) {
-        let port = PORTS.start + (start + step) % (PORTS.end - PORTS.start - 1);
+    for step in (0..PORTS.end - PORTS.start).step_by(3) {
+        let port = PORTS.start + (start + step) % (PORTS.end - PORTS.start - 2);
         // Closed again at once. If another program takes the port meanwhile, the broker's start says so.
-        let listens = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        if let (Ok(_), Ok(_)) = (listens(port), listens(port + 1)) {
+        let listens = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if (port..port + 3).all(listens) {
             return Ok(port);
         }
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use codec::records::Compression;
 
-use super::{Load, LoadKind, ProducerKind};
+use super::{Load, LoadKind, ProducerKind, Security};
 
 impl Load {
     /// Sets one key as it is written on the command line.
@@ -51,6 +51,14 @@ impl Load {
             "read-committed" => self.read_committed = truth()?,
             "pause-ms" => self.pause_ms = number()?,
             "beside" => self.beside = number()?,
+            "security" => {
+                let named = Security::ALL.into_iter().find(|(name, _)| *name == value);
+                (_, self.security) = named.with_context(|| format!("no security `{value}`"))?;
+            }
+            "resumed" => self.resumed = truth()?,
+            "login" => self.login = truth()?,
+            "acls" => self.acls = number()?,
+            "quotas" => self.quotas = number()?,
             _ => bail!("no such key: {}", KEYS.join(" ")),
         }
         Ok(())
@@ -91,6 +99,16 @@ impl Load {
         ensure!(self.length_s > 0, "length-s is at least 1");
         ensure!(self.read_partitions <= self.partitions, "read-partitions is at most partitions");
         self.check_transactions()?;
+        ensure!(
+            self.security != Security::Plain || !self.resumed,
+            "resumed is of TLS: security=tls or tls-client-certificate"
+        );
+        ensure!(self.kind == LoadKind::Handshake || !self.resumed, "resumed is for handshakes");
+        ensure!(
+            self.login || (self.acls == 0 && self.quotas == 0),
+            "acls and quotas are of users: login=true"
+        );
+        ensure!(self.acls == 0 || self.acls >= 4, "the loads' user needs four acls");
         // Length, attributes, deltas and the lengths of key, value and headers take less than 32 bytes of a
         // record.
         let batch = u64::from(self.records) * (u64::from(self.record_bytes) + 32);
@@ -168,4 +186,9 @@ pub(super) const KEYS: &[&str] = &[
     "read-committed",
     "pause-ms",
     "beside",
+    "security",
+    "resumed",
+    "login",
+    "acls",
+    "quotas",
 ];

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use codec::records::Compression;
 
 use super::keys::KEYS;
-use super::{Load, LoadKind, ProducerKind};
+use super::{Load, LoadKind, ProducerKind, Security};
 
 /// The load on which the others are based: batches of 64 KiB over 6 partitions on 4 connections.
 const KIB64: Load = Load {
@@ -37,6 +37,11 @@ const KIB64: Load = Load {
     read_committed: false,
     pause_ms: 0,
     beside: 0,
+    security: Security::Plain,
+    resumed: false,
+    login: false,
+    acls: 0,
+    quotas: 0,
 };
 /// Batches of 100 small records, 10 KB in all.
 const SMALL: Load = Load { records: 100, record_bytes: 100, ..KIB64 };
@@ -77,6 +82,8 @@ const TXN_TAIL: Load = Load {
     read_committed: true,
     ..TXN_ONE
 };
+/// Connections by four threads.
+const HANDSHAKE: Load = Load { kind: LoadKind::Handshake, security: Security::Tls, ..ONE };
 /// Reads of 1 GiB that was produced in transactions of 20 ms.
 const CATCH_UP_TXN: Load =
     Load { producer: ProducerKind::V2, commit_ms: 20, acks: -1, read_committed: true, ..CATCH_UP };
@@ -118,6 +125,14 @@ pub(super) const TABLE: &[(&str, Load, &str)] = &[
     ("txn-tail",        TXN_TAIL,                                                 "2 000 records a second, a commit every 100 ms, to a tailing consumer of committed records"),
     ("catch-up-committed", CATCH_UP_TXN,                                          "catch-up of committed records, produced in transactions"),
     ("catch-up-aborted", Load { aborted_percent: 10, ..CATCH_UP_TXN },            "the same with a tenth of the transactions aborted"),
+    ("handshake",       HANDSHAKE,                                                "connect, shake hands by TLS 1.3, ask once, close: 4 threads (TLS: compare only)"),
+    ("handshake-client", Load { security: Security::TlsClientCertificate, ..HANDSHAKE }, "the same with a client certificate"),
+    ("handshake-resumed", Load { resumed: true, ..HANDSHAKE },                    "the same with sessions that are resumed"),
+    ("login",           Load { login: true, ..HANDSHAKE },                        "as handshake, with a login by SCRAM-SHA-512"),
+    ("arrivals",        Load { kind: LoadKind::Arrivals, connections: 2000, login: true, ..HANDSHAKE }, "2 000 clients of a broker that just started: TLS, login, Metadata, a record each, all at once (TLS: compare only)"),
+    ("produce-one-acls", Load { login: true, acls: 10_000, ..ONE },              "as produce-one with a login, 10 000 ACLs"),
+    ("metadata-acls",   Load { kind: LoadKind::Listing, partitions: 10_000, login: true, acls: 10_000, ..ONE }, "Metadata of all of 10 000 topics by a user who sees 100, 10 000 ACLs (compare only)"),
+    ("produce-one-quotas", Load { login: true, quotas: 1_000, ..ONE },           "as produce-one with a login, quotas of 1 000 users"),
     ("soak",            SOAK,                                                     "an hour of mixed batches with retention, consumers and commits; a sample a minute; fails if memory or disk grow"),
     ("idle",            Load { kind: LoadKind::Idle, connections: 10_000, ..ONE },    "10 000 connections on which nothing happens: memory"),
     ("restart",         Load { kind: LoadKind::Restart, volume_mib: 20 << 10, partitions: 2000, ..KIB64 }, "20 GiB in 2 000 partitions, kill -9 under load, ready again (compare only)"),

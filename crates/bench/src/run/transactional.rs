@@ -39,7 +39,7 @@ pub(super) fn produce(load: &Load, target: &Target) -> Result<Figures> {
     let span = timed(nanos(target.warmup), target);
     let clock = meter.clock;
     let (tally, acked_beside) =
-        transactions::run(target.address, load, topics, clock, span, || meter.edge())?;
+        transactions::run(target.endpoint, load, topics, clock, span, || meter.edge())?;
     stored(&mut control, &topic, load, &tally)?;
     if let Some((name, mut control)) = beside {
         let ends = control.end_offsets(&name, BESIDE_PARTITIONS)?.iter().sum::<i64>().cast_unsigned();
@@ -59,7 +59,7 @@ pub(super) fn fill(load: &Load, target: &Target, topic: &str, span: Span) -> Res
     let load = Load { kind: LoadKind::Transactions, ..*load };
     let topics = Topics { topic, input: None, beside: None };
     let clock = Meter::start(target)?.clock;
-    let (tally, _) = transactions::run(target.address, &load, topics, clock, span, || Ok(()))?;
+    let (tally, _) = transactions::run(target.endpoint, &load, topics, clock, span, || Ok(()))?;
     let counts = &tally.transactions;
     let visible = if load.read_committed { counts.committed.clone() } else { counts.records.clone() };
     Ok((tally, visible))

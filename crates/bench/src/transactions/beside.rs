@@ -1,7 +1,7 @@
 //! A plain producer beside transactions: one record a request to a topic of its own, acks=all, at a fixed pace.
 
+use crate::endpoint::Endpoint;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -33,7 +33,7 @@ pub(super) struct Beside {
 impl Beside {
     /// Connects; `topic` has that many partitions.
     pub(super) fn connect(
-        address: SocketAddr,
+        endpoint: Endpoint,
         load: &Load,
         topic: &str,
         partitions: u32,
@@ -41,7 +41,7 @@ impl Beside {
     ) -> Result<Beside> {
         let plain = Load { producer: ProducerKind::Plain, acks: -1, partitions, ..*load };
         Ok(Beside {
-            connection: Connection::open(address)?,
+            connection: Connection::open(endpoint)?,
             frames: ProduceFrames::build(topic, &plain)?,
             partitions,
             rate: load.beside.into(),

@@ -1,6 +1,6 @@
 //! The small requests of a transactional producer, and their answers, at the versions that Java's client sends.
 
-use std::net::SocketAddr;
+use crate::endpoint::Endpoint;
 use std::thread;
 use std::time::Duration;
 
@@ -35,12 +35,8 @@ pub(super) fn transactional_id(id: &str) -> TransactionalId {
 ///
 /// # Errors
 /// The broker refuses it, or is not ready within a minute.
-pub(super) fn init_producer_id(
-    address: SocketAddr,
-    id: Option<&str>,
-    kind: ProducerKind,
-) -> Result<Identity> {
-    let mut control = Control::connect(address)?;
+pub(super) fn init_producer_id(endpoint: Endpoint, id: Option<&str>, kind: ProducerKind) -> Result<Identity> {
+    let mut control = Control::connect(endpoint)?;
     if let Some(id) = id {
         control.find_transaction_coordinator(id)?;
     }

@@ -3,7 +3,7 @@
 //! It is a member of a group of its own, whose generation the coordinator checks with each commit (KIP-447). After the end of
 //! its partition it begins anew.
 
-use std::net::SocketAddr;
+use crate::endpoint::Endpoint;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Bytes, BytesMut};
@@ -45,20 +45,20 @@ impl Copier {
     /// # Errors
     /// The broker refuses that.
     pub(super) fn connect(
-        address: SocketAddr,
+        endpoint: Endpoint,
         input: &str,
         partition: u32,
         end: i64,
         records: u32,
     ) -> Result<Copier> {
         Ok(Copier {
-            connection: Connection::open(address)?,
+            connection: Connection::open(endpoint)?,
             input: input.to_owned(),
             partition,
             offset: 0,
             end,
             records,
-            member: join_group(address, &format!("{input}-{partition}"))?,
+            member: join_group(endpoint, &format!("{input}-{partition}"))?,
             correlation: 0,
         })
     }
@@ -138,10 +138,10 @@ impl Copier {
     ///
     /// # Errors
     /// They differ: an offset of a committed transaction is missing.
-    pub(super) fn check(&self, address: SocketAddr) -> Result<()> {
+    pub(super) fn check(&self, endpoint: Endpoint) -> Result<()> {
         let request =
             OffsetFetchRequest::default().with_group_id(self.member.group.clone()).with_topics(None);
-        let answer = Control::connect(address)?.call(5, &request)?;
+        let answer = Control::connect(endpoint)?.call(5, &request)?;
         let partition = answer.topics.iter().flat_map(|topic| &topic.partitions).next();
         let stored = partition.context("no offset was committed")?.committed_offset;
         ensure!(stored == self.offset, "committed offset {stored}, expected {}", self.offset);

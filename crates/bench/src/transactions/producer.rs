@@ -8,8 +8,8 @@
 
 mod answers;
 
+use crate::endpoint::Endpoint;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -106,7 +106,7 @@ impl Producer {
     /// # Errors
     /// The broker refuses that.
     pub(super) fn connect(
-        address: SocketAddr,
+        endpoint: Endpoint,
         load: &Load,
         topic: &str,
         number: u32,
@@ -115,8 +115,8 @@ impl Producer {
         let id = load.producer.is_transactional().then(|| format!("{topic}-{number}"));
         let first = number % load.partitions;
         Ok(Producer {
-            identity: calls::init_producer_id(address, id.as_deref(), load.producer)?,
-            connection: Connection::open(address)?,
+            identity: calls::init_producer_id(endpoint, id.as_deref(), load.producer)?,
+            connection: Connection::open(endpoint)?,
             copier,
             load: *load,
             topic: topic.to_owned(),

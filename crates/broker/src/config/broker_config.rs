@@ -7,17 +7,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use security::Secret;
 use security::acl::Policy;
 use security::sasl::Mechanism;
 use security::sasl::scram::Hash;
 
 use super::broker_keys::{BrokerKeys, StartKeys};
-use super::jaas_file::JaasFile;
-use super::listener::{Listener, host_port};
+use super::connection_limits::ConnectionLimits;
+use super::files::Files;
+use super::http_authentication::HttpAccess;
+use super::http_listener::HttpListener;
+use super::listener::Listener;
 use super::logins::LoginSettings;
 use super::overrides::Overrides;
 use super::quantity::Millis;
 use super::setting::{Setting, Settings};
+use super::tls::{self, TlsSettings, TlsSource};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -27,10 +32,11 @@ const HOUR_MS: i64 = 3_600_000;
 pub struct BrokerConfig {
     pub(super) keys: BrokerKeys,
     pub(super) start: StartConfig,
+    pub(super) connection_limits: ConnectionLimits,
     /// Keys that the file, variables and flags set, normalised. What clients gave is in `dynamic` alone.
     pub(super) settings: Settings,
     /// Read at the start; a change of other keys does not read it again.
-    pub(super) jaas: JaasFile,
+    pub(super) files: Files,
     /// Values that clients gave while the broker ran; `keys` has them in already.
     pub(super) dynamic: DynamicConfigs,
 }
@@ -51,16 +57,23 @@ impl DynamicConfigs {
     }
 }
 
-/// The address on which HTTP is served.
+/// The place of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpListener {
-    /// `None`: every interface, IPv4 and IPv6 alike. May be a name, such as `localhost`.
-    pub host: Option<String>,
-    /// 0 lets the system choose.
-    pub port: u16,
+pub enum AuditLog {
+    /// Standard output.
+    Stdout,
+    /// A file, and those beside it that it was before.
+    File(PathBuf),
 }
 
 impl BrokerConfig {
+    /// The files of TLS, to be read again while the broker runs.
+    pub(crate) fn tls_source(&self) -> TlsSource {
+        let http = (self.http_listener().cloned(), self.start.http_access.clone());
+        let (settings, listeners) = (self.settings.clone(), self.listeners().to_vec());
+        TlsSource::new(settings, listeners, http, self.files.tls.clone(), self.start.tls.clone())
+    }
+
     /// The part that is fixed at start.
     pub fn start(&self) -> &StartConfig {
         &self.start
@@ -86,6 +99,11 @@ impl BrokerConfig {
         self.start.data_dir()
     }
 
+    /// Limits of connections of single listeners and addresses.
+    pub fn connection_limits(&self) -> &ConnectionLimits {
+        &self.connection_limits
+    }
+
     /// The values given by clients.
     pub fn dynamic(&self) -> &DynamicConfigs {
         &self.dynamic
@@ -109,9 +127,13 @@ pub struct StartConfig {
     pub(super) keys: StartKeys,
     pub(super) listeners: Vec<Listener>,
     pub(super) logins: BTreeMap<String, Arc<LoginSettings>>,
+    pub(super) tls: BTreeMap<String, Arc<TlsSettings>>,
     pub(super) http_listener: Option<HttpListener>,
+    pub(super) http_access: HttpAccess,
+    pub(super) audit_log: Option<AuditLog>,
     pub(super) data_dir: PathBuf,
     pub(super) authorizer: Option<Policy>,
+    pub(super) delegation_token_secret: Option<Secret>,
 }
 
 impl StartConfig {
@@ -123,6 +145,11 @@ impl StartConfig {
     /// How clients log in on a listener of SASL; `None` for every other listener.
     pub fn logins(&self, listener: &Listener) -> Option<&Arc<LoginSettings>> {
         self.logins.get(&listener.name)
+    }
+
+    /// How clients of a listener of TLS are encrypted and known; `None` for every other listener.
+    pub fn tls(&self, listener: &Listener) -> Option<&Arc<TlsSettings>> {
+        self.tls.get(&listener.name)
     }
 
     /// Returns true if users can log in by SCRAM on some listener.
@@ -139,7 +166,7 @@ impl StartConfig {
         let mechanisms = self.logins.values().flat_map(|login| &login.mechanisms);
         mechanisms.filter_map(|settings| match settings.mechanism {
             Mechanism::Scram(hash) => Some(hash),
-            Mechanism::Plain => None,
+            Mechanism::Plain | Mechanism::OauthBearer => None,
         })
     }
 
@@ -148,9 +175,29 @@ impl StartConfig {
         self.http_listener.as_ref()
     }
 
+    /// How clients of HTTP are encrypted and known; `None` if HTTP is not encrypted.
+    pub fn http_tls(&self) -> Option<&Arc<TlsSettings>> {
+        self.tls.get(tls::HTTP)
+    }
+
+    /// The place of the audit log; `None`: there is none.
+    pub fn audit_log(&self) -> Option<&AuditLog> {
+        self.audit_log.as_ref()
+    }
+
+    /// The clients that may use HTTP.
+    pub fn http_access(&self) -> &HttpAccess {
+        &self.http_access
+    }
+
     /// The authorizer's settings; `None`: every client may do everything.
     pub fn authorizer(&self) -> Option<&Policy> {
         self.authorizer.as_ref()
+    }
+
+    /// The secret of which delegation tokens are made; `None`: there are none.
+    pub fn delegation_token_secret(&self) -> Option<&Secret> {
+        self.delegation_token_secret.as_ref()
     }
 
     /// The folder that holds the data.
@@ -193,11 +240,5 @@ impl std::ops::Deref for BrokerConfig {
 
     fn deref(&self) -> &BrokerKeys {
         &self.keys
-    }
-}
-
-impl std::fmt::Display for HttpListener {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&host_port(self.host.as_deref().unwrap_or(""), self.port))
     }
 }

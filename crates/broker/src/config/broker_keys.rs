@@ -16,8 +16,8 @@ use super::key::Key;
 use super::quantity::{Bytes, Hours, Millis, Minutes, OrNone};
 use super::reader::SettingsReader;
 use super::value::{
-    CleanupPolicy, CompressionType, FlushPolicy, LogFormat, LogLevel, MIGRATION_POLICIES, TimestampType,
-    Value as ConfigValue,
+    CleanupPolicy, CompressionType, FlushPolicy, HttpAuthentication, LogFormat, LogLevel, MIGRATION_POLICIES,
+    Password, TimestampType, Value as ConfigValue,
 };
 
 macro_rules! broker_keys {
@@ -93,7 +93,7 @@ broker_keys! {
     /// The address that clients of each listener are told to connect to. Without it, and with a listener on every
     /// interface, each client is told an address that works for its connection.
     advertised_listeners: Option<Vec<String>> = "advertised.listeners", None, Any, Enforced;
-    /// The protocol of each listener name. PLAINTEXT and SASL_PLAINTEXT are served; SSL and SASL_SSL stop the start.
+    /// The protocol of each listener name: PLAINTEXT, SSL (TLS), SASL_PLAINTEXT (logins), SASL_SSL (logins within TLS).
     listener_security_protocol_map: String = "listener.security.protocol.map",
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Enforced;
     /// The class that decides what clients may do. Kafka's own, of this and of earlier versions, all stand for Ottla's authorizer, which
@@ -101,8 +101,32 @@ broker_keys! {
     authorizer_class_name: String = "authorizer.class.name", Some(""), Any, Enforced;
     /// Listeners named here belong to a KRaft controller in Kafka. There is none: they are left out, with a note.
     controller_listener_names: Vec<String> = "controller.listener.names", Some(""), Any, Enforced;
-    /// The address of `/metrics`, `/livez` and `/readyz`, as HOST:PORT; empty turns HTTP off. A key of Ottla's own.
+    /// Names of config providers, which keep secrets out of this file: a value `${file:/run/secrets/kafka.properties:password}`,
+    /// `${directory:/run/secrets:password}` or `${env:PASSWORD}` is replaced at the start, where `file`, `directory` and `env` are
+    /// named here and have their class. A reference that leads to nothing stops the start.
+    config_providers: Vec<String> = "config.providers", Some(""), Any, Enforced;
+    /// The address of `/metrics`, `/livez` and `/readyz`, as HOST:PORT; `https://HOST:PORT` encrypts them, by the keys `ssl.*` or, before
+    /// them, `http.ssl.*`. Empty turns HTTP off. A key of Ottla's own.
     http_listener: String = "http.listener", Some("localhost:8080"), Any, Enforced;
+    /// How clients of HTTP show who they are: `none`; `basic`, by user and password; `bearer`, by a token; `certificate`, by one of an
+    /// authority in the truststore. `/livez` and `/readyz` stay open, without details, for probes. A key of Ottla's own.
+    http_authentication: HttpAuthentication =
+        "http.authentication", Some("none"), OneOf(HttpAuthentication::NAMES), Enforced;
+    /// With `http.authentication=basic`: a file with a line `name:hash` for each user, as `htpasswd -B` writes it (bcrypt). Without it
+    /// the users of SCRAM are those of HTTP too. It is read again when it changes. A key of Ottla's own.
+    http_basic_users_location: Option<String> = "http.basic.users.location", None, Any, Enforced;
+    /// With `http.authentication=bearer`: a file with a token a line. It is read again when it changes. A key of Ottla's own.
+    http_bearer_token_location: Option<String> = "http.bearer.token.location", None, Any, Enforced;
+    /// The place of the audit log: `stdout`, or a file; a relative path begins at the folder of the configuration file. Empty: there is
+    /// none. A line of JSON for each refused login, each denial of the authorizer and each change by an administrator. A key of
+    /// Ottla's own.
+    audit_log_location: Option<String> = "audit.log.location", None, Any, Enforced;
+    /// The audit log's file is renamed and begun anew when it would hold more. A key of Ottla's own.
+    audit_log_max_bytes: Bytes<i64> = "audit.log.max.bytes", Some("104857600"), AtLeast(1024), Enforced;
+    /// How many full files of the audit log are kept. A key of Ottla's own.
+    audit_log_max_files: i32 = "audit.log.max.files", Some("10"), Between(0, 1000), Enforced;
+    /// True: the audit log has a line for each login that was accepted, too. A key of Ottla's own.
+    audit_log_accepted_logins: bool = "audit.log.accepted.logins", Some("false"), Any, Enforced;
     /// The folder that holds the data. One folder: a list of several is refused. Comes before `log.dir`.
     log_dirs: Option<Vec<String>> = "log.dirs", None, Any, Enforced;
     /// The folder that holds the data, where `log.dirs` is not set.
@@ -114,6 +138,15 @@ broker_keys! {
     /// A key of Ottla's own.
     log_level: LogLevel = "log.level", Some("info"), OneOf(LogLevel::NAMES), Enforced;
 
+    // ---- quotas
+    /// Samples of a client's use that count for its quota; one more is kept.
+    quota_window_num: u32 = "quota.window.num", Some("11"), AtLeast(1), Enforced;
+    /// Length of a sample, in seconds.
+    quota_window_size_seconds: u32 = "quota.window.size.seconds", Some("1"), AtLeast(1), Enforced;
+    /// Samples of quotas of changes to topics (`controller_mutation_rate`): with the next key the time in which what a client may save up is earned.
+    controller_quota_window_num: u32 = "controller.quota.window.num", Some("11"), AtLeast(1), Enforced;
+    /// Length of such a sample, in seconds.
+    controller_quota_window_size_seconds: u32 = "controller.quota.window.size.seconds", Some("1"), AtLeast(1), Enforced;
     // ---- sockets and limits
     /// The largest request that is read from a connection.
     socket_request_max_bytes: Bytes<i32> = "socket.request.max.bytes", Some("104857600"), AtLeast(1), Enforced;
@@ -122,7 +155,7 @@ broker_keys! {
     /// SO_RCVBUF of client connections; -1 leaves it to the operating system.
     socket_receive_buffer_bytes: OrNone<Bytes<i32>, 1> = "socket.receive.buffer.bytes", Some("-1"), AtLeast(-1), Enforced;
     /// How many connections may wait to be accepted.
-    socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Some("50"), AtLeast(1), Enforced;
+    socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Some("4096"), AtLeast(1), Enforced;
     /// A connection without a request for this long is closed.
     connections_max_idle_ms: OrNone<Millis<i64>> = "connections.max.idle.ms", Some("600000"), AtLeast(-1), Enforced;
     /// The bytes of requests in memory at a time; when they are used up, no further request is read until one is
@@ -139,8 +172,48 @@ broker_keys! {
     max_incremental_fetch_session_cache_slots: usize =
         "max.incremental.fetch.session.cache.slots", Some("1000"), AtLeast(0), Enforced;
 
-    // ---- logins, on listeners of SASL_PLAINTEXT
-    /// The mechanisms by which clients log in. PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are
+    // ---- TLS, on listeners of SSL and SASL_SSL
+    /// JKS, PKCS12 or PEM. The contents decide: PEM and PKCS12 are served, which keytool writes under the name JKS as well; a true JKS
+    /// stops the start with the command that converts it. Like all keys `ssl.*` with an effect also for one listener, `listener.name.<listener>.ssl.keystore.type`.
+    ssl_keystore_type: String = "ssl.keystore.type", Some("JKS"), Any, Enforced;
+    /// A PEM file with the private key and the chain of certificates, the broker's own first, or a PKCS12 file. Relative to the
+    /// configuration's file.
+    ssl_keystore_location: Option<String> = "ssl.keystore.location", None, Any, Enforced;
+    /// The password of a PKCS12 file. PEM has none: if it is set with one, the start is refused, as in Kafka.
+    ssl_keystore_password: Option<Password> = "ssl.keystore.password", None, Any, Enforced;
+    /// The password of an encrypted private key (`ENCRYPTED PRIVATE KEY`), or of the key in a PKCS12 file, where it has one of its own.
+    ssl_key_password: Option<Password> = "ssl.key.password", None, Any, Enforced;
+    /// The private key itself as PEM, with `ssl.keystore.type=PEM` and without a location.
+    ssl_keystore_key: Option<Password> = "ssl.keystore.key", None, Any, Enforced;
+    /// The chain of certificates itself as PEM, with `ssl.keystore.key`.
+    ssl_keystore_certificate_chain: Option<Password> = "ssl.keystore.certificate.chain", None, Any, Enforced;
+    /// As `ssl.keystore.type`, of the store of authorities.
+    ssl_truststore_type: String = "ssl.truststore.type", Some("JKS"), Any, Enforced;
+    /// A PEM or PKCS12 file with the certificates of the authorities that clients' certificates may come from.
+    ssl_truststore_location: Option<String> = "ssl.truststore.location", None, Any, Enforced;
+    /// The password of a PKCS12 file. PEM has none: if it is set with one, the start is refused, as in Kafka.
+    ssl_truststore_password: Option<Password> = "ssl.truststore.password", None, Any, Enforced;
+    /// The certificates of the authorities themselves as PEM, with `ssl.truststore.type=PEM` and without a location.
+    ssl_truststore_certificates: Option<Password> = "ssl.truststore.certificates", None, Any, Enforced;
+    /// A file with lists of revoked certificates (CRLs), in PEM, or one in DER. A client in a list is refused. A client is also
+    /// refused if its authority has no list in the file, or if that list is out of date. At most 1 MiB. Also for one listener. A key of Ottla's own.
+    ottla_ssl_crl_location: Option<String> = "ottla.ssl.crl.location", None, Any, Enforced;
+    /// If clients show a certificate: `required`, `requested` (one without is `User:ANONYMOUS`), or `none`. The first two need a
+    /// truststore. On a listener of SASL_SSL a client is known by its login, not by its certificate.
+    ssl_client_auth: String = "ssl.client.auth", Some("none"), OneOf(&["required", "requested", "none"]), Enforced;
+    /// The versions of TLS. Earlier ones than TLSv1.2 stop the start.
+    ssl_enabled_protocols: Vec<String> = "ssl.enabled.protocols", Some("TLSv1.2,TLSv1.3"), Any, Enforced;
+    /// In Kafka the context of Java, which knows all versions here: TLS, TLSv1.2 and TLSv1.3 are accepted, and
+    /// `ssl.enabled.protocols` decides.
+    ssl_protocol: String = "ssl.protocol", Some("TLSv1.3"), Any, Enforced;
+    /// The cipher suites, by their names in TLS; empty: all that are served. One that is not served stops the start.
+    ssl_cipher_suites: Vec<String> = "ssl.cipher.suites", Some(""), Any, Enforced;
+    /// Rules that make the name of a principal of a client certificate's subject: `DEFAULT`, or `RULE:pattern/replacement/` with `L` or
+    /// `U` after it; the first that fits counts.
+    ssl_principal_mapping_rules: String = "ssl.principal.mapping.rules", Some("DEFAULT"), Any, Enforced;
+
+    // ---- logins, on listeners of SASL_PLAINTEXT and SASL_SSL
+    /// The mechanisms by which clients log in. PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER are
     /// served; any other stops the start where a listener asks for logins.
     /// Also for one listener: `listener.name.<listener>.sasl.enabled.mechanisms`.
     sasl_enabled_mechanisms: Vec<String> = "sasl.enabled.mechanisms", Some("GSSAPI"), Any, Enforced;
@@ -148,12 +221,53 @@ broker_keys! {
     /// long as the connection. Also for one listener, `listener.name.<listener>.connections.max.reauth.ms`, and for one of
     /// its mechanisms, `listener.name.<listener>.<mechanism>.connections.max.reauth.ms`.
     connections_max_reauth_ms: Millis<i64> = "connections.max.reauth.ms", Some("0"), AtLeast(0), Enforced;
-    /// The longest request before a login, in bytes. Also for one listener.
+    /// The longest request before a login, in bytes. Where it is not set and OAUTHBEARER is served, 65536: tokens are longer than
+    /// passwords. Also for one listener.
     sasl_server_max_receive_size: Bytes<i32> = "sasl.server.max.receive.size", Some("16384"), AtLeast(1), Enforced;
     /// How long the answer to a failed login is delayed. It doubles with each failure in a row from one address, up to 5 s or
     /// this time, if that is longer. Also for one listener.
     connection_failed_authentication_delay_ms: Millis<i32> =
         "connection.failed.authentication.delay.ms", Some("100"), AtLeast(0), Enforced;
+
+    // ---- logins by OAUTHBEARER; each also for one listener, and for `listener.name.<listener>.oauthbearer.`
+    /// The public keys of the issuer of tokens, as a JSON Web Key Set: `https://…`, `http://…` on this machine, or `file:/…`. OAUTHBEARER
+    /// does not start without it: there are no unsigned tokens.
+    sasl_oauthbearer_jwks_endpoint_url: Option<String> = "sasl.oauthbearer.jwks.endpoint.url", None, Any, Enforced;
+    /// How often the keys are fetched again. A file is looked at each second.
+    sasl_oauthbearer_jwks_endpoint_refresh_ms: Millis<i64> =
+        "sasl.oauthbearer.jwks.endpoint.refresh.ms", Some("3600000"), AtLeast(1000), Enforced;
+    /// How long the next try waits after keys could not be fetched; it doubles with each failure in a row.
+    sasl_oauthbearer_jwks_endpoint_retry_backoff_ms: Millis<i64> =
+        "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Some("100"), AtLeast(1), Enforced;
+    /// The longest that the next try waits.
+    sasl_oauthbearer_jwks_endpoint_retry_backoff_max_ms: Millis<i64> =
+        "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Some("10000"), AtLeast(1), Enforced;
+    /// The only issuer (`iss`) of tokens that count.
+    sasl_oauthbearer_expected_issuer: Option<String> = "sasl.oauthbearer.expected.issuer", None, Any, Enforced;
+    /// A token counts if one of these is in its audience (`aud`).
+    sasl_oauthbearer_expected_audience: Vec<String> = "sasl.oauthbearer.expected.audience", Some(""), Any, Enforced;
+    /// If true, `sasl.oauthbearer.expected.issuer` may be missing: tokens of any issuer count that one of the keys has signed.
+    sasl_oauthbearer_allow_unverified_issuer: bool =
+        "sasl.oauthbearer.allow.unverified.issuer", Some("false"), Any, Enforced;
+    /// If true, `sasl.oauthbearer.expected.audience` may be missing: tokens for any service of the issuer count.
+    sasl_oauthbearer_allow_unverified_audience: bool =
+        "sasl.oauthbearer.allow.unverified.audience", Some("false"), Any, Enforced;
+    /// How far the clocks of issuer and broker may differ.
+    sasl_oauthbearer_clock_skew_seconds: i32 = "sasl.oauthbearer.clock.skew.seconds", Some("30"), Between(0, 3600), Enforced;
+    /// The claim that names the user.
+    sasl_oauthbearer_sub_claim_name: String = "sasl.oauthbearer.sub.claim.name", Some("sub"), Any, Enforced;
+    /// The claim that holds the scopes. No scope is demanded; the claim has to be a text or a list of texts.
+    sasl_oauthbearer_scope_claim_name: String = "sasl.oauthbearer.scope.claim.name", Some("scope"), Any, Enforced;
+
+    // ---- delegation tokens (KIP-48), by which clients log in by SCRAM without a password
+    /// The secret of which tokens are made; without it there are none. With another secret no token logs in any more.
+    delegation_token_secret_key: Option<Password> = "delegation.token.secret.key", None, Any, Enforced;
+    /// How long a token lasts at most, renewed or not.
+    delegation_token_max_lifetime_ms: Millis<i64> =
+        "delegation.token.max.lifetime.ms", Some("604800000"), AtLeast(1), Enforced;
+    /// How long a token lasts until it has to be renewed.
+    delegation_token_expiry_time_ms: Millis<i64> =
+        "delegation.token.expiry.time.ms", Some("86400000"), AtLeast(1), Enforced;
 
     // ---- topics
     /// The partitions of a topic whose creator leaves the number open.
@@ -293,11 +407,14 @@ broker_keys! {
     beside start: StartKeys,
 
     // ---- sockets and limits
-    /// The most connections at a time.
+    /// The most connections at a time. At most a quarter of them, or 4 if that is more, may be without a login where one is asked for. Also for
+    /// one listener, `listener.name.<listener>.max.connections`, beside that of all.
     max_connections: usize = "max.connections", Some("10000"), AtLeast(0), Enforced;
     /// The most connections at a time from one address.
     max_connections_per_ip: usize = "max.connections.per.ip", Some("1000"), AtLeast(0), Enforced;
-    /// The most connections accepted in a second.
+    /// Other numbers for single addresses, `address:number,…`. Names of hosts are not looked up.
+    max_connections_per_ip_overrides: String = "max.connections.per.ip.overrides", Some(""), Any, Enforced;
+    /// The most connections in a second; those above it wait, in turn by address. Also for one listener, beside that of all.
     max_connection_creation_rate: u32 = "max.connection.creation.rate", Some("1000"), AtLeast(0), Enforced;
 
     // ---- topics

@@ -7,6 +7,7 @@ use super::broker_config::BrokerConfig;
 use super::entry::{ConfigEntry, ConfigSource, ConfigSynonym};
 use super::inert_keys::THROTTLE_KEYS;
 use super::key::{ConfigType, Key};
+use super::listener_keys::{LISTENER_PREFIX, listener_key};
 use super::overrides::Overrides;
 use super::resources::broker::is_dynamic;
 use super::resources::group::{GROUP_KEYS, GroupConfigKey};
@@ -30,7 +31,8 @@ pub fn describe_broker(config: &BrokerConfig) -> Vec<ConfigEntry> {
     let known = described_keys().chain(THROTTLE_KEYS.iter().filter(given));
     let known = known.map(|key| broker_entry(key, config));
     let others = config.settings().filter(|(name, _)| broker_key(name).is_none());
-    let mut entries: Vec<ConfigEntry> = known.chain(others.map(|(name, _)| foreign_entry(name))).collect();
+    let others = others.map(|(name, setting)| other_entry(name, &setting.value));
+    let mut entries: Vec<ConfigEntry> = known.chain(others).collect();
     entries.sort_by(|one, other| one.name.cmp(&other.name));
     entries
 }
@@ -95,17 +97,21 @@ fn names_from(key: &'static Key) -> &'static [&'static str] {
     family.unwrap_or(alone)
 }
 
-/// A key that was set and that no table has. Kafka hides the value of such a key: it may be a plug-in's password.
-fn foreign_entry(name: &str) -> ConfigEntry {
+/// A key that was set and that no table has: one of a listener, which is of the type of the broker's key at its end, or any other.
+/// As in Kafka, the value of any other is hidden: it may be a plug-in's password.
+fn other_entry(name: &str, value: &str) -> ConfigEntry {
     let source = ConfigSource::StaticBrokerConfig;
+    let key = name.strip_prefix(LISTENER_PREFIX).and_then(listener_key);
+    let is_sensitive = key.is_none_or(Key::sensitive);
+    let value = (!is_sensitive).then(|| value.to_owned());
     ConfigEntry {
         name: name.to_owned(),
-        value: None,
+        value: value.clone(),
         source,
-        kind: ConfigType::Unknown,
-        is_sensitive: true,
+        kind: key.map_or(ConfigType::Unknown, |key| key.kind),
+        is_sensitive,
         is_read_only: true,
-        synonyms: vec![ConfigSynonym { name: name.to_owned(), value: None, source }],
+        synonyms: vec![ConfigSynonym { name: name.to_owned(), value, source }],
         documentation: None,
     }
 }

@@ -15,6 +15,14 @@ use super::tables::broker_key;
 /// of Kafka's are Ottla's own. A test holds this against the facts of Kafka 4.3.
 pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("flush.policy", None, "Kafka has only `os`"),
+    ("audit.log.accepted.logins", None, "Kafka logs to log4j"),
+    ("audit.log.location", None, "Kafka logs to log4j"),
+    ("audit.log.max.bytes", None, "Kafka logs to log4j"),
+    ("audit.log.max.files", None, "Kafka logs to log4j"),
+    ("http.authentication", None, "Kafka serves no HTTP"),
+    ("http.basic.users.location", None, "Kafka serves no HTTP"),
+    ("http.bearer.token.location", None, "Kafka serves no HTTP"),
+    ("ottla.ssl.crl.location", None, "Kafka has no lists of revoked certificates"),
     ("http.listener", None, "Kafka serves no HTTP"),
     ("log.format", None, "Kafka configures log4j"),
     ("log.level", None, "Kafka configures log4j"),
@@ -23,6 +31,12 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("process.roles", Some("none"), "there is no controller"),
     ("log.dir", Some("/tmp/kafka-logs"), "data does not belong where a restart deletes it"),
     ("sasl.server.max.receive.size", Some("524288"), "a stranger should not occupy that much memory"),
+    (
+        "sasl.oauthbearer.allow.unverified.issuer",
+        None,
+        "a broker should not take tokens of any issuer unasked",
+    ),
+    ("sasl.oauthbearer.allow.unverified.audience", None, "nor tokens that were made for other services"),
     ("log.flush.interval.ms", Some("null"), "what is written should not stay unsynced for long"),
     (
         "group.initial.rebalance.delay.ms",
@@ -32,6 +46,11 @@ pub(super) static DIFFERENCES: &[(&str, Option<&str>, &str)] = &[
     ("max.connections", Some("2147483647"), "a broker should outlive a client that leaks connections"),
     ("max.connections.per.ip", Some("2147483647"), "one host should not use up the connections of all"),
     ("max.connection.creation.rate", Some("2147483647"), "accepting should not starve serving"),
+    (
+        "socket.listen.backlog.size",
+        Some("50"),
+        "a flood should not make the system drop the connections of other clients",
+    ),
     ("socket.receive.buffer.bytes", Some("102400"), "a fixed buffer costs a third of the throughput"),
     ("socket.send.buffer.bytes", Some("102400"), "a fixed buffer costs a third of the throughput"),
     ("queued.max.request.bytes", Some("-1"), "memory should have a bound"),

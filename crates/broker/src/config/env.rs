@@ -63,13 +63,6 @@ pub(super) fn classify<'v>(name: &str, value: &'v str) -> Variable<'v> {
 /// After `KAFKA_`: begins the variables by which Bitnami's image sets keys.
 const BITNAMI: &str = "CFG_";
 
-/// The variable that sets `key`.
-pub(super) fn variable_of(key: &str) -> String {
-    // Dots last: the underscores that they become must not be doubled.
-    let name = key.replace('_', "__").replace('-', "___").replace('.', "_");
-    format!("KAFKA_{}", name.to_ascii_uppercase())
-}
-
 /// The key that the part after `KAFKA_` spells.
 fn key_of(suffix: &str) -> String {
     let mut key = String::with_capacity(suffix.len());
@@ -112,6 +105,13 @@ fn is_kubernetes_service_link(suffix: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The variable that sets `key`.
+    fn variable_of(key: &str) -> String {
+        // Dots last: the underscores that they become must not be doubled.
+        let name = key.replace('_', "__").replace('-', "___").replace('.', "_");
+        format!("KAFKA_{}", name.to_ascii_uppercase())
+    }
 
     #[test]
     fn maps_names_as_kafkas_image_does() {

@@ -84,31 +84,27 @@ const DEFAULTS_HERE: &[(&str, &str)] = &[
 /// Every key of Kafka's is in exactly one of these or in `broker_keys.rs`; a test holds that.
 static GROUPS: &[Group] = &[
     Group {
-        effect: Effect::NotYet,
-        doc: "TLS is not served yet; a listener of SSL or SASL_SSL stops the start.",
-        names: &["ssl.*"],
-    },
-    Group {
-        effect: Effect::NotYet,
-        doc: "OAUTHBEARER is not served yet; a listener that names it stops the start.",
+        effect: Effect::Inert,
+        doc: "For the TLS of Java. Here the names of a certificate may change, at a restart.",
         names: &[
-            "sasl.oauthbearer.clock.skew.seconds",
-            "sasl.oauthbearer.expected.*",
-            "sasl.oauthbearer.jwks.*",
-            "sasl.oauthbearer.scope.claim.name",
-            "sasl.oauthbearer.sub.claim.name",
+            "ssl.allow.*",
+            "ssl.endpoint.identification.algorithm",
+            "ssl.keymanager.algorithm",
+            "ssl.provider",
+            "ssl.secure.random.implementation",
+            "ssl.trustmanager.algorithm",
         ],
     },
     Group {
         effect: Effect::NotYet,
-        doc: "Java classes, which Ottla cannot load. Where a listener asks for logins, any but Kafka's default stops the start.",
-        names: &["principal.builder.class", "sasl.server.callback.handler.class"],
+        doc: "Java classes, which Ottla cannot load. Where a listener asks for logins or TLS, any but Kafka's default stops the start.",
+        names: &["principal.builder.class", "sasl.server.callback.handler.class", "ssl.engine.factory.class"],
     },
     Group {
         effect: Effect::Inert,
         doc: "Counts with listener and mechanism alone, as in Kafka: \
               `listener.name.<listener>.<mechanism>.sasl.jaas.config`. PLAIN takes its users from there: \
-              `user_NAME=\"password\"`. SCRAM needs none: its users are in the data folder.",
+              `user_NAME=\"password\"`. SCRAM needs none, as its users are in the data folder, nor does OAUTHBEARER.",
         names: &["sasl.jaas.config"],
     },
     Group {
@@ -128,13 +124,8 @@ static GROUPS: &[Group] = &[
     },
     Group {
         effect: Effect::NotYet,
-        doc: "Quotas are not enforced yet.",
-        names: &[
-            "client.quota.callback.class",
-            "controller.quota.*",
-            "max.connections.per.ip.overrides",
-            "quota.*",
-        ],
+        doc: "A Java class, which Ottla cannot load: quotas are those that clients are given by kafka-configs.sh.",
+        names: &["client.quota.callback.class"],
     },
     Group {
         effect: Effect::NotYet,
@@ -167,8 +158,8 @@ static GROUPS: &[Group] = &[
     },
     Group {
         effect: Effect::Inert,
-        doc: "There are no delegation tokens in Ottla.",
-        names: &["delegation.*"],
+        doc: "A delegation token ends at its time; nothing is looked for at intervals.",
+        names: &["delegation.token.expiry.check.interval.ms"],
     },
     Group {
         effect: Effect::Inert,
@@ -178,14 +169,7 @@ static GROUPS: &[Group] = &[
     Group {
         effect: Effect::Inert,
         doc: "Names Java classes or what belongs to them, which Ottla cannot load.",
-        names: &[
-            "config.providers",
-            "kafka.*",
-            "metric.reporters",
-            "metrics.*",
-            "replica.selector.class",
-            "security.providers",
-        ],
+        names: &["kafka.*", "metric.reporters", "metrics.*", "replica.selector.class", "security.providers"],
     },
     Group {
         effect: Effect::Inert,

@@ -7,10 +7,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use security::jaas::{self, LoginModule, Section};
-use zeroize::Zeroizing;
-
+use super::secret_file;
 use super::setting::Settings;
+use security::jaas::{self, LoginModule, Section};
 
 /// The key, which is a system property of the JVM in Kafka.
 pub(super) const JAAS_FILE: &str = "java.security.auth.login.config";
@@ -55,11 +54,9 @@ impl JaasFile {
 
 fn read(path: &Path) -> Result<Vec<Section>, String> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    let bytes = Zeroizing::new(bytes);
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{shown} is not UTF-8"))?;
+    let text = secret_file::read(path).map_err(|reason| format!("{shown}: {reason}"))?;
     // The error names a position, and no part of the text.
-    jaas::parse_file(text).map_err(|error| format!("{shown}: {error}"))
+    jaas::parse_file(&text).map_err(|error| format!("{shown}: {error}"))
 }
 
 #[cfg(test)]
@@ -93,6 +90,6 @@ mod tests {
         assert!(file.module("SAFE", "B").unwrap_err().contains("safe.KafkaServer has no B"));
         assert!(JaasFile::default().module("SAFE", "A").unwrap().is_none());
         let failed = read(Path::new("/nowhere/jaas.conf")).unwrap_err();
-        assert!(failed.contains("/nowhere/jaas.conf cannot be read"), "{failed}");
+        assert!(failed.contains("/nowhere/jaas.conf: it cannot be read"), "{failed}");
     }
 }

@@ -17,13 +17,41 @@ pub(super) struct Endpoint {
     pub port: u16,
 }
 
-/// The protocol of a listener, of those that are served.
+/// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// No login, no encryption: every client is `User:ANONYMOUS`.
     Plaintext,
+    /// TLS; a client is known by its certificate, or `User:ANONYMOUS` without one.
+    Ssl,
     /// A login by SASL, no encryption.
     SaslPlaintext,
+    /// A login by SASL within TLS.
+    SaslSsl,
+}
+
+impl Protocol {
+    /// The names of all, as `listener.security.protocol.map` has them.
+    const NAMES: [(&'static str, Self); 4] = [
+        ("PLAINTEXT", Self::Plaintext),
+        ("SSL", Self::Ssl),
+        ("SASL_PLAINTEXT", Self::SaslPlaintext),
+        ("SASL_SSL", Self::SaslSsl),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, protocol)| *protocol)
+    }
+
+    /// Returns true if clients speak TLS.
+    pub fn has_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
+    /// Returns true if clients log in by SASL.
+    pub fn has_login(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
 }
 
 /// One listener and what it advertises.
@@ -140,7 +168,7 @@ fn check_bound(bound: &[Endpoint], wrong: &mut Vec<Wrong>) {
     }
 }
 
-/// The protocol of every listener, in their order. One that has none, or one that is not served, is noted and left out.
+/// The protocol of every listener, in their order. A listener without one is noted and left out.
 fn protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) -> Vec<Protocol> {
     const MAP: &str = "listener.security.protocol.map";
     let mut protocols = BTreeMap::new();
@@ -155,21 +183,12 @@ fn protocols(bound: &[Endpoint], map: &str, wrong: &mut Vec<Wrong>) -> Vec<Proto
     }
     let mut served = Vec::new();
     for Endpoint { name, .. } in bound {
-        match protocols.get(name).map(String::as_str) {
-            Some("PLAINTEXT") => served.push(Protocol::Plaintext),
-            Some("SASL_PLAINTEXT") => served.push(Protocol::SaslPlaintext),
-            // Refused and not served without TLS: a broker is never more open than its configuration says
-            // (`security.rs`).
-            Some(later @ ("SSL" | "SASL_SSL")) => wrong.push((
-                "listeners",
-                format!(
-                    "listener {name} asks for {later}, and Ottla does not speak TLS yet; map it to PLAINTEXT or SASL_PLAINTEXT"
-                ),
-            )),
-            Some(other) => wrong.push((
-                MAP,
-                format!("{name}:{other} names no protocol; PLAINTEXT and SASL_PLAINTEXT are served"),
-            )),
+        match protocols.get(name).map(|protocol| (protocol, Protocol::named(protocol))) {
+            Some((_, Some(protocol))) => served.push(protocol),
+            Some((other, None)) => {
+                let names = Protocol::NAMES.map(|(name, _)| name).join(", ");
+                wrong.push((MAP, format!("{name}:{other} names no protocol; these are served: {names}")));
+            }
             None => wrong.push((MAP, format!("listener {name} has no protocol; add {name}:PLAINTEXT"))),
         }
     }
@@ -210,11 +229,16 @@ impl Listener {
     }
 
     /// Returns true if only clients on this machine can reach it.
-    pub(super) fn is_loopback(&self) -> bool {
-        let host = self.host.as_deref().unwrap_or_default();
-        host.eq_ignore_ascii_case("localhost")
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(self.host.as_deref())
     }
+}
+
+/// Returns true if only clients on this machine can reach that host; `None` is every interface.
+pub(crate) fn is_loopback(host: Option<&str>) -> bool {
+    let host = host.unwrap_or_default();
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Endpoint {

@@ -15,22 +15,66 @@ use super::tables::broker_key;
 /// The beginning of all these keys.
 pub(super) const LISTENER_PREFIX: &str = "listener.name.";
 
+/// The beginning of the keys of TLS for HTTP: `http.ssl.keystore.location`.
+pub(super) const HTTP_PREFIX: &str = "http.";
+
 /// Names of mechanisms in such keys, served or not.
 const MECHANISMS: [&str; 5] = ["plain", "scram-sha-256", "scram-sha-512", "oauthbearer", "gssapi"];
 
-/// Keys that count for one listener.
+/// Keys of logins that count for one listener. Those of TLS are [`TLS_KEYS`].
 const OF_LISTENERS: [&str; 4] = [
     "sasl.enabled.mechanisms",
     "connections.max.reauth.ms",
     "sasl.server.max.receive.size",
     "connection.failed.authentication.delay.ms",
 ];
+/// Keys of OAUTHBEARER, which count for one listener and for the mechanism of one.
+const OF_BEARER: [&str; 11] = [
+    "sasl.oauthbearer.allow.unverified.audience",
+    "sasl.oauthbearer.allow.unverified.issuer",
+    "sasl.oauthbearer.clock.skew.seconds",
+    "sasl.oauthbearer.expected.audience",
+    "sasl.oauthbearer.expected.issuer",
+    "sasl.oauthbearer.jwks.endpoint.refresh.ms",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+    "sasl.oauthbearer.jwks.endpoint.url",
+    "sasl.oauthbearer.scope.claim.name",
+    "sasl.oauthbearer.sub.claim.name",
+];
+/// Keys of TLS that count for one listener.
+pub(super) const TLS_KEYS: [&str; 16] = [
+    "ottla.ssl.crl.location",
+    "ssl.cipher.suites",
+    "ssl.client.auth",
+    "ssl.enabled.protocols",
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.principal.mapping.rules",
+    "ssl.protocol",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+/// Keys of limits that count for one listener beside those of all.
+pub(super) const CONNECTION_KEYS: [&str; 2] = ["max.connections", "max.connection.creation.rate"];
 /// Keys that count for one mechanism of a listener.
-const OF_MECHANISMS: [&str; 2] = ["sasl.jaas.config", "connections.max.reauth.ms"];
+const OF_MECHANISMS: [&str; 3] =
+    ["sasl.jaas.config", "connections.max.reauth.ms", "sasl.server.callback.handler.class"];
 
 /// The table's key at the end of what follows the prefix. The names of listeners are not known yet and may hold dots.
 pub(super) fn listener_key(rest: &str) -> Option<&'static Key> {
     endings(rest).find_map(broker_key)
+}
+
+/// Returns true for a key of TLS for HTTP.
+pub(super) fn is_http_key(name: &str) -> bool {
+    name.strip_prefix(HTTP_PREFIX).is_some_and(|key| TLS_KEYS.contains(&key))
 }
 
 /// The parts after each dot, the longest first.
@@ -61,11 +105,30 @@ fn parts<'a>(rest: &'a str, listeners: &'a [Listener]) -> Option<ListenerKey<'a>
     })
 }
 
+/// The listener of such a key, which follows the prefix.
+pub(super) fn of_listener<'a>(rest: &'a str, listeners: &'a [Listener]) -> Option<&'a Listener> {
+    parts(rest, listeners).map(|parts| parts.listener)
+}
+
 /// The part after the name and a dot.
 fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     // Checked: an operator may write any text here, and a length may end within a character of it.
     let (start, rest) = text.split_at_checked(name.len())?;
     if start.eq_ignore_ascii_case(name) { rest.strip_prefix('.') } else { None }
+}
+
+/// The setting of a key for one listener alone, with the name under which it was set.
+pub(super) fn own_settings<'a>(
+    settings: &'a Settings,
+    listeners: &'a [Listener],
+    listener: &Listener,
+    key: &str,
+) -> Option<(&'a str, &'a Setting)> {
+    let mut own = settings.iter().filter(|(name, _)| {
+        let of = name.strip_prefix(LISTENER_PREFIX).and_then(|rest| parts(rest, listeners));
+        of.is_some_and(|of| of.mechanism.is_none() && of.listener.name == listener.name && of.key == key)
+    });
+    own.next().map(|(name, setting)| (name.as_str(), setting))
 }
 
 /// The narrowest setting of a key, with the name under which it was set; `None` if it was set nowhere.
@@ -91,33 +154,40 @@ pub(super) fn narrowest<'a>(
     };
     let narrow = mechanism.and_then(|mechanism| layer(Some(mechanism.name())));
     // Kafka reads JAAS texts with a mechanism alone (`JaasContext.loadServerContext`).
-    let wide = || if OF_LISTENERS.contains(&key) { layer(None) } else { None };
-    let alone = || if OF_LISTENERS.contains(&key) { settings.get_key_value(key) } else { None };
+    let is_wide = OF_LISTENERS.contains(&key) || TLS_KEYS.contains(&key) || OF_BEARER.contains(&key);
+    let wide = || if is_wide { layer(None) } else { None };
+    let alone = || if is_wide { settings.get_key_value(key) } else { None };
     narrow.or_else(wide).or_else(alone).map(|(name, setting)| (name.as_str(), setting))
 }
 
 /// Names the keys of single listeners that do nothing, in one line for each reason.
 pub(super) fn note_ignored(settings: &Settings, listeners: &[Listener], notes: &mut Vec<Note>) {
     let (mut open, mut common, mut bare, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut useless = Vec::new();
     for name in settings.keys() {
         let Some(rest) = name.strip_prefix(LISTENER_PREFIX) else { continue }; // a key of no single listener
         let Some(ListenerKey { listener, mechanism, key }) = parts(rest, listeners) else {
             closed.push(name.as_str());
             continue;
         };
-        let counts = match mechanism {
-            Some(_) => OF_MECHANISMS.contains(&key),
-            None => OF_LISTENERS.contains(&key),
+        let (of_tls, of_login) = match mechanism {
+            Some("oauthbearer") if OF_BEARER.contains(&key) => (false, true),
+            Some(_) => (false, OF_MECHANISMS.contains(&key)),
+            None => (TLS_KEYS.contains(&key), OF_LISTENERS.contains(&key) || OF_BEARER.contains(&key)),
         };
-        match listener.protocol {
+        let protocol = listener.protocol;
+        match protocol {
+            _ if mechanism.is_none() && CONNECTION_KEYS.contains(&key) => {}
             Protocol::Plaintext => open.push(name.as_str()),
-            Protocol::SaslPlaintext if counts => {}
-            Protocol::SaslPlaintext if key == "sasl.jaas.config" => bare.push(name.as_str()),
-            Protocol::SaslPlaintext => common.push(name.as_str()),
+            _ if of_tls && protocol.has_tls() || of_login && protocol.has_login() => {}
+            _ if of_tls || of_login => useless.push(name.as_str()),
+            _ if key == "sasl.jaas.config" => bare.push(name.as_str()),
+            _ => common.push(name.as_str()),
         }
     }
     for (keys, reason) in [
         (open, "as the listener is PLAINTEXT and goes by the settings of all listeners"),
+        (useless, "as the protocol of the listener has no use for them"),
         (common, "as the listener goes by the settings of all listeners in these"),
         (
             bare,

@@ -6,28 +6,30 @@
 
 use std::path::{Path, PathBuf};
 
+use security::properties;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::broker_config::BrokerConfig;
 use super::broker_keys::BrokerKeys;
 use super::env::{self, Variable};
-use super::jaas_file::{JAAS_FILE, JaasFile};
+use super::files::Files;
+use super::jaas_file::JAAS_FILE;
 use super::key::Effect;
-use super::listener_keys::{LISTENER_PREFIX, endings, listener_key};
+use super::listener_keys::{HTTP_PREFIX, LISTENER_PREFIX, endings, is_http_key, listener_key};
 use super::other_keys::{Meaning, meaning};
 use super::problem::{ConfigError, Note, Origin, Problem};
 use super::reader::SettingsReader;
 use super::resources::topic::topic_key;
 use super::setting::{Setting, Settings};
 use super::tables::{broker_key, described_keys};
-use super::{properties, resolve};
+use super::{config_providers, image_files, resolve};
 
 /// The sources to read.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// A `server.properties`.
     pub file: Option<PathBuf>,
-    /// Environment variables; only `KAFKA_*` count.
+    /// Environment variables: `KAFKA_*` set keys, and a config provider finds all of them.
     pub env: Vec<(String, String)>,
     /// `key=value` texts of `--override`; a later one wins.
     pub overrides: Vec<String>,
@@ -67,6 +69,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     for (flag, key, value) in &sources.flags {
         loader.set(key, value, Origin::Flag(flag));
     }
+    // After the flags: one may turn TLS off, or set what such a variable stands for.
+    image_files::resolve(&mut loader.settings, Path::new(image_files::SECRETS), &mut loader.problems);
+    config_providers::resolve(&mut loader.settings, &sources.env, &mut loader.problems);
     loader.finish()
 }
 
@@ -149,12 +154,15 @@ impl Loader {
     fn set(&mut self, name: &str, value: &str, origin: Origin) {
         let known = match name.strip_prefix(LISTENER_PREFIX) {
             Some(rest) => listener_key(rest).is_some(),
+            // The listed ones alone: `http.ssl.keystor.location` is a slip of the pen.
+            None if name.starts_with(HTTP_PREFIX) => broker_key(name).is_some() || is_http_key(name),
             None => broker_key(name).is_some() || meaning(name).is_some(),
         };
         if !known && self.lenient {
             self.notes.push(Note::warn(format!("{origin}: unknown key {name:?} is ignored")));
         } else if !known {
-            let own = name.strip_prefix(LISTENER_PREFIX);
+            let own =
+                name.strip_prefix(LISTENER_PREFIX).or_else(|| name.strip_prefix("http.s").and(Some(name)));
             let hint = own.map_or_else(|| hint(name), |rest| endings(rest).find_map(hint));
             return self.problems.push(Problem::Unknown { name: name.to_owned(), origin, hint });
         }
@@ -167,10 +175,17 @@ impl Loader {
         // After a problem as well: all that is wrong is reported in one go.
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut self.settings, &mut self.problems));
         self.note_keys_without_effect();
-        let jaas = JaasFile::read(&self.settings);
+        let files = Files::read(&self.settings);
         let config = keys.and_then(|keys| {
-            resolve::resolve(keys, self.settings, &jaas, &mut self.problems, &mut self.notes)
+            resolve::resolve(keys, self.settings, &files, None, &mut self.problems, &mut self.notes)
         });
+        if let Some((key, reason)) =
+            config.as_ref().and_then(|config| config.start().http_access().check().err())
+        {
+            let origin =
+                config.as_ref().and_then(|config| config.settings.get(key)).map(|set| set.origin.clone());
+            self.problems.push(Problem::Wrong { key: key.to_owned(), origin, reason });
+        }
         match config {
             // Malformed values were replaced by defaults, so that the rules between keys could be checked: a
             // configuration with problems is not the operator's.
@@ -189,7 +204,6 @@ impl Loader {
                 Some(Effect::Inert) => never.push(name.as_str()),
                 None => match meaning(name) {
                     Some(Meaning::Removed(advice)) => removed_keys.push(format!("{name} ({advice})")),
-                    Some(Meaning::NotYet) => later.push(name.as_str()),
                     Some(Meaning::Inert) => never.push(name.as_str()),
                     // Who judges a key notes it, and `set` noted the unknown.
                     Some(Meaning::Judged) | None => {}

@@ -1,25 +1,32 @@
 //! Logins of the listeners that ask for them: mechanisms, users, limits.
 //!
-//! Users of PLAIN are in the configuration or a JAAS file, those of SCRAM in the data folder.
+//! Users of PLAIN are in the configuration or a JAAS file, those of SCRAM in the data folder, those of OAUTHBEARER at an issuer of
+//! tokens (`bearer.rs`).
 //! Guarantees that a listener of SASL has at least one mechanism that is served and, for each, what its users need; whatever
 //! is missing or not served stops the start, since a listener must not be more open than its configuration says. No text of
 //! a password reaches a problem or a note: they name the key, and the position in its value.
+
+mod bearer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use security::Secret;
-use security::jaas::{self, LoginModule, PLAIN_LOGIN_MODULE, SCRAM_LOGIN_MODULE};
+use security::jaas::{self, LoginModule, OAUTHBEARER_LOGIN_MODULE, PLAIN_LOGIN_MODULE, SCRAM_LOGIN_MODULE};
 use security::sasl::Mechanism;
 
 use super::jaas_file::{JAAS_FILE, JaasFile};
 use super::key::Units;
-use super::listener::{Listener, Protocol};
+use super::listener::Listener;
 use super::listener_keys::{LISTENER_PREFIX, narrowest};
 use super::problem::{Note, Problem};
 use super::setting::Settings;
 use super::tables::broker_key;
+
+pub(super) use bearer::JwksFiles;
+pub use bearer::{BearerSettings, JwksUrl, KeySource};
+pub(crate) use bearer::{MAX_KEY_SET_BYTES, read_keys};
 
 /// How clients log in on one listener.
 #[derive(Debug)]
@@ -41,31 +48,52 @@ pub struct MechanismSettings {
     pub max_session: Option<Duration>,
     /// Users with their passwords, of PLAIN alone.
     pub users: Vec<(String, Secret)>,
+    /// The tokens that count, of OAUTHBEARER alone.
+    pub bearer: Option<Arc<BearerSettings>>,
 }
 
+/// The longest frame before a login where a mechanism has tokens and no other length is set.
+const MAX_MESSAGE_BYTES_OF_BEARER: usize = 65_536;
+
 /// Kafka's own classes, which mean what is done here.
-const DEFAULT_PRINCIPAL_BUILDER: &str =
-    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
-const CLASSES: [(&str, Option<&str>); 2] = [
-    ("principal.builder.class", Some(DEFAULT_PRINCIPAL_BUILDER)),
-    ("sasl.server.callback.handler.class", None),
+const CLASSES: [(&str, &[&str]); 4] = [
+    (
+        "principal.builder.class",
+        &["org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"],
+    ),
+    (
+        // Of OAUTHBEARER. The default in Kafka, for unsigned tokens, is another one, and stops the start here.
+        "sasl.server.callback.handler.class",
+        &[
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler",
+            "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerValidatorCallbackHandler",
+        ],
+    ),
+    (
+        "sasl.oauthbearer.jwt.validator.class",
+        &[
+            "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator",
+            "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator",
+        ],
+    ),
+    ("ssl.engine.factory.class", &[]),
 ];
 
 /// The settings of every listener of SASL, by its name. Those of a listener with a problem are left out.
 pub(super) fn resolve(
     settings: &Settings,
     listeners: &[Listener],
-    jaas: &JaasFile,
+    (jaas, jwks): (&JaasFile, &JwksFiles),
     problems: &mut Vec<Problem>,
     notes: &mut Vec<Note>,
 ) -> BTreeMap<String, Arc<LoginSettings>> {
-    let with_login = || listeners.iter().filter(|listener| listener.protocol == Protocol::SaslPlaintext);
-    if with_login().next().is_some() {
+    let with_login = || listeners.iter().filter(|listener| listener.protocol.has_login());
+    if listeners.iter().any(|listener| listener.protocol.has_login() || listener.protocol.has_tls()) {
         check_classes(settings, problems);
     }
     let mut resolved = BTreeMap::new();
     for listener in with_login() {
-        let mut resolver = Resolver { settings, listeners, listener, jaas, problems, notes };
+        let mut resolver = Resolver { settings, listeners, listener, jaas, jwks, problems, notes };
         if let Some(made) = resolver.login() {
             resolved.insert(listener.name.clone(), Arc::new(made));
         }
@@ -80,8 +108,8 @@ fn check_classes(settings: &Settings, problems: &mut Vec<Problem>) {
         let is_of = |name: &str| {
             key == name || key.starts_with(LISTENER_PREFIX) && key.ends_with(&format!(".{name}"))
         };
-        let Some((_, default)) = CLASSES.iter().find(|(name, _)| is_of(name)) else { continue };
-        if !class.is_empty() && Some(class) != *default {
+        let Some((_, ours)) = CLASSES.iter().find(|(name, _)| is_of(name)) else { continue };
+        if !class.is_empty() && !ours.contains(&class) {
             let reason = "names a Java class, which Ottla cannot load, and which may refuse clients that pass here; remove it";
             let (key, origin) = (key.clone(), Some(setting.origin.clone()));
             problems.push(Problem::Wrong { key, origin, reason: reason.to_owned() });
@@ -94,6 +122,7 @@ struct Resolver<'a> {
     listeners: &'a [Listener],
     listener: &'a Listener,
     jaas: &'a JaasFile,
+    jwks: &'a JwksFiles,
     problems: &'a mut Vec<Problem>,
     notes: &'a mut Vec<Note>,
 }
@@ -102,13 +131,23 @@ impl Resolver<'_> {
     fn login(&mut self) -> Option<LoginSettings> {
         // All are read before the first `?`, so that every mistake is reported at once.
         let mechanisms = self.mechanisms();
-        let max_message_bytes = self.number(None, "sasl.server.max.receive.size");
+        let max_message_bytes = self.max_message_bytes(mechanisms.as_deref().unwrap_or_default());
         let failure_delay = self.number(None, "connection.failed.authentication.delay.ms");
         Some(LoginSettings {
             mechanisms: mechanisms?,
-            max_message_bytes: usize::try_from(max_message_bytes?).unwrap_or(usize::MAX),
+            max_message_bytes: max_message_bytes?,
             failure_delay: Duration::from_millis(failure_delay?),
         })
+    }
+
+    fn max_message_bytes(&mut self, mechanisms: &[MechanismSettings]) -> Option<usize> {
+        const KEY: &str = "sasl.server.max.receive.size";
+        let has_tokens = mechanisms.iter().any(|settings| settings.bearer.is_some());
+        if has_tokens && narrowest(self.settings, self.listeners, self.listener, None, KEY).is_none() {
+            return Some(MAX_MESSAGE_BYTES_OF_BEARER);
+        }
+        let bytes = self.number(None, KEY)?;
+        Some(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     fn mechanisms(&mut self) -> Option<Vec<MechanismSettings>> {
@@ -151,36 +190,39 @@ impl Resolver<'_> {
 
     fn mechanism(&mut self, mechanism: Mechanism) -> Option<MechanismSettings> {
         let max_session_ms = self.number(Some(mechanism), "connections.max.reauth.ms");
+        let mut bearer = None;
         let users = match mechanism {
             Mechanism::Plain => self.plain_users(),
-            Mechanism::Scram(_) => self.check_scram_module(mechanism).then(Vec::new),
+            Mechanism::Scram(_) => self.check_module(mechanism, SCRAM_LOGIN_MODULE).then(Vec::new),
+            Mechanism::OauthBearer => {
+                let has_module = self.check_module(mechanism, OAUTHBEARER_LOGIN_MODULE);
+                bearer = self.bearer().map(Arc::new);
+                (has_module && bearer.is_some()).then(Vec::new)
+            }
         };
         let max_session = Some(max_session_ms?).filter(|ms| *ms > 0).map(Duration::from_millis);
-        Some(MechanismSettings { mechanism, max_session, users: users? })
+        Some(MechanismSettings { mechanism, max_session, users: users?, bearer })
     }
 
     /// Returns true unless another login module than Kafka's is named. It needs none, as users are not in the configuration; Kafka
     /// demands the module, and takes from its options how a broker logs in to other brokers.
-    fn check_scram_module(&mut self, mechanism: Mechanism) -> bool {
+    fn check_module(&mut self, mechanism: Mechanism, class: &str) -> bool {
         const KEY: &str = "sasl.jaas.config";
         if narrowest(self.settings, self.listeners, self.listener, Some(mechanism), KEY).is_none() {
             return true;
         }
         let Some((key, module)) = self.login_module(mechanism) else { return false };
-        let is_kafkas = module.class == SCRAM_LOGIN_MODULE;
+        let is_kafkas = module.class == class;
         if !is_kafkas {
             let name = mechanism.name();
-            self.wrong(
-                &key,
-                format!("the login module of {name} is {SCRAM_LOGIN_MODULE}; name that one, or none"),
-            );
+            self.wrong(&key, format!("the login module of {name} is {class}; name that one, or none"));
         }
         is_kafkas
     }
 
     /// The users of PLAIN, as Kafka's module has them: an option `user_NAME` each.
     fn plain_users(&mut self) -> Option<Vec<(String, Secret)>> {
-        if !self.listener.is_loopback() {
+        if !self.listener.is_loopback() && !self.listener.protocol.has_tls() {
             self.notes.push(Note::warn(format!(
                 "listener {}: PLAIN without TLS sends passwords in the clear; let no one but trusted hosts reach it",
                 self.listener.name

@@ -12,8 +12,6 @@ pub(super) enum Meaning {
     Removed(&'static str),
     /// Nothing here corresponds to it. Noted.
     Inert,
-    /// It will have a meaning in a later version. Warned about.
-    NotYet,
     /// Its value decides; the module of that name judges it and writes its own note.
     Judged,
 }
@@ -61,21 +59,32 @@ pub(super) static OTHER_KEYS: &[OtherKeys] = &[
     },
     OtherKeys {
         meaning: Meaning::Judged,
-        doc: "Settings of a single listener. On a listener of SASL_PLAINTEXT these count, the narrowest first: \
+        doc: "Settings of a single listener. On a listener of SSL or SASL_SSL the keys `ssl.*` with an effect count; on one of SASL_PLAINTEXT or SASL_SSL these, the \
+              narrowest first: \
               `sasl.enabled.mechanisms`, `<mechanism>.sasl.jaas.config`, `connections.max.reauth.ms`, \
-              `sasl.server.max.receive.size`, `connection.failed.authentication.delay.ms`. Other keys of the tables above are \
+              `sasl.server.max.receive.size`, `connection.failed.authentication.delay.ms`. On each listener `max.connections` and \
+              `max.connection.creation.rate` count. Other keys of the tables above are \
               named in a warning; what is no key there stops the start.",
         names: &["listener.name.*"],
     },
     OtherKeys {
         meaning: Meaning::Judged,
-        doc: "Classes that fetch values from elsewhere, and their settings. A value that refers to one, such as `${env:DATA}`, \
-              stops the start: references are not followed.",
+        doc: "TLS of HTTP, where `http.listener` begins with `https://`: each key `ssl.*` with an effect, as `http.ssl.keystore.location`. Those that are \
+              not set are taken from the key without `http.`. With `http.ssl.client.auth=required` all but probes need a certificate, besides the login of \
+              `http.authentication`. Without `https://` they stop the start.",
+        names: &["http.ssl.*"],
+    },
+    OtherKeys {
+        meaning: Meaning::Judged,
+        doc: "The class of a config provider, `config.providers.<name>.class`, and its settings: `param.allowed.paths` of \
+              Kafka's FileConfigProvider and DirectoryConfigProvider, `param.allowlist.pattern` of its EnvVarConfigProvider. Any \
+              other class stops the start.",
         names: &["config.providers.*"],
     },
     OtherKeys {
-        meaning: Meaning::NotYet,
-        doc: "How Kafka's container images name TLS's files, which is not served yet.",
+        meaning: Meaning::Judged,
+        doc: "As variables (`KAFKA_SSL_KEYSTORE_FILENAME`) they name files in `/etc/kafka/secrets`, as in Kafka's container image: stores, and files that \
+              hold their passwords. Those of a truststore count with client certificates alone. In a file they stop the start if something speaks TLS.",
         names: &[
             "ssl.key.credentials",
             "ssl.keystore.credentials",

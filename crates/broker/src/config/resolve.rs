@@ -5,20 +5,28 @@
 
 use std::path::PathBuf;
 
-use super::broker_config::{BrokerConfig, DynamicConfigs, HttpListener, StartConfig};
+use ::security::Secret;
+
+use super::broker_config::{AuditLog, BrokerConfig, DynamicConfigs, StartConfig};
 use super::broker_keys::BrokerKeys;
-use super::jaas_file::JaasFile;
+use super::files::Files;
+use super::http_authentication::HttpAccess;
+use super::http_listener::HttpListener;
 use super::listener::{self, Endpoint, Listener, Texts};
 use super::problem::{Note, Origin, Problem};
 use super::setting::{Setting, Settings};
 use super::value::FlushPolicy;
-use super::{config_providers, listener_keys, logins, security};
+use super::{connection_limits, http_authentication, listener_keys, logins, security, tls};
 
 /// Makes the configuration of the keys' values; `None` where something is wrong, which is then among the problems.
+///
+/// `started` is the configuration of the start, if the broker runs. No key of logins or TLS changes after the start, so both are taken from it: a store
+/// with a password takes a second of processor time to open, which a thread of the runtime does not have.
 pub(super) fn resolve(
     mut keys: BrokerKeys,
     mut settings: Settings,
-    jaas: &JaasFile,
+    files: &Files,
+    started: Option<&StartConfig>,
     problems: &mut Vec<Problem>,
     notes: &mut Vec<Note>,
 ) -> Option<BrokerConfig> {
@@ -26,7 +34,8 @@ pub(super) fn resolve(
     rules.node_id(&mut keys);
     rules.limits(&keys);
     let data_dir = rules.data_dir(&keys);
-    let http_listener = rules.http_listener(&keys);
+    let mut http_listener = rules.http_listener(&keys);
+    let http_access = rules.http_access(&keys);
     let derived = listeners_from_advertised(&keys, &settings);
     if let Some(derived) = derived {
         notes.push(Note::info(format!(
@@ -37,7 +46,6 @@ pub(super) fn resolve(
     }
     let listeners = rules.listeners(&keys);
     let authorizer = security::authorizer(&settings, problems, notes);
-    config_providers::check(&settings, problems, notes);
     if keys.flush_policy == FlushPolicy::Os {
         notes.push(Note::warn(
             "flush.policy=os: acknowledged records are lost when the power goes or the system crashes"
@@ -49,7 +57,6 @@ pub(super) fn resolve(
         notes.push(Note::info(format!("listener {name} is for a KRaft controller and is not opened")));
     }
     let listeners = resolved.listeners;
-    let mut http_listener = http_listener;
     let clash = http_listener.as_ref().and_then(Option::as_ref).and_then(|http| same_port(http, &listeners));
     if let Some(reason) = clash {
         if settings.contains_key("http.listener") {
@@ -61,16 +68,48 @@ pub(super) fn resolve(
         }
     }
     listener_keys::note_ignored(&settings, &listeners, notes);
-    let logins = logins::resolve(&settings, &listeners, jaas, problems, notes);
+    let http = (http_listener.as_ref().and_then(Option::as_ref), http_access.as_ref());
+    let (logins, tls) = match started {
+        Some(started) => (started.logins.clone(), started.tls.clone()),
+        None => (
+            logins::resolve(&settings, &listeners, (&files.jaas, &files.jwks), problems, notes),
+            tls::resolve(&settings, &listeners, http, &files.tls, problems, notes),
+        ),
+    };
+    // As in Kafka, an empty one is none.
+    let secret = settings.get("delegation.token.secret.key").map(|setting| setting.value.as_str());
+    let delegation_token_secret = secret.filter(|secret| !secret.is_empty()).map(Secret::new);
+    let connection_limits = connection_limits::resolve(&keys, &settings, &listeners, problems);
     // As Kafka does, for those who ask for it under its older name.
     if let (Some(node_id), false) = (settings.get("node.id"), settings.contains_key("broker.id")) {
         settings.insert("broker.id".to_owned(), node_id.clone());
     }
+    let audit_log = audit_log(&settings);
     // Only now: every rule has had its say, so that all problems are reported at once.
-    let (http_listener, data_dir) = (http_listener?, data_dir?);
-    let start =
-        StartConfig { keys: keys.start.clone(), listeners, logins, http_listener, data_dir, authorizer };
-    Some(BrokerConfig { keys, start, settings, jaas: jaas.clone(), dynamic: DynamicConfigs::default() })
+    let (http_listener, http_access, data_dir) = (http_listener?, http_access?, data_dir?);
+    let start = StartConfig {
+        keys: keys.start.clone(),
+        listeners,
+        logins,
+        tls,
+        http_listener,
+        http_access,
+        audit_log,
+        data_dir,
+        authorizer,
+        delegation_token_secret,
+    };
+    let (files, dynamic) = (files.clone(), DynamicConfigs::default());
+    Some(BrokerConfig { keys, start, connection_limits, settings, files, dynamic })
+}
+
+/// The place of the audit log, if one is asked for.
+fn audit_log(settings: &Settings) -> Option<AuditLog> {
+    let set = settings.get("audit.log.location").filter(|set| !set.value.trim().is_empty())?;
+    Some(match set.value.trim() {
+        "stdout" => AuditLog::Stdout,
+        _ => AuditLog::File(set.path()),
+    })
 }
 
 /// Kafka's image listens where it advertises if it is not told where to listen; so does every file whose advertised
@@ -257,19 +296,13 @@ impl Rules<'_> {
 
     /// The inner `None` turns HTTP off, the outer one stands for a malformed address.
     fn http_listener(&mut self, keys: &BrokerKeys) -> Option<Option<HttpListener>> {
-        let text = keys.http_listener.trim();
-        if text.is_empty() {
-            return Some(None);
-        }
-        let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let Some((host, port)) = listener::split_host_port(address) else {
-            let reason =
-                format!("{text} is not HOST:PORT, such as localhost:8080 or :8080; empty turns it off");
-            self.wrong("http.listener", reason);
-            return None;
-        };
-        let host = (!matches!(host.as_str(), "" | "::")).then_some(host);
-        Some(Some(HttpListener { host, port }))
+        HttpListener::parse(&keys.http_listener).map_err(|reason| self.wrong("http.listener", reason)).ok()
+    }
+
+    /// The clients that may use HTTP; `None` if that is wrong.
+    fn http_access(&mut self, keys: &BrokerKeys) -> Option<HttpAccess> {
+        let resolved = http_authentication::resolve(keys, self.settings);
+        resolved.map_err(|(key, reason)| self.wrong(key, reason)).ok()
     }
 
     /// The listeners; `None` if one of their four keys is wrong.

@@ -1,8 +1,7 @@
 //! The rule that a broker is never more open than its configuration says.
 //!
-//! Ottla has no TLS yet. A configuration that asks for it, or for an authorizer of others, stops the start, with
-//! the reason and the way out. Listeners of TLS are refused in `listener.rs`, logins that are not served in `logins.rs`;
-//! here is the authorizer. Each decision is listed in `docs/configuration.md`.
+//! A configuration that asks for an authorizer of others stops the start, with the reason and the way out. TLS that is not served is
+//! refused in `tls.rs`, logins that are not served in `logins.rs`; here is the authorizer. Each decision is listed in `docs/configuration.md`.
 
 use security::acl::Policy;
 

@@ -1,6 +1,7 @@
 //! The keys that are set, with value and origin.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroize as _;
 
@@ -11,6 +12,14 @@ use super::problem::Origin;
 pub struct Setting {
     pub value: String,
     pub origin: Origin,
+}
+
+impl Setting {
+    /// The path that the value is. A relative one begins at the folder of the file that names it.
+    pub(super) fn path(&self) -> PathBuf {
+        let folder = self.origin.file().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
+        folder.join(self.value.trim())
+    }
 }
 
 /// The value may be a password: it does not stay in memory that is free.

@@ -67,6 +67,20 @@ impl Value for Vec<String> {
     }
 }
 
+/// A text that may be secret. It is no field of the tables: those that need it read it off the settings.
+pub struct Password;
+
+impl Value for Password {
+    type Held = ();
+    const KIND: ConfigType = ConfigType::Password;
+    fn read(_: &str) -> Option<()> {
+        Some(())
+    }
+    fn show((): &()) -> Option<String> {
+        None
+    }
+}
+
 impl Value for Vec<Assignor> {
     type Held = Self;
     const KIND: ConfigType = ConfigType::List;
@@ -153,6 +167,20 @@ choice! {
         Sync = "sync",
         /// Once the operating system has it, as in Kafka: survives kill -9, not a power cut.
         Os = "os",
+    }
+}
+
+choice! {
+    /// How clients of HTTP show who they are (`http.authentication`).
+    HttpAuthentication {
+        /// They need not.
+        None = "none",
+        /// By user and password.
+        Basic = "basic",
+        /// By a token.
+        Bearer = "bearer",
+        /// By a certificate.
+        Certificate = "certificate",
     }
 }
 

@@ -3,10 +3,13 @@
 //! A part brings a `Router` of its own, with its state. A method that a path does not take is refused with the methods
 //! that it does take; every body that a route reads is limited.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::{ALLOW, HeaderValue};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use hyper::Request;
@@ -15,6 +18,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
 use super::answer::text;
+use super::authentication::{Guard, authenticate};
 use super::{Endpoints, health, metrics};
 use crate::tasks::Tasks;
 
@@ -27,17 +31,21 @@ pub(super) struct Routes(TowerToHyperService<Router>);
 impl Routes {
     /// The routes of every part.
     pub(super) fn new(endpoints: Endpoints, tasks: &Tasks) -> Self {
-        let Endpoints { metrics, readiness } = endpoints;
+        let guard = Guard::new(&endpoints, tasks);
+        let Endpoints { metrics, readiness, .. } = endpoints;
         let parts = [health::routes(readiness), metrics::routes(metrics, tasks.clone())];
-        Self::merge(parts.into_iter().fold(Router::new().route("/", get(index)), Router::merge))
+        Self::merge(parts.into_iter().fold(Router::new().route("/", get(index)), Router::merge), guard)
     }
 
-    /// These routes, and an answer for all other paths.
-    pub(super) fn merge(routes: Router) -> Self {
+    /// These routes, and an answer for all other paths, for those whom `guard` lets in.
+    pub(super) fn merge(routes: Router, guard: Guard) -> Self {
         // The fallback takes GET only, so that any other method is refused as such whatever the path is.
         let routes = routes.fallback_service(get(no_such_page));
         // Last, as a layer covers only the routes that are there before it.
-        Self(TowerToHyperService::new(routes.layer(DefaultBodyLimit::max(MAX_BODY_BYTES))))
+        let routes = routes.layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        // The outermost: nothing of a stranger's request is looked at but its head.
+        let routes = routes.layer(from_fn_with_state(Arc::new(guard), authenticate));
+        Self(TowerToHyperService::new(routes))
     }
 
     /// Answers a request, whatever its path and method.

@@ -7,14 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::authentication::{Certificate, Peer};
 use super::router::Routes;
 use super::slots::{Slot, Slots};
+use super::{Encryption, HTTP};
+use crate::clock;
+use crate::config::ClientAuth;
+use crate::session::tls::{self, NoTls};
 use crate::tasks::Tasks;
+use crate::telemetry::audit::{self, Audit};
 use crate::telemetry::line_limit::LineLimit;
 
 /// Time for a request's head to arrive, for which an idle connection is kept too: longer than scrapers pause (15 s).
@@ -42,9 +51,18 @@ pub(super) struct Limits {
 }
 
 /// Serves the routes on all `sockets` until the token of `tasks` is cancelled.
-pub(super) fn serve(limits: Limits, tasks: &Tasks, sockets: Vec<TcpListener>, routes: Routes) {
+pub(super) fn serve(
+    limits: Limits,
+    tasks: &Tasks,
+    sockets: Vec<TcpListener>,
+    routes: Routes,
+    tls: Option<Encryption>,
+    audit: Audit,
+) {
     let server = Arc::new(Server {
         routes,
+        tls,
+        audit,
         tasks: tasks.clone(),
         slots: Slots::new(limits.connections),
         head_timeout: limits.head_timeout,
@@ -59,6 +77,9 @@ pub(super) fn serve(limits: Limits, tasks: &Tasks, sockets: Vec<TcpListener>, ro
 /// The state that all sockets and connections of HTTP share.
 struct Server {
     routes: Routes,
+    /// `None`: nothing is encrypted.
+    tls: Option<Encryption>,
+    audit: Audit,
     tasks: Tasks,
     slots: Slots,
     head_timeout: Duration,
@@ -73,7 +94,8 @@ impl Server {
         loop {
             let Some(accepted) = token.run_until_cancelled(listener.accept()).await else { return };
             let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
+                // An IPv4 client of a socket for both families is shown by its IPv4 address.
+                Ok((stream, peer)) => (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
                 Err(error) => {
                     // The connection stays in the backlog, and the next accept would fail at once.
                     if let Some(suppressed) = self.lines.take("accept") {
@@ -95,7 +117,7 @@ impl Server {
             let server = Arc::clone(&self);
             self.tasks.spawn("http-connection", async move {
                 tokio::select! {
-                    () = server.connection(stream, peer, &slot) => {}
+                    () = server.client(stream, peer, &slot) => {}
                     () = slot.gives_way() => {
                         if let Some(suppressed) = server.lines.take("gives way") {
                             let reason = "it asks nothing, and another client needs its place";
@@ -107,20 +129,73 @@ impl Server {
         }
     }
 
+    /// Serves one client, after its handshake where there is TLS.
+    async fn client(&self, socket: TcpStream, address: SocketAddr, slot: &Slot) {
+        let Some(tls) = &self.tls else {
+            let peer = Peer { address, certificate: Certificate::NotDemanded };
+            return self.connection(socket, peer, slot).await;
+        };
+        let settings = tls.current.load_full();
+        let accept = tls::accept(socket, &settings, clock::timer_now() + tls::DEADLINE);
+        // In turn: strangers' handshakes take no time from clients of other addresses, here or on Kafka's listeners.
+        let accept = tls.turns.run(address.ip(), accept);
+        // A client that does not end its handshake would hold up the stop.
+        let Some(accepted) = self.tasks.token().run_until_cancelled(accept).await else { return };
+        let known = accepted.and_then(|stream| {
+            stream.judge_again(&settings, &tls.current.load_full(), tls.clock.now_ms())?;
+            let certificate = match settings.client_auth {
+                ClientAuth::Required => {
+                    stream.principal(&settings)?.map_or(Certificate::Missing, Certificate::Of)
+                }
+                ClientAuth::Requested | ClientAuth::None => Certificate::NotDemanded,
+            };
+            Ok((stream, certificate))
+        });
+        match known {
+            Ok((stream, certificate)) => self.connection(stream, Peer { address, certificate }, slot).await,
+            Err(reason) => self.no_tls(address, &reason),
+        }
+    }
+
+    fn no_tls(&self, peer: SocketAddr, reason: &NoTls) {
+        if reason.is_of_certificate() {
+            let client = audit::Client { principal: None, address: peer, listener: HTTP, client_id: None };
+            self.audit.login_refused(&client, Some(tls::MECHANISM), &reason.to_string());
+        }
+        match reason.kind() {
+            None => tracing::debug!(%peer, %reason, "HTTP connection ended within its handshake"),
+            Some(kind) => {
+                if let Some(suppressed) = self.lines.take(kind) {
+                    let reason = match reason {
+                        NoTls::Foreign(what) => {
+                            format!("it speaks TLS, and the client began {what}; ask https://")
+                        }
+                        other => other.to_string(),
+                    };
+                    tracing::warn!(%peer, %reason, suppressed, "HTTP connection closed");
+                }
+            }
+        }
+    }
+
     /// Serves one connection until it ends, its life is over, or the server stops; then the request in
     /// progress is still answered.
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: &Slot) {
+    async fn connection<S>(&self, stream: S, peer: Peer, slot: &Slot)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         // Of one task alone, so relaxed loads and stores suffice. The service can be given a shared reference
         // only.
         let is_answering = AtomicBool::new(false);
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
             is_answering.store(true, Ordering::Relaxed);
-            slot.progress();
+            request.extensions_mut().insert(slot.asked().clone());
             let is_answering = &is_answering;
             async move {
                 let answer = self.routes.answer(request).await;
                 is_answering.store(false, Ordering::Relaxed);
-                slot.progress();
+                slot.asked().answered();
                 Ok::<_, Infallible>(answer)
             }
         });
@@ -143,7 +218,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "http connection ended");
+            tracing::debug!(peer = %peer.address, %error, "http connection ended");
         }
     }
 

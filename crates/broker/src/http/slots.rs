@@ -1,7 +1,8 @@
 //! The connections that may be open at once, and which of them gives way when there are too many.
 //!
 //! Guarantees that a connection counts for as long as its [`Slot`] lives, and that clients that open connections without
-//! asking anything cannot keep others out: their connections are the first to go. Closing a connection that gives way is
+//! asking anything cannot keep others out: their connections are the first to go, and where a login is needed, those of clients without
+//! one. Closing a connection that gives way is
 //! left to `server.rs`, which waits for [`Slot::gives_way`].
 
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ struct Open {
 }
 
 struct Connection {
-    /// It sent the whole head of a request at least once.
+    /// It sent a request that was admitted at least once.
     has_asked: bool,
     /// When it was opened, or its last request began or was answered. Not when bytes came: a client that sends a head byte
     /// by byte would look busy for ever.
@@ -44,11 +45,17 @@ struct Connection {
     way: CancellationToken,
 }
 
+/// The requests of one connection: each that is admitted keeps it for a while.
+#[derive(Clone)]
+pub(super) struct Asked {
+    id: u64,
+    open: Arc<Mutex<Open>>,
+}
+
 /// The right to have a connection open.
 pub(super) struct Slot {
-    id: u64,
+    asked: Asked,
     way: CancellationToken,
-    open: Arc<Mutex<Open>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -75,12 +82,13 @@ impl Slots {
         open.next += 1;
         let connection = Connection { has_asked: false, progress: clock::now(), way: way.clone() };
         open.connections.insert(id, connection);
-        Some(Slot { id, way, open: Arc::clone(&self.open), _permit: permit })
+        let asked = Asked { id, open: Arc::clone(&self.open) };
+        Some(Slot { asked, way, _permit: permit })
     }
 }
 
 impl Open {
-    /// Has a connection give way. Those that never finished the head of a request go first, the oldest before others.
+    /// Has a connection give way. Those without an admitted request go first, the oldest before others.
     fn make_room(&mut self, now: Instant) -> Option<()> {
         // `false` sorts first: any connection that never asked goes before one that did, however old that is.
         let slowest = self.connections.iter().min_by_key(|(_, one)| (one.has_asked, one.progress));
@@ -96,13 +104,28 @@ impl Open {
     }
 }
 
-impl Slot {
-    /// The head of a request is complete, or its answer is ready.
+impl Asked {
+    /// A request is admitted.
     pub(super) fn progress(&self) {
         if let Some(connection) = self.open.lock().connections.get_mut(&self.id) {
             connection.has_asked = true;
             connection.progress = clock::now();
         }
+    }
+
+    /// An answer is ready. One to a request that was not admitted is no progress: it costs its client nothing to ask again.
+    pub(super) fn answered(&self) {
+        let mut open = self.open.lock();
+        if let Some(connection) = open.connections.get_mut(&self.id).filter(|one| one.has_asked) {
+            connection.progress = clock::now();
+        }
+    }
+}
+
+impl Slot {
+    /// The requests of its connection.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// Waits until this connection has to give way to others.
@@ -113,7 +136,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.open.lock().connections.remove(&self.id);
+        self.asked.open.lock().connections.remove(&self.asked.id);
     }
 }
 
@@ -130,7 +153,7 @@ mod tests {
         let slots = Slots::new(3);
         let (first, second) = (slots.take().await.unwrap(), slots.take().await.unwrap());
         let third = slots.take().await.unwrap();
-        first.progress();
+        first.asked().progress();
         let waiting = tokio::time::timeout(Duration::from_millis(20), slots.take()).await;
         assert!(waiting.is_err(), "the slot is free only once its connection is closed");
         assert!(!is_told(&first).await && is_told(&second).await && !is_told(&third).await);
@@ -138,11 +161,22 @@ mod tests {
         assert!(slots.take().await.is_some());
     }
 
+    /// Probes and refusals kept the connections of strangers open for as long as they liked.
+    #[tokio::test]
+    async fn clients_that_are_not_admitted_give_way() {
+        let slots = Slots::new(2);
+        let (stranger, user) = (slots.take().await.unwrap(), slots.take().await.unwrap());
+        user.asked().progress();
+        stranger.asked().answered();
+        let waiting = tokio::time::timeout(Duration::from_millis(20), slots.take()).await;
+        assert!(waiting.is_err() && is_told(&stranger).await && !is_told(&user).await);
+    }
+
     #[tokio::test]
     async fn clients_that_get_on_are_left_alone() {
         let slots = Slots::new(1);
         let only = slots.take().await.unwrap();
-        only.progress();
+        only.asked().progress();
         assert!(slots.take().await.is_none());
         let later = clock::now() + GRACE;
         assert!(slots.open.lock().make_room(later).is_some(), "an idle connection that is kept open");

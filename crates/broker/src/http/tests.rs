@@ -1,5 +1,8 @@
 //! The endpoints, asked through a socket by plain bytes.
 
+mod login;
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::authentication::Guard;
 use super::router::MAX_BODY_BYTES;
 use super::server::{HEAD_TIMEOUT, Limits};
 use super::*;
@@ -18,7 +22,6 @@ use crate::telemetry::metrics::MetricsOptions;
 
 const LIMITS: Limits = Limits { connections: 64, head_timeout: HEAD_TIMEOUT };
 const SOON: Duration = Duration::from_secs(10);
-
 struct Fixture {
     tasks: Tasks,
     readiness: Readiness,
@@ -45,8 +48,10 @@ impl Fixture {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let endpoints = Endpoints { metrics: metrics.clone(), readiness: readiness.clone() };
-        server::serve(limits, &tasks, vec![listener], routes(endpoints, &tasks));
+        let (access, scram_users, audit) = (HttpAccess::Open, ScramUsers::default(), Audit::default());
+        let endpoints =
+            Endpoints { metrics: metrics.clone(), readiness: readiness.clone(), access, scram_users, audit };
+        server::serve(limits, &tasks, vec![listener], routes(endpoints, &tasks), None, Audit::default());
         Self { tasks, readiness, metrics, address }
     }
 
@@ -60,7 +65,12 @@ impl Fixture {
     }
 
     async fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        self.ask_as(method, path, "").await
+    }
+
+    /// With that header line more.
+    async fn ask_as(&self, method: &str, path: &str, header: &str) -> (u16, String, String) {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
         let answer = self.send(request.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("an answer: {answer:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -77,10 +87,14 @@ async fn readyz_follows_every_check_and_names_them() {
         (503, "[-] storage failed: not started\n[-] listeners failed: not started\nnot ready\n")
     );
     http.readiness.pass("storage");
+    http.readiness.warn("exposed", "PLAINTEXT has no logins");
     assert_eq!(http.ask("GET", "/readyz").await.0, 503);
     http.readiness.pass("listeners");
     assert_eq!(http.ask("GET", "/readyz").await.2, "ready\n");
-    assert_eq!(http.ask("GET", "/readyz?a=b&verbose").await.2, "[+] storage ok\n[+] listeners ok\nready\n");
+    assert_eq!(
+        http.ask("GET", "/readyz?a=b&verbose").await.2,
+        "[+] storage ok\n[+] listeners ok\n[!] exposed: PLAINTEXT has no logins\nready\n"
+    );
     http.readiness.fail("shutdown", "stopping");
     let (status, _, body) = http.ask("GET", "/readyz?verbose=1").await;
     assert_eq!((status, body.contains("[-] shutdown failed: stopping")), (503, true));
@@ -173,8 +187,9 @@ async fn other_paths_are_not_found() {
 }
 
 /// As a later part does that takes bodies.
-fn echo(_: Endpoints, _: &Tasks) -> Routes {
-    Routes::merge(Router::new().route("/echo", post(|body: Bytes| async move { body })))
+fn echo(endpoints: Endpoints, tasks: &Tasks) -> Routes {
+    let guard = Guard::new(&endpoints, tasks);
+    Routes::merge(Router::new().route("/echo", post(|body: Bytes| async move { body })), guard)
 }
 
 #[tokio::test]
@@ -203,8 +218,8 @@ async fn large_body_is_refused_where_a_route_reads_it() {
 #[tokio::test]
 async fn refusal_does_not_wait_for_a_body() {
     let http = Fixture::start().await;
-    let request = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627776\r\n\r\n";
-    let answer = http.send(request).await;
+    let answer =
+        http.send(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1099511627776\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 

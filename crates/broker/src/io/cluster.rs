@@ -3,8 +3,8 @@
 use std::{future::Future, sync::Arc};
 
 use storage::{
-    Catalog, CatalogError, Cluster, ConfigsChange, CredentialId, NewTopic, ResourceConfigs, SECRET_BYTES,
-    StorageError, StoredAcl, StoredCredential, TooLarge, Topic,
+    Catalog, CatalogError, Cluster, ConfigsChange, CredentialId, NewTopic, QuotaId, ResourceConfigs,
+    SECRET_BYTES, StorageError, StoredAcl, StoredCredential, StoredQuota, StoredToken, TooLarge, Topic,
 };
 use uuid::Uuid;
 
@@ -110,6 +110,30 @@ impl ClusterIo {
     ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
         let (done, answer) = answer();
         self.cluster.change_credentials(put, removed, done);
+        answer
+    }
+
+    /// Writes delegation tokens and removes those of other ids, all or none.
+    /// On the disk when it resolves, under every flush policy.
+    pub(crate) fn change_tokens(
+        &self,
+        put: &[StoredToken],
+        removed: &[String],
+    ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.cluster.change_tokens(put, removed, done);
+        answer
+    }
+
+    /// Writes quotas and removes others, all or none.
+    /// On the disk when it resolves, under every flush policy.
+    pub(crate) fn change_quotas(
+        &self,
+        put: &[StoredQuota],
+        removed: &[QuotaId],
+    ) -> impl Future<Output = Result<Result<(), TooLarge>, StorageError>> + Send + use<> {
+        let (done, answer) = answer();
+        self.cluster.change_quotas(put, removed, done);
         answer
     }
 

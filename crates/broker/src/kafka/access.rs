@@ -18,6 +18,11 @@ pub(crate) const CLUSTER: ResourceType = ResourceType::Cluster;
 /// See [`TOPIC`].
 pub(crate) const TRANSACTIONAL_ID: ResourceType = ResourceType::TransactionalId;
 
+/// See [`TOPIC`].
+pub(crate) const DELEGATION_TOKEN: ResourceType = ResourceType::DelegationToken;
+/// See [`TOPIC`]. Its name is a principal, such as `User:alice`.
+pub(crate) const USER: ResourceType = ResourceType::User;
+
 /// The permissions that an API needs.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), expect(dead_code, reason = "read by tests, which make docs/protocol.md and compare"))]

@@ -8,6 +8,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
@@ -24,6 +25,7 @@ mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_delegation_token;
@@ -73,14 +75,17 @@ use std::future::Future;
 use std::hash::Hash;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use codec::frame::{self, RequestHeader};
 use codec::{Chain, DecodeError, EncodeError, ErrorCode, Request, Response};
 use thiserror::Error;
 
+use crate::clock;
 use crate::kafka::access::Access;
 use crate::kafka::answered::{Answered, Receipt};
+use crate::kafka::audit::Audited;
 use crate::kafka::context::Context;
 
 /// One Kafka API: its request type, the versions that are really served, and its handler.
@@ -256,6 +261,15 @@ impl Entry {
         }
     }
 
+    /// As [`Self::of`], for an API whose requests are in the audit log.
+    const fn audited<A>() -> Self
+    where
+        A: Api,
+        A::Request: Audited + Clone,
+    {
+        Self { run: run_audited::<A>, ..Self::of::<A>() }
+    }
+
     /// Returns true if this version is served.
     pub(crate) fn serves(&self, version: i16) -> bool {
         (self.versions.0..=self.versions.1).contains(&version)
@@ -270,23 +284,96 @@ impl Entry {
 /// Decodes, calls and encodes for one API; see [`Run`].
 fn run<A: Api>(cx: Context, api: usize, body: Bytes) -> Running {
     Box::pin(async move {
-        let header = cx.header();
-        let version = header.api_version;
-        let request = A::Request::decode(body, version)?;
-        let reply = A::handle(&cx, request).await?;
-        #[cfg(test)]
-        if let Some(questions) = cx.questions() {
-            crate::kafka::access::compare(A::Request::NAME, A::ACCESS, &questions.asked());
-        }
-        match reply {
-            Reply::Response(response) => {
-                let receipt = Receipt { api, version, error_code: A::first_error(&response) };
-                answer(header, version, &response, receipt)
-            }
-            // Counted as a success: a request with acks=0 that fails is an `Err`, and closes the connection.
-            Reply::None => Ok(Answered { frame: None, receipt: Receipt { api, version, error_code: 0 } }),
-        }
+        let request = A::Request::decode(body, cx.api_version())?;
+        let reply = call::<A>(&cx, request).await?;
+        encode::<A>(&cx, api, reply)
     })
+}
+
+/// As [`run`], with the changes of the request told to the audit log before they are answered.
+fn run_audited<A>(cx: Context, api: usize, body: Bytes) -> Running
+where
+    A: Api,
+    A::Request: Audited + Clone,
+{
+    if !cx.audit().is_on() {
+        return run::<A>(cx, api, body);
+    }
+    let tasks = cx.tasks().clone();
+    let work = async move {
+        let request = A::Request::decode(body, cx.api_version())?;
+        // Before it is served: it may remove what it names.
+        let resource = request.resource(cx.token_reach().as_ref().map(|reach| &*reach.tokens));
+        let reply = call::<A>(&cx, request.clone()).await?;
+        if let Reply::Response(response) = &reply {
+            let mut changes = request.changes(response);
+            if let Some(name) = resource {
+                changes.iter_mut().for_each(|change| change.resource.clone_from(&name));
+            }
+            cx.tell_changes(A::Request::NAME, changes).await;
+        }
+        encode::<A>(&cx, api, reply)
+    };
+    // A task of its own: a change that was made is told although its client has gone.
+    Box::pin(async move {
+        let done = tasks.complete("audited-request", work).await;
+        done.unwrap_or_else(|| Err(Disconnect::Refused("the broker stops".to_owned())))
+    })
+}
+
+/// Calls the handler. Tests compare what it asked the authorizer for with what it declares.
+async fn call<A: Api>(cx: &Context, request: A::Request) -> Answer<A> {
+    // Logins are not counted: nothing is served to a client before them.
+    let is_timed = matches!(A::PHASE, Phase::Authenticated) && cx.quota().bounds_time();
+    let charge = |spent, is_answered| cx.quota().charge_time(spent, is_answered);
+    let reply = timed(A::handle(cx, request), is_timed, charge).await?;
+    #[cfg(test)]
+    if let Some(questions) = cx.questions() {
+        crate::kafka::access::compare(A::Request::NAME, A::ACCESS, &questions.asked());
+    }
+    Ok(reply)
+}
+
+/// The frame of a reply, and what is counted about it.
+fn encode<A: Api>(
+    cx: &Context,
+    api: usize,
+    reply: Reply<<A::Request as Request>::Response>,
+) -> Result<Answered, Disconnect> {
+    let version = cx.api_version();
+    match reply {
+        Reply::Response(mut response) => {
+            let throttle_ms = cx.quota().throttle_ms();
+            if throttle_ms > 0 {
+                response.set_throttle_time_ms(throttle_ms);
+            }
+            let receipt = Receipt { api, version, error_code: A::first_error(&response) };
+            answer(cx.header(), version, &response, receipt)
+        }
+        // Counted as a success: a request with acks=0 that fails is an `Err`, and closes the connection.
+        Reply::None => Ok(Answered { frame: None, receipt: Receipt { api, version, error_code: 0 } }),
+    }
+}
+
+/// Runs a handler. If asked to, it adds up the time for which a thread runs it, without what it waits, and passes that on.
+async fn timed<R>(
+    handling: impl Future<Output = Result<Reply<R>, Disconnect>>,
+    is_timed: bool,
+    charge: impl FnOnce(Duration, bool),
+) -> Result<Reply<R>, Disconnect> {
+    let mut handling = std::pin::pin!(handling);
+    let mut spent = Duration::ZERO;
+    let reply = std::future::poll_fn(|cx| {
+        let begun = is_timed.then(clock::now);
+        let polled = handling.as_mut().poll(cx);
+        spent += begun.map_or(Duration::ZERO, |begun| clock::now().saturating_duration_since(begun));
+        polled
+    })
+    .await;
+    if is_timed && let Ok(reply) = &reply {
+        charge(spent, matches!(reply, Reply::Response(_)));
+    }
+    reply
 }
 
 /// The version 0 answer to a version that `A` does not serve, if it has one.
@@ -344,39 +431,41 @@ pub(crate) static REGISTRY: &[Entry] = &numbered([
     Entry::of::<list_groups::ListGroups>(),
     Entry::of::<sasl_handshake::SaslHandshake>(),
     Entry::of::<api_versions::ApiVersions>(),
-    Entry::of::<create_topics::CreateTopics>(),
-    Entry::of::<delete_topics::DeleteTopics>(),
-    Entry::of::<delete_records::DeleteRecords>(),
+    Entry::audited::<create_topics::CreateTopics>(),
+    Entry::audited::<delete_topics::DeleteTopics>(),
+    Entry::audited::<delete_records::DeleteRecords>(),
     Entry::of::<init_producer_id::InitProducerId>(),
     Entry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     Entry::of::<add_partitions_to_txn::AddPartitionsToTxn>(),
     Entry::of::<add_offsets_to_txn::AddOffsetsToTxn>(),
     Entry::of::<end_txn::EndTxn>(),
-    Entry::of::<write_txn_markers::WriteTxnMarkers>(),
+    Entry::audited::<write_txn_markers::WriteTxnMarkers>(),
     Entry::of::<txn_offset_commit::TxnOffsetCommit>(),
     Entry::of::<describe_acls::DescribeAcls>(),
-    Entry::of::<create_acls::CreateAcls>(),
-    Entry::of::<delete_acls::DeleteAcls>(),
+    Entry::audited::<create_acls::CreateAcls>(),
+    Entry::audited::<delete_acls::DeleteAcls>(),
     Entry::of::<describe_configs::DescribeConfigs>(),
-    Entry::of::<alter_configs::AlterConfigs>(),
+    Entry::audited::<alter_configs::AlterConfigs>(),
     Entry::of::<alter_replica_log_dirs::AlterReplicaLogDirs>(),
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
     Entry::of::<sasl_authenticate::SaslAuthenticate>(),
-    Entry::of::<create_partitions::CreatePartitions>(),
-    Entry::of::<create_delegation_token::CreateDelegationToken>(),
-    Entry::of::<renew_delegation_token::RenewDelegationToken>(),
-    Entry::of::<expire_delegation_token::ExpireDelegationToken>(),
+    Entry::audited::<create_partitions::CreatePartitions>(),
+    Entry::audited::<create_delegation_token::CreateDelegationToken>(),
+    Entry::audited::<renew_delegation_token::RenewDelegationToken>(),
+    Entry::audited::<expire_delegation_token::ExpireDelegationToken>(),
     Entry::of::<describe_delegation_token::DescribeDelegationToken>(),
-    Entry::of::<delete_groups::DeleteGroups>(),
+    Entry::audited::<delete_groups::DeleteGroups>(),
     Entry::of::<elect_leaders::ElectLeaders>(),
-    Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    Entry::audited::<incremental_alter_configs::IncrementalAlterConfigs>(),
     Entry::of::<alter_partition_reassignments::AlterPartitionReassignments>(),
     Entry::of::<list_partition_reassignments::ListPartitionReassignments>(),
-    Entry::of::<offset_delete::OffsetDelete>(),
+    Entry::audited::<offset_delete::OffsetDelete>(),
+    Entry::of::<describe_client_quotas::DescribeClientQuotas>(),
+    Entry::audited::<alter_client_quotas::AlterClientQuotas>(),
     Entry::of::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
-    Entry::of::<alter_user_scram_credentials::AlterUserScramCredentials>(),
+    Entry::audited::<alter_user_scram_credentials::AlterUserScramCredentials>(),
     Entry::of::<describe_quorum::DescribeQuorum>(),
-    Entry::of::<update_features::UpdateFeatures>(),
+    Entry::audited::<update_features::UpdateFeatures>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
     Entry::of::<describe_producers::DescribeProducers>(),
     Entry::of::<unregister_broker::UnregisterBroker>(),

@@ -2,7 +2,7 @@
 //!
 //! Guarantees that requests start in arrival order and answers leave in arrival order; that only requests which say so
 //! run side by side, at most `MAX_IN_FLIGHT` of them; that no further request starts while `MAX_UNSENT_BYTES` of answers wait for the client to read
-//! them; and that a client which does nothing is let go. All of it is one task: a slow reader or a panicking handler
+//! them; that a client above its quota is not read for a while (`mute.rs`); and that a client which does nothing is let go. All of it is one task: a slow reader or a panicking handler
 //! takes down its own connection and no other. What a request means is left to `dispatch.rs`.
 
 mod closed;
@@ -10,6 +10,7 @@ mod closed;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::kafka::frames::{Frame, FrameError, Frames};
 use crate::kafka::idle::Idle;
 use crate::kafka::in_flight::{InFlight, Ready};
 use crate::kafka::limits::{MAX_IN_FLIGHT, MAX_UNSENT_BYTES, Shared};
+use crate::kafka::mute::{self, Departure};
 use crate::kafka::outgoing::{Outgoing, Unsent};
 use crate::tasks::Quiet;
 use crate::telemetry::metrics::RequestTimes;
@@ -39,7 +41,7 @@ pub(crate) async fn serve<R, W>(
     shared: Arc<Shared>,
 ) -> Closed
 where
-    R: AsyncRead + Unpin,
+    R: AsyncRead + Departure + Unpin,
     W: AsyncWrite + Unpin,
 {
     let max_idle = shared.limits.max_idle;
@@ -53,10 +55,15 @@ where
         outgoing: Outgoing::default(),
         just_read: None,
         idle,
+        sees_departures: frames.has_left().is_some(),
     };
     let closed = connection.run(&mut frames).await;
     connection.settle(&closed).await;
-    closed
+    // Also if the client left first: the operator should read why.
+    match connection.connected.reauthentication.refused() {
+        Some(reason) => Closed::LoginRefused(reason),
+        None => closed,
+    }
 }
 
 /// The state of one connection besides the frames that are being read.
@@ -73,6 +80,8 @@ struct Connection<W> {
     /// The time, if it was read since the connection was last woken and nothing but starting requests came after that.
     just_read: Option<Instant>,
     idle: Idle,
+    /// While it is muted, it is known whether the client is still there.
+    sees_departures: bool,
 }
 
 /// The next thing that happens to a connection.
@@ -83,24 +92,36 @@ enum Event {
     Stopping,
     /// A frame, the end of the client's side, or bytes that are none.
     Read(Result<Option<Frame>, FrameError>),
+    /// The connection may be read again, or its client has left meanwhile.
+    Unmuted(mute::Ended),
 }
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Takes frame after frame until there is a reason to stop and everything that came before it has begun; whatever is
     /// under way goes on meanwhile.
-    async fn run<R: AsyncRead + Unpin>(&mut self, frames: &mut Frames<R>) -> Closed {
+    async fn run<R: AsyncRead + Departure + Unpin>(&mut self, frames: &mut Frames<R>) -> Closed {
         // `reading` is cancelled before `waiting`: when long polls end, no further request is taken.
         let stopping = self.connected.services.shutdown.reading.clone().cancelled_owned();
         tokio::pin!(stopping);
         let mut stopping = Quiet::new(stopping);
         let mut end: Option<Closed> = None;
-        loop {
+        let (connected, midway) = (Arc::clone(&self.connected), frames.midway());
+        'events: loop {
+            let muted = connected.mute.is_set();
             // Read before answers are written: those to requests that came together leave in one call.
-            let came_together = frames.holds_frame();
-            // Polled to its end, never dropped and begun anew: a frame may take many reads.
-            let next = frames.next();
+            let came_together = !muted && frames.holds_frame();
+            // Polled to its end, never dropped and begun anew within a frame, which may take many reads.
+            let next = async {
+                if muted {
+                    let (quotas, user) = (&connected.services.quotas, connected.peer.principal().name());
+                    let over = mute::ended(&connected.mute, quotas, user, || frames.has_left());
+                    // In a box: only few connections are ever muted.
+                    return Event::Unmuted(Box::pin(over).await);
+                }
+                Event::Read(frames.next().await)
+            };
             tokio::pin!(next);
-            let frame = loop {
+            let event = loop {
                 if !self.waiting.is_empty() {
                     self.start_waiting(clock::now()).await;
                 }
@@ -111,7 +132,11 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 if self.connected.peer.is_cut_off() && self.in_flight.is_empty() && self.outgoing.is_empty() {
                     return Closed::SessionEnded;
                 }
-                let reads = end.is_none() && self.may_read();
+                // A throttled request was answered. A frame that has come in part is served first: it occupies memory.
+                if !muted && connected.mute.is_set() && !midway.load(Ordering::Relaxed) {
+                    continue 'events;
+                }
+                let reads = end.is_none() && (muted || self.may_read());
                 let reads_first = reads && came_together;
                 // In this order: answers go out before more is read, and a shutdown is seen before another frame is taken.
                 let event = std::future::poll_fn(|cx| {
@@ -121,8 +146,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                     if end.is_none() && stopping.poll(cx).is_ready() {
                         return Poll::Ready(Event::Stopping);
                     }
-                    if reads && let Poll::Ready(frame) = next.as_mut().poll(cx) {
-                        return Poll::Ready(Event::Read(frame));
+                    if reads && let Poll::Ready(next) = next.as_mut().poll(cx) {
+                        return Poll::Ready(next);
                     }
                     // The frame waits for memory.
                     if reads_first { self.poll_progress(cx).map(Event::Progress) } else { Poll::Pending }
@@ -131,16 +156,19 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                     Event::Progress(Ok(())) => {}
                     Event::Progress(Err(closed)) => return closed,
                     Event::Stopping => end = Some(Closed::Shutdown),
-                    Event::Read(frame) => break frame,
+                    next => break next,
                 }
             };
-            match frame {
-                Ok(Some(frame)) => {
+            match event {
+                Event::Read(Ok(Some(frame))) => {
                     self.waiting.push_back(frame);
                     self.start_waiting(clock::now()).await;
                 }
-                Ok(None) => end = Some(Closed::ByClient),
-                Err(error) => end = Some(error.into()),
+                Event::Read(Ok(None)) | Event::Unmuted(mute::Ended::Left) => end = Some(Closed::ByClient),
+                Event::Read(Err(error)) => end = Some(error.into()),
+                // The time of a mute is no idleness.
+                Event::Unmuted(mute::Ended::Over) => self.idle.touch(clock::now()),
+                Event::Progress(_) | Event::Stopping => {}
             }
         }
     }
@@ -206,10 +234,11 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             let (unsent, after) = (self.outgoing.bytes(), self.idle.limit);
             return Poll::Ready(Err(Closed::NotReading { unsent, after }));
         }
-        if self.in_flight.is_empty() {
+        if self.in_flight.is_empty() && !(self.connected.mute.is_set() && self.sees_departures) {
             return Poll::Ready(Err(Closed::Idle(self.idle.limit)));
         }
-        // A long wait that the client asked for (a rebalance) is no idleness.
+        // A long wait that the client asked for (a rebalance), or that was laid on it, is no idleness. Over TLS a mute is, as in Kafka:
+        // a client that has left would keep its connection for days.
         self.idle.touch(clock::now());
         Poll::Ready(Ok(()))
     }
@@ -262,6 +291,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             | Closed::Idle(_)
             | Closed::NotReading { .. }
             | Closed::SessionEnded
+            | Closed::LoginRefused(_)
             | Closed::Frame(_)
             | Closed::Write(_) => {
                 return;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use codec::ErrorCode;
 use codec::frame::RequestHeader;
 use security::acl::{ANY, CLUSTER_NAME, Operation, ResourceType};
+use security::sasl::Mechanism;
 use storage::Catalog;
 use tokio_util::sync::CancellationToken;
 
@@ -17,23 +18,38 @@ use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, StartConfig};
 use crate::io::Io;
 use crate::kafka::access::{CLUSTER, TOPIC, failed};
+use crate::kafka::mute::Mute;
 use crate::kafka::reauthentication::Reauthentication;
+use crate::kafka::request_quota::{RequestQuota, Throttle};
 use crate::services::Services;
 use crate::services::append::Appender;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::configs::kind::ConfigResources;
 use crate::services::coordinator::group::GroupService;
 use crate::services::coordinator::transaction::TransactionService;
+use crate::services::delegation_tokens;
 use crate::services::disk_reserve::DiskReserve;
 use crate::services::features::Features;
 use crate::services::fetch::Fetcher;
 use crate::session::authorizer::{Authorizer, Permit, Questions, all_operations};
 use crate::session::credentials::Credentials;
 use crate::session::peer::Peer;
+use crate::session::quotas::{Client, ClientQuotas};
+use crate::tasks::Tasks;
+use crate::telemetry::audit::{self, Audit, Change};
 use crate::telemetry::metrics::Metrics;
 use crate::topics::Topics;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
+
+/// The codes of refusals by the authorizer.
+const DENIALS: [ErrorCode; 5] = [
+    ErrorCode::TopicAuthorizationFailed,
+    ErrorCode::GroupAuthorizationFailed,
+    ErrorCode::ClusterAuthorizationFailed,
+    ErrorCode::TransactionalIdAuthorizationFailed,
+    ErrorCode::DelegationTokenAuthorizationFailed,
+];
 
 /// The surroundings of all requests of one connection.
 pub(crate) struct Connected {
@@ -41,6 +57,8 @@ pub(crate) struct Connected {
     pub(crate) peer: Arc<Peer>,
     /// Logins after the first one.
     pub(crate) reauthentication: Reauthentication,
+    /// The time for which it is not read.
+    pub(crate) mute: Mute,
 }
 
 /// The surroundings of one request.
@@ -52,14 +70,25 @@ pub(crate) struct Context {
     request: RequestHeader,
     /// `None` without an authorizer: every client may do everything, and nothing is asked.
     questions: Option<Arc<Questions>>,
+    /// Bytes of the request, header included.
+    request_bytes: usize,
+    throttle: Throttle,
 }
 
 impl Context {
     /// The context of the request with this header.
-    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader) -> Self {
+    pub(crate) fn new(connected: Arc<Connected>, header: RequestHeader, request_bytes: usize) -> Self {
         let Connected { services, peer, .. } = &*connected;
         let questions = services.authorizer.as_ref().map(|one| Arc::new(one.questions(peer)));
-        Self { connected, request: header, questions }
+        Self { connected, request: header, questions, request_bytes, throttle: Throttle::default() }
+    }
+
+    /// The request's quotas.
+    pub(crate) fn quota(&self) -> RequestQuota<'_> {
+        let Connected { services, peer, mute, .. } = &*self.connected;
+        let client = Client { user: peer.principal().name(), client_id: self.client_id() };
+        let (throttle, request_bytes) = (&self.throttle, self.request_bytes);
+        RequestQuota { quotas: &services.quotas, client, mute, throttle, request_bytes }
     }
 
     /// The connection the request came on.
@@ -124,6 +153,51 @@ impl Context {
         if let Some(questions) = &self.questions {
             let api = codec::shape::api_name(self.request.api_key).unwrap_or_default();
             questions.log_denial(api, self.client_id(), (resource, operation, name));
+            let principal = self.peer().principal_text();
+            let client = self.audit_client(&principal);
+            self.audit().denied(&client, api, operation.name(), (resource.name(), name));
+        }
+    }
+
+    /// The audit log.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.connected.services.audit
+    }
+
+    /// The tasks of the broker.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.connected.services.tasks
+    }
+
+    /// Tells the audit log what the request changed. Waits while that is slow.
+    pub(crate) async fn tell_changes(&self, api: &'static str, changes: Vec<Change>) {
+        let principal = self.peer().principal_text();
+        let client = self.audit_client(&principal);
+        // Denials are told already, and unlike changes they may be dropped: else a client without any permission could fill the log.
+        let is_denial = |change: &Change| {
+            let code = ErrorCode::from_code(change.error_code);
+            code.is_some_and(|code| DENIALS.contains(&code))
+        };
+        let changes = changes.into_iter().filter(|change| !is_denial(change)).collect();
+        let result = |code| ErrorCode::from_code(code).map_or("UNKNOWN", ErrorCode::name);
+        self.audit().changed(&client, api, changes, result).await;
+    }
+
+    /// Tells the audit log that another login on this connection failed.
+    pub(crate) fn tell_refused_login(&self, reason: &str) {
+        let principal = self.peer().principal_text();
+        let mechanism = self.peer().mechanism().map(Mechanism::name);
+        self.audit().login_refused(&self.audit_client(&principal), mechanism, reason);
+    }
+
+    fn audit_client<'a>(&'a self, principal: &'a str) -> audit::Client<'a> {
+        let client_id = self.request.client_id.as_deref();
+        let peer = self.peer();
+        audit::Client {
+            principal: Some(principal),
+            address: peer.address,
+            listener: &peer.listener,
+            client_id,
         }
     }
 
@@ -229,6 +303,17 @@ impl Context {
     /// The credentials of users.
     pub(crate) fn credentials(&self, _: &Permit) -> &Arc<Credentials> {
         &self.connected.services.credentials
+    }
+
+    /// The parts that a change of delegation tokens reaches; `None` if there are no tokens. Without a permit: owners and renewers
+    /// need none, and are told from others by the service and the API.
+    pub(crate) fn token_reach(&self) -> Option<delegation_tokens::Reach> {
+        self.connected.services.token_reach()
+    }
+
+    /// The quotas of all clients.
+    pub(crate) fn quotas(&self, _: &Permit) -> &Arc<ClientQuotas> {
+        &self.connected.services.quotas
     }
 
     /// All topics, also those that the client may not see.

@@ -29,6 +29,8 @@ fn begin(
     entry: Option<&'static Entry>,
     frame: Bytes,
 ) -> Result<Running, Disconnect> {
+    // Header and body: what Kafka charges a producer for (`RequestChannel.Request.sizeInBytes`).
+    let bytes = frame.len();
     let mut body = frame;
     // The header comes first: it holds what any refusal needs, and its layout depends on key and version only.
     let header = RequestHeader::parse(&mut body)?;
@@ -43,7 +45,8 @@ fn begin(
     if let Some(answered) = admit(connected, entry, &header)? {
         return Ok(Box::pin(std::future::ready(Ok(answered))));
     }
-    Ok((entry.run)(Context::new(Arc::clone(connected), header), entry.index, body))
+    let cx = Context::new(Arc::clone(connected), header, bytes);
+    Ok((entry.run)(cx, entry.index, body))
 }
 
 /// Checks that a connection may call that API now. After the end of its session it may only log in again, and between the two

@@ -10,6 +10,7 @@ use codec::messages::StrBytes;
 
 use coordinator::group::GroupError;
 use coordinator::transaction::TransactionError;
+use security::quota::InvalidFilter;
 use storage::AppendError;
 
 use crate::kafka::access::failed;
@@ -20,7 +21,9 @@ use crate::services::client_metrics::ClientMetricsError;
 use crate::services::configs::kind::ConfigsError;
 use crate::services::coordinator::transaction::MarkerRefused;
 use crate::services::credentials::CredentialError;
+use crate::services::delegation_tokens::TokenError;
 use crate::services::fetch::session::SessionError;
+use crate::services::quotas::QuotaError;
 use crate::topics::error::PartitionError;
 
 /// The longest text of an error in a response, in bytes. Longer ones repeat a name or a value that a client sent, which may
@@ -69,7 +72,7 @@ pub(crate) fn known_to_admin(code: ErrorCode, version: i16, since: i16) -> Error
 /// created: every client knows it, and asks again.
 pub(crate) fn not_created(error: &TopicError) -> ErrorCode {
     match error {
-        TopicError::DiskFull => ErrorCode::LeaderNotAvailable,
+        TopicError::DiskFull | TopicError::Throttled => ErrorCode::LeaderNotAvailable,
         error => error.into(),
     }
 }
@@ -93,6 +96,7 @@ impl From<&TopicError> for ErrorCode {
             TopicError::DeletionDisabled => Self::TopicDeletionDisabled,
             // Clients take it as retriable.
             TopicError::Busy => Self::RequestTimedOut,
+            TopicError::Throttled => Self::ThrottlingQuotaExceeded,
             TopicError::Unreadable | TopicError::Storage | TopicError::DiskFull => Self::KafkaStorageError,
         }
     }
@@ -257,6 +261,35 @@ impl From<&AclError> for ErrorCode {
     }
 }
 
+/// The codes of AlterClientQuotas (KIP-546).
+impl From<&QuotaError> for ErrorCode {
+    fn from(error: &QuotaError) -> Self {
+        match error {
+            QuotaError::Entity(_)
+            | QuotaError::Quota(_)
+            | QuotaError::DuplicateEntity
+            | QuotaError::DuplicateKey(_)
+            | QuotaError::TooMany => Self::InvalidRequest,
+            QuotaError::TooManyEntities => Self::PolicyViolation,
+            QuotaError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
+/// The code of DescribeClientQuotas (KIP-546). A function, since both types belong to other crates.
+pub(crate) fn filter_code(error: &InvalidFilter) -> ErrorCode {
+    match error {
+        InvalidFilter::UnsupportedType(_) => ErrorCode::UnsupportedVersion,
+        InvalidFilter::EmptyType
+        | InvalidFilter::Duplicate(_)
+        | InvalidFilter::NoName
+        | InvalidFilter::NameOfDefault
+        | InvalidFilter::NameOfAny
+        | InvalidFilter::MatchType(_)
+        | InvalidFilter::Mixed => ErrorCode::InvalidRequest,
+    }
+}
+
 /// The codes of AlterUserScramCredentials (KIP-554).
 impl From<&CredentialError> for ErrorCode {
     fn from(error: &CredentialError) -> Self {
@@ -270,6 +303,21 @@ impl From<&CredentialError> for ErrorCode {
             CredentialError::NotFound => Self::ResourceNotFound,
             CredentialError::TooMany => Self::InvalidRequest,
             CredentialError::Storage => Self::KafkaStorageError,
+        }
+    }
+}
+
+/// The codes of CreateDelegationToken, RenewDelegationToken and ExpireDelegationToken (KIP-48).
+impl From<&TokenError> for ErrorCode {
+    fn from(error: &TokenError) -> Self {
+        match error {
+            TokenError::NotFound => Self::DelegationTokenNotFound,
+            TokenError::Expired => Self::DelegationTokenExpired,
+            TokenError::NotOwner => Self::DelegationTokenOwnerMismatch,
+            TokenError::PrincipalType => Self::InvalidPrincipalType,
+            TokenError::TooMany | TokenError::TooManyOfRequester => Self::PolicyViolation,
+            TokenError::TooLarge => Self::InvalidRequest,
+            TokenError::Storage => Self::KafkaStorageError,
         }
     }
 }
@@ -350,6 +398,8 @@ fn append_error(error: &AppendError) -> ErrorCode {
     match error {
         // KIP-360: an idempotent producer raises its epoch and goes on.
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        // librdkafka aborts the transaction and raises its epoch (KIP-360). OUT_OF_ORDER_SEQUENCE_NUMBER would end its producer.
+        AppendError::SequenceReused { .. } => ErrorCode::UnknownProducerId,
         // Not PRODUCER_FENCED: since KIP-588 that is the transaction coordinator's code alone.
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         // As `ProducerAppendInfo.appendDataBatch`: its transaction is open, and the batch is not part of it.
@@ -417,6 +467,7 @@ mod tests {
             (ProduceError::InvalidTimestamp(Vec::new()), 32),
             (ProduceError::Partition(PartitionError::UnknownTopicId), 100),
             (ProduceError::Append(AppendError::OutOfOrderSequence { last: 0, found: 2 }), 45),
+            (ProduceError::Append(AppendError::SequenceReused { found: 2 }), 59),
             (ProduceError::Append(AppendError::InvalidProducerEpoch { current: 1, found: 0 }), 47),
             (ProduceError::Append(AppendError::InvalidTxnState), 48),
             (ProduceError::Append(AppendError::PartitionDeleted), 3),
@@ -485,6 +536,36 @@ mod tests {
     }
 
     #[test]
+    fn quota_errors_have_kafkas_codes() {
+        use security::quota::{InvalidEntity, InvalidQuota};
+        let pairs = [
+            (QuotaError::Entity(InvalidEntity::Empty), 42),
+            (QuotaError::Quota(InvalidQuota::NotPositive("producer_byte_rate")), 42),
+            (QuotaError::DuplicateEntity, 42),
+            (QuotaError::DuplicateKey("a".into()), 42),
+            (QuotaError::TooMany, 42),
+            (QuotaError::TooManyEntities, 44),
+            (QuotaError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+        let pairs = [
+            (InvalidFilter::UnsupportedType("topic".into()), 35),
+            (InvalidFilter::EmptyType, 42),
+            (InvalidFilter::Duplicate("user"), 42),
+            (InvalidFilter::NoName, 42),
+            (InvalidFilter::NameOfDefault, 42),
+            (InvalidFilter::NameOfAny, 42),
+            (InvalidFilter::MatchType(3), 42),
+            (InvalidFilter::Mixed, 42),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(filter_code(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
     fn credential_errors_have_kafkas_codes() {
         let pairs = [
             (CredentialError::Duplicate, 92),
@@ -496,6 +577,23 @@ mod tests {
             (CredentialError::NotFound, 91),
             (CredentialError::TooMany, 42),
             (CredentialError::Storage, 56),
+        ];
+        for (error, code) in pairs {
+            assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn token_errors_have_kafkas_codes() {
+        let pairs = [
+            (TokenError::NotFound, 62),
+            (TokenError::Expired, 66),
+            (TokenError::NotOwner, 63),
+            (TokenError::PrincipalType, 67),
+            (TokenError::TooMany, 44),
+            (TokenError::TooManyOfRequester, 44),
+            (TokenError::TooLarge, 42),
+            (TokenError::Storage, 56),
         ];
         for (error, code) in pairs {
             assert_eq!(ErrorCode::from(&error).code(), code, "{error:?}");

@@ -12,7 +12,7 @@ mod error;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use crate::kafka::api::{self, Entry};
 use crate::kafka::budget::Grant;
 use crate::kafka::half_received::Receiving;
 use crate::kafka::limits::Shared;
+use crate::kafka::mute::Departure;
 
 pub(crate) use self::error::FrameError;
 pub(super) use self::error::mistaken;
@@ -82,6 +83,8 @@ pub(super) struct Frames<R> {
     foresight: usize,
     /// Reads of half-received frames so far; see [`Frames::reads`].
     reads: Arc<AtomicU64>,
+    /// See [`Frames::midway`].
+    midway: Arc<AtomicBool>,
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
@@ -94,12 +97,26 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             grant: Grant::default(),
             foresight: 0,
             reads: Arc::default(),
+            midway: Arc::default(),
         }
     }
 
     /// Counts the reads of half-received frames that brought something.
     pub(super) fn reads(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.reads)
+    }
+
+    /// True while a frame has come in part: it has to be read to its end. Before that, [`Frames::next`] may be dropped.
+    pub(super) fn midway(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.midway)
+    }
+
+    /// True if the client has left; what it sent before may not be read yet. `None` if this cannot be known.
+    pub(super) fn has_left(&self) -> Option<bool>
+    where
+        R: Departure,
+    {
+        self.socket.has_left()
     }
 
     /// Returns true if the next frame is here, whole.
@@ -109,8 +126,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         announced.is_some_and(|announced| self.buffer.len() >= announced.length)
     }
 
-    /// The next frame; `None` if the client closed its side between two frames. Not cancel-safe: poll it to its end, or
-    /// drop all of this.
+    /// The next frame; `None` if the client closed its side between two frames. Not cancel-safe once a frame has come in part
+    /// ([`Frames::midway`]): poll it to its end, or drop all of this.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         if self.buffer.is_empty() && self.first_read().await? == 0 {
             return Ok(None);
@@ -124,7 +141,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         let announced = match announced {
             // A frame that came whole is not entered as half-received: that takes a lock of all connections.
             Some(announced) if self.buffer.len() >= announced.length => announced,
-            begun => self.finish(begun).await?,
+            begun => {
+                // Relaxed, as for `reads`. Not reset by an error, which ends the connection.
+                self.midway.store(true, Ordering::Relaxed);
+                let finished = self.finish(begun).await?;
+                self.midway.store(false, Ordering::Relaxed);
+                finished
+            }
         };
         Ok(Some(self.take(announced).await))
     }

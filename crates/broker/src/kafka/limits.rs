@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::config::{BrokerConfig, Bytes};
+use crate::config::{BrokerConfig, Bytes, ConnectionLimits, ListenerLimits};
 use crate::kafka::budget::Budget;
 use crate::kafka::notices::Notices;
 
@@ -36,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) max_connections_per_ip: usize,
     /// `max.connection.creation.rate`, per second
     pub(crate) max_connection_creation_rate: u32,
+    /// Of single listeners and addresses.
+    pub(crate) single: ConnectionLimits,
 }
 
 impl Limits {
@@ -49,7 +51,13 @@ impl Limits {
             max_connections: config.max_connections,
             max_connections_per_ip: config.max_connections_per_ip,
             max_connection_creation_rate: config.max_connection_creation_rate,
+            single: config.connection_limits().clone(),
         }
+    }
+
+    /// Those of one listener.
+    pub(crate) fn of(&self, listener: &str) -> ListenerLimits {
+        self.single.listeners.get(listener).copied().unwrap_or_default()
     }
 }
 

@@ -6,7 +6,8 @@
 //! handshake v0 answered 0   frames of length and token without a header, both ways
 //! handshake answered 33     nothing
 //! ```
-//! Any other request closes the connection without an answer, as in Kafka (`SaslServerAuthenticator`). Guarantees that no
+//! Any other request closes the connection without an answer, as in Kafka (`SaslServerAuthenticator`); after a handshake v1
+//! ApiVersions and SaslHandshake are answered with ILLEGAL_SASL_STATE first. Guarantees that no
 //! byte after the login is taken from the socket; that a stranger occupies a small buffer, some seconds and some requests,
 //! and no part of the budget of logged-in clients; and that a failed login is answered late.
 
@@ -23,7 +24,8 @@ use codec::messages::{
 };
 use codec::{ErrorCode, Request, Response};
 use security::Principal;
-use security::sasl::{Exchange, Step};
+use security::bearer::Refused;
+use security::sasl::{Exchange, Identity, LoginFailed, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,7 @@ use crate::kafka::dispatch::dispatch;
 use crate::kafka::frames::mistaken;
 use crate::kafka::reauthentication::millis;
 use crate::session::logins::ListenerLogin;
+use crate::telemetry::audit;
 use crate::telemetry::metrics::RequestTimes;
 
 pub(crate) use not_logged_in::NotLoggedIn;
@@ -67,17 +70,45 @@ where
     let stop = connected.services.shutdown.reading.clone();
     let state = State::Connected { has_asked: false };
     let deadline = clock::timer_now() + DEADLINE;
-    let mut loop_ = Login { stream: &mut *stream, connected, login, state, deadline };
+    let mut loop_ = Login { stream: &mut *stream, connected, login, state, refused: None, deadline };
     let staying = must_leave.run_until_cancelled(loop_.run());
     let outcome = match stop.run_until_cancelled(staying).await {
         None => Err(NotLoggedIn::Shutdown),
         Some(None) => Err(NotLoggedIn::MadeRoom),
         Some(Some(outcome)) => outcome,
     };
+    let exchange = match &loop_.state {
+        State::Exchange { exchange, .. } => Some(exchange),
+        State::Connected { .. } => None,
+    };
+    tell(connected, exchange, &outcome);
     if outcome.as_ref().is_err_and(NotLoggedIn::is_failure) {
         linger(stream).await;
     }
     outcome
+}
+
+/// Tells the audit log.
+fn tell(connected: &Connected, exchange: Option<&Exchange>, outcome: &Result<(), NotLoggedIn>) {
+    let mechanism = exchange.map(|exchange| exchange.mechanism().name());
+    let (audit, peer) = (&connected.services.audit, &connected.peer);
+    let client = |principal| audit::Client {
+        principal,
+        address: peer.address,
+        listener: &peer.listener,
+        client_id: None,
+    };
+    match outcome {
+        Ok(()) => {
+            let principal = peer.principal_text();
+            audit.login_accepted(&client(Some(&principal)), mechanism.unwrap_or_default());
+        }
+        Err(reason) if reason.is_failure() => {
+            let claimed = exchange.and_then(Exchange::claimed).map(|name| format!("User:{name}"));
+            audit.login_refused(&client(claimed.as_deref()), mechanism, &reason.to_string());
+        }
+        Err(_) => {}
+    }
 }
 
 /// Ends our side and waits for the client to end its own: closing a socket with unread bytes in it would destroy the answer on
@@ -96,6 +127,8 @@ struct Login<'a, S> {
     connected: &'a Arc<Connected>,
     login: &'a ListenerLogin,
     state: State,
+    /// Why a bearer token was refused; the client has been told.
+    refused: Option<Refused>,
     deadline: tokio::time::Instant,
 }
 
@@ -116,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
     async fn run(&mut self) -> Result<(), NotLoggedIn> {
         for _ in 0..MAX_REQUESTS {
             let read = timeout_at(self.deadline, self.read_frame()).await;
-            let frame = read.map_err(|_| NotLoggedIn::TooLate)??;
+            let frame = read.unwrap_or(Err(NotLoggedIn::TooLate)).map_err(|error| self.cause(error))?;
             if let Taken::LoggedIn = self.take(frame).await? {
                 return Ok(());
             }
@@ -165,6 +198,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
                 self.answer(&header, &response, illegal).await?;
                 Err(NotLoggedIn::Unexpected(header.api_key))
             }
+            (State::Exchange { .. }, SaslHandshakeRequest::KEY) => {
+                let illegal = ErrorCode::IllegalSaslState.code();
+                let response = SaslHandshakeResponse::default().with_error_code(illegal);
+                self.answer(&header, &response, illegal).await?;
+                Err(NotLoggedIn::Unexpected(header.api_key))
+            }
             _ => Err(NotLoggedIn::Unexpected(header.api_key)),
         }
     }
@@ -200,14 +239,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
         let request = SaslAuthenticateRequest::decode(body, header.api_version)?;
         let ok = ErrorCode::None.code();
         let response = SaslAuthenticateResponse::default();
-        match self.step(&request.auth_bytes) {
+        match self.step(&request.auth_bytes).await {
             Ok(Step::Challenge(challenge)) => {
                 let response = response.with_auth_bytes(challenge.into());
                 self.answer(header, &response, ok).await?;
                 Ok(Taken::GoOn)
             }
-            Ok(Step::LoggedIn { user, last }) => {
-                let lifetime = self.logged_in(&user);
+            Ok(Step::LoggedIn { identity, last }) => {
+                let lifetime = self.logged_in(&identity);
                 // Version 0 has no field for it.
                 let lifetime_ms = if header.api_version == 0 { 0 } else { millis(lifetime) };
                 let response = response.with_auth_bytes(last.into()).with_session_lifetime_ms(lifetime_ms);
@@ -215,50 +254,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
                 Ok(Taken::LoggedIn)
             }
             Err(failed) => {
-                self.delay().await;
                 let code = ErrorCode::SaslAuthenticationFailed.code();
                 let text = Some(StrBytes::from_string(failed.0.clone()));
                 let response = response.with_error_code(code).with_error_message(text);
                 self.answer(header, &response, code).await?;
-                Err(NotLoggedIn::Failed(failed.0))
+                Err(self.cause(NotLoggedIn::Failed(failed.0)))
             }
         }
     }
 
     /// A message without a header; so is its answer, and a failure has none.
     async fn bare_token(&mut self, token: &[u8]) -> Result<Taken, NotLoggedIn> {
-        match self.step(token) {
+        match self.step(token).await {
             Ok(Step::Challenge(challenge)) => {
                 self.send_bare(&challenge).await?;
                 Ok(Taken::GoOn)
             }
-            Ok(Step::LoggedIn { user, last }) => {
-                self.logged_in(&user);
+            Ok(Step::LoggedIn { identity, last }) => {
+                self.logged_in(&identity);
                 self.send_bare(&last).await?;
                 Ok(Taken::LoggedIn)
             }
-            Err(failed) => {
-                self.delay().await;
-                Err(NotLoggedIn::Failed(failed.0))
-            }
+            Err(failed) => Err(self.cause(NotLoggedIn::Failed(failed.0))),
         }
     }
 
-    fn step(&mut self, message: &[u8]) -> Result<Step, security::sasl::LoginFailed> {
-        match &mut self.state {
-            State::Exchange { exchange, .. } => self.login.step(exchange, message),
+    /// Takes the client's next message. A failure, and the refusal of a bearer token, comes late.
+    async fn step(&mut self, message: &[u8]) -> Result<Step, LoginFailed> {
+        let State::Exchange { exchange, .. } = &mut self.state else {
             // `take` comes here in an exchange alone.
-            State::Connected { .. } => Err(security::sasl::LoginFailed("no mechanism is chosen".to_owned())),
+            return Err(LoginFailed("no mechanism is chosen".to_owned()));
+        };
+        let step = self.login.step(exchange, message);
+        // The client is told of a refused token by a challenge, and may go without a further message.
+        if let Some(reason) = exchange.refused() {
+            self.refused = Some(reason);
+            self.delay().await;
+        } else if step.is_err() && self.refused.is_none() {
+            self.delay().await;
+        }
+        step
+    }
+
+    /// The cause of a failed login in place of how it ended, if a bearer token was refused before.
+    fn cause(&self, end: NotLoggedIn) -> NotLoggedIn {
+        match self.refused {
+            Some(reason) => NotLoggedIn::Failed(format!("a bearer token was refused: {reason}")),
+            None => end,
         }
     }
 
     /// Sets the connection's principal; returns how long the login lasts.
-    fn logged_in(&self, user: &str) -> Option<Duration> {
+    fn logged_in(&self, identity: &Identity) -> Option<Duration> {
         let State::Exchange { exchange, .. } = &self.state else { return None };
         let (peer, mechanism) = (&self.connected.peer, exchange.mechanism());
-        let lifetime = self.login.max_session(mechanism);
-        let end = lifetime.map(|lifetime| self.connected.services.clock.monotonic() + lifetime);
-        peer.log_in(Principal::user(user), mechanism, end, self.login.credential(mechanism, user));
+        let now = self.connected.services.clock.monotonic();
+        let (lifetime, end) = self.login.ends(mechanism, identity, now);
+        peer.log_in(Principal::user(&identity.user), mechanism, end);
         self.login.succeeded(peer.address.ip());
         lifetime
     }
@@ -308,6 +360,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Login<'_, S> {
     }
 }
 
+#[cfg(test)]
+mod bearer_tests;
 #[cfg(test)]
 mod scram_tests;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Answers of one connection on their way into its socket.
 //!
 //! Guarantees that segments are written in order by vectored writes, without being copied, and freed as soon as they
-//! are written. How much may wait here is left to the connection.
+//! are written; and that no frame counts as sent before the socket has it: TLS takes bytes first and sends them later. How much may wait here is left to the connection.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -30,6 +30,8 @@ pub(super) struct Outgoing {
     unsent: VecDeque<(u64, Unsent)>,
     /// Bytes that were ever pushed.
     pushed: u64,
+    /// Bytes that were ever flushed: the socket has them.
+    flushed: u64,
 }
 
 /// The facts for the metrics of a frame, counted once it is written.
@@ -43,14 +45,20 @@ pub(super) struct Unsent {
 }
 
 impl Outgoing {
-    /// Bytes that wait.
+    /// Bytes that wait, those included that TLS holds back.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        // What was not flushed is in memory, so its number has a `usize`.
+        usize::try_from(self.pushed - self.flushed).unwrap_or(usize::MAX)
     }
 
-    /// Returns true if nothing waits.
+    /// Returns true if nothing waits, not even in TLS.
     pub(super) fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.flushed == self.pushed
+    }
+
+    /// Bytes that were ever written.
+    fn written(&self) -> u64 {
+        self.pushed - self.bytes as u64
     }
 
     /// Adds the segments of one frame; without any it is counted once all before it is written.
@@ -66,23 +74,28 @@ impl Outgoing {
 
     /// The oldest frame that is written whole by `now` and was not given out before.
     pub(super) fn pop_sent(&mut self, now: Instant) -> Option<(Receipt, RequestTimes)> {
-        let written = self.pushed - self.bytes as u64;
-        let (_, unsent) = self.unsent.pop_front_if(|(end, _)| *end <= written)?;
+        let flushed = self.flushed;
+        let (_, unsent) = self.unsent.pop_front_if(|(end, _)| *end <= flushed)?;
         let Unsent { receipt, mut times, since } = unsent;
         times.response_send = now.saturating_duration_since(since);
         Some((receipt, times))
     }
 
-    /// One write call.
+    /// One write call, and a flush of what was written. Ready after either of them went on; so call it again until nothing waits.
     pub(super) fn poll_write<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut W,
     ) -> Poll<io::Result<()>> {
-        let socket = Pin::new(socket);
+        let mut socket = Pin::new(socket);
+        if self.segments.is_empty() {
+            ready!(socket.as_mut().poll_flush(cx))?;
+            self.flushed = self.written();
+            return Poll::Ready(Ok(()));
+        }
         let written = match self.segments.front() {
             // The usual answer. A call with a list of parts costs the kernel more.
-            Some(only) if self.segments.len() == 1 => ready!(socket.poll_write(cx, only.chunk()))?,
+            Some(only) if self.segments.len() == 1 => ready!(socket.as_mut().poll_write(cx, only.chunk()))?,
             _ => {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 let mut used = 0;
@@ -90,7 +103,7 @@ impl Outgoing {
                     *slice = IoSlice::new(segment.chunk());
                     used += 1;
                 }
-                ready!(socket.poll_write_vectored(cx, &slices[..used]))?
+                ready!(socket.as_mut().poll_write_vectored(cx, &slices[..used]))?
             }
         };
         // As `write_all`: such a socket takes nothing later either, and the connection would turn for ever.
@@ -98,6 +111,11 @@ impl Outgoing {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         self.advance(written);
+        // At once where the socket takes it, as one without TLS always does.
+        if let Poll::Ready(flushed) = socket.poll_flush(cx) {
+            flushed?;
+            self.flushed = self.written();
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -127,6 +145,41 @@ mod tests {
     fn unsent(version: i16) -> Unsent {
         let receipt = Receipt { api: 0, version, error_code: 0 };
         Unsent { receipt, times: RequestTimes::default(), since: now() }
+    }
+
+    /// Takes all bytes at once, as TLS does, and lets them through when it is told to.
+    struct Holding {
+        holds: bool,
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.holds { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// rustls takes up to 64 KiB that no socket has seen: answers counted as sent, and a connection closed over them.
+    #[tokio::test]
+    async fn a_frame_counts_as_sent_when_it_is_flushed() {
+        let (mut outgoing, mut socket) = (Outgoing::default(), Holding { holds: true });
+        outgoing.push([Segment::Spliced(Bytes::from_static(b"answer"))], unsent(1));
+        std::future::poll_fn(|cx| outgoing.poll_write(cx, &mut socket)).await.unwrap();
+        assert_eq!(outgoing.bytes(), 6);
+        assert!(!outgoing.is_empty() && outgoing.pop_sent(now()).is_none());
+        let pending =
+            std::future::poll_fn(|cx| Poll::Ready(outgoing.poll_write(cx, &mut socket).is_pending()));
+        assert!(pending.await, "nothing more to write, and the flush waits");
+        socket.holds = false;
+        std::future::poll_fn(|cx| outgoing.poll_write(cx, &mut socket)).await.unwrap();
+        assert!(outgoing.is_empty() && outgoing.pop_sent(now()).is_some());
     }
 
     #[tokio::test]

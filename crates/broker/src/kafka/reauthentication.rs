@@ -13,8 +13,13 @@ use security::sasl::{Exchange, Step};
 use crate::session::logins::ListenerLogin;
 use crate::session::peer::Peer;
 
-/// The first time may come at any time, each further one this long after the last.
+/// The first time may come at any time, each further one this long after the last one began
+/// (`SaslServerAuthenticator.lastReauthenticationStartNanos`), or when the session ends within that time: librdkafka may log in by a
+/// token that is almost over.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+const OTHER_PRINCIPAL: &str =
+    "Authentication failed during re-authentication: the principal is not that of the first login";
 
 /// The state of one connection.
 #[derive(Default)]
@@ -27,8 +32,10 @@ pub(crate) struct Reauthentication {
 #[derive(Default)]
 struct State {
     exchange: Option<Exchange>,
-    /// When the last one succeeded, on the monotonic clock.
+    /// When the last one began, on the monotonic clock.
     last: Option<Duration>,
+    /// Why one was refused, for the operator.
+    refused: Option<String>,
 }
 
 /// The answer to a handshake after the login.
@@ -49,10 +56,20 @@ pub(crate) enum Authenticated {
     NotDue,
     /// The client has to answer this.
     Challenge(Vec<u8>),
+    /// A bearer token was refused; the client is told so by this, late, and may leave without an answer.
+    TokenRefused { challenge: Vec<u8>, refusal: Refusal },
     /// Logged in for that long.
     LoggedIn { last: Vec<u8>, lifetime: Option<Duration> },
-    /// The session has ended; the answer is to be delayed.
-    Failed { text: String, delay: Duration },
+    /// The session has ended. `refusal` is `None` if that was told before.
+    Failed { text: String, refusal: Option<Refusal> },
+}
+
+/// A login that failed.
+pub(crate) struct Refusal {
+    /// Why, for the operator.
+    pub(crate) reason: String,
+    /// The answer comes this late.
+    pub(crate) delay: Duration,
 }
 
 impl Reauthentication {
@@ -67,11 +84,18 @@ impl Reauthentication {
         self.login.is_some() && self.state.lock().exchange.is_some()
     }
 
+    /// Why a login was refused, for the operator; the connection ends after it.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.login.as_ref()?;
+        self.state.lock().refused.clone()
+    }
+
     /// Takes a handshake.
     pub(crate) fn handshake(&self, peer: &Peer, version: i16, mechanism: &str, now: Duration) -> Handshake {
         let Some(login) = &self.login else { return Handshake::NotDue };
         let mut state = self.state.lock();
-        let is_early = state.last.is_some_and(|last| now.saturating_sub(last) < SHORTEST_INTERVAL);
+        let is_early = state.last.is_some_and(|last| now.saturating_sub(last) < SHORTEST_INTERVAL)
+            && !peer.session_ends_by(now + SHORTEST_INTERVAL);
         // As Kafka, which then closes the connection.
         if state.exchange.is_some() {
             peer.end_session();
@@ -84,6 +108,7 @@ impl Reauthentication {
         match login.begin(mechanism).filter(|exchange| Some(exchange.mechanism()) == peer.mechanism()) {
             Some(exchange) => {
                 state.exchange = Some(exchange);
+                state.last = Some(now);
                 Handshake::Accepted(Arc::clone(login))
             }
             None => Handshake::OtherMechanism,
@@ -101,29 +126,43 @@ impl Reauthentication {
         let Some(login) = &self.login else { return Authenticated::NotDue };
         let mut state = self.state.lock();
         let Some(mut exchange) = state.exchange.take() else { return Authenticated::NotDue };
-        let failed = |text: String| {
-            // Nothing more is served, whatever the old session had left.
-            peer.end_session();
-            Authenticated::Failed { text, delay: login.failed(peer.address.ip(), at) }
+        let State { exchange: next, refused, .. } = &mut *state;
+        let mut refusal = |reason: String| {
+            let delay = login.failed(peer.address.ip(), at);
+            Refusal { reason: refused.insert(reason).clone(), delay }
         };
+        let was_told = exchange.refused().is_some();
         match login.step(&mut exchange, message) {
             Ok(Step::Challenge(challenge)) => {
-                state.exchange = Some(exchange);
-                Authenticated::Challenge(challenge)
+                let token_refused = exchange.refused();
+                *next = Some(exchange);
+                match token_refused {
+                    None => Authenticated::Challenge(challenge),
+                    Some(reason) => {
+                        let refusal = refusal(format!("a bearer token was refused: {reason}"));
+                        Authenticated::TokenRefused { challenge, refusal }
+                    }
+                }
             }
-            Ok(Step::LoggedIn { user, .. }) if user != peer.principal().name() => failed(
-                "Authentication failed during re-authentication: the principal is not that of the first login"
-                    .to_owned(),
-            ),
-            Ok(Step::LoggedIn { last, .. }) => {
+            Ok(Step::LoggedIn { identity, .. }) if identity.user != peer.principal().name() => {
+                // Nothing more is served, whatever the old session had left.
+                peer.end_session();
+                let text = OTHER_PRINCIPAL.to_owned();
+                Authenticated::Failed { refusal: Some(refusal(text.clone())), text }
+            }
+            Ok(Step::LoggedIn { identity, last }) => {
                 login.succeeded(peer.address.ip());
-                state.last = Some(now);
-                let lifetime = login.max_session(exchange.mechanism());
-                peer.renew_session(lifetime.map(|lifetime| now + lifetime));
+                let (lifetime, end) = login.ends(exchange.mechanism(), &identity, now);
+                peer.renew_session(end);
                 Authenticated::LoggedIn { last, lifetime }
             }
-            // In Kafka's words for both (`ReauthInfo.authenticationOrReauthenticationText`).
-            Err(error) => failed(error.0.replace("during authentication", "during re-authentication")),
+            Err(error) => {
+                peer.end_session();
+                // In Kafka's words for both (`ReauthInfo.authenticationOrReauthenticationText`).
+                let text = error.0.replace("during authentication", "during re-authentication");
+                let refusal = (!was_told).then(|| refusal(text.clone()));
+                Authenticated::Failed { text, refusal }
+            }
         }
     }
 }

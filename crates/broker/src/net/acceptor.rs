@@ -1,8 +1,8 @@
 //! The loops that accept connections, admit them, and start serving them.
 //!
 //! Guarantees that running out of file descriptors slows accepting down instead of spinning or ending it, and that no error
-//! of a connection reaches these loops. How many connections there may be is left to `admission.rs`, what they say to
-//! `kafka/connection.rs`.
+//! of a connection reaches these loops. How many connections there may be is left to `admission.rs`, how fast they
+//! may come to `pace.rs`, what they say to `kafka/connection.rs`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::clock;
 use crate::config::BrokerConfig;
-use crate::kafka::connection;
 use crate::kafka::context::Connected;
 use crate::kafka::limits::{Limits, Shared};
-use crate::kafka::login::{NotLoggedIn, log_in};
+use crate::kafka::mute::Mute;
 use crate::kafka::reauthentication::Reauthentication;
 use crate::net::admission::{Admission, Admitted};
+use crate::net::client::Client;
+use crate::net::pace::Paces;
 use crate::net::strangers::{Stranger, Strangers};
 use crate::services::Services;
-use crate::session::logins::{Entrance, ListenerLogin};
+use crate::session::logins::Entrance;
 use crate::session::peer::Peer;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::ListenerMetrics;
@@ -42,18 +42,22 @@ pub(crate) struct Acceptor {
     shared: Arc<Shared>,
     admission: Admission,
     /// Connections that have not logged in.
-    strangers: Arc<Strangers>,
+    strangers: Strangers,
+    paces: Paces,
 }
 
 impl Acceptor {
     /// Open to as many as `limits` allow, and at most `most`; they are served as tasks of `connections`.
     pub(crate) fn new(services: Arc<Services>, connections: Tasks, limits: Limits, most: usize) -> Arc<Self> {
-        let admission = Admission::new(&limits, most);
-        let strangers = Strangers::new(admission.wanted());
+        let names = || services.config.listeners().iter().map(|listener| listener.name.as_str().into());
+        let admission = Admission::new(&limits, most, names());
+        let strangers = Strangers::new(admission.wanted(), &limits, names());
+        let paces = Paces::new(&limits, names());
         let shared = Arc::new(Shared::new(limits));
         let (tasks, stop) = (services.tasks.clone(), services.shutdown.accepting.clone());
+        paces.keep(&tasks, &services.shutdown.reading);
         let configs = services.configs.watch();
-        let acceptor = Arc::new(Self { services, connections, shared, admission, strangers });
+        let acceptor = Arc::new(Self { services, connections, shared, admission, strangers, paces });
         let adjusting = Arc::clone(&acceptor);
         tasks.spawn("connection-limits", async move {
             let _ended = stop.run_until_cancelled(adjusting.adjust(configs)).await;
@@ -67,7 +71,8 @@ impl Acceptor {
             // The borrow ends within this line: held longer, it would block the change of a configuration.
             let limits = Limits::new(&configs.borrow_and_update());
             self.admission.set(&limits);
-            self.strangers.set(self.admission.wanted());
+            self.strangers.set(self.admission.wanted(), &limits);
+            self.paces.set(&limits);
         }
     }
 
@@ -108,37 +113,50 @@ impl Acceptor {
             let reason = "all file descriptors for connections are in use; see \"file descriptors\" at the start of the log";
             return self.shared.notices.refused(address, listener, reason);
         }
-        if self.admission.is_full() {
-            let reason = "max.connections is reached";
+        if let Some(reason) = self.admission.is_full(listener) {
             self.shared.notices.trouble(reason, listener, &reason);
         }
         // `None` if the semaphore were closed, which it never is: then the client is let go.
-        let Some(permit) = self.admission.permit().await else { return };
-        let Some(admitted) = self.admission.admit(permit, address.ip()) else {
+        let Some(room) = self.admission.room(listener).await else { return };
+        let Some(admitted) = self.admission.admit(room, address.ip()) else {
             let reason = "max.connections.per.ip is reached for this address";
             self.services.metrics.listener(listener).refused.inc();
             return self.shared.notices.refused(address, listener, reason);
         };
-        let entrance = match self.services.logins.entrance(listener) {
-            Entrance::Open => None,
-            Entrance::Login(login) => {
-                let Some(stranger) = self.strangers.admit(address.ip()) else {
-                    let reason = "too many connections from this address have not logged in";
-                    self.services.metrics.listener(listener).refused.inc();
-                    return self.shared.notices.refused(address, listener, reason);
-                };
-                Some((login, stranger))
+        if let Err(hold) = self.services.quotas.connect(address.ip()) {
+            let reason = "this address makes more connections than its quota allows";
+            self.services.metrics.listener(listener).refused.inc();
+            self.shared.notices.refused(address, listener, reason);
+            // Counted as one without a login: held connections must not fill the places of users.
+            if let Some(stranger) = self.strangers.admit(listener, address.ip()) {
+                self.hold(stream, (admitted, stranger), hold);
             }
-        };
-        let pause = self.admission.pause(clock::now());
-        if !pause.is_zero() {
-            // The listener waits, as Kafka's acceptor does (`ConnectionQuotas.waitForConnectionSlot`):
-            // further clients stay in the backlog.
-            tokio::time::sleep(pause).await;
+            return;
         }
-        if let Err(error) = self.open(stream, address, listener, admitted, entrance) {
+        let entrance = self.services.logins.entrance(listener);
+        let mut stranger = None;
+        if entrance.tls.is_some() || entrance.login.is_some() {
+            stranger = self.strangers.admit(listener, address.ip());
+            if stranger.is_none() {
+                let reason = "too many connections from this address have not logged in";
+                self.services.metrics.listener(listener).refused.inc();
+                return self.shared.notices.refused(address, listener, reason);
+            }
+        }
+        if let Err(error) = self.open(stream, address, listener, admitted, (entrance, stranger)) {
             tracing::debug!(peer = %address, %listener, %error, "the connection was gone before it began");
         }
+    }
+
+    /// Keeps a refused connection open and unread for a while, so that its client does not try again at once.
+    fn hold(&self, stream: TcpStream, (admitted, stranger): (Admitted, Stranger), hold: Duration) {
+        let stop = self.services.shutdown.accepting.clone();
+        self.connections.spawn("held-connection", async move {
+            // It counts among the connections meanwhile.
+            let _held = (stream, admitted);
+            let held = stranger.must_leave().run_until_cancelled(tokio::time::sleep(hold));
+            let _ended = stop.run_until_cancelled(held).await;
+        });
     }
 
     /// Starts to serve an admitted connection as a task.
@@ -147,11 +165,11 @@ impl Acceptor {
     /// The socket refuses an option, as it does when the client has gone already.
     fn open(
         &self,
-        mut stream: TcpStream,
+        stream: TcpStream,
         address: SocketAddr,
         listener: &Arc<str>,
         admitted: Admitted,
-        entrance: Option<(Arc<ListenerLogin>, Stranger)>,
+        (entrance, stranger): (Entrance, Option<Stranger>),
     ) -> io::Result<()> {
         // Small answers go out at once: Nagle's algorithm and delayed ACKs would add 40 ms to each.
         stream.set_nodelay(true)?;
@@ -164,41 +182,30 @@ impl Acceptor {
         let (services, shared) = (Arc::clone(&self.services), Arc::clone(&self.shared));
         let metrics = self.services.metrics.listener(listener);
         metrics.accepted.inc();
+        let pace = self.paces.of(listener);
         self.connections.spawn("connection", async move {
             // Held to the end of the task, panics included.
             let _admitted = admitted;
             let _open = Open::new(Arc::clone(&metrics));
-            let reauthentication =
-                Reauthentication::new(entrance.as_ref().map(|(login, _)| Arc::clone(login)));
-            let connected = Arc::new(Connected { services, peer: Arc::clone(&peer), reauthentication });
-            // The slot of one that has not logged in is free once it has.
-            if let Some((login, stranger)) = entrance
-                && let Err(reason) = log_in(&mut stream, &connected, &login, stranger.must_leave()).await
-            {
-                metrics.logins_failed.add(u64::from(reason.is_failure()));
-                return not_logged_in(&peer, &reason, &shared);
+            // Here and not where it is accepted: the clients after it need not wait for it.
+            if !pace.lets_in(&peer, stranger.as_ref(), &services.shutdown.reading, &shared.notices).await {
+                if !services.shutdown.reading.is_cancelled() {
+                    metrics.refused.inc();
+                }
+                return;
             }
-            if peer.mechanism().is_some() {
-                metrics.logged_in.inc();
-            }
-            let (reader, writer) = stream.split();
-            let closed = connection::serve(reader, writer, connected, Arc::clone(&shared)).await;
-            if closed.is_notable() {
-                metrics.malformed.add(u64::from(closed.is_malformed()));
-                shared.notices.closed(&peer, closed.kind(), &closed);
-            } else {
-                tracing::debug!(peer = %peer.address, reason = %closed, "connection ended");
+            let Entrance { tls, login } = entrance;
+            let reauthentication = Reauthentication::new(login.clone());
+            let mute = Mute::default();
+            let connected = Arc::new(Connected { services, peer, reauthentication, mute });
+            let client = Client { connected, shared, metrics };
+            match tls {
+                None => client.serve_plain(stream, login, stranger).await,
+                // In a box of its own: connections without TLS do not hold room for it.
+                Some(tls) => Box::pin(client.serve_tls(stream, tls, login, stranger)).await,
             }
         });
         Ok(())
-    }
-}
-
-/// Says why a connection ended before its login did.
-fn not_logged_in(peer: &Peer, reason: &NotLoggedIn, shared: &Shared) {
-    match reason.kind() {
-        Some(kind) => shared.notices.closed(peer, kind, reason),
-        None => tracing::debug!(peer = %peer.address, %reason, "connection ended before its login"),
     }
 }
 
@@ -217,3 +224,6 @@ impl Drop for Open {
         self.0.open.add(-1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,64 +1,62 @@
-//! How many connections there may be, in all and from one address, and how fast they may come.
+//! How many connections there may be: in all, on one listener, and from one address (Kafka's `ConnectionQuotas`).
 //!
-//! Guarantees that a connection counts for as long as its [`Admitted`] lives. What happens to a client that is not admitted
-//! is left to `acceptor.rs`.
+//! Guarantees that a connection counts for as long as its [`Admitted`] lives, and that a listener which has as many as it may have holds up no other.
+//! How fast they may come is left to `pace.rs`, a client that is not admitted to `acceptor.rs`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::kafka::limits::Limits;
+use crate::net::room::{MOST, Room, Taken};
 
 /// Counts the connections of all listeners.
 pub(crate) struct Admission {
-    /// A permit for each connection that may be open.
-    all: Arc<Semaphore>,
-    size: Arc<Mutex<Size>>,
-    /// Open connections by address; an address without any has no entry.
-    per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    /// `max.connections.per.ip`
-    max_per_address: AtomicUsize,
-    /// One pace for all listeners.
-    pace: Mutex<Pace>,
+    all: Room,
+    /// `listener.name.<listener>.max.connections`, by the listener's name.
+    listeners: BTreeMap<Arc<str>, Room>,
+    addresses: Arc<Mutex<Addresses>>,
     /// Connections that there are descriptors for.
     most: usize,
     /// Those are fewer than `max.connections`.
     is_short: AtomicBool,
 }
 
-/// How many connections there may be.
-struct Size {
-    /// `max.connections`, or fewer where there are not enough descriptors.
-    wanted: usize,
-    /// Connections beyond that, which were open when it was lowered: their permits are forgotten when they end.
-    excess: usize,
+/// Connections by address.
+struct Addresses {
+    /// Open ones; an address without any has no entry.
+    open: HashMap<IpAddr, usize>,
+    /// `max.connections.per.ip`
+    most: usize,
+    /// `max.connections.per.ip.overrides`
+    overrides: BTreeMap<IpAddr, usize>,
 }
 
 /// An admitted connection; another may come when this is dropped.
 pub(super) struct Admitted {
-    permit: Option<OwnedSemaphorePermit>,
-    size: Arc<Mutex<Size>>,
+    _room: [Taken; 2],
     address: IpAddr,
-    per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    addresses: Arc<Mutex<Addresses>>,
 }
 
 impl Admission {
-    /// With no connection yet, and descriptors for `most`.
-    pub(crate) fn new(limits: &Limits, most: usize) -> Self {
-        // A semaphore panics beyond that, and a process without a limit of descriptors has room for more.
-        let most = most.min(Semaphore::MAX_PERMITS);
-        let wanted = limits.max_connections.min(most);
+    /// With no connection yet, descriptors for `most`, and these listeners.
+    pub(crate) fn new(limits: &Limits, most: usize, listeners: impl Iterator<Item = Arc<str>>) -> Self {
+        let most = most.min(MOST);
+        let room =
+            |name: Arc<str>| (Arc::clone(&name), Room::new(limits.of(&name).connections.unwrap_or(MOST)));
+        let addresses = Addresses {
+            open: HashMap::new(),
+            most: limits.max_connections_per_ip,
+            overrides: limits.single.per_ip.clone(),
+        };
         Self {
-            all: Arc::new(Semaphore::new(wanted)),
-            size: Arc::new(Mutex::new(Size { wanted, excess: 0 })),
-            per_address: Arc::default(),
-            max_per_address: AtomicUsize::new(limits.max_connections_per_ip),
-            pace: Mutex::new(Pace::new(limits.max_connection_creation_rate)),
+            all: Room::new(limits.max_connections.min(most)),
+            listeners: listeners.map(room).collect(),
+            addresses: Arc::new(Mutex::new(addresses)),
             most,
             is_short: AtomicBool::new(limits.max_connections > most),
         }
@@ -66,122 +64,68 @@ impl Admission {
 
     /// Other limits from now on. Connections that are open stay.
     pub(super) fn set(&self, limits: &Limits) {
-        self.max_per_address.store(limits.max_connections_per_ip, Ordering::Relaxed);
-        self.pace.lock().set(limits.max_connection_creation_rate);
+        let mut addresses = self.addresses.lock();
+        addresses.most = limits.max_connections_per_ip;
+        addresses.overrides.clone_from(&limits.single.per_ip);
+        drop(addresses);
         self.is_short.store(limits.max_connections > self.most, Ordering::Relaxed);
-        let wanted = limits.max_connections.min(self.most);
-        // Held until the end: connections that end meanwhile must find the excess that belongs to `wanted`.
-        let mut size = self.size.lock();
-        if wanted > size.wanted {
-            let more = wanted - size.wanted;
-            // First cancels what an earlier reduction still has to take from open connections.
-            let kept = more.min(size.excess);
-            size.excess -= kept;
-            self.all.add_permits(more - kept);
-        } else {
-            // Only free permits can be forgotten now, the others as their connections end.
-            let fewer = size.wanted - wanted;
-            size.excess += fewer - self.all.forget_permits(fewer);
+        self.all.set(limits.max_connections.min(self.most));
+        for (name, room) in &self.listeners {
+            room.set(limits.of(name).connections.unwrap_or(MOST));
         }
-        size.wanted = wanted;
     }
 
     /// How many connections there may be as of now.
     pub(super) fn wanted(&self) -> usize {
-        self.size.lock().wanted
+        self.all.wanted()
     }
 
-    /// Returns true if no further connection is admitted now.
-    pub(super) fn is_full(&self) -> bool {
-        self.all.available_permits() == 0
+    /// The key by which a listener accepts no further connection now; `None`: it does.
+    pub(super) fn is_full(&self, listener: &str) -> Option<&'static str> {
+        if self.all.is_full() {
+            return Some("max.connections is reached");
+        }
+        let room = self.listeners.get(listener)?;
+        room.is_full().then_some("max.connections of this listener is reached")
     }
 
     /// Returns true if a further connection is refused, because the descriptors are used up, instead of waiting for its
     /// turn within `max.connections`.
     pub(super) fn must_refuse(&self) -> bool {
-        self.is_full() && self.is_short.load(Ordering::Relaxed)
+        self.all.is_full() && self.is_short.load(Ordering::Relaxed)
     }
 
-    /// Waits for a permit among all; as in Kafka, a listener at `max.connections` accepts no client until another leaves.
-    pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.all).acquire_owned().await.ok()
+    /// Waits for room on the listener and among all; as in Kafka, a listener at `max.connections` accepts no client until another
+    /// leaves.
+    pub(super) async fn room(&self, listener: &str) -> Option<[Taken; 2]> {
+        // The listener's first: while it waits for its own clients it holds no room of others.
+        let own = self.listeners.get(listener)?.take().await?;
+        Some([own, self.all.take().await?])
     }
 
-    /// Admits a connection from `address`, or returns `None` if that address has `max.connections.per.ip` already.
-    pub(super) fn admit(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Admitted> {
+    /// Admits a connection from `address`, or returns `None` if that address has as many as it may have.
+    pub(super) fn admit(&self, room: [Taken; 2], address: IpAddr) -> Option<Admitted> {
         // Compared and counted under one lock: several listeners may admit clients of one address at a time.
-        let mut per_address = self.per_address.lock();
-        let count = per_address.entry(address).or_insert(0);
-        if *count >= self.max_per_address.load(Ordering::Relaxed) {
-            // With a limit of 0 the entry is new: addresses that are refused must not fill the map.
-            if *count == 0 {
-                per_address.remove(&address);
-            }
+        let mut addresses = self.addresses.lock();
+        let most = addresses.overrides.get(&address).copied().unwrap_or(addresses.most);
+        let count = addresses.open.get(&address).copied().unwrap_or_default();
+        if count >= most {
             return None;
         }
-        *count += 1;
-        let (per_address, size) = (Arc::clone(&self.per_address), Arc::clone(&self.size));
-        Some(Admitted { permit: Some(permit), size, address, per_address })
-    }
-
-    /// How long to wait before the next accept to keep `max.connection.creation.rate`.
-    pub(super) fn pause(&self, now: Instant) -> Duration {
-        self.pace.lock().next(now)
+        addresses.open.insert(address, count + 1);
+        Some(Admitted { _room: room, address, addresses: Arc::clone(&self.addresses) })
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        // The permit is either forgotten here, or free for the next client when the fields are dropped after
-        // this.
-        let mut size = self.size.lock();
-        if size.excess > 0 {
-            size.excess -= 1;
-            self.permit.take().into_iter().for_each(OwnedSemaphorePermit::forget);
-        }
-        // Never both locks at a time, so they need no order.
-        drop(size);
-        let mut per_address = self.per_address.lock();
-        if let Some(count) = per_address.get_mut(&self.address) {
+        let mut addresses = self.addresses.lock();
+        if let Some(count) = addresses.open.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                per_address.remove(&self.address);
+                addresses.open.remove(&self.address);
             }
         }
-    }
-}
-
-/// Spreads connections over time: a second's worth may come at once, then one per interval.
-struct Pace {
-    /// Time between two connections at the configured rate.
-    interval: Duration,
-    /// When the connections so far would have come at an even pace.
-    due: Option<Instant>,
-}
-
-impl Pace {
-    /// Connections may run ahead of the pace by this much.
-    const SLACK: Duration = Duration::from_secs(1);
-
-    fn new(per_second: u32) -> Self {
-        Self { interval: Self::interval(per_second), due: None }
-    }
-
-    fn set(&mut self, per_second: u32) {
-        self.interval = Self::interval(per_second);
-    }
-
-    fn interval(per_second: u32) -> Duration {
-        // Kafka allows a rate of 0; that is one connection a second here.
-        Duration::from_secs(1) / per_second.max(1)
-    }
-
-    /// Takes in a connection that came now; returns the pause that keeps the rate.
-    fn next(&mut self, now: Instant) -> Duration {
-        // From now at the earliest: a time without connections does not add to the second's worth.
-        let due = self.due.map_or(now, |due| due.max(now)) + self.interval;
-        self.due = Some(due);
-        due.saturating_duration_since(now).saturating_sub(Self::SLACK)
     }
 }
 
@@ -195,71 +139,86 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-    #[tokio::test]
-    async fn connections_are_counted_per_address_until_they_end() {
-        let config = [("max.connections", "3"), ("max.connections.per.ip", "2")];
-        let limits = Limits::new(&BrokerConfig::from_pairs(&config).unwrap());
-        let admission = Admission::new(&limits, usize::MAX);
-        let first = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
-        let second = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
-        assert!(admission.admit(admission.permit().await.unwrap(), HERE).is_none());
-        let third = admission.admit(admission.permit().await.unwrap(), THERE).unwrap();
-        assert!(admission.is_full());
-        drop(second);
-        let again = admission.admit(admission.permit().await.unwrap(), HERE);
-        assert!(again.is_some());
-        drop((first, again, third));
-        assert!(admission.per_address.lock().is_empty());
+    fn limits(pairs: &[(&str, &str)]) -> Limits {
+        let listeners =
+            [("listeners", "A://:1,B://:2"), ("listener.security.protocol.map", "A:PLAINTEXT,B:PLAINTEXT")];
+        Limits::new(&BrokerConfig::from_pairs(&[&listeners[..], pairs].concat()).unwrap())
+    }
+
+    fn admission(limits: &Limits, most: usize) -> Admission {
+        Admission::new(limits, most, ["A".into(), "B".into()].into_iter())
+    }
+
+    async fn admit(admission: &Admission, listener: &str, address: IpAddr) -> Option<Admitted> {
+        admission.admit(admission.room(listener).await.unwrap(), address)
     }
 
     #[tokio::test]
-    async fn limits_change_while_connections_are_open() {
-        let limits = |all: usize, each: usize| {
-            let config = [("max.connections", all.to_string()), ("max.connections.per.ip", each.to_string())];
-            let config: Vec<_> = config.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            Limits::new(&BrokerConfig::from_pairs(&config).unwrap())
-        };
-        let admission = Admission::new(&limits(3, 3), usize::MAX);
-        let mut admitted = Vec::new();
-        for _ in 0..3 {
-            admitted.push(admission.admit(admission.permit().await.unwrap(), HERE).unwrap());
-        }
-        admission.set(&limits(1, 3));
-        admitted.truncate(1);
-        assert!(admission.is_full(), "one is there, one may be");
-        admission.set(&limits(2, 1));
-        assert!(admission.admit(admission.permit().await.unwrap(), HERE).is_none());
-        assert!(admission.admit(admission.permit().await.unwrap(), THERE).is_some());
-        admitted.clear();
-        assert_eq!(admission.all.available_permits(), 2);
+    async fn connections_are_counted_per_address_until_they_end() {
+        let limits = limits(&[("max.connections", "3"), ("max.connections.per.ip", "2")]);
+        let admission = admission(&limits, usize::MAX);
+        let first = admit(&admission, "A", HERE).await.unwrap();
+        let second = admit(&admission, "B", HERE).await.unwrap();
+        assert!(admit(&admission, "A", HERE).await.is_none(), "on all listeners together");
+        let third = admit(&admission, "A", THERE).await.unwrap();
+        assert_eq!(admission.is_full("B"), Some("max.connections is reached"));
+        drop(second);
+        let again = admit(&admission, "A", HERE).await;
+        assert!(again.is_some());
+        drop((first, again, third));
+        assert!(admission.addresses.lock().open.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_may_have_a_number_of_its_own() {
+        let own = ("max.connections.per.ip.overrides", "127.0.0.1:2,192.0.2.1:0");
+        let admission = admission(&limits(&[("max.connections.per.ip", "1"), own]), usize::MAX);
+        let here = [admit(&admission, "A", HERE).await, admit(&admission, "A", HERE).await];
+        assert!(here.iter().all(Option::is_some) && admit(&admission, "A", HERE).await.is_none());
+        assert!(admit(&admission, "A", THERE).await.is_none());
+        let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+        let one = admit(&admission, "A", other).await;
+        assert!(one.is_some() && admit(&admission, "A", other).await.is_none());
+        drop((here, one));
+        assert!(admission.addresses.lock().open.is_empty(), "addresses that are refused do not fill the map");
+    }
+
+    #[tokio::test]
+    async fn a_full_listener_holds_up_no_other() {
+        let own = |number| limits(&[("listener.name.a.max.connections", number)]);
+        // Room for two in all.
+        let admission = admission(&own("1"), 2);
+        let only = admit(&admission, "A", HERE).await;
+        assert_eq!(admission.is_full("A"), Some("max.connections of this listener is reached"));
+        let mut waits = Box::pin(admission.room("A"));
+        let soon = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, &mut waits).await.is_err());
+        assert!(admission.is_full("B").is_none(), "who waits for one listener takes no place of another");
+        let other = admit(&admission, "B", HERE).await;
+        assert!(only.is_some() && other.is_some());
+        drop((waits, other));
+        admission.set(&own("2"));
+        assert!(admit(&admission, "A", HERE).await.is_some(), "the number may change");
     }
 
     #[tokio::test]
     async fn without_descriptors_connections_are_refused_instead_of_waiting() {
-        let limits = |all: &str| Limits::new(&BrokerConfig::from_pairs(&[("max.connections", all)]).unwrap());
-        let admission = Admission::new(&limits("10"), 2);
-        let first = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
+        let of = |all| limits(&[("max.connections", all)]);
+        let admission = admission(&of("10"), 2);
+        let first = admit(&admission, "A", HERE).await;
         assert!(!admission.must_refuse());
-        let second = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
+        let second = admit(&admission, "A", HERE).await;
         assert!(admission.must_refuse());
         drop((first, second));
         assert!(!admission.must_refuse());
-        admission.set(&limits("1"));
-        let only = admission.admit(admission.permit().await.unwrap(), HERE).unwrap();
-        assert!(admission.is_full() && !admission.must_refuse(), "as Kafka, it waits at max.connections");
+        admission.set(&of("1"));
+        let only = admit(&admission, "A", HERE).await;
+        assert!(
+            admission.is_full("A").is_some() && !admission.must_refuse(),
+            "as Kafka, it waits at max.connections"
+        );
         drop(only);
-        admission.set(&limits("100"));
-        assert_eq!(admission.all.available_permits(), 2, "more than there are descriptors for");
-    }
-
-    #[test]
-    fn pace_lets_a_second_of_connections_through_then_slows() {
-        let mut pace = Pace::new(100);
-        let now = crate::clock::now();
-        let free = (0..100).filter(|_| pace.next(now).is_zero()).count();
-        assert_eq!(free, 100);
-        assert_eq!(pace.next(now), Duration::from_millis(10));
-        assert_eq!(pace.next(now), Duration::from_millis(20));
-        assert_eq!(pace.next(now + Duration::from_secs(5)), Duration::ZERO);
+        admission.set(&of("100"));
+        assert_eq!(admission.wanted(), 2, "more than there are descriptors for");
     }
 }

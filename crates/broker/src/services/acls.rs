@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use security::acl::{
     Acl, Entry, Filter, InvalidAcl, Operation, Pattern, PatternType, Permission, ResourceType, Rules,
+    RulesBuilder,
 };
-use storage::{StorageError, StoredAcl, TooLarge};
+use storage::{Cluster, StorageError, StoredAcl, TooLarge};
 use thiserror::Error;
 
 use crate::io::ClusterIo;
@@ -48,7 +49,7 @@ impl From<TooLarge> for AclError {
     }
 }
 
-/// A record that is no entry of this release.
+/// A record that is no entry of this release: it may deny something, so that it cannot be left aside.
 #[derive(Debug, Error)]
 #[error("the ACL of {principal} on {name} has a code that this release does not know")]
 pub(crate) struct UnknownAcl {
@@ -56,13 +57,48 @@ pub(crate) struct UnknownAcl {
     name: String,
 }
 
-/// The rules that the data folder holds.
+/// Why the entries of the data folder are not in force.
+#[derive(Debug, Error)]
+pub(crate) enum LoadError {
+    /// The disk failed, or a record cannot be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// See [`UnknownAcl`].
+    #[error(transparent)]
+    Unknown(#[from] UnknownAcl),
+}
+
+/// The rules that the data folder holds. Blocks on the disk.
 ///
 /// # Errors
-/// A record has an unknown code: it may deny something, so that it cannot be left aside.
-pub(crate) fn rules(stored: Vec<StoredAcl>) -> Result<Rules, UnknownAcl> {
-    let acls: Result<Vec<Acl>, UnknownAcl> = stored.into_iter().map(acl).collect();
-    Ok(Rules::new(acls?))
+/// An entry cannot be read.
+pub(crate) fn load(cluster: &Cluster) -> Result<Rules, LoadError> {
+    let mut found = Found::default();
+    cluster.acls(|stored| found.add(stored))?;
+    Ok(found.rules()?)
+}
+
+/// The entries that were read so far.
+#[derive(Default)]
+struct Found {
+    rules: RulesBuilder,
+    /// The first.
+    unknown: Option<UnknownAcl>,
+}
+
+impl Found {
+    fn add(&mut self, stored: StoredAcl) {
+        match acl(stored) {
+            Ok(acl) => self.rules.add(acl),
+            Err(unknown) => {
+                self.unknown.get_or_insert(unknown);
+            }
+        }
+    }
+
+    fn rules(self) -> Result<Rules, UnknownAcl> {
+        self.unknown.map_or_else(|| Ok(self.rules.build()), Err)
+    }
 }
 
 fn acl(stored: StoredAcl) -> Result<Acl, UnknownAcl> {
@@ -171,6 +207,12 @@ async fn change<T: Send + 'static>(
 mod tests {
     use super::*;
 
+    fn rules(stored: impl IntoIterator<Item = StoredAcl>) -> Result<Rules, UnknownAcl> {
+        let mut found = Found::default();
+        stored.into_iter().for_each(|stored| found.add(stored));
+        found.rules()
+    }
+
     #[test]
     fn a_record_with_an_unknown_code_is_an_error() {
         let known = StoredAcl {
@@ -182,7 +224,7 @@ mod tests {
             principal: "User:a".into(),
             host: "*".into(),
         };
-        let read = rules(vec![known.clone()]).unwrap();
+        let read = rules([known.clone()]).unwrap();
         assert_eq!(read.len(), 1);
         let all = Filter {
             resource_type: None,
@@ -200,7 +242,7 @@ mod tests {
             StoredAcl { operation: 1, ..known.clone() },
             StoredAcl { permission: 255, ..known.clone() },
         ] {
-            assert!(rules(vec![known.clone(), unknown]).is_err());
+            assert!(rules([known.clone(), unknown, known.clone()]).is_err());
         }
     }
 }

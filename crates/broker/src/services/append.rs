@@ -268,6 +268,7 @@ fn is_failure(error: &ProduceError) -> bool {
         | ProduceError::InvalidRecords { .. }
         | ProduceError::Append(
             AppendError::OutOfOrderSequence { .. }
+            | AppendError::SequenceReused { .. }
             | AppendError::InvalidProducerEpoch { .. }
             | AppendError::InvalidTxnState,
         ) => true,

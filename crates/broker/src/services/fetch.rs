@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Fetched;
-use self::budget::FetchBudget;
+use self::budget::{FetchBudget, FetchShare};
 use self::request::{FetchRequest, FetchSession, FetchTerms, Kind, OpenFetch};
 use self::round::Round;
 use self::session::{FetchSessionCache, INVALID_SESSION_ID, SessionError, SessionRequest};
@@ -143,12 +143,25 @@ impl Fetcher {
         Ok(OpenFetch { session, kind, questions: None })
     }
 
-    /// Answers the fetch once there is enough, or its time is over, or the broker stops.
+    /// As [`Self::run_if`], for a client without a quota.
+    #[cfg(test)]
     pub(crate) async fn run(
         &self,
         fetch: OpenFetch,
         terms: FetchTerms,
         shutdown: &CancellationToken,
+    ) -> Fetched {
+        self.run_if(fetch, terms, shutdown, |_| true).await
+    }
+
+    /// Answers the fetch once there is enough, or its time is over, or the broker stops. `admit` is asked last, with a count of the answer's bytes:
+    /// if it says no the answer is empty, and the client is told nothing. Its session goes on from there; a new one is not made.
+    pub(crate) async fn run_if(
+        &self,
+        fetch: OpenFetch,
+        terms: FetchTerms,
+        shutdown: &CancellationToken,
+        admit: impl FnOnce(&dyn Fn() -> usize) -> bool,
     ) -> Fetched {
         // A client that asks for more than it can get would always wait for its whole time.
         let max_bytes = terms.max_bytes.min(self.max_response_bytes);
@@ -186,6 +199,15 @@ impl Fetcher {
         }
         // Until the session's next fetch, appends are remembered without a wake-up.
         arrivals.relax();
+        if !admit(&|| round.answer_bytes()) {
+            // Dropped, the round leaves the session as if it had not looked. As `FetchContext.getThrottledResponse`.
+            drop(round);
+            let session_id = match fetch.kind {
+                Kind::Incremental(id) => id,
+                Kind::New { .. } | Kind::Sessionless => INVALID_SESSION_ID,
+            };
+            return Fetched { session_id, partitions: Vec::new(), share: FetchShare::default() };
+        }
         let (partitions, share) = round.finish();
         Fetched { session_id: self.keep_session(&fetch), partitions, share }
     }

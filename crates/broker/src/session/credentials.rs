@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use security::Secret;
-use security::sasl::scram::{Credential, Hash, MIN_ITERATIONS, decoy};
+use security::sasl::scram::{Credential, Hash, Shape, decoy};
 
 /// The credentials of all users.
 pub(crate) struct Credentials {
@@ -28,8 +28,8 @@ pub(crate) struct Users {
 #[derive(Default)]
 struct OfMechanism {
     by_user: BTreeMap<String, Known>,
-    /// How many users have that many iterations.
-    iterations: BTreeMap<u32, usize>,
+    /// How many users have a credential of that shape.
+    shapes: BTreeMap<Shape, usize>,
 }
 
 struct Known {
@@ -48,7 +48,14 @@ impl CredentialSession {
         self.0.load(Ordering::Acquire)
     }
 
-    fn end(&self) {
+    /// One that is over.
+    pub(super) fn ended() -> Self {
+        let gone = Self::default();
+        gone.end();
+        gone
+    }
+
+    pub(super) fn end(&self) {
         self.0.store(true, Ordering::Release);
     }
 }
@@ -86,27 +93,25 @@ impl Credentials {
     pub(crate) fn find(&self, hash: Hash, user: &str) -> (Credential, bool) {
         let users = self.users.read();
         let of = users.by_hash.get(&hash);
-        let iterations = of.and_then(OfMechanism::usual_iterations).unwrap_or(MIN_ITERATIONS);
+        let shape = of.and_then(OfMechanism::usual_shape).unwrap_or_default();
         // Made for known users too: it takes longer than the look-up.
-        let decoy = decoy(&self.secret, hash, user, iterations);
-        match of.and_then(|of| of.by_user.get(user)) {
-            Some(known) => (known.credential.clone(), true),
-            None => (decoy, false),
-        }
+        let decoy = decoy(&self.secret, hash, user, shape);
+        let known = of.and_then(|of| of.by_user.get(user));
+        // One copy for either: 20 000 logins from this machine told a copy apart from none.
+        (known.map_or(&decoy, |known| &known.credential).clone(), known.is_some())
+    }
+
+    /// The credential that an unknown delegation token appears to have. It is not that of an unknown user of the same name: a client
+    /// that asked for both would learn which users exist.
+    pub(crate) fn decoy_of_token(&self, hash: Hash, id: &str) -> Credential {
+        decoy(&self.secret, hash, &format!("\0token\0{id}"), Shape::default())
     }
 
     /// The end of sessions by that credential; one that is over already if there is none any more.
     pub(crate) fn session(&self, hash: Hash, user: &str) -> CredentialSession {
         let users = self.users.read();
         let known = users.by_hash.get(&hash).and_then(|of| of.by_user.get(user));
-        known.map_or_else(
-            || {
-                let gone = CredentialSession::default();
-                gone.end();
-                gone
-            },
-            |known| known.session.clone(),
-        )
+        known.map_or_else(CredentialSession::ended, |known| known.session.clone())
     }
 }
 
@@ -131,7 +136,7 @@ impl Users {
     pub(crate) fn put(&mut self, hash: Hash, user: &str, credential: Credential) {
         let of = self.by_hash.entry(hash).or_default();
         let session = of.take(user).map(|known| known.session).unwrap_or_default();
-        *of.iterations.entry(credential.iterations).or_default() += 1;
+        *of.shapes.entry(credential.shape()).or_default() += 1;
         of.by_user.insert(user.to_owned(), Known { credential, session });
     }
 
@@ -146,16 +151,16 @@ impl Users {
 impl OfMechanism {
     fn take(&mut self, user: &str) -> Option<Known> {
         let known = self.by_user.remove(user)?;
-        if let Some(count) = self.iterations.get_mut(&known.credential.iterations) {
+        if let Some(count) = self.shapes.get_mut(&known.credential.shape()) {
             *count -= 1;
         }
-        self.iterations.retain(|_, count| *count > 0);
+        self.shapes.retain(|_, count| *count > 0);
         Some(known)
     }
 
-    /// The iterations that most users have: those of unknown users.
-    fn usual_iterations(&self) -> Option<u32> {
-        self.iterations.iter().max_by_key(|(_, count)| **count).map(|(iterations, _)| *iterations)
+    /// The shape that most credentials have: that of unknown users.
+    fn usual_shape(&self) -> Option<Shape> {
+        self.shapes.iter().max_by_key(|(_, count)| **count).map(|(shape, _)| *shape)
     }
 }
 
@@ -168,6 +173,7 @@ impl std::fmt::Debug for Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use security::sasl::scram::MIN_ITERATIONS;
 
     fn credential(iterations: u32) -> Credential {
         let salted = Secret::new(iterations.to_be_bytes());
@@ -185,6 +191,7 @@ mod tests {
         };
         assert_eq!(found(Hash::Sha256, "a"), (5000, true));
         assert_eq!(found(Hash::Sha256, "x"), (8192, false));
+        assert_eq!(credentials.find(Hash::Sha256, "x").0.salt.len(), 1, "as long as theirs");
         assert_eq!(found(Hash::Sha512, "a"), (MIN_ITERATIONS, false), "of the other mechanism");
         credentials.change(|users| {
             users.delete(Hash::Sha256, "b");
@@ -192,6 +199,14 @@ mod tests {
         });
         assert_eq!(found(Hash::Sha256, "x"), (5000, false));
         assert_eq!(credentials.look(|users| users.of(Hash::Sha256).collect::<Vec<_>>().join(" ")), "a c");
+    }
+
+    /// S3: equal salts told that there is no user of that name, other ones that there is.
+    #[test]
+    fn an_unknown_token_has_another_salt_than_an_unknown_user() {
+        let credentials = Credentials::new([], [1; 32]);
+        let (of_user, _) = credentials.find(Hash::Sha256, "a");
+        assert_ne!(of_user.salt, credentials.decoy_of_token(Hash::Sha256, "a").salt);
     }
 
     /// S7: sessions went on after their user was deleted, or were ended by a new password.

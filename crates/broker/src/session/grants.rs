@@ -90,6 +90,7 @@ mod tests {
         assert!(!grants.hold(8, TOPIC, READ, "t") && !grants.hold(7, TOPIC, READ, "t"));
         grants.remember(7, TOPIC, READ, "t");
         assert!(!grants.hold(7, TOPIC, READ, "t") && grants.hold(8, TOPIC, READ, "u"), "a late request");
+        assert!(!grants.hold(8, TOPIC, READ, "t"), "what old rules allowed is no decision of the new ones");
     }
 
     #[test]

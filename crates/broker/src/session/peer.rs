@@ -3,10 +3,11 @@
 //! Guarantees that the principal is set once, by the login, and never changes; only the end of its session does.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use security::Principal;
 use security::sasl::Mechanism;
 
@@ -33,21 +34,43 @@ pub(crate) struct Peer {
     session_end_us: AtomicU64,
 }
 
-/// The result of a login.
+/// The result of a login, or of a certificate.
 #[derive(Debug)]
 struct Login {
     principal: Principal,
     /// The principal as text.
     text: Arc<str>,
-    mechanism: Mechanism,
-    /// The credential by which it logged in; `None` if that lasts as long as the process.
-    credential: Option<CredentialSession>,
+    /// `None`: by a certificate.
+    mechanism: Option<Mechanism>,
+    /// The credential by which it logged in last; `None` if that lasts as long as the process.
+    credential: ArcSwapOption<CredentialSession>,
+    /// If it logged in by a delegation token, now or before.
+    by_token: AtomicBool,
+}
+
+/// The end of a login on a connection, and all that may end it before.
+#[derive(Debug, Default)]
+pub(crate) struct LoginEnd {
+    /// The end on the monotonic clock; `None`: as long as the connection.
+    pub(crate) at: Option<Duration>,
+    /// The credential; `None` if that lasts as long as the process.
+    pub(crate) credential: Option<CredentialSession>,
+    /// If it is by a delegation token.
+    pub(crate) by_token: bool,
+}
+
+impl Login {
+    fn of(principal: Principal, mechanism: Option<Mechanism>) -> Self {
+        let text = Arc::from(principal.to_string());
+        let (credential, by_token) = (ArcSwapOption::empty(), AtomicBool::new(false));
+        Self { principal, text, mechanism, credential, by_token }
+    }
 }
 
 const ENDLESS: u64 = u64::MAX;
 const ENDED: u64 = 0;
 
-/// The principal of every connection without a login.
+/// The principal of every connection without a login and without a certificate.
 static ANONYMOUS: LazyLock<Principal> = LazyLock::new(Principal::anonymous);
 
 /// The name and version that a client gives itself (KIP-511).
@@ -114,25 +137,38 @@ impl Peer {
 
     /// The mechanism of its login; `None` without one.
     pub(crate) fn mechanism(&self) -> Option<Mechanism> {
-        self.login.get().map(|login| login.mechanism)
+        self.login.get().and_then(|login| login.mechanism)
     }
 
-    /// The client has logged in, until `end` on the monotonic clock if that is given. A second call changes nothing.
-    pub(crate) fn log_in(
-        &self,
-        principal: Principal,
-        mechanism: Mechanism,
-        end: Option<Duration>,
-        credential: Option<CredentialSession>,
-    ) {
-        let text = Arc::from(principal.to_string());
-        if self.login.set(Login { principal, text, mechanism, credential }).is_ok() {
+    /// Returns true if a login or a certificate says who the client is.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.login.get().is_some()
+    }
+
+    /// Returns true if it logged in by a delegation token.
+    pub(crate) fn is_by_token(&self) -> bool {
+        self.login.get().is_some_and(|login| login.by_token.load(Ordering::Relaxed))
+    }
+
+    /// The client has logged in, until that end. A second call changes nothing.
+    pub(crate) fn log_in(&self, principal: Principal, mechanism: Mechanism, end: LoginEnd) {
+        if self.login.set(Login::of(principal, Some(mechanism))).is_ok() {
             self.renew_session(end);
         }
     }
 
-    /// The client has logged in again, as the same principal.
-    pub(crate) fn renew_session(&self, end: Option<Duration>) {
+    /// The client has shown a certificate of this principal, and no login follows. A second call changes nothing.
+    pub(crate) fn identify(&self, principal: Principal) {
+        self.login.get_or_init(|| Login::of(principal, None));
+    }
+
+    /// The client has logged in again, as the same principal, until that end.
+    pub(crate) fn renew_session(&self, end: LoginEnd) {
+        let LoginEnd { at: end, credential, by_token } = end;
+        if let Some(login) = self.login.get() {
+            login.credential.store(credential.map(Arc::new));
+            login.by_token.fetch_or(by_token, Ordering::Relaxed);
+        }
         // Relaxed, here and below: one variable, and requests of a connection are dispatched by one task.
         self.session_end_us.store(end.map_or(ENDLESS, micros), Ordering::Relaxed);
     }
@@ -142,6 +178,11 @@ impl Peer {
         self.session_end_us.store(ENDED, Ordering::Relaxed);
     }
 
+    /// Returns true if the session is over at that time on the monotonic clock.
+    pub(crate) fn session_ends_by(&self, time: Duration) -> bool {
+        self.session_end_us.load(Ordering::Relaxed) <= micros(time)
+    }
+
     /// Returns true if the session ends at some time, so that the client may log in again.
     pub(crate) fn session_ends(&self) -> bool {
         !matches!(self.session_end_us.load(Ordering::Relaxed), ENDLESS | ENDED)
@@ -149,9 +190,8 @@ impl Peer {
 
     /// Returns true if the session was ended before its time, or the credential of its login was deleted.
     pub(crate) fn is_cut_off(&self) -> bool {
-        let credential = self.login.get().and_then(|login| login.credential.as_ref());
-        self.session_end_us.load(Ordering::Relaxed) == ENDED
-            || credential.is_some_and(CredentialSession::is_over)
+        let is_over = |login: &Login| login.credential.load().as_ref().is_some_and(|one| one.is_over());
+        self.session_end_us.load(Ordering::Relaxed) == ENDED || self.login.get().is_some_and(is_over)
     }
 
     /// Returns true if the session is over. Reads the clock only where the session has an end.
@@ -187,14 +227,18 @@ mod tests {
         Peer::new(address, address, Arc::from("SAFE"))
     }
 
+    fn until(at: Option<Duration>) -> LoginEnd {
+        LoginEnd { at, ..LoginEnd::default() }
+    }
+
     /// S5: a second login on a connection took over what the first one had.
     #[test]
     fn the_principal_never_changes() {
         let peer = peer();
         assert!(peer.principal().is_anonymous() && peer.mechanism().is_none());
         assert_eq!(&*peer.principal_text(), "User:ANONYMOUS");
-        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_secs(1)), None);
-        peer.log_in(Principal::user("bob"), Mechanism::Plain, None, None);
+        peer.log_in(Principal::user("alice"), Mechanism::Plain, until(Some(Duration::from_secs(1))));
+        peer.log_in(Principal::user("bob"), Mechanism::Plain, until(None));
         assert_eq!(peer.principal(), &Principal::user("alice"));
         assert_eq!(&*peer.principal_text(), "User:alice");
         assert!(peer.session_ends(), "nor does the end change");
@@ -204,12 +248,12 @@ mod tests {
     fn a_session_ends_at_its_time_or_before() {
         let (peer, clock) = (peer(), Clock::manual(0));
         assert!(!peer.is_session_over(&clock) && !peer.session_ends());
-        peer.log_in(Principal::user("alice"), Mechanism::Plain, Some(Duration::from_millis(10)), None);
+        peer.log_in(Principal::user("alice"), Mechanism::Plain, until(Some(Duration::from_millis(10))));
         clock.advance(Duration::from_millis(9));
         assert!(!peer.is_session_over(&clock));
         clock.advance(Duration::from_millis(1));
         assert!(peer.is_session_over(&clock) && peer.session_ends() && !peer.is_cut_off());
-        peer.renew_session(Some(Duration::from_millis(20)));
+        peer.renew_session(until(Some(Duration::from_millis(20))));
         assert!(!peer.is_session_over(&clock));
         peer.end_session();
         assert!(peer.is_session_over(&clock) && peer.is_cut_off() && !peer.session_ends());

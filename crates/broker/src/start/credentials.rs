@@ -89,11 +89,12 @@ fn nobody(config: &BrokerConfig, credentials: &Credentials) -> Option<String> {
         let mechanisms = &start.logins(listener)?.mechanisms;
         let scram = mechanisms.iter().rev().find_map(|of| match of.mechanism {
             Mechanism::Scram(hash) => Some(hash),
-            Mechanism::Plain => None,
+            Mechanism::Plain | Mechanism::OauthBearer => None,
         })?;
         let can_log_in = mechanisms.iter().any(|of| match of.mechanism {
             Mechanism::Scram(hash) => has_user(hash),
             Mechanism::Plain => !of.users.is_empty(),
+            Mechanism::OauthBearer => true,
         });
         (!can_log_in).then(|| {
             let (listener, mechanism) = (&listener.name, scram.mechanism());

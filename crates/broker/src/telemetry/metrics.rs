@@ -109,6 +109,19 @@ pub struct TopicMetrics {
     pub failed_fetch_requests: Counter,
 }
 
+/// The reasons of failed TLS handshakes, as `ottla_tls_handshakes_failed_total` has them.
+pub const HANDSHAKE_REASONS: [&str; 9] = [
+    "left",
+    "too_late",
+    "made_room",
+    "no_tls",
+    "no_client_certificate",
+    "client_certificate_refused",
+    "own_certificate_refused",
+    "nothing_in_common",
+    "other",
+];
+
 /// Connections of one listener.
 #[derive(Debug, Default)]
 pub struct ListenerMetrics {
@@ -130,6 +143,10 @@ pub struct ListenerMetrics {
     pub further_logins_failed: Counter,
     /// Connections closed because their login was over.
     pub sessions_over: Counter,
+    /// 1 if other machines can reach it, and it lacks encryption or logins.
+    pub exposed: Gauge,
+    /// TLS handshakes that failed, in the order of [`HANDSHAKE_REASONS`].
+    pub handshakes_failed: [Counter; HANDSHAKE_REASONS.len()],
 }
 
 /// The arguments of [`Metrics::new`].
@@ -161,6 +178,7 @@ struct Shared {
     /// By name; never removed.
     listeners: RwLock<BTreeMap<String, Arc<ListenerMetrics>>>,
     source: RwLock<Option<Source>>,
+    audit_dropped: Arc<Counter>,
     max_series: usize,
 }
 
@@ -173,6 +191,7 @@ impl Metrics {
             topics: RwLock::default(),
             listeners: RwLock::default(),
             source: RwLock::default(),
+            audit_dropped: Arc::default(),
             max_series: options.max_series,
         });
         // Not the process's registry: several brokers in one process, as in tests, count apart.
@@ -208,6 +227,11 @@ impl Metrics {
     /// The handle of a listener, by its name (`PLAINTEXT`); made at first use.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         entry(&self.shared.listeners, name)
+    }
+
+    /// Lines that the audit log lost.
+    pub(crate) fn audit_dropped(&self) -> Arc<Counter> {
+        Arc::clone(&self.shared.audit_dropped)
     }
 
     /// The handles of all listeners so far, in the order of their names.

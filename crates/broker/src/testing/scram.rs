@@ -39,6 +39,18 @@ pub(crate) struct TestUser {
     password: &'static str,
 }
 
+/// Begins a login by a delegation token; `hmac` is that of its creation.
+pub(crate) async fn begin_by_token(running: &Running, hash: Hash, id: &str, hmac: &[u8]) -> Begun {
+    let mut client = running.client().await;
+    let handshake = SaslHandshakeRequest::default().with_mechanism(hash.mechanism().into());
+    assert_eq!(client.call(1, &handshake).await.error_code, 0);
+    let password = security::delegation_token::password(&Secret::new(hmac));
+    let (login, first) = ScramClient::begin_by_token(hash, id, password, "abc");
+    let answer = authenticate(&mut client, first).await;
+    assert_eq!(answer.error_code, 0, "{answer:?}");
+    Begun { client, login, server_first: answer.auth_bytes.to_vec() }
+}
+
 /// A login of which the server has answered the first message.
 pub(crate) struct Begun {
     pub(crate) client: Client<TcpStream>,

@@ -30,6 +30,9 @@ impl TransactionMachine {
             .ok()
             .filter(|timeout_ms| (1..=env.config.max_timeout_ms).contains(timeout_ms))
             .ok_or(TransactionError::InvalidTransactionTimeout)?;
+        if let Some(told) = self.told_before(request) {
+            return Ok(told);
+        }
         let identity = self.next_owner(env, request)?;
         self.abort_open(env, EndCause::Fenced, out);
         let Some(identity) = identity else {
@@ -49,6 +52,15 @@ impl TransactionMachine {
         });
         self.write(env, out);
         Ok(identity.current)
+    }
+
+    /// The answer to a request that was answered before, and whose sender has used the answer to end a transaction of the older
+    /// protocol. It changes nothing: in Kafka the id would be Empty, so an EndTxn that is sent again would be refused.
+    fn told_before(&self, request: InitRequest) -> Option<ProducerIdAndEpoch> {
+        let transaction = self.transaction.as_ref().filter(|transaction| transaction.state.is_complete())?;
+        let identity = transaction.identity;
+        let is_late = identity.is_last(request.producer?) && self.connections.count_for(identity.current);
+        is_late.then_some(identity.current)
     }
 
     /// The owner after the request. `None`: what is open has to end in other shards first, and the sender to come again.

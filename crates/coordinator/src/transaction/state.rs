@@ -81,6 +81,11 @@ impl TransactionState {
         if commit { TransactionState::CompleteCommit } else { TransactionState::CompleteAbort }
     }
 
+    /// The last transaction has ended, and nothing was begun since.
+    pub(super) fn is_complete(self) -> bool {
+        matches!(self, TransactionState::CompleteCommit | TransactionState::CompleteAbort)
+    }
+
     /// An end is decided, and not written in every shard yet.
     pub(super) fn is_prepared(self) -> bool {
         matches!(self, TransactionState::PrepareCommit | TransactionState::PrepareAbort)

@@ -24,6 +24,20 @@ fn cost_of_a_decision_with_ten_thousand_entries() {
     let started = std::time::Instant::now();
     let rules = Rules::new(acls);
     println!("index of {} entries: {:?}", rules.len(), started.elapsed());
+    let many = |number: usize| {
+        let mut acl = entry(
+            &format!("topic-{}", number / 2),
+            PatternType::Literal,
+            operations[number % 2],
+            Permission::Allow,
+        );
+        acl.entry.principal = format!("User:{}", number % 500).into();
+        acl.entry.host = "127.0.0.1".into();
+        acl
+    };
+    let many: Vec<Acl> = (0..100_000).map(many).collect();
+    let started = std::time::Instant::now();
+    println!("index of {} entries: {:?}", Rules::new(many).len(), started.elapsed());
     let started = std::time::Instant::now();
     let one = entry("another", PatternType::Literal, Operation::Read, Permission::Allow);
     assert_eq!(rules.changed([one], []).len(), 10_001);

@@ -41,7 +41,7 @@ pub struct Acl {
 }
 
 /// The hosts from which an entry fits a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hosts {
     /// All.
     Any,
@@ -51,14 +51,20 @@ pub enum Hosts {
     None,
 }
 
-impl Entry {
-    /// The hosts that the entry's text means. Addresses are compared as addresses: Kafka compares texts, so that `::1`
-    /// never fits there.
-    pub fn hosts(&self) -> Hosts {
-        if &*self.host == ANY {
-            return Hosts::Any;
+impl Hosts {
+    /// The meaning of an entry's host. Addresses are compared as addresses: Kafka compares texts, so that `::1` never fits there.
+    pub(super) fn of(host: &str) -> Self {
+        if host == ANY {
+            return Self::Any;
         }
-        self.host.parse().map_or(Hosts::None, |address: IpAddr| Hosts::One(address.to_canonical()))
+        host.parse().map_or(Self::None, |address: IpAddr| Self::One(address.to_canonical()))
+    }
+}
+
+impl Entry {
+    /// The hosts that the entry's text means.
+    pub fn hosts(&self) -> Hosts {
+        Hosts::of(&self.host)
     }
 }
 

@@ -100,6 +100,14 @@ impl PatternType {
         }
     }
 
+    /// Kafka's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Literal => "LITERAL",
+            Self::Prefixed => "PREFIXED",
+        }
+    }
+
     /// The type with this code; `None` for “unknown” (0), “any” (1), “match” (2) and codes that Kafka does not have.
     pub fn from_code(code: i8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
@@ -219,6 +227,14 @@ impl Permission {
         match self {
             Self::Deny => 2,
             Self::Allow => 3,
+        }
+    }
+
+    /// Kafka's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "DENY",
+            Self::Allow => "ALLOW",
         }
     }
 

@@ -106,10 +106,21 @@ fn one_of<T: Copy + std::fmt::Debug + 'static>(values: &'static [T]) -> impl Str
     prop::sample::select(values)
 }
 
-fn acl() -> impl Strategy<Value = Acl> {
-    // Few values, so that entries meet; two types, so that a search of the wrong one is noticed.
+/// Few values, so that entries meet; two types, so that a search of the wrong one is noticed.
+fn history() -> impl Strategy<Value = Vec<(Acl, u8)>> {
     let types = one_of(&[ResourceType::Topic, ResourceType::Group]);
-    let pattern = (types, one_of(&PatternType::ALL), one_of(&NAMES));
+    let patterns = (types, one_of(&PatternType::ALL), one_of(&NAMES));
+    // Or one pattern, whose many principals and hosts are found by another way.
+    let one = (Just(ResourceType::Topic), Just(PatternType::Literal), Just("a"));
+    prop_oneof![
+        prop::collection::vec((acl(patterns), 0..4_u8), 0..24),
+        prop::collection::vec((acl(one), 0..4_u8), 0..64),
+    ]
+}
+
+fn acl(
+    pattern: impl Strategy<Value = (ResourceType, PatternType, &'static str)>,
+) -> impl Strategy<Value = Acl> {
     let permissions = one_of(&[Permission::Deny, Permission::Allow, Permission::Allow]);
     let entry = (one_of(&PRINCIPALS), one_of(&HOSTS), one_of(&Operation::ALL), permissions);
     (pattern, entry).prop_map(
@@ -158,7 +169,7 @@ proptest! {
     /// another entry of its resource was removed).
     #[test]
     fn decisions_are_the_models_after_any_history(
-        steps in prop::collection::vec((acl(), 0..4_u8), 0..24),
+        steps in history(),
         allows_without_entry: bool,
         super_user: bool,
     ) {

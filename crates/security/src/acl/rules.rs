@@ -56,8 +56,8 @@ pub enum Decision {
 struct TypeRules {
     literal: Map<Arc<str>, Arc<PatternRules>>,
     prefixed: Map<Arc<str>, Arc<PatternRules>>,
-    /// Lengths in bytes of the names in `prefixed`, each once.
-    prefix_lengths: Vec<usize>,
+    /// Lengths in bytes of the names in `prefixed`, each once, with the number of names that have it; ordered.
+    prefix_lengths: Vec<(usize, usize)>,
     /// The names of the patterns in which a principal has entries.
     by_principal: Map<Arc<str>, Arc<Names>>,
 }
@@ -69,10 +69,45 @@ struct Names {
     prefixed: Set<Arc<str>>,
 }
 
+/// The change of one entry. Of one that is both added and removed, the removal counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    Added,
+    Removed,
+}
+
+/// Rules in the making, for entries that come one by one. Holds few of them besides the rules.
+#[derive(Debug, Default)]
+pub struct RulesBuilder {
+    rules: Rules,
+    waiting: Vec<Acl>,
+}
+
+/// Entries that are put into the rules together: enough that they are sorted at little cost.
+const BUILT_TOGETHER: usize = 4096;
+
+impl RulesBuilder {
+    /// Adds an entry.
+    pub fn add(&mut self, acl: Acl) {
+        self.waiting.push(acl);
+        if self.waiting.len() == BUILT_TOGETHER {
+            self.rules.change(self.waiting.drain(..), []);
+        }
+    }
+
+    /// The rules with all entries that were added.
+    pub fn build(mut self) -> Rules {
+        self.rules.change(self.waiting, []);
+        self.rules
+    }
+}
+
 impl Rules {
     /// The rules with these entries.
     pub fn new(acls: impl IntoIterator<Item = Acl>) -> Self {
-        Self::default().changed(acls, [])
+        let mut builder = RulesBuilder::default();
+        acls.into_iter().for_each(|acl| builder.add(acl));
+        builder.build()
     }
 
     /// The number of entries.
@@ -92,37 +127,30 @@ impl Rules {
         added: impl IntoIterator<Item = Acl>,
         removed: impl IntoIterator<Item = Acl>,
     ) -> Self {
-        let mut by_pattern: HashMap<Pattern, BTreeSet<Entry>> = HashMap::new();
-        let mut len = self.len;
-        let entries_of = |pattern: &Pattern| {
-            let known = self.of_type(pattern.resource_type).pattern(pattern);
-            known.map(|rules| rules.entries().iter().cloned().collect()).unwrap_or_default()
-        };
-        for Acl { pattern, entry } in added {
-            let entries = by_pattern.entry(pattern).or_insert_with_key(entries_of);
-            len += usize::from(entries.insert(entry));
+        let mut rules = self.clone();
+        rules.change(added, removed);
+        rules
+    }
+
+    fn change(&mut self, added: impl IntoIterator<Item = Acl>, removed: impl IntoIterator<Item = Acl>) {
+        let added = added.into_iter().map(|acl| (acl, Change::Added));
+        let removed = removed.into_iter().map(|acl| (acl, Change::Removed));
+        let mut changes: Vec<_> = added.chain(removed).collect();
+        // A removal comes after the addition of the same entry.
+        changes.sort_unstable();
+        for of_pattern in changes.chunk_by(|(one, _), (next, _)| one.pattern == next.pattern) {
+            let pattern = &of_pattern[0].0.pattern;
+            // Copies the type's maps at the first of its patterns, where other rules share them.
+            let rules = Arc::make_mut(&mut self.types[index(pattern.resource_type)]);
+            let (before, after) = rules.change(pattern, of_pattern);
+            self.len = self.len - before + after;
         }
-        for Acl { pattern, entry } in removed {
-            let entries = by_pattern.entry(pattern).or_insert_with_key(entries_of);
-            len -= usize::from(entries.remove(&entry));
-        }
-        let mut types = self.types.clone();
-        let mut touched = BTreeSet::new();
-        for (pattern, entries) in by_pattern {
-            touched.insert(pattern.resource_type);
-            // Copies the type's maps at the first of its patterns, as the present rules share them.
-            Arc::make_mut(&mut types[index(pattern.resource_type)]).replace(&pattern, entries);
-        }
-        for resource_type in touched {
-            Arc::make_mut(&mut types[index(resource_type)]).measure_prefixes();
-        }
-        Self { types, len }
     }
 
     /// Returns true if this very entry is among them.
     pub fn contains(&self, acl: &Acl) -> bool {
         let rules = self.of_type(acl.pattern.resource_type).pattern(&acl.pattern);
-        rules.is_some_and(|rules| rules.entries().binary_search(&acl.entry).is_ok())
+        rules.is_some_and(|rules| rules.contains(&acl.entry))
     }
 
     /// Every entry that the filter finds, with its pattern, ordered. Walks all patterns of the types in question.
@@ -137,10 +165,8 @@ impl Rules {
                 for (name, rules) in map {
                     let pattern = Pattern { resource_type, name: Arc::clone(name), pattern_type };
                     if filter.finds_pattern(&pattern) {
-                        let entries = rules.entries().iter().filter(|entry| filter.finds_entry(entry));
-                        found.extend(
-                            entries.map(|entry| Acl { pattern: pattern.clone(), entry: entry.clone() }),
-                        );
+                        let entries = rules.entries().filter(|entry| filter.finds_entry(entry));
+                        found.extend(entries.map(|entry| Acl { pattern: pattern.clone(), entry }));
                     }
                 }
             }
@@ -239,46 +265,93 @@ impl TypeRules {
     /// The entries of each prefix with which `name` begins.
     fn prefixes(&self, name: &str) -> impl Iterator<Item = &Arc<PatternRules>> {
         // `None` for a length within a character: no text that begins the name has it.
-        let prefix = |length: &usize| self.prefixed.get(name.get(..*length)?);
-        self.prefix_lengths.iter().take_while(|length| **length <= name.len()).filter_map(prefix)
+        let prefix = |(length, _): &(usize, usize)| self.prefixed.get(name.get(..*length)?);
+        self.prefix_lengths.iter().take_while(|(length, _)| *length <= name.len()).filter_map(prefix)
     }
 
     fn prefix_denies(&self, name: &str, asker: Asker<'_>, operation: Operation) -> bool {
         self.prefixes(name).any(|rules| rules.denies(asker, operation))
     }
 
-    /// Replaces the entries of a pattern by these; without any the pattern is forgotten.
-    fn replace(&mut self, pattern: &Pattern, entries: BTreeSet<Entry>) {
-        let map = match pattern.pattern_type {
+    /// Changes the entries of a pattern; without any it is forgotten. Returns the number of its entries before and after.
+    fn change(&mut self, pattern: &Pattern, changes: &[(Acl, Change)]) -> (usize, usize) {
+        // Texts that are known already are kept once: the name here, principals below.
+        let (name, before) = match self.of(pattern.pattern_type).remove_entry(&pattern.name) {
+            Some((name, before)) => (name, Some(before)),
+            None => (Arc::clone(&pattern.name), None),
+        };
+        let added = changes.iter().map(|(acl, _)| {
+            let known = self.by_principal.get_key_value(&acl.entry.principal);
+            let principal = known.map_or(&acl.entry.principal, |(known, _)| known);
+            Entry { principal: Arc::clone(principal), ..acl.entry.clone() }
+        });
+        let removed = |entry: &Entry| {
+            let after = changes.partition_point(|(acl, _)| acl.entry <= *entry);
+            let last = after.checked_sub(1).map(|last| &changes[last]);
+            last.is_some_and(|(acl, change)| acl.entry == *entry && *change == Change::Removed)
+        };
+        let kept = before.iter().flat_map(|rules| rules.entries());
+        let after = PatternRules::new(kept.chain(added).filter(|entry| !removed(entry)));
+        let counts = (before.as_ref().map_or(0, |rules| rules.len()), after.len());
+        self.name_principals(pattern.pattern_type, &name, before.as_deref(), &after);
+        match (counts.0 > 0, counts.1 > 0) {
+            (false, true) => self.count_prefix(pattern, 1),
+            (true, false) => self.count_prefix(pattern, -1),
+            _ => {}
+        }
+        if counts.1 > 0 {
+            self.of(pattern.pattern_type).insert(name, Arc::new(after));
+        }
+        counts
+    }
+
+    fn of(&mut self, pattern_type: PatternType) -> &mut Map<Arc<str>, Arc<PatternRules>> {
+        match pattern_type {
             PatternType::Literal => &mut self.literal,
             PatternType::Prefixed => &mut self.prefixed,
-        };
-        let before = if entries.is_empty() {
-            map.remove(&pattern.name)
-        } else {
-            map.insert(Arc::clone(&pattern.name), Arc::new(PatternRules::new(&entries)))
-        };
-        let after: BTreeSet<&Arc<str>> = entries.iter().map(|entry| &entry.principal).collect();
-        let before: BTreeSet<&Arc<str>> =
-            before.iter().flat_map(|rules| rules.entries()).map(|entry| &entry.principal).collect();
-        for principal in after.difference(&before) {
-            let names = self.by_principal.entry(Arc::clone(principal)).or_default();
-            Arc::make_mut(names).of(pattern.pattern_type).insert(Arc::clone(&pattern.name));
         }
-        for principal in before.difference(&after) {
+    }
+
+    /// The principals of a pattern are others now.
+    fn name_principals(
+        &mut self,
+        pattern_type: PatternType,
+        name: &Arc<str>,
+        before: Option<&PatternRules>,
+        after: &PatternRules,
+    ) {
+        let were: BTreeSet<&Arc<str>> = before.iter().flat_map(|rules| rules.principals()).collect();
+        let are: BTreeSet<&Arc<str>> = after.principals().collect();
+        for principal in are.difference(&were) {
+            let names = self.by_principal.entry(Arc::clone(principal)).or_default();
+            Arc::make_mut(names).of(pattern_type).insert(Arc::clone(name));
+        }
+        for principal in were.difference(&are) {
             let Some(names) = self.by_principal.get_mut(*principal) else { continue };
-            let left = Arc::make_mut(names);
-            left.of(pattern.pattern_type).remove(&pattern.name);
-            if left.literal.is_empty() && left.prefixed.is_empty() {
+            let names = Arc::make_mut(names);
+            names.of(pattern_type).remove(name);
+            if names.literal.is_empty() && names.prefixed.is_empty() {
                 self.by_principal.remove(*principal);
             }
         }
     }
 
-    /// Finds the lengths of prefixes anew.
-    fn measure_prefixes(&mut self) {
-        let lengths: BTreeSet<usize> = self.prefixed.keys().map(|name| name.len()).collect();
-        self.prefix_lengths = lengths.into_iter().collect();
+    /// A prefix came or went.
+    fn count_prefix(&mut self, pattern: &Pattern, change: isize) {
+        if pattern.pattern_type != PatternType::Prefixed {
+            return;
+        }
+        let length = pattern.name.len();
+        match self.prefix_lengths.binary_search_by_key(&length, |(length, _)| *length) {
+            Ok(found) => {
+                let count = &mut self.prefix_lengths[found].1;
+                *count = count.saturating_add_signed(change);
+                if *count == 0 {
+                    self.prefix_lengths.remove(found);
+                }
+            }
+            Err(place) => self.prefix_lengths.insert(place, (length, 1)),
+        }
     }
 }
 

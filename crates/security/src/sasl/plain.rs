@@ -71,6 +71,23 @@ impl PlainUsers {
     }
 }
 
+/// The message of a client that logs in.
+pub fn client_message(user: &str, password: &Secret) -> Secret {
+    let mut message = Vec::with_capacity(user.len() + password.expose().len() + 2);
+    message.push(0);
+    message.extend_from_slice(user.as_bytes());
+    message.push(0);
+    message.extend_from_slice(password.expose());
+    Secret::new(message)
+}
+
+/// The user that a message names, whether the password fits or not; `None` if it is malformed.
+pub fn named(message: &[u8]) -> Option<&str> {
+    let parts: Vec<&str> = std::str::from_utf8(message).ok()?.split('\0').collect();
+    let [_, user, _] = parts[..] else { return None };
+    Some(user).filter(|user| !user.is_empty())
+}
+
 impl std::fmt::Debug for PlainUsers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PlainUsers").field("users", &self.digests.len()).finish_non_exhaustive()
@@ -103,6 +120,12 @@ mod tests {
         {
             assert_eq!(outcome(message).as_deref(), Ok(user));
         }
+    }
+
+    #[test]
+    fn a_clients_message_logs_in() {
+        let message = client_message("böb", &Secret::new("pässwörd"));
+        assert_eq!(users().log_in(message.expose()).unwrap(), "böb");
     }
 
     #[test]

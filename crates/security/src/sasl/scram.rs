@@ -17,7 +17,10 @@ pub mod new_user;
 
 use subtle::ConstantTimeEq as _;
 
-pub use credential::{Credential, Hash, MAX_ITERATIONS, MIN_ITERATIONS, SALT_BYTES, decoy, salt};
+pub use credential::{
+    Credential, Hash, MAX_ITERATIONS, MIN_ITERATIONS, SALT_BYTES, SaltForm, Shape, decoy, salt,
+};
+pub(in crate::sasl) use message::name;
 use message::{ClientFinal, ClientFirst};
 
 use crate::base64;
@@ -25,14 +28,22 @@ use crate::base64;
 /// Random bytes of the server's part of a nonce: 192 bits, which Base64 writes without padding.
 pub const NONCE_BYTES: usize = 24;
 
+/// The name that a client logs in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Name of a user, or id of a delegation token.
+    pub name: String,
+    /// If it is the id of a delegation token: no user of that name counts.
+    pub is_token: bool,
+}
+
 /// A login that has been challenged and waits for the client's proof.
 pub struct Challenged {
     hash: Hash,
     credential: Credential,
-    /// False for an unknown user, whose credential is a decoy.
+    /// False for an unknown name, whose credential is a decoy.
     is_known: bool,
-    /// Name of the user.
-    user: String,
+    named: Named,
     /// The header of the first message, such as `n,,`.
     header: String,
     /// Both parts of the nonce.
@@ -47,32 +58,33 @@ impl std::fmt::Debug for Challenged {
     }
 }
 
-/// Takes the client's first message; returns the answer to it. `find` gives the user's credential and true, or a decoy
+/// Takes the client's first message; returns the answer to it. `find` gives the name's credential and true, or a decoy
 /// and false. `None`: the message is malformed, or asks for what is not served.
 pub fn challenge(
     hash: Hash,
     first: &[u8],
     nonce: [u8; NONCE_BYTES],
-    find: impl FnOnce(&str) -> (Credential, bool),
+    find: impl FnOnce(&Named) -> (Credential, bool),
 ) -> Option<(Challenged, Vec<u8>)> {
-    let ClientFirst { header, bare, user, nonce: clients } = ClientFirst::parse(first)?;
-    let (credential, is_known) = find(&user);
+    let ClientFirst { header, bare, user, nonce: clients, is_token } = ClientFirst::parse(first)?;
+    let named = Named { name: user, is_token };
+    let (credential, is_known) = find(&named);
     let nonce = format!("{clients}{}", base64::encode(&nonce));
     let answer = format!("r={nonce},s={},i={}", base64::encode(&credential.salt), credential.iterations);
     let messages = format!("{bare},{answer}");
-    let challenged = Challenged { hash, credential, is_known, user, header, nonce, messages };
+    let challenged = Challenged { hash, credential, is_known, named, header, nonce, messages };
     Some((challenged, answer.into_bytes()))
 }
 
 impl Challenged {
-    /// Takes the client's final message; returns the user and the last answer. `find` is as in [`challenge`]: a credential
+    /// Takes the client's final message; returns the name and the last answer. `find` is as in [`challenge`]: a credential
     /// that was changed or deleted meanwhile logs in no more. `None`: the login failed.
     pub fn finish(
         self,
         last: &[u8],
-        find: impl FnOnce(&str) -> (Credential, bool),
-    ) -> Option<(String, Vec<u8>)> {
-        let Self { hash, credential, is_known, user, header, nonce, messages } = self;
+        find: impl FnOnce(&Named) -> (Credential, bool),
+    ) -> Option<(Named, Vec<u8>)> {
+        let Self { hash, credential, is_known, named, header, nonce, messages } = self;
         let ClientFinal { channel_binding, nonce: proved, without_proof, proof } = ClientFinal::parse(last)?;
         // Java and franz-go send `n,,` after a header with an authorization id, too.
         let is_bound = channel_binding == header.as_bytes() || channel_binding == b"n,,";
@@ -85,11 +97,11 @@ impl Challenged {
         let client_key: Vec<u8> = proof.iter().zip(&signature).map(|(one, other)| one ^ other).collect();
         let is_right: bool = hash.digest(&client_key).ct_eq(credential.stored_key.expose()).into();
         let answer = hash.hmac(credential.server_key.expose(), proved.as_bytes());
-        let (now, is_known_now) = find(&user);
+        let (now, is_known_now) = find(&named);
         let is_current = is_known_now && now.stored_key.equals(credential.stored_key.expose());
         // After all of the work, so that an unknown user takes as long as a wrong password.
         (is_right && is_known && is_current)
-            .then(|| (user, format!("v={}", base64::encode(&answer)).into_bytes()))
+            .then(|| (named, format!("v={}", base64::encode(&answer)).into_bytes()))
     }
 }
 

@@ -57,17 +57,15 @@ fn key(acl: &StoredAcl) -> Result<Vec<u8>, TooLarge> {
     Ok(key)
 }
 
-/// Every entry.
+/// Calls `each` for every entry. There may be very many, so they are not collected here.
 ///
 /// # Errors
 /// The disk failed, or a record cannot be read: without it a client might do what its entry denies.
-pub(crate) fn all(engine: &Engine) -> Result<Vec<StoredAcl>, StorageError> {
-    let mut all = Vec::new();
+pub(crate) fn all(engine: &Engine, mut each: impl FnMut(StoredAcl)) -> Result<(), StorageError> {
     engine.scan_state(&[keys::Tag::Acl as u8], |key, value| {
-        all.push(read(key, value)?);
+        each(read(key, value)?);
         Ok(())
-    })?;
-    Ok(all)
+    })
 }
 
 fn read(key: &[u8], value: &[u8]) -> Result<StoredAcl, StorageError> {

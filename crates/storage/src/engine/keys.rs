@@ -60,6 +60,10 @@ pub(crate) enum Tag {
     Credential = 17,
     /// Random bytes that are made once for the folder, by purpose.
     Secret = 18,
+    /// A client quota, by its owner and its name.
+    Quota = 19,
+    /// A delegation token, by its id.
+    DelegationToken = 20,
 }
 
 /// Facts about this node, one key each.

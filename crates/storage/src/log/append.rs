@@ -124,6 +124,12 @@ pub enum AppendError {
         /// The first one of the batch.
         found: i32,
     },
+    /// Its sequences are those of a batch of a transaction that has ended.
+    #[error("sequence {found} is one of a transaction that has ended")]
+    SequenceReused {
+        /// The first one of the batch.
+        found: i32,
+    },
     /// Another instance of the producer took over.
     #[error("producer epoch {found} is older than {current}")]
     InvalidProducerEpoch {

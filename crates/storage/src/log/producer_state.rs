@@ -2,7 +2,7 @@
 //!
 //! Follows Kafka's `ProducerStateManager` and `ProducerAppendInfo`: the last five batches are remembered, a new epoch starts
 //! at sequence 0, and an unknown (or forgotten) producer may start anywhere, unless its protocol lets it begin at 0 only
-//! (KIP-890). A transactional batch opens the producer's transaction in the partition, a marker ends it.
+//! (KIP-890). Other than in Kafka, a batch is a repeat only of one in the transaction that is open. A transactional batch opens the producer's transaction in the partition, a marker ends it.
 
 use std::ops::Deref;
 
@@ -113,6 +113,11 @@ impl ProducerState {
         self.batches.iter().find(same).filter(|_| self.producer_epoch == header.producer_epoch).copied()
     }
 
+    /// True for a batch of a transaction that has ended.
+    fn is_ended(&self, batch: &RememberedBatch) -> bool {
+        self.current_txn_start_offset.is_none_or(|start| batch.base_offset < start)
+    }
+
     fn follows(&self, first_sequence: i32) -> bool {
         let last = self.last_sequence();
         // Sequences wrap around to 0 (Kafka's `ProducerAppendInfo.inSequence`).
@@ -123,7 +128,7 @@ impl ProducerState {
 /// Decides if the batch may be appended, given the state of its producer. `begins_at_zero`: one of which nothing is known must.
 ///
 /// # Errors
-/// The producer is fenced, its sequences have a gap, or the batch is not part of the transaction that is open; the state
+/// The producer is fenced, its sequences have a gap or are those of an ended transaction, or the batch is not part of the transaction that is open; the state
 /// stays as it is.
 pub(crate) fn check(
     known: Option<&ProducerState>,
@@ -139,7 +144,11 @@ pub(crate) fn check(
     };
     // First: a repeat is out of order by its sequence, and the client must be told that its batch is there.
     if let Some(batch) = state.duplicate_of(header) {
-        return Ok(Verdict::Duplicate(batch));
+        // A client repeats no batch of a transaction that it has ended: what it sends under these sequences is new (librdkafka, after an
+        // abort without an answer). Kafka acknowledges it as the old batch, and it is lost.
+        let is_new = header.attributes.is_transactional() && state.is_ended(&batch);
+        let reused = AppendError::SequenceReused { found: header.base_sequence };
+        return if is_new { Err(reused) } else { Ok(Verdict::Duplicate(batch)) };
     }
     if header.producer_epoch < state.producer_epoch {
         return Err(AppendError::InvalidProducerEpoch {

@@ -1,5 +1,5 @@
 //! The cluster: its id, its topics with their configurations, the configurations of other resources, access control
-//! entries, credentials, and the blocks of producer ids. It is changed here whether the shard is led or not, as a folder is a cluster of its own.
+//! entries, credentials, delegation tokens, quotas, and the blocks of producer ids. It is changed here whether the shard is led or not, as a folder is a cluster of its own.
 
 use std::{fmt, sync::Arc};
 
@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::folder::Folder;
 use crate::{
-    Catalog, CatalogError, ConfigsChange, CredentialId, Done, NewTopic, ResourceConfigs, SECRET_BYTES,
-    StorageError, StoredAcl, StoredConfigs, StoredCredential, TooLarge, Topic,
-    engine::{KeyValue, acl_log, config_log, credential_log},
+    Catalog, CatalogError, ConfigsChange, CredentialId, Done, NewTopic, QuotaId, ResourceConfigs,
+    SECRET_BYTES, StorageError, StoredAcl, StoredConfigs, StoredCredential, StoredQuota, StoredToken,
+    TooLarge, Topic,
+    engine::{KeyValue, acl_log, config_log, credential_log, quota_log, token_log},
     write::{CatalogChange, ClusterCommand},
 };
 
@@ -92,12 +93,12 @@ impl Cluster {
         self.write_synced(added.chain(removed.iter().map(acl_log::removed)).collect(), done);
     }
 
-    /// Every access control entry. Blocks on the disk.
+    /// Calls `each` for every access control entry. Blocks on the disk.
     ///
     /// # Errors
     /// The disk failed, or an entry cannot be read.
-    pub fn acls(&self) -> Result<Vec<StoredAcl>, StorageError> {
-        acl_log::all(&self.folder.shared.engine)
+    pub fn acls(&self, each: impl FnMut(StoredAcl)) -> Result<(), StorageError> {
+        acl_log::all(&self.folder.shared.engine, each)
     }
 
     /// Writes credentials and removes others, as [`Self::change_acls`] does entries.
@@ -117,6 +118,35 @@ impl Cluster {
     /// The disk failed, or a record cannot be read.
     pub fn credentials(&self) -> Result<Vec<StoredCredential>, StorageError> {
         credential_log::all(&self.folder.shared.engine)
+    }
+
+    /// Writes delegation tokens and removes those of other ids, as [`Self::change_acls`] does entries.
+    pub fn change_tokens(&self, put: &[StoredToken], removed: &[String], done: Done<Result<(), TooLarge>>) {
+        let put = put.iter().map(token_log::put);
+        let removed = removed.iter().map(|id| token_log::removed(id));
+        self.write_synced(put.chain(removed).collect(), done);
+    }
+
+    /// Every delegation token. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed, or a record cannot be read.
+    pub fn tokens(&self) -> Result<Vec<StoredToken>, StorageError> {
+        token_log::all(&self.folder.shared.engine)
+    }
+
+    /// Writes quotas and removes others, as [`Self::change_acls`] does entries.
+    pub fn change_quotas(&self, put: &[StoredQuota], removed: &[QuotaId], done: Done<Result<(), TooLarge>>) {
+        let put = put.iter().map(quota_log::put);
+        self.write_synced(put.chain(removed.iter().map(quota_log::removed)).collect(), done);
+    }
+
+    /// Every quota. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed, or a record cannot be read.
+    pub fn quotas(&self) -> Result<Vec<StoredQuota>, StorageError> {
+        quota_log::all(&self.folder.shared.engine)
     }
 
     /// Keeps a secret for this purpose, in place of an earlier one; on the disk before `done`.

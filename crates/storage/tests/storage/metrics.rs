@@ -1,6 +1,10 @@
 //! The storage's metrics after a load.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use codec::records::{BatchBuilder, RecordBatch};
 use storage::{
@@ -61,6 +65,12 @@ fn every_number_moves_with_what_it_counts() {
     assert!(found.tail_bytes > 400_000);
     assert!(found.write_groups >= 60 && found.writes.count == found.write_groups, "{found:?}");
     assert!(found.writes.sum_seconds > 0.0 && found.syncs.count > 20 && found.syncs.sum_seconds > 0.0);
+    // Another thread prepares the next generation; appends went on meanwhile.
+    let since = Instant::now();
+    while storage.metrics().generations < 2 && since.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let found = storage.metrics();
     assert!(found.generations > 1 && found.generation_bytes > Some(400_000), "{found:?}");
 
     delete(&storage, &dead);

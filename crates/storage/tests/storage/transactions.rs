@@ -91,6 +91,33 @@ fn a_transaction_is_stable_once_its_end_is_answered() {
     storage.close().unwrap();
 }
 
+/// Also after a restart, within the transaction and after its end.
+#[test]
+fn sequences_are_repeats_in_their_own_transaction_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = || in_transaction(7, 0, 0, 2);
+    // Each in a block: what is held of a storage keeps its folder locked.
+    {
+        let storage = open(folder.path());
+        let topic = create(&storage, "t", 1);
+        append(&storage, &topic.partitions()[0], first(), Acks::All).unwrap();
+        storage.close().unwrap();
+    }
+    {
+        let storage = open(folder.path());
+        let partition = partition_of(&storage, "t", 0);
+        assert!(append(&storage, &partition, first(), Acks::All).unwrap().duplicate);
+        assert_eq!(end(&storage, vec![marker(&partition, 7, 0, false)]), [Ok(2)]);
+        storage.close().unwrap();
+    }
+    let storage = open(folder.path());
+    let partition = partition_of(&storage, "t", 0);
+    let reused = Err(AppendError::SequenceReused { found: 0 });
+    assert_eq!(append(&storage, &partition, first(), Acks::All), reused);
+    assert_eq!(partition.log_end_offset(), 3);
+    storage.close().unwrap();
+}
+
 #[test]
 fn markers_are_those_of_kafka() {
     let folder = tempfile::tempdir().unwrap();

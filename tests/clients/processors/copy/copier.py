@@ -18,7 +18,9 @@ class Copier:
         self.batch = []
         self.membership = None
         # Its default, to begin again at the bootstrap servers, makes TxnOffsetCommit wait for ever after a restart (FINDINGS.md).
-        shared = {"bootstrap.servers": options.broker_list, "log_level": 3, "metadata.recovery.strategy": "none"}
+        shared = {"bootstrap.servers": options.broker_list, "log_level": 3, "metadata.recovery.strategy": "none",
+                  # Its default, 10 s, is as long as the wait for committed offsets: after several kills no connection is tried in that time.
+                  "reconnect.backoff.max.ms": 500}
         self.consumer = Consumer({
             **shared, "group.id": options.consumer_group, "isolation.level": "read_committed", "enable.auto.commit": False,
             "auto.offset.reset": "earliest", "session.timeout.ms": 6_000, "heartbeat.interval.ms": 1_000})

@@ -25,7 +25,6 @@ APIS = [
     _absent("intended", "Used between brokers and controllers; Ottla is one node.",
             "AddRaftVoter", "RemoveRaftVoter", "InitializeShareGroupState",
             "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"),
-    _absent("not served yet", "Quotas.", "DescribeClientQuotas", "AlterClientQuotas"),
     _absent("not served yet", "Share groups (KIP-932).", "ShareGroupHeartbeat", "ShareGroupDescribe",
             "ShareFetch", "ShareAcknowledge", "DescribeShareGroupOffsets",
             "AlterShareGroupOffsets", "DeleteShareGroupOffsets"),

@@ -39,7 +39,11 @@ _CONFIGS = [
           reason="Kafka's feature for eligible leader replicas sets this key when a cluster is formatted."),
     Lines("kafka-configs --describe*broker*", kafka=("min.insync.replicas=1 *{DYNAMIC_DEFAULT_BROKER_CONFIG:min.insync.replicas=1}",),
           reason="As above."),
-    Lines(_DESCRIBE, ottla=_keys("flush.policy", "http.listener", "log.format", "log.level"), reason="Keys of Ottla's own."),
+    Lines(_DESCRIBE, ottla=_keys("audit.log.accepted.logins", "audit.log.location", "audit.log.max.bytes", "audit.log.max.files", "flush.policy",
+                                 "http.authentication", "http.basic.users.location", "http.bearer.token.location", "http.listener", "ottla.ssl.crl.location",
+                                 "log.format", "log.level"), reason="Keys of Ottla's own."),
+    Lines(_DESCRIBE, ottla=_keys("sasl.oauthbearer.allow.unverified.audience", "sasl.oauthbearer.allow.unverified.issuer"),
+          reason="Keys that Kafka has from its next version on."),
     Lines(_DESCRIBE, ottla=_keys("producer.id.expiration.check.interval.ms"), reason="Kafka knows this key too, and hides it."),
     Lines(_DESCRIBE, kafka=_keys("controller.listener.names", "controller.quorum.voters", "listeners", "process.roles"),
           ottla=_keys("controller.listener.names", "controller.quorum.voters", "listeners", "process.roles"),
@@ -51,6 +55,8 @@ _CONFIGS = [
           reason="Limited by default."),
     Lines(_DESCRIBE, kafka=_keys("sasl.server.max.receive.size"), ottla=_keys("sasl.server.max.receive.size"),
           reason="That much memory a stranger may take."),
+    Lines(_DESCRIBE, kafka=_keys("socket.listen.backlog.size"), ottla=_keys("socket.listen.backlog.size"),
+          reason="Room for the clients that connect at once after a restart, and beside a flood."),
     Lines(_DESCRIBE, kafka=_keys("socket.receive.buffer.bytes", "socket.send.buffer.bytes"),
           ottla=_keys("socket.receive.buffer.bytes", "socket.send.buffer.bytes"), reason="Left to the operating system, which sizes them better."),
     Words(_DESCRIBE, "STATIC_BROKER_CONFIG:node.id=1}", "STATIC_BROKER_CONFIG:node.id=1, DEFAULT_CONFIG:node.id=1}",
@@ -101,9 +107,34 @@ _TRANSACTIONS = [
 ]
 
 _ACLS = [
-    Lines("kafka-acls --add --deny-principal User:eve --deny-host example.org *", kafka=("[exit status 0]",),
+    Lines(("kafka-acls --add --deny-principal User:eve --deny-host example.org *", "kafka-acls --add --deny-principal User:a --deny-host * --topic odd"),
+          kafka=("[exit status 0]",),
           ottla=("*InvalidRequestException: The host of a DENY entry is an IP address or *; names and networks fit no client.", "[exit status 1]"),
           reason="An entry that denies and can never fit would be taken for protection."),
+    Lines("kafka-acls --add --allow-principal :a *", kafka=("[exit status 0]",),
+          ottla=("*InvalidRequestException: The principal is not of the form Type:name, such as User:alice.", "[exit status 1]"),
+          reason="A principal without a type fits no client."),
+    Words("kafka-acls --add *", "Invalid empty resource name", "The name of the resource is empty.", reason="The same in a whole sentence."),
+    Lines(("kafka-acls *", "kafka-configs *"), kafka=("*ClusterAuthorizationException: Request Request(*) needs DESCRIBE permission.",
+                                 "*ClusterAuthorizationException: Request Request(*) needs ALTER permission."),
+          ottla=("*ClusterAuthorizationException: not authorized for the cluster",),
+          reason="Kafka's text shows its own objects for the request and the connection to the controller; Ottla's shows nothing of its inside."),
 ]
 
-INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER, *_TRANSACTIONS, *_ACLS]
+_QUOTAS = [
+    Lines("kafka-configs --describe --ip 0:0:0:0:0:0:0:1", ottla=("Quota configs for ip '::1' are *",),
+          reason="Addresses are compared as addresses; Kafka compares texts."),
+    Words("kafka-configs --alter --user-defaults --add-config producer_byte_rate=61 *", "Ignoring duplicate entity ClientQuotaEntity(entries={user=null})",
+          "Duplicate quota key producer_byte_rate not updating quota for this entity",
+          reason="Kafka writes the text of another mistake over its own of this one."),
+    Lines("kafka-configs --alter --client values --add-config consumer_byte_rate=NaN",
+          kafka=("Completed updating config for client values.", "[exit status 0]"),
+          ottla=("Error while executing config command with args *", "*InvalidRequestException: Quota consumer_byte_rate must be a finite number",
+                 "[exit status 1]"), reason="In Kafka a quota of NaN throttles no client."),
+    Words("kafka-configs --alter --client values --add-config consumer_byte_rate=Infinity", "Proposed value for consumer_byte_rate is too large for a LONG.",
+          "Quota consumer_byte_rate must be a finite number", reason="The same check as for NaN."),
+    Words("kafka-configs *", "ClusterAuthorizationException: Cluster authorization failed.",
+          "ClusterAuthorizationException: not authorized for the cluster", reason="The same in other words."),
+]
+
+INTENDED = [*_TOPICS, *_CONFIGS, *_CLUSTER, *_TRANSACTIONS, *_ACLS, *_QUOTAS]

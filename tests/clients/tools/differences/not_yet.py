@@ -3,19 +3,13 @@
 from compare import Lines
 
 _KIND = "not served yet"
-_CONFIG_FAILED = ("Error while executing config command with args *", "[exit status 1]")
 
 
 def _refused(api):
     return f"*UnsupportedVersionException: The node does not support {api}"
 
 
-_QUOTAS = tuple(f"kafka-configs *{entity}*" for entity in ("--user", "--client ", "--client-defaults", "--ip ", "--entity-type users", "--entity-type ips"))
-
 NOT_YET = [
-    Lines(_QUOTAS, kafka=("Completed updating *config for *.", "Quota configs for *", "SCRAM credential configs for *", "[exit status 0]"),
-          ottla=(_refused("DESCRIBE_CLIENT_QUOTAS"), *_CONFIG_FAILED),
-          kind=_KIND, reason="Quotas; the tool asks for them with users, too. The message is the client's own and clear."),
     Lines("kafka-share-groups --describe*", kafka=("*GroupIdNotFoundException: Group nobody not found.", "GROUP TOPIC PARTITION START-OFFSET LAG",
                                                    "sharing shared 0 ...", "Share group 'sharing' has no active members.",
                                                    "GROUP COORDINATOR (ID) STATE #MEMBERS", "sharing HOST:PORT (1) Empty 0"),

@@ -1,8 +1,8 @@
-//! Topics named by id where the samples name them by name: DeleteTopics and Metadata.
+//! DeleteTopics and Metadata: topics named by id where the samples name them by name, and topics that may be deleted and not described.
 
 use codec::messages::delete_topics_request::DeleteTopicState;
 use codec::messages::metadata_request::MetadataRequestTopic;
-use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, MetadataResponse};
+use codec::messages::{DeleteTopicsRequest, DeleteTopicsResponse, MetadataResponse, TopicName};
 
 use super::*;
 
@@ -40,5 +40,29 @@ fn an_id_does_not_lead_to_a_name() -> Result<()> {
         ensure!(describe(&mut client(from)?, id)?.topics[0].error_code == 100, "{from}");
         ensure!(delete(&mut client(from)?, id)?.responses[0].error_code == 100, "{from}");
     }
+    Ok(())
+}
+
+/// A client that was denied to describe a topic, and allowed to delete it, deleted it by its name. Kafka refuses.
+#[test]
+fn a_topic_that_may_not_be_described_is_not_deleted_by_name() -> Result<()> {
+    let [denied, reader] = [1, 2].map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 2, last)));
+    let acls = vec![
+        allow(TOPIC, "secret", DELETE, denied),
+        allow(TOPIC, "secret", DESCRIBE, denied).with_permission_type(2),
+        allow(TOPIC, "secret", DESCRIBE, reader),
+        allow(TOPIC, "missing", DESCRIBE, reader),
+    ];
+    let (broker, _folder) = broker_with(acls)?;
+    let mut administrator = Client::connect(broker.address())?;
+    admin::create_topic(&mut administrator, "secret", 1)?;
+    let cases =
+        [(denied, "secret", 29), (denied, "missing", 29), (reader, "secret", 29), (reader, "missing", 3)];
+    for (from, name, code) in cases {
+        let request = DeleteTopicsRequest::default().with_topic_names(vec![TopicName(text(name))]);
+        let answer = Client::connect_from(from, broker.address())?.call(5, &request)?;
+        ensure!(answer.responses[0].error_code == code, "{from}, {name}: {answer:?}");
+    }
+    admin::topic(&mut administrator, "secret")?;
     Ok(())
 }

@@ -42,7 +42,15 @@ fn secrets_have_no_value_anywhere() {
     assert_eq!(synonyms(&secret), [("ssl.keystore.password", None, 4)]);
     let prefixed =
         broker(&[("listener.name.x.ssl.key.password", "hunter2")], "listener.name.x.ssl.key.password");
-    assert_eq!((prefixed.value.as_deref(), prefixed.is_sensitive, prefixed.kind.code()), (None, true, 0));
+    assert_eq!((prefixed.value.as_deref(), prefixed.is_sensitive, prefixed.kind.code()), (None, true, 9));
+}
+
+#[test]
+fn a_key_of_a_listener_has_the_type_of_the_broker_s() {
+    let name = "listener.name.x.sasl.enabled.mechanisms";
+    let set = broker(&[(name, "PLAIN")], name);
+    assert_eq!((set.value.as_deref(), set.is_sensitive, set.kind), (Some("PLAIN"), false, ConfigType::List));
+    assert_eq!(synonyms(&set), [(name, Some("PLAIN"), 4)]);
 }
 
 #[test]

@@ -94,18 +94,17 @@ fn malformed_texts_say_what_they_should_be() {
 fn each_contradiction_names_its_key_and_remedy() {
     for (listeners, advertised, map, expected) in [
         (
-            "SSL://:9093",
-            "",
-            DEFAULT_MAP,
-            "listeners: listener SSL asks for SSL, and Ottla does not speak TLS yet",
-        ),
-        (
             "A://:1",
             "",
             DEFAULT_MAP,
             "listener.security.protocol.map: listener A has no protocol; add A:PLAINTEXT",
         ),
-        ("A://:1", "", "A:TELNET", "listener.security.protocol.map: A:TELNET names no protocol"),
+        (
+            "A://:1",
+            "",
+            "A:TELNET",
+            "listener.security.protocol.map: A:TELNET names no protocol; these are served: PLAINTEXT, SSL, ",
+        ),
         ("PLAINTEXT://:1", "", "PLAINTEXT", "listener.security.protocol.map: PLAINTEXT is not NAME:PROTOCOL"),
         ("PLAINTEXT://:1,plaintext://:2", "", DEFAULT_MAP, "listeners: the name PLAINTEXT is used twice"),
         ("A://:1,B://:1", "", "A:PLAINTEXT,B:PLAINTEXT", "listeners: port 1 is used twice"),
@@ -131,4 +130,14 @@ fn one_port_may_serve_an_ipv4_and_an_ipv6_address() {
     let map = "A:PLAINTEXT,B:PLAINTEXT";
     assert!(resolve_texts("A://127.0.0.1:9092,B://[::1]:9092", "", map, "").is_ok());
     assert!(resolve_texts("A://:0,B://:0", "", map, "").is_ok(), "the system chooses two ports");
+}
+
+#[test]
+fn each_protocol_has_its_name() {
+    let listeners = "PLAINTEXT://:1,SSL://:2,SASL_PLAINTEXT://:3,SASL_SSL://:4";
+    let resolved = resolve_texts(listeners, "", DEFAULT_MAP, "").unwrap();
+    let served: Vec<_> = resolved.listeners.iter().map(|listener| listener.protocol).collect();
+    assert_eq!(served, [Protocol::Plaintext, Protocol::Ssl, Protocol::SaslPlaintext, Protocol::SaslSsl]);
+    let tls: Vec<_> = served.iter().map(|protocol| (protocol.has_tls(), protocol.has_login())).collect();
+    assert_eq!(tls, [(false, false), (true, false), (false, true), (true, true)]);
 }

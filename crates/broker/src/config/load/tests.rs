@@ -8,6 +8,8 @@ use crate::config::inert_keys::INERT_KEYS;
 use crate::config::key::{Check, ConfigType, Key, Units};
 use crate::config::{Bytes, describe_broker};
 
+mod http;
+
 fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -49,6 +51,9 @@ fn other_value(key: &Key) -> String {
         ("advertised.listeners", ..) => "PLAINTEXT://elsewhere:1234",
         ("listener.security.protocol.map", ..) => "PLAINTEXT:PLAINTEXT",
         ("http.listener", ..) => "localhost:1",
+        ("max.connections.per.ip.overrides", ..) => "192.0.2.7:1",
+        // A file takes `http.authentication` as well.
+        ("http.basic.users.location" | "http.bearer.token.location", ..) => "",
         ("broker.id", ..) => "7",
         ("socket.request.max.bytes", ..) => "1000",
         ("queued.max.request.bytes", ..) => "200000000",
@@ -106,11 +111,14 @@ fn every_default_reads_and_passes_its_own_check() {
 fn every_key_is_set_read_back_and_described() {
     for key in broker_keys() {
         let value = other_value(key);
-        let config =
-            BrokerConfig::from_pairs(&[(key.name, &value)]).unwrap_or_else(|error| panic!("{error}"));
+        let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+        let class = (key.name == "config.providers").then_some(("config.providers.x.class", class));
+        let pairs: Vec<_> = [(key.name, value.as_str())].into_iter().chain(class).collect();
+        let config = BrokerConfig::from_pairs(&pairs).unwrap_or_else(|error| panic!("{error}"));
         let entries = describe_broker(&config);
         let entry = entries.iter().find(|entry| entry.name == key.name).expect(key.name);
-        assert_eq!((entry.value.as_deref(), entry.source.code()), (Some(value.as_str()), 4), "{}", key.name);
+        let shown = (!key.sensitive()).then_some(value.as_str());
+        assert_eq!((entry.value.as_deref(), entry.source.code()), (shown, 4), "{}", key.name);
         let has_one_value = ["default.replication.factor", "transaction.two.phase.commit.enable"];
         if !has_one_value.contains(&key.name) {
             let defaults = BrokerConfig::from_pairs(&[]).unwrap();
@@ -126,7 +134,7 @@ fn every_key_is_set_read_back_and_described() {
 
 #[test]
 fn every_typed_key_refuses_rubbish_by_name() {
-    let free = [ConfigType::String, ConfigType::List];
+    let free = [ConfigType::String, ConfigType::List, ConfigType::Password];
     for key in broker_keys().filter(|key| !(free.contains(&key.kind) && key.check == Check::Any)) {
         let text = error(&[(key.name, "rubbish")]);
         assert!(text.contains(&format!("--override: {}=rubbish: ", key.name)), "{text}");
@@ -185,7 +193,7 @@ fn all_mistakes_are_reported_at_once() {
         lines,
         [
             "the configuration has 7 errors:",
-            "  F:5: malformed \\u12: four hexadecimal digits must follow \\u",
+            "  F:5: malformed \\u: four hexadecimal digits must follow it",
             "  F:1: unknown key \"num.partitons\"; did you mean \"num.partitions\"? (--lenient ignores unknown keys)",
             "  --override \"oops\" is not KEY=VALUE, such as --override num.partitions=3",
             "  F:4: num.partitions=zero: Not a number of type INT. Give INT of at least 1, or leave the key out for \
@@ -216,7 +224,7 @@ fn rules_between_keys() {
         ),
         (vec![("log.retention.minutes", "0")], "--override: log.retention.minutes: 0 would keep nothing"),
         (vec![("http.listener", "8080")], "http.listener: 8080 is not HOST:PORT"),
-        (vec![("listeners", "SSL://:9093")], "--override: listeners: listener SSL asks for SSL"),
+        (vec![("listeners", "SSL://:9093")], "ssl.keystore.location: it is missing"),
     ] {
         let text = error(&pairs);
         assert!(text.contains(expected), "{text}");
@@ -321,6 +329,21 @@ fn kafkas_own_compose_environment() {
     assert_eq!(shown, ["PLAINTEXT_HOST://*:9092", "PLAINTEXT://*:19092"]);
     assert!(loaded.notes.iter().all(|note| !note.is_warning), "{}", notes(&loaded));
     assert!(notes(&loaded).contains("left aside: KAFKA_HEAP_OPTS (it is for the JVM"));
+}
+
+/// The variables were judged before the overrides: one that mended them did not count.
+#[test]
+fn overrides_mend_the_variables_of_kafkas_image() {
+    let env = env(&[("KAFKA_LISTENERS", "SSL://:9093"), ("KAFKA_SSL_KEYSTORE_CREDENTIALS", "no-such-file")]);
+    let load = |overrides: &[&str]| {
+        let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
+        load(&Sources { env: env.clone(), overrides, ..Sources::default() })
+    };
+    let text = |overrides: &[&str]| load(overrides).map_or_else(|error| error.to_string(), |_| String::new());
+    assert!(text(&[]).contains("ssl.keystore.credentials"));
+    let own = text(&["ssl.keystore.password=secret"]);
+    assert!(!own.is_empty() && !own.contains("ssl.keystore.credentials"), "{own}");
+    assert_eq!(text(&["listeners=PLAINTEXT://:9092"]), "");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use super::super::broker_config::{BrokerConfig, DynamicConfigs};
 use super::super::broker_keys::BrokerKeys;
-use super::super::changes::{Change, KeyRules, apply};
+use super::super::changes::{Change, ConfigOp, KeyRules, apply};
 use super::super::key::{ConfigType, Units};
 use super::super::overrides::{ConfigRefusal, Overrides};
 use super::super::problem::Origin;
@@ -14,6 +14,7 @@ use super::super::reader::SettingsReader;
 use super::super::resolve;
 use super::super::setting::Setting;
 use super::super::tables::broker_key;
+use super::super::tls;
 
 /// True if the key can be changed while the broker runs.
 pub fn is_dynamic(name: &str) -> bool {
@@ -33,8 +34,10 @@ impl BrokerConfig {
         }
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let keys = BrokerKeys::read(&mut SettingsReader::new(&mut settings, &mut problems));
-        let made =
-            keys.and_then(|keys| resolve::resolve(keys, settings, &self.jaas, &mut problems, &mut notes));
+        let started = Some(self.start());
+        let made = keys.and_then(|keys| {
+            resolve::resolve(keys, settings, &self.files, started, &mut problems, &mut notes)
+        });
         match (made, problems.first()) {
             // The settings of the start, without what clients gave: DescribeConfigs tells the sources apart.
             (Some(made), None) => Ok(Self { dynamic, settings: self.settings.clone(), ..made }),
@@ -51,6 +54,10 @@ impl BrokerConfig {
     /// # Errors
     /// The first thing that is wrong; all keys that cannot be changed are named together, as in Kafka.
     pub fn changed(&self, current: &Overrides, changes: &[Change<'_>]) -> Result<Overrides, ConfigRefusal> {
+        // Kafka's way to have files of TLS read again: the caller does it, and nothing is stored.
+        let (of_tls, changes): (Vec<Change<'_>>, Vec<Change<'_>>) =
+            changes.iter().partition(|(name, _)| tls::is_location(name));
+        of_tls.iter().try_for_each(|change| self.names_same_file(change))?;
         let fixed: Vec<&str> =
             changes.iter().map(|(name, _)| *name).filter(|name| !is_dynamic(name)).collect();
         if !fixed.is_empty() {
@@ -60,6 +67,18 @@ impl BrokerConfig {
             )));
         }
         apply(&BrokerRules { broker: self }, current, changes.iter().copied())
+    }
+
+    /// No path comes from a client: it may only repeat the one that is configured.
+    fn names_same_file(&self, (name, op): &Change<'_>) -> Result<(), ConfigRefusal> {
+        let in_force = tls::location_in_force(&self.settings, self.listeners(), name);
+        match op {
+            ConfigOp::Set(value) if Some(value.trim()) == in_force => Ok(()),
+            _ => Err(ConfigRefusal::InvalidRequest(format!(
+                "{name} can only be set to the file that it names already, which reads that file again. Set another in the \
+                 broker's configuration and restart it."
+            ))),
+        }
     }
 }
 

@@ -50,6 +50,11 @@ const KEYS: [ClientMetricsKey; 3] = [
     },
 ];
 
+/// Returns true if subscriptions have that key.
+pub(in crate::config) fn is_client_metrics_key(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name == name)
+}
+
 /// A pattern may not grow beyond this when it is compiled, in bytes of memory.
 const MAX_PATTERN_BYTES: usize = 256 << 10;
 

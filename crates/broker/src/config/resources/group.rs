@@ -136,7 +136,7 @@ impl GroupConfigKey {
     }
 }
 
-fn group_key(name: &str) -> Option<&'static GroupConfigKey> {
+pub(in crate::config) fn group_key(name: &str) -> Option<&'static GroupConfigKey> {
     GROUP_KEYS.iter().find(|group| group.key.name == name)
 }
 

@@ -3,7 +3,7 @@
 //! Versions 0–3:
 //! - v1: as v0 (KIP-219).
 //! - v2: flexible.
-//! - v3: as v2 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there, KIP-599).
+//! - v3: THROTTLING_QUOTA_EXCEEDED (KIP-599); before, the partitions are created and the client is throttled.
 //!
 //! Counts are totals, not what is added. New partitions are on the disk when they are answered. Rules and
 //! texts are in `services/admin/partitions.rs`.
@@ -21,9 +21,13 @@ use crate::kafka::access::{Access, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::code_and_text;
+use crate::kafka::request_quota::Mutations;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedPartitions;
+
+/// From here on clients know THROTTLING_QUOTA_EXCEEDED (KIP-599).
+const REFUSED_FROM: i16 = 3;
 
 /// See the file's header.
 pub(crate) struct CreatePartitions;
@@ -50,8 +54,10 @@ impl Api for CreatePartitions {
         // None of them without a permit: then nothing grows.
         if let Some(permit) = permit {
             let (cluster, node_id) = (cx.io(&permit).cluster(), cx.node_id());
-            let outcomes =
-                partitions::create(cluster, cx.disk(), node_id, &wanted, request.validate_only).await;
+            let mutations = Mutations::of(cx.api_version(), REFUSED_FROM);
+            let pay = &mut |partitions| cx.quota().pay(mutations, partitions);
+            let validate_only = request.validate_only;
+            let outcomes = partitions::create(cluster, cx.disk(), node_id, &wanted, validate_only, pay).await;
             let each = wanted.into_iter().zip(outcomes);
             results.extend(each.map(|(wanted, outcome)| result(wanted.name, outcome)));
         }

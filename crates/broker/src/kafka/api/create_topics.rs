@@ -7,7 +7,7 @@
 //! - v4: partitions and replication factor of -1 ask for the broker's defaults (KIP-464). They do so here
 //!   before version 4, too.
 //! - v5: flexible; partitions, replication factor and configs in the answer (KIP-525).
-//! - v6: as v5 (Kafka may answer THROTTLING_QUOTA_EXCEEDED there, KIP-599).
+//! - v6: THROTTLING_QUOTA_EXCEEDED (KIP-599); before, the topics are created and the client is throttled.
 //! - v7: topic id (KIP-516).
 //!
 //! A topic is on the disk when it is answered. Rules and texts are in `services/admin/topics.rs`: one node,
@@ -28,6 +28,7 @@ use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each, field};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, known_to_admin};
+use crate::kafka::request_quota::Mutations;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics::{self, CreatedTopic};
 use crate::services::admin::wanted::WantedTopic;
@@ -35,6 +36,8 @@ use crate::session::authorizer::Permit;
 
 /// From here on clients know KAFKA_STORAGE_ERROR (KIP-112): the first version after Kafka 1.0.
 const STORAGE_ERROR_FROM: i16 = 3;
+/// From here on clients know THROTTLING_QUOTA_EXCEEDED (KIP-599).
+const REFUSED_FROM: i16 = 6;
 
 /// See the file's header.
 pub(crate) struct CreateTopics;
@@ -60,7 +63,10 @@ impl Api for CreateTopics {
         // None of them without a permit: then nothing is created.
         if let Some(permit) = permits.first() {
             let (cluster, config) = (cx.io(permit).cluster(), cx.broker_config());
-            let outcomes = topics::create(cluster, cx.disk(), &config, &wanted, request.validate_only).await;
+            let mutations = Mutations::of(cx.api_version(), REFUSED_FROM);
+            let pay = &mut |partitions| cx.quota().pay(mutations, partitions);
+            let validate_only = request.validate_only;
+            let outcomes = topics::create(cluster, cx.disk(), &config, &wanted, validate_only, pay).await;
             let each = wanted.iter().zip(outcomes);
             results.extend(each.map(|(wanted, outcome)| result(cx, &wanted.name, outcome)));
         }

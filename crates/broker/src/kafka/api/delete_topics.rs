@@ -5,7 +5,7 @@
 //! - v2: as v1 (KIP-219).
 //! - v3: TOPIC_DELETION_DISABLED.
 //! - v4: flexible.
-//! - v5: error message.
+//! - v5: error message; THROTTLING_QUOTA_EXCEEDED (KIP-599); before, the topics are deleted and the client is throttled.
 //! - v6: by id (KIP-516).
 //!
 //! A topic is gone when it is answered; its space comes back soon after. Offsets committed for it go with it.
@@ -24,11 +24,15 @@ use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each};
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::error_text;
+use crate::kafka::request_quota::Mutations;
 use crate::services::admin::deletion::{self, Deleted, Reach};
 use crate::services::admin::error::TopicError;
 use crate::session::authorizer::Permit;
 use crate::topics::error::PartitionError;
 use crate::topics::names::TopicRef;
+
+/// From here on clients know THROTTLING_QUOTA_EXCEEDED (KIP-599).
+const REFUSED_FROM: i16 = 5;
 
 /// See the file's header.
 pub(crate) struct DeleteTopics;
@@ -37,7 +41,7 @@ impl Api for DeleteTopics {
     type Request = DeleteTopicsRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=6;
     const ACCESS: Access = Access::Needs(&[
-        each(TOPIC, Operation::Describe).when("it is named by id"),
+        each(TOPIC, Operation::Describe).or(CLUSTER, Operation::Delete),
         each(TOPIC, Operation::Delete).or(CLUSTER, Operation::Delete),
     ]);
 
@@ -60,7 +64,9 @@ impl Api for DeleteTopics {
                 tasks: cx.resources(permit).tasks.clone(),
                 is_enabled: cx.config().delete_topic_enable,
             };
-            outcomes.extend(deletion::delete(reach, wanted).await);
+            let mutations = Mutations::of(cx.api_version(), REFUSED_FROM);
+            let pay = &mut |partitions| cx.quota().pay(mutations, partitions);
+            outcomes.extend(deletion::delete(reach, wanted, pay).await);
         }
         let results = outcomes.into_iter().map(|deleted| result(deleted, cx.api_version())).collect();
         Ok(Reply::Response(DeleteTopicsResponse::default().with_responses(results)))
@@ -81,32 +87,51 @@ fn permitted(
     let cluster = cx.may_cluster(Operation::Delete);
     let (mut permits, mut allowed) = (Vec::new(), Vec::new());
     for topic in topics {
-        let permit = match cluster {
-            Ok(permit) => Ok(permit),
-            Err(_) => cx.authorize_topic(Operation::Delete, &topic),
+        let permit = match (cluster, &topic) {
+            (Ok(permit), _) => Ok(permit),
+            (Err(_), TopicRef::Name(name)) => by_name(cx, &topic, name),
+            (Err(_), TopicRef::Id(id)) => by_id(cx, &topic, *id),
         };
-        match (permit, &topic) {
-            (Ok(permit), _) => {
+        match permit {
+            Ok(permit) => {
                 permits.push(permit);
                 allowed.push(topic);
             }
-            (Err(PartitionError::UnknownTopicId), TopicRef::Id(id)) => {
-                outcomes.push((None, *id, Err(TopicError::UnknownTopicId)));
-            }
-            (Err(_), TopicRef::Name(name)) => {
-                outcomes.push((Some(name.to_string()), Uuid::nil(), Err(TopicError::NotAuthorized)));
-            }
-            (Err(_), TopicRef::Id(id)) => {
-                // The name is told to those who may describe the topic (`ControllerApis.deleteTopics`).
-                let name = cx
-                    .authorize_topic(Operation::Describe, &topic)
-                    .ok()
-                    .and_then(|permit| cx.catalog(&permit).topic_by_id(*id).map(|topic| topic.name.clone()));
-                outcomes.push((name, *id, Err(TopicError::NotAuthorized)));
-            }
+            Err(refused) => outcomes.push(refused),
         }
     }
     (permits, allowed)
+}
+
+/// The right to delete a topic that is named: the client may describe it as well (`ControllerApis.deleteTopics`).
+///
+/// # Errors
+/// The client may not. It learns that the topic is missing if it may describe it.
+fn by_name(cx: &Context, topic: &TopicRef, name: &str) -> Result<Permit, Deleted> {
+    let refused = |error| (Some(name.to_owned()), Uuid::nil(), Err(error));
+    let described =
+        cx.authorize_topic(Operation::Describe, topic).map_err(|_| refused(TopicError::NotAuthorized))?;
+    cx.authorize_topic(Operation::Delete, topic).map_err(|_| {
+        let is_missing = cx.catalog(&described).topic(name).is_none();
+        refused(if is_missing { TopicError::UnknownTopic } else { TopicError::NotAuthorized })
+    })
+}
+
+/// The right to delete a topic by its id.
+///
+/// # Errors
+/// The client may not. It learns the name if it may describe the topic (`ControllerApis.deleteTopics`).
+fn by_id(cx: &Context, topic: &TopicRef, id: Uuid) -> Result<Permit, Deleted> {
+    cx.authorize_topic(Operation::Delete, topic).map_err(|error| match error {
+        PartitionError::UnknownTopicId => (None, id, Err(TopicError::UnknownTopicId)),
+        _ => {
+            let name = cx
+                .authorize_topic(Operation::Describe, topic)
+                .ok()
+                .and_then(|permit| cx.catalog(&permit).topic_by_id(id).map(|topic| topic.name.clone()));
+            (name, id, Err(TopicError::NotAuthorized))
+        }
+    })
 }
 
 /// Since version 6 a topic is named by exactly one of name and id.

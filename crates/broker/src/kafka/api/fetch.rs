@@ -76,7 +76,10 @@ impl Api for Fetch {
 
     async fn handle(cx: &Context, request: FetchRequest) -> Answer<Self> {
         let version = cx.api_version();
-        let terms = terms(&request);
+        let mut terms = terms(&request);
+        if let Some(largest) = cx.quota().largest_fetch() {
+            terms.max_bytes = terms.max_bytes.min(largest);
+        }
         let asked = asked(request, version);
         // Read from the wishes before `begin` takes them.
         let conversion = message_format(version).map(|format| (format, FetchOffsets::of(&asked.wanted)));
@@ -90,7 +93,10 @@ impl Api for Fetch {
                 return Ok(Reply::Response(message.into()));
             }
         };
-        let mut fetched = cx.fetcher(permit).run(open, terms, cx.shutdown()).await;
+        let mut fetched = cx
+            .fetcher(permit)
+            .run_if(open, terms, cx.shutdown(), |bytes| cx.quota().admits_fetched(bytes))
+            .await;
         if let Some((format, offsets)) = conversion {
             down_convert(&mut fetched, format, &offsets).await;
         }

@@ -87,7 +87,8 @@ fn refusal(cx: &Context, kind: i8, key: &str) -> Option<(ErrorCode, &'static str
     let permit = match kind {
         GROUP_KEY => cx.authorize(GROUP, Operation::Describe, key),
         TRANSACTION => cx.authorize(TRANSACTIONAL_ID, Operation::Describe, key),
-        SHARE => cx.authorize_cluster(Operation::ClusterAction),
+        // Older versions have no such type: what the client may is not asked (`KafkaApis.getCoordinator`).
+        SHARE if cx.api_version() >= 6 => cx.authorize_cluster(Operation::ClusterAction),
         _ => return check(kind).err().map(|why| (ErrorCode::InvalidRequest, why)),
     };
     let permit = match permit {

@@ -39,6 +39,7 @@ use crate::kafka::access::{Access, CLUSTER, Operation, TOPIC, each, each_or_left
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::not_created;
+use crate::kafka::request_quota::Mutations;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
 use crate::session::authorizer::{Internal, Permit};
@@ -213,7 +214,8 @@ async fn create_missing(cx: &Context, missing: &[&TopicName]) -> Vec<(String, Er
     }
     let Some(permit) = permits.first() else { return denied };
     let cluster = cx.io(permit).cluster();
-    let outcomes = topics::create(cluster, cx.disk(), &cx.broker_config(), &wanted, false).await;
+    let pay = &mut |partitions| cx.quota().pay(Mutations::Refused, partitions);
+    let outcomes = topics::create(cluster, cx.disk(), &cx.broker_config(), &wanted, false, pay).await;
     let refused = |(wanted, outcome): (WantedTopic, Result<_, _>)| match outcome {
         Ok(_) => None,
         Err(error) => Some((wanted.name, not_created(&error))),

@@ -24,7 +24,8 @@
 //!
 //! Transactional batches are answered when they are on the disk, whatever acks they ask for.
 //!
-//! Gaps: `timeout_ms` is not looked at, since an append waits for nothing but the disk; there is no other leader to hint at.
+//! Gaps: `timeout_ms` is not looked at, since an append waits for nothing but the disk; there is no other leader to hint at; a transactional batch
+//! with sequences of an ended transaction is refused with UNKNOWN_PRODUCER_ID, where Kafka acknowledges it and writes nothing.
 
 use std::ops::RangeInclusive;
 
@@ -79,6 +80,8 @@ impl Api for Produce {
     const OVERLAPS: bool = true;
 
     async fn handle(cx: &Context, request: ProduceRequest) -> Answer<Self> {
+        // Before the next request is read: one that comes while this one waits for the disk would pass by the throttle.
+        cx.quota().charge_produced();
         let (version, is_answered) = (cx.api_version(), request.acks != 0);
         let (answers, batches): (Vec<_>, Vec<_>) =
             request.topic_data.into_iter().map(|topic| wanted(topic, version)).unzip();

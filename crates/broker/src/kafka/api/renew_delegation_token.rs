@@ -1,21 +1,19 @@
-//! RenewDelegationToken, key 39: has a token live longer (KIP-48). Refused: see
-//! `describe_delegation_token.rs`.
+//! RenewDelegationToken, key 39: has a token live longer, up to its end for good (KIP-48). The answer is sent once that is on the
+//! disk.
 //!
 //! Versions 0–2:
 //! - v1: as v0 (KIP-219).
 //! - v2: flexible.
-//!
-//! Gaps: as DescribeDelegationToken.
 
 use std::ops::RangeInclusive;
 
-use codec::ErrorCode;
 use codec::messages::{RenewDelegationTokenRequest, RenewDelegationTokenResponse};
 
-use super::describe_delegation_token::NEVER;
+use super::describe_delegation_token::new_end;
 use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
+use crate::services::delegation_tokens;
 
 /// See the file's header.
 pub(crate) struct RenewDelegationToken;
@@ -23,13 +21,15 @@ pub(crate) struct RenewDelegationToken;
 impl Api for RenewDelegationToken {
     type Request = RenewDelegationTokenRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
-    const ACCESS: Access = Access::Open("There are no tokens yet: each request is refused.");
+    const ACCESS: Access = Access::Open("The owner of a token and its renewers may, and no other.");
 
-    async fn handle(_: &Context, _: Self::Request) -> Answer<Self> {
-        let response = RenewDelegationTokenResponse::default()
-            .with_error_code(ErrorCode::DelegationTokenRequestNotAllowed.code())
-            .with_expiry_timestamp_ms(NEVER);
-        Ok(Reply::Response(response))
+    async fn handle(cx: &Context, request: Self::Request) -> Answer<Self> {
+        let change = |reach, principal, hmac| {
+            delegation_tokens::renew(reach, principal, hmac, request.renew_period_ms)
+        };
+        let (code, ends_ms) = new_end(cx, &request.hmac, change).await;
+        let response = RenewDelegationTokenResponse::default().with_error_code(code);
+        Ok(Reply::Response(response.with_expiry_timestamp_ms(ends_ms)))
     }
 
     fn first_error(response: &RenewDelegationTokenResponse) -> i16 {

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::kafka::access::Access;
 use crate::kafka::api::{Answer, Api, Phase, Reply};
 use crate::kafka::context::Context;
-use crate::kafka::reauthentication::{Authenticated, millis};
+use crate::kafka::reauthentication::{Authenticated, Refusal, millis};
 
 /// See the file's header.
 pub(crate) struct SaslAuthenticate;
@@ -40,15 +40,20 @@ impl Api for SaslAuthenticate {
                     .with_error_message(Some(StrBytes::from_static_str(text)))
             }
             Authenticated::Challenge(challenge) => response.with_auth_bytes(challenge.into()),
+            Authenticated::TokenRefused { challenge, refusal } => {
+                refused(cx, refusal).await;
+                response.with_auth_bytes(challenge.into())
+            }
             Authenticated::LoggedIn { last, lifetime } => {
                 cx.metrics().listener(&cx.peer().listener).logged_in_again.inc();
                 // Version 0 has no field for it.
                 let lifetime_ms = if cx.api_version() == 0 { 0 } else { millis(lifetime) };
                 response.with_auth_bytes(last.into()).with_session_lifetime_ms(lifetime_ms)
             }
-            Authenticated::Failed { text, delay } => {
-                cx.metrics().listener(&cx.peer().listener).further_logins_failed.inc();
-                tokio::time::sleep(delay).await;
+            Authenticated::Failed { text, refusal } => {
+                if let Some(refusal) = refusal {
+                    refused(cx, refusal).await;
+                }
                 // The session has ended: once this is written, the connection is closed.
                 response
                     .with_error_code(ErrorCode::SaslAuthenticationFailed.code())
@@ -60,4 +65,11 @@ impl Api for SaslAuthenticate {
     fn first_error(response: &SaslAuthenticateResponse) -> i16 {
         response.error_code
     }
+}
+
+/// Counts a failed login and waits before it is answered.
+async fn refused(cx: &Context, Refusal { reason, delay }: Refusal) {
+    cx.metrics().listener(&cx.peer().listener).further_logins_failed.inc();
+    cx.tell_refused_login(&reason);
+    tokio::time::sleep(delay).await;
 }

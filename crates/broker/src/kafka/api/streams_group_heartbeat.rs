@@ -35,6 +35,7 @@ use crate::kafka::access::{Access, CLUSTER, GROUP, Operation, TOPIC, each, whole
 use crate::kafka::api::{Answer, Api, Reply};
 use crate::kafka::context::Context;
 use crate::kafka::error::{error_text, group_error_code};
+use crate::kafka::request_quota::Mutations;
 use crate::services::admin::error::TopicError;
 use crate::services::admin::topics;
 use crate::services::admin::wanted::WantedTopic;
@@ -195,7 +196,8 @@ async fn create_missing(cx: &Context, reply: &mut HeartbeatReply) {
     };
     let wanted: Vec<WantedTopic> = missing.iter().map(wanted_topic).collect();
     let cluster = cx.io(&permit).cluster();
-    let outcomes = topics::create(cluster, cx.disk(), &cx.broker_config(), &wanted, false).await;
+    let pay = &mut |partitions| cx.quota().pay(Mutations::Refused, partitions);
+    let outcomes = topics::create(cluster, cx.disk(), &cx.broker_config(), &wanted, false, pay).await;
     let failures: Vec<String> = wanted
         .iter()
         .zip(outcomes)

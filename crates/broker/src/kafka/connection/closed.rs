@@ -36,6 +36,9 @@ pub(crate) enum Closed {
     /// A re-authentication failed, or the client may not go on.
     #[error("the session was ended")]
     SessionEnded,
+    /// Another login on it was refused.
+    #[error("logging in again failed: {0}")]
+    LoginRefused(String),
     /// Answers could not be written.
     #[error("writing failed: {0}")]
     Write(std::io::Error),
@@ -47,8 +50,9 @@ impl Closed {
         match self {
             // Part of any day: Java clients close what is idle after 9 minutes (`connections.max.idle.ms`).
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => false,
-            Self::NotReading { .. } | Self::Request(_) | Self::SessionEnded => true,
-            Self::Frame(error) => !matches!(error, FrameError::Io(_)),
+            Self::NotReading { .. } | Self::Request(_) | Self::SessionEnded | Self::LoginRefused(_) => true,
+            Self::Frame(error @ FrameError::Io(_)) => !error.is_gone(),
+            Self::Frame(_) => true,
         }
     }
 
@@ -58,6 +62,7 @@ impl Closed {
             Self::ByClient | Self::Shutdown | Self::Idle(_) | Self::Write(_) => "ended",
             Self::NotReading { .. } => "answers are not read",
             Self::SessionEnded => "session ended",
+            Self::LoginRefused(_) => "failed login",
             Self::Frame(error) => match error {
                 FrameError::Length(_) => "length of a frame",
                 FrameError::Foreign(_) => "another protocol",
@@ -88,6 +93,7 @@ impl Closed {
             | Self::Idle(_)
             | Self::NotReading { .. }
             | Self::SessionEnded
+            | Self::LoginRefused(_)
             | Self::Write(_) => false,
         }
     }

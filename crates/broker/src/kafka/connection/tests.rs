@@ -21,6 +21,7 @@ use super::*;
 use crate::Outcome;
 use crate::kafka::api;
 use crate::kafka::limits::Limits;
+use crate::kafka::mute::Mute;
 use crate::kafka::reauthentication::Reauthentication;
 use crate::services::admin::wanted::WantedTopic;
 use crate::session::peer::Peer;
@@ -34,7 +35,8 @@ fn connected(running: &Running) -> Arc<Connected> {
     let address = SocketAddr::from(([127, 0, 0, 1], 9));
     let peer = Arc::new(Peer::new(address, address, "PLAINTEXT".into()));
     let services = Arc::clone(&running.broker.services);
-    Arc::new(Connected { services, peer, reauthentication: Reauthentication::default() })
+    let (reauthentication, mute) = (Reauthentication::default(), Mute::default());
+    Arc::new(Connected { services, peer, reauthentication, mute })
 }
 
 fn api_versions(version: i16, correlation_id: i32) -> BytesMut {

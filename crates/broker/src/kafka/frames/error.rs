@@ -56,7 +56,12 @@ pub(crate) enum FrameError {
 impl FrameError {
     /// Returns true if the client is gone, so that nothing can be answered any more.
     pub(in crate::kafka) fn is_gone(&self) -> bool {
-        matches!(self, Self::Cut { .. } | Self::Io(_))
+        match self {
+            Self::Cut { .. } => true,
+            // The bytes are no TLS any more, which only a client that is there can send.
+            Self::Io(error) => error.kind() != std::io::ErrorKind::InvalidData,
+            _ => false,
+        }
     }
 }
 

@@ -110,9 +110,10 @@ async fn other_requests_close_the_connection() {
     asked.call(0, &ApiVersionsRequest::default()).await;
     closes(&mut asked, 0, &ApiVersionsRequest::default()).await;
     closes(&mut chosen(&running, 1).await, 9, &MetadataRequest::default()).await;
-    let mut chosen = chosen(&running, 1).await;
-    assert_eq!(chosen.call(0, &ApiVersionsRequest::default()).await.error_code, ILLEGAL);
-    assert!(chosen.receive_frame().await.is_none());
+    let [mut asks, mut chooses] = [chosen(&running, 1).await, chosen(&running, 1).await];
+    assert_eq!(asks.call(0, &ApiVersionsRequest::default()).await.error_code, ILLEGAL);
+    assert_eq!(chooses.call(1, &handshake("PLAIN")).await.error_code, ILLEGAL);
+    assert!(asks.receive_frame().await.is_none() && chooses.receive_frame().await.is_none());
 }
 
 #[tokio::test]

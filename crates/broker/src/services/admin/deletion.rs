@@ -10,6 +10,7 @@ use storage::Catalog;
 use uuid::Uuid;
 
 use crate::io::ClusterIo;
+use crate::services::admin::Pay;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::coordinator::group::GroupService;
 use crate::tasks::Tasks;
@@ -36,15 +37,21 @@ pub(crate) struct Reach {
 pub(crate) type Deleted = (Option<String>, Uuid, Result<(), TopicError>);
 
 /// Deletes topics with all their records; one result for each name and each id, in the order of their first mentions,
-/// however often each is mentioned. Offsets that groups committed for them go too. Once begun it runs to its end,
+/// however often each is mentioned. `pay` is asked about each. Offsets that groups committed for them go too. Once begun it runs to its end,
 /// also if the caller does not wait for it.
-pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>) -> Vec<Deleted> {
+pub(crate) async fn delete(reach: Reach, topics: Vec<TopicRef>, pay: Pay<'_>) -> Vec<Deleted> {
     if !reach.is_enabled {
         // Before anything else, and for each mention, as in `ControllerApis.deleteTopics`.
         let refused = |(name, id)| (name, id, Err(TopicError::DeletionDisabled));
         return topics.iter().map(as_named).map(refused).collect();
     }
-    let mut outcomes = sort_out(&topics, &reach.cluster.catalog());
+    let catalog = reach.cluster.catalog();
+    let mut outcomes = sort_out(&topics, &catalog);
+    for (_, id, outcome) in &mut outcomes {
+        if let (Ok(()), Some(topic)) = (&outcome, catalog.topic_by_id(*id)) {
+            *outcome = pay(topic.partition_count());
+        }
+    }
     let agreed = |(name, id, outcome): &Deleted| Some((*id, name.clone().filter(|_| outcome.is_ok())?));
     let found: BTreeMap<Uuid, String> = outcomes.iter().filter_map(agreed).collect();
     if found.is_empty() {

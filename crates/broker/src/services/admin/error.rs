@@ -46,6 +46,9 @@ pub(crate) enum TopicError {
     /// `delete.topic.enable` is false.
     #[error("Topic deletion is disabled: delete.topic.enable is false.")]
     DeletionDisabled,
+    /// The client has used up its `controller_mutation_rate`.
+    #[error("The throttling quota has been exceeded.")]
+    Throttled,
     /// Others change the same topic all the time.
     #[error("The topic is being changed by other clients. Try again.")]
     Busy,

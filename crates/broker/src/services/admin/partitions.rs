@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::config::BrokerConfig;
 use crate::io::ClusterIo;
+use crate::services::admin::Pay;
 use crate::services::admin::error::{TopicError, no_increase, refusal};
 use crate::services::admin::wanted::{WantedPartitions, WantedTopic};
 use crate::services::disk_reserve::{DiskReserve, Write};
@@ -110,18 +111,21 @@ fn too_many() -> TopicError {
 }
 
 /// Gives topics more partitions, or only checks whether they can have them; one result per topic, in their
-/// order. One topic's refusal leaves the others alone. New partitions are durable when the future ends.
+/// order. One topic's refusal leaves the others alone. `pay` is asked about each that would grow. New partitions are durable when the future ends.
 pub(crate) async fn create(
     cluster: &ClusterIo,
     disk: &DiskReserve,
     node_id: i32,
     wanted: &[WantedPartitions],
     validate_only: bool,
+    pay: Pay<'_>,
 ) -> Vec<Result<(), TopicError>> {
     let catalog = cluster.catalog();
     let mut created = 0;
+    // What is only validated costs nothing.
+    let pay = if validate_only { &mut |_| Ok(()) } else { pay };
     let planned: Vec<Result<(Uuid, u32), TopicError>> =
-        wanted.iter().map(|wanted| plan(&catalog, node_id, wanted, &mut created)).collect();
+        wanted.iter().map(|wanted| plan(&catalog, node_id, wanted, &mut created, pay)).collect();
     let counts: Vec<(Uuid, u32)> = planned.iter().flatten().copied().collect();
     if validate_only || counts.is_empty() {
         return planned.into_iter().map(|planned| planned.map(|_| ())).collect();
@@ -155,11 +159,13 @@ fn plan(
     node_id: i32,
     wanted: &WantedPartitions,
     created: &mut usize,
+    pay: Pay<'_>,
 ) -> Result<(Uuid, u32), TopicError> {
     let topic = catalog.topic(&wanted.name).ok_or(TopicError::UnknownTopic)?;
     let more = check_increase(&wanted.name, topic.partition_count() as usize, wanted, node_id)?;
     // Last: what is refused above takes nothing from the request's allowance.
     *created = within_one_request(*created, more)?;
+    pay(u32::try_from(more).unwrap_or(u32::MAX))?;
     Ok((topic.id, wanted.count.unsigned_abs()))
 }
 

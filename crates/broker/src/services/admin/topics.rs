@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::config::{BrokerConfig, Overrides, TopicConfig};
 use crate::io::ClusterIo;
+use crate::services::admin::Pay;
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::admin::partitions;
 use crate::services::admin::wanted::WantedTopic;
@@ -106,20 +107,29 @@ impl<'a> Plan<'a> {
 }
 
 /// Creates topics, or only checks them; one result per wanted topic, in their order. One topic's refusal
-/// leaves the others alone.
+/// leaves the others alone. `pay` is asked about each that would be created.
 pub(crate) async fn create(
     cluster: &ClusterIo,
     disk: &DiskReserve,
     config: &BrokerConfig,
     wanted: &[WantedTopic],
     validate_only: bool,
+    pay: Pay<'_>,
 ) -> Vec<Result<CreatedTopic, TopicError>> {
     let catalog = cluster.catalog();
     let mut plan = Plan::new(&catalog, config);
-    let planned: Vec<_> = wanted.iter().map(|wanted| plan.add(wanted)).collect();
+    let mut planned: Vec<_> = wanted.iter().map(|wanted| plan.add(wanted)).collect();
     if validate_only {
         let would = |new: NewTopic| CreatedTopic { id: Uuid::nil(), ..CreatedTopic::from(&new) };
         return planned.into_iter().map(|new| new.map(would)).collect();
+    }
+    for one in &mut planned {
+        // Each in turn, after all its checks (`ReplicationControlManager.createTopic`).
+        if let Ok(new) = one
+            && let Err(error) = pay(new.partitions)
+        {
+            *one = Err(error);
+        }
     }
     let new: Vec<NewTopic> = planned.iter().flatten().cloned().collect();
     if new.is_empty() {

@@ -12,8 +12,11 @@ use storage::{Catalog, CatalogError, ConfigsChange};
 use super::kind::{ConfigResources, ConfigsError, Kept, Record};
 use super::table::{kind, unknown_kind};
 use crate::clock;
-use crate::config::runtime::ChangeError;
-use crate::config::{BrokerConfig, Change, ConfigOp, Overrides, TopicConfig, limits};
+use crate::config::resources::resource_type::BROKER;
+use crate::config::runtime::{ChangeError, Changing};
+use crate::config::{
+    BrokerConfig, Change, ConfigOp, Overrides, TopicConfig, is_tls_location, limits, names_file_of,
+};
 use crate::services::admin::error::{TopicError, refusal};
 use crate::services::disk_reserve::Write;
 
@@ -172,6 +175,22 @@ async fn alter_all(
     results
 }
 
+/// Reads the files of TLS that these keys name again.
+///
+/// # Errors
+/// Those of a listener that a key concerns cannot be used.
+async fn read_certificates(resources: &ConfigResources, changes: &[KeyChange]) -> Result<(), ConfigsError> {
+    let problems = resources.certificates.renew().await;
+    let config = resources.configs.broker();
+    let concerned = |listener: &str| {
+        changes.iter().any(|change| names_file_of(&change.name, config.listeners(), listener))
+    };
+    match problems.into_iter().find(|(listener, _)| concerned(listener)) {
+        Some((_, reason)) => Err(ConfigsError::InvalidRequest(reason)),
+        None => Ok(()),
+    }
+}
+
 /// Changes what a resource was given that has a record of its own.
 async fn alter_record(
     resources: &ConfigResources,
@@ -179,18 +198,22 @@ async fn alter_record(
     wanted: &WantedConfigs,
     validate_only: bool,
 ) -> Result<(), ConfigsError> {
+    let (code, name) = (wanted.resource_type, wanted.name.as_str());
+    let check = |changing: &Changing<'_>| -> Result<(), ConfigsError> {
+        Ok(changing.check(code, name, &changed(resources, record, wanted)?)?)
+    };
+    if validate_only {
+        return check(&resources.configs.lock().await);
+    }
+    if code == BROKER && wanted.changes.iter().any(|change| is_tls_location(&change.name)) {
+        // First: a change that is refused has no file read.
+        check(&resources.configs.lock().await)?;
+        // Without the lock: a slow disk must not hold up the changes of others.
+        read_certificates(resources, &wanted.changes).await?;
+    }
     // From the first look at what is given until the change is in effect, so that no other change is lost.
     let changing = resources.configs.lock().await;
-    let (configs, code, name) = (&resources.configs, wanted.resource_type, wanted.name.as_str());
-    let current = if wanted.replace { Overrides::new() } else { configs.given(code, name) };
-    let to = (record.changed)(&configs.broker(), &current, &wanted.ops()?)?;
-    // Taking the last key away makes room, so it is never refused.
-    if !to.is_empty() {
-        configs.has_room_for(code, name, record.most)?;
-    }
-    if validate_only {
-        return Ok(changing.check(code, name, &to)?);
-    }
+    let to = changed(resources, record, wanted)?;
     changing.change(&resources.cluster, code, name, to).await.map_err(|error| match error {
         ChangeError::Refused(refusal) => ConfigsError::from(refusal),
         ChangeError::TooLarge(error) => ConfigsError::InvalidConfig(error.to_string()),
@@ -199,6 +222,22 @@ async fn alter_record(
     // `changing` still lives: effects come in the order of the changes.
     (record.after)(resources, name);
     Ok(())
+}
+
+/// The values that the resource has after the change. They hold for as long as the lock of changes is held.
+fn changed(
+    resources: &ConfigResources,
+    record: &Record,
+    wanted: &WantedConfigs,
+) -> Result<Overrides, ConfigsError> {
+    let (configs, code, name) = (&resources.configs, wanted.resource_type, wanted.name.as_str());
+    let current = if wanted.replace { Overrides::new() } else { configs.given(code, name) };
+    let to = (record.changed)(&configs.broker(), &current, &wanted.ops()?)?;
+    // Taking the last key away makes room, so it is never refused.
+    if !to.is_empty() {
+        configs.has_room_for(code, name, record.most)?;
+    }
+    Ok(to)
 }
 
 fn set(results: &mut [Result<(), ConfigsError>], index: usize, result: Result<(), ConfigsError>) {

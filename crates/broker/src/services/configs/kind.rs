@@ -9,6 +9,7 @@ use crate::config::runtime::RuntimeConfigs;
 use crate::config::{BrokerConfig, Change, ConfigEntry, ConfigRefusal, Overrides};
 use crate::io::ClusterIo;
 use crate::services::admin::error::TopicError;
+use crate::services::certificates::Certificates;
 use crate::services::client_metrics::ClientMetrics;
 use crate::services::coordinator::group::GroupService;
 use crate::services::disk_reserve::DiskReserve;
@@ -32,6 +33,8 @@ pub(crate) struct ConfigResources {
     pub(crate) groups: Arc<GroupService>,
     /// Admits changes while the disk has space.
     pub(crate) disk: Arc<DiskReserve>,
+    /// The certificates of listeners, which clients can have read again.
+    pub(crate) certificates: Arc<Certificates>,
     /// Runs changes, so that each is completed.
     pub(crate) tasks: Tasks,
 }

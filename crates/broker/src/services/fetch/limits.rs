@@ -49,6 +49,16 @@ pub(crate) fn bytes_from_wire(count: i32) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
 
+/// About what an answer takes without its partitions: the fields before and after them.
+const ANSWER_BYTES: usize = 20;
+/// About what a partition takes without its records: offsets, code and lengths, and its part of the topic's name or id.
+const PARTITION_ANSWER_BYTES: usize = 60;
+
+/// Bytes of an answer, before it is made: those of its records, and about what its other fields take.
+pub(super) fn answer_bytes(partitions: usize, record_bytes: usize) -> usize {
+    record_bytes + ANSWER_BYTES + partitions * PARTITION_ANSWER_BYTES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

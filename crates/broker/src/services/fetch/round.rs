@@ -8,7 +8,7 @@ use tokio::sync::futures::Notified;
 
 use super::answer::{PartitionAnswer, Served};
 use super::budget::{FetchBudget, FetchShare};
-use super::limits::{FetchLimits, PartitionLimit};
+use super::limits::{FetchLimits, PartitionLimit, answer_bytes};
 use super::look::{Log, Looked, look};
 use super::request::{FetchTerms, Kind, OpenFetch};
 use super::set::{AnswerSummary, FetchSet, SlotId};
@@ -283,6 +283,15 @@ impl<'a> Round<'a> {
             aborted,
             diverging: None,
         }
+    }
+
+    /// Bytes of the answer, before it is made: those of its records, and about what its other fields take.
+    pub(super) fn answer_bytes(&self) -> usize {
+        let told = |answer: &&PartitionAnswer| {
+            let summary = answer.summary();
+            self.answers_all || summary.has_records || summary.is_refusal
+        };
+        answer_bytes(self.answers.values().filter(told).count(), self.found_bytes)
     }
 
     /// The answers that are worth sending, and the share of the bytes in them.

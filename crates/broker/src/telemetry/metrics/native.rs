@@ -5,7 +5,7 @@
 //! none of them.
 
 use super::families::{Families, Family};
-use super::{ExtraKind, ListenerMetrics, Shared, Snapshot};
+use super::{ExtraKind, HANDSHAKE_REASONS, ListenerMetrics, Shared, Snapshot};
 
 /// Adds what is ours: build, requests, connections, and the numbers of other parts.
 pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families) {
@@ -17,6 +17,7 @@ pub(super) fn families(shared: &Shared, snapshot: &Snapshot, out: &mut Families)
     let help = "Panics caught in background tasks.";
     out.counter("ottla_task_panics_total", help, |family| family.push(&[], panics));
     requests(shared, out);
+    audit(shared, out);
     connections(shared, out);
     for extra in &snapshot.extra {
         let fill = |family: &mut Family| {
@@ -54,6 +55,14 @@ fn requests(shared: &Shared, out: &mut Families) {
     });
 }
 
+/// The audit log.
+fn audit(shared: &Shared, out: &mut Families) {
+    let help = "Lines that the audit log lost: refused logins and denials that came faster than they could be written.";
+    out.counter("ottla_audit_log_dropped_total", help, |family| {
+        family.push(&[], shared.audit_dropped.value() as f64);
+    });
+}
+
 /// Connections by listener, of Kafka clients only.
 fn connections(shared: &Shared, out: &mut Families) {
     let listeners = shared.listeners.read();
@@ -66,10 +75,23 @@ fn connections(shared: &Shared, out: &mut Families) {
         }
     };
     out.gauge("ottla_connections", "Connections open now.", each(|listener| listener.open.value() as f64));
+    let help = "1 if other machines can reach the listener, and it lacks encryption or logins.";
+    out.gauge("ottla_listener_exposed", help, each(|listener| listener.exposed.value() as f64));
     let help = "Connections accepted.";
     out.counter("ottla_connections_accepted_total", help, each(|listener| listener.accepted.value() as f64));
     let help = "Connections closed at once because a limit was reached.";
     out.counter("ottla_connections_refused_total", help, each(|listener| listener.refused.value() as f64));
+    let help = "TLS handshakes that failed, by reason.";
+    out.counter("ottla_tls_handshakes_failed_total", help, |family| {
+        for (name, listener) in listeners.iter() {
+            for (reason, count) in HANDSHAKE_REASONS.iter().zip(&listener.handshakes_failed) {
+                // A listener without TLS has none.
+                if count.value() > 0 {
+                    family.push(&[("listener", name), ("reason", reason)], count.value() as f64);
+                }
+            }
+        }
+    });
     let help = "Connections closed because of bytes that are not a valid request.";
     out.counter(
         "ottla_connections_malformed_total",

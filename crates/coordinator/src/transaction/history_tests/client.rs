@@ -59,9 +59,7 @@ impl Client {
 
     /// True if a request may come late.
     fn may_delay(&self, request: &Request) -> bool {
-        let keeps_epoch = self.protocol == V1 || self.mixes;
         match request {
-            Request::Init { named: Some(_), .. } => !keeps_epoch,
             Request::Produce(_, V2) | Request::Offsets(_, V2) => !self.mixes,
             _ => true,
         }

@@ -167,6 +167,9 @@ impl Model {
         let last = self.generations.len() - 1;
         let current = self.generations[last];
         let repeats = |named| current.same_owner && last > 0 && self.generations[last - 1].producer == named;
+        if named.is_some_and(repeats) && self.has_ended_by_connection(current.producer) {
+            return Answer::Producer(current.producer);
+        }
         let next = match named {
             None => Some(self.following(fresh, false)),
             Some(named) if named == current.producer => Some(self.following(fresh, true)),
@@ -276,6 +279,12 @@ impl Model {
         let newest = self.connections.entry((id, epoch, kind)).or_default();
         *newest = (*newest).max(sent.sender.connection);
         *newest > sent.sender.connection
+    }
+
+    /// True if that producer has used the older protocol, and its last transaction has ended.
+    fn has_ended_by_connection(&self, ProducerIdAndEpoch { id, epoch }: ProducerIdAndEpoch) -> bool {
+        let used = self.connections.keys().any(|(by, at, _)| (*by, *at) == (id.0, epoch));
+        used && self.state.starts_with("Complete")
     }
 
     fn fence(&mut self, cause: EndCause, now_ms: u64) {

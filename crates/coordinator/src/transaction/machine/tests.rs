@@ -153,6 +153,22 @@ fn an_end_that_waited_in_an_abandoned_connection_does_not_end_the_next_transacti
     assert_eq!(bench.end(by(owner, 2), V1, true), Ok(owner));
 }
 
+/// In Kafka the id would be Empty, and the producer refused although its transaction was committed.
+#[test]
+fn an_init_producer_id_that_comes_late_leaves_the_end_to_be_told_again() {
+    let mut bench = Bench::new();
+    let first = bench.init(None).unwrap();
+    let owner = bench.init(Some(first)).unwrap();
+    // Its answer may have been lost.
+    assert_eq!(bench.init(Some(first)), Ok(owner));
+    bench.add_partitions(by(owner, 1), &[partition(0)]).unwrap();
+    assert_eq!(bench.end(by(owner, 1), V1, true), Ok(owner));
+    let stored = bench.stored.clone();
+    assert_eq!(bench.init(Some(first)), Ok(owner));
+    assert_eq!(bench.stored, stored);
+    assert_eq!(bench.end(by(owner, 2), V1, true), Ok(owner));
+}
+
 #[test]
 fn requests_of_different_kinds_may_come_by_different_connections() {
     let mut bench = Bench::new();

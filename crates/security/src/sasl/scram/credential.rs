@@ -71,7 +71,7 @@ impl Hash {
     }
 
     /// The HMAC of these bytes.
-    pub(super) fn hmac(self, key: &[u8], bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn hmac(self, key: &[u8], bytes: &[u8]) -> Vec<u8> {
         const ANY: &str = "HMAC takes keys of any length";
         match self {
             Self::Sha256 => {
@@ -139,15 +139,71 @@ pub fn salt(mut random: [u8; SALT_BYTES]) -> Vec<u8> {
     digits
 }
 
+/// The part of a credential that a client is told before it has proved anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    /// Its iterations.
+    pub iterations: u32,
+    /// The form of its salt.
+    pub salt: SaltForm,
+}
+
+/// The form of a salt, by which the tool that made it can be recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SaltForm {
+    /// The text of a number, as Kafka's tools make it: see [`salt`].
+    Number,
+    /// That many bytes, as other tools make them.
+    Bytes(usize),
+}
+
+/// Digits of [`SaltForm::Number`]. One number in a million has fewer.
+const NUMBER_DIGITS: std::ops::RangeInclusive<usize> = 22..=26;
+
+impl SaltForm {
+    fn of(salt: &[u8]) -> Self {
+        let is_digit = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        match NUMBER_DIGITS.contains(&salt.len()) && salt.iter().all(is_digit) {
+            true => Self::Number,
+            false => Self::Bytes(salt.len()),
+        }
+    }
+}
+
+impl Default for Shape {
+    /// That of a credential made by Kafka's tools.
+    fn default() -> Self {
+        Self { iterations: MIN_ITERATIONS, salt: SaltForm::Number }
+    }
+}
+
+impl Credential {
+    /// Its shape.
+    pub fn shape(&self) -> Shape {
+        Shape { iterations: self.iterations, salt: SaltForm::of(&self.salt) }
+    }
+}
+
 /// The credential that an unknown user appears to have. It is made of the name and of the data folder's `secret`, so one name
-/// always gets the same one, and each folder another. No password fits it.
-pub fn decoy(secret: &Secret, hash: Hash, user: &str, iterations: u32) -> Credential {
+/// always gets the same one of that shape, and each folder another. No password fits it.
+pub fn decoy(secret: &Secret, hash: Hash, user: &str, shape: Shape) -> Credential {
     let made = |purpose: &str| {
         let text = format!("{purpose}\0{}\0{user}", hash.length());
         Secret::new(hash.hmac(secret.expose(), text.as_bytes()))
     };
-    let mut random = [0; SALT_BYTES];
-    random.copy_from_slice(&made("salt").expose()[..SALT_BYTES]);
+    let salt = match shape.salt {
+        SaltForm::Number => {
+            let mut random = [0; SALT_BYTES];
+            random.copy_from_slice(&made("salt").expose()[..SALT_BYTES]);
+            salt(random)
+        }
+        SaltForm::Bytes(length) => {
+            let blocks = (0..length.div_ceil(hash.length())).map(|block| made(&format!("salt {block}")));
+            let mut bytes: Vec<u8> = blocks.flat_map(|block| block.expose().to_vec()).collect();
+            bytes.truncate(length);
+            bytes
+        }
+    };
     let (stored_key, server_key) = (made("stored key"), made("server key"));
-    Credential { salt: salt(random), iterations, stored_key, server_key }
+    Credential { salt, iterations: shape.iterations, stored_key, server_key }
 }

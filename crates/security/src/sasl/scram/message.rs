@@ -11,6 +11,8 @@ pub(super) struct ClientFirst {
     pub(super) user: String,
     /// The client's part.
     pub(super) nonce: String,
+    /// If the name is the id of a delegation token (`tokenauth=true`, KIP-48).
+    pub(super) is_token: bool,
 }
 
 /// `c=channel binding,r=nonce[,extensions],p=proof`
@@ -39,14 +41,20 @@ impl ClientFirst {
         // `m=` at the front is an extension that must be understood (RFC 5802, section 5.1).
         let user = name(parts.next()?.strip_prefix("n=")?)?;
         let nonce = parts.next()?.strip_prefix("r=")?;
-        // Others may be ignored, such as `tokenauth`.
-        let are_extensions = parts.all(is_extension);
+        // Others than `tokenauth` may be ignored.
+        let mut is_token = false;
+        let are_extensions = parts.all(|part| {
+            is_token |=
+                part.strip_prefix("tokenauth=").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+            is_extension(part)
+        });
         let is_own = authzid.is_none_or(|authzid| authzid == user);
         (is_nonce(nonce) && are_extensions && is_own).then(|| Self {
             header,
             bare: bare.to_owned(),
             user,
             nonce: nonce.to_owned(),
+            is_token,
         })
     }
 }
@@ -70,7 +78,7 @@ impl ClientFinal {
 }
 
 /// The name in a `saslname`: `=2C` is a comma, `=3D` an equals sign, in capitals.
-fn name(escaped: &str) -> Option<String> {
+pub(in crate::sasl) fn name(escaped: &str) -> Option<String> {
     let mut parts = escaped.split('=');
     let mut name = parts.next()?.to_owned();
     for part in parts {

@@ -30,7 +30,7 @@ fn vector() -> Challenged {
         hash: Hash::Sha256,
         credential: credential(Hash::Sha256),
         is_known: true,
-        user: "user".to_owned(),
+        named: Named { name: "user".to_owned(), is_token: false },
         header: "n,,".to_owned(),
         nonce: format!("rOprNGfwEbeRWgbNEkqO{SERVERS_PART}"),
         messages: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,{SERVER_FIRST}"),
@@ -38,10 +38,10 @@ fn vector() -> Challenged {
 }
 
 /// The store of a broker that has one user.
-fn find(hash: Hash) -> impl Fn(&str) -> (Credential, bool) {
-    move |user| match user {
+fn find(hash: Hash) -> impl Fn(&Named) -> (Credential, bool) {
+    move |named| match named.name.as_str() {
         "user" => (credential(hash), true),
-        _ => (decoy(&Secret::new("folder"), hash, user, 4096), false),
+        user => (decoy(&Secret::new("folder"), hash, user, Shape::default()), false),
     }
 }
 
@@ -49,7 +49,7 @@ impl Challenged {
     /// As [`Challenged::finish`], where no credential changed meanwhile.
     fn end(self, last: &[u8]) -> Option<(String, Vec<u8>)> {
         let hash = self.hash;
-        self.finish(last, find(hash))
+        self.finish(last, find(hash)).map(|(named, answer)| (named.name, answer))
     }
 }
 
@@ -133,11 +133,27 @@ fn both_hashes_log_in() {
     }
 }
 
+/// A token's id must not be taken for a user's name, nor a name for an id.
+#[test]
+fn only_tokenauth_names_a_token() {
+    for (extensions, is_token) in [
+        ("", false),
+        (",tokenauth=true", true),
+        (",x=y,tokenauth=TRUE", true),
+        (",tokenauth=false", false),
+        (",tokenautx=true", false),
+    ] {
+        let first = format!("n,,n=user,r=x{extensions}");
+        let (challenged, _) = TestClient { first, ..TestClient::new(Hash::Sha256) }.begin().unwrap();
+        assert_eq!(challenged.named.is_token, is_token, "{extensions}");
+    }
+}
+
 #[test]
 fn first_messages_of_other_forms_are_read_or_refused() {
     let begins =
         |first: &str| TestClient { first: first.to_owned(), ..TestClient::new(Hash::Sha256) }.begin();
-    let user_of = |first: &str| begins(first).map(|(challenged, _)| challenged.user);
+    let user_of = |first: &str| begins(first).map(|(challenged, _)| challenged.named.name);
     for (first, user) in [
         ("n,,n=a=2Cb=3Dc,r=x", "a,b=c"),
         ("n,a=user,n=user,r=x", "user"),
@@ -282,16 +298,40 @@ fn any_change_of_the_final_message_fails() {
 
 #[test]
 fn a_decoy_looks_like_a_credential_and_stays_the_same() {
-    let of = |secret: &str, user: &str| decoy(&Secret::new(secret), Hash::Sha512, user, 8192);
+    let shape = Shape { iterations: 8192, salt: SaltForm::Number };
+    let of = |secret: &str, user: &str| decoy(&Secret::new(secret), Hash::Sha512, user, shape);
     let one = of("a", "x");
     assert_eq!((one.iterations, one.salt == of("a", "x").salt), (8192, true));
     assert!(one.salt != of("a", "y").salt && one.salt != of("b", "x").salt);
-    let other = decoy(&Secret::new("a"), Hash::Sha256, "x", 8192);
+    let other = decoy(&Secret::new("a"), Hash::Sha256, "x", shape);
     assert!(other.salt != one.salt && other.stored_key.expose().len() == 32);
     // As many digits as those of Kafka's tools, of which 4 in 10 have 26.
     let lengths: Vec<usize> = (0..500).map(|user| of("a", &user.to_string()).salt.len()).collect();
     let long = lengths.iter().filter(|length| **length == 26).count();
     assert!((150..250).contains(&long) && lengths.iter().all(|length| (22..=26).contains(length)), "{long}");
+}
+
+/// A user whom a tool other than Kafka's had made could be told from an unknown one by the length of the salt.
+#[test]
+fn a_decoy_has_the_form_that_it_is_asked_for() {
+    for (salt, form) in [
+        (&b"1omfro7zwmumr3umxudzyj6scf"[..], SaltForm::Number),
+        (b"salt", SaltForm::Bytes(4)),
+        (b"1omfro7zwmumr3umxudzyj6scF", SaltForm::Bytes(26)),
+        (&[7; 64], SaltForm::Bytes(64)),
+        (&[7; 100], SaltForm::Bytes(100)),
+    ] {
+        let password = Secret::new("pw");
+        let shape = Credential::from_password(Hash::Sha256, salt.to_vec(), 4096, &password).shape();
+        assert_eq!(shape, Shape { iterations: 4096, salt: form });
+        let of = |user| decoy(&Secret::new("a"), Hash::Sha256, user, shape);
+        assert_eq!(of("x").shape(), shape);
+        assert!(of("x").salt == of("x").salt && of("x").salt != of("y").salt);
+    }
+    // The second half of a long salt is not the first one again.
+    let long =
+        decoy(&Secret::new("a"), Hash::Sha256, "x", Shape { iterations: 1, salt: SaltForm::Bytes(64) });
+    assert!(long.salt[..32] != long.salt[32..]);
 }
 
 #[test]

@@ -121,6 +121,23 @@ fn a_marker_ends_the_transaction_and_sequences_begin_anew_in_a_greater_epoch() {
     ));
 }
 
+/// A copier lost ten records: its client had reused the sequences of an aborted batch, which was taken for the new one.
+#[test]
+fn sequences_of_an_ended_transaction_are_no_repeat_in_the_next() {
+    let first = in_transaction(3, 0);
+    let open = appended(None, &first, 4, -1, NOW);
+    assert!(matches!(check(Some(&open), &first, false), Ok(Verdict::Duplicate(_))));
+    let reused = Err(AppendError::SequenceReused { found: 0 });
+    let ended = ended(Some(open), &marker(3, 8, false), NOW);
+    assert_eq!(check(Some(&ended), &first, false), reused);
+    assert_eq!(check(Some(&ended), &in_transaction(3, 1), false), Ok(Verdict::Append));
+    // The next transaction is open.
+    let next = in_transaction(3, 1);
+    let open = appended(Some(ended), &next, 6, -1, NOW);
+    assert_eq!(check(Some(&open), &first, false), reused);
+    assert!(matches!(check(Some(&open), &next, false), Ok(Verdict::Duplicate(_))));
+}
+
 #[test]
 fn markers_of_old_epochs_are_refused() {
     let open = appended(None, &in_transaction(3, 0), 4, -1, NOW);

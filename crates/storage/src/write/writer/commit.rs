@@ -55,6 +55,8 @@ impl Writer {
             group;
         let (wrote, started) = (!batch.is_empty(), clock::now());
         if wrote && let Err(error) = engine.write(batch, &bodies) {
+            // Before the callers are told: one that goes on finds that nothing can be written any more.
+            self.shared.failure.set(&error);
             // No log end has moved, so no reader has seen a batch of it.
             for after in after_write.into_iter().chain(after_sync) {
                 after(Err(error.clone()));

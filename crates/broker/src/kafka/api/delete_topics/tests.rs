@@ -153,7 +153,8 @@ async fn a_deletion_whose_client_leaves_is_completed() {
         tasks: services.tasks.clone(),
         is_enabled: true,
     };
-    let left = deletion::delete(reach, vec![TopicRef::named("t")]);
+    let free = &mut |_| Ok(());
+    let left = deletion::delete(reach, vec![TopicRef::named("t")], free);
     tokio::select! { biased; _ = left => {}, () = std::future::ready(()) => {} }
     // A group of which nothing is left is forgotten.
     let forgotten = async {

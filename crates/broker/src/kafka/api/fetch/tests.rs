@@ -13,7 +13,12 @@ use crate::testing::{Client, Running};
 use crate::topics::error::PartitionError;
 
 /// A fetch of these partitions of one topic, from these offsets.
-pub(super) fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i64)]) -> FetchRequest {
+pub(in crate::kafka::api) fn request(
+    topic: &str,
+    id: Uuid,
+    version: i16,
+    partitions: &[(i32, i64)],
+) -> FetchRequest {
     let partitions = partitions.iter().map(|(index, offset)| {
         let partition = FetchPartition::default()
             .with_partition(*index)
@@ -34,7 +39,7 @@ pub(super) fn request(topic: &str, id: Uuid, version: i16, partitions: &[(i32, i
         .with_topics(vec![topic.with_partitions(partitions.collect())])
 }
 
-pub(super) fn in_session(request: FetchRequest, id: i32, epoch: i32) -> FetchRequest {
+pub(in crate::kafka::api) fn in_session(request: FetchRequest, id: i32, epoch: i32) -> FetchRequest {
     request.with_session_id(id).with_session_epoch(epoch)
 }
 

@@ -62,7 +62,7 @@ pub(in crate::kafka::api) fn at(timestamp_ms: i64, value: &str) -> Bytes {
     BatchBuilder::new().record(timestamp_ms, Some(b"key"), Some(value.as_bytes())).build()
 }
 
-fn request(acks: i16, parts: &[Part<'_>]) -> ProduceRequest {
+pub(in crate::kafka::api) fn request(acks: i16, parts: &[Part<'_>]) -> ProduceRequest {
     let topics = parts.iter().map(|(topic, index, records)| {
         let data = PartitionProduceData::default().with_index(*index).with_records(Some(records.clone()));
         TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data])

@@ -185,3 +185,29 @@ async fn an_id_has_one_alarm_however_often_it_begins() {
     }
     assert_eq!(running.broker.services.transactions.shell.alarms.len(), 1);
 }
+
+/// A copier of confluent-kafka lost ten records: after an abort without an answer librdkafka gives the sequences of what it had sent to
+/// other records.
+#[tokio::test]
+async fn sequences_of_an_aborted_batch_acknowledge_no_other() {
+    let running = broker_with(&["t"], &[]).await;
+    let mut client = running.client().await;
+    let mut producer = init(&mut client, "old", false).await;
+    producer.write(&mut client, "t", 0, "aborted").await;
+    assert_eq!(
+        producer.send(&mut client, ("t", 0), 0, "aborted").await,
+        (0, 0),
+        "a repeat in its transaction"
+    );
+    assert_eq!(producer.end(&mut client, false).await, 0);
+    assert_eq!(producer.add(&mut client, "t", &[0]).await, [0]);
+    assert_eq!(producer.send(&mut client, ("t", 0), 0, "new").await, (59, -1));
+    // As librdkafka goes on: it aborts, raises its epoch, and counts from 0.
+    assert_eq!(producer.end(&mut client, false).await, 0);
+    let raised = init_as(&mut client, "old", 60_000, (producer.id, producer.epoch)).await;
+    assert_eq!(raised, (0, producer.id, producer.epoch + 1));
+    producer.epoch += 1;
+    producer.write(&mut client, "t", 0, "new").await;
+    assert_eq!(producer.end(&mut client, true).await, 0);
+    assert_eq!(committed(&mut client, "t").await, ["new"]);
+}

@@ -1,0 +1,142 @@
+//! Kafka's own tools by their names: `ottla kafka-topics …`, or a link of that name to the binary. They take Kafka's flags and print Kafka's lines,
+//! so that scripts and habits go on working; exit codes are Kafka's too.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `flags` | flags as Kafka's parser (joptsimple) reads them |
+//! | `refusal` | why a tool ends, in Kafka's words |
+//! | `filter` | names of topics as Kafka's tools match them |
+//! | `topics` | `kafka-topics` |
+//! | `console_consumer` | `kafka-console-consumer` |
+//! | `consumer_groups` | `kafka-consumer-groups` |
+//!
+//! A flag that Kafka has and this program does not serve is refused by a sentence that names the `ottla` command for it; none is accepted and ignored.
+
+mod console_consumer;
+mod consumer_groups;
+mod filter;
+mod flags;
+mod refusal;
+mod topics;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::flags::{Flags, Given};
+use self::refusal::Refusal;
+use crate::client::Target;
+
+/// One of Kafka's tools.
+struct Tool {
+    /// The name of its script, without `.sh`.
+    name: &'static str,
+    /// One sentence of its help.
+    about: &'static str,
+    flags: Flags,
+    run: fn(&Given) -> Result<(), Refusal>,
+    /// Prints why it ended; returns its exit code.
+    report: fn(&Refusal) -> u8,
+}
+
+const TOOLS: &[&Tool] = &[&console_consumer::TOOL, &consumer_groups::TOOL, &topics::TOOL];
+
+/// Runs one of Kafka's tools if the arguments of the process name one: as its first argument, or as the file that was started. `None` otherwise.
+pub fn kafka_tool(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let (tool, rest) = find(&arguments)?;
+    let texts: Result<Vec<String>, OsString> = rest.iter().cloned().map(OsString::into_string).collect();
+    let ended = match texts {
+        Ok(texts) => run(tool, &texts),
+        Err(text) => Err(Refusal::Argument(format!("the argument {text:?} is no UTF-8"))),
+    };
+    Some(match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => ExitCode::from((tool.report)(&refusal)),
+    })
+}
+
+/// The tool that is called, and its arguments.
+fn find(arguments: &[OsString]) -> Option<(&'static Tool, &[OsString])> {
+    let (program, rest) = arguments.split_first()?;
+    if let Some(tool) = Path::new(program).file_name().and_then(named) {
+        return Some((tool, rest));
+    }
+    let (first, rest) = rest.split_first()?;
+    Some((named(first)?, rest))
+}
+
+/// The tool of a name, with or without `.sh`.
+fn named(name: &OsStr) -> Option<&'static Tool> {
+    let name = name.to_str()?;
+    let name = name.strip_suffix(".sh").unwrap_or(name);
+    TOOLS.iter().copied().find(|tool| tool.name == name)
+}
+
+fn run(tool: &Tool, arguments: &[String]) -> Result<(), Refusal> {
+    let given = tool.flags.parse(arguments)?;
+    if given.has("help") || arguments.is_empty() {
+        eprint!("{}\n{}", tool.about, tool.flags.help());
+        return if given.has("help") { Ok(()) } else { Err(Refusal::Silent) };
+    }
+    if given.has("version") {
+        return Ok(crate::output::print(&format!("ottla {}\n", env!("CARGO_PKG_VERSION")))?);
+    }
+    (tool.run)(&given)
+}
+
+/// The broker that `--bootstrap-server` and `--command-config` name.
+///
+/// # Errors
+/// An address is wrong.
+fn target(given: &Given) -> Result<Target, Refusal> {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        target: Target,
+    }
+    let flags = ["bootstrap-server", "command-config"];
+    let mut line = vec![String::new()];
+    for flag in flags {
+        let value = given.value(flag).map_err(|refusal| Refusal::Flags(refusal.text().to_owned()))?;
+        line.extend(value.map(|value| format!("--{flag}={value}")));
+    }
+    let parsed = Line::try_parse_from(line).map_err(|error| {
+        // The first line has the value and the reason; the rest is about this program's own flags.
+        let text = error.to_string();
+        Refusal::Argument(text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+    })?;
+    Ok(parsed.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_is_called_by_the_file_or_by_the_first_argument() {
+        let of = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            find(&arguments).map(|(tool, rest)| (tool.name, rest.len()))
+        };
+        for line in ["/usr/bin/kafka-topics --list", "kafka-topics.sh --list", "ottla kafka-topics --list"] {
+            assert_eq!(of(line), Some(("kafka-topics", 1)), "{line}");
+        }
+        for line in ["ottla", "ottla topic list kafka-topics", "ottla kafka-topicsx", "ottla serve"] {
+            assert_eq!(of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_is_named_and_no_flag_of_another_command() {
+        let flags = &topics::TOOL.flags;
+        let of = |address: &str| {
+            target(&flags.parse(&["--bootstrap-server".to_owned(), address.to_owned()]).unwrap())
+        };
+        assert!(of("localhost:9092,other:1").is_ok());
+        let Err(Refusal::Argument(text)) = of("localhost:x") else { panic!("accepted") };
+        assert!(text.contains("localhost:x") && !text.contains("For more"), "{text}");
+    }
+}
