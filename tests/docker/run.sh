@@ -220,12 +220,27 @@ else
     given prometheus-rootfs "$work/server"
     printf 'FROM prometheus-rootfs AS rootfs\nFROM scratch\nCOPY --from=rootfs /rootfs/ /\nENTRYPOINT ["/server", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]\n' |
         docker build -q -t "$image" - >/dev/null
+    # In Grafana's place a program that prints the files which Grafana would read.
+    image=$(docker-compose -f "$compose_file" config | sed -nE 's/^ *image: (grafana\/.*)$/\1/p')
+    given tail-rootfs "$(command -v tail)"
+    printf 'FROM tail-rootfs AS rootfs\nFROM scratch\nCOPY --from=rootfs /rootfs/ /\nENTRYPOINT ["/tail", "-n", "+1", "-f", "/etc/grafana/provisioning/datasources/ottla.yml", "/etc/grafana/provisioning/dashboards/ottla.yml", "/etc/grafana/dashboards/ottla.json"]\n' |
+        docker build -q -t "$image" - >/dev/null
     compose() { docker-compose -f "$compose_file" -p ottla-test "$@"; }
     brings_up() { compose up -d --no-build 2>"$work/compose.log" || { cat "$work/compose.log" >&2; return 1; }; }
-    expect "docker-compose brings both services up" brings_up
+    expect "docker-compose brings the services up" brings_up
     up() { curl -fsS 'http://127.0.0.1:9090/api/v1/query?query=up%7Bjob%3D%22ottla%22%7D' | grep -q '"1"\]'; }
     expect "its Prometheus scrapes the broker" within 60 up
     expect "clients reach the composed broker" drive send localhost:9092 10
-    compose down -v 2>/dev/null
+    rules() { curl -fsS 'http://127.0.0.1:9090/api/v1/rules' | grep -q '"name":"BrokerDown"'; }
+    expect "its Prometheus has the alerts" rules
+    # logs SERVICE TEXT [TIMES]: the container has printed lines with that text, at least that many.
+    logs() { (($(compose logs --no-color "$1" 2>&1 | tee "$work/logs" | grep -c "$2") >= ${3:-1})); }
+    expect "Grafana finds its data source" within 20 logs grafana 'url: http://prometheus:9090'
+    expect "Grafana finds its dashboard" within 20 logs grafana '"title": "Ottla"'
+    sample_runs() { compose --profile sample up -d --no-build 2>"$work/compose.log" || { cat "$work/compose.log" >&2; return 1; }; }
+    expect "docker-compose brings the sample up" sample_runs
+    expect "the sample's consumer prints what its producer writes" within 30 logs sample-consumer 'order 100$'
+    expect "the sample's producer writes again and again" within 60 logs sample-consumer 'order 100$' 3
+    compose --profile sample down -v 2>/dev/null
 fi
 say "the container test passed"
