@@ -21,7 +21,7 @@ _BOUND = [
     (re.compile(r"[A-Za-z0-9+/]{86}=="), "HMAC"),
     (re.compile(r"\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "UUID"),
     (re.compile(r"((?:Id|ID): )[\w-]{22}(?![\w-])"), r"\1ID"),
-    (re.compile(r"(?<![\w.-])(?=\w)(?=[\w-]*[A-Z])([\w-]*[a-z])[\w-]*(?<=[\w-]{22})(?<![\w-]{23})(?![\w(-])|\bA{22}\b"), "ID"),
+    (re.compile(r"(?<![\w.-])(?=[\w-]*[A-Z])([\w-]*[a-z])[\w-]*(?<=[\w-]{22})(?<![\w-]{23})(?![\w(-])|\bA{22}\b"), "ID"),
     (re.compile(r"\b(adminclient|console-consumer|perf-consumer|consumer|producer)-\d+\b"), r"\1-N"),
     # Tables are as wide as their longest value.
     (re.compile(r" {2,}"), " "),
