@@ -14,7 +14,7 @@
 //! | `cluster` | the bootstrap list, and the controller where a broker asks for it |
 //! | `leaders` | the leader of each partition, and a connection to it |
 //! | `offsets` | offsets of logs, of their leaders |
-//! | `coordinators` | the coordinator of each group, and a connection to it |
+//! | `coordinators` | the coordinator of each group or transactional id, and a connection to it |
 //! | `error` | why it did not work, with the remedy |
 //! | `fake` | a broker of tests |
 //!
@@ -47,6 +47,7 @@ pub(crate) use coordinators::{Coordinators, Node, patiently};
 pub(crate) use error::{ClientError, refused};
 pub(crate) use leaders::{Leaders, Partition, by_topic, has_moved, topic_name};
 pub(crate) use offsets::{Offsets, Position, offsets};
+pub(crate) use properties::serves_key;
 pub(crate) use settings::{Login, Settings};
 pub(crate) use stream::{Stream, client_hello, connect, resolve};
 pub(crate) use target::Target;

@@ -7,12 +7,13 @@
 //! | `refusal` | why a tool ends, in Kafka's words |
 //! | `filter` | names of topics as Kafka's tools match them |
 //! | `topics` | `kafka-topics` |
-//! | `console_consumer` | `kafka-console-consumer` |
+//! | `console_consumer`, `console_producer` | `kafka-console-consumer`, `kafka-console-producer` |
 //! | `consumer_groups` | `kafka-consumer-groups` |
 //!
 //! A flag that Kafka has and this program does not serve is refused by a sentence that names the `ottla` command for it; none is accepted and ignored.
 
 mod console_consumer;
+mod console_producer;
 mod consumer_groups;
 mod filter;
 mod flags;
@@ -27,7 +28,7 @@ use clap::Parser;
 
 use self::flags::{Flags, Given};
 use self::refusal::Refusal;
-use crate::client::Target;
+use crate::client::{Target, serves_key};
 
 /// One of Kafka's tools.
 struct Tool {
@@ -41,7 +42,8 @@ struct Tool {
     report: fn(&Refusal) -> u8,
 }
 
-const TOOLS: &[&Tool] = &[&console_consumer::TOOL, &consumer_groups::TOOL, &topics::TOOL];
+const TOOLS: &[&Tool] =
+    &[&console_consumer::TOOL, &console_producer::TOOL, &consumer_groups::TOOL, &topics::TOOL];
 
 /// Runs one of Kafka's tools if the arguments of the process name one: as its first argument, or as the file that was started. `None` otherwise.
 pub fn kafka_tool(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
@@ -87,22 +89,64 @@ fn run(tool: &Tool, arguments: &[String]) -> Result<(), Refusal> {
     (tool.run)(&given)
 }
 
-/// The broker that `--bootstrap-server` and `--command-config` name.
+/// The flags by which a tool takes client keys, besides `--command-config`.
+struct ClientFlags {
+    /// The former name of `--command-config`.
+    config: &'static str,
+    /// Those that take `KEY=VALUE`.
+    properties: &'static [&'static str],
+    /// Keys that the tool reads itself.
+    own: &'static [&'static str],
+}
+
+/// Of the tools that take client keys from a file alone.
+const FILE_ALONE: ClientFlags = ClientFlags { config: "command-config", properties: &[], own: &[] };
+
+impl ClientFlags {
+    /// The last value of a key that the tool reads itself.
+    fn own<'a>(&self, given: &'a Given, key: &str) -> Option<&'a str> {
+        self.pairs(given).filter(|(name, _)| *name == key).map(|(_, value)| value).last()
+    }
+
+    fn pairs<'a>(&self, given: &'a Given) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let texts = self.properties.iter().flat_map(|flag| given.values(flag));
+        texts.map(|text| text.split_once('=').unwrap_or((text, "")))
+    }
+
+    /// The keys for the connection, as `-X` takes them.
+    ///
+    /// # Errors
+    /// One has no effect on it.
+    fn keys(&self, given: &Given) -> Result<Vec<String>, Refusal> {
+        let of_client = self.pairs(given).filter(|(key, _)| !self.own.contains(key));
+        let key = |(key, value): (&str, &str)| match serves_key(key) {
+            true => Ok(format!("{key}={value}")),
+            false => Err(Refusal::NotServed(format!(
+                "the key {} is not served here: it has no effect on this program's client",
+                key.escape_debug()
+            ))),
+        };
+        of_client.map(key).collect()
+    }
+}
+
+/// The broker that `--bootstrap-server` names, with the client keys of `--command-config` and of the tool's own flags.
 ///
 /// # Errors
-/// An address is wrong.
-fn target(given: &Given) -> Result<Target, Refusal> {
+/// An address or a key is wrong.
+fn target(given: &Given, flags: &ClientFlags) -> Result<Target, Refusal> {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
         target: Target,
     }
-    let flags = ["bootstrap-server", "command-config"];
     let mut line = vec![String::new()];
-    for flag in flags {
+    let config = if given.has(flags.config) { flags.config } else { "command-config" };
+    for (name, flag) in [("bootstrap-server", "bootstrap-server"), ("command-config", config)] {
         let value = given.value(flag).map_err(|refusal| Refusal::Flags(refusal.text().to_owned()))?;
-        line.extend(value.map(|value| format!("--{flag}={value}")));
+        line.extend(value.map(|value| format!("--{name}={value}")));
     }
+    line.extend(flags.keys(given)?.into_iter().map(|key| format!("-X={key}")));
     let parsed = Line::try_parse_from(line).map_err(|error| {
         // The first line has the value and the reason; the rest is about this program's own flags.
         let text = error.to_string();
@@ -133,7 +177,8 @@ mod tests {
     fn a_wrong_address_is_named_and_no_flag_of_another_command() {
         let flags = &topics::TOOL.flags;
         let of = |address: &str| {
-            target(&flags.parse(&["--bootstrap-server".to_owned(), address.to_owned()]).unwrap())
+            let given = flags.parse(&["--bootstrap-server".to_owned(), address.to_owned()]);
+            target(&given.unwrap(), &FILE_ALONE)
         };
         assert!(of("localhost:9092,other:1").is_ok());
         let Err(Refusal::Argument(text)) = of("localhost:x") else { panic!("accepted") };

@@ -7,11 +7,13 @@
 //! | `read` | records out of a stream, by a pattern or by lines |
 //! | `source` | the stream: bytes up to a delimiter, with a limit |
 //! | `console` | a record as Kafka's console consumer prints it |
+//! | `console_lines` | lines as Kafka's console producer reads them |
 //! | `json` | a record as a line of JSON, and back |
 //!
 //! All of it is pure: no network, no clock.
 
 mod console;
+mod console_lines;
 pub(crate) mod json;
 mod pattern;
 mod read;
@@ -21,6 +23,7 @@ mod write;
 use codec::records::{BatchHeader, Record};
 
 pub(crate) use console::ConsoleForm;
+pub(crate) use console_lines::{ConsoleLines, ConsoleReader};
 pub(crate) use pattern::{Pattern, unescape};
 pub(crate) use read::{Input, Reader};
 

@@ -36,6 +36,7 @@ pub(crate) struct Leaders {
     known: Known,
     connections: BTreeMap<i32, Connection>,
     moves: u64,
+    creates_topics: bool,
 }
 
 /// The part of a cluster's metadata that is remembered.
@@ -49,7 +50,18 @@ struct Known {
 
 impl Leaders {
     pub(crate) fn of(cluster: Cluster) -> Self {
-        Self { cluster, known: Known::default(), connections: BTreeMap::new(), moves: 0 }
+        let (known, connections) = (Known::default(), BTreeMap::new());
+        Self { cluster, known, connections, moves: 0, creates_topics: false }
+    }
+
+    /// From now on the broker creates a topic that is asked for, where it has `auto.create.topics.enable`.
+    pub(crate) fn creating_topics(self) -> Self {
+        Self { creates_topics: true, ..self }
+    }
+
+    /// True if the broker may create a topic that is asked for.
+    pub(crate) fn creates_topics(&self) -> bool {
+        self.creates_topics
     }
 
     /// The connection for requests that any broker answers.
@@ -57,7 +69,7 @@ impl Leaders {
         &mut self.cluster
     }
 
-    /// Asks for topics, or for all (`None`), and remembers the leaders of their partitions. No topic is created by it.
+    /// Asks for topics, or for all (`None`), and remembers the leaders of their partitions. No topic is created by it, unless [asked for](Self::creating_topics).
     ///
     /// # Errors
     /// The connection fails.
@@ -65,7 +77,7 @@ impl Leaders {
         let topic = |name: &String| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
         let request = MetadataRequest::default()
             .with_topics(topics.map(|topics| topics.iter().map(topic).collect()))
-            .with_allow_auto_topic_creation(false);
+            .with_allow_auto_topic_creation(self.creates_topics);
         // Before version 4 a topic is created by being asked for; in version 0 no topic can be asked for.
         let answer = self.cluster.call_from(if topics.is_some() { 4 } else { 1 }, &request)?;
         if answer.error_code != 0 {

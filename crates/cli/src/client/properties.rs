@@ -32,6 +32,11 @@ const SERVED: [&str; 19] = [
     "ssl.truststore.type",
 ];
 
+/// True for a key that means something here.
+pub(crate) fn serves_key(key: &str) -> bool {
+    SERVED.contains(&key)
+}
+
 /// A longer file is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -66,7 +71,7 @@ impl Properties {
         }
         let (mut values, mut warnings) = (BTreeMap::new(), Vec::new());
         for property in properties {
-            if !SERVED.contains(&property.key.as_str()) {
+            if !serves_key(&property.key) {
                 warnings.push(format!(
                     "{shown} line {}: {} has no effect on this command",
                     property.line,
@@ -93,8 +98,7 @@ impl Properties {
             return Err(Failure::usage(text));
         };
         self.values.insert(key.to_owned(), (Secret::new(value), Source::Option));
-        let is_served = SERVED.contains(&key);
-        Ok((!is_served).then(|| format!("-X {} has no effect on this command", key.escape_debug())))
+        Ok((!serves_key(key)).then(|| format!("-X {} has no effect on this command", key.escape_debug())))
     }
 
     /// True if an option sets the key.

@@ -6,15 +6,25 @@ use std::time::Duration;
 
 use super::flags::{Flags, Given, flag, not_served, value};
 use super::refusal::Refusal;
-use super::{Tool, target};
+use super::{ClientFlags, Tool, target};
 use crate::consume::{Console, Ended};
 use crate::output::print;
 use crate::record::ConsoleForm;
 
 const FORMS: &str =
     "keys and values are printed as the bytes that they are; `ottla consume -f` has other forms";
-const PROPERTIES: &str =
-    "set the key in a file for --command-config; of a consumer's own keys only the flags here are served";
+const KEYS: ClientFlags = ClientFlags {
+    config: "consumer.config",
+    properties: &["command-property", "consumer-property"],
+    own: &[],
+};
+
+/// Flags that had another name before Kafka 4.2.
+const RENAMED: [(&str, &str); 3] = [
+    ("consumer-property", "command-property"),
+    ("consumer.config", "command-config"),
+    ("property", "formatter-property"),
+];
 
 pub(super) const TOOL: Tool = Tool {
     name: "kafka-console-consumer",
@@ -22,9 +32,9 @@ pub(super) const TOOL: Tool = Tool {
     flags: Flags(&[
         value("bootstrap-server"),
         value("command-config"),
-        not_served("command-property", true, PROPERTIES),
-        not_served("consumer-property", true, PROPERTIES),
-        not_served("consumer.config", true, "it is named --command-config since Kafka 4.2"),
+        value("command-property"),
+        value("consumer-property"),
+        value("consumer.config"),
         not_served("enable-systest-events", false, "`ottla consume` prints records alone"),
         not_served("formatter", true, FORMS),
         not_served("formatter-config", true, "give each property by --formatter-property"),
@@ -72,7 +82,7 @@ fn report(refusal: &Refusal) -> u8 {
 fn run(given: &Given) -> Result<(), Refusal> {
     check(given)?;
     let console = asked(given)?;
-    let (count, ended) = match console.run(&target(given)?) {
+    let (count, ended) = match console.run(&target(given, &KEYS)?) {
         Ok(done) => done,
         Err(failure) => (0, Ended::Failed(failure)),
     };
@@ -113,20 +123,21 @@ fn check(given: &Given) -> Result<(), Refusal> {
         return usage("The partition is required when offset is specified.");
     }
     given.require(&["bootstrap-server"])?;
-    if given.has("property") {
-        if given.has("formatter-property") {
-            return usage("Options --property and --formatter-property cannot be specified together.");
-        }
-        print(
-            "Option --property is deprecated and will be removed in a future version. Use --formatter-property instead.\n",
-        )?;
+    let renamed = RENAMED.into_iter().filter(|(old, _)| given.has(old));
+    if let Some((old, new)) = renamed.clone().find(|(_, new)| given.has(new)) {
+        return usage(&format!("Options --{old} and --{new} cannot be specified together."));
+    }
+    for (old, new) in renamed {
+        print(&format!(
+            "Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.\n"
+        ))?;
     }
     Ok(())
 }
 
 fn asked(given: &Given) -> Result<Console, Refusal> {
     let is_pattern = given.has("include");
-    let topic = given.value(if is_pattern { "include" } else { "topic" })?.unwrap_or_default().to_owned();
+    let topic = given.required(if is_pattern { "include" } else { "topic" })?.to_owned();
     let from = match given.value("offset")? {
         None if given.has("from-beginning") => "start".to_owned(),
         None => "end".to_owned(),

@@ -16,7 +16,7 @@ mod reset;
 
 use super::flags::{Flags, Given, flag, maybe, not_served, value};
 use super::refusal::Refusal;
-use super::{Tool, target};
+use super::{FILE_ALONE, Tool, target};
 use crate::client::{Cluster, Coordinators};
 use crate::group::list::{Listed, all};
 use crate::output::print;
@@ -101,7 +101,7 @@ fn error(text: &str) -> Result<(), Refusal> {
 
 fn run(given: &Given) -> Result<(), Refusal> {
     check(given)?;
-    let mut cluster = Coordinators::of(Cluster::connect(&target(given)?)?);
+    let mut cluster = Coordinators::of(Cluster::connect(&target(given, &FILE_ALONE)?)?);
     match ACTIONS.into_iter().find(|action| given.has(action)) {
         Some("list") => list::run(given, &mut cluster),
         Some("describe") => describe::run(given, &mut cluster),

@@ -115,6 +115,10 @@ fn unknown_flag(name: &str) -> Refusal {
     Refusal::Flags(format!("{} is not a recognized option", name.escape_debug()))
 }
 
+fn missing(name: &str) -> Refusal {
+    Refusal::Usage(format!("Missing required argument \"[{name}]\""))
+}
+
 fn needs_value(name: &str) -> Refusal {
     Refusal::Flags(format!("Option {name} requires an argument"))
 }
@@ -162,11 +166,27 @@ impl Given {
         self.value(name)?.map(number).transpose()
     }
 
+    /// The value of a flag that must be given.
+    ///
+    /// # Errors
+    /// It is missing, or given several times.
+    pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.value(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// The value of a flag that must be given, as a number.
+    ///
+    /// # Errors
+    /// It is missing, none, or given several times.
+    pub(super) fn required_number<T: std::str::FromStr>(&self, name: &str) -> Result<T, Refusal> {
+        self.number(name)?.ok_or_else(|| missing(name))
+    }
+
     /// # Errors
     /// A flag is missing.
     pub(super) fn require(&self, names: &[&str]) -> Result<(), Refusal> {
         match names.iter().find(|name| !self.has(name)) {
-            Some(missing) => Err(Refusal::Usage(format!("Missing required argument \"[{missing}]\""))),
+            Some(name) => Err(missing(name)),
             None => Ok(()),
         }
     }
@@ -242,6 +262,10 @@ mod tests {
             "Option \"[topic]\" can't be used with option \"[list]\""
         );
         assert!(given.forbid("state", &["list"]).is_ok() && given.forbid("list", &["list"]).is_ok());
-        assert_eq!(text(given.require(&["list", "state"])), "Missing required argument \"[state]\"");
+        let missing = "Missing required argument \"[state]\"";
+        assert_eq!(text(given.require(&["list", "state"])), missing);
+        assert_eq!(text(given.required("state").map(drop)), missing);
+        assert_eq!(text(given.required_number::<i32>("state").map(drop)), missing);
+        assert_eq!(given.required("topic"), Ok("a"));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::filter::Filter;
 use super::flags::{Flags, Given, flag, not_served, value};
 use super::refusal::Refusal;
-use super::{Tool, target};
+use super::{FILE_ALONE, Tool, target};
 use crate::client::{Cluster, Leaders};
 use crate::output::{escaped, print};
 
@@ -79,7 +79,7 @@ fn report(refusal: &Refusal) -> u8 {
 
 fn run(given: &Given) -> Result<(), Refusal> {
     check(given)?;
-    let mut leaders = Leaders::of(Cluster::connect(&target(given)?)?);
+    let mut leaders = Leaders::of(Cluster::connect(&target(given, &FILE_ALONE)?)?);
     match ACTIONS.into_iter().find(|action| given.has(action)) {
         Some("list") => {
             let names: Vec<String> = names(given, &mut leaders)?.into_keys().collect();

@@ -39,6 +39,7 @@ pub(super) struct Producer {
     batches: Batches,
     /// The time at which the first record that waits has to be sent: an input without pauses must not hold it back.
     deadline: Option<Instant>,
+    linger: Duration,
     wishes: Wishes,
     /// Gets a line for each batch that was written.
     print: fn(&str) -> Result<(), Failure>,
@@ -62,11 +63,17 @@ impl Producer {
             defaults,
             batches,
             deadline: None,
+            linger: LINGER,
             wishes,
             print,
             acknowledged: 0,
             last_sent: None,
         }
+    }
+
+    /// Each record is sent by itself.
+    pub(super) fn one_by_one(self) -> Self {
+        Self { linger: Duration::ZERO, ..self }
     }
 
     /// Records that are safe.
@@ -137,7 +144,7 @@ impl Producer {
             self.flush(now)?;
         }
         self.batches.add(partition, &record, bytes, clock::now_ms());
-        self.deadline.get_or_insert_with(|| clock::instant() + LINGER);
+        self.deadline.get_or_insert_with(|| clock::instant() + self.linger);
         Ok(())
     }
 

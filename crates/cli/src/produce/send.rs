@@ -10,6 +10,7 @@ use codec::ErrorCode;
 use codec::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use codec::messages::produce_response::PartitionProduceResponse;
 use codec::messages::{ProduceRequest, ProduceResponse};
+use codec::records::Compression;
 
 use super::batches::Batch;
 use crate::client::{Leaders, Partition, by_topic, refused, topic_name};
@@ -26,6 +27,12 @@ pub(super) struct Wishes {
     pub(super) acks: i16,
     pub(super) timeout: Duration,
     pub(super) is_zstd: bool,
+}
+
+impl Wishes {
+    pub(super) fn of(acks: i16, compression: Compression, leaders: &Leaders) -> Self {
+        Self { acks, timeout: leaders.timeout(), is_zstd: compression == Compression::Zstd }
+    }
 }
 
 /// The broker's no to a batch.

@@ -1,12 +1,15 @@
 //! The topics that are written to, and the partition of each record in them.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use codec::ErrorCode;
+use codec::messages::metadata_response::MetadataResponseTopic;
 
 use super::partitioner::{Sticky, of_key};
 use crate::client::{Leaders, Partition, refused};
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::escaped;
 use crate::random;
@@ -14,6 +17,10 @@ use crate::record::NewRecord;
 
 /// Time after which partitions are looked up again: `metadata.max.age.ms` of Java's producers.
 pub(super) const AGE: Duration = Duration::from_secs(300);
+/// Longest wait for a topic that the broker creates when it is asked for.
+const CREATION: Duration = Duration::from_secs(5);
+/// Time between two looks at such a topic.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Partitions of a topic.
 struct Topic {
@@ -94,10 +101,7 @@ impl Topics {
 }
 
 fn look_up(leaders: &mut Leaders, name: &str, now: Instant) -> Result<Topic, Failure> {
-    let answer = leaders.refresh(Some(&[name.to_owned()]))?;
-    let Some(topic) = answer.topics.first() else {
-        return Err(Failure::failed(format!("the broker says nothing about topic {name}")));
-    };
+    let topic = described(leaders, name)?;
     match ErrorCode::from_code(topic.error_code) {
         Some(ErrorCode::UnknownTopicOrPartition) => Err(Failure::failed(format!(
             "topic {0} does not exist; create it with `ottla topic create {0}`",
@@ -110,5 +114,23 @@ fn look_up(leaders: &mut Leaders, name: &str, now: Instant) -> Result<Topic, Fai
             let (count, moves) = (topic.partitions.len(), leaders.moves());
             Ok(Topic { count, available, sticky: Sticky::default(), looked_up: now, moves })
         }
+    }
+}
+
+/// The broker's answer about a topic. One that the broker may create is waited for.
+fn described(leaders: &mut Leaders, name: &str) -> Result<MetadataResponseTopic, Failure> {
+    let deadline = clock::instant() + CREATION;
+    loop {
+        let Some(topic) = leaders.refresh(Some(&[name.to_owned()]))?.topics.into_iter().next() else {
+            return Err(Failure::failed(format!("the broker says nothing about topic {name}")));
+        };
+        let is_coming = matches!(
+            ErrorCode::from_code(topic.error_code),
+            Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::LeaderNotAvailable)
+        );
+        if !(is_coming && leaders.creates_topics() && clock::instant() < deadline) {
+            return Ok(topic);
+        }
+        thread::sleep(PAUSE);
     }
 }

@@ -28,35 +28,32 @@ pub(super) fn parse(line: &[u8]) -> Result<NewRecord, String> {
     }
     let value: Value = serde_json::from_slice(line).map_err(|error| format!("it is no JSON: {error}"))?;
     let Value::Object(fields) = value else { return Err("it is no JSON object".to_owned()) };
+    if !fields.contains_key("value") {
+        return Err("it has no value; write \"value\":null for a tombstone".to_owned());
+    }
     let mut record = NewRecord::default();
-    let mut has_value = false;
-    for (name, field) in fields {
-        match name.as_str() {
-            "topic" => {
-                let topic = field.as_str().ok_or("topic: it is no text")?;
-                record.topic = Some(topic.to_owned());
-            }
-            "timestamp" => {
-                let number = field.as_i64().ok_or("timestamp: it is no number of milliseconds")?;
-                record.timestamp = Some(number);
-            }
-            "key" => record.key = unbytes("key", field)?,
-            "value" => {
-                record.value = unbytes("value", field)?;
-                has_value = true;
-            }
-            "headers" => record.headers = headers(field)?,
-            "partition" | "offset" | "timestamp_type" => {}
-            other => {
-                let known = "topic, partition, offset, timestamp, timestamp_type, key, value, headers";
-                return Err(format!("{other:?} is no field of a record; known are {known}"));
-            }
+    fields.into_iter().try_for_each(|(name, field)| set(&mut record, &name, field))?;
+    Ok(record)
+}
+
+/// Sets a field of the record.
+fn set(record: &mut NewRecord, name: &str, field: Value) -> Result<(), String> {
+    match name {
+        "topic" => record.topic = Some(field.as_str().ok_or("topic: it is no text")?.to_owned()),
+        "timestamp" => {
+            let number = field.as_i64().ok_or("timestamp: it is no number of milliseconds")?;
+            record.timestamp = Some(number);
+        }
+        "key" => record.key = unbytes(name, field)?,
+        "value" => record.value = unbytes(name, field)?,
+        "headers" => record.headers = headers(field)?,
+        "partition" | "offset" | "timestamp_type" => {}
+        other => {
+            let known = "topic, partition, offset, timestamp, timestamp_type, key, value, headers";
+            return Err(format!("{other:?} is no field of a record; known are {known}"));
         }
     }
-    match has_value {
-        true => Ok(record),
-        false => Err("it has no value; write \"value\":null for a tombstone".to_owned()),
-    }
+    Ok(())
 }
 
 /// Values in a line of JSON, nearly: opening braces and brackets, and commas, that are not in texts.

@@ -43,11 +43,11 @@ fn full(code: i16) -> String {
 }
 
 pub(super) fn offsets(given: &Given, cluster: &mut Coordinators) -> Result<(), Refusal> {
-    let group = given.value("group")?.unwrap_or_default();
+    let group = given.required("group")?;
     let (partitions, mut results) = chosen(given, cluster)?;
     let code = match try_delete(cluster, group, &partitions)? {
         Ok(done) => {
-            let first = done.values().copied().find(|code| *code != 0).unwrap_or_default();
+            let first = done.values().copied().find(|code| *code != 0).unwrap_or(0);
             results.extend(done);
             first
         }

@@ -175,26 +175,26 @@ fn prepared(
 ) -> Result<Offsets, Refusal> {
     match SCENARIOS.into_iter().find(|scenario| given.has(scenario)) {
         Some("to-offset") => {
-            let offset: i64 = given.number("to-offset")?.unwrap_or_default();
+            let offset: i64 = given.required_number("to-offset")?;
             within(cluster, partitions.iter().map(|one| (one.clone(), offset)).collect())
         }
         Some("to-earliest") => found(cluster, partitions, Position::Start),
         Some("to-latest") => found(cluster, partitions, Position::End),
         Some("shift-by") => shifted(given, cluster, group, partitions),
         Some("to-datetime") => {
-            let text = given.value("to-datetime")?.unwrap_or_default();
+            let text = given.required("to-datetime")?;
             let ms = position::datetime(text).map_err(|wrong| Refusal::error("java.text.ParseException", format!("java.text.ParseException: {wrong}")))?;
             at_time(cluster, partitions, ms)
         }
         Some("by-duration") => {
-            let text = given.value("by-duration")?.unwrap_or_default();
+            let text = given.required("by-duration")?;
             let wrong = |wrong| Refusal::error("java.time.format.DateTimeParseException", wrong);
             let ago = position::duration(text).map_err(wrong)?;
             let ms = clock::since_1970().saturating_sub(ago).as_millis();
             at_time(cluster, partitions, i64::try_from(ms).unwrap_or(i64::MAX))
         }
         Some("from-file") => {
-            let path = given.value("from-file")?.unwrap_or_default();
+            let path = given.required("from-file")?;
             let offsets = of_file(Path::new(path), group)?;
             if offsets.is_empty() {
                 error(&format!("No reset plan for group {} found", escaped(group)))?;
@@ -250,7 +250,7 @@ fn shifted(
     group: &str,
     partitions: &BTreeSet<Partition>,
 ) -> Result<Offsets, Refusal> {
-    let by: i64 = given.number("shift-by")?.unwrap_or_default();
+    let by: i64 = given.required_number("shift-by")?;
     let committed = committed(cluster, group)?;
     let shifted = |partition: &Partition| match committed.get(partition) {
         Some(known) => Ok((partition.clone(), known.offset.saturating_add(by))),

@@ -47,7 +47,7 @@ pub(super) fn create(given: &Given, leaders: &mut Leaders) -> Result<(), Refusal
 
 /// The topic to create, without its numbers.
 fn creation(given: &Given) -> Result<(String, CreatableTopic), Refusal> {
-    let name = given.value("topic")?.unwrap_or_default().to_owned();
+    let name = given.required("topic")?.to_owned();
     let assignments = assignment(given)?;
     let mut configs = Vec::new();
     for text in given.values("config") {
@@ -130,7 +130,7 @@ fn assignment(given: &Given) -> Result<Vec<Vec<BrokerId>>, Refusal> {
 
 pub(super) fn alter(given: &Given, leaders: &mut Leaders) -> Result<(), Refusal> {
     let assignments = assignment(given)?;
-    let count: i32 = given.number("partitions")?.unwrap_or_default();
+    let count: i32 = given.required_number("partitions")?;
     let names = existing(given, leaders)?;
     if names.is_empty() {
         return Ok(());
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn configs_are_pairs() {
         let configs = |line: &str| {
-            let (_, topic) = creation(&given(line))?;
+            let (_, topic) = creation(&given(&format!("--topic|t|{line}")))?;
             let text = |one: &CreatableTopicConfig| {
                 format!("{}={}", &*one.name, one.value.as_deref().unwrap_or_default())
             };
