@@ -24,7 +24,6 @@ pub(crate) mod seek;
 mod watch;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use self::names::Groups;
 use crate::client::{Cluster, Coordinators, Target};
@@ -66,14 +65,6 @@ pub(crate) fn run(arguments: &GroupArguments) -> Result<Outcome, Failure> {
         GroupCommand::Lag(lag) => lag::run(lag, &arguments.target, format),
         GroupCommand::Seek(seek) => seek::run(seek, &mut connect()?, format),
         GroupCommand::Delete(delete) => delete::run(delete, &mut connect()?, format),
-    }
-}
-
-/// The text in the form that was asked for.
-fn shown(format: Format, object: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> String {
-    match format {
-        Format::Json | Format::Yaml => format.document(&object()),
-        Format::Table | Format::Wide => text(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `client` | a client of any Kafka: TLS, logins, versions |
 //! | `user`, `acl`, `quota`, `token` | what an administrator changes |
 //! | `group` | groups of consumers: their members, offsets and lags |
+//! | `txn` | transactional ids, open and hanging transactions |
 //! | `doctor` | what is wrong on a client's path |
 //! | `topic` | topics |
 //! | `config` | configs of every resource |
@@ -19,6 +20,7 @@
 //! | `generate` | completions of shells, manual pages |
 //! | `password` | passwords that are read or made |
 //! | `confirm` | the question before something is destroyed |
+//! | `patterns` | regular expressions of names |
 //! | `output` | what is printed |
 //! | `base64` | bytes as text |
 //! | `failure` | errors and exit codes |
@@ -43,6 +45,7 @@ mod interrupt;
 mod kafka_tools;
 mod output;
 mod password;
+mod patterns;
 mod produce;
 mod quota;
 mod random;
@@ -51,6 +54,7 @@ mod time;
 mod tls_dev;
 mod token;
 mod topic;
+mod txn;
 mod user;
 
 use std::process::ExitCode;
@@ -71,6 +75,7 @@ use crate::quota::QuotaArguments;
 use crate::tls_dev::TlsCommand;
 use crate::token::TokenArguments;
 use crate::topic::TopicArguments;
+use crate::txn::TxnArguments;
 use crate::user::UserArguments;
 
 pub use crate::kafka_tools::kafka_tool;
@@ -93,6 +98,8 @@ pub enum Command {
     Topic(TopicArguments),
     /// Lists and describes groups of consumers, shows their lag, moves their offsets, and deletes them.
     Group(GroupArguments),
+    /// Lists and describes transactions, finds those that hang, and aborts them.
+    Txn(TxnArguments),
     /// Writes records to a topic: each line of standard input is a value.
     Produce(ProduceArguments),
     /// Reads records of topics: the value of each, and a newline.
@@ -113,6 +120,7 @@ pub fn run(command: &Command, whole: fn() -> clap::Command) -> ExitCode {
         Command::Token(arguments) => token::run(arguments).map(Outcome::good),
         Command::Topic(arguments) => topic::run(arguments),
         Command::Group(arguments) => group::run(arguments),
+        Command::Txn(arguments) => txn::run(arguments),
         Command::Produce(arguments) => produce::run(arguments).map(Outcome::good),
         Command::Consume(arguments) => consume::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),

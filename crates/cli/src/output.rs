@@ -71,6 +71,14 @@ impl Outcome {
     }
 }
 
+/// The result in the form that was asked for.
+pub(crate) fn shown(format: Format, object: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> String {
+    match format {
+        Format::Json | Format::Yaml => format.document(&object()),
+        Format::Table | Format::Wide => text(),
+    }
+}
+
 /// Rows with the same columns.
 pub(crate) struct Table {
     /// Titles, in capitals.

@@ -6,6 +6,7 @@ mod doctor;
 mod group;
 mod records;
 mod topic;
+mod txn;
 
 use std::fs;
 use std::io::{Read as _, Write as _};

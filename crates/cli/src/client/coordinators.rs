@@ -1,4 +1,4 @@
-//! Brokers by group: a request about a group goes to its coordinator.
+//! Brokers by group or by transactional id: a request about one goes to its coordinator.
 //!
 //! Coordinators come from FindCoordinator and are remembered. A coordinator that still loads its groups is asked again, and one that has moved is looked
 //! up again, for about half a minute.
@@ -19,8 +19,33 @@ const TRIES: u32 = 34;
 /// The longest time between two tries; the first are closer together.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A cluster, the coordinators of groups in it, and connections to them.
+/// The things that have coordinators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Group,
+    TransactionalId,
+}
+
+impl Kind {
+    /// The `KeyType` of FindCoordinator.
+    fn key_type(self) -> i8 {
+        match self {
+            Self::Group => 0,
+            Self::TransactionalId => 1,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::TransactionalId => "transactional id",
+        }
+    }
+}
+
+/// A cluster, the coordinators of groups or of transactional ids in it, and connections to them.
 pub(crate) struct Coordinators {
+    kind: Kind,
     leaders: Leaders,
     known: BTreeMap<String, Node>,
 }
@@ -33,8 +58,14 @@ pub(crate) struct Node {
 }
 
 impl Coordinators {
+    /// Those of groups.
     pub(crate) fn of(cluster: Cluster) -> Self {
-        Self { leaders: Leaders::of(cluster), known: BTreeMap::new() }
+        Self { kind: Kind::Group, leaders: Leaders::of(cluster), known: BTreeMap::new() }
+    }
+
+    /// Those of transactional ids.
+    pub(crate) fn of_transactions(cluster: Cluster) -> Self {
+        Self { kind: Kind::TransactionalId, ..Self::of(cluster) }
     }
 
     /// The connections by node, for requests about partitions.
@@ -51,68 +82,69 @@ impl Coordinators {
         Ok(metadata.brokers.iter().map(|broker| broker.node_id.0).collect())
     }
 
-    /// The coordinator of a group.
+    /// The coordinator of a group or transactional id.
     ///
     /// # Errors
     /// There is none, or the user may not know it.
-    pub(crate) fn coordinator(&mut self, group: &str) -> Result<Node, Failure> {
-        if let Some(node) = self.known.get(group) {
+    pub(crate) fn coordinator(&mut self, key: &str) -> Result<Node, Failure> {
+        if let Some(node) = self.known.get(key) {
             return Ok(node.clone());
         }
-        let node = patiently(|| self.find(group), |found| found.as_ref().err().map(|(code, _)| *code))?;
+        let node = patiently(|| self.find(key), |found| found.as_ref().err().map(|(code, _)| *code))?;
         let node = node.map_err(|(code, message)| {
             refused(
-                &format!("find the coordinator of group {}", group.escape_debug()),
+                &format!("find the coordinator of {} {}", self.kind.name(), key.escape_debug()),
                 code,
                 message.as_deref(),
             )
         })?;
         // Its address has to be known for a connection.
         self.leaders.refresh(Some(&[]))?;
-        self.known.insert(group.to_owned(), node.clone());
+        self.known.insert(key.to_owned(), node.clone());
         Ok(node)
     }
 
     /// Asks once.
-    fn find(&mut self, group: &str) -> Result<Result<Node, (i16, Option<String>)>, Failure> {
-        /// First version that asks for several groups.
+    fn find(&mut self, key: &str) -> Result<Result<Node, (i16, Option<String>)>, Failure> {
+        /// First version that asks for several keys.
         const SEVERAL: i16 = 4;
-        let group = StrBytes::from_string(group.to_owned());
+        let key = StrBytes::from_string(key.to_owned());
+        let request = FindCoordinatorRequest::default().with_key_type(self.kind.key_type());
         let cluster = self.leaders.cluster();
         let answer = match cluster.serves::<FindCoordinatorRequest>(SEVERAL) {
-            true => cluster
-                .call_from(SEVERAL, &FindCoordinatorRequest::default().with_coordinator_keys(vec![group]))?,
-            false => cluster.call_between(0..=3, &FindCoordinatorRequest::default().with_key(group))?,
+            true => cluster.call_from(SEVERAL, &request.with_coordinator_keys(vec![key]))?,
+            // Before version 1 there were coordinators of groups alone.
+            false => cluster.call_between(i16::from(self.kind.key_type())..=3, &request.with_key(key))?,
         };
         found(answer)
     }
 
-    /// True if the coordinator of a group serves a version of an API.
+    /// True if the coordinator of a group or transactional id serves a version of an API.
     ///
     /// # Errors
     /// It cannot be found or reached.
-    pub(crate) fn serves<R: Request>(&mut self, group: &str, version: i16) -> Result<bool, Failure> {
-        let node = self.coordinator(group)?;
+    pub(crate) fn serves<R: Request>(&mut self, key: &str, version: i16) -> Result<bool, Failure> {
+        let node = self.coordinator(key)?;
         Ok(self.leaders.node(node.id)?.serves::<R>(version))
     }
 
-    /// Sends a request to the coordinator of a group by a version of these. `codes` are all error codes of an answer: it is sent again while one says that
+    /// Sends a request to the coordinator of a group or transactional id by a version of these. `codes` are all error codes of an answer: it is sent again while one says that
     /// the coordinator loads or has moved.
     ///
     /// # Errors
     /// It cannot be found or reached, or the connection fails.
     pub(crate) fn call<R: Request>(
         &mut self,
-        group: &str,
+        key: &str,
         versions: RangeInclusive<i16>,
         request: &R,
         codes: impl Fn(&R::Response) -> Vec<i16>,
     ) -> Result<R::Response, Failure> {
         let send = || {
-            let node = self.coordinator(group)?;
+            let node = self.coordinator(key)?;
             let answer = self.call_node(node.id, versions.clone(), request)?;
             if codes(&answer).into_iter().any(is_moving) {
-                self.known.remove(group);
+                self.known.remove(key);
             }
             Ok(answer)
         };

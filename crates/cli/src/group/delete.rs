@@ -6,11 +6,10 @@ use codec::messages::{DeleteGroupsRequest, GroupId, StrBytes};
 use serde_json::json;
 
 use super::names::Groups;
-use super::shown;
 use crate::client::{Coordinators, refused};
 use crate::confirm::confirm;
 use crate::failure::Failure;
-use crate::output::{Format, Outcome, escaped};
+use crate::output::{Format, Outcome, escaped, shown};
 
 /// `ottla group delete`
 #[derive(Debug, Args)]

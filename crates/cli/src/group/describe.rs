@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use super::described::{self, Assignment, Group, Member};
 use super::names::Groups;
 use super::rows::{self, Row, cell, total};
-use super::shown;
 use crate::client::{Coordinators, Node};
 use crate::failure::Failure;
-use crate::output::{Format, Outcome, Table, escaped};
+use crate::output::{Format, Outcome, Table, escaped, shown};
 
 /// A group with its coordinator and its offsets.
 struct Whole {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::describe::missing;
 use super::names::Groups;
 use super::rows::{self, Row, total};
-use super::{described, shown, watch};
+use super::{described, watch};
 use crate::client::{Cluster, Coordinators, Target};
 use crate::failure::Failure;
-use crate::output::{Format, Outcome, Table};
+use crate::output::{Format, Outcome, Table, shown};
 
 /// `ottla group lag`
 #[derive(Debug, Args)]

@@ -4,11 +4,10 @@ use clap::Args;
 use codec::messages::ListGroupsRequest;
 use serde_json::json;
 
-use super::names::Patterns;
-use super::shown;
 use crate::client::{Coordinators, patiently, refused};
 use crate::failure::Failure;
-use crate::output::{Format, Table};
+use crate::output::{Format, Table, shown};
+use crate::patterns::Patterns;
 
 /// First version of ListGroups with states (KIP-518, Kafka 2.6), and with types (KIP-848, Kafka 3.7).
 pub(crate) const WITH_STATES: i16 = 4;

@@ -16,7 +16,7 @@ use super::described::{self, Group};
 use super::offsets::{self, Results};
 use crate::client::{Coordinators, Partition};
 use crate::failure::Failure;
-use crate::output::{Format, Outcome, escaped};
+use crate::output::{Format, Outcome, escaped, shown};
 
 /// `ottla group seek`
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ pub(super) fn run(
     }
     let is_good = changes.iter().all(|change| change.undone().is_none());
     let plan = Plan { group: &arguments.group, is_executed: arguments.execute, changes: &changes };
-    Ok(Outcome { text: super::shown(format, || plan.object(), || plan.text()), is_good })
+    Ok(Outcome { text: shown(format, || plan.object(), || plan.text()), is_good })
 }
 
 /// The offsets of a group in a file, as `--from-file` takes it.
