@@ -22,4 +22,9 @@ NAMES = [
 
     Lines("kafka-console-consumer*", kafka=("ERROR * (org.apache.kafka.tools.consumer.ConsoleConsumer)",),
           ottla=("ERROR Error processing message, terminating consumer process:",), reason="The name of Java's logger."),
+
+    Lines("kafka-console-producer*", kafka=("org.apache.kafka.common.KafkaException: No *", "org.apache.kafka.common.KafkaException: Header keys *"),
+          ottla=("org.apache.kafka.common.KafkaException: No * (acknowledged records: *)",
+                 "org.apache.kafka.common.KafkaException: Header keys * (acknowledged records: *)"),
+          reason="The tool says how many records are safe."),
 ]
