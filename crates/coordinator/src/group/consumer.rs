@@ -122,7 +122,8 @@ impl ConsumerGroup {
         ConsumerGroup {
             id,
             epoch: FIRST_EPOCH,
-            metadata_hash: 0,
+            // So that a first member without a subscription changes nothing.
+            metadata_hash: subscription::HASH_OF_NONE,
             // Below the group epoch: the first member gets a target even if it subscribes to nothing.
             assignment_epoch: 0,
             empty_since_ms: now.unix_ms,

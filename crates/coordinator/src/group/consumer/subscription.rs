@@ -208,9 +208,12 @@ impl Matches {
     }
 }
 
+/// The hash of no topics: FNV's offset basis.
+pub(super) const HASH_OF_NONE: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// FNV-1a over the existing ones among `names`: name, id and number of partitions of each. Stored, so it stays as it is.
 pub(in crate::group) fn metadata_hash(env: Env<'_>, names: &BTreeSet<Arc<str>>) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut hash = HASH_OF_NONE;
     let mut take = |bytes: &[u8]| {
         for byte in bytes {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

@@ -193,3 +193,16 @@ fn a_restart_moves_no_partition_while_permissions_are_the_same() {
     bench.beat("a", 2, sees_all_except("alice", &["t-secret", "t-new"])).unwrap();
     assert_eq!(bench.group().epoch(), epoch + 2);
 }
+
+/// As in Kafka: what no member subscribes to is no change of the group.
+#[test]
+fn a_first_member_without_topics_leaves_the_group_epoch_as_it_is() {
+    let mut bench = bench();
+    let none = |said: &mut HeartbeatRequest| said.topic_names = Some(BTreeSet::new());
+    assert_eq!(bench.beat("a", 0, none).unwrap().member_epoch, 1);
+    bench.restart();
+    assert_eq!(bench.beat("a", 1, |_| {}).unwrap().member_epoch, 1);
+    assert_eq!(bench.beat("b", 0, none).unwrap().member_epoch, 1);
+    let names = |said: &mut HeartbeatRequest| said.topic_names = Some(BTreeSet::from(["t".into()]));
+    assert_eq!(bench.beat("a", 1, names).unwrap().member_epoch, 2);
+}
