@@ -44,7 +44,7 @@ pub(crate) use address::Address;
 pub(crate) use cluster::Cluster;
 pub(crate) use connection::Connection;
 pub(crate) use coordinators::{Coordinators, Node, patiently};
-pub(crate) use error::{ClientError, refused};
+pub(crate) use error::{ClientError, ErrorAnswer, refused};
 pub(crate) use leaders::{Leaders, Partition, by_topic, has_moved, topic_name};
 pub(crate) use offsets::{Offsets, Position, offsets};
 pub(crate) use properties::serves_key;

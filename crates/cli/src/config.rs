@@ -7,9 +7,9 @@
 //! | `change` | what is changed |
 
 mod change;
-mod describe;
-mod list;
-mod resource;
+pub(crate) mod describe;
+pub(crate) mod list;
+pub(crate) mod resource;
 
 use clap::{Args, Subcommand};
 

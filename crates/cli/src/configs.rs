@@ -17,7 +17,7 @@ use codec::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes}
 pub(crate) use alter::{Operation, alter, change};
 pub(crate) use entry::Config;
 
-use crate::client::{Cluster, refused};
+use crate::client::{Cluster, ErrorAnswer};
 use crate::failure::Failure;
 
 /// A kind of resource that has configs.
@@ -60,21 +60,11 @@ impl Kind {
 }
 
 /// The configs of each resource, or why they cannot be read.
-pub(crate) type Configs = BTreeMap<String, Result<Vec<Config>, Refusal>>;
+pub(crate) type Configs = BTreeMap<String, Result<Vec<Config>, ErrorAnswer>>;
 
-/// An error about one resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) code: i16,
-    message: Option<String>,
-}
-
-impl Refusal {
-    /// The failure to read the configs of this resource.
-    pub(crate) fn failure(&self, kind: Kind, name: &str) -> Failure {
-        let doing = format!("read the configs of {} {name}", kind.name());
-        refused(&doing, self.code, self.message.as_deref())
-    }
+/// The failure to read the configs of a resource.
+pub(crate) fn unread(error: &ErrorAnswer, kind: Kind, name: &str) -> Failure {
+    error.failure(&format!("read the configs of {} {name}", kind.name()))
 }
 
 /// Asks for the configs of resources, without those that have their defaults unless `with_defaults` is set. With synonyms, every source of a
@@ -121,7 +111,7 @@ fn read(answer: DescribeConfigsResponse) -> Configs {
             code => {
                 // Kafka sends an empty one for a missing topic.
                 let message = result.error_message.filter(|text| !text.is_empty());
-                Err(Refusal { code, message: message.map(|text| text.to_string()) })
+                Err(ErrorAnswer { code, message: message.map(|text| text.to_string()) })
             }
         };
         found.insert(result.resource_name.to_string(), configs);
@@ -155,12 +145,12 @@ mod tests {
         let keys: Vec<_> = found["a"].as_ref().unwrap().iter().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["flush.ms", "segment.ms"]);
         let refusal = found["b"].as_ref().unwrap_err();
-        let text = refusal.failure(Kind::Topic, "b").to_string();
+        let text = unread(refusal, Kind::Topic, "b").to_string();
         assert!(
             text.starts_with("cannot read the configs of topic b: TOPIC_AUTHORIZATION_FAILED: no"),
             "{text}"
         );
-        let missing = found["c"].as_ref().unwrap_err().failure(Kind::Topic, "c").to_string();
+        let missing = unread(found["c"].as_ref().unwrap_err(), Kind::Topic, "c").to_string();
         assert!(!missing.ends_with(": "), "{missing}");
     }
 

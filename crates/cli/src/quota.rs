@@ -1,12 +1,13 @@
-//! `ottla quota`: quotas of users, client ids and addresses (APIs 48 and 49, KIP-546).
+//! `ottla quota`: quotas of users, client ids and addresses (APIs 48 and 49, KIP-546). The messages are in `wire`.
+
+pub(crate) mod wire;
 
 use clap::{Args, Subcommand};
-use codec::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
-use codec::messages::describe_client_quotas_request::ComponentData;
-use codec::messages::{AlterClientQuotasRequest, DescribeClientQuotasRequest, StrBytes};
+use codec::messages::alter_client_quotas_request::OpData;
 use serde_json::{Map, Value, json};
 
-use crate::client::{Cluster, Target, refused};
+use self::wire::{CLIENT_ID, Described, IP, Match, USER, remove, set};
+use crate::client::{Cluster, Target};
 use crate::failure::Failure;
 use crate::output::{Format, Table};
 
@@ -68,14 +69,6 @@ struct Entity {
     ip_default: bool,
 }
 
-const USER: &str = "user";
-const CLIENT_ID: &str = "client-id";
-const IP: &str = "ip";
-
-/// Codes of a component: this name, the default, or any.
-const EXACT: i8 = 0;
-const DEFAULT: i8 = 1;
-
 impl Entity {
     /// The parts: kind, and name, or `None` for the default.
     fn parts(&self) -> Vec<(&'static str, Option<&str>)> {
@@ -108,22 +101,6 @@ fn pair(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// An entity with its quotas: user, client id, address (`None`: no such part; the inner `None`: the default), and values by key.
-struct Described {
-    parts: [Option<Option<String>>; 3],
-    values: Vec<(String, f64)>,
-}
-
-impl Described {
-    fn of(parts: &[(&str, Option<&str>)], values: Vec<(String, f64)>) -> Self {
-        let part = |kind: &str| {
-            let (_, name) = parts.iter().find(|(known, _)| *known == kind)?;
-            Some(name.map(str::to_owned))
-        };
-        Self { parts: [part(USER), part(CLIENT_ID), part(IP)], values }
-    }
-}
-
 pub(crate) fn run(arguments: &QuotaArguments) -> Result<String, Failure> {
     let format = arguments.output;
     match &arguments.command {
@@ -134,8 +111,7 @@ pub(crate) fn run(arguments: &QuotaArguments) -> Result<String, Failure> {
         QuotaCommand::Set { entity, values } => {
             let parts = entity.required()?;
             let mut cluster = Cluster::connect(&arguments.target)?;
-            let set = |(key, value): &(String, f64)| OpData::default().with_key(text(key)).with_value(*value);
-            alter(&mut cluster, &parts, values.iter().map(set).collect())?;
+            alter(&mut cluster, &parts, values.iter().map(|(key, value)| set(key, *value)).collect())?;
             // Not asked for again: a broker of KRaft may see a change a moment after it was answered.
             Ok(shown(&[Described::of(&parts, values.clone())], format))
         }
@@ -155,8 +131,7 @@ pub(crate) fn run(arguments: &QuotaArguments) -> Result<String, Failure> {
             if keys.is_empty() {
                 return Err(Failure::failed("these clients have no quota; see `ottla quota list`"));
             }
-            let remove = |key: &&str| OpData::default().with_key(text(key)).with_remove(true);
-            alter(&mut cluster, &parts, keys.iter().map(remove).collect())?;
+            alter(&mut cluster, &parts, keys.iter().map(|key| remove(key)).collect())?;
             Ok(match format {
                 Format::Table | Format::Wide => format!("removed {}\n", keys.join(", ")),
                 Format::Json | Format::Yaml => format.document(&json!({"removed": keys})),
@@ -168,49 +143,20 @@ pub(crate) fn run(arguments: &QuotaArguments) -> Result<String, Failure> {
 /// The entities that have these parts; `strict`: and no others.
 fn describe(
     cluster: &mut Cluster,
-    parts: &[(&str, Option<&str>)],
+    parts: &[(&'static str, Option<&str>)],
     strict: bool,
 ) -> Result<Vec<Described>, Failure> {
-    let component = |(kind, name): &(&str, Option<&str>)| {
-        ComponentData::default()
-            .with_entity_type(text(kind))
-            .with_match_type(if name.is_some() { EXACT } else { DEFAULT })
-            .with_match(name.map(text))
-    };
-    let request = DescribeClientQuotasRequest::default()
-        .with_components(parts.iter().map(component).collect())
-        .with_strict(strict);
-    let answer = cluster.call(&request)?;
-    if answer.error_code != 0 {
-        return Err(refused("list quotas", answer.error_code, answer.error_message.as_deref()));
-    }
-    let mut found = Vec::new();
-    for entry in answer.entries.unwrap_or_default() {
-        let part = |kind: &str| {
-            let entity = entry.entity.iter().find(|entity| entity.entity_type.as_str() == kind)?;
-            Some(entity.entity_name.as_ref().map(ToString::to_string))
-        };
-        let mut values: Vec<_> =
-            entry.values.iter().map(|value| (value.key.to_string(), value.value)).collect();
-        values.sort_by(|one, other| one.0.cmp(&other.0));
-        found.push(Described { parts: [part(USER), part(CLIENT_ID), part(IP)], values });
-    }
-    found.sort_by(|one, other| one.parts.cmp(&other.parts));
-    Ok(found)
+    let parts: Vec<_> =
+        parts.iter().map(|&(kind, name)| (kind, name.map_or(Match::Default, Match::Name))).collect();
+    wire::describe(cluster, &parts, strict)?.map_err(|error| error.failure("list quotas"))
 }
 
-fn alter(cluster: &mut Cluster, parts: &[(&str, Option<&str>)], ops: Vec<OpData>) -> Result<(), Failure> {
-    let entity = |(kind, name): &(&str, Option<&str>)| {
-        EntityData::default().with_entity_type(text(kind)).with_entity_name(name.map(text))
-    };
-    let entry = EntryData::default().with_entity(parts.iter().map(entity).collect()).with_ops(ops);
-    let request = AlterClientQuotasRequest::default().with_entries(vec![entry]);
-    let answer = cluster
-        .change(0, &request, |answer| answer.entries.iter().map(|entry| entry.error_code).collect())?;
-    match answer.entries.iter().find(|entry| entry.error_code != 0) {
-        Some(entry) => Err(refused("change quotas", entry.error_code, entry.error_message.as_deref())),
-        None => Ok(()),
-    }
+fn alter(
+    cluster: &mut Cluster,
+    parts: &[(&'static str, Option<&str>)],
+    changes: Vec<OpData>,
+) -> Result<(), Failure> {
+    wire::alter(cluster, parts, changes)?.map_err(|error| error.failure("change quotas"))
 }
 
 fn shown(found: &[Described], format: Format) -> String {
@@ -241,10 +187,6 @@ fn shown(found: &[Described], format: Format) -> String {
             format.document(&found.iter().map(object).collect())
         }
     }
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
 }
 
 #[cfg(test)]

@@ -1,21 +1,19 @@
-//! `ottla user`: users of SCRAM (APIs 50 and 51, KIP-554). No password reaches the broker: it gets a salt and a salted password.
+//! `ottla user`: users of SCRAM (APIs 50 and 51, KIP-554). No password reaches the broker: it gets a salt and a salted password. The messages
+//! are in `wire`.
+
+pub(crate) mod wire;
 
 use clap::{Args, Subcommand, ValueEnum};
-use codec::ErrorCode;
-use codec::messages::alter_user_scram_credentials_request::{
-    ScramCredentialDeletion, ScramCredentialUpsertion,
-};
-use codec::messages::describe_user_scram_credentials_request::UserName;
-use codec::messages::{AlterUserScramCredentialsRequest, DescribeUserScramCredentialsRequest, StrBytes};
+use codec::messages::AlterUserScramCredentialsRequest;
 use security::Secret;
-use security::sasl::scram::{Hash, MAX_ITERATIONS, MIN_ITERATIONS, SALT_BYTES, salt};
+use security::sasl::scram::{Hash, MAX_ITERATIONS, MIN_ITERATIONS};
 use serde_json::json;
 
-use crate::client::{Cluster, Target, refused};
+use self::wire::{Credentials, deletion, upsertion};
+use crate::client::{Cluster, ErrorAnswer, Target};
 use crate::failure::Failure;
 use crate::output::{Format, Table, escaped};
 use crate::password::PasswordSource;
-use crate::random;
 
 /// `ottla user …`
 #[derive(Debug, Args)]
@@ -82,7 +80,7 @@ impl MechanismName {
 }
 
 /// A user's mechanisms, with the iterations of each.
-type Described = (String, Vec<(Option<Hash>, i32)>);
+type Described = (String, Credentials);
 
 pub(crate) fn run(arguments: &UserArguments) -> Result<String, Failure> {
     let mut cluster = Cluster::connect(&arguments.target)?;
@@ -99,28 +97,12 @@ pub(crate) fn run(arguments: &UserArguments) -> Result<String, Failure> {
 
 /// The users, or those of these names; one that does not exist is left out.
 fn describe(cluster: &mut Cluster, names: &[String]) -> Result<Vec<Described>, Failure> {
-    let users = names.iter().map(|name| UserName::default().with_name(text(name))).collect();
-    let users = if names.is_empty() { None } else { Some(users) };
-    let answer = cluster.call(&DescribeUserScramCredentialsRequest::default().with_users(users))?;
-    if answer.error_code != 0 {
-        return Err(refused("list users", answer.error_code, answer.error_message.as_deref()));
-    }
-    let mut found = Vec::new();
-    for result in answer.results {
-        if result.error_code == ErrorCode::ResourceNotFound as i16 {
-            continue;
-        }
-        if result.error_code != 0 {
-            let doing = format!("describe user {}", escaped(&result.user));
-            return Err(refused(&doing, result.error_code, result.error_message.as_deref()));
-        }
-        let infos = result.credential_infos.iter();
-        let hash = |code: i8| u8::try_from(code).ok().and_then(Hash::from_code);
-        let infos = infos.map(|info| (hash(info.mechanism), info.iterations)).collect();
-        found.push((result.user.to_string(), infos));
-    }
-    found.sort();
-    Ok(found)
+    let users = wire::describe(cluster, names)?.map_err(|error| error.failure("list users"))?;
+    let described = |(name, credentials): (String, Result<Credentials, ErrorAnswer>)| match credentials {
+        Ok(credentials) => Ok((name, credentials)),
+        Err(error) => Err(error.failure(&format!("describe user {}", escaped(&name)))),
+    };
+    users.into_iter().map(described).collect()
 }
 
 fn list(cluster: &mut Cluster, names: &[String], format: Format) -> Result<String, Failure> {
@@ -169,14 +151,7 @@ fn set(cluster: &mut Cluster, new: &NewPassword, exists: bool, format: Format) -
         _ => {}
     }
     let (password, is_made) = new.source.read()?;
-    let salt = salt(random::bytes::<SALT_BYTES>());
-    let salted = hash.salted(&password, &salt, new.iterations);
-    let upsertion = ScramCredentialUpsertion::default()
-        .with_name(text(name))
-        .with_mechanism(hash.code().cast_signed())
-        .with_iterations(new.iterations.cast_signed())
-        .with_salt(salt.into())
-        .with_salted_password(salted.expose().to_vec().into());
+    let upsertion = upsertion(name, hash, new.iterations, &password);
     let request = AlterUserScramCredentialsRequest::default().with_upsertions(vec![upsertion]);
     alter(cluster, &format!("set the password of user {name:?}"), &request)?;
     let made = is_made.then_some(&password);
@@ -198,12 +173,9 @@ fn delete(cluster: &mut Cluster, name: &str, hash: Option<Hash>, format: Format)
         );
         return Err(Failure::failed(format!("user {name:?} {what}; see `ottla user list`")));
     }
-    let deletion = |hash: &Hash| {
-        ScramCredentialDeletion::default().with_name(text(name)).with_mechanism(hash.code().cast_signed())
-    };
     // A request names a user once for each mechanism, and some brokers allow one in a request.
     for hash in &hashes {
-        let request = AlterUserScramCredentialsRequest::default().with_deletions(vec![deletion(hash)]);
+        let request = AlterUserScramCredentialsRequest::default().with_deletions(vec![deletion(name, *hash)]);
         alter(cluster, &format!("delete user {name:?}"), &request)?;
     }
     Ok(report("deleted", name, hash, None, format))
@@ -214,12 +186,7 @@ fn alter(
     doing: &str,
     request: &AlterUserScramCredentialsRequest,
 ) -> Result<(), Failure> {
-    let answer = cluster
-        .change(0, request, |answer| answer.results.iter().map(|result| result.error_code).collect())?;
-    match answer.results.iter().find(|result| result.error_code != 0) {
-        Some(result) => Err(refused(doing, result.error_code, result.error_message.as_deref())),
-        None => Ok(()),
-    }
+    wire::alter(cluster, request)?.map_err(|error| error.failure(doing))
 }
 
 /// The only place where a password is printed: one that was made here, once.
@@ -240,8 +207,4 @@ fn report(verb: &str, name: &str, hash: Option<Hash>, made: Option<&Secret>, for
             format!("{verb} user {}{mechanism}\n{password}", escaped(name))
         }
     }
-}
-
-fn text(name: &str) -> StrBytes {
-    StrBytes::from_string(name.to_owned())
 }

@@ -167,6 +167,29 @@ fn days(certificate: &[u8]) -> String {
         .map_or_else(|_| String::new(), |found| format!(" {} days ago", (now - found.not_after) / 86_400))
 }
 
+/// An error that a broker answered with: a code, and its own words about it if it has any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ErrorAnswer {
+    pub(crate) code: i16,
+    pub(crate) message: Option<String>,
+}
+
+impl ErrorAnswer {
+    /// # Errors
+    /// The code is one of an error.
+    pub(crate) fn check(code: i16, message: Option<&str>) -> Result<(), Self> {
+        match code {
+            0 => Ok(()),
+            code => Err(Self { code, message: message.map(str::to_owned) }),
+        }
+    }
+
+    /// The failure to do this, such as `list quotas`.
+    pub(crate) fn failure(&self, doing: &str) -> Failure {
+        refused(doing, self.code, self.message.as_deref())
+    }
+}
+
 /// The failure for an error code in an answer; `doing` says what was asked for, such as `add User alice`.
 pub(crate) fn refused(doing: &str, code: i16, message: Option<&str>) -> Failure {
     let known = ErrorCode::from_code(code);

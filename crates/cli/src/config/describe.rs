@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::list;
 use super::resource::Resource;
-use crate::client::Cluster;
+use crate::client::{Cluster, ErrorAnswer};
 use crate::configs::{self, Config, Kind};
 use crate::failure::Failure;
 use crate::output::{Format, Outcome, Table};
@@ -27,6 +27,9 @@ pub struct DescribeArguments {
 /// A resource and its configs, or why they cannot be read.
 type Described = (Resource, Result<Vec<Config>, Failure>);
 
+/// The configs of a resource, or the broker's error; the outer error is about the connection.
+pub(crate) type Answered = Result<Result<Vec<Config>, ErrorAnswer>, Failure>;
+
 pub(super) fn run(
     arguments: &DescribeArguments,
     cluster: &mut Cluster,
@@ -39,7 +42,12 @@ pub(super) fn run(
         let names = list::names(kind, cluster)?;
         resources = names.iter().map(resource).collect::<Result<_, _>>()?;
     }
-    let described = ask(resources, cluster, arguments.all)?;
+    let one = |(resource, answered): (Resource, Answered)| {
+        let unread = |error| configs::unread(&error, resource.kind, &resource.name);
+        let configs = answered.and_then(|configs| configs.map_err(unread));
+        (resource, configs)
+    };
+    let described: Vec<Described> = ask(resources, cluster, arguments.all)?.into_iter().map(one).collect();
     let errors = described.iter().filter_map(|(_, configs)| configs.as_ref().err());
     errors.for_each(|error| eprintln!("ottla: {error}"));
     let is_good = described.iter().all(|(_, configs)| configs.is_ok());
@@ -54,8 +62,16 @@ pub(super) fn run(
     Ok(Outcome { text, is_good })
 }
 
-/// Asks once for all that any broker knows, and once for each broker.
-fn ask(resources: Vec<Resource>, cluster: &mut Cluster, all: bool) -> Result<Vec<Described>, Failure> {
+/// The configs of resources of one kind, with all sources of each; brokers come first. Asks once for all that any broker knows, and once for each
+/// broker.
+///
+/// # Errors
+/// The connection fails.
+pub(crate) fn ask(
+    resources: Vec<Resource>,
+    cluster: &mut Cluster,
+    all: bool,
+) -> Result<Vec<(Resource, Answered)>, Failure> {
     let (of_nodes, others): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_of_node);
     let names = others.iter().map(Resource::wire_name);
     let mut found = match others.first() {
@@ -76,13 +92,9 @@ fn ask(resources: Vec<Resource>, cluster: &mut Cluster, all: bool) -> Result<Vec
     Ok(described)
 }
 
-fn answer(
-    resource: &Resource,
-    answer: Option<Result<Vec<Config>, configs::Refusal>>,
-) -> Result<Vec<Config>, Failure> {
+fn answer(resource: &Resource, answer: Option<Result<Vec<Config>, ErrorAnswer>>) -> Answered {
     match answer {
-        Some(Ok(configs)) => Ok(configs),
-        Some(Err(refusal)) => Err(refusal.failure(resource.kind, &resource.name)),
+        Some(answer) => Ok(answer),
         None => {
             let kind = resource.kind.name();
             Err(Failure::failed(format!("the broker's answer lacks {kind} {:?}", resource.name)))

@@ -5,7 +5,7 @@ use codec::messages::{ListConfigResourcesRequest, MetadataRequest};
 use serde_json::json;
 
 use super::resource::DEFAULT;
-use crate::client::{Cluster, refused};
+use crate::client::{Cluster, ErrorAnswer};
 use crate::configs::Kind;
 use crate::failure::Failure;
 use crate::output::{Format, Outcome, Table};
@@ -43,35 +43,55 @@ pub(super) fn run(
 /// # Errors
 /// The connection fails, or the broker refuses it.
 pub(super) fn names(kind: Kind, cluster: &mut Cluster) -> Result<Vec<String>, Failure> {
+    let unlisted = |error: ErrorAnswer| error.failure(&format!("list resources of {}", kind.name()));
+    try_names(kind, cluster)?.map_err(unlisted)
+}
+
+/// As [`names`]; the inner error is the broker's.
+///
+/// # Errors
+/// The connection fails.
+pub(crate) fn try_names(
+    kind: Kind,
+    cluster: &mut Cluster,
+) -> Result<Result<Vec<String>, ErrorAnswer>, Failure> {
     match kind {
         Kind::Broker | Kind::BrokerLogger => {
             let all = (kind == Kind::Broker).then(|| DEFAULT.to_owned());
             let numbers = cluster.brokers()?.into_keys().map(|number| number.to_string());
-            Ok(numbers.chain(all).collect())
+            Ok(Ok(numbers.chain(all).collect()))
         }
-        Kind::Topic if !cluster.serves::<ListConfigResourcesRequest>(1) => topics(cluster),
+        Kind::Topic if !cluster.serves::<ListConfigResourcesRequest>(1) => topics(cluster).map(Ok),
         // The first version lists this kind alone, and has no field for it.
         Kind::ClientMetrics => listed(0, kind, cluster),
         Kind::Topic | Kind::Group => listed(1, kind, cluster),
     }
 }
 
-fn listed(at_least: i16, kind: Kind, cluster: &mut Cluster) -> Result<Vec<String>, Failure> {
+fn listed(
+    at_least: i16,
+    kind: Kind,
+    cluster: &mut Cluster,
+) -> Result<Result<Vec<String>, ErrorAnswer>, Failure> {
     let mut request = ListConfigResourcesRequest::default();
     if cluster.serves::<ListConfigResourcesRequest>(1) {
         request = request.with_resource_types(vec![kind.code()]);
     }
     let answer = cluster.call_from(at_least, &request)?;
-    if answer.error_code != 0 {
-        return Err(refused(&format!("list resources of {}", kind.name()), answer.error_code, None));
+    if let Err(error) = ErrorAnswer::check(answer.error_code, None) {
+        return Ok(Err(error));
     }
     let mut names: Vec<_> =
         answer.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect();
     names.sort();
-    Ok(names)
+    Ok(Ok(names))
 }
 
-fn topics(cluster: &mut Cluster) -> Result<Vec<String>, Failure> {
+/// The names of all topics that this user may see.
+///
+/// # Errors
+/// The connection fails.
+pub(crate) fn topics(cluster: &mut Cluster) -> Result<Vec<String>, Failure> {
     let answer = cluster.call_from(1, &MetadataRequest::default().with_topics(None))?;
     let mut names: Vec<_> =
         answer.topics.into_iter().filter_map(|topic| topic.name.map(|name| name.to_string())).collect();

@@ -5,11 +5,11 @@ use crate::configs::Kind;
 use crate::failure::Failure;
 
 /// The name of all brokers, whose name on the wire is empty.
-pub(super) const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 
 /// One resource.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Resource {
+pub(crate) struct Resource {
     pub(super) kind: Kind,
     /// As the user writes it.
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub(super) struct Resource {
 impl Resource {
     /// # Errors
     /// It is no name of this kind.
-    pub(super) fn of(kind: Kind, name: &str) -> Result<Self, Failure> {
+    pub(crate) fn of(kind: Kind, name: &str) -> Result<Self, Failure> {
         let node = match kind {
             Kind::Topic | Kind::Group | Kind::ClientMetrics => None,
             Kind::Broker if name == DEFAULT => None,
@@ -45,7 +45,7 @@ impl Resource {
     }
 
     /// The name on the wire.
-    pub(super) fn wire_name(&self) -> &str {
+    pub(crate) fn wire_name(&self) -> &str {
         match (self.kind, self.name.as_str()) {
             (Kind::Broker, DEFAULT) => "",
             (_, name) => name,
@@ -56,7 +56,7 @@ impl Resource {
     ///
     /// # Errors
     /// There is no such broker, the connection fails, or `ask` does.
-    pub(super) fn at<T>(
+    pub(crate) fn at<T>(
         &self,
         cluster: &mut Cluster,
         ask: impl FnOnce(&mut Cluster) -> Result<T, Failure>,

@@ -6,7 +6,7 @@ use codec::messages::IncrementalAlterConfigsRequest;
 use codec::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 
 use super::{Kind, text};
-use crate::client::{Cluster, refused};
+use crate::client::{Cluster, ErrorAnswer};
 use crate::failure::Failure;
 
 /// The effect of a change on a key.
@@ -49,6 +49,25 @@ pub(crate) fn alter(
     changes: &[AlterableConfig],
     dry_run: bool,
 ) -> Result<BTreeMap<String, Failure>, Failure> {
+    let failed = try_alter(cluster, kind, names, changes, dry_run)?.into_iter().map(|(name, error)| {
+        let shown = if name.is_empty() { "default" } else { &name };
+        let failure = error.failure(&format!("change the configs of {} {shown}", kind.name()));
+        (name, failure)
+    });
+    Ok(failed.collect())
+}
+
+/// As [`alter`], with the errors as the broker answered them.
+///
+/// # Errors
+/// The connection fails.
+pub(crate) fn try_alter(
+    cluster: &mut Cluster,
+    kind: Kind,
+    names: &[&str],
+    changes: &[AlterableConfig],
+    dry_run: bool,
+) -> Result<BTreeMap<String, ErrorAnswer>, Failure> {
     if changes.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -63,13 +82,9 @@ pub(crate) fn alter(
         .with_validate_only(dry_run);
     let answer =
         cluster.change(0, &request, |answer| answer.responses.iter().map(|one| one.error_code).collect())?;
-    let failed = answer.responses.into_iter().filter(|one| one.error_code != 0);
-    let failed = failed.map(|one| {
-        let name = one.resource_name.to_string();
-        let shown = if name.is_empty() { "default" } else { &name };
-        let doing = format!("change the configs of {} {shown}", kind.name());
-        let failure = refused(&doing, one.error_code, one.error_message.as_deref());
-        (name, failure)
+    let failed = answer.responses.into_iter().filter_map(|one| {
+        let error = ErrorAnswer::check(one.error_code, one.error_message.as_deref()).err()?;
+        Some((one.resource_name.to_string(), error))
     });
     Ok(failed.collect())
 }

@@ -35,6 +35,11 @@ impl Config {
         }
     }
 
+    /// Every source that has a value, by Kafka's name of it, with the key there and the value, the one that counts first.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&'static str, &str, Option<&str>)> {
+        self.synonyms.iter().map(|one| (source_name(one.source), one.name.as_str(), one.value.as_deref()))
+    }
+
     /// The value for people.
     pub(crate) fn shown(&self) -> String {
         shown(self.value.as_deref(), self.is_sensitive)
@@ -57,14 +62,13 @@ impl Config {
 
     /// Every source with its value, such as `STATIC_BROKER_CONFIG:log.retention.ms=1000, …`.
     pub(crate) fn synonyms(&self) -> String {
-        let synonym = |one: &DescribeConfigsSynonym| {
-            let value = shown(one.value.as_deref(), self.is_sensitive);
-            format!("{}:{}={value}", source_name(one.source), one.name.as_str())
-        };
-        match self.synonyms.as_slice() {
-            [] => "-".to_owned(),
-            synonyms => synonyms.iter().map(synonym).collect::<Vec<_>>().join(", "),
+        if self.synonyms.is_empty() {
+            return "-".to_owned();
         }
+        let synonym = |(source, key, value): (&str, &str, Option<&str>)| {
+            format!("{source}:{key}={}", shown(value, self.is_sensitive))
+        };
+        self.sources().map(synonym).collect::<Vec<_>>().join(", ")
     }
 
     /// True if no place sets it.
@@ -84,10 +88,7 @@ impl Config {
 
     /// Everything about it for programs.
     pub(crate) fn whole_object(&self) -> Value {
-        let synonym = |one: &DescribeConfigsSynonym| {
-            let value = one.value.as_ref().map(|value| value.as_str());
-            json!({"key": one.name.as_str(), "value": value, "source": source_name(one.source)})
-        };
+        let synonym = |(source, key, value): (&str, &str, Option<&str>)| json!({"key": key, "value": value, "source": source});
         json!({
             "key": self.key,
             "value": self.value,
@@ -95,7 +96,7 @@ impl Config {
             "type": type_name(self.config_type),
             "sensitive": self.is_sensitive,
             "read_only": self.is_read_only,
-            "synonyms": self.synonyms.iter().map(synonym).collect::<Vec<_>>(),
+            "synonyms": self.sources().map(synonym).collect::<Vec<_>>(),
         })
     }
 }
