@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use codec::messages::describe_configs_request::DescribeConfigsResource;
 use codec::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes};
 
-pub(crate) use alter::{Operation, alter, change};
+pub(crate) use alter::{Operation, alter, change, try_alter};
 pub(crate) use entry::Config;
 
 use crate::client::{Cluster, ErrorAnswer};

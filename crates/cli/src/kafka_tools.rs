@@ -9,9 +9,11 @@
 //! | `topics` | `kafka-topics` |
 //! | `console_consumer`, `console_producer` | `kafka-console-consumer`, `kafka-console-producer` |
 //! | `consumer_groups` | `kafka-consumer-groups` |
+//! | `configs` | `kafka-configs` |
 //!
 //! A flag that Kafka has and this program does not serve is refused by a sentence that names the `ottla` command for it; none is accepted and ignored.
 
+mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
@@ -42,8 +44,13 @@ struct Tool {
     report: fn(&Refusal) -> u8,
 }
 
-const TOOLS: &[&Tool] =
-    &[&console_consumer::TOOL, &console_producer::TOOL, &consumer_groups::TOOL, &topics::TOOL];
+const TOOLS: &[&Tool] = &[
+    &configs::TOOL,
+    &console_consumer::TOOL,
+    &console_producer::TOOL,
+    &consumer_groups::TOOL,
+    &topics::TOOL,
+];
 
 /// Runs one of Kafka's tools if the arguments of the process name one: as its first argument, or as the file that was started. `None` otherwise.
 pub fn kafka_tool(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {

@@ -9,7 +9,7 @@ import tempfile
 
 from harness.process import eventually, spawn
 
-NAMES = {"kafka-console-consumer", "kafka-console-producer", "kafka-consumer-groups", "kafka-topics"}
+NAMES = {"kafka-configs", "kafka-console-consumer", "kafka-console-producer", "kafka-consumer-groups", "kafka-topics"}
 # The binary under test; another one than the broker's where only the tools were built anew.
 BINARY = os.environ.get("OTTLA_TOOLS_BINARY") or os.environ.get("OTTLA_BINARY")
 

@@ -35,6 +35,16 @@ impl Config {
         }
     }
 
+    /// The value as the broker has it; none of a secret.
+    pub(crate) fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+
+    /// True if the broker does not tell the value, as it may be a secret.
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.is_sensitive
+    }
+
     /// Every source that has a value, by Kafka's name of it, with the key there and the value, the one that counts first.
     pub(crate) fn sources(&self) -> impl Iterator<Item = (&'static str, &str, Option<&str>)> {
         self.synonyms.iter().map(|one| (source_name(one.source), one.name.as_str(), one.value.as_deref()))

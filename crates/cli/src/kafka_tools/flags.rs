@@ -132,6 +132,11 @@ impl Given {
         self.0.iter().any(|(given, _)| *given == name)
     }
 
+    /// All flags with their values, in their order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_deref()))
+    }
+
     /// All values of a flag.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(given, _)| *given == name).filter_map(|(_, value)| value.as_deref())

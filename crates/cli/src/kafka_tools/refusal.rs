@@ -92,8 +92,10 @@ pub(super) fn exception(code: i16) -> String {
         ErrorCode::UnknownServerError => "UnknownServer".to_owned(),
         ErrorCode::NonEmptyGroup => "GroupNotEmpty".to_owned(),
         ErrorCode::RequestTimedOut => "Timeout".to_owned(),
+        ErrorCode::InvalidConfig => "InvalidConfiguration".to_owned(),
         other => camel_case(other.name()),
     };
+    let class = class.replace("AuthorizationFailed", "Authorization");
     let class = class.strip_suffix("Exception").unwrap_or(&class);
     format!("org.apache.kafka.common.errors.{class}Exception")
 }
@@ -120,6 +122,8 @@ mod tests {
         assert_eq!(of(ErrorCode::TopicAlreadyExists), class("TopicExists"));
         assert_eq!(of(ErrorCode::InvalidTopicException), class("InvalidTopic"));
         assert_eq!(of(ErrorCode::NonEmptyGroup), class("GroupNotEmpty"));
+        assert_eq!(of(ErrorCode::InvalidConfig), class("InvalidConfiguration"));
+        assert_eq!(of(ErrorCode::ClusterAuthorizationFailed), class("ClusterAuthorization"));
         assert_eq!(exception(i16::MAX), class("UnknownServer"));
     }
 

@@ -17,6 +17,7 @@ pub(crate) const IP: &str = "ip";
 pub(crate) enum Match<'a> {
     Name(&'a str),
     Default,
+    Any,
 }
 
 /// An entity with its quotas: user, client id, address (`None`: no such part; the inner `None`: the default), and values by key.
@@ -48,6 +49,7 @@ pub(crate) fn describe(
         let (code, name) = match name {
             Match::Name(name) => (0, Some(text(name))),
             Match::Default => (1, None),
+            Match::Any => (2, None),
         };
         ComponentData::default().with_entity_type(text(kind)).with_match_type(code).with_match(name)
     };
