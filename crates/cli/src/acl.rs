@@ -1,8 +1,8 @@
 //! `ottla acl`: entries of the authorizer (APIs 29 to 31), in the terms of `kafka-acls.sh`, and the question what follows from them.
 
-mod arguments;
+pub(crate) mod arguments;
 mod check;
-mod wire;
+pub(crate) mod wire;
 
 use clap::{Args, Subcommand};
 use security::acl::Acl;
@@ -85,7 +85,8 @@ pub(crate) fn run(arguments: &AclArguments) -> Result<Outcome, Failure> {
     }
 }
 
-fn warn_of(unknown: usize) {
+/// Warns of entries that are not shown.
+pub(crate) fn warn_of(unknown: usize) {
     if unknown != 0 {
         eprintln!(
             "ottla: warning: {unknown} entries are of kinds that this version does not know, and are left out"

@@ -12,19 +12,27 @@ pub(crate) fn confirm(question: &str, flag: &str, is_given: bool) -> Result<(), 
     if is_given {
         return Ok(());
     }
+    eprint!("{question}{}", if std::io::stdin().is_terminal() { " (y/N) " } else { "\n" });
+    match answer(flag)?.is_some_and(|answer| is_yes(&answer)) {
+        true => Ok(()),
+        false => Err(Failure::failed("nothing was changed")),
+    }
+}
+
+/// A line that is typed on the terminal, without its end; `None` where no line comes any more.
+///
+/// # Errors
+/// There is no terminal.
+pub(crate) fn answer(flag: &str) -> Result<Option<String>, Failure> {
     if !std::io::stdin().is_terminal() {
-        eprintln!("{question}");
         return Err(Failure::usage(format!(
             "no terminal to answer that on; give {flag} to go on without a question"
         )));
     }
-    eprint!("{question} (y/N) ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    match read.is_ok() && is_yes(&answer) {
-        true => Ok(()),
-        false => Err(Failure::failed("nothing was changed")),
-    }
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    let is_read = read.is_ok_and(|bytes| bytes != 0);
+    Ok(is_read.then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -6,6 +6,7 @@
 //! | `flags` | flags as Kafka's parser (joptsimple) reads them |
 //! | `refusal` | why a tool ends, in Kafka's words |
 //! | `filter` | names of topics as Kafka's tools match them |
+//! | `acls` | `kafka-acls` |
 //! | `topics` | `kafka-topics` |
 //! | `console_consumer`, `console_producer` | `kafka-console-consumer`, `kafka-console-producer` |
 //! | `consumer_groups` | `kafka-consumer-groups` |
@@ -13,6 +14,7 @@
 //!
 //! A flag that Kafka has and this program does not serve is refused by a sentence that names the `ottla` command for it; none is accepted and ignored.
 
+mod acls;
 mod configs;
 mod console_consumer;
 mod console_producer;
@@ -45,6 +47,7 @@ struct Tool {
 }
 
 const TOOLS: &[&Tool] = &[
+    &acls::TOOL,
     &configs::TOOL,
     &console_consumer::TOOL,
     &console_producer::TOOL,

@@ -50,14 +50,14 @@ CLASSES = {
 }
 
 
-def on_terminal(tool, arguments, typed, timeout=60):
-    """Exit status and all that was printed by a tool whose standard streams are a terminal."""
+def on_terminal(command, typed, timeout=60):
+    """Exit status and all that was printed by a command whose standard streams are a terminal."""
     ours, its = pty.openpty()
     modes = termios.tcgetattr(its)
     modes[1] &= ~termios.OPOST
     modes[3] &= ~termios.ECHO
     termios.tcsetattr(its, termios.TCSANOW, modes)
-    process = spawn([*_JAVA, CLASSES[tool], *arguments], stdin=its, stdout=its, stderr=its)
+    process = spawn(command, stdin=its, stdout=its, stderr=its)
     os.close(its)
     os.write(ours, (typed + "\x04").encode())  # Ctrl-D: a tool that asks once more gets no answer, and ends.
     with os.fdopen(ours, "rb", buffering=0) as end:
@@ -123,6 +123,11 @@ class Jvm:
         """Exit status and all that was printed."""
         answer = self._answer(number, timeout)
         return answer["status"], answer["output"]
+
+    @staticmethod
+    def on_terminal(tool, arguments, typed):
+        """As `finish`, of a tool in a JVM of its own, whose standard streams are a terminal."""
+        return on_terminal([*_JAVA, CLASSES[tool], *arguments], typed)
 
     def wait_for(self, number, pattern, timeout=60):
         """Waits until the running tool has printed what the compiled pattern finds."""

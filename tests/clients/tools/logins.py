@@ -8,6 +8,9 @@ SETTINGS = [
     "listener.name.safe.sasl.enabled.mechanisms=PLAIN",
     f"listener.name.safe.plain.sasl.jaas.config={_LOGIN} required " + " ".join(f'user_{user}="{user} pw"' for user in USERS) + ";",
 ]
+# With these users, and an authorizer. Without a login the tools' user is a super user.
+AUTHORIZER = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS;User:root",
+              "delegation.token.secret.key=a secret of tokens", *SETTINGS]
 
 
 def address(broker):

@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 
 from harness.process import eventually, spawn
+from jvm import on_terminal
 
-NAMES = {"kafka-configs", "kafka-console-consumer", "kafka-console-producer", "kafka-consumer-groups", "kafka-topics"}
+NAMES = {"kafka-acls", "kafka-configs", "kafka-console-consumer", "kafka-console-producer", "kafka-consumer-groups", "kafka-topics"}
 # The binary under test; another one than the broker's where only the tools were built anew.
 BINARY = os.environ.get("OTTLA_TOOLS_BINARY") or os.environ.get("OTTLA_BINARY")
 
@@ -44,6 +45,11 @@ class Named:
         status = process.wait(timeout)
         with printed:
             return status, _all(printed)
+
+    def on_terminal(self, tool, arguments, typed):
+        if tool not in NAMES:
+            return self._jvm.on_terminal(tool, arguments, typed)
+        return on_terminal([BINARY, tool, *arguments], typed)
 
     def wait_for(self, name, pattern, timeout=60):
         kind, number = name

@@ -8,7 +8,7 @@
     % file name.json           a file for the commands below
     % sorted                   about the next command: the order of its lines says nothing
     % all sorted               the same about all commands below, but an indented line stays with the heading above it
-    % terminal                 about the next command: it runs on a terminal, in a JVM of its own, as tools that ask for a
+    % terminal                 about the next command: it runs on a terminal, in a process of its own, as tools that ask for a
                                confirmation read the answer there
     % as USER                  about the next command: run by this user, who logs in (logins.py)
     % keep NAME RE             about the next command: what the group of RE finds in what it prints is {NAME} below
@@ -29,7 +29,6 @@ import time
 
 import logins
 import programs
-from jvm import on_terminal
 
 # Subcommands of argparse take the address after their name, other tools in any place.
 _ADDRESS_LAST = {"kafka-cluster"}
@@ -128,7 +127,7 @@ class Stage:
             return self.jvm.stop(self._running.pop(step.stop))
         tool, arguments = self._command(step)
         if step.terminal:
-            return on_terminal(tool, arguments, step.input)
+            return self.jvm.on_terminal(tool, arguments, step.input)
         deadline = time.monotonic() + 30
         while True:
             number = self.jvm.start(tool, arguments, step.input)

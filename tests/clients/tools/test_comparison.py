@@ -20,10 +20,8 @@ from listing import PAGE, page
 from scene import Stage, parse
 
 SCENES = sorted((pathlib.Path(__file__).parent / "scenes").glob("*.scene"))
-# On brokers with an authorizer and logins. Without a login the tools' user is a super user.
+# On brokers with an authorizer and logins.
 WITH_AUTHORIZER = sorted((pathlib.Path(__file__).parent / "scenes" / "authorizer").glob("*.scene"))
-AUTHORIZER = ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS;User:root",
-              "delegation.token.secret.key=a secret of tokens", *logins.SETTINGS]
 # What the harness sets for Kafka, so that the descriptions of the two can be compared.
 SET_FOR_BOTH = [
     "node.id=1", "num.partitions=1", "group.initial.rebalance.delay.ms=0", "offsets.topic.replication.factor=1",
@@ -57,7 +55,7 @@ def both():
 
 @pytest.fixture(scope="module")
 def both_with_authorizer():
-    yield from _both(AUTHORIZER, logins.LISTENERS)
+    yield from _both(logins.AUTHORIZER, logins.LISTENERS)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)

@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+import logins
 from compare import lines_of, unexplained
 from differences.names import NAMES as DIFFERENCES
 from harness.broker import Ottla
@@ -20,6 +21,8 @@ from named import BINARY, Named, linked
 from scene import Stage, parse
 
 SCENES = sorted((pathlib.Path(__file__).parent / "scenes" / "names").glob("*.scene"))
+# On brokers with an authorizer and logins.
+WITH_AUTHORIZER = sorted((pathlib.Path(__file__).parent / "scenes" / "names" / "authorizer").glob("*.scene"))
 # Kafka's tools print all their flags after a mistake, with a description of each; Ottla's print those that they serve.
 _HELP = re.compile(r"^Option(s:| +Description)\s*$[\s\S]*", re.MULTILINE)
 _played = set()
@@ -30,11 +33,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def both():
+def _both(settings, listeners=None):
     """A broker for Kafka's tools and one for Ottla's, each with what runs them, and a thread for each."""
-    settings = ["node.id=1", "num.partitions=1", "group.initial.rebalance.delay.ms=0"]
-    brokers = [Ottla(overrides=settings), Ottla(overrides=settings)]
+    settings = ["node.id=1", "num.partitions=1", "group.initial.rebalance.delay.ms=0", *settings]
+    brokers = [Ottla(overrides=settings, listeners=listeners) for _ in range(2)]
     try:
         with concurrent.futures.ThreadPoolExecutor(2) as pool, Jvm() as jvm:
             list(pool.map(lambda one: one.start(), brokers))
@@ -44,8 +46,27 @@ def both():
             one.remove()
 
 
+@pytest.fixture(scope="module")
+def both():
+    yield from _both([])
+
+
+@pytest.fixture(scope="module")
+def both_with_authorizer():
+    yield from _both(logins.AUTHORIZER, logins.LISTENERS)
+
+
 @pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)
 def test_named_tools_print_the_same(both, scene, tmp_path):
+    _play(both, scene, tmp_path)
+
+
+@pytest.mark.parametrize("scene", WITH_AUTHORIZER, ids=lambda path: path.stem)
+def test_named_tools_print_the_same_with_an_authorizer(both_with_authorizer, scene, tmp_path):
+    _play(both_with_authorizer, scene, tmp_path)
+
+
+def _play(both, scene, tmp_path):
     sides, pool = both
     stages = [Stage(runner, broker, tmp_path / name) for runner, broker, name in sides]
     found = []
@@ -65,7 +86,7 @@ def test_named_tools_print_the_same(both, scene, tmp_path):
 
 
 def test_every_listed_difference_of_the_named_tools_occurs():
-    if _played != {*SCENES}:
+    if _played != {*SCENES, *WITH_AUTHORIZER}:
         pytest.skip("not all scenes were played to their end")
     never = [f"{one.command}: {line}" for one in DIFFERENCES for line in sorted(one.unmet)]
     assert not never, "never met:\n" + "\n".join(never)

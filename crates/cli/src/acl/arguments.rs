@@ -15,26 +15,27 @@ use crate::failure::Failure;
 pub(crate) struct Resources {
     /// A topic; may be given several times, as all of these.
     #[arg(long, value_name = "NAME")]
-    topic: Vec<String>,
+    pub(crate) topic: Vec<String>,
     /// A consumer group.
     #[arg(long, value_name = "NAME")]
-    group: Vec<String>,
+    pub(crate) group: Vec<String>,
     /// The cluster.
     #[arg(long)]
-    cluster: bool,
+    pub(crate) cluster: bool,
     /// A transactional id.
     #[arg(long, value_name = "ID")]
-    transactional_id: Vec<String>,
+    pub(crate) transactional_id: Vec<String>,
     /// A delegation token.
     #[arg(long, value_name = "ID")]
-    delegation_token: Vec<String>,
+    pub(crate) delegation_token: Vec<String>,
     /// A user, whose tokens others may create or describe.
     #[arg(long, value_name = "PRINCIPAL")]
-    user_principal: Vec<String>,
+    pub(crate) user_principal: Vec<String>,
 }
 
 impl Resources {
-    fn all(&self) -> Vec<(ResourceType, String)> {
+    /// All resources, by their types.
+    pub(crate) fn all(&self) -> Vec<(ResourceType, String)> {
         let of =
             |kind, names: &[String]| names.iter().map(move |name| (kind, name.clone())).collect::<Vec<_>>();
         let mut all = of(ResourceType::Topic, &self.topic);
@@ -49,7 +50,7 @@ impl Resources {
 
 /// The way in which names of a filter are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PatternName {
+pub(crate) enum PatternName {
     /// The same name.
     Literal,
     /// Names that begin with it.
@@ -61,7 +62,7 @@ enum PatternName {
 }
 
 impl PatternName {
-    fn filter(self) -> PatternFilter {
+    pub(crate) fn filter(self) -> PatternFilter {
         match self {
             Self::Literal => PatternFilter::Only(PatternType::Literal),
             Self::Prefixed => PatternFilter::Only(PatternType::Prefixed),
@@ -75,17 +76,17 @@ impl PatternName {
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
     #[command(flatten)]
-    resources: Resources,
+    pub(crate) resources: Resources,
     /// The patterns of that name that are listed.
     #[arg(long, value_enum, default_value = "any")]
-    resource_pattern_type: PatternName,
+    pub(crate) resource_pattern_type: PatternName,
     /// Entries of this principal alone; may be given several times.
     #[arg(long, value_name = "PRINCIPAL")]
-    principal: Vec<String>,
+    pub(crate) principal: Vec<String>,
 }
 
 impl ListArguments {
-    pub(super) fn filters(&self) -> Vec<Filter> {
+    pub(crate) fn filters(&self) -> Vec<Filter> {
         let resources = self.resources.all().into_iter().map(Some);
         let resources: Vec<_> = resources.collect();
         let resources = if resources.is_empty() { vec![None] } else { resources };
@@ -113,34 +114,34 @@ impl ListArguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Wanted {
     #[command(flatten)]
-    resources: Resources,
+    pub(crate) resources: Resources,
     /// The way in which the names of resources are compared.
     #[arg(long, value_enum, default_value = "literal")]
-    resource_pattern_type: PatternName,
+    pub(crate) resource_pattern_type: PatternName,
     /// A principal that is allowed to, such as User:alice; may be given several times.
     #[arg(long, value_name = "PRINCIPAL")]
-    allow_principal: Vec<String>,
+    pub(crate) allow_principal: Vec<String>,
     /// A principal that is not, whatever else allows it.
     #[arg(long, value_name = "PRINCIPAL")]
-    deny_principal: Vec<String>,
+    pub(crate) deny_principal: Vec<String>,
     /// Address of clients that are allowed to [default: every address]
     #[arg(long, value_name = "ADDRESS")]
-    allow_host: Vec<String>,
+    pub(crate) allow_host: Vec<String>,
     /// Address of clients that are not.
     #[arg(long, value_name = "ADDRESS")]
-    deny_host: Vec<String>,
+    pub(crate) deny_host: Vec<String>,
     /// An operation, such as Read; may be given several times [default: All]
     #[arg(long, value_name = "OPERATION", value_parser = operation)]
-    operation: Vec<Operation>,
+    pub(crate) operation: Vec<Operation>,
     /// Write, Describe and Create on topics, Write and Describe on transactional ids.
     #[arg(long, conflicts_with_all = ["operation", "deny_principal"])]
-    producer: bool,
+    pub(crate) producer: bool,
     /// Read and Describe on topics, Read on groups.
     #[arg(long, conflicts_with_all = ["operation", "deny_principal"])]
-    consumer: bool,
+    pub(crate) consumer: bool,
     /// With --producer: IdempotentWrite on the cluster, which clients before Kafka 2.8 need.
     #[arg(long, requires = "producer")]
-    idempotent: bool,
+    pub(crate) idempotent: bool,
 }
 
 /// An operation by its name, as Kafka reads it: case and underscores do not count.
@@ -159,6 +160,18 @@ impl Wanted {
     /// # Errors
     /// A part is missing, or means nothing.
     pub(super) fn acls(&self) -> Result<Vec<Acl>, Failure> {
+        let acls = self.unchecked()?;
+        match acls.iter().find_map(|acl| acl.check().err()) {
+            Some(error) => Err(Failure::usage(error.to_string())),
+            None => Ok(acls),
+        }
+    }
+
+    /// As [`Self::acls`]; names, principals and hosts that mean nothing are left to the broker.
+    ///
+    /// # Errors
+    /// A part is missing.
+    pub(crate) fn unchecked(&self) -> Result<Vec<Acl>, Failure> {
         if self.allow_principal.is_empty() && self.deny_principal.is_empty() {
             return Err(Failure::usage("give --allow-principal or --deny-principal, such as User:alice"));
         }
@@ -173,11 +186,8 @@ impl Wanted {
             let pattern_type =
                 if resource_type == ResourceType::Cluster { PatternType::Literal } else { pattern_type };
             let pattern = Pattern { resource_type, name: name.as_str().into(), pattern_type };
-            for entry in self.entries(&operations) {
-                let acl = Acl { pattern: pattern.clone(), entry };
-                acl.check().map_err(|error| Failure::usage(error.to_string()))?;
-                acls.push(acl);
-            }
+            let acl = |entry| Acl { pattern: pattern.clone(), entry };
+            acls.extend(self.entries(&operations).into_iter().map(acl));
         }
         Ok(acls)
     }
@@ -186,7 +196,7 @@ impl Wanted {
     ///
     /// # Errors
     /// As [`Self::acls`].
-    pub(super) fn filters(&self) -> Result<Vec<Filter>, Failure> {
+    pub(crate) fn filters(&self) -> Result<Vec<Filter>, Failure> {
         let mut filters = Vec::new();
         for (resource_type, name, operations) in self.uses()? {
             let is_cluster = resource_type == ResourceType::Cluster;
@@ -217,9 +227,10 @@ impl Wanted {
         Ok(filters)
     }
 
-    fn entries(&self, operations: &BTreeSet<Operation>) -> Vec<Entry> {
+    /// The entries of a resource, each once.
+    fn entries(&self, operations: &BTreeSet<Operation>) -> BTreeSet<Entry> {
         let every = [ANY.to_owned()];
-        let mut entries = Vec::new();
+        let mut entries = BTreeSet::new();
         for (principals, hosts, permission) in [
             (&self.allow_principal, &self.allow_host, Permission::Allow),
             (&self.deny_principal, &self.deny_host, Permission::Deny),

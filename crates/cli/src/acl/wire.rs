@@ -10,6 +10,36 @@ use security::acl::{
 use crate::client::{Cluster, refused};
 use crate::failure::Failure;
 
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// There is no answer.
+    Failure(Failure),
+    /// The answer has an error code.
+    Refused { doing: String, code: i16, message: Option<String> },
+}
+
+impl Error {
+    fn refused(doing: &str, code: i16, message: Option<&StrBytes>) -> Self {
+        Self::Refused { doing: doing.to_owned(), code, message: message.map(ToString::to_string) }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Failure(failure) => failure,
+            Error::Refused { doing, code, message } => refused(&doing, code, message.as_deref()),
+        }
+    }
+}
+
 const AT_LEAST: i16 = 1;
 /// The code of a filter that finds all (`ANY`).
 const ANY: i8 = 1;
@@ -34,11 +64,11 @@ macro_rules! filtered {
 ///
 /// # Errors
 /// The broker refuses.
-pub(super) fn describe(cluster: &mut Cluster, filter: &Filter) -> Result<(Vec<Acl>, usize), Failure> {
+pub(crate) fn describe(cluster: &mut Cluster, filter: &Filter) -> Result<(Vec<Acl>, usize), Error> {
     let request = filtered!(DescribeAclsRequest, filter);
     let answer = cluster.call_from(AT_LEAST, &request)?;
     if answer.error_code != 0 {
-        return Err(refused("list entries", answer.error_code, answer.error_message.as_deref()));
+        return Err(Error::refused("list entries", answer.error_code, answer.error_message.as_ref()));
     }
     let (mut found, mut unknown) = (Vec::new(), 0);
     for resource in &answer.resources {
@@ -58,7 +88,7 @@ pub(super) fn describe(cluster: &mut Cluster, filter: &Filter) -> Result<(Vec<Ac
 ///
 /// # Errors
 /// The broker refuses one; others may have been added.
-pub(super) fn create(cluster: &mut Cluster, acls: &[Acl]) -> Result<(), Failure> {
+pub(crate) fn create(cluster: &mut Cluster, acls: &[Acl]) -> Result<(), Error> {
     let creation = |Acl { pattern, entry }: &Acl| {
         AclCreation::default()
             .with_resource_type(pattern.resource_type.code())
@@ -76,7 +106,7 @@ pub(super) fn create(cluster: &mut Cluster, acls: &[Acl]) -> Result<(), Failure>
     match acls.iter().zip(&answer.results).find(|(_, result)| result.error_code != 0) {
         Some((acl, result)) => {
             let doing = format!("add {}", super::sentence(acl));
-            Err(refused(&doing, result.error_code, result.error_message.as_deref()))
+            Err(Error::refused(&doing, result.error_code, result.error_message.as_ref()))
         }
         None => Ok(()),
     }
@@ -86,7 +116,7 @@ pub(super) fn create(cluster: &mut Cluster, acls: &[Acl]) -> Result<(), Failure>
 ///
 /// # Errors
 /// The broker refuses one; others may have been removed.
-pub(super) fn delete(cluster: &mut Cluster, filters: &[Filter]) -> Result<Vec<Acl>, Failure> {
+pub(crate) fn delete(cluster: &mut Cluster, filters: &[Filter]) -> Result<Vec<Acl>, Error> {
     let wanted = |filter: &Filter| filtered!(DeleteAclsFilter, filter);
     let request = DeleteAclsRequest::default().with_filters(filters.iter().map(wanted).collect());
     let answer = cluster.change(AT_LEAST, &request, |answer| {
@@ -95,11 +125,11 @@ pub(super) fn delete(cluster: &mut Cluster, filters: &[Filter]) -> Result<Vec<Ac
     let mut removed = Vec::new();
     for result in &answer.filter_results {
         if result.error_code != 0 {
-            return Err(refused("remove entries", result.error_code, result.error_message.as_deref()));
+            return Err(Error::refused("remove entries", result.error_code, result.error_message.as_ref()));
         }
         for acl in &result.matching_acls {
             if acl.error_code != 0 {
-                return Err(refused("remove an entry", acl.error_code, acl.error_message.as_deref()));
+                return Err(Error::refused("remove an entry", acl.error_code, acl.error_message.as_ref()));
             }
             let pattern = pattern(acl.resource_type, &acl.resource_name, acl.pattern_type);
             let entry = entry(&acl.principal, &acl.host, acl.operation, acl.permission_type);

@@ -5,9 +5,36 @@ from compare import Lines
 _LOG = "A log line of Java's, which repeats the error with its class."
 _TRACE = "The first line of a stack trace of Java's, which repeats the error."
 _THREAD = "Flags that cannot be read end Kafka's tool by an exception that it does not catch."
+_IGNORED = "Kafka ignores a flag, which hides a mistake."
 
 NAMES = [
     Lines("*", kafka=("joptsimple.*Exception: *", "Caused by: *"), reason=_TRACE),
+
+    Lines("kafka-acls*", kafka=("java.*Exception: *",), reason=_TRACE),
+    Lines("kafka-acls --add --allow-principal --topic t", kafka=("Error while executing ACL command: * but got --topic",),
+          ottla=("Option allow-principal requires an argument",), reason="Kafka takes the next flag for the value."),
+    Lines("kafka-acls --list --bootstrap-controller *", kafka=("Error while executing ACL command: *",),
+          ottla=("kafka-acls: --bootstrap-controller is not served here: *",), reason="Every broker of Ottla is asked by --bootstrap-server."),
+    Lines("kafka-acls --list --command-config *", kafka=("Error while executing ACL command: missing.properties",),
+          ottla=("Error while executing ACL command: *missing.properties*No such file*",), reason="Kafka's text is the path alone."),
+    Lines("kafka-acls --list --bootstrap-server {logins} *", kafka=("Error while executing ACL command: *SaslAuthenticationException: *", "ERROR *"),
+          ottla=("Error while executing ACL command: *refuses the login by PLAIN: *",), reason="Ottla's text says more, and Kafka's is in its log, too."),
+    Lines("kafka-acls --remove --topic orders", kafka=("Error while executing ACL command: Cannot invoke *",),
+          ottla=("Error while executing ACL command: no terminal to answer that on; *",), reason="Kafka's tool fails without a terminal."),
+    Lines("kafka-acls --remove --topic orders --resource-pattern-type match", kafka=("Error while executing ACL command: Cannot invoke *",),
+          ottla=("Error while executing ACL command: the question has no answer",), reason="Kafka's tool fails at the end of its input."),
+    Lines("kafka-acls --list --operation Read *", kafka=("Error while executing ACL command: *SecurityDisabledException: *",),
+          ottla=("Option \"[list]\" can't be used with option \"[operation]\"",), reason=_IGNORED),
+    Lines("kafka-acls --list --resource-pattern-type prefixed", kafka=("Error while executing ACL command: *SecurityDisabledException: *",),
+          ottla=("You must provide at least one resource: *",), reason=_IGNORED),
+    Lines("kafka-acls --add --allow-principal User:a --producer --topic t --group g", kafka=("Error while executing ACL command: *SecurityDisabledException: *",),
+          ottla=("Option \"[producer]\" can't be used with option \"[group]\"",), reason=_IGNORED),
+    Lines("kafka-acls --add --allow-principal User:a --deny-host *", kafka=("Error while executing ACL command: *SecurityDisabledException: *",),
+          ottla=("The --deny-host option is only available if --deny-principal is set",), reason=_IGNORED),
+    Lines("kafka-acls --remove --force --topic t --operation Read", kafka=("Error while executing ACL command: *SecurityDisabledException: *",),
+          ottla=("The --operation option is only available if --allow-principal is set",), reason=_IGNORED + " Here it removes all entries."),
+    Lines("kafka-acls --add --allow-principal User:a --resource-pattern-type prefixed --cluster", kafka=("You must provide at least one resource: *",),
+          ottla=("A '--resource-pattern-type' value of 'PREFIXED' is not valid with --cluster.",), reason=_IGNORED),
 
     Lines("kafka-topics*", kafka=("ERROR *", "(org.apache.kafka.tools.TopicCommand)"), reason=_LOG),
     Lines("kafka-topics --list=yes", kafka=("equals", "[exit status 0]"),
